@@ -1,0 +1,274 @@
+"""Qoder's wire objects to the common model, and back. Pure and total.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Agent,
+    ModelConfig,
+    NewAgent,
+    NewSession,
+    Session,
+    SessionChanges,
+    SessionStatus,
+    Unset,
+    Usage,
+    UsageError,
+    write_back,
+)
+from polysession_qoder.wire import WireAgent, WireModel, WireSession, WireUsage
+
+NAME: Final = "qoder"
+
+_STATUSES: Final[Mapping[str, SessionStatus]] = {
+    "idle": SessionStatus.IDLE,
+    "running": SessionStatus.RUNNING,
+    "rescheduling": SessionStatus.RESCHEDULING,
+    "terminated": SessionStatus.TERMINATED,
+    # Older generations. A session that is being cancelled still holds its turn.
+    "processing": SessionStatus.RUNNING,
+    "canceling": SessionStatus.RUNNING,
+    "cancelled": SessionStatus.TERMINATED,
+    "archived": SessionStatus.TERMINATED,
+}
+_CURRENT_STATUSES: Final = ("idle", "running", "rescheduling", "terminated")
+_METADATA_KEYS: Final = 16
+_METADATA_KEY_LENGTH: Final = 64
+_METADATA_VALUE_LENGTH: Final = 512
+_BUSY_TURNS: Final = frozenset({"running", "processing", "canceling"})
+
+
+def to_session(raw: dict[str, Any]) -> Session:
+    """A session from its wire object, of any generation.
+
+    Raises:
+        pydantic.ValidationError: It is not a session.
+    """
+    wire = WireSession.model_validate(raw)
+    agent = wire.agent
+    return Session(
+        provider=NAME,
+        id=wire.id,
+        agent_id=(agent.id if agent else None) or wire.agent_id,
+        title=wire.title or None,  # older generations write "" for no title
+        status=_status(wire),
+        native_status=wire.status or "",
+        metadata=wire.metadata or {},
+        model=_model(agent.model) if agent else None,
+        environment_id=wire.environment_id,
+        usage=_usage(wire.usage),
+        created_at=wire.created_at,
+        updated_at=wire.updated_at,
+        archived_at=wire.archived_at,
+        raw=raw,
+    )
+
+
+def from_session(session: Session) -> dict[str, Any]:
+    """The wire object of a session: every key of `raw` kept, every field that the backend has written."""
+    return write_back(session, to_session, _WRITERS)
+
+
+def to_agent(raw: dict[str, Any]) -> Agent:
+    """An agent from its wire object.
+
+    Raises:
+        pydantic.ValidationError: It is not an agent.
+    """
+    wire = WireAgent.model_validate(raw)
+    return Agent(
+        provider=NAME,
+        id=wire.id,
+        name=wire.name,
+        description=wire.description or None,
+        model=wire.model.id if isinstance(wire.model, WireModel) else wire.model,
+        system_prompt=wire.system or wire.instructions or None,
+        version=None if wire.version is None else str(wire.version),
+        created_at=wire.created_at,
+        updated_at=wire.updated_at,
+        archived_at=wire.archived_at,
+        raw=raw,
+    )
+
+
+def from_new_session(new: NewSession) -> dict[str, Any]:
+    """The body of `POST /sessions`: what was given, and no more.
+
+    Raises:
+        UsageError: The agent or the environment is missing, or metadata is over a limit.
+    """
+    given = {
+        "agent": new.agent,
+        "environment_id": new.environment,
+        "title": new.title,
+        "metadata": None if new.metadata is None else _checked_metadata(new.metadata),
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    body |= new.native.given() if new.native else {}
+    if "agent" not in body or "environment_id" not in body:
+        raise UsageError("a Qoder session needs both an agent and an environment")
+    return body
+
+
+def from_changes(changes: SessionChanges, known_keys: Iterable[str] = ()) -> dict[str, Any]:
+    """The body of `POST /sessions/{id}`: what was asked for, and no more.
+
+    Args:
+        changes: What was asked for.
+        known_keys: The session's metadata keys, to remove all of them.
+
+    Raises:
+        UsageError: Metadata is over a limit.
+    """
+    body: dict[str, Any] = {}
+    if not isinstance(changes.title, Unset):
+        body["title"] = changes.title
+    if changes.metadata is None:
+        body["metadata"] = dict.fromkeys(known_keys)
+    elif not isinstance(changes.metadata, Unset):
+        body["metadata"] = _checked_metadata(changes.metadata)
+    return body | (changes.native.given() if changes.native else {})
+
+
+def from_new_agent(new: NewAgent) -> dict[str, Any]:
+    """The body of `POST /agents`.
+
+    Raises:
+        UsageError: The model is missing.
+    """
+    given = {"name": new.name, "model": new.model, "system": new.system_prompt, "description": new.description}
+    body = {name: value for name, value in given.items() if value is not None}
+    body |= new.native.given() if new.native else {}
+    if "model" not in body:
+        raise UsageError("a Qoder agent needs a model, such as 'auto'")
+    return body
+
+
+def wire_status(status: SessionStatus) -> str:
+    """The current generation's word for a status.
+
+    Raises:
+        UsageError: No Qoder session is ever in it.
+    """
+    if status.value not in _CURRENT_STATUSES:
+        raise UsageError(f"a Qoder session is never {status.value!r}; it is one of {', '.join(_CURRENT_STATUSES)}")
+    return status.value
+
+
+def wire_time(moment: datetime) -> str:
+    """RFC 3339 in UTC, microsecond precision."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _checked_metadata(metadata: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The metadata, within the limits that every Qoder resource has.
+
+    Backend: https://docs.qoder.com/cloud-agents/api/conventions/schemas (read 2026-11)
+    """
+    kept = [key for key, value in metadata.items() if value is not None]
+    if len(kept) > _METADATA_KEYS:
+        raise UsageError(f"metadata has {len(kept)} keys; Qoder takes at most {_METADATA_KEYS}")
+    for key, value in metadata.items():
+        if len(key) > _METADATA_KEY_LENGTH:
+            raise UsageError(f"metadata key {key!r} has {len(key)} characters; at most {_METADATA_KEY_LENGTH}")
+        if value is not None and len(value) > _METADATA_VALUE_LENGTH:
+            raise UsageError(
+                f"the metadata value of {key!r} has {len(value)} characters; at most {_METADATA_VALUE_LENGTH}"
+            )
+    return dict(metadata)
+
+
+def _status(wire: WireSession) -> SessionStatus:
+    status = _STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
+    # In May 2026 a session stayed `idle` while `turn_status` told that it works.
+    if status is SessionStatus.IDLE and wire.turn_status in _BUSY_TURNS:
+        return SessionStatus.RUNNING
+    return status
+
+
+def _model(model: WireModel | str | None) -> ModelConfig | None:
+    if isinstance(model, WireModel):
+        return ModelConfig(id=model.id, parameters=dict(model.model_extra or {}))
+    return ModelConfig(id=model) if model else None
+
+
+def _usage(usage: WireUsage | None) -> Usage | None:
+    if usage is None:
+        return None
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_input_tokens,
+        cache_creation_tokens=None if usage.cache_creation is None else sum(usage.cache_creation.values()),
+        credits=_decimal(usage.total_credits),
+        model_credits=_decimal(usage.model_credits),
+        sandbox_credits=_decimal(usage.sandbox_runtime_credits),
+    )
+
+
+def _decimal(number: float | None) -> Decimal | None:
+    return None if number is None else Decimal(str(number))
+
+
+def _write_agent_id(wire: dict[str, Any], agent_id: str | None) -> None:
+    wire["agent"] = {**(wire.get("agent") or {}), "id": agent_id}
+
+
+def _write_model(wire: dict[str, Any], model: ModelConfig | None) -> None:
+    written = None if model is None else {"id": model.id, **model.parameters}
+    wire["agent"] = {**(wire.get("agent") or {}), "model": written}
+
+
+def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:
+    if usage is None:
+        wire["usage"] = None
+        return
+    written: dict[str, Any] = {
+        "total_credits": _number(usage.credits),
+        "model_credits": _number(usage.model_credits),
+        "sandbox_runtime_credits": _number(usage.sandbox_credits),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "cache_creation": None
+        if usage.cache_creation_tokens is None
+        else {"ephemeral_5m_input_tokens": usage.cache_creation_tokens},
+    }
+    wire["usage"] = {**(wire.get("usage") or {}), **written}
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+def _write_native_status(wire: dict[str, Any], status: str) -> None:
+    wire["status"] = status or None
+
+
+def _key(name: str) -> Callable[[dict[str, Any], Any], None]:
+    def write(wire: dict[str, Any], value: Any) -> None:
+        wire[name] = wire_time(value) if isinstance(value, datetime) else value
+
+    return write
+
+
+_WRITERS: Final[Mapping[str, Callable[[dict[str, Any], Any], None]]] = {
+    "id": _key("id"),
+    "agent_id": _write_agent_id,
+    "title": _key("title"),
+    "native_status": _write_native_status,
+    "metadata": _key("metadata"),
+    "model": _write_model,
+    "environment_id": _key("environment_id"),
+    "usage": _write_usage,
+    "created_at": _key("created_at"),
+    "updated_at": _key("updated_at"),
+    "archived_at": _key("archived_at"),
+}

@@ -1,0 +1,119 @@
+"""Calls, replies, and the flows that exchange them.
+
+A flow is a generator: it yields the `Call`s to make, is sent a `Reply` for each, and returns its result. When a call
+fails, the error is thrown into the flow at the `yield`, so that a flow may answer a conflict with another call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
+
+from polysession.errors import UsageError
+
+T = TypeVar("T")
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "DELETE"})
+_SUCCESS: Final = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request to make.
+
+    Attributes:
+        method: HTTP method.
+        path: What follows the base URL, percent-encoded, with its query.
+        headers: Headers besides the constant ones of the provider.
+        body: JSON text; None for no body.
+        after_s: Seconds to wait before sending.
+        read_only: The call changes nothing, although its method may say otherwise.
+        idempotency_header: Header that makes the call safe to repeat. Its value is made once per call when it is sent.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    body: bytes | None = None
+    after_s: float = 0.0
+    read_only: bool = False
+    idempotency_header: str | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does no more than sending it once."""
+        return self.read_only or self.method in _SAFE_METHODS or self.idempotency_header is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete HTTP answer.
+
+    Attributes:
+        status: HTTP status.
+        headers: Case-insensitive when it comes from a driver.
+        content: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is any 2xx."""
+        return self.status in _SUCCESS
+
+
+Flow: TypeAlias = Generator[Call, Reply, T]
+"""A generator of calls that receives replies and returns a `T`."""
+
+
+def path_segment(value: str, what: str) -> str:
+    """An id, ready to stand in a path.
+
+    Some servers decode `%2F` before they route, so that an id with a slash could reach another operation: such ids are
+    refused here rather than encoded.
+
+    Args:
+        value: The id, as the backend gave it.
+        what: What it is, for the message: `"session id"`.
+
+    Raises:
+        UsageError: It is empty, `.` or `..`, or holds a slash, a backslash, a blank or a control character.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"the {what} must be text, not {type(value).__name__}")
+    if value in {"", ".", ".."}:
+        raise UsageError(f"{value!r} is not a {what}")
+    bad = next((char for char in value if char in "/\\" or char.isspace() or not char.isprintable()), None)
+    if bad is not None:
+        raise UsageError(f"the {what} {value!r} holds {bad!r}: pass the id exactly as the backend gave it")
+    return quote(value, safe="")
+
+
+def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] | None]) -> str:
+    """A path with its query. None leaves a parameter out, a list repeats its key, a truth value is in lower case."""
+    pairs = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in query.items()
+        if value is not None
+    }
+    return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
+
+
+def json_body(value: Mapping[str, Any]) -> bytes:
+    """JSON text in UTF-8.
+
+    Raises:
+        UsageError: The value holds something that JSON cannot carry: NaN, an infinity, or half a surrogate pair.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a value cannot be sent as JSON: {error}") from error

@@ -1,0 +1,225 @@
+"""What the public verbs do before a provider's flow starts: check arguments, features and handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias, TypeVar
+
+from polysession._core.flow import Flow, path_segment
+from polysession._core.provider import Page, Provider
+from polysession.change import (
+    UNSET,
+    NativeBody,
+    NewAgent,
+    NewSession,
+    Request,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    checked,
+)
+from polysession.errors import NotFound, UsageError
+from polysession.feature import Feature
+from polysession.session import Agent, Cancellation, ModelConfig, Session
+
+T = TypeVar("T")
+
+PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
+"""Given a cursor, or None for the start, the flow that reads that page."""
+
+CREATE_FIELDS: Final[Mapping[str, Feature]] = {
+    "agent": Feature.CREATE_AGENT,
+    "environment": Feature.CREATE_ENVIRONMENT,
+    "workspace": Feature.CREATE_WORKSPACE,
+    "title": Feature.CREATE_TITLE,
+    "metadata": Feature.CREATE_METADATA,
+    "tags": Feature.CREATE_TAGS,
+    "capabilities": Feature.CREATE_CAPABILITIES,
+    "model": Feature.CREATE_MODEL,
+    "permission_mode": Feature.CREATE_PERMISSION_MODE,
+}
+UPDATE_FIELDS: Final[Mapping[str, Feature]] = {
+    "title": Feature.UPDATE_TITLE,
+    "metadata": Feature.UPDATE_METADATA,
+    "tags": Feature.UPDATE_TAGS,
+    "add_tags": Feature.EDIT_TAGS,
+    "remove_tags": Feature.EDIT_TAGS,
+    "model": Feature.UPDATE_MODEL,
+    "permission_mode": Feature.UPDATE_PERMISSION_MODE,
+}
+CLEAR_FIELDS: Final[Mapping[str, Feature]] = {
+    "title": Feature.CLEAR_TITLE,
+    "metadata": Feature.CLEAR_METADATA,
+    "tags": Feature.CLEAR_TAGS,
+    "model": Feature.CLEAR_MODEL,
+    "permission_mode": Feature.CLEAR_PERMISSION_MODE,
+}
+LIST_FIELDS: Final[Mapping[str, Feature]] = {
+    "agent": Feature.LIST_AGENT,
+    "statuses": Feature.LIST_STATUSES,
+    "title_contains": Feature.LIST_TITLE,
+    "tags": Feature.LIST_TAGS,
+    "metadata": Feature.LIST_METADATA,
+    "created_after": Feature.LIST_CREATED,
+    "created_before": Feature.LIST_CREATED,
+    "include_archived": Feature.LIST_ARCHIVED,
+    "oldest_first": Feature.LIST_OLDEST_FIRST,
+    "limit": Feature.LIST_LIMIT,
+}
+AGENT_FIELDS: Final[Mapping[str, Feature]] = {
+    "model": Feature.AGENT_MODEL,
+    "system_prompt": Feature.AGENT_SYSTEM_PROMPT,
+    "description": Feature.AGENT_DESCRIPTION,
+}
+
+
+class Operations:
+    """The verbs on sessions and agents, as flows. Each raises `UsageError` before its first call."""
+
+    def __init__(self, provider: Provider[Any]) -> None:
+        self._provider = provider
+
+    def create_session(self, **values: Any) -> Flow[Session]:
+        """`sessions.create`."""
+        self._provider.require(Feature.CREATE)
+        new = checked(NewSession, self._plain(values))
+        self._require_fields(new, CREATE_FIELDS)
+        self._check_native(new.native, self._provider.new_session_type)
+        return (yield from self._provider.create_session(new))
+
+    def get_session(self, session: Session | str) -> Flow[Session]:
+        """`sessions.get`."""
+        self._provider.require(Feature.GET)
+        return (yield from self._provider.get_session(self._ref(session)))
+
+    def list_sessions(self, **values: Any) -> PageFlow[Session]:
+        """`sessions.list`. Checked at once, although nothing is read yet."""
+        with self._naming(Feature.LIST):
+            self._provider.require(Feature.LIST)
+            query = checked(SessionQuery, self._plain(values))
+            self._require_fields(query, LIST_FIELDS)
+            self._check_native(query.native, self._provider.session_query_type)
+            _check_limit(query.limit)
+        return lambda cursor: self._provider.list_sessions(query, cursor)
+
+    def update_session(self, session: Session | str, **values: Any) -> Flow[Session]:
+        """`sessions.update`."""
+        self._provider.require(Feature.UPDATE)
+        changes = checked(SessionChanges, self._plain(values))
+        self._require_fields(changes, UPDATE_FIELDS)
+        for name, feature in CLEAR_FIELDS.items():
+            if getattr(changes, name) is None:
+                self._provider.require(feature)
+        if changes.tags is not UNSET and (changes.add_tags or changes.remove_tags):
+            raise UsageError("tags replaces the whole list: give either it, or add_tags and remove_tags")
+        self._check_native(changes.native, self._provider.session_changes_type)
+        return (yield from self._provider.update_session(self._ref(session), changes))
+
+    def archive_session(self, session: Session | str) -> Flow[Session]:
+        """`sessions.archive`."""
+        self._provider.require(Feature.ARCHIVE)
+        return (yield from self._provider.archive_session(self._ref(session)))
+
+    def delete_session(self, session: Session | str) -> Flow[None]:
+        """`sessions.delete`."""
+        self._provider.require(Feature.DELETE)
+        try:
+            yield from self._provider.delete_session(self._ref(session))
+        except NotFound as error:
+            # A deletion whose answer was lost is repeated, and then finds nothing: that is what was asked for.
+            if error.attempts <= 1:
+                raise
+
+    def cancel_session(self, session: Session | str) -> Flow[Cancellation]:
+        """`sessions.cancel`."""
+        self._provider.require(Feature.CANCEL)
+        return (yield from self._provider.cancel_session(self._ref(session)))
+
+    def create_agent(self, **values: Any) -> Flow[Agent]:
+        """`agents.create`."""
+        self._provider.require(Feature.AGENT_CREATE)
+        new = checked(NewAgent, values)
+        self._require_fields(new, AGENT_FIELDS)
+        self._check_native(new.native, self._provider.new_agent_type)
+        return (yield from self._provider.create_agent(new))
+
+    def get_agent(self, agent: Agent | str) -> Flow[Agent]:
+        """`agents.get`."""
+        self._provider.require(Feature.AGENT_GET)
+        agent_id = self._agent_id(agent)
+        path_segment(agent_id, "agent id")
+        return (yield from self._provider.get_agent(agent_id))
+
+    def list_agents(self, limit: int | None) -> PageFlow[Agent]:
+        """`agents.list`. Checked at once, although nothing is read yet."""
+        with self._naming(Feature.AGENT_LIST):
+            self._provider.require(Feature.AGENT_LIST)
+            _check_limit(limit)
+        return lambda cursor: self._provider.list_agents(limit, cursor)
+
+    @contextmanager
+    def _naming(self, feature: Feature) -> Iterator[None]:
+        """Say in an error what it is about. A flow's errors are told by the driver that runs it."""
+        try:
+            yield
+        except UsageError as error:
+            error.provider, error.operation = self._provider.name, feature.value
+            raise
+
+    def _require_fields(self, request: Request, fields: Mapping[str, Feature]) -> None:
+        for name, feature in fields.items():
+            if _asked(request, name):
+                self._provider.require(feature)
+
+    def _check_native(self, native: NativeBody | None, expected: type[NativeBody] | None) -> None:
+        if native is None:
+            return
+        if expected is None:
+            raise UsageError(f"{self._provider.name} takes no native body here", provider=self._provider.name)
+        if not isinstance(native, expected):
+            raise UsageError(
+                f"native must be a {expected.__name__}, not a {type(native).__name__}", provider=self._provider.name
+            )
+
+    def _ref(self, session: Session | str) -> SessionRef:
+        if isinstance(session, Session):
+            self._check_owner(session)
+            ref = SessionRef(session.id, session.agent_id)
+        else:
+            ref = SessionRef(session)
+        path_segment(ref.id, "session id")
+        return ref
+
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments with the short forms written out: an agent's id for an `Agent`, a `ModelConfig` for a model id."""
+        plain = dict(values)
+        if isinstance(plain.get("agent"), Agent):
+            plain["agent"] = self._agent_id(plain["agent"])
+        if isinstance(plain.get("model"), str):
+            plain["model"] = ModelConfig(id=plain["model"])
+        return plain
+
+    def _agent_id(self, agent: Agent | str) -> str:
+        if not isinstance(agent, Agent):
+            return agent
+        self._check_owner(agent)
+        return agent.id
+
+    def _check_owner(self, record: Session | Agent) -> None:
+        if record.provider != self._provider.name:
+            raise UsageError(
+                f"{type(record).__name__} {record.id!r} comes from provider {record.provider!r};"
+                f" this client speaks to {self._provider.name!r}"
+            )
+
+
+def _asked(request: Request, name: str) -> bool:
+    """Whether the caller asked for something: an empty list asks for nothing, unless the field can be left unset."""
+    value, default = getattr(request, name), type(request).model_fields[name].default
+    return value is not default and (default is UNSET or bool(value) or isinstance(value, str))
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}; it counts the items of a page and must be at least 1")

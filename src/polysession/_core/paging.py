@@ -1,0 +1,47 @@
+"""A list that is read page by page, as it is looked at."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from polysession._core.flow import Flow
+from polysession._core.operations import PageFlow
+from polysession._core.provider import Page
+from polysession.errors import MalformedResponse
+
+
+class Identified(Protocol):
+    """Anything with an id."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+        ...
+
+
+Item = TypeVar("Item", bound=Identified)
+
+
+class PageWalk(Generic[Item]):
+    """Where one reading of a list stands. Both faces drive it, by running `next_page` until it is `finished`."""
+
+    def __init__(self, page_flow: PageFlow[Item], cursor: str | None) -> None:
+        self._page_flow = page_flow
+        self._cursor = cursor
+        self._previous_ids: frozenset[str] = frozenset()
+        self.finished = False
+
+    def next_page(self) -> Flow[Page[Item]]:
+        """Read the next page. Items that moved from the page before, because the list grew, are left out.
+
+        Raises:
+            MalformedResponse: The page points back to itself, so that the list would never end.
+        """
+        page = yield from self._page_flow(self._cursor)
+        if page.next_cursor is not None and page.next_cursor == self._cursor:
+            raise MalformedResponse("the list does not advance: the next page's cursor is the one of this page")
+        fresh = tuple(item for item in page.items if item.id not in self._previous_ids)
+        self._previous_ids = frozenset(item.id for item in page.items)
+        self._cursor = page.next_cursor
+        self.finished = page.next_cursor is None
+        return Page(fresh, page.next_cursor)

@@ -1,0 +1,158 @@
+"""What a provider is: the interface that every backend's plugin fills."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from polysession._core.flow import Flow, Reply
+from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.errors import StatusError, UnsupportedOperation
+from polysession.feature import Feature, FeatureSupport, Support, unsupported
+from polysession.session import Agent, Cancellation, Session
+from polysession.settings import ProviderSettings
+
+PROVIDER_API_VERSION = 1
+
+T = TypeVar("T")
+S = TypeVar("S", bound=ProviderSettings)
+
+_NOT_DECLARED = unsupported("")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: What is on it, in the backend's order.
+        next_cursor: Opaque text that continues the list on the next page; None on the last page.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """What an error body says.
+
+    Attributes:
+        message: The backend's own sentence; empty if it sent none.
+        code: Its error code or type.
+        request_id: Its id of the request.
+    """
+
+    message: str = ""
+    code: str | None = None
+    request_id: str | None = None
+
+
+class Provider(ABC, Generic[S]):
+    """One backend. Builds calls and reads replies, in flows; never does I/O.
+
+    A provider overrides the flows of the operations that it declares. The core checks `features` before it starts a
+    flow, so a flow never sees a field that its provider declared unsupported.
+
+    Attributes:
+        name: Its name, the same as its entry point.
+        docs_url: Where the backend documents its API.
+        api_version: The version of this interface that it was written for.
+        settings_type: Model of its settings.
+        features: What it can do. A feature that is not declared is unsupported.
+        new_session_type: Type of `native` in `sessions.create`; None if it takes none.
+        session_changes_type: Type of `native` in `sessions.update`.
+        session_query_type: Type of `native` in `sessions.list`.
+        new_agent_type: Type of `native` in `agents.create`.
+        error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
+        emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.
+    """
+
+    name: ClassVar[str]
+    docs_url: ClassVar[str]
+    api_version: ClassVar[int] = PROVIDER_API_VERSION
+    settings_type: ClassVar[type[ProviderSettings]]
+    features: ClassVar[Mapping[Feature, FeatureSupport]]
+    new_session_type: ClassVar[type[NativeBody] | None] = None
+    session_changes_type: ClassVar[type[NativeBody] | None] = None
+    session_query_type: ClassVar[type[NativeBody] | None] = None
+    new_agent_type: ClassVar[type[NativeBody] | None] = None
+    error_classes: ClassVar[Mapping[str, type[StatusError]]] = {}
+    emulator: ClassVar[str | None] = None
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def headers(self) -> Mapping[str, str]:
+        """Headers of every request: identity, and whatever else is constant."""
+
+    @abstractmethod
+    def read_error(self, reply: Reply) -> ErrorDetail:
+        """Read an error body of any generation, never failing: an empty or foreign body gives an empty detail."""
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session."""
+        raise self._missing(Feature.CREATE)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a session."""
+        raise self._missing(Feature.GET)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page of sessions: the first, or the one that `cursor` of another page points to."""
+        raise self._missing(Feature.LIST)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change what was asked for, and nothing else."""
+        raise self._missing(Feature.UPDATE)
+
+    def archive_session(self, ref: SessionRef) -> Flow[Session]:
+        """Archive a session."""
+        raise self._missing(Feature.ARCHIVE)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session."""
+        raise self._missing(Feature.DELETE)
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Stop the running turn."""
+        raise self._missing(Feature.CANCEL)
+
+    def create_agent(self, new: NewAgent) -> Flow[Agent]:
+        """Create an agent."""
+        raise self._missing(Feature.AGENT_CREATE)
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an agent."""
+        raise self._missing(Feature.AGENT_GET)
+
+    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read one page of agents."""
+        raise self._missing(Feature.AGENT_LIST)
+
+    @classmethod
+    def support(cls, feature: Feature) -> FeatureSupport:
+        """The declaration for one feature."""
+        return cls.features.get(feature, _NOT_DECLARED)
+
+    @classmethod
+    def require(cls, feature: Feature) -> None:
+        """Raise unless the feature is supported.
+
+        Raises:
+            UnsupportedOperation: It is not.
+        """
+        if cls.support(feature).support is Support.UNSUPPORTED:
+            raise cls._missing(feature)
+
+    @classmethod
+    def _missing(cls, feature: Feature) -> UnsupportedOperation:
+        operation, _, field = feature.value.partition(" ")
+        hint = cls.support(feature).note
+        message = f"{field} is not supported" if field else "not supported"
+        if hint:
+            message += f": {hint}"
+        return UnsupportedOperation(message, feature=feature.value, hint=hint, provider=cls.name, operation=operation)

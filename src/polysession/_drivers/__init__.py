@@ -1,0 +1,1 @@
+"""The only I/O: the sync and the async runner of flows."""

@@ -1,0 +1,109 @@
+"""Runs flows over a blocking HTTP client. Its twin is `async_driver`; what they share is in `_core`."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from polysession._core.exchange import Exchange, transport_error
+from polysession._core.flow import Call, Flow, Reply
+from polysession._core.provider import Provider
+from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
+from polysession._drivers.transport import DEFAULT_TIMEOUT, timeout_of, tls_context
+from polysession.change import Unset
+from polysession.errors import PolysessionError
+
+T = TypeVar("T")
+
+
+class SyncDriver:
+    """Performs the calls of one client's flows."""
+
+    def __init__(
+        self,
+        provider: Provider[Any],
+        *,
+        http_client: httpx.Client | None,
+        timeout: float | Unset | None,
+        retry: RetryPolicy,
+    ) -> None:
+        self._exchange = Exchange(provider)
+        self._retry = retry
+        self._owns_http = http_client is None
+        self._http = httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT) if http_client is None else http_client
+        self._options: dict[str, Any] = {} if isinstance(timeout, Unset) else {"timeout": timeout_of(timeout)}
+
+    def run(self, operation: str, flow: Flow[T]) -> T:
+        """Run a flow to its result.
+
+        Raises:
+            PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
+        """
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    reply = self._perform(call)
+                except PolysessionError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        except PolysessionError as error:
+            self._exchange.locate(error, operation)
+            raise
+        finally:
+            flow.close()
+
+    def close(self) -> None:
+        """Close the HTTP client, unless the caller brought it."""
+        if self._owns_http:
+            self._http.close()
+
+    def _perform(self, call: Call) -> Reply:
+        if call.after_s:
+            time.sleep(call.after_s)
+        key = str(uuid.uuid4()) if call.idempotency_header else None
+        headers = self._exchange.headers(call, key)
+        url = self._exchange.url(call)
+        request = self._http.build_request(call.method, url, headers=headers, content=call.body, **self._options)
+        started_s = time.monotonic()
+        outcome, attempts = self._attempt(call, request), 1
+        if self._retry.wants_retry(call, outcome):
+            outcome, attempts = self._attempt_again(call, request, outcome, time.monotonic() - started_s)
+        return self._exchange.settle(call, outcome, attempts=attempts, now=_now())
+
+    def _attempt(self, call: Call, request: httpx.Request) -> Outcome:
+        try:
+            response = self._http.send(request, follow_redirects=False)
+        except Exception as error:
+            failure = transport_error(error, call)
+            if failure is None:
+                raise
+            failure.__cause__ = error
+            return failure
+        return Reply(response.status_code, response.headers, response.content)
+
+    def _attempt_again(
+        self, call: Call, request: httpx.Request, first: Outcome, elapsed_s: float
+    ) -> tuple[Outcome, int]:
+        from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
+
+        outcomes = [first]
+
+        def attempt() -> Outcome:
+            return outcomes.pop() if outcomes else self._attempt(call, request)
+
+        loop = Retrying(**tenacity_settings(self._retry, elapsed_s, _now))
+        outcome: Outcome = loop(attempt)
+        return outcome, loop.statistics["attempt_number"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

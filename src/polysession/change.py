@@ -1,0 +1,136 @@
+"""What a caller asks for: new sessions and agents, changes, and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from polysession.errors import UsageError
+from polysession.session import AgentCapability, ModelConfig, SessionStatus, UtcDatetime
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+"""Leaves a field alone. Not the same as None, which clears it."""
+
+
+class NativeBody(BaseModel):
+    """Base of the typed, provider-specific bodies: fields in the backend's own words, merged last.
+
+    Only fields that were given are sent, so None is sent as null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were given, as JSON values under their wire names."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class Request(BaseModel):
+    """Base of what a caller asks for: checked before anything is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NewSession(Request):
+    """A session to create. None means that the caller did not say."""
+
+    agent: str | None = None
+    environment: str | None = None
+    workspace: str | None = None
+    title: str | None = None
+    metadata: Mapping[str, str] | None = None
+    tags: Sequence[str] | None = None
+    capabilities: Sequence[AgentCapability] | None = None
+    model: ModelConfig | None = None
+    permission_mode: str | None = None
+    native: NativeBody | None = None
+
+
+class SessionChanges(Request):
+    """Changes to a session: `UNSET` leaves a field alone, None clears it."""
+
+    title: str | Unset | None = UNSET
+    metadata: Mapping[str, str | None] | Unset | None = UNSET
+    tags: Sequence[str] | Unset | None = UNSET
+    add_tags: Sequence[str] = ()
+    remove_tags: Sequence[str] = ()
+    model: ModelConfig | Unset | None = UNSET
+    permission_mode: str | Unset | None = UNSET
+    native: NativeBody | None = None
+
+
+class SessionQuery(Request):
+    """Which sessions to list. A filter that is None or empty keeps every session."""
+
+    agent: str | None = None
+    statuses: Sequence[SessionStatus] = ()
+    title_contains: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, str] | None = None
+    created_after: UtcDatetime | None = None
+    created_before: UtcDatetime | None = None
+    include_archived: bool = False
+    oldest_first: bool = False
+    limit: int | None = None
+    native: NativeBody | None = None
+
+
+class NewAgent(Request):
+    """An agent to create. None means that the caller did not say."""
+
+    name: str
+    model: str | None = None
+    system_prompt: str | None = None
+    description: str | None = None
+    native: NativeBody | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """Which session is meant.
+
+    Attributes:
+        id: Its id.
+        agent_id: Its agent, if the caller's `Session` carries it; None for a bare id.
+    """
+
+    id: str
+    agent_id: str | None = None
+
+
+R = TypeVar("R", bound=Request)
+
+
+def checked(request_type: type[R], values: Mapping[str, Any]) -> R:
+    """Build a request from what the caller passed.
+
+    Raises:
+        UsageError: A value has the wrong type; the message names each.
+    """
+    try:
+        return request_type(**values)
+    except ValidationError as error:
+        problems = {
+            str(item["loc"][0]): item["msg"]
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+            if item["type"] != "is_instance_of"  # the branch of a union that only UNSET takes
+        }
+        listed = "; ".join(f"{name}: {what}" for name, what in problems.items())
+        raise UsageError(f"wrong argument: {listed}") from error

@@ -1,0 +1,366 @@
+"""The blocking client. `async_client` has the same methods, awaited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from polysession._core.operations import Operations, PageFlow
+from polysession._core.paging import Item, PageWalk
+from polysession._core.provider import Page
+from polysession._core.retry import RetryPolicy
+from polysession._drivers.sync_driver import SyncDriver
+from polysession.change import UNSET, NativeBody, Unset
+from polysession.feature import Feature, Support
+from polysession.plugins import open_provider
+from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
+
+if TYPE_CHECKING:
+    import httpx  # noqa: TID251  (the type of an argument)
+
+
+class Client:
+    """Talks to one agent backend.
+
+    Args:
+        provider: Name of the provider, such as `"qoder"`; None reads `POLYSESSION_PROVIDER`.
+        http_client: An `httpx.Client`, or one with the same methods, to send with: for a proxy, a transport or a
+            certificate of your own. It stays open when this client closes, and its own time limits hold.
+        timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
+        retry: How failed calls are tried again; None never does.
+        settings: The provider's settings. What is not given is read from the environment.
+
+    Raises:
+        UsageError: The provider is unknown, or a setting is unknown, missing or unusable; the message says which are
+            accepted.
+        PluginError: The provider is installed, and cannot be used.
+    """
+
+    def __init__(
+        self,
+        provider: str | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+        timeout: float | Unset | None = UNSET,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  (frozen)
+        **settings: Any,
+    ) -> None:
+        self._provider = open_provider(provider, settings, os.environ)
+        self._driver = SyncDriver(
+            self._provider, http_client=http_client, timeout=timeout, retry=retry or RetryPolicy(attempts=1)
+        )
+        operations = Operations(self._provider)
+        self.sessions = Sessions(self._driver, operations)
+        self.agents = Agents(self._driver, operations)
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider."""
+        return self._provider.name
+
+    def supports(self, feature: Feature) -> Support:
+        """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""
+        return self._provider.support(feature).support
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.provider!r}, base_url={self._provider.settings.base_url!r})"
+
+
+class Pages(Generic[Item]):
+    """A list that is read page by page, as it is looped over. Each loop starts anew."""
+
+    def __init__(self, driver: SyncDriver, operation: str, page_flow: PageFlow[Item], cursor: str | None) -> None:
+        self._driver = driver
+        self._operation = operation
+        self._page_flow = page_flow
+        self._cursor = cursor
+
+    def __iter__(self) -> Iterator[Item]:
+        """Every item of every page.
+
+        Raises:
+            PolysessionError: A page could not be read.
+        """
+        for page in self.pages():
+            yield from page.items
+
+    def pages(self) -> Iterator[Page[Item]]:
+        """Every page.
+
+        Raises:
+            PolysessionError: A page could not be read.
+        """
+        walk = PageWalk(self._page_flow, self._cursor)
+        while not walk.finished:
+            yield self._driver.run(self._operation, walk.next_page())
+
+    def page(self) -> Page[Item]:
+        """The first page only. Its `next_cursor`, given to the same list as `cursor`, continues it.
+
+        Raises:
+            PolysessionError: The page could not be read.
+        """
+        return self._driver.run(self._operation, self._page_flow(self._cursor))
+
+
+class Sessions:
+    """The sessions of a backend.
+
+    A `session` argument is a `Session` or an id. AgentScope needs the agent as well: a `Session` carries it, and for
+    an id the setting `agent_id` is used.
+
+    Every method may raise `UsageError` before anything is sent, `UnsupportedOperation` among them, and
+    `TransportError`, `StatusError` or `MalformedResponse` after.
+    """
+
+    def __init__(self, driver: SyncDriver, operations: Operations) -> None:
+        self._driver = driver
+        self._operations = operations
+
+    def create(
+        self,
+        *,
+        agent: Agent | str | None = None,
+        environment: str | None = None,
+        workspace: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        capabilities: Sequence[AgentCapability] | None = None,
+        model: ModelConfig | str | None = None,
+        permission_mode: str | None = None,
+        native: NativeBody | None = None,
+    ) -> Session:
+        """Create a session.
+
+        Args:
+            agent: The agent to talk to, or its id.
+            environment: Id of the environment that tools run in.
+            workspace: Id of the workspace to work on.
+            title: Label for people.
+            metadata: Flat text keys and values.
+            tags: Labels.
+            capabilities: Abilities added on top of the agent's.
+            model: The model that answers, or its id.
+            permission_mode: How tool calls are approved, in the backend's word.
+            native: Further fields of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend has no such field; nothing was sent.
+            NotFound: There is no such agent, environment, workspace or credential.
+            InvalidRequest: The backend refuses a value.
+        """
+        return self._driver.run(
+            Feature.CREATE,
+            self._operations.create_session(
+                agent=agent,
+                environment=environment,
+                workspace=workspace,
+                title=title,
+                metadata=metadata,
+                tags=tags,
+                capabilities=capabilities,
+                model=model,
+                permission_mode=permission_mode,
+                native=native,
+            ),
+        )
+
+    def get(self, session: Session | str) -> Session:
+        """Read a session anew.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        return self._driver.run(Feature.GET, self._operations.get_session(session))
+
+    def list(
+        self,
+        *,
+        agent: Agent | str | None = None,
+        statuses: Sequence[SessionStatus] = (),
+        title_contains: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_archived: bool = False,
+        oldest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+        native: NativeBody | None = None,
+    ) -> Pages[Session]:
+        """List sessions, newest first. Nothing is read until the result is looped over.
+
+        Args:
+            agent: Only sessions of this agent.
+            statuses: Only sessions in one of these.
+            title_contains: Only sessions with this text in their title, in upper or lower case.
+            tags: Only sessions with all of these.
+            metadata: Only sessions with all of these keys and values.
+            created_after: Only sessions created later; a time without a zone is in UTC.
+            created_before: Only sessions created earlier; a time without a zone is in UTC.
+            include_archived: Archived sessions too.
+            oldest_first: The other way round.
+            limit: Items in a page. A filter that is emulated leaves fewer.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+            native: Further filters of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend has no such filter; nothing was sent.
+        """
+        page_flow = self._operations.list_sessions(
+            agent=agent,
+            statuses=statuses,
+            title_contains=title_contains,
+            tags=tags,
+            metadata=metadata,
+            created_after=created_after,
+            created_before=created_before,
+            include_archived=include_archived,
+            oldest_first=oldest_first,
+            limit=limit,
+            native=native,
+        )
+        return Pages(self._driver, Feature.LIST, page_flow, cursor)
+
+    def update(
+        self,
+        session: Session | str,
+        *,
+        title: str | Unset | None = UNSET,
+        metadata: Mapping[str, str | None] | Unset | None = UNSET,
+        tags: Sequence[str] | Unset | None = UNSET,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        model: ModelConfig | str | Unset | None = UNSET,
+        permission_mode: str | Unset | None = UNSET,
+        native: NativeBody | None = None,
+    ) -> Session:
+        """Change what is given, and leave the rest alone. None clears a field.
+
+        Args:
+            session: The session, or its id.
+            title: Label for people.
+            metadata: Keys to set; a key with None is removed, and the others stay. None removes all.
+            tags: Replaces the whole list.
+            add_tags: Added to the list that is there: read, changed and written back, so the last writer wins.
+            remove_tags: Taken from the list that is there, likewise.
+            model: Replaces the whole model configuration.
+            permission_mode: How tool calls are approved, in the backend's word.
+            native: Further changes of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend cannot change or clear a field; nothing was sent.
+            NotFound: There is no such session.
+            Conflict: The session cannot be changed now, such as while a turn runs.
+            InvalidRequest: The backend refuses a value.
+        """
+        return self._driver.run(
+            Feature.UPDATE,
+            self._operations.update_session(
+                session,
+                title=title,
+                metadata=metadata,
+                tags=tags,
+                add_tags=add_tags,
+                remove_tags=remove_tags,
+                model=model,
+                permission_mode=permission_mode,
+                native=native,
+            ),
+        )
+
+    def archive(self, session: Session | str) -> Session:
+        """Put a session away: readable, closed to new work, and not listed by default.
+
+        Raises:
+            UnsupportedOperation: The backend cannot archive; nothing was sent.
+            NotFound: There is no such session.
+        """
+        return self._driver.run(Feature.ARCHIVE, self._operations.archive_session(session))
+
+    def delete(self, session: Session | str) -> None:
+        """Delete a session for good.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        self._driver.run(Feature.DELETE, self._operations.delete_session(session))
+
+    def cancel(self, session: Session | str) -> Cancellation:
+        """Stop the turn that is running. The session itself stays.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        return self._driver.run(Feature.CANCEL, self._operations.cancel_session(session))
+
+
+class Agents:
+    """The agents of a backend. Errors are as for `Sessions`."""
+
+    def __init__(self, driver: SyncDriver, operations: Operations) -> None:
+        self._driver = driver
+        self._operations = operations
+
+    def create(
+        self,
+        *,
+        name: str,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        description: str | None = None,
+        native: NativeBody | None = None,
+    ) -> Agent:
+        """Create an agent.
+
+        Args:
+            name: Its name.
+            model: Id of the model that answers.
+            system_prompt: Instructions that precede every conversation.
+            description: What it is for.
+            native: Further fields of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend has no such field; nothing was sent.
+            InvalidRequest: The backend refuses a value.
+        """
+        return self._driver.run(
+            Feature.AGENT_CREATE,
+            self._operations.create_agent(
+                name=name, model=model, system_prompt=system_prompt, description=description, native=native
+            ),
+        )
+
+    def get(self, agent: Agent | str) -> Agent:
+        """Read an agent anew.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        return self._driver.run(Feature.AGENT_GET, self._operations.get_agent(agent))
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Pages[Agent]:
+        """List agents, newest first. Nothing is read until the result is looped over.
+
+        Args:
+            limit: Items in a page.
+            cursor: `next_cursor` of an earlier page, to continue there.
+        """
+        return Pages(self._driver, Feature.AGENT_LIST, self._operations.list_agents(limit), cursor)

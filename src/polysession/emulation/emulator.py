@@ -1,0 +1,78 @@
+"""What an emulator is: an ASGI application with state, and a few seeded resources."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from starlette.types import ASGIApp
+
+Generation = Literal["current", "seed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """Ids of the resources that exist when an emulator starts; None where the backend has no such thing.
+
+    Attributes:
+        agent_id: An agent that a session can be created for.
+        environment_id: An environment that a session can be created in.
+        credential_id: A model credential.
+    """
+
+    agent_id: str
+    environment_id: str | None = None
+    credential_id: str | None = None
+
+
+class Emulator(ABC):
+    """One backend's wire protocol over state in memory.
+
+    Attributes:
+        base_path: What stands between the origin and the routes, such as `/api`; empty for none.
+        app: The application to serve.
+        seeded: Resources that exist from the start.
+        settings: Client settings besides `base_url` with which a `Client` may talk to it.
+    """
+
+    base_path: ClassVar[str] = ""
+    app: ASGIApp
+    seeded: Seeded
+    settings: Mapping[str, str]
+
+    @abstractmethod
+    def __init__(self, generation: Generation = "current") -> None:
+        """Start with the seeded resources, in the shape of one generation of the backend."""
+
+    @abstractmethod
+    def start_turn(self, session_id: str, *, duration_s: float) -> None:
+        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+
+
+@dataclass(slots=True)
+class TurnClock:
+    """When a session's turn is over; asked on each look, so that no timer runs in the background."""
+
+    _ends_at_s: float = field(default=0.0)
+
+    def start(self, duration_s: float) -> None:
+        """Begin a turn that ends `duration_s` seconds from now."""
+        self._ends_at_s = time.monotonic() + duration_s
+
+    def stop(self) -> bool:
+        """End the turn now; tells whether one was running."""
+        was_running = self.running
+        self._ends_at_s = 0.0
+        return was_running
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn is running at this moment."""
+        return time.monotonic() < self._ends_at_s

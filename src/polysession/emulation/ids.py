@@ -1,0 +1,18 @@
+"""Random ids in the alphabets that backends use."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+_BASE36 = string.digits + string.ascii_lowercase
+
+
+def hex_id(prefix: str = "", digits: int = 32) -> str:
+    """A prefix and that many lowercase hexadecimal digits."""
+    return prefix + secrets.token_hex((digits + 1) // 2)[:digits]
+
+
+def base36_id(prefix: str = "", digits: int = 20) -> str:
+    """A prefix and that many characters out of 0-9 and a-z."""
+    return prefix + "".join(secrets.choice(_BASE36) for _ in range(digits))

@@ -1,0 +1,30 @@
+"""Finds the emulator that a provider ships."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from polysession.emulation.emulator import Emulator
+from polysession.errors import BrokenProvider, UsageError
+from polysession.plugins import load_provider
+
+
+def load_emulator(name: str) -> type[Emulator]:
+    """The emulator class of a provider.
+
+    Raises:
+        UnknownProvider: No provider has that name.
+        PluginError: The provider cannot be used, or its emulator is not where it says.
+        UsageError: The provider ships no emulator.
+    """
+    location = load_provider(name).emulator
+    if location is None:
+        raise UsageError(f"provider {name!r} ships no emulator", provider=name)
+    module, _, attribute = location.partition(":")
+    try:
+        emulator = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise BrokenProvider(f"the emulator of provider {name!r}, {location}, does not load: {error}") from error
+    if not (isinstance(emulator, type) and issubclass(emulator, Emulator)):
+        raise BrokenProvider(f"the emulator of provider {name!r}, {location}, is not a subclass of Emulator")
+    return emulator

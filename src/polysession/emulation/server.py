@@ -1,0 +1,123 @@
+"""Serves an emulator on a loopback port, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from polysession.emulation.emulator import Emulator, Generation
+from polysession.emulation.loading import load_emulator
+from polysession.errors import PolysessionError, UsageError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_STARTUP_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorHandle:
+    """A running emulator.
+
+    Attributes:
+        provider: Name of the provider that it stands in for.
+        base_url: Ready for `Client(base_url=...)` and for the backend's official SDK.
+        settings: All settings of a `Client` for it, `base_url` among them: `Client(name, **handle.settings)`.
+        agent_id: Id of the seeded agent.
+        environment_id: Id of the seeded environment; None if the backend has none.
+        credential_id: Id of the seeded model credential; None if the backend has none.
+        emulator: The emulator itself, for its controls.
+    """
+
+    provider: str
+    base_url: str
+    settings: dict[str, str]
+    agent_id: str
+    environment_id: str | None
+    credential_id: str | None
+    emulator: Emulator
+
+
+@contextlib.contextmanager
+def serve(name: str, *, generation: Generation = "current", port: int = 0) -> Iterator[EmulatorHandle]:
+    """Serve the emulator of one backend on 127.0.0.1 while the context is open.
+
+    Args:
+        name: Provider name, such as `"qoder"`.
+        generation: `"current"`, or `"seed"` for the older shape of the backend.
+        port: TCP port; 0 takes a free one.
+
+    Raises:
+        UnknownProvider: No provider has that name.
+        UsageError: The provider ships no emulator, or the port is taken.
+    """
+    emulator = load_emulator(name)(generation)
+    listener = _listen(port)
+    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    base_url = origin + emulator.base_path
+    with _serving(emulator, listener):
+        yield EmulatorHandle(
+            provider=name,
+            base_url=base_url,
+            settings={"base_url": base_url, **emulator.settings},
+            agent_id=emulator.seeded.agent_id,
+            environment_id=emulator.seeded.environment_id,
+            credential_id=emulator.seeded.credential_id,
+            emulator=emulator,
+        )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on 127.0.0.1:{port}: {error}. Choose another port, or 0 for a free one"
+        ) from error
+    return listener
+
+
+@contextlib.contextmanager
+def _serving(emulator: Emulator, listener: socket.socket) -> Iterator[None]:
+    server = _uvicorn_server(emulator)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="polysession-emulator"
+    )
+    thread.start()
+    try:
+        _wait_until_started(server, thread)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _uvicorn_server(emulator: Emulator) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415  (an extra: only needed to serve)
+
+    config = uvicorn.Config(
+        emulator.app,
+        log_level="error",
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline_s = time.monotonic() + _STARTUP_LIMIT_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline_s:
+            raise PolysessionError("the emulator did not start listening")
+        time.sleep(0.005)

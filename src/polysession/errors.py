@@ -1,0 +1,205 @@
+"""Every exception that polysession raises.
+
+PolysessionError
+├── UsageError                     nothing was sent
+│   ├── UnknownProvider
+│   ├── UnsupportedOperation
+│   └── MissingCredential
+├── PluginError
+│   ├── BrokenProvider
+│   └── DuplicateProvider
+├── TransportError                 no complete HTTP answer
+│   ├── ConnectFailed
+│   ├── TimedOut
+│   └── ConnectionLost
+├── StatusError                    the backend answered, and refused
+│   ├── InvalidRequest
+│   ├── AuthenticationFailed
+│   │   └── PermissionDenied
+│   ├── NotFound
+│   ├── Conflict
+│   ├── RateLimited
+│   ├── UnexpectedRedirect
+│   └── BackendFault
+└── MalformedResponse              the backend answered success, and the body cannot be read
+"""
+
+from __future__ import annotations
+
+
+class PolysessionError(Exception):
+    """Base of every error raised here.
+
+    Attributes:
+        provider: Name of the provider, such as `"qoder"`; None if none was involved yet.
+        operation: What the caller asked for, such as `"sessions.get"`; None outside an operation.
+        status: HTTP status of the answer; None if there was none, or if the finding is ours and not the backend's.
+        code: The backend's own error code or type; None if it gave none.
+        request_id: The backend's id of the request, to quote to its support; None if it gave none.
+        retryable: Whether the same call may succeed later, unchanged.
+        attempts: How many requests were made for the failing call; 0 if nothing was sent.
+        already_done: What had been carried out before the failure, in words; None if nothing was.
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        operation: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.operation = operation
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.attempts = attempts
+        self.already_done: str | None = None
+
+    @property
+    def message(self) -> str:
+        """What happened, what was expected and what to do next, without the facts that the attributes hold."""
+        return str(self.args[0])
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self.args = (text,)
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.provider, self.operation) if part)
+        facts = [
+            f"{label} {value}"
+            for label, value in (("HTTP", self.status), ("code", self.code), ("request id", self.request_id))
+            if value is not None
+        ]
+        text = f"{where}: {self.message}" if where else self.message
+        if facts:
+            text += f" ({', '.join(facts)})"
+        if self.already_done:
+            text += f" Already done: {self.already_done}."
+        return text
+
+
+class UsageError(PolysessionError):
+    """The call cannot be made as it was asked for; nothing was sent."""
+
+
+class UnknownProvider(UsageError):
+    """No installed provider has that name."""
+
+
+class MissingCredential(UsageError):
+    """A secret that the backend needs was given neither as an argument nor in the environment."""
+
+
+class UnsupportedOperation(UsageError):
+    """The backend cannot do this.
+
+    Attributes:
+        feature: The feature that is missing, such as `"sessions.archive"`.
+        hint: What to do instead; empty if there is nothing.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        feature: str = "",
+        hint: str = "",
+        provider: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, operation=operation)
+        self.feature = feature
+        self.hint = hint
+
+
+class PluginError(PolysessionError):
+    """An installed provider cannot be used."""
+
+
+class BrokenProvider(PluginError):
+    """The provider's package fails to import, or does not declare what a provider must."""
+
+
+class DuplicateProvider(PluginError):
+    """Two installed distributions offer a provider of the same name."""
+
+
+class TransportError(PolysessionError):
+    """The backend gave no complete HTTP answer.
+
+    Attributes:
+        outcome_unknown: True if the request had been handed over, so that the backend may have carried it out.
+    """
+
+    retryable = True
+    outcome_unknown: bool = False
+
+
+class ConnectFailed(TransportError):
+    """No connection to the backend could be made; the request was not sent."""
+
+
+class TimedOut(TransportError):
+    """The backend did not answer in time."""
+
+
+class ConnectionLost(TransportError):
+    """The connection broke, or was not HTTP, before the answer was complete."""
+
+
+class StatusError(PolysessionError):
+    """The backend answered with something else than success."""
+
+
+class InvalidRequest(StatusError):
+    """The backend refused the request as wrong."""
+
+
+class AuthenticationFailed(StatusError):
+    """The credential is missing, wrong or expired."""
+
+
+class PermissionDenied(AuthenticationFailed):
+    """The credential is known, and may not do this."""
+
+
+class NotFound(StatusError):
+    """There is no such resource, or not for this credential."""
+
+
+class Conflict(StatusError):
+    """The resource is in a state that does not allow this now."""
+
+
+class RateLimited(StatusError):
+    """Too many requests.
+
+    Attributes:
+        retry_after_s: Seconds that the backend asks to wait; None if it does not say.
+    """
+
+    retryable = True
+    retry_after_s: float | None = None
+
+
+class UnexpectedRedirect(StatusError):
+    """The backend points to another address; not followed, because credentials must not travel there."""
+
+
+class BackendFault(StatusError):
+    """The backend failed on its own side."""
+
+    retryable = True
+
+
+class MalformedResponse(PolysessionError):
+    """The backend reported success, with a body that cannot be read as what was asked for."""

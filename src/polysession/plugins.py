@@ -1,0 +1,161 @@
+"""Finds providers by name, through pluggy and the entry points of installed distributions."""
+
+from __future__ import annotations
+
+import difflib
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+import pluggy
+
+from polysession._core.provider import PROVIDER_API_VERSION, Provider
+from polysession.errors import BrokenProvider, DuplicateProvider, UnknownProvider
+from polysession.feature import Feature, FeatureSupport
+from polysession.settings import ProviderSettings, load_settings
+
+PROJECT: Final = "polysession"
+GROUP: Final = "polysession.providers"
+
+_METHODS: Final[Mapping[Feature, str]] = {
+    Feature.CREATE: "create_session",
+    Feature.GET: "get_session",
+    Feature.LIST: "list_sessions",
+    Feature.UPDATE: "update_session",
+    Feature.ARCHIVE: "archive_session",
+    Feature.DELETE: "delete_session",
+    Feature.CANCEL: "cancel_session",
+    Feature.AGENT_CREATE: "create_agent",
+    Feature.AGENT_GET: "get_agent",
+    Feature.AGENT_LIST: "list_agents",
+}
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a provider package's implementation of a hook."""
+
+_hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+class ProviderHooks:
+    """The hooks that a provider package implements."""
+
+    @_hookspec
+    @abstractmethod
+    def polysession_provider(self) -> type[Provider[Any]]:
+        """Return the provider class."""
+
+
+def installed_providers() -> dict[str, tuple[EntryPoint, ...]]:
+    """Entry points by provider name, sorted; none is imported. More than one for a name is a conflict."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry_point in entry_points(group=GROUP):
+        found.setdefault(entry_point.name, []).append(entry_point)
+    return {name: tuple(found[name]) for name in sorted(found)}
+
+
+@cache
+def load_provider(name: str) -> type[Provider[Any]]:
+    """The provider class of that name. Imports that one plugin, so that a broken one hurts nobody else.
+
+    Raises:
+        UnknownProvider: No installed distribution offers it.
+        DuplicateProvider: More than one does.
+        BrokenProvider: It does not import, or does not declare what a provider must.
+    """
+    installed = installed_providers()
+    if name not in installed:
+        raise UnknownProvider(_unknown(name, installed))
+    offers = installed[name]
+    if len(offers) > 1:
+        raise DuplicateProvider(f"provider {name!r} is offered by {_distributions(offers)}; uninstall all but one")
+    answer = _ask(offers[0])
+    if not (isinstance(answer, type) and issubclass(answer, Provider)):
+        raise _broken(offers[0], f"polysession_provider returned {answer!r}, which is not a subclass of Provider")
+    problem = _declaration_problem(answer, name) or _feature_problem(answer)
+    if problem:
+        raise _broken(offers[0], problem)
+    return answer
+
+
+def open_provider(name: str | None, given: Mapping[str, Any], environ: Mapping[str, str]) -> Provider[Any]:
+    """A provider with its settings.
+
+    Args:
+        name: Provider name; None reads `POLYSESSION_PROVIDER`.
+        given: Settings that the caller passed.
+        environ: The environment.
+
+    Raises:
+        UnknownProvider: No name was given, or nothing is installed under it.
+        PluginError: See `load_provider`.
+        UsageError: See `load_settings`.
+    """
+    chosen = name or environ.get("POLYSESSION_PROVIDER")
+    if not chosen:
+        names = ", ".join(installed_providers())
+        raise UnknownProvider(f"name a provider, or set POLYSESSION_PROVIDER. Installed: {names}")
+    provider_class = load_provider(chosen)
+    return provider_class(load_settings(provider_class.settings_type, chosen, given, environ))
+
+
+def _ask(entry_point: EntryPoint) -> object:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(ProviderHooks)
+    try:
+        manager.load_setuptools_entrypoints(GROUP, name=entry_point.name)
+        manager.check_pending()
+        answers: list[object] = manager.hook.polysession_provider()
+    except Exception as error:  # a plugin may fail in any way
+        raise _broken(entry_point, f"{type(error).__name__}: {error}") from error
+    if not answers:
+        raise _broken(entry_point, "it does not implement the hook polysession_provider")
+    return answers[0]
+
+
+def _declaration_problem(provider: type[Provider[Any]], name: str) -> str | None:
+    """What a provider class lacks or states wrongly; None if nothing."""
+    missing = [field for field in ("name", "docs_url", "settings_type", "features") if not hasattr(provider, field)]
+    if missing or provider.__abstractmethods__:
+        return f"{provider.__name__} lacks {', '.join([*missing, *sorted(provider.__abstractmethods__)])}"
+    if provider.name != name:
+        return f"its entry point is named {name!r}, and its class says {provider.name!r}"
+    if provider.api_version != PROVIDER_API_VERSION:
+        return f"it was written for provider API {provider.api_version}; this is {PROVIDER_API_VERSION}"
+    if not _is_subclass(provider.settings_type, ProviderSettings):
+        return f"{provider.__name__}.settings_type is not a subclass of ProviderSettings"
+    return None
+
+
+def _is_subclass(value: object, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)
+
+
+def _feature_problem(provider: type[Provider[Any]]) -> str | None:
+    declared: Iterable[tuple[object, object]] = provider.features.items()
+    for feature, support in declared:
+        if not isinstance(feature, Feature) or not isinstance(support, FeatureSupport):
+            return f"{provider.__name__}.features maps {feature!r} to {support!r}, not a Feature to a FeatureSupport"
+    for operation, method in _METHODS.items():
+        if provider.support(operation).support and getattr(provider, method) is getattr(Provider, method):
+            return f"{provider.__name__} declares {operation.value!r}, and does not define {method}"
+    return None
+
+
+def _broken(entry_point: EntryPoint, problem: str) -> BrokenProvider:
+    return BrokenProvider(
+        f"provider {entry_point.name!r} of {_distributions([entry_point])} is broken: {problem}",
+        provider=entry_point.name,
+    )
+
+
+def _distributions(offers: Iterable[EntryPoint]) -> str:
+    return " and ".join(f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value for offer in offers)
+
+
+def _unknown(name: str, installed: Iterable[str]) -> str:
+    names = sorted(installed)
+    close = difflib.get_close_matches(name, names, n=1)
+    guess = f" Did you mean {close[0]!r}?" if close else ""
+    return f"there is no provider {name!r}.{guess} Installed: {', '.join(names) or 'none'}"

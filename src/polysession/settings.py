@@ -1,0 +1,128 @@
+"""Settings of a provider: read from arguments, then from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+
+from polysession.errors import MissingCredential, UsageError
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class FromEnv:
+    """Marks a setting that may come from the environment; the first variable that is set wins."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+def check_base_url(url: str) -> str:
+    """An absolute http or https address without its trailing slash.
+
+    Raises:
+        ValueError: It has another scheme, no host, or a user, query or fragment.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an absolute http:// or https:// address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must not hold a user name, password, query or fragment")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("must be plain ASCII without spaces or control characters")
+    _ = parts.port  # raises ValueError for a port that is not a number up to 65535
+    return url.rstrip("/")
+
+
+def check_header_value(text: str) -> str:
+    """Text that can stand in an HTTP header.
+
+    Raises:
+        ValueError: It is empty, not ASCII, or holds a line break or another control character.
+    """
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable ASCII without line breaks or spaces at its ends, and not empty")
+    return text
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    check_header_value(secret.get_secret_value())
+    return secret
+
+
+BaseUrl = Annotated[str, AfterValidator(check_base_url)]
+HeaderText = Annotated[str, AfterValidator(check_header_value)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
+class ProviderSettings(BaseModel):
+    """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: BaseUrl
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secret values themselves, to keep them out of messages."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+
+S = TypeVar("S", bound=ProviderSettings)
+
+
+def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any], environ: Mapping[str, str]) -> S:
+    """Settings from arguments, then from the environment. None and empty text count as not given.
+
+    Raises:
+        MissingCredential: A secret was given nowhere.
+        UsageError: A setting is unknown, missing or not usable.
+    """
+    unknown = sorted(set(given) - set(settings_type.model_fields))
+    if unknown:
+        raise UsageError(f"unknown setting {unknown[0]!r}. {_accepted(settings_type)}", provider=provider)
+    values = {name: value for name, value in given.items() if value is not None and value != ""}
+    for name, variables in _variables(settings_type).items():
+        found = next((environ[variable] for variable in variables if environ.get(variable)), None)
+        if found is not None:
+            values.setdefault(name, found)
+    _require(settings_type, provider, values)
+    try:
+        return settings_type(**values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        # `from None`: pydantic's error still holds the input, and the input may be a secret.
+        raise UsageError(f"wrong setting: {problems}", provider=provider) from None
+
+
+def _variables(settings_type: type[ProviderSettings]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: mark.names
+        for name, info in settings_type.model_fields.items()
+        for mark in info.metadata
+        if isinstance(mark, FromEnv)
+    }
+
+
+def _require(settings_type: type[ProviderSettings], provider: str, values: Mapping[str, Any]) -> None:
+    for name, info in settings_type.model_fields.items():
+        if info.is_required() and name not in values:
+            kind = MissingCredential if info.annotation is SecretStr else UsageError
+            raise kind(f"setting {name!r} is missing. {_accepted(settings_type)}", provider=provider)
+
+
+def _accepted(settings_type: type[ProviderSettings]) -> str:
+    variables = _variables(settings_type)
+    listed = [
+        f"{name} (or {', '.join(variables[name])})" if name in variables else name
+        for name in settings_type.model_fields
+    ]
+    return f"Accepted: {', '.join(listed)}"
