@@ -77,23 +77,27 @@ _SEED_AGENT_CONFIGS: Final = {
 }  # fmt: skip
 
 _AGENT_CONFIGS: Final = {
-    "context_config": Object({
-        "trigger_ratio": Field(number(gt=0, le=0.9), default=0.8),
-        "reserve_ratio": Field(number(gt=0, lt=0.9), default=0.1),
-        "context_buffer_ratio": Field(number(ge=0, le=1), default=0.2),
-        **_COMPRESSION,
-        "tool_result_limit": Field(integer(), default=50000),
-        "compression_fallback_to_truncation": Field(Flag(), default=True),
-        "compression_tool_enabled": Field(Flag(), default=False),
-        "max_image_num": Field(integer(ge=0), default=5),
-    }),
-    "react_config": Object({
-        "max_iters": Field(integer(), default=50),
-        "structured_output_grace_iters": Field(integer(gt=0), default=5),
-        "stop_on_reject": Field(Flag(), default=False),
-        "interruption_message": Field(TEXT, default="I notice the interruption. How can I help you?"),
-        "interruption_raise_cancelled_error": Field(Flag(), default=False),
-    }),
+    "context_config": Object(
+        {
+            "trigger_ratio": Field(number(gt=0, le=0.9), default=0.8),
+            "reserve_ratio": Field(number(gt=0, lt=0.9), default=0.1),
+            "context_buffer_ratio": Field(number(ge=0, le=1), default=0.2),
+            **_COMPRESSION,
+            "tool_result_limit": Field(integer(), default=50000),
+            "compression_fallback_to_truncation": Field(Flag(), default=True),
+            "compression_tool_enabled": Field(Flag(), default=False),
+            "max_image_num": Field(integer(ge=0), default=5),
+        }
+    ),
+    "react_config": Object(
+        {
+            "max_iters": Field(integer(), default=50),
+            "structured_output_grace_iters": Field(integer(gt=0), default=5),
+            "stop_on_reject": Field(Flag(), default=False),
+            "interruption_message": Field(TEXT, default="I notice the interruption. How can I help you?"),
+            "interruption_raise_cancelled_error": Field(Flag(), default=False),
+        }
+    ),
     "invite_config": Object(
         {"invitable": Field(Flag(), default=False), "invite_description": _NULLABLE_TEXT},
         rule=_invitation_rule,
@@ -101,16 +105,20 @@ _AGENT_CONFIGS: Final = {
 }
 
 _CHAT_CONFIG: Final = Object(_not_null(_AGENT_CONFIGS))
-_MODEL_CONFIG: Final = Object({
-    "type": _REQUIRED_TEXT,
-    "credential_id": _REQUIRED_TEXT,
-    "model": _REQUIRED_TEXT,
-    "parameters": Field(MAPPING, required=True),
-})
-_KNOWLEDGE_CONFIG: Final = Object({
-    "knowledge_base_ids": Field(Texts(), default=[]),
-    "parameters": Field(MAPPING, default={}),
-})
+_MODEL_CONFIG: Final = Object(
+    {
+        "type": _REQUIRED_TEXT,
+        "credential_id": _REQUIRED_TEXT,
+        "model": _REQUIRED_TEXT,
+        "parameters": Field(MAPPING, required=True),
+    }
+)
+_KNOWLEDGE_CONFIG: Final = Object(
+    {
+        "knowledge_base_ids": Field(Texts(), default=[]),
+        "parameters": Field(MAPPING, default={}),
+    }
+)
 _PERMISSION_MODE: Final = Choice(("default", "accept_edits", "explore", "bypass", "dont_ask"))
 
 _SEED_CONFIG: Final[Mapping[str, Shape]] = {"name": TEXT, "chat_model_config": _MODEL_CONFIG}
@@ -145,12 +153,14 @@ CURRENT: Final = Bodies(
     agent_configs=_AGENT_CONFIGS,
 )
 
-OPENAI_CREDENTIAL: Final = Object({
-    "type": Field(Choice(("openai_credential",)), required=True),
-    "id": Field(TEXT),
-    "name": Field(TEXT, default=""),
-    "api_key": _REQUIRED_TEXT,
-    "organization": _NULLABLE_TEXT,
-    "base_url": _NULLABLE_TEXT,
-})
+OPENAI_CREDENTIAL: Final = Object(
+    {
+        "type": Field(Choice(("openai_credential",)), required=True),
+        "id": Field(TEXT),
+        "name": Field(TEXT, default=""),
+        "api_key": _REQUIRED_TEXT,
+        "organization": _NULLABLE_TEXT,
+        "base_url": _NULLABLE_TEXT,
+    }
+)
 """The `data` of the one credential type that the emulator knows."""

@@ -1,6 +1,6 @@
 """What the values in a request must be, and the service's words about those that are not.
 
-The AgentScope service is built with FastAPI: a bad request is answered by a list of problems, each with its place in it.
+The AgentScope service is built with FastAPI: it answers a bad request with a list of problems, each with its place.
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
 
@@ -114,7 +114,7 @@ class Flag(Shape):
 class _Number(Shape):
     """A number, or a string that holds one."""
 
-    number_type: type[int] | type[float]
+    number_type: type[int | float]
     noun: str
     article: str
     bounds: Mapping[str, float]

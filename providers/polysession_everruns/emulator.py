@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from polysession.emulation import Emulator, Generation, RequestIdMiddleware, Seeded
+from polysession.emulation import Emulator, RequestIdMiddleware, Seeded
+from polysession.emulation.emulator import Generation
 from polysession_everruns import emulator_requests as requests
 from polysession_everruns import emulator_rules as rules
 from polysession_everruns.emulator_admission import check_admission

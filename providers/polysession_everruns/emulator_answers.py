@@ -117,6 +117,7 @@ class SeedAnswers(CurrentAnswers):
     """Answers of the older generation: fewer fields, no links, and errors that are a single text."""
 
     error_media_type: ClassVar[str] = "application/json"
+    # The documentation of that time spells it with underscores; a client has to know both.
     status_names: ClassVar[Mapping[Status, str]] = {
         **CurrentAnswers.status_names,
         "waiting": "waiting_for_tool_results",

@@ -37,7 +37,10 @@ class Record:
     id: str
     values: dict[str, Any]
     created_at: datetime = field(default_factory=utc_now)
-    updated_at: datetime = field(default_factory=utc_now)
+    updated_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.created_at
 
     def touch(self) -> None:
         """Move `updated_at`, by a microsecond at least: a clock may stand still between two changes."""

@@ -5,8 +5,10 @@ from polysession_qoder.provider import QoderProvider, QoderSettings
 from polysession_qoder.wire import (
     QoderAgentChanges,
     QoderAgentReference,
+    QoderAgentWithOverrides,
+    QoderBranch,
     QoderBudget,
-    QoderCheckout,
+    QoderCommit,
     QoderFileResource,
     QoderGithubRepository,
     QoderGitRepository,
@@ -20,8 +22,10 @@ from polysession_qoder.wire import (
 __all__ = [
     "QoderAgentChanges",
     "QoderAgentReference",
+    "QoderAgentWithOverrides",
+    "QoderBranch",
     "QoderBudget",
-    "QoderCheckout",
+    "QoderCommit",
     "QoderFileResource",
     "QoderGitRepository",
     "QoderGithubRepository",

@@ -17,7 +17,6 @@ from polysession.emulation.emulator import Generation
 from polysession_qoder.emulator_filters import read_list_filter, read_search_filter
 from polysession_qoder.emulator_http import Answer, Call, Handler, Replays, RequireToken, endpoint, exception_handlers
 from polysession_qoder.emulator_listing import (
-    CREATED_AT_FIELDS,
     WINDOW_FIELDS,
     cut,
     read_plain_filter,
@@ -40,7 +39,7 @@ from polysession_qoder.emulator_state import Session, Sessions
 
 SEARCH_BETA = "search-2026-08-31"
 
-_PLAIN_LIST_FIELDS = WINDOW_FIELDS | CREATED_AT_FIELDS | {"include_archived"}
+_PLAIN_LIST_FIELDS = WINDOW_FIELDS | {"created_at[gte]", "created_at[lte]", "include_archived"}
 _CREATED_CODE: Mapping[Generation, int] = {"current": 200, "seed": 201}
 
 

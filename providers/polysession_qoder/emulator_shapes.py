@@ -46,7 +46,8 @@ def session_status(session: Session, generation: Generation) -> str:
         return "running" if session.turn.running else "idle"
     if session.archived_at is not None:
         return "archived"
-    return {"running": "processing"}.get(_turn_status(session), _turn_status(session))
+    turn_status = _turn_status(session)
+    return "processing" if turn_status == "running" else turn_status
 
 
 def _turn_status(session: Session) -> str:

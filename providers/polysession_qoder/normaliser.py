@@ -42,7 +42,16 @@ _CURRENT_STATUSES: Final = ("idle", "running", "rescheduling", "terminated")
 _METADATA_KEYS: Final = 16
 _METADATA_KEY_LENGTH: Final = 64
 _METADATA_VALUE_LENGTH: Final = 512
-_BUSY_TURNS: Final = frozenset({"running", "processing", "canceling"})
+_BUSY_TURNS: Final = frozenset({"running", "canceling"})
+_USAGE_KEYS: Final[Mapping[str, str]] = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "cache_creation_tokens": "cache_creation",
+    "credits": "total_credits",
+    "model_credits": "model_credits",
+    "sandbox_credits": "sandbox_runtime_credits",
+}
 
 
 def to_session(raw: dict[str, Any]) -> Session:
@@ -58,7 +67,7 @@ def to_session(raw: dict[str, Any]) -> Session:
         id=wire.id,
         agent_id=(agent.id if agent else None) or wire.agent_id,
         title=wire.title or None,  # older generations write "" for no title
-        status=_status(wire),
+        status=_status(wire.status, wire.turn_status),
         native_status=wire.status or "",
         metadata=wire.metadata or {},
         model=_model(agent.model) if agent else None,
@@ -72,7 +81,11 @@ def to_session(raw: dict[str, Any]) -> Session:
 
 
 def from_session(session: Session) -> dict[str, Any]:
-    """The wire object of a session: every key of `raw` kept, every field that the backend has written."""
+    """The wire object of a session: every key of `raw` kept, every field that the backend has written.
+
+    Raises:
+        UsageError: No Qoder session is ever in its status.
+    """
     return write_back(session, to_session, _WRITERS)
 
 
@@ -112,7 +125,7 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
     }
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.given() if new.native else {}
-    if "agent" not in body or "environment_id" not in body:
+    if not (body.get("agent") and body.get("environment_id")):
         raise UsageError("a Qoder session needs both an agent and an environment")
     return body
 
@@ -146,7 +159,7 @@ def from_new_agent(new: NewAgent) -> dict[str, Any]:
     given = {"name": new.name, "model": new.model, "system": new.system_prompt, "description": new.description}
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.given() if new.native else {}
-    if "model" not in body:
+    if not body.get("model"):
         raise UsageError("a Qoder agent needs a model, such as 'auto'")
     return body
 
@@ -185,10 +198,10 @@ def _checked_metadata(metadata: Mapping[str, str | None]) -> dict[str, str | Non
     return dict(metadata)
 
 
-def _status(wire: WireSession) -> SessionStatus:
-    status = _STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
+def _status(word: str | None, turn_word: str | None) -> SessionStatus:
+    status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
     # In May 2026 a session stayed `idle` while `turn_status` told that it works.
-    if status is SessionStatus.IDLE and wire.turn_status in _BUSY_TURNS:
+    if status is SessionStatus.IDLE and turn_word in _BUSY_TURNS:
         return SessionStatus.RUNNING
     return status
 
@@ -206,11 +219,15 @@ def _usage(usage: WireUsage | None) -> Usage | None:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_input_tokens,
-        cache_creation_tokens=None if usage.cache_creation is None else sum(usage.cache_creation.values()),
+        cache_creation_tokens=_sum(usage.cache_creation),
         credits=_decimal(usage.total_credits),
         model_credits=_decimal(usage.model_credits),
         sandbox_credits=_decimal(usage.sandbox_runtime_credits),
     )
+
+
+def _sum(parts: Mapping[str, int | None] | None) -> int | None:
+    return None if parts is None else sum(part or 0 for part in parts.values())
 
 
 def _decimal(number: float | None) -> Decimal | None:
@@ -219,37 +236,46 @@ def _decimal(number: float | None) -> Decimal | None:
 
 def _write_agent_id(wire: dict[str, Any], agent_id: str | None) -> None:
     wire["agent"] = {**(wire.get("agent") or {}), "id": agent_id}
+    if "agent_id" in wire:  # older generations say it twice
+        wire["agent_id"] = agent_id
 
 
 def _write_model(wire: dict[str, Any], model: ModelConfig | None) -> None:
-    written = None if model is None else {"id": model.id, **model.parameters}
+    written = None if model is None else {**model.parameters, "id": model.id}
     wire["agent"] = {**(wire.get("agent") or {}), "model": written}
 
 
 def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:
+    """Write the counters that differ, so that one change does not sum up the parts of another."""
     if usage is None:
         wire["usage"] = None
         return
-    written: dict[str, Any] = {
-        "total_credits": _number(usage.credits),
-        "model_credits": _number(usage.model_credits),
-        "sandbox_runtime_credits": _number(usage.sandbox_credits),
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_input_tokens": usage.cache_read_tokens,
-        "cache_creation": None
-        if usage.cache_creation_tokens is None
-        else {"ephemeral_5m_input_tokens": usage.cache_creation_tokens},
-    }
-    wire["usage"] = {**(wire.get("usage") or {}), **written}
+    written: dict[str, Any] = dict(wire.get("usage") or {})
+    before = _usage(WireUsage.model_validate(written))
+    for name, key in _USAGE_KEYS.items():
+        value = getattr(usage, name)
+        if value != getattr(before, name):
+            written[key] = _counter(key, value)
+    wire["usage"] = written
 
 
-def _number(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
+def _counter(key: str, value: Decimal | int | None) -> Any:
+    if key == "cache_creation" and value is not None:
+        return {"ephemeral_5m_input_tokens": value}
+    return float(value) if isinstance(value, Decimal) else value
 
 
-def _write_native_status(wire: dict[str, Any], status: str) -> None:
-    wire["status"] = status or None
+def _write_native_status(wire: dict[str, Any], word: str) -> None:
+    wire["status"] = word or None
+
+
+def _write_status(wire: dict[str, Any], status: SessionStatus) -> None:
+    """Write a status that the word beside it does not say already."""
+    if _status(wire.get("status"), wire.get("turn_status")) is status:
+        return
+    wire["status"] = wire_status(status)
+    if "turn_status" in wire:
+        wire["turn_status"] = "running" if status is SessionStatus.RUNNING else "idle"
 
 
 def _key(name: str) -> Callable[[dict[str, Any], Any], None]:
@@ -264,6 +290,7 @@ _WRITERS: Final[Mapping[str, Callable[[dict[str, Any], Any], None]]] = {
     "agent_id": _write_agent_id,
     "title": _key("title"),
     "native_status": _write_native_status,
+    "status": _write_status,  # after the backend's own word, which says more
     "metadata": _key("metadata"),
     "model": _write_model,
     "environment_id": _key("environment_id"),

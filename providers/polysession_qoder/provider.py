@@ -24,6 +24,7 @@ from polysession.provider_api import (
     FromEnv,
     HeaderSecret,
     HeaderText,
+    MalformedResponse,
     NewAgent,
     NewSession,
     Page,
@@ -52,6 +53,7 @@ from polysession_qoder.wire import (
     QoderNewSession,
     QoderSessionChanges,
     QoderSessionQuery,
+    WireDeleted,
     WireErrorBody,
     WirePage,
 )
@@ -105,7 +107,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.LIST_TAGS: _NO_TAGS,
     Feature.LIST_METADATA: _SEARCH,
     Feature.LIST_ARCHIVED: native(),
-    Feature.LIST_CREATED: native(),
+    Feature.LIST_CREATED: native("compared in the client if title_contains or metadata is given too"),
     Feature.LIST_OLDEST_FIRST: native(),
     Feature.LIST_LIMIT: native("1 to 100"),
     Feature.AGENT_MODEL: native(),
@@ -192,8 +194,10 @@ class QoderProvider(Provider[QoderSettings]):
         return _session(reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
-        """Delete a session."""
-        yield Call("DELETE", _session_path(ref), idempotency_header=_IDEMPOTENCY_KEY)
+        """Delete a session. The answer names it; one without a body will do."""
+        reply = yield Call("DELETE", _session_path(ref), idempotency_header=_IDEMPOTENCY_KEY)
+        if reply.content:
+            read_as(WireDeleted.model_validate, read_json(reply), reply)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. The body is the same whether one was running; the status code tells.
@@ -256,8 +260,8 @@ def _filters(query: SessionQuery) -> dict[str, Any]:
         "include_archived": True if query.include_archived else None,
         "order": "asc" if query.oldest_first else None,
     }
-    given = {name: value for name, value in wanted.items() if value is not None}
-    return given | (query.native.given() if query.native else {})
+    wanted |= query.native.given() if query.native else {}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _created(query: SessionQuery) -> dict[str, str]:
@@ -281,8 +285,14 @@ def _page_parameters(limit: int | None, cursor: str | None) -> dict[str, Any]:
 def _page(reply: Reply, normalise: Callable[[dict[str, Any]], T]) -> Page[T]:
     page = read_as(WirePage.model_validate, read_json(reply), reply)
     items = tuple(read_as(normalise, item, reply) for item in page.data)
-    if page.has_more is False:
-        return Page(items)
-    if page.next_page:
-        return Page(items, f"page={page.next_page}")
-    return Page(items, f"after_id={page.last_id}" if page.has_more and page.last_id else None)
+    return Page(items, _next_cursor(page, reply))
+
+
+def _next_cursor(page: WirePage, reply: Reply) -> str | None:
+    if page.next_page and page.has_more is not False:
+        return f"page={page.next_page}"
+    if not page.has_more:
+        return None
+    if page.last_id:
+        return f"after_id={page.last_id}"
+    raise MalformedResponse("the list says that it goes on, and not where", status=reply.status)

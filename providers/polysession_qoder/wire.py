@@ -44,7 +44,7 @@ class WireUsage(Wire):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
-    cache_creation: dict[str, int] | None = None
+    cache_creation: dict[str, int | None] | None = None
 
 
 class WireSession(Wire):
@@ -104,7 +104,27 @@ class WireErrorBody(Wire):
     error: WireError
 
 
-class QoderFileResource(NativeBody):
+class WireDeleted(Wire):
+    """What is left of a session: the answer to a deletion."""
+
+    id: str
+
+
+class QoderBody(NativeBody):
+    """Base of the native bodies. They may hold secrets, so an error about one does not quote what it was given."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class TypedBody(QoderBody):
+    """A body with a `type` that is always sent, although nobody needs to write it."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Count `type` as given."""
+        self.model_fields_set.add("type")
+
+
+class QoderFileResource(TypedBody):
     """A file to mount. `mount_path` defaults to `/mnt/session/uploads/<file_id>`."""
 
     type: Literal["file"] = "file"
@@ -112,15 +132,25 @@ class QoderFileResource(NativeBody):
     mount_path: str | None = None
 
 
-class QoderCheckout(NativeBody):
-    """What to check out of a repository: a branch by `name`, or a commit by `sha`."""
+class QoderBranch(TypedBody):
+    """A branch of a repository to check out."""
 
-    type: Literal["branch", "commit"]
-    name: str | None = None
-    sha: str | None = None
+    type: Literal["branch"] = "branch"
+    name: str
 
 
-class QoderGithubRepository(NativeBody):
+class QoderCommit(TypedBody):
+    """A commit of a repository to check out."""
+
+    type: Literal["commit"] = "commit"
+    sha: str
+
+
+QoderCheckout = Annotated[QoderBranch | QoderCommit, Field(discriminator="type")]
+"""What to check out of a repository."""
+
+
+class QoderGithubRepository(TypedBody):
     """A GitHub repository to mount. `mount_path` defaults to `/workspace/<repo>`."""
 
     type: Literal["github_repository"] = "github_repository"
@@ -130,7 +160,7 @@ class QoderGithubRepository(NativeBody):
     checkout: QoderCheckout | None = None
 
 
-class QoderGitRepository(NativeBody):
+class QoderGitRepository(TypedBody):
     """A git repository to mount."""
 
     type: Literal["git_repository"] = "git_repository"
@@ -140,7 +170,7 @@ class QoderGitRepository(NativeBody):
     checkout: QoderCheckout | None = None
 
 
-class QoderMemoryStore(NativeBody):
+class QoderMemoryStore(TypedBody):
     """A memory store to mount. `instructions` has at most 4,096 characters."""
 
     type: Literal["memory_store"] = "memory_store"
@@ -152,6 +182,7 @@ class QoderMemoryStore(NativeBody):
 QoderResource = Annotated[
     QoderFileResource | QoderGithubRepository | QoderGitRepository | QoderMemoryStore, Field(discriminator="type")
 ]
+"""Something to mount in a session."""
 
 
 def _above_zero(amount: str) -> str:
@@ -160,20 +191,25 @@ def _above_zero(amount: str) -> str:
     return amount
 
 
-class QoderBudget(NativeBody):
+class QoderBudget(TypedBody):
     """A limit on what a session may cost: a decimal number of credits, as text, above zero."""
 
     type: Literal["limit"] = "limit"
-    max_credit_cost: Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,2})?$"), AfterValidator(_above_zero)]
+    max_credit_cost: Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$"), AfterValidator(_above_zero)]
 
 
-class QoderAgentReference(NativeBody):
-    """An agent with a fixed version, or with parts replaced for one session.
+class QoderAgentReference(TypedBody):
+    """An agent, with its version fixed; without `version` it is the latest one."""
 
-    Only `agent_with_overrides` may carry `model`, `system`, `tools`, `mcp_servers` and `skills`.
-    """
+    type: Literal["agent"] = "agent"
+    id: str
+    version: Annotated[int, Field(ge=1)] | None = None
 
-    type: Literal["agent", "agent_with_overrides"] = "agent"
+
+class QoderAgentWithOverrides(TypedBody):
+    """An agent, with parts of it replaced for one session."""
+
+    type: Literal["agent_with_overrides"] = "agent_with_overrides"
     id: str
     version: Annotated[int, Field(ge=1)] | None = None
     model: str | dict[str, Any] | None = None
@@ -183,11 +219,16 @@ class QoderAgentReference(NativeBody):
     skills: list[dict[str, Any]] | None = None
 
 
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+"""Text keys and values, within the limits that every resource has."""
+
 DeltaFlushIntervalMs = Annotated[int, Field(ge=50, le=5000)]
 """Milliseconds between text deltas, 50 to 5,000. Only servers of May 2026 know it."""
 
 
-class QoderNewSession(NativeBody):
+class QoderNewSession(QoderBody):
     """Fields of `POST /sessions` that only Qoder has.
 
     Attributes:
@@ -202,7 +243,7 @@ class QoderNewSession(NativeBody):
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/create (read 2026-11)
     """
 
-    agent: QoderAgentReference | None = None
+    agent: Annotated[QoderAgentReference | QoderAgentWithOverrides, Field(discriminator="type")] | None = None
     environment_variables: str | dict[str, str] | None = Field(default=None, repr=False)
     resources: list[QoderResource] | None = None
     vault_ids: list[str] | None = None
@@ -211,14 +252,14 @@ class QoderNewSession(NativeBody):
     delta_flush_interval_ms: DeltaFlushIntervalMs | None = None
 
 
-class QoderAgentChanges(NativeBody):
+class QoderAgentChanges(QoderBody):
     """Parts of the session's agent to replace. Each list replaces the whole list."""
 
     tools: list[dict[str, Any]] | None = None
     mcp_servers: list[dict[str, Any]] | None = None
 
 
-class QoderSessionChanges(NativeBody):
+class QoderSessionChanges(QoderBody):
     """Fields of `POST /sessions/{id}` that only Qoder has.
 
     Attributes:
@@ -236,7 +277,7 @@ class QoderSessionChanges(NativeBody):
     delta_flush_interval_ms: DeltaFlushIntervalMs | None = None
 
 
-class QoderSessionQuery(NativeBody):
+class QoderSessionQuery(QoderBody):
     """Filters of `GET /sessions` that only Qoder has.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/list (read 2026-11)
@@ -247,7 +288,7 @@ class QoderSessionQuery(NativeBody):
     memory_store_id: str | None = None
 
 
-class QoderNewAgent(NativeBody):
+class QoderNewAgent(QoderBody):
     """Fields of `POST /agents` that only Qoder has.
 
     Backend: https://docs.qoder.com/cloud-agents/api/agents/create (read 2026-11)
@@ -257,5 +298,5 @@ class QoderNewAgent(NativeBody):
     tools: list[dict[str, Any]] | None = None
     mcp_servers: list[dict[str, Any]] | None = None
     skills: list[dict[str, Any]] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     multiagent: dict[str, Any] | None = None

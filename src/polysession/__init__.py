@@ -5,9 +5,10 @@ awaited. Importing this package costs a few milliseconds: each name is loaded wh
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from polysession._version import __version__
+
+TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost more than all the rest
 
 if TYPE_CHECKING:
     from polysession._core.provider import Page
@@ -139,11 +140,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name from the module that defines it."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
+    value: object = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
 

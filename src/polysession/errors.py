@@ -38,10 +38,13 @@ class PolysessionError(Exception):
         request_id: The backend's id of the request, to quote to its support; None if it gave none.
         retryable: Whether the same call may succeed later, unchanged.
         attempts: How many requests were made for the failing call; 0 if nothing was sent.
+        outcome_unknown: True if the backend may have carried a change out all the same, so that to ask again may do it
+            twice. False for what only reads.
         already_done: What had been carried out before the failure, in words; None if nothing was.
     """
 
     retryable: bool = False
+    outcome_unknown: bool = False
 
     def __init__(
         self,
@@ -134,18 +137,13 @@ class DuplicateProvider(PluginError):
 
 
 class TransportError(PolysessionError):
-    """The backend gave no complete HTTP answer.
-
-    Attributes:
-        outcome_unknown: True if the request had been handed over, so that the backend may have carried it out.
-    """
+    """The backend gave no complete HTTP answer."""
 
     retryable = True
-    outcome_unknown: bool = False
 
 
 class ConnectFailed(TransportError):
-    """No connection to the backend could be made; the request was not sent."""
+    """No connection to the backend could be made; this attempt was not sent."""
 
 
 class TimedOut(TransportError):
@@ -153,7 +151,7 @@ class TimedOut(TransportError):
 
 
 class ConnectionLost(TransportError):
-    """The connection broke, or was not HTTP, before the answer was complete."""
+    """The connection broke before the answer was complete, or what came was not HTTP."""
 
 
 class StatusError(PolysessionError):

@@ -110,7 +110,7 @@ def _ask(entry_point: EntryPoint) -> object:
     except Exception as error:  # a plugin may fail in any way
         raise _broken(entry_point, f"{type(error).__name__}: {error}") from error
     if not answers:
-        raise _broken(entry_point, "it does not implement the hook polysession_provider")
+        raise _broken(entry_point, "it does not implement the hook polysession_provider, or returns None from it")
     return answers[0]
 
 
@@ -133,8 +133,10 @@ def _is_subclass(value: object, base: type) -> bool:
 
 
 def _feature_problem(provider: type[Provider[Any]]) -> str | None:
-    declared: Iterable[tuple[object, object]] = provider.features.items()
-    for feature, support in declared:
+    declared: object = provider.features
+    if not isinstance(declared, Mapping):
+        return f"{provider.__name__}.features is {declared!r}, not a mapping"
+    for feature, support in declared.items():
         if not isinstance(feature, Feature) or not isinstance(support, FeatureSupport):
             return f"{provider.__name__}.features maps {feature!r} to {support!r}, not a Feature to a FeatureSupport"
     for operation, method in _METHODS.items():

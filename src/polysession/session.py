@@ -11,8 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 def as_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; a time without a zone is taken to be in UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """The same moment in UTC; a time without a zone is taken to be in UTC.
+
+    Raises:
+        ValueError: In UTC it lies outside the years 1 to 9999.
+    """
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must lie within the years 1 to 9999 in UTC") from error
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(as_utc)]

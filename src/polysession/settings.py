@@ -28,14 +28,15 @@ def check_base_url(url: str) -> str:
     Raises:
         ValueError: It has another scheme, no host, or a user, query or fragment.
     """
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("must be plain ASCII without spaces or control characters")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// address")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError("must not hold a user name, password, query or fragment")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("must be plain ASCII without spaces or control characters")
-    _ = parts.port  # raises ValueError for a port that is not a number up to 65535
+    # Each raises ValueError: for a port that is not a number up to 65535, for a part of the name that is empty or long.
+    _ = parts.port, parts.hostname.encode("idna")
     return url.rstrip("/")
 
 
@@ -70,7 +71,7 @@ class ProviderSettings(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """The secret values themselves, to keep them out of messages."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr) and value)
 
 
 S = TypeVar("S", bound=ProviderSettings)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import json
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from polysession._core.flow import Call, Reply
 from polysession._core.provider import ErrorDetail, Provider
@@ -19,6 +23,7 @@ from polysession.errors import (
     ConnectFailed,
     ConnectionLost,
     InvalidRequest,
+    MalformedResponse,
     NotFound,
     PermissionDenied,
     PolysessionError,
@@ -27,11 +32,17 @@ from polysession.errors import (
     TimedOut,
     TransportError,
     UnexpectedRedirect,
+    UsageError,
 )
 
 USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version()}"
 
 _TEXT_LIMIT: Final = 500
+_MESSAGE_LIMIT: Final = 2_000
+_URL_LIMIT: Final = 60_000
+"""Characters of an address; HTTP libraries stop at 65,536, and most servers long before."""
+_TIMED_OUT_AT_SERVER: Final = 408
+_SERVER_FAULT: Final = 500
 _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
     401: AuthenticationFailed,
     403: PermissionDenied,
@@ -45,6 +56,9 @@ _BY_HUNDRED: Final[Mapping[int, type[StatusError]]] = {
     4: InvalidRequest,
     5: BackendFault,
 }
+_NOT_CONNECTED: Final = frozenset({"ConnectError", "ProxyError", "UnsupportedProtocol"})
+_NOT_SENT: Final = _NOT_CONNECTED | {"ConnectTimeout", "PoolTimeout"}
+_IN_DOUBT: Final = "The backend may have carried the request out all the same: read before you repeat it"
 _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationFailed: "the backend does not accept the credential",
     NotFound: "there is no such resource, or the base URL is not this backend's",
@@ -59,12 +73,20 @@ class Exchange:
     def __init__(self, provider: Provider[Any]) -> None:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
+        self._secrets = _spellings(provider.settings.secrets())
         self._headers = {"accept": "application/json", "user-agent": USER_AGENT, **provider.headers()}
         self._json_headers = {**self._headers, "content-type": "application/json"}
 
     def url(self, call: Call) -> str:
-        """The full address of a call."""
-        return self._base_url + call.path
+        """The full address of a call.
+
+        Raises:
+            UsageError: It is too long for HTTP.
+        """
+        url = self._base_url + call.path
+        if len(url) > _URL_LIMIT:
+            raise UsageError(f"the call's address would have {len(url)} characters, because an id or a filter is long")
+        return url
 
     def headers(self, call: Call, idempotency_key: str | None) -> Mapping[str, str]:
         """All headers of a call. `idempotency_key` is the value for its idempotency header."""
@@ -73,29 +95,60 @@ class Exchange:
             return {**prepared, **call.headers, call.idempotency_header: idempotency_key}
         return {**prepared, **call.headers} if call.headers else prepared
 
-    def settle(self, call: Call, outcome: Outcome, *, attempts: int, now: datetime) -> Reply:
-        """The reply, if it is a success.
+    def failure(self, error: Exception) -> TransportError | None:
+        """The error of ours for one of the HTTP library's, which becomes its cause; None if it is none of those."""
+        text = str(error)
+        found = _transport_error(error, self._harmless(text))
+        # A library may quote a broken answer, and the answer a secret: such a cause is left out.
+        if found is not None and not any(secret in text for secret in self._secrets):
+            found.__cause__ = error
+        return found
+
+    def settle(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Reply:
+        """The last reply, if it is a success.
+
+        Args:
+            call: The call.
+            outcomes: What each attempt brought.
+            now: The time, to read a `Retry-After` date.
 
         Raises:
             TransportError: There was no answer.
             StatusError: The answer was no success.
         """
-        if isinstance(outcome, TransportError):
-            outcome.attempts = attempts
-            raise outcome
-        if outcome.succeeded:
-            return outcome
-        error = self._refusal(outcome, now)
-        error.attempts = attempts
-        if isinstance(error, BackendFault) and not call.repeatable:
-            error.message += ". It may have carried the request out all the same: read before you repeat it"
+        last = outcomes[-1]
+        if isinstance(last, Reply) and last.succeeded:
+            return last if len(outcomes) == 1 else replace(last, attempts=len(outcomes))
+        in_doubt = call.changes and any(_may_have_acted(outcome) for outcome in outcomes)
+        error = self._refusal(last, now) if isinstance(last, Reply) else last
+        error.attempts = len(outcomes)
+        error.outcome_unknown = in_doubt
+        self._clean(error)
         raise error
 
-    def locate(self, error: PolysessionError, operation: str) -> None:
-        """Say in an error which provider and operation it is about, and strike out secrets that it may quote."""
+    def locate(self, error: PolysessionError, operation: str, call: Call | None, reply: Reply | None) -> None:
+        """Complete the error that a flow ended in: whose it is, and how far things had come. Strikes out secrets.
+
+        Args:
+            error: The error.
+            operation: What the caller asked for.
+            call: The flow's last call; None if it made none.
+            reply: The flow's last reply; None if it got none.
+        """
         error.provider = error.provider or self._provider.name
         error.operation = error.operation or operation
-        error.message = _without(error.message, self._provider.settings.secrets())
+        if reply is not None and not isinstance(error, UsageError):
+            error.attempts = error.attempts or reply.attempts
+        if isinstance(error, MalformedResponse) and call is not None and call.changes:
+            error.outcome_unknown = True
+        self._clean(error)
+        if error.outcome_unknown:
+            error.message = f"{error.message.rstrip('.')}. {_IN_DOUBT}"
+
+    def _clean(self, error: PolysessionError) -> None:
+        error.message = harmless(error.message, self._secrets, _MESSAGE_LIMIT)
+        error.code = error.code and self._harmless(error.code)
+        error.request_id = error.request_id and self._harmless(error.request_id)
 
     def _refusal(self, reply: Reply, now: datetime) -> StatusError:
         detail = self._provider.read_error(reply)
@@ -105,17 +158,12 @@ class Exchange:
         error = error_class(
             self._message(error_class, reply, detail),
             status=reply.status,
-            code=None if detail.code is None else self._harmless(detail.code),
-            request_id=self.request_id(reply, detail),
+            code=detail.code,
+            request_id=reply.headers.get("x-request-id") or detail.request_id,
         )
         if isinstance(error, RateLimited):
             error.retry_after_s = retry_after_s(reply.headers, now)
         return error
-
-    def request_id(self, reply: Reply, detail: ErrorDetail | None = None) -> str | None:
-        """The backend's id of a request: from the header, else from the body."""
-        found = reply.headers.get("x-request-id") or (detail.request_id if detail else None)
-        return self._harmless(found) if found else None
 
     def _message(self, error_class: type[StatusError], reply: Reply, detail: ErrorDetail) -> str:
         if error_class is UnexpectedRedirect:
@@ -129,46 +177,53 @@ class Exchange:
 
     def _harmless(self, text: str) -> str:
         """Text of the backend without secrets and control characters, and not too long."""
-        return harmless(text, self._provider.settings.secrets())
+        return harmless(text, self._secrets)
 
 
-def harmless(text: str, secrets: Iterable[str] = ()) -> str:
-    """Foreign text that is safe to print: secrets struck out, control characters escaped, at most 500 characters."""
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in _without(text, secrets).strip())
-    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
-
-
-def _without(text: str, secrets: Iterable[str]) -> str:
+def harmless(text: str, secrets: Iterable[str] = (), limit: int = _TEXT_LIMIT) -> str:
+    """Foreign text that is safe to print: secrets struck out, then cut, and control characters escaped."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    return text
+    text = text.strip()
+    text = text if len(text) <= limit else text[:limit] + "…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Each secret as it is, and as it looks in JSON, HTML and an address; the longest first."""
+    escapes = (str, lambda secret: json.dumps(secret)[1:-1], html.escape, quote, lambda secret: quote(secret, safe=""))
+    return tuple(sorted({escape(secret) for secret in secrets for escape in escapes}, key=len, reverse=True))
 
 
 def plain_text(content: bytes) -> str:
-    """What a body that is not the backend's JSON says: a page's title, or the start of the text."""
-    text = content[: 8 * _TEXT_LIMIT].decode("utf-8", errors="replace")
+    """What a body that is not the backend's JSON says: that it is a page, and its title, or the text itself."""
+    text = content.decode("utf-8", errors="replace")
     if "<html" not in text.lower():
         return text
-    title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
-    return f"an HTML page instead of JSON{f', titled {title[1].strip()!r}' if title else ''}"
+    title = re.search(r"<title[^>]*>\s*([^<]{1,80}?)\s*<", text, re.IGNORECASE)
+    return f'an HTML page titled "{title[1]}"' if title else "an HTML page"
 
 
-def transport_error(error: Exception, call: Call) -> TransportError | None:
-    """The error of ours for one of the HTTP library's; None if it is none of those.
+def _may_have_acted(outcome: Outcome) -> bool:
+    if isinstance(outcome, TransportError):
+        return outcome.outcome_unknown
+    return outcome.status == _TIMED_OUT_AT_SERVER or outcome.status >= _SERVER_FAULT
+
+
+def _transport_error(error: Exception, text: str) -> TransportError | None:
+    """The error of ours for one of the HTTP library's, with this text; None if it is none of those.
 
     Goes by the names of its classes, so that any library with httpx's exceptions will do.
     """
     names = {base.__name__ for base in type(error).__mro__}
     if "RequestError" not in names:
         return None
-    reason = harmless(str(error)) or type(error).__name__
+    reason = text or type(error).__name__
     if "TimeoutException" in names:
         found: TransportError = TimedOut(f"no answer in time ({type(error).__name__})")
-    elif "ConnectError" in names or "UnsupportedProtocol" in names or "ProxyError" in names:
+    elif names & _NOT_CONNECTED:
         found = ConnectFailed(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
     else:
-        found = ConnectionLost(f"the connection broke before the answer was complete: {reason}")
-    found.outcome_unknown = not names & {"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError"}
-    if found.outcome_unknown and not call.repeatable:
-        found.message += ". The backend may have carried the request out: read before you repeat it"
+        found = ConnectionLost(f"the answer is incomplete, or is not HTTP: {reason}")
+    found.outcome_unknown = not names & _NOT_SENT
     return found

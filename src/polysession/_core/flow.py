@@ -18,7 +18,7 @@ from polysession.errors import UsageError
 T = TypeVar("T")
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "DELETE"})
+_READING: Final = frozenset({"GET", "HEAD"})
 _SUCCESS: Final = range(200, 300)
 
 
@@ -45,9 +45,14 @@ class Call:
     idempotency_header: str | None = None
 
     @property
+    def changes(self) -> bool:
+        """Whether it changes anything at the backend."""
+        return not self.read_only and self.method not in _READING
+
+    @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does no more than sending it once."""
-        return self.read_only or self.method in _SAFE_METHODS or self.idempotency_header is not None
+        """Whether sending it twice, with the same idempotency key, does no more than sending it once."""
+        return not self.changes or self.method == "DELETE" or self.idempotency_header is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,13 @@ class Reply:
         status: HTTP status.
         headers: Case-insensitive when it comes from a driver.
         content: The body, decompressed.
+        attempts: How many requests it took to get it.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    attempts: int = 1
 
     @property
     def succeeded(self) -> bool:
@@ -98,13 +105,20 @@ def path_segment(value: str, what: str) -> str:
 
 
 def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] | None]) -> str:
-    """A path with its query. None leaves a parameter out, a list repeats its key, a truth value is in lower case."""
+    """A path with its query. None leaves a parameter out, a list repeats its key, a truth value is in lower case.
+
+    Raises:
+        UsageError: A value holds half a surrogate pair.
+    """
     pairs = {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in query.items()
         if value is not None
     }
-    return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
+    try:
+        return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
+    except UnicodeEncodeError as error:
+        raise UsageError(f"a value cannot be sent in an address: {error}") from error
 
 
 def json_body(value: Mapping[str, Any]) -> bytes:

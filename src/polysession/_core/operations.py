@@ -128,7 +128,7 @@ class Operations:
             yield from self._provider.delete_session(self._ref(session))
         except NotFound as error:
             # A deletion whose answer was lost is repeated, and then finds nothing: that is what was asked for.
-            if error.attempts <= 1:
+            if not error.outcome_unknown:
                 raise
 
     def cancel_session(self, session: Session | str) -> Flow[Cancellation]:
@@ -221,5 +221,5 @@ def _asked(request: Request, name: str) -> bool:
 
 
 def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit is {limit}; it counts the items of a page and must be at least 1")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"limit is {limit!r}; it counts the items of a page and must be at least 1")

@@ -28,6 +28,7 @@ class PageWalk(Generic[Item]):
     def __init__(self, page_flow: PageFlow[Item], cursor: str | None) -> None:
         self._page_flow = page_flow
         self._cursor = cursor
+        self._cursors = {cursor}
         self._previous_ids: frozenset[str] = frozenset()
         self.finished = False
 
@@ -35,13 +36,14 @@ class PageWalk(Generic[Item]):
         """Read the next page. Items that moved from the page before, because the list grew, are left out.
 
         Raises:
-            MalformedResponse: The page points back to itself, so that the list would never end.
+            MalformedResponse: The page points back to one that was read, so that the list would never end.
         """
         page = yield from self._page_flow(self._cursor)
-        if page.next_cursor is not None and page.next_cursor == self._cursor:
-            raise MalformedResponse("the list does not advance: the next page's cursor is the one of this page")
+        if page.next_cursor is not None and page.next_cursor in self._cursors:
+            raise MalformedResponse("the list does not advance: the next page's cursor is one that was read already")
         fresh = tuple(item for item in page.items if item.id not in self._previous_ids)
         self._previous_ids = frozenset(item.id for item in page.items)
         self._cursor = page.next_cursor
+        self._cursors.add(page.next_cursor)
         self.finished = page.next_cursor is None
         return Page(fresh, page.next_cursor)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from polysession._core.exchange import harmless, plain_text
+from polysession._core.exchange import plain_text
 from polysession._core.flow import Reply
 from polysession.errors import MalformedResponse
 
 T = TypeVar("T")
+
+_QUOTED: Final = 80
+_PROBLEMS_SHOWN: Final = 3
 
 
 def read_json(reply: Reply) -> dict[str, Any]:
@@ -24,9 +27,7 @@ def read_json(reply: Reply) -> dict[str, Any]:
     try:
         value = from_json(reply.content)
     except ValueError as error:
-        said = harmless(plain_text(reply.content)[:80])
-        what = f"instead of JSON came {said!r}" if said else "the body is empty"
-        raise _malformed(reply, what) from error
+        raise _malformed(reply, _instead_of_json(reply, error)) from error
     if not isinstance(value, dict):
         raise _malformed(reply, f"instead of a JSON object came a {type(value).__name__}")
     return value
@@ -43,10 +44,10 @@ def read_as(normalise: Callable[[Any], T], value: object, reply: Reply) -> T:
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False, include_context=False)[:3]
+            for item in error.errors(include_input=False, include_url=False, include_context=False)[:_PROBLEMS_SHOWN]
         )
-        # `from None`: pydantic's error still holds the body, and a body may hold credentials.
-        raise _malformed(reply, problems) from None
+    # Raised out here, so that pydantic's error does not come along: it holds the body, which may hold credentials.
+    raise _malformed(reply, problems)
 
 
 def read_json_or_none(reply: Reply) -> Mapping[str, Any] | None:
@@ -56,6 +57,14 @@ def read_json_or_none(reply: Reply) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _instead_of_json(reply: Reply, error: ValueError) -> str:
+    text = plain_text(reply.content).strip()
+    if not text:
+        return "the body is empty"
+    # Quoted whole or not at all: a cut could leave a piece of a secret, which would not be recognised any more.
+    return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
 
 
 def _malformed(reply: Reply, what: str) -> MalformedResponse:

@@ -49,7 +49,8 @@ class RetryPolicy:
         Raises:
             UsageError: A number is out of range.
         """
-        if self.attempts < 1 or min(self.first_wait_s, self.max_wait_s, self.deadline_s) < 0:
+        times = (self.first_wait_s, self.max_wait_s, self.deadline_s)
+        if self.attempts < 1 or not all(seconds >= 0 for seconds in times):
             raise UsageError(f"{self!r}: attempts must be at least 1, and no time may be negative")
 
     def wants_retry(self, call: Call, outcome: Outcome) -> bool:
@@ -69,7 +70,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of many digits
         return None
     if moment.tzinfo is None:  # the date form is in GMT by definition; "-0000" reads as no zone
         moment = moment.replace(tzinfo=UTC)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
 
-from polysession._core.exchange import Exchange, transport_error
+from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
-from polysession._drivers.transport import DEFAULT_TIMEOUT, timeout_of, tls_context
+from polysession._drivers.transport import DEFAULT_TIMEOUT, request_options, tls_context
 from polysession.change import Unset
 from polysession.errors import PolysessionError
 
@@ -35,7 +37,7 @@ class SyncDriver:
         self._retry = retry
         self._owns_http = http_client is None
         self._http = httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT) if http_client is None else http_client
-        self._options: dict[str, Any] = {} if isinstance(timeout, Unset) else {"timeout": timeout_of(timeout)}
+        self._options = request_options(timeout)
 
     def run(self, operation: str, flow: Flow[T]) -> T:
         """Run a flow to its result.
@@ -43,20 +45,24 @@ class SyncDriver:
         Raises:
             PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
         """
+        call: Call | None = None
+        reply: Reply | None = None
+        advance: Callable[[], Call] = partial(next, flow)
         try:
-            call = next(flow)
             while True:
+                try:
+                    call = advance()
+                except StopIteration as stop:
+                    result: T = stop.value
+                    return result
                 try:
                     reply = self._perform(call)
                 except PolysessionError as error:
-                    call = flow.throw(error)
+                    advance = partial(flow.throw, error)
                 else:
-                    call = flow.send(reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+                    advance = partial(flow.send, reply)
         except PolysessionError as error:
-            self._exchange.locate(error, operation)
+            self._exchange.locate(error, operation, call, reply)
             raise
         finally:
             flow.close()
@@ -74,35 +80,31 @@ class SyncDriver:
         url = self._exchange.url(call)
         request = self._http.build_request(call.method, url, headers=headers, content=call.body, **self._options)
         started_s = time.monotonic()
-        outcome, attempts = self._attempt(call, request), 1
-        if self._retry.wants_retry(call, outcome):
-            outcome, attempts = self._attempt_again(call, request, outcome, time.monotonic() - started_s)
-        return self._exchange.settle(call, outcome, attempts=attempts, now=_now())
+        outcomes = [self._attempt(request)]
+        if self._retry.wants_retry(call, outcomes[0]):
+            self._attempt_again(request, outcomes, time.monotonic() - started_s)
+        return self._exchange.settle(call, outcomes, _now())
 
-    def _attempt(self, call: Call, request: httpx.Request) -> Outcome:
+    def _attempt(self, request: httpx.Request) -> Outcome:
         try:
             response = self._http.send(request, follow_redirects=False)
         except Exception as error:
-            failure = transport_error(error, call)
+            failure = self._exchange.failure(error)
             if failure is None:
                 raise
-            failure.__cause__ = error
             return failure
         return Reply(response.status_code, response.headers, response.content)
 
-    def _attempt_again(
-        self, call: Call, request: httpx.Request, first: Outcome, elapsed_s: float
-    ) -> tuple[Outcome, int]:
+    def _attempt_again(self, request: httpx.Request, outcomes: list[Outcome], elapsed_s: float) -> None:
         from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
 
-        outcomes = [first]
-
         def attempt() -> Outcome:
-            return outcomes.pop() if outcomes else self._attempt(call, request)
+            if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
+                outcomes.append(self._attempt(request))
+            return outcomes[-1]
 
         loop = Retrying(**tenacity_settings(self._retry, elapsed_s, _now))
-        outcome: Outcome = loop(attempt)
-        return outcome, loop.statistics["attempt_number"]
+        loop(attempt)
 
 
 def _now() -> datetime:

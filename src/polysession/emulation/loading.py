@@ -23,8 +23,8 @@ def load_emulator(name: str) -> type[Emulator]:
     module, _, attribute = location.partition(":")
     try:
         emulator = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BrokenProvider(f"the emulator of provider {name!r}, {location}, does not load: {error}") from error
+    except Exception as error:  # a plugin may fail in any way
+        raise BrokenProvider(f"its emulator, {location}, does not load: {error}", provider=name) from error
     if not (isinstance(emulator, type) and issubclass(emulator, Emulator)):
-        raise BrokenProvider(f"the emulator of provider {name!r}, {location}, is not a subclass of Emulator")
+        raise BrokenProvider(f"its emulator, {location}, is not a subclass of Emulator", provider=name)
     return emulator

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polysession.emulation.emulator import Emulator, Generation
 from polysession.emulation.loading import load_emulator
@@ -36,7 +36,7 @@ class EmulatorHandle:
 
     provider: str
     base_url: str
-    settings: dict[str, str]
+    settings: dict[str, Any]
     agent_id: str
     environment_id: str | None
     credential_id: str | None
@@ -73,7 +73,8 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -1,8 +1,10 @@
-"""The real AgentScope service, with everything in memory: server.py PORT WORKDIR [DBURL].
+"""The real AgentScope service on a loopback port: server.py PORT WORKDIR [DBURL].
 
-Run by the interpreter of the virtual environment that holds the service, never by ours.
+The interpreter of the virtual environment that holds the service runs this file; ours cannot.
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
+
+# mypy: disable-error-code="import-not-found"
 
 import sys
 
@@ -12,18 +14,18 @@ from agentscope.app.message_bus import InMemoryMessageBus
 from agentscope.app.storage import AsyncSQLAlchemyStorage
 from agentscope.app.workspace_manager import LocalWorkspaceManager
 
-IN_MEMORY = "sqlite+aiosqlite:///:memory:"
 
-
-def main(port: str, workdir: str, database_url: str = IN_MEMORY) -> None:
+def main(port: str, workdir: str, database_url: str | None = None) -> None:
+    # A database in memory is lost when the service cancels a run in the middle of a query, so the default is a file.
+    storage = AsyncSQLAlchemyStorage(database_url or f"sqlite+aiosqlite:///{workdir}/service.sqlite")
     app = create_app(
-        storage=AsyncSQLAlchemyStorage(database_url),
+        storage=storage,
         message_bus=InMemoryMessageBus(),
         workspace_manager=LocalWorkspaceManager(basedir=workdir),
         enable_scheduler=False,
         enable_channel_worker=False,
     )
-    # An open event stream would otherwise keep the process alive after SIGTERM.
+    # Without the limit, an open event stream keeps the process alive after SIGTERM.
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", timeout_graceful_shutdown=1)
 
 

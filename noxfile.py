@@ -1,0 +1,64 @@
+"""The one entry for checks: `nox` runs them all, `nox -s NAME` one of them.
+
+The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Only `live` makes another one,
+because the pins of AgentScope's service differ from ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "live"]
+
+PYTHON = sys.executable
+TOOLS = Path(PYTHON).parent
+SERVICE_PINS = "tests/live/agentscope_service/requirements.txt"
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests; the core and the normalisers must be covered, branches included."""
+    session.run(PYTHON, "-m", "pytest", "--cov", "--cov-report=", *session.posargs)
+    full = "src/polysession/_core/*,providers/*/normaliser.py"
+    session.run(PYTHON, "-m", "coverage", "report", f"--include={full}", "--fail-under=100", "--show-missing")
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.run(PYTHON, "-m", "ruff", "check", ".")
+    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check types, the tests' included."""
+    session.run(PYTHON, "-m", "mypy")
+    session.run(PYTHON, "-m", "mypy", "tests", "noxfile.py", "docs/generate.py")
+
+
+@nox.session(venv_backend="none")
+def contracts(session: nox.Session) -> None:
+    """Check who imports whom."""
+    session.run(TOOLS / "lint-imports", external=True)
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Build the site; warnings are errors. `nox -s docs -- write` writes the generated parts first."""
+    session.run(PYTHON, "docs/generate.py", *session.posargs)
+    session.run(PYTHON, "-m", "mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session(venv_backend="venv")
+def live(session: nox.Session) -> None:
+    """Judge by AgentScope's real service, in an environment of its own."""
+    session.install("--requirement", SERVICE_PINS)
+    service_python = Path(session.bin) / "python"
+    session.run(
+        PYTHON, "-m", "pytest", "tests/live", f"--agentscope-python={service_python}", *session.posargs, external=True
+    )

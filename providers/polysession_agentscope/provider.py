@@ -1,0 +1,417 @@
+"""AgentScope's agent service: settings, declared support, calls and flows.
+
+Collections have a trailing slash and items have none: the other form is answered by a redirect.
+
+Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and its siblings, and the OpenAPI document
+that every server offers at `/openapi.json` (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from polysession.provider_api import (
+    Agent,
+    BaseUrl,
+    Call,
+    Cancellation,
+    CancelState,
+    Conflict,
+    ErrorDetail,
+    Feature,
+    FeatureSupport,
+    Flow,
+    FromEnv,
+    HeaderSecret,
+    HeaderText,
+    MalformedResponse,
+    NewAgent,
+    NewSession,
+    NotFound,
+    Page,
+    PolysessionError,
+    Provider,
+    ProviderSettings,
+    Reply,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    SessionStatus,
+    UnsupportedOperation,
+    UsageError,
+    emulated,
+    json_body,
+    keep_matching,
+    native,
+    path_segment,
+    read_as,
+    read_json,
+    read_json_or_none,
+    unsupported,
+    with_query,
+)
+from polysession_agentscope import normaliser
+from polysession_agentscope.wire import (
+    AgentScopeNewAgent,
+    AgentScopeNewSession,
+    AgentScopeSessionChanges,
+    WireAgents,
+    WireErrorBody,
+    WireNewAgent,
+    WireNewSession,
+    WireSessions,
+    WireStatus,
+)
+
+T = TypeVar("T")
+
+_USER_HEADER: Final = "x-user-id"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OUR_HEADERS: Final = frozenset({_USER_HEADER, "content-type", "content-length", "transfer-encoding"})
+_CURSOR = re.compile(r"[0-9]{1,9}")
+_UNKNOWN_ROUTE: Final = "Not Found"
+_PROBLEMS_SHOWN: Final = 3
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
+"""The end of a turn is announced before it is stored; until then the session cannot be changed."""
+
+_NO_ENVIRONMENT: Final = unsupported("tools run where the service runs; choose the directory by workspace")
+_NO_METADATA: Final = unsupported("AgentScope sessions have no metadata")
+_NO_TAGS: Final = unsupported("AgentScope sessions have no tags")
+_ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
+_OWNER_CHECK: Final = "for an id, one more call: the server does not check the agent; a Session saves it"
+
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
+    Feature.CREATE: native("one more call, to read the new session"),
+    Feature.GET: emulated("the agent's sessions are listed, to find it among them; raw has no state.context"),
+    Feature.LIST: native(),
+    Feature.UPDATE: native(f"one more call, for the status. {_OWNER_CHECK}"),
+    Feature.ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
+    Feature.DELETE: native(_OWNER_CHECK),
+    Feature.CANCEL: native(f"one more call, for the status, so that an idle session is left alone. {_OWNER_CHECK}"),
+    Feature.AGENT_CREATE: native("one more call, to read the new agent"),
+    Feature.AGENT_GET: emulated("all agents are listed, to find it among them"),
+    Feature.AGENT_LIST: emulated("all agents are read for each page, and put in order here"),
+    Feature.CREATE_AGENT: native(),
+    Feature.CREATE_ENVIRONMENT: _NO_ENVIRONMENT,
+    Feature.CREATE_WORKSPACE: native(),
+    Feature.CREATE_TITLE: native("without one the server makes one up, and asks the model for a better one later"),
+    Feature.CREATE_METADATA: _NO_METADATA,
+    Feature.CREATE_TAGS: _NO_TAGS,
+    Feature.CREATE_CAPABILITIES: unsupported("abilities belong to the service and its workspaces"),
+    Feature.CREATE_MODEL: native("needs type and credential_id"),
+    Feature.CREATE_PERMISSION_MODE: emulated("one more call, after the creation"),
+    Feature.UPDATE_TITLE: native(),
+    Feature.UPDATE_METADATA: _NO_METADATA,
+    Feature.UPDATE_TAGS: _NO_TAGS,
+    Feature.EDIT_TAGS: _NO_TAGS,
+    Feature.UPDATE_MODEL: native("needs type and credential_id"),
+    Feature.UPDATE_PERMISSION_MODE: native(),
+    Feature.CLEAR_TITLE: unsupported("an AgentScope session always has a name; it may be the empty text"),
+    Feature.CLEAR_METADATA: _NO_METADATA,
+    Feature.CLEAR_TAGS: _NO_TAGS,
+    Feature.CLEAR_MODEL: native("servers from 2.0.1 on; one more call, to tell an older one"),
+    Feature.CLEAR_PERMISSION_MODE: unsupported("an AgentScope session always has a mode; set 'default'"),
+    Feature.LIST_AGENT: native("required: here, or as the setting agent_id"),
+    Feature.LIST_STATUSES: emulated(_ALL_ARE_READ),
+    Feature.LIST_TITLE: emulated(_ALL_ARE_READ),
+    Feature.LIST_TAGS: _NO_TAGS,
+    Feature.LIST_METADATA: _NO_METADATA,
+    Feature.LIST_ARCHIVED: unsupported("AgentScope has no archive"),
+    Feature.LIST_CREATED: emulated(_ALL_ARE_READ),
+    Feature.LIST_OLDEST_FIRST: unsupported("AgentScope lists the newest first: reverse what you read"),
+    Feature.LIST_LIMIT: emulated("all sessions of the agent are read for each page"),
+    Feature.AGENT_MODEL: unsupported("the model belongs to the session"),
+    Feature.AGENT_SYSTEM_PROMPT: native(),
+    Feature.AGENT_DESCRIPTION: unsupported("AgentScope agents have no description"),
+}
+_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_CREATED})
+
+
+def _check_headers(headers: Mapping[str, HeaderSecret]) -> Mapping[str, HeaderSecret]:
+    names = [name.lower() for name in headers]
+    for name in names:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header")
+        if name in _OUR_HEADERS:
+            raise ValueError(f"{name!r} is set by the client itself")
+    if len(set(names)) < len(names):
+        raise ValueError("a header is given twice, in upper and lower case")
+    return headers
+
+
+class AgentScopeSettings(ProviderSettings):
+    """Settings of a client for AgentScope.
+
+    Attributes:
+        base_url: Where the service is mounted.
+        user_id: Whose sessions these are. The service believes it: it is no credential.
+        agent_id: Agent of sessions that are named by their id alone, and of lists that name none.
+        headers: Further headers, for a gateway in front of the service, such as `Authorization`. The values are kept
+            secret.
+    """
+
+    base_url: Annotated[BaseUrl, FromEnv("AGENTSCOPE_BASE_URL")]
+    user_id: Annotated[HeaderText, FromEnv("AGENTSCOPE_USER_ID")]
+    agent_id: Annotated[str | None, FromEnv("AGENTSCOPE_AGENT_ID")] = None
+    headers: Annotated[Mapping[str, HeaderSecret], AfterValidator(_check_headers)] = Field(default_factory=dict)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the further headers, whole and without a scheme such as `Bearer`."""
+        values = {name.lower(): value.get_secret_value() for name, value in self.headers.items()}
+        bare = [value.partition(" ")[2] for name, value in values.items() if name.endswith("authorization")]
+        return tuple(value for value in (*values.values(), *bare) if value)
+
+
+class AgentScopeProvider(Provider[AgentScopeSettings]):
+    """AgentScope's agent service."""
+
+    name = normaliser.NAME
+    docs_url = "https://docs.agentscope.io/deploy/agent-service"
+    settings_type = AgentScopeSettings
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    new_session_type = AgentScopeNewSession
+    session_changes_type = AgentScopeSessionChanges
+    new_agent_type = AgentScopeNewAgent
+    emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
+
+    def headers(self) -> Mapping[str, str]:
+        """The user, and what a gateway wants."""
+        further = {name.lower(): value.get_secret_value() for name, value in self.settings.headers.items()}
+        return further | {_USER_HEADER: self.settings.user_id}
+
+    def read_error(self, reply: Reply) -> ErrorDetail:
+        """Read an error body: a sentence, or a list of what is wrong. What was sent is never repeated."""
+        try:
+            detail = WireErrorBody.model_validate(read_json_or_none(reply)).detail
+        except ValidationError:
+            return ErrorDetail()
+        if isinstance(detail, str):
+            return ErrorDetail(detail)
+        shown = [f"{'.'.join(str(part) for part in item.loc)}: {item.msg}" for item in detail[:_PROBLEMS_SHOWN]]
+        more = len(detail) - len(shown)
+        return ErrorDetail("; ".join(shown) + (f"; and {more} more" if more else ""))
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session, set its permission mode, and read it: the creation answers no more than an id."""
+        agent_id = self._agent_id(new.agent, "agent=...")
+        body = normaliser.from_new_session(new, agent_id)
+        mode = None if new.permission_mode is None else normaliser.checked_mode(new.permission_mode)
+        reply = yield Call("POST", "/sessions/", body=json_body(body))
+        session_id = read_as(WireNewSession.model_validate, read_json(reply), reply).session_id
+        with _already_done(f"session {session_id!r} was created"):
+            if mode is not None:
+                yield from _patch(session_id, agent_id, {"permission_mode": mode})
+            session = yield from _find_session(session_id, agent_id)
+            _check_taken(normaliser.ignored_fields(body, session.raw))
+            return session
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a session, from the list of its agent's: there is no other way that changes nothing."""
+        return (yield from _find_session(ref.id, self._agent_of(ref)))
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read all sessions of an agent, and keep one page of them."""
+        agent_id = self._agent_id(query.agent, "agent=...")
+        normaliser.check_statuses(query.statuses)
+        reply = yield _list_call(agent_id)
+        items, next_cursor = _slice(_session_items(reply), query.limit, cursor)
+        sessions = tuple(read_as(normaliser.to_session, item, reply) for item in items)
+        _check_statuses_told(sessions, query)
+        return Page(keep_matching(sessions, query, _FILTERED_HERE), next_cursor)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change what was asked for, and read the status, which the answer lacks.
+
+        Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session (read 2026-11)
+        """
+        agent_id = self._agent_of(ref)
+        body = normaliser.from_changes(changes)
+        if ref.agent_id is None or normaliser.depends_on_version(body):
+            before = yield from _find_session(ref.id, agent_id)
+            _check_understood(normaliser.ignored_fields(body, before.raw))
+        reply = yield from _patch(ref.id, agent_id, body)
+        with _already_done("the change was made"):
+            session = read_as(normaliser.to_session, read_json(reply), reply)
+            if session.agent_id not in {agent_id, None}:
+                raise _no_session(ref.id, agent_id)
+            status = yield from _probe(ref.id, agent_id)
+            return session if status is None else normaliser.with_status(session, _status_word(status))
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session, and stop its turn."""
+        agent_id = yield from self._checked_agent_of(ref)
+        yield Call("DELETE", _path(ref.id, agent_id))
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends."""
+        agent_id = yield from self._checked_agent_of(ref)
+        reply = _required((yield from _probe(ref.id, agent_id)))
+        state = CancelState.NOTHING_RUNNING
+        if normaliser.to_status(_status_word(reply)) is not SessionStatus.IDLE:
+            reply = yield Call("POST", _path(ref.id, agent_id, "/interrupt"))
+            state = CancelState.REQUESTED
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
+
+    def create_agent(self, new: NewAgent) -> Flow[Agent]:
+        """Create an agent, and read it: the creation answers no more than an id."""
+        body = normaliser.from_new_agent(new)
+        reply = yield Call("POST", "/agent/", body=json_body(body))
+        agent_id = read_as(WireNewAgent.model_validate, read_json(reply), reply).agent_id
+        with _already_done(f"agent {agent_id!r} was created"):
+            agent = yield from self.get_agent(agent_id)
+            _check_taken([name for name in body if name not in agent.raw["data"]])
+            return agent
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an agent, from the list of all: there is no other way."""
+        reply = yield Call("GET", "/agent/")
+        item = next((item for item in _agent_items(reply) if item.get("id") == agent_id), None)
+        if item is None:
+            raise NotFound(f"user {self.settings.user_id!r} has no agent {agent_id!r}")
+        return read_as(normaliser.to_agent, item, reply)
+
+    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read all agents, and keep one page of them. The server gives them in any order."""
+        reply = yield Call("GET", "/agent/")
+        agents = [read_as(normaliser.to_agent, item, reply) for item in _agent_items(reply)]
+        agents.sort(key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
+        items, next_cursor = _slice(agents, limit, cursor)
+        return Page(tuple(items), next_cursor)
+
+    def _agent_id(self, given: str | None, way: str) -> str:
+        agent_id = self.settings.agent_id if given is None else given
+        if agent_id is None:
+            raise UsageError(
+                "AgentScope reaches a session only through its agent:"
+                f" pass {way}, or set agent_id (or AGENTSCOPE_AGENT_ID) for this client"
+            )
+        return agent_id
+
+    def _agent_of(self, ref: SessionRef) -> str:
+        return self._agent_id(ref.agent_id, "the Session itself, which knows its agent, in place of its id")
+
+    def _checked_agent_of(self, ref: SessionRef) -> Flow[str]:
+        """The session's agent. One that was only assumed is checked, because the server would take any."""
+        agent_id = self._agent_of(ref)
+        if ref.agent_id is None:
+            yield from _find_session(ref.id, agent_id)
+        return agent_id
+
+
+@contextmanager
+def _already_done(what: str) -> Iterator[None]:
+    """Say in an error what had been carried out before it."""
+    try:
+        yield
+    except PolysessionError as error:
+        error.already_done = what
+        raise
+
+
+def _path(session_id: str, agent_id: str, suffix: str = "") -> str:
+    return with_query(f"/sessions/{path_segment(session_id, 'session id')}{suffix}", {"agent_id": agent_id})
+
+
+def _list_call(agent_id: str) -> Call:
+    return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
+
+
+def _session_items(reply: Reply) -> list[dict[str, Any]]:
+    return read_as(WireSessions.model_validate, read_json(reply), reply).sessions
+
+
+def _agent_items(reply: Reply) -> list[dict[str, Any]]:
+    return read_as(WireAgents.model_validate, read_json(reply), reply).agents
+
+
+def _find_session(session_id: str, agent_id: str) -> Flow[Session]:
+    """The session, from the list of its agent's sessions.
+
+    Raises:
+        NotFound: It is not among them.
+    """
+    reply = yield _list_call(agent_id)
+    for item in _session_items(reply):
+        record = normaliser.record_of(item)
+        if record.get("id") == session_id and record.get("agent_id") in {agent_id, None}:
+            return read_as(normaliser.to_session, item, reply)
+    raise _no_session(session_id, agent_id)
+
+
+def _no_session(session_id: str, agent_id: str) -> NotFound:
+    return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
+
+
+def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Reply]:
+    """Change a session; after a conflict again, for the short while that a turn takes to be stored."""
+    call = Call("PATCH", _path(session_id, agent_id), body=json_body(body))
+    for wait_s in _CONFLICT_WAITS_S:
+        try:
+            return (yield call)
+        except Conflict:
+            call = replace(call, after_s=wait_s)
+    return (yield call)
+
+
+def _probe(session_id: str, agent_id: str) -> Flow[Reply | None]:
+    """The answer of the status probe; None from a server older than 2.0.4, which has none."""
+    try:
+        return (yield Call("GET", _path(session_id, agent_id, "/status")))
+    except NotFound as error:
+        # A missing session is a 404 as well, and is named in its message; there is no code that tells them apart.
+        if error.message != _UNKNOWN_ROUTE:
+            raise
+        return None
+
+
+def _required(probed: Reply | None) -> Reply:
+    """The answer of the status probe, from a server that can cancel: both came with the same version."""
+    if probed is None:
+        raise _too_old(Feature.CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
+    return probed
+
+
+def _status_word(reply: Reply) -> str:
+    return read_as(WireStatus.model_validate, read_json(reply), reply).status
+
+
+def _check_statuses_told(sessions: tuple[Session, ...], query: SessionQuery) -> None:
+    """Raise rather than filter by a status that the server does not tell."""
+    if not query.statuses or SessionStatus.UNKNOWN in query.statuses:
+        return
+    if not all(session.native_status for session in sessions):
+        raise _too_old(Feature.LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
+
+
+def _check_understood(ignored: list[str]) -> None:
+    if ignored:
+        feature = Feature.CLEAR_MODEL if "chat_model_config" in ignored else Feature.UPDATE
+        raise _too_old(feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it")
+
+
+def _check_taken(ignored: list[str]) -> None:
+    if ignored:
+        raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and left it out without a word")
+
+
+def _too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:
+    message = f"this AgentScope server is too old {to_what}: {hint}"
+    return UnsupportedOperation(message, feature=feature.value, hint=hint)
+
+
+def _slice(items: list[T], limit: int | None, cursor: str | None) -> tuple[list[T], str | None]:
+    """One page of a whole list. Our cursor counts the items before the page."""
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    start = int(cursor or 0)
+    end = len(items) if limit is None else start + limit
+    return items[start:end], str(end) if end < len(items) else None

@@ -1,0 +1,271 @@
+"""Everruns: settings, declared support, calls and flows.
+
+Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs.everruns.com (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Final, TypeVar
+
+from polysession.provider_api import (
+    Agent,
+    BaseUrl,
+    Call,
+    Cancellation,
+    CancelState,
+    ErrorDetail,
+    Feature,
+    FeatureSupport,
+    Flow,
+    FromEnv,
+    HeaderSecret,
+    HeaderText,
+    NewAgent,
+    NewSession,
+    Page,
+    Provider,
+    ProviderSettings,
+    Reply,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    UsageError,
+    emulated,
+    json_body,
+    keep_matching,
+    native,
+    path_segment,
+    read_as,
+    read_json,
+    read_json_or_none,
+    unsupported,
+    with_query,
+)
+from polysession_everruns import normaliser
+from polysession_everruns.wire import (
+    EverrunsNewAgent,
+    EverrunsNewSession,
+    EverrunsSessionChanges,
+    EverrunsSessionQuery,
+    WirePage,
+)
+
+T = TypeVar("T")
+
+_DEFAULT_LIMIT: Final = 20
+_MAX_LIMIT: Final = 100
+_NOTHING_TO_CANCEL: Final = "no_op"
+_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TAGS, Feature.LIST_CREATED})
+
+_NO_METADATA: Final = unsupported("Everruns sessions have no metadata; use tags")
+_NO_MODE: Final = unsupported("Everruns sessions have no permission mode")
+_FIXED_MODEL: Final = unsupported(
+    "the model is chosen when the session is created; the server ignores a later change without a word"
+)
+_FILTER: Final = emulated("every session is read and compared here, so pages may be short or empty")
+
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
+    Feature.CREATE: native(),
+    Feature.GET: native(),
+    Feature.LIST: native(),
+    Feature.UPDATE: native(),
+    Feature.ARCHIVE: unsupported("the published API archives agents only; sessions.delete removes a session for good"),
+    Feature.DELETE: native("there is no way back"),
+    Feature.CANCEL: native(),
+    Feature.AGENT_CREATE: native(),
+    Feature.AGENT_GET: native(),
+    Feature.AGENT_LIST: native(),
+    Feature.CREATE_AGENT: native("optional; EverrunsNewSession(agent_name=...) finds it by name"),
+    Feature.CREATE_ENVIRONMENT: unsupported("a session runs on a harness: EverrunsNewSession(harness_id=...)"),
+    Feature.CREATE_WORKSPACE: native(),
+    Feature.CREATE_TITLE: native(),
+    Feature.CREATE_METADATA: _NO_METADATA,
+    Feature.CREATE_TAGS: native(),
+    Feature.CREATE_CAPABILITIES: native(),
+    Feature.CREATE_MODEL: native("by its id alone"),
+    Feature.CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.UPDATE_TITLE: native(),
+    Feature.UPDATE_METADATA: _NO_METADATA,
+    Feature.UPDATE_TAGS: native(),
+    Feature.EDIT_TAGS: emulated("one more call, to read the tags; of two writers at once the last one wins"),
+    Feature.UPDATE_MODEL: _FIXED_MODEL,
+    Feature.UPDATE_PERMISSION_MODE: _NO_MODE,
+    Feature.CLEAR_TITLE: unsupported("the server takes null as no change, so that a title stays; give another one"),
+    Feature.CLEAR_METADATA: _NO_METADATA,
+    Feature.CLEAR_TAGS: native(),
+    Feature.CLEAR_MODEL: _FIXED_MODEL,
+    Feature.CLEAR_PERMISSION_MODE: _NO_MODE,
+    Feature.LIST_AGENT: native(),
+    Feature.LIST_STATUSES: _FILTER,
+    Feature.LIST_TITLE: native("whatever the case of its letters"),
+    Feature.LIST_TAGS: _FILTER,
+    Feature.LIST_METADATA: _NO_METADATA,
+    Feature.LIST_ARCHIVED: unsupported(
+        "only newer servers can, and older ones would ignore it: EverrunsSessionQuery(include_archived=True)"
+    ),
+    Feature.LIST_CREATED: _FILTER,
+    Feature.LIST_OLDEST_FIRST: unsupported("the server lists the newest first"),
+    Feature.LIST_LIMIT: native("1 to 100"),
+    Feature.AGENT_MODEL: native(),
+    Feature.AGENT_SYSTEM_PROMPT: native("required"),
+    Feature.AGENT_DESCRIPTION: native(),
+}
+
+
+class EverrunsSettings(ProviderSettings):
+    """Settings of a client for Everruns.
+
+    Attributes:
+        api_key: Personal access token (`evr_pat_...`), sent as it is. It may begin with a scheme: `Bearer ...` or
+            `ApiKey ...`.
+        base_url: Where the API is, without `/v1`; the hosted service unless said otherwise.
+        org_id: Organization to act in; needed only when the token reaches several.
+    """
+
+    api_key: Annotated[HeaderSecret, FromEnv("EVERRUNS_API_KEY")]
+    base_url: Annotated[BaseUrl, FromEnv("EVERRUNS_API_URL")] = "https://app.everruns.com/api"
+    org_id: Annotated[HeaderText | None, FromEnv("EVERRUNS_ORG_ID")] = None
+
+    def secrets(self) -> tuple[str, ...]:
+        """The key as it is sent, and the token in it: a message may quote one without the scheme."""
+        return (*super().secrets(), self.api_key.get_secret_value().split(maxsplit=1)[-1])
+
+
+class EverrunsProvider(Provider[EverrunsSettings]):
+    """Everruns."""
+
+    name = normaliser.NAME
+    docs_url = "https://docs.everruns.com"
+    settings_type = EverrunsSettings
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    new_session_type = EverrunsNewSession
+    session_changes_type = EverrunsSessionChanges
+    session_query_type = EverrunsSessionQuery
+    new_agent_type = EverrunsNewAgent
+    emulator = "polysession_everruns.emulator:EverrunsEmulator"
+
+    def headers(self) -> Mapping[str, str]:
+        """The key, and the organization if one is set."""
+        headers = {"authorization": self.settings.api_key.get_secret_value()}
+        if self.settings.org_id is not None:
+            headers["x-org-id"] = self.settings.org_id
+        return headers
+
+    def read_error(self, reply: Reply) -> ErrorDetail:
+        """Read an error body: problem details, `{"error": {...}}`, or the `{"error": "..."}` of older servers."""
+        body = read_json_or_none(reply) or {}
+        error = body.get("error")
+        inner = error if isinstance(error, Mapping) else {"message": error}
+        return ErrorDetail(
+            message=_first_text(body.get("detail"), inner.get("message"), body.get("title")) or "",
+            code=_first_text(body.get("code"), inner.get("code")),
+        )
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session."""
+        reply = yield Call("POST", "/v1/sessions", body=json_body(normaliser.from_new_session(new)))
+        return _session(reply)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a session."""
+        reply = yield Call("GET", _session_path(ref))
+        return _session(reply)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page. What the server cannot filter by is compared here."""
+        normaliser.check_statuses(query.statuses)
+        filters = {"agent_id": query.agent, "search": query.title_contains or None}
+        filters |= query.native.given() if query.native else {}
+        page = yield from _page("/v1/sessions", filters, query.limit, cursor, normaliser.to_session)
+        return Page(keep_matching(page.items, query, _FILTERED_HERE), page.next_cursor)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change what was asked for.
+
+        The server takes tags as a whole list, so that editing them reads them first. It has no version check: of two
+        writers at once the last one wins. A session whose tags are already right is returned as it was read.
+        """
+        body = normaliser.from_changes(changes)
+        if changes.add_tags or changes.remove_tags:
+            before = yield from self.get_session(ref)
+            tags = normaliser.edited_tags(before.tags, changes)
+            if tags is not None:
+                body["tags"] = tags
+            elif not body:
+                return before
+        reply = yield Call("PATCH", _session_path(ref), body=json_body(body))
+        return _session(reply)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session for good."""
+        yield Call("DELETE", _session_path(ref))
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Cancel the turn. A server that answers in another word than the known two has still taken the request."""
+        reply = yield Call("POST", f"{_session_path(ref)}/cancel")
+        answer = read_json(reply)
+        idle = answer.get("status") == _NOTHING_TO_CANCEL
+        state = CancelState.NOTHING_RUNNING if idle else CancelState.REQUESTED
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=answer)
+
+    def create_agent(self, new: NewAgent) -> Flow[Agent]:
+        """Create an agent."""
+        reply = yield Call("POST", "/v1/agents", body=json_body(normaliser.from_new_agent(new)))
+        return read_as(normaliser.to_agent, read_json(reply), reply)
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an agent."""
+        reply = yield Call("GET", f"/v1/agents/{path_segment(agent_id, 'agent id')}")
+        return read_as(normaliser.to_agent, read_json(reply), reply)
+
+    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read one page of agents."""
+        return (yield from _page("/v1/agents", {}, limit, cursor, normaliser.to_agent))
+
+
+def _session_path(ref: SessionRef) -> str:
+    return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
+
+
+def _session(reply: Reply) -> Session:
+    return read_as(normaliser.to_session, read_json(reply), reply)
+
+
+def _first_text(*candidates: object) -> str | None:
+    return next((text for text in candidates if isinstance(text, str) and text), None)
+
+
+def _page(
+    path: str,
+    filters: Mapping[str, Any],
+    limit: int | None,
+    cursor: str | None,
+    normalise: Callable[[dict[str, Any]], T],
+) -> Flow[Page[T]]:
+    """Read one page. Our cursor is the offset of its first item, as text."""
+    if limit is not None and limit > _MAX_LIMIT:
+        # The server would return fewer than asked for, and not say so.
+        raise UsageError(f"limit is {limit}; a page of Everruns has at most {_MAX_LIMIT} items")
+    offset = None if cursor is None else _offset(cursor)
+    reply = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": limit}))
+    page = read_as(WirePage.model_validate, read_json(reply), reply)
+    items = tuple(read_as(normalise, item, reply) for item in page.data)
+    return Page(items, _next_cursor(page, offset or 0, limit))
+
+
+def _offset(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdecimal()):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    return int(cursor)
+
+
+def _next_cursor(page: WirePage, offset: int, limit: int | None) -> str | None:
+    """Where the next page begins. Without a total, a link or a full page says that there is one."""
+    end = offset + len(page.data)
+    if page.total is not None:
+        more = end < page.total
+    else:
+        more = page.next_url is not None or len(page.data) >= (page.limit or limit or _DEFAULT_LIMIT)
+    return str(end) if more and page.data else None

@@ -1,0 +1,5 @@
+"""`python -m polysession.cli`."""
+
+from polysession.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""The whole life of a session, told through the public client alone: the same code for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from polysession import Client, Feature, ModelConfig, NotFound, Session, Support, UnsupportedOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the story plays.
+
+    Attributes:
+        agent: The agent to talk to.
+        environment: The environment to run in; None if the backend has none.
+        model: A model that the session may be moved to.
+        begin_turn: Makes a session busy, so that there is something to cancel.
+    """
+
+    agent: str
+    environment: str | None
+    model: ModelConfig
+    begin_turn: Callable[[Session], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, and what came of it.
+
+    Attributes:
+        title: What was tried.
+        feature: The feature that it needs.
+        support: How the provider offers it.
+        outcome: What the backend answered, in a few words; empty if the step was refused.
+        refusal: Why it was refused; empty if it was not.
+    """
+
+    title: str
+    feature: Feature
+    support: Support
+    outcome: str = ""
+    refusal: str = ""
+
+
+def tell(client: Client, place: Place) -> Iterator[Step]:
+    """Create, read, list, change, cancel, archive and delete a session, step by step.
+
+    Raises:
+        PolysessionError: A step that the provider declares as supported fails.
+    """
+    session = client.sessions.create(agent=place.agent, environment=place.environment, title="Ticket 42")
+    yield _done(client, "create", Feature.CREATE, session.status.value)
+    yield _done(client, "read", Feature.GET, repr(client.sessions.get(session).title))
+    listed = sum(1 for _ in client.sessions.list(agent=place.agent))
+    yield _done(client, "list", Feature.LIST, f"{listed} found")
+    for title, feature, change in _changes(client, session, place):
+        yield _try(client, title, feature, change)
+    place.begin_turn(session)
+    yield _done(client, "cancel a turn", Feature.CANCEL, client.sessions.cancel(session).state.value)
+    yield _try(client, "archive", Feature.ARCHIVE, lambda: _archived(client.sessions.archive(session)))
+    client.sessions.delete(session)
+    yield _done(client, "delete", Feature.DELETE, "gone")
+    yield _done(client, "read again", Feature.GET, _reading_fails(client, session))
+
+
+def _changes(client: Client, session: Session, place: Place) -> Iterator[tuple[str, Feature, Callable[[], str]]]:
+    update = client.sessions.update
+    yield "set title", Feature.UPDATE_TITLE, lambda: repr(update(session, title="Done").title)
+    yield "clear title", Feature.CLEAR_TITLE, lambda: repr(update(session, title=None).title)
+    yield "set metadata", Feature.UPDATE_METADATA, lambda: _pairs(update(session, metadata={"team": "red"}))
+    yield "set tags", Feature.UPDATE_TAGS, lambda: ", ".join(update(session, tags=["urgent"]).tags)
+    yield "add a tag", Feature.EDIT_TAGS, lambda: ", ".join(update(session, add_tags=["red"]).tags)
+    yield "set model", Feature.UPDATE_MODEL, lambda: _model_id(update(session, model=place.model))
+
+
+def _done(client: Client, title: str, feature: Feature, outcome: str) -> Step:
+    return Step(title, feature, client.supports(feature), outcome=outcome)
+
+
+def _try(client: Client, title: str, feature: Feature, attempt: Callable[[], str]) -> Step:
+    try:
+        return _done(client, title, feature, attempt())
+    except UnsupportedOperation as error:
+        return Step(title, feature, client.supports(feature), refusal=error.message)
+
+
+def _pairs(session: Session) -> str:
+    return ", ".join(f"{key}={value}" for key, value in session.metadata.items())
+
+
+def _model_id(session: Session) -> str:
+    return session.model.id if session.model else "none"
+
+
+def _archived(session: Session) -> str:
+    return "archived" if session.archived_at else "not archived"
+
+
+def _reading_fails(client: Client, session: Session) -> str:
+    try:
+        client.sessions.get(session)
+    except NotFound as error:
+        return type(error).__name__
+    return "still there"

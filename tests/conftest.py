@@ -1,0 +1,11 @@
+"""Options of the test run."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--agentscope-python",
+        metavar="PATH",
+        help="interpreter that has the AgentScope service: also collect the tests against the real service",
+    )

@@ -1,0 +1,55 @@
+"""One program, every backend: only the provider name differs."""
+
+from __future__ import annotations
+
+import pytest
+
+from polysession import Feature, Support
+from polysession.cli.demo import emulated_providers, run_story
+from polysession.plugins import load_provider
+
+PROVIDERS = list(emulated_providers())
+
+ALWAYS = {
+    "create": "idle",
+    "read": "'Ticket 42'",
+    "list": "1 found",
+    "set title": "'Done'",
+    "cancel a turn": "requested",
+    "delete": "gone",
+    "read again": "NotFound",
+}
+WHERE_SUPPORTED = {
+    "clear title": "None",
+    "set metadata": "team=red",
+    "set tags": "urgent",
+    "add a tag": "urgent, red",
+    "set model": "demo-model",
+    "archive": "archived",
+}
+
+
+def test_every_backend_of_ours_is_told() -> None:
+    assert PROVIDERS == ["agentscope", "everruns", "qoder"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_same_story_on_every_backend(provider: str) -> None:
+    steps = {step.title: step for step in run_story(provider)}
+
+    assert steps.keys() == ALWAYS.keys() | WHERE_SUPPORTED.keys()
+    assert {title: steps[title].outcome for title in ALWAYS} == ALWAYS
+    for title, outcome in WHERE_SUPPORTED.items():
+        step = steps[title]
+        supported = load_provider(provider).support(step.feature).support is not Support.UNSUPPORTED
+        assert step.outcome == (outcome if supported else "")
+        assert bool(step.refusal) is not supported
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("feature", Feature)
+def test_every_feature_is_declared_and_explained(provider: str, feature: Feature) -> None:
+    declared = load_provider(provider).features
+
+    assert feature in declared
+    assert declared[feature].support is Support.NATIVE or declared[feature].note

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from polysession._core.exchange import USER_AGENT, Exchange, harmless, plain_text
+from polysession._core.flow import Call, Reply
+from polysession.errors import (
+    AuthenticationFailed,
+    BackendFault,
+    Conflict,
+    ConnectFailed,
+    ConnectionLost,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+    PolysessionError,
+    RateLimited,
+    StatusError,
+    TimedOut,
+    TransportError,
+    UnexpectedRedirect,
+    UsageError,
+)
+from support.acme import TOKEN, AcmeProvider, AcmeSettings, acme
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+READ, WRITE, DELETION = Call("GET", "/s"), Call("POST", "/s"), Call("DELETE", "/s")
+KEYED = Call("POST", "/s", idempotency_header="acme-key")
+DOUBT = "The backend may have carried the request out all the same: read before you repeat it"
+
+exchange = Exchange(acme())
+
+
+def refusal(reply: Reply, call: Call = READ, *before: Reply | TransportError) -> StatusError:
+    with pytest.raises(StatusError) as caught:
+        exchange.settle(call, [*before, reply], NOW)
+    return caught.value
+
+
+def failure(error: Exception, by: Exchange = exchange) -> TransportError:
+    found = by.failure(error)
+    assert found is not None
+    return found
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def test_an_address_is_the_base_url_and_the_path() -> None:
+    assert exchange.url(Call("GET", "/s?limit=3")) == "https://acme.example/api/s?limit=3"
+
+
+def test_an_address_too_long_for_http_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="would have 70024 characters"):
+        exchange.url(Call("GET", "/" * 70_000))
+
+
+def test_headers_are_the_constant_ones_and_those_of_the_call() -> None:
+    constant = {"accept": "application/json", "user-agent": USER_AGENT, "authorization": f"Bearer {TOKEN}"}
+
+    assert exchange.headers(READ, None) == constant
+    assert exchange.headers(Call("GET", "/", headers={"x-beta": "1"}), None) == constant | {"x-beta": "1"}
+
+
+def test_a_body_is_declared_as_json() -> None:
+    assert exchange.headers(Call("POST", "/", body=b"{}"), None)["content-type"] == "application/json"
+    assert "content-type" not in exchange.headers(WRITE, None)
+
+
+def test_an_idempotency_key_stands_in_the_header_of_the_call_that_wants_one() -> None:
+    assert exchange.headers(KEYED, "key-1")["acme-key"] == "key-1"
+    assert "key-1" not in exchange.headers(READ, "key-1").values()
+
+
+def test_a_success_is_the_reply_and_counts_its_attempts() -> None:
+    done, busy = Reply(202, {}, b"{}"), Reply(503, {}, b"")
+
+    assert exchange.settle(READ, [done], NOW) is done
+    assert exchange.settle(READ, [busy, done], NOW) == Reply(202, {}, b"{}", attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (300, UnexpectedRedirect),
+        (304, UnexpectedRedirect),
+        (400, InvalidRequest),
+        (401, AuthenticationFailed),
+        (403, PermissionDenied),
+        (404, NotFound),
+        (408, BackendFault),
+        (409, Conflict),
+        (418, InvalidRequest),
+        (422, InvalidRequest),
+        (429, RateLimited),
+        (500, BackendFault),
+        (503, BackendFault),
+        (599, BackendFault),
+        (199, StatusError),
+        (600, StatusError),
+    ],
+)
+def test_a_refusal_is_classified_by_its_status(status: int, error_class: type[StatusError]) -> None:
+    error = refusal(Reply(status, {}, b""))
+
+    assert type(error) is error_class
+    assert (error.status, error.attempts) == (status, 1)
+
+
+def test_a_code_of_the_backend_says_more_than_the_status() -> None:
+    error = refusal(Reply(400, {}, body(code="busy", message="Try later.")))
+
+    assert type(error) is Conflict
+    assert (error.code, error.message) == ("busy", "Try later.")
+
+
+def test_an_unknown_code_leaves_the_class_to_the_status() -> None:
+    assert type(refusal(Reply(404, {}, body(code="odd")))) is NotFound
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "request_id"),
+    [
+        ({"x-request-id": "from-header"}, body(request_id="from-body"), "from-header"),
+        ({}, body(request_id="from-body"), "from-body"),
+        ({}, b"", None),
+    ],
+)
+def test_the_request_id_is_kept(headers: dict[str, str], content: bytes, request_id: str | None) -> None:
+    assert refusal(Reply(404, headers, content)).request_id == request_id
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (404, body(message="No session s1."), "No session s1."),
+        (404, b"", "there is no such resource, or the base URL is not this backend's"),
+        (401, b"", "the backend does not accept the credential"),
+        (429, b" ", "too many requests"),
+        (503, b"", "the backend failed and gave no reason"),
+        (400, b"", "the backend refused the request and gave no reason"),
+        (500, b"Internal Server Error", "Internal Server Error"),
+        (502, b"<html><head><title>502 Bad Gateway</title>", 'an HTML page titled "502 Bad Gateway"'),
+        (400, body(odd="shape"), '{"odd": "shape"}'),
+        (400, body(message="a\nb\x1b[31m"), r"a\nb\x1b[31m"),
+        (400, body(message="x" * 501), "x" * 500 + "…"),
+    ],
+)
+def test_the_message_is_what_the_backend_said_or_what_the_status_means(
+    status: int, content: bytes, message: str
+) -> None:
+    assert refusal(Reply(status, {}, content)).message == message
+
+
+@pytest.mark.parametrize(
+    ("headers", "target"), [({"location": "https://evil.example/\n"}, r"'https://evil.example/'"), ({}, "'nowhere'")]
+)
+def test_a_redirect_names_its_target(headers: dict[str, str], target: str) -> None:
+    error = refusal(Reply(302, headers, b"moved"))
+
+    assert f"redirects to {target}; this is not followed" in error.message
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"retry-after": "7"}, 7.0), ({}, None)])
+def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    error = refusal(Reply(429, headers, b""))
+
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class", "unknown", "said"),
+    [
+        (httpx.ConnectError("refused"), ConnectFailed, False, "no connection could be made: refused"),
+        (httpx.ProxyError("407"), ConnectFailed, False, "no connection could be made: 407"),
+        (httpx.UnsupportedProtocol("ftp"), ConnectFailed, False, "no connection could be made: ftp"),
+        (httpx.ConnectTimeout(""), TimedOut, False, r"no answer in time \(ConnectTimeout\)"),
+        (httpx.PoolTimeout(""), TimedOut, False, r"no answer in time \(PoolTimeout\)"),
+        (httpx.ReadTimeout(""), TimedOut, True, r"no answer in time \(ReadTimeout\)"),
+        (httpx.WriteTimeout(""), TimedOut, True, r"no answer in time \(WriteTimeout\)"),
+        (httpx.ReadError(""), ConnectionLost, True, "incomplete, or is not HTTP: ReadError"),
+        (httpx.RemoteProtocolError("cut"), ConnectionLost, True, "incomplete, or is not HTTP: cut"),
+        (httpx.DecodingError("gzip"), ConnectionLost, True, "incomplete, or is not HTTP: gzip"),
+    ],
+)
+def test_a_missing_answer_is_classified_by_how_it_failed(
+    error: httpx.RequestError,
+    error_class: type[TransportError],
+    unknown: bool,  # noqa: FBT001
+    said: str,
+) -> None:
+    found = failure(error)
+
+    assert type(found) is error_class
+    assert (found.outcome_unknown, found.__cause__) == (unknown, error)
+    with pytest.raises(error_class, match=said) as caught:
+        exchange.settle(READ, [ConnectFailed(), found], NOW)
+    assert (caught.value.attempts, caught.value.retryable, caught.value.outcome_unknown) == (2, True, False)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), httpx.InvalidURL("x"), RuntimeError("closed")])
+def test_an_error_that_is_not_about_the_network_is_not_ours(error: Exception) -> None:
+    assert exchange.failure(error) is None
+
+
+def lost() -> TransportError:
+    return failure(httpx.ReadError(""))
+
+
+def unconnected() -> TransportError:
+    return failure(httpx.ConnectError(""))
+
+
+@pytest.mark.parametrize("call", [WRITE, KEYED, DELETION])
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [lost()],
+        [lost(), unconnected()],
+        [Reply(500, {}, b"")],
+        [Reply(408, {}, b"")],
+        [lost(), Reply(429, {}, b"")],
+        [Reply(503, {}, b""), Reply(404, {}, b"")],
+    ],
+)
+def test_a_change_that_may_have_been_made_by_any_attempt_leaves_the_outcome_unknown(
+    call: Call, outcomes: list[Reply | TransportError]
+) -> None:
+    with pytest.raises(PolysessionError) as caught:
+        exchange.settle(call, outcomes, NOW)
+    error = caught.value
+    exchange.locate(error, "sessions.create", call, None)
+
+    assert error.outcome_unknown
+    assert error.message.endswith(f". {DOUBT}")
+    assert ".." not in error.message
+
+
+@pytest.mark.parametrize(
+    ("call", "outcomes"),
+    [
+        (READ, [lost()]),
+        (READ, [Reply(500, {}, b"")]),
+        (Call("POST", "/search", read_only=True), [lost()]),
+        (WRITE, [unconnected()]),
+        (WRITE, [Reply(400, {}, b"")]),
+        (KEYED, [unconnected(), Reply(429, {}, b"")]),
+    ],
+)
+def test_otherwise_nothing_is_in_doubt(call: Call, outcomes: list[Reply | TransportError]) -> None:
+    with pytest.raises(PolysessionError) as caught:
+        exchange.settle(call, outcomes, NOW)
+    exchange.locate(caught.value, "sessions.create", call, None)
+
+    assert not caught.value.outcome_unknown
+    assert DOUBT not in str(caught.value)
+
+
+@pytest.mark.parametrize(("call", "unknown"), [(WRITE, True), (READ, False), (None, False)])
+def test_an_unreadable_success_of_a_change_leaves_the_outcome_unknown(call: Call | None, unknown: bool) -> None:  # noqa: FBT001
+    error = MalformedResponse("unreadable")
+
+    exchange.locate(error, "sessions.create", call, None)
+
+    assert error.outcome_unknown is unknown
+    assert (DOUBT in error.message) is unknown
+
+
+def test_an_error_is_told_whose_it_is_and_after_how_many_attempts() -> None:
+    error = NotFound("not in the list")
+
+    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b"", attempts=3))
+
+    assert (error.provider, error.operation, error.attempts) == ("acme", "sessions.get", 3)
+
+
+def test_what_an_error_says_already_is_kept() -> None:
+    error = NotFound("gone", provider="other", operation="agents.get", attempts=2)
+
+    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b"", attempts=3))
+
+    assert (error.provider, error.operation, error.attempts) == ("other", "agents.get", 2)
+
+
+def test_a_usage_error_counts_no_attempts() -> None:
+    error = UsageError("wrong")
+
+    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b""))
+
+    assert error.attempts == 0
+
+
+SPELLINGS = {
+    "as it is": lambda secret: secret,
+    "in JSON": lambda secret: json.dumps(secret)[1:-1],
+    "in an address": lambda secret: str(httpx.QueryParams({"": secret}))[1:],
+    "in HTML": lambda secret: secret.replace("&", "&amp;").replace('"', "&quot;"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_secrets_are_struck_out_of_all_that_an_error_says(spelling: Any) -> None:
+    secret = 'to\\ken"/&=+'
+    told = spelling(secret)
+    careful = Exchange(acme(token=secret))
+    reply = Reply(401, {"x-request-id": told}, body(message=f"bad {told}!", code=f"no {told}"))
+
+    with pytest.raises(AuthenticationFailed) as caught:
+        careful.settle(READ, [reply], NOW)
+
+    error = caught.value
+    assert (error.message, error.code, error.request_id) == ("bad ***!", "no ***", "***")
+
+
+def test_a_secret_is_struck_out_before_a_long_text_is_cut() -> None:
+    error = refusal(Reply(500, {}, b"x" * 490 + TOKEN.encode()))
+
+    assert error.message == "x" * 490 + "***"
+
+
+def test_a_redirect_does_not_tell_the_secret() -> None:
+    assert TOKEN not in str(refusal(Reply(302, {"location": f"https://evil.example/?t={TOKEN}"}, b"")))
+
+
+def test_errors_of_a_flow_are_struck_too() -> None:
+    error = MalformedResponse(f"came: {TOKEN}\n", code=TOKEN, request_id=TOKEN)
+
+    exchange.locate(error, "sessions.get", READ, None)
+
+    assert (error.message, error.code, error.request_id) == ("came: ***", "***", "***")
+
+
+def test_a_cause_that_quotes_a_secret_is_left_out() -> None:
+    found = failure(httpx.RemoteProtocolError(f"illegal line: bytearray(b'{TOKEN}')"))
+
+    assert found.__cause__ is None
+    assert found.message == "the answer is incomplete, or is not HTTP: illegal line: bytearray(b'***')"
+
+
+def test_of_two_secrets_the_longer_is_struck_first() -> None:
+    class TwoSecrets(AcmeSettings):
+        def secrets(self) -> tuple[str, ...]:
+            return ("abc", "abcdef")
+
+    careful = Exchange(AcmeProvider(TwoSecrets(token=SecretStr("abc"))))
+
+    assert failure(httpx.ReadError("abcdef"), careful).message.endswith(": ***")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [(" a ", "a"), ("a\r\nb\x00", r"a\r\nb\x00"), ("ü会", "ü会"), ("\u202e", r"\u202e"), ("abcd", "abc…")],
+)
+def test_foreign_text_is_made_printable(text: str, shown: str) -> None:
+    assert harmless(text, limit=3 if text == "abcd" else 500) == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"plain", "plain"),
+        (b"\xff", "\N{REPLACEMENT CHARACTER}"),
+        (b"<!doctype html><HTML lang=en><Title id=t> Sign in </Title>", 'an HTML page titled "Sign in"'),
+        (b"<html></html>", "an HTML page"),
+        (b"<html><title></title>", "an HTML page"),
+        (b"<html><title>never closed", "an HTML page"),
+    ],
+)
+def test_a_page_is_told_by_its_title(content: bytes, text: str) -> None:
+    assert plain_text(content) == text

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import polysession
+from polysession import errors
+
+HEAVY = ["asyncio", "http", "httpx", "importlib.metadata", "pluggy", "pydantic", "ssl", "tenacity", "typing"]
+
+
+def loaded_after(statement: str, names: list[str]) -> list[str]:
+    """Which modules a fresh interpreter has loaded after a statement."""
+    program = f"import sys\n{statement}\nimport json\nprint(json.dumps([n for n in {names!r} if n in sys.modules]))"
+    # -S: the site packages of an environment may load anything; the path is given by hand instead.
+    paths = [str(Path(polysession.__file__).parents[1]), *(path for path in sys.path if path.endswith("site-packages"))]
+    run = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {paths!r}\n{program}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    result: list[str] = json.loads(run.stdout)
+    return result
+
+
+def declared_for_type_checkers() -> dict[str, str]:
+    """Home of each name that a type checker sees."""
+    tree = ast.parse(Path(polysession.__file__).read_text())
+    guard = next(node for node in tree.body if isinstance(node, ast.If))
+    return {
+        alias.name: node.module or "" for node in guard.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_after("import polysession; polysession.__version__; dir(polysession)", HEAVY) == []
+
+
+def test_a_name_loads_no_more_than_its_home_needs() -> None:
+    assert loaded_after("import polysession; polysession.UsageError; polysession.Feature", HEAVY[1:-1]) == []
+
+
+def test_loading_a_client_loads_no_retry_library() -> None:
+    assert loaded_after("import polysession; polysession.Client, polysession.AsyncClient", ["tenacity", "httpx"]) == [
+        "httpx"
+    ]
+
+
+@pytest.mark.parametrize("name", polysession.__all__)
+def test_every_public_name_loads_from_its_home(name: str) -> None:
+    value: Any = getattr(polysession, name)
+
+    assert value is getattr(polysession, name)
+    assert not isinstance(value, ModuleType)
+
+
+def test_the_table_of_homes_is_what_type_checkers_see_and_what_is_exported() -> None:
+    assert declared_for_type_checkers() == polysession._HOME_OF
+    assert sorted(polysession._HOME_OF) == sorted(set(polysession.__all__) - {"__version__"})
+    assert list(polysession.__all__) == sorted(polysession.__all__, key=lambda name: (not name.isupper(), name))
+
+
+def test_a_name_is_defined_in_its_home_and_not_just_imported_there() -> None:
+    for name, home in polysession._HOME_OF.items():
+        assert getattr(getattr(polysession, name), "__module__", home) in {home, "typing"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'polysession' has no attribute 'Clint'"):
+        polysession.Clint  # noqa: B018
+
+
+def test_dir_lists_the_public_names() -> None:
+    assert dir(polysession) == sorted(polysession.__all__)
+
+
+def test_every_exception_is_public() -> None:
+    raised = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert raised <= set(polysession.__all__)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from polysession._core.filtering import keep_matching
+from polysession.change import SessionQuery
+from polysession.feature import Feature
+from polysession.session import Session, SessionStatus
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+FILTERED = {Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_TAGS, Feature.LIST_CREATED}
+
+
+def session(session_id: str, **fields: Any) -> Session:
+    return Session(provider="acme", id=session_id, **fields)
+
+
+SESSIONS = (
+    session("a", title="Straße 7", tags=("red", "new"), created_at=NOON - SECOND, status=SessionStatus.IDLE),
+    session("b", title="other", tags=("red",), created_at=NOON, status=SessionStatus.RUNNING),
+    session("c", created_at=NOON + SECOND, status=SessionStatus.PAUSED),
+    session("d"),
+)
+
+
+def kept(filters: set[Feature], **wanted: Any) -> str:
+    return "".join(session.id for session in keep_matching(SESSIONS, SessionQuery(**wanted), filters))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ({}, "abcd"),
+        ({"statuses": [SessionStatus.PAUSED, SessionStatus.IDLE]}, "ac"),
+        ({"statuses": [SessionStatus.TERMINATED]}, ""),
+        ({"title_contains": "STRASSE"}, "a"),
+        ({"title_contains": ""}, "abcd"),
+        ({"tags": ["red"]}, "ab"),
+        ({"tags": ["new", "red"]}, "a"),
+        ({"created_after": NOON}, "c"),
+        ({"created_before": NOON}, "a"),
+        ({"created_after": NOON - SECOND, "created_before": NOON + SECOND}, "b"),
+        ({"created_after": datetime(2026, 3, 1, 12)}, "c"),  # noqa: DTZ001  (a time without a zone is in UTC)
+        ({"tags": ["red"], "statuses": [SessionStatus.RUNNING]}, "b"),
+    ],
+)
+def test_sessions_pass_every_filter_in_their_order(wanted: dict[str, Any], ids: str) -> None:
+    assert kept(FILTERED, **wanted) == ids
+
+
+@pytest.mark.parametrize("feature", FILTERED)
+def test_a_filter_of_the_backend_is_not_applied_again(feature: Feature) -> None:
+    nothing: dict[Feature, dict[str, Any]] = {
+        Feature.LIST_STATUSES: {"statuses": [SessionStatus.TERMINATED]},
+        Feature.LIST_TITLE: {"title_contains": "nowhere"},
+        Feature.LIST_TAGS: {"tags": ["nowhere"]},
+        Feature.LIST_CREATED: {"created_after": NOON + timedelta(days=1)},
+    }
+
+    assert kept({feature}, **nothing[feature]) == ""
+    assert kept(FILTERED - {feature}, **nothing[feature]) == "abcd"

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from polysession._core.flow import Flow
+from polysession._core.paging import PageWalk
+from polysession._core.provider import Page
+from polysession.errors import MalformedResponse
+from polysession.session import Agent
+from support.flows import step
+
+
+def agent(agent_id: str) -> Agent:
+    return Agent(provider="acme", id=agent_id, name=agent_id)
+
+
+def walk_over(pages: Mapping[str | None, tuple[str, str | None]], start: str | None = None) -> PageWalk[Agent]:
+    """A walk over prepared pages: by cursor, the ids on the page and the next cursor."""
+
+    def page_flow(cursor: str | None) -> Flow[Page[Agent]]:
+        yield from ()
+        ids, next_cursor = pages[cursor]
+        return Page(tuple(agent(agent_id) for agent_id in ids), next_cursor)
+
+    return PageWalk(page_flow, start)
+
+
+def read(walk: PageWalk[Agent]) -> list[str]:
+    """The ids of each page."""
+    found = []
+    while not walk.finished:
+        _, page = step(walk.next_page())
+        found.append("".join(item.id for item in page.items))
+    return found
+
+
+def test_pages_are_read_to_the_end() -> None:
+    assert read(walk_over({None: ("ab", "2"), "2": ("cd", "3"), "3": ("e", None)})) == ["ab", "cd", "e"]
+
+
+def test_a_walk_may_begin_at_a_cursor() -> None:
+    assert read(walk_over({"2": ("cd", None)}, start="2")) == ["cd"]
+
+
+def test_an_empty_page_is_not_the_end() -> None:
+    assert read(walk_over({None: ("", "2"), "2": ("a", None)})) == ["", "a"]
+
+
+def test_items_that_moved_to_the_next_page_are_given_once() -> None:
+    assert read(walk_over({None: ("abc", "2"), "2": ("cd", None)})) == ["abc", "d"]
+
+
+def test_a_page_keeps_its_cursor() -> None:
+    _, page = step(walk_over({None: ("a", "2")}).next_page())
+
+    assert page == Page((agent("a"),), "2")
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {"1": ("a", "1")},
+        {"1": ("a", "2"), "2": ("b", "1")},
+        {"1": ("a", "2"), "2": ("b", "3"), "3": ("c", "2")},
+    ],
+)
+def test_a_list_that_turns_in_a_circle_is_malformed(pages: Mapping[str | None, tuple[str, str | None]]) -> None:
+    with pytest.raises(MalformedResponse, match="does not advance"):
+        read(walk_over(pages, start="1"))

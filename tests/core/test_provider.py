@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from polysession._core.flow import Reply
+from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider
+from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.errors import UnsupportedOperation
+from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
+from support.acme import NO_ARCHIVE, AcmeProvider, AcmeSettings, acme
+
+
+class Idle(Provider[AcmeSettings]):
+    """Declares nothing and defines no flow."""
+
+    name = "idle"
+    docs_url = "https://idle.example"
+    settings_type = AcmeSettings
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = {}
+
+    def headers(self) -> Mapping[str, str]:
+        return {}
+
+    def read_error(self, reply: Reply) -> ErrorDetail:
+        return ErrorDetail(str(reply.status))
+
+
+FLOWS: dict[Feature, Callable[[Idle], Any]] = {
+    Feature.CREATE: lambda idle: idle.create_session(NewSession()),
+    Feature.GET: lambda idle: idle.get_session(SessionRef("s")),
+    Feature.LIST: lambda idle: idle.list_sessions(SessionQuery(), None),
+    Feature.UPDATE: lambda idle: idle.update_session(SessionRef("s"), SessionChanges()),
+    Feature.ARCHIVE: lambda idle: idle.archive_session(SessionRef("s")),
+    Feature.DELETE: lambda idle: idle.delete_session(SessionRef("s")),
+    Feature.CANCEL: lambda idle: idle.cancel_session(SessionRef("s")),
+    Feature.AGENT_CREATE: lambda idle: idle.create_agent(NewAgent(name="a")),
+    Feature.AGENT_GET: lambda idle: idle.get_agent("a"),
+    Feature.AGENT_LIST: lambda idle: idle.list_agents(None, None),
+}
+
+
+@pytest.mark.parametrize("operation", FLOWS)
+def test_a_flow_that_is_not_defined_is_unsupported(operation: Feature) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        FLOWS[operation](Idle(acme().settings))
+
+    assert (caught.value.provider, caught.value.operation) == ("idle", operation.value)
+
+
+def test_a_feature_that_is_not_declared_is_unsupported_without_a_hint() -> None:
+    assert Idle.support(Feature.GET) == FeatureSupport(Support.UNSUPPORTED)
+    with pytest.raises(UnsupportedOperation) as caught:
+        Idle.require(Feature.GET)
+    assert str(caught.value) == "idle sessions.get: not supported"
+
+
+@pytest.mark.parametrize(
+    ("feature", "operation", "said"),
+    [
+        (Feature.ARCHIVE, "sessions.archive", f"acme sessions.archive: not supported: {NO_ARCHIVE}"),
+        (Feature.LIST_ARCHIVED, "sessions.list", "acme sessions.list: include_archived is not supported"),
+    ],
+)
+def test_the_error_names_operation_field_and_hint(feature: Feature, operation: str, said: str) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        AcmeProvider.require(feature)
+
+    error = caught.value
+    assert str(error) == said
+    assert (error.operation, error.feature) == (operation, feature.value)
+    assert error.hint == AcmeProvider.support(feature).note
+
+
+@pytest.mark.parametrize("feature", [Feature.GET, Feature.EDIT_TAGS])
+def test_what_is_native_or_emulated_is_supported(feature: Feature) -> None:
+    AcmeProvider.require(feature)
+
+
+def test_a_declaration_says_how_a_feature_is_offered() -> None:
+    assert native("beta") == FeatureSupport(Support.NATIVE, "beta")
+    assert unsupported("why") == FeatureSupport(Support.UNSUPPORTED, "why")
+    assert [bool(support) for support in Support] == [True, True, False]
+
+
+def test_a_provider_must_say_who_it_is_and_how_it_fails() -> None:
+    assert Provider.__abstractmethods__ == {"headers", "read_error"}
+
+
+def test_defaults_of_a_declaration() -> None:
+    assert Idle.api_version == PROVIDER_API_VERSION
+    assert (Idle.new_session_type, Idle.session_changes_type, Idle.session_query_type) == (None, None, None)
+    assert (Idle.new_agent_type, Idle.error_classes, Idle.emulator) == (None, {}, None)
+    assert Page(()).next_cursor is None

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from polysession.session import (
+    Agent,
+    AgentCapability,
+    Cancellation,
+    CancelState,
+    ModelConfig,
+    Session,
+    SessionStatus,
+    Usage,
+    UtcDatetime,
+    as_utc,
+)
+
+EAST = timezone(timedelta(hours=5, minutes=30))
+RECORDS: list[BaseModel] = [
+    Session(provider="acme", id="s1"),
+    Agent(provider="acme", id="a1", name="a"),
+    Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED),
+    ModelConfig(id="m"),
+    AgentCapability(ref="web"),
+    Usage(),
+]
+
+
+class Moment(BaseModel):
+    at: UtcDatetime
+
+
+@pytest.mark.parametrize(
+    ("moment", "utc"),
+    [
+        (datetime(2026, 3, 1, 12), datetime(2026, 3, 1, 12, tzinfo=UTC)),  # noqa: DTZ001  (shows what becomes of it)
+        (datetime(2026, 3, 1, 12, tzinfo=EAST), datetime(2026, 3, 1, 6, 30, tzinfo=UTC)),
+    ],
+)
+def test_every_time_is_aware_and_in_utc(moment: datetime, utc: datetime) -> None:
+    assert as_utc(moment) == utc
+    assert as_utc(moment).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+05:30", "9999-12-31T23:59:59-05:00"])
+def test_a_time_beyond_the_calendar_is_a_validation_error(text: str) -> None:
+    with pytest.raises(ValidationError, match="years 1 to 9999"):
+        Moment.model_validate({"at": text})
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_records_are_frozen_and_know_their_fields(record: BaseModel) -> None:
+    name = next(iter(type(record).model_fields))
+
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(record, name, "other")
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        type(record).model_validate(record.model_dump() | {"colour": "red"})
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_records_survive_json(record: BaseModel) -> None:
+    assert type(record).model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_session_that_says_nothing_is_of_unknown_status() -> None:
+    session = Session(provider="acme", id="s1")
+
+    assert (session.status, session.native_status) == (SessionStatus.UNKNOWN, "")
+    assert (session.metadata, session.tags, session.capabilities, session.raw) == ({}, (), (), {})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Session(provider="acme", id="s1", raw={"key": "c4n4ry"}),
+        Agent(provider="acme", id="a1", name="a", raw={"key": "c4n4ry"}),
+        Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED, raw={"key": "c4n4ry"}),
+    ],
+)
+def test_the_wire_object_is_kept_and_not_shown(record: Any) -> None:
+    assert record.raw == {"key": "c4n4ry"}
+    assert "c4n4ry" not in repr(record)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pytest
+from pydantic import SecretStr
+
+from polysession.errors import MissingCredential, UsageError
+from polysession.settings import (
+    BaseUrl,
+    FromEnv,
+    HeaderText,
+    ProviderSettings,
+    check_base_url,
+    check_header_value,
+    load_settings,
+)
+from support.acme import BASE_URL, TOKEN, AcmeSettings
+
+ACCEPTED = "Accepted: base_url (or ACME_URL), token (or ACME_TOKEN, ACME_PAT), region"
+
+
+class LooseSettings(ProviderSettings):
+    """As a plugin may declare them: a secret that nobody checks, and settings that are required."""
+
+    base_url: BaseUrl
+    user: HeaderText
+    key: SecretStr | None = None
+
+
+def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> AcmeSettings:
+    return load_settings(AcmeSettings, "acme", given or {}, environ or {})
+
+
+def problem(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        load(given, environ)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "token", "base_url"),
+    [
+        ({"token": TOKEN}, {}, TOKEN, BASE_URL),
+        ({"token": SecretStr(TOKEN)}, {}, TOKEN, BASE_URL),
+        ({}, {"ACME_PAT": "b"}, "b", BASE_URL),
+        ({}, {"ACME_TOKEN": "a", "ACME_PAT": "b"}, "a", BASE_URL),
+        ({}, {"ACME_TOKEN": "", "ACME_PAT": "b"}, "b", BASE_URL),
+        ({"token": "c"}, {"ACME_TOKEN": "a", "ACME_URL": "http://127.0.0.1:1/"}, "c", "http://127.0.0.1:1"),
+        ({"token": None, "base_url": ""}, {"ACME_TOKEN": "a"}, "a", BASE_URL),
+        ({"token": "c", "base_url": "http://a"}, {"ACME_URL": "http://b"}, "c", "http://a"),
+    ],
+)
+def test_an_argument_wins_over_the_environment_and_the_first_variable_over_the_next(
+    given: Mapping[str, Any], environ: Mapping[str, str], token: str, base_url: str
+) -> None:
+    settings = load(given, environ)
+
+    assert (settings.token.get_secret_value(), settings.base_url) == (token, base_url)
+
+
+def test_a_missing_secret_says_where_it_may_be_given() -> None:
+    error = problem({})
+
+    assert isinstance(error, MissingCredential)
+    assert str(error) == f"acme: setting 'token' is missing. {ACCEPTED}"
+
+
+def test_another_missing_setting_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"setting 'user' is missing\. Accepted: base_url, user, key") as caught:
+        load_settings(LooseSettings, "loose", {"base_url": "http://a"}, {})
+
+    assert not isinstance(caught.value, MissingCredential)
+
+
+def test_an_unknown_setting_says_what_is_accepted() -> None:
+    assert str(problem({"token": TOKEN, "tokn": "x"})) == f"acme: unknown setting 'tokn'. {ACCEPTED}"
+
+
+@pytest.mark.parametrize("name", ["token", "region"])
+@pytest.mark.parametrize(
+    "text", ["c4n4ry\r\nX: y", "c4n4ry\n", " c4n4ry", "c4n4ry\x00", "c4n4ry\x7f", "c4n4ry\u00e9", "\t"]
+)
+def test_a_header_value_that_could_break_out_is_refused_and_not_repeated(name: str, text: str) -> None:
+    error = problem({"token": TOKEN} | {name: text})
+
+    assert f"wrong setting: {name}: Value error, must be printable ASCII" in error.message
+    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+
+
+def test_a_header_value_may_not_be_empty() -> None:
+    with pytest.raises(ValueError, match="not empty"):
+        check_header_value("")
+
+
+@pytest.mark.parametrize("token", [5, ["c4n4ry"], b"c4n4ry\n"])
+def test_a_secret_of_another_type_is_not_repeated(token: Any) -> None:
+    error = problem({"token": token})
+
+    assert "wrong setting: token: " in error.message
+    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    ("url", "used"),
+    [
+        ("https://acme.example", "https://acme.example"),
+        ("https://acme.example/api//", "https://acme.example/api"),
+        ("HTTP://LOCALHOST:8080/a", "HTTP://LOCALHOST:8080/a"),
+        ("http://[::1]:80/", "http://[::1]:80"),
+    ],
+)
+def test_a_base_url_loses_its_trailing_slash(url: str, used: str) -> None:
+    assert check_base_url(url) == used
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("acme.example", "absolute http"),
+        ("ftp://acme.example", "absolute http"),
+        ("https://", "absolute http"),
+        ("https:///api", "absolute http"),
+        ("https://me:c4n4ry@acme.example", "user name"),
+        ("https://@acme.example", "user name"),
+        ("https://acme.example?key=c4n4ry", "query"),
+        ("https://acme.example/api?", "query"),
+        ("https://acme.example/api#", "fragment"),
+        ("https://acme.example/api#c4n4ry", "fragment"),
+        ("https://acme.example:port", "Port"),
+        ("https://acme.example:65536", "Port"),
+        ("https://[::1", "Invalid IPv6"),
+        ("https://acme..example", "label empty"),
+        (f"https://{'a' * 64}.example", "label"),
+        ("https://acme.example/ü", "plain ASCII"),
+        ("https://me:c4n4ry@acme℀.example", "plain ASCII"),
+        ("https://acme.example/a b", "plain ASCII"),
+        ("https://acme.example/\n", "plain ASCII"),
+        ("\thttps://acme.example", "plain ASCII"),
+    ],
+)
+def test_a_base_url_that_is_no_plain_address_is_refused(url: str, said: str) -> None:
+    error = problem({"token": TOKEN, "base_url": url})
+
+    assert "wrong setting: base_url: " in error.message
+    assert said in error.message
+    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+
+
+def test_settings_show_no_secret() -> None:
+    settings = load({"token": TOKEN})
+
+    assert TOKEN not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert settings.secrets() == (TOKEN,)
+
+
+@pytest.mark.parametrize(("key", "secrets"), [(None, ()), (SecretStr(""), ()), (SecretStr("k"), ("k",))])
+def test_an_empty_secret_is_none(key: SecretStr | None, secrets: tuple[str, ...]) -> None:
+    assert LooseSettings(base_url="http://a", user="u", key=key).secrets() == secrets
+
+
+def test_a_variable_is_read_from_wherever_it_is_marked() -> None:
+    class Marked(ProviderSettings):
+        base_url: Annotated[BaseUrl, FromEnv("ONE", "TWO")]
+
+    assert load_settings(Marked, "marked", {}, {"TWO": "http://two"}).base_url == "http://two"

@@ -1,0 +1,76 @@
+"""A stub of the OpenAI chat completions endpoint, for the real service to call.
+
+What it answers is a script, and the name of the model chooses it: `plain` answers at once, `slow` takes ten seconds.
+https://platform.openai.com/docs/api-reference/chat/streaming (read 2026-11)
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Texts that the model says, one delta each, with a pause after each."""
+
+    deltas: tuple[str, ...]
+    pause_s: float = 0.0
+
+
+SCRIPTS = {
+    "plain": Script(("Hello", ", ", "world.")),
+    "slow": Script(("tick ",) * 100, pause_s=0.1),
+}
+_USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+
+
+@contextlib.contextmanager
+def serve_models() -> Iterator[str]:
+    """Serve the scripts on a free loopback port; gives the base URL for a credential."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Completions)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="model-stub")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Completions(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        script = SCRIPTS.get(request["model"])
+        if self.path != "/v1/chat/completions" or script is None:
+            self.send_error(404, f"no script for {self.path} {request['model']}")
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        # The service hangs up when its run is interrupted.
+        with contextlib.suppress(ConnectionError):
+            self._say(script, request["model"])
+
+    def _say(self, script: Script, model: str) -> None:
+        for text in script.deltas:
+            self._send_chunk(model, [{"index": 0, "delta": {"role": "assistant", "content": text}}])
+            time.sleep(script.pause_s)
+        self._send_chunk(model, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        self._send_chunk(model, [], usage=_USAGE)
+        self._send_frame("[DONE]")
+
+    def _send_chunk(self, model: str, choices: list[dict[str, Any]], **extra: Any) -> None:
+        chunk = {"id": "stub", "object": "chat.completion.chunk", "created": 0, "model": model, "choices": choices}
+        self._send_frame(json.dumps(chunk | extra))
+
+    def _send_frame(self, data: str) -> None:
+        self.wfile.write(f"data: {data}\n\n".encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it)
+        """Keep the test's output to itself."""

@@ -1,0 +1,109 @@
+"""Starts and stops the real AgentScope service, and speaks its raw HTTP."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+_SERVER = Path(__file__).with_name("server.py")
+# Far from UTC, so that a time that should be UTC and is not shows.
+_ZONE = "Asia/Shanghai"
+_READY_LIMIT_S = 60.0
+_STOP_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentScopeService:
+    """A running service.
+
+    Attributes:
+        base_url: Where it listens.
+        models_url: Base URL of the model stub, as the service reaches it.
+    """
+
+    base_url: str
+    models_url: str
+
+    def create_credential(self, user_id: str) -> str:
+        """A credential of that user for the model stub; gives its id."""
+        data = {"type": "openai_credential", "name": "stub", "api_key": "not-a-key", "base_url": self.models_url}
+        return str(self._post("/credential/", user_id, {"data": data})["credential_id"])
+
+    def create_agent(self, user_id: str) -> str:
+        """An agent of that user; gives its id."""
+        return str(self._post("/agent/", user_id, {"name": "Live agent"})["agent_id"])
+
+    def _post(self, path: str, user_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = httpx.post(self.base_url + path, json=body, headers={"x-user-id": user_id}, trust_env=False)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+def model_config(credential_id: str, script: str = "plain") -> dict[str, Any]:
+    """A session's `chat_model_config` whose model is a script of the stub."""
+    return {"type": "openai_credential", "credential_id": credential_id, "model": script, "parameters": {}}
+
+
+@contextlib.contextmanager
+def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[AgentScopeService]:
+    """Run the service with that interpreter while the context is open.
+
+    Raises:
+        RuntimeError: It did not start; the message holds what it printed.
+    """
+    port = _free_port()
+    log = workdir / "service.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  (the interpreter is the caller's choice)
+            [python, _SERVER, str(port), workdir],
+            cwd=workdir,
+            env=os.environ | {"TZ": _ZONE},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            service = AgentScopeService(f"http://127.0.0.1:{port}", models_url)
+            _wait_until_ready(process, service.base_url, log)
+            yield service
+        finally:
+            _stop(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
+    deadline_s = time.monotonic() + _READY_LIMIT_S
+    while not _is_ready(base_url):
+        if process.poll() is not None:
+            raise RuntimeError(f"the AgentScope service ended with status {process.returncode}:\n{log.read_text()}")
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"the AgentScope service was not ready after {_READY_LIMIT_S} s:\n{log.read_text()}")
+        time.sleep(0.1)
+
+
+def _is_ready(base_url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        answer = httpx.get(f"{base_url}/health", headers={"x-user-id": "probe"}, trust_env=False)
+        return answer.status_code == httpx.codes.OK
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise

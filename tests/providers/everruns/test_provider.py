@@ -1,0 +1,621 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from polysession._core.flow import Call, Flow, Reply
+from polysession._core.operations import CLEAR_FIELDS, CREATE_FIELDS, LIST_FIELDS, UPDATE_FIELDS, Operations
+from polysession._core.provider import ErrorDetail, Page
+from polysession.change import NewAgent
+from polysession.errors import MalformedResponse, MissingCredential, NotFound, UnsupportedOperation, UsageError
+from polysession.feature import Feature, Support
+from polysession.session import AgentCapability, CancelState, ModelConfig, SessionStatus
+from polysession.settings import load_settings
+from polysession_everruns import (
+    EverrunsCapability,
+    EverrunsClientTool,
+    EverrunsInitialFile,
+    EverrunsNetworkAccess,
+    EverrunsNewAgent,
+    EverrunsNewSession,
+    EverrunsProvider,
+    EverrunsSessionChanges,
+    EverrunsSessionQuery,
+    EverrunsSettings,
+    polysession_provider,
+)
+from support.flows import ok, sent_bodies, step
+
+ID = "session_0195e0c0000070008000000000000001"
+SHORT_ID = "session_01933b5a00007000800000000000001"  # 31 digits, as the documentation prints ids
+PATH = f"/v1/sessions/{ID}"
+SESSION = {"id": ID, "status": "idle", "tags": ["a", "b"], "title": "Old"}
+AGENT = {"id": "agent_1", "name": "helper"}
+MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
+RESERVED = (
+    *("__internal:", "app:", "app_channel:", "slack:app:", "slack:endpoint:", "fcp:endpoint:", "ag_ui:app:", "agent:"),
+    "endpoint:",
+)
+
+PROVIDER = EverrunsProvider(EverrunsSettings(api_key="evr_pat_test"))
+OPERATIONS = Operations(PROVIDER)
+
+VALUES: Mapping[str, Any] = {
+    "environment": "env_1",
+    "metadata": {"team": "red"},
+    "model": "model_1",
+    "permission_mode": "ask",
+    "include_archived": True,
+    "oldest_first": True,
+}
+
+
+def summary(call: Call) -> tuple[str, str, Any]:
+    """A call, after a look at the parts that no call of this backend has."""
+    assert (dict(call.headers), call.after_s, call.read_only, call.idempotency_header) == ({}, 0.0, False, None)
+    return call.method, call.path, sent_bodies([call])[0]
+
+
+def unsupported_fields(fields: Mapping[str, Feature]) -> list[tuple[str, Feature]]:
+    return [(name, feature) for name, feature in fields.items() if not PROVIDER.support(feature).support]
+
+
+# --- Declaration and settings
+
+
+def test_the_hook_gives_the_provider() -> None:
+    assert polysession_provider() is EverrunsProvider
+
+
+def test_every_feature_is_declared_and_what_is_not_native_says_why() -> None:
+    assert set(PROVIDER.features) == set(Feature)
+    assert [
+        name for name, found in PROVIDER.features.items() if found.support is not Support.NATIVE and not found.note
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "base_url", "org_id"),
+    [
+        ({}, "https://app.everruns.com/api", None),
+        (
+            {"EVERRUNS_API_URL": "http://127.0.0.1:9000/api/", "EVERRUNS_ORG_ID": "org_1"},
+            "http://127.0.0.1:9000/api",
+            "org_1",
+        ),
+    ],
+)
+def test_settings_come_from_the_environment(environ: dict[str, str], base_url: str, org_id: str | None) -> None:
+    settings = load_settings(EverrunsSettings, "everruns", {}, {"EVERRUNS_API_KEY": "evr_pat_x", **environ})
+    assert settings.api_key.get_secret_value() == "evr_pat_x"
+    assert (settings.base_url, settings.org_id) == (base_url, org_id)
+
+
+def test_a_client_without_a_key_is_refused() -> None:
+    with pytest.raises(MissingCredential, match="EVERRUNS_API_KEY"):
+        load_settings(EverrunsSettings, "everruns", {}, {})
+
+
+@pytest.mark.parametrize("key", ["evr_pat_x", "Bearer evr_pat_x", "ApiKey evr_pat_x"])
+def test_the_key_is_sent_as_given_and_its_token_is_a_secret(key: str) -> None:
+    settings = EverrunsSettings(api_key=key)
+    assert EverrunsProvider(settings).headers() == {"authorization": key}
+    assert {key, "evr_pat_x"} == set(settings.secrets())
+    assert "evr_pat_x" not in repr(settings)
+
+
+def test_the_organization_is_sent_when_set() -> None:
+    settings = EverrunsSettings(api_key="evr_pat_x", org_id="org_1")
+    assert EverrunsProvider(settings).headers() == {"authorization": "evr_pat_x", "x-org-id": "org_1"}
+
+
+# --- Create
+
+TOOL = EverrunsClientTool(name="look_up", description="Looks up", parameters={"type": "object"})
+TOOL_BODY = {"type": "client_side", "name": "look_up", "description": "Looks up", "parameters": {"type": "object"}}
+DEFINITION: Mapping[str, tuple[Any, Any]] = {
+    "harness_id": ("harness_1", "harness_1"),
+    "harness_name": ("generic", "generic"),
+    "tools": ([TOOL], [TOOL_BODY]),
+    "initial_files": (
+        [EverrunsInitialFile(path="/a", content="eA==", encoding="base64", is_readonly=True)],
+        [{"path": "/a", "content": "eA==", "encoding": "base64", "is_readonly": True}],
+    ),
+    "mcp_servers": ({"docs": {"url": "https://mcp.example"}}, {"docs": {"url": "https://mcp.example"}}),
+    "network_access": (EverrunsNetworkAccess(blocked=["*.example"]), {"blocked": ["*.example"]}),
+    "max_iterations": (0, 0),
+    "parallel_tool_calls": (False, False),
+}
+NEW_SESSION: Mapping[str, tuple[Any, Any]] = {
+    **DEFINITION,
+    "agent_name": ("helper", "helper"),
+    "locale": ("uk-UA", "uk-UA"),
+    "system_prompt": ("Be brief.", "Be brief."),
+    "hints": ({"images": True}, {"images": True}),
+    "agent_identity_id": ("identity_1", "identity_1"),
+    "source": ("chat", "chat"),
+    "goal": ("Fix it", "Fix it"),
+    "sandbox": ({"use": "coding"}, {"use": "coding"}),
+    "virtual_user_id": ("identity_2", "identity_2"),
+}
+NEW_AGENT: Mapping[str, tuple[Any, Any]] = {
+    **DEFINITION,
+    "id": ("agent_1", "agent_1"),
+    "display_name": ("Helper", "Helper"),
+    "tags": (["x"], ["x"]),
+    "capabilities": (
+        [EverrunsCapability(ref="web_fetch"), EverrunsCapability(ref="current_time", config={})],
+        [{"ref": "web_fetch"}, {"ref": "current_time", "config": {}}],
+    ),
+}
+
+
+def wire_name(name: str) -> str:
+    return "mcpServers" if name == "mcp_servers" else name
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"agent": "agent_1"}, {"agent_id": "agent_1"}),
+        ({"workspace": "wsp_1"}, {"workspace_id": "wsp_1"}),
+        ({"title": "Ticket"}, {"title": "Ticket"}),
+        ({"title": ""}, {"title": ""}),
+        ({"tags": ["b", "a"]}, {"tags": ["b", "a"]}),
+        ({"tags": []}, {"tags": []}),
+        (
+            {"capabilities": [AgentCapability(ref="a"), AgentCapability(ref="b", config={"x": 1})]},
+            {"capabilities": [{"ref": "a"}, {"ref": "b", "config": {"x": 1}}]},
+        ),
+        ({"capabilities": [AgentCapability(ref="a", config=False)]}, {"capabilities": [{"ref": "a", "config": False}]}),
+        ({"model": "model_1"}, {"model_id": "model_1"}),
+        ({"model": ModelConfig(id="model_1")}, {"model_id": "model_1"}),
+        (
+            {"agent": "agent_1", "native": EverrunsNewSession(agent_name=None, harness_id="harness_1")},
+            {"agent_id": "agent_1", "agent_name": None, "harness_id": "harness_1"},
+        ),
+        *[
+            ({"native": EverrunsNewSession(**{name: value})}, {wire_name(name): sent})
+            for name, (value, sent) in NEW_SESSION.items()
+        ],
+    ],
+)
+def test_create_sends_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.create_session(**asked), ok(SESSION, 201))
+    assert [summary(call) for call in calls] == [("POST", "/v1/sessions", body)]
+    assert (session.id, session.status) == (ID, SessionStatus.IDLE)
+
+
+def test_every_native_field_is_tried() -> None:
+    assert set(NEW_SESSION) == set(EverrunsNewSession.model_fields)
+    assert set(NEW_AGENT) == set(EverrunsNewAgent.model_fields)
+
+
+def test_mcp_servers_may_be_given_in_the_backends_spelling_and_are_not_shown() -> None:
+    native = EverrunsNewSession.model_validate({"mcpServers": {"docs": {"headers": {"x-key": "hidden"}}}})
+    assert native.given() == {"mcpServers": {"docs": {"headers": {"x-key": "hidden"}}}}
+    assert "hidden" not in repr(native)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": [{"type": "builtin", "name": "bash", "description": "", "parameters": {}}]},
+        {"max_iterations": -1},
+        {"source": "slack"},
+        {"of_tomorrow": 1},
+    ],
+)
+def test_a_native_body_refuses_what_the_server_would_drop_or_refuse(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EverrunsNewSession.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"agent": "agent_1", "native": EverrunsNewSession(agent_name="helper")}, "agent_id and agent_name"),
+        ({"native": EverrunsNewSession(harness_id="h", harness_name="n")}, "harness_id and harness_name"),
+        ({"model": ModelConfig(id="m", type="t", credential_id="c")}, "type, credential_id"),
+        ({"model": ModelConfig(id="m", parameters={"x": 1})}, "parameters"),
+    ],
+)
+def test_create_refuses_what_the_server_cannot_carry(asked: dict[str, Any], names: str) -> None:
+    with pytest.raises(UsageError, match=names):
+        step(OPERATIONS.create_session(**asked))
+
+
+@pytest.mark.parametrize("prefix", RESERVED)
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda tag: OPERATIONS.create_session(tags=["fine", tag]),
+        lambda tag: OPERATIONS.update_session(ID, tags=["fine", tag]),
+        lambda tag: OPERATIONS.update_session(ID, add_tags=["fine", tag]),
+    ],
+    ids=["create", "replace", "add"],
+)
+def test_a_reserved_tag_is_refused_before_anything_is_sent(prefix: str, start: Callable[[str], Any]) -> None:
+    with pytest.raises(UsageError, match=f"{prefix}x"):
+        step(start(f"{prefix}x"))
+
+
+@pytest.mark.parametrize(("name", "feature"), unsupported_fields(CREATE_FIELDS))
+def test_create_refuses_unsupported_fields(name: str, feature: Feature) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        step(OPERATIONS.create_session(**{name: VALUES[name]}))
+    assert (caught.value.feature, caught.value.hint) == (feature.value, PROVIDER.support(feature).note)
+
+
+# --- Update
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"title": "New"}, {"title": "New"}),
+        ({"title": ""}, {"title": ""}),
+        ({"tags": ["x", "y"]}, {"tags": ["x", "y"]}),
+        ({"tags": []}, {"tags": []}),
+        ({"tags": None}, {"tags": []}),
+        ({"title": "New", "tags": ["x"]}, {"title": "New", "tags": ["x"]}),
+        ({"native": EverrunsSessionChanges(locale="uk-UA")}, {"locale": "uk-UA"}),
+        ({"native": EverrunsSessionChanges(agent_identity_id="identity_1")}, {"agent_identity_id": "identity_1"}),
+        ({"native": EverrunsSessionChanges(agent_identity_id=None)}, {"agent_identity_id": None}),
+        ({"native": EverrunsSessionChanges(goal="Fix it")}, {"goal": "Fix it"}),
+        ({"native": EverrunsSessionChanges(virtual_user_id="identity_1")}, {"virtual_user_id": "identity_1"}),
+        ({"native": EverrunsSessionChanges(virtual_user_id=None)}, {"virtual_user_id": None}),
+        ({"title": "New", "native": EverrunsSessionChanges(goal="Fix it")}, {"title": "New", "goal": "Fix it"}),
+    ],
+)
+def test_update_sends_what_was_asked_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.update_session(ID, **asked), ok({**SESSION, "title": "New"}))
+    assert [summary(call) for call in calls] == [("PATCH", PATH, body)]
+    assert session.title == "New"
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({"add_tags": ["c", "a", "c"]}, {"tags": ["a", "b", "c"]}),
+        ({"remove_tags": ["a", "z"]}, {"tags": ["b"]}),
+        ({"remove_tags": ["a", "b"]}, {"tags": []}),
+        ({"add_tags": ["c"], "remove_tags": ["a"], "title": "New"}, {"title": "New", "tags": ["b", "c"]}),
+        ({"add_tags": ["a"], "title": "New"}, {"title": "New"}),
+        ({"add_tags": ["c"], "native": EverrunsSessionChanges(goal="g")}, {"goal": "g", "tags": ["a", "b", "c"]}),
+    ],
+)
+def test_editing_tags_reads_them_and_writes_the_whole_list(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.update_session(ID, **asked), ok(SESSION), ok({**SESSION, "tags": ["c"]}))
+    assert [summary(call) for call in calls] == [("GET", PATH, None), ("PATCH", PATH, body)]
+    assert session.tags == ("c",)
+
+
+@pytest.mark.parametrize(("asked", "tags"), [({"add_tags": ["a"]}, ["a", "app:1"]), ({"remove_tags": ["z"]}, ["a"])])
+def test_tags_that_are_already_right_are_not_written(asked: dict[str, Any], tags: list[str]) -> None:
+    calls, session = step(OPERATIONS.update_session(ID, **asked), ok({**SESSION, "tags": tags}))
+    assert [summary(call) for call in calls] == [("GET", PATH, None)]
+    assert session.tags == tuple(tags)
+
+
+def test_tags_of_a_session_with_one_of_the_servers_own_cannot_be_edited() -> None:
+    with pytest.raises(UsageError, match="'app:1' is reserved"):
+        step(OPERATIONS.update_session(ID, add_tags=["c"]), ok({**SESSION, "tags": ["app:1"]}))
+
+
+def test_a_tag_cannot_be_both_added_and_removed() -> None:
+    with pytest.raises(UsageError, match="'c' is in add_tags and in remove_tags"):
+        step(OPERATIONS.update_session(ID, add_tags=["c"], remove_tags=["c"]))
+
+
+@pytest.mark.parametrize("name", ["locale", "goal"])
+def test_what_null_does_not_clear_is_refused_before_anything_is_sent(name: str) -> None:
+    native = EverrunsSessionChanges.model_validate({name: None})
+    with pytest.raises(UnsupportedOperation, match=f"{name} cannot be cleared") as caught:
+        step(OPERATIONS.update_session(ID, add_tags=["c"], native=native))
+    assert (caught.value.provider, caught.value.feature) == ("everruns", f"sessions.update native {name}=None")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "feature"), unsupported_fields(UPDATE_FIELDS))
+def test_update_refuses_unsupported_fields(name: str, feature: Feature) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        step(OPERATIONS.update_session(ID, **{name: VALUES[name]}))
+    assert (caught.value.feature, caught.value.hint) == (feature.value, PROVIDER.support(feature).note)
+
+
+@pytest.mark.parametrize(("name", "feature"), unsupported_fields(CLEAR_FIELDS))
+def test_update_refuses_to_clear_what_cannot_be_cleared(name: str, feature: Feature) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        step(OPERATIONS.update_session(ID, **{name: None}))
+    assert caught.value.hint == PROVIDER.support(feature).note
+
+
+# --- Get, delete, archive, cancel
+
+
+def test_get_reads_one_session() -> None:
+    calls, session = step(OPERATIONS.get_session(ID), ok(SESSION))
+    assert [summary(call) for call in calls] == [("GET", PATH, None)]
+    assert (session.title, session.raw) == ("Old", SESSION)
+
+
+@pytest.mark.parametrize("session_id", [SHORT_ID, "0195e0c0-0000-7000-8000-000000000001"])
+def test_an_id_of_any_shape_is_sent_as_it_is(session_id: str) -> None:
+    calls, session = step(OPERATIONS.get_session(session_id), ok({**SESSION, "id": session_id}))
+    assert [call.path for call in calls] == [f"/v1/sessions/{session_id}"]
+    assert session.id == session_id
+
+
+def test_delete_reads_nothing() -> None:
+    calls, result = step(OPERATIONS.delete_session(ID), Reply(204, {}, b""))
+    assert [summary(call) for call in calls] == [("DELETE", PATH, None)]
+    assert result is None
+
+
+def test_archive_is_refused_with_the_way_round() -> None:
+    with pytest.raises(UnsupportedOperation, match=r"sessions\.delete"):
+        step(OPERATIONS.archive_session(ID))
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ({"status": "cancelled", "message": "Turn cancelled successfully"}, CancelState.REQUESTED),
+        ({"status": "no_op", "message": "No turn"}, CancelState.NOTHING_RUNNING),
+        ({"status": "of-tomorrow"}, CancelState.REQUESTED),
+        ({}, CancelState.REQUESTED),
+    ],
+)
+def test_cancel_tells_whether_a_turn_was_running(answer: dict[str, Any], state: CancelState) -> None:
+    calls, cancellation = step(OPERATIONS.cancel_session(ID), ok(answer))
+    assert [summary(call) for call in calls] == [("POST", f"{PATH}/cancel", None)]
+    assert (cancellation.session_id, cancellation.state, cancellation.raw) == (ID, state, answer)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: OPERATIONS.get_session(ID),
+        OPERATIONS.create_session,
+        lambda: OPERATIONS.update_session(ID, title="x"),
+        lambda: OPERATIONS.cancel_session(ID),
+        lambda: OPERATIONS.list_sessions()(None),
+        lambda: OPERATIONS.get_agent("agent_1"),
+    ],
+)
+@pytest.mark.parametrize("reply", [Reply(200, {}, b""), Reply(200, {}, b"<html>"), Reply(200, {}, b"[]")])
+def test_success_that_cannot_be_read_is_malformed(start: Callable[[], Any], reply: Reply) -> None:
+    with pytest.raises(MalformedResponse):
+        step(start(), reply)
+
+
+@pytest.mark.parametrize("answer", [{"status": "idle"}, {"data": [{}]}, {"data": None}])
+def test_a_page_or_a_session_without_its_id_is_malformed(answer: dict[str, Any]) -> None:
+    start = OPERATIONS.get_session(ID) if "status" in answer else OPERATIONS.list_sessions()(None)
+    with pytest.raises(MalformedResponse):
+        step(start, ok(answer))
+
+
+def test_a_refusal_is_not_swallowed() -> None:
+    with pytest.raises(NotFound):
+        step(OPERATIONS.update_session(ID, add_tags=["c"]), NotFound("gone", status=404))
+
+
+# --- List
+
+
+def page(*items: Mapping[str, Any], **envelope: Any) -> Reply:
+    return ok({"data": items, **envelope})
+
+
+def many(count: int) -> Sequence[Mapping[str, Any]]:
+    return [{**SESSION, "id": f"session_{number}"} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "query"),
+    [
+        ({}, ""),
+        ({"limit": 1}, "?limit=1"),
+        ({"limit": 100}, "?limit=100"),
+        ({"agent": "agent_1"}, "?agent_id=agent_1"),
+        ({"title_contains": "Ticket 42&"}, "?search=Ticket+42%26"),
+        ({"title_contains": ""}, ""),
+        ({"tags": ["a"], "statuses": [SessionStatus.IDLE], "created_after": MOMENT, "created_before": MOMENT}, ""),
+        ({"native": EverrunsSessionQuery(source=["chat", "api"])}, "?source=chat%2Capi"),
+        ({"native": EverrunsSessionQuery(status=["running", "failed"])}, "?status=running%2Cfailed"),
+        ({"native": EverrunsSessionQuery(status=None, source=[])}, ""),
+        ({"native": EverrunsSessionQuery(mine=True)}, "?mine=true"),
+        ({"native": EverrunsSessionQuery(include_archived=True)}, "?include_archived=true"),
+        ({"native": EverrunsSessionQuery(archived_only=False)}, "?archived_only=false"),
+        ({"native": EverrunsSessionQuery(created_after=MOMENT)}, "?created_after=2026-03-01T10%3A00%3A00Z"),
+        ({"native": EverrunsSessionQuery(created_before=MOMENT)}, "?created_before=2026-03-01T10%3A00%3A00Z"),
+        ({"native": EverrunsSessionQuery(order="last_activity")}, "?order=last_activity"),
+        ({"native": EverrunsSessionQuery(side_chats_only=True)}, "?side_chats_only=true"),
+        (
+            {"agent": "agent_1", "limit": 5, "native": EverrunsSessionQuery(mine=True)},
+            "?agent_id=agent_1&mine=true&limit=5",
+        ),
+    ],
+)
+def test_list_asks_for_what_was_asked_and_no_more(asked: dict[str, Any], query: str) -> None:
+    calls, found = step(OPERATIONS.list_sessions(**asked)(None), page())
+    assert [summary(call) for call in calls] == [("GET", f"/v1/sessions{query}", None)]
+    assert found.items == ()
+
+
+@pytest.mark.parametrize(
+    ("envelope", "limit", "cursor", "count", "next_cursor"),
+    [
+        pytest.param({"total": 3, "offset": 0, "limit": 2}, 2, None, 2, "2", id="seed-first"),
+        pytest.param({"total": 3, "offset": 2, "limit": 2}, 2, "2", 1, None, id="seed-last"),
+        pytest.param({"total": 2, "offset": 0, "limit": 2}, 2, None, 2, None, id="seed-full-and-last"),
+        pytest.param({"total": 3, "next_url": "https://x/?offset=2"}, 2, None, 2, "2", id="current-first"),
+        pytest.param({"total": 3, "prev_url": "https://x/?offset=0"}, 2, "2", 1, None, id="current-last"),
+        pytest.param({"total": 9}, 2, "4", 0, None, id="empty-although-total-says-more"),
+        pytest.param({"next_url": "https://x/?offset=1"}, 2, None, 1, "1", id="link-without-total"),
+        pytest.param({}, 2, None, 2, "2", id="bare-full"),
+        pytest.param({}, 2, "2", 1, None, id="bare-short"),
+        pytest.param({"limit": 1}, 2, None, 1, "1", id="bare-clamped"),
+        pytest.param({}, None, None, 20, "20", id="bare-default-full"),
+        pytest.param({}, None, "20", 19, None, id="bare-default-short"),
+    ],
+)
+def test_every_envelope_leads_to_the_next_page(
+    envelope: dict[str, Any], limit: int | None, cursor: str | None, count: int, next_cursor: str | None
+) -> None:
+    flows: Mapping[str, Flow[Page[Any]]] = {
+        "/v1/sessions": OPERATIONS.list_sessions(limit=limit)(cursor),
+        "/v1/agents": OPERATIONS.list_agents(limit)(cursor),
+    }
+    for path, flow in flows.items():
+        calls, found = step(flow, page(*({**item, "name": "helper"} for item in many(count)), **envelope))
+        asked = [f"offset={cursor}"] * (cursor is not None) + [f"limit={limit}"] * (limit is not None)
+        assert [call.path for call in calls] == [path + ("?" if asked else "") + "&".join(asked)]
+        assert [item.id for item in found.items] == [item["id"] for item in many(count)]
+        assert found.next_cursor == next_cursor
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "x", "page=2", "٣"])
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(UsageError, match="not a cursor"):
+        step(OPERATIONS.list_sessions()(cursor))
+
+
+@pytest.mark.parametrize("start", [lambda limit: OPERATIONS.list_sessions(limit=limit), OPERATIONS.list_agents])
+def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], Any]) -> None:
+    with pytest.raises(UsageError, match="at most 100"):
+        step(start(101)(None))
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({}, ["1", "2", "3"]),
+        ({"tags": ["b"]}, ["1", "2"]),
+        ({"tags": ["a", "b"]}, ["1"]),
+        ({"statuses": [SessionStatus.IDLE]}, ["1", "3"]),
+        ({"statuses": [SessionStatus.UNKNOWN, SessionStatus.REQUIRES_ACTION]}, ["2"]),
+        ({"created_after": MOMENT}, ["2", "3"]),
+        ({"created_before": datetime(2026, 3, 3, tzinfo=UTC)}, ["1", "2"]),
+        # `search` is the server's work: its idea of a match is not second-guessed.
+        ({"title_contains": "nowhere"}, ["1", "2", "3"]),
+    ],
+)
+def test_what_the_server_cannot_filter_by_is_compared_here(asked: dict[str, Any], kept: list[str]) -> None:
+    items = [
+        {"id": "1", "status": "idle", "tags": ["a", "b"], "created_at": "2026-03-01T10:00:00Z"},
+        {"id": "2", "status": "waitingfortoolresults", "tags": ["b"], "created_at": "2026-03-02T10:00:00Z"},
+        {"id": "3", "status": "started", "tags": [], "created_at": "2026-03-03T10:00:00Z"},
+    ]
+    _, found = step(OPERATIONS.list_sessions(**asked)(None), page(*items, total=9))
+    assert [session.id for session in found.items] == kept
+    assert found.next_cursor == "3"
+
+
+@pytest.mark.parametrize("status", [SessionStatus.TERMINATED, SessionStatus.RESCHEDULING])
+def test_a_status_that_no_session_has_is_refused(status: SessionStatus) -> None:
+    with pytest.raises(UsageError, match="idle, running, requires_action, paused, unknown"):
+        step(OPERATIONS.list_sessions(statuses=[status])(None))
+
+
+@pytest.mark.parametrize(("name", "feature"), unsupported_fields(LIST_FIELDS))
+def test_list_refuses_unsupported_filters(name: str, feature: Feature) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        step(OPERATIONS.list_sessions(**{name: VALUES[name]})(None))
+    assert caught.value.hint == PROVIDER.support(feature).note
+
+
+# --- Agents
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"description": "Helps"}, {"description": "Helps"}),
+        ({"model": "model_1"}, {"default_model_id": "model_1"}),
+        *[
+            ({"native": EverrunsNewAgent(**{name: value})}, {wire_name(name): sent})
+            for name, (value, sent) in NEW_AGENT.items()
+        ],
+    ],
+)
+def test_an_agent_is_created_with_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    flow = OPERATIONS.create_agent(name="helper", system_prompt="Help.", **asked)
+    calls, agent = step(flow, ok(AGENT, 201))
+    expected = {"name": "helper", "system_prompt": "Help.", **body}
+    assert [summary(call) for call in calls] == [("POST", "/v1/agents", expected)]
+    assert (agent.id, agent.name) == ("agent_1", "helper")
+
+
+@pytest.mark.parametrize(
+    ("new", "problem"),
+    [
+        (NewAgent(name="helper"), "system_prompt"),
+        (
+            NewAgent(name="h", system_prompt="", native=EverrunsNewAgent(harness_id="h", harness_name="n")),
+            "harness_id and harness_name",
+        ),
+    ],
+)
+def test_an_agent_that_the_server_cannot_create_is_refused(new: NewAgent, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        step(PROVIDER.create_agent(new))
+
+
+def test_get_reads_one_agent() -> None:
+    calls, agent = step(OPERATIONS.get_agent("agent_1"), ok(AGENT))
+    assert [summary(call) for call in calls] == [("GET", "/v1/agents/agent_1", None)]
+    assert agent.raw == AGENT
+
+
+# --- Errors
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        pytest.param({"error": "Session not found"}, "Session not found", None, id="seed"),
+        pytest.param({"error": "Session not found", "status": 404}, "Session not found", None, id="seed-with-status"),
+        pytest.param(
+            {"title": "Not Found", "status": 404, "detail": "Session not found", "code": "session_not_found"},
+            "Session not found",
+            "session_not_found",
+            id="current",
+        ),
+        pytest.param({"title": "A sentence", "status": 400}, "A sentence", None, id="current-without-detail"),
+        pytest.param(
+            {"title": "A sentence", "status": 400, "detail": ""}, "A sentence", None, id="current-empty-detail"
+        ),
+        pytest.param(
+            {"error": {"code": "not_found", "message": "Gone"}}, "Gone", "not_found", id="what-clients-expect"
+        ),
+        pytest.param(
+            {"detail": "d", "error": {"code": "inner", "message": "m"}, "title": "t", "code": "outer"},
+            "d",
+            "outer",
+            id="detail-and-outer-code-first",
+        ),
+        pytest.param({"error": "e", "title": "t"}, "e", None, id="error-before-title"),
+        pytest.param({"detail": [{"msg": "x"}], "code": 7, "title": "t"}, "t", None, id="foreign-types"),
+        pytest.param({"error": None}, "", None, id="null"),
+        pytest.param([], "", None, id="list"),
+    ],
+)
+def test_reads_each_generation_of_error_bodies(body: Any, message: str, code: str | None) -> None:
+    reply = Reply(404, {"content-type": "application/problem+json"}, json.dumps(body).encode())
+    assert PROVIDER.read_error(reply) == ErrorDetail(message, code)
+
+
+@pytest.mark.parametrize("content", [b"", b"Failed to parse the request body as JSON", b"<html>", b"\xff"])
+def test_a_body_that_is_no_json_is_left_to_the_core(content: bytes) -> None:
+    assert PROVIDER.read_error(Reply(422, {}, content)) == ErrorDetail()

@@ -1,0 +1,357 @@
+"""Both clients against the emulator, in both generations of the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from polysession import (
+    Agent,
+    AsyncClient,
+    AuthenticationFailed,
+    CancelState,
+    Client,
+    Conflict,
+    InvalidRequest,
+    ModelConfig,
+    NotFound,
+    RetryPolicy,
+    Session,
+    SessionStatus,
+)
+from polysession.emulation import EmulatorHandle, serve
+from polysession_qoder import (
+    QoderAgentChanges,
+    QoderAgentReference,
+    QoderAgentWithOverrides,
+    QoderBudget,
+    QoderFileResource,
+    QoderGitRepository,
+    QoderMemoryStore,
+    QoderNewAgent,
+    QoderNewSession,
+    QoderSessionChanges,
+    QoderSessionQuery,
+)
+
+CANCEL_LIMIT_S = 5.0
+TOOL = {"type": "custom", "name": "ask", "description": "", "input_schema": {}}
+
+
+class Awaiting:
+    """The asynchronous verbs with the blocking ones' looks: runs each coroutine, and reads each list to its end."""
+
+    def __init__(self, verbs: Any, run: Callable[[Any], Any]) -> None:
+        self._verbs = verbs
+        self._run = run
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **values: Any) -> Any:
+            answer = getattr(self._verbs, name)(*args, **values)
+            return self._run(answer if asyncio.iscoroutine(answer) else _collect(answer))
+
+        return call
+
+
+async def _collect(items: AsyncIterable[Any]) -> list[Any]:
+    return [item async for item in items]
+
+
+@pytest.fixture(scope="module", params=["current", "seed"])
+def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
+    with serve("qoder", generation=request.param) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def current() -> Iterator[EmulatorHandle]:
+    with serve("qoder") as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def seed() -> Iterator[EmulatorHandle]:
+    with serve("qoder", generation="seed") as handle:
+        yield handle
+
+
+@pytest.fixture(params=["sync", "async"])
+def open_client(request: pytest.FixtureRequest) -> Iterator[Callable[[EmulatorHandle], Any]]:
+    """Opens a client of either kind. What it gives has `sessions` and `agents`, to be used without `await`."""
+    with asyncio.Runner() as runner:
+        closing: list[Callable[[], Any]] = []
+
+        def open_blocking(handle: EmulatorHandle) -> Any:
+            client = Client("qoder", **handle.settings)
+            closing.append(client.close)
+            return client
+
+        def open_awaiting(handle: EmulatorHandle) -> Any:
+            client = AsyncClient("qoder", **handle.settings)
+            closing.append(lambda: runner.run(client.aclose()))
+            sessions, agents = Awaiting(client.sessions, runner.run), Awaiting(client.agents, runner.run)
+            return SimpleNamespace(sessions=sessions, agents=agents)
+
+        yield open_blocking if request.param == "sync" else open_awaiting
+        for close in closing:
+            close()
+
+
+@pytest.fixture
+def client(handle: EmulatorHandle, open_client: Callable[[EmulatorHandle], Any]) -> Any:
+    return open_client(handle)
+
+
+@pytest.fixture
+def new_client(current: EmulatorHandle, open_client: Callable[[EmulatorHandle], Any]) -> Any:
+    return open_client(current)
+
+
+@pytest.fixture
+def old_client(seed: EmulatorHandle, open_client: Callable[[EmulatorHandle], Any]) -> Any:
+    return open_client(seed)
+
+
+def own_agent(client: Any) -> Agent:
+    """An agent of this test alone, to tell its sessions from those of other tests."""
+    agent: Agent = client.agents.create(name="Fixer", model="auto")
+    return agent
+
+
+def create(client: Any, handle: EmulatorHandle, **values: Any) -> Session:
+    fields = {"agent": handle.agent_id, "environment": handle.environment_id, **values}
+    session: Session = client.sessions.create(**fields)
+    return session
+
+
+def ids(sessions: Any) -> list[str]:
+    return [session.id for session in sessions]
+
+
+def test_the_whole_life_of_a_session(client: Any, handle: EmulatorHandle) -> None:
+    agent = own_agent(client)
+    created = create(client, handle, agent=agent, title="Ticket 42", metadata={"team": "red", "keep": "yes"})
+    assert (created.agent_id, created.environment_id) == (agent.id, handle.environment_id)
+    assert (created.status, created.title, created.model.id if created.model else None) == ("idle", "Ticket 42", "auto")
+    read = client.sessions.get(created)
+    assert (read.id, read.metadata, read.created_at) == (created.id, {"team": "red", "keep": "yes"}, created.created_at)
+
+    changed = client.sessions.update(created.id, metadata={"team": None, "priority": "high"})
+    assert (changed.title, changed.metadata) == ("Ticket 42", {"keep": "yes", "priority": "high"})
+    assert changed.updated_at > created.updated_at
+    assert client.sessions.update(created, title="Done").title == "Done"
+    cleared = client.sessions.update(created, title=None, metadata=None)
+    assert (cleared.title, cleared.metadata) == (None, {})
+
+    archived = client.sessions.archive(created)
+    assert archived.archived_at is not None or archived.native_status == "archived"
+    assert ids(client.sessions.list(agent=agent)) == []
+    assert ids(client.sessions.list(agent=agent, include_archived=True)) == [created.id]
+
+    assert client.sessions.delete(created) is None
+    assert ids(client.sessions.list(agent=agent, include_archived=True)) == []
+    with pytest.raises(NotFound):
+        client.sessions.get(created)
+    with pytest.raises(NotFound):
+        client.sessions.delete(created)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, None])
+def test_a_list_runs_over_all_its_pages(client: Any, handle: EmulatorHandle, limit: int | None) -> None:
+    agent = own_agent(client)
+    created = [create(client, handle, agent=agent).id for _ in range(5)]
+    assert ids(client.sessions.list(agent=agent, limit=limit, oldest_first=True)) == created
+    assert ids(client.sessions.list(agent=agent, limit=limit)) == created[::-1]
+
+
+def test_a_list_is_filtered_by_agent_status_and_time(client: Any, handle: EmulatorHandle) -> None:
+    agent = own_agent(client)
+    first, second, third = (create(client, handle, agent=agent) for _ in range(3))
+    busy = create(client, handle, agent=agent)
+    handle.emulator.start_turn(busy.id, duration_s=60)
+    idle = [SessionStatus.IDLE]
+    assert ids(client.sessions.list(agent=agent, statuses=idle)) == [third.id, second.id, first.id]
+    assert ids(client.sessions.list(agent=agent, created_after=second.created_at)) == [busy.id, third.id]
+    assert ids(client.sessions.list(agent=agent, created_before=second.created_at)) == [first.id]
+    between = {"created_after": first.created_at, "created_before": third.created_at}
+    assert ids(client.sessions.list(agent=agent, statuses=idle, **between)) == [second.id]
+
+
+def test_a_list_is_filtered_by_what_only_the_current_generation_knows(new_client: Any, current: EmulatorHandle) -> None:
+    agent = own_agent(new_client)
+    store = QoderNewSession(resources=[QoderMemoryStore(memory_store_id="memstore_1")])
+    stored, busy = create(new_client, current, agent=agent, native=store), create(new_client, current, agent=agent)
+    current.emulator.start_turn(busy.id, duration_s=60)
+
+    def found(**query: Any) -> list[str]:
+        return ids(new_client.sessions.list(agent=agent, **query))
+
+    assert found(statuses=[SessionStatus.RUNNING]) == [busy.id]
+    assert found(statuses=[SessionStatus.RUNNING, SessionStatus.IDLE]) == [busy.id, stored.id]
+    assert found(statuses=[SessionStatus.TERMINATED, SessionStatus.RESCHEDULING]) == []
+    assert found(native=QoderSessionQuery(memory_store_id="memstore_1")) == [stored.id]
+    assert found(native=QoderSessionQuery(deployment_id="dep_1")) == []
+    assert found(native=QoderSessionQuery(agent_version=1)) == [busy.id, stored.id]
+    assert found(native=QoderSessionQuery(agent_version=2)) == []
+
+
+def test_a_search_finds_by_title_and_metadata(new_client: Any, current: EmulatorHandle) -> None:
+    agent = own_agent(new_client)
+    sessions = [
+        create(new_client, current, agent=agent, title=f"Ticket {number}", metadata={"odd": str(number % 2), "all": ""})
+        for number in range(5)
+    ]
+    expected = ids(sessions)
+
+    def found(**query: Any) -> list[str]:
+        return ids(new_client.sessions.list(agent=agent, oldest_first=True, **query))
+
+    assert found(title_contains="tICKET") == expected
+    assert found(title_contains="3") == [expected[3]]
+    assert found(metadata={"odd": "1"}) == [expected[1], expected[3]]
+    assert found(metadata={"odd": "1", "all": ""}, title_contains="ticket 1") == [expected[1]]
+    assert found(metadata={"odd": "0"}, limit=1) == expected[::2]
+    assert found(metadata={"all": ""}, limit=2, created_after=sessions[1].created_at) == expected[2:]
+    new_client.sessions.archive(sessions[0])
+    assert found(metadata={"odd": "0"}) == expected[2::2]
+    assert found(metadata={"odd": "0"}, include_archived=True) == expected[::2]
+    current.emulator.start_turn(expected[2], duration_s=60)
+    assert found(metadata={"odd": "0"}, statuses=[SessionStatus.RUNNING]) == [expected[2]]
+
+
+def test_the_older_generation_refuses_what_it_does_not_know(old_client: Any, seed: EmulatorHandle) -> None:
+    with pytest.raises(NotFound):
+        list(old_client.sessions.list(title_contains="42"))
+    with pytest.raises(InvalidRequest):
+        list(old_client.sessions.list(statuses=[SessionStatus.RUNNING]))
+    with pytest.raises(InvalidRequest):
+        create(old_client, seed, native=QoderNewSession(agent=QoderAgentReference(id=seed.agent_id, version=1)))
+
+
+def test_cancel_stops_the_turn_that_runs(client: Any, handle: EmulatorHandle) -> None:
+    session = create(client, handle)
+    assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
+    handle.emulator.start_turn(session.id, duration_s=60)
+    assert client.sessions.get(session).status is SessionStatus.RUNNING
+    cancellation = client.sessions.cancel(session)
+    assert (cancellation.state, cancellation.session_id) == (CancelState.REQUESTED, session.id)
+    assert client.sessions.get(session).status is SessionStatus.RUNNING
+    deadline_s = time.monotonic() + CANCEL_LIMIT_S
+    while client.sessions.get(session).status is not SessionStatus.IDLE:
+        assert time.monotonic() < deadline_s, "the turn goes on"
+    assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
+
+
+def test_an_archived_session_takes_no_changes(client: Any, handle: EmulatorHandle) -> None:
+    session = create(client, handle)
+    archived = client.sessions.archive(session)
+    assert client.sessions.archive(session).archived_at == archived.archived_at
+    with pytest.raises(Conflict):
+        client.sessions.update(session, title="Too late")
+    with pytest.raises(NotFound):
+        client.sessions.cancel(session)
+
+
+def test_native_fields_arrive(new_client: Any, current: EmulatorHandle) -> None:
+    agent = own_agent(new_client)
+    resources = [
+        QoderFileResource(file_id="file_1", mount_path="/data/a"),
+        QoderGitRepository(url="https://g.example/a.git", password="s3cret"),
+    ]
+    native = QoderNewSession(
+        agent=QoderAgentWithOverrides(id=agent.id, version=1, model="ultimate", tools=[TOOL]),
+        environment_variables="A=1;B=2",
+        resources=resources,
+        vault_ids=["vault_1"],
+        budget=QoderBudget(max_credit_cost="12.50"),
+    )
+    created = create(new_client, current, native=native)
+    assert created.model == ModelConfig(id="ultimate", parameters={"effective_context_window": 200000})
+    assert [resource["type"] for resource in created.raw["resources"]] == ["file", "git_repository"]
+    kept = {name: created.raw[name] for name in ("environment_variables", "vault_ids", "budget")}
+    assert kept == {
+        "environment_variables": {"A": "1", "B": "2"},
+        "vault_ids": ["vault_1"],
+        "budget": {"type": "limit", "max_credit_cost": "12.50"},
+    }
+
+    changes = QoderSessionChanges(agent=QoderAgentChanges(tools=[]), budget=None)
+    changed = new_client.sessions.update(created, title="Free", native=changes)
+    assert (changed.title, changed.raw["agent"]["tools"]) == ("Free", [])
+    assert changed.raw.get("budget") is None
+
+
+def test_the_delta_flush_interval_arrives(old_client: Any, seed: EmulatorHandle) -> None:
+    created = create(old_client, seed, native=QoderNewSession(delta_flush_interval_ms=50))
+    assert created.raw["delta_flush_interval_ms"] == 50
+    changed = old_client.sessions.update(created, native=QoderSessionChanges(delta_flush_interval_ms=5000))
+    assert changed.raw["delta_flush_interval_ms"] == 5000
+
+
+def test_agents_are_created_read_and_listed(client: Any) -> None:
+    native = QoderNewAgent(metadata={"team": "red"}, tools=[TOOL])
+    created = client.agents.create(
+        name="Fixer", model="auto", system_prompt="Be brief.", description="Fixes", native=native
+    )
+    assert (created.name, created.model, created.system_prompt, created.description) == (
+        "Fixer",
+        "auto",
+        "Be brief.",
+        "Fixes",
+    )
+    assert (created.version, created.raw["metadata"], created.raw["tools"]) == ("1", {"team": "red"}, [TOOL])
+    assert client.agents.get(created) == created
+    others = [own_agent(client).id for _ in range(3)]
+    assert ids(client.agents.list(limit=2))[:4] == [*others[::-1], created.id]
+
+
+def test_a_refusal_says_what_the_backend_said(client: Any, handle: EmulatorHandle) -> None:
+    with pytest.raises(NotFound) as caught:
+        create(client, handle, agent="agent_none")
+    assert (caught.value.status, caught.value.code) == (404, "not_found_error")
+    assert "agent_none" in caught.value.message
+    assert caught.value.request_id
+
+
+def test_a_request_without_the_right_header_is_refused(handle: EmulatorHandle) -> None:
+    bare = httpx.Client(transport=WithoutToken())
+    with bare, Client("qoder", http_client=bare, **handle.settings) as client, pytest.raises(AuthenticationFailed):
+        client.sessions.get("sess_1")
+
+
+class WithoutToken(httpx.HTTPTransport):
+    """Loses the credential on the way."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        del request.headers["authorization"]
+        return super().handle_request(request)
+
+
+class LosesTheFirstAnswer(httpx.HTTPTransport):
+    """Delivers every request, and breaks the connection before the first answer."""
+
+    delivered = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        self.delivered += 1
+        if self.delivered == 1:
+            response.close()
+            raise httpx.ReadError("the connection broke", request=request)
+        return response
+
+
+def test_a_write_whose_answer_was_lost_is_carried_out_once(handle: EmulatorHandle) -> None:
+    transport = LosesTheFirstAnswer()
+    with httpx.Client(transport=transport) as flaky, Client("qoder", **handle.settings) as client:
+        agent = own_agent(client)
+        with Client("qoder", http_client=flaky, retry=RetryPolicy(first_wait_s=0), **handle.settings) as unlucky:
+            created = create(unlucky, handle, agent=agent)
+        assert transport.delivered == 2
+        assert ids(client.sessions.list(agent=agent)) == [created.id]

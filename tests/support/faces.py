@@ -1,0 +1,53 @@
+"""The blocking and the async client, used in the same way, so that one test shows both."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from polysession.async_client import AsyncClient, AsyncPages
+from polysession.client import Client, Pages
+
+Handler = Callable[[httpx.Request], httpx.Response]
+Use = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One of the two clients."""
+
+    awaited: bool
+
+    def http(self, handler: Handler, **options: Any) -> httpx.Client | httpx.AsyncClient:
+        """An HTTP client of this face's kind that asks a function in place of a server."""
+        transport = httpx.MockTransport(handler)
+        if self.awaited:
+            return httpx.AsyncClient(transport=transport, **options)
+        return httpx.Client(transport=transport, **options)
+
+    def call(self, provider: str, use: Use, /, **options: Any) -> Any:
+        """What `use` returns for a new client: awaited, and a list read to its end."""
+        if self.awaited:
+            return asyncio.run(self._call_async(provider, use, options))
+        with Client(provider, **options) as client:
+            result = use(client)
+            return list(result) if isinstance(result, Pages) else result
+
+    async def _call_async(self, provider: str, use: Use, options: dict[str, Any]) -> Any:
+        async with AsyncClient(provider, **options) as client:
+            result = use(client)
+            if isinstance(result, AsyncPages):
+                return [item async for item in result]
+            return await result if inspect.isawaitable(result) else result
+
+
+SYNC, ASYNC = Face(awaited=False), Face(awaited=True)
+
+both_faces = pytest.mark.parametrize("face", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
+"""Runs a test once with each client."""

@@ -1,0 +1,46 @@
+"""Installs made-up distributions: real `dist-info` folders in a folder of the path."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from polysession.plugins import GROUP, load_provider
+
+
+class Site:
+    """A folder of installed distributions."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def install(self, distribution: str, *entry_points: str, version: str = "1.0") -> None:
+        """Install a distribution that offers providers: `"acme = support.acme"`."""
+        info = self._folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *entry_points]))
+        importlib.invalidate_caches()
+
+    def module(self, name: str, source: str) -> None:
+        """Add a module that entry points may name."""
+        (self._folder / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+
+
+@contextmanager
+def open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Put the folder on the path, and forget afterwards what was loaded from it."""
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    load_provider.cache_clear()
+    yield Site(folder)
+    load_provider.cache_clear()
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
