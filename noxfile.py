@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "live"]
+nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "cuts", "live"]
 
 PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
@@ -23,7 +23,7 @@ SERVICE_PINS = "tests/live/agentscope_service/requirements.txt"
 def tests(session: nox.Session) -> None:
     """Run the tests; the core and the normalisers must be covered, branches included."""
     session.run(PYTHON, "-m", "pytest", "--cov", "--cov-report=", *session.posargs)
-    full = "src/polysession/_core/*,providers/*/normaliser.py"
+    full = "src/polysession/_core/*,providers/*/*normaliser.py"
     session.run(PYTHON, "-m", "coverage", "report", f"--include={full}", "--fail-under=100", "--show-missing")
 
 
@@ -52,6 +52,12 @@ def docs(session: nox.Session) -> None:
     """Build the site; warnings are errors. `nox -s docs -- write` writes the generated parts first."""
     session.run(PYTHON, "docs/generate.py", *session.posargs)
     session.run(PYTHON, "-m", "mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session(venv_backend="none")
+def cuts(session: nox.Session) -> None:
+    """Cut the stream of each emulator at every byte, and reconnect there."""
+    session.run(PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", "-q", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

@@ -12,7 +12,6 @@ from polysession import Feature, FeatureSupport
 from polysession.plugins import installed_providers, load_provider
 
 DOCS = Path(__file__).parent
-BEGIN, END = "<!-- features:begin -->", "<!-- features:end -->"
 
 
 def comparison() -> str:
@@ -31,25 +30,40 @@ def of_provider(name: str) -> str:
     return _table(["feature", "support", "note"], [_row(feature, provider.support(feature)) for feature in Feature])
 
 
-def pages() -> dict[Path, str]:
-    """The generated part of each page."""
-    found = {DOCS / "providers" / f"{name}.md": of_provider(name) for name in installed_providers()}
-    return {DOCS / "features.md": comparison(), **found}
+def events_of(name: str) -> str:
+    """Every event type of one backend, and the common events that it becomes."""
+    rows = [
+        f"| `{native}` | {', '.join(f'`{common}`' for common in types) or 'nothing: it is about the stream itself'} |"
+        for native, types in load_provider(name).event_types.items()
+    ]
+    return _table(["the backend's event", "common events"], rows)
 
 
-def renewed(page: str, generated: str) -> str:
-    """A page with the text between its two marks replaced."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{generated}\n{END}{after}"
+def pages() -> dict[Path, dict[str, str]]:
+    """The generated parts of each page, by the name in their marks."""
+    found = {
+        DOCS / "providers" / f"{name}.md": {"features": of_provider(name), "events": events_of(name)}
+        for name in installed_providers()
+    }
+    return {DOCS / "features.md": {"features": comparison()}, **found}
+
+
+def renewed(page: str, parts: dict[str, str]) -> str:
+    """A page with the text between its marks replaced."""
+    for name, generated in parts.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}\n{generated}\n{end}{after}"
+    return page
 
 
 def main(arguments: list[str]) -> int:
     """Write, or check; returns the exit code."""
     stale = [
-        (path, renewed(path.read_text(), generated))
-        for path, generated in pages().items()
-        if renewed(path.read_text(), generated) != path.read_text()
+        (path, renewed(path.read_text(), parts))
+        for path, parts in pages().items()
+        if renewed(path.read_text(), parts) != path.read_text()
     ]
     if arguments == ["write"]:
         for path, text in stale:

@@ -9,3 +9,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="interpreter that has the AgentScope service: also collect the tests against the real service",
     )
+    parser.addoption(
+        "--every-byte",
+        action="store_true",
+        help="cut the streams at every byte instead of at some; takes minutes",
+    )

@@ -19,12 +19,15 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     Conflict,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
@@ -32,33 +35,46 @@ from polysession.provider_api import (
     HeaderSecret,
     HeaderText,
     MalformedResponse,
+    Message,
     NewAgent,
     NewSession,
     NotFound,
     Page,
+    PendingAction,
     PolysessionError,
     Provider,
     ProviderSettings,
     Reply,
+    ResumeContract,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
     SessionStatus,
-    UnsupportedOperation,
+    StreamPlan,
+    TurnInput,
+    TurnPlan,
     UsageError,
     emulated,
     json_body,
     keep_matching,
     native,
-    path_segment,
     read_as,
     read_json,
     read_json_or_none,
     unsupported,
-    with_query,
 )
-from polysession_agentscope import normaliser
+from polysession_agentscope import history, normaliser, turns
+from polysession_agentscope.calls import (
+    Place,
+    find_session,
+    list_call,
+    no_session,
+    probe_status,
+    session_items,
+    status_word,
+    too_old,
+)
 from polysession_agentscope.wire import (
     AgentScopeNewAgent,
     AgentScopeNewSession,
@@ -67,8 +83,6 @@ from polysession_agentscope.wire import (
     WireErrorBody,
     WireNewAgent,
     WireNewSession,
-    WireSessions,
-    WireStatus,
 )
 
 T = TypeVar("T")
@@ -77,7 +91,6 @@ _USER_HEADER: Final = "x-user-id"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OUR_HEADERS: Final = frozenset({_USER_HEADER, "content-type", "content-length", "transfer-encoding"})
 _CURSOR = re.compile(r"[0-9]{1,9}")
-_UNKNOWN_ROUTE: Final = "Not Found"
 _PROBLEMS_SHOWN: Final = 3
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
@@ -97,6 +110,13 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
     Feature.DELETE: native(_OWNER_CHECK),
     Feature.CANCEL: native(f"one more call, for the status, so that an idle session is left alone. {_OWNER_CHECK}"),
+    Feature.SEND: native("one more call, to see that the session exists; servers from 2.0.1 on"),
+    Feature.STREAM: native("one more call, to find where to begin: the running turn from its start; from 2.0.1 on"),
+    Feature.RUN: native("one more call before the input, to find where to begin; the status is read in a silence"),
+    Feature.EVENTS: emulated("all messages are read back for a page, and told as events without turns and deltas"),
+    Feature.MESSAGES: emulated("all messages are read back for a page: the server begins with the newest"),
+    Feature.ANSWER: native("two more calls before it, to see what is pending; servers from 2.0.1 on"),
+    Feature.PENDING_ACTIONS: emulated("found in the newest messages, after a look at the status"),
     Feature.AGENT_CREATE: native("one more call, to read the new agent"),
     Feature.AGENT_GET: emulated("all agents are listed, to find it among them"),
     Feature.AGENT_LIST: emulated("all agents are read for each page, and put in order here"),
@@ -129,6 +149,10 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.LIST_CREATED: emulated(_ALL_ARE_READ),
     Feature.LIST_OLDEST_FIRST: unsupported("AgentScope lists the newest first: reverse what you read"),
     Feature.LIST_LIMIT: emulated("all sessions of the agent are read for each page"),
+    Feature.SEND_IMAGE: native("by url or data, with its media_type"),
+    Feature.SEND_DOCUMENT: native("by url or data, with its media_type"),
+    Feature.ANSWER_APPROVAL: native("a denial without a reason: there is no place for one"),
+    Feature.ANSWER_OUTPUT: native("not together with approvals"),
     Feature.AGENT_MODEL: unsupported("the model belongs to the session"),
     Feature.AGENT_SYSTEM_PROMPT: native(),
     Feature.AGENT_DESCRIPTION: unsupported("AgentScope agents have no description"),
@@ -181,6 +205,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     new_session_type = AgentScopeNewSession
     session_changes_type = AgentScopeSessionChanges
     new_agent_type = AgentScopeNewAgent
+    resume = ResumeContract.CURRENT_RUN_REPLAY
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -210,20 +235,20 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         with _already_done(f"session {session_id!r} was created"):
             if mode is not None:
                 yield from _patch(session_id, agent_id, {"permission_mode": mode})
-            session = yield from _find_session(session_id, agent_id)
+            session = yield from find_session(session_id, agent_id)
             _check_taken(normaliser.ignored_fields(body, session.raw))
             return session
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session, from the list of its agent's: there is no other way that changes nothing."""
-        return (yield from _find_session(ref.id, self._agent_of(ref)))
+        return (yield from find_session(ref.id, self._agent_of(ref)))
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read all sessions of an agent, and keep one page of them."""
         agent_id = self._agent_id(query.agent, "agent=...")
         normaliser.check_statuses(query.statuses)
-        reply = yield _list_call(agent_id)
-        items, next_cursor = _slice(_session_items(reply), query.limit, cursor)
+        reply = yield list_call(agent_id)
+        items, next_cursor = _slice(session_items(reply), query.limit, cursor)
         sessions = tuple(read_as(normaliser.to_session, item, reply) for item in items)
         _check_statuses_told(sessions, query)
         return Page(keep_matching(sessions, query, _FILTERED_HERE), next_cursor)
@@ -236,30 +261,58 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         agent_id = self._agent_of(ref)
         body = normaliser.from_changes(changes)
         if ref.agent_id is None or normaliser.depends_on_version(body):
-            before = yield from _find_session(ref.id, agent_id)
+            before = yield from find_session(ref.id, agent_id)
             _check_understood(normaliser.ignored_fields(body, before.raw))
         reply = yield from _patch(ref.id, agent_id, body)
         with _already_done("the change was made"):
             session = read_as(normaliser.to_session, read_json(reply), reply)
             if session.agent_id not in {agent_id, None}:
-                raise _no_session(ref.id, agent_id)
-            status = yield from _probe(ref.id, agent_id)
-            return session if status is None else normaliser.with_status(session, _status_word(status))
+                raise no_session(ref.id, agent_id)
+            status = yield from probe_status(Place(ref.id, agent_id))
+            return session if status is None else normaliser.with_status(session, status_word(status))
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session, and stop its turn."""
         agent_id = yield from self._checked_agent_of(ref)
-        yield Call("DELETE", _path(ref.id, agent_id))
+        yield Call("DELETE", Place(ref.id, agent_id).path())
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends."""
         agent_id = yield from self._checked_agent_of(ref)
-        reply = _required((yield from _probe(ref.id, agent_id)))
+        reply = _required((yield from probe_status(Place(ref.id, agent_id))))
         state = CancelState.NOTHING_RUNNING
-        if normaliser.to_status(_status_word(reply)) is not SessionStatus.IDLE:
-            reply = yield Call("POST", _path(ref.id, agent_id, "/interrupt"))
+        if normaliser.to_status(status_word(reply)) is not SessionStatus.IDLE:
+            reply = yield Call("POST", Place(ref.id, agent_id).path("/interrupt"))
             state = CancelState.REQUESTED
         return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
+
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+        """Send a message, and leave the turn to itself."""
+        yield from turns.send_message((yield from self._checked_place(ref)), content)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Follow a session."""
+        return (yield from turns.stream_events(self._place(ref), cursor))
+
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+        """Follow a turn."""
+        return (yield from turns.start_turn((yield from self._checked_place(ref)), turn_input))
+
+    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read what a page of messages tells."""
+        return (yield from history.list_events(self._place(ref), limit, cursor))
+
+    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        """Read all messages, and keep one page of them."""
+        return (yield from history.list_messages(self._place(ref), limit, cursor))
+
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+        """Answer what the agent waits for, and leave the turn to itself."""
+        yield from turns.answer_actions((yield from self._checked_place(ref)), answers)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read what the agent waits for."""
+        return (yield from turns.pending_actions(self._place(ref)))
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent, and read it: the creation answers no more than an id."""
@@ -299,11 +352,17 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     def _agent_of(self, ref: SessionRef) -> str:
         return self._agent_id(ref.agent_id, "the Session itself, which knows its agent, in place of its id")
 
+    def _place(self, ref: SessionRef) -> Place:
+        return Place(ref.id, self._agent_of(ref))
+
+    def _checked_place(self, ref: SessionRef) -> Flow[Place]:
+        return Place(ref.id, (yield from self._checked_agent_of(ref)))
+
     def _checked_agent_of(self, ref: SessionRef) -> Flow[str]:
         """The session's agent. One that was only assumed is checked, because the server would take any."""
         agent_id = self._agent_of(ref)
         if ref.agent_id is None:
-            yield from _find_session(ref.id, agent_id)
+            yield from find_session(ref.id, agent_id)
         return agent_id
 
 
@@ -317,43 +376,13 @@ def _already_done(what: str) -> Iterator[None]:
         raise
 
 
-def _path(session_id: str, agent_id: str, suffix: str = "") -> str:
-    return with_query(f"/sessions/{path_segment(session_id, 'session id')}{suffix}", {"agent_id": agent_id})
-
-
-def _list_call(agent_id: str) -> Call:
-    return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
-
-
-def _session_items(reply: Reply) -> list[dict[str, Any]]:
-    return read_as(WireSessions.model_validate, read_json(reply), reply).sessions
-
-
 def _agent_items(reply: Reply) -> list[dict[str, Any]]:
     return read_as(WireAgents.model_validate, read_json(reply), reply).agents
 
 
-def _find_session(session_id: str, agent_id: str) -> Flow[Session]:
-    """The session, from the list of its agent's sessions.
-
-    Raises:
-        NotFound: It is not among them.
-    """
-    reply = yield _list_call(agent_id)
-    for item in _session_items(reply):
-        record = normaliser.record_of(item)
-        if record.get("id") == session_id and record.get("agent_id") in {agent_id, None}:
-            return read_as(normaliser.to_session, item, reply)
-    raise _no_session(session_id, agent_id)
-
-
-def _no_session(session_id: str, agent_id: str) -> NotFound:
-    return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
-
-
 def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Reply]:
     """Change a session; after a conflict again, for the short while that a turn takes to be stored."""
-    call = Call("PATCH", _path(session_id, agent_id), body=json_body(body))
+    call = Call("PATCH", Place(session_id, agent_id).path(), body=json_body(body))
     for wait_s in _CONFLICT_WAITS_S:
         try:
             return (yield call)
@@ -362,26 +391,11 @@ def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Repl
     return (yield call)
 
 
-def _probe(session_id: str, agent_id: str) -> Flow[Reply | None]:
-    """The answer of the status probe; None from a server older than 2.0.4, which has none."""
-    try:
-        return (yield Call("GET", _path(session_id, agent_id, "/status")))
-    except NotFound as error:
-        # A missing session is a 404 as well, and is named in its message; there is no code that tells them apart.
-        if error.message != _UNKNOWN_ROUTE:
-            raise
-        return None
-
-
 def _required(probed: Reply | None) -> Reply:
     """The answer of the status probe, from a server that can cancel: both came with the same version."""
     if probed is None:
-        raise _too_old(Feature.CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
+        raise too_old(Feature.CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
     return probed
-
-
-def _status_word(reply: Reply) -> str:
-    return read_as(WireStatus.model_validate, read_json(reply), reply).status
 
 
 def _check_statuses_told(sessions: tuple[Session, ...], query: SessionQuery) -> None:
@@ -389,23 +403,18 @@ def _check_statuses_told(sessions: tuple[Session, ...], query: SessionQuery) -> 
     if not query.statuses or SessionStatus.UNKNOWN in query.statuses:
         return
     if not all(session.native_status for session in sessions):
-        raise _too_old(Feature.LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
+        raise too_old(Feature.LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
 
 
 def _check_understood(ignored: list[str]) -> None:
     if ignored:
         feature = Feature.CLEAR_MODEL if "chat_model_config" in ignored else Feature.UPDATE
-        raise _too_old(feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it")
+        raise too_old(feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it")
 
 
 def _check_taken(ignored: list[str]) -> None:
     if ignored:
         raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and left it out without a word")
-
-
-def _too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:
-    message = f"this AgentScope server is too old {to_what}: {hint}"
-    return UnsupportedOperation(message, feature=feature.value, hint=hint)
 
 
 def _slice(items: list[T], limit: int | None, cursor: str | None) -> tuple[list[T], str | None]:

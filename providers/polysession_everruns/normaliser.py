@@ -81,7 +81,7 @@ def to_session(raw: dict[str, Any]) -> Session:
         workspace_id=wire.workspace_id,
         owner_id=wire.owner_principal_id,
         organization_id=wire.organization_id,
-        usage=_usage(wire.usage),
+        usage=to_usage(wire.usage),
         created_at=wire.created_at,
         updated_at=wire.updated_at,
         started_at=wire.started_at,
@@ -114,6 +114,20 @@ def to_agent(raw: dict[str, Any]) -> Agent:
         updated_at=wire.updated_at,
         archived_at=wire.archived_at,
         raw=raw,
+    )
+
+
+def to_usage(usage: WireUsage | None) -> Usage | None:
+    """What was consumed, of a session, a turn or a single model call; None if it is not told."""
+    if usage is None:
+        return None
+    cost = next((found for name in _COSTS if (found := getattr(usage, name)) is not None), None)
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_creation_tokens=usage.cache_creation_tokens,
+        cost_usd=None if cost is None else Decimal(str(cost)),
     )
 
 
@@ -245,19 +259,6 @@ def _written_capabilities(capabilities: Iterable[AgentCapability]) -> list[dict[
     return [
         {"ref": item.ref} if item.config is None else {"ref": item.ref, "config": item.config} for item in capabilities
     ]
-
-
-def _usage(usage: WireUsage | None) -> Usage | None:
-    if usage is None:
-        return None
-    cost = next((found for name in _COSTS if (found := getattr(usage, name)) is not None), None)
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_creation_tokens=usage.cache_creation_tokens,
-        cost_usd=None if cost is None else Decimal(str(cost)),
-    )
 
 
 def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:

@@ -10,27 +10,36 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
+    Message,
     NewAgent,
     NewSession,
     Page,
+    PendingAction,
     Provider,
     ProviderSettings,
     Reply,
+    ResumeContract,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
+    StreamPlan,
+    TurnInput,
+    TurnPlan,
     UsageError,
     emulated,
     json_body,
@@ -43,7 +52,8 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_everruns import normaliser
+from polysession_everruns import normaliser, streams
+from polysession_everruns.event_normaliser import EVENT_TYPES
 from polysession_everruns.wire import (
     EverrunsNewAgent,
     EverrunsNewSession,
@@ -74,6 +84,13 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.ARCHIVE: unsupported("the published API archives agents only; sessions.delete removes a session for good"),
     Feature.DELETE: native("there is no way back"),
     Feature.CANCEL: native(),
+    Feature.SEND: native("a message during a turn steers that turn"),
+    Feature.STREAM: native("one call before, to begin after the newest event on servers of every age"),
+    Feature.RUN: native("one call before, as for a stream"),
+    Feature.EVENTS: native("with a limit, each page reads all that follows and is cut here"),
+    Feature.MESSAGES: native("with a limit, each page reads all messages and is cut here"),
+    Feature.ANSWER: native("one call before, because the server does not look at what is answered"),
+    Feature.PENDING_ACTIONS: emulated("found in the newest 50 events"),
     Feature.AGENT_CREATE: native(),
     Feature.AGENT_GET: native(),
     Feature.AGENT_LIST: native(),
@@ -108,6 +125,12 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.LIST_CREATED: _FILTER,
     Feature.LIST_OLDEST_FIRST: unsupported("the server lists the newest first"),
     Feature.LIST_LIMIT: native("1 to 100"),
+    Feature.SEND_IMAGE: native("an uploaded image, given by its id, is kept and does not reach the model"),
+    Feature.SEND_DOCUMENT: unsupported("a message holds text and images; EverrunsNewSession(initial_files=...)"),
+    Feature.ANSWER_APPROVAL: unsupported(
+        "only newer servers ask for approvals, and the published API does not describe how to answer"
+    ),
+    Feature.ANSWER_OUTPUT: native("all outputs that the session waits for, at once"),
     Feature.AGENT_MODEL: native(),
     Feature.AGENT_SYSTEM_PROMPT: native("required"),
     Feature.AGENT_DESCRIPTION: native(),
@@ -144,6 +167,8 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     session_changes_type = EverrunsSessionChanges
     session_query_type = EverrunsSessionQuery
     new_agent_type = EverrunsNewAgent
+    resume = ResumeContract.SERVER_REPLAY
+    event_types = EVENT_TYPES
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -170,7 +195,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
-        reply = yield Call("GET", _session_path(ref))
+        reply = yield Call("GET", streams.session_path(ref))
         return _session(reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
@@ -195,20 +220,48 @@ class EverrunsProvider(Provider[EverrunsSettings]):
                 body["tags"] = tags
             elif not body:
                 return before
-        reply = yield Call("PATCH", _session_path(ref), body=json_body(body))
+        reply = yield Call("PATCH", streams.session_path(ref), body=json_body(body))
         return _session(reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session for good."""
-        yield Call("DELETE", _session_path(ref))
+        yield Call("DELETE", streams.session_path(ref))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. A server that answers in another word than the known two has still taken the request."""
-        reply = yield Call("POST", f"{_session_path(ref)}/cancel")
+        reply = yield Call("POST", f"{streams.session_path(ref)}/cancel")
         answer = read_json(reply)
         idle = answer.get("status") == _NOTHING_TO_CANCEL
         state = CancelState.NOTHING_RUNNING if idle else CancelState.REQUESTED
         return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=answer)
+
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+        """Send a message."""
+        return streams.send_message(ref, content)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Make ready to follow a session."""
+        return streams.stream_events(ref, cursor)
+
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+        """Make ready to follow a turn."""
+        return streams.start_turn(ref, turn_input)
+
+    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read one page of past events."""
+        return streams.list_events(ref, limit, cursor)
+
+    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        """Read one page of messages."""
+        return streams.list_messages(ref, limit, cursor)
+
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+        """Give the outputs of tools that the client runs."""
+        return streams.answer_actions(ref, answers)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read which tools the client is to run."""
+        return streams.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
@@ -223,10 +276,6 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         return (yield from _page("/v1/agents", {}, limit, cursor, normaliser.to_agent))
-
-
-def _session_path(ref: SessionRef) -> str:
-    return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
 
 
 def _session(reply: Reply) -> Session:
@@ -248,17 +297,11 @@ def _page(
     if limit is not None and limit > _MAX_LIMIT:
         # The server would return fewer than asked for, and not say so.
         raise UsageError(f"limit is {limit}; a page of Everruns has at most {_MAX_LIMIT} items")
-    offset = None if cursor is None else _offset(cursor)
+    offset = None if cursor is None else streams.cursor_number(cursor)
     reply = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": limit}))
     page = read_as(WirePage.model_validate, read_json(reply), reply)
     items = tuple(read_as(normalise, item, reply) for item in page.data)
     return Page(items, _next_cursor(page, offset or 0, limit))
-
-
-def _offset(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdecimal()):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    return int(cursor)
 
 
 def _next_cursor(page: WirePage, offset: int, limit: int | None) -> str | None:

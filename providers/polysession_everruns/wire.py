@@ -8,9 +8,9 @@ Backend: https://docs.everruns.com and https://github.com/everruns/sdk, openapi/
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from polysession.provider_api import NativeBody, UtcDatetime
 
@@ -81,6 +81,122 @@ class WirePage(Wire):
     total: int | None = None
     limit: int | None = None
     next_url: str | None = None
+
+
+class WireList(Wire):
+    """A list that comes whole: messages and events."""
+
+    data: list[dict[str, Any]]
+
+
+class WireMessage(Wire):
+    """A message: of the list, of the answer to a new one, or inside an event.
+
+    Attributes:
+        thinking: What the model thought before; not in the list.
+        delivery: Newer servers only, in the answer to a new message: `started`, `steered`, `resumed` or `duplicate`.
+    """
+
+    id: str
+    role: str | None = None
+    content: list[dict[str, Any]] | None = None
+    thinking: str | None = None
+    created_at: UtcDatetime | None = None
+    delivery: str | None = None
+
+
+class WireContext(Wire):
+    """What an event belongs to."""
+
+    turn_id: str | None = None
+    input_message_id: str | None = None
+
+
+class WireEvent(Wire):
+    """The envelope of an event; `data` depends on `type`. `raw` is the whole of it as received."""
+
+    id: str | None = None
+    type: str = ""
+    ts: UtcDatetime | None = None
+    session_id: str = ""
+    sequence: int | None = None
+    context: WireContext = Field(default_factory=WireContext)
+    data: dict[str, Any] = Field(default_factory=dict)
+    raw: dict[str, Any]
+
+    @field_validator("context", "data", mode="before")
+    @classmethod
+    def _null_is_empty(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @classmethod
+    def of(cls, raw: dict[str, Any], **missing: str) -> Self:
+        """Read an envelope; `missing` is what its surroundings say in case it does not.
+
+        Raises:
+            pydantic.ValidationError: It is not an event.
+        """
+        return cls.model_validate({**missing, **raw, "raw": raw})
+
+
+class WireTurnData(Wire):
+    """Data of `turn.*`, `session.*` and `reason.completed`: each has a few of these."""
+
+    turn_id: str | None = None
+    input_message_id: str | None = None
+    usage: WireUsage | None = None
+    reason: str | None = None
+    detail: str | None = None
+    error: str | None = None
+    error_code: str | None = None
+
+
+class WireTextData(Wire):
+    """Data of a message or of thinking in the making. Only newer servers name the message."""
+
+    message_id: str | None = None
+    delta: str = ""
+    accumulated: str | None = None
+    thinking: str | None = None
+
+
+class WireMessageData(Wire):
+    """Data of a whole message, with the tokens of the one model call that made it."""
+
+    message: dict[str, Any]
+    usage: WireUsage | None = None
+
+
+class WireToolCall(Wire):
+    """A call of a tool."""
+
+    id: str
+    name: str = ""
+    arguments: Any = None
+
+
+class WireToolData(Wire):
+    """Data of one tool call's events."""
+
+    tool_call: WireToolCall | None = None
+    tool_call_id: str = ""
+    tool_name: str | None = None
+    success: bool = True
+    result: Any = None
+    error: str | None = None
+    delta: str = ""
+
+
+class WireToolCallsData(Wire):
+    """Data of events about several tool calls, each as received."""
+
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class WireDisconnecting(Wire):
+    """Data of the frame that announces the end of a connection."""
+
+    retry_ms: Annotated[int, Field(ge=0)] = 100
 
 
 class EverrunsCapability(NativeBody):

@@ -72,7 +72,7 @@ def to_session(raw: dict[str, Any]) -> Session:
         metadata=wire.metadata or {},
         model=_model(agent.model) if agent else None,
         environment_id=wire.environment_id,
-        usage=_usage(wire.usage),
+        usage=to_usage(wire.usage),
         created_at=wire.created_at,
         updated_at=wire.updated_at,
         archived_at=wire.archived_at,
@@ -108,6 +108,21 @@ def to_agent(raw: dict[str, Any]) -> Agent:
         updated_at=wire.updated_at,
         archived_at=wire.archived_at,
         raw=raw,
+    )
+
+
+def to_usage(usage: WireUsage | None) -> Usage | None:
+    """What was consumed, in credits or in tokens; None if the backend does not say."""
+    if usage is None:
+        return None
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_input_tokens,
+        cache_creation_tokens=_sum(usage.cache_creation),
+        credits=_decimal(usage.total_credits),
+        model_credits=_decimal(usage.model_credits),
+        sandbox_credits=_decimal(usage.sandbox_runtime_credits),
     )
 
 
@@ -212,20 +227,6 @@ def _model(model: WireModel | str | None) -> ModelConfig | None:
     return ModelConfig(id=model) if model else None
 
 
-def _usage(usage: WireUsage | None) -> Usage | None:
-    if usage is None:
-        return None
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_input_tokens,
-        cache_creation_tokens=_sum(usage.cache_creation),
-        credits=_decimal(usage.total_credits),
-        model_credits=_decimal(usage.model_credits),
-        sandbox_credits=_decimal(usage.sandbox_runtime_credits),
-    )
-
-
 def _sum(parts: Mapping[str, int | None] | None) -> int | None:
     return None if parts is None else sum(part or 0 for part in parts.values())
 
@@ -251,7 +252,7 @@ def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:
         wire["usage"] = None
         return
     written: dict[str, Any] = dict(wire.get("usage") or {})
-    before = _usage(WireUsage.model_validate(written))
+    before = to_usage(WireUsage.model_validate(written))
     for name, key in _USAGE_KEYS.items():
         value = getattr(usage, name)
         if value != getattr(before, name):

@@ -6,36 +6,43 @@ https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import ValidationError
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
-    MalformedResponse,
+    Message,
     NewAgent,
     NewSession,
     Page,
+    PendingAction,
     Provider,
     ProviderSettings,
     Reply,
+    ResumeContract,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
-    UsageError,
+    StreamPlan,
+    TurnInput,
+    TurnPlan,
     emulated,
     json_body,
     keep_matching,
@@ -47,7 +54,9 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_qoder import normaliser
+from polysession_qoder import normaliser, streams
+from polysession_qoder.calls import IDEMPOTENCY_KEY, page_parameters, post, read_page, session_path
+from polysession_qoder.event_normaliser import EVENT_TYPES
 from polysession_qoder.wire import (
     QoderNewAgent,
     QoderNewSession,
@@ -55,14 +64,9 @@ from polysession_qoder.wire import (
     QoderSessionQuery,
     WireDeleted,
     WireErrorBody,
-    WirePage,
 )
 
-T = TypeVar("T")
-
-_IDEMPOTENCY_KEY: Final = "idempotency-key"
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
-_MAX_LIMIT: Final = 100
 _TURN_WAS_RUNNING: Final = 202
 
 _NO_TAGS: Final = unsupported("Qoder sessions have no tags; use metadata")
@@ -78,6 +82,13 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.ARCHIVE: native("there is no way back"),
     Feature.DELETE: native(),
     Feature.CANCEL: native(),
+    Feature.SEND: native(),
+    Feature.STREAM: native("one more call, to find where to begin; none with a cursor"),
+    Feature.RUN: native("one more call before the input, to find where to begin"),
+    Feature.EVENTS: native(),
+    Feature.MESSAGES: emulated("picked out of the events by their type; the backend says no usage of a message"),
+    Feature.ANSWER: native("one more call before it, to see what is pending"),
+    Feature.PENDING_ACTIONS: emulated("found in the newest events; more calls if the agent waits at very many"),
     Feature.AGENT_CREATE: native(),
     Feature.AGENT_GET: native(),
     Feature.AGENT_LIST: native(),
@@ -110,6 +121,10 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.LIST_CREATED: native("compared in the client if title_contains or metadata is given too"),
     Feature.LIST_OLDEST_FIRST: native(),
     Feature.LIST_LIMIT: native("1 to 100"),
+    Feature.SEND_IMAGE: native(),
+    Feature.SEND_DOCUMENT: native(),
+    Feature.ANSWER_APPROVAL: native(),
+    Feature.ANSWER_OUTPUT: native(),
     Feature.AGENT_MODEL: native(),
     Feature.AGENT_SYSTEM_PROMPT: native(),
     Feature.AGENT_DESCRIPTION: native(),
@@ -141,6 +156,8 @@ class QoderProvider(Provider[QoderSettings]):
     session_changes_type = QoderSessionChanges
     session_query_type = QoderSessionQuery
     new_agent_type = QoderNewAgent
+    resume = ResumeContract.SERVER_REPLAY
+    event_types = EVENT_TYPES
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -163,12 +180,12 @@ class QoderProvider(Provider[QoderSettings]):
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
-        reply = yield _post("/sessions", normaliser.from_new_session(new))
+        reply = yield post("/sessions", normaliser.from_new_session(new))
         return _session(reply)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
-        reply = yield Call("GET", _session_path(ref))
+        reply = yield Call("GET", session_path(ref))
         return _session(reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
@@ -176,26 +193,26 @@ class QoderProvider(Provider[QoderSettings]):
         if query.title_contains or query.metadata:
             return (yield from _search(query, cursor))
         filters = {"statuses[]" if name == "statuses" else name: value for name, value in _filters(query).items()}
-        parameters = filters | _created(query) | _page_parameters(query.limit, cursor)
+        parameters = filters | _created(query) | page_parameters(query.limit, cursor)
         reply = yield Call("GET", with_query("/sessions", parameters))
-        return _page(reply, normaliser.to_session)
+        return read_page(reply, normaliser.to_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for. Removing all metadata needs to read its keys first."""
         known = {}
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata
-        reply = yield _post(_session_path(ref), normaliser.from_changes(changes, known))
+        reply = yield post(session_path(ref), normaliser.from_changes(changes, known))
         return _session(reply)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
         """Archive a session."""
-        reply = yield _post(f"{_session_path(ref)}/archive", {})
+        reply = yield post(f"{session_path(ref)}/archive", {})
         return _session(reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session. The answer names it; one without a body will do."""
-        reply = yield Call("DELETE", _session_path(ref), idempotency_header=_IDEMPOTENCY_KEY)
+        reply = yield Call("DELETE", session_path(ref), idempotency_header=IDEMPOTENCY_KEY)
         if reply.content:
             read_as(WireDeleted.model_validate, read_json(reply), reply)
 
@@ -204,14 +221,42 @@ class QoderProvider(Provider[QoderSettings]):
 
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
-        reply = yield _post(f"{_session_path(ref)}/cancel", {})
+        reply = yield post(f"{session_path(ref)}/cancel", {})
         running = reply.status == _TURN_WAS_RUNNING
         state = CancelState.REQUESTED if running else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
 
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+        """Send a message."""
+        return streams.send_message(ref, content)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Make ready to follow a session."""
+        return streams.stream_events(ref, cursor)
+
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+        """Make ready to follow the turn that this input starts."""
+        return streams.start_turn(ref, turn_input)
+
+    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read one page of events."""
+        return streams.list_events(ref, limit, cursor)
+
+    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        """Read one page of messages."""
+        return streams.list_messages(ref, limit, cursor)
+
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+        """Answer what the agent waits for."""
+        return streams.answer_actions(ref, answers)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read what the agent waits for."""
+        return streams.pending_actions(ref)
+
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
-        reply = yield _post("/agents", normaliser.from_new_agent(new))
+        reply = yield post("/agents", normaliser.from_new_agent(new))
         return read_as(normaliser.to_agent, read_json(reply), reply)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
@@ -221,16 +266,8 @@ class QoderProvider(Provider[QoderSettings]):
 
     def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
-        reply = yield Call("GET", with_query("/agents", _page_parameters(limit, cursor)))
-        return _page(reply, normaliser.to_agent)
-
-
-def _post(path: str, body: Mapping[str, Any]) -> Call:
-    return Call("POST", path, body=json_body(body), idempotency_header=_IDEMPOTENCY_KEY)
-
-
-def _session_path(ref: SessionRef) -> str:
-    return f"/sessions/{path_segment(ref.id, 'session id')}"
+        reply = yield Call("GET", with_query("/agents", page_parameters(limit, cursor)))
+        return read_page(reply, normaliser.to_agent)
 
 
 def _session(reply: Reply) -> Session:
@@ -246,9 +283,9 @@ def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     """
     wanted = {"name": query.title_contains or None, "metadata": dict(query.metadata) if query.metadata else None}
     body = {name: value for name, value in wanted.items() if value is not None}
-    body |= _filters(query) | _page_parameters(query.limit, cursor)
+    body |= _filters(query) | page_parameters(query.limit, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
-    page = _page(reply, normaliser.to_session)
+    page = read_page(reply, normaliser.to_session)
     return Page(keep_matching(page.items, query, {Feature.LIST_CREATED}), page.next_cursor)
 
 
@@ -267,32 +304,3 @@ def _filters(query: SessionQuery) -> dict[str, Any]:
 def _created(query: SessionQuery) -> dict[str, str]:
     bounds = {"created_at[gt]": query.created_after, "created_at[lt]": query.created_before}
     return {name: normaliser.wire_time(moment) for name, moment in bounds.items() if moment is not None}
-
-
-def _page_parameters(limit: int | None, cursor: str | None) -> dict[str, Any]:
-    """Our cursor names the parameter that it belongs to, because older generations continue by another one."""
-    if limit is not None and limit > _MAX_LIMIT:
-        raise UsageError(f"limit is {limit}; a page of Qoder has at most {_MAX_LIMIT} items")
-    parameters: dict[str, Any] = {} if limit is None else {"limit": limit}
-    if cursor is not None:
-        name, _, value = cursor.partition("=")
-        if name not in {"page", "after_id"} or not value:
-            raise UsageError(f"{cursor!r} is not a cursor of this list")
-        parameters[name] = value
-    return parameters
-
-
-def _page(reply: Reply, normalise: Callable[[dict[str, Any]], T]) -> Page[T]:
-    page = read_as(WirePage.model_validate, read_json(reply), reply)
-    items = tuple(read_as(normalise, item, reply) for item in page.data)
-    return Page(items, _next_cursor(page, reply))
-
-
-def _next_cursor(page: WirePage, reply: Reply) -> str | None:
-    if page.next_page and page.has_more is not False:
-        return f"page={page.next_page}"
-    if not page.has_more:
-        return None
-    if page.last_id:
-        return f"after_id={page.last_id}"
-    raise MalformedResponse("the list says that it goes on, and not where", status=reply.status)

@@ -2,7 +2,9 @@
 
 Three generations are read: of May 2026, of June and July 2026, and the current one.
 
-Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas,
+https://docs.qoder.com/cloud-agents/api/sessions/events/overview and, for June and July 2026,
+https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 """
 
 from __future__ import annotations
@@ -108,6 +110,85 @@ class WireDeleted(Wire):
     """What is left of a session: the answer to a deletion."""
 
     id: str
+
+
+class WireStopReason(Wire):
+    """Why a session went idle."""
+
+    type: str | None = None
+    event_ids: list[str] | None = None
+
+
+class WireEventError(Wire):
+    """What went wrong in a session."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+class WirePreviewed(Wire):
+    """The event that a preview announces."""
+
+    id: str
+    type: str
+
+
+class WireDeltaContent(Wire):
+    """What a preview adds."""
+
+    text: str | None = None
+
+
+class WireDelta(Wire):
+    """A piece of a preview: of an event that will follow whole, or in June and July 2026 of a block of a message."""
+
+    type: str | None = None
+    index: int | None = None
+    content: WireDeltaContent | None = None
+    text: str | None = None
+    thinking: str | None = None
+
+
+class WireEventHead(Wire):
+    """What every event has, whatever its type. Previews have no id of their own."""
+
+    type: str
+    id: str | None = None
+    turn_id: str | None = None
+    processed_at: UtcDatetime | None = None
+    created_at: UtcDatetime | None = None
+
+
+WireContent = list[dict[str, Any] | str] | str
+"""Blocks; in May 2026 also plain text."""
+
+
+class WireEvent(WireEventHead):
+    """An event of a type that we model: the fields of all of them together."""
+
+    content: WireContent | None = None
+    thinking: str | None = None
+    output: Any = None
+    message_id: str | None = None
+    name: str | None = None
+    input: dict[str, Any] | None = None
+    tool_use_id: str | None = None
+    mcp_tool_use_id: str | None = None
+    custom_tool_use_id: str | None = None
+    is_error: bool | None = None
+    stop_reason: WireStopReason | str | None = None
+    error: WireEventError | str | None = None
+    code: str | None = None
+    event: WirePreviewed | None = None
+    event_id: str | None = None
+    delta: WireDelta | None = None
+
+
+class WireSent(Wire):
+    """The answer to events that were sent: the events with their ids, or in May 2026 the turn that they start."""
+
+    data: list[WireEventHead] | None = None
+    turn_id: str | None = None
 
 
 class QoderBody(NativeBody):

@@ -8,13 +8,16 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
-from polysession._core.operations import Operations, PageFlow
+from polysession._core.operations import Content, Operations, PageFlow
 from polysession._core.paging import Item, PageWalk
 from polysession._core.provider import Page
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
+from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
 from polysession.change import UNSET, NativeBody, Unset
+from polysession.event import Answer, Event, PendingAction
 from polysession.feature import Feature, Support
+from polysession.message import Message
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
@@ -311,6 +314,90 @@ class AsyncSessions:
             NotFound: There is no such session.
         """
         return await self._driver.run(Feature.CANCEL, self._operations.cancel_session(session))
+
+    async def send(self, session: Session | str, content: Content) -> None:
+        """Send a message, and leave the turn that it starts to itself; `run` follows it.
+
+        Args:
+            session: The session, or its id.
+            content: Text, or a list of `TextBlock` and `MediaBlock`.
+
+        Raises:
+            UnsupportedOperation: The backend takes no such block; nothing was sent.
+            Conflict: A turn is running, and the backend takes no message then.
+        """
+        await self._driver.run(Feature.SEND, self._operations.send_message(session, content))
+
+    def run(
+        self, session: Session | str, content: Content | Sequence[Answer], *, deadline_s: float | None = None
+    ) -> AsyncTurn:
+        """Send a message, or answers to what the agent waits for, and follow the turn to its end.
+
+        Open it with `async with`: the input is sent then, after the stream was opened. The events are those of
+        this turn, and end with its `turn.ended`.
+
+        Args:
+            session: The session, or its id.
+            content: Text, a list of `TextBlock` and `MediaBlock`, or a list of `Approve`, `Deny` and `ToolOutput`.
+            deadline_s: Seconds after which to stop waiting with `WaitExceeded`; None waits as long as it takes.
+        """
+        flow = self._operations.start_turn(session, content)
+        return AsyncTurn(self._driver, Feature.RUN, flow, deadline_s=deadline_s)
+
+    def stream(
+        self, session: Session | str, *, cursor: str | None = None, deadline_s: float | None = None
+    ) -> AsyncEventStream:
+        """Follow a session, turn after turn. Open it with `async with`.
+
+        Args:
+            session: The session, or its id.
+            cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to go on after its last event; None
+                begins with what happens next.
+            deadline_s: Seconds after which to stop waiting with `WaitExceeded`; None waits as long as it takes.
+        """
+        flow = self._operations.stream_events(session, cursor)
+        return AsyncEventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)
+
+    def events(
+        self, session: Session | str, *, limit: int | None = None, cursor: str | None = None
+    ) -> AsyncPages[Event]:
+        """List what has happened, oldest first. Nothing is read until the result is looped over.
+
+        Args:
+            session: The session, or its id.
+            limit: Items in a page, counted as the backend counts them.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+        """
+        return AsyncPages(self._driver, Feature.EVENTS, self._operations.list_events(session, limit), cursor)
+
+    def messages(
+        self, session: Session | str, *, limit: int | None = None, cursor: str | None = None
+    ) -> AsyncPages[Message]:
+        """List what was said, oldest first. Nothing is read until the result is looped over.
+
+        Args:
+            session: The session, or its id.
+            limit: Items in a page.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+        """
+        return AsyncPages(self._driver, Feature.MESSAGES, self._operations.list_messages(session, limit), cursor)
+
+    async def answer(self, session: Session | str, answers: Sequence[Answer]) -> None:
+        """Answer what the agent waits for, and leave the turn to itself; `run` with the same answers follows it.
+
+        Args:
+            session: The session, or its id.
+            answers: An `Approve`, `Deny` or `ToolOutput` for each pending action.
+
+        Raises:
+            NotFound: The agent does not wait for one of them.
+            Conflict: The agent waits for nothing.
+        """
+        await self._driver.run(Feature.ANSWER, self._operations.answer_actions(session, answers))
+
+    async def pending_actions(self, session: Session | str) -> tuple[PendingAction, ...]:
+        """Read what the agent waits for, in any process."""
+        return await self._driver.run(Feature.PENDING_ACTIONS, self._operations.pending_actions(session))
 
 
 class AsyncAgents:

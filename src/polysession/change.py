@@ -35,11 +35,24 @@ class NativeBody(BaseModel):
     Only fields that were given are sent, so None is sent as null.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        ser_json_inf_nan="constants",  # left as they are, to be refused with the rest of the body, and not sent as null
+    )
 
     def given(self) -> dict[str, Any]:
-        """The fields that were given, as JSON values under their wire names."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        """The fields that were given, as JSON values under their wire names.
+
+        Raises:
+            UsageError: A value has no form in JSON.
+        """
+        try:
+            return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        except ValueError as error:
+            raise UsageError(f"a value of {type(self).__name__} cannot be sent as JSON: {error}") from error
 
 
 class Request(BaseModel):

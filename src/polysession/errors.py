@@ -11,7 +11,8 @@ PolysessionError
 ├── TransportError                 no complete HTTP answer
 │   ├── ConnectFailed
 │   ├── TimedOut
-│   └── ConnectionLost
+│   ├── ConnectionLost
+│   └── StreamInterrupted
 ├── StatusError                    the backend answered, and refused
 │   ├── InvalidRequest
 │   ├── AuthenticationFailed
@@ -21,7 +22,8 @@ PolysessionError
 │   ├── RateLimited
 │   ├── UnexpectedRedirect
 │   └── BackendFault
-└── MalformedResponse              the backend answered success, and the body cannot be read
+├── MalformedResponse              the backend answered success, and the body cannot be read
+└── WaitExceeded                   we stopped waiting; the session may still be running
 """
 
 from __future__ import annotations
@@ -154,6 +156,18 @@ class ConnectionLost(TransportError):
     """The connection broke before the answer was complete, or what came was not HTTP."""
 
 
+class StreamInterrupted(TransportError):
+    """A live stream broke, and could not be resumed.
+
+    Attributes:
+        cursor: Continues the stream after the last event, in any process; None if there is nothing to continue after.
+        events_seen: How many events had been delivered.
+    """
+
+    cursor: str | None = None
+    events_seen: int = 0
+
+
 class StatusError(PolysessionError):
     """The backend answered with something else than success."""
 
@@ -201,3 +215,7 @@ class BackendFault(StatusError):
 
 class MalformedResponse(PolysessionError):
     """The backend reported success, with a body that cannot be read as what was asked for."""
+
+
+class WaitExceeded(PolysessionError):
+    """We stopped waiting at the caller's deadline; the session may still be running."""

@@ -20,6 +20,13 @@ class Feature(StrEnum):
     ARCHIVE = "sessions.archive"
     DELETE = "sessions.delete"
     CANCEL = "sessions.cancel"
+    SEND = "sessions.send"
+    STREAM = "sessions.stream"
+    RUN = "sessions.run"
+    EVENTS = "sessions.events"
+    MESSAGES = "sessions.messages"
+    ANSWER = "sessions.answer"
+    PENDING_ACTIONS = "sessions.pending_actions"
     AGENT_CREATE = "agents.create"
     AGENT_GET = "agents.get"
     AGENT_LIST = "agents.list"
@@ -56,6 +63,11 @@ class Feature(StrEnum):
     LIST_OLDEST_FIRST = "sessions.list oldest_first"
     LIST_LIMIT = "sessions.list limit"
 
+    SEND_IMAGE = "sessions.send image"
+    SEND_DOCUMENT = "sessions.send document"
+    ANSWER_APPROVAL = "sessions.answer approval"
+    ANSWER_OUTPUT = "sessions.answer output"
+
     AGENT_MODEL = "agents.create model"
     AGENT_SYSTEM_PROMPT = "agents.create system_prompt"
     AGENT_DESCRIPTION = "agents.create description"
@@ -70,6 +82,19 @@ class Support(Enum):
 
     def __bool__(self) -> bool:
         return self is not Support.UNSUPPORTED
+
+
+class ResumeContract(Enum):
+    """How a backend lets a broken stream go on.
+
+    `SERVER_REPLAY`: it replays what came after a given event. `CURRENT_RUN_REPLAY`: it replays the turn that is going
+    on, from its start. `LIST_AND_DEDUPE`: what was missed is in the list of events. `NONE`: what was missed is lost.
+    """
+
+    SERVER_REPLAY = "server_replay"
+    CURRENT_RUN_REPLAY = "current_run_replay"
+    LIST_AND_DEDUPE = "list_and_dedupe"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ ALWAYS = {
     "list": "1 found",
     "set title": "'Done'",
     "cancel a turn": "requested",
+    "stream a turn": "4 deltas",
+    "use a tool": "lookup",
+    "run a tool here": "completed",
     "delete": "gone",
     "read again": "NotFound",
 }
@@ -25,6 +28,7 @@ WHERE_SUPPORTED = {
     "set tags": "urgent",
     "add a tag": "urgent, red",
     "set model": "demo-model",
+    "approve a tool": "completed",
     "archive": "archived",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import Field, ValidationError
 
+from polysession._core.flow import json_body
 from polysession.change import UNSET, NativeBody, NewAgent, NewSession, Request, SessionChanges, SessionQuery, checked
 from polysession.errors import UsageError
 from polysession.session import SessionStatus
@@ -20,6 +21,10 @@ CANARY = "c4n4ry"
 class Region(NativeBody):
     name: str = Field(alias="regionName")
     size: int | None = None
+
+
+class Loose(NativeBody):
+    any: Any = None
 
 
 def problem(request_type: type[Request], **values: Any) -> str:
@@ -44,6 +49,17 @@ def test_a_native_body_refuses_what_it_does_not_know_and_repeats_no_value() -> N
         Region.model_validate({"name": "eu", "size": CANARY, "password": CANARY})
 
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [object(), b"\xff", {"a": [object()]}])
+def test_a_native_body_refuses_what_json_cannot_carry(value: Any) -> None:
+    with pytest.raises(UsageError, match="a value of Loose cannot be sent as JSON"):
+        Loose(any=value).given()
+
+
+def test_a_native_body_makes_no_null_of_what_is_no_number() -> None:
+    with pytest.raises(UsageError, match="cannot be sent as JSON"):
+        json_body(Loose(any=float("nan")).given())
 
 
 def test_changes_leave_alone_what_is_not_given() -> None:

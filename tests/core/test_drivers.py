@@ -18,7 +18,11 @@ import pytest
 
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.retry import RetryPolicy
+from polysession._core.sse import Frame
+from polysession._core.stream import StreamPlan
 from polysession._drivers import async_driver, sync_driver, transport
+from polysession._drivers.async_stream import AsyncEventStream
+from polysession._drivers.sync_stream import EventStream
 from polysession.async_client import AsyncClient
 from polysession.change import UNSET
 from polysession.client import Client
@@ -35,6 +39,7 @@ from polysession.errors import (
     UnexpectedRedirect,
     UsageError,
 )
+from polysession.event import Event
 from support.acme import TOKEN, AcmeProvider
 from support.faces import ASYNC, Face, Use, both_faces
 from support.twins import outline
@@ -106,10 +111,10 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_drivers_are_twins() -> None:
-    words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "aclose": "close"}
-    waits = {"asyncio": "time"}
+    words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "asyncio": "time"}
+    methods = {"aclose": "close", "aread": "read"}
 
-    assert outline(async_driver, words | waits, skip="") == outline(sync_driver, {}, skip="")
+    assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 
 
 @both_faces
@@ -330,7 +335,7 @@ def test_an_unreadable_success_counts_its_attempts(face: Face) -> None:
 def test_a_session_that_was_made_and_cannot_be_read_is_not_made_again(face: Face) -> None:
     error = Script(ok([], 201)).failure(face, lambda client: client.sessions.create())
 
-    assert isinstance(error, MalformedResponse)
+    assert (type(error), error.attempts) == (MalformedResponse, 1)
     assert "may have carried the request out" in str(error)
 
 
@@ -545,3 +550,49 @@ def test_a_server_fault_of_a_change_warns_before_it_is_repeated(face: Face) -> N
         "acme sessions.update: Internal Server Error. The backend may have carried the request out all the same:"
         " read before you repeat it (HTTP 500)"
     )
+
+
+class Following(StreamPlan):
+    """Follows everything, and reads nothing."""
+
+    cursor = None
+
+    def open(self) -> Call:
+        return Call("GET", "/stream")
+
+    def read(self, frame: Frame) -> tuple[Event, ...]:
+        raise AssertionError(frame)
+
+
+def following() -> Flow[StreamPlan]:
+    yield from ()
+    return Following()
+
+
+def open_stream(client: Any) -> Any:
+    """Open a stream with a client of either face."""
+    if isinstance(client, AsyncClient):
+        return AsyncEventStream(client._driver, "sessions.stream", following()).__aenter__()
+    return EventStream(client._driver, "sessions.stream", following()).__enter__()
+
+
+@both_faces
+@pytest.mark.parametrize(
+    ("answer", "error_class", "code"),
+    [
+        (httpx.ReadError("reset"), ConnectionLost, None),
+        (httpx.ConnectError("refused"), ConnectFailed, None),
+        (status(404, x_request_id="req-1"), NotFound, 404),
+        (httpx.Response(200, json={}, headers={"x-request-id": "req-1"}), MalformedResponse, 200),
+    ],
+    ids=repr,
+)
+def test_a_stream_that_cannot_be_opened_says_whose_it_is_and_why(
+    face: Face, answer: Answer, error_class: type[PolysessionError], code: int | None
+) -> None:
+    error = Script(answer).failure(face, open_stream)
+
+    assert type(error) is error_class
+    assert (error.provider, error.operation, error.attempts) == ("acme", "sessions.stream", 1)
+    assert (error.status, error.request_id) == (code, "req-1" if code else None)
+    assert not error.outcome_unknown

@@ -105,8 +105,11 @@ def test_errors_travel_between_processes(error_class: type[PolysessionError], tw
 
 
 def test_what_cannot_be_done_names_feature_and_hint() -> None:
-    error = UnsupportedOperation("no", feature="sessions.archive", hint="delete it")
+    error = UnsupportedOperation(
+        "no", feature="sessions.archive", hint="delete it", provider="acme", operation="sessions.archive"
+    )
 
+    assert str(error) == "acme sessions.archive: no"
     assert (error.feature, error.hint) == ("sessions.archive", "delete it")
 
 

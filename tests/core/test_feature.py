@@ -14,7 +14,7 @@ def test_a_feature_is_an_operation_or_a_field_of_one(feature: Feature) -> None:
     operation, _, field = feature.value.partition(" ")
 
     assert operation in OPERATIONS
-    assert re.fullmatch(r"(sessions|agents)\.[a-z]+", operation)
+    assert re.fullmatch(r"(sessions|agents)\.[a-z_]+", operation)
     assert field == field.strip()
 
 

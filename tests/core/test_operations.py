@@ -282,6 +282,14 @@ def test_an_agent_of_nothing_of_ours_makes_no_call(verb: Verb, agent: Any) -> No
     assert refusal(lambda: verb(Operations(acme()), agent)).attempts == 0
 
 
+@pytest.mark.parametrize("agent_id", ["", "../sessions", "a/b"])
+def test_a_malformed_agent_id_does_not_reach_the_provider(agent_id: str) -> None:
+    recorder = Recorder()
+
+    assert "agent id" in refusal(lambda: next(Operations(recorder).get_agent(agent_id))).message
+    assert recorder.asked == []
+
+
 def test_a_model_may_be_its_id() -> None:
     new = asked_by(lambda operations: operations.create_session(model="m1"))[0]
     changes = asked_by(lambda operations: operations.update_session("s1", model="m1"))[1]

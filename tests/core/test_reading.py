@@ -35,6 +35,8 @@ def test_a_json_object_is_read() -> None:
         (b"null", "instead of a JSON object came a NoneType"),
         (b'"text"', "instead of a JSON object came a str"),
         (b"Bad gateway", "instead of JSON came: Bad gateway"),
+        (b"x" * 80, "instead of JSON came: " + "x" * 80),
+        (b"x" * 81, "it is not JSON: expected value at line 1 column 1"),
         (b"<html><title> Log\n in </title>", 'instead of JSON came: an HTML page titled "Log\n in"'),
         (b"<HTML><body>hi", "instead of JSON came: an HTML page"),
         (b"<html><title>" + b"x" * 81 + b"</title>", "instead of JSON came: an HTML page"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from polysession.errors import MissingCredential, UsageError
 from polysession.settings import (
@@ -32,6 +32,16 @@ class LooseSettings(ProviderSettings):
 
 def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> AcmeSettings:
     return load_settings(AcmeSettings, "acme", given or {}, environ or {})
+
+
+def shown(error: BaseException) -> str:
+    """All that an error and what led to it may show."""
+    parts = traceback.format_exception(error)
+    link: BaseException | None = error
+    while link is not None:
+        parts += [repr(link), str(link)]
+        link = link.__cause__ or link.__context__
+    return "".join(parts)
 
 
 def problem(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> UsageError:
@@ -87,7 +97,7 @@ def test_a_header_value_that_could_break_out_is_refused_and_not_repeated(name: s
     error = problem({"token": TOKEN} | {name: text})
 
     assert f"wrong setting: {name}: Value error, must be printable ASCII" in error.message
-    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+    assert "c4n4ry" not in shown(error)
 
 
 def test_a_header_value_may_not_be_empty() -> None:
@@ -100,7 +110,7 @@ def test_a_secret_of_another_type_is_not_repeated(token: Any) -> None:
     error = problem({"token": token})
 
     assert "wrong setting: token: " in error.message
-    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+    assert "c4n4ry" not in shown(error)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,14 @@ def test_a_base_url_that_is_no_plain_address_is_refused(url: str, said: str) -> 
 
     assert "wrong setting: base_url: " in error.message
     assert said in error.message
-    assert "c4n4ry" not in "".join(traceback.format_exception(error))
+    assert "c4n4ry" not in shown(error)
+
+
+def test_settings_are_frozen() -> None:
+    settings: Any = load({"token": TOKEN})
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.region = "us"
 
 
 def test_settings_show_no_secret() -> None:

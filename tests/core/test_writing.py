@@ -38,6 +38,15 @@ def test_raw_itself_stays_untouched() -> None:
     assert session.raw == {"id": "s1", "name": "Old", "labels": ["b", "a"], "odd": {"kept": True}}
 
 
+def test_what_is_written_is_not_shared_with_the_session() -> None:
+    session = Session(provider="acme", id="s2", metadata={"team": "red"})
+
+    wire = write_back(session, to_session, {"metadata": lambda wire, value: wire.update(metadata=value)})
+    wire["metadata"]["team"] = "blue"
+
+    assert session.metadata == {"team": "red"}
+
+
 def test_a_session_without_raw_gets_every_field() -> None:
     session = Session(provider="acme", id="s2", title="New")
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from polysession.emulation import serve
+from polysession import Client
+from polysession.emulation import EmulatorHandle, serve
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+BACKEND_PAGES = sorted((ROOT / "docs/providers").glob("*.md"))
 BLOCKS = [
-    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
-    for page in PAGES
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in sorted((ROOT / "docs").glob("*.md"))
     for number, block in enumerate(CODE.findall(page.read_text()))
 ]
 
@@ -29,14 +30,47 @@ def test_the_code_of_the_pages_runs(block: str) -> None:
     exec(compile(block, "page", "exec"), {})  # noqa: S102  (our own pages)
 
 
+def on_emulator(block: str, emulator: EmulatorHandle) -> str:
+    """A page's code with its placeholders filled in."""
+    filled = {
+        "agent_...": emulator.agent_id,
+        "env_...": emulator.environment_id,
+        'credential_id="..."': f'credential_id="{emulator.credential_id}"',
+        "http://127.0.0.1:8000": emulator.base_url,
+        'user_id="alice"': 'user_id="emulator"',
+    }
+    for placeholder, real in filled.items():
+        block = block.replace(placeholder, str(real))
+    return block
+
+
+def environment_for(emulator: EmulatorHandle) -> dict[str, str]:
+    """The environment that points a client to an emulator."""
+    base_urls = {"qoder": "QODER_MANAGED_BASE_URL", "everruns": "EVERRUNS_API_URL", "agentscope": "AGENTSCOPE_BASE_URL"}
+    secrets = {"qoder": ("QODER_ACCESS_TOKEN", "token"), "everruns": ("EVERRUNS_API_KEY", "api_key")}
+    variable, setting = secrets.get(emulator.provider, ("AGENTSCOPE_USER_ID", "user_id"))
+    return {base_urls[emulator.provider]: emulator.base_url, variable: emulator.settings[setting]}
+
+
+@pytest.mark.parametrize("page", BACKEND_PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_backend_page_runs_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = CODE.findall(page.read_text())
+    assert blocks
+    with serve(page.stem) as emulator, Client(page.stem, **emulator.settings) as client:
+        for variable, value in environment_for(emulator).items():
+            monkeypatch.setenv(variable, value)
+        names: dict[str, object] = {}
+        for block in blocks:
+            exec(compile(on_emulator(block, emulator), page.name, "exec"), names)  # noqa: S102  (our own pages)
+            names["client"] = client  # the one that the first block opened is closed
+
+
 def test_the_code_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = CODE.findall((ROOT / "README.md").read_text())
     with serve("qoder") as emulator:
-        monkeypatch.setenv("QODER_ACCESS_TOKEN", emulator.settings["token"])
-        monkeypatch.setenv("QODER_MANAGED_BASE_URL", emulator.base_url)
-        for placeholder, real in (("agent_...", emulator.agent_id), ("env_...", emulator.environment_id)):
-            block = block.replace(placeholder, str(real))
-        exec(compile(block, "README", "exec"), {})  # noqa: S102  (our own page)
+        for variable, value in environment_for(emulator).items():
+            monkeypatch.setenv(variable, value)
+        exec(compile(on_emulator(block, emulator), "README", "exec"), {})  # noqa: S102  (our own page)
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
@@ -51,16 +85,16 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 def test_the_generated_parts_are_up_to_date() -> None:
     generate = runpy.run_path(str(ROOT / "docs/generate.py"))
 
-    for path, generated in generate["pages"]().items():
+    for path, parts in generate["pages"]().items():
         page = path.read_text()
-        assert generate["renewed"](page, generated) == page, f"{path.name} is stale: run `nox -s docs -- write`"
+        assert generate["renewed"](page, parts) == page, f"{path.name} is stale: run `nox -s docs -- write`"
 
 
 def test_a_stale_page_is_noticed() -> None:
     generate = runpy.run_path(str(ROOT / "docs/generate.py"))
     page = "a\n<!-- features:begin -->\nold\n<!-- features:end -->\nz\n"
 
-    assert generate["renewed"](page, "new") == page.replace("old", "new")
+    assert generate["renewed"](page, {"features": "new"}) == page.replace("old", "new")
 
 
 def test_the_error_tree_is_drawn_alike_in_code_and_docs() -> None:

@@ -156,7 +156,7 @@ _SESSION_SCENARIOS: Final = (
             _delete(_SESSION, user=_OTHER),
             _patch("/sessions/lost?agent_id=<agent>", {"name": None, "chat_model_config": _LOST_MODEL}),
             _patch("/sessions/lost?agent_id=<agent>", {"name": 3}),
-            _get("/sessions/lost/status?agent_id=<agent>"),
+            _get("/sessions/it's lost/status?agent_id=<agent>"),
             _post("/sessions/lost/interrupt?agent_id=<agent>"),
             _delete("/sessions/lost?agent_id=<agent>"),
             _get(_SESSIONS),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,13 +86,25 @@ class Side:
 
     def send(self, ask: Ask) -> httpx.Response:
         """Send one request."""
+        return self.http.send(self._request(self.http, ask))
+
+    @contextlib.contextmanager
+    def open(self, http: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
+        """Send one request with another client, and leave its answer open for reading."""
+        response = http.send(self._request(http, ask), stream=True)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _request(self, http: httpx.Client, ask: Ask) -> httpx.Request:
         headers = {}
         if ask.body is not None and ask.content_type is not None:
             headers[b"content-type"] = ask.content_type.encode()
         if ask.user is not None:
             headers[b"x-user-id"] = self._fill(ask.user).encode()
         body = ask.body if isinstance(ask.body, bytes | None) else self._fill(json.dumps(ask.body))
-        return self.http.request(ask.method, self.base_url + self._fill(ask.path), content=body, headers=headers)
+        return http.build_request(ask.method, self.base_url + self._fill(ask.path), content=body, headers=headers)
 
     def answer(self, ask: Ask) -> dict[str, Any]:
         """What is comparable in the answer to a request."""

@@ -106,7 +106,7 @@ class User:
             http.post("/chat/", json=body).raise_for_status()
 
     def _http(self) -> httpx.Client:
-        """For what a session is not the object of."""
+        """Raw HTTP, to play the part of the people who use the session."""
         return httpx.Client(base_url=self.service.base_url, headers={"x-user-id": self.id}, trust_env=False)
 
 

@@ -50,6 +50,10 @@ T = TypeVar("T")
 TOKEN = "acme-token-c4n4ry"
 BASE_URL = "https://acme.example/api"
 NO_ARCHIVE = "acme keeps every session; delete it"
+OPERATIONS = {
+    *(f"sessions.{verb}" for verb in ("create", "get", "list", "update", "delete", "cancel")),
+    *(f"agents.{verb}" for verb in ("create", "get", "list")),
+}
 
 
 class AcmeSettings(ProviderSettings):
@@ -71,13 +75,13 @@ class AcmeSessionQuery(NativeBody):
 
 
 class AcmeProvider(Provider[AcmeSettings]):
-    """Declares every feature but archiving and what hangs on it; agents take no native body."""
+    """Declares every feature of the operations above; agents take no native body."""
 
     name = "acme"
     docs_url = "https://acme.example/docs"
     settings_type = AcmeSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = {
-        **dict.fromkeys(Feature, native()),
+        **{feature: native() for feature in Feature if feature.value.partition(" ")[0] in OPERATIONS},
         Feature.ARCHIVE: unsupported(NO_ARCHIVE),
         Feature.LIST_ARCHIVED: unsupported(""),
         Feature.EDIT_TAGS: emulated("one more call"),
@@ -85,6 +89,7 @@ class AcmeProvider(Provider[AcmeSettings]):
     new_session_type = AcmeNewSession
     session_changes_type = AcmeSessionChanges
     session_query_type = AcmeSessionQuery
+    emulator = "support.acme_emulator:AcmeEmulator"
     error_classes: ClassVar[Mapping[str, type[StatusError]]] = {"busy": Conflict}
 
     def headers(self) -> Mapping[str, str]:

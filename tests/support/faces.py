@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from polysession._drivers.transport import tls_context
 from polysession.async_client import AsyncClient, AsyncPages
 from polysession.client import Client, Pages
 
@@ -30,6 +31,11 @@ class Face:
         if self.awaited:
             return httpx.AsyncClient(transport=transport, **options)
         return httpx.Client(transport=transport, **options)
+
+    def real_http(self, **options: Any) -> httpx.Client | httpx.AsyncClient:
+        """An HTTP client of this face's kind that speaks to real servers."""
+        kind = httpx.AsyncClient if self.awaited else httpx.Client
+        return kind(verify=tls_context(), trust_env=False, **options)
 
     def call(self, provider: str, use: Use, /, **options: Any) -> Any:
         """What `use` returns for a new client: awaited, and a list read to its end."""

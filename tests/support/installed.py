@@ -34,7 +34,7 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def _open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Put the folder on the path, and forget afterwards what was loaded from it."""
     monkeypatch.syspath_prepend(folder)
     before = set(sys.modules)
@@ -44,3 +44,21 @@ def open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name in set(sys.modules) - before:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A folder of installed distributions, for one test."""
+    with _open_site(tmp_path, monkeypatch) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def acme_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The invented provider, installed as a plugin like any other, for a module's tests."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        _open_site(tmp_path_factory.mktemp("site"), monkeypatch) as opened,
+    ):
+        opened.install("acme-sessions", "acme = support.acme")
+        yield

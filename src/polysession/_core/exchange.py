@@ -142,7 +142,7 @@ class Exchange:
         if isinstance(error, MalformedResponse) and call is not None and call.changes:
             error.outcome_unknown = True
         self._clean(error)
-        if error.outcome_unknown:
+        if error.outcome_unknown and not error.message.endswith(_IN_DOUBT):
             error.message = f"{error.message.rstrip('.')}. {_IN_DOUBT}"
 
     def _clean(self, error: PolysessionError) -> None:

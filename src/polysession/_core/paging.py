@@ -14,7 +14,7 @@ class Identified(Protocol):
     """Anything with an id."""
 
     @property
-    def id(self) -> str:
+    def id(self) -> str | None:
         """The id."""
         ...
 
@@ -29,7 +29,7 @@ class PageWalk(Generic[Item]):
         self._page_flow = page_flow
         self._cursor = cursor
         self._cursors = {cursor}
-        self._previous_ids: frozenset[str] = frozenset()
+        self._previous_ids: frozenset[str | None] = frozenset()
         self.finished = False
 
     def next_page(self) -> Flow[Page[Item]]:
@@ -41,7 +41,7 @@ class PageWalk(Generic[Item]):
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:
             raise MalformedResponse("the list does not advance: the next page's cursor is one that was read already")
-        fresh = tuple(item for item in page.items if item.id not in self._previous_ids)
+        fresh = tuple(item for item in page.items if item.id is None or item.id not in self._previous_ids)
         self._previous_ids = frozenset(item.id for item in page.items)
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from polysession._core.flow import Flow, Reply
+from polysession._core.stream import StreamPlan, TurnPlan
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import StatusError, UnsupportedOperation
-from polysession.feature import Feature, FeatureSupport, Support, unsupported
+from polysession.event import Answer, Event, PendingAction
+from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, unsupported
+from polysession.message import Block, Message
 from polysession.session import Agent, Cancellation, Session
 from polysession.settings import ProviderSettings
 
@@ -18,6 +21,9 @@ PROVIDER_API_VERSION = 1
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ProviderSettings)
+
+TurnInput: TypeAlias = tuple[Block, ...] | tuple[Answer, ...]
+"""What starts a turn, or lets a parked one go on."""
 
 _NOT_DECLARED = unsupported("")
 
@@ -67,6 +73,8 @@ class Provider(ABC, Generic[S]):
         session_query_type: Type of `native` in `sessions.list`.
         new_agent_type: Type of `native` in `agents.create`.
         error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
+        event_types: The backend's event types, each with the types of the common events that it becomes.
+        resume: How its streams go on after a break.
         emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.
     """
 
@@ -80,6 +88,8 @@ class Provider(ABC, Generic[S]):
     session_query_type: ClassVar[type[NativeBody] | None] = None
     new_agent_type: ClassVar[type[NativeBody] | None] = None
     error_classes: ClassVar[Mapping[str, type[StatusError]]] = {}
+    event_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    resume: ClassVar[ResumeContract] = ResumeContract.NONE
     emulator: ClassVar[str | None] = None
 
     def __init__(self, settings: S) -> None:
@@ -120,6 +130,34 @@ class Provider(ABC, Generic[S]):
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Stop the running turn."""
         raise self._missing(Feature.CANCEL)
+
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+        """Send a message, and leave the turn that it starts to itself."""
+        raise self._missing(Feature.SEND)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Make ready to follow a session: from now on, or after `cursor`."""
+        raise self._missing(Feature.STREAM)
+
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+        """Make ready to follow the turn that this input starts, or that these answers let go on."""
+        raise self._missing(Feature.RUN)
+
+    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read one page of past events, oldest first."""
+        raise self._missing(Feature.EVENTS)
+
+    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        """Read one page of messages, oldest first."""
+        raise self._missing(Feature.MESSAGES)
+
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+        """Answer what the agent waits for, and leave the turn to itself."""
+        raise self._missing(Feature.ANSWER)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read what the agent waits for."""
+        raise self._missing(Feature.PENDING_ACTIONS)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""

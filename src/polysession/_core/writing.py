@@ -28,7 +28,7 @@ def write_back(
     wire = copy.deepcopy(session.raw)
     before = to_session(wire) if wire else None
     for name, write in writers.items():
-        value = getattr(session, name)
+        value = copy.deepcopy(getattr(session, name))
         if before is None or getattr(before, name) != value:
             write(wire, value)
     return wire

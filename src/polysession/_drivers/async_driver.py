@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -16,9 +16,16 @@ from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
-from polysession._drivers.transport import DEFAULT_TIMEOUT, request_options, tls_context
+from polysession._drivers.transport import (
+    DEFAULT_TIMEOUT,
+    LIMITS,
+    is_stream,
+    request_options,
+    stream_options,
+    tls_context,
+)
 from polysession.change import Unset
-from polysession.errors import PolysessionError
+from polysession.errors import MalformedResponse, PolysessionError, TransportError
 
 T = TypeVar("T")
 
@@ -35,10 +42,12 @@ class AsyncDriver:
         retry: RetryPolicy,
     ) -> None:
         self._exchange = Exchange(provider)
-        self._retry = retry
+        self.retry = retry
         self._owns_http = http_client is None
         self._http = (
-            httpx.AsyncClient(verify=tls_context(), timeout=DEFAULT_TIMEOUT) if http_client is None else http_client
+            httpx.AsyncClient(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
+            if http_client is None
+            else http_client
         )
         self._options = request_options(timeout)
 
@@ -75,16 +84,68 @@ class AsyncDriver:
         if self._owns_http:
             await self._http.aclose()
 
+    async def connect(self, call: Call, silence_s: float) -> httpx.Response:
+        """Open a stream of events.
+
+        Args:
+            call: The call that opens it.
+            silence_s: Seconds without a byte after which the connection counts as broken.
+
+        Raises:
+            TransportError: No connection could be made.
+            StatusError: The backend refused.
+            MalformedResponse: The answer is a success, and no stream.
+        """
+        opened = await self._open(self._request(call, stream_options(silence_s)))
+        if not isinstance(opened, Reply | TransportError):
+            return opened
+        reply = self._exchange.settle(call, [opened], _now())
+        kind = reply.headers.get("content-type", "nothing")
+        raise MalformedResponse(
+            f"the backend answered success, with {kind} and no stream of events",
+            status=reply.status,
+            request_id=reply.headers.get("x-request-id"),
+            attempts=reply.attempts,
+        )
+
+    def failure(self, error: Exception) -> TransportError | None:
+        """The error of ours for one of the HTTP library's; None if it is none of those."""
+        return self._exchange.failure(error)
+
+    def locate(self, error: PolysessionError, operation: str) -> None:
+        """Say in an error of a stream which provider and operation it is about."""
+        self._exchange.locate(error, operation, None, None)
+
+    def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
+        key = str(uuid.uuid4()) if call.idempotency_header else None
+        headers = self._exchange.headers(call, key)
+        return self._http.build_request(
+            call.method, self._exchange.url(call), headers=headers, content=call.body, **options
+        )
+
+    async def _open(self, request: httpx.Request) -> httpx.Response | Outcome:
+        try:
+            response = await self._http.send(request, stream=True, follow_redirects=False)
+            if is_stream(response):
+                return response
+            try:
+                content = b"" if response.is_success else await response.aread()  # a success may have no end
+            finally:
+                await response.aclose()
+        except Exception as error:
+            failure = self._exchange.failure(error)
+            if failure is None:
+                raise
+            return failure
+        return Reply(response.status_code, response.headers, content)
+
     async def _perform(self, call: Call) -> Reply:
         if call.after_s:
             await asyncio.sleep(call.after_s)
-        key = str(uuid.uuid4()) if call.idempotency_header else None
-        headers = self._exchange.headers(call, key)
-        url = self._exchange.url(call)
-        request = self._http.build_request(call.method, url, headers=headers, content=call.body, **self._options)
+        request = self._request(call, self._options)
         started_s = time.monotonic()
         outcomes = [await self._attempt(request)]
-        if self._retry.wants_retry(call, outcomes[0]):
+        if self.retry.wants_retry(call, outcomes[0]):
             await self._attempt_again(request, outcomes, time.monotonic() - started_s)
         return self._exchange.settle(call, outcomes, _now())
 
@@ -106,7 +167,7 @@ class AsyncDriver:
                 outcomes.append(await self._attempt(request))
             return outcomes[-1]
 
-        loop = AsyncRetrying(**tenacity_settings(self._retry, elapsed_s, _now))
+        loop = AsyncRetrying(**tenacity_settings(self.retry, elapsed_s, _now))
         await loop(attempt)
 
 

@@ -11,7 +11,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from polysession.cli.demo import show_demo
+from polysession import Client, Feature
+from polysession.cli.chat import Chat
+from polysession.cli.demo import local_client, place_of, show_demo
+from polysession.cli.printing import printable
 from polysession.emulation import EmulatorHandle, serve
 from polysession.emulation.emulator import Generation
 from polysession.errors import PolysessionError, UsageError
@@ -84,6 +87,37 @@ def emulate(
             threading.Event().wait()
         except KeyboardInterrupt:
             Console().print("stopped")
+
+
+@app.command()
+@kind_errors
+def chat(
+    provider: Annotated[str, typer.Argument(help="Provider name, such as qoder.")],
+    session: Annotated[str | None, typer.Option(help="Id of a session to go on with; without it one is made.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Id of the agent to talk to.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Id of the environment to run in, where there are such.")
+    ] = None,
+    *,
+    emulated: Annotated[bool, typer.Option("--emulated", help="Talk to the backend's emulator.")] = False,
+) -> None:
+    """Talk to an agent. Settings come from the environment.
+
+    Example: polysession chat qoder --emulated
+    """
+    console = Console()
+    if emulated:
+        with serve(provider) as emulator, local_client(emulator) as client:
+            model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+            new = client.sessions.create(agent=emulator.agent_id, environment=emulator.environment_id, model=model)
+            Chat(client, new, console, console.input).run()
+        return
+    with Client(provider) as client:
+        found = (
+            client.sessions.get(session) if session else client.sessions.create(agent=agent, environment=environment)
+        )
+        console.print(Text(f"session {printable(found.id)}", style="dim"))
+        Chat(client, found, console, console.input).run()
 
 
 def _tell_address(console: Console, handle: EmulatorHandle) -> None:

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from polysession import Client, Feature, ModelConfig, NotFound, Session, Support, UnsupportedOperation
+from polysession import (
+    Answer,
+    Approve,
+    Client,
+    Feature,
+    ModelConfig,
+    NotFound,
+    Outcome,
+    PendingAction,
+    Session,
+    Support,
+    ToolOutput,
+    UnsupportedOperation,
+)
+
+_PATIENCE_S: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,8 @@ def tell(client: Client, place: Place) -> Iterator[Step]:
     yield _done(client, "list", Feature.LIST, f"{listed} found")
     for title, feature, change in _changes(client, session, place):
         yield _try(client, title, feature, change)
+    for title, feature, talk in _turns(client, session):
+        yield _try(client, title, feature, talk)
     place.begin_turn(session)
     yield _done(client, "cancel a turn", Feature.CANCEL, client.sessions.cancel(session).state.value)
     yield _try(client, "archive", Feature.ARCHIVE, lambda: _archived(client.sessions.archive(session)))
@@ -73,6 +91,37 @@ def _changes(client: Client, session: Session, place: Place) -> Iterator[tuple[s
     yield "set tags", Feature.UPDATE_TAGS, lambda: ", ".join(update(session, tags=["urgent"]).tags)
     yield "add a tag", Feature.EDIT_TAGS, lambda: ", ".join(update(session, add_tags=["red"]).tags)
     yield "set model", Feature.UPDATE_MODEL, lambda: _model_id(update(session, model=place.model))
+
+
+def _turns(client: Client, session: Session) -> Iterator[tuple[str, Feature, Callable[[], str]]]:
+    yield "stream a turn", Feature.RUN, lambda: _spoken(client, session)
+    yield "use a tool", Feature.RUN, lambda: _tool_result(client, session)
+    yield "approve a tool", Feature.ANSWER_APPROVAL, lambda: _answered(client, session, "/ask")
+    yield "run a tool here", Feature.ANSWER_OUTPUT, lambda: _answered(client, session, "/client-tool")
+
+
+def _spoken(client: Client, session: Session) -> str:
+    with client.sessions.run(session, "Good morning", deadline_s=_PATIENCE_S) as turn:
+        deltas = sum(1 for event in turn if event.type == "message.delta")
+    return f"{deltas} deltas" if turn.result.outcome is Outcome.COMPLETED else turn.result.outcome.value
+
+
+def _tool_result(client: Client, session: Session) -> str:
+    with client.sessions.run(session, "/tool", deadline_s=_PATIENCE_S) as turn:
+        called = [event.name for event in turn if event.type == "tool_call.completed"]
+    return ", ".join(called)
+
+
+def _answered(client: Client, session: Session, request: str) -> str:
+    """Let the agent ask, answer it, and follow the turn to its end."""
+    approving = request == "/ask"
+    client_answer: Callable[[PendingAction], Answer] = Approve if approving else lambda action: ToolOutput(action, "42")
+    if approving and not client.supports(Feature.ANSWER_APPROVAL):
+        client.sessions.answer(session, [Approve("none")])  # raises, and says why
+    with client.sessions.run(session, request, deadline_s=_PATIENCE_S) as turn:
+        actions = turn.wait().actions
+    with client.sessions.run(session, [client_answer(action) for action in actions], deadline_s=_PATIENCE_S) as turn:
+        return turn.wait().outcome.value
 
 
 def _done(client: Client, title: str, feature: Feature, outcome: str) -> Step:

@@ -4,18 +4,36 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 `polysession[emulator]`.
 """
 
-from polysession.emulation.emulator import Emulator, Seeded, TurnClock
+from polysession.emulation.emulator import Emulator, Generation, Seeded, TurnClock
+from polysession.emulation.event_log import EventLog, Interruption, TurnTask, pause
+from polysession.emulation.faults import Fault, Faults
 from polysession.emulation.ids import base36_id, hex_id
 from polysession.emulation.request_id import RequestIdMiddleware
+from polysession.emulation.script import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, script_for
 from polysession.emulation.server import EmulatorHandle, serve
 
 __all__ = [
+    "Act",
     "Emulator",
     "EmulatorHandle",
+    "EventLog",
+    "Fail",
+    "Fault",
+    "Faults",
+    "Generation",
+    "Interruption",
     "RequestIdMiddleware",
+    "Say",
     "Seeded",
+    "Think",
+    "ToolUse",
     "TurnClock",
+    "TurnTask",
+    "UseClientTools",
+    "UseTools",
     "base36_id",
     "hex_id",
+    "pause",
+    "script_for",
     "serve",
 ]

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polysession.emulation.emulator import Emulator, Generation
+from polysession.emulation.faults import FaultMiddleware, Faults
 from polysession.emulation.loading import load_emulator
 from polysession.errors import PolysessionError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
 _STARTUP_LIMIT_S = 10.0
 
@@ -32,6 +34,7 @@ class EmulatorHandle:
         environment_id: Id of the seeded environment; None if the backend has none.
         credential_id: Id of the seeded model credential; None if the backend has none.
         emulator: The emulator itself, for its controls.
+        faults: What is to go wrong with the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
     """
 
     provider: str
@@ -41,6 +44,7 @@ class EmulatorHandle:
     environment_id: str | None
     credential_id: str | None
     emulator: Emulator
+    faults: Faults
 
 
 @contextlib.contextmanager
@@ -60,7 +64,8 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
     listener = _listen(port)
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     base_url = origin + emulator.base_path
-    with _serving(emulator, listener):
+    faults = Faults()
+    with _serving(FaultMiddleware(emulator.app, faults), listener):
         yield EmulatorHandle(
             provider=name,
             base_url=base_url,
@@ -69,6 +74,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
             environment_id=emulator.seeded.environment_id,
             credential_id=emulator.seeded.credential_id,
             emulator=emulator,
+            faults=faults,
         )
 
 
@@ -87,8 +93,8 @@ def _listen(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _serving(emulator: Emulator, listener: socket.socket) -> Iterator[None]:
-    server = _uvicorn_server(emulator)
+def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    server = _uvicorn_server(app)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="polysession-emulator"
     )
@@ -102,12 +108,12 @@ def _serving(emulator: Emulator, listener: socket.socket) -> Iterator[None]:
         listener.close()
 
 
-def _uvicorn_server(emulator: Emulator) -> uvicorn.Server:
+def _uvicorn_server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415  (an extra: only needed to serve)
 
     config = uvicorn.Config(
-        emulator.app,
-        log_level="error",
+        app,
+        log_level="critical",  # a fault on request, and a fault of the backend, are raised: no news to the user
         lifespan="off",
         ws="none",
         server_header=False,

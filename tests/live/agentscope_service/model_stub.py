@@ -1,6 +1,7 @@
 """A stub of the OpenAI chat completions endpoint, for the real service to call.
 
-What it answers is a script, and the name of the model chooses it: `plain` answers at once, `slow` takes ten seconds.
+What it answers is a script, and the name of the model chooses it: `plain` answers at once, `slow` takes ten seconds,
+and `scripted` does what the emulators' scripted agent does with the same message.
 https://platform.openai.com/docs/api-reference/chat/streaming (read 2026-11)
 """
 
@@ -9,23 +10,11 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from live.agentscope_service.model_scripts import Answer, answer_to
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Texts that the model says, one delta each, with a pause after each."""
-
-    deltas: tuple[str, ...]
-    pause_s: float = 0.0
-
-
-SCRIPTS = {
-    "plain": Script(("Hello", ", ", "world.")),
-    "slow": Script(("tick ",) * 100, pause_s=0.1),
-}
 _USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
@@ -46,21 +35,24 @@ def serve_models() -> Iterator[str]:
 class _Completions(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        script = SCRIPTS.get(request["model"])
-        if self.path != "/v1/chat/completions" or script is None:
+        answer = answer_to(request) if self.path == "/v1/chat/completions" else None
+        if answer is None:
             self.send_error(404, f"no script for {self.path} {request['model']}")
             return
+        if answer.status is not None:
+            self.send_error(answer.status)
+            return
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Type", "text/event-stream" if request.get("stream") else "application/json")
         self.end_headers()
         # The service hangs up when its run is interrupted.
         with contextlib.suppress(ConnectionError):
-            self._say(script, request["model"])
+            self._say(answer, request["model"])
 
-    def _say(self, script: Script, model: str) -> None:
-        for text in script.deltas:
-            self._send_chunk(model, [{"index": 0, "delta": {"role": "assistant", "content": text}}])
-            time.sleep(script.pause_s)
+    def _say(self, answer: Answer, model: str) -> None:
+        for delta in answer.deltas:
+            self._send_chunk(model, [{"index": 0, "delta": {"role": "assistant", **delta}}])
+            time.sleep(answer.pause_s)
         self._send_chunk(model, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
         self._send_chunk(model, [], usage=_USAGE)
         self._send_frame("[DONE]")

@@ -7,12 +7,33 @@ https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 # mypy: disable-error-code="import-not-found"
 
 import sys
+from typing import Any
 
 import uvicorn
 from agentscope.app import create_app
 from agentscope.app.message_bus import InMemoryMessageBus
 from agentscope.app.storage import AsyncSQLAlchemyStorage
 from agentscope.app.workspace_manager import LocalWorkspaceManager
+from agentscope.permission import PermissionBehavior, PermissionDecision
+from agentscope.tool import ToolBase
+
+
+class Lookup(ToolBase):  # type: ignore[misc]  (the base class is not installed where types are checked)
+    """A tool that the caller runs."""
+
+    name = "lookup"
+    description = "Look up an item."
+    input_schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}  # noqa: RUF012
+    is_concurrency_safe = True
+    is_read_only = True
+    is_external_tool = True
+
+    async def check_permissions(self, *_: Any) -> Any:
+        return PermissionDecision(behavior=PermissionBehavior.ALLOW, message="harmless")
+
+
+async def tools_of_the_caller(*_: str) -> list[ToolBase]:
+    return [Lookup()]
 
 
 def main(port: str, workdir: str, database_url: str | None = None) -> None:
@@ -24,6 +45,7 @@ def main(port: str, workdir: str, database_url: str | None = None) -> None:
         workspace_manager=LocalWorkspaceManager(basedir=workdir),
         enable_scheduler=False,
         enable_channel_worker=False,
+        extra_agent_tools=tools_of_the_caller,
     )
     # Without the limit, an open event stream keeps the process alive after SIGTERM.
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", timeout_graceful_shutdown=1)

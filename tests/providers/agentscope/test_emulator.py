@@ -13,7 +13,7 @@ import pytest
 
 from polysession.emulation import EmulatorHandle, serve
 from polysession.emulation.emulator import Generation
-from polysession_agentscope.emulator_generations import CurrentGeneration
+from polysession_agentscope.emulator.generations import CurrentGeneration
 
 HEX_ID = re.compile("[0-9a-f]{32}")
 CREDENTIAL = {"type": "openai_credential", "name": "n", "api_key": "k", "base_url": "http://models.test/v1"}

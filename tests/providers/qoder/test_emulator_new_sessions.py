@@ -145,13 +145,13 @@ def test_bad_environment_variables_are_refused(api: Api, written: Any) -> None:
             },
         ),
         (
-            {"type": "memory_store", "memory_store_id": "memstore_1", "instructions": "Read it"},
+            {"type": "memory_store", "memory_store_id": "memstore_1", "instructions": "x" * 4096},
             {
                 "type": "memory_store",
                 "memory_store_id": "memstore_1",
                 "mount_path": "/mnt/memory/memstore_1",
                 "access": "read_write",
-                "instructions": "Read it",
+                "instructions": "x" * 4096,
             },
         ),
     ],
@@ -199,6 +199,7 @@ def test_resources_are_listed_in_pages_oldest_first(api: Api) -> None:
         ({"budget": {"type": "limit"}}, "max_credit_cost"),
         ({"budget": {"type": "limit", "max_credit_cost": 5}}, "max_credit_cost"),
         ({"budget": {"max_credit_cost": "5"}}, "budget"),
+        ({"budget": {"type": "limit", "max_credit_cost": "5", "currency": "EUR"}}, "currency"),
         *(
             ({"budget": {"type": "limit", "max_credit_cost": cost}}, "budget")
             for cost in ("0.00", "-1", "1.234", "1" * 13, "1e3", ".5")
@@ -206,6 +207,12 @@ def test_resources_are_listed_in_pages_oldest_first(api: Api) -> None:
         ({"resources": [{"type": "file"}]}, "file_id"),
         ({"resources": [{"type": "disk"}]}, "resources"),
         ({"resources": [{"type": "file", "file_id": "f", "url": "u"}]}, "url"),
+        ({"resources": [{"type": "file", "file_id": "f", "mount_path": 1}]}, "mount_path"),
+        (
+            {"resources": [{"type": "git_repository", "url": "u", "checkout": {"type": "tag", "name": "n"}}]},
+            "resources",
+        ),
+        ({"resources": [{"type": "git_repository", "url": "u", "checkout": {"type": "branch"}}]}, "name"),
         ({"resources": [{"type": "git_repository", "url": "u", "checkout": {"type": "commit", "name": "n"}}]}, "name"),
         ({"resources": [{"type": "memory_store", "memory_store_id": "m", "access": "all"}]}, "resources"),
         ({"resources": [{"type": "memory_store", "memory_store_id": "m", "instructions": "x" * 4097}]}, "resources"),

@@ -42,6 +42,24 @@ def test_a_created_agent_has_every_documented_field(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": {"effort": "low"}}, "id"),
+        ({"model": {"id": "auto", "context_window": "wide"}}, "context_window"),
+        ({"model": {"id": "auto", "speed": "fast"}}, "speed"),
+        ({"tools": [{}]}, "type"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_a_malformed_agent_is_refused(api: Api, fields: Json, param: str) -> None:
+    agent = {"name": "a", "model": "ultimate", **fields}
+    error = api.refused("POST", "/agents", agent)
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert api.refused("POST", f"/agents/{api.new_agent()['id']}", {**agent, "version": 1})["param"] == param
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({}, {}),
@@ -134,8 +152,10 @@ def test_a_created_environment_has_every_documented_field(api: Api) -> None:
 def test_an_update_of_an_environment_changes_what_it_names(api: Api) -> None:
     first = api.new_environment(metadata={"k": "v"}, description="d", scope="account")
     path = f"/environments/{first['id']}"
+    assert first["scope"] == "account"
     second = api.ok("POST", path, {"description": None, "metadata": {"l": "w"}})
     assert second == {**first, "description": "", "metadata": {"k": "v", "l": "w"}, "updated_at": second["updated_at"]}
+    assert datetime.fromisoformat(second["updated_at"]) > datetime.fromisoformat(first["updated_at"])
     config = {
         "type": "cloud",
         "networking": {"type": "unrestricted"},
@@ -158,6 +178,8 @@ def test_an_update_of_an_environment_changes_what_it_names(api: Api) -> None:
         ({"config": {"type": "local"}}, "config"),
         ({"config": {"type": "self_hosted", "packages": {}}}, "packages"),
         ({"config": {"type": "cloud", "networking": {"type": "open"}}}, "config"),
+        ({"config": {"type": "cloud", "networking": {"type": "limited", "ports": []}}}, "ports"),
+        ({"config": {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": "a"}}}, "allowed_hosts"),
         ({"config": {"type": "cloud", "packages": {"conda": []}}}, "conda"),
         ({"config": {"type": "cloud", "packages": {"pip": [1]}}}, "pip"),
         ({"scope": "world"}, "scope"),
@@ -165,8 +187,11 @@ def test_an_update_of_an_environment_changes_what_it_names(api: Api) -> None:
     ],
 )
 def test_a_malformed_environment_is_refused(api: Api, fields: Json, param: str) -> None:
-    error = api.refused("POST", "/environments", {"name": "e", "config": {"type": "cloud"}, **fields})
+    environment = {"name": "e", "config": {"type": "cloud"}, **fields}
+    error = api.refused("POST", "/environments", environment)
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    path = f"/environments/{api.new_environment()['id']}"
+    assert api.refused("POST", path, environment)["param"] == param
 
 
 def test_an_environment_that_a_session_used_can_only_be_archived(api: Api) -> None:
@@ -196,6 +221,7 @@ def test_agents_and_environments_are_filtered_by_age(api: Api, path: str) -> Non
 def test_models_have_no_pages(api: Api) -> None:
     answer = api.ok("GET", "/models")
     assert answer.keys() == {"data", "has_more"}
+    assert answer["has_more"] is False
     assert [model["id"] for model in answer["data"]] == ["ultimate", "auto"]
     assert answer["data"][0].keys() == {
         "id",

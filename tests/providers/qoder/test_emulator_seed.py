@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from polysession_qoder import emulator_state
+from polysession_qoder.emulator import state
 from providers.qoder.test_emulator import TOOLS, Api, Json, served_api
 
 
@@ -89,7 +89,7 @@ def test_a_model_is_text_even_if_the_agent_has_more(api: Api) -> None:
 
 
 def test_statuses_have_their_older_names(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator_state, "CANCEL_TAKES_S", 30)
+    monkeypatch.setattr(state, "CANCEL_TAKES_S", 30)
     session_id = api.new_session()["id"]
     path = f"/sessions/{session_id}"
     seen = []

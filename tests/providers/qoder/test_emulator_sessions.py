@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from polysession_qoder import emulator_state
+from polysession_qoder.emulator import state
 from providers.qoder.test_emulator import OVERSIZED_METADATA, TIMESTAMP, TOOLS, Api, Json, served_api
 
 
@@ -153,7 +153,7 @@ def test_cancelling_an_idle_session_changes_nothing(api: Api) -> None:
 def test_cancelling_a_turn_takes_a_moment(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     session_id = api.new_session()["id"]
     api.start_turn(session_id)
-    monkeypatch.setattr(emulator_state, "CANCEL_TAKES_S", 30)
+    monkeypatch.setattr(state, "CANCEL_TAKES_S", 30)
     for _ in range(2):
         answer = api.ok("POST", f"/sessions/{session_id}/cancel", status=202)
         assert answer == {"id": session_id, "type": "session", "status": "canceling"}

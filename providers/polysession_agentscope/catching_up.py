@@ -1,0 +1,72 @@
+"""What stored messages tell a stream: where it begins, and what it missed.
+
+Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.10 (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from polysession.provider_api import Event, Flow, Outcome, TurnEnded, TurnStarted, read_as
+from polysession_agentscope.calls import Place
+from polysession_agentscope.event_normaliser import EventNormaliser
+from polysession_agentscope.history import Newest, Stored, read_newest
+
+PAGE: Final = 10
+"""Messages that are read in one call to find a reply."""
+
+_NO_TRACE: Final = (
+    "the turn left no trace: it was cancelled before it began, the service was started anew, or, on a server of 2.0.0,"
+    " it failed"
+)
+
+
+def know_replies(newest: Newest, normaliser: EventNormaliser) -> None:
+    """Take the stored replies for told."""
+    for raw in newest.messages:
+        if raw.get("role") == "assistant":
+            read_as(normaliser.know, raw, newest.reply)
+
+
+def read_since(place: Place, normaliser: EventNormaliser) -> Flow[Newest]:
+    """Read messages back to a reply that was spoken of."""
+    return (yield from read_newest(place, PAGE, lambda stored: any(normaliser.knows(raw.get("id")) for raw in stored)))
+
+
+def missed_since(newest: Newest, normaliser: EventNormaliser) -> list[Event]:
+    """What the stored replies tell from the last one on that was spoken of."""
+    replies = [raw for raw in newest.messages if raw.get("role") == "assistant"]
+    known = [index for index, raw in enumerate(replies) if normaliser.knows(raw.get("id"))]
+    events: list[Event] = []
+    for raw in replies[known[-1] if known else 0 :]:
+        events += read_as(normaliser.catch_up, raw, newest.reply)
+    return events
+
+
+def own_reply(
+    stored: Stored, reply_id: str | None, normaliser: EventNormaliser, *, may_be_new: bool
+) -> dict[str, Any] | None:
+    """The stored reply of a turn: the one with its id, or else the first that was never spoken of."""
+    replies = [raw for raw in stored if raw.get("role") == "assistant"]
+    own = [raw for raw in replies if raw.get("id") == reply_id]
+    if may_be_new:
+        own += [raw for raw in replies if not normaliser.knows(raw.get("id"))]
+    return own[0] if own else None
+
+
+def no_trace(session_id: str, reply_id: str | None, *, has_begun: bool) -> list[Event]:
+    """The end of a turn of which nothing is left."""
+    ended = TurnEnded(
+        session_id=session_id,
+        turn_id=reply_id,
+        outcome=Outcome.FAILED,
+        native_reason="no trace",
+        error=_NO_TRACE,
+        synthetic=True,
+    )
+    return [ended] if has_begun else [started(session_id, reply_id), ended]
+
+
+def started(session_id: str, reply_id: str | None) -> Event:
+    """The start of a turn that was not told."""
+    return TurnStarted(session_id=session_id, turn_id=reply_id, synthetic=True)

@@ -1,0 +1,5 @@
+"""AgentScope's service, emulated."""
+
+from polysession_agentscope.emulator.app import AgentScopeEmulator
+
+__all__ = ["AgentScopeEmulator"]

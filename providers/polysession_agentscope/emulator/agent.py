@@ -1,0 +1,250 @@
+"""The scripted agent in AgentScope's words: what it does becomes the service's events.
+
+https://docs.agentscope.io/deploy/agent-service (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, hex_id
+from polysession.emulation.event_log import Interruption
+from polysession_agentscope.emulator.events import event, local_stamp, reply_end, reply_start
+from polysession_agentscope.emulator.progress import Progress, ToolCall
+from polysession_agentscope.emulator.shapes import Json
+
+_DECISIONS: Final = {
+    "default": "ask",
+    "accept_edits": "run",
+    "dont_ask": "run",
+    "explore": "denied",
+    "bypass": "run",
+}
+"""What becomes, in each permission mode, of a tool call that needs an approval: what becomes of writing a file."""
+
+_DENIED_BY_USER: Final = '<system-reminder>The execution of tool "{}" is denied by user!</system-reminder>'
+_DENIED_BY_MODE: Final = "Permission denied for {} ({} mode is read-only)"
+_INTERRUPTED: Final = "<system-reminder>The tool call has been interrupted by the user.</system-reminder>"
+_REMINDER: Final = "<system-reminder>\n<current-time>{:%Y-%m-%dT%H:%M:%S}</current-time>\n</system-reminder>"
+
+
+class AgentFailed(Exception):  # noqa: N818  (it says what happened)
+    """The reply cannot go on; `error_type` is the service's word for why."""
+
+    def __init__(self, error_type: str) -> None:
+        super().__init__(error_type)
+        self.error_type = error_type
+
+
+class _Interrupted(Exception):  # noqa: N818  (it says what happened)
+    """The user asked to stop."""
+
+
+@dataclass(slots=True)
+class ScriptedAgent:
+    """An agent at work on one reply.
+
+    Attributes:
+        permissions: The session's permission context; approvals may add rules to it.
+        reminds: Whether the model is told the time first, as it is in a session's first turn.
+    """
+
+    session_id: str
+    name: str
+    model: str
+    permissions: Json
+    progress: Progress
+    interruption: Interruption
+    reminds: bool = False
+    _unfinished: list[Json] = field(default_factory=list)
+
+    async def reply(self, script: tuple[Act, ...]) -> AsyncIterator[Json]:
+        """Begin a reply, and do what the script says."""
+        yield reply_start(self.session_id, self.progress.reply_id, self.name)
+        if self.reminds:
+            source = json.dumps({"label": "System", "sublabel": "Runtime State"})
+            yield self._event("HINT_BLOCK", block_id=hex_id(), source=source, hint=_REMINDER.format(datetime.now(UTC)))
+        self.progress.rest = script
+        async for happened in self._go_on():
+            yield happened
+
+    async def decide(self, decisions: Sequence[Json]) -> AsyncIterator[Json]:
+        """Go on after approvals and denials; without any, or when nothing waits, there is nothing to do.
+
+        Raises:
+            AgentFailed: A decision is about a call that does not wait for one.
+        """
+        if not (self.progress.calls and decisions):
+            return
+        asking = {call.id: call for call in self.progress.calls if call.state == "asking"}
+        if not asking.keys() >= {decision["tool_call"]["id"] for decision in decisions}:
+            raise AgentFailed("unknown")
+        for decision in decisions:
+            for happened in self._decided(asking[decision["tool_call"]["id"]], decision):
+                yield happened
+        # Tools that run are a step of the agent; results that are only told to it are not.
+        is_step = bool(self.progress.calls) or any(decision["confirmed"] for decision in decisions)
+        for happened in self._use_tools():
+            yield happened
+        if not self.progress.calls:
+            self.progress.steps += is_step
+            async for happened in self._go_on():
+                yield happened
+
+    async def take_results(self, results: Sequence[Json]) -> AsyncIterator[Json]:
+        """Go on with the results of tools that the caller ran; those that nobody waits for are passed over."""
+        submitted = {call.id: call for call in self.progress.calls if call.state == "submitted"}
+        expected = [result for result in results if result["id"] in submitted]
+        for result in expected:
+            call = submitted[result["id"]]
+            self.progress.told[call.id] = result["output"]
+            for happened in self._output(call, result["output"]):
+                yield happened
+            yield self._result_end(call, result["state"])
+        if expected and not self.progress.calls:
+            async for happened in self._go_on():
+                yield happened
+
+    def give_up(self) -> Iterator[Json]:
+        """Stop waiting for approvals and results; nothing happens if nothing waits."""
+        if self.progress.calls:
+            yield from self._interrupted_end()
+
+    async def _go_on(self) -> AsyncIterator[Json]:
+        """Work until the script is done, or somebody has to be waited for."""
+        try:
+            while self.progress.rest:
+                async for happened in self._call_model():
+                    yield happened
+                for happened in self._use_tools():
+                    yield happened
+                if self.progress.calls:
+                    return
+                self.progress.steps += 1
+            yield reply_end(self.session_id, self.progress.reply_id, "completed")
+        except _Interrupted:
+            for happened in self._interrupted_end():
+                yield happened
+
+    async def _call_model(self) -> AsyncIterator[Json]:
+        """One answer of the model: it ends where tools are used."""
+        end = {"input_tokens": 0, "output_tokens": 0, "cache_input_tokens": 0, "cache_creation_input_tokens": 0}
+        yield self._event("MODEL_CALL_START", model_name=self.model)
+        self._unfinished.append(self._event("MODEL_CALL_END", **end, finished_reason="interrupted"))
+        while self.progress.rest and not self.progress.calls:
+            act, *rest = self.progress.rest
+            self.progress.rest = tuple(rest)
+            async for happened in self._act(act):
+                yield happened
+        self._unfinished.pop()
+        yield self._event(
+            "MODEL_CALL_END", **end | {"input_tokens": 7, "output_tokens": 3}, finished_reason="completed"
+        )
+
+    async def _act(self, act: Act) -> AsyncIterator[Json]:
+        match act:
+            case Fail():
+                self._unfinished.clear()
+                raise AgentFailed("upstream")
+            case Think(text):
+                async for happened in self._speak("THINKING", Say((text,))):
+                    yield happened
+            case Say():
+                async for happened in self._speak("TEXT", act, text=None):
+                    yield happened
+            case UseTools(uses, ask):
+                for happened in self._call_tools(uses, "approval" if ask else None):
+                    yield happened
+            case UseClientTools(uses):
+                for happened in self._call_tools(uses, "caller"):
+                    yield happened
+
+    async def _speak(self, kind: str, say: Say, **at_end: None) -> AsyncIterator[Json]:
+        block_id = hex_id()
+        yield self._event(f"{kind}_BLOCK_START", block_id=block_id)
+        self._unfinished.append(self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end))
+        for delta in say.deltas:
+            yield self._event(f"{kind}_BLOCK_DELTA", block_id=block_id, delta=delta)
+            if await self.interruption.pause(say.pause_s):
+                raise _Interrupted
+        self._unfinished.pop()
+        yield self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end)
+
+    def _call_tools(self, uses: Sequence[ToolUse], waits_for: str | None) -> Iterator[Json]:
+        calls = [ToolCall(use, waits_for) for use in uses]
+        for call in calls:
+            yield self._event("TOOL_CALL_START", tool_call_id=call.id, tool_call_name=call.use.name)
+            yield self._event("TOOL_CALL_DELTA", tool_call_id=call.id, delta=call.arguments)
+        for call in calls:
+            yield self._event("TOOL_CALL_END", tool_call_id=call.id)
+        self.progress.calls = calls
+
+    def _use_tools(self) -> Iterator[Json]:
+        """Run the tools in order, up to the first that asks; the caller's are all handed over."""
+        for call in list(self.progress.calls):
+            if call.waits_for == "caller":
+                yield from self._hand_over(call)
+                continue
+            decision = self._decision(call)
+            if decision == "ask":
+                call.state = "asking"
+                yield self._event("REQUIRE_USER_CONFIRM", tool_calls=[call.block()])
+                return
+            denied = _DENIED_BY_MODE.format(call.use.name, self.permissions["mode"])
+            text, state = (denied, "denied") if decision == "denied" else (call.use.result, "success")
+            yield from self._result(call, text, state)
+
+    def _decision(self, call: ToolCall) -> str:
+        allowed = self.permissions["allow_rules"].get(call.use.name, [])
+        if call.waits_for is None or any(rule["rule_content"] == call.rule["rule_content"] for rule in allowed):
+            return "run"
+        return _DECISIONS[self.permissions["mode"]]
+
+    def _decided(self, call: ToolCall, decision: Json) -> Iterator[Json]:
+        if not decision["confirmed"]:
+            yield from self._result(call, _DENIED_BY_USER.format(call.use.name), "denied")
+            return
+        for rule in decision["rules"] or []:
+            self.permissions["allow_rules"].setdefault(rule["tool_name"], []).append(rule)
+        yield from self._result(call, call.use.result, "success")
+
+    def _hand_over(self, call: ToolCall) -> Iterator[Json]:
+        call.state = "submitted"
+        yield self._event("TOOL_RESULT_START", tool_call_id=call.id, tool_call_name=call.use.name)
+        yield self._event("REQUIRE_EXTERNAL_EXECUTION", tool_calls=[call.block()])
+
+    def _result(self, call: ToolCall, text: str, state: str) -> Iterator[Json]:
+        if call.state != "submitted":
+            yield self._event("TOOL_RESULT_START", tool_call_id=call.id, tool_call_name=call.use.name)
+        if state != "success":
+            self.progress.told[call.id] = text
+        yield from self._output(call, text)
+        yield self._result_end(call, state)
+
+    def _output(self, call: ToolCall, output: Json) -> Iterator[Json]:
+        blocks: Json = [{"type": "text", "text": output}] if isinstance(output, str) else output
+        for block in blocks:
+            if block["type"] == "text":
+                yield self._event("TOOL_RESULT_TEXT_DELTA", tool_call_id=call.id, delta=block["text"])
+                continue
+            source = {key: block["source"].get(key) for key in ("media_type", "data", "url")}
+            yield self._event("TOOL_RESULT_DATA_DELTA", tool_call_id=call.id, block_id=hex_id(), **source)
+
+    def _result_end(self, call: ToolCall, state: str) -> Json:
+        self.progress.calls.remove(call)
+        return self._event("TOOL_RESULT_END", tool_call_id=call.id, state=state)
+
+    def _interrupted_end(self) -> Iterator[Json]:
+        while self._unfinished:
+            yield self._unfinished.pop() | {"created_at": local_stamp()}
+        for call in list(self.progress.calls):
+            yield from self._result(call, _INTERRUPTED, "interrupted")
+        self.progress.rest = ()
+        yield reply_end(self.session_id, self.progress.reply_id, "interrupted")
+
+    def _event(self, kind: str, **fields: Json) -> Json:
+        return event(kind, reply_id=self.progress.reply_id, **fields)

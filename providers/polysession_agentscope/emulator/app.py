@@ -1,0 +1,232 @@
+"""An emulator of the AgentScope agent service: what its routes answer.
+
+https://docs.agentscope.io/deploy/agent-service (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from polysession.emulation import Emulator, Seeded
+from polysession.emulation.emulator import Generation
+from polysession_agentscope.emulator import chat
+from polysession_agentscope.emulator.generations import CurrentGeneration, SeedGeneration
+from polysession_agentscope.emulator.http import ExactRoute, Operation, answer_refusal
+from polysession_agentscope.emulator.inputs import CHAT
+from polysession_agentscope.emulator.shapes import Json
+from polysession_agentscope.emulator.state import State
+
+_USER_ID: Final = "emulator"
+_HEALTH: Final = {
+    "status": "ok",
+    "version": "2.0.10",
+    "components": {
+        "storage": "ok",
+        "message_bus": "ok",
+        "workspace_manager": "ok",
+        "background_task_manager": "ok",
+        "chat_run_registry": "ok",
+        "scheduler_manager": "ok",
+        "resource_access_service": "ok",
+        "chat_service": "ok",
+        "session_service": "ok",
+        "mcp_hubs": "disabled",
+        "skill_hubs": "disabled",
+        "knowledge_base": "disabled",
+    },
+}
+_CREDENTIAL_SCHEMA: Final = {
+    "title": "OpenAI API",
+    "type": "object",
+    "required": ["api_key"],
+    "properties": {
+        "type": {"const": "openai_credential", "type": "string"},
+        "id": {"type": "string"},
+        "name": {"type": "string"},
+        "api_key": {"type": "string", "format": "password", "writeOnly": True},
+        "organization": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "base_url": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    },
+}
+
+
+class AgentScopeEmulator(Emulator):
+    """AgentScope's agent service 2.0.10 over state in memory; 2.0.0 as the seed generation.
+
+    The user `emulator` owns the seeded agent and credential; any other user id is a new, empty tenant.
+    A session needs a `chat_model_config` with a credential that exists before its agent says anything.
+
+    Attributes:
+        pace: How long the service takes.
+    """
+
+    def __init__(self, generation: Generation = "current") -> None:
+        self._state = State(SeedGeneration() if generation == "seed" else CurrentGeneration())
+        self.pace = self._state.pace
+        self.seeded = Seeded(
+            agent_id=self._state.create_agent(_USER_ID, {"name": "Emulated agent", "system_prompt": "Echo."}),
+            credential_id=self._state.create_credential(
+                _USER_ID, {"type": "openai_credential", "name": "Emulated credential", "api_key": "not-a-key"}
+            ),
+        )
+        self.settings = {"user_id": _USER_ID, "agent_id": self.seeded.agent_id}
+        operations = [each for each in _OPERATIONS if generation in each.generations]
+        self.app = Starlette(
+            routes=[ExactRoute(each, self._state) for each in operations],
+            exception_handlers={HTTPException: answer_refusal},
+        )
+
+    def start_turn(self, session_id: str, *, duration_s: float) -> None:
+        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        self._state.start_turn(session_id, duration_s)
+
+
+def _listed(name: str, items: list[Json]) -> Json:
+    return {name: items, "total": len(items)}
+
+
+_OPERATIONS: Final = (
+    Operation("GET", "/health", lambda *_: _HEALTH, generations=("current",)),
+    Operation(
+        "GET",
+        "/credential/schemas",
+        lambda *_: {"schemas": [_CREDENTIAL_SCHEMA]},
+        anonymous=True,
+    ),
+    Operation(
+        "GET",
+        "/credential/",
+        lambda state, ask: _listed("credentials", state.list_credentials(ask.user_id)),
+    ),
+    Operation(
+        "POST",
+        "/credential/",
+        lambda state, ask: {"credential_id": state.create_credential(ask.user_id, ask.body["data"])},
+        status=201,
+        body=lambda bodies: bodies.credential,
+    ),
+    Operation(
+        "PATCH",
+        "/credential/{item_id}",
+        lambda state, ask: state.replace_credential(ask.user_id, ask.item_id, ask.body["data"]),
+        body=lambda bodies: bodies.credential,
+    ),
+    Operation(
+        "DELETE",
+        "/credential/{item_id}",
+        lambda state, ask: state.delete_credential(ask.user_id, ask.item_id),
+        status=204,
+    ),
+    Operation(
+        "GET",
+        "/agent/",
+        lambda state, ask: _listed("agents", state.list_agents(ask.user_id)),
+    ),
+    Operation(
+        "POST",
+        "/agent/",
+        lambda state, ask: {"agent_id": state.create_agent(ask.user_id, ask.body)},
+        status=201,
+        body=lambda bodies: bodies.create_agent,
+    ),
+    Operation(
+        "PATCH",
+        "/agent/{item_id}",
+        lambda state, ask: state.update_agent(ask.user_id, ask.item_id, ask.body),
+        body=lambda bodies: bodies.update_agent,
+    ),
+    Operation(
+        "DELETE",
+        "/agent/{item_id}",
+        lambda state, ask: state.delete_agent(ask.user_id, ask.item_id),
+        status=204,
+    ),
+    Operation(
+        "GET",
+        "/sessions/",
+        lambda state, ask: _listed("sessions", state.list_sessions(ask.user_id, ask.agent_id)),
+        agent_in_query=True,
+    ),
+    Operation(
+        "POST",
+        "/sessions/",
+        lambda state, ask: {"session_id": state.create_session(ask.user_id, ask.body)},
+        status=201,
+        body=lambda bodies: bodies.create_session,
+    ),
+    # DELETE stands before PATCH: the first of them is what 405 answers name as allowed.
+    Operation(
+        "DELETE",
+        "/sessions/{item_id}",
+        lambda state, ask: state.delete_session(ask.user_id, ask.item_id),
+        status=204,
+        agent_in_query=True,
+    ),
+    Operation(
+        "PATCH",
+        "/sessions/{item_id}",
+        lambda state, ask: state.update_session(ask.user_id, ask.item_id, ask.body),
+        body=lambda bodies: bodies.update_session,
+        agent_in_query=True,
+    ),
+    Operation(
+        "GET",
+        "/sessions/{item_id}/status",
+        lambda state, ask: {"session_id": ask.item_id, "status": state.session_status(ask.user_id, ask.item_id)},
+        agent_in_query=True,
+        generations=("current",),
+    ),
+    Operation(
+        "POST",
+        "/sessions/{item_id}/interrupt",
+        lambda state, ask: chat.interrupt(state, ask.user_id, ask.agent_id, ask.item_id),
+        status=202,
+        agent_in_query=True,
+        generations=("current",),
+    ),
+    Operation(
+        "GET",
+        "/sessions/{item_id}/messages",
+        lambda state, ask: chat.messages(state, ask.user_id, ask.item_id, ask.query),
+        query=lambda bodies: bodies.messages_query,
+        agent_in_query=True,
+        generations=("current",),
+    ),
+    Operation(
+        "GET",
+        "/sessions/{item_id}/messages",
+        lambda state, ask: chat.messages_by_offset(state, ask.user_id, ask.item_id, ask.query),
+        query=lambda bodies: bodies.messages_query,
+        agent_in_query=True,
+        generations=("seed",),
+    ),
+    Operation(
+        "GET",
+        "/sessions/{item_id}/stream",
+        lambda state, ask: chat.stream(state, ask.user_id, ask.item_id, ask.query.get("after")),
+        query=lambda bodies: bodies.stream_query,
+        agent_in_query=True,
+        generations=("current",),
+    ),
+    Operation(
+        "POST",
+        "/chat/",
+        lambda state, ask: chat.start(state, ask.user_id, ask.body),
+        body=lambda _: CHAT,
+        generations=("current",),
+    ),
+    Operation(
+        "POST",
+        "/chat/",
+        lambda state, ask: chat.stream_turn(state, ask.user_id, ask.body),
+        body=lambda _: CHAT,
+        generations=("seed",),
+    ),
+)

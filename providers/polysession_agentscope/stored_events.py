@@ -1,0 +1,96 @@
+"""Stored messages to the events that they tell of. Pure.
+
+Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.10 (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Event,
+    MessageCompleted,
+    NativeEvent,
+    Role,
+    ThinkingCompleted,
+    ToolCallCompleted,
+    ToolResultCompleted,
+)
+from polysession_agentscope.message_normaliser import (
+    assistant_message,
+    blocks_of,
+    is_failed,
+    to_arguments,
+    to_block,
+    to_message,
+    to_output,
+)
+from polysession_agentscope.replies import key_of
+from polysession_agentscope.wire import WireBlock, WireMessage
+
+
+def history_events(session_id: str, raw: dict[str, Any]) -> list[Event]:
+    """The events that a stored message tells of.
+
+    Raises:
+        pydantic.ValidationError: It is not a message.
+    """
+    message = to_message(session_id, raw)
+    if message.role is not Role.ASSISTANT:
+        return [MessageCompleted(session_id=session_id, message=message, synthetic=True, raw=raw)]
+    return list(missed_events(session_id, WireMessage.model_validate(raw), set()))
+
+
+def missed_events(session_id: str, message: WireMessage, told: set[str]) -> Iterator[Event]:
+    """The events of the blocks that were not told yet; they are then.
+
+    Args:
+        session_id: The session.
+        message: A reply.
+        told: Keys of the blocks that were told; added to.
+    """
+    for raw in blocks_of(message):
+        key = key_of(raw)
+        if key not in told and is_whole(raw):
+            told.add(key)
+            block = WireBlock.model_validate(raw)
+            common = {"session_id": session_id, "turn_id": message.id, "synthetic": True, "raw": raw}
+            yield _READERS.get(block.type, _native)(block, common)
+
+
+def is_whole(raw: Mapping[str, Any]) -> bool:
+    """Whether a stored block is complete: a tool that has not answered yet has an empty result."""
+    return raw.get("type") != "tool_result" or raw.get("state") != "running" or bool(raw.get("output"))
+
+
+def _said(block: WireBlock, common: dict[str, Any]) -> Event:
+    message = assistant_message(common["session_id"], block.id or "", to_block(common["raw"]), common["raw"])
+    return MessageCompleted(message=message, **common)
+
+
+def _thinking(block: WireBlock, common: dict[str, Any]) -> Event:
+    return ThinkingCompleted(text=block.thinking or "", **common)
+
+
+def _call(block: WireBlock, common: dict[str, Any]) -> Event:
+    arguments = to_arguments(block.input)
+    return ToolCallCompleted(tool_call_id=block.id or "", name=block.name or "", arguments=arguments, **common)
+
+
+def _result(block: WireBlock, common: dict[str, Any]) -> Event:
+    text, failed = to_output(block.output), is_failed(block.state)
+    return ToolResultCompleted(tool_call_id=block.id or "", text=text, is_error=failed, **common)
+
+
+def _native(block: WireBlock, common: dict[str, Any]) -> Event:
+    return NativeEvent(**common | {"native_type": block.type})
+
+
+_READERS: Final[Mapping[str, Callable[[WireBlock, dict[str, Any]], Event]]] = {
+    "text": _said,
+    "data": _said,
+    "thinking": _thinking,
+    "tool_call": _call,
+    "tool_result": _result,
+}

@@ -1,0 +1,230 @@
+"""The JSON that an emulated Everruns server answers with, in each of its generations.
+
+Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs.everruns.com, PATCH
+/v1/sessions/{session_id} for the older shape (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+from starlette.datastructures import URL
+
+from polysession_everruns.emulator.records import Definition, Record, Session, Status, timestamp
+from polysession_everruns.emulator.requests import Window
+from polysession_everruns.emulator.rules import ConflictError, InvalidInputError, RefusedError
+from polysession_everruns.emulator.state import ORGANIZATION_ID
+
+Json = dict[str, Any]
+
+_OMITTED_WHEN_EMPTY = frozenset({"capabilities", "initial_files", "tools"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a caller reached the server: links in answers are absolute.
+
+    Attributes:
+        api: Address before `/v1`.
+        ui: Address of the pages for people.
+    """
+
+    api: str
+    ui: str
+
+
+class CurrentAnswers:
+    """Answers of the current generation."""
+
+    error_media_type: ClassVar[str] = "application/problem+json"
+    status_names: ClassVar[Mapping[Status, str]] = {
+        "started": "started",
+        "active": "active",
+        "idle": "idle",
+        "waiting": "waitingfortoolresults",
+    }
+    # What refuses tool results that nobody waits for.
+    not_waiting_error: ClassVar[type[RefusedError]] = ConflictError
+    # Whether a stream without a cursor begins with all that was stored, or with what comes next.
+    replays_all: ClassVar[bool] = False
+
+    def error(self, status: int, refusal: RefusedError) -> Json:
+        """A problem object (RFC 9457)."""
+        problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": refusal.detail}
+        return problem if refusal.code is None else {**problem, "code": refusal.code}
+
+    def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
+        """A session.
+
+        Args:
+            session: The session.
+            owner_principal_id: Id of its owner.
+            origin: Where its links lead.
+            with_pin: Whether to tell if it is pinned: reading does, changing does not.
+        """
+        path = f"/v1/sessions/{session.id}"
+        body = {
+            **_common(session),
+            "organization_id": ORGANIZATION_ID,
+            "owner_principal_id": owner_principal_id,
+            "harness_id": session.harness_id,
+            "workspace_id": session.workspace_id,
+            "agent_id": session.agent_id,
+            "forked_from_session_id": session.forked_from,
+            "status": self.status_names[session.status],
+            "started_at": None if session.started_at is None else timestamp(session.started_at),
+            "is_pinned": session.is_pinned if with_pin else None,
+            "preview": session.preview,
+            "output_preview": session.output_preview,
+            "usage": None if session.usage is None else session.usage.body(),
+            **_links(origin, path, f"/sessions/{session.id}/chat"),
+            "allowed_actions": _session_actions(session, origin.api + path),
+        }
+        return _without_absent(body)
+
+    def agent(self, agent: Definition, origin: Origin, *, session_count: int | None = None) -> Json:
+        """An agent, with how much it is used if a count is given."""
+        body = self._definition(agent)
+        if session_count is not None:
+            body |= {"session_count": session_count, "app_count": 0}
+        return self.linked(body, origin, "agents")
+
+    def harness(self, harness: Definition, origin: Origin) -> Json:
+        """A harness."""
+        return self.linked({**self._definition(harness), "is_built_in": harness.is_built_in}, origin, "harnesses")
+
+    def tool_results(self, accepted: int) -> Json:
+        """What tool results are thanked with."""
+        return {"accepted": accepted, "status": "active"}
+
+    def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:
+        """A member of a collection with the addresses of its API resource and of its page."""
+        path = f"/{collection}/{body['id']}"
+        return {**body, **_links(origin, f"/v1{path}", path)}
+
+    def page(self, items: Sequence[Json], total: int, window: Window, url: URL) -> Json:
+        """One page of a list; it links to its neighbours, where there are any."""
+        page: Json = {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
+        following = window.offset + window.limit
+        if following < total:
+            page["next_url"] = str(url.include_query_params(offset=following))
+        if window.offset > 0:
+            page["prev_url"] = str(url.include_query_params(offset=max(window.offset - window.limit, 0)))
+        return page
+
+    def _definition(self, definition: Definition) -> Json:
+        body = {
+            **_common(definition),
+            "status": "active" if definition.archived_at is None else "archived",
+            "archived_at": None if definition.archived_at is None else timestamp(definition.archived_at),
+        }
+        return _without_absent(body)
+
+
+class SeedAnswers(CurrentAnswers):
+    """Answers of the older generation: fewer fields, no links, and errors that are a single text."""
+
+    error_media_type: ClassVar[str] = "application/json"
+    # The documentation of that time spells it with underscores; a client has to know both.
+    status_names: ClassVar[Mapping[Status, str]] = {
+        **CurrentAnswers.status_names,
+        "waiting": "waiting_for_tool_results",
+    }
+    not_waiting_error: ClassVar[type[RefusedError]] = InvalidInputError
+    replays_all: ClassVar[bool] = True
+
+    # `harness_id` came with the next generation; the official client reads no session without it.
+    _SESSION_FIELDS: ClassVar[tuple[str, ...]] = (
+        "id",
+        "organization_id",
+        "agent_id",
+        "harness_id",
+        "status",
+        "created_at",
+        "updated_at",
+        "started_at",
+        "title",
+        "tags",
+        "model_id",
+        "preview",
+        "output_preview",
+        "usage",
+    )
+
+    def error(self, status: int, refusal: RefusedError) -> Json:  # noqa: ARG002  (the older body does not tell it)
+        """An object with the text of the error."""
+        return {"error": refusal.detail}
+
+    def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
+        """A session of few fields; its capabilities are there even when it has none."""
+        body = super().session(session, owner_principal_id, origin, with_pin=with_pin)
+        kept = {name: body[name] for name in self._SESSION_FIELDS if name in body}
+        return {**kept, "capabilities": session.values.get("capabilities", [])}
+
+    def agent(self, agent: Definition, origin: Origin, *, session_count: int | None = None) -> Json:  # noqa: ARG002
+        """An agent, without counts."""
+        return super().agent(agent, origin)
+
+    def tool_results(self, accepted: int) -> Json:
+        """What tool results are thanked with, in the words of the older description."""
+        return {"status": "accepted", "tool_results_count": accepted}
+
+    def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:  # noqa: ARG002
+        """A member of a collection, as it is."""
+        return dict(body)
+
+    def page(self, items: Sequence[Json], total: int, window: Window, url: URL) -> Json:  # noqa: ARG002
+        """One page of a list, without links."""
+        return {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
+
+
+ANSWERS: Final[Mapping[str, CurrentAnswers]] = {"current": CurrentAnswers(), "seed": SeedAnswers()}
+
+
+def _common(record: Record) -> Json:
+    return {
+        "id": record.id,
+        "tags": [],
+        **record.values,
+        "created_at": timestamp(record.created_at),
+        "updated_at": timestamp(record.updated_at),
+    }
+
+
+def _without_absent(body: Json) -> Json:
+    """What the server sends of it: an optional value that is not there is left out, not null."""
+    return {
+        name: value
+        for name, value in body.items()
+        if value is not None and not (name in _OMITTED_WHEN_EMPTY and not value)
+    }
+
+
+def _links(origin: Origin, api_path: str, ui_path: str) -> Json:
+    view_url = origin.ui + ui_path
+    return {"self_url": origin.api + api_path, "view_url": view_url, "ui_link": view_url}
+
+
+def _session_actions(session: Session, href: str) -> list[Json]:
+    actions = [
+        {"rel": "self", "method": "GET", "operation_id": "get_session", "href": href},
+        {"rel": "events", "method": "GET", "operation_id": "list_events", "href": f"{href}/events"},
+        {
+            "rel": "update",
+            "method": "PATCH",
+            "operation_id": "update_session",
+            "href": href,
+            "schema_ref": "#/components/schemas/UpdateSessionRequest",
+        },
+        {"rel": "delete", "method": "DELETE", "operation_id": "delete_session", "href": href},
+    ]
+    if session.is_pinned:
+        actions.append({"rel": "unpin", "method": "DELETE", "operation_id": "unpin_session", "href": f"{href}/pin"})
+    else:
+        actions.append({"rel": "pin", "method": "PUT", "operation_id": "pin_session", "href": f"{href}/pin"})
+    if session.is_mid_turn:
+        actions.append({"rel": "cancel", "method": "POST", "operation_id": "cancel_turn", "href": f"{href}/cancel"})
+    return actions

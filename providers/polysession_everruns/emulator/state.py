@@ -1,0 +1,173 @@
+"""The sessions of an emulated Everruns server, and what may happen to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from polysession.emulation import hex_id
+from polysession_everruns.emulator.catalogue import Catalogue, Values
+from polysession_everruns.emulator.records import Definition, Session
+from polysession_everruns.emulator.rules import (
+    ConflictError,
+    UnknownEntityError,
+    check_id,
+    check_tags,
+    client_side_tools,
+)
+from polysession_everruns.emulator.session_log import SessionLog
+
+ORGANIZATION_ID: Final = "org_00000000000000000000000000000001"
+
+_REFERENCES = ("agent_id", "agent_name", "harness_id", "harness_name", "workspace_id")
+
+
+class EverrunsState:
+    """One organization and everything in it."""
+
+    def __init__(self, *, keeps_deltas: bool) -> None:
+        self._keeps_deltas = keeps_deltas
+        self.catalogue = Catalogue()
+        self.owner_principal_id = hex_id("principal_")
+        self.sessions: dict[str, Session] = {}
+        self._workspace_ids: set[str] = set()
+
+    def create_session(self, values: Values) -> Session:
+        """Keep a new session.
+
+        Raises:
+            InvalidInputError: A value breaks a rule.
+            UnknownEntityError: The agent, the harness, the model or the workspace does not exist.
+        """
+        agent = self.catalogue.usable_agent(agent_id=values.get("agent_id"), name=values.get("agent_name"))
+        harness = self.catalogue.usable_harness(harness_id=values.get("harness_id"), name=values.get("harness_name"))
+        session_id = hex_id("session_")
+        session = Session(
+            session_id,
+            self._accept(values),
+            log=self._new_log(session_id),
+            harness_id=harness.id if harness else self._harness_of(agent),
+            workspace_id=self._workspace(values.get("workspace_id")),
+            agent_id=agent.id if agent else None,
+        )
+        return self._keep(session)
+
+    def session(self, session_id: str) -> Session:
+        """The session with that id.
+
+        Raises:
+            InvalidInputError: The id is malformed.
+            UnknownEntityError: There is none.
+        """
+        check_id("session", session_id)
+        if session_id not in self.sessions:
+            raise UnknownEntityError("Session not found", code="session_not_found")
+        return self.sessions[session_id]
+
+    def list_sessions(self, *, agent_id: str | None, search: str | None) -> list[Session]:
+        """Sessions, newest first.
+
+        Args:
+            agent_id: Only those of this agent; None for all.
+            search: Only those with this in the title, in either case; None for all.
+
+        Raises:
+            InvalidInputError: The agent id is malformed.
+        """
+        if agent_id is not None:
+            check_id("agent", agent_id)
+        wanted = (search or "").casefold()
+        return [
+            session
+            for session in reversed(self.sessions.values())
+            if (agent_id is None or session.agent_id == agent_id)
+            and wanted in session.values.get("title", "").casefold()
+        ]
+
+    def update_session(self, session_id: str, changes: Values) -> Session:
+        """Set the values that are given; None leaves one as it is, except the agent identity, which it clears.
+
+        Raises:
+            InvalidInputError: An id is malformed, or a tag is reserved.
+            UnknownEntityError: There is no such session.
+
+        Backend: https://docs.everruns.com, PATCH /v1/sessions/{session_id} (read 2026-11)
+        """
+        session = self.session(session_id)
+        accepted = self._accept(changes)
+        if "agent_identity_id" in changes and changes["agent_identity_id"] is None:
+            session.values.pop("agent_identity_id", None)
+        session.values |= accepted
+        session.touch()
+        return session
+
+    def delete_session(self, session_id: str) -> None:
+        """Forget a session for good. Raises as `session` does."""
+        del self.sessions[self.session(session_id).id]
+
+    def fork_session(self, session_id: str, overrides: Values) -> Session:
+        """Keep a new session that continues another.
+
+        Raises:
+            InvalidInputError: A value breaks a rule.
+            UnknownEntityError: The session, the agent or the model does not exist.
+            ConflictError: The session is in a turn.
+        """
+        parent = self.session(session_id)
+        if parent.is_mid_turn:
+            raise ConflictError("Cannot fork a session while it is mid-turn")
+        agent = self.catalogue.usable_agent(agent_id=overrides.get("agent_id"), name=None)
+        values = {**parent.values, **self._accept(overrides)}
+        if "title" in parent.values and overrides.get("title") is None:
+            values["title"] = f"{parent.values['title']} (fork)"
+        fork_id = hex_id("session_")
+        fork = Session(
+            fork_id,
+            values,
+            log=self._new_log(fork_id),
+            harness_id=parent.harness_id,
+            workspace_id=self._workspace(None),
+            agent_id=agent.id if agent else parent.agent_id,
+            forked_from=parent.id,
+        )
+        return self._keep(fork)
+
+    def count_by_status(self) -> Mapping[str, int]:
+        """How many sessions are in each status; none is 0."""
+        return Counter(session.status for session in self.sessions.values())
+
+    def count_of_agent(self, agent_id: str) -> int:
+        """How many sessions an agent has."""
+        return sum(session.agent_id == agent_id for session in self.sessions.values())
+
+    def _keep(self, session: Session) -> Session:
+        self._workspace_ids.add(session.workspace_id)
+        self.sessions[session.id] = session
+        begun = {"harness_id": session.harness_id, "agent_id": session.agent_id}
+        session.log.write("session.started", {**begun, "model_id": session.values.get("model_id")})
+        return session
+
+    def _new_log(self, session_id: str) -> SessionLog:
+        return SessionLog(session_id, keeps_deltas=self._keeps_deltas)
+
+    def _harness_of(self, agent: Definition | None) -> str:
+        return str(agent.values["harness_id"]) if agent else self.catalogue.default_harness.id
+
+    def _workspace(self, wanted: str | None) -> str:
+        if wanted is None:
+            return hex_id("wsp_")
+        check_id("workspace", wanted)
+        if wanted not in self._workspace_ids:
+            raise UnknownEntityError("Workspace not found")
+        return wanted
+
+    def _accept(self, values: Values) -> dict[str, Any]:
+        accepted = {name: value for name, value in values.items() if value is not None and name not in _REFERENCES}
+        check_tags(accepted.get("tags", ()))
+        self.catalogue.check_model(accepted.get("model_id"))
+        if "agent_identity_id" in accepted:
+            check_id("agent identity", accepted["agent_identity_id"])
+        if "tools" in accepted:
+            accepted["tools"] = client_side_tools(accepted["tools"])
+        return accepted

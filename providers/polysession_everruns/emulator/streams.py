@@ -1,0 +1,70 @@
+"""Live streams of an emulated Everruns server, as server-sent events.
+
+Backend: https://docs.everruns.com, streaming, and https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from polysession_everruns.emulator.event_queries import TypeFilter
+from polysession_everruns.emulator.session_log import Entry, SessionLog
+from polysession_everruns.emulator.turn_records import Pace
+
+_SHORTEST_RETRY_MS: Final = 100
+_LONGEST_RETRY_MS: Final = 500
+_HEARTBEAT: Final = b": heartbeat\n\n"
+
+
+def open_stream(
+    log: SessionLog, types: TypeFilter, pace: Pace, *, since_id: str | None, replays_all: bool
+) -> AsyncIterator[bytes]:
+    """The frames of a stream that begins at this moment, whenever the first of them is asked for.
+
+    Args:
+        log: The session's.
+        types: What passes.
+        pace: When heartbeats and the end of the stream are due.
+        since_id: Stored events after this one come first; None for none.
+        replays_all: Whether all stored events come first where `since_id` is None.
+    """
+    entries = log.entries.entries
+    live_from = len(entries)
+    start = 0 if replays_all else live_from
+    if since_id is not None:
+        start = next((place for place, entry in enumerate(entries) if entry.event["id"] > since_id), live_from)
+    return _frames(log, types, pace, start=start, live_from=live_from)
+
+
+async def _frames(
+    log: SessionLog, types: TypeFilter, pace: Pace, *, start: int, live_from: int
+) -> AsyncIterator[bytes]:
+    yield _frame("connected", {"status": "connected"})
+    ends_at_s = time.monotonic() + pace.stream_s
+    retry_ms = _SHORTEST_RETRY_MS
+    place = start
+    async for entry in log.entries.follow(start, heartbeat_s=min(pace.heartbeat_s, pace.stream_s)):
+        if entry is not None:
+            if types.passes(entry.event) and (entry.is_stored or place >= live_from):
+                yield _event_frame(entry, retry_ms)
+            place += 1
+            retry_ms = _SHORTEST_RETRY_MS
+        elif time.monotonic() < ends_at_s:
+            yield _HEARTBEAT
+            retry_ms = min(retry_ms * 2, _LONGEST_RETRY_MS)
+        if time.monotonic() >= ends_at_s:
+            yield _frame("disconnecting", {"reason": "connection_cycle", "retry_ms": _SHORTEST_RETRY_MS})
+            return
+
+
+def _event_frame(entry: Entry, retry_ms: int) -> bytes:
+    head = f"id: {entry.event['id']}\n" if entry.is_stored else ""
+    return _frame(entry.event["type"], entry.event, head=f"{head}retry: {retry_ms}\n")
+
+
+def _frame(name: str, data: Mapping[str, Any], *, head: str = "") -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\n{head}data: {text}\n\n".encode()

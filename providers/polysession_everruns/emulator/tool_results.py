@@ -1,0 +1,55 @@
+"""How a turn of an emulated Everruns server comes by the results of client-side tools.
+
+Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from polysession_everruns.emulator.messages import ToolResult, text_part
+from polysession_everruns.emulator.records import Session
+
+
+def take_results(session: Session, results: Sequence[ToolResult]) -> None:
+    """Record results, and let the turn go on: calls without one count as failed. Ids of calls are not looked at."""
+    for result in results:
+        if session.scripted is not None:
+            session.scripted.pending.pop(result.call_id, None)
+        _complete(session, result)
+    stop_waiting(session, status="error", error="No result was provided for this tool call")
+
+
+def stop_waiting(session: Session, *, status: str, error: str) -> None:
+    """Let the turn go on; every call that has no result yet gets an error."""
+    session.awaits_tool_results = False
+    session.touch()
+    turn = session.scripted
+    if turn is None:
+        return
+    for call_id, name in turn.pending.items():
+        failed = {"tool_call_id": call_id, "tool_name": name, "success": False, "status": status, "error": error}
+        session.log.write("tool.completed", failed, context=turn.context)
+    turn.pending.clear()
+    turn.answered.give()
+
+
+def _complete(session: Session, result: ToolResult) -> None:
+    # The server knows neither the tool nor the turn here: the name is empty, and the ids in the context are made of
+    # the digits of the session's own.
+    digits = session.id.partition("_")[2]
+    context = {"turn_id": f"turn_{digits}", "input_message_id": f"message_{digits}"}
+    body: dict[str, Any] = {"tool_call_id": result.call_id, "tool_name": ""}
+    if result.error is not None:
+        body |= {"success": False, "status": "error", "error": result.error}
+    else:
+        given = [] if result.result is None else [text_part(_compact_json(result.result))]
+        body |= {"success": True, "status": "success", "result": given}
+    session.log.write("tool.completed", body, context=context)
+
+
+def _compact_json(value: Any) -> str:
+    """The value as JSON, so that a text is quoted."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

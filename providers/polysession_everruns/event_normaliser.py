@@ -1,0 +1,482 @@
+"""Everruns' events and messages to the common ones. Pure; `EventReader` keeps state for one stream.
+
+Backend: https://github.com/everruns/sdk, openapi/openapi.json, EventData, and https://docs.everruns.com, event and
+streaming pages (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from polysession.provider_api import (
+    ActionRequired,
+    Block,
+    ErrorReported,
+    Event,
+    MediaBlock,
+    Message,
+    MessageCompleted,
+    MessageDelta,
+    MessageStarted,
+    NativeBlock,
+    NativeEvent,
+    Outcome,
+    Role,
+    SessionStatus,
+    StatusChanged,
+    TextBlock,
+    ThinkingBlock,
+    ThinkingCompleted,
+    ThinkingDelta,
+    ThinkingStarted,
+    ToolCallBlock,
+    ToolCallCompleted,
+    ToolCallStarted,
+    ToolExecution,
+    ToolResultBlock,
+    ToolResultCompleted,
+    ToolResultDelta,
+    TurnEnded,
+    TurnStarted,
+    Usage,
+    UsageReported,
+)
+from polysession_everruns.normaliser import NAME, to_usage
+from polysession_everruns.wire import (
+    WireEvent,
+    WireMessage,
+    WireMessageData,
+    WireTextData,
+    WireToolCall,
+    WireToolCallsData,
+    WireToolData,
+    WireTurnData,
+)
+
+CONNECTED: Final = "connected"
+DISCONNECTING: Final = "disconnecting"
+
+_CALL_REQUESTED: Final = "tool.call_requested"
+_TOOL_COMPLETED: Final = "tool.completed"
+_GOES_ON: Final = "reason.started"
+_NOT_MODELLED: Final = (
+    *("output.message.replaced", "reason.recovered", "reason.item"),
+    *("act.completed", "tool.progress", "tool.call_repaired", "transcript.repaired"),
+    *("llm.generation", "capability.usage", "file.written", "context.compacting", "context.compacted"),
+    *("task.created", "task.updated", "task.message.sent", "task.message.received"),
+    *("budget.warning", "budget.paused", "budget.exhausted", "budget.resumed"),
+    *(
+        "voice.session.started",
+        "voice.session.ended",
+        "voice.session.failed",
+        "voice.input_transcript.delta",
+        "voice.input_transcript.completed",
+        "voice.output_transcript.delta",
+        "voice.output_transcript.completed",
+    ),
+)
+EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "input.message": ("message.completed",),
+    "output.message.started": ("message.started",),
+    "output.message.delta": ("message.delta",),
+    "output.message.completed": ("message.completed",),
+    "turn.started": ("turn.started",),
+    "turn.completed": ("turn.ended",),
+    "turn.failed": ("turn.ended",),
+    "turn.cancelled": ("turn.ended",),
+    "turn.sealed": ("turn.ended",),
+    _GOES_ON: ("turn.started", "native"),
+    "reason.completed": ("error", "native"),
+    "reason.thinking.started": ("thinking.started",),
+    "reason.thinking.delta": ("thinking.delta",),
+    "reason.thinking.completed": ("thinking.completed",),
+    "act.started": ("tool_call.started",),
+    "tool.started": ("tool_call.completed",),
+    _TOOL_COMPLETED: ("turn.started", "tool_result.completed"),
+    "tool.output.delta": ("tool_result.delta",),
+    _CALL_REQUESTED: ("tool_call.completed", "action.required", "turn.ended"),
+    "session.started": ("session.status",),
+    "session.activated": ("session.status",),
+    "session.idled": ("session.status", "usage"),
+    **dict.fromkeys(_NOT_MODELLED, ("native",)),
+    # Frames of a connection: no events of the session, and so no events of ours.
+    CONNECTED: (),
+    DISCONNECTING: (),
+}
+"""The types of common events that each of Everruns' may become. A type that is not here is delivered as `native`."""
+
+_ROLES: Final[Mapping[str | None, Role]] = {
+    "user": Role.USER,
+    "agent": Role.ASSISTANT,
+    "assistant": Role.ASSISTANT,
+    "system": Role.SYSTEM,
+}
+_SEALED: Final[Mapping[str, Outcome]] = {"budget": Outcome.LIMIT_REACHED, "no_progress": Outcome.FAILED}
+_TEXTS: Final = frozenset({"output.message", "reason.thinking"})
+_TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
+_END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
+
+
+class Waiting:
+    """What the session waits for, followed from event to event.
+
+    Attributes:
+        actions: What has no answer yet, by id.
+        turn_id: The turn that waits.
+    """
+
+    def __init__(self) -> None:
+        self.actions: dict[str, ToolExecution] = {}
+        self.turn_id: str | None = None
+        self._is_parked = False
+
+    def take(self, event: WireEvent) -> bool:
+        """Note what an event changes; tells whether it is the one that a parked turn goes on with."""
+        answered = False
+        if event.type == _CALL_REQUESTED:
+            self.actions = {action.id: action for action in _actions(event)}
+            self.turn_id = _turn_id(event)
+            self._is_parked = bool(self.actions)
+        elif event.type in _TURN_EDGES:
+            self.actions, self._is_parked = {}, False
+        elif event.type in _END_OF_WAIT:
+            self.actions = {}
+        elif event.type == _TOOL_COMPLETED:
+            answered = self.actions.pop(_tool(event).tool_call_id, None) is not None
+        goes_on = self._is_parked and (answered or event.type == _GOES_ON)
+        if goes_on:
+            self._is_parked = False
+        return goes_on
+
+
+class EventReader:
+    """Turns the events of one stream, in their order, into common ones.
+
+    Deltas that are live only carry the text so far, and may be lost: what is told is what lies beyond that which was
+    told before. Those that are stored have a sequence number, and are all there. A parked turn that goes on begins
+    again, which the backend does not say.
+
+    Args:
+        waiting: What the session waits for when the stream begins.
+    """
+
+    def __init__(self, waiting: Waiting | None = None) -> None:
+        self._waiting = waiting or Waiting()
+        self._texts: dict[str, tuple[str | None, str]] = {}
+
+    def read(self, event: WireEvent) -> Sequence[Event]:
+        """The common events of one; none if it tells only what was told before.
+
+        Raises:
+            pydantic.ValidationError: Its data are not those of its type.
+        """
+        kind, _, step = event.type.rpartition(".")
+        if kind == "turn":
+            self._texts.clear()
+        if kind in _TEXTS and step == "started":
+            self._texts.pop(kind, None)
+        if kind in _TEXTS and step == "delta" and event.sequence is None:
+            return self._beyond(kind, event)
+        if self._waiting.take(event):
+            return (_continued(event, self._waiting.turn_id), *to_events(event))
+        return to_events(event)
+
+    def _beyond(self, kind: str, event: WireEvent) -> Sequence[Event]:
+        data = _text(event)
+        message_id, told = self._texts.get(kind, (data.message_id, ""))
+        if message_id != data.message_id:
+            told = ""
+        text = told + data.delta if data.accumulated is None else data.accumulated
+        if told and told.startswith(text):
+            return ()
+        self._texts[kind] = (data.message_id, text)
+        return to_events(event.model_copy(update={"data": {**event.data, "delta": text.removeprefix(told)}}))
+
+
+def to_events(event: WireEvent) -> Sequence[Event]:
+    """The common events of one event by itself. What is not modelled, or has nothing to tell, becomes a `NativeEvent`.
+
+    Raises:
+        pydantic.ValidationError: Its data are not those of its type.
+    """
+    reader = _READERS.get(event.type)
+    found = () if reader is None else tuple(reader(event))
+    return found or (NativeEvent(**_envelope(event)),)
+
+
+def to_message(raw: dict[str, Any], session_id: str, usage: Usage | None = None) -> Message:
+    """A message of either shape.
+
+    Raises:
+        pydantic.ValidationError: It is not a message.
+    """
+    wire = WireMessage.model_validate(raw)
+    thinking: tuple[Block, ...] = (ThinkingBlock(text=wire.thinking),) if wire.thinking else ()
+    return Message(
+        provider=NAME,
+        id=wire.id,
+        session_id=session_id,
+        role=_ROLES.get(wire.role, Role.UNKNOWN),
+        content=(*thinking, *(_block(part) for part in wire.content or ())),
+        usage=usage,
+        created_at=wire.created_at,
+        raw=raw,
+    )
+
+
+def _block(part: dict[str, Any]) -> Block:
+    """A part of a message; one that is not modelled, or lacks what it needs, as it came."""
+    build = _BLOCKS.get(part.get("type", ""))
+    try:
+        return NativeBlock(raw=part) if build is None else build(part)
+    except (KeyError, ValidationError):
+        return NativeBlock(raw=part)
+
+
+def _image(part: dict[str, Any]) -> Block:
+    if part.get("url") is None and part.get("base64") is None:
+        return NativeBlock(raw=part)
+    return MediaBlock(type="image", url=part.get("url"), data=part.get("base64"), media_type=part.get("media_type"))
+
+
+def _image_file(part: dict[str, Any]) -> Block:
+    return MediaBlock(type="image", file_id=part["image_id"], title=part.get("filename"))
+
+
+def _tool_call_block(part: dict[str, Any]) -> Block:
+    return ToolCallBlock(id=part["id"], name=part["name"], arguments=_arguments(part.get("arguments")))
+
+
+def _tool_result_block(part: dict[str, Any]) -> Block:
+    error = part.get("error")
+    text = _result_text(part.get("result")) if error is None else error
+    return ToolResultBlock(tool_call_id=part["tool_call_id"], text=text, is_error=error is not None)
+
+
+_BLOCKS: Final[Mapping[str, Callable[[dict[str, Any]], Block]]] = {
+    "text": lambda part: TextBlock(text=part["text"]),
+    "image": _image,
+    "image_file": _image_file,
+    "tool_call": _tool_call_block,
+    "tool_result": _tool_result_block,
+}
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _result_text(value: Any) -> str:
+    """What a tool answered, as text: JSON, unless it is text or made of text parts only."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list) and value and all(_is_text(part) for part in value):
+        return "".join(part["text"] for part in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _turn_id(event: WireEvent) -> str | None:
+    told = event.data.get("turn_id")
+    return event.context.turn_id or (told if isinstance(told, str) else None)
+
+
+def _envelope(event: WireEvent) -> dict[str, Any]:
+    return {**_inferred(event), "id": event.id, "native_type": event.type, "synthetic": False, "raw": event.raw}
+
+
+def _inferred(event: WireEvent) -> dict[str, Any]:
+    """The envelope of an event of ours that follows from one of the backend's."""
+    return {
+        "session_id": event.session_id,
+        "turn_id": _turn_id(event),
+        "sequence": event.sequence,
+        "created_at": event.ts,
+        "synthetic": True,
+    }
+
+
+def _continued(event: WireEvent, turn_id: str | None) -> Event:
+    return TurnStarted(**{**_inferred(event), "turn_id": turn_id})
+
+
+def _message(event: WireEvent) -> Iterator[Event]:
+    data = WireMessageData.model_validate(event.data)
+    yield MessageCompleted(**_envelope(event), message=to_message(data.message, event.session_id, to_usage(data.usage)))
+
+
+def _message_started(event: WireEvent) -> Iterator[Event]:
+    yield MessageStarted(**_envelope(event), message_id=_text(event).message_id)
+
+
+def _message_delta(event: WireEvent) -> Iterator[Event]:
+    data = _text(event)
+    yield MessageDelta(**_envelope(event), message_id=data.message_id, text=data.delta)
+
+
+def _thinking_started(event: WireEvent) -> Iterator[Event]:
+    yield ThinkingStarted(**_envelope(event))
+
+
+def _thinking_delta(event: WireEvent) -> Iterator[Event]:
+    yield ThinkingDelta(**_envelope(event), text=_text(event).delta)
+
+
+def _thinking_completed(event: WireEvent) -> Iterator[Event]:
+    yield ThinkingCompleted(**_envelope(event), text=_text(event).thinking or "")
+
+
+def _text(event: WireEvent) -> WireTextData:
+    return WireTextData.model_validate(event.data)
+
+
+def _turn_started(event: WireEvent) -> Iterator[Event]:
+    yield TurnStarted(**_envelope(event))
+
+
+def _turn_completed(event: WireEvent) -> Iterator[Event]:
+    yield _ended(event, _turn(event), Outcome.COMPLETED, "completed")
+
+
+def _turn_failed(event: WireEvent) -> Iterator[Event]:
+    data = _turn(event)
+    yield _ended(event, data, Outcome.FAILED, data.error_code or "failed", data.error)
+
+
+def _turn_cancelled(event: WireEvent) -> Iterator[Event]:
+    data = _turn(event)
+    yield _ended(event, data, Outcome.CANCELLED, data.reason or "cancelled")
+
+
+def _turn_sealed(event: WireEvent) -> Iterator[Event]:
+    data = _turn(event)
+    reason = data.reason or "sealed"
+    outcome = _SEALED.get(reason, Outcome.FAILED)
+    yield _ended(event, data, outcome, reason, (data.detail or reason) if outcome is Outcome.FAILED else None)
+
+
+def _ended(event: WireEvent, data: WireTurnData, outcome: Outcome, reason: str, error: str | None = None) -> Event:
+    return TurnEnded(**_envelope(event), outcome=outcome, native_reason=reason, usage=to_usage(data.usage), error=error)
+
+
+def _turn(event: WireEvent) -> WireTurnData:
+    return WireTurnData.model_validate(event.data)
+
+
+def _reason_completed(event: WireEvent) -> Iterator[Event]:
+    data = _turn(event)
+    if data.error is not None:
+        yield ErrorReported(**_envelope(event), message=data.error, code=data.error_code)
+
+
+def _status(status: SessionStatus, native_status: str) -> Callable[[WireEvent], Iterator[Event]]:
+    def read(event: WireEvent) -> Iterator[Event]:
+        yield StatusChanged(**_envelope(event), status=status, native_status=native_status)
+
+    return read
+
+
+def _session_idled(event: WireEvent) -> Iterator[Event]:
+    yield StatusChanged(**_envelope(event), status=SessionStatus.IDLE, native_status="idle")
+    usage = to_usage(_turn(event).usage)
+    if usage is not None:
+        yield UsageReported(**_envelope(event), usage=usage, is_delta=False)
+
+
+def _tools_announced(event: WireEvent) -> Iterator[Event]:
+    for raw in _tool_calls(event):
+        call = WireToolCall.model_validate(raw)
+        yield ToolCallStarted(**_envelope(event), tool_call_id=call.id, name=call.name)
+
+
+def _tool_started(event: WireEvent) -> Iterator[Event]:
+    call = _tool(event).tool_call
+    if call is not None:
+        yield ToolCallCompleted(
+            **_envelope(event), tool_call_id=call.id, name=call.name, arguments=_arguments(call.arguments)
+        )
+
+
+def _tool_output(event: WireEvent) -> Iterator[Event]:
+    data = _tool(event)
+    yield ToolResultDelta(**_envelope(event), tool_call_id=data.tool_call_id, text=data.delta)
+
+
+def _tool_completed(event: WireEvent) -> Iterator[Event]:
+    data = _tool(event)
+    is_error = not data.success or data.error is not None
+    text = data.error if data.error is not None else _result_text(data.result)
+    if data.tool_name == "":
+        text = _unquoted(text)
+    yield ToolResultCompleted(**_envelope(event), tool_call_id=data.tool_call_id, text=text, is_error=is_error)
+
+
+def _unquoted(text: str) -> str:
+    """The output of a client's tool as it was given: the server keeps it as JSON, and does not name the tool.
+
+    Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _call_requested(event: WireEvent) -> Iterator[Event]:
+    actions = _actions(event)
+    for action in actions:
+        yield ToolCallCompleted(
+            **_envelope(event), tool_call_id=action.id, name=action.name, arguments=action.arguments
+        )
+    if actions:
+        yield ActionRequired(**_envelope(event), actions=actions)
+        yield TurnEnded(**_inferred(event), outcome=Outcome.REQUIRES_ACTION, native_reason=_CALL_REQUESTED)
+
+
+def _actions(event: WireEvent) -> tuple[ToolExecution, ...]:
+    return tuple(_execution(raw, WireToolCall.model_validate(raw)) for raw in _tool_calls(event))
+
+
+def _execution(raw: dict[str, Any], call: WireToolCall) -> ToolExecution:
+    return ToolExecution(id=call.id, name=call.name, arguments=_arguments(call.arguments), raw=raw)
+
+
+def _tool(event: WireEvent) -> WireToolData:
+    return WireToolData.model_validate(event.data)
+
+
+def _tool_calls(event: WireEvent) -> Iterable[dict[str, Any]]:
+    return WireToolCallsData.model_validate(event.data).tool_calls or ()
+
+
+_READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
+    "input.message": _message,
+    "output.message.started": _message_started,
+    "output.message.delta": _message_delta,
+    "output.message.completed": _message,
+    "turn.started": _turn_started,
+    "turn.completed": _turn_completed,
+    "turn.failed": _turn_failed,
+    "turn.cancelled": _turn_cancelled,
+    "turn.sealed": _turn_sealed,
+    "reason.completed": _reason_completed,
+    "reason.thinking.started": _thinking_started,
+    "reason.thinking.delta": _thinking_delta,
+    "reason.thinking.completed": _thinking_completed,
+    "act.started": _tools_announced,
+    "tool.started": _tool_started,
+    _TOOL_COMPLETED: _tool_completed,
+    "tool.output.delta": _tool_output,
+    _CALL_REQUESTED: _call_requested,
+    "session.started": _status(SessionStatus.IDLE, "started"),
+    "session.activated": _status(SessionStatus.RUNNING, "active"),
+    "session.idled": _session_idled,
+}

@@ -1,0 +1,378 @@
+"""Everruns' messages, events and turns: what is called, and how a live stream goes on.
+
+Backend: https://github.com/everruns/sdk, openapi/openapi.json and specs/sse-streaming.md, and https://docs.everruns.com,
+event and streaming pages (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from polysession.provider_api import (
+    Answer,
+    Block,
+    Call,
+    Conflict,
+    Event,
+    Flow,
+    Frame,
+    InvalidRequest,
+    MalformedResponse,
+    MediaBlock,
+    Message,
+    MessageCompleted,
+    NotFound,
+    Page,
+    PendingAction,
+    Reply,
+    SessionRef,
+    StreamPlan,
+    TextBlock,
+    ToolOutput,
+    ToolResultCompleted,
+    TurnInput,
+    TurnPlan,
+    UsageError,
+    json_body,
+    path_segment,
+    read_as,
+    read_json,
+    with_query,
+)
+from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting, to_message
+from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
+
+_NEWEST: Final = 1
+_RECENT: Final = 50
+"""Enough to hold what a session waits for: nothing but its answers comes after the request."""
+_EVENT_ID: Final = re.compile(r"event_[0-9A-Za-z-]+")
+_REMEMBERED: Final = 1_000
+_STREAM_HEADERS: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
+_RETRIES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Waits between attempts to answer: the request is told a moment before the session is ready for the answer."""
+_NOT_READY: Final = frozenset({409, 400})
+"""How a session answers that does not wait; older servers say 400."""
+_NEW_TURN: Final = "started"
+
+
+# --- Messages
+
+
+def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    """Store a message; a turn starts, or the one that runs is steered."""
+    yield from _post_message(ref, _written(content))
+
+
+def list_messages(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    """One page of messages. The server sends them all; our cursor is the number of those that were read before."""
+    start = 0 if cursor is None else cursor_number(cursor)
+    reply = yield Call("GET", f"{session_path(ref)}/messages")
+    everything = read_as(WireList.model_validate, read_json(reply), reply).data
+    end = len(everything) if limit is None else start + limit
+    messages = tuple(read_as(lambda raw: to_message(raw, ref.id), raw, reply) for raw in everything[start:end])
+    return Page(messages, str(end) if end < len(everything) else None)
+
+
+def _post_message(ref: SessionRef, parts: Sequence[Mapping[str, Any]]) -> Flow[WireMessage]:
+    body = json_body({"message": {"role": "user", "content": parts}})
+    reply = yield Call("POST", f"{session_path(ref)}/messages", body=body)
+    return read_as(WireMessage.model_validate, read_json(reply), reply)
+
+
+def _written(content: Iterable[Block]) -> list[dict[str, Any]]:
+    """The parts of a message; the core lets text and images through, and nothing else.
+
+    Raises:
+        UsageError: An image has what the server cannot take.
+    """
+    return [
+        {"type": "text", "text": block.text} if isinstance(block, TextBlock) else _image(cast("MediaBlock", block))
+        for block in content
+    ]
+
+
+def _image(block: MediaBlock) -> dict[str, Any]:
+    if block.file_id is not None:
+        _refuse(block, "media_type", "an uploaded image")
+        return _given({"type": "image_file", "image_id": block.file_id, "filename": block.title})
+    _refuse(block, "title", "an image that is not uploaded")
+    return _given({"type": "image", "url": block.url, "base64": block.data, "media_type": block.media_type})
+
+
+def _refuse(block: MediaBlock, name: str, what: str) -> None:
+    if getattr(block, name) is not None:
+        raise UsageError(f"Everruns takes no {name} with {what}")
+
+
+def _given(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if value is not None}
+
+
+# --- Past events
+
+
+def list_events(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    """One page of events, oldest first.
+
+    The server's own `limit` counts from the end. So all that follows is read, and cut here; `limit` counts events of
+    Everruns, and our cursor is the sequence number of the last one.
+    """
+    after = None if cursor is None else cursor_number(cursor)
+    reply, events = yield from _read_events(ref, after_sequence=after)
+    page = events if limit is None else events[:limit]
+    reader = EventReader()
+    found = [event for wire in page for event in read_as(reader.read, wire, reply)]
+    return Page(tuple(found), _last_sequence(page) if len(page) < len(events) else None)
+
+
+def _last_sequence(events: Iterable[WireEvent]) -> str:
+    sequences = [event.sequence for event in events if event.sequence is not None]
+    if not sequences:
+        raise MalformedResponse("the list of events cannot be read in pages: its events have no sequence numbers")
+    return str(max(sequences))
+
+
+def _read_events(ref: SessionRef, **query: int | None) -> Flow[tuple[Reply, Sequence[WireEvent]]]:
+    reply = yield Call("GET", with_query(f"{session_path(ref)}/events", query))
+    raws = read_as(WireList.model_validate, read_json(reply), reply).data
+    return reply, [read_as(lambda raw: WireEvent.of(raw, session_id=ref.id), raw, reply) for raw in raws]
+
+
+# --- What the agent waits for
+
+
+def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+    """What a session waits for. Its events tell, because its status follows them only after a moment."""
+    waiting, _ = yield from _read_waiting(ref)
+    return tuple(waiting.actions.values())
+
+
+def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    """Give the outputs of all tools that the session waits for."""
+    outputs = _by_action(answers)
+    waiting, _ = yield from _read_waiting(ref)
+    _check_expected(outputs, waiting)
+    yield from _post_outputs(ref, outputs)
+
+
+def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, WireEvent | None]]:
+    """What the newest events say is waited for, and the newest of them."""
+    reply, events = yield from _read_events(ref, limit=_RECENT)
+    waiting = Waiting()
+    for event in events:
+        read_as(waiting.take, event, reply)
+    return waiting, events[-1] if events else None
+
+
+def _by_action(answers: tuple[Answer, ...]) -> dict[str, ToolOutput]:
+    """The outputs by the id of what they answer; the core lets no other answers through."""
+    outputs = cast("tuple[ToolOutput, ...]", answers)
+    return {output.action if isinstance(output.action, str) else output.action.id: output for output in outputs}
+
+
+def _check_expected(outputs: Mapping[str, ToolOutput], waiting: Waiting) -> None:
+    """See that the session waits for exactly these: it goes on with the first outputs, and would miss the others.
+
+    Raises:
+        Conflict: It waits for nothing.
+        NotFound: It does not wait for one of them.
+        UsageError: One of those that it waits for is missing.
+    """
+    if not waiting.actions:
+        raise Conflict("the session waits for nothing: it was answered before, or its turn is over")
+    unknown = [action_id for action_id in outputs if action_id not in waiting.actions]
+    if unknown:
+        raise NotFound(f"the session does not wait for {_quoted(unknown)}; it waits for {_quoted(waiting.actions)}")
+    missing = [action_id for action_id in waiting.actions if action_id not in outputs]
+    if missing:
+        raise UsageError(f"Everruns takes all outputs at once; there is none for {_quoted(missing)}")
+
+
+def _quoted(action_ids: Iterable[str]) -> str:
+    return ", ".join(map(repr, action_ids))
+
+
+def _post_outputs(ref: SessionRef, outputs: Mapping[str, ToolOutput]) -> Flow[None]:
+    results = [
+        {"tool_call_id": action_id, "error" if output.is_error else "result": output.content}
+        for action_id, output in outputs.items()
+    ]
+    call = Call("POST", f"{session_path(ref)}/tool-results", body=json_body({"tool_results": results}))
+    for wait_s in _RETRIES_S:
+        try:
+            yield call
+        except (Conflict, InvalidRequest) as error:
+            if error.status not in _NOT_READY:
+                raise
+            call = Call(call.method, call.path, body=call.body, after_s=wait_s)
+        else:
+            return
+    yield call
+
+
+# --- Live streams
+
+
+class SessionStream(StreamPlan):
+    """Follows a session.
+
+    Its cursor is the id of the last event that the server keeps, which it replays from. Deltas may be live only: they
+    have no id on their frame, and do not move it.
+
+    Args:
+        ref: The session.
+        cursor: Id of the event to begin after; None if there is no event yet.
+        waiting: What the session waits for at that point.
+    """
+
+    def __init__(self, ref: SessionRef, cursor: str | None, waiting: Waiting | None = None) -> None:
+        super().__init__()
+        self._ref = ref
+        self._cursor = cursor
+        self._last_sequence = 0
+        self._reader = EventReader(waiting)
+        self._seen: dict[str, None] = {}
+
+    @property
+    def cursor(self) -> str | None:
+        """Id of the last stored event."""
+        return self._cursor
+
+    def open(self) -> Call:
+        """Open the stream after the cursor."""
+        path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._cursor})
+        return Call("GET", path, headers=_STREAM_HEADERS)
+
+    def read(self, frame: Frame) -> Sequence[Event]:
+        """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
+        reply = Reply(200, {}, frame.data)
+        body = read_json(reply)
+        if frame.event == DISCONNECTING:
+            self.reopen_after_s = read_as(WireDisconnecting.model_validate, body, reply).retry_ms / 1000
+        if frame.event in {CONNECTED, DISCONNECTING}:
+            return ()
+        event = read_as(lambda raw: WireEvent.of(raw, session_id=self._ref.id, type=frame.event), body, reply)
+        return self._take(event, frame.id, reply)
+
+    def probe(self) -> Flow[Sequence[Event]]:
+        """Without a cursor the server would replay nothing: read what there is."""
+        if self._cursor is not None:
+            return ()
+        reply, events = yield from _read_events(self._ref)
+        return [found for event in events for found in self._take(event, event.id, reply)]
+
+    def _take(self, event: WireEvent, stored_id: str | None, reply: Reply) -> Sequence[Event]:
+        if event.id is not None and self._is_repeated(event.id):
+            return ()
+        events = read_as(self._reader.read, event, reply)
+        if stored_id and (event.sequence is None or event.sequence > self._last_sequence):
+            self._cursor = stored_id
+            self._last_sequence = event.sequence or self._last_sequence
+        return events
+
+    def _is_repeated(self, event_id: str) -> bool:
+        if event_id in self._seen:
+            return True
+        self._seen[event_id] = None
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return False
+
+
+class MessageTurn(SessionStream, TurnPlan):
+    """Follows the turn that a message starts, or steers."""
+
+    def __init__(self, ref: SessionRef, cursor: str | None, parts: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(ref, cursor)
+        self._parts = parts
+        self._message_id = ""
+        self._is_new_turn = False
+        self._has_come = False
+
+    def send(self) -> Flow[None]:
+        """Store the message."""
+        stored = yield from _post_message(self._ref, self._parts)
+        self._message_id = stored.id
+        self._is_new_turn = stored.delivery == _NEW_TURN
+
+    def read(self, frame: Frame) -> Sequence[Event]:
+        """The events from our message on: what an earlier turn leaves behind is not ours."""
+        events = super().read(frame)
+        self._has_come = self._has_come or any(self._is_stored(event) or self._is_worked_on(event) for event in events)
+        return events if self._has_come else ()
+
+    def begins(self, event: Event) -> bool:
+        """The stored message, or any work on it. A server that tells that a new turn starts means that turn only."""
+        return self._is_worked_on(event) or (self._is_stored(event) and not self._is_new_turn)
+
+    def _is_stored(self, event: Event) -> bool:
+        return isinstance(event, MessageCompleted) and event.message.id == self._message_id
+
+    def _is_worked_on(self, event: Event) -> bool:
+        places = (event.raw.get("context"), event.raw.get("data"))
+        return any(isinstance(place, dict) and place.get("input_message_id") == self._message_id for place in places)
+
+
+class AnswerTurn(SessionStream, TurnPlan):
+    """Follows the turn that goes on after its tools were run."""
+
+    def __init__(
+        self, ref: SessionRef, cursor: str | None, outputs: Mapping[str, ToolOutput], waiting: Waiting
+    ) -> None:
+        super().__init__(ref, cursor, waiting)
+        self._outputs = outputs
+        self._turn_id = waiting.turn_id
+
+    def send(self) -> Flow[None]:
+        """Give the outputs."""
+        yield from _post_outputs(self._ref, self._outputs)
+
+    def begins(self, event: Event) -> bool:
+        """One of the outputs, or anything else that the turn goes on with: nothing of it came since it waits."""
+        if isinstance(event, ToolResultCompleted) and event.tool_call_id in self._outputs:
+            return True
+        return event.turn_id is not None and event.turn_id == self._turn_id
+
+
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    """Make ready to follow a session, after the cursor or after its newest event."""
+    if cursor is None:
+        cursor = yield from _newest_id(ref)
+    elif not _EVENT_ID.fullmatch(cursor):
+        raise UsageError(f"{cursor!r} is not a cursor of this stream")
+    return SessionStream(ref, cursor)
+
+
+def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    """Make ready to follow a turn: older servers replay from the beginning unless told what the newest event is."""
+    if isinstance(turn_input[0], ToolOutput):
+        outputs = _by_action(turn_input)
+        waiting, newest = yield from _read_waiting(ref)
+        _check_expected(outputs, waiting)
+        return AnswerTurn(ref, newest.id if newest else None, outputs, waiting)
+    parts = _written(cast("tuple[Block, ...]", turn_input))
+    newest_id = yield from _newest_id(ref)
+    return MessageTurn(ref, newest_id, parts)
+
+
+def _newest_id(ref: SessionRef) -> Flow[str | None]:
+    _, events = yield from _read_events(ref, limit=_NEWEST)
+    return events[-1].id if events else None
+
+
+def session_path(ref: SessionRef) -> str:
+    """Path of a session."""
+    return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
+
+
+def cursor_number(cursor: str) -> int:
+    """The number in a list's cursor.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not (cursor.isascii() and cursor.isdecimal()):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    return int(cursor)

@@ -1,0 +1,261 @@
+"""The JSON that the Qoder emulator answers with, in the shape of each generation.
+
+The seed generation of 2026-05 is read back in two shapes: a create answers as the create page showed it, every other
+call as the update page did.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas and /cloud-agents/api/conventions/schemas
+(read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from polysession.emulation.emulator import Generation
+from polysession_qoder.emulator.listing import Page
+from polysession_qoder.emulator.prerequisites import Agent, Environment
+from polysession_qoder.emulator.resources import Resource
+from polysession_qoder.emulator.rules import Json, Refusal
+from polysession_qoder.emulator.state import PinnedAgent, Session
+
+STATUSES: Mapping[Generation, frozenset[str]] = {
+    "current": frozenset({"idle", "running", "rescheduling", "terminated"}),
+    "seed": frozenset({"idle", "processing", "canceling", "cancelled", "archived"}),
+}
+
+_CONTEXT_WINDOW = 200_000
+_SNAPSHOT_FIELDS = ("version", "name", "description", "system", "tools", "skills", "mcp_servers")
+
+T = TypeVar("T")
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, with as many fractional digits as the moment needs."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+
+
+def _timestamp_or_null(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def session_status(session: Session, generation: Generation) -> str:
+    """What the session is doing, in the words of one generation."""
+    if generation == "current":
+        return "running" if session.busy else "idle"
+    if session.archived_at is not None:
+        return "archived"
+    turn_status = _turn_status(session)
+    return "processing" if turn_status == "running" else turn_status
+
+
+def _turn_status(session: Session) -> str:
+    if not session.busy:
+        return "idle"
+    return "canceling" if session.cancelling else "running"
+
+
+def session_shape(session: Session, generation: Generation) -> Json:
+    """A session as every call but create answers it."""
+    return _current_session(session) if generation == "current" else _seed_session(session)
+
+
+def created_session_shape(session: Session, generation: Generation) -> Json:
+    """A session as create answers it."""
+    return _current_session(session) if generation == "current" else _created_seed_session(session)
+
+
+def _current_session(session: Session) -> Json:
+    shape: Json = {
+        "id": session.id,
+        "type": "session",
+        "status": session_status(session, "current"),
+        "title": session.title,
+        "agent": _snapshot(session.agent),
+        "environment_id": session.environment_id,
+        "environment_variables": session.environment_variables,
+        "metadata": session.metadata,
+        "resources": [resource_shape(resource, "current") for resource in session.resources.values()],
+        "vault_ids": session.vault_ids,
+        "deployment_id": None,
+        "outcome_evaluations": [],
+        "stats": {"active_seconds": 0, "duration_seconds": 0},
+        "usage": {"total_credits": float(session.conversation.credits)},
+        "archived_at": _timestamp_or_null(session.archived_at),
+        "created_at": timestamp(session.created_at),
+        "updated_at": timestamp(session.updated_at),
+    }
+    return shape if session.budget is None else {**shape, "budget": session.budget}
+
+
+def _seed_session(session: Session) -> Json:
+    return {
+        **_seed_session_base(session),
+        "turn_status": _turn_status(session),
+        "metadata": session.metadata,
+        "environment_variables": {},
+        "agent": {
+            **_seed_agent(session.agent),
+            "metadata": session.agent.fields["metadata"],
+            "skills": session.agent.fields["skills"],
+        },
+    }
+
+
+def _created_seed_session(session: Session) -> Json:
+    return {
+        **_seed_session_base(session),
+        "usage": {
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        },
+        "agent": {
+            **_seed_agent(session.agent),
+            "instructions": session.agent.fields["system"],
+            "default_environment": None,
+        },
+    }
+
+
+def _seed_session_base(session: Session) -> Json:
+    return {
+        "id": session.id,
+        "type": "session",
+        "agent_id": session.agent.id,
+        "environment_id": session.environment_id,
+        "title": session.title or "",
+        "status": session_status(session, "seed"),
+        "memory_store_ids": session.memory_store_ids,
+        "resources": [resource_shape(resource, "seed") for resource in session.resources.values()],
+        "vault_ids": session.vault_ids,
+        "delta_flush_interval_ms": session.delta_flush_interval_ms,
+        "created_at": timestamp(session.created_at),
+        "updated_at": timestamp(session.updated_at),
+    }
+
+
+def _snapshot(agent: PinnedAgent) -> Json:
+    fields = {name: agent.fields[name] for name in _SNAPSHOT_FIELDS}
+    shape: Json = {"id": agent.id, "type": "agent", **fields, "model": _model_shape(agent.fields["model"])}
+    multiagent = agent.fields["multiagent"]
+    return shape if multiagent is None else {**shape, "multiagent": multiagent}
+
+
+def _model_shape(model: str | Json) -> Json:
+    given = {"id": model} if isinstance(model, str) else model
+    return {**given, "effective_context_window": given.get("context_window") or _CONTEXT_WINDOW}
+
+
+def _seed_agent(agent: PinnedAgent) -> Json:
+    return {
+        "id": agent.id,
+        "type": "agent",
+        "name": agent.fields["name"],
+        "description": agent.fields["description"],
+        "model": _model_shape(agent.fields["model"])["id"],
+        "tools": agent.fields["tools"],
+        "mcp_servers": agent.fields["mcp_servers"],
+        "version": agent.fields["version"],
+        "created_at": timestamp(agent.created_at),
+        "updated_at": timestamp(agent.updated_at),
+    }
+
+
+def cancelled_shape(session_id: str) -> Json:
+    """The answer to a request to cancel. Its status is a literal, whatever the session is doing."""
+    return {"id": session_id, "type": "session", "status": "canceling"}
+
+
+def deleted_shape(record_id: str, kind: str) -> Json:
+    """The answer to a delete."""
+    return {"id": record_id, "type": f"{kind}_deleted"}
+
+
+def resource_shape(resource: Resource, generation: Generation) -> Json:
+    """Something mounted in a session."""
+    if generation == "seed":
+        fields = resource.fields
+        return {"type": fields["type"], "file_id": fields["file_id"], "path": fields["mount_path"]}
+    moment = timestamp(resource.created_at)
+    return {"id": resource.id, **resource.fields, "created_at": moment, "updated_at": moment}
+
+
+def agent_shape(agent: Agent, version: int | None = None) -> Json:
+    """An agent at one version; the latest if None."""
+    return {
+        "id": agent.id,
+        "type": "agent",
+        **agent.at(version),
+        "archived_at": _timestamp_or_null(agent.archived_at),
+        "created_at": timestamp(agent.created_at),
+        "updated_at": timestamp(agent.updated_at),
+    }
+
+
+def environment_shape(environment: Environment, generation: Generation) -> Json:
+    """An environment."""
+    shape: Json = {
+        "id": environment.id,
+        "type": "environment",
+        "name": environment.name,
+        "description": environment.description,
+        "config": environment.config,
+        "metadata": environment.metadata,
+        "archived_at": _timestamp_or_null(environment.archived_at),
+        "created_at": timestamp(environment.created_at),
+        "updated_at": timestamp(environment.updated_at),
+    }
+    if environment.scope is not None:
+        shape["scope"] = environment.scope
+    if generation == "seed":
+        shape |= {"status": "ready", "archived": environment.archived_at is not None}
+    return shape
+
+
+def models_shape() -> Json:
+    """All models; this list has no pages."""
+    return {
+        "data": [_model_info("ultimate", price_factor=2.0), _model_info("auto", price_factor=1.0)],
+        "has_more": False,
+    }
+
+
+def _model_info(model_id: str, *, price_factor: float) -> Json:
+    return {
+        "id": model_id,
+        "type": "model",
+        "display_name": model_id.capitalize(),
+        "source": "system",
+        "is_enabled": True,
+        "is_new": False,
+        "price_factor": price_factor,
+        "efforts": ["low", "medium", "high"],
+        "default_effort": "medium",
+        "max_input_tokens": _CONTEXT_WINDOW,
+        "default_context_window": _CONTEXT_WINDOW,
+        "available_context_windows": [_CONTEXT_WINDOW],
+    }
+
+
+def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation) -> Json:
+    """The envelope of a list. The seed generation continues with `after_id`, so it names no next page."""
+    ids = list(page.items)
+    envelope: Json = {
+        "data": [shape(item) for item in page.items.values()],
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+        "has_more": page.has_more,
+    }
+    return envelope if generation == "seed" else {**envelope, "next_page": page.next_page}
+
+
+def error_shape(refusal: Refusal, request_id: str, generation: Generation) -> Json:
+    """An error body. The seed generation does not repeat the request id in it."""
+    error: dict[str, Any] = {"type": refusal.type, "message": refusal.message}
+    if refusal.param is not None:
+        error["param"] = refusal.param
+    shape: Json = {"type": "error", "error": error}
+    return shape if generation == "seed" else {**shape, "request_id": request_id}

@@ -1,0 +1,247 @@
+"""Sessions of the Qoder emulator: their state and their rules.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from polysession.emulation import TurnClock, base36_id
+from polysession.emulation.emulator import Generation
+from polysession_qoder.emulator.conversation import Conversation
+from polysession_qoder.emulator.listing import Shelf
+from polysession_qoder.emulator.prerequisites import AGENT_OVERRIDES, Agents, Environment, Environments, read_overrides
+from polysession_qoder.emulator.resources import Resource, read_resources
+from polysession_qoder.emulator.rules import (
+    Json,
+    conflict,
+    invalid,
+    need,
+    new_metadata,
+    not_found,
+    only,
+    patched_metadata,
+    take,
+    take_all,
+    take_budget,
+    take_environment_variables,
+    take_flush_interval_ms,
+)
+
+CANCEL_TAKES_S = 0.05
+"""Seconds from a request to cancel until the turn is over."""
+
+_DEFAULT_FLUSH_INTERVAL_MS = 100
+
+_CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
+    "current": frozenset(
+        {
+            "agent",
+            "environment_id",
+            "title",
+            "metadata",
+            "environment_variables",
+            "resources",
+            "vault_ids",
+            "budget",
+        }
+    ),
+    "seed": frozenset(
+        {
+            "agent",
+            "environment_id",
+            "title",
+            "metadata",
+            "resources",
+            "vault_ids",
+            "memory_store_ids",
+            "delta_flush_interval_ms",
+        }
+    ),
+}
+_UPDATE_FIELDS: Mapping[Generation, frozenset[str]] = {
+    "current": frozenset({"title", "metadata", "agent", "budget"}),
+    "seed": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
+}
+_AGENT_FORMS = {
+    "agent": frozenset({"type", "id", "version"}),
+    "agent_with_overrides": frozenset({"type", "id", "version"}) | AGENT_OVERRIDES,
+}
+_SWAPPABLE = frozenset({"tools", "mcp_servers"})
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedAgent:
+    """The agent of a session, as it was when the session was created.
+
+    Attributes:
+        fields: The fields of the pinned version, with what the session overrides.
+        created_at: When the agent itself was created.
+        updated_at: When the agent itself was last changed before the session was created.
+    """
+
+    id: str
+    fields: Json
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A session.
+
+    Attributes:
+        memory_store_ids: The way in which the seed generation named memory stores.
+        cancelling: Whether the turn was asked to stop; says nothing once the turn is over.
+    """
+
+    id: str
+    agent: PinnedAgent
+    environment_id: str
+    title: str | None
+    metadata: dict[str, str]
+    environment_variables: dict[str, str]
+    resources: dict[str, Resource]
+    vault_ids: list[str]
+    memory_store_ids: list[str]
+    delta_flush_interval_ms: int
+    budget: Json | None
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None = None
+    turn: TurnClock = field(default_factory=TurnClock)
+    cancelling: bool = False
+    conversation: Conversation = field(default_factory=Conversation)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn runs: of the agent, or one that was started from outside."""
+        return self.turn.running or self.conversation.running
+
+    def start_turn(self, duration_s: float) -> None:
+        """Run for `duration_s` seconds."""
+        self.cancelling = False
+        self.turn.start(duration_s)
+
+    def uses_memory_store(self, store_id: str) -> bool:
+        """Whether that memory store is attached."""
+        attached = (resource.fields.get("memory_store_id") for resource in self.resources.values())
+        return store_id in self.memory_store_ids or store_id in attached
+
+
+class Sessions(Shelf[Session]):
+    """All sessions, by the rules of one generation."""
+
+    def __init__(self, agents: Agents, environments: Environments, generation: Generation) -> None:
+        super().__init__("Session")
+        self._agents = agents
+        self._environments = environments
+        self._generation = generation
+
+    def create(self, body: Json) -> Session:
+        """Create an idle session for an agent, pinned at a version, in an environment."""
+        only(body, _CREATE_FIELDS[self._generation])
+        environment_id = need(body, "environment_id", str)
+        now = datetime.now(UTC)
+        session = Session(
+            id=base36_id("sess_"),
+            environment_id=environment_id,
+            title=take(body, "title", str),
+            metadata=new_metadata(body),
+            environment_variables=take_environment_variables(body),
+            resources=read_resources(body, self._generation, now),
+            vault_ids=take_all(body, "vault_ids", str),
+            memory_store_ids=take_all(body, "memory_store_ids", str),
+            delta_flush_interval_ms=take_flush_interval_ms(body) or _DEFAULT_FLUSH_INTERVAL_MS,
+            budget=take_budget(body),
+            agent=self._pin(body),
+            created_at=now,
+            updated_at=now,
+        )
+        self._enter(self._environments.find(environment_id), session)
+        return self.add(session)
+
+    def update(self, session_id: str, body: Json) -> Session:
+        """Change the fields that are given, all or none: null clears a title, metadata is a patch."""
+        session = self.find(session_id)
+        only(body, _UPDATE_FIELDS[self._generation])
+        if session.archived_at is not None:
+            raise conflict(f"Session {session_id!r} is archived.")
+        title = take(body, "title", str) if "title" in body else session.title
+        metadata = patched_metadata(session.metadata, body)
+        budget = take_budget(body) if "budget" in body else session.budget
+        interval_ms = take_flush_interval_ms(body) or session.delta_flush_interval_ms
+        session.agent = _swap_tools(session, body) if "agent" in body else session.agent
+        session.title, session.metadata, session.budget = title, metadata, budget
+        session.delta_flush_interval_ms = interval_ms
+        session.updated_at = datetime.now(UTC)
+        return session
+
+    def archive(self, session_id: str) -> Session:
+        """Archive a session, whatever it is doing; a second time changes nothing."""
+        session = self.find(session_id)
+        if session.archived_at is None:
+            session.archived_at = session.updated_at = datetime.now(UTC)
+        return session
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session, whatever it is doing. Its environment still counts as used."""
+        self.find(session_id).conversation.end("session.deleted")
+        self.remove(session_id)
+
+    def cancel(self, session_id: str) -> bool:
+        """Ask the turn to stop, which takes a moment; tells whether one was running."""
+        session = self.find(session_id)
+        if session.archived_at is not None:
+            raise not_found(self.kind, session_id)
+        if session.conversation.interrupt():
+            return True
+        if not session.turn.running:
+            return False
+        if not session.cancelling:
+            session.cancelling = True
+            session.turn.start(CANCEL_TAKES_S)
+        return True
+
+    def _pin(self, body: Json) -> PinnedAgent:
+        reference = self._read_agent_reference(body)
+        agent = self._agents.find(need(reference, "id", str))
+        fields = {**agent.at(take(reference, "version", int)), **read_overrides(reference)}
+        if agent.archived_at is not None:
+            raise invalid(f"Agent {agent.id!r} is archived.", "agent")
+        return PinnedAgent(id=agent.id, fields=fields, created_at=agent.created_at, updated_at=agent.updated_at)
+
+    def _read_agent_reference(self, body: Json) -> Json:
+        if self._generation == "seed" or not isinstance(body.get("agent"), dict):
+            return {"id": need(body, "agent", str)}
+        reference = need(body, "agent", dict)
+        accepted = _AGENT_FORMS.get(need(reference, "type", str))
+        if accepted is None:
+            raise invalid("Field 'agent.type' must be 'agent' or 'agent_with_overrides'.", "agent")
+        only(reference, accepted)
+        return reference
+
+    @staticmethod
+    def _enter(environment: Environment, session: Session) -> None:
+        if environment.archived_at is not None:
+            raise invalid(f"Environment {environment.id!r} is archived.", "environment_id")
+        if environment.config["type"] == "self_hosted" and (session.resources or session.environment_variables):
+            raise invalid("A self-hosted environment takes neither resources nor environment variables.")
+        environment.used = True
+
+
+def _swap_tools(session: Session, body: Json) -> PinnedAgent:
+    changes = need(body, "agent", dict)
+    only(changes, _SWAPPABLE)
+    if session.busy:
+        raise conflict("The agent cannot be changed while the session is running.")
+    pinned = session.agent
+    return PinnedAgent(
+        id=pinned.id,
+        fields={**pinned.fields, **read_overrides(changes)},
+        created_at=pinned.created_at,
+        updated_at=pinned.updated_at,
+    )

@@ -1,0 +1,280 @@
+"""Messages, events, streams and turns of Qoder: the calls, and what a live stream is made of.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview,
+https://docs.qoder.com/cloud-agents/api/sessions/events/send and its siblings (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Answer,
+    Approve,
+    Block,
+    Call,
+    Deny,
+    Event,
+    Flow,
+    Frame,
+    MalformedResponse,
+    Message,
+    Page,
+    PendingAction,
+    Reply,
+    SessionRef,
+    StreamPlan,
+    ToolOutput,
+    TurnInput,
+    TurnPlan,
+    TurnStarted,
+    UsageError,
+    read_as,
+    read_json,
+    with_query,
+)
+from polysession_qoder.actions import TOOL_USES, PendingSearch, answered_id, awaited_ids, from_answers
+from polysession_qoder.calls import MAX_LIMIT, page_parameters, post, read_page, session_path
+from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser
+from polysession_qoder.message_normaliser import ROLES, from_blocks, to_message
+from polysession_qoder.wire import WireEvent, WireEventHead, WireSent
+
+_DELTAS: Final = ("agent.message", "agent.thinking")
+_KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
+_END_OF_STREAM: Final = b"[DONE]"
+_SUCCESS: Final = 200
+_CURSOR_PREFIX: Final = "evt_"
+_NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
+
+
+class QoderStream(StreamPlan):
+    """Follows a session from after one event on. The backend replays what came after it.
+
+    Args:
+        ref: The session.
+        cursor: Id of that event; None if the session has none yet.
+        normaliser: Reads the events.
+
+    Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream (read 2026-11)
+    """
+
+    def __init__(self, ref: SessionRef, cursor: str | None, normaliser: EventNormaliser) -> None:
+        super().__init__()
+        self._ref = ref
+        self._cursor = cursor
+        self._normaliser = normaliser
+
+    @property
+    def cursor(self) -> str | None:
+        """Id of the last event that the backend stores; never a preview's, so that its text can be replayed."""
+        return self._cursor
+
+    def open(self) -> Call:
+        """Without a cursor the stream begins with what happens next."""
+        headers = {"accept": "text/event-stream"}
+        if self._cursor is not None:
+            headers["last-event-id"] = self._cursor
+        return Call("GET", with_query(f"{_events_path(self._ref)}/stream", {"event_deltas[]": _DELTAS}), headers)
+
+    def read(self, frame: Frame) -> list[Event]:
+        """The events of one frame. May 2026 kept id and type outside the JSON."""
+        if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
+            return []
+        reply = Reply(_SUCCESS, {}, frame.data)
+        raw = {"type": frame.event, **read_json(reply)}
+        if frame.id and raw["type"] not in PREVIEWS:
+            raw = {"id": frame.id, **raw}
+        return read_as(self._take, raw, reply)
+
+    def probe(self) -> Flow[list[Event]]:
+        """What happened since: only if there is no cursor yet, because then no reopened stream would tell it."""
+        events: list[Event] = []
+        if self._cursor is None:
+            yield from _walk(self._ref, {}, lambda raw: events.extend(self._take(raw)), lambda: False)
+        return events
+
+    def _take(self, raw: dict[str, Any]) -> list[Event]:
+        events = self._normaliser.read(raw)
+        if events:  # else it came before, and the cursor is past it
+            self._cursor = raw.get("id") or self._cursor  # a preview has none
+        self.finished = self.finished or raw["type"] in LAST_EVENTS
+        return events
+
+
+class QoderTurn(QoderStream, TurnPlan):
+    """Follows the turn that some events start.
+
+    Args:
+        ref: The session.
+        cursor: Id of the last event before the turn; None if there is none.
+        normaliser: Reads the events.
+        events: What to send.
+    """
+
+    def __init__(
+        self, ref: SessionRef, cursor: str | None, normaliser: EventNormaliser, events: list[dict[str, Any]]
+    ) -> None:
+        super().__init__(ref, cursor, normaliser)
+        self._events = events
+        self._answered_ids = {answered_id(event) for event in events} - {None}
+        self._sent_ids: set[str] = set()
+        self._turn_id: str | None = None
+
+    def send(self) -> Flow[None]:
+        """Send the events, and note the ids under which the stream will show them."""
+        reply = yield _send(self._ref, self._events)
+        sent = read_as(WireSent.model_validate, read_json(reply), reply)
+        self._sent_ids = {event.id for event in sent.data or () if event.id}
+        self._turn_id = sent.turn_id
+        self._normaliser.expect_turn()
+
+    def begins(self, event: Event) -> bool:
+        """Whether it is what we sent, come back. May 2026 gave no ids: there the next turn to start is ours."""
+        # Our turn also ends with the session, whether or not it had begun.
+        if self.finished or answered_id(event.raw) in self._answered_ids:
+            return True
+        if self._sent_ids:
+            return event.id in self._sent_ids
+        return isinstance(event, TurnStarted) or (event.turn_id is not None and event.turn_id == self._turn_id)
+
+
+def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    """Send a message."""
+    yield _send(ref, [from_blocks(content)])
+
+
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    """Make ready to follow a session: after the cursor, or after the newest event.
+
+    Raises:
+        UsageError: The cursor is not one of ours.
+    """
+    normaliser = EventNormaliser(ref.id)
+    if cursor is None:
+        cursor = yield from _newest_id(ref, normaliser)
+    elif not (cursor.startswith(_CURSOR_PREFIX) and cursor.isascii() and cursor.isprintable() and " " not in cursor):
+        raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream: those begin with {_CURSOR_PREFIX!r}")
+    return QoderStream(ref, cursor, normaliser)
+
+
+def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    """Make ready to follow the turn that this input starts, from the newest event on.
+
+    Raises:
+        Conflict: There are answers, and the agent waits for nothing.
+        NotFound: The agent does not wait for one of the actions.
+    """
+    normaliser = EventNormaliser(ref.id)
+    answers = tuple(item for item in turn_input if isinstance(item, Approve | Deny | ToolOutput))
+    if not answers:
+        message = from_blocks(tuple(item for item in turn_input if not isinstance(item, Approve | Deny | ToolOutput)))
+        cursor = yield from _newest_id(ref, normaliser)
+        return QoderTurn(ref, cursor, normaliser, [message])
+    search = yield from _search(ref)
+    for action in search.actions.values():
+        normaliser.remember(dict(action.raw))  # the turn may stop again at those that are not answered
+    return QoderTurn(ref, search.newest_id, normaliser, from_answers(answers, search.actions))
+
+
+def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    """Answer what the agent waits for. It is read first, because the backend may be silent about a late answer.
+
+    Raises:
+        Conflict: The agent waits for nothing.
+        NotFound: The agent does not wait for one of the actions.
+    """
+    search = yield from _search(ref)
+    yield _send(ref, from_answers(answers, search.actions))
+
+
+def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+    """Read what the agent waits for."""
+    search = yield from _search(ref)
+    return tuple(search.actions.values())
+
+
+def list_events(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    """Read one page of events, oldest first.
+
+    Where the session waited at tool uses of an earlier page, those are looked up.
+    """
+    reply = yield Call("GET", with_query(_events_path(ref), page_parameters(limit, cursor)))
+    page = read_page(reply, _checked)
+    stops = [raw for raw in page.items if raw.get("type") == "session.status_idle"]
+    awaited = {event_id for raw in stops for event_id in awaited_ids(read_as(WireEvent.model_validate, raw, reply))}
+    normaliser = EventNormaliser(ref.id)
+    yield from _look_up(ref, awaited - {raw.get("id") for raw in page.items}, normaliser)
+    events = tuple(event for raw in page.items for event in read_as(normaliser.read, raw, reply))
+    return Page(events, page.next_cursor)
+
+
+def list_messages(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    """Read one page of messages, oldest first: the events that are messages."""
+    parameters = {"types[]": list(ROLES)} | page_parameters(limit, cursor)
+    reply = yield Call("GET", with_query(_events_path(ref), parameters))
+    return read_page(reply, lambda raw: to_message(ref.id, raw))
+
+
+def _events_path(ref: SessionRef) -> str:
+    return f"{session_path(ref)}/events"
+
+
+def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Call:
+    return post(_events_path(ref), {"events": events})
+
+
+def _newest_id(ref: SessionRef, normaliser: EventNormaliser) -> Flow[str | None]:
+    """Id of the newest event. The normaliser sees it, for what it says of the turn that goes on."""
+    reply = yield Call("GET", with_query(_events_path(ref), {**_NEWEST_FIRST, **page_parameters(1, None)}))
+    page = read_page(reply, normaliser.read)
+    return next((event.id for events in page.items for event in events), None)
+
+
+def _search(ref: SessionRef) -> Flow[PendingSearch]:
+    search = PendingSearch()
+    yield from _walk(ref, _NEWEST_FIRST, search.take, lambda: search.finished)
+    if search.missing:
+        raise MalformedResponse(f"the session waits at {', '.join(search.missing)}, which its events do not hold")
+    return search
+
+
+def _look_up(ref: SessionRef, event_ids: set[str], normaliser: EventNormaliser) -> Flow[None]:
+    """Let the normaliser know these tool uses, as far as there are any."""
+    missing = set(event_ids)
+
+    def take(raw: dict[str, Any]) -> None:
+        if raw.get("id") in missing:
+            normaliser.remember(raw)
+            missing.remove(raw["id"])
+
+    if missing:
+        yield from _walk(ref, {**_NEWEST_FIRST, "types[]": list(TOOL_USES)}, take, lambda: not missing)
+
+
+def _checked(raw: dict[str, Any]) -> dict[str, Any]:
+    """The event itself, which has a type, and an id that is text."""
+    WireEventHead.model_validate(raw)
+    return raw
+
+
+def _walk(
+    ref: SessionRef,
+    query: Mapping[str, Any],
+    take: Callable[[dict[str, Any]], None],
+    is_enough: Callable[[], bool],
+) -> Flow[None]:
+    """Read the list of events in large pages, until it is enough or there are no more.
+
+    Raises:
+        MalformedResponse: A page points back to itself, so that the list would never end.
+    """
+    cursor: str | None = None
+    while True:
+        reply = yield Call("GET", with_query(_events_path(ref), {**query, **page_parameters(MAX_LIMIT, cursor)}))
+        page = read_page(reply, lambda raw: take(_checked(raw)))
+        if is_enough() or page.next_cursor is None:
+            return
+        if page.next_cursor == cursor:
+            raise MalformedResponse("the list of events does not advance: the next page's cursor is this page's own")
+        cursor = page.next_cursor

@@ -1,0 +1,209 @@
+"""Live streams over an async HTTP client. The twin is `sync_stream`; what they share is in `_core.stream`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from polysession._core.flow import Flow
+from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
+from polysession._core.turn import TurnResult, TurnSummary
+from polysession._drivers.async_driver import AsyncDriver
+from polysession._drivers.transport import Deadline
+from polysession.errors import PolysessionError, UsageError
+from polysession.event import Event
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+
+class AsyncEventStream:
+    """Events of a session as they happen. Open it with `async with`; leaving the block closes the connection.
+
+    A connection that breaks is opened again, and the stream goes on where it was: each event comes once, in order.
+    """
+
+    def __init__(
+        self, driver: AsyncDriver, operation: str, plan_flow: Flow[Any], *, deadline_s: float | None = None
+    ) -> None:
+        self._driver = driver
+        self._operation = operation
+        self._plan_flow = plan_flow
+        self._deadline = Deadline(deadline_s)
+        self._was_entered = False
+        self._reader: StreamReader | None = None
+        self._response: httpx.Response | None = None
+        self._events: AsyncGenerator[Event] | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Text that continues this stream, in this process or another: `sessions.stream(session, cursor=...)`."""
+        return None if self._reader is None else self._reader.cursor
+
+    async def __aenter__(self) -> Self:
+        """Connect; a turn's input is sent when the stream is open.
+
+        Raises:
+            PolysessionError: It could not be opened, or the input not sent.
+        """
+        if self._was_entered:
+            raise self._misused("this stream was opened before; ask for another one")
+        self._was_entered = True
+        try:
+            await self._start()
+        except BaseException as error:
+            await self.aclose()
+            if isinstance(error, PolysessionError):
+                self._driver.locate(error, self._operation)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection. The session goes on; `sessions.cancel` stops its turn.
+
+        To be called by who reads the events, not from beside while an event is awaited.
+        """
+        events, self._events = self._events, None
+        try:
+            if events is not None:
+                await events.aclose()
+        finally:
+            await self._hang_up()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, when it happens.
+
+        Raises:
+            StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
+            WaitExceeded: The deadline has passed.
+        """
+        if self._events is None:
+            raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
+        try:
+            return await self._advance(self._events)
+        except PolysessionError as error:
+            self._driver.locate(error, self._operation)
+            await self.aclose()  # and so a caller who goes on reading is told, in place of seeing the events end
+            raise
+
+    async def _start(self) -> None:
+        self._deadline.start()
+        plan: StreamPlan = await self._driver.run(self._operation, self._plan_flow)
+        self._reader = StreamReader(plan, self._driver.retry)
+        await self._connect(self._reader)
+        if isinstance(plan, TurnPlan):
+            await self._driver.run(self._operation, plan.send())
+        self._events = self._read(self._reader)
+
+    async def _advance(self, events: AsyncGenerator[Event]) -> Event:
+        try:
+            async with asyncio.timeout(self._deadline.left_s()):
+                return await anext(events)
+        except TimeoutError:
+            raise self._deadline.exceeded() from None
+
+    async def _read(self, reader: StreamReader) -> AsyncGenerator[Event]:
+        while not reader.is_finished():
+            failure: PolysessionError | None = None
+            try:
+                async for chunk in self._open_response().aiter_bytes():
+                    for event in reader.feed(chunk):
+                        yield event
+                    if reader.is_finished():
+                        return
+                    self._deadline.check()
+            except Exception as error:
+                failure = self._driver.failure(error)
+                if failure is None:
+                    raise
+            await self._hang_up()
+            missed = await self._persist(reader, lambda: self._driver.run(self._operation, reader.plan.probe()))
+            for event in reader.take(missed):
+                yield event
+            if not reader.is_finished():
+                await self._wait(reader, failure)
+                await self._persist(reader, lambda: self._connect(reader))
+
+    async def _persist(self, reader: StreamReader, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try it until it succeeds, or has failed too often."""
+        while True:
+            self._deadline.check()
+            try:
+                return await attempt()
+            except PolysessionError as error:
+                if not error.retryable:
+                    raise
+                await self._wait(reader, error)
+
+    async def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
+        await asyncio.sleep(self._deadline.within_s(reader.interrupted(failure)))
+
+    async def _connect(self, reader: StreamReader) -> None:
+        silence_s = self._deadline.within_s(reader.plan.silence_s)
+        try:
+            self._response = await self._driver.connect(reader.plan.open(), silence_s)
+        except PolysessionError:
+            self._deadline.check()  # what was too slow for it is not the backend's failure
+            raise
+        reader.opened()
+
+    async def _hang_up(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
+
+    def _open_response(self) -> httpx.Response:
+        if self._response is None:
+            raise self._misused("this stream was closed while it was read")
+        return self._response
+
+    def _misused(self, how: str) -> UsageError:
+        error = UsageError(how)
+        self._driver.locate(error, self._operation)
+        return error
+
+
+class AsyncTurn(AsyncEventStream):
+    """One turn: its input is sent when the block is entered, and the events end when it does."""
+
+    def __init__(
+        self, driver: AsyncDriver, operation: str, plan_flow: Flow[TurnPlan], *, deadline_s: float | None = None
+    ) -> None:
+        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
+        self._summary = TurnSummary()
+
+    async def __anext__(self) -> Event:
+        """The next event of the turn; see `AsyncEventStream`."""
+        event = await super().__anext__()
+        self._summary.take((event,))
+        return event
+
+    @property
+    def result(self) -> TurnResult:
+        """What came of it, once its events have been read to the end.
+
+        Raises:
+            UsageError: It has not ended yet.
+        """
+        if self._summary.result is None:
+            raise self._misused("the turn has not ended: read its events first, or call wait()")
+        return self._summary.result
+
+    async def wait(self) -> TurnResult:
+        """Read the events to the end, for what came of it."""
+        if self._summary.result is None:
+            async for _ in self:
+                pass
+        return self.result

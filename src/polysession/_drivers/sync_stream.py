@@ -1,0 +1,220 @@
+"""Live streams over a blocking HTTP client. The twin is `async_stream`; what they share is in `_core.stream`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from polysession._core.flow import Flow
+from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
+from polysession._core.turn import TurnResult, TurnSummary
+from polysession._drivers.sync_driver import SyncDriver
+from polysession._drivers.transport import Deadline, break_off
+from polysession.errors import PolysessionError, UsageError
+from polysession.event import Event
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+
+class EventStream:
+    """Events of a session as they happen. Open it with `with`; leaving the block closes the connection.
+
+    A connection that breaks is opened again, and the stream goes on where it was: each event comes once, in order.
+    """
+
+    def __init__(
+        self, driver: SyncDriver, operation: str, plan_flow: Flow[Any], *, deadline_s: float | None = None
+    ) -> None:
+        self._driver = driver
+        self._operation = operation
+        self._plan_flow = plan_flow
+        self._deadline = Deadline(deadline_s)
+        self._alarm: threading.Timer | None = None
+        self._was_entered = False
+        self._reader: StreamReader | None = None
+        self._response: httpx.Response | None = None
+        self._events: Generator[Event] | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Text that continues this stream, in this process or another: `sessions.stream(session, cursor=...)`."""
+        return None if self._reader is None else self._reader.cursor
+
+    def __enter__(self) -> Self:
+        """Connect; a turn's input is sent when the stream is open.
+
+        Raises:
+            PolysessionError: It could not be opened, or the input not sent.
+        """
+        if self._was_entered:
+            raise self._misused("this stream was opened before; ask for another one")
+        self._was_entered = True
+        try:
+            self._start()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, PolysessionError):
+                self._driver.locate(error, self._operation)
+            raise
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. The session goes on; `sessions.cancel` stops its turn.
+
+        To be called by who reads the events, not from beside while an event is awaited.
+        """
+        if self._alarm is not None:
+            self._alarm.cancel()
+        events, self._events = self._events, None
+        try:
+            if events is not None:
+                events.close()
+        finally:
+            self._hang_up()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        """The next event, when it happens.
+
+        Raises:
+            StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
+            WaitExceeded: The deadline has passed.
+        """
+        if self._events is None:
+            raise self._misused("this stream is not open: use with ... as events, and read inside the block")
+        try:
+            return next(self._events)
+        except PolysessionError as error:
+            self._driver.locate(error, self._operation)
+            self.close()  # and so a caller who goes on reading is told, in place of seeing the events end
+            raise
+
+    def _start(self) -> None:
+        self._deadline.start()
+        plan: StreamPlan = self._driver.run(self._operation, self._plan_flow)
+        self._reader = StreamReader(plan, self._driver.retry)
+        self._connect(self._reader)
+        if isinstance(plan, TurnPlan):
+            self._driver.run(self._operation, plan.send())
+        self._set_alarm()
+        self._events = self._read(self._reader)
+
+    def _set_alarm(self) -> None:
+        """Let the deadline end a wait for bytes: a blocking read cannot be given a new limit once it has begun."""
+        left_s = self._deadline.left_s()
+        if left_s is not None:
+            self._alarm = threading.Timer(left_s, self._break_off)
+            self._alarm.daemon = True
+            self._alarm.start()
+
+    def _break_off(self) -> None:
+        response = self._response
+        if response is not None:
+            break_off(response)
+
+    def _read(self, reader: StreamReader) -> Generator[Event]:
+        while not reader.is_finished():
+            failure: PolysessionError | None = None
+            try:
+                for chunk in self._open_response().iter_bytes():
+                    for event in reader.feed(chunk):
+                        yield event
+                    if reader.is_finished():
+                        return
+                    self._deadline.check()
+            except Exception as error:
+                failure = self._driver.failure(error)
+                if failure is None:
+                    raise
+            self._hang_up()
+            missed = self._persist(reader, lambda: self._driver.run(self._operation, reader.plan.probe()))
+            for event in reader.take(missed):
+                yield event
+            if not reader.is_finished():
+                self._wait(reader, failure)
+                self._persist(reader, lambda: self._connect(reader))
+
+    def _persist(self, reader: StreamReader, attempt: Callable[[], T]) -> T:
+        """Try it until it succeeds, or has failed too often."""
+        while True:
+            self._deadline.check()
+            try:
+                return attempt()
+            except PolysessionError as error:
+                if not error.retryable:
+                    raise
+                self._wait(reader, error)
+
+    def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
+        time.sleep(self._deadline.within_s(reader.interrupted(failure)))
+
+    def _connect(self, reader: StreamReader) -> None:
+        silence_s = self._deadline.within_s(reader.plan.silence_s)
+        try:
+            self._response = self._driver.connect(reader.plan.open(), silence_s)
+        except PolysessionError:
+            self._deadline.check()  # what was too slow for it is not the backend's failure
+            raise
+        reader.opened()
+
+    def _hang_up(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+    def _open_response(self) -> httpx.Response:
+        if self._response is None:
+            raise self._misused("this stream was closed while it was read")
+        return self._response
+
+    def _misused(self, how: str) -> UsageError:
+        error = UsageError(how)
+        self._driver.locate(error, self._operation)
+        return error
+
+
+class Turn(EventStream):
+    """One turn: its input is sent when the block is entered, and the events end when it does."""
+
+    def __init__(
+        self, driver: SyncDriver, operation: str, plan_flow: Flow[TurnPlan], *, deadline_s: float | None = None
+    ) -> None:
+        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
+        self._summary = TurnSummary()
+
+    def __next__(self) -> Event:
+        """The next event of the turn; see `EventStream`."""
+        event = super().__next__()
+        self._summary.take((event,))
+        return event
+
+    @property
+    def result(self) -> TurnResult:
+        """What came of it, once its events have been read to the end.
+
+        Raises:
+            UsageError: It has not ended yet.
+        """
+        if self._summary.result is None:
+            raise self._misused("the turn has not ended: read its events first, or call wait()")
+        return self._summary.result
+
+    def wait(self) -> TurnResult:
+        """Read the events to the end, for what came of it."""
+        if self._summary.result is None:
+            for _ in self:
+                pass
+        return self.result

@@ -1,0 +1,116 @@
+"""What an emulated session has said so far, who is listening, and the turn that works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
+
+
+class EventLog(Generic[E]):
+    """An append-only log that any number of streams follow. Lives in the server's event loop."""
+
+    def __init__(self) -> None:
+        self.entries: list[E] = []
+        self.closed = False
+        self._changed = asyncio.Event()
+
+    def append(self, entry: E) -> None:
+        """Add an entry, and wake every follower."""
+        self.entries.append(entry)
+        self._wake()
+
+    def close(self) -> None:
+        """End every follower, once it has seen all entries."""
+        self.closed = True
+        self._wake()
+
+    async def follow(self, start: int, *, heartbeat_s: float) -> AsyncIterator[E | None]:
+        """Entries from index `start` on, then as they come; None after each `heartbeat_s` seconds of silence."""
+        position = start
+        while True:
+            changed = self._changed
+            while position < len(self.entries):
+                position += 1
+                yield self.entries[position - 1]
+            if self.closed:
+                return
+            try:
+                await asyncio.wait_for(changed.wait(), heartbeat_s)
+            except TimeoutError:
+                yield None
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class TurnTask:
+    """At most one turn that runs in the background. Lives in the server's event loop."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn is running at this moment."""
+        return self._task is not None and not self._task.done()
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work` as the turn."""
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    async def cancel(self) -> bool:
+        """Stop the turn, and wait until it has stopped; tells whether one was running."""
+        task = self._task
+        if task is None or task.done() or task is asyncio.current_task():
+            return False
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return True
+
+
+class Interruption:
+    """A request to stop that a turn meets in its pauses, and may answer with a proper end."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask the turn to stop."""
+        self._asked.set()
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait inside a turn; tells whether it is asked to stop, as soon as it is."""
+        await asyncio.sleep(0)
+        if seconds > 0 and not self._asked.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), seconds)
+        return self._asked.is_set()
+
+
+class Signal:
+    """Something that a turn waits for. Lives in the server's event loop."""
+
+    def __init__(self) -> None:
+        self._given = asyncio.Event()
+
+    def give(self) -> None:
+        """End the wait, now or before it has begun."""
+        self._given.set()
+
+    async def wait(self, limit_s: float) -> bool:
+        """Wait inside a turn for at most `limit_s` seconds; tells whether the signal was given."""
+        try:
+            await asyncio.wait_for(self._given.wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+async def pause(seconds: float) -> None:
+    """Wait inside a turn."""
+    await asyncio.sleep(seconds)

@@ -1,0 +1,188 @@
+"""Faults on request: what a network and a tired backend do to answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, get_args
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTROL_PATH: Final = "/_emulator/faults"
+
+FaultKind = Literal["status", "malformed", "drop", "end", "stall", "duplicate", "reorder"]
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing to go wrong.
+
+    Attributes:
+        kind: `status`: answer `status` without a body, and `retry_after` if given. `malformed`: answer 200 with half
+            a JSON object. `drop`: break the connection after `at_byte` bytes of the body. `end`: end the body cleanly
+            there. `stall`: wait `seconds` there, then go on. `duplicate`: send frame number `frame` of a stream twice.
+            `reorder`: send that frame after the next one.
+        path: Only requests whose path ends so.
+        method: Only requests with this method; None for any.
+        times: How many requests it meets before it is spent.
+        at_byte: See `kind`.
+        frame: See `kind`, counted from 0.
+        status: See `kind`.
+        retry_after: Value of the `Retry-After` header.
+        seconds: See `kind`.
+    """
+
+    kind: FaultKind
+    path: str = ""
+    method: str | None = None
+    times: int = 1
+    at_byte: int = 0
+    frame: int = 0
+    status: int = 503
+    retry_after: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Faults:
+    """The faults that wait for a request, oldest first. May be added to from any thread."""
+
+    _waiting: list[Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, fault: Fault) -> None:
+        """Let this go wrong with the next requests that it fits."""
+        if fault.kind not in get_args(FaultKind):
+            raise ValueError(f"fault kind {fault.kind!r} is none of {', '.join(get_args(FaultKind))}")
+        with self._lock:
+            self._waiting.append(fault)
+
+    def clear(self) -> None:
+        """Forget all that wait."""
+        with self._lock:
+            self._waiting.clear()
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Those that wait, as JSON values."""
+        with self._lock:
+            return [asdict(fault) for fault in self._waiting]
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """The oldest fault that fits a request; it is spent by one."""
+        with self._lock:
+            for fault in self._waiting:
+                if path.endswith(fault.path) and fault.method in {None, method}:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self._waiting.remove(fault)
+                    return fault
+        return None
+
+
+class ConnectionDropped(Exception):  # noqa: N818  (it says what happened)
+    """Raised inside the server to break a connection in the middle of an answer."""
+
+
+class FaultMiddleware:
+    """Lets faults happen to an application. `/_emulator/faults` lists (GET), adds (POST) and clears (DELETE) them."""
+
+    def __init__(self, app: ASGIApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] == CONTROL_PATH:
+            await (await self._control(Request(scope, receive)))(scope, receive, send)
+            return
+        fault = self._faults.take(scope["method"], scope["path"])
+        if fault is None:
+            await self._app(scope, receive, send)
+        elif fault.kind == "status":
+            headers = {"retry-after": fault.retry_after} if fault.retry_after else None
+            await Response(status_code=fault.status, headers=headers)(scope, receive, send)
+        elif fault.kind == "malformed":
+            await Response(b'{"id": "', media_type="application/json")(scope, receive, send)
+        else:
+            await self._app(scope, receive, _Spoiler(fault, send))
+
+    async def _control(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._faults.clear()
+        elif request.method == "POST":
+            try:
+                self._faults.add(Fault(**json.loads(await request.body())))
+            except (TypeError, ValueError) as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({"waiting": self._faults.waiting()})
+
+
+class _Spoiler:
+    """A `send` that spoils the body on its way out."""
+
+    def __init__(self, fault: Fault, send: Send) -> None:
+        self._fault = fault
+        self._send = send
+        self._sent_bytes = 0
+        self._frames = 0
+        self._held: bytes | None = None
+        self._stalled = False
+        self._ended = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._ended:
+            return
+        if message["type"] == "http.response.start":
+            # Its length may no longer be true.
+            headers = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
+            await self._send({**message, "headers": headers})
+            return
+        body: bytes = message.get("body", b"")
+        if self._fault.kind in {"duplicate", "reorder"}:
+            frames = self._frames_of(body)
+            if self._held is not None and not message.get("more_body", False):
+                frames.append(self._held)  # nothing came after it
+            await self._send({**message, "body": b"".join(frames)})
+        else:
+            await self._cut(message, body)
+
+    def _frames_of(self, body: bytes) -> list[bytes]:
+        """The frames of a body part, one of them doubled or moved. Emulators send whole frames."""
+        out: list[bytes] = []
+        for frame in (part + b"\n\n" for part in body.split(b"\n\n") if part):
+            number, self._frames = self._frames, self._frames + 1
+            if number == self._fault.frame and self._fault.kind == "reorder":
+                self._held = frame
+                continue
+            out.append(frame)
+            if number == self._fault.frame:
+                out.append(frame)
+            elif self._held is not None:
+                out.append(self._held)
+                self._held = None
+        return out
+
+    async def _cut(self, message: Message, body: bytes) -> None:
+        room = self._fault.at_byte - self._sent_bytes
+        self._sent_bytes += len(body)
+        if len(body) < room or self._stalled:
+            await self._send(message)
+            return
+        if self._fault.kind == "stall":
+            self._stalled = True
+            await self._send({**message, "body": body[:room], "more_body": True})
+            await asyncio.sleep(self._fault.seconds)
+            await self._send({**message, "body": body[room:]})
+            return
+        self._ended = True
+        drops = self._fault.kind == "drop"
+        await self._send({"type": "http.response.body", "body": body[:room], "more_body": drops})
+        if drops:
+            raise ConnectionDropped

@@ -1,0 +1,429 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from polysession._core.retry import RetryPolicy
+from polysession._drivers import async_stream, sync_stream
+from polysession.async_client import AsyncClient
+from polysession.client import Client
+from polysession.errors import (
+    BackendFault,
+    Conflict,
+    ConnectFailed,
+    ConnectionLost,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    PolysessionError,
+    UnexpectedRedirect,
+    UsageError,
+    WaitExceeded,
+)
+from polysession.event import Outcome
+from support.acme import TOKEN
+from support.acme_streams import frame
+from support.fault_server import Answer, closed_port, http
+from support.sides import (
+    ASYNC,
+    END,
+    HELLO,
+    ONE_TURN,
+    START,
+    TURN,
+    WORLD,
+    AwaitedSessions,
+    Side,
+    acme_streams,
+    both_sides,
+    lasting,
+    no_leaks,
+    run_to_the_end,
+    text_of,
+)
+from support.stream_server import AFTER_INPUT, Stream, StreamServer, stream
+from support.twins import outline
+
+__all__ = ["acme_streams", "no_leaks"]
+
+pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
+
+
+def test_the_streams_are_twins() -> None:
+    words = {
+        "AsyncEventStream": "EventStream",
+        "AsyncTurn": "Turn",
+        "AsyncDriver": "SyncDriver",
+        "asyncio": "time",
+        "AsyncGenerator": "Generator",
+        "async with": "with",
+        "aclose": "close",
+        "aiter_bytes": "iter_bytes",
+        "__aenter__": "__enter__",
+        "__aexit__": "__exit__",
+        "__aiter__": "__iter__",
+        "__anext__": "__next__",
+    }
+    # Only the deadline is kept by other means.
+    own = {f"EventStream.{name}" for name in ("__init__", "close", "__next__", "_start", "_advance", "_set_alarm")}
+    twins = [outline(async_stream, words, skip="_break_off"), outline(sync_stream, {}, skip="_break_off")]
+
+    one, other = (
+        {name: source.replace("Awaitable[T]", "T") for name, source in twin.items() if name not in own}
+        for twin in twins
+    )
+    assert one == other
+    assert {"EventStream._read", "EventStream._persist", "Turn.wait"} <= set(one)
+
+
+@both_sides
+def test_a_turn_is_followed_from_its_input_to_its_end(side: Side) -> None:
+    async def scenario(sessions: Any) -> tuple[list[str], Any, str | None]:
+        async with sessions.run("s1", "hi") as turn:
+            events = [text_of(event) async for event in turn]
+        return events, turn.result, turn.cursor
+
+    with StreamServer(ONE_TURN) as server:
+        events, result, cursor = side.play(server.url, scenario)
+        assert server.saw_close()
+
+    assert events == TURN
+    assert (result.outcome, cursor) == (Outcome.COMPLETED, "4")
+    assert server.targets == ["GET /sessions/s1/stream", "POST /sessions/s1/messages"]
+    head = server.requests[0].decode().lower()
+    assert "accept: text/event-stream\r\n" in head
+    assert f"authorization: bearer {TOKEN}\r\n" in head
+    assert server.requests[1].endswith(b'{"parts":1}')
+
+
+@both_sides
+def test_wait_reads_to_the_end_once_and_may_be_asked_again(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            with pytest.raises(UsageError, match="the turn has not ended") as caught:
+                _ = turn.result
+            assert caught.value.operation == "sessions.run"
+            first = await turn.wait()
+            assert [event async for event in turn] == []
+            assert await turn.wait() is first
+        assert await turn.wait() is first
+        assert turn.result is first
+
+    with StreamServer(ONE_TURN) as server:
+        side.play(server.url, scenario)
+
+
+class CallerFailed(Exception):  # noqa: N818
+    pass
+
+
+@both_sides
+@pytest.mark.parametrize("leave", ["break", "raise", "close"])
+def test_leaving_early_closes_the_connection(side: Side, leave: str) -> None:
+    async def leave_early(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            async for event in turn:
+                if text_of(event) == "hello":
+                    break
+            if leave == "raise":
+                raise CallerFailed
+            if leave == "close":
+                await turn.aclose()
+                with pytest.raises(UsageError, match="this stream is not open"):
+                    await anext(turn)
+
+    async def scenario(sessions: Any) -> None:
+        with contextlib.suppress(CallerFailed):
+            await leave_early(sessions)
+            assert leave != "raise"
+        assert server.saw_close()
+
+    with StreamServer(ONE_TURN) as server:
+        side.play(server.url, scenario)
+
+
+@both_sides
+def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(side: Side) -> None:
+    async def scenario(sessions: Any) -> tuple[str | None, list[str]]:
+        async with sessions.stream("s1") as events:
+            await anext(events)
+            await anext(events)
+        async with sessions.stream("s1", cursor=events.cursor) as rest:
+            return events.cursor, [text_of(await anext(rest)) for _ in range(2)]
+
+    with StreamServer(stream(START + HELLO + WORLD + END)) as server:
+        assert side.play(server.url, scenario) == ("2", ["world", "turn.ended"])
+    assert server.targets[1] == "GET /sessions/s1/stream?after=2"
+
+
+@both_sides
+def test_an_interrupt_from_the_keyboard_closes_the_connection(side: Side) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            await turn.wait()
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with StreamServer(stream(START)) as server:
+            with pytest.raises(KeyboardInterrupt):
+                side.play(server.url, scenario)
+            assert server.saw_close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("parts", [(START,), ()], ids=["while it reads", "before the first event"])
+def test_a_cancelled_task_closes_the_connection(parts: tuple[bytes, ...]) -> None:
+    async def scenario(sessions: Any) -> None:
+        task = asyncio.create_task(run_to_the_end(sessions))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert server.saw_close()
+
+    with StreamServer(stream(*parts)) as server:
+        ASYNC.play(server.url, scenario)
+
+
+def test_a_timeout_of_the_caller_comes_through() -> None:
+    async def scenario(sessions: Any) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), sessions.run("s1", "hi", deadline_s=30) as turn:
+                await turn.wait()
+
+    with StreamServer(stream(START)) as server:
+        ASYNC.play(server.url, scenario)
+        assert server.saw_close()
+
+
+@both_sides
+@pytest.mark.parametrize(
+    ("answer", "error_class", "message"),
+    [
+        (http(404, '{"message": "no such session"}'), NotFound, "no such session"),
+        (http(422), InvalidRequest, "gave no reason"),
+        (http(302, location="http://127.0.0.1:9/"), UnexpectedRedirect, "redirects to"),
+        (http(503), BackendFault, "failed"),
+        (http(503, "<html><title>Down</title></html>", content_type="text/html"), BackendFault, 'titled "Down"'),
+        (http(200, "<html></html>", content_type="text/html"), MalformedResponse, "text/html and no stream"),
+        (http(200, "{}", content_type="application/json"), MalformedResponse, "application/json and no stream"),
+        (http(204), MalformedResponse, "nothing and no stream"),
+        (Stream((b"<html>",), content_type="text/html"), MalformedResponse, "text/html and no stream"),
+        (Answer(b"SSH-2.0\r\n"), ConnectionLost, "is not HTTP"),
+    ],
+    ids=["404", "422", "302", "503", "503 page", "page", "JSON", "204", "endless page", "not HTTP"],
+)
+def test_a_stream_that_is_refused_sends_no_input(
+    side: Side, answer: Stream | Answer, error_class: type[PolysessionError], message: str
+) -> None:
+    with StreamServer(answer) as server:
+        error = side.failure(server.url, run_to_the_end)
+
+    assert type(error) is error_class
+    assert message in error.message
+    assert (error.operation, error.outcome_unknown) == ("sessions.run", False)
+    assert server.targets == ["GET /sessions/s1/stream"]
+
+
+@both_sides
+def test_a_stream_to_nowhere_is_told(side: Side) -> None:
+    error = side.failure(closed_port(), run_to_the_end)
+
+    assert type(error) is ConnectFailed
+    assert "May" not in str(error)
+    assert not error.outcome_unknown
+
+
+@both_sides
+@pytest.mark.parametrize("content_type", ["text/event-stream", "Text/Event-Stream;charset=UTF-8"])
+def test_the_content_type_is_read_as_http_says(side: Side, content_type: str) -> None:
+    with StreamServer(Stream((AFTER_INPUT, START, END), content_type=content_type)) as server:
+        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+
+
+@both_sides
+def test_an_input_that_is_refused_closes_the_stream(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        with pytest.raises(Conflict, match=r"acme sessions\.run: busy"):
+            await run_to_the_end(sessions)
+        assert server.saw_close()
+
+    with StreamServer(ONE_TURN, replies=(http(409, '{"message": "busy"}'),)) as server:
+        side.play(server.url, scenario)
+
+    assert len(server.targets) == 2
+
+
+@both_sides
+def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.stream("s1") as events:
+            assert text_of(await anext(events)) == "turn.started"
+            with pytest.raises(MalformedResponse, match="a frame has no id") as caught:
+                await anext(events)
+            assert caught.value.operation == "sessions.stream"
+            assert events.cursor == "1"
+            with pytest.raises(UsageError, match="this stream is not open"):
+                await anext(events)
+            assert server.saw_close()
+
+    with StreamServer(stream(START + b"data: {}\n\n")) as server:
+        side.play(server.url, scenario)
+
+
+DEADLINE_S = 0.6
+SLOW = {
+    "silence": stream(START),
+    "comments": Stream((START,), ping_s=0.05),
+    "comments, then silence": stream(START, 0.5, b": ping\n\n"),
+    "events without an end": stream(START, *[part for n in range(2, 40) for part in (frame(n, "say", "x"), 0.05)]),
+    "a silent reopening": stream(START, 0.1, end="drop"),
+}
+
+
+@both_sides
+@pytest.mark.parametrize("told", SLOW.values(), ids=SLOW)
+def test_a_deadline_ends_the_wait_in_time(side: Side, told: Stream) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi", deadline_s=DEADLINE_S) as turn:
+            await turn.wait()
+
+    with StreamServer(told, stream()) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
+        error = side.failure(server.url, scenario)
+
+    assert type(error) is WaitExceeded
+    assert str(error) == "acme sessions.run: not ended after 0.6 seconds; the session may still be running"
+
+
+@both_sides
+def test_a_deadline_holds_while_the_stream_is_opened(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.stream("s1", deadline_s=DEADLINE_S):
+            pass
+
+    with StreamServer(Stream((), head_after_s=1.0)) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
+        assert type(side.failure(server.url, scenario)) is WaitExceeded
+
+
+@both_sides
+def test_a_deadline_cuts_the_wait_before_a_reopening_short(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.stream("s1", deadline_s=DEADLINE_S) as events:
+            async for _ in events:
+                pass
+
+    with StreamServer(stream(START, end="drop")) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
+        error = side.failure(server.url, scenario, retry=RetryPolicy(first_wait_s=30.0, max_wait_s=30.0))
+
+    assert type(error) is WaitExceeded
+
+
+@both_sides
+def test_after_the_deadline_the_events_do_not_merely_end(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi", deadline_s=0.2) as turn:
+            with pytest.raises(WaitExceeded):
+                await turn.wait()
+            with pytest.raises(UsageError, match="this stream is not open"):
+                await turn.wait()
+
+    with StreamServer(stream(START)) as server:
+        side.play(server.url, scenario)
+
+
+@both_sides
+def test_a_deadline_in_the_future_changes_nothing(side: Side) -> None:
+    async def scenario(sessions: Any) -> Any:
+        async with sessions.run("s1", "hi", deadline_s=30) as turn:
+            return await turn.wait()
+
+    with StreamServer(ONE_TURN) as server:
+        assert side.play(server.url, scenario).outcome is Outcome.COMPLETED
+
+
+@both_sides
+@pytest.mark.parametrize("deadline_s", [0, -1, float("nan"), "5"])
+def test_an_impossible_deadline_sends_nothing(side: Side, deadline_s: Any) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi", deadline_s=deadline_s):
+            pass
+
+    with StreamServer(ONE_TURN) as server:
+        error = side.failure(server.url, scenario)
+
+    assert type(error) is UsageError
+    assert f"deadline_s is {deadline_s!r}" in error.message
+    assert server.targets == []
+
+
+@both_sides
+@pytest.mark.parametrize("failing", [False, True], ids=["after a good run", "after a failure"])
+def test_a_stream_is_opened_once(side: Side, *, failing: bool) -> None:
+    async def scenario(sessions: Any) -> None:
+        events = sessions.stream("s1")
+        with contextlib.suppress(NotFound):
+            async with events:
+                pass
+        async with events:
+            pass
+
+    with StreamServer(http(404) if failing else stream()) as server:
+        error = side.failure(server.url, scenario)
+
+    assert type(error) is UsageError
+    assert "opened before" in error.message
+    assert len(server.targets) == 1
+
+
+@both_sides
+def test_a_stream_is_opened_by_with(side: Side) -> None:
+    async def scenario(sessions: Any) -> None:
+        events = sessions.stream("s1")
+        assert events.cursor is None
+        await events.aclose()
+        await anext(events)
+
+    assert "this stream is not open" in side.failure("http://127.0.0.1:9", scenario).message
+
+
+@both_sides
+def test_an_http_client_of_the_callers_own_is_used_and_stays_open(side: Side) -> None:
+    async def scenario(own: Any, sessions: Any) -> None:
+        assert await run_to_the_end(sessions) == TURN
+        assert not own.is_closed
+
+    async def with_client_of_its_own(_: Any) -> None:
+        limits = httpx.Limits(max_connections=2)
+        options: dict[str, Any] = {"base_url": server.url, "token": TOKEN}
+        if side.awaited:
+            async with httpx.AsyncClient(trust_env=False, limits=limits) as own:
+                client = AsyncClient("acme", http_client=own, **options)
+                for _ in range(3):
+                    await scenario(own, client.sessions)
+        else:
+            with httpx.Client(trust_env=False, limits=limits) as own:
+                for _ in range(3):
+                    await scenario(own, AwaitedSessions(Client("acme", http_client=own, **options)))
+
+    with StreamServer(ONE_TURN) as server:
+        side.play(server.url, with_client_of_its_own)
+        assert server.saw_close(3)
+
+
+def test_many_turns_at_once_on_one_client() -> None:
+    async def scenario(sessions: Any) -> list[list[str]]:
+        return await asyncio.gather(*(run_to_the_end(sessions) for _ in range(120)))
+
+    with StreamServer(stream(AFTER_INPUT, START, 0.5, HELLO, WORLD, END)) as server:
+        assert ASYNC.play(server.url, scenario) == [TURN] * 120
+        assert server.saw_close(120)

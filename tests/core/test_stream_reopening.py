@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polysession._core.retry import RetryPolicy
+from polysession.errors import (
+    BackendFault,
+    ConnectFailed,
+    ConnectionLost,
+    NotFound,
+    PolysessionError,
+    StreamInterrupted,
+    TimedOut,
+)
+from support.acme_streams import AcmeStream, frame
+from support.fault_server import Answer, http
+from support.sides import (
+    END,
+    HELLO,
+    QUICK,
+    START,
+    TURN,
+    WORLD,
+    Side,
+    acme_streams,
+    both_sides,
+    follow,
+    no_leaks,
+    run_to_the_end,
+)
+from support.stream_server import AFTER_INPUT, Stream, StreamServer, stream
+
+__all__ = ["acme_streams", "no_leaks"]
+
+pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
+
+
+@both_sides
+@pytest.mark.parametrize("end", ["drop", "reset", "close"])
+@pytest.mark.parametrize("torn", [b"", WORLD[:-1], WORLD[:5]], ids=["between frames", "at the last byte", "in a frame"])
+def test_a_broken_stream_goes_on_where_it_was(side: Side, end: Any, torn: bytes) -> None:
+    first = stream(AFTER_INPUT, START + HELLO, *filter(None, [torn]), 0.05, end=end)
+    with StreamServer(first, stream(HELLO + WORLD, END)) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+
+    assert [target for target in server.targets if "GET" in target] == [
+        "GET /sessions/s1/stream",
+        "GET /sessions/s1/stream?after=2",
+    ]
+    assert sum("POST" in target for target in server.targets) == 1
+
+
+REFUSALS = [
+    pytest.param(http(503), BackendFault, id="503"),
+    pytest.param(http(500), BackendFault, id="500"),
+    pytest.param(Answer(b""), ConnectionLost, id="no answer"),
+    pytest.param(Answer(b"", reset=True), ConnectionLost, id="reset"),
+]
+
+
+@both_sides
+@pytest.mark.parametrize(("refusal", "cause"), REFUSALS)
+def test_a_stream_that_cannot_be_reopened_is_interrupted_and_says_where(
+    side: Side, refusal: Answer, cause: type[PolysessionError]
+) -> None:
+    with StreamServer(stream(AFTER_INPUT, START + HELLO, 0.05, end="drop"), refusal) as server:
+        error = side.failure(server.url, run_to_the_end)
+
+    assert isinstance(error, StreamInterrupted)
+    assert (error.cursor, error.events_seen, error.operation) == ("2", 2, "sessions.run")
+    assert isinstance(error.__cause__, cause)
+    assert len(server.targets) == 2 + QUICK.attempts - 1
+
+
+@both_sides
+def test_an_address_that_is_gone_interrupts_the_stream(side: Side) -> None:
+    with StreamServer(stream(START, end="drop"), connections=1) as server:
+        error = side.failure(server.url, follow)
+
+    assert isinstance(error, StreamInterrupted)
+    assert isinstance(error.__cause__, ConnectFailed)
+
+
+@both_sides
+def test_a_failed_reopening_is_tried_again(side: Side) -> None:
+    broken = stream(AFTER_INPUT, START, 0.05, end="drop")
+    with StreamServer(broken, http(503), Answer(b""), stream(HELLO, WORLD, END)) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+
+
+@both_sides
+def test_a_stream_that_ends_again_and_again_without_an_event_is_interrupted(side: Side) -> None:
+    with StreamServer(stream(START, end="close"), stream(b": ping\n\n", end="close")) as server:
+        error = side.failure(server.url, follow)
+
+    assert isinstance(error, StreamInterrupted)
+    assert (error.cursor, error.events_seen, error.__cause__) == ("1", 1, None)
+    assert len(server.targets) == QUICK.attempts
+
+
+@both_sides
+def test_an_announced_closing_is_no_failure(side: Side) -> None:
+    closings = [stream(frame(number, "closing"), end="close") for number in range(1, 8)]
+    with StreamServer(*closings, stream(frame(8, "say", "hello"), frame(9, "gone"), end="close")) as server:
+        assert side.play(server.url, follow) == ["hello"]
+
+
+@both_sides
+def test_a_refusal_that_will_stay_is_not_tried_again(side: Side) -> None:
+    with StreamServer(stream(START, end="drop"), http(404)) as server:
+        assert type(side.failure(server.url, follow)) is NotFound
+
+    assert len(server.targets) == 2
+
+
+@both_sides
+def test_a_silence_beyond_the_limit_is_a_break(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AcmeStream, "silence_s", 0.2)
+    with StreamServer(stream(AFTER_INPUT, START), Stream((0.15, HELLO, 0.15, WORLD, 0.15, END))) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+        assert server.saw_close(2)
+
+
+@both_sides
+def test_silence_without_end_interrupts_the_stream(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AcmeStream, "silence_s", 0.1)
+    with StreamServer(stream()) as server:
+        error = side.failure(server.url, follow, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
+        assert server.saw_close(2)
+
+    assert isinstance(error.__cause__, TimedOut)
+
+
+@both_sides
+def test_a_probe_finds_the_end_that_no_stream_tells(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
+        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+
+    assert server.targets[2:] == ["GET /sessions/s1"] * 2
+
+
+@both_sides
+def test_a_probe_that_fails_too_often_interrupts_the_stream(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(told, replies=(http(200, "{}"), http(503))) as server:
+        error = side.failure(server.url, run_to_the_end, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
+
+    assert isinstance(error, StreamInterrupted)
+    assert (error.cursor, error.events_seen) == ("2", 1)
+
+
+@both_sides
+def test_a_probe_that_is_refused_is_told_as_it_is(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(told, replies=(http(200, "{}"), http(404))) as server:
+        assert type(side.failure(server.url, run_to_the_end)) is NotFound

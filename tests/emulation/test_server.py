@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from polysession.client import Client
+from polysession.emulation import EmulatorHandle, serve
+from polysession.emulation import server as server_module
+from polysession.errors import PolysessionError, UnknownProvider, UsageError
+from support.acme_emulator import AcmeEmulator
+
+pytestmark = pytest.mark.usefixtures("acme_installed")
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of the environment stands between us and the loopback port."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def title_of_a_session(handle: EmulatorHandle) -> str | None:
+    with Client(handle.provider, **handle.settings) as client:
+        return client.sessions.get("s1").title
+
+
+def test_an_emulator_is_served_while_the_context_is_open() -> None:
+    with serve("acme") as handle:
+        assert title_of_a_session(handle) == "current"
+
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(handle.base_url.split(":")[2].split("/")[0]))) != 0
+    assert not [thread for thread in threading.enumerate() if thread.name == "polysession-emulator"]
+
+
+def test_the_handle_says_how_to_reach_it() -> None:
+    with serve("acme") as handle:
+        assert handle.settings == {"base_url": handle.base_url, "token": "any"}
+        assert handle.base_url.startswith("http://127.0.0.1:")
+        assert handle.base_url.endswith("/api")
+        assert (handle.provider, handle.agent_id, handle.environment_id, handle.credential_id) == (
+            "acme",
+            "a1",
+            "e1",
+            None,
+        )
+        assert isinstance(handle.emulator, AcmeEmulator)
+
+
+def test_an_older_generation_is_served_on_request() -> None:
+    with serve("acme", generation="seed") as handle:
+        assert title_of_a_session(handle) == "seed"
+
+
+def test_several_are_served_at_once() -> None:
+    with serve("acme") as one, serve("acme", generation="seed") as two:
+        assert (title_of_a_session(one), title_of_a_session(two)) == ("current", "seed")
+
+
+@pytest.mark.parametrize("port", [-1, 70_000])
+def test_an_impossible_port_is_a_usage_error(port: int) -> None:
+    with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"), serve("acme", port=port):
+        pass
+
+
+def test_a_port_that_is_taken_is_a_usage_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"), serve("acme", port=port):
+            pass
+
+
+def test_an_unknown_provider_is_not_served() -> None:
+    with pytest.raises(UnknownProvider), serve("no-such-provider"):
+        pass
+
+
+class DeadServer:
+    """Returns at once, and never listens."""
+
+    started = False
+
+    def run(self, *, sockets: list[socket.socket]) -> None:
+        assert sockets
+
+
+def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_uvicorn_server", lambda _: DeadServer())
+
+    with pytest.raises(PolysessionError, match="did not start listening"), serve("acme"):
+        pass
+
+
+def test_an_error_inside_the_context_stops_the_server_and_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError), serve("acme"):
+        raise ZeroDivisionError
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "polysession-emulator"]

@@ -1,0 +1,112 @@
+"""What the stub of a model answers."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, script_for
+
+_NAMING_TOOL = "generate_structured_output"
+_REMINDER = "<system-reminder>"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the model.
+
+    Attributes:
+        deltas: The `delta` of each chunk.
+        pause_s: Pause after each.
+        status: HTTP status of a refusal; None if there is none.
+    """
+
+    deltas: tuple[Mapping[str, Any], ...] = ()
+    pause_s: float = 0.0
+    status: int | None = None
+
+
+_FIXED = {
+    "plain": Answer(tuple({"content": text} for text in ("Hello", ", ", "world."))),
+    "slow": Answer(({"content": "tick "},) * 100, pause_s=0.1),
+}
+
+
+def answer_to(request: Mapping[str, Any]) -> Answer | None:
+    """The model's answer to a request; None if no model has that name."""
+    if _is_naming(request):
+        return Answer((_calls([(_NAMING_TOOL, {"title": "A title"})]),))
+    if request["model"] in _FIXED:
+        return _FIXED[request["model"]]
+    return _scripted(request["messages"]) if request["model"] == "scripted" else None
+
+
+def _is_naming(request: Mapping[str, Any]) -> bool:
+    """Whether the service asks for a session's name, which it does with a tool that must be used."""
+    choice = request.get("tool_choice")
+    return isinstance(choice, dict) and choice["function"]["name"] == _NAMING_TOOL
+
+
+def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
+    """What the scripted agent does next: one act of its script for each answer already given to the message."""
+    told = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
+    given = sum(message["role"] == "assistant" for message in messages[told:])
+    rounds = _rounds(script_for(_text(messages[told]) if _is_human(messages[told]) else ""))
+    return _answer(rounds[min(given, len(rounds) - 1)])
+
+
+def _rounds(script: Sequence[Act]) -> list[list[Act]]:
+    """The acts of each answer: one that uses tools ends there."""
+    rounds: list[list[Act]] = [[]]
+    for act in script:
+        rounds[-1].append(act)
+        if isinstance(act, UseTools | UseClientTools):
+            rounds.append([])
+    return rounds
+
+
+def _answer(acts: Sequence[Act]) -> Answer:
+    deltas: list[Mapping[str, Any]] = []
+    pause_s = 0.0
+    for act in acts:
+        match act:
+            case Fail():
+                return Answer(status=500)
+            case Think(text):
+                deltas.append({"reasoning_content": text})
+            case Say(texts, pause_s):
+                deltas += [{"content": text} for text in texts]
+            case UseTools(uses, ask):
+                deltas.append(_calls([_bash(use, ask=ask) for use in uses]))
+            case UseClientTools(uses):
+                deltas.append(_calls([(use.name, use.arguments) for use in uses]))
+    return Answer(tuple(deltas), pause_s)
+
+
+def _bash(use: ToolUse, *, ask: bool) -> tuple[str, Mapping[str, str]]:
+    """A harmless use of the service's own tool in its place; one that writes has to be approved."""
+    return "Bash", {"command": f"touch {use.arguments['query'].replace(' ', '-')}" if ask else f"echo {use.result}"}
+
+
+def _calls(calls: Sequence[tuple[str, Mapping[str, str]]]) -> Mapping[str, Any]:
+    return {
+        "tool_calls": [
+            {
+                "index": index,
+                "id": f"call_{uuid.uuid4().hex}",
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(arguments)},
+            }
+            for index, (name, arguments) in enumerate(calls)
+        ]
+    }
+
+
+def _is_human(message: Mapping[str, Any]) -> bool:
+    return message["role"] == "user" and not _text(message).startswith(_REMINDER)
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

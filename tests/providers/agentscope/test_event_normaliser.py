@@ -1,0 +1,482 @@
+"""AgentScope's events and messages in common words, without a stream around them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from polysession.errors import UsageError
+from polysession.event import Outcome
+from polysession.message import MediaBlock, NativeBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
+from polysession.session import Usage
+from polysession_agentscope.event_normaliser import EVENT_TYPES, EventNormaliser
+from polysession_agentscope.message_normaliser import from_blocks, to_message
+from polysession_agentscope.replies import Phase
+from polysession_agentscope.stored_events import history_events
+from support.agentscope_events import (
+    COUNTS,
+    asks,
+    call,
+    call_block,
+    confirmed,
+    end,
+    event,
+    executed,
+    hands_over,
+    model_end,
+    plain_turn,
+    reply,
+    result,
+    result_block,
+    said_by_user,
+    start,
+    text,
+    text_block,
+)
+
+USAGE = Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2, cache_creation_tokens=1)
+PNG, PDF = base64.b64encode(b"12345").decode(), "https://files.test/a.pdf"
+
+# For each of AgentScope's types: what comes before it, it, and what becomes of it.
+WAITING = [start(), *call("c1"), *call("c2"), asks("c1")]
+HALF_ANSWERED = [start(), *call("c3"), *hands_over("c1", "c2"), executed("c1"), start(), *result("c1", begun=True)]
+SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
+    ([], start(), ["turn.started"]),
+    ([start(), *call("c1"), asks("c1"), confirmed("c1")], start(), ["native"]),
+    ([*WAITING[:-1], *hands_over("c1")], start(), ["turn.ended", "turn.started"]),
+    ([start()], end(), ["turn.ended"]),
+    ([start()], end(reason="error", error={"type": "setup", "message": "no"}), ["error", "turn.ended"]),
+    ([start(), end()], end(), []),
+    ([start()], event("HINT_BLOCK", block_id="h", source=None, hint="Mind."), ["native"]),
+    ([start()], event("MODEL_CALL_START", model_name="m"), ["native"]),
+    ([start()], model_end(), ["usage"]),
+    *(
+        ([start()], raw, [kind])
+        for raw, kind in zip(text("a"), ["message.started", "message.delta", "message.completed"], strict=True)
+    ),
+    ([start()], event("THINKING_BLOCK_START", block_id="t"), ["thinking.started"]),
+    ([start()], event("THINKING_BLOCK_DELTA", block_id="t", delta="Hm"), ["thinking.delta"]),
+    ([start()], event("THINKING_BLOCK_END", block_id="t"), ["thinking.completed"]),
+    ([start()], event("DATA_BLOCK_START", block_id="d", media_type="image/png", name="a"), ["message.started"]),
+    ([start()], event("DATA_BLOCK_DELTA", block_id="d", media_type="image/png", data=PNG), ["native"]),
+    ([start()], event("DATA_BLOCK_END", block_id="d"), ["message.completed"]),
+    ([start()], call("c1")[0], ["tool_call.started"]),
+    ([start()], call("c1")[1], ["tool_call.delta"]),
+    ([start()], call("c1")[-1], ["tool_call.completed"]),
+    ([start()], result("c1")[0], ["native"]),
+    ([start()], result("c1")[1], ["tool_result.delta"]),
+    ([start()], event("TOOL_RESULT_DATA_DELTA", tool_call_id="c", block_id="d", data=PNG), ["native"]),
+    ([start()], result("c1")[-1], ["tool_result.completed"]),
+    ([start(), *hands_over("c1")], result("c2")[-1], ["tool_result.completed"]),
+    ([start(), *call("c2"), *hands_over("c1")], result("c2")[-1], ["tool_result.completed", "turn.ended"]),
+    ([start(), *hands_over("c1"), executed("c1"), start()], result("c1")[-1], ["tool_result.completed"]),
+    ([start(), *call("c1")], asks("c1"), ["action.required", "turn.ended"]),
+    ([start(), *call("c1"), *call("c2")], asks("c1"), ["action.required"]),
+    ([start(), *call("c1"), asks("c1")], asks("c1"), []),
+    ([start(), *call("c1")], hands_over("c1")[-1], ["action.required", "turn.ended"]),
+    ([start(), *call("c1"), asks("c1")], confirmed("c1"), ["turn.started", "native"]),
+    (WAITING, confirmed("c1"), ["turn.ended", "turn.started", "native"]),
+    ([], confirmed("c1"), ["native"]),
+    ([start(), *call("c1"), *hands_over("c1")], executed("c1"), ["turn.started", "native"]),
+    (HALF_ANSWERED, start(), ["action.required", "turn.ended", "turn.started"]),
+    (HALF_ANSWERED, executed("c2"), ["action.required", "turn.ended", "turn.started", "native"]),
+    (HALF_ANSWERED, confirmed("c2"), ["action.required", "turn.ended", "turn.started", "native"]),
+    (
+        [start(), *hands_over("c1", "c2"), executed("c1")],
+        result("c1")[-1],
+        ["tool_result.completed", "action.required", "turn.ended"],
+    ),
+    ([start()], event("EXCEED_MAX_ITERS", name="Agent"), ["native"]),
+    ([start()], event("USER_INTERRUPT"), ["native"]),
+    ([start()], event("CUSTOM", None, name="state_updated", value={}), ["native"]),
+    ([start()], event("BRAND_NEW", delta={"not": "text"}), ["native"]),
+    ([start()], end(reply_id=""), ["native"]),
+]
+
+
+def read(*happened: dict[str, Any], normaliser: EventNormaliser | None = None) -> list[Any]:
+    reader = normaliser or EventNormaliser("s1")
+    return [told for raw in happened for told in reader.read(raw)]
+
+
+def types(events: Iterable[Any]) -> list[str]:
+    return [told.type for told in events]
+
+
+def modelled(events: Iterable[Any]) -> list[str]:
+    return [told.type for told in events if told.type != "native"]
+
+
+@pytest.mark.parametrize(("before", "raw", "expected"), SAMPLES)
+def test_each_event_becomes_what_the_table_says(
+    before: list[dict[str, Any]], raw: dict[str, Any], expected: list[str]
+) -> None:
+    normaliser = EventNormaliser("s1")
+    read(*before, normaliser=normaliser)
+    found = normaliser.read(raw)
+    assert types(found) == expected
+    assert all(told.raw is raw and told.session_id == "s1" for told in found)
+    assert all(
+        (told.id, told.native_type) == ((None, "") if told.synthetic else (raw["id"], raw["type"])) for told in found
+    )
+    assert {told.turn_id for told in found} <= {raw.get("reply_id") or None}
+
+
+def test_the_table_holds_every_type_and_nothing_that_never_happens() -> None:
+    found: dict[str, set[str]] = {}
+    for _, raw, expected in SAMPLES:
+        found.setdefault(raw["type"], set()).update(expected)
+    found["REPLY_END"].remove("native")  # one without a reply is not of a turn
+    assert {name: found[name] for name in EVENT_TYPES} == {name: set(common) for name, common in EVENT_TYPES.items()}
+
+
+def test_a_plain_turn_has_its_text_its_usage_and_its_end() -> None:
+    events = read(*plain_turn())
+    assert modelled(events) == [
+        "turn.started",
+        "message.started",
+        "message.delta",
+        "message.delta",
+        "message.completed",
+        "usage",
+        "turn.ended",
+    ]
+    completed, usage, ended = events[-3:]
+    assert (completed.message.id, completed.message.text, completed.message.role) == ("b1", "Hello", Role.ASSISTANT)
+    assert {told.message_id for told in events if told.type in {"message.started", "message.delta"}} == {"b1"}
+    assert (usage.usage, usage.is_delta) == (USAGE, True)
+    assert (ended.outcome, ended.native_reason, ended.usage, ended.error) == (
+        Outcome.COMPLETED,
+        "completed",
+        USAGE,
+        None,
+    )
+    assert {told.created_at for told in events} == {None}  # the zone is not known
+
+
+def test_a_final_text_replaces_the_deltas() -> None:
+    assert read(start(), *text("Hel", "lo", whole="Hello!"))[-1].message.text == "Hello!"
+
+
+def test_thinking_and_media_are_put_together() -> None:
+    pieces = [base64.b64encode(piece).decode() for piece in (b"1", b"2345")]
+    head = event("DATA_BLOCK_START", block_id="d", media_type="image/png", name="photo")
+    parts = [event("DATA_BLOCK_DELTA", block_id="d", media_type="image/png", data=piece) for piece in pieces]
+    image = read(start(), head, *parts, event("DATA_BLOCK_END", block_id="d"))[-1]
+    assert image.message.content == (MediaBlock(type="image", data=PNG, media_type="image/png", title="photo"),)
+    link = event("DATA_BLOCK_DELTA", block_id="d", media_type="application/pdf", url=PDF)
+    document = read(start(), link, event("DATA_BLOCK_END", block_id="d"))[-1]
+    assert document.message.content == (MediaBlock(type="document", url=PDF, media_type="application/pdf"),)
+    thoughts = [event("THINKING_BLOCK_DELTA", block_id="t", delta=piece) for piece in ("H", "m")]
+    assert read(start(), *thoughts, event("THINKING_BLOCK_END", block_id="t"))[-1].text == "Hm"
+
+
+def test_parallel_tool_calls_are_kept_apart() -> None:
+    first, second = call("c1"), call("c2", "Read", '{"path":"a"}')
+    events = read(start(), *first[:2], *second[:2], *first[2:], *second[2:], *result("c2", "2"), *result("c1", "1"))
+    calls = {told.tool_call_id: (told.name, told.arguments) for told in events if told.type == "tool_call.completed"}
+    assert calls == {"c1": ("Bash", {"command": "ls"}), "c2": ("Read", {"path": "a"})}
+    results = [(told.tool_call_id, told.text) for told in events if told.type == "tool_result.completed"]
+    assert results == [("c2", "2"), ("c1", "1")]
+
+
+@pytest.mark.parametrize(
+    ("state", "is_error"),
+    [("success", False), ("running", False), ("error", True), ("denied", True), ("interrupted", True), ("odd", True)],
+)
+def test_a_result_is_an_error_unless_its_state_says_success(state: str, *, is_error: bool) -> None:
+    assert read(start(), *result("c1", state=state))[-1].is_error is is_error
+
+
+@pytest.mark.parametrize(
+    ("ended", "outcome", "error"),
+    [
+        (end(reason="interrupted"), Outcome.CANCELLED, None),
+        (end(reason="exceed_max_iters"), Outcome.LIMIT_REACHED, None),
+        (end(reason="error", error={"type": "setup", "message": "No model."}), Outcome.FAILED, "No model."),
+        (end(reason="error", error={"type": "unknown"}), Outcome.FAILED, "the turn ended with 'unknown'"),
+        (end(reason="bored"), Outcome.FAILED, "the turn ended with 'bored'"),
+        (event("REPLY_END"), Outcome.COMPLETED, None),  # 2.0.0 gave no reason
+    ],
+)
+def test_each_reason_is_an_outcome(ended: dict[str, Any], outcome: Outcome, error: str | None) -> None:
+    last = read(start(), ended)[-1]
+    assert (last.outcome, last.error) == (outcome, error)
+    assert last.native_reason == (ended.get("finished_reason") or "completed")
+
+
+def test_2_0_0_told_the_limit_before_the_end() -> None:
+    last = read(start(), event("EXCEED_MAX_ITERS", name="Agent"), event("REPLY_END"))[-1]
+    assert (last.outcome, last.native_reason) == (Outcome.LIMIT_REACHED, "exceed_max_iters")
+
+
+def test_usage_is_summed_over_a_turn_and_begins_anew_in_the_next() -> None:
+    parked = read(start(), model_end(), model_end(), *call("c1"), asks("c1"))
+    assert parked[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
+    normaliser = EventNormaliser("s1")
+    read(start(), model_end(), *call("c1"), asks("c1"), normaliser=normaliser)
+    assert read(confirmed("c1"), start(), *result("c1"), model_end(), end(), normaliser=normaliser)[-1].usage == USAGE
+    assert read(start(), end())[-1].usage is None
+    old = event("MODEL_CALL_END", input_tokens=7, output_tokens=3)
+    assert read(start(), old, end())[-1].usage == Usage(input_tokens=7, output_tokens=3)
+
+
+# Where a turn that waits comes to rest. The service says what it waits for, and not that nothing goes on beside.
+
+
+def waits_of(*happened: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    events = read(start(), *happened)
+    asked = [(told.type, [action.id for action in told.actions]) for told in events if told.type == "action.required"]
+    return asked + [(told.type, [told.native_reason]) for told in events if told.type == "turn.ended"]
+
+
+EXECUTION, PERMISSION = ("turn.ended", ["awaiting_external_result"]), ("turn.ended", ["awaiting_permission"])
+
+
+@pytest.mark.parametrize(
+    ("happened", "expected"),
+    [
+        pytest.param([*call("c1"), asks("c1")], [("action.required", ["c1"]), PERMISSION], id="one"),
+        pytest.param(
+            [*call("c1"), *call("c2"), *hands_over("c1", "c2")],
+            [("action.required", ["c1"]), ("action.required", ["c1", "c2"]), EXECUTION],
+            id="two side by side",
+        ),
+        pytest.param(
+            [*call("c1"), *call("c2"), *hands_over("c1"), asks("c2")],
+            [("action.required", ["c1"]), ("action.required", ["c1", "c2"]), PERMISSION],
+            id="one of each kind",
+        ),
+        pytest.param(
+            [*call("c1"), *call("c2"), result("c1")[0], asks("c2"), *result("c1", begun=True)],
+            [("action.required", ["c2"]), PERMISSION],
+            id="a tool at work beside it",
+        ),
+        pytest.param([*call("c1"), *call("c2"), asks("c1")], [("action.required", ["c1"])], id="one may still run"),
+        pytest.param(
+            [*call("c1"), *hands_over("c1"), *result("c1", state="interrupted", begun=True), end(reason="interrupted")],
+            [("action.required", ["c1"]), EXECUTION, ("turn.ended", ["interrupted"])],
+            id="interrupted",
+        ),
+    ],
+)
+def test_a_turn_that_waits_ends_when_nothing_else_goes_on(
+    happened: list[dict[str, Any]], expected: list[tuple[str, list[str]]]
+) -> None:
+    assert waits_of(*happened) == expected
+
+
+def test_what_stays_unanswered_is_told_again_at_the_end() -> None:
+    normaliser = EventNormaliser("s1")
+    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), normaliser=normaliser)
+    events = read(executed("c1"), start(), *result("c1", begun=True), normaliser=normaliser)
+    assert modelled(events) == [
+        "turn.started",
+        "tool_result.delta",
+        "tool_result.completed",
+        "action.required",
+        "turn.ended",
+    ]
+    required, ended = events[-2:]
+    assert ([action.id for action in required.actions], required.synthetic) == (["c2"], True)
+    assert (ended.outcome, ended.synthetic) == (Outcome.REQUIRES_ACTION, True)
+
+
+def test_an_interrupt_of_what_waits_is_one_turn() -> None:
+    normaliser = EventNormaliser("s1")
+    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), normaliser=normaliser)
+    results = [*result("c1", state="interrupted", begun=True), *result("c2", state="interrupted", begun=True)]
+    events = read(start(), *results, end(reason="interrupted"), normaliser=normaliser)
+    assert [told.type for told in events if told.type.startswith("turn.")] == ["turn.started", "turn.ended"]
+
+
+def test_an_action_carries_what_its_answer_needs() -> None:
+    (action,) = read(start(), *call("c1"), asks("c1"))[-2].actions
+    assert (action.type, action.id, action.name, action.arguments) == ("approval", "c1", "Bash", {"command": "ls"})
+    assert action.raw == call_block("c1", "asking")
+    (action,) = read(start(), *call("c1"), *hands_over("c1"))[-2].actions
+    assert (action.type, action.name) == ("execution", "lookup")
+
+
+@pytest.mark.parametrize("raw", [{"id": "e"}, {"type": 5}, {"type": "TEXT_BLOCK_DELTA", "reply_id": "r", "delta": []}])
+def test_a_broken_event_is_an_error(raw: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EventNormaliser("s1").read(raw)
+
+
+# What stored messages tell.
+
+
+STORED = reply(
+    {"type": "hint", "hint": "Mind.", "id": "h", "source": None},
+    {"type": "thinking", "thinking": "Hm", "id": "t"},
+    call_block("c1", "finished"),
+    result_block("c1", [text_block("o"), {"type": "data", "id": "d", "source": {}}, text_block("k")], "error"),
+    {"type": "data", "id": "d", "source": {"type": "base64", "data": PNG, "media_type": "image/png"}, "name": "photo"},
+    {"type": "data", "id": "d2", "source": {"type": "url", "url": PDF, "media_type": "application/pdf"}},
+    text_block("Hello"),
+)
+
+
+def test_a_message_has_all_its_blocks() -> None:
+    message = to_message("s1", STORED)
+    assert (message.id, message.session_id, message.role, message.usage) == ("r1", "s1", Role.ASSISTANT, USAGE)
+    assert (message.text, message.raw, message.created_at) == ("Hello", STORED, None)
+    assert message.content == (
+        NativeBlock(raw=STORED["content"][0]),
+        ThinkingBlock(text="Hm"),
+        ToolCallBlock(id="c1", name="Bash", arguments={"command": "ls"}),
+        ToolResultBlock(tool_call_id="c1", text="ok", is_error=True),
+        MediaBlock(type="image", data=PNG, media_type="image/png", title="photo"),
+        MediaBlock(type="document", url=PDF, media_type="application/pdf"),
+        TextBlock(text="Hello"),
+    )
+
+
+def test_a_block_that_nobody_can_say_is_refused() -> None:
+    with pytest.raises(UsageError):
+        from_blocks([ThinkingBlock(text="Hm")])
+
+
+OOPS = {"input": "{oops"}
+
+
+@pytest.mark.parametrize(
+    ("wire", "role", "content"),
+    [
+        ({"role": "user", "content": "hi"}, Role.USER, (TextBlock(text="hi"),)),
+        ({"role": "system", "content": []}, Role.SYSTEM, ()),
+        ({"role": "robot"}, Role.UNKNOWN, ()),
+        ({"content": [{"type": "data", "source": PDF}]}, Role.UNKNOWN, (MediaBlock(type="document", url=PDF),)),
+        (
+            {"content": [{"type": "tool_call", "input": "{oops"}]},
+            Role.UNKNOWN,
+            (ToolCallBlock(id="", name="", arguments=OOPS),),
+        ),
+        ({"content": [{"type": "tool_call", "input": ""}]}, Role.UNKNOWN, (ToolCallBlock(id="", name=""),)),
+        ({"content": [{"type": "tool_result", "id": "c"}]}, Role.UNKNOWN, (ToolResultBlock(tool_call_id="c"),)),
+    ],
+)
+def test_messages_of_other_shapes_are_read(wire: dict[str, Any], role: Role, content: tuple[Any, ...]) -> None:
+    message = to_message("s1", {"id": "m", **wire})
+    assert (message.role, message.content, message.usage) == (role, content, None)
+
+
+def test_history_tells_each_block_as_an_event() -> None:
+    assert types(history_events("s1", said_by_user("hi"))) == ["message.completed"]
+    events: list[Any] = history_events("s1", STORED)
+    assert types(events) == [
+        "native",
+        "thinking.completed",
+        "tool_call.completed",
+        "tool_result.completed",
+        "message.completed",
+        "message.completed",
+        "message.completed",
+    ]
+    assert {(told.synthetic, told.turn_id) for told in events} == {(True, "r1")}
+    assert (events[-1].message.id, events[-1].message.text) == ("b1", "Hello")
+
+
+def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
+    waiting = reply(call_block("c1", "submitted"), result_block("c1", [], "running"), reason=None)
+    assert types(history_events("s1", waiting)) == ["tool_call.completed"]
+    behind = reply(call_block("c1", "finished"), result_block("c1", "later", "running"))
+    assert types(history_events("s1", behind)) == ["tool_call.completed", "tool_result.completed"]
+
+
+# What was missed of a reply.
+
+
+def test_only_what_was_not_told_is_caught_up() -> None:
+    normaliser = EventNormaliser("s1")
+    hint = event("HINT_BLOCK", block_id="h", source=None, hint="Mind.")
+    told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], normaliser=normaliser)
+    assert modelled(told)[-2:] == ["message.started", "message.delta"]
+    stored = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
+    events: list[Any] = normaliser.catch_up(stored)
+    assert types(events) == [
+        "thinking.completed",
+        "tool_result.completed",
+        "message.completed",
+        "message.completed",
+        "message.completed",
+        "usage",
+        "turn.ended",
+    ]
+    assert all(missed.synthetic for missed in events)
+    assert events[-2].usage == USAGE
+    assert events[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
+    assert normaliser.catch_up(stored) == []
+    assert normaliser.read(end()) == []
+
+
+def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None:
+    failed = reply(reason="error", usage=None, error={"type": "upstream", "message": "Broken."})
+    events: list[Any] = EventNormaliser("s1").catch_up(failed)
+    assert types(events) == ["turn.started", "error", "turn.ended"]
+    assert (events[-1].outcome, events[-1].error, events[-1].usage) == (Outcome.FAILED, "Broken.", None)
+
+
+def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
+    normaliser = EventNormaliser("s1")
+    waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
+    assert types(normaliser.catch_up(waiting)) == [
+        "turn.started", "tool_call.completed", "tool_call.completed", "usage", "action.required", "turn.ended",
+    ]  # fmt: skip
+    assert normaliser.catch_up(waiting) == []
+    read(confirmed("c1"), start(), normaliser=normaliser)
+    further = reply(call_block("c1", "finished"), result_block("c1"), call_block("c2", "asking"), reason=None)
+    events: list[Any] = normaliser.catch_up(further)
+    assert types(events) == ["tool_result.completed", "action.required", "turn.ended"]
+    assert [action.id for action in events[1].actions] == ["c2"]
+
+
+def test_a_reply_that_was_left_has_no_end() -> None:
+    assert types(EventNormaliser("s1").catch_up(reply(text_block("Hel"), reason=None))) == [
+        "turn.started",
+        "message.completed",
+        "usage",
+    ]
+
+
+def test_what_is_known_is_not_told_again() -> None:
+    normaliser = EventNormaliser("s1")
+    normaliser.know(STORED)
+    assert normaliser.catch_up(STORED) == []
+    assert normaliser.read(end()) == []
+    parked = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
+    normaliser = EventNormaliser("s1")
+    normaliser.know(parked)
+    assert normaliser.read(asks("c1")) == []
+    events = read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)
+    assert [action.id for action in events[-2].actions] == ["c2"]
+    assert events[-1].usage is None
+
+
+def test_a_stored_call_that_may_still_run_keeps_the_turn_open() -> None:
+    normaliser = EventNormaliser("s1")
+    normaliser.know(
+        reply(call_block("c1", "asking"), call_block("c2", "pending"), call_block("c3", "pending"), reason=None)
+    )
+    assert (
+        read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)[-1].type == "action.required"
+    )
+
+
+def test_another_stream_takes_up_where_one_stood() -> None:
+    normaliser = EventNormaliser("s1")
+    normaliser.restore("r1", Phase.OPEN, ["text:b1"])
+    assert types(normaliser.catch_up(reply(text_block("Hello")))) == ["usage", "turn.ended"]
+
+
+def test_old_replies_are_forgotten() -> None:
+    normaliser = EventNormaliser("s1")
+    read(*(start(f"r{number}") for number in range(101)), normaliser=normaliser)
+    assert not normaliser.knows("r0")
+    assert normaliser.knows("r1")
+    assert not normaliser.knows(None)

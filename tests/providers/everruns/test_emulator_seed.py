@@ -1,0 +1,67 @@
+"""The older generation of the Everruns emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from providers.everruns.test_emulator import LINKS, UNKNOWN_SESSION, Api, served
+
+
+@pytest.fixture
+def seed() -> Iterator[Api]:
+    yield from served("seed")
+
+
+def test_an_older_session_has_the_older_fields_only(seed: Api) -> None:
+    body = {"agent_id": seed.handle.agent_id, "title": "T", "locale": "en-GB", "harness_name": "generic"}
+    created = seed.session(**body)
+    always = {"id", "organization_id", "agent_id", "harness_id", "status", "created_at", "updated_at", "tags"}
+    assert set(created) == {*always, "capabilities", "title"}
+    assert (created["tags"], created["capabilities"]) == ([], [])
+    seed.handle.emulator.start_turn(created["id"], duration_s=0)
+    read = seed.ok("GET", f"sessions/{created['id']}")
+    assert set(read) == {*created, "started_at"}
+    assert datetime.fromisoformat(read["started_at"]) <= datetime.now(UTC)
+
+
+def test_an_older_session_needs_an_agent(seed: Api) -> None:
+    assert seed.http.post("sessions", json={"title": "T"}).status_code == 422
+    assert seed.http.post("sessions", json={"agent_id": None}).status_code == 422
+
+
+def test_an_older_patch_knows_title_and_tags(seed: Api) -> None:
+    path = f"sessions/{seed.session(agent_id=seed.handle.agent_id)['id']}"
+    patched = seed.ok("PATCH", path, body={"title": "T", "tags": ["a"], "locale": 5, "agent_identity_id": 5})
+    assert (patched["title"], patched["tags"]) == ("T", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", f"sessions/{UNKNOWN_SESSION}", 404, "Session not found"),
+        ("GET", "sessions/x", 400, "Invalid session ID: invalid prefix: expected 'session', got 'x'"),
+    ],
+)
+def test_an_older_error_is_a_single_text(seed: Api, method: str, path: str, status: int, text: str) -> None:
+    response = seed.http.request(method, path)
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
+    assert response.json() == {"error": text}
+
+
+def test_older_lists_and_agents_have_no_links(seed: Api) -> None:
+    for _ in range(2):
+        seed.session(agent_id=seed.handle.agent_id)
+    assert set(seed.ok("GET", "sessions?limit=1&offset=1")) == {"data", "total", "offset", "limit"}
+    assert set(seed.ok("GET", "sessions?limit=1")) == {"data", "total", "offset", "limit"}
+    (agent,) = seed.ok("GET", "agents")["data"]
+    assert not {*LINKS, "session_count"} & set(agent)
+    assert not set(LINKS) & set(seed.ok("GET", "models")["data"][0])
+
+
+def test_an_older_session_waits_in_the_other_spelling(seed: Api) -> None:
+    session_id = seed.session(agent_id=seed.handle.agent_id)["id"]
+    seed.handle.emulator.await_tool_results(session_id)  # type: ignore[attr-defined]
+    assert seed.ok("GET", f"sessions/{session_id}")["status"] == "waiting_for_tool_results"

@@ -1,0 +1,470 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from polysession.event import Event, NativeEvent, Outcome, ToolExecution
+from polysession.message import (
+    MediaBlock,
+    NativeBlock,
+    Role,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
+from polysession.session import SessionStatus, Usage
+from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, Waiting, to_events, to_message
+from polysession_everruns.wire import WireEvent
+
+SESSION_ID = "session_0195e0c0000070008000000000000001"
+TURN = {"turn_id": "turn_1"}
+USAGE = {"input_tokens": 12, "output_tokens": 3}
+COUNTED = Usage(input_tokens=12, output_tokens=3)
+MESSAGE = {
+    "id": "message_1",
+    "role": "agent",
+    "content": [{"type": "text", "text": "Hi"}],
+    "created_at": "2026-03-01T10:00:00.000Z",
+}
+CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
+CALLS = {"tool_calls": [CALL, {**CALL, "id": "call_2"}]}
+RESULT = {"tool_call_id": "call_1", "tool_name": "look_up", "success": True, "status": "success"}
+TEXT = {"turn_id": "turn_1", "delta": "lo", "accumulated": "Hello"}
+
+
+def wire(kind: str, data: Any = None, **changes: Any) -> WireEvent:
+    raw = {
+        "id": "event_1",
+        "type": kind,
+        "ts": "2026-03-01T10:00:00.123Z",
+        "session_id": SESSION_ID,
+        "sequence": 7,
+        "context": {"turn_id": "turn_1"},
+        "data": {} if data is None else data,
+        **changes,
+    }
+    return WireEvent.of(raw)
+
+
+def facts(event: Event) -> dict[str, Any]:
+    """What an event says besides its envelope."""
+    hidden = {"session_id", "id", "turn_id", "sequence", "created_at", "native_type", "synthetic", "raw"}
+    slots = {name for base in type(event).__mro__ for name in getattr(base, "__slots__", ())}
+    return {name: getattr(event, name) for name in slots - hidden}
+
+
+def execution(number: int) -> ToolExecution:
+    raw = {**CALL, "id": f"call_{number}"}
+    return ToolExecution(id=f"call_{number}", name="look_up", arguments={"word": "x"}, raw=raw)
+
+
+# --- Every type
+
+COMMON: list[tuple[str, Any, list[dict[str, Any]]]] = [
+    ("output.message.started", TURN, [{"type": "message.started", "message_id": None}]),
+    ("output.message.started", {**TURN, "message_id": "m"}, [{"type": "message.started", "message_id": "m"}]),
+    ("output.message.delta", TEXT, [{"type": "message.delta", "message_id": None, "text": "lo"}]),
+    ("output.message.delta", {**TEXT, "message_id": "m"}, [{"type": "message.delta", "message_id": "m", "text": "lo"}]),
+    ("turn.started", {**TURN, "input_message_id": "message_1"}, [{"type": "turn.started"}]),
+    ("reason.thinking.started", TURN, [{"type": "thinking.started"}]),
+    ("reason.thinking.delta", TEXT, [{"type": "thinking.delta", "text": "lo"}]),
+    ("reason.thinking.completed", {**TURN, "thinking": "So"}, [{"type": "thinking.completed", "text": "So"}]),
+    ("reason.thinking.completed", {**TURN, "thinking": None}, [{"type": "thinking.completed", "text": ""}]),
+    (
+        "reason.completed",
+        {"success": False, "error": "No key"},
+        [{"type": "error", "message": "No key", "code": None}],
+    ),
+    ("reason.completed", {"success": True, "error": None, "usage": USAGE}, [{"type": "native"}]),
+    (
+        "act.started",
+        CALLS,
+        [{"type": "tool_call.started", "tool_call_id": f"call_{number}", "name": "look_up"} for number in (1, 2)],
+    ),
+    (
+        "tool.started",
+        {"tool_call": CALL},
+        [{"type": "tool_call.completed", "tool_call_id": "call_1", "name": "look_up", "arguments": {"word": "x"}}],
+    ),
+    (
+        "tool.started",
+        {"tool_call": {**CALL, "arguments": None}},
+        [{"type": "tool_call.completed", "tool_call_id": "call_1", "name": "look_up", "arguments": {}}],
+    ),
+    (
+        "tool.output.delta",
+        {"tool_call_id": "call_1", "tool_name": "sh", "delta": "a\n", "stream": "stdout"},
+        [{"type": "tool_result.delta", "tool_call_id": "call_1", "text": "a\n"}],
+    ),
+    (
+        "tool.call_requested",
+        CALLS,
+        [
+            {"type": "tool_call.completed", "tool_call_id": "call_1", "name": "look_up", "arguments": {"word": "x"}},
+            {"type": "tool_call.completed", "tool_call_id": "call_2", "name": "look_up", "arguments": {"word": "x"}},
+            {"type": "action.required", "actions": (execution(1), execution(2))},
+            {
+                "type": "turn.ended",
+                "outcome": Outcome.REQUIRES_ACTION,
+                "native_reason": "tool.call_requested",
+                "usage": None,
+                "error": None,
+            },
+        ],
+    ),
+    (
+        "session.started",
+        {},
+        [{"type": "session.status", "status": SessionStatus.IDLE, "native_status": "started"}],
+    ),
+    (
+        "session.activated",
+        TURN,
+        [{"type": "session.status", "status": SessionStatus.RUNNING, "native_status": "active"}],
+    ),
+    ("session.idled", TURN, [{"type": "session.status", "status": SessionStatus.IDLE, "native_status": "idle"}]),
+    (
+        "session.idled",
+        {**TURN, "usage": USAGE},
+        [
+            {"type": "session.status", "status": SessionStatus.IDLE, "native_status": "idle"},
+            {"type": "usage", "usage": COUNTED, "is_delta": False},
+        ],
+    ),
+]
+ENDS: list[tuple[str, dict[str, Any], Outcome, str, str | None]] = [
+    ("turn.completed", {"iterations": 1}, Outcome.COMPLETED, "completed", None),
+    ("turn.failed", {"error": "Slow down", "error_code": "rate"}, Outcome.FAILED, "rate", "Slow down"),
+    ("turn.failed", {"error": "Broken"}, Outcome.FAILED, "failed", "Broken"),
+    ("turn.cancelled", {"reason": "User asked"}, Outcome.CANCELLED, "User asked", None),
+    ("turn.cancelled", {"reason": None}, Outcome.CANCELLED, "cancelled", None),
+    ("turn.sealed", {"reason": "budget", "detail": "Spent"}, Outcome.LIMIT_REACHED, "budget", None),
+    ("turn.sealed", {"reason": "no_progress", "detail": "Crashed"}, Outcome.FAILED, "no_progress", "Crashed"),
+    ("turn.sealed", {"reason": "of-tomorrow"}, Outcome.FAILED, "of-tomorrow", "of-tomorrow"),
+    ("turn.sealed", {}, Outcome.FAILED, "sealed", "sealed"),
+]
+RESULTS: list[tuple[dict[str, Any], str, bool]] = [
+    ({"result": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "ab", False),
+    ({"result": None}, "", False),
+    ({"result": "plain"}, "plain", False),
+    ({"result": []}, "[]", False),
+    ({"result": {"é": 1}}, '{"é": 1}', False),
+    (
+        {"result": [{"type": "text", "text": "a"}, {"type": "image"}]},
+        '[{"type": "text", "text": "a"}, {"type": "image"}]',
+        False,
+    ),
+    ({"result": ["a"]}, '["a"]', False),
+    ({"result": [{"type": "text"}]}, '[{"type": "text"}]', False),
+    # Of a client's tool, which the server does not name: the output is there as JSON.
+    ({"tool_name": "", "result": [{"type": "text", "text": '"found \\u00e9"'}]}, "found é", False),
+    ({"tool_name": "", "result": [{"type": "text", "text": '{"a":1}'}]}, '{"a":1}', False),
+    ({"tool_name": "", "result": [{"type": "text", "text": "found"}]}, "found", False),
+    ({"tool_name": "look_up", "result": [{"type": "text", "text": '"found"'}]}, '"found"', False),
+    ({"success": False, "status": "error", "error": "Boom"}, "Boom", True),
+    ({"success": False, "status": "timeout"}, "", True),
+    ({"success": False, "status": "cancelled", "result": "half"}, "half", True),
+    ({"error": "Boom"}, "Boom", True),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "expected"), COMMON)
+def test_an_event_becomes_these(kind: str, data: Any, expected: list[dict[str, Any]]) -> None:
+    assert [facts(event) for event in to_events(wire(kind, data))] == expected
+
+
+@pytest.mark.parametrize(("kind", "data", "outcome", "reason", "error"), ENDS)
+@pytest.mark.parametrize(("usage", "counted"), [({"usage": USAGE}, COUNTED), ({"usage": None}, None), ({}, None)])
+def test_a_turn_ends(
+    *,
+    kind: str,
+    data: dict[str, Any],
+    outcome: Outcome,
+    reason: str,
+    error: str | None,
+    usage: dict[str, Any],
+    counted: Usage | None,
+) -> None:
+    (event,) = to_events(wire(kind, {**TURN, **data, **usage}))
+    assert facts(event) == {
+        "type": "turn.ended",
+        "outcome": outcome,
+        "native_reason": reason,
+        "usage": counted,
+        "error": error,
+    }
+    assert not event.synthetic
+
+
+@pytest.mark.parametrize(("data", "text", "is_error"), RESULTS)
+def test_a_tool_has_answered(*, data: dict[str, Any], text: str, is_error: bool) -> None:
+    (event,) = to_events(wire("tool.completed", {**RESULT, **data}))
+    expected = {"type": "tool_result.completed", "tool_call_id": "call_1", "text": text, "is_error": is_error}
+    assert facts(event) == expected
+
+
+@pytest.mark.parametrize(("kind", "role"), [("input.message", Role.USER), ("output.message.completed", Role.ASSISTANT)])
+def test_a_message_comes_whole(kind: str, role: Role) -> None:
+    raw = {**MESSAGE, "role": "user" if role is Role.USER else "agent"}
+    (event,) = to_events(wire(kind, {"message": raw, "usage": USAGE}))
+    assert event.type == "message.completed"
+    assert (event.message.id, event.message.session_id, event.message.role) == ("message_1", SESSION_ID, role)
+    assert (event.message.text, event.message.usage, event.message.raw) == ("Hi", COUNTED, raw)
+
+
+def test_the_table_of_types_is_what_the_functions_make() -> None:
+    """Every sample of this file, and each type with the least that it needs."""
+    samples = [
+        *((kind, data) for kind, data, _ in COMMON),
+        *((kind, data) for kind, data, *_ in ENDS),
+        *((kind, {"message": MESSAGE}) for kind in ("input.message", "output.message.completed")),
+    ]
+    made: dict[str, set[str]] = {}
+    for kind, data in samples:
+        made.setdefault(kind, set()).update(event.type for event in to_events(wire(kind, data)))
+    reader = EventReader()
+    reader.read(wire("tool.call_requested", CALLS))
+    made["tool.completed"] = {event.type for event in reader.read(wire("tool.completed", RESULT))}
+    reader.read(wire("tool.call_requested", CALLS))
+    made["reason.started"] = {event.type for event in reader.read(wire("reason.started"))}
+    for kind in EVENT_TYPES.keys() - made.keys() - {"connected", "disconnecting"}:
+        made[kind] = {event.type for event in to_events(wire(kind))}
+    told = {kind: set(types) for kind, types in EVENT_TYPES.items() if types}
+    assert made == told
+    assert len(EVENT_TYPES) == 51
+
+
+@pytest.mark.parametrize(
+    "kind", ["of.tomorrow", "subagent.spawned", "", "llm.generation", "tool.started", "act.started"]
+)
+@pytest.mark.parametrize("data", [{}, None, {"anything": [1]}])
+def test_what_is_not_modelled_or_has_nothing_to_tell_is_delivered_whole(kind: str, data: Any) -> None:
+    event = wire(kind, data, metadata={"a": 1})
+    (found,) = to_events(event)
+    assert isinstance(found, NativeEvent)
+    assert (found.native_type, found.raw, found.raw["metadata"], found.id) == (kind, event.raw, {"a": 1}, "event_1")
+
+
+def test_a_request_without_calls_does_not_end_the_turn() -> None:
+    assert [event.type for event in to_events(wire("tool.call_requested", {"tool_calls": []}))] == ["native"]
+
+
+# --- Envelope
+
+
+@pytest.mark.parametrize(
+    ("changes", "turn_id"),
+    [
+        ({}, "turn_1"),
+        ({"context": {}, "data": {"turn_id": "turn_2"}}, "turn_2"),
+        ({"context": None, "data": None}, None),
+        ({"context": {}, "data": {"turn_id": 7}}, None),
+    ],
+)
+def test_the_envelope_is_kept(changes: dict[str, Any], turn_id: str | None) -> None:
+    event = wire("turn.started", **changes)
+    (found,) = to_events(event)
+    assert (found.id, found.session_id, found.turn_id, found.sequence) == ("event_1", SESSION_ID, turn_id, 7)
+    assert found.created_at == datetime(2026, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
+    assert (found.native_type, found.synthetic, found.raw) == ("turn.started", False, event.raw)
+
+
+def test_an_envelope_may_lack_everything() -> None:
+    (found,) = to_events(WireEvent.of({"oops": 1}, type="error", session_id=SESSION_ID))
+    assert (found.type, found.id, found.sequence, found.created_at, found.turn_id) == ("native", None, None, None, None)
+    assert (found.native_type, found.session_id, found.raw) == ("error", SESSION_ID, {"oops": 1})
+
+
+def test_the_end_of_a_parked_turn_is_ours_and_the_request_is_not() -> None:
+    *told, ended = to_events(wire("tool.call_requested", CALLS))
+    assert (ended.synthetic, ended.native_type, ended.id, ended.raw) == (True, "", None, {})
+    assert (ended.turn_id, ended.sequence, ended.session_id) == ("turn_1", 7, SESSION_ID)
+    assert {event.synthetic for event in told} == {False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("output.message.completed", {}), ("tool.started", {"tool_call": {}}), ("turn.completed", {"usage": 7})],
+)
+def test_data_of_another_shape_are_not_guessed_at(kind: str, data: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        to_events(wire(kind, data))
+
+
+def test_costs_come_along() -> None:
+    (event,) = to_events(wire("turn.completed", {"usage": {**USAGE, "estimated_cost_usd": 0.5}}))
+    assert event.type == "turn.ended"
+    assert event.usage == COUNTED.model_copy(update={"cost_usd": Decimal("0.5")})
+
+
+# --- Messages
+
+
+@pytest.mark.parametrize(
+    ("part", "block"),
+    [
+        ({"type": "text", "text": "Hi"}, TextBlock(text="Hi")),
+        ({"type": "image", "url": "https://a/b"}, MediaBlock(type="image", url="https://a/b")),
+        (
+            {"type": "image", "base64": "AA==", "media_type": "image/png"},
+            MediaBlock(type="image", data="AA==", media_type="image/png"),
+        ),
+        (
+            {"type": "image_file", "image_id": "img_1", "filename": "a.png"},
+            MediaBlock(type="image", file_id="img_1", title="a.png"),
+        ),
+        ({"type": "tool_call", **CALL}, ToolCallBlock(id="call_1", name="look_up", arguments={"word": "x"})),
+        ({"type": "tool_call", **CALL, "arguments": "x"}, ToolCallBlock(id="call_1", name="look_up")),
+        (
+            {"type": "tool_result", "tool_call_id": "call_1", "result": {"a": 1}},
+            ToolResultBlock(tool_call_id="call_1", text='{"a": 1}'),
+        ),
+        (
+            {"type": "tool_result", "tool_call_id": "call_1", "error": "Boom"},
+            ToolResultBlock(tool_call_id="call_1", text="Boom", is_error=True),
+        ),
+        *[
+            (part, NativeBlock(raw=part))
+            for part in (
+                {"type": "reasoning", "summary": "x"},
+                {"type": "text"},
+                {"type": "text", "text": 7},
+                {"type": "image"},
+                {"no": "type"},
+            )
+        ],
+    ],
+)
+def test_a_part_becomes_a_block(part: dict[str, Any], block: Any) -> None:
+    assert to_message({**MESSAGE, "content": [part]}, SESSION_ID).content == (block,)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("user", Role.USER),
+        ("agent", Role.ASSISTANT),
+        ("assistant", Role.ASSISTANT),
+        ("system", Role.SYSTEM),
+        ("tool_result", Role.UNKNOWN),
+        (None, Role.UNKNOWN),
+    ],
+)
+def test_who_said_it(role: str | None, expected: Role) -> None:
+    assert to_message({**MESSAGE, "role": role}, SESSION_ID).role is expected
+
+
+def test_both_shapes_of_a_message_are_read() -> None:
+    listed = {**MESSAGE, "session_id": SESSION_ID, "sequence": 3, "phase": "FinalAnswer"}
+    told = {**MESSAGE, "thinking": "So", "thinking_signature": "s"}
+    assert to_message(listed, SESSION_ID).content == (TextBlock(text="Hi"),)
+    assert to_message(told, SESSION_ID).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
+    bare = to_message({"id": "message_1", "content": None}, SESSION_ID)
+    assert (bare.content, bare.created_at, bare.usage) == ((), None, None)
+    assert to_message(listed, SESSION_ID).created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+# --- One stream
+
+
+def deltas(*events: WireEvent) -> list[str]:
+    reader = EventReader()
+    read = [event for item in events for event in reader.read(item)]
+    return [event.text for event in read if event.type in {"message.delta", "thinking.delta"}]
+
+
+def delta(accumulated: str | None, new: str = "?", kind: str = "output.message", **data: Any) -> WireEvent:
+    return wire(f"{kind}.delta", {"delta": new, "accumulated": accumulated, **data}, sequence=None)
+
+
+def test_a_stored_delta_is_told_as_it_is() -> None:
+    stored = wire("output.message.delta", {"delta": "llo", "accumulated": "Hello"})
+    assert deltas(stored, stored) == ["llo", "llo"]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param([delta("He"), delta("Hello")], ["He", "llo"], id="in-order"),
+        pytest.param([delta("Hello")], ["Hello"], id="joined-in-the-middle"),
+        pytest.param([delta("He"), delta("Hello wo"), delta("Hello world")], ["He", "llo wo", "rld"], id="one-lost"),
+        pytest.param([delta("He"), delta("He"), delta("Hello")], ["He", "llo"], id="repeated"),
+        pytest.param([delta("Hello"), delta("He"), delta("Hello!")], ["Hello", "!"], id="late"),
+        pytest.param([delta("He"), delta("Yes")], ["He", "Yes"], id="another-message"),
+        pytest.param([delta(None, "He"), delta(None, "llo")], ["He", "llo"], id="without-the-text-so-far"),
+        pytest.param([delta("")], [""], id="empty"),
+        pytest.param([delta("Ok"), wire("output.message.started"), delta("Ok")], ["Ok", "Ok"], id="started-again"),
+        pytest.param(
+            [delta("Ok"), wire("turn.cancelled"), wire("turn.started"), delta("O")], ["Ok", "O"], id="next-turn"
+        ),
+        pytest.param([delta("Ok", message_id="a"), delta("O", message_id="b")], ["Ok", "O"], id="another-id"),
+        pytest.param(
+            [delta("Ok"), wire("output.message.completed", {"message": MESSAGE}), delta("Ok")], ["Ok"], id="too-late"
+        ),
+        pytest.param(
+            [delta("Hm", kind="reason.thinking"), delta("Ok"), delta("Hmm", kind="reason.thinking")],
+            ["Hm", "Ok", "m"],
+            id="thinking-is-another-text",
+        ),
+    ],
+)
+def test_a_delta_tells_what_lies_beyond_the_text_that_was_told(told: list[WireEvent], expected: list[str]) -> None:
+    assert deltas(*told) == expected
+
+
+def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
+    reader = EventReader()
+    reader.read(wire("tool.call_requested", CALLS))
+    first = reader.read(wire("tool.completed", RESULT, context={"turn_id": "other"}))
+    second = reader.read(wire("tool.completed", {**RESULT, "tool_call_id": "call_2"}))
+    assert [event.type for event in first] == ["turn.started", "tool_result.completed"]
+    assert (first[0].synthetic, first[0].turn_id, first[0].native_type, first[0].id) == (True, "turn_1", "", None)
+    assert [event.type for event in second] == ["tool_result.completed"]
+
+
+def test_a_parked_turn_that_goes_on_without_answers_begins_again_too() -> None:
+    reader = EventReader()
+    reader.read(wire("tool.call_requested", CALLS))
+    reader.read(wire("input.message", {"message": MESSAGE}))
+    assert [event.type for event in reader.read(wire("reason.started"))] == ["turn.started", "native"]
+    assert [event.type for event in reader.read(wire("reason.started"))] == ["native"]
+
+
+@pytest.mark.parametrize(
+    ("events", "pending"),
+    [
+        ([], []),
+        ([wire("tool.call_requested", CALLS)], ["call_1", "call_2"]),
+        ([wire("tool.call_requested", CALLS), wire("tool.completed", RESULT)], ["call_2"]),
+        (
+            [wire("tool.call_requested", CALLS), wire("tool.completed", {**RESULT, "tool_call_id": "x"})],
+            ["call_1", "call_2"],
+        ),
+        ([wire("tool.call_requested", CALLS), wire("tool.call_requested", {"tool_calls": [CALL]})], ["call_1"]),
+        ([wire("tool.call_requested", CALLS), wire("llm.generation")], ["call_1", "call_2"]),
+        *[
+            ([wire("tool.call_requested", CALLS), wire(kind)], [])
+            for kind in (
+                *("turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"),
+                *("input.message", "session.activated", "session.idled", "reason.started"),
+            )
+        ],
+    ],
+)
+def test_what_a_session_waits_for_follows_from_its_events(events: list[WireEvent], pending: list[str]) -> None:
+    waiting = Waiting()
+    for event in events:
+        waiting.take(event)
+    assert list(waiting.actions) == pending
+
+
+def test_an_answer_after_the_wait_is_over_starts_nothing() -> None:
+    reader = EventReader()
+    reader.read(wire("tool.call_requested", CALLS))
+    reader.read(wire("turn.cancelled"))
+    assert [event.type for event in reader.read(wire("tool.completed", RESULT))] == ["tool_result.completed"]

@@ -1,0 +1,305 @@
+"""Messages, answers and history of Qoder, from flows that are stepped by hand: each call is asserted whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from polysession import (
+    Answer,
+    Approve,
+    Conflict,
+    Deny,
+    MalformedResponse,
+    MediaBlock,
+    NativeBlock,
+    NotFound,
+    Role,
+    TextBlock,
+    ToolOutput,
+    UsageError,
+)
+from polysession._core.flow import Call
+from polysession._core.operations import Operations
+from polysession.message import Block
+from polysession_qoder import QoderProvider, QoderSettings
+from support.flows import ok, sent_bodies, step
+from support.qoder_events import (
+    APPROVAL,
+    ASK,
+    BEFORE,
+    CUSTOM,
+    EVENTS,
+    EXECUTION,
+    MCP,
+    MCP_APPROVAL,
+    NEWEST_FIRST,
+    PARKED,
+    SEND,
+    WAITING,
+    JsonObject,
+    echo,
+    event,
+    idle,
+    page,
+    said,
+    shown,
+)
+
+PROVIDER = QoderProvider(QoderSettings(token="pt-made-up"))
+OPERATIONS = Operations(PROVIDER)
+
+
+# What is sent.
+
+SENT: list[tuple[Block, JsonObject]] = [
+    (TextBlock(text="Hi"), {"type": "text", "text": "Hi"}),
+    (
+        MediaBlock(type="image", url="https://x.example/a.png"),
+        {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}},
+    ),
+    (
+        MediaBlock(type="image", data="AAAA", media_type="image/png"),
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+    ),
+    (
+        MediaBlock(type="document", file_id="file_1", title="Report"),
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}, "title": "Report"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "wire"), SENT)
+def test_a_message_is_sent(block: Block, wire: JsonObject) -> None:
+    calls, _ = step(OPERATIONS.send_message("sess_1", [block]), ok({"data": []}))
+
+    assert [replace(call, body=None) for call in calls] == [SEND]
+    assert sent_bodies(calls) == [{"events": [{"type": "user.message", "content": [wire]}]}]
+
+
+@pytest.mark.parametrize(
+    ("block", "what"),
+    [
+        (MediaBlock(type="image", url="https://x.example", media_type="image/png"), "with data only"),
+        (MediaBlock(type="image", url="https://x.example", title="A"), "title"),
+    ],
+)
+def test_a_block_that_cannot_be_carried_is_refused(block: Block, what: str) -> None:
+    for flow in (OPERATIONS.send_message("sess_1", [block]), OPERATIONS.start_turn("sess_1", [block])):
+        with pytest.raises(UsageError, match=what):
+            step(flow)
+
+
+# Pending actions, and answers to them.
+
+
+def test_pending_actions_are_found_in_the_newest_events() -> None:
+    calls, actions = step(OPERATIONS.pending_actions("sess_1"), ok(PARKED))
+
+    assert calls == [NEWEST_FIRST]
+    assert actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
+
+
+def test_pending_actions_are_looked_for_on_older_pages() -> None:
+    pages = [ok(page(WAITING, CUSTOM, next_page="p2")), ok(page(MCP, ASK, next_page="p3"))]
+
+    calls, actions = step(OPERATIONS.pending_actions("sess_1"), *pages)
+
+    assert [call.path for call in calls] == [f"{EVENTS}?order=desc&limit=100", f"{EVENTS}?order=desc&limit=100&page=p2"]
+    assert actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        [],
+        [echo()],
+        [idle("evt_i", "end_turn"), ASK, idle("evt_h", "requires_action", "evt_a")],
+        [event("evt_r", "session.status_running"), WAITING, CUSTOM, MCP, ASK],
+        [event("evt_t", "session.status_terminated"), WAITING, CUSTOM, MCP, ASK],
+        [event("evt_d", "session.deleted"), WAITING, CUSTOM, MCP, ASK],
+    ],
+)
+def test_nothing_is_pending(newest: list[JsonObject]) -> None:
+    assert step(OPERATIONS.pending_actions("sess_1"), ok(page(*newest)))[1] == ()
+
+
+def test_what_was_answered_is_not_pending() -> None:
+    answered = [
+        event("evt_1", "user.tool_confirmation", tool_use_id="evt_m", result="allow"),
+        event("evt_2", "user.custom_tool_result", custom_tool_use_id="evt_c"),
+    ]
+
+    assert step(OPERATIONS.pending_actions("sess_1"), ok(page(*answered, WAITING, ASK)))[1] == (APPROVAL,)
+
+
+def test_an_action_that_the_events_do_not_hold_is_reported() -> None:
+    with pytest.raises(MalformedResponse, match="evt_m, evt_c"):
+        step(OPERATIONS.pending_actions("sess_1"), ok(page(WAITING, ASK)))
+
+
+def test_a_list_that_does_not_advance_is_reported() -> None:
+    with pytest.raises(MalformedResponse, match="does not advance"):
+        step(OPERATIONS.pending_actions("sess_1"), *[ok(page(next_page="p"))] * 2)
+
+
+@pytest.mark.parametrize("listed", [{"id": "evt_1"}, {"type": ["x"]}, {"type": "user.message", "id": {}}])
+def test_events_that_cannot_be_read_are_reported(listed: JsonObject) -> None:
+    for flow in (OPERATIONS.pending_actions("sess_1"), OPERATIONS.list_events("sess_1", None)(None)):
+        with pytest.raises(MalformedResponse):
+            step(flow, ok(page(listed)))
+
+
+def test_a_confirmation_of_nothing_changes_nothing() -> None:
+    unclear = event("evt_1", "user.tool_confirmation", tool_use_id=None)
+
+    assert len(step(OPERATIONS.pending_actions("sess_1"), ok(page(unclear, WAITING, CUSTOM, MCP, ASK)))[1]) == 3
+
+
+ANSWERS: list[tuple[Answer, JsonObject]] = [
+    (Approve(APPROVAL), {"type": "user.tool_confirmation", "tool_use_id": "evt_a", "result": "allow"}),
+    (Approve("evt_a"), {"type": "user.tool_confirmation", "tool_use_id": "evt_a", "result": "allow"}),
+    (Deny("evt_a"), {"type": "user.tool_confirmation", "tool_use_id": "evt_a", "result": "deny"}),
+    (
+        Deny(MCP_APPROVAL, "no"),
+        {
+            "type": "user.tool_confirmation",
+            "tool_use_id": "evt_m",
+            "result": "deny",
+            "deny_message": "no",
+            "session_thread_id": "sthr_1",
+        },
+    ),
+    (
+        ToolOutput(EXECUTION, "42"),
+        {
+            "type": "user.custom_tool_result",
+            "custom_tool_use_id": "evt_c",
+            "content": [{"type": "text", "text": "42"}],
+        },
+    ),
+    (
+        ToolOutput("evt_c", "broken", is_error=True),
+        {
+            "type": "user.custom_tool_result",
+            "custom_tool_use_id": "evt_c",
+            "content": [{"type": "text", "text": "broken"}],
+            "is_error": True,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "wire"), ANSWERS)
+def test_an_answer_is_sent_once_it_is_known_to_be_awaited(answer: Answer, wire: JsonObject) -> None:
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", [answer]), ok(PARKED), ok({"data": []}))
+
+    assert [replace(call, body=None) for call in calls] == [NEWEST_FIRST, SEND]
+    assert sent_bodies(calls) == [None, {"events": [wire]}]
+
+
+def test_answers_go_together() -> None:
+    answers: list[Answer] = [Approve("evt_a"), ToolOutput("evt_c", "42")]
+
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", answers), ok(PARKED), ok({"data": []}))
+
+    sent = sent_bodies(calls)[-1]["events"]
+    assert [wire["type"] for wire in sent] == ["user.tool_confirmation", "user.custom_tool_result"]
+
+
+@pytest.mark.parametrize("verb", [OPERATIONS.answer_actions, OPERATIONS.start_turn])
+@pytest.mark.parametrize(
+    ("answers", "newest", "error", "what"),
+    [
+        ([Approve("evt_a")], page(BEFORE), Conflict, "waits for nothing"),
+        ([Approve("evt_x")], PARKED, NotFound, "evt_x.*waits for evt_a, evt_m, evt_c"),
+        ([Approve("evt_c")], PARKED, UsageError, "with ToolOutput, not with Approve"),
+        ([ToolOutput("evt_a", "42")], PARKED, UsageError, "with Approve or Deny, not with ToolOutput"),
+    ],
+)
+def test_an_answer_that_is_not_awaited_is_refused_before_it_is_sent(
+    verb: Any, answers: list[Answer], newest: JsonObject, error: type[Exception], what: str
+) -> None:
+    with pytest.raises(error, match=what):
+        step(verb("sess_1", answers), ok(newest))
+
+
+# History.
+
+
+def test_events_are_listed_oldest_first() -> None:
+    listed = [event("evt_r", "session.status_running"), echo(), said("evt_m", "Hello"), BEFORE]
+
+    calls, found = step(OPERATIONS.list_events("sess_1", 50)("page=p1"), ok(page(*listed, next_page="p2")))
+
+    assert calls == [Call("GET", f"{EVENTS}?limit=50&page=p1")]
+    assert shown(found.items) == [
+        "turn.started",
+        "session.status",
+        "message.completed Hi",
+        "message.completed Hello",
+        "session.status",
+        "turn.ended completed",
+    ]
+    assert found.next_cursor == "page=p2"
+
+
+def test_tool_uses_of_an_earlier_page_are_looked_up() -> None:
+    older = [ok(page(said("evt_1", "x"), CUSTOM, next_page="p2")), ok(page(ASK, next_page="p3"))]
+
+    calls, found = step(OPERATIONS.list_events("sess_1", None)(None), ok(page(MCP, WAITING)), *older)
+
+    wanted = "&types%5B%5D=agent.tool_use&types%5B%5D=agent.mcp_tool_use&types%5B%5D=agent.custom_tool_use"
+    assert [call.path for call in calls] == [
+        EVENTS,
+        f"{EVENTS}?order=desc{wanted}&limit=100",
+        f"{EVENTS}?order=desc{wanted}&limit=100&page=p2",
+    ]
+    (required,) = (item for item in found.items if item.type == "action.required")
+    assert required.actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
+
+
+def test_messages_are_the_events_that_are_messages() -> None:
+    listed = [echo("evt_1"), said("evt_2", "Hello"), event("evt_3", "system.message", content="Be brief.")]
+
+    calls, found = step(OPERATIONS.list_messages("sess_1", 50)("after_id=evt_0"), ok(page(*listed)))
+
+    wanted = "types%5B%5D=user.message&types%5B%5D=agent.message&types%5B%5D=system.message"
+    assert calls == [Call("GET", f"{EVENTS}?{wanted}&limit=50&after_id=evt_0")]
+    assert [(item.id, item.role, item.text) for item in found.items] == [
+        ("evt_1", Role.USER, "Hi"),
+        ("evt_2", Role.ASSISTANT, "Hello"),
+        ("evt_3", Role.SYSTEM, "Be brief."),
+    ]
+
+
+@pytest.mark.parametrize("verb", [OPERATIONS.list_events, OPERATIONS.list_messages])
+def test_a_page_that_is_too_large_is_refused(verb: Any) -> None:
+    with pytest.raises(UsageError, match="at most 100"):
+        step(verb("sess_1", 101)(None))
+
+
+READ: list[tuple[Any, Block]] = [
+    ({"type": "text", "text": "Hi"}, TextBlock(text="Hi")),
+    ("Hi", TextBlock(text="Hi")),
+    *((wire, block) for block, wire in SENT),
+    (
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}},
+        NativeBlock(raw={"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}}),
+    ),
+    ({"type": "image", "source": {"type": "url"}}, NativeBlock(raw={"type": "image", "source": {"type": "url"}})),
+    ({"type": "image"}, NativeBlock(raw={"type": "image"})),
+    ({"type": "redacted"}, NativeBlock(raw={"type": "redacted"})),
+    ({"type": "text"}, NativeBlock(raw={"type": "text"})),
+]
+
+
+@pytest.mark.parametrize(("wire", "block"), READ)
+def test_a_block_is_read(wire: Any, block: Block) -> None:
+    listed = event("evt_1", "user.message", content=[wire])
+
+    (message,) = step(OPERATIONS.list_messages("sess_1", None)(None), ok(page(listed)))[1].items
+
+    assert message.content == (block,)

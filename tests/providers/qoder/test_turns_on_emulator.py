@@ -1,0 +1,300 @@
+"""Whole turns against the emulator, through both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from polysession import (
+    Answer,
+    Approve,
+    AsyncClient,
+    Client,
+    Conflict,
+    Deny,
+    Event,
+    NotFound,
+    Outcome,
+    RetryPolicy,
+    Role,
+    Session,
+    ToolApproval,
+    ToolExecution,
+    ToolOutput,
+    TurnResult,
+)
+from polysession.emulation import EmulatorHandle, Fault, serve
+
+DEADLINE_S = 20.0
+RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
+
+Told = tuple[list[Event], TurnResult]
+Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Told]
+
+
+def client_for(handle: EmulatorHandle) -> Client:
+    return Client("qoder", retry=RETRY, **handle.settings)
+
+
+def run_sync(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
+    with client_for(handle) as client, client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn:
+        events = list(turn)
+        return events, turn.result
+
+
+def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
+    async def run() -> Told:
+        async with (
+            AsyncClient("qoder", retry=RETRY, **handle.settings) as client,
+            client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn,
+        ):
+            events = [event async for event in turn]
+            return events, turn.result
+
+    return asyncio.run(run())
+
+
+both = pytest.mark.parametrize("run", [pytest.param(run_sync, id="sync"), pytest.param(run_async, id="async")])
+
+
+@pytest.fixture(scope="module", params=["current", "seed"])
+def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
+    with serve("qoder", generation=request.param) as handle:
+        yield handle
+
+
+@pytest.fixture
+def client(handle: EmulatorHandle) -> Iterator[Client]:
+    handle.faults.clear()
+    with client_for(handle) as client:
+        yield client
+
+
+@pytest.fixture
+def session(handle: EmulatorHandle, client: Client) -> Session:
+    return client.sessions.create(agent=handle.agent_id, environment=handle.environment_id)
+
+
+def types(events: Sequence[Event]) -> list[str]:
+    return [event.type for event in events]
+
+
+def deltas(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if event.type == "message.delta")
+
+
+@both
+def test_a_plain_turn(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    events, result = run(handle, session, "Hello there")
+
+    assert (result.outcome, result.native_reason, result.text) == (
+        Outcome.COMPLETED,
+        "end_turn",
+        "You said: Hello there",
+    )
+    assert deltas(events) == result.text
+    assert types(events).count("turn.started") == types(events).count("turn.ended") == 1
+    assert types(events)[0] == "turn.started"
+    assert types(events)[-1] == "turn.ended"
+    assert [event.message.role for event in events if event.type == "message.completed"] == [
+        Role.USER,
+        Role.ASSISTANT,
+    ]
+
+
+@both
+def test_turns_follow_one_another(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    said = [run(handle, session, text)[1].text for text in ("one", "two", "three")]
+
+    assert said == ["You said: one", "You said: two", "You said: three"]
+
+
+@both
+def test_a_turn_with_thinking(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    events, result = run(handle, session, "/think")
+
+    assert result.outcome is Outcome.COMPLETED
+    assert types(events).count("thinking.completed") == 1
+
+
+@both
+def test_a_turn_with_a_tool(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    events, result = run(handle, session, "/tool")
+
+    (call,) = (event for event in events if event.type == "tool_call.completed")
+    (answer,) = (event for event in events if event.type == "tool_result.completed")
+    assert (call.name, call.arguments) == ("lookup", {"query": "item 0"})
+    assert (answer.tool_call_id, answer.text, answer.is_error) == (call.tool_call_id, "item 0 is in stock", False)
+    assert result.outcome is Outcome.COMPLETED
+
+
+@both
+@pytest.mark.parametrize(("kind", "is_error"), [(Approve, False), (Deny, True)])
+def test_a_tool_that_needs_an_approval(
+    run: Run,
+    handle: EmulatorHandle,
+    session: Session,
+    kind: type[Approve | Deny],
+    is_error: bool,  # noqa: FBT001
+) -> None:
+    _, parked = run(handle, session, "/ask 2")
+    assert parked.outcome is Outcome.REQUIRES_ACTION
+    assert [type(action) for action in parked.actions] == [ToolApproval, ToolApproval]
+
+    events, result = run(handle, session, [kind(action) for action in parked.actions])
+
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The decision was heard.")
+    assert [event.is_error for event in events if event.type == "tool_result.completed"] == [is_error] * 2
+
+
+@both
+def test_a_turn_that_is_answered_in_part_asks_for_the_rest(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    first, second = run(handle, session, "/ask 2")[1].actions
+
+    again = run(handle, session, [Approve(first)])[1]
+    assert (again.outcome, again.actions) == (Outcome.REQUIRES_ACTION, (second,))
+
+    assert run(handle, session, [Approve(second.id)])[1].outcome is Outcome.COMPLETED
+
+
+@both
+def test_a_tool_that_the_caller_runs(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    (action,) = run(handle, session, "/client-tool")[1].actions
+    assert isinstance(action, ToolExecution)
+
+    events, result = run(handle, session, [ToolOutput(action, "42")])
+
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
+    assert [event.text for event in events if event.type == "tool_result.completed"] == ["42"]
+
+
+@both
+def test_a_turn_that_fails(run: Run, handle: EmulatorHandle, session: Session) -> None:
+    events, result = run(handle, session, "/fail")
+
+    assert (result.outcome, result.error) == (Outcome.FAILED, "the model is out of order")
+    assert "error" in types(events)
+
+
+@both
+def test_a_turn_that_is_cancelled(run: Run, handle: EmulatorHandle, client: Client, session: Session) -> None:
+    timer = threading.Timer(0.3, lambda: client.sessions.cancel(session))
+    timer.start()
+
+    _, result = run(handle, session, "/slow 100")
+
+    timer.join()
+    assert result.outcome is Outcome.CANCELLED
+
+
+def test_a_turn_whose_session_is_deleted(handle: EmulatorHandle, client: Client, session: Session) -> None:
+    timer = threading.Timer(0.3, lambda: client.sessions.delete(session))
+    timer.start()
+
+    events, result = run_sync(handle, session, "/slow 100")
+
+    timer.join()
+    assert (result.outcome, result.native_reason) == (Outcome.FAILED, "deleted")
+    assert events[-1].synthetic
+
+
+@both
+@pytest.mark.parametrize("kind", ["drop", "end"])
+@pytest.mark.parametrize("at_byte", [0, 1, 400, 700, 1500])
+def test_a_broken_stream_goes_on(
+    run: Run, handle: EmulatorHandle, client: Client, session: Session, kind: Any, at_byte: int
+) -> None:
+    run(handle, session, "before")
+    handle.faults.add(Fault(kind, path="/stream", at_byte=at_byte))
+
+    events, result = run(handle, session, "a rather long message of many words")
+
+    assert handle.faults.waiting() == []
+    assert result.text == "You said: a rather long message of many words"
+    # What is whole by the time the stream is opened again comes whole, without the rest of its deltas.
+    assert result.text.startswith(deltas(events))
+    listed = [event.id for event in client.sessions.events(session)]
+    ids = [event.id for event in events if event.id is not None]
+    assert ids == listed[-len(ids) :]
+
+
+@pytest.mark.parametrize("at_byte", [0, 400])
+def test_a_stream_of_a_new_session_that_breaks_at_once_goes_on(
+    handle: EmulatorHandle, session: Session, at_byte: int
+) -> None:
+    handle.faults.add(Fault("drop", path="/stream", at_byte=at_byte))
+
+    assert run_sync(handle, session, "Hello")[1].text == "You said: Hello"
+
+
+@pytest.mark.parametrize("frame", [0, 2, 8])
+def test_a_frame_that_comes_twice_counts_once(handle: EmulatorHandle, session: Session, frame: int) -> None:
+    handle.faults.add(Fault("duplicate", path="/stream", frame=frame))
+
+    events, _ = run_sync(handle, session, "/tool")
+
+    ids = [(event.id, event.type) for event in events if event.id is not None]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_stream_follows_every_turn_and_goes_on_elsewhere(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    with client_for(handle) as other, other.sessions.stream(session, deadline_s=DEADLINE_S) as events:
+        client.sessions.send(session, "one")
+        first = [next(events) for _ in range(3)]
+        cursor = events.cursor
+
+    with client_for(handle) as other, other.sessions.stream(session, cursor=cursor, deadline_s=DEADLINE_S) as events:
+        rest = []
+        for event in events:
+            rest.append(event)
+            if event.type == "turn.ended":
+                break
+
+    seen = [event.id for event in [*first, *rest] if event.id is not None]
+    listed = [event.id for event in client.sessions.events(session)]
+    assert seen == listed
+
+
+def test_the_history_is_what_was_streamed(handle: EmulatorHandle, client: Client, session: Session) -> None:
+    streamed = run_sync(handle, session, "/tool")[0] + run_sync(handle, session, "two")[0]
+
+    history = list(client.sessions.events(session, limit=3))
+    messages = list(client.sessions.messages(session, limit=2))
+
+    assert [event for event in streamed if event.id is not None] == history
+    assert [message.text for message in messages] == ["/tool", "The tool has answered.", "two", "You said: two"]
+    assert messages == [event.message for event in history if event.type == "message.completed"]
+
+
+def test_pending_actions_are_answered_from_elsewhere(handle: EmulatorHandle, client: Client, session: Session) -> None:
+    parked = run_sync(handle, session, "/ask 2")[1]
+
+    with client_for(handle) as other:
+        actions = other.sessions.pending_actions(session.id)
+        assert actions == parked.actions
+        other.sessions.answer(session.id, [Approve(action.id) for action in actions])
+
+    with pytest.raises(Conflict, match="waits for nothing"):
+        client.sessions.answer(session, [Approve(actions[0])])
+    assert client.sessions.pending_actions(session) == ()
+
+
+def test_an_unknown_action_is_not_answered(handle: EmulatorHandle, client: Client, session: Session) -> None:
+    run_sync(handle, session, "/ask")
+
+    with pytest.raises(NotFound, match="evt_none"):
+        client.sessions.answer(session, [Approve("evt_none")])
+    assert len(client.sessions.pending_actions(session)) == 1
+
+
+def test_a_message_to_a_running_turn_is_a_conflict(client: Client, session: Session) -> None:
+    client.sessions.send(session, "/slow 50")
+
+    with pytest.raises(Conflict):
+        client.sessions.send(session, "now")

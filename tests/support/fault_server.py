@@ -1,0 +1,116 @@
+"""A server of scripted bytes on 127.0.0.1, for what no well-behaved server sends."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+
+_HEAD_END = b"\r\n\r\n"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent for one request, to the byte, before the connection closes.
+
+    Attributes:
+        data: The bytes.
+        reset: The connection is reset, in place of a clean end.
+    """
+
+    data: bytes
+    reset: bool = False
+
+
+def http(status: int, body: bytes | str = b"", **headers: str) -> Answer:
+    """A sound HTTP answer. A header's name is written with underscores."""
+    content = body.encode() if isinstance(body, str) else body
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        f"content-length: {len(content)}",
+        "connection: close",
+    ]
+    return Answer("\r\n".join(lines).encode() + _HEAD_END + content)
+
+
+class FaultServer:
+    """Reads a whole request, sends the next answer and closes the connection; the last answer repeats."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = list(answers)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.connections = 0
+        self.requests: list[bytes] = []
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def targets(self) -> list[str]:
+        """Method and target of each request."""
+        return [request.split(b" HTTP/1.1\r\n", 1)[0].decode() for request in self.requests]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread up
+        self._thread.join(timeout=5)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                connection.settimeout(5)
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        request = _read_request(connection)
+        if not request:
+            return
+        self.requests.append(request)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        connection.sendall(answer.data)
+        if answer.reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    """One request with its body; nothing if the client leaves before it is whole."""
+    data = b""
+    while _HEAD_END not in data or len(data) < _length(data):
+        received = connection.recv(65_536)
+        if not received:
+            return b""
+        data += received
+    return data
+
+
+def _length(data: bytes) -> int:
+    head, _, _ = data.partition(_HEAD_END)
+    declared = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    return len(head) + len(_HEAD_END) + (int(declared[1]) if declared else 0)
+
+
+def closed_port() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"

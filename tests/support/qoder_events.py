@@ -1,0 +1,58 @@
+"""Qoder's events as the tests write them, and what they are expected to become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from polysession import Event, ToolApproval, ToolExecution
+from polysession._core.flow import Call
+
+JsonObject = dict[str, Any]
+
+EVENTS = "/sessions/sess_1/events"
+NEWEST_FIRST = Call("GET", f"{EVENTS}?order=desc&limit=100")
+SEND = Call("POST", EVENTS, idempotency_header="idempotency-key")
+
+
+def page(*events: JsonObject, next_page: str | None = None) -> JsonObject:
+    return {"data": list(events), "next_page": next_page, "has_more": next_page is not None}
+
+
+def event(event_id: str, kind: str, **values: Any) -> JsonObject:
+    return {"id": event_id, "type": kind, **values}
+
+
+def idle(event_id: str, reason: str, *event_ids: str) -> JsonObject:
+    stop = {"type": reason, **({"event_ids": list(event_ids)} if event_ids else {})}
+    return event(event_id, "session.status_idle", stop_reason=stop)
+
+
+def echo(event_id: str = "evt_echo", text: str = "Hi") -> JsonObject:
+    return event(event_id, "user.message", content=[{"type": "text", "text": text}])
+
+
+def said(event_id: str, text: str) -> JsonObject:
+    return event(event_id, "agent.message", content=[{"type": "text", "text": text}])
+
+
+def shown(events: Sequence[Event]) -> list[str]:
+    """What is delivered, with the text of messages and the outcome of turns."""
+    texts = {"message.delta": "text", "turn.ended": "outcome", "thinking.completed": "text"}
+    out = []
+    for item in events:
+        detail = getattr(item, texts[item.type]) if item.type in texts else ""
+        detail = item.message.text if item.type == "message.completed" else detail
+        out.append(f"{item.type} {detail}".strip())
+    return out
+
+
+BEFORE = {"id": "evt_before", "type": "session.status_idle", "stop_reason": {"type": "end_turn"}}
+ASK = event("evt_a", "agent.tool_use", name="Bash", input={"command": "ls"}, evaluated_permission="ask")
+MCP = event("evt_m", "agent.mcp_tool_use", name="find", input={}, session_thread_id="sthr_1")
+CUSTOM = event("evt_c", "agent.custom_tool_use", name="lookup", input={"q": 1})
+WAITING = idle("evt_i", "requires_action", "evt_a", "evt_m", "evt_c")
+APPROVAL = ToolApproval(id="evt_a", name="Bash", arguments={"command": "ls"}, raw=ASK)
+MCP_APPROVAL = ToolApproval(id="evt_m", name="find", arguments={}, raw=MCP)
+EXECUTION = ToolExecution(id="evt_c", name="lookup", arguments={"q": 1}, raw=CUSTOM)
+PARKED = page(WAITING, event("evt_u", "session.usage"), CUSTOM, MCP, ASK, echo())

@@ -1,0 +1,139 @@
+"""The blocking and the async streams, used in the same way, so that one scenario shows both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from polysession._core.retry import RetryPolicy
+from polysession.async_client import AsyncClient
+from polysession.client import Client
+from polysession.errors import PolysessionError
+from polysession.event import Event, MessageDelta
+from support.acme import TOKEN
+from support.acme_streams import frame
+from support.installed import Site
+from support.stream_server import AFTER_INPUT, stream
+
+QUICK = RetryPolicy(first_wait_s=0.0)
+START, HELLO, WORLD, END = frame(1, "start"), frame(2, "say", "hello"), frame(3, "say", "world"), frame(4, "end")
+TURN = ["turn.started", "hello", "world", "turn.ended"]
+ONE_TURN = stream(AFTER_INPUT, START, HELLO, WORLD, END)
+Scenario = Callable[[Any], Awaitable[Any]]
+
+
+class Awaited:
+    """A blocking stream, used like its twin."""
+
+    def __init__(self, blocking: Any) -> None:
+        self._blocking = blocking
+
+    async def __aenter__(self) -> Self:
+        self._blocking.__enter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._blocking.__exit__(*exc_info)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return next(self._blocking)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        self._blocking.close()
+
+    async def wait(self) -> Any:
+        return self._blocking.wait()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blocking, name)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two clients, for scenarios that are written once."""
+
+    awaited: bool
+
+    def play(self, base_url: str, scenario: Scenario, **options: Any) -> Any:
+        return asyncio.run(self._play(scenario, {"base_url": base_url, "token": TOKEN, "retry": QUICK} | options))
+
+    def failure(self, base_url: str, scenario: Scenario, **options: Any) -> PolysessionError:
+        with pytest.raises(PolysessionError) as caught:
+            self.play(base_url, scenario, **options)
+        assert caught.value.provider == "acme"
+        assert caught.value.operation in {"sessions.run", "sessions.stream"}
+        return caught.value
+
+    async def _play(self, scenario: Scenario, options: dict[str, Any]) -> Any:
+        if self.awaited:
+            async with AsyncClient("acme", **options) as client:
+                return await scenario(client.sessions)
+        with Client("acme", **options) as client:
+            return await scenario(AwaitedSessions(client))
+
+
+class AwaitedSessions:
+    def __init__(self, client: Client) -> None:
+        self._sessions = client.sessions
+
+    def run(self, *arguments: Any, **options: Any) -> Awaited:
+        return Awaited(self._sessions.run(*arguments, **options))
+
+    def stream(self, *arguments: Any, **options: Any) -> Awaited:
+        return Awaited(self._sessions.stream(*arguments, **options))
+
+
+SYNC, ASYNC = Side(awaited=False), Side(awaited=True)
+both_sides = pytest.mark.parametrize("side", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
+
+
+@pytest.fixture
+def acme_streams(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider with streams, and no proxy between us and the loopback port."""
+    site.install("acme-streams", "acme = support.acme_streams")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """No file descriptor stays open, and nothing is closed by the garbage collector only: that would warn."""
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    yield
+    gc.collect()
+    assert len(list(descriptors.iterdir())) == before
+
+
+@contextlib.contextmanager
+def lasting(least_s: float, most_s: float) -> Iterator[None]:
+    started_s = time.monotonic()
+    yield
+    assert least_s <= time.monotonic() - started_s < most_s
+
+
+def text_of(event: Event) -> str:
+    return event.text if isinstance(event, MessageDelta) else event.type
+
+
+async def run_to_the_end(sessions: Any) -> list[str]:
+    async with sessions.run("s1", "hi") as turn:
+        return [text_of(event) async for event in turn]
+
+
+async def follow(sessions: Any) -> list[str]:
+    async with sessions.stream("s1") as events:
+        return [text_of(event) async for event in events]
