@@ -75,7 +75,7 @@ def place_of(emulator: EmulatorHandle) -> Place:
 
 
 def _table(stories: dict[str, list[Step]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for name in stories:
         table.add_column(Text(name, style="bold"), ratio=1)

@@ -18,7 +18,7 @@ from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.tool import ToolBase
 
 
-class Lookup(ToolBase):  # type: ignore[misc]  (the base class is not installed where types are checked)
+class Lookup(ToolBase):  # type: ignore[misc]  # the base class is not installed where types are checked
     """A tool that the caller runs."""
 
     name = "lookup"
