@@ -95,10 +95,9 @@ def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:
 def read_status(place: Place, *, after_s: float = 0.0) -> Flow[str]:
     """What the session is doing, in the server's word; empty if an older one does not tell that it rests or waits."""
     reply = yield from probe_status(place, after_s=after_s)
-    if reply is not None:
-        return status_word(reply)
-    session = yield from find_session(place.session_id, place.agent_id)
-    return session.native_status
+    if reply is None:
+        return (yield from find_session(place.session_id, place.agent_id)).native_status
+    return status_word(reply)
 
 
 def input_call(place: Place, wire_input: dict[str, Any]) -> Call:

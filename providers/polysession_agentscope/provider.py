@@ -75,6 +75,7 @@ from polysession_agentscope.calls import (
     status_word,
     too_old,
 )
+from polysession_agentscope.event_normaliser import EVENT_TYPES
 from polysession_agentscope.wire import (
     AgentScopeNewAgent,
     AgentScopeNewSession,
@@ -206,6 +207,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     session_changes_type = AgentScopeSessionChanges
     new_agent_type = AgentScopeNewAgent
     resume = ResumeContract.CURRENT_RUN_REPLAY
+    event_types = EVENT_TYPES
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:

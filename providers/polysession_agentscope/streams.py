@@ -40,14 +40,17 @@ _START: Final = "REPLY_START"
 _BEGINNINGS: Final = frozenset({_START, "USER_CONFIRM_RESULT", "EXTERNAL_EXECUTION_RESULT"})
 _ENDS: Final = frozenset({"REPLY_END", "REQUIRE_USER_CONFIRM", "REQUIRE_EXTERNAL_EXECUTION"})
 _BESIDE: Final = "CUSTOM"
+_RUNNING: Final = "running"
 _SUCCESS: Final = 200
 _REMEMBERED_IDS: Final = 5_000
 """The service replays at most 1,000 events."""
 
 _FIRST_SILENCE_S: Final = 1.0
 _LONGEST_SILENCE_S: Final = 8.0
-_SILENCE_AFTER_EVENT_S: Final = 0.5
-"""Waits for an event of a turn before its status is read, doubled while it runs; the heartbeat comes after 30."""
+"""Waits for an event of a turn before its status is read, doubled while nothing comes; the heartbeat comes after 30."""
+
+_SECOND_LOOK_S: Final = 0.1
+"""A turn that has just told its last event is still running until it is stored, and is not replayed from then on."""
 
 _LOOKS: Final = 3
 """How often a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
@@ -242,6 +245,7 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         self._start: dict[str, Any] | None = None
         self._has_begun = False
         self._has_gap = False
+        self._has_heard = False
         self._looks = 0
 
     def send(self) -> Flow[None]:
@@ -262,7 +266,7 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         self._has_gap = self._has_gap or (is_under_way and self._shows_gap(head))
         if self._has_gap or not self._is_ours(head, raw):
             return []
-        self.silence_s = _SILENCE_AFTER_EVENT_S
+        self._has_heard = True
         start, self._start = self._start, None
         before = [] if start is None else read_as(self.normaliser.read, start, reply)
         return before + read_as(self.normaliser.read, raw, reply)
@@ -270,8 +274,12 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
     def probe(self) -> Flow[list[Event]]:
         """While the turn runs, nothing. Else what was missed of it, with its end."""
         self.reopen_after_s = 0.0
-        if (yield from read_status(self._place)) == "running":
-            self.silence_s = min(2 * self.silence_s, _LONGEST_SILENCE_S)
+        has_heard, self._has_heard = self._has_heard, False
+        self.silence_s = _FIRST_SILENCE_S if has_heard else min(2 * self.silence_s, _LONGEST_SILENCE_S)
+        word = yield from read_status(self._place)
+        if word == _RUNNING and has_heard:
+            word = yield from read_status(self._place, after_s=_SECOND_LOOK_S)
+        if word == _RUNNING:
             return []
         newest = yield from read_newest(self._place, PAGE)
         events = self._missed(newest)

@@ -58,7 +58,7 @@ class _Parked:
 def send_message(place: Place, content: tuple[Block, ...]) -> Flow[None]:
     """Send a message. The messages are read first: the server would take one for a session that does not exist."""
     wire_input = from_blocks(content)
-    newest = yield from read_newest(place)
+    newest = yield from _read_free(place)
     _require_stream(newest, Feature.SEND, "to leave a turn to itself", _TURN_BOUND)
     yield from post_input(place, wire_input, EventNormaliser(place.session_id))
 
@@ -78,7 +78,7 @@ def start_turn(place: Place, turn_input: TurnInput) -> Flow[TurnPlan]:
         return (yield from _go_on(place, turn_input))
     wire_input = from_blocks(turn_input)
     normaliser = EventNormaliser(place.session_id)
-    newest = yield from read_newest(place, RECENT)
+    newest = yield from _read_free(place)
     know_replies(newest, normaliser)
     if not newest.has_stream:
         return SeedTurn(place, normaliser, wire_input)
@@ -110,6 +110,19 @@ def pending_actions(place: Place) -> Flow[tuple[PendingAction, ...]]:
     """What the agent waits for."""
     parked = yield from _find_parked(place)
     return () if parked is None else tuple(parked.pending.values())
+
+
+def _read_free(place: Place) -> Flow[Newest]:
+    """Where a session stands that takes a message. One that waits would store it, and fail.
+
+    Raises:
+        Conflict: It waits for an answer, and not only because a cancellation has not been carried out yet.
+    """
+    for wait_s in (0.0, *_SETTLING_S):
+        newest = yield from read_newest(place, RECENT, after_s=wait_s)
+        if not any(is_waiting(raw) for raw in newest.messages[-RECENT:]):
+            return newest
+    raise Conflict("the agent waits for an answer, and takes no message before: answer it, or cancel")
 
 
 def _go_on(place: Place, answers: tuple[Answer, ...]) -> Flow[TurnPlan]:

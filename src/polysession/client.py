@@ -338,7 +338,11 @@ class Sessions:
         Args:
             session: The session, or its id.
             content: Text, a list of `TextBlock` and `MediaBlock`, or a list of `Approve`, `Deny` and `ToolOutput`.
-            deadline_s: Seconds after which to stop waiting with `WaitExceeded`; None waits as long as it takes.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+
+        Raises:
+            WaitExceeded: While reading: the deadline has passed.
+            StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         flow = self._operations.start_turn(session, content)
         return Turn(self._driver, Feature.RUN, flow, deadline_s=deadline_s)
@@ -352,7 +356,11 @@ class Sessions:
             session: The session, or its id.
             cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to go on after its last event; None
                 begins with what happens next.
-            deadline_s: Seconds after which to stop waiting with `WaitExceeded`; None waits as long as it takes.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+
+        Raises:
+            WaitExceeded: While reading: the deadline has passed.
+            StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         flow = self._operations.stream_events(session, cursor)
         return EventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)

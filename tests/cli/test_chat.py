@@ -88,6 +88,13 @@ def test_text_of_a_backend_cannot_steer_the_terminal() -> None:
     assert printable("a\x1b[31mb\rc\nd\te\u202e") == "a\\x1b[31mb\\rc\nd\te\\u202e"
 
 
+def test_the_question_is_shown_whole() -> None:
+    command = [sys.executable, "-m", "polysession.cli", "chat", "qoder", "--emulated"]
+    shown = subprocess.run(command, input="/ask\nn\n", capture_output=True, text=True, timeout=60, check=True).stdout  # noqa: S603
+
+    assert "allow lookup(query='item 0')? [y/N] " in shown
+
+
 def read_until(process: subprocess.Popen[bytes], text: str, limit_s: float = 30) -> str:
     """What the program shows, up to this text."""
     assert process.stdout is not None

@@ -45,7 +45,7 @@ class Cuts:
     strides: Mapping[str, int]
 
 
-SAMPLED = Cuts("/tool", 6000, 101, {"agentscope": 907})
+SAMPLED = Cuts("/tool", 6000, 101, {"agentscope": 1999})
 EVERYWHERE = Cuts("hello", 2600, 1, {"agentscope": 97})
 
 

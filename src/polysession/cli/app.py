@@ -106,18 +106,20 @@ def chat(
     Example: polysession chat qoder --emulated
     """
     console = Console()
+    # A prompt may hold text of the backend, which must not be taken for markup.
+    read_line = functools.partial(console.input, markup=False, emoji=False)
     if emulated:
         with serve(provider) as emulator, local_client(emulator) as client:
             model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
             new = client.sessions.create(agent=emulator.agent_id, environment=emulator.environment_id, model=model)
-            Chat(client, new, console, console.input).run()
+            Chat(client, new, console, read_line).run()
         return
     with Client(provider) as client:
         found = (
             client.sessions.get(session) if session else client.sessions.create(agent=agent, environment=environment)
         )
         console.print(Text(f"session {printable(found.id)}", style="dim"))
-        Chat(client, found, console, console.input).run()
+        Chat(client, found, console, read_line).run()
 
 
 def _tell_address(console: Console, handle: EmulatorHandle) -> None:

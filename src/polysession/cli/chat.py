@@ -137,7 +137,7 @@ class Chat:
     def _ask(self, action: PendingAction) -> Answer:
         call = printable(f"{action.name}({_arguments(action.arguments)})")
         if isinstance(action, ToolApproval):
-            answer = self._read_line(f"allow {call}? [y/N, or why not] ").strip()
+            answer = self._read_line(f"allow {call}? [y/N] ").strip()
             if answer.lower() in {"y", "yes"}:
                 return Approve(action)
             return Deny(action)

@@ -229,9 +229,16 @@ def test_usage_is_summed_over_a_turn_and_begins_anew_in_the_next() -> None:
 
 
 def waits_of(*happened: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    events = read(start(), *happened)
-    asked = [(told.type, [action.id for action in told.actions]) for told in events if told.type == "action.required"]
-    return asked + [(told.type, [told.native_reason]) for told in events if told.type == "turn.ended"]
+    """What a turn asks for, what its tools answer, and how it ends."""
+    found = []
+    for told in read(start(), *happened):
+        if told.type == "action.required":
+            found.append((told.type, [action.id for action in told.actions]))
+        elif told.type == "tool_result.completed":
+            found.append((told.type, [told.tool_call_id]))
+        elif told.type == "turn.ended":
+            found.append((told.type, [told.native_reason]))
+    return found
 
 
 EXECUTION, PERMISSION = ("turn.ended", ["awaiting_external_result"]), ("turn.ended", ["awaiting_permission"])
@@ -253,13 +260,18 @@ EXECUTION, PERMISSION = ("turn.ended", ["awaiting_external_result"]), ("turn.end
         ),
         pytest.param(
             [*call("c1"), *call("c2"), result("c1")[0], asks("c2"), *result("c1", begun=True)],
-            [("action.required", ["c2"]), PERMISSION],
+            [("action.required", ["c2"]), ("tool_result.completed", ["c1"]), PERMISSION],
             id="a tool at work beside it",
         ),
         pytest.param([*call("c1"), *call("c2"), asks("c1")], [("action.required", ["c1"])], id="one may still run"),
         pytest.param(
             [*call("c1"), *hands_over("c1"), *result("c1", state="interrupted", begun=True), end(reason="interrupted")],
-            [("action.required", ["c1"]), EXECUTION, ("turn.ended", ["interrupted"])],
+            [
+                ("action.required", ["c1"]),
+                EXECUTION,
+                ("tool_result.completed", ["c1"]),
+                ("turn.ended", ["interrupted"]),
+            ],
             id="interrupted",
         ),
     ],
@@ -385,6 +397,8 @@ def test_history_tells_each_block_as_an_event() -> None:
 def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
     waiting = reply(call_block("c1", "submitted"), result_block("c1", [], "running"), reason=None)
     assert types(history_events("s1", waiting)) == ["tool_call.completed"]
+    silent = reply(call_block("c1", "finished"), result_block("c1", []))
+    assert types(history_events("s1", silent)) == ["tool_call.completed", "tool_result.completed"]
     behind = reply(call_block("c1", "finished"), result_block("c1", "later", "running"))
     assert types(history_events("s1", behind)) == ["tool_call.completed", "tool_result.completed"]
 

@@ -192,7 +192,7 @@ def test_the_agent_of_a_bare_id_is_checked() -> None:
 )
 def test_each_block_has_its_form(block: Any, wire: dict[str, Any]) -> None:
     calls, _ = step(OPERATIONS.send_message(SESSION, [block]), page(), STARTED)
-    assert [(call.method, call.path) for call in calls] == [messages(1), CHAT]
+    assert [(call.method, call.path) for call in calls] == [messages(), CHAT]
     assert sent_bodies(calls)[1]["input"] == {"name": "user", "role": "user", "content": [wire]}
 
 
@@ -224,6 +224,15 @@ def test_a_conflict_that_lasts_is_told() -> None:
     assert (calls.count(CHAT), type(error)) == (7, Conflict)
 
 
+@pytest.mark.parametrize("flow", [OPERATIONS.start_turn, OPERATIONS.send_message])
+def test_a_session_that_waits_takes_no_message(flow: Any) -> None:
+    waiting = page(PARKED)
+    calls, error = failure(flow(SESSION, "hi"), *[waiting] * 5)
+    assert (calls, type(error)) == ([messages()] * 5, Conflict)
+    looks, _ = step(OPERATIONS.start_turn(SESSION, "hi"), waiting, waiting, page(reply(reason="interrupted")))
+    assert [look.after_s for look in looks] == [0.0, 0.05, 0.1]
+
+
 # A turn from its start to its end.
 
 
@@ -250,6 +259,7 @@ def test_what_is_not_of_our_turn_is_left_out() -> None:
         end("r0"),
         event("CUSTOM", None, name="session_updated", value={}),
         start("r0"),
+        event("MODEL_CALL_START", "r0"),
         end("", "error"),
         *ours[:3],
         start("r9", "a9"),
@@ -273,7 +283,8 @@ def test_a_start_without_more_is_not_our_turn() -> None:
 def test_a_turn_that_ended_before_ours_could_be_sent_is_not_ours() -> None:
     turn = listening()
     step(turn.plan.send(), busy(), page(said_by_user(), reply(reply_id="r7")), STARTED)  # type: ignore[attr-defined]
-    assert modelled(turn.hear(*plain_turn("r7"), *plain_turn("r1"))) == PLAIN
+    events = turn.hear(*plain_turn("r7"), *plain_turn("r1"))
+    assert (modelled(events), {found.turn_id for found in events}) == (PLAIN, {"r1"})
 
 
 def test_a_setup_that_fails_is_a_turn_that_failed() -> None:
@@ -411,7 +422,7 @@ def test_what_was_not_answered_is_still_waited_for_although_nothing_says_so() ->
 def test_after_a_break_the_replay_tells_only_what_is_new(heard: int) -> None:
     turn, happened = listening("hi", page()), plain_turn()
     events = turn.hear(*happened[:heard])
-    assert turn.look(told("running")) == []
+    assert turn.look(*[told("running")] * (2 if heard > 1 else 1)) == []
     assert turn.plan.reopen_after_s == 0.0
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1&after=37-0"
     assert modelled(events + turn.hear(*happened)) == PLAIN
@@ -449,7 +460,7 @@ def test_a_replay_that_was_cut_short_is_not_taken_for_the_turn(heard: int) -> No
     """The log is cut to its last event when a turn ends: its end alone would hide what was missed."""
     turn, happened = listening(), plain_turn()
     events = turn.hear(*happened[:heard])
-    turn.look(told("running"))
+    turn.look(*[told("running")] * (2 if heard > 1 else 1))
     turn.connect()
     custom = event("CUSTOM", None, name="state_updated", value={})
     assert modelled(turn.hear(custom, happened[-1], event("HINT_BLOCK", "r1"))) == []
@@ -469,8 +480,17 @@ def test_the_status_is_read_less_often_while_nothing_comes() -> None:
         waits.append(turn.plan.silence_s)
     assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     turn.hear(*plain_turn()[:2])
-    turn.look(told("running"))
+    turn.look(told("running"), told("running"))
     assert turn.plan.silence_s == 1.0
+
+
+def test_a_turn_that_breaks_off_at_its_end_is_looked_at_twice() -> None:
+    turn = listening()
+    turn.hear(*plain_turn()[:-1])
+    calls, events = step(turn.plan.probe(), told("running"), told("idle"), page(reply(text_block("Hello"))))
+    assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, messages(10)]
+    assert [call.after_s for call in calls] == [0.0, 0.1, 0.0]
+    assert modelled(events) == ["turn.ended*"]
 
 
 def test_a_turn_that_left_no_trace_has_failed() -> None:
@@ -555,7 +575,8 @@ def test_after_a_break_a_stream_tells_the_turns_that_ended_meanwhile() -> None:
         said_by_user("u2"),
         reply(text_block("Bye", "b2"), reply_id="r2"),
     ]
-    events += live.look(page(reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
+    older = reply(text_block("Old"), reply_id="older")
+    events += live.look(page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
     assert modelled(events)[3:] == ["message.completed*", "usage*", "turn.ended*", *MISSED]
     assert live.connect() == "/sessions/s1/stream?agent_id=a1&after=52-0"
     assert modelled(live.hear(end("r2"), *plain_turn("r3"))) == PLAIN
@@ -784,13 +805,15 @@ def test_on_2_0_0_a_turn_ends_with_its_stream_where_it_waits() -> None:
 
 
 def test_on_2_0_0_no_turn_can_be_left_to_itself() -> None:
-    seed = old_page(), old_page(PARKED), bare()
     looks: dict[Feature, tuple[Flow[Any], list[Reply | PolysessionError]]] = {
-        Feature.SEND: (OPERATIONS.send_message(SESSION, "hi"), []),
-        Feature.ANSWER: (OPERATIONS.answer_actions(SESSION, [Approve("c1")]), [NO_ROUTE, view()]),
-        Feature.STREAM: (OPERATIONS.stream_events(SESSION, None), []),
+        Feature.SEND: (OPERATIONS.send_message(SESSION, "hi"), [old_page(), old_page()]),
+        Feature.ANSWER: (
+            OPERATIONS.answer_actions(SESSION, [Approve("c1")]),
+            [NO_ROUTE, view(), old_page(), old_page(PARKED)],
+        ),
+        Feature.STREAM: (OPERATIONS.stream_events(SESSION, None), [old_page(), old_page()]),
     }
-    for feature, (flow, first) in looks.items():
-        calls, error = failure(flow, *first, *seed)
+    for feature, (flow, answers) in looks.items():
+        calls, error = failure(flow, *answers, bare())
         assert isinstance(error, UnsupportedOperation)
         assert (error.feature, CHAT in calls) == (feature.value, False)

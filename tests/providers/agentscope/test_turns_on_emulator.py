@@ -1,0 +1,266 @@
+"""Turns and streams of AgentScope against its emulator, in both generations, through both clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polysession import (
+    Approve,
+    AsyncClient,
+    Client,
+    Conflict,
+    Deny,
+    ModelConfig,
+    NotFound,
+    Outcome,
+    RetryPolicy,
+    Session,
+    ToolOutput,
+    UnsupportedOperation,
+)
+from polysession.emulation import EmulatorHandle, Fault, serve
+from support.faces import ASYNC, SYNC, Face, both_faces
+
+AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
+LIMIT_S = 20.0
+
+
+@pytest.fixture(scope="module", params=["current", "seed"])
+def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
+    with serve("agentscope", generation=request.param) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def current() -> Iterator[EmulatorHandle]:
+    with serve("agentscope") as handle:
+        yield handle
+
+
+def new_session(handle: EmulatorHandle) -> Session:
+    model = ModelConfig(id="m", type="openai_credential", credential_id=handle.credential_id)
+    with Client("agentscope", **handle.settings) as client:
+        return client.sessions.create(agent=handle.agent_id, title="T", model=model)
+
+
+def call(handle: EmulatorHandle, face: Face, use: Any) -> Any:
+    return face.call("agentscope", use, retry=AT_ONCE, **handle.settings)
+
+
+def run(handle: EmulatorHandle, face: Face, session: Session, turn_input: Any) -> tuple[list[Any], Any]:
+    """The events of a turn, and its result."""
+
+    async def run_async() -> tuple[list[Any], Any]:
+        async with (
+            AsyncClient("agentscope", retry=AT_ONCE, **handle.settings) as client,
+            client.sessions.run(session, turn_input, deadline_s=LIMIT_S) as turn,
+        ):
+            return [event async for event in turn], turn.result
+
+    if face.awaited:
+        return asyncio.run(run_async())
+    with (
+        Client("agentscope", retry=AT_ONCE, **handle.settings) as client,
+        client.sessions.run(session, turn_input, deadline_s=LIMIT_S) as turn,
+    ):
+        return list(turn), turn.result
+
+
+def modelled(events: list[Any]) -> list[str]:
+    return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
+
+
+@both_faces
+def test_thinking_and_tools_are_told(emulator: EmulatorHandle, face: Face) -> None:
+    session = new_session(emulator)
+    thought, result = run(emulator, face, session, "/think")
+    said = ["message.started", "message.completed", "usage", "turn.ended"]
+    assert modelled(thought) == ["turn.started", "thinking.started", "thinking.delta", "thinking.completed", *said]
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "I have thought about it.")
+    used, result = run(emulator, face, session, "/tool")
+    called = ["tool_call.started", "tool_call.completed", "usage", "tool_result.delta", "tool_result.completed"]
+    assert modelled(used) == ["turn.started", *called, *said]
+    assert result.usage.input_tokens == 14
+
+
+@both_faces
+def test_approvals_are_asked_for_one_after_the_other(emulator: EmulatorHandle, face: Face) -> None:
+    session = new_session(emulator)
+    _, first = run(emulator, face, session, "/ask 2")
+    (pending,) = call(emulator, face, lambda client: client.sessions.pending_actions(session))
+    assert (first.outcome, [action.id for action in first.actions]) == (Outcome.REQUIRES_ACTION, [pending.id])
+    approved, second = run(emulator, face, session, [Approve(pending)])
+    assert [event.is_error for event in approved if event.type == "tool_result.completed"] == [False]
+    denied, last = run(emulator, face, session, [Deny(second.actions[0].id)])
+    assert [event.is_error for event in denied if event.type == "tool_result.completed"] == [True]
+    assert (last.outcome, last.text) == (Outcome.COMPLETED, "The decision was heard.")
+
+
+@both_faces
+def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHandle, face: Face) -> None:
+    session = new_session(emulator)
+    _, both = run(emulator, face, session, "/client-tool 2")
+    assert len(both.actions) == 2
+    _, result = run(emulator, face, session, [ToolOutput(action, "blue") for action in both.actions])
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
+    _, both = run(emulator, face, session, "/client-tool 2")
+    _, rest = run(emulator, face, session, [ToolOutput(both.actions[0], "blue")])
+    assert [action.id for action in rest.actions] == [both.actions[1].id]
+    _, result = run(emulator, face, session, [ToolOutput(rest.actions[0], "red", is_error=True)])
+    assert result.outcome is Outcome.COMPLETED
+
+
+@both_faces
+def test_a_failed_model_is_a_failed_turn(emulator: EmulatorHandle, face: Face) -> None:
+    _, result = run(emulator, face, new_session(emulator), "/fail")
+    assert result.outcome is Outcome.FAILED
+    assert result.error
+
+
+@both_faces
+def test_history_has_what_was_said(emulator: EmulatorHandle, face: Face) -> None:
+    session = new_session(emulator)
+    for text in ("one", "/tool"):
+        run(emulator, face, session, text)
+    messages = call(emulator, face, lambda client: client.sessions.messages(session, limit=3))
+    assert [(message.role.value, message.text) for message in messages] == [
+        ("user", "one"),
+        ("assistant", "You said: one"),
+        ("user", "/tool"),
+        ("assistant", "The tool has answered."),
+    ]
+    events = call(emulator, face, lambda client: client.sessions.events(session, limit=1))
+    told = [event.type for event in events if event.type != "native"]
+    assert told == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
+
+
+@both_faces
+def test_a_late_answer_is_refused(emulator: EmulatorHandle, face: Face) -> None:
+    session = new_session(emulator)
+    _, result = run(emulator, face, session, "/ask")
+    run(emulator, face, session, [Approve(result.actions[0])])
+    with pytest.raises(Conflict):
+        run(emulator, face, session, [Approve(result.actions[0])])
+    run(emulator, face, session, "/ask")
+    with pytest.raises(NotFound):
+        run(emulator, face, session, [Approve(result.actions[0])])
+
+
+def test_a_turn_is_cancelled_by_another_client(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    with (
+        Client("agentscope", **current.settings) as client,
+        client.sessions.run(session, "/slow 100", deadline_s=LIMIT_S) as turn,
+    ):
+        next(event for event in turn if event.type == "message.delta")
+        call(current, ASYNC, lambda other: other.sessions.cancel(session))
+        result = turn.wait()
+    assert result.outcome is Outcome.CANCELLED
+    assert result.text.startswith("word0")
+
+
+def test_what_waits_takes_a_message_only_once_it_is_cancelled(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    run(current, SYNC, session, "/client-tool 2")
+    with pytest.raises(Conflict):
+        run(current, SYNC, session, "hi")
+    call(current, SYNC, lambda client: client.sessions.cancel(session))
+    assert run(current, SYNC, session, "hi")[1].text == "You said: hi"
+
+
+@both_faces
+@pytest.mark.parametrize("kind", ["drop", "end"])
+def test_a_break_while_the_turn_goes_on_doubles_nothing(current: EmulatorHandle, face: Face, kind: Any) -> None:
+    for at_byte in (0, 900, 1500):
+        current.faults.add(Fault(kind, path="/stream", at_byte=at_byte))
+        events, result = run(current, face, new_session(current), "/slow 6")
+        deltas = [event.text for event in events if event.type == "message.delta"]
+        assert "".join(deltas) == result.text == "word0 word1 word2 word3 word4 word5 "
+        assert not [event for event in events if event.synthetic]
+
+
+@pytest.mark.parametrize("kind", ["duplicate", "stall"])
+def test_doubled_and_late_frames_change_nothing(current: EmulatorHandle, kind: Any) -> None:
+    current.faults.add(Fault(kind, path="/stream", frame=3, at_byte=900, seconds=0.2))
+    events, _ = run(current, SYNC, new_session(current), "hi")
+    assert modelled(events) == ["turn.started", "message.started", "message.completed", "usage", "turn.ended"]
+
+
+def test_a_long_turn_that_breaks_late_is_whole(current: EmulatorHandle) -> None:
+    current.faults.add(Fault("drop", path="/stream", at_byte=200_000))
+    events, result = run(current, SYNC, new_session(current), "/long 1500")
+    streamed = "".join(event.text for event in events if event.type == "message.delta")
+    assert len(result.text.split()) == 1500
+    assert result.text.startswith(streamed)
+
+
+def test_turns_follow_each_other_without_a_pause(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    for number in range(5):
+        assert run(current, SYNC, session, f"number {number}")[1].text == f"You said: number {number}"
+
+
+def test_a_message_that_is_only_sent_is_answered_too(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    with (
+        Client("agentscope", **current.settings) as client,
+        client.sessions.stream(session, deadline_s=LIMIT_S) as events,
+    ):
+        client.sessions.send(session, "/client-tool")
+        asked = next(event for event in events if event.type == "action.required")
+        assert next(event for event in events if event.type == "turn.ended").outcome is Outcome.REQUIRES_ACTION
+        client.sessions.answer(session, [ToolOutput(asked.actions[0], "blue")])
+        assert next(event for event in events if event.type == "turn.ended").outcome is Outcome.COMPLETED
+
+
+def test_a_stream_goes_on_in_another_process(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    with Client("agentscope", **current.settings) as client:
+        with client.sessions.stream(session, deadline_s=LIMIT_S) as events:
+            client.sessions.send(session, "/slow 8")
+            first = [next(events) for _ in range(6)]
+            cursor = events.cursor
+        with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as events:
+            rest: list[Any] = []
+            while not rest or rest[-1].type != "turn.ended":
+                rest.append(next(events))
+            cursor = events.cursor
+        deltas = [event.text for event in first + rest if event.type == "message.delta"]
+        assert deltas == [f"word{number} " for number in range(8)]
+        with client.sessions.run(session, "missed", deadline_s=LIMIT_S) as turn:
+            turn.wait()
+        with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as events:
+            missed = [next(events) for _ in range(4)]
+        assert [event.type for event in missed] == ["turn.started", "message.completed", "usage", "turn.ended"]
+        assert missed[1].message.text == "You said: missed"  # type: ignore[union-attr]
+
+
+def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -> None:
+    session = new_session(current)
+    call(current, SYNC, lambda client: client.sessions.delete(session))
+    for use in (
+        lambda client: client.sessions.send(session, "hi"),
+        lambda client: client.sessions.pending_actions(session),
+        lambda client: client.sessions.messages(session),
+    ):
+        with pytest.raises(NotFound):
+            call(current, SYNC, use)
+    with pytest.raises(NotFound):
+        run(current, SYNC, session, "hi")
+
+
+def test_2_0_0_has_no_stream_of_a_session() -> None:
+    with serve("agentscope", generation="seed") as seed:
+        session = new_session(seed)
+        with pytest.raises(UnsupportedOperation):
+            call(seed, SYNC, lambda client: client.sessions.send(session, "hi"))
+        with (
+            Client("agentscope", **seed.settings) as client,
+            pytest.raises(UnsupportedOperation),
+            client.sessions.stream(session),
+        ):
+            pass
