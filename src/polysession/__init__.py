@@ -1,7 +1,7 @@
 """One typed client for the agent sessions of many backends.
 
-`Client("qoder")`, `Client("everruns")` and `Client("agentscope")` have the same methods; `AsyncClient` has them
-awaited. Importing this package costs a few milliseconds: each name is loaded when it is first used.
+A `Client` has the same methods whatever its provider; `AsyncClient` has them awaited. Importing this package costs a
+few milliseconds: each name is loaded when it is first used.
 """
 
 from importlib import import_module

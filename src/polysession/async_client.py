@@ -29,7 +29,7 @@ class AsyncClient:
     """Talks to one agent backend.
 
     Args:
-        provider: Name of the provider, such as `"qoder"`; None reads `POLYSESSION_PROVIDER`.
+        provider: Name of an installed provider; None reads `POLYSESSION_PROVIDER`.
         http_client: An `httpx.AsyncClient`, or one with the same methods, to send with: for a proxy, a transport or a
             certificate of your own. It stays open when this client closes, and its own time limits hold.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
@@ -125,8 +125,8 @@ class AsyncPages(Generic[Item]):
 class AsyncSessions:
     """The sessions of a backend.
 
-    A `session` argument is a `Session` or an id. AgentScope needs the agent as well: a `Session` carries it, and for
-    an id the setting `agent_id` is used.
+    A `session` argument is a `Session` or an id. Where a backend needs the agent as well, a `Session` carries it, and
+    for an id the setting `agent_id` is used.
 
     Every method may raise `UsageError` before anything is sent, `UnsupportedOperation` among them, and
     `TransportError`, `StatusError` or `MalformedResponse` after.

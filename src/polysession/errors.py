@@ -33,7 +33,7 @@ class PolysessionError(Exception):
     """Base of every error raised here.
 
     Attributes:
-        provider: Name of the provider, such as `"qoder"`; None if none was involved yet.
+        provider: Name of the provider; None if none was involved yet.
         operation: What the caller asked for, such as `"sessions.get"`; None outside an operation.
         status: HTTP status of the answer; None if there was none, or if the finding is ours and not the backend's.
         code: The backend's own error code or type; None if it gave none.

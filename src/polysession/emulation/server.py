@@ -52,7 +52,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
     """Serve the emulator of one backend on 127.0.0.1 while the context is open.
 
     Args:
-        name: Provider name, such as `"qoder"`.
+        name: Name of an installed provider.
         generation: `"current"`, or `"seed"` for the older shape of the backend.
         port: TCP port; 0 takes a free one.
 
