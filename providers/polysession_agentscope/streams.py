@@ -36,6 +36,9 @@ from polysession_agentscope.wire import WireEventHead
 RECENT: Final = 2
 """Messages that are read to see where a session stands: one of them is a reply, unless two turns left none."""
 
+CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""The end of a turn is announced before it is stored; until then the session takes no message."""
+
 _START: Final = "REPLY_START"
 _BEGINNINGS: Final = frozenset({_START, "USER_CONFIRM_RESULT", "EXTERNAL_EXECUTION_RESULT"})
 _ENDS: Final = frozenset({"REPLY_END", "REQUIRE_USER_CONFIRM", "REQUIRE_EXTERNAL_EXECUTION"})
@@ -54,9 +57,6 @@ _SECOND_LOOK_S: Final = 0.1
 
 _LOOKS: Final = 3
 """How often a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
-
-_CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""The end of a turn is announced before it is stored; until then the session takes no message."""
 
 _GAP: Final = "events are missing here: the backend forgot them before the stream was back; messages() has the whole"
 
@@ -331,7 +331,7 @@ def post_input(place: Place, wire_input: dict[str, Any], normaliser: EventNormal
         Conflict: A turn is running.
     """
     call = input_call(place, wire_input)
-    for wait_s in _CONFLICT_WAITS_S:
+    for wait_s in CONFLICT_WAITS_S:
         try:
             yield call
         except Conflict:

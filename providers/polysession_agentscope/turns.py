@@ -32,7 +32,7 @@ from polysession_agentscope.history import Newest, read_newest
 from polysession_agentscope.message_normaliser import from_blocks
 from polysession_agentscope.replies import Phase
 from polysession_agentscope.seed_turn import SeedTurn
-from polysession_agentscope.streams import RECENT, AgentScopeTurn, Bookmark, SessionStream, post_input
+from polysession_agentscope.streams import CONFLICT_WAITS_S, RECENT, AgentScopeTurn, Bookmark, SessionStream, post_input
 
 _SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
 """A turn that comes to rest is announced before it is stored; until then the session is still running."""
@@ -118,7 +118,7 @@ def _read_free(place: Place) -> Flow[Newest]:
     Raises:
         Conflict: It waits for an answer, and not only because a cancellation has not been carried out yet.
     """
-    for wait_s in (0.0, *_SETTLING_S):
+    for wait_s in (0.0, *CONFLICT_WAITS_S):
         newest = yield from read_newest(place, RECENT, after_s=wait_s)
         if not any(is_waiting(raw) for raw in newest.messages[-RECENT:]):
             return newest

@@ -16,7 +16,7 @@ from polysession._drivers.sync_driver import SyncDriver
 from polysession._drivers.sync_stream import EventStream, Turn
 from polysession.change import UNSET, NativeBody, Unset
 from polysession.event import Answer, Event, PendingAction
-from polysession.feature import Feature, Support
+from polysession.feature import Feature, ResumeContract, Support
 from polysession.message import Message
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
@@ -63,6 +63,11 @@ class Client:
     def provider(self) -> str:
         """Name of the provider."""
         return self._provider.name
+
+    @property
+    def resume(self) -> ResumeContract:
+        """How the backend lets a broken stream go on."""
+        return self._provider.resume
 
     def supports(self, feature: Feature) -> Support:
         """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""

@@ -123,3 +123,12 @@ def test_ctrl_c_cancels_the_turn_and_leaves_at_the_prompt() -> None:
             assert process.wait(timeout=10) == 0
         finally:
             process.kill()
+
+
+def test_a_second_ctrl_c_leaves(emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chat, "_show", interrupted)
+
+    assert "never typed" not in talk(emulator, "/slow 5", "never typed")

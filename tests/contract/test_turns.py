@@ -21,6 +21,7 @@ from polysession import (
     MessageCompleted,
     Outcome,
     PendingAction,
+    ResumeContract,
     Role,
     Session,
     Support,
@@ -177,3 +178,9 @@ def test_what_was_said_is_kept(client: Client, session: Session) -> None:
     said = [(message.role, message.text) for message in client.sessions.messages(session)]
     assert said == [(Role.USER, "hello there"), (Role.ASSISTANT, "You said: hello there")]
     assert [event.type for event in client.sessions.events(session)].count("message.completed") >= 1
+
+
+def test_how_a_stream_goes_on_is_public(client: Client) -> None:
+    replays = {"agentscope": ResumeContract.CURRENT_RUN_REPLAY}
+
+    assert client.resume is replays.get(client.provider, ResumeContract.SERVER_REPLAY)

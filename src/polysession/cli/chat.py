@@ -46,7 +46,7 @@ class Chat:
         self._streaming = False
 
     def run(self) -> None:
-        """Talk until the input ends, or Ctrl-C at the prompt."""
+        """Talk until the input ends, or a Ctrl-C that has nothing to cancel."""
         self._say("Ctrl-C cancels a turn, and leaves at the prompt; so does Ctrl-D.", "dim")
         while True:
             try:
@@ -54,11 +54,13 @@ class Chat:
             except (EOFError, KeyboardInterrupt):
                 self._console.print()
                 return
-            if line:
-                try:
+            try:
+                if line:
                     self._talk(line)
-                except PolysessionError as error:
-                    self._say(str(error), "red")
+            except PolysessionError as error:
+                self._say(str(error), "red")
+            except KeyboardInterrupt:
+                return
 
     def _talk(self, line: str) -> None:
         """One exchange: the turn, and the turns that go on after each answer."""
@@ -72,7 +74,7 @@ class Chat:
                 return
 
     def _turn(self, said: str | list[Answer]) -> TurnEnded | None:
-        """Follow one turn; a Ctrl-C meanwhile cancels it, and a second one stops waiting for its end."""
+        """Follow one turn; a Ctrl-C meanwhile cancels it, and a second one leaves without waiting for its end."""
         turn = self._client.sessions.run(self._session, said)
         try:
             with turn:
@@ -81,14 +83,11 @@ class Chat:
             return self._cancel(turn.cursor)
 
     def _cancel(self, cursor: str | None) -> TurnEnded | None:
-        self._say("\ncancelling; Ctrl-C again to leave it", "yellow")
-        try:
-            # The stream is opened first: it tells the end of the turn that is cancelled then.
-            with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=10) as events:
-                self._client.sessions.cancel(self._session)
-                return self._show(events)
-        except KeyboardInterrupt:
-            return None
+        self._say("\ncancelling; Ctrl-C again leaves", "yellow")
+        # The stream is opened first: it tells the end of the turn that is cancelled then.
+        with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=10) as events:
+            self._client.sessions.cancel(self._session)
+            return self._show(events)
 
     def _show(self, events: Iterable[Event]) -> TurnEnded | None:
         """Show events up to the end of the turn."""
