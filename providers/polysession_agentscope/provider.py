@@ -71,6 +71,7 @@ from polysession_agentscope.calls import (
     list_call,
     no_session,
     probe_status,
+    read_status,
     session_items,
     status_word,
     too_old,
@@ -96,6 +97,8 @@ _PROBLEMS_SHOWN: Final = 3
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
 """The end of a turn is announced before it is stored; until then the session cannot be changed."""
+_STOPPING_S: Final = (0.05, 0.1, 0.2)
+"""A turn stops within this time, unless it is at work in a tool."""
 
 _NO_ENVIRONMENT: Final = unsupported("tools run where the service runs; choose the directory by workspace")
 _NO_METADATA: Final = unsupported("AgentScope sessions have no metadata")
@@ -110,7 +113,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.UPDATE: native(f"one more call, for the status. {_OWNER_CHECK}"),
     Feature.ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
     Feature.DELETE: native(_OWNER_CHECK),
-    Feature.CANCEL: native(f"one more call, for the status, so that an idle session is left alone. {_OWNER_CHECK}"),
+    Feature.CANCEL: native(f"one or a few more calls, for the status before and after it. {_OWNER_CHECK}"),
     Feature.SEND: native("one more call, to see that the session exists; servers from 2.0.1 on"),
     Feature.STREAM: native("one more call, to find where to begin: the running turn from its start; from 2.0.1 on"),
     Feature.RUN: native("one more call before the input, to find where to begin; the status is read in a silence"),
@@ -279,13 +282,21 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         yield Call("DELETE", Place(ref.id, agent_id).path())
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends."""
-        agent_id = yield from self._checked_agent_of(ref)
-        reply = _required((yield from probe_status(Place(ref.id, agent_id))))
+        """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
+
+        An interrupt is lost if the turn comes to rest in that moment, to wait: it is sent again then.
+        """
+        place = yield from self._checked_place(ref)
+        reply = _required((yield from probe_status(place)))
+        status = normaliser.to_status(status_word(reply))
         state = CancelState.NOTHING_RUNNING
-        if normaliser.to_status(status_word(reply)) is not SessionStatus.IDLE:
-            reply = yield Call("POST", Place(ref.id, agent_id).path("/interrupt"))
+        if status is not SessionStatus.IDLE:
+            interrupt = Call("POST", place.path("/interrupt"))
+            reply = yield interrupt
             state = CancelState.REQUESTED
+            with _already_done("the turn was asked to stop"):
+                if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(place)):
+                    reply = yield interrupt
         return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
@@ -391,6 +402,15 @@ def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Repl
         except Conflict:
             call = replace(call, after_s=wait_s)
     return (yield call)
+
+
+def _has_come_to_wait(place: Place) -> Flow[bool]:
+    """Whether a turn that ran a moment ago waits for an answer now."""
+    for wait_s in _STOPPING_S:
+        status = normaliser.to_status((yield from read_status(place, after_s=wait_s)))
+        if status is not SessionStatus.RUNNING:
+            return status is SessionStatus.REQUIRES_ACTION
+    return False
 
 
 def _required(probed: Reply | None) -> Reply:

@@ -169,10 +169,15 @@ def test_late_and_wrong_answers_are_refused(talk: Talk) -> None:
     assert talk.call(SYNC, lambda client: client.sessions.pending_actions(talk.session)) == ()
 
 
-def test_what_waits_can_be_cancelled_and_the_session_goes_on(talk: Talk) -> None:
-    talk.run(SYNC, "/client-tool 2")
-    talk.call(SYNC, lambda client: client.sessions.cancel(talk.session))
-    assert talk.run(SYNC, "again")[1].text == "You said: again"
+@pytest.mark.parametrize("looks_first", [True, False])
+def test_what_waits_can_be_cancelled_and_the_session_goes_on(talk: Talk, *, looks_first: bool) -> None:
+    """An interrupt in the moment in which the turn comes to rest is lost, and sent again; a look waits for the rest."""
+    for number in range(3):
+        talk.run(SYNC, "/client-tool 2")
+        if looks_first:
+            assert len(talk.call(SYNC, lambda client: client.sessions.pending_actions(talk.session))) == 2
+        talk.call(SYNC, lambda client: client.sessions.cancel(talk.session))
+        assert talk.run(SYNC, f"again {number}")[1].text == f"You said: again {number}"
 
 
 @pytest.mark.parametrize("other", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])

@@ -695,14 +695,39 @@ def test_delete(session: Session | str, before: list[Any]) -> None:
     assert summaries(calls) == [*before, DELETE]
 
 
-@pytest.mark.parametrize("status", ["running", "awaiting_permission", "awaiting_external_result", "of_tomorrow"])
+@pytest.mark.parametrize("status", ["awaiting_permission", "awaiting_external_result", "of_tomorrow"])
 @pytest.mark.parametrize(("session", "before"), [(HANDLE, []), ("s1", [LIST])])
-def test_cancel_interrupts_a_turn_that_runs_or_waits(status: str, session: Session | str, before: list[Any]) -> None:
+def test_cancel_interrupts_a_turn_that_waits(status: str, session: Session | str, before: list[Any]) -> None:
     listing = [listed(view())] * len(before)
     answer = {"session_id": "s1"}
     calls, cancellation = step(OPERATIONS.cancel_session(session), *listing, told(status), ok(answer, 202))
     assert summaries(calls) == [*before, STATUS, INTERRUPT]
     assert (cancellation.state, cancellation.session_id, cancellation.raw) == (CancelState.REQUESTED, "s1", answer)
+
+
+@pytest.mark.parametrize(
+    ("looks", "again"),
+    [
+        (["idle"], []),
+        (["running", "idle"], []),
+        (["running", "running", "running"], []),
+        (["awaiting_permission"], [INTERRUPT]),
+        (["running", "awaiting_external_result"], [INTERRUPT]),
+    ],
+)
+def test_an_interrupt_that_a_turn_escaped_by_coming_to_rest_is_sent_again(looks: list[str], again: list[Any]) -> None:
+    answer = ok({"session_id": "s1"}, 202)
+    answers = told("running"), answer, *map(told, looks), *([answer] * len(again))
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
+    assert summaries(calls) == [STATUS, INTERRUPT, *[STATUS] * len(looks), *again]
+    assert [call.after_s for call in calls[2 : 2 + len(looks)]] == [0.05, 0.1, 0.2][: len(looks)]
+    assert (cancellation.state, cancellation.raw) == (CancelState.REQUESTED, {"session_id": "s1"})
+
+
+def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
+    answers = told("running"), ok({"session_id": "s1"}, 202), BackendFault("down", status=500)
+    calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
+    assert (summaries(calls), error.already_done) == ([STATUS, INTERRUPT, STATUS], "the turn was asked to stop")
 
 
 def test_cancel_leaves_an_idle_session_alone() -> None:
