@@ -29,6 +29,7 @@ from polysession.plugins import load_provider
 STREAM = {"agentscope": "/stream", "everruns": "/sse", "qoder": "/events/stream"}
 AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
 Run = Callable[[EmulatorHandle, Session, str], list[Event]]
+TURNS_IN_A_SESSION = 50
 BEGINNINGS = {"message.started", "thinking.started", "tool_call.started", "tool_call.delta", "tool_result.delta"}
 
 
@@ -109,12 +110,14 @@ def check_text(events: Sequence[Event]) -> None:
 def test_a_cut_anywhere_loses_and_doubles_nothing(
     emulator: EmulatorHandle, request: pytest.FixtureRequest, kind: FaultKind, run: Run
 ) -> None:
-    session = new_session(emulator)
     plan = EVERYWHERE if request.config.getoption("--every-byte") else SAMPLED
     stride = plan.strides.get(emulator.provider, plan.stride)
+    session = new_session(emulator)
     whole = run(emulator, session, plan.said)
 
-    for at_byte in range(0, plan.longest_bytes, stride):
+    for number, at_byte in enumerate(range(0, plan.longest_bytes, stride)):
+        if number % TURNS_IN_A_SESSION == 0:
+            session = new_session(emulator)  # an emulator is slower the longer a session's history is
         emulator.faults.add(Fault(kind, path=STREAM[emulator.provider], at_byte=at_byte))
         events = run(emulator, session, plan.said)
         assert skeleton(emulator, events) == skeleton(emulator, whole), f"cut at byte {at_byte}"
