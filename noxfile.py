@@ -65,6 +65,5 @@ def live(session: nox.Session) -> None:
     """Judge by AgentScope's real service, in an environment of its own."""
     session.install("--requirement", SERVICE_PINS)
     service_python = Path(session.bin) / "python"
-    session.run(
-        PYTHON, "-m", "pytest", "tests/live", f"--agentscope-python={service_python}", *session.posargs, external=True
-    )
+    options = ["--numprocesses=0", f"--agentscope-python={service_python}"]  # one service, not one for each worker
+    session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
