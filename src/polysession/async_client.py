@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
+from polysession._core.body import MAX_BODY_BYTES
 from polysession._core.operations import Content, Operations, PageFlow
 from polysession._core.paging import Item, PageWalk
 from polysession._core.provider import Page
@@ -34,6 +35,8 @@ class AsyncClient:
             certificate of your own. It stays open when this client closes, and its own time limits hold.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
         retry: How failed calls are tried again; None never does.
+        max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
+            than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
         settings: The provider's settings. What is not given is read from the environment.
 
     Raises:
@@ -49,11 +52,16 @@ class AsyncClient:
         http_client: httpx.AsyncClient | None = None,
         timeout: float | Unset | None = UNSET,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  (frozen)
+        max_body_bytes: int = MAX_BODY_BYTES,
         **settings: Any,
     ) -> None:
         self._provider = open_provider(provider, settings, os.environ)
         self._driver = AsyncDriver(
-            self._provider, http_client=http_client, timeout=timeout, retry=retry or RetryPolicy(attempts=1)
+            self._provider,
+            http_client=http_client,
+            timeout=timeout,
+            retry=retry or RetryPolicy(attempts=1),
+            max_body_bytes=max_body_bytes,
         )
         operations = Operations(self._provider)
         self.sessions = AsyncSessions(self._driver, operations)

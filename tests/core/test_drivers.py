@@ -112,7 +112,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_drivers_are_twins() -> None:
     words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "asyncio": "time"}
-    methods = {"aclose": "close", "aread": "read"}
+    methods = {"aclose": "close", "aiter_raw": "iter_raw"}
 
     assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 

@@ -67,7 +67,12 @@ def test_an_address_too_long_for_http_is_a_usage_error() -> None:
 
 
 def test_headers_are_the_constant_ones_and_those_of_the_call() -> None:
-    constant = {"accept": "application/json", "user-agent": USER_AGENT, "authorization": f"Bearer {TOKEN}"}
+    constant = {
+        "accept": "application/json",
+        "accept-encoding": "gzip, deflate",
+        "user-agent": USER_AGENT,
+        "authorization": f"Bearer {TOKEN}",
+    }
 
     assert exchange.headers(READ, None) == constant
     assert exchange.headers(Call("GET", "/", headers={"x-beta": "1"}), None) == constant | {"x-beta": "1"}

@@ -105,7 +105,9 @@ class Waits(list[float]):
 
     def outcome_of(self, policy: RetryPolicy, *outcomes: Outcome, elapsed_s: float = 0.0) -> tuple[Outcome, int]:
         remaining = iter(outcomes)
-        loop = tenacity.Retrying(**tenacity_settings(policy, elapsed_s, lambda: NOW), sleep=self.append)
+        loop = tenacity.Retrying(
+            **tenacity_settings(policy, policy.deadline_s - elapsed_s, lambda: NOW), sleep=self.append
+        )
         return loop(lambda: next(remaining)), loop.statistics["attempt_number"]
 
 
@@ -176,7 +178,7 @@ def test_a_first_attempt_longer_than_the_deadline_is_the_last() -> None:
 
 
 def test_tenacity_may_not_ask_before_an_attempt() -> None:
-    settings = tenacity_settings(RetryPolicy(), 0.0, lambda: NOW)
+    settings = tenacity_settings(RetryPolicy(), 60.0, lambda: NOW)
     untried = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
 
     with pytest.raises(AssertionError, match="before the first attempt"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import signal
 from typing import Any
 
@@ -61,9 +62,11 @@ def test_the_streams_are_twins() -> None:
         "AsyncDriver": "SyncDriver",
         "asyncio": "time",
         "AsyncGenerator": "Generator",
+        "AsyncIterator": "Iterator",
         "async with": "with",
         "aclose": "close",
         "aiter_bytes": "iter_bytes",
+        "aiter_raw": "iter_raw",
         "__aenter__": "__enter__",
         "__aexit__": "__exit__",
         "__aiter__": "__iter__",
@@ -313,6 +316,64 @@ def test_a_deadline_holds_while_the_stream_is_opened(side: Side) -> None:
 
     with StreamServer(Stream((), head_after_s=1.0)) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
         assert type(side.failure(server.url, scenario)) is WaitExceeded
+
+
+async def run_within(sessions: Any, deadline_s: float) -> list[str]:
+    async with sessions.run("s1", "hi", deadline_s=deadline_s) as turn:
+        return [text_of(event) async for event in turn]
+
+
+@both_sides
+@pytest.mark.parametrize(
+    "told", [Answer(b"", hold_s=5), Answer(b"HTTP/1.1 200 OK\r\n", hold_s=5)], ids=["at all", "whole"]
+)
+def test_a_deadline_holds_while_the_input_is_not_answered(side: Side, told: Answer) -> None:
+    with StreamServer(ONE_TURN, replies=(told,)) as server, lasting(0.3, 2):
+        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.3))
+
+    assert isinstance(error, WaitExceeded)
+    assert error.outcome_unknown
+    assert "may have carried the request out" in str(error)
+
+
+@both_sides
+def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "quiet"), end="close")
+    server = StreamServer(told, replies=(http(200, "{}"), http(429, retry_after="30")))
+    with server, lasting(0.5, 2):
+        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.5))
+
+    assert isinstance(error, WaitExceeded)
+
+
+@both_sides
+def test_a_compressed_stream_is_read(side: Side) -> None:
+    made = gzip.compress(START + HELLO + WORLD + END)
+    parts = [made[start : start + 7] for start in range(0, len(made), 7)]
+    told = Stream((AFTER_INPUT, *parts), head=(("content-encoding", "gzip"),))
+
+    with StreamServer(told) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+
+
+@both_sides
+def test_a_compressed_stream_that_is_damaged_is_opened_again(side: Side) -> None:
+    damaged = Stream((AFTER_INPUT, b"\x1f\x8bgarbage"), head=(("content-encoding", "gzip"),))
+
+    with StreamServer(damaged, ONE_TURN) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+
+
+@both_sides
+def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(side: Side) -> None:
+    told = Stream((START,), head=(("content-encoding", "br"),))
+
+    with StreamServer(told) as server:
+        error = side.failure(server.url, run_to_the_end)
+        assert server.saw_close()
+
+    assert isinstance(error, MalformedResponse)
+    assert "only gzip, deflate was asked for" in error.message
 
 
 @both_sides

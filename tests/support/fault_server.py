@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
 _HEAD_END = b"\r\n\r\n"
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,22 @@ class Answer:
     Attributes:
         data: The bytes.
         reset: The connection is reset, in place of a clean end.
+        piece_bytes: So many are sent at a time; 0 for all.
+        pause_s: Seconds after each piece.
+        hold_s: Seconds that the connection stays open after the bytes, unless the client closes it first.
     """
 
     data: bytes
     reset: bool = False
+    piece_bytes: int = 0
+    pause_s: float = 0.0
+    hold_s: float = 0.0
+
+    @property
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, as they are sent."""
+        size = self.piece_bytes or max(1, len(self.data))
+        return (self.data[start : start + size] for start in range(0, len(self.data), size))
 
 
 def http(status: int, body: bytes | str = b"", **headers: str) -> Answer:
@@ -78,22 +93,32 @@ class FaultServer:
             except OSError:
                 return
             self.connections += 1
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the client may leave at any moment
                 connection.settimeout(5)
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        request = _read_request(connection)
+        request = read_request(connection)
         if not request:
             return
         self.requests.append(request)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        connection.sendall(answer.data)
-        if answer.reset:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        send_answer(connection, answer)
 
 
-def _read_request(connection: socket.socket) -> bytes:
+def send_answer(connection: socket.socket, answer: Answer) -> None:
+    """Send it, and make ready for the close that follows."""
+    for piece in answer.pieces:
+        connection.sendall(piece)
+        time.sleep(answer.pause_s)
+    if answer.hold_s:
+        connection.settimeout(answer.hold_s)
+        connection.recv(1)
+    if answer.reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+
+def read_request(connection: socket.socket) -> bytes:
     """One request with its body; nothing if the client leaves before it is whole."""
     data = b""
     while _HEAD_END not in data or len(data) < _length(data):

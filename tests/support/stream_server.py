@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from support.fault_server import Answer, _read_request, http
+from support.fault_server import RESET_ON_CLOSE, Answer, http, read_request, send_answer
 
-_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%stransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
 _PING: Final = b": ping\n\n"
 _LIMIT_S: Final = 10.0
 
@@ -32,6 +31,7 @@ class Stream:
         ping_s: Seconds between two comments while it is held; 0 for none.
         content_type: Of the answer.
         head_after_s: Seconds before anything is answered.
+        head: Further headers.
     """
 
     parts: tuple[bytes | float | str, ...]
@@ -39,6 +39,7 @@ class Stream:
     ping_s: float = 0.0
     content_type: str = "text/event-stream; charset=utf-8"
     head_after_s: float = 0.0
+    head: tuple[tuple[str, str], ...] = ()
 
 
 def stream(*parts: bytes | float | str, end: Literal["hold", "close", "drop", "reset"] = "hold") -> Stream:
@@ -104,7 +105,7 @@ class StreamServer:
     def _handle(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(_LIMIT_S)
-            request = _read_request(connection)
+            request = read_request(connection)
             if not request:
                 return
             following = b"/stream" in request.split(b"\r\n", 1)[0]
@@ -118,12 +119,13 @@ class StreamServer:
                 except OSError:
                     self._closed.release()
             else:
-                connection.sendall(answer.data)
+                send_answer(connection, answer)
                 self._posted.set()
 
     def _tell(self, connection: socket.socket, told: Stream) -> None:
         time.sleep(told.head_after_s)
-        connection.sendall(_HEAD % told.content_type.encode())
+        further = "".join(f"{name}: {value}\r\n" for name, value in told.head)
+        connection.sendall(_HEAD % (told.content_type.encode(), further.encode()))
         for part in told.parts:
             if isinstance(part, bytes):
                 connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
@@ -134,7 +136,7 @@ class StreamServer:
         if told.end == "close":
             connection.sendall(b"0\r\n\r\n")
         elif told.end == "reset":
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         elif told.end == "hold":
             self._hold(connection, told.ping_s)
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from polysession._core.body import ACCEPT_ENCODING
 from polysession._core.flow import Call, Reply
 from polysession._core.provider import ErrorDetail, Provider
 from polysession._core.retry import Outcome, retry_after_s
@@ -74,7 +75,12 @@ class Exchange:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
         self._secrets = _spellings(provider.settings.secrets())
-        self._headers = {"accept": "application/json", "user-agent": USER_AGENT, **provider.headers()}
+        self._headers = {
+            "accept": "application/json",
+            "accept-encoding": ACCEPT_ENCODING,
+            "user-agent": USER_AGENT,
+            **provider.headers(),
+        }
         self._json_headers = {**self._headers, "content-type": "application/json"}
 
     def url(self, call: Call) -> str:
@@ -97,12 +103,18 @@ class Exchange:
 
     def failure(self, error: Exception) -> TransportError | None:
         """The error of ours for one of the HTTP library's, which becomes its cause; None if it is none of those."""
+        if isinstance(error, TransportError):
+            return error
         text = str(error)
         found = _transport_error(error, self._harmless(text))
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
         if found is not None and not any(secret in text for secret in self._secrets):
             found.__cause__ = error
         return found
+
+    def outcome(self, error: Exception) -> TransportError | MalformedResponse | None:
+        """What an attempt brought that ended in this error; None if it is not about the network or the answer."""
+        return error if isinstance(error, MalformedResponse) else self.failure(error)
 
     def settle(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Reply:
         """The last reply, if it is a success.
@@ -114,6 +126,7 @@ class Exchange:
 
         Raises:
             TransportError: There was no answer.
+            MalformedResponse: There is one that cannot be taken in.
             StatusError: The answer was no success.
         """
         last = outcomes[-1]
@@ -205,7 +218,7 @@ def plain_text(content: bytes) -> str:
 
 
 def _may_have_acted(outcome: Outcome) -> bool:
-    if isinstance(outcome, TransportError):
+    if isinstance(outcome, PolysessionError):
         return outcome.outcome_unknown
     return outcome.status == _TIMED_OUT_AT_SERVER or outcome.status >= _SERVER_FAULT
 

@@ -10,12 +10,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from polysession._core.flow import Call, Reply
-from polysession.errors import TransportError, UsageError
+from polysession.errors import MalformedResponse, PolysessionError, TransportError, UsageError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-Outcome: TypeAlias = Reply | TransportError
+Outcome: TypeAlias = Reply | TransportError | MalformedResponse
 """What one attempt brought."""
 
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
@@ -60,7 +60,7 @@ class RetryPolicy:
 
 def is_retryable(outcome: Outcome) -> bool:
     """Whether the same call may succeed if it is made again."""
-    return isinstance(outcome, TransportError) or outcome.status in _RETRYABLE
+    return outcome.retryable if isinstance(outcome, PolysessionError) else outcome.status in _RETRYABLE
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -77,14 +77,14 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def tenacity_settings(policy: RetryPolicy, elapsed_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
+def tenacity_settings(policy: RetryPolicy, left_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
     """The one set of settings that both of tenacity's loops are given.
 
     The loops run a function that returns an `Outcome`; its first call returns the failure that made us enter.
 
     Args:
         policy: The caller's wishes.
-        elapsed_s: Seconds that the first attempt took.
+        left_s: Seconds from now in which further attempts may start.
         clock: Tells the time, to read a `Retry-After` date.
     """
     import tenacity  # noqa: PLC0415  (only a failure needs it; a good call never pays for the import)
@@ -101,7 +101,7 @@ def tenacity_settings(policy: RetryPolicy, elapsed_s: float, clock: Callable[[],
         "wait": wait,
         "stop": tenacity.stop_any(
             tenacity.stop_after_attempt(policy.attempts),
-            tenacity.stop_before_delay(max(0.0, policy.deadline_s - elapsed_s)),
+            tenacity.stop_before_delay(max(0.0, left_s)),
         ),
         "retry_error_callback": _outcome,
     }

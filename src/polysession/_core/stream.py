@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from polysession._core.body import Decompressor
 from polysession._core.flow import Call, Flow
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame, SseDecoder
@@ -129,14 +130,23 @@ class StreamReader:
         self._tracker = TurnTracker(plan) if isinstance(plan, TurnPlan) else None
         self._retry = retry
         self._decoder = SseDecoder()
+        self._decompressor = Decompressor("")
         self._failures = 0
 
     def is_finished(self) -> bool:
         """Whether nothing more will come."""
         return self.plan.finished or (self._tracker is not None and self._tracker.ended is not None)
 
-    def opened(self) -> None:
-        """A connection was made: what was left of the one before is forgotten, but for its `retry`."""
+    def opened(self, encoding: str = "") -> None:
+        """A connection was made: what was left of the one before is forgotten, but for its `retry`.
+
+        Args:
+            encoding: How its bytes are compressed; empty for not at all.
+
+        Raises:
+            MalformedResponse: They are compressed in a way that was not asked for.
+        """
+        self._decompressor = Decompressor(encoding)
         retry_ms, self._decoder = self._decoder.retry_ms, SseDecoder()
         self._decoder.retry_ms = retry_ms
         self.plan.reopen_after_s = None
@@ -145,12 +155,14 @@ class StreamReader:
         """The events that these bytes complete. A frame is read when its events are asked for.
 
         Raises:
+            ConnectionLost: The bytes cannot be decompressed.
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
-        for frame in self._decoder.feed(chunk):
-            yield from self.take(self.plan.read(frame))
-            if self.is_finished():
-                return
+        for piece in self._decompressor.pieces(chunk):
+            for frame in self._decoder.feed(piece):
+                yield from self.take(self.plan.read(frame))
+                if self.is_finished():
+                    return
 
     def take(self, events: Iterable[Event]) -> Iterator[Event]:
         """Those of the events, of one frame or of a probe, that are to be delivered."""

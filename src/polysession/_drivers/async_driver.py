@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
@@ -19,6 +20,10 @@ from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.transport import (
     DEFAULT_TIMEOUT,
     LIMITS,
+    NO_DEADLINE,
+    Deadline,
+    Intake,
+    is_read,
     is_stream,
     request_options,
     stream_options,
@@ -40,6 +45,7 @@ class AsyncDriver:
         http_client: httpx.AsyncClient | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)
         self.retry = retry
@@ -50,11 +56,18 @@ class AsyncDriver:
             else http_client
         )
         self._options = request_options(timeout)
+        self._max_body_bytes = check_max_body_bytes(max_body_bytes)
 
-    async def run(self, operation: str, flow: Flow[T]) -> T:
+    async def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
 
+        Args:
+            operation: What the caller asked for.
+            flow: The flow.
+            deadline: When to stop.
+
         Raises:
+            WaitExceeded: The deadline has passed.
             PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
         """
         call: Call | None = None
@@ -67,9 +80,11 @@ class AsyncDriver:
                 except StopIteration as stop:
                     result: T = stop.value
                     return result
+                deadline.check()
                 try:
-                    reply = await self._perform(call)
+                    reply = await self._perform(call, deadline)
                 except PolysessionError as error:
+                    deadline.check(error)
                     advance = partial(flow.throw, error)
                 else:
                     advance = partial(flow.send, reply)
@@ -97,7 +112,7 @@ class AsyncDriver:
             MalformedResponse: The answer is a success, and no stream.
         """
         opened = await self._open(self._request(call, stream_options(silence_s)))
-        if not isinstance(opened, Reply | TransportError):
+        if not isinstance(opened, Reply | PolysessionError):
             return opened
         reply = self._exchange.settle(call, [opened], _now())
         kind = reply.headers.get("content-type", "nothing")
@@ -128,46 +143,62 @@ class AsyncDriver:
             response = await self._http.send(request, stream=True, follow_redirects=False)
             if is_stream(response):
                 return response
-            try:
-                content = b"" if response.is_success else await response.aread()  # a success may have no end
-            finally:
+            if response.is_success:  # it may have no end
                 await response.aclose()
+                return Reply(response.status_code, response.headers, b"")
+            return await self._take_in(response)
         except Exception as error:
-            failure = self._exchange.failure(error)
-            if failure is None:
+            outcome = self._exchange.outcome(error)
+            if outcome is None:
                 raise
-            return failure
-        return Reply(response.status_code, response.headers, content)
+            return outcome
 
-    async def _perform(self, call: Call) -> Reply:
+    async def _perform(self, call: Call, deadline: Deadline) -> Reply:
         if call.after_s:
-            await asyncio.sleep(call.after_s)
+            await asyncio.sleep(deadline.within_s(call.after_s))
         request = self._request(call, self._options)
         started_s = time.monotonic()
-        outcomes = [await self._attempt(request)]
+        outcomes = [await self._attempt(request, deadline)]
         if self.retry.wants_retry(call, outcomes[0]):
-            await self._attempt_again(request, outcomes, time.monotonic() - started_s)
+            left_s = self.retry.deadline_s - (time.monotonic() - started_s)
+            await self._attempt_again(request, outcomes, deadline, deadline.within_s(left_s))
         return self._exchange.settle(call, outcomes, _now())
 
-    async def _attempt(self, request: httpx.Request) -> Outcome:
+    async def _attempt(self, request: httpx.Request, deadline: Deadline) -> Outcome:
+        deadline.bound(request)
         try:
-            response = await self._http.send(request, follow_redirects=False)
+            response = await self._http.send(request, stream=True, follow_redirects=False)
+            return await self._take_in(response)
         except Exception as error:
-            failure = self._exchange.failure(error)
-            if failure is None:
+            outcome = self._exchange.outcome(error)
+            if outcome is None:
                 raise
-            return failure
-        return Reply(response.status_code, response.headers, response.content)
+            return outcome
 
-    async def _attempt_again(self, request: httpx.Request, outcomes: list[Outcome], elapsed_s: float) -> None:
+    async def _take_in(self, response: httpx.Response) -> Reply:
+        """The whole answer; its connection is free again, or closed."""
+        if is_read(response):
+            return Reply(response.status_code, response.headers, response.content)
+        try:
+            intake = Intake(response, self._max_body_bytes)
+            async for chunk in response.aiter_raw():
+                if not intake.take(chunk):
+                    break
+            return intake.reply()
+        finally:
+            await response.aclose()
+
+    async def _attempt_again(
+        self, request: httpx.Request, outcomes: list[Outcome], deadline: Deadline, left_s: float
+    ) -> None:
         from tenacity import AsyncRetrying  # noqa: PLC0415  (only a failure needs it)
 
         async def attempt() -> Outcome:
             if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
-                outcomes.append(await self._attempt(request))
+                outcomes.append(await self._attempt(request, deadline))
             return outcomes[-1]
 
-        loop = AsyncRetrying(**tenacity_settings(self.retry, elapsed_s, _now))
+        loop = AsyncRetrying(**tenacity_settings(self.retry, left_s, _now))
         await loop(attempt)
 
 

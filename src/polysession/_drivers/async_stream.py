@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -11,7 +11,7 @@ from polysession._core.flow import Flow
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.async_driver import AsyncDriver
-from polysession._drivers.transport import Deadline
+from polysession._drivers.transport import Deadline, is_read
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 
@@ -100,11 +100,11 @@ class AsyncEventStream:
 
     async def _start(self) -> None:
         self._deadline.start()
-        plan: StreamPlan = await self._driver.run(self._operation, self._plan_flow)
+        plan: StreamPlan = await self._driver.run(self._operation, self._plan_flow, self._deadline)
         self._reader = StreamReader(plan, self._driver.retry)
         await self._connect(self._reader)
         if isinstance(plan, TurnPlan):
-            await self._driver.run(self._operation, plan.send())
+            await self._driver.run(self._operation, plan.send(), self._deadline)
         self._events = self._read(self._reader)
 
     async def _advance(self, events: AsyncGenerator[Event]) -> Event:
@@ -118,7 +118,7 @@ class AsyncEventStream:
         while not reader.is_finished():
             failure: PolysessionError | None = None
             try:
-                async for chunk in self._open_response().aiter_bytes():
+                async for chunk in self._chunks():
                     for event in reader.feed(chunk):
                         yield event
                     if reader.is_finished():
@@ -129,7 +129,7 @@ class AsyncEventStream:
                 if failure is None:
                     raise
             await self._hang_up()
-            missed = await self._persist(reader, lambda: self._driver.run(self._operation, reader.plan.probe()))
+            missed = await self._persist(reader, lambda: self._probe(reader))
             for event in reader.take(missed):
                 yield event
             if not reader.is_finished():
@@ -147,17 +147,21 @@ class AsyncEventStream:
                     raise
                 await self._wait(reader, error)
 
+    async def _probe(self, reader: StreamReader) -> Sequence[Event]:
+        return await self._driver.run(self._operation, reader.plan.probe(), self._deadline)
+
     async def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
         await asyncio.sleep(self._deadline.within_s(reader.interrupted(failure)))
 
     async def _connect(self, reader: StreamReader) -> None:
         silence_s = self._deadline.within_s(reader.plan.silence_s)
         try:
-            self._response = await self._driver.connect(reader.plan.open(), silence_s)
-        except PolysessionError:
-            self._deadline.check()  # what was too slow for it is not the backend's failure
+            response = await self._driver.connect(reader.plan.open(), silence_s)
+        except PolysessionError as error:
+            self._deadline.check(error)
             raise
-        reader.opened()
+        self._response = response
+        reader.opened("" if is_read(response) else response.headers.get("content-encoding", ""))
 
     async def _hang_up(self) -> None:
         response, self._response = self._response, None
@@ -168,6 +172,11 @@ class AsyncEventStream:
         if self._response is None:
             raise self._misused("this stream was closed while it was read")
         return self._response
+
+    def _chunks(self) -> AsyncIterator[bytes]:
+        """What comes, as it comes: compressed if it is."""
+        response = self._open_response()
+        return response.aiter_bytes() if is_read(response) else response.aiter_raw()
 
     def _misused(self, how: str) -> UsageError:
         error = UsageError(how)

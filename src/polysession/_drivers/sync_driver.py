@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
@@ -18,6 +19,10 @@ from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.transport import (
     DEFAULT_TIMEOUT,
     LIMITS,
+    NO_DEADLINE,
+    Deadline,
+    Intake,
+    is_read,
     is_stream,
     request_options,
     stream_options,
@@ -39,6 +44,7 @@ class SyncDriver:
         http_client: httpx.Client | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)
         self.retry = retry
@@ -49,11 +55,18 @@ class SyncDriver:
             else http_client
         )
         self._options = request_options(timeout)
+        self._max_body_bytes = check_max_body_bytes(max_body_bytes)
 
-    def run(self, operation: str, flow: Flow[T]) -> T:
+    def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
 
+        Args:
+            operation: What the caller asked for.
+            flow: The flow.
+            deadline: When to stop.
+
         Raises:
+            WaitExceeded: The deadline has passed.
             PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
         """
         call: Call | None = None
@@ -66,9 +79,11 @@ class SyncDriver:
                 except StopIteration as stop:
                     result: T = stop.value
                     return result
+                deadline.check()
                 try:
-                    reply = self._perform(call)
+                    reply = self._perform(call, deadline)
                 except PolysessionError as error:
+                    deadline.check(error)
                     advance = partial(flow.throw, error)
                 else:
                     advance = partial(flow.send, reply)
@@ -96,7 +111,7 @@ class SyncDriver:
             MalformedResponse: The answer is a success, and no stream.
         """
         opened = self._open(self._request(call, stream_options(silence_s)))
-        if not isinstance(opened, Reply | TransportError):
+        if not isinstance(opened, Reply | PolysessionError):
             return opened
         reply = self._exchange.settle(call, [opened], _now())
         kind = reply.headers.get("content-type", "nothing")
@@ -127,46 +142,62 @@ class SyncDriver:
             response = self._http.send(request, stream=True, follow_redirects=False)
             if is_stream(response):
                 return response
-            try:
-                content = b"" if response.is_success else response.read()  # a success may have no end
-            finally:
+            if response.is_success:  # it may have no end
                 response.close()
+                return Reply(response.status_code, response.headers, b"")
+            return self._take_in(response)
         except Exception as error:
-            failure = self._exchange.failure(error)
-            if failure is None:
+            outcome = self._exchange.outcome(error)
+            if outcome is None:
                 raise
-            return failure
-        return Reply(response.status_code, response.headers, content)
+            return outcome
 
-    def _perform(self, call: Call) -> Reply:
+    def _perform(self, call: Call, deadline: Deadline) -> Reply:
         if call.after_s:
-            time.sleep(call.after_s)
+            time.sleep(deadline.within_s(call.after_s))
         request = self._request(call, self._options)
         started_s = time.monotonic()
-        outcomes = [self._attempt(request)]
+        outcomes = [self._attempt(request, deadline)]
         if self.retry.wants_retry(call, outcomes[0]):
-            self._attempt_again(request, outcomes, time.monotonic() - started_s)
+            left_s = self.retry.deadline_s - (time.monotonic() - started_s)
+            self._attempt_again(request, outcomes, deadline, deadline.within_s(left_s))
         return self._exchange.settle(call, outcomes, _now())
 
-    def _attempt(self, request: httpx.Request) -> Outcome:
+    def _attempt(self, request: httpx.Request, deadline: Deadline) -> Outcome:
+        deadline.bound(request)
         try:
-            response = self._http.send(request, follow_redirects=False)
+            response = self._http.send(request, stream=True, follow_redirects=False)
+            return self._take_in(response)
         except Exception as error:
-            failure = self._exchange.failure(error)
-            if failure is None:
+            outcome = self._exchange.outcome(error)
+            if outcome is None:
                 raise
-            return failure
-        return Reply(response.status_code, response.headers, response.content)
+            return outcome
 
-    def _attempt_again(self, request: httpx.Request, outcomes: list[Outcome], elapsed_s: float) -> None:
+    def _take_in(self, response: httpx.Response) -> Reply:
+        """The whole answer; its connection is free again, or closed."""
+        if is_read(response):
+            return Reply(response.status_code, response.headers, response.content)
+        try:
+            intake = Intake(response, self._max_body_bytes)
+            for chunk in response.iter_raw():
+                if not intake.take(chunk):
+                    break
+            return intake.reply()
+        finally:
+            response.close()
+
+    def _attempt_again(
+        self, request: httpx.Request, outcomes: list[Outcome], deadline: Deadline, left_s: float
+    ) -> None:
         from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
 
         def attempt() -> Outcome:
             if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
-                outcomes.append(self._attempt(request))
+                outcomes.append(self._attempt(request, deadline))
             return outcomes[-1]
 
-        loop = Retrying(**tenacity_settings(self.retry, elapsed_s, _now))
+        loop = Retrying(**tenacity_settings(self.retry, left_s, _now))
         loop(attempt)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,7 +12,7 @@ from polysession._core.flow import Flow
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.sync_driver import SyncDriver
-from polysession._drivers.transport import Deadline, break_off
+from polysession._drivers.transport import Deadline, break_off, is_read
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 
@@ -104,11 +104,11 @@ class EventStream:
 
     def _start(self) -> None:
         self._deadline.start()
-        plan: StreamPlan = self._driver.run(self._operation, self._plan_flow)
+        plan: StreamPlan = self._driver.run(self._operation, self._plan_flow, self._deadline)
         self._reader = StreamReader(plan, self._driver.retry)
         self._connect(self._reader)
         if isinstance(plan, TurnPlan):
-            self._driver.run(self._operation, plan.send())
+            self._driver.run(self._operation, plan.send(), self._deadline)
         self._set_alarm()
         self._events = self._read(self._reader)
 
@@ -129,7 +129,7 @@ class EventStream:
         while not reader.is_finished():
             failure: PolysessionError | None = None
             try:
-                for chunk in self._open_response().iter_bytes():
+                for chunk in self._chunks():
                     for event in reader.feed(chunk):
                         yield event
                     if reader.is_finished():
@@ -140,7 +140,7 @@ class EventStream:
                 if failure is None:
                     raise
             self._hang_up()
-            missed = self._persist(reader, lambda: self._driver.run(self._operation, reader.plan.probe()))
+            missed = self._persist(reader, lambda: self._probe(reader))
             for event in reader.take(missed):
                 yield event
             if not reader.is_finished():
@@ -158,17 +158,21 @@ class EventStream:
                     raise
                 self._wait(reader, error)
 
+    def _probe(self, reader: StreamReader) -> Sequence[Event]:
+        return self._driver.run(self._operation, reader.plan.probe(), self._deadline)
+
     def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
         time.sleep(self._deadline.within_s(reader.interrupted(failure)))
 
     def _connect(self, reader: StreamReader) -> None:
         silence_s = self._deadline.within_s(reader.plan.silence_s)
         try:
-            self._response = self._driver.connect(reader.plan.open(), silence_s)
-        except PolysessionError:
-            self._deadline.check()  # what was too slow for it is not the backend's failure
+            response = self._driver.connect(reader.plan.open(), silence_s)
+        except PolysessionError as error:
+            self._deadline.check(error)
             raise
-        reader.opened()
+        self._response = response
+        reader.opened("" if is_read(response) else response.headers.get("content-encoding", ""))
 
     def _hang_up(self) -> None:
         response, self._response = self._response, None
@@ -179,6 +183,11 @@ class EventStream:
         if self._response is None:
             raise self._misused("this stream was closed while it was read")
         return self._response
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What comes, as it comes: compressed if it is."""
+        response = self._open_response()
+        return response.iter_bytes() if is_read(response) else response.iter_raw()
 
     def _misused(self, how: str) -> UsageError:
         error = UsageError(how)

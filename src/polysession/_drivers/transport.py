@@ -1,4 +1,4 @@
-"""What both drivers share of the HTTP library: the TLS context and the time limits."""
+"""What both drivers share of the HTTP library: the TLS context, and the limits of time and size."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from typing import Any
 
 import httpx
 
+from polysession._core.body import Decompressor
+from polysession._core.flow import Reply
 from polysession.change import Unset
-from polysession.errors import UsageError, WaitExceeded
+from polysession.errors import MalformedResponse, PolysessionError, TimedOut, UsageError, WaitExceeded
 
 CONNECT_LIMIT_S = 5.0
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
+MAX_ERROR_BYTES = 256 * 1024
+"""Of an error's body no more is read: it is only told."""
+_WAITS = ("connect", "read", "write", "pool")
+BODY_WAITS = 10
+"""A body that comes in drops may take this many times as long as one wait on the network."""
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 """Each live stream holds a connection, and its turn's input needs another: a bound could let all of them wait."""
 
@@ -60,6 +67,67 @@ def break_off(response: httpx.Response) -> None:
         socket.socket.shutdown(network_stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
+def is_read(response: httpx.Response) -> bool:
+    """Whether the body is in memory already, decompressed: a transport that makes up its answers does that."""
+    return getattr(response, "is_stream_consumed", False)
+
+
+class Intake:
+    """Takes in the body of one answer, within bounds of size and time.
+
+    Args:
+        response: The answer, whose body was not read yet.
+        max_bytes: Largest body of a success.
+
+    Raises:
+        MalformedResponse: It is compressed in a way that was not asked for.
+    """
+
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+        self._response = response
+        self._max_bytes = max_bytes if response.is_success else min(max_bytes, MAX_ERROR_BYTES)
+        self._decompressor = Decompressor(response.headers.get("content-encoding", ""))
+        self._pieces: list[bytes] = []
+        self._size = 0
+        wait_s = (response.request.extensions.get("timeout") or {}).get("read")
+        self._ends_at_s = None if wait_s is None else time.monotonic() + BODY_WAITS * wait_s
+
+    def take(self, chunk: bytes) -> bool:
+        """Take in what came; tells whether more is wanted.
+
+        Raises:
+            MalformedResponse: The body of a success is too large.
+            ConnectionLost: It cannot be decompressed.
+            TimedOut: It comes too slowly.
+        """
+        for piece in self._decompressor.pieces(chunk):
+            self._size += len(piece)
+            self._pieces.append(piece)
+            if self._size > self._max_bytes:
+                if self._response.is_success:
+                    raise self._too_large()
+                return False
+        if self._ends_at_s is not None and time.monotonic() > self._ends_at_s:
+            slow = TimedOut(f"no whole answer in time: after {self._size} bytes it was still coming, too slowly")
+            slow.outcome_unknown = True
+            raise slow
+        return True
+
+    def reply(self) -> Reply:
+        """The answer, with as much of its body as was taken in."""
+        content = b"".join(self._pieces)[: self._max_bytes]
+        return Reply(self._response.status_code, self._response.headers, content)
+
+    def _too_large(self) -> MalformedResponse:
+        error = MalformedResponse(
+            f"the answer is larger than {self._max_bytes} bytes; ask for smaller pages, or raise max_body_bytes",
+            status=self._response.status_code,
+            request_id=self._response.headers.get("x-request-id"),
+        )
+        error.outcome_unknown = True
+        return error
+
+
 class Deadline:
     """When a stream stops waiting.
 
@@ -94,18 +162,33 @@ class Deadline:
         left_s = self.left_s()
         return seconds if left_s is None else min(seconds, left_s)
 
-    def check(self) -> None:
+    def bound(self, request: httpx.Request) -> None:
+        """Let no wait of a request last longer than what is left."""
+        left_s = self.left_s()
+        if left_s is not None:
+            waits_s = request.extensions.get("timeout") or {}
+            request.extensions["timeout"] = {name: self.within_s(waits_s.get(name) or left_s) for name in _WAITS}
+
+    def check(self, failure: PolysessionError | None = None) -> None:
         """Raise if no time is left.
+
+        Args:
+            failure: What happened meanwhile: what was too slow for the deadline is not the backend's failure.
 
         Raises:
             WaitExceeded: It has passed.
         """
         if self._ends_at_s is not None and time.monotonic() >= self._ends_at_s:
-            raise self.exceeded()
+            error = self.exceeded()
+            error.outcome_unknown = failure is not None and failure.outcome_unknown
+            raise error from failure
 
     def exceeded(self) -> WaitExceeded:
         """The error that says so."""
         return WaitExceeded(f"not ended after {self._seconds} seconds; the session may still be running")
+
+
+NO_DEADLINE = Deadline(None)
 
 
 def tls_context() -> ssl.SSLContext:
