@@ -1,6 +1,6 @@
 """The one entry for checks: `nox` runs them all, `nox -s NAME` one of them.
 
-The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Only `live` makes another one,
+The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Only `live` and `drift` make others,
 because the pins of AgentScope's service differ from ours.
 """
 
@@ -67,3 +67,17 @@ def live(session: nox.Session) -> None:
     service_python = Path(session.bin) / "python"
     options = ["--numprocesses=0", f"--agentscope-python={service_python}"]  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="venv")
+def drift(session: nox.Session) -> None:
+    """Compare what backends publish with what we know: the SDKs, AgentScope's service, and documents that are given.
+
+    `nox -s drift -- --openapi everruns=PATH_OR_URL` adds a published description, and `--write` writes down what is
+    published now. `--agentscope-python=PATH` names a service that is installed already.
+    """
+    arguments = list(session.posargs)
+    if not any(each.startswith("--agentscope-python") for each in arguments):
+        session.install("--requirement", SERVICE_PINS)
+        arguments.append(f"--agentscope-python={Path(session.bin) / 'python'}")
+    session.run(PYTHON, "-m", "support.drift", *arguments, env={"PYTHONPATH": "tests"}, external=True)

@@ -1,0 +1,238 @@
+"""The installed SDKs say what is written down of them, our code knows it, and each alarm goes off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field, create_model
+
+import polysession_everruns.wire as everruns_wire
+from polysession_everruns.wire import WireSession
+from support.drift.__main__ import main
+from support.drift.backends import BACKENDS
+from support.drift.compare import Accepted, Finding, changes, gaps, load_accepted, table
+from support.drift.fingerprint import Fingerprint
+from support.drift.openapi import Document
+from support.drift.ours import Ours
+from support.drift.scope import Scope
+from support.drift.sources import RECORDS, findings, installed_sdks, recorded
+
+BEFORE = Fingerprint(
+    "acme-sdk",
+    "1.0",
+    {"Session": {"id": "str", "title": "Optional[str]"}},
+    {"SessionStatus": ("idle", "running")},
+    ("turn.started",),
+    ("GET /sessions",),
+)
+
+
+def differences(now: Fingerprint) -> list[tuple[str, str, str, str]]:
+    found = changes("acme", "sdk", BEFORE, now)
+    return [(each.subject, each.what, each.name, each.detail) for each in found]
+
+
+@pytest.fixture
+def everruns() -> Ours:
+    return BACKENDS["everruns"]()
+
+
+def gaps_of(ours: Ours, accepted: Accepted | None = None) -> list[tuple[str, str, str]]:
+    if accepted is None:
+        accepted = load_accepted(RECORDS / ours.backend / "accepted.json")
+    return [(each.subject, each.what, each.name) for each in gaps(ours, recorded(ours.backend).values(), accepted)]
+
+
+def test_nothing_has_drifted() -> None:
+    found = list(findings(installed_sdks()))
+
+    assert not found, f"run `nox -s drift`, and mend or accept:\n{table(found)}"
+
+
+def test_every_backend_is_written_down() -> None:
+    written = {backend: set(recorded(backend)) for backend in BACKENDS}
+
+    assert written == {"agentscope": {"events", "openapi"}, "everruns": {"openapi", "sdk"}, "qoder": {"sdk"}}
+
+
+def test_what_is_written_down_of_a_backend_is_not_empty() -> None:
+    for backend, read in BACKENDS.items():
+        published = {name for each in recorded(backend).values() for name in (*each.objects, *each.enums)}
+        wanted = read().scope
+
+        assert wanted.objects | wanted.enums <= published, backend
+
+
+@pytest.mark.parametrize(
+    ("now", "difference"),
+    [
+        (replace(BEFORE, version="1.1"), ("acme-sdk", "changed", "version", "1.0 -> 1.1")),
+        (replace(BEFORE, objects={"Session": {"id": "str"}}), ("Session", "gone", "title", "")),
+        (
+            replace(BEFORE, objects={"Session": {**BEFORE.objects["Session"], "owner": "str"}}),
+            ("Session", "new", "owner", ""),
+        ),
+        (
+            replace(BEFORE, objects={"Session": {"id": "int", "title": "Optional[str]"}}),
+            ("Session", "changed", "id", "str -> int"),
+        ),
+        (replace(BEFORE, enums={"SessionStatus": ("idle",)}), ("SessionStatus", "gone", "running", "")),
+        (replace(BEFORE, enums={"SessionStatus": ("idle", "lost", "running")}), ("SessionStatus", "new", "lost", "")),
+        (replace(BEFORE, event_types=("turn.started", "turn.lost")), ("event types", "new", "turn.lost", "")),
+        (replace(BEFORE, event_types=()), ("event types", "gone", "turn.started", "")),
+        (replace(BEFORE, routes=("GET /sessions", "PUT /sessions")), ("routes", "new", "PUT /sessions", "")),
+    ],
+)
+def test_a_change_of_a_source_is_listed(now: Fingerprint, difference: tuple[str, str, str, str]) -> None:
+    assert differences(now) == [difference]
+
+
+def test_a_field_that_is_renamed_in_a_wire_model_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields: dict[str, Any] = {
+        "name" if name == "title" else name: (field.annotation, field)
+        for name, field in WireSession.model_fields.items()
+    }
+    renamed = create_model("WireSession", __base__=everruns_wire.Wire, **fields)
+    monkeypatch.setattr(everruns_wire, "WireSession", renamed)
+
+    assert gaps_of(BACKENDS["everruns"]()) == [
+        ("Session", "only theirs", "title"),
+        ("WireSession", "only ours", "name"),
+    ]
+
+
+def test_a_field_is_known_by_its_name_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = create_model("WireSession", __base__=WireSession, usage=(Any, Field(default=None, alias="spent")))
+    monkeypatch.setattr(everruns_wire, "WireSession", model)
+
+    assert gaps_of(BACKENDS["everruns"]()) == [
+        ("Session", "only theirs", "usage"),
+        ("WireSession", "only ours", "spent"),
+    ]
+
+
+def test_an_event_type_that_our_table_lacks_is_listed(everruns: Ours) -> None:
+    forgetful = replace(everruns, event_types=everruns.event_types - {"turn.sealed"})
+
+    assert gaps_of(forgetful) == [("event types", "only theirs", "turn.sealed")]
+
+
+def test_an_enum_value_that_our_table_lacks_is_listed(everruns: Ours) -> None:
+    forgetful = replace(everruns, enums={**everruns.enums, "MessageRole": everruns.enums["MessageRole"] - {"agent"}})
+
+    assert gaps_of(forgetful) == [("MessageRole", "only theirs", "agent")]
+
+
+def test_a_route_that_nobody_publishes_is_listed(everruns: Ours) -> None:
+    inventive = replace(everruns, routes=(*everruns.routes, "POST /v1/sessions/{}/archive"))
+
+    assert gaps_of(inventive) == [("routes", "only ours", "POST /v1/sessions/{}/archive")]
+
+
+def test_an_acceptance_without_a_gap_is_listed(everruns: Ours) -> None:
+    accepted = load_accepted(RECORDS / "everruns/accepted.json")
+
+    assert gaps_of(everruns, {**accepted, "Session*": {"only theirs": {"why not": ["no_such_field"]}}}) == [
+        ("Session*", "accepted in vain", "no_such_field")
+    ]
+
+
+def test_a_gap_needs_a_reason(everruns: Ours) -> None:
+    accepted = {
+        **load_accepted(RECORDS / "everruns/accepted.json"),
+        "ActStartedData": {"only theirs": {"": ["headline"]}},
+    }
+
+    assert ("ActStartedData", "only theirs", "headline") in gaps_of(everruns, accepted)
+
+
+def test_an_event_type_that_a_description_adds_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    description = {
+        "info": {"title": "Everruns API", "version": "0.2.0"},
+        "paths": {"/v1/sessions/{session_id}/teleport": {"post": {}}},
+        "components": {
+            "schemas": {
+                "EventData": {"oneOf": [{"$ref": "#/components/schemas/TurnLostData"}]},
+                "TurnLostData": {"description": "Data for turn.lost event.\n\nSee also turn.failed."},
+            }
+        },
+    }
+    (tmp_path / "openapi.json").write_text(json.dumps(description))
+
+    code = main(["--openapi", f"everruns={tmp_path / 'openapi.json'}"])
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert code == 1
+    assert ["everruns", "openapi", "event", "types", "new", "turn.lost"] in lines
+    assert ["everruns", "openapi", "routes", "new", "POST", "/v1/sessions/{}/teleport"] in lines
+    assert ["everruns", "openapi", "EventData", "new", "TurnLostData"] in lines
+    assert ["everruns", "openapi", "Session", "gone", "title"] in lines
+    assert not any(line[:2] == ["everruns", "sdk"] for line in lines)
+
+
+def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "qoder sdk (qca-sdk " in out
+    assert "not at hand: agentscope events, agentscope openapi, everruns openapi\nno difference\n" in out
+
+
+def test_a_backend_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--openapi", "acme=openapi.json"]) == 2
+    assert "backends: agentscope, everruns, qoder" in capsys.readouterr().err
+
+
+def test_a_document_is_read() -> None:
+    schemas = {
+        "Status": {"type": "string", "enum": ["idle", "lost"]},
+        "Text": {"properties": {"type": {"const": "text"}, "text": {"type": "string"}}},
+        "Image": {"properties": {"type": {"enum": ["image"]}}},
+        "Part": {"oneOf": [{"$ref": "#/components/schemas/Text"}, {"allOf": [{"$ref": "#/components/schemas/Image"}]}]},
+        "Session": {
+            "allOf": [{"properties": {"id": {"type": "string"}}}],
+            "properties": {
+                "status": {"$ref": "#/components/schemas/Status"},
+                "parts": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/Part"}},
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        },
+        "AgentEvent": {"anyOf": [{"$ref": "#/components/schemas/Started"}]},
+        "Started": {"properties": {"type": {"const": "STARTED"}}},
+    }
+    listed = {
+        "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer"}}, {"name": "x", "in": "header"}]
+    }
+    paths = {"/sessions": {"get": listed, "summary": "all"}, "/sessions/{id}": {"delete": {}}, "/other": {"get": {}}}
+    scope = Scope(
+        frozenset({"Session", "GET /sessions", "Gone"}), frozenset({"Status", "Session.parts.type"}), (" /s",)
+    )
+
+    read = Document({"paths": paths, "components": {"schemas": schemas}}).fingerprint("acme", "1", scope)
+
+    assert read == Fingerprint(
+        "acme",
+        "1",
+        {
+            "Session": {"id": "string", "status": "Status", "parts": "[Part] | null", "labels": "{string}"},
+            "GET /sessions": {"limit": "integer"},
+        },
+        {"Status": ("idle", "lost"), "Session.parts.type": ("image", "text")},
+        ("STARTED",),
+        ("DELETE /sessions/{}", "GET /sessions"),
+    )
+
+
+def test_findings_are_told_in_columns() -> None:
+    told = table(
+        [Finding("everruns", "sdk", "Session", "new", "owner"), Finding("qoder", "ours", "x", "only ours", "y")]
+    )
+
+    assert told.splitlines() == [
+        "backend   source  subject  what       name   detail",
+        "everruns  sdk     Session  new        owner",
+        "qoder     ours    x        only ours  y",
+    ]

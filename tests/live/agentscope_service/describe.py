@@ -1,0 +1,35 @@
+"""Prints what the installed AgentScope service publishes: its OpenAPI document, and its events, which that leaves out.
+
+The interpreter of the virtual environment that holds the service runs this file; ours cannot.
+"""
+
+# mypy: disable-error-code="import-not-found"
+
+import json
+import sys
+import tempfile
+
+from agentscope.app import create_app
+from agentscope.app.message_bus import InMemoryMessageBus
+from agentscope.app.storage import AsyncSQLAlchemyStorage
+from agentscope.app.workspace_manager import LocalWorkspaceManager
+from agentscope.event import AgentEvent
+from pydantic import TypeAdapter
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as workdir:
+        app = create_app(
+            storage=AsyncSQLAlchemyStorage(f"sqlite+aiosqlite:///{workdir}/unused.sqlite"),
+            message_bus=InMemoryMessageBus(),
+            workspace_manager=LocalWorkspaceManager(basedir=workdir),
+            enable_scheduler=False,
+            enable_channel_worker=False,
+        )
+        events = TypeAdapter(AgentEvent).json_schema(ref_template="#/components/schemas/{model}")
+    schemas = {**events.pop("$defs"), "AgentEvent": events}
+    json.dump({"openapi": app.openapi(), "events": {"components": {"schemas": schemas}}}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The installed service publishes what is written down of it."""
+
+from pathlib import Path
+
+import pytest
+
+from support.drift.compare import table
+from support.drift.sources import agentscope_service, findings
+
+
+def test_the_service_has_not_drifted(request: pytest.FixtureRequest) -> None:
+    published = agentscope_service(Path(request.config.getoption("agentscope_python")).absolute())
+
+    found = list(findings(published))
+
+    assert not found, f"run `nox -s drift`, and mend or accept:\n{table(found)}"

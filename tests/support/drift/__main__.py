@@ -1,0 +1,56 @@
+"""`python -m support.drift`: compares, prints a table, and exits with 1 if something differs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from support.drift.backends import BACKENDS
+from support.drift.compare import table
+from support.drift.sources import agentscope_service, findings, installed_sdks, not_at_hand, openapi_document, record
+
+
+def main(arguments: list[str]) -> int:
+    """Compare, or write down; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    now = installed_sdks()
+    for given in options.openapi:
+        backend, _, place = given.partition("=")
+        if backend not in BACKENDS or not place:
+            sys.stderr.write(f"--openapi takes BACKEND=PATH_OR_URL, not {given!r}; backends: {', '.join(BACKENDS)}\n")
+            return 2
+        now |= openapi_document(backend, place)
+    if options.agentscope_python:
+        now |= agentscope_service(options.agentscope_python)
+    if options.write:
+        for (backend, source), fingerprint in now.items():
+            fingerprint.save(record(backend, source))
+    found = list(findings(now))
+    compared = ", ".join(
+        f"{backend} {source} ({told.source} {told.version})" for (backend, source), told in now.items()
+    )
+    sys.stdout.write(f"compared: {compared}\n")
+    sys.stdout.write(f"not at hand: {', '.join(not_at_hand(now)) or 'nothing'}\n")
+    sys.stdout.write(f"{table(found)}\n{len(found)} differences\n" if found else "no difference\n")
+    return 1 if found else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nox -s drift --", description="Compare what backends publish with our code.")
+    parser.add_argument(
+        "--openapi",
+        metavar="BACKEND=PATH_OR_URL",
+        action="append",
+        default=[],
+        help="a published OpenAPI document; may be repeated",
+    )
+    parser.add_argument(
+        "--agentscope-python", metavar="PATH", type=Path, help="interpreter that has the AgentScope service"
+    )
+    parser.add_argument("--write", action="store_true", help="write down what is published now")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,224 @@
+"""Which of our objects and tables stand for which published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import polysession_agentscope.actions as agentscope_actions
+import polysession_agentscope.event_normaliser as agentscope_events
+import polysession_agentscope.message_normaliser as agentscope_messages
+import polysession_agentscope.normaliser as agentscope_sessions
+import polysession_agentscope.wire as agentscope
+import polysession_everruns.event_normaliser as everruns_events
+import polysession_everruns.normaliser as everruns_sessions
+import polysession_everruns.wire as everruns
+import polysession_qoder.normaliser as qoder_sessions
+import polysession_qoder.streams as qoder_streams
+import polysession_qoder.wire as qoder
+from polysession import AgentCapability, ModelConfig, SessionStatus
+from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
+from polysession.plugins import load_provider
+from support.drift.ours import Ours, ours, reads
+
+_MODEL: Final = ModelConfig(id="m")
+_WHOLE_MODEL: Final = ModelConfig(id="m", type="t", credential_id="c")
+_NEW: Final = NewSession(agent="a", environment="e", title="t", metadata={"k": "v"})
+_AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d")
+
+
+def _qoder() -> Ours:
+    new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
+    agent = qoder_sessions.from_new_agent(_AGENT)
+    event = (qoder.WireEvent, qoder.WireUsage)
+    return ours(
+        "qoder",
+        [
+            reads(qoder.WireSession, "Session"),
+            reads(qoder.WireSessionAgent, "SessionAgent"),
+            reads(qoder.WireModel, "ModelConfig"),
+            reads(qoder.WireUsage, "SessionUsage"),
+            reads(qoder.WireAgent, "Agent"),
+            reads(event, "SessionEvent", "SessionStreamEvent"),
+            reads(qoder.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
+            reads(qoder.WireEventError, "SessionErrorEventErrorUnion"),
+            reads(qoder.WirePreviewed, "StartEventPreviewUnion"),
+            reads(qoder.WireDelta, "DeltaContent"),
+            reads(qoder.WireDeltaContent, "TextBlock"),
+            reads(qoder.WireDeleted, "DeletedSession"),
+            reads(qoder.WireSent, "SendSessionEvents"),
+            reads(qoder.QoderNewSession, "SessionCreateParams", more=new),
+            reads(qoder.QoderSessionChanges, "SessionUpdateParams", more=changed),
+            reads(qoder.QoderSessionQuery, "SessionListParams", more=_query("qoder", token="t")),
+            reads(qoder.QoderNewAgent, "AgentCreateParams", more=agent),
+            reads(qoder.QoderAgentReference, "AgentParams"),
+            reads(qoder.QoderAgentWithOverrides, "AgentWithOverridesParams"),
+            reads(qoder.QoderAgentChanges, "SessionAgentUpdateParam"),
+            reads(qoder.QoderBudget, "BudgetLimitParam"),
+            reads(qoder.QoderFileResource, "FileResourceParams"),
+            reads(qoder.QoderGithubRepository, "GitHubRepositoryResourceParams"),
+            reads(qoder.QoderGitRepository, "GitRepositoryResourceParams"),
+            reads(qoder.QoderMemoryStore, "MemoryStoreResourceParam"),
+            reads(qoder.QoderBranch, "BranchCheckoutParam"),
+            reads(qoder.QoderCommit, "CommitCheckoutParam"),
+        ],
+        {
+            "SessionEventStreamParams.event_deltas": qoder_streams._DELTAS,
+            "SessionListParams.order": ("asc", "desc"),
+            "UserToolConfirmationEventParams.result": ("allow", "deny"),
+            "MemoryStoreResourceParam.access": ("read_write", "read_only"),
+            "SessionCancelResponse.status": (),
+            **{f"{what}SourceParam.type": () for what in ("URLImage", "Base64Image", "FileImage", "URLDocument")},
+            **{f"{what}SourceParam.type": () for what in ("Base64Document", "FileDocument", "PlainTextDocument")},
+        },
+        r" /sessions",
+        r" /agents",
+    )
+
+
+def _everruns() -> Ours:
+    new = everruns_sessions.from_new_session(
+        NewSession(
+            agent="a", workspace="w", title="t", tags=["x"], capabilities=[AgentCapability(ref="r")], model=_MODEL
+        )
+    )
+    turn_data = [f"Turn{what}Data" for what in ("Started", "Completed", "Failed", "Cancelled", "Sealed")]
+    session_data = [f"Session{what}Data" for what in ("Started", "Activated", "Idled")]
+    text_data = [f"OutputMessage{what}Data" for what in ("Started", "Delta")]
+    thinking_data = [f"ReasonThinking{what}Data" for what in ("Started", "Delta", "Completed")]
+    return ours(
+        "everruns",
+        [
+            reads(everruns.WireSession, "Session"),
+            reads(everruns.WireCapability, "AgentCapabilityConfig"),
+            reads(everruns.WireUsage, "TokenUsage"),
+            reads(everruns.WireAgent, "Agent"),
+            reads(everruns.WireMessage, "Message"),
+            reads(everruns.WireContext, "EventContext"),
+            reads(everruns.WireEvent, "Event"),
+            reads(everruns.WireTurnData, *turn_data, *session_data, "ReasonCompletedData"),
+            reads(everruns.WireTextData, *text_data, *thinking_data),
+            reads(everruns.WireMessageData, "InputMessageData", "OutputMessageCompletedData"),
+            reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
+            reads(everruns.WireToolData, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
+            reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
+            reads(everruns.EverrunsNewSession, "CreateSessionRequest", more=new),
+            reads(everruns.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
+            reads(everruns.EverrunsSessionQuery, "GET /v1/sessions", more=(*_query("everruns", api_key="k"), "offset")),
+            reads(everruns.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.from_new_agent(_AGENT)),
+            reads(everruns.EverrunsCapability, "AgentCapabilityConfig"),
+            reads(everruns.EverrunsClientTool, "ClientSideTool"),
+            reads(everruns.EverrunsInitialFile, "InitialFile"),
+            reads(everruns.EverrunsNetworkAccess, "NetworkAccessList"),
+        ],
+        {
+            "SessionStatus": everruns_sessions._STATUSES,
+            "MessageRole": everruns_events._ROLES,
+            "ContentPart.type": everruns_events._BLOCKS,
+            "CancelStatus": ("cancelled", "no_op"),
+            "EventData": (),
+        },
+        r" /v1/sessions",
+        r" /v1/agents",
+    )
+
+
+def _agentscope() -> Ours:
+    new = agentscope_sessions.from_new_session(NewSession(title="t", workspace="w", model=_WHOLE_MODEL), "a")
+    changes = agentscope_sessions.from_changes(SessionChanges(title="t", model=_WHOLE_MODEL, permission_mode="default"))
+    agent = agentscope_sessions.from_new_agent(_AGENT)
+    blocks = ("TextBlock", "ThinkingBlock", "DataBlock", "ToolCallBlock", "ToolResultBlock", "HintBlock")
+    return ours(
+        "agentscope",
+        [
+            reads(agentscope.WireRecord, "SessionRecord"),
+            reads(agentscope.WireView, "SessionView"),
+            reads(agentscope.WireSessionConfig, "SessionConfig"),
+            reads(agentscope.WireModelConfig, "ChatModelConfig"),
+            reads(agentscope.WireState, "AgentState"),
+            reads(agentscope.WirePermissions, "PermissionContext"),
+            reads(agentscope.WireAgent, "AgentView"),
+            reads(agentscope.WireAgentData, "AgentData"),
+            reads(agentscope.WireSessions, "ListSessionsResponse"),
+            reads(agentscope.WireAgents, "ListAgentsResponse"),
+            reads(agentscope.WireNewSession, "CreateSessionResponse"),
+            reads(agentscope.WireNewAgent, "CreateAgentResponse"),
+            reads(agentscope.WireStatus, "SessionStatusResponse"),
+            reads(agentscope.WireUsage, "Usage"),
+            reads(agentscope.WireFailure, "ErrorInfo"),
+            reads(agentscope.WireSource, "Base64Source", "URLSource"),
+            reads(agentscope.WireBlock, *blocks),
+            reads(agentscope.WireMessage, "Msg"),
+            reads(agentscope.WireMessages, "ListMessagesResponse"),
+            reads(agentscope.WireDecision, "ConfirmResult"),
+            reads(agentscope.WireEvent, *_AGENTSCOPE_EVENTS),
+            reads(agentscope.WireProblem, "ValidationError"),
+            reads(agentscope.WireErrorBody, "HTTPValidationError"),
+            reads(agentscope.AgentScopeNewSession, "CreateSessionRequest", more=new),
+            reads(agentscope.AgentScopeSessionChanges, "UpdateSessionRequest", more=changes),
+            reads(agentscope.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
+            reads(agentscope.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
+            reads(agentscope.AgentScopeKnowledgeConfig, "SessionKnowledgeConfig"),
+            reads(agentscope.AgentScopeChatConfig, "AgentChatConfig"),
+            reads(agentscope.AgentScopeContextConfig, "ContextConfig"),
+            reads(agentscope.AgentScopeReactConfig, "ReActConfig"),
+            reads(agentscope.AgentScopeInviteConfig, "InviteConfig"),
+        ],
+        {
+            "SessionStatus": agentscope_sessions._STATUSES,
+            "PermissionMode": agentscope_sessions._PERMISSION_MODES,
+            "ReplyFinishedReason": agentscope_events._OUTCOMES,
+            "ToolCallState": agentscope_actions._ACTIONS,
+            "ToolResultState": agentscope_messages._NOT_FAILED,
+            "Msg.role": agentscope_messages._ROLES,
+            "Msg.content.type": agentscope_messages._BLOCKS,
+        },
+        r" /sessions",
+        r" /chat/",
+        r" /agent/",
+    )
+
+
+_AGENTSCOPE_EVENTS: Final = tuple(
+    f"{name}Event"
+    for name in (
+        *("ReplyStart", "ReplyEnd", "ModelCallStart", "ModelCallEnd", "HintBlock", "ExceedMaxIters", "UserInterrupt"),
+        *(f"{block}Block{edge}" for block in ("Text", "Thinking", "Data") for edge in ("Start", "Delta", "End")),
+        *("ToolCallStart", "ToolCallDelta", "ToolCallEnd", "ToolResultStart", "ToolResultEnd", "Custom"),
+        *("ToolResultTextDelta", "ToolResultDataDelta", "RequireUserConfirm", "RequireExternalExecution"),
+        *("UserConfirmResult", "ExternalExecutionResult"),
+    )
+)
+BACKENDS: Final[Mapping[str, Callable[[], Ours]]] = {
+    "agentscope": _agentscope,
+    "everruns": _everruns,
+    "qoder": _qoder,
+}
+
+
+def _changes(**values: Any) -> SessionChanges:
+    return SessionChanges(title="t", **values)
+
+
+def _changed_everruns() -> dict[str, Any]:
+    return {**everruns_sessions.from_changes(_changes(tags=["x"]))}
+
+
+def _query(backend: str, **settings: str) -> list[str]:
+    """The parameters of a list of sessions in which everything is asked for that the backend itself can filter by."""
+    provider_type = load_provider(backend)
+    provider = provider_type(provider_type.settings_type(**settings))
+    everything = SessionQuery(
+        agent="a",
+        statuses=[SessionStatus.IDLE],
+        title_contains="t" if backend == "everruns" else None,
+        created_after=datetime.min.replace(tzinfo=UTC),
+        created_before=datetime.max.replace(tzinfo=UTC),
+        include_archived=True,
+        oldest_first=True,
+        limit=5,
+    )
+    call = next(provider.list_sessions(everything, None))
+    return list(parse_qs(urlsplit(call.path).query))

@@ -1,0 +1,55 @@
+"""What a source publishes of a backend's wire format, small enough to be read and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Names, and no text.
+
+    Attributes:
+        source: What publishes it.
+        version: Its version, as it says itself.
+        objects: The type of each field of each object, in the source's own words.
+        enums: The values of each enum.
+        event_types: Types of events that it names.
+        routes: Method and path of each operation, parameters of the path without their names.
+    """
+
+    source: str
+    version: str
+    objects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    enums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    event_types: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read one that was written down."""
+        data = json.loads(path.read_text())
+        return cls(
+            data["source"],
+            data["version"],
+            data["objects"],
+            {name: tuple(values) for name, values in data["enums"].items()},
+            tuple(data["event_types"]),
+            tuple(data["routes"]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it down, sorted, so that a difference of two shows what changed."""
+        data = {
+            "source": self.source,
+            "version": self.version,
+            "objects": {name: dict(sorted(fields.items())) for name, fields in sorted(self.objects.items())},
+            "enums": {name: sorted(values) for name, values in sorted(self.enums.items())},
+            "event_types": sorted(self.event_types),
+            "routes": sorted(self.routes),
+        }
+        path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

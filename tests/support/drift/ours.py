@@ -1,0 +1,96 @@
+"""What our code knows of a backend, in the backend's words: read from the wire models and the tables themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.routing import BaseRoute, Mount, Route
+
+from polysession.emulation.loading import load_emulator
+from polysession.plugins import load_provider
+from support.drift.scope import Scope, route
+
+
+@dataclass(frozen=True)
+class Known:
+    """One of our objects, and the published ones that it reads or writes.
+
+    Attributes:
+        name: What it is called here.
+        fields: Its fields, as they are called on the wire.
+        published: Names of the objects, in every source that has them.
+    """
+
+    name: str
+    fields: frozenset[str]
+    published: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What our code knows of one backend.
+
+    Attributes:
+        backend: Name of the provider.
+        objects: Objects that we read or write.
+        enums: By the place in a source, the values that we have a meaning for; none for an enum that is only watched.
+        event_types: Types that the provider's table has.
+        routes: Those of our emulator, which the tests hold to be all that the provider calls.
+        scope_routes: Patterns of the routes to compare.
+    """
+
+    backend: str
+    objects: tuple[Known, ...]
+    enums: Mapping[str, frozenset[str]]
+    event_types: frozenset[str]
+    routes: tuple[str, ...]
+    scope_routes: tuple[str, ...]
+
+    @property
+    def scope(self) -> Scope:
+        """What to look at in a source."""
+        names = frozenset(name for known in self.objects for name in known.published)
+        return Scope(names, frozenset(self.enums), self.scope_routes)
+
+
+def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[str | None]], *scope_routes: str) -> Ours:
+    """What is known of a backend; its event types and routes are looked up."""
+    words = {place: frozenset(value for value in values if value is not None) for place, values in enums.items()}
+    found = Scope(routes=scope_routes).routes_in(_routes_of(backend))
+    return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types), found, scope_routes)
+
+
+def reads(model: type[BaseModel] | tuple[type[BaseModel], ...], *published: str, more: Iterable[str] = ()) -> Known:
+    """Models of ours, and the published objects that they stand for.
+
+    Args:
+        model: One, or several that read the same object.
+        published: Names of the objects.
+        more: Fields that are not in a model: those of a body that the normaliser writes.
+    """
+    models = model if isinstance(model, tuple) else (model,)
+    fields = {name for each in models for name in _wire_names(each)}
+    return Known(models[0].__name__, frozenset({*fields, *more}), published)
+
+
+def _wire_names(model: type[BaseModel]) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        yield field.serialization_alias or field.alias or name
+
+
+def _routes_of(backend: str) -> list[str]:
+    emulator = load_emulator(backend)
+    app: Any = emulator().app
+    return list(_walk(app.routes, "", emulator.base_path))
+
+
+def _walk(routes: Iterable[BaseRoute], prefix: str, base_path: str) -> Iterable[str]:
+    for each in routes:
+        if isinstance(each, Mount):
+            yield from _walk(each.routes, prefix + each.path, base_path)
+        elif isinstance(each, Route):
+            methods = (each.methods or set()) - {"HEAD"}
+            yield from (route(method, (prefix + each.path).removeprefix(base_path)) for method in methods)

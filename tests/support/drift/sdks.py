@@ -1,0 +1,84 @@
+"""Fingerprints of the installed official SDKs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from support.drift.fingerprint import Fingerprint
+from support.drift.scope import Scope, route
+
+_LITERAL: Final = re.compile(r"Literal\[([^\]]*)\]")
+_QODER_CALL: Final = re.compile(r'"""(GET|POST|PUT|PATCH|DELETE) (/[^\s.?]*)')
+_EVERRUNS_CALL: Final = re.compile(r'self\._client\._(get|post|put|patch|delete)\w*\(\s*f?"(/[^"]*)"')
+_EVERRUNS_LIST: Final = re.compile(r'path = (?:_with_query\(\s*)?f?"(/[^"]*)"')
+
+
+def qoder(scope: Scope) -> Fingerprint:
+    """What `qca-sdk` knows. Its responses have no enums; its requests have."""
+    types = import_module("qca.managed.types")
+    package = Path(inspect.getfile(types)).parents[1] / "resources"
+    sources = [path.read_text() for path in sorted(package.rglob("*.py"))]
+    calls = (route(method, path) for source in sources for method, path in _QODER_CALL.findall(source))
+    terminal: frozenset[str] = getattr(
+        import_module("qca.common._resumable_streaming"), "_TERMINAL_EVENT_TYPES", frozenset()
+    )
+    sent = [name for name in dir(types) if name.endswith("EventParams")]
+    previewed = _literals(_fields(types, "SessionEventStreamParams").get("event_deltas", ""))
+    event_types = {value for name in sent for value in _literals(_fields(types, name).get("type", ""))}
+    return _fingerprint("qca-sdk", types, scope, event_types | terminal | set(previewed), calls)
+
+
+def everruns(scope: Scope) -> Fingerprint:
+    """What `everruns-sdk` knows. Of event types it names those that it looks for."""
+    models = import_module("everruns_sdk.models")
+    source = inspect.getsource(import_module("everruns_sdk.client"))
+    others = [inspect.getsource(import_module(f"everruns_sdk.{name}")) for name in ("agent", "sse")]
+    looked_for = {
+        each for text in others for each in re.findall(r'"((?:output|turn|reason|tool|session)\.[a-z_.]+)"', text)
+    }
+    calls = [route(method, f"/v1{path}") for method, path in _EVERRUNS_CALL.findall(source)]
+    calls += [route("get", f"/v1{path}") for path in _EVERRUNS_LIST.findall(source)]
+    return _fingerprint("everruns-sdk", models, scope, looked_for, calls)
+
+
+def _fingerprint(
+    package: str, module: Any, scope: Scope, event_types: Iterable[str], calls: Iterable[str]
+) -> Fingerprint:
+    objects = {name: _fields(module, name) for name in scope.objects}
+    enums = {place: _values(module, place) for place in scope.enums}
+    return Fingerprint(
+        package,
+        version(package),
+        {name: fields for name, fields in objects.items() if fields},
+        {place: values for place, values in enums.items() if values},
+        tuple(sorted(event_types)),
+        scope.routes_in(calls),
+    )
+
+
+def _fields(module: Any, name: str) -> dict[str, str]:
+    """Annotations as they are written: names on the wire, types in the SDK's words."""
+    found = getattr(module, name, None)
+    models = getattr(found, "model_fields", {})
+    return {
+        getattr(models.get(key), "alias", None) or key: str(getattr(annotation, "__forward_arg__", annotation))
+        for key, annotation in getattr(found, "__annotations__", {}).items()
+        if not key.startswith("_") and key != "model_config"
+    }
+
+
+def _values(module: Any, place: str) -> tuple[str, ...]:
+    name, _, field = place.partition(".")
+    values = _literals(_fields(module, name).get(field, "")) if field else get_args(getattr(module, name, None))
+    return tuple(sorted(str(value) for value in values))
+
+
+def _literals(annotation: str) -> list[str]:
+    return [str(value) for inner in _LITERAL.findall(annotation) for value in ast.literal_eval(f"[{inner}]")]

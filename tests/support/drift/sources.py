@@ -1,0 +1,90 @@
+"""The sources that are at hand in a run, and where each is written down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from support.drift import sdks
+from support.drift.backends import BACKENDS
+from support.drift.compare import Finding, changes, gaps, load_accepted
+from support.drift.fingerprint import Fingerprint
+from support.drift.openapi import Document
+from support.drift.scope import Scope
+
+RECORDS: Final = Path(__file__).parents[2] / "drift"
+SDKS: Final[Mapping[str, Callable[[Scope], Fingerprint]]] = {"everruns": sdks.everruns, "qoder": sdks.qoder}
+_DESCRIBE: Final = Path(__file__).parents[2] / "live/agentscope_service/describe.py"
+
+
+def record(backend: str, source: str) -> Path:
+    """Where a source's fingerprint is written down."""
+    return RECORDS / backend / f"{source}.json"
+
+
+def recorded(backend: str) -> dict[str, Fingerprint]:
+    """What is written down of a backend, by source."""
+    paths = sorted((RECORDS / backend).glob("*.json"))
+    return {path.stem: Fingerprint.load(path) for path in paths if path.stem != "accepted"}
+
+
+def installed_sdks() -> dict[tuple[str, str], Fingerprint]:
+    """The SDKs of this environment, by backend and source."""
+    return {(backend, "sdk"): read(BACKENDS[backend]().scope) for backend, read in SDKS.items()}
+
+
+def openapi_document(backend: str, place: str) -> dict[tuple[str, str], Fingerprint]:
+    """A published description, from a file or an address.
+
+    Raises:
+        OSError: There is no such file.
+        httpx.HTTPError: It cannot be fetched.
+    """
+    if place.startswith(("http://", "https://")):
+        raw = httpx.get(place, follow_redirects=True).raise_for_status().json()
+    else:
+        raw = json.loads(Path(place).read_text())
+    return {(backend, "openapi"): _of_document(backend, raw)}
+
+
+def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
+    """What the AgentScope service that an interpreter has publishes: its OpenAPI document, and its events.
+
+    Raises:
+        subprocess.CalledProcessError: The service is not there, or cannot describe itself.
+    """
+    told = subprocess.run([python, _DESCRIBE], capture_output=True, check=True, text=True)  # noqa: S603  (the caller's)
+    raw = json.loads(told.stdout)
+    info = raw["openapi"]["info"]
+    events = Document(raw["events"]).fingerprint("agentscope.event", info["version"], BACKENDS["agentscope"]().scope)
+    return {
+        ("agentscope", "openapi"): _of_document("agentscope", raw["openapi"]),
+        ("agentscope", "events"): events,
+    }
+
+
+def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
+    """Every difference: of the sources at hand from what is written down, and of that from our code."""
+    for (backend, source), fingerprint in now.items():
+        path = record(backend, source)
+        before = Fingerprint.load(path) if path.exists() else Fingerprint(fingerprint.source, "nothing")
+        yield from changes(backend, source, before, fingerprint)
+    for backend, read in BACKENDS.items():
+        yield from gaps(read(), recorded(backend).values(), load_accepted(RECORDS / backend / "accepted.json"))
+
+
+def not_at_hand(now: Mapping[tuple[str, str], Fingerprint]) -> list[str]:
+    """The sources that are written down and were not looked at."""
+    return [
+        f"{backend} {source}" for backend in BACKENDS for source in recorded(backend) if (backend, source) not in now
+    ]
+
+
+def _of_document(backend: str, raw: dict[str, Any]) -> Fingerprint:
+    info = raw["info"]
+    return Document(raw).fingerprint(info["title"], info["version"], BACKENDS[backend]().scope)
