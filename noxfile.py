@@ -1,6 +1,6 @@
 """The one entry for checks: `nox` runs them all, `nox -s NAME` one of them.
 
-The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Only `live` and `drift` make others,
+The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. `live` and `drift` make their own,
 because the pins of AgentScope's service differ from ours.
 """
 
