@@ -38,7 +38,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, the tests' included."""
     session.run(PYTHON, "-m", "mypy")
-    session.run(PYTHON, "-m", "mypy", "tests", "noxfile.py", "docs/generate.py")
+    session.run(PYTHON, "-m", "mypy", "tests", "benchmarks", "noxfile.py", "docs/generate.py")
 
 
 @nox.session(venv_backend="none")
@@ -58,6 +58,12 @@ def docs(session: nox.Session) -> None:
 def cuts(session: nox.Session) -> None:
     """Cut the stream of each emulator at every byte, and reconnect there."""
     session.run(PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", "-q", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Measure what this client costs beside others; `nox -s bench -- --quick get page` measures some of it."""
+    session.run(PYTHON, "-m", "benchmarks", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

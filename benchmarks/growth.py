@@ -1,0 +1,44 @@
+"""Whether memory grows: `growth_mb` asks a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+from typing import Final
+
+from benchmarks.bodies import EVENTS_PER_WRITE
+from benchmarks.clients import ASYNC, SYNC
+from benchmarks.resident import resident_mb
+
+CONTENDERS: Final = {**SYNC, "polysession, async": ASYNC["polysession"]}
+_WARM_UP: Final = 1_000
+
+
+def growth_mb(name: str, base_url: str, requests: int, streams: int) -> tuple[float, float]:
+    """MB that a client holds more after so many reads of a session, and after so many streams that it opened."""
+    command = [sys.executable, "-m", "benchmarks.growth", name, base_url, str(requests), str(streams)]
+    first, second = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return float(first), float(second)
+
+
+def _measure(name: str, base_url: str, requests: int, streams: int) -> tuple[float, float]:
+    with asyncio.Runner() as runner, CONTENDERS[name](base_url, runner) as work:
+        work["get"](_WARM_UP)
+        work["stream"](EVENTS_PER_WRITE)
+        before = _settled_mb()
+        work["get"](requests)
+        between = _settled_mb()
+        for _ in range(streams):
+            work["stream"](EVENTS_PER_WRITE)
+        return between - before, _settled_mb() - between
+
+
+def _settled_mb() -> float:
+    gc.collect()
+    return resident_mb()
+
+
+if __name__ == "__main__":
+    print(*_measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

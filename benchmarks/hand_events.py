@@ -1,0 +1,257 @@
+"""The yardstick for streams: a splitter of frames written in a few lines, and a discriminated union of plain models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from benchmarks.hand import Tokens
+
+
+class Text(BaseModel):
+    """A text block."""
+
+    type: Literal["text"]
+    text: str
+
+
+class StopReason(BaseModel):
+    """Why a turn ended."""
+
+    type: str
+
+
+class Previewed(BaseModel):
+    """An event that will follow."""
+
+    id: str
+    type: str
+
+
+class Delta(BaseModel):
+    """A piece of it."""
+
+    type: str
+    index: int
+    content: Text
+
+
+class Running(BaseModel):
+    """An event."""
+
+    type: Literal["session.status_running"]
+    id: str
+    processed_at: datetime
+
+
+class Idle(BaseModel):
+    """An event."""
+
+    type: Literal["session.status_idle"]
+    id: str
+    processed_at: datetime
+    stop_reason: StopReason
+
+
+class MessageEvent(BaseModel):
+    """An event."""
+
+    type: Literal["user.message", "agent.message"]
+    id: str
+    processed_at: datetime
+    content: list[Text]
+
+
+class Start(BaseModel):
+    """An event."""
+
+    type: Literal["event_start"]
+    event: Previewed
+
+
+class DeltaEvent(BaseModel):
+    """An event."""
+
+    type: Literal["event_delta"]
+    event_id: str
+    delta: Delta
+
+
+class ToolUse(BaseModel):
+    """An event."""
+
+    type: Literal["agent.tool_use"]
+    id: str
+    processed_at: datetime
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResult(BaseModel):
+    """An event."""
+
+    type: Literal["agent.tool_result"]
+    id: str
+    processed_at: datetime
+    tool_use_id: str
+    content: list[Text]
+    is_error: bool
+
+
+class Span(BaseModel):
+    """An event."""
+
+    type: Literal["span.model_request_start", "span.model_request_end"]
+    id: str
+    processed_at: datetime
+
+
+class UsageEvent(BaseModel):
+    """An event."""
+
+    type: Literal["session.usage"]
+    id: str
+    processed_at: datetime
+    total_credits: float
+
+
+QODER_EVENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        Running | Idle | MessageEvent | Start | DeltaEvent | ToolUse | ToolResult | Span | UsageEvent,
+        Field(discriminator="type"),
+    ]
+)
+
+
+class Context(BaseModel):
+    """What an event belongs to."""
+
+    turn_id: str | None = None
+
+
+class Envelope(BaseModel):
+    """What every event has."""
+
+    id: str
+    ts: datetime
+    session_id: str
+    sequence: int | None = None
+    context: Context
+
+
+class WireMessage(BaseModel):
+    """A message."""
+
+    id: str
+    role: str
+    content: list[Text]
+    created_at: datetime
+
+
+class MessageData(BaseModel):
+    """Data of a message."""
+
+    message: WireMessage
+
+
+class StoredMessage(Envelope):
+    """An event."""
+
+    type: Literal["input.message", "output.message.completed"]
+    data: MessageData
+
+
+class DeltaData(BaseModel):
+    """Data of a piece."""
+
+    delta: str
+
+
+class MessageDelta(Envelope):
+    """An event."""
+
+    type: Literal["output.message.delta"]
+    data: DeltaData
+
+
+class ToolCall(BaseModel):
+    """A tool call."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolStartedData(BaseModel):
+    """Data of a tool call."""
+
+    tool_call: ToolCall
+
+
+class ToolStarted(Envelope):
+    """An event."""
+
+    type: Literal["tool.started"]
+    data: ToolStartedData
+
+
+class ToolCompletedData(BaseModel):
+    """Data of a tool result."""
+
+    tool_call_id: str
+    success: bool
+    result: list[Text]
+
+
+class ToolCompleted(Envelope):
+    """An event."""
+
+    type: Literal["tool.completed"]
+    data: ToolCompletedData
+
+
+class TurnData(BaseModel):
+    """Data of a turn."""
+
+    turn_id: str
+    usage: Tokens | None = None
+
+
+class TurnEvent(Envelope):
+    """An event."""
+
+    type: Literal["session.activated", "session.idled", "turn.started", "turn.completed", "output.message.started"]
+    data: TurnData
+
+
+EVERRUNS_EVENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        StoredMessage | MessageDelta | ToolStarted | ToolCompleted | TurnEvent,
+        Field(discriminator="type"),
+    ]
+)
+
+
+def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The data of each frame: quick, and right for servers that write what ours here does."""
+    rest = b""
+    for chunk in chunks:
+        *frames, rest = (rest + chunk).split(b"\n\n")
+        for frame in frames:
+            for line in frame.split(b"\n"):
+                if line.startswith(b"data: "):
+                    yield line[6:]
+
+
+async def asplit(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """`split`, awaited."""
+    rest = b""
+    async for chunk in chunks:
+        *frames, rest = (rest + chunk).split(b"\n\n")
+        for frame in frames:
+            for line in frame.split(b"\n"):
+                if line.startswith(b"data: "):
+                    yield line[6:]

@@ -1,0 +1,53 @@
+"""Measures interleaved: every contender once in each round, many small rounds, medians of CPU time."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One contender's result.
+
+    Attributes:
+        cost: Median cost of one piece of work.
+        ratio: Median over the rounds of its cost as a share of the yardstick's in the same round.
+        spread: The quartiles of those shares.
+    """
+
+    cost: float
+    ratio: float
+    spread: tuple[float, float]
+
+
+def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Figure]:
+    """Ask each contender for one measurement in each round. The first one is the yardstick."""
+    names = list(contenders)
+    costs: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        at = turn % len(names)  # so that none always comes after the same other
+        for name in names[at:] + names[:at]:
+            costs[name].append(contenders[name]())
+    return {name: _figure(costs[name], costs[names[0]]) for name in names}
+
+
+def _figure(costs: list[float], yardstick: list[float]) -> Figure:
+    ratios = [cost / unit for cost, unit in zip(costs, yardstick, strict=True)]
+    quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+    return Figure(statistics.median(costs), statistics.median(ratios), (quartiles[0], quartiles[2]))
+
+
+def cpu_of(work: Callable[[int], object], times: int) -> Callable[[], float]:
+    """A measurement: CPU seconds of this process for one piece of the work, which is done that many times."""
+
+    def measure() -> float:
+        gc.collect()
+        started = time.process_time()
+        work(times)
+        return (time.process_time() - started) / times
+
+    return measure

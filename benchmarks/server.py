@@ -1,0 +1,101 @@
+"""A server that costs next to nothing: prepared bytes over a loopback socket, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from benchmarks.bodies import answers, stream_chunks
+
+_ANSWERS: Final = {backend: answers(backend) for backend in ("qoder", "everruns")}
+_LENGTH: Final = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
+_STREAM: Final = re.compile(r"(\d+)/(?:events/stream|sse)")
+_STREAM_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def _with_head(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+_READY: Final = {
+    (backend, name): _with_head(body) for backend, bodies in _ANSWERS.items() for name, body in bodies.items()
+}
+
+
+class _Connection(asyncio.Protocol):
+    """Answers one request after the other."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self._streaming: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length[1]) if length else 0)
+            if len(self._received) < whole:
+                return
+            self._received = self._received[whole:]
+            self._answer(head.split(b" ", 2)[1].decode())
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._can_write.set()
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    def _answer(self, target: str) -> None:
+        backend = "everruns" if target.startswith("/everruns") else "qoder"
+        stream = _STREAM.search(target)
+        if stream is not None:
+            self._streaming = asyncio.ensure_future(self._stream(stream_chunks(backend, int(stream[1]))))
+            return
+        is_page = target.partition("?")[0].endswith("/sessions")
+        self._transport.write(_READY[backend, "page" if is_page else "session"])
+
+    async def _stream(self, chunks: tuple[bytes, ...]) -> None:
+        self._transport.write(_STREAM_HEAD)
+        for chunk in chunks:
+            await self._can_write.wait()
+            self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        self._transport.write(b"0\r\n\r\n")
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Run the server; its address without a path."""
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
