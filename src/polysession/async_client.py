@@ -19,6 +19,7 @@ from polysession.change import UNSET, NativeBody, Unset
 from polysession.event import Answer, Event, PendingAction
 from polysession.feature import Feature, ResumeContract, Support
 from polysession.message import Message
+from polysession.observing import Observers
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
@@ -37,6 +38,7 @@ class AsyncClient:
         retry: How failed calls are tried again; None never does.
         max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
             than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
+        observers: Objects that look on: see `polysession.observing`, and `polysession.otel` for traces.
         settings: The provider's settings. What is not given is read from the environment.
 
     Raises:
@@ -53,6 +55,7 @@ class AsyncClient:
         timeout: float | Unset | None = UNSET,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  (frozen)
         max_body_bytes: int = MAX_BODY_BYTES,
+        observers: Sequence[object] = (),
         **settings: Any,
     ) -> None:
         self._provider = open_provider(provider, settings, os.environ)
@@ -62,6 +65,7 @@ class AsyncClient:
             timeout=timeout,
             retry=retry or RetryPolicy(attempts=1),
             max_body_bytes=max_body_bytes,
+            observers=Observers(observers),
         )
         operations = Operations(self._provider)
         self.sessions = AsyncSessions(self._driver, operations)
@@ -359,7 +363,8 @@ class AsyncSessions:
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         flow = self._operations.start_turn(session, content)
-        return AsyncTurn(self._driver, Feature.RUN, flow, deadline_s=deadline_s)
+        watch = self._driver.watch.turn(session, content)
+        return AsyncTurn(self._driver, Feature.RUN, flow, watch, deadline_s=deadline_s)
 
     def stream(
         self, session: Session | str, *, cursor: str | None = None, deadline_s: float | None = None

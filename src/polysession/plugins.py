@@ -42,13 +42,13 @@ _METHODS: Final[Mapping[Feature, str]] = {
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a provider package's implementation of a hook."""
 
-_hookspec = pluggy.HookspecMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 class ProviderHooks:
     """The hooks that a provider package implements."""
 
-    @_hookspec
+    @hookspec
     @abstractmethod
     def polysession_provider(self) -> type[Provider[Any]]:
         """Return the provider class."""

@@ -16,7 +16,7 @@ CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BACKEND_PAGES = sorted((ROOT / "docs/providers").glob("*.md"))
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
-    for page in sorted((ROOT / "docs").glob("*.md"))
+    for page in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
     for number, block in enumerate(CODE.findall(page.read_text()))
 ]
 

@@ -106,7 +106,7 @@ class Exchange:
         if isinstance(error, TransportError):
             return error
         text = str(error)
-        found = _transport_error(error, self._harmless(text))
+        found = _transport_error(error, self.harmless(text))
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
         if found is not None and not any(secret in text for secret in self._secrets):
             found.__cause__ = error
@@ -160,8 +160,8 @@ class Exchange:
 
     def _clean(self, error: PolysessionError) -> None:
         error.message = harmless(error.message, self._secrets, _MESSAGE_LIMIT)
-        error.code = error.code and self._harmless(error.code)
-        error.request_id = error.request_id and self._harmless(error.request_id)
+        error.code = error.code and self.harmless(error.code)
+        error.request_id = error.request_id and self.harmless(error.request_id)
 
     def _refusal(self, reply: Reply, now: datetime) -> StatusError:
         detail = self._provider.read_error(reply)
@@ -180,16 +180,16 @@ class Exchange:
 
     def _message(self, error_class: type[StatusError], reply: Reply, detail: ErrorDetail) -> str:
         if error_class is UnexpectedRedirect:
-            target = self._harmless(reply.headers.get("location", "nowhere"))
+            target = self.harmless(reply.headers.get("location", "nowhere"))
             return (
                 f"the backend redirects to {target!r}; this is not followed, because credentials must not travel to"
                 " another address. Check base_url"
             )
-        said = self._harmless(detail.message or plain_text(reply.content))
+        said = self.harmless(detail.message or plain_text(reply.content))
         return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request and gave no reason")
 
-    def _harmless(self, text: str) -> str:
-        """Text of the backend without secrets and control characters, and not too long."""
+    def harmless(self, text: str) -> str:
+        """Foreign text without secrets and control characters, and not too long."""
         return harmless(text, self._secrets)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -29,10 +29,13 @@ from polysession._drivers.transport import (
     stream_options,
     tls_context,
 )
+from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
+from polysession.observing import Observers
 
 T = TypeVar("T")
+Attempt: TypeAlias = Callable[..., Awaitable[Outcome]]
 
 
 class AsyncDriver:
@@ -45,9 +48,11 @@ class AsyncDriver:
         http_client: httpx.AsyncClient | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
+        observers: Observers,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)
+        self.watch = Watch(provider, self._exchange, observers)
         self.retry = retry
         self._owns_http = http_client is None
         self._http = (
@@ -82,7 +87,7 @@ class AsyncDriver:
                     return result
                 deadline.check()
                 try:
-                    reply = await self._perform(call, deadline)
+                    reply = await self._perform(operation, call, deadline)
                 except PolysessionError as error:
                     deadline.check(error)
                     advance = partial(flow.throw, error)
@@ -99,10 +104,11 @@ class AsyncDriver:
         if self._owns_http:
             await self._http.aclose()
 
-    async def connect(self, call: Call, silence_s: float) -> httpx.Response:
+    async def connect(self, operation: str, call: Call, silence_s: float) -> httpx.Response:
         """Open a stream of events.
 
         Args:
+            operation: What the caller asked for.
             call: The call that opens it.
             silence_s: Seconds without a byte after which the connection counts as broken.
 
@@ -111,7 +117,7 @@ class AsyncDriver:
             StatusError: The backend refused.
             MalformedResponse: The answer is a success, and no stream.
         """
-        opened = await self._open(self._request(call, stream_options(silence_s)))
+        opened = await self._open(operation, call, self._request(call, stream_options(silence_s)))
         if not isinstance(opened, Reply | PolysessionError):
             return opened
         reply = self._exchange.settle(call, [opened], _now())
@@ -138,42 +144,55 @@ class AsyncDriver:
             call.method, self._exchange.url(call), headers=headers, content=call.body, **options
         )
 
-    async def _open(self, request: httpx.Request) -> httpx.Response | Outcome:
+    async def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
+        watched = self.watch.request(operation, call)
         try:
             response = await self._http.send(request, stream=True, follow_redirects=False)
             if is_stream(response):
+                if watched is not None:
+                    watched.opened(response)
                 return response
             if response.is_success:  # it may have no end
                 await response.aclose()
-                return Reply(response.status_code, response.headers, b"")
-            return await self._take_in(response)
+                outcome: Outcome = Reply(response.status_code, response.headers, b"")
+            else:
+                outcome = await self._take_in(response)
         except Exception as error:
-            outcome = self._exchange.outcome(error)
-            if outcome is None:
+            failed = self._exchange.outcome(error)
+            if failed is None:
                 raise
-            return outcome
+            outcome = failed
+        if watched is not None:
+            watched.came_to(outcome)
+        return outcome
 
-    async def _perform(self, call: Call, deadline: Deadline) -> Reply:
+    async def _perform(self, operation: str, call: Call, deadline: Deadline) -> Reply:
         if call.after_s:
             await asyncio.sleep(deadline.within_s(call.after_s))
-        request = self._request(call, self._options)
+        attempt = partial(self._attempt, operation, call, self._request(call, self._options), deadline)
         started_s = time.monotonic()
-        outcomes = [await self._attempt(request, deadline)]
+        outcomes = [await attempt()]
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
-            await self._attempt_again(request, outcomes, deadline, deadline.within_s(left_s))
+            await self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
         return self._exchange.settle(call, outcomes, _now())
 
-    async def _attempt(self, request: httpx.Request, deadline: Deadline) -> Outcome:
+    async def _attempt(
+        self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
+    ) -> Outcome:
         deadline.bound(request)
+        watched = self.watch.request(operation, call, number)
         try:
             response = await self._http.send(request, stream=True, follow_redirects=False)
-            return await self._take_in(response)
+            outcome: Outcome = await self._take_in(response)
         except Exception as error:
-            outcome = self._exchange.outcome(error)
-            if outcome is None:
+            failed = self._exchange.outcome(error)
+            if failed is None:
                 raise
-            return outcome
+            outcome = failed
+        if watched is not None:
+            watched.came_to(outcome)
+        return outcome
 
     async def _take_in(self, response: httpx.Response) -> Reply:
         """The whole answer; its connection is free again, or closed."""
@@ -188,18 +207,16 @@ class AsyncDriver:
         finally:
             await response.aclose()
 
-    async def _attempt_again(
-        self, request: httpx.Request, outcomes: list[Outcome], deadline: Deadline, left_s: float
-    ) -> None:
+    async def _attempt_again(self, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
         from tenacity import AsyncRetrying  # noqa: PLC0415  (only a failure needs it)
 
-        async def attempt() -> Outcome:
+        async def attempt_or_first() -> Outcome:
             if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
-                outcomes.append(await self._attempt(request, deadline))
+                outcomes.append(await attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 
         loop = AsyncRetrying(**tenacity_settings(self.retry, left_s, _now))
-        await loop(attempt)
+        await loop(attempt_or_first)
 
 
 def _now() -> datetime:

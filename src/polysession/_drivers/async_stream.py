@@ -12,6 +12,7 @@ from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.async_driver import AsyncDriver
 from polysession._drivers.transport import Deadline, is_read
+from polysession._drivers.watching import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 
@@ -92,11 +93,13 @@ class AsyncEventStream:
         if self._events is None:
             raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
         try:
-            return await self._advance(self._events)
+            event = await self._advance(self._events)
         except PolysessionError as error:
             self._driver.locate(error, self._operation)
             await self.aclose()  # and so a caller who goes on reading is told, in place of seeing the events end
             raise
+        self._driver.watch.event(event)
+        return event
 
     async def _start(self) -> None:
         self._deadline.start()
@@ -151,12 +154,14 @@ class AsyncEventStream:
         return await self._driver.run(self._operation, reader.plan.probe(), self._deadline)
 
     async def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        await asyncio.sleep(self._deadline.within_s(reader.interrupted(failure)))
+        wait_s = self._deadline.within_s(reader.interrupted(failure))
+        self._driver.watch.interrupted(self._operation, failure, wait_s)
+        await asyncio.sleep(wait_s)
 
     async def _connect(self, reader: StreamReader) -> None:
         silence_s = self._deadline.within_s(reader.plan.silence_s)
         try:
-            response = await self._driver.connect(reader.plan.open(), silence_s)
+            response = await self._driver.connect(self._operation, reader.plan.open(), silence_s)
         except PolysessionError as error:
             self._deadline.check(error)
             raise
@@ -188,15 +193,43 @@ class AsyncTurn(AsyncEventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
 
     def __init__(
-        self, driver: AsyncDriver, operation: str, plan_flow: Flow[TurnPlan], *, deadline_s: float | None = None
+        self,
+        driver: AsyncDriver,
+        operation: str,
+        plan_flow: Flow[TurnPlan],
+        watch: TurnWatch,
+        *,
+        deadline_s: float | None = None,
     ) -> None:
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._summary = TurnSummary()
+        self._watch = watch
+
+    async def __aenter__(self) -> Self:
+        """Connect, and send the input; see `AsyncEventStream`."""
+        self._watch.start()
+        try:
+            return await super().__aenter__()
+        except BaseException as error:
+            self._watch.end(error=error)
+            raise
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._watch.end(self._summary.result, exc)
+        await super().__aexit__(exc_type, exc, traceback)
 
     async def __anext__(self) -> Event:
         """The next event of the turn; see `AsyncEventStream`."""
-        event = await super().__anext__()
+        try:
+            event = await super().__anext__()
+        except PolysessionError as error:
+            self._watch.end(error=error)
+            raise
         self._summary.take((event,))
+        if self._summary.result is not None:
+            self._watch.end(self._summary.result)
         return event
 
     @property

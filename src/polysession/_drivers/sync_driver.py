@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -28,10 +28,13 @@ from polysession._drivers.transport import (
     stream_options,
     tls_context,
 )
+from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
+from polysession.observing import Observers
 
 T = TypeVar("T")
+Attempt: TypeAlias = Callable[..., Outcome]
 
 
 class SyncDriver:
@@ -44,9 +47,11 @@ class SyncDriver:
         http_client: httpx.Client | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
+        observers: Observers,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)
+        self.watch = Watch(provider, self._exchange, observers)
         self.retry = retry
         self._owns_http = http_client is None
         self._http = (
@@ -81,7 +86,7 @@ class SyncDriver:
                     return result
                 deadline.check()
                 try:
-                    reply = self._perform(call, deadline)
+                    reply = self._perform(operation, call, deadline)
                 except PolysessionError as error:
                     deadline.check(error)
                     advance = partial(flow.throw, error)
@@ -98,10 +103,11 @@ class SyncDriver:
         if self._owns_http:
             self._http.close()
 
-    def connect(self, call: Call, silence_s: float) -> httpx.Response:
+    def connect(self, operation: str, call: Call, silence_s: float) -> httpx.Response:
         """Open a stream of events.
 
         Args:
+            operation: What the caller asked for.
             call: The call that opens it.
             silence_s: Seconds without a byte after which the connection counts as broken.
 
@@ -110,7 +116,7 @@ class SyncDriver:
             StatusError: The backend refused.
             MalformedResponse: The answer is a success, and no stream.
         """
-        opened = self._open(self._request(call, stream_options(silence_s)))
+        opened = self._open(operation, call, self._request(call, stream_options(silence_s)))
         if not isinstance(opened, Reply | PolysessionError):
             return opened
         reply = self._exchange.settle(call, [opened], _now())
@@ -137,42 +143,55 @@ class SyncDriver:
             call.method, self._exchange.url(call), headers=headers, content=call.body, **options
         )
 
-    def _open(self, request: httpx.Request) -> httpx.Response | Outcome:
+    def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
+        watched = self.watch.request(operation, call)
         try:
             response = self._http.send(request, stream=True, follow_redirects=False)
             if is_stream(response):
+                if watched is not None:
+                    watched.opened(response)
                 return response
             if response.is_success:  # it may have no end
                 response.close()
-                return Reply(response.status_code, response.headers, b"")
-            return self._take_in(response)
+                outcome: Outcome = Reply(response.status_code, response.headers, b"")
+            else:
+                outcome = self._take_in(response)
         except Exception as error:
-            outcome = self._exchange.outcome(error)
-            if outcome is None:
+            failed = self._exchange.outcome(error)
+            if failed is None:
                 raise
-            return outcome
+            outcome = failed
+        if watched is not None:
+            watched.came_to(outcome)
+        return outcome
 
-    def _perform(self, call: Call, deadline: Deadline) -> Reply:
+    def _perform(self, operation: str, call: Call, deadline: Deadline) -> Reply:
         if call.after_s:
             time.sleep(deadline.within_s(call.after_s))
-        request = self._request(call, self._options)
+        attempt = partial(self._attempt, operation, call, self._request(call, self._options), deadline)
         started_s = time.monotonic()
-        outcomes = [self._attempt(request, deadline)]
+        outcomes = [attempt()]
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
-            self._attempt_again(request, outcomes, deadline, deadline.within_s(left_s))
+            self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
         return self._exchange.settle(call, outcomes, _now())
 
-    def _attempt(self, request: httpx.Request, deadline: Deadline) -> Outcome:
+    def _attempt(
+        self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
+    ) -> Outcome:
         deadline.bound(request)
+        watched = self.watch.request(operation, call, number)
         try:
             response = self._http.send(request, stream=True, follow_redirects=False)
-            return self._take_in(response)
+            outcome: Outcome = self._take_in(response)
         except Exception as error:
-            outcome = self._exchange.outcome(error)
-            if outcome is None:
+            failed = self._exchange.outcome(error)
+            if failed is None:
                 raise
-            return outcome
+            outcome = failed
+        if watched is not None:
+            watched.came_to(outcome)
+        return outcome
 
     def _take_in(self, response: httpx.Response) -> Reply:
         """The whole answer; its connection is free again, or closed."""
@@ -187,18 +206,16 @@ class SyncDriver:
         finally:
             response.close()
 
-    def _attempt_again(
-        self, request: httpx.Request, outcomes: list[Outcome], deadline: Deadline, left_s: float
-    ) -> None:
+    def _attempt_again(self, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
         from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
 
-        def attempt() -> Outcome:
+        def attempt_or_first() -> Outcome:
             if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
-                outcomes.append(self._attempt(request, deadline))
+                outcomes.append(attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 
         loop = Retrying(**tenacity_settings(self.retry, left_s, _now))
-        loop(attempt)
+        loop(attempt_or_first)
 
 
 def _now() -> datetime:

@@ -13,6 +13,7 @@ from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.sync_driver import SyncDriver
 from polysession._drivers.transport import Deadline, break_off, is_read
+from polysession._drivers.watching import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 
@@ -96,11 +97,13 @@ class EventStream:
         if self._events is None:
             raise self._misused("this stream is not open: use with ... as events, and read inside the block")
         try:
-            return next(self._events)
+            event = next(self._events)
         except PolysessionError as error:
             self._driver.locate(error, self._operation)
             self.close()  # and so a caller who goes on reading is told, in place of seeing the events end
             raise
+        self._driver.watch.event(event)
+        return event
 
     def _start(self) -> None:
         self._deadline.start()
@@ -162,12 +165,14 @@ class EventStream:
         return self._driver.run(self._operation, reader.plan.probe(), self._deadline)
 
     def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        time.sleep(self._deadline.within_s(reader.interrupted(failure)))
+        wait_s = self._deadline.within_s(reader.interrupted(failure))
+        self._driver.watch.interrupted(self._operation, failure, wait_s)
+        time.sleep(wait_s)
 
     def _connect(self, reader: StreamReader) -> None:
         silence_s = self._deadline.within_s(reader.plan.silence_s)
         try:
-            response = self._driver.connect(reader.plan.open(), silence_s)
+            response = self._driver.connect(self._operation, reader.plan.open(), silence_s)
         except PolysessionError as error:
             self._deadline.check(error)
             raise
@@ -199,15 +204,43 @@ class Turn(EventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
 
     def __init__(
-        self, driver: SyncDriver, operation: str, plan_flow: Flow[TurnPlan], *, deadline_s: float | None = None
+        self,
+        driver: SyncDriver,
+        operation: str,
+        plan_flow: Flow[TurnPlan],
+        watch: TurnWatch,
+        *,
+        deadline_s: float | None = None,
     ) -> None:
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._summary = TurnSummary()
+        self._watch = watch
+
+    def __enter__(self) -> Self:
+        """Connect, and send the input; see `EventStream`."""
+        self._watch.start()
+        try:
+            return super().__enter__()
+        except BaseException as error:
+            self._watch.end(error=error)
+            raise
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._watch.end(self._summary.result, exc)
+        super().__exit__(exc_type, exc, traceback)
 
     def __next__(self) -> Event:
         """The next event of the turn; see `EventStream`."""
-        event = super().__next__()
+        try:
+            event = super().__next__()
+        except PolysessionError as error:
+            self._watch.end(error=error)
+            raise
         self._summary.take((event,))
+        if self._summary.result is not None:
+            self._watch.end(self._summary.result)
         return event
 
     @property

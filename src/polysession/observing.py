@@ -1,0 +1,170 @@
+"""Hooks for those who look on: what is sent, what comes back, the events and the turns.
+
+An observer is any object or module whose functions carry `hookimpl`, given as `Client(..., observers=[...])`. A
+function takes only the arguments that it names:
+
+    class Timing:
+        @hookimpl
+        def polysession_after_response(self, request, response):
+            print(request.operation, response.status, response.elapsed_s)
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import pluggy
+
+from polysession._core.turn import TurnResult
+from polysession.errors import PolysessionError, UsageError
+from polysession.event import Answer, Event
+from polysession.message import Block
+from polysession.plugins import PROJECT, hookimpl, hookspec
+
+__all__ = ["ObserverHooks", "Observers", "RequestSent", "ResponseReceived", "TurnWatched", "hookimpl"]
+
+LOGGER: Final = logging.getLogger("polysession")
+LOGGER.addHandler(logging.NullHandler())
+
+TurnContent: TypeAlias = str | Sequence[Block] | Sequence[Answer]
+Hook: TypeAlias = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSent:
+    """One attempt at a call, just before it is sent.
+
+    Attributes:
+        provider: Name of the provider.
+        operation: What the caller asked for, such as `"sessions.get"`.
+        method: HTTP method.
+        url: Full address, with its query. A secret in it is struck out.
+        attempt: 1 for the first, one more for each retry.
+    """
+
+    provider: str
+    operation: str
+    method: str
+    url: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """What came of an attempt.
+
+    Attributes:
+        status: HTTP status; None if there was no answer.
+        elapsed_s: Seconds since it was sent; for a stream, until it was open.
+        request_id: The backend's id of the request; None if it sent none.
+        error: Why there was no answer; None if there was one.
+    """
+
+    status: int | None
+    elapsed_s: float
+    request_id: str | None = None
+    error: PolysessionError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TurnWatched:
+    """A turn that `run` follows. The same object at its start and at its end, and equal to no other.
+
+    Attributes:
+        provider: Name of the provider.
+        base_url: Where the backend is.
+        session_id: The session.
+        agent_id: Its agent; None if the caller gave an id only.
+        model: Id of the session's model; None if it is not known.
+        content: What the caller sent. It may be private: do not record it unasked.
+    """
+
+    provider: str
+    base_url: str
+    session_id: str
+    agent_id: str | None = None
+    model: str | None = None
+    content: TurnContent = field(default="", repr=False)
+
+
+class ObserverHooks:
+    """The hooks that an observer may implement. What they return is not used."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_before_request(self, request: RequestSent) -> None:
+        """A request is about to be sent; each retry is one."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_after_response(self, request: RequestSent, response: ResponseReceived) -> None:
+        """A request was answered, or failed. Not called for one that the caller cancelled."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_on_event(self, provider: str, event: Event) -> None:
+        """An event is delivered to the caller."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_turn_started(self, turn: TurnWatched) -> None:
+        """A turn's block was entered; nothing was sent yet."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_turn_ended(self, turn: TurnWatched, result: TurnResult | None, error: BaseException | None) -> None:
+        """A turn ended (`result`), failed or was cancelled (`error`), or was left early (neither)."""
+
+
+class Observers:
+    """The observers of one client. A hook that nobody implements is None, and costs nothing.
+
+    Args:
+        plugins: Objects or modules with functions that carry `hookimpl`.
+
+    Raises:
+        UsageError: One of them implements no hook, or one that does not exist.
+    """
+
+    def __init__(self, plugins: Sequence[object] = ()) -> None:
+        hook = _manager(plugins).hook if plugins else None
+        self.before_request = _implemented(hook, "polysession_before_request")
+        self.after_response = _implemented(hook, "polysession_after_response")
+        self.on_event = _implemented(hook, "polysession_on_event")
+        self.turn_started = _implemented(hook, "polysession_turn_started")
+        self.turn_ended = _implemented(hook, "polysession_turn_ended")
+        self.watch_requests = self.before_request is not None or self.after_response is not None
+
+
+def notify(hook: Hook | None, **values: Any) -> None:
+    """Call a hook, if anybody implements it. An observer that fails is logged, and harms nobody."""
+    if hook is None:
+        return
+    try:
+        hook(**values)
+    except Exception as error:  # noqa: BLE001  (an observer may fail in any way)
+        name = type(error).__name__
+        LOGGER.error("an observer failed: %s", name)  # noqa: TRY400  (its text and trace may quote what is private)
+
+
+def _manager(plugins: Sequence[object]) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(ObserverHooks)
+    for plugin in plugins:
+        manager.register(plugin)
+        if not manager.get_hookcallers(plugin):
+            raise UsageError(f"the observer {plugin!r} implements no hook: mark its functions with hookimpl")
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise UsageError(f"an observer implements a hook that does not exist: {error}") from error
+    return manager
+
+
+def _implemented(hook: Any, name: str) -> Hook | None:
+    caller: Hook | None = getattr(hook, name) if hook is not None else None
+    return caller if caller is not None and caller.get_hookimpls() else None  # type: ignore[attr-defined]

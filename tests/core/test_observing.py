@@ -1,0 +1,239 @@
+"""What observers and the log are told of calls, events and turns, through both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from polysession.client import Client
+from polysession.errors import BackendFault, ConnectFailed, PolysessionError, UsageError
+from polysession.event import Event, Outcome
+from polysession.message import TextBlock
+from polysession.observing import Observers, RequestSent, ResponseReceived, TurnWatched, hookimpl
+from polysession.session import ModelConfig, Session
+from support.acme import TOKEN
+from support.fault_server import closed_port, http
+from support.sides import (
+    ASYNC,
+    END,
+    HELLO,
+    ONE_TURN,
+    QUICK,
+    START,
+    TURN,
+    Side,
+    acme_streams,
+    both_sides,
+    no_leaks,
+    run_to_the_end,
+    text_of,
+)
+from support.stream_server import AFTER_INPUT, StreamServer, stream
+
+__all__ = ["acme_streams", "no_leaks"]
+
+pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
+
+
+class Notes:
+    """Writes down all that it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[RequestSent] = []
+        self.responses: list[ResponseReceived] = []
+        self.events: list[Event] = []
+        self.turns: list[TurnWatched] = []
+        self.ends: list[tuple[TurnWatched, Any, BaseException | None]] = []
+
+    @hookimpl
+    def polysession_before_request(self, request: RequestSent) -> None:
+        assert len(self.responses) == len(self.requests)
+        self.requests.append(request)
+
+    @hookimpl
+    def polysession_after_response(self, request: RequestSent, response: ResponseReceived) -> None:
+        assert request is self.requests[-1]
+        self.responses.append(response)
+
+    @hookimpl
+    def polysession_on_event(self, provider: str, event: Event) -> None:
+        assert provider == "acme"
+        self.events.append(event)
+
+    @hookimpl
+    def polysession_turn_started(self, turn: TurnWatched) -> None:
+        self.turns.append(turn)
+
+    @hookimpl
+    def polysession_turn_ended(self, turn: TurnWatched, result: Any, error: BaseException | None) -> None:
+        self.ends.append((turn, result, error))
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@both_sides
+def test_a_turn_is_told_with_its_calls_and_events(side: Side, notes: Notes) -> None:
+    with StreamServer(ONE_TURN) as server:
+        told = side.play(server.url, run_to_the_end, observers=[notes])
+
+    assert [text_of(event) for event in notes.events] == told == TURN
+    assert [(one.provider, one.operation, one.method, one.attempt) for one in notes.requests] == [
+        ("acme", "sessions.run", "GET", 1),
+        ("acme", "sessions.run", "POST", 1),
+    ]
+    assert notes.requests[1].url == f"{server.url}/sessions/s1/messages"
+    assert [one.status for one in notes.responses] == [200, 200]
+    assert all(0 < one.elapsed_s < 5 and one.error is None for one in notes.responses)
+    (turn,), ((ended, result, error),) = notes.turns, notes.ends
+    assert ended is turn
+    assert (turn.provider, turn.base_url, turn.session_id, turn.content) == ("acme", server.url, "s1", "hi")
+    assert (result.outcome, error) == (Outcome.COMPLETED, None)
+    assert "hi" not in repr(turn)
+
+
+@both_sides
+def test_a_session_tells_its_agent_and_model(side: Side, notes: Notes) -> None:
+    session = Session(provider="acme", id="s1", agent_id="a1", model=ModelConfig(id="m1"))
+
+    async def run(sessions: Any) -> None:
+        async with sessions.run(session, [TextBlock(text="hi")]) as turn:
+            await turn.wait()
+
+    with StreamServer(ONE_TURN) as server:
+        side.play(server.url, run, observers=[notes])
+
+    assert [(turn.session_id, turn.agent_id, turn.model) for turn in notes.turns] == [("s1", "a1", "m1")]
+
+
+@both_sides
+def test_each_attempt_is_told(side: Side, notes: Notes) -> None:
+    replies = (http(503, "{}"), http(200, "{}"))
+    with StreamServer(stream(AFTER_INPUT, START, HELLO, end="drop"), stream(END), replies=replies) as server:
+        failure = side.failure(server.url, run_to_the_end, observers=[notes])
+
+    assert isinstance(failure, BackendFault)  # a message is not sent twice
+    assert [one.status for one in notes.responses] == [200, 503]
+    assert notes.ends[0][2] is failure
+
+
+@both_sides
+def test_no_answer_is_told_with_its_error_and_the_turn_ends(side: Side, notes: Notes) -> None:
+    failure = side.failure(closed_port(), run_to_the_end, observers=[notes])
+
+    assert isinstance(failure, ConnectFailed)
+    assert {(one.status, type(one.error)) for one in notes.responses} == {(None, ConnectFailed)}
+    assert [(result, error) for _, result, error in notes.ends] == [(None, failure)]
+
+
+@both_sides
+def test_a_turn_that_fails_while_it_is_read_ends_once(side: Side, notes: Notes) -> None:
+    async def run(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            with pytest.raises(PolysessionError):
+                await turn.wait()
+
+    with StreamServer(stream(AFTER_INPUT, START, b"data: {}\n\n")) as server:
+        side.play(server.url, run, observers=[notes])
+
+    assert [(result, type(error).__name__) for _, result, error in notes.ends] == [(None, "MalformedResponse")]
+
+
+@both_sides
+def test_a_turn_that_is_left_early_ends_with_neither(side: Side, notes: Notes) -> None:
+    async def run(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            async for _ in turn:
+                break
+
+    with StreamServer(stream(AFTER_INPUT, START, HELLO)) as server:
+        side.play(server.url, run, observers=[notes])
+
+    assert [(result, error) for _, result, error in notes.ends] == [(None, None)]
+
+
+def test_a_task_that_is_cancelled_ends_the_turn(notes: Notes) -> None:
+    async def run(sessions: Any) -> None:
+        async with asyncio.timeout(0.2), sessions.run("s1", "hi") as turn:
+            await turn.wait()
+
+    with StreamServer(stream(AFTER_INPUT, START)) as server, pytest.raises(TimeoutError):
+        ASYNC.play(server.url, run, observers=[notes])
+
+    assert [(result, type(error)) for _, result, error in notes.ends] == [(None, asyncio.CancelledError)]
+
+
+@both_sides
+def test_an_observer_that_fails_harms_nobody(side: Side, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        @hookimpl
+        def polysession_on_event(self, event: Event) -> None:
+            raise ValueError(f"private: {event}")
+
+    with StreamServer(ONE_TURN) as server:
+        assert side.play(server.url, run_to_the_end, observers=[Broken()]) == TURN
+
+    assert {record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR} == {
+        "an observer failed: ValueError"
+    }
+
+
+@both_sides
+def test_the_log_tells_calls_and_interruptions_and_no_secret(side: Side, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "polysession")
+    answers = (stream(AFTER_INPUT, START, HELLO, end="drop"), stream(END))
+    with StreamServer(*answers) as server:
+        side.play(server.url + f"/{TOKEN}", run_to_the_end)
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "polysession"]
+    assert lines[0] == f"sessions.run: GET {server.url}/***/sessions/s1/stream, attempt 1"
+    assert lines[1].startswith("sessions.run: 200 after 0.")
+    assert any("the stream broke (" in line and "opening it again" in line for line in lines)
+    assert TOKEN not in caplog.text
+
+
+def test_a_retry_is_told_at_info(notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "polysession")
+    with (
+        StreamServer(ONE_TURN, replies=(http(503, "{}"), http(200, '{"id": "s1"}'))) as server,
+        Client("acme", base_url=server.url, token=TOKEN, retry=QUICK, observers=[notes]) as client,
+    ):
+        client.sessions.get("s1")
+
+    assert [(one.attempt, two.status) for one, two in zip(notes.requests, notes.responses, strict=True)] == [
+        (1, 503),
+        (2, 200),
+    ]
+    assert [record.getMessage() for record in caplog.records if record.name == "polysession"] == [
+        f"sessions.get: GET {server.url}/sessions/s1, attempt 2"
+    ]
+
+
+def test_without_observers_nothing_is_watched() -> None:
+    watching = Observers()
+
+    assert vars(watching) == {
+        "before_request": None,
+        "after_response": None,
+        "on_event": None,
+        "turn_started": None,
+        "turn_ended": None,
+        "watch_requests": False,
+    }
+
+
+def test_a_mistaken_observer_is_refused() -> None:
+    class Misspelt:
+        @hookimpl
+        def polysession_on_events(self, event: Event) -> None:
+            """There is no such hook."""
+
+    with pytest.raises(UsageError, match="implements no hook"):
+        Observers([object()])
+    with pytest.raises(UsageError, match="polysession_on_events"):
+        Observers([Misspelt()])
