@@ -76,6 +76,28 @@ def live(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="venv")
+def record(session: nox.Session) -> None:
+    """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
+
+    `agentscope` is recorded from its service in this environment. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    """
+    source, *more = session.posargs or [""]
+    if source not in RECORDED_BY:
+        session.error(f"nox -s record -- SOURCE, where SOURCE is one of {', '.join(RECORDED_BY)}")
+    options = ["--numprocesses=0", f"--record={source}", *RECORDED_BY[source](session)]
+    session.run(PYTHON, "-m", "pytest", "tests/cassettes", *options, *more, external=True)
+
+
+def _agentscope(session: nox.Session) -> list[str]:
+    session.install("--requirement", SERVICE_PINS)
+    return [f"--agentscope-python={Path(session.bin) / 'python'}"]
+
+
+RECORDED_BY = {"agentscope": _agentscope}
+"""What each source needs to be recorded: prepares it, and gives the options of pytest."""
+
+
+@nox.session(venv_backend="venv")
 def drift(session: nox.Session) -> None:
     """Compare what backends publish with what we know: the SDKs, AgentScope's service, and documents that are given.
 

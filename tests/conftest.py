@@ -14,3 +14,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="cut the streams at every byte instead of at some; takes minutes",
     )
+    parser.addoption(
+        "--record",
+        metavar="SOURCE",
+        help="record the cassettes and tapes of a real service again, such as `agentscope`; see `nox -s record`",
+    )

@@ -1,0 +1,147 @@
+"""Plays cassettes and tapes; with `--record=NAME` it records those of one source again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import pytest
+import vcr
+
+from live.sources import SOURCES, Source
+from support.cassettes.cassettes import check_played, options, refuse_emulator, set_up
+from support.cassettes.evidence import NAMED, source_of
+from support.cassettes.provenance import CASSETTES
+from support.cassettes.scrubbing import Scrubber
+from support.cassettes.tape_player import TapePlayer
+from support.cassettes.tape_recorder import TapeRecorder
+from support.cassettes.tapes import read_tape, write_tape
+from support.faces import ASYNC, SYNC
+
+SOURCE: Final = pytest.StashKey[Source | None]()
+"""What the test that runs now is recorded from; None if it plays."""
+
+Setup = Callable[[Source], tuple[dict[str, str], dict[str, str]]]
+Stage = tuple[dict[str, Any], dict[str, str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "tape(name): the one test that plays this tape")
+    config.stash[SOURCE] = None
+    if config.getoption("record"):
+        config.option.record_mode = "rewrite"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """When recording, leave only the tests that record from the source, each with the blocking client."""
+    wanted = config.getoption("record")
+    if not wanted:
+        return
+    kept = [item for item in items if _records(item, wanted)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _records(item: pytest.Item, source: str) -> bool:
+    name = name_of(item)
+    parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    return name is not None and source_of(name) == source and parameters.get("face", SYNC) is SYNC
+
+
+def name_of(item: pytest.Item) -> str | None:
+    """The file that a test plays, named by its place under `cassettes/`."""
+    marker = next((found for kind in NAMED if (found := item.get_closest_marker(kind))), None)
+    return None if marker is None else str(marker.args[0])
+
+
+@pytest.hookimpl
+def pytest_recording_configure(config: pytest.Config, vcr: vcr.VCR) -> None:
+    source = config.stash[SOURCE]
+    set_up(vcr, source.provenance() if source else None)
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    return str(CASSETTES)
+
+
+@pytest.fixture(scope="session")
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Source]]:
+    """The source of `--record`, started when it is first asked for."""
+    started: list[Source] = []
+    with contextlib.ExitStack() as stack:
+
+        def start() -> Source:
+            if not started:
+                name = request.config.getoption("record")
+                service = SOURCES[name](request.config, tmp_path_factory.mktemp(name))
+                started.append(stack.enter_context(service))
+            return started[0]
+
+        yield start
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest, running: Callable[[], Source]) -> Source:
+    """The service that a test talks to: when it plays, an address where nobody listens."""
+    name = name_of(request.node)
+    assert name, "a test of this folder is decorated with the file that it plays"
+    wanted = source_of(name)
+    if wanted is not None and wanted == request.config.getoption("record"):
+        found = running()
+        refuse_emulator(found.base_url, CASSETTES / name)
+        request.config.stash[SOURCE] = found
+        return found
+    request.config.stash[SOURCE] = None
+    backend = name.partition("/")[0]
+    return Source(wanted or backend, f"http://{backend}.test", "a cassette", "-")
+
+
+@pytest.fixture
+def vcr_config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if name_of(request.node) is None:  # asked for because the network is blocked; there is no cassette
+        return {}
+    source: Source = request.getfixturevalue("source")
+    recorded = request.config.stash[SOURCE] is not None
+    found = options(source.scrubber() if recorded else Scrubber(source.backend))
+    return found if recorded else found | {"record_mode": "none"}
+
+
+@pytest.fixture(autouse=True)
+def played_whole(request: pytest.FixtureRequest, vcr: Any) -> Iterator[None]:
+    """A cassette of which something is left over, after a test that is through, fails it."""
+    yield
+    if vcr is not None and request.config.stash[SOURCE] is None:
+        check_played(vcr)
+
+
+@pytest.fixture
+def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup], AbstractContextManager[Stage]]:
+    """Gives the settings of a client and the ids for a test that is played from a tape, or recorded to it.
+
+    The test brings a function that prepares the real service for the recording, and gives both.
+    """
+    path = CASSETTES / str(name_of(request.node))
+
+    @contextlib.contextmanager
+    def record(setup: Setup) -> Iterator[Stage]:
+        settings, ids = setup(source)
+        with TapeRecorder(source.base_url) as recorder:
+            yield {"base_url": recorder.base_url, **settings}, ids
+        write_tape(path, recorder.tape(source.provenance(), source.scrubber(), settings=settings, ids=ids))
+
+    @contextlib.contextmanager
+    def play(_: Setup) -> Iterator[Stage]:
+        tape = read_tape(path)
+        with TapePlayer(tape) as player:
+            yield {"base_url": player.base_url, **tape.settings}, dict(tape.ids)
+
+    return record if request.config.stash[SOURCE] else play
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for a `face` runs with both clients."""
+    if "face" in metafunc.fixturenames:
+        metafunc.parametrize("face", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])

@@ -1,0 +1,157 @@
+"""No secret gets from a recording into a file, wherever in the exchange it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from polysession import AsyncClient, Client, PolysessionError
+from polysession.emulation import serve
+from polysession_agentscope import AgentScopeNewSession
+from support.cassettes import guard
+from support.cassettes.cassettes import recording, refuse_emulator
+from support.cassettes.evidence import problems_in
+from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
+from support.cassettes.scrubbing import REDACTED, Scrubber
+from support.cassettes.tape_recorder import TapeRecorder
+from support.cassettes.tapes import write_tape
+from support.fault_server import FaultServer, http
+from support.stream_server import StreamServer, stream
+
+IN_SETTINGS = "canary-in-the-settings"
+CANARIES = {
+    "settings": IN_SETTINGS,
+    "request header": "canary-in-a-request-header",
+    "body, by its key": "canary in a body",
+    "body, by its look": "sk-canary0123456789",
+    "body, in a path": "/home/canary/secret",
+    "query": "canary-in-a-query",
+    "response header": "canary-in-a-response-header",
+    "cookie": "canary-in-a-cookie",
+    "response body, by its key": "canary in a response body",
+    "response body, by its look": "eyJjYW5hcnkiOjEyMzQ1.canary_signed.canary",
+    "response body, echoed": IN_SETTINGS,
+    "response body, a key of an object": "/root/canary",
+    "response that is no JSON": "Bearer canary.of.a.page",
+}
+PROVENANCE = Provenance.of_recording("agentscope", "a throw-away server", "0")
+
+
+def leaky(**more: str) -> Any:
+    """An answer that holds a secret wherever one can be."""
+    body = {
+        "session_id": "s1",
+        "api_key": CANARIES["response body, by its key"],
+        "name": f"it is {CANARIES['response body, by its look']}",
+        "detail": f"you sent {IN_SETTINGS}",
+        "state": {"working_directories": {CANARIES["response body, a key of an object"]: {"mode": "x"}}},
+        "context": [{CANARIES["response body, a key of an object"]: 1}],
+    }
+    headers = {"set_cookie": f"sid={CANARIES['cookie']}", "x_trace": CANARIES["response header"], **more}
+    return http(200, json.dumps(body), content_type="application/json", **headers)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    page = http(404, f"<html>{CANARIES['response that is no JSON']}</html>", content_type="text/html")
+    with FaultServer(leaky(), page) as server:
+        yield server
+
+
+def use(client: Any) -> Any:
+    """A creation that sends secrets and is answered with others."""
+    native = AgentScopeNewSession(
+        knowledge_config={"parameters": {"key": CANARIES["body, by its look"], "at": CANARIES["body, in a path"]}},
+    )
+    return client.sessions.create(agent="a1", title=f"T {IN_SETTINGS}", native=native)
+
+
+def settings(server: FaultServer) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {IN_SETTINGS}", "x-gateway": CANARIES["request header"]}
+    return {"base_url": server.url, "user_id": "u1", "headers": headers}
+
+
+def record_sync(server: FaultServer) -> None:
+    with Client("agentscope", **settings(server)) as client, pytest.raises(PolysessionError):
+        use(client)
+
+
+def record_async(server: FaultServer) -> None:
+    async def record() -> None:
+        async with AsyncClient("agentscope", **settings(server)) as client:
+            with pytest.raises(PolysessionError):
+                await use(client)
+
+    asyncio.run(record())
+
+
+@pytest.mark.parametrize("record", [record_sync, record_async])
+def test_no_canary_is_in_the_cassette(
+    server: FaultServer, tmp_path: Path, record: Callable[[FaultServer], None]
+) -> None:
+    path = tmp_path / "agentscope/recorded/canaries.yaml"
+    with recording(path, PROVENANCE, Scrubber("agentscope", secrets=[IN_SETTINGS])):
+        record(server)
+        data = {"type": "t", "api_key": CANARIES["body, by its key"]}
+        url = f"{server.url}/credential/?agent_id=a1&token={CANARIES['query']}"
+        httpx.post(url, json={"data": data}, headers={"x-api-key": CANARIES["request header"]})
+    sent = b"".join(server.requests).decode()
+    planted = [name for name in CANARIES if "response" not in name and name != "cookie"]
+    assert [name for name in planted if CANARIES[name] not in sent] == []
+    assert guard.leaks(path.read_bytes(), CANARIES.values()) == []
+    assert REDACTED in path.read_text(encoding="utf-8")
+    assert problems_in(path) == []
+
+
+def test_no_canary_is_in_the_tape(tmp_path: Path) -> None:
+    path = tmp_path / "agentscope/streams/canaries.jsonl"
+    scrubber = Scrubber("agentscope", secrets=[IN_SETTINGS])
+    frame = b'data: {"text": "you sent %s"}\n\n' % IN_SETTINGS.encode()
+    served = StreamServer(stream(frame, end="close"), replies=(leaky(),))
+    with served, TapeRecorder(served.url) as recorder:
+        headers = {"authorization": f"Bearer {IN_SETTINGS}", "x-gateway": CANARIES["request header"]}
+        with httpx.Client(base_url=recorder.base_url, headers=headers, trust_env=False) as client:
+            client.post(f"/chat/?token={CANARIES['query']}", json={"api_key": CANARIES["body, by its key"]})
+            client.get("/sessions/s1/stream")
+    assert IN_SETTINGS.encode() in b"".join(served.requests)
+    tape = recorder.tape(PROVENANCE, scrubber)
+    write_tape(path, tape)
+    assert tape.streams() == [[b'data: {"text": "you sent REDACTED"}\n\n']]
+    assert guard.leaks(path.read_bytes(), CANARIES.values()) == []
+    assert problems_in(path) == []
+
+
+def test_a_secret_that_nobody_knew_keeps_a_tape_from_being_written(tmp_path: Path) -> None:
+    served = StreamServer(stream(b'data: {"text": "sk-can', b'ary0123456789"}\n\n', end="close"))
+    with served, TapeRecorder(served.url) as recorder:
+        httpx.get(f"{recorder.base_url}/stream")
+    with pytest.raises(BadEvidence, match="text has a token, 'sk-canary012'"):
+        write_tape(tmp_path / "tape.jsonl", recorder.tape(PROVENANCE, Scrubber("agentscope")))
+    assert not (tmp_path / "tape.jsonl").exists()
+
+
+def test_a_cassette_with_what_the_scrubbing_missed_is_not_written(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scrubber, "body", lambda _, body: body or b"")
+    path = tmp_path / "c.yaml"
+    refused = pytest.raises(BadEvidence, match="key 'api_key' of the body is not listed")
+    with refused, recording(path, PROVENANCE, Scrubber("agentscope")):
+        httpx.get(server.url)
+    assert not path.exists()
+
+
+def test_what_an_emulator_answers_is_never_stored_as_evidence(tmp_path: Path) -> None:
+    target = CASSETTES / "agentscope/recorded/emulated.yaml"
+    with serve("agentscope") as emulator:
+        with pytest.raises(BadEvidence, match="is an emulator: what it answers is never stored as evidence"):
+            refuse_emulator(emulator.base_url, target)
+        refuse_emulator(emulator.base_url, tmp_path / "elsewhere.yaml")
+    with FaultServer(http(404)) as real:
+        refuse_emulator(real.url, target)

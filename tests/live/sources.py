@@ -1,0 +1,76 @@
+"""The real services that `nox -s record` records from: one line of `SOURCES` for each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from live.agentscope_service.model_stub import serve_models
+from live.agentscope_service.process import serve_agentscope
+from support.cassettes.provenance import Provenance
+from support.cassettes.scrubbing import Scrubber
+
+
+@dataclass(frozen=True)
+class Source:
+    """A running service.
+
+    Attributes:
+        name: What follows `nox -s record --`: the backend's name, or that and `-seed` for its older generation.
+        base_url: Where clients connect.
+        service: What it is called, for the header of what is recorded.
+        version: Of the service.
+        secrets: Texts that must not be stored, such as the token that it is used with.
+        replace: Texts to replace by others, such as its directory by a neutral one.
+        handle: What tests need to prepare what they record.
+    """
+
+    name: str
+    base_url: str
+    service: str
+    version: str
+    secrets: tuple[str, ...] = ()
+    replace: Mapping[str, str] = field(default_factory=dict)
+    handle: Any = None
+
+    @property
+    def backend(self) -> str:
+        """Name of the provider."""
+        return self.name.partition("-")[0]
+
+    def provenance(self) -> Provenance:
+        """The header of what is recorded from it today."""
+        return Provenance.of_recording(self.name, self.service, self.version)
+
+    def scrubber(self) -> Scrubber:
+        """Takes out what must not be stored."""
+        return Scrubber(self.backend, secrets=self.secrets, replace=self.replace)
+
+
+@contextlib.contextmanager
+def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
+    """AgentScope's service, in the interpreter that `--agentscope-python` names."""
+    # Not resolved: in a virtual environment the link is what finds the packages.
+    python = Path(config.getoption("agentscope_python")).absolute()
+    with serve_models() as models_url, serve_agentscope(python, workdir, models_url) as service:
+        health = httpx.get(f"{service.base_url}/health", headers={"x-user-id": "probe"}, trust_env=False).json()
+        yield Source(
+            "agentscope",
+            service.base_url,
+            "AgentScope agent service (PyPI: agentscope)",
+            health["version"],
+            replace={str(workdir): "/srv/agentscope", models_url: "http://models.test/v1"},
+            handle=service,
+        )
+
+
+SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
+    "agentscope": agentscope,
+}

@@ -1,0 +1,69 @@
+"""A user of AgentScope's service in tests that record and play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from live.agentscope_service.process import model_config
+from live.sources import Source
+from polysession import Agent, ModelConfig, Session
+from support.faces import Face
+
+MODELS_URL: Final = "http://models.test/v1"
+"""Where the model stub is on a cassette."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who uses the service, on a cassette or live.
+
+    Attributes:
+        source: The service.
+        face: The client that is used.
+        id: A name of its own for each test, because a service lists all that a user has.
+    """
+
+    source: Source
+    face: Face
+    id: str
+
+    def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
+        """What a client of this user gives; a list is read to its end."""
+        return self.face.call("agentscope", use, base_url=self.source.base_url, user_id=self.id, **settings)
+
+    def create_credential(self) -> str:
+        """A credential for the model stub; gives its id."""
+        models_url = self.source.handle.models_url if self.source.handle else MODELS_URL
+        data = {"type": "openai_credential", "name": "stub", "api_key": "not-a-key", "base_url": models_url}
+        return str(self.ask("POST", "/credential/", {"data": data})["credential_id"])
+
+    def create_agent(self, name: str = "Helper") -> Agent:
+        """An agent."""
+        agent: Agent = self.do(lambda client: client.agents.create(name=name))
+        return agent
+
+    def create(self, agent: Agent, **fields: Any) -> Session:
+        """A session."""
+        session: Session = self.do(lambda client: client.sessions.create(agent=agent, **{"title": "T", **fields}))
+        return session
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer to a raw request."""
+        headers = {"x-user-id": self.id}
+        with httpx.Client(base_url=self.source.base_url, headers=headers, trust_env=False) as http:
+            answer = http.request(method, path, json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+def model(credential_id: str, script: str = "plain", **parameters: Any) -> ModelConfig:
+    """A model whose name is a script of the stub."""
+    return ModelConfig(**{**_common(model_config(credential_id, script)), "parameters": parameters})
+
+
+def _common(config: dict[str, Any]) -> dict[str, Any]:
+    return {"id": config["model"], "type": config["type"], "credential_id": config["credential_id"]}

@@ -1,0 +1,78 @@
+"""What may stand in a file of evidence: names of headers and keys whose values can never be secret.
+
+A recording loses the text of every key that is not listed here. Add one when its text is needed, and harmless in
+anybody's account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CREDENTIAL_HEADERS: Final = frozenset({"authorization", "idempotency-key"})
+"""Request headers that are kept by name: that they are sent is evidence, what they say is not."""
+
+REQUEST_HEADERS: Final = CREDENTIAL_HEADERS | {
+    "accept",
+    "content-type",
+    "last-event-id",
+    "qoder-workspace-id",
+    "x-org-id",
+    "x-qoder-beta",
+    "x-user-id",
+}
+
+RESPONSE_HEADERS: Final = frozenset(
+    {"allow", "cache-control", "content-type", "deprecation", "link", "retry-after", "sunset", "x-request-id"}
+)
+
+OPEN_KEYS: Final = frozenset({"metadata", "parameters"})
+"""Keys of objects whose own keys are the user's: their texts stay, unless one looks like a secret."""
+
+_EVERYWHERE: Final = """
+    code content created_at data description detail error id limit message model name role status text title type
+    updated_at
+"""
+
+_AGENTSCOPE: Final = """
+    Bash activated_groups after agent agent_id agents allow_rules ask_rules before behavior block_id blocked_by
+    blocks chat_config chat_model_config config confirm_results context context_config credential_id credentials ctx
+    cwd delta deny_rules editable event_cursor execution_results expected fallback_chat_model_config finished_at
+    finished_reason hint input invite_config knowledge_base_ids knowledge_config loc media_type messages
+    middle_context mode model_name msg naming offset origin output owner permission_context permission_mode
+    react_config read_file_cache realtime_model_config reason reply_context reply_id rule_content rules session
+    session_id sessions source source_schedule_id state subject suggested_rules summary system_prompt tasks
+    tasks_context team team_id thinking tool_call tool_call_id tool_call_name tool_calls tool_context tool_name
+    total tts_model_config usage user_id value workspace_id
+"""
+
+_EVERRUNS: Final = """
+    accumulated actor_id actor_name after_sequence agent_id agent_identity_id agent_name agent_version_id
+    archived_at arguments before_sequence capabilities capability_id capability_name category config controls
+    default_model_id deleted_at delta direction display_name effective_owner effort error_code error_fields expected
+    features finish_reasons finished_at forked_from_sequence forked_from_session_id harness_id harness_name hint
+    hints href image_id in_reply_to input input_content input_message_id item_id kind links locale media_type
+    messages model_id narration next_url operation order_by organization_id outcome output output_preview owner
+    owner_principal_id parent_session_id parent_span_id phase policy prev_url preview progress provider reason
+    reason_code reasoning reasoning_effort ref rel replacement resolved_owner_user_id response_id result
+    root_agent_id search self_url session_id since_id span_id started_at state stream subject_id summary
+    system_prompt tags task_id text_preview thinking tool_call tool_call_id tool_calls tool_name tool_results
+    tool_summaries tools trace_id ts turn_id unit usage usage_kind view_url workspace_id
+"""
+
+_QODER: Final = """
+    after_id agent agent_id agent_version archived_at before_id cache_creation checkout configs custom_tool_use_id
+    data default_config default_environment delta_flush_interval_ms deny_message deployment_id
+    effective_context_window enabled_tools environment_id evaluated_permission event_deltas event_id event_ids
+    events explanation file_id first_id include_archived input instructions is_error last_id max_credit_cost
+    mcp_servers mcp_tool_use_id media_type memory_store_id memory_store_ids model mount_path next_page order
+    outcome_evaluations outcome_id page param path permission_policy processed_at request_id resources result
+    schema_version session_id session_thread_id skill_id skills source stats statuses stop_reason system thinking
+    tool_use_id tools total_credits turn_id turn_status types usage vault_ids version
+"""
+
+KEYS: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset((_EVERYWHERE + keys).split())
+    for name, keys in {"agentscope": _AGENTSCOPE, "everruns": _EVERRUNS, "qoder": _QODER}.items()
+}
+"""Keys of bodies and queries whose texts stay, by backend."""

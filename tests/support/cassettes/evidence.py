@@ -1,0 +1,84 @@
+"""The files under `cassettes/`, who plays them, and what is wrong with them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import yaml
+
+from support.cassettes import guard
+from support.cassettes.cassettes import problems_of, read_provenance
+from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
+from support.cassettes.tapes import read_tape
+
+NAMED: Final = ("tape", "default_cassette")
+"""Marks that name the file that a test plays."""
+
+_DECORATORS: Final = frozenset({"cassette", "tape"})
+
+
+def source_of(name: str) -> str | None:
+    """What a file is recorded from, as `nox -s record` names it; None for what is documented."""
+    backend, kind, file = PurePosixPath(name).parts
+    if kind == "documented":
+        return None
+    return f"{backend}-seed" if file.startswith("seed_") else backend
+
+
+def files(root: Path = CASSETTES) -> list[Path]:
+    """All files of evidence: everything there but the page that explains them."""
+    return sorted(path for path in root.rglob("*") if path.is_file() and path != root / "README.md")
+
+
+def played_by(tests: Path) -> dict[str, list[str]]:
+    """The tests that play each file, found in their source: whichever tests run, an orphan is one."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(tests.rglob("test_*.py")):
+        source = path.read_text(encoding="utf-8")
+        is_about_files = any(f"@{name}(" in source for name in _DECORATORS)
+        for function in ast.parse(source).body if is_about_files else ():
+            if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
+                for name in _named(function):
+                    found.setdefault(name, []).append(f"{path.name}::{function.name}")
+    return found
+
+
+def _named(function: ast.FunctionDef) -> Iterator[str]:
+    for decorator in function.decorator_list:
+        match decorator:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(file))]) if name in _DECORATORS:
+                yield file
+
+
+def read_header(path: Path) -> Provenance:
+    """The header of a file.
+
+    Raises:
+        BadEvidence: It has none, or the file is neither a cassette nor a tape.
+    """
+    if path.suffix == ".jsonl":
+        return read_tape(path).provenance
+    if path.suffix == ".yaml":
+        return read_provenance(_document(path))
+    raise BadEvidence(f"{path.name} is neither a cassette (.yaml) nor a tape (.jsonl)")
+
+
+def problems_in(path: Path) -> list[str]:
+    """What is wrong with a file: its header, its place, and what must not be stored."""
+    try:
+        provenance = read_header(path)
+    except BadEvidence as error:
+        return [str(error)]
+    found = [] if provenance.fits(path) else [f"is {provenance.kind} of {provenance.backend}, and stands elsewhere"]
+    if path.suffix == ".jsonl":
+        return found + read_tape(path).problems()
+    document = _document(path)
+    header = [problem for value in document["provenance"].values() for problem in guard.suspicions(str(value))]
+    return found + header + problems_of(document)
+
+
+def _document(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)

@@ -1,0 +1,148 @@
+"""Takes out of an exchange what must not be stored. What is not listed as harmless goes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from vcr.request import Request
+
+from support.cassettes.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
+
+REDACTED: Final = "REDACTED"
+
+SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
+    "a token": re.compile(
+        r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|pt|pat|ghp|gho|ghs|glpat|xox[abprs]|evr|whsec|svc)[-_][A-Za-z0-9_-]{8,}"
+        r"|AKIA[0-9A-Z]{12,})"
+    ),
+    "a signed token": re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?"),
+    "an authorization": re.compile(rf"(?i)\b(?:bearer|basic)\s+(?!{REDACTED}|token\b|auth\w*\b)[\w.~+/=$-]{{6,}}"),
+    "a login in an address": re.compile(r"://[^/\s:@]+:[^/\s:@]+@"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*KEY-----"),
+    "a path of a host": re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|private|var)(?:/[^\s\"'\\,}\]]*)?(?!\w)"),
+    "a long random text": re.compile(
+        r"(?<![A-Za-z0-9+/_-])(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*[0-9])[A-Za-z0-9+/_-]{40,}={0,2}"
+    ),
+    "an address of this machine": re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):\d+"),
+}
+"""What a text must not look like, by name."""
+
+
+class Scrubber:
+    """Makes exchanges of one backend fit to be stored.
+
+    Headers that are not listed are left out, and those that carry a credential keep their name alone. Of bodies and
+    queries the text of keys that are not listed is replaced; in the text of those that are, what is known to be secret
+    or looks like it. Numbers, true, false and null stay.
+
+    Args:
+        backend: Whose keys are listed.
+        secrets: Texts that must not be stored, wherever they stand.
+        replace: Texts to replace by others, such as the name of a directory by a neutral one.
+    """
+
+    def __init__(self, backend: str, *, secrets: Iterable[str] = (), replace: Mapping[str, str] | None = None) -> None:
+        self.backend = backend
+        self._keys = KEYS[backend]
+        swaps = dict.fromkeys((secret for secret in secrets if secret), REDACTED) | dict(replace or {})
+        self._swaps = sorted(swaps.items(), key=lambda swap: len(swap[0]), reverse=True)
+
+    def request(self, request: Request) -> Request:
+        """A request as it is stored: vcrpy's `before_record_request`."""
+        clean = copy.copy(request)
+        clean.uri = self.address(request.uri)
+        clean.headers = self.headers(request.headers, REQUEST_HEADERS)
+        clean.body = self.body(request.body)
+        return clean
+
+    def response(self, response: dict[str, Any]) -> dict[str, Any]:
+        """A response as it is stored: vcrpy's `before_record_response`."""
+        clean = copy.deepcopy(response)
+        clean["headers"] = self.headers(response["headers"], RESPONSE_HEADERS)
+        clean["body"]["string"] = self.body(response["body"]["string"])
+        return clean
+
+    def headers(self, headers: Mapping[str, Any], listed: Iterable[str]) -> dict[str, Any]:
+        """The listed headers, in small letters."""
+        kept: dict[str, Any] = {}
+        for name, value in headers.items():
+            if name.lower() in listed:
+                kept[name.lower()] = REDACTED if name.lower() in CREDENTIAL_HEADERS else self._each(value)
+        return kept
+
+    def address(self, uri: str) -> str:
+        """An address without where the service happened to run."""
+        parts = urlsplit(uri)
+        query = [
+            (key, self.text(value) if key.partition("[")[0] in self._keys else REDACTED)
+            for key, value in parse_qsl(parts.query, keep_blank_values=True)
+        ]
+        host = f"{self.backend}.test"
+        return urlunsplit(("http", host, self.text(parts.path), urlencode(query, safe="[]:"), ""))
+
+    def body(self, body: bytes | str | None) -> bytes:
+        """A body: JSON key by key, and anything else as text."""
+        text = (body or b"").decode("utf-8", errors="replace") if not isinstance(body, str) else body
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return self.text(text).encode()
+        clean = self.value(value)
+        return text.encode() if clean == value else json.dumps(clean, ensure_ascii=False).encode()
+
+    def value(self, value: Any) -> Any:
+        """A JSON value."""
+        if isinstance(value, dict):
+            return {self.text(key): self._member(key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def text(self, text: str) -> str:
+        """A text without what is known to be secret, or looks like it."""
+        for known, other in self._swaps:
+            text = text.replace(known, other)
+        for suspicion in SUSPICIONS.values():
+            text = suspicion.sub(REDACTED, text)
+        return text
+
+    def swap(self, data: bytes) -> bytes:
+        """Bytes with the known texts replaced, and nothing else."""
+        for known, other in self._swaps:
+            data = data.replace(known.encode(), other.encode())
+        return data
+
+    def _each(self, value: Any) -> Any:
+        return [self.text(item) for item in value] if isinstance(value, list) else self.text(value)
+
+    def _member(self, key: str, item: Any) -> Any:
+        if key in OPEN_KEYS:
+            return self._open(item)
+        return self.value(item) if key in self._keys else redacted(item)
+
+    def _open(self, value: Any) -> Any:
+        """A value whose keys are the user's own."""
+        if isinstance(value, dict):
+            return {self.text(key): self._open(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._open(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+
+def redacted(value: Any) -> Any:
+    """A JSON value without its texts."""
+    if isinstance(value, dict):
+        return {REDACTED if _is_own_name(key) else key: redacted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redacted(item) for item in value]
+    return REDACTED if isinstance(value, str) and value else value
+
+
+def _is_own_name(key: str) -> bool:
+    """Whether a key is no word of a protocol."""
+    return re.fullmatch("[A-Za-z][A-Za-z_]*", key) is None
