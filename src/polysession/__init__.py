@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         ToolCallBlock,
         ToolResultBlock,
     )
+    from polysession.profiles import PlainSecretWarning
     from polysession.session import (
         Agent,
         AgentCapability,
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         SessionStatus,
         Usage,
     )
+    from polysession.switching import Fate, SwitchItem, SwitchReport, switch_check
 
 _HOMES = {
     "polysession.message": (
@@ -179,6 +181,8 @@ _HOMES = {
         "WaitExceeded",
     ),
     "polysession.feature": ("Feature", "FeatureSupport", "ResumeContract", "Support"),
+    "polysession.profiles": ("PlainSecretWarning",),
+    "polysession.switching": ("Fate", "SwitchItem", "SwitchReport", "switch_check"),
     "polysession.session": (
         "Agent",
         "AgentCapability",
@@ -216,6 +220,7 @@ __all__ = [
     "ErrorReported",
     "Event",
     "EventStream",
+    "Fate",
     "Feature",
     "FeatureSupport",
     "InvalidRequest",
@@ -234,6 +239,7 @@ __all__ = [
     "Page",
     "PendingAction",
     "PermissionDenied",
+    "PlainSecretWarning",
     "PluginError",
     "PolysessionError",
     "RateLimited",
@@ -246,6 +252,8 @@ __all__ = [
     "StatusError",
     "StreamInterrupted",
     "Support",
+    "SwitchItem",
+    "SwitchReport",
     "TextBlock",
     "ThinkingBlock",
     "ThinkingCompleted",
@@ -276,6 +284,7 @@ __all__ = [
     "UsageReported",
     "WaitExceeded",
     "__version__",
+    "switch_check",
 ]
 
 

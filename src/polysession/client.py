@@ -31,7 +31,9 @@ class Client:
     """Talks to one agent backend.
 
     Args:
-        provider: Name of an installed provider; None reads `POLYSESSION_PROVIDER`.
+        provider: Name of an installed provider; None takes the profile's, or reads `POLYSESSION_PROVIDER`.
+        profile: Name of a profile of the user's configuration file; None reads `POLYSESSION_PROFILE`, and empty text
+            means none.
         http_client: An `httpx.Client`, or one with the same methods, to send with: for a proxy, a transport or a
             certificate of your own. It stays open when this client closes, and its own time limits hold.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
@@ -39,7 +41,7 @@ class Client:
         max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
             than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
         observers: Objects that look on: see `polysession.observing`, and `polysession.otel` for traces.
-        settings: The provider's settings. What is not given is read from the environment.
+        settings: The provider's settings. What is not given is taken from the profile, then from the environment.
 
     Raises:
         UsageError: The provider is unknown, or a setting is unknown, missing or unusable; the message says which are
@@ -51,6 +53,7 @@ class Client:
         self,
         provider: str | None = None,
         *,
+        profile: str | None = None,
         http_client: httpx.Client | None = None,
         timeout: float | Unset | None = UNSET,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  (frozen)
@@ -58,7 +61,7 @@ class Client:
         observers: Sequence[object] = (),
         **settings: Any,
     ) -> None:
-        self._provider = open_provider(provider, settings, os.environ)
+        self._provider = open_provider(provider, settings, os.environ, profile)
         self._driver = SyncDriver(
             self._provider,
             http_client=http_client,

@@ -7,14 +7,17 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
 from polysession._core.provider import PROVIDER_API_VERSION, Provider
-from polysession.errors import BrokenProvider, DuplicateProvider, UnknownProvider
+from polysession.errors import BrokenProvider, DuplicateProvider, UnknownProvider, UsageError
 from polysession.feature import Feature, FeatureSupport
 from polysession.settings import ProviderSettings, load_settings
+
+if TYPE_CHECKING:
+    from polysession.profiles import Profile
 
 PROJECT: Final = "polysession"
 GROUP: Final = "polysession.providers"
@@ -86,25 +89,56 @@ def load_provider(name: str) -> type[Provider[Any]]:
     return answer
 
 
-def open_provider(name: str | None, given: Mapping[str, Any], environ: Mapping[str, str]) -> Provider[Any]:
-    """A provider with its settings.
+def open_provider(
+    name: str | None, given: Mapping[str, Any], environ: Mapping[str, str], profile: str | None = None
+) -> Provider[Any]:
+    """A provider with its settings: those that were given, then the profile's, then the environment's.
 
     Args:
-        name: Provider name; None reads `POLYSESSION_PROVIDER`.
+        name: Provider name; None takes the profile's, or reads `POLYSESSION_PROVIDER`.
         given: Settings that the caller passed.
         environ: The environment.
+        profile: Profile name; None reads `POLYSESSION_PROFILE`, empty text means none.
 
     Raises:
         UnknownProvider: No name was given, or nothing is installed under it.
         PluginError: See `load_provider`.
-        UsageError: See `load_settings`.
+        UsageError: See `load_settings` and `polysession.profiles`.
     """
-    chosen = name or environ.get("POLYSESSION_PROVIDER")
+    chosen, found = choose_provider(name, environ, profile)
+    provider_class = load_provider(chosen)
+    settings_type = provider_class.settings_type
+    if found is None:
+        return provider_class(load_settings(settings_type, chosen, given, environ))
+    meant = {key: value for key, value in given.items() if value is not None and value != ""}
+    try:
+        values = {**given, **found.settings(settings_type, meant.keys(), environ), **meant}
+        return provider_class(load_settings(settings_type, chosen, values, environ))
+    except UsageError as error:
+        if found.described not in error.message:
+            error.message = f"{error.message}. Used: {found.described}"
+        raise
+
+
+def choose_provider(
+    name: str | None, environ: Mapping[str, str], profile: str | None = None
+) -> tuple[str, Profile | None]:
+    """Name of the provider that is meant, and the profile that is used with it; None if there is none.
+
+    Raises:
+        UnknownProvider: No name was given.
+        UsageError: See `polysession.profiles.choose_profile`.
+    """
+    found = None
+    if environ.get("POLYSESSION_PROFILE") if profile is None else profile:
+        from polysession.profiles import choose_profile  # noqa: PLC0415  (it reads TOML, which few need)
+
+        found = choose_profile(profile, name, environ)
+    chosen = name or (found.provider if found else environ.get("POLYSESSION_PROVIDER"))
     if not chosen:
         names = ", ".join(installed_providers())
         raise UnknownProvider(f"name a provider, or set POLYSESSION_PROVIDER. Installed: {names}")
-    provider_class = load_provider(chosen)
-    return provider_class(load_settings(provider_class.settings_type, chosen, given, environ))
+    return chosen, found
 
 
 def _ask(entry_point: EntryPoint) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -88,7 +88,7 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
     if unknown:
         raise UsageError(f"unknown setting {unknown[0]!r}. {_accepted(settings_type)}", provider=provider)
     values = {name: value for name, value in given.items() if value is not None and value != ""}
-    for name, variables in _variables(settings_type).items():
+    for name, variables in variables_of(settings_type).items():
         found = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if found is not None:
             values.setdefault(name, found)
@@ -104,13 +104,25 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
         raise UsageError(f"wrong setting: {problems}", provider=provider) from None
 
 
-def _variables(settings_type: type[ProviderSettings]) -> dict[str, tuple[str, ...]]:
+def variables_of(settings_type: type[ProviderSettings]) -> dict[str, tuple[str, ...]]:
+    """The environment variables of each setting that has any, the first one wins."""
     return {
         name: mark.names
         for name, info in settings_type.model_fields.items()
         for mark in info.metadata
         if isinstance(mark, FromEnv)
     }
+
+
+def secret_names(settings_type: type[ProviderSettings]) -> frozenset[str]:
+    """The settings that are secret, or hold secrets."""
+    return frozenset(name for name, info in settings_type.model_fields.items() if _holds_secret(info.annotation))
+
+
+def _holds_secret(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr):
+        return True
+    return any(_holds_secret(part) for part in get_args(annotation))
 
 
 def _require(settings_type: type[ProviderSettings], provider: str, values: Mapping[str, Any]) -> None:
@@ -121,7 +133,7 @@ def _require(settings_type: type[ProviderSettings], provider: str, values: Mappi
 
 
 def _accepted(settings_type: type[ProviderSettings]) -> str:
-    variables = _variables(settings_type)
+    variables = variables_of(settings_type)
     listed = [
         f"{name} (or {', '.join(variables[name])})" if name in variables else name
         for name in settings_type.model_fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.padding import Padding
@@ -41,6 +41,25 @@ def show_demo(console: Console) -> None:
         ),
         width=width,
     )
+
+
+def demo_form() -> dict[str, Any]:
+    """The same as JSON values."""
+    return {
+        "providers": {
+            name: [
+                {
+                    "step": step.title,
+                    "feature": step.feature.value,
+                    "support": step.support.value,
+                    "refusal": step.refusal,
+                    "outcome": step.outcome,
+                }
+                for step in run_story(name)
+            ]
+            for name in emulated_providers()
+        }
+    }
 
 
 def emulated_providers() -> Iterator[str]:

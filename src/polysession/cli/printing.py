@@ -1,8 +1,139 @@
-"""Text of a backend, made safe for a terminal."""
+"""What reaches the terminal: text of a backend is made safe first, and styles are kept to terminals."""
 
 from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
+
+_UNBOUNDED: Final = 10_000
+"""Columns of what is no terminal: a file or a program wants whole lines."""
 
 
 def printable(text: str) -> str:
     """The text with control characters escaped, except line breaks and tabs: it cannot move the cursor or colour."""
     return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+
+
+def one_line(text: str) -> str:
+    """The text with control characters escaped, line breaks and tabs too."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class QuietConsole(Console):
+    """A console that leaves it to the command to end when nobody reads any more."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Say so."""
+        raise BrokenPipeError
+
+
+def stdout_console() -> Console:
+    """A console for results. Without a terminal, and without `COLUMNS`, its lines are as long as they need to be."""
+    console = QuietConsole(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNBOUNDED
+    return console
+
+
+def stderr_console() -> Console:
+    """A console for everything that is no result."""
+    return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Output:
+    """Where a command's results go: JSON, or tables for people.
+
+    Args:
+        as_json: JSON, in ASCII alone, so that it is safe on every terminal.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = stdout_console()
+        self.notes = stderr_console()
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """Write one JSON object on one line."""
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
+
+    def text(self, text: str, style: str = "") -> None:
+        """Write a line for people."""
+        self.console.print(Text(printable(text), style=style), soft_wrap=True)
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """Write a line beside the results."""
+        self.notes.print(Text(printable(text), style=style))
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, last_folds: bool = False) -> None:
+        """Write a table. The last column takes what is left; what is too long there is cut, or folded."""
+        table = _plain_table(header_style="bold", show_header=any(headings))
+        for heading in headings[:-1]:
+            table.add_column(heading, no_wrap=True, overflow="fold")
+        table.add_column(headings[-1], no_wrap=not last_folds, overflow="fold" if last_folds else "ellipsis")
+        for row in rows:
+            table.add_row(*(_cell(cell) for cell in row))
+        self._print(table)
+
+    def fields(self, fields: Mapping[str, str]) -> None:
+        """Write names and values below each other."""
+        table = _plain_table(show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in fields.items():
+            table.add_row(name, Text(one_line(value)))
+        self._print(table)
+
+    def _print(self, table: Table) -> None:
+        """Print a table, without the spaces at the ends of its lines."""
+        with self.console.capture() as captured:
+            self.console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Counter]:
+        """Show on stderr how much has been read, if that is a terminal and the results do not run over it."""
+        shown = self.notes.is_terminal and not (self.as_json and self.console.is_terminal)
+        if not shown:
+            yield Counter()
+            return
+        with self.notes.status(f"reading {what}") as status:
+            yield Counter(lambda count: status.update(f"reading {what}: {count} so far (Ctrl-C stops)"))
+
+
+class Counter:
+    """Counts what is read, and shows it.
+
+    Args:
+        show: Called with each count; None shows nothing.
+    """
+
+    def __init__(self, show: Callable[[int], None] | None = None) -> None:
+        self._show = show
+        self._count = 0
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, counted as they come."""
+        for item in items:
+            self._count += 1
+            if self._show is not None:
+                self._show(self._count)
+            yield item
+
+
+def _plain_table(**options: Any) -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), **options)
+
+
+def _cell(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else Text(one_line(cell))

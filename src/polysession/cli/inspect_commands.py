@@ -1,0 +1,203 @@
+"""The commands that look at what is installed: `providers`, `features`, `switch-check` and `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from itertools import groupby
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from polysession import Fate, Feature, PolysessionError, Support, SwitchItem, SwitchReport, switch_check
+from polysession.cli.invocation import Invocation, command, complete_provider
+from polysession.cli.printing import Output, one_line
+from polysession.errors import UsageError
+from polysession.plugins import installed_providers, load_provider
+
+SUPPORT_STYLES: Final[Mapping[Support, str]] = {
+    Support.NATIVE: "green",
+    Support.EMULATED: "yellow",
+    Support.UNSUPPORTED: "red",
+}
+_FATE_STYLES: Final[Mapping[Fate, str]] = {
+    Fate.CARRIES: "green",
+    Fate.GAINED: "green",
+    Fate.EMULATED: "yellow",
+    Fate.CHOOSE: "yellow",
+    Fate.LOST: "red",
+    Fate.ABSENT: "dim",
+}
+
+ProviderName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only this provider.", autocompletion=complete_provider)
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for function in (providers, features):
+        command(app, has_client=False)(function)
+    command(app, "switch-check", has_client=True)(check_switch)
+
+
+def providers(invocation: Invocation) -> None:
+    """List the installed providers: where each comes from, and whether it can be used.
+
+    Example: polysession providers
+    """
+    found = [_provider_form(name, offers) for name, offers in installed_providers().items()]
+    output = invocation.output
+    if output.as_json:
+        output.json({"providers": found})
+        return
+    rows = [
+        (
+            form["name"],
+            " and ".join(f"{origin['distribution']} {origin['version']}" for origin in form["distributions"]),
+            "yes" if form["emulator"] else "",
+            Text("healthy", "green") if form["healthy"] else Text(one_line(form["problem"]), "red"),
+        )
+        for form in found
+    ]
+    output.table(("provider", "from", "emulator", "health"), rows, last_folds=True)
+
+
+def features(
+    invocation: Invocation,
+    *,
+    provider: ProviderName = None,
+    why: Annotated[bool, typer.Option("--why", help="Say what it costs, or why it cannot be done.")] = False,
+) -> None:
+    """Show what each provider supports.
+
+    Example: polysession features --provider everruns --why
+    """
+    output = invocation.output
+    classes, broken = _loaded([provider] if provider else list(installed_providers()), must_load=provider is not None)
+    if output.as_json:
+        output.json({"features": [_feature_form(feature, classes) for feature in Feature], "broken": broken})
+        return
+    for name, problem in broken.items():
+        output.note(f"{name} is left out: {problem}", "red")
+    if not why:
+        rows = [
+            [feature.value, *(_support_cell(loaded, feature) for loaded in classes.values())] for feature in Feature
+        ]
+        output.table(("feature", *classes), rows)
+        return
+    for name, loaded in classes.items():
+        told = [
+            (feature.value, _support_cell(loaded, feature), loaded.support(feature).note)
+            for feature in Feature
+            if loaded.support(feature).note or not loaded.support(feature).support
+        ]
+        output.text(name, "bold")
+        output.table(("feature", "support", "why"), told, last_folds=True)
+
+
+def check_switch(
+    invocation: Invocation,
+    *,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="Provider to leave.", autocompletion=complete_provider)
+    ],
+    to: Annotated[str, typer.Option(metavar="NAME", help="Provider to go to.", autocompletion=complete_provider)],
+    session: Annotated[
+        str | None, typer.Option(metavar="SESSION", help="A session of the old backend: its own fields are looked at.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show what needs no attention too.")] = False,
+) -> None:
+    """Say what a switch of backend carries over, what it emulates and what it loses, and why.
+
+    Example: polysession switch-check --from qoder --to agentscope
+    """
+    read = None
+    if session is None and (invocation.provider or invocation.profile or invocation.set_ or invocation.emulated):
+        raise UsageError("--provider, --profile, --set and --emulated say where the session is: give --session too")
+    if session is not None:
+        with invocation.for_provider(from_).client() as client:
+            read = client.sessions.get(session)
+    report = switch_check(from_, to, read)
+    if invocation.json:
+        invocation.output.json(report.model_dump(mode="json"))
+        return
+    _show_report(invocation.output, report, everything=everything)
+
+
+def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> None:
+    about = f", session {report.session_id}" if report.session_id else ""
+    output.text(f"from {report.source} to {report.target}{about}")
+    rows: list[tuple[str | Text, ...]] = []
+    for area, items in groupby(report.items, key=lambda item: item.area):
+        told = _area_rows(list(items), fold=not everything and area != "session", absent=everything)
+        rows += [(Text(area, "bold"), "", ""), *told] if told else []
+    output.table(("", "", ""), rows, last_folds=True)
+    counts = ", ".join(f"{len(report.with_fate(fate))} {fate.value}" for fate in Fate)
+    output.text(counts, "dim")
+
+
+def _area_rows(items: list[SwitchItem], *, fold: bool, absent: bool) -> list[tuple[str | Text, ...]]:
+    """The rows of one area; those that need no attention folded into one for each fate."""
+    folded = (Fate.CARRIES, Fate.GAINED) if fold else ()
+    rows: list[tuple[str | Text, ...]] = [
+        (f"  {_short(item)}", Text(item.fate.value, _FATE_STYLES[item.fate]), item.reason)
+        for item in items
+        if item.fate not in folded and (absent or item.fate is not Fate.ABSENT)
+    ]
+    for fate in folded:
+        names = ", ".join(_short(item) for item in items if item.fate is fate)
+        if names:
+            rows.append(("  the others" if rows else "  all", Text(fate.value, _FATE_STYLES[fate]), names))
+    return rows
+
+
+def _short(item: SwitchItem) -> str:
+    """The name without what its area says already."""
+    operation, _, field = item.name.partition(" ")
+    return field if field and item.area != "native" else operation.removeprefix("sessions.")
+
+
+def _provider_form(name: str, offers: tuple[EntryPoint, ...]) -> dict[str, Any]:
+    origins = [(offer.dist.name, offer.dist.version) if offer.dist else (None, None) for offer in offers]
+    form: dict[str, Any] = {
+        "name": name,
+        "distributions": [{"distribution": title, "version": version} for title, version in origins],
+        "module": offers[0].value,
+        "healthy": True,
+        "problem": None,
+        "emulator": False,
+        "docs_url": None,
+    }
+    try:
+        loaded = load_provider(name)
+    except PolysessionError as error:
+        return form | {"healthy": False, "problem": error.message}
+    return form | {"emulator": loaded.emulator is not None, "docs_url": loaded.docs_url}
+
+
+def _loaded(names: list[str], *, must_load: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """The provider classes, and what is wrong with those that are broken."""
+    classes, broken = {}, {}
+    for name in names:
+        try:
+            classes[name] = load_provider(name)
+        except PolysessionError as error:
+            if must_load:
+                raise
+            broken[name] = error.message
+    return classes, broken
+
+
+def _feature_form(feature: Feature, classes: Mapping[str, Any]) -> dict[str, Any]:
+    declared = {name: loaded.support(feature) for name, loaded in classes.items()}
+    return {
+        "feature": feature.value,
+        "providers": {name: {"support": it.support.value, "note": it.note} for name, it in declared.items()},
+    }
+
+
+def _support_cell(loaded: Any, feature: Feature) -> Text:
+    support = loaded.support(feature).support
+    return Text(support.value, SUPPORT_STYLES[support])

@@ -1,0 +1,104 @@
+"""The commands that stay on this machine: `demo` and `emulate`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from polysession.cli.invocation import Invocation, command, complete_provider
+from polysession.plugins import load_provider
+from polysession.settings import variables_of
+
+if TYPE_CHECKING:
+    from polysession.emulation import EmulatorHandle
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for function in (demo, emulate):
+        command(app, has_client=False)(function)
+
+
+def demo(invocation: Invocation) -> None:
+    """Run one program on an emulator of each backend, and show what each did.
+
+    Example: polysession demo
+    """
+    from polysession.cli.demo import demo_form, show_demo  # noqa: PLC0415  (emulators are an extra)
+
+    if invocation.json:
+        invocation.output.json(demo_form())
+    else:
+        show_demo(Console())
+
+
+def emulate(
+    invocation: Invocation,
+    provider: Annotated[str, typer.Argument(help="Provider name, such as qoder.", autocompletion=complete_provider)],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
+    generation: Annotated[
+        Literal["current", "seed"], typer.Option(help="seed is the backend's older shape.")
+    ] = "current",
+) -> None:
+    """Serve the emulator of one backend on this machine, until Ctrl-C.
+
+    Example: polysession emulate qoder --port 8101
+    """
+    from polysession.emulation import serve  # noqa: PLC0415  (emulators are an extra)
+
+    with serve(provider, generation=generation, port=port) as handle:
+        if invocation.json:
+            invocation.output.json(_form(handle))
+        else:
+            _tell_address(Console(soft_wrap=True), handle)
+            sys.stdout.flush()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            invocation.output.note("stopped")
+
+
+def _form(handle: EmulatorHandle) -> dict[str, object]:
+    return {
+        "provider": handle.provider,
+        "base_url": handle.base_url,
+        "settings": handle.settings,
+        "environment": _environment(handle),
+        "agent_id": handle.agent_id,
+        "environment_id": handle.environment_id,
+        "credential_id": handle.credential_id,
+        "pid": os.getpid(),
+    }
+
+
+def _environment(handle: EmulatorHandle) -> dict[str, str]:
+    """The environment in which other commands find the emulator."""
+    variables = variables_of(load_provider(handle.provider).settings_type)
+    settings = {"agent_id": handle.agent_id} | handle.settings
+    found = {names[0]: str(settings[setting]) for setting, names in variables.items() if setting in settings}
+    return {"POLYSESSION_PROVIDER": handle.provider, **found}
+
+
+def _tell_address(console: Console, handle: EmulatorHandle) -> None:
+    settings = ", ".join(f"{name}={value!r}" for name, value in handle.settings.items())
+    seeded = {"agent": handle.agent_id, "environment": handle.environment_id, "credential": handle.credential_id}
+    lines = [
+        f"Emulating {handle.provider} at {handle.base_url} (Ctrl-C stops it)",
+        "",
+        "  from polysession import Client",
+        f"  client = Client({handle.provider!r}, {settings})",
+        "",
+        "  In another terminal:",
+        *(f"  export {name}={shlex.quote(value)}" for name, value in _environment(handle).items()),
+        "  polysession sessions list",
+        "",
+        *(f"  {name:<12}{value}" for name, value in seeded.items() if value is not None),
+    ]
+    console.print(Text("\n".join(lines)))

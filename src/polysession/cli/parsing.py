@@ -1,0 +1,133 @@
+"""Reads the options that are more than text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from polysession.change import NativeBody
+from polysession.errors import UsageError
+from polysession.session import AgentCapability, ModelConfig
+
+
+def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
+    """What `key=value` texts say.
+
+    Raises:
+        UsageError: One is no such pair, or a key comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            # The text itself may be a secret that was put there by mistake.
+            raise UsageError(f"{option} takes KEY=VALUE")
+        if key in found:
+            raise UsageError(f"{option} gives {key!r} twice")
+        found[key] = value
+    return found
+
+
+def json_object(text: str, option: str) -> dict[str, Any]:
+    """A JSON object: as it is, from the file behind `@`, or from stdin for `-`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        value = json.loads(_source(text))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{option} takes a JSON object, @FILE or -: {error}") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{option} takes a JSON object, not a {type(value).__name__}")
+    return value
+
+
+def message_text(text: str) -> str:
+    """A message: as it is, or stdin for `-`."""
+    return sys.stdin.read() if text == "-" else text
+
+
+def native_body(text: str | None, body_type: type[NativeBody] | None, provider: str) -> NativeBody | None:
+    """A body in the backend's own words, from `--native-json`; None if there is none.
+
+    Raises:
+        UsageError: The provider takes none here, or not this one.
+    """
+    if text is None:
+        return None
+    if body_type is None:
+        raise UsageError(f"{provider} takes no native body here; leave --native-json out", provider=provider)
+    fields = json_object(text, "--native-json")
+    try:
+        return body_type.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        )
+        known = ", ".join(info.alias or name for name, info in body_type.model_fields.items())
+        raise UsageError(f"--native-json: {problems}. {body_type.__name__} knows: {known}", provider=provider) from None
+
+
+def model_config(
+    model: str | None, kind: str | None, credential: str | None, parameters: str | None
+) -> ModelConfig | None:
+    """What the four options about the model say; None if nothing.
+
+    Raises:
+        UsageError: There is more about it than its id, and no id.
+    """
+    if model is None:
+        if kind or credential or parameters:
+            raise UsageError("--model-type, --credential and --model-parameters go with --model")
+        return None
+    values = json_object(parameters, "--model-parameters") if parameters else {}
+    return ModelConfig(id=model, type=kind, credential_id=credential, parameters=values)
+
+
+def capabilities(texts: Sequence[str] | None) -> list[AgentCapability] | None:
+    """What `--capability REF` and `--capability REF={...}` say; None if there is none.
+
+    Raises:
+        UsageError: A configuration is no JSON.
+    """
+    found = []
+    for text in texts or ():
+        ref, equals, config = text.partition("=")
+        try:
+            found.append(AgentCapability(ref=ref, config=json.loads(config) if equals else None))
+        except ValueError as error:
+            raise UsageError(
+                f"--capability takes REF, or REF={{...}} with its configuration in JSON: {error}"
+            ) from error
+    return found or None
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """A time in ISO 8601; without a zone it is in UTC.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} takes a time such as 2026-11-25T08:00Z: {error}") from error
+
+
+def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _source(text: str) -> str:
+    if text == "-":
+        return sys.stdin.read()
+    return Path(text[1:]).read_text("utf-8") if text.startswith("@") else text

@@ -1,0 +1,266 @@
+"""The commands that talk: `chat`, `run`, `send`, `events`, `messages`, `pending` and `answer`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from polysession import (
+    Answer,
+    Approve,
+    Client,
+    Deny,
+    Event,
+    EventStream,
+    Feature,
+    MessageCompleted,
+    MessageDelta,
+    Outcome,
+    Role,
+    ToolOutput,
+    TurnEnded,
+)
+from polysession.cli.chat import Chat
+from polysession.cli.failing import ExitCode
+from polysession.cli.forms import action_form, call_text, event_form, event_line, record_form
+from polysession.cli.invocation import Invocation, command
+from polysession.cli.parsing import message_text, pairs
+from polysession.cli.printing import Output, printable
+from polysession.cli.session_commands import Raw, SessionId
+from polysession.errors import UsageError
+
+Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop waiting after so long.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many.")]
+PageSize = Annotated[int | None, typer.Option(min=1, help="Items in each request.")]
+Said = Annotated[str, typer.Argument(metavar="TEXT", help="What to say; - reads it from stdin.")]
+
+_LOUD = frozenset({"tool_call.completed", "tool_result.completed", "action.required", "error", "turn.ended"})
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for function in (chat, run, send, events, messages, pending, answer):
+        command(app)(function)
+
+
+def chat(
+    invocation: Invocation,
+    backend: Annotated[str | None, typer.Argument(metavar="PROVIDER", help="The same as --provider.")] = None,
+    session: Annotated[str | None, typer.Option(help="Id of a session to go on with; without it one is made.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Id of the agent to talk to.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Id of the environment to run in, where there are such.")
+    ] = None,
+) -> None:
+    """Talk to an agent.
+
+    Example: polysession chat qoder --emulated
+    """
+    console = Console()
+    # A prompt may hold text of the backend, which must not be taken for markup.
+    read_line = functools.partial(console.input, markup=False, emoji=False)
+    with invocation.for_provider(backend).connect() as (client, emulator):
+        if session is not None:
+            found = client.sessions.get(session)
+        elif emulator is not None:
+            from polysession.cli.demo import place_of  # noqa: PLC0415  (emulators are an extra)
+
+            model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+            found = client.sessions.create(
+                agent=agent or emulator.agent_id, environment=environment or emulator.environment_id, model=model
+            )
+        else:
+            found = client.sessions.create(agent=agent, environment=environment)
+        if emulator is None:
+            console.print(Text(f"session {printable(found.id)}", style="dim"))
+        Chat(client, found, console, read_line).run()
+
+
+def run(
+    invocation: Invocation,
+    session: SessionId,
+    text: Said,
+    *,
+    deadline: Deadline = None,
+    raw: Raw = False,
+) -> None:
+    """Send a message, and follow the turn to its end. The agent's words go to stdout, all else to stderr.
+
+    Example: polysession run sess_123 "Fix the failing test" --provider qoder
+    """
+    with invocation.client() as client:
+        _follow_turn(invocation.output, client, session, message_text(text), deadline=deadline, raw=raw)
+
+
+def send(invocation: Invocation, session: SessionId, text: Said) -> None:
+    """Send a message, and leave the turn that it starts to itself.
+
+    Example: polysession send sess_123 "Fix the failing test" --provider qoder
+    """
+    with invocation.client() as client:
+        client.sessions.send(session, message_text(text))
+        if invocation.json:
+            invocation.output.json({"provider": client.provider, "session_id": session, "sent": True})
+        else:
+            invocation.output.text("sent")
+
+
+def events(
+    invocation: Invocation,
+    session: SessionId,
+    *,
+    past: Annotated[bool, typer.Option("--past", help="List what has happened instead, oldest first.")] = False,
+    cursor: Annotated[str | None, typer.Option(help="Go on after this point; the end of a run tells it.")] = None,
+    until_idle: Annotated[bool, typer.Option("--until-turn-ends", help="Stop after the end of a turn.")] = False,
+    limit: Limit = None,
+    page_size: PageSize = None,
+    deadline: Deadline = None,
+    raw: Raw = False,
+) -> None:
+    """Follow a session live, until Ctrl-C; or list its past events.
+
+    Example: polysession events sess_123 --provider qoder --cursor evt_7
+    """
+    output = invocation.output
+    if past and (until_idle or deadline is not None):
+        raise UsageError("--past lists and does not wait: leave --until-turn-ends and --deadline out")
+    if page_size is not None and not past:
+        raise UsageError("--page-size goes with --past")
+    with invocation.client() as client:
+        if past:
+            with output.counting("events") as counter:
+                found = client.sessions.events(session, limit=page_size, cursor=cursor)
+                for event in counter.over(islice(found, limit)):
+                    _show_event(output, event, raw=raw)
+            return
+        with client.sessions.stream(session, cursor=cursor, deadline_s=deadline) as stream:
+            _follow(output, stream, limit=limit, until_turn_ends=until_idle, raw=raw)
+
+
+def messages(
+    invocation: Invocation,
+    session: SessionId,
+    *,
+    limit: Limit = None,
+    page_size: PageSize = None,
+    raw: Raw = False,
+) -> None:
+    """List what was said, oldest first.
+
+    Example: polysession messages sess_123 --provider qoder --json
+    """
+    output = invocation.output
+    with invocation.client() as client, output.counting("messages") as counter:
+        for message in counter.over(islice(client.sessions.messages(session, limit=page_size), limit)):
+            if output.as_json:
+                output.json(record_form(message, raw=raw))
+            else:
+                output.text(f"{message.role.value}: {message.text}")
+
+
+def pending(invocation: Invocation, session: SessionId) -> None:
+    """List what the agent waits for.
+
+    Example: polysession pending sess_123 --provider qoder
+    """
+    output = invocation.output
+    with invocation.client() as client:
+        found = client.sessions.pending_actions(session)
+    if output.as_json:
+        for action in found:
+            output.json(action_form(action))
+        return
+    output.table(
+        ("id", "type", "call"),
+        [(action.id, action.type, call_text(action.name, action.arguments)) for action in found],
+        last_folds=True,
+    )
+
+
+def answer(
+    invocation: Invocation,
+    session: SessionId,
+    *,
+    approve: Annotated[list[str] | None, typer.Option(metavar="ACTION", help="Let the tool run; repeatable.")] = None,
+    deny: Annotated[
+        list[str] | None, typer.Option(metavar="ACTION[=WHY]", help="Do not let the tool run; repeatable.")
+    ] = None,
+    output_: Annotated[
+        list[str] | None,
+        typer.Option("--output", metavar="ACTION=TEXT", help="What your own tool answered; repeatable."),
+    ] = None,
+    deadline: Deadline = None,
+    raw: Raw = False,
+) -> None:
+    """Answer what the agent waits for, and follow the turn to its end.
+
+    Example: polysession answer sess_123 --approve evt_9 --provider qoder
+    """
+    answers: list[Answer] = [Approve(action) for action in approve or ()]
+    for text in deny or ():
+        action, _, why = text.partition("=")
+        answers.append(Deny(action, why or None))
+    answers += [ToolOutput(action, content) for action, content in pairs(output_, "--output").items()]
+    if not answers:
+        raise UsageError("there is nothing to answer with: give --approve, --deny or --output")
+    with invocation.client() as client:
+        _follow_turn(invocation.output, client, session, answers, deadline=deadline, raw=raw)
+
+
+def _follow_turn(
+    output: Output, client: Client, session: str, said: str | list[Answer], *, deadline: float | None, raw: bool
+) -> None:
+    """Follow a turn, and exit with what its outcome says."""
+    with client.sessions.run(session, said, deadline_s=deadline) as turn:
+        if output.as_json:
+            _follow(output, turn, raw=raw)
+        else:
+            _speak(output, turn)
+        outcome = turn.result.outcome
+    if outcome is Outcome.REQUIRES_ACTION:
+        output.note(f"the agent waits: polysession pending {session}; polysession answer {session} ...")
+        raise typer.Exit(ExitCode.ACTION_REQUIRED)
+    if outcome is not Outcome.COMPLETED:
+        raise typer.Exit(ExitCode.TURN_NOT_COMPLETED)
+
+
+def _speak(output: Output, turn: Iterable[Event]) -> None:
+    """Write what the agent says, and note what it does."""
+    streamed = False
+    for event in turn:
+        if isinstance(event, MessageDelta):
+            streamed = True
+            output.console.print(Text(printable(event.text)), end="", soft_wrap=True)
+        elif isinstance(event, MessageCompleted):
+            if event.message.role is Role.ASSISTANT:
+                output.text("" if streamed else event.message.text)
+                streamed = False
+        elif event.type in _LOUD:
+            output.note(event_line(event))
+
+
+def _follow(
+    output: Output, stream: EventStream, *, raw: bool, limit: int | None = None, until_turn_ends: bool = False
+) -> None:
+    """Show the events of a stream as they come; tell where it can be resumed, however it ends."""
+    try:
+        for event in islice(stream, limit):
+            _show_event(output, event, raw=raw, cursor=stream.cursor)
+            if until_turn_ends and isinstance(event, TurnEnded):
+                return
+    finally:
+        if stream.cursor and not output.as_json:
+            output.note(f"go on with --cursor {stream.cursor}")
+
+
+def _show_event(output: Output, event: Event, *, raw: bool, cursor: str | None = None) -> None:
+    if output.as_json:
+        output.json(event_form(event, raw=raw) | ({"cursor": cursor} if cursor else {}))
+    else:
+        output.text(event_line(event))

@@ -1,0 +1,215 @@
+"""Profiles: a provider with its settings, under a name, in the user's configuration file.
+
+The file is `polysession/config.toml` in `$XDG_CONFIG_HOME`, by default `~/.config`:
+
+    [profiles.staging]
+    provider = "acme"
+    base_url = "https://staging.acme.example"
+    token = { env = "STAGING_TOKEN" }
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from polysession.errors import MissingCredential, UsageError
+from polysession.settings import ProviderSettings, secret_names
+
+VARIABLE: Final = "POLYSESSION_PROFILE"
+
+_TABLE: Final = "profiles"
+_READABLE_BY_OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
+
+
+class PlainSecretWarning(UserWarning):
+    """A configuration file holds a secret as plain text. The message names the file and the key, never the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile.
+
+    Attributes:
+        name: Its name.
+        provider: The provider that it is for.
+        path: The file that it stands in.
+        values: Its settings as the file has them; a secret may be among them.
+    """
+
+    name: str
+    provider: str
+    path: Path
+    values: Mapping[str, Any] = field(repr=False)
+
+    def plain_secrets(self, settings_type: type[ProviderSettings]) -> tuple[str, ...]:
+        """Dotted names of the secrets that stand in the file as plain text."""
+        secret = secret_names(settings_type) & set(self.values)
+        return tuple(key for name in sorted(secret) for key in _plain(name, self.values[name]))
+
+    def settings(
+        self, settings_type: type[ProviderSettings], overridden: Collection[str], environ: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Its settings, with what they refer to looked up. Warns of each plain secret, once in a process.
+
+        Args:
+            settings_type: Says which settings are secret.
+            overridden: Settings that were given otherwise: what they refer to is not looked up.
+            environ: The environment.
+
+        Raises:
+            MissingCredential: A secret refers to what is not there.
+            UsageError: Another setting does, or a reference cannot be read.
+        """
+        secret = secret_names(settings_type)
+        used = {name: value for name, value in self.values.items() if name not in overridden}
+        for key in self.plain_secrets(settings_type):
+            if key.partition(".")[0] in used:
+                _warn_once(_plain_secret(self.path, f"{_TABLE}.{self.name}.{key}"))
+        return {name: self._resolve(name, used[name], environ, secret=name in secret) for name in used}
+
+    def _resolve(self, key: str, value: Any, environ: Mapping[str, str], *, secret: bool) -> Any:
+        """A value with its references looked up."""
+        if not isinstance(value, Mapping):
+            return value
+        reference = next(iter(value.items())) if len(value) == 1 else ("", None)
+        match reference:
+            case ("env", str(variable)):
+                found = environ.get(variable)
+                missing = f"the environment variable {variable!r}, which is not set"
+            case ("keyring", str(entry)):
+                found = self._from_keyring(key, entry)
+                missing = f"the keyring entry {entry!r}, which does not exist"
+            case _:
+                return {name: self._resolve(f"{key}.{name}", value[name], environ, secret=secret) for name in value}
+        if not found:
+            kind = MissingCredential if secret else UsageError
+            raise kind(f"setting {key!r} of {self.described} refers to {missing}", provider=self.provider)
+        return found
+
+    def _from_keyring(self, key: str, entry: str) -> str | None:
+        service, _, user = entry.rpartition("/")
+        if not service or not user:
+            raise UsageError(
+                f"setting {key!r} of {self.described}: a keyring entry is 'service/user', not {entry!r}",
+                provider=self.provider,
+            )
+        try:
+            import keyring  # noqa: PLC0415  (an extra)
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"setting {key!r} of {self.described} is in the keyring: pip install 'polysession[keyring]'",
+                provider=self.provider,
+            ) from error
+        try:
+            return keyring.get_password(service, user)
+        except keyring.errors.KeyringError as error:
+            raise UsageError(
+                f"setting {key!r} of {self.described}: the keyring does not answer: {error}", provider=self.provider
+            ) from error
+
+    @property
+    def described(self) -> str:
+        """It, for a message."""
+        return f"profile {self.name!r} in {self.path}"
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Where the configuration file is, or would be."""
+    given = Path(environ.get("XDG_CONFIG_HOME") or "")
+    folder = given if given.is_absolute() else Path("~/.config").expanduser()
+    return folder / "polysession" / "config.toml"
+
+
+def read_profiles(environ: Mapping[str, str]) -> dict[str, Profile]:
+    """Every profile by its name, in the order of the file. There are none if there is no file.
+
+    Raises:
+        UsageError: The file cannot be read, or holds something else than profiles.
+    """
+    path = config_path(environ)
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    tables = document.pop(_TABLE, {})
+    if document:
+        raise UsageError(f"{path} has {next(iter(document))!r} at its top; expected nothing but [{_TABLE}.NAME] tables")
+    if not isinstance(tables, Mapping):
+        raise UsageError(f"{path}: {_TABLE!r} is no table; a profile begins with [{_TABLE}.NAME]")
+    return {name: _profile(name, table, path) for name, table in tables.items()}
+
+
+def find_profile(name: str, environ: Mapping[str, str]) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        UsageError: There is none; the message lists what there is. Or the file cannot be read.
+    """
+    profiles = read_profiles(environ)
+    if name not in profiles:
+        listed = f"It has: {', '.join(profiles)}" if profiles else "It has none, or does not exist"
+        raise UsageError(f"there is no profile {name!r} in {config_path(environ)}. {listed}")
+    return profiles[name]
+
+
+def choose_profile(name: str | None, provider: str | None, environ: Mapping[str, str]) -> Profile | None:
+    """The profile that is to be used; None for none.
+
+    A profile that only the environment names gives way to a provider that the caller names, if it is for another one.
+
+    Raises:
+        UsageError: There is no such profile, it is for another provider, or the file cannot be read.
+    """
+    chosen = environ.get(VARIABLE) if name is None else name
+    if not chosen:
+        return None
+    profile = find_profile(chosen, environ)
+    if provider is None or provider == profile.provider:
+        return profile
+    if name is None:
+        return None
+    raise UsageError(f"{profile.described} is for provider {profile.provider!r}, and {provider!r} was asked for")
+
+
+def _profile(name: str, table: object, path: Path) -> Profile:
+    values = dict(table) if isinstance(table, Mapping) else {}
+    provider = values.pop("provider", None)
+    if not isinstance(provider, str) or not provider:
+        raise UsageError(f'profile {name!r} in {path} names no provider: provider = "..."')
+    return Profile(name, provider, path, values)
+
+
+def _plain(key: str, value: Any) -> Iterator[str]:
+    """Dotted names of the texts in a secret setting; what refers elsewhere is none."""
+    if isinstance(value, str) and value:
+        yield key
+    elif isinstance(value, Mapping) and not (len(value) == 1 and next(iter(value)) in {"env", "keyring"}):
+        for name, inner in value.items():
+            yield from _plain(f"{key}.{name}", inner)
+
+
+def _plain_secret(path: Path, key: str) -> str:
+    message = f'{path} holds {key} as plain text; refer to it: {{ env = "NAME" }} or {{ keyring = "service/user" }}'
+    if readable_by_others(path):
+        message += f". Others on this machine can read the file: chmod 600 {path}"
+    return message
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether the file's mode lets other users of the machine read it; False where there are no such modes."""
+    return os.name == "posix" and bool(path.stat().st_mode & _READABLE_BY_OTHERS)
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, PlainSecretWarning, stacklevel=2)

@@ -1,0 +1,296 @@
+"""What a switch from one backend to another would mean, from what their providers declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from polysession._core.provider import Provider
+from polysession.errors import UsageError
+from polysession.feature import Feature, FeatureSupport, ResumeContract, Support
+from polysession.plugins import load_provider
+from polysession.session import Record, Session, SessionStatus
+
+
+class Fate(StrEnum):
+    """What becomes of something in a switch.
+
+    `carries`: it is the same there. `emulated`: it is there too, at a cost that the reason names. `choose`: it is there
+    too, and the value is the old backend's own, so that another has to be chosen. `lost`: it is not there. `absent`:
+    there is nothing to carry. `gained`: only the new backend has it.
+    """
+
+    CARRIES = "carries"
+    EMULATED = "emulated"
+    CHOOSE = "choose"
+    LOST = "lost"
+    ABSENT = "absent"
+    GAINED = "gained"
+
+
+class SwitchItem(Record):
+    """One thing in a switch.
+
+    Attributes:
+        area: What kind of thing: `session`, `operations`, `update`, `list`, `content`, `agents`, `native`, `events` or
+            `resume`.
+        name: The field, the operation or the type of event.
+        fate: What becomes of it.
+        reason: Why, and what to do instead; empty if it simply carries over or is absent on both sides.
+    """
+
+    area: str
+    name: str
+    fate: Fate
+    reason: str = ""
+
+
+class SwitchReport(Record):
+    """What a switch would mean.
+
+    Attributes:
+        source: The provider that is left.
+        target: The provider that is gone to.
+        session_id: The session that was looked at; None if the declarations alone were compared.
+        items: Every thing that was compared.
+    """
+
+    source: str
+    target: str
+    session_id: str | None = None
+    items: tuple[SwitchItem, ...]
+
+    def with_fate(self, *fates: Fate) -> tuple[SwitchItem, ...]:
+        """The things that have one of these fates."""
+        return tuple(item for item in self.items if item.fate in fates)
+
+
+def switch_check(source: str, target: str, session: Session | None = None) -> SwitchReport:
+    """Compare what two providers declare, and a session's own fields if one is given. Nothing is sent.
+
+    Args:
+        source: Name of the provider to leave.
+        target: Name of the provider to go to.
+        session: A session of the source, as it was read.
+
+    Raises:
+        UsageError: A provider is unknown, or the session comes from another one.
+        PluginError: A provider cannot be used.
+    """
+    old, new = load_provider(source), load_provider(target)
+    if session is not None and session.provider != source:
+        raise UsageError(f"session {session.id!r} comes from provider {session.provider!r}, not from {source!r}")
+    items = [
+        *_fields(old, new, session),
+        *_features(old, new),
+        *_native_bodies(old, new),
+        *_events(old, new),
+        _resume(old, new),
+    ]
+    session_id = None if session is None else session.id
+    return SwitchReport(source=source, target=target, session_id=session_id, items=tuple(items))
+
+
+_Class = type[Provider[Any]]
+
+_WRITTEN: Final[Mapping[str, tuple[Feature, Feature | None]]] = {
+    "title": (Feature.CREATE_TITLE, Feature.UPDATE_TITLE),
+    "metadata": (Feature.CREATE_METADATA, Feature.UPDATE_METADATA),
+    "tags": (Feature.CREATE_TAGS, Feature.UPDATE_TAGS),
+    "capabilities": (Feature.CREATE_CAPABILITIES, None),
+    "model": (Feature.CREATE_MODEL, Feature.UPDATE_MODEL),
+    "permission_mode": (Feature.CREATE_PERMISSION_MODE, Feature.UPDATE_PERMISSION_MODE),
+    "agent_id": (Feature.CREATE_AGENT, None),
+    "environment_id": (Feature.CREATE_ENVIRONMENT, None),
+    "workspace_id": (Feature.CREATE_WORKSPACE, None),
+}
+"""Fields that a caller writes: at the creation of a session, and afterwards."""
+
+_OWN_VALUES: Final[Mapping[str, str]] = {
+    "capabilities": "their names are the backend's own; see which the new one knows",
+    "model": "its name and its credential are the backend's own; choose one there",
+    "permission_mode": "the word is the backend's own; choose one there",
+    "agent_id": "an id means nothing elsewhere; create or choose an agent there",
+    "environment_id": "an id means nothing elsewhere; create or choose an environment there",
+    "workspace_id": "an id means nothing elsewhere; create or choose a workspace there",
+}
+"""Written fields whose value the old backend has coined."""
+
+_READ_ONLY: Final[Mapping[str, str]] = {
+    "id": "the new backend gives another one; keep the old one in the title, metadata or tags if you need it",
+    "owner_id": "the new session belongs to whom the new credential belongs to",
+    "organization_id": "the new session belongs to the organisation of the new credential",
+    "usage": "the count begins anew; read it before",
+    "created_at": "the new session is as old as the switch; read it before",
+    "updated_at": "times begin anew; read it before",
+    "started_at": "times begin anew; read it before",
+    "finished_at": "times begin anew; read it before",
+    "preview": "the new backend makes its own",
+    "native_status": "a word of the old backend; use status",
+    "raw": "in the old backend's shape; code that reads it has to be written anew",
+}
+"""Fields that only the backend writes. `provider` is what is switched."""
+
+_ENDED: Final = frozenset({SessionStatus.IDLE, SessionStatus.TERMINATED, SessionStatus.UNKNOWN})
+
+_AREAS: Final[Mapping[str, str]] = {
+    "sessions.update": "update",
+    "sessions.list": "list",
+    "sessions.send": "content",
+    "sessions.answer": "content",
+    "agents.create": "agents",
+}
+"""Area of the fields of each operation. Those of `sessions.create` are told as fields of the session."""
+
+_NATIVE_BODIES: Final[Mapping[str, str]] = {
+    "sessions.create native": "new_session_type",
+    "sessions.update native": "session_changes_type",
+    "sessions.list native": "session_query_type",
+    "agents.create native": "new_agent_type",
+}
+
+_RESUMED_BY: Final[Mapping[ResumeContract, str]] = {
+    ResumeContract.NONE: "what was missed is lost",
+    ResumeContract.CURRENT_RUN_REPLAY: "the turn that is going on is replayed from its start",
+    ResumeContract.LIST_AND_DEDUPE: "what was missed is read from the list of events",
+    ResumeContract.SERVER_REPLAY: "what was missed is replayed",
+}
+"""What happens after a break, the weakest promise first."""
+
+
+def _fields(old: _Class, new: _Class, session: Session | None) -> Iterator[SwitchItem]:
+    """What becomes of each field of a session."""
+    for name, features in _WRITTEN.items():
+        yield _written(name, features, (old, new), session)
+    yield _status(session)
+    yield _archived(old, new, session)
+    yield _history(old, session)
+    for name, reason in _READ_ONLY.items():
+        has_none = session is not None and not getattr(session, name)
+        yield _item("session", name, Fate.ABSENT if has_none else Fate.LOST, "" if has_none else reason)
+
+
+def _written(
+    name: str, features: tuple[Feature, Feature | None], sides: tuple[_Class, _Class], session: Session | None
+) -> SwitchItem:
+    old, new = sides
+    create, update = features
+    there = new.support(create)
+    later = FeatureSupport(Support.UNSUPPORTED) if update is None else new.support(update)
+    if session is None:
+        has_it = any(old.support(feature).support for feature in features if feature is not None)
+    else:
+        has_it = bool(getattr(session, name))
+    if not has_it:
+        gained = session is None and (there.support or later.support)
+        return _item("session", name, Fate.GAINED if gained else Fate.ABSENT, there.note if gained else "")
+    if not there.support and not later.support:
+        return _item("session", name, Fate.LOST, _lost(new, there))
+    if name in _OWN_VALUES:
+        return _item("session", name, Fate.CHOOSE, _joined(_OWN_VALUES[name], there.note))
+    if not there.support:
+        return _item("session", name, Fate.EMULATED, _joined("by sessions.update, after the creation", later.note))
+    return _item("session", name, _fate(there), there.note)
+
+
+def _status(session: Session | None) -> SwitchItem:
+    if session is None or session.status in _ENDED:
+        return _item("session", "status", Fate.ABSENT if session else Fate.LOST, "" if session else _NOT_MOVED)
+    return _item("session", "status", Fate.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
+
+
+_NOT_MOVED: Final = "a turn that is going on stays behind; let it end, or cancel it, before the switch"
+
+
+def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
+    if not (old.support(Feature.ARCHIVE).support if session is None else session.archived_at):
+        return _item("session", "archived_at", Fate.ABSENT)
+    there = new.support(Feature.ARCHIVE)
+    if not there.support:
+        return _item("session", "archived_at", Fate.LOST, _lost(new, there))
+    reason = _joined("by sessions.archive, after the creation; the time is another", there.note)
+    return _item("session", "archived_at", Fate.EMULATED, reason)
+
+
+def _history(old: _Class, session: Session | None) -> SwitchItem:
+    """What was said. No backend takes the conversation of another."""
+    if session is not None and session.started_at is None and session.usage is None and not session.preview:
+        reason = "if anything was said: no backend takes over a conversation"
+    else:
+        reason = "no backend takes over a conversation"
+    if old.support(Feature.MESSAGES).support:
+        reason += "; keep it by sessions.messages, and tell the new agent what it must know"
+    return _item("session", "messages", Fate.LOST, reason)
+
+
+def _features(old: _Class, new: _Class) -> Iterator[SwitchItem]:
+    """What becomes of each operation, and of each field and filter of one."""
+    for feature in Feature:
+        operation, _, field = feature.value.partition(" ")
+        if operation == "sessions.create" and field:
+            continue
+        yield _feature(_AREAS[operation] if field else "operations", feature, old, new)
+
+
+def _feature(area: str, feature: Feature, old: _Class, new: _Class) -> SwitchItem:
+    here, there = old.support(feature), new.support(feature)
+    if not here.support:
+        gained = bool(there.support)
+        return _item(area, feature.value, Fate.GAINED if gained else Fate.ABSENT, there.note if gained else "")
+    if not there.support:
+        return _item(area, feature.value, Fate.LOST, _lost(new, there))
+    return _item(area, feature.value, _fate(there), there.note)
+
+
+def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
+    """What becomes of each type of event that either side tells."""
+    here, there = _told(old), _told(new)
+    for name in sorted(here | there):
+        if name not in there:
+            yield _item("events", name, Fate.LOST, f"{new.name} declares no such event")
+        elif name not in here:
+            yield _item("events", name, Fate.GAINED)
+        else:
+            yield _item("events", name, Fate.CARRIES)
+
+
+def _told(provider: _Class) -> set[str]:
+    return {common for commons in provider.event_types.values() for common in commons} - {"native"}
+
+
+def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
+    """What becomes of the typed bodies in the backend's own words."""
+    for name, attribute in _NATIVE_BODIES.items():
+        here, there = getattr(old, attribute), getattr(new, attribute)
+        if here is None:
+            yield _item("native", name, Fate.ABSENT if there is None else Fate.GAINED, there.__name__ if there else "")
+        elif there is None:
+            yield _item("native", name, Fate.LOST, f"{new.name} takes no {here.__name__}, and none of its own")
+        else:
+            yield _item("native", name, Fate.CHOOSE, f"{here.__name__} becomes {there.__name__}, in other words")
+
+
+def _resume(old: _Class, new: _Class) -> SwitchItem:
+    if old.resume is new.resume:
+        return _item("resume", "contract", Fate.CARRIES, f"{old.resume.value}: {_RESUMED_BY[old.resume]}")
+    ranks = list(_RESUMED_BY)
+    fate = Fate.GAINED if ranks.index(new.resume) > ranks.index(old.resume) else Fate.LOST
+    change = f"{old.resume.value} becomes {new.resume.value}: after a break, {_RESUMED_BY[new.resume]}"
+    return _item("resume", "contract", fate, change)
+
+
+def _fate(there: FeatureSupport) -> Fate:
+    return Fate.EMULATED if there.support is Support.EMULATED else Fate.CARRIES
+
+
+def _lost(new: _Class, there: FeatureSupport) -> str:
+    return there.note or f"{new.name} has no such thing"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _item(area: str, name: str, fate: Fate, reason: str = "") -> SwitchItem:
+    return SwitchItem(area=area, name=name, fate=fate, reason=reason)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+
+from polysession import (
+    Fate,
+    Feature,
+    FeatureSupport,
+    ModelConfig,
+    ResumeContract,
+    Session,
+    SessionStatus,
+    SwitchReport,
+    UnknownProvider,
+    UsageError,
+    switch_check,
+)
+from polysession.provider_api import emulated, hookimpl, native, unsupported
+from support.acme import AcmeProvider
+from support.installed import Site
+
+MOMENT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+class OldProvider(AcmeProvider):
+    name = "old"
+    features: ClassVar[dict[Feature, FeatureSupport]] = {
+        **AcmeProvider.features,
+        Feature.ARCHIVE: native(),
+        Feature.MESSAGES: native(),
+        Feature.CREATE_PERMISSION_MODE: unsupported(""),
+        Feature.UPDATE_PERMISSION_MODE: unsupported(""),
+    }
+    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("native", "error")}
+    resume = ResumeContract.SERVER_REPLAY
+
+    def archive_session(self, ref: object) -> object:  # type: ignore[override]
+        raise NotImplementedError
+
+    def list_messages(self, ref: object, limit: object, cursor: object) -> object:  # type: ignore[override]
+        raise NotImplementedError
+
+
+class NewProvider(AcmeProvider):
+    name = "new"
+    features: ClassVar[dict[Feature, FeatureSupport]] = {
+        **AcmeProvider.features,
+        Feature.CREATE_TITLE: emulated("one more call"),
+        Feature.CREATE_METADATA: unsupported("use tags"),
+        Feature.UPDATE_METADATA: unsupported("use tags"),
+        Feature.CREATE_TAGS: unsupported("not at once"),
+        Feature.UPDATE_TAGS: native("ten at most"),
+        Feature.CREATE_CAPABILITIES: unsupported(""),
+        Feature.GET: emulated("found in the list"),
+    }
+    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("message.delta", "error")}
+    session_query_type = None  # type: ignore[assignment]
+    resume = ResumeContract.CURRENT_RUN_REPLAY
+
+
+@pytest.fixture(autouse=True)
+def two_installed(site: Site) -> Iterator[None]:
+    for provider in (OldProvider, NewProvider):
+        module = ModuleType(f"made_up_{provider.name}")
+        module.polysession_provider = hookimpl(_answer(provider))  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+        site.install(f"{provider.name}-sessions", f"{provider.name} = {module.__name__}")
+    yield
+    for provider in (OldProvider, NewProvider):
+        del sys.modules[f"made_up_{provider.name}"]
+
+
+def _answer(provider: type[AcmeProvider]) -> Callable[[], type[AcmeProvider]]:
+    def polysession_provider() -> type[AcmeProvider]:
+        return provider
+
+    return polysession_provider
+
+
+def fates(report: SwitchReport, area: str) -> dict[str, tuple[str, str]]:
+    return {item.name: (item.fate.value, item.reason) for item in report.items if item.area == area}
+
+
+def session(**values: object) -> Session:
+    return Session(provider="old", id="s1", **values)
+
+
+def test_declarations_are_compared_field_by_field() -> None:
+    report = switch_check("old", "new")
+
+    assert (report.source, report.target, report.session_id) == ("old", "new", None)
+    told = fates(report, "session")
+    assert told["title"] == ("emulated", "one more call")
+    assert told["metadata"] == ("lost", "use tags")
+    assert told["tags"] == ("emulated", "by sessions.update, after the creation; ten at most")
+    assert told["capabilities"] == ("lost", "new has no such thing")
+    assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "choose"
+    assert told["permission_mode"] == ("gained", "")
+    assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
+    assert told["messages"][0] == "lost"
+    assert "keep it by sessions.messages" in told["messages"][1]
+
+
+def test_every_field_of_a_session_is_told_of() -> None:
+    told = fates(switch_check("old", "new"), "session")
+
+    assert set(told) - {"messages"} == set(Session.model_fields) - {"provider"}
+
+
+def test_every_feature_is_told_of() -> None:
+    report = switch_check("old", "new")
+    told = {item.name for item in report.items}
+
+    assert {feature.value for feature in Feature if not feature.value.startswith("sessions.create ")} <= told
+
+
+def test_operations_events_native_bodies_and_the_resume_contract_are_compared() -> None:
+    report = switch_check("old", "new")
+
+    operations = fates(report, "operations")
+    assert operations["sessions.get"] == ("emulated", "found in the list")
+    assert operations["sessions.archive"] == ("lost", "acme keeps every session; delete it")
+    assert operations["sessions.update"] == ("carries", "")
+    assert operations["sessions.stream"] == ("absent", "")
+    assert fates(report, "events") == {
+        "error": ("carries", ""),
+        "message.completed": ("lost", "new declares no such event"),
+        "message.delta": ("gained", ""),
+    }
+    assert fates(report, "native") == {
+        "sessions.create native": ("choose", "AcmeNewSession becomes AcmeNewSession, in other words"),
+        "sessions.update native": ("choose", "AcmeSessionChanges becomes AcmeSessionChanges, in other words"),
+        "sessions.list native": ("lost", "new takes no AcmeSessionQuery, and none of its own"),
+        "agents.create native": ("absent", ""),
+    }
+    fate, reason = fates(report, "resume")["contract"]
+    assert fate == "lost"
+    assert reason.startswith("server_replay becomes current_run_replay: after a break, the turn that is going on")
+
+
+def test_the_way_back_gains_what_the_way_there_loses() -> None:
+    report = switch_check("new", "old")
+
+    assert fates(report, "session")["metadata"] == ("gained", "")
+    assert fates(report, "operations")["sessions.archive"] == ("gained", "")
+    assert fates(report, "native")["sessions.list native"] == ("gained", "AcmeSessionQuery")
+    assert fates(report, "resume")["contract"][0] == "gained"
+    assert "sessions.messages" not in fates(report, "session")["messages"][1]
+
+
+def test_a_session_is_judged_by_what_it_holds() -> None:
+    held = session(
+        title="T",
+        tags=("a",),
+        permission_mode="ask",
+        model=ModelConfig(id="m"),
+        status=SessionStatus.RUNNING,
+        archived_at=MOMENT,
+        created_at=MOMENT,
+        raw={"id": "s1"},
+    )
+
+    report = switch_check("old", "new", held)
+
+    told = fates(report, "session")
+    assert report.session_id == "s1"
+    assert told["title"][0] == told["tags"][0] == "emulated"
+    assert told["metadata"] == told["capabilities"] == told["environment_id"] == told["usage"] == ("absent", "")
+    assert told["permission_mode"][0] == told["model"][0] == "choose"
+    assert told["status"][0] == "lost"
+    assert told["status"][1].startswith("it is running: ")
+    assert told["archived_at"][0] == "lost"
+    assert told["created_at"][0] == told["raw"][0] == "lost"
+    assert told["messages"][1].startswith("if anything was said: ")
+
+
+def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> None:
+    held = session(status=SessionStatus.IDLE, preview="Hello")
+
+    told = fates(switch_check("old", "new", held), "session")
+
+    assert told["status"] == told["archived_at"] == ("absent", "")
+    assert told["messages"][1].startswith("no backend takes over a conversation")
+
+
+def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
+    held = Session(provider="new", id="s1", archived_at=MOMENT)
+
+    told = fates(switch_check("new", "old", held), "session")
+
+    assert told["archived_at"] == ("emulated", "by sessions.archive, after the creation; the time is another")
+
+
+def test_a_switch_to_the_same_provider_loses_no_feature() -> None:
+    report = switch_check("old", "old")
+
+    assert {item.fate for item in report.items if item.area not in {"session", "native"}} <= {
+        Fate.CARRIES,
+        Fate.EMULATED,
+        Fate.ABSENT,
+    }
+    assert report.with_fate(Fate.GAINED) == ()
+
+
+def test_a_session_of_another_provider_is_refused() -> None:
+    with pytest.raises(UsageError, match="session 's1' comes from provider 'old', not from 'new'"):
+        switch_check("new", "old", session())
+
+
+def test_an_unknown_provider_is_told() -> None:
+    with pytest.raises(UnknownProvider):
+        switch_check("old", "nobody")
+
+
+def test_a_report_is_frozen_and_survives_json() -> None:
+    report = switch_check("old", "new")
+
+    assert SwitchReport.model_validate_json(report.model_dump_json()) == report
+    with pytest.raises(ValueError, match="frozen"):
+        report.source = "other"  # type: ignore[misc]
