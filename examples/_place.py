@@ -1,0 +1,50 @@
+"""Where the examples run: on an emulator, or on the real backend."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from polysession import Client, ModelConfig
+from polysession.emulation import EmulatorHandle, serve
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a session is created with.
+
+    Attributes:
+        provider: Name of the provider.
+        where: Arguments of `sessions.create` besides its title.
+        settings: Settings of another client for the same backend.
+    """
+
+    provider: str
+    where: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def emulated(emulator: EmulatorHandle) -> Place:
+    """The place that an emulator is. What a backend does not have is left out."""
+    where: dict[str, Any] = {"agent": emulator.agent_id}
+    if emulator.environment_id is not None:
+        where["environment"] = emulator.environment_id
+    if emulator.credential_id is not None:
+        where["model"] = ModelConfig(id="m", type="openai_credential", credential_id=emulator.credential_id)
+    return Place(emulator.provider, where, emulator.settings)
+
+
+@contextmanager
+def opened(arguments: Sequence[str]) -> Iterator[tuple[Client, Place]]:
+    """A client and its place, as the command line says: PROVIDER, or PROVIDER --real AGENT [ENVIRONMENT]."""
+    provider = arguments[1] if len(arguments) > 1 else "qoder"
+    if "--real" in arguments:
+        agent, *environment = arguments[3:]
+        with Client(provider) as client:
+            yield (
+                client,
+                Place(provider, {"agent": agent} | ({"environment": environment[0]} if environment else {}), {}),
+            )
+        return
+    with serve(provider) as emulator, Client(provider, **emulator.settings) as client:
+        yield client, emulated(emulator)

@@ -1,0 +1,44 @@
+"""Each example runs as a program of its own, on every backend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from polysession.cli.demo import emulated_providers
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if not path.name.startswith("_"))
+LAST_LINES = {
+    "approvals.py": "/ask: completed, 'The decision was heard.'",
+    "fan_out.py": "You said: part 19",
+    "first_turn.py": "completed after",
+    "resume.py": "second process: completed",
+}
+
+
+def test_each_script_has_its_last_line() -> None:
+    assert [path.name for path in SCRIPTS] == sorted(LAST_LINES)
+
+
+def test_the_list_of_examples_is_whole() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+
+    assert [path.name for path in SCRIPTS if f"`{path.name}`" not in page] == []
+
+
+@pytest.mark.parametrize("provider", list(emulated_providers()))
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_an_example_runs(script: Path, provider: str) -> None:
+    run = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-W", "error", str(script), provider], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    expected = LAST_LINES[script.name]
+    if script.name == "approvals.py" and provider == "everruns":  # whose approvals are not published
+        expected = "/client-tool: completed"
+    assert run.stdout.splitlines()[-1].startswith(expected)
