@@ -1,7 +1,7 @@
 """The one entry for checks: `nox` runs them all, `nox -s NAME` one of them.
 
-The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. `live` and `drift` make their own,
-because the pins of AgentScope's service differ from ours.
+The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Those that need the service of
+AgentScope make their own, because its pins differ from ours.
 """
 
 from __future__ import annotations
@@ -109,3 +109,14 @@ def drift(session: nox.Session) -> None:
         session.install("--requirement", SERVICE_PINS)
         arguments.append(f"--agentscope-python={Path(session.bin) / 'python'}")
     session.run(PYTHON, "-m", "support.drift", *arguments, env={"PYTHONPATH": "tests"}, external=True)
+
+
+@nox.session(venv_backend="venv")
+def evidence(session: nox.Session) -> None:
+    """Run the tests and the live ones, write down what each shows, and make the page `docs/evidence.md` of it."""
+    session.install("--requirement", SERVICE_PINS)
+    pytest = (PYTHON, "-m", "pytest", "-q", *session.posargs)
+    service_python = Path(session.bin) / "python"
+    session.run(*pytest, "--ignore=tests/docs", "--evidence=normal", external=True)
+    session.run(*pytest, "tests/live", f"--agentscope-python={service_python}", "--evidence=live", external=True)
+    session.run(PYTHON, "docs/generate.py", "write", external=True)

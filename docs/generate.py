@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from polysession import Feature, FeatureSupport
 from polysession.plugins import installed_providers, load_provider
 
 DOCS = Path(__file__).parent
+KINDS: Final = ("emulator", "judge", "documented", "recorded", "live")
+"""Kinds of evidence, the strongest last."""
+
+Counts = Mapping[str, Mapping[str, set[str]]]
+"""By feature and kind of evidence, names of tests."""
 
 
 def comparison() -> str:
@@ -39,13 +48,94 @@ def events_of(name: str) -> str:
     return _table(["the backend's event", "common events"], rows)
 
 
+def evidence() -> dict[str, Any]:
+    """What the test runs wrote down, of all runs together."""
+    runs = [json.loads(path.read_text()) for path in sorted((DOCS / "evidence").glob("*.json"))]
+    tests = {name: entry for run in runs for name, entry in run["tests"].items()}
+    events: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run in runs:
+        for backend, kinds in run["events"].items():
+            for kind, types in kinds.items():
+                events[backend][kind].update(types)
+    return {"tests": tests, "events": events}
+
+
+def glance(found: Mapping[str, Any]) -> str:
+    """How many of each backend's features each kind of evidence covers."""
+    rows = []
+    for name in installed_providers():
+        offered, counts = _offered(name), _counts(found, name)
+        covered = [str(sum(bool(counts[feature][kind]) for feature in offered)) for kind in KINDS]
+        rows.append(f"| {_title(name)} | {len(offered)} | {' | '.join(covered)} | {len(_unchecked(name, counts))} |")
+    answered = [
+        f"- {_title(name)}: {', '.join(_answered(found, name)) or 'nobody but our emulator'}"
+        for name in installed_providers()
+    ]
+    table = _table(["backend", "features", *KINDS, "unchecked"], rows)
+    return "\n".join([table, "", "Who answered or judged, besides our emulators:", "", *answered])
+
+
+def unchecked(found: Mapping[str, Any]) -> str:
+    """What only our emulator ever answered, by name."""
+    parts = []
+    for name in installed_providers():
+        features = _unchecked(name, _counts(found, name))
+        seen = found["events"].get(name, {})
+        elsewhere = {each for kind in KINDS[1:] for each in seen.get(kind, ())}
+        modelled = {each for each, common in load_provider(name).event_types.items() if set(common) - {"native"}}
+        events = sorted(modelled - elsewhere)
+        parts += [f"**{_title(name)}**", ""]
+        parts += [f"- features: {_listed(features)}", f"- event types: {_listed(events)}", ""]
+    return "\n".join(parts[:-1])
+
+
+def shown_features(found: Mapping[str, Any]) -> str:
+    """Every feature that a backend offers, with the number of tests of each kind; and those that it refuses."""
+    parts = []
+    for name in installed_providers():
+        counts = _counts(found, name)
+        rows = [
+            f"| `{each}` | {' | '.join(_number(counts[each][kind]) for kind in KINDS)} |" for each in _offered(name)
+        ]
+        refused = [each.value for each in Feature if each.value not in _offered(name)]
+        tested = [each for each in refused if counts[each]["emulator"]]
+        parts += [f"### {_title(name)}: features", "", _table(["feature", *KINDS], rows), ""]
+        parts += [
+            f"{len(refused)} features are refused before anything is sent; {len(tested)} of these refusals are tested.",
+            "",
+        ]
+    return "\n".join(parts[:-1])
+
+
+def shown_events(found: Mapping[str, Any]) -> str:
+    """Every event type of a backend, and where it was seen."""
+    kinds = [kind for kind in KINDS if kind != "judge"]
+    parts = []
+    for name in installed_providers():
+        seen = found["events"].get(name, {})
+        types = [each for each, common in load_provider(name).event_types.items() if common]
+        rows = [
+            f"| `{each}` | {' | '.join('yes' if each in seen.get(kind, ()) else '-' for kind in kinds)} |"
+            for each in types
+        ]
+        parts += [f"### {_title(name)}: event types", "", _table(["event type", *kinds], rows), ""]
+    return "\n".join(parts[:-1])
+
+
 def pages() -> dict[Path, dict[str, str]]:
     """The generated parts of each page, by the name in their marks."""
     found = {
         DOCS / "providers" / f"{name}.md": {"features": of_provider(name), "events": events_of(name)}
         for name in installed_providers()
     }
-    return {DOCS / "features.md": {"features": comparison()}, **found}
+    shown = evidence()
+    parts = {
+        "glance": glance(shown),
+        "unchecked": unchecked(shown),
+        "features": shown_features(shown),
+        "events": shown_events(shown),
+    }
+    return {DOCS / "features.md": {"features": comparison()}, DOCS / "evidence.md": parts, **found}
 
 
 def renewed(page: str, parts: dict[str, str]) -> str:
@@ -72,6 +162,41 @@ def main(arguments: list[str]) -> int:
     for path, _ in stale:
         sys.stderr.write(f"{path.relative_to(DOCS.parent)} is stale: run `nox -s docs -- write`\n")
     return 1 if stale else 0
+
+
+def _title(name: str) -> str:
+    """How a backend is called: the heading of its page."""
+    return (DOCS / "providers" / f"{name}.md").read_text().partition("\n")[0].removeprefix("# ")
+
+
+def _offered(name: str) -> list[str]:
+    return [feature.value for feature in Feature if load_provider(name).support(feature).support]
+
+
+def _counts(found: Mapping[str, Any], name: str) -> Counts:
+    counts: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for test, entry in found["tests"].items():
+        if entry["backend"] == name:
+            for feature in entry["shows"]:
+                counts[feature][entry["kind"]].add(test)
+    return counts
+
+
+def _unchecked(name: str, counts: Counts) -> list[str]:
+    return [each for each in _offered(name) if not any(counts[each][kind] for kind in KINDS[1:])]
+
+
+def _answered(found: Mapping[str, Any], name: str) -> list[str]:
+    by = {(KINDS.index(entry["kind"]), entry["by"]) for entry in found["tests"].values() if entry["backend"] == name}
+    return [f"{who} ({KINDS[kind]})" for kind, who in sorted(by) if who]
+
+
+def _number(tests: set[str]) -> str:
+    return str(len(tests)) if tests else "-"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
 
 
 def _row(feature: Feature, support: FeatureSupport) -> str:

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["pytester", "support.evidence.plugin"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -12,7 +12,11 @@ import pytest
 from live.agentscope_scenarios import SCENARIOS
 from live.agentscope_service.process import AgentScopeService, model_config
 from live.parity import Ask, Scenario, Side, difference
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 
 OPAQUE: Final = {
     "compression_prompt": "a long text of the service's own, which an emulated agent never uses",
@@ -72,6 +76,25 @@ def sides(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@shows(
+    Feature.CREATE,
+    Feature.CREATE_AGENT,
+    Feature.CREATE_TITLE,
+    Feature.CREATE_WORKSPACE,
+    Feature.CREATE_MODEL,
+    Feature.LIST,
+    Feature.LIST_AGENT,
+    Feature.UPDATE,
+    Feature.UPDATE_TITLE,
+    Feature.UPDATE_MODEL,
+    Feature.UPDATE_PERMISSION_MODE,
+    Feature.CLEAR_MODEL,
+    Feature.DELETE,
+    Feature.CANCEL,
+    Feature.AGENT_CREATE,
+    Feature.AGENT_LIST,
+    Feature.AGENT_SYSTEM_PROMPT,
+)
 def test_the_emulator_answers_as_the_service_does(
     scenario: Scenario, sides: tuple[Side, Side], emulator: EmulatorHandle
 ) -> None:

@@ -36,6 +36,8 @@ from polysession_agentscope import (
 )
 from support.faces import ASYNC, SYNC, Face
 
+pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
+
 SOON_S = 10.0
 MODES = ("accept_edits", "explore", "bypass", "dont_ask", "default")
 

@@ -12,7 +12,11 @@ from live.agentscope_service.process import AgentScopeService, model_config
 from live.agentscope_stories import STORIES
 from live.parity import Ask, Side, difference
 from live.storyteller import Teller
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 
 _TEXT: Final = {"type": "text", "text": "t"}
 _MESSAGE: Final = {"name": "user", "role": "user", "content": [_TEXT]}
@@ -76,6 +80,16 @@ def sides(
 
 
 @pytest.mark.parametrize("name", STORIES)
+@shows(
+    Feature.SEND,
+    Feature.STREAM,
+    Feature.RUN,
+    Feature.EVENTS,
+    Feature.MESSAGES,
+    Feature.ANSWER,
+    Feature.ANSWER_APPROVAL,
+    Feature.ANSWER_OUTPUT,
+)
 def test_the_emulator_tells_the_story_as_the_service_does(name: str, sides: tuple[Side, Side]) -> None:
     real, emulated = (_account(name, side) for side in sides)
     found = list(difflib.unified_diff(real, emulated, "the service", "the emulator", n=8, lineterm=""))

@@ -29,6 +29,8 @@ from polysession import (
 )
 from support.faces import ASYNC, SYNC, Face, both_faces
 
+pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
+
 LIMIT_S = 40.0
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
 SAID = ["message.started", "message.completed", "usage", "turn.ended"]

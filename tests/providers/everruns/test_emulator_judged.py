@@ -19,7 +19,11 @@ from everruns_sdk import (  # type: ignore[import-untyped]
 )
 from everruns_sdk.models import Session  # type: ignore[import-untyped]
 
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 
 UNKNOWN = "0123456789abcdef" * 2
 DEFAULT_ORG = "org_00000000000000000000000000000001"
@@ -48,6 +52,17 @@ async def create(everruns: Any, **values: object) -> Any:
         return await everruns.sessions.create(**values)
 
 
+@shows(
+    Feature.CREATE,
+    Feature.GET,
+    Feature.LIST,
+    Feature.CREATE_AGENT,
+    Feature.CREATE_TITLE,
+    Feature.CREATE_TAGS,
+    Feature.CREATE_CAPABILITIES,
+    Feature.LIST_AGENT,
+    Feature.LIST_TITLE,
+)
 def test_a_created_session_is_read_and_listed(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         created = await create(
@@ -71,6 +86,7 @@ def test_a_created_session_is_read_and_listed(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
+@shows(Feature.UPDATE, Feature.UPDATE_TAGS)
 def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         created = await create(everruns, title="Before", tags=["a", "b"])
@@ -82,6 +98,7 @@ def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: Em
     judge(handle, scenario)
 
 
+@shows(Feature.DELETE)
 def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session_id = (await create(everruns)).id
@@ -96,6 +113,7 @@ def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
+@shows(Feature.CANCEL)
 def test_every_status_is_one_that_the_client_knows(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         emulator: Any = handle.emulator
@@ -162,6 +180,13 @@ def test_the_default_organization_and_a_reason_are_accepted(handle: EmulatorHand
     judge(handle, scenario, org_id=DEFAULT_ORG)
 
 
+@shows(
+    Feature.AGENT_CREATE,
+    Feature.AGENT_GET,
+    Feature.AGENT_LIST,
+    Feature.AGENT_SYSTEM_PROMPT,
+    Feature.AGENT_DESCRIPTION,
+)
 def test_agents_are_created_applied_listed_and_archived(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         made = await everruns.agents.create("judged", "Be brief.", description="For a judge", harness_name="generic")

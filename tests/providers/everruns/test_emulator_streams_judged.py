@@ -16,9 +16,13 @@ from everruns_sdk.models import (  # type: ignore[import-untyped]
     TokenUsage,
 )
 
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
 from providers.everruns.test_emulator_judged import create, judge
 from providers.everruns.test_emulator_streams import ANSWER, BEGIN, CALL, DELTA, END, THINK, TOOL
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 
 WITHOUT_DELTAS = [*BEGIN, *[name for name in ANSWER if name != DELTA], *END]
 
@@ -73,6 +77,7 @@ def names(events: Sequence[Any]) -> list[str]:
         ("/tool", [*BEGIN, *CALL, "act.started", *TOOL, "act.completed", *ANSWER, *END]),
     ],
 )
+@shows(Feature.SEND, Feature.STREAM, Feature.RUN, Feature.EVENTS)
 def test_the_client_streams_a_whole_turn(handle: EmulatorHandle, text: str, story: list[str]) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns, agent_id=handle.agent_id)
@@ -109,6 +114,7 @@ def test_the_client_comes_back_after_every_disconnecting(handle: EmulatorHandle)
     judge(handle, scenario)
 
 
+@shows(Feature.STREAM)
 def test_the_client_resumes_after_a_dropped_connection(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
@@ -133,6 +139,7 @@ def test_the_client_starts_after_an_event_it_names(handle: EmulatorHandle) -> No
     judge(handle, scenario)
 
 
+@shows(Feature.ANSWER, Feature.ANSWER_OUTPUT)
 def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(handle: EmulatorHandle) -> None:
     emulator: Any = handle.emulator
     emulator.pace.waiting_after_s = 0.25
@@ -163,6 +170,7 @@ def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(
     judge(handle, scenario)
 
 
+@shows(Feature.MESSAGES)
 def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
@@ -179,6 +187,7 @@ def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None
     judge(handle, scenario)
 
 
+@shows(Feature.EVENTS, Feature.RUN)
 def test_the_client_streams_and_lists_a_failure(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)

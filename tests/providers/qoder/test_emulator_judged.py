@@ -17,7 +17,11 @@ import httpx
 import pytest
 import qca
 
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
 
 Ask = Callable[[Any], Any]
 
@@ -143,6 +147,14 @@ def assert_fields(record: Any, documented: set[str]) -> None:
     assert not record.model_extra
 
 
+@shows(
+    Feature.CREATE,
+    Feature.GET,
+    Feature.CREATE_AGENT,
+    Feature.CREATE_ENVIRONMENT,
+    Feature.CREATE_TITLE,
+    Feature.CREATE_METADATA,
+)
 def test_a_session_is_created_and_read(judge: Judge) -> None:
     session = judge.new_session(
         title="Ticket",
@@ -172,6 +184,7 @@ def test_a_session_is_created_and_read(judge: Judge) -> None:
     assert resources == session.resources
 
 
+@shows(Feature.CREATE)
 def test_an_agent_can_be_overridden(judge: Judge) -> None:
     tools = [{"type": "agent_toolset_20260401", "enabled_tools": ["Bash"]}]
     reference = {"type": "agent_with_overrides", "id": judge.handle.agent_id, "version": 1, "tools": tools}
@@ -181,6 +194,7 @@ def test_an_agent_can_be_overridden(judge: Judge) -> None:
     assert session.agent.tools[0].enabled_tools == ["Bash"]
 
 
+@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_METADATA, Feature.CLEAR_TITLE)
 def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) -> None:
     session = judge.new_session(title="old", metadata={"a": "1", "b": "2"})
     kept = judge(lambda sdk: sdk.sessions.update(session.id, metadata={"a": None, "c": "3"}))
@@ -193,6 +207,15 @@ def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) ->
     assert swapped.agent.tools[0].type == "mcp_toolset"
 
 
+@shows(
+    Feature.LIST,
+    Feature.LIST_AGENT,
+    Feature.LIST_LIMIT,
+    Feature.LIST_OLDEST_FIRST,
+    Feature.LIST_STATUSES,
+    Feature.LIST_ARCHIVED,
+    Feature.LIST_CREATED,
+)
 def test_sessions_are_listed_over_two_pages(judge: Judge) -> None:
     agent = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate"))
     sessions = [judge.new_session(agent=agent.id) for _ in range(3)]
@@ -208,6 +231,7 @@ def test_sessions_are_listed_over_two_pages(judge: Judge) -> None:
     assert later == ids[1:]
 
 
+@shows(Feature.ARCHIVE, Feature.DELETE)
 def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
     session = judge.new_session()
     archived = judge(lambda sdk: sdk.sessions.archive(session.id))
@@ -218,6 +242,7 @@ def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
     assert (deleted.id, deleted.type) == (session.id, "session_deleted")
 
 
+@shows(Feature.CANCEL)
 def test_a_turn_is_cancelled(judge: Judge) -> None:
     session = judge.new_session()
     judge.handle.emulator.start_turn(session.id, duration_s=60)
@@ -230,6 +255,7 @@ def test_a_turn_is_cancelled(judge: Judge) -> None:
     assert judge(lambda sdk: sdk.sessions.cancel(session.id)).to_dict() == answer.to_dict()
 
 
+@shows(Feature.AGENT_CREATE, Feature.AGENT_GET, Feature.AGENT_LIST, Feature.AGENT_MODEL)
 def test_agents_have_versions(judge: Judge) -> None:
     first = judge(lambda sdk: sdk.agents.create(name="a", model={"id": "auto", "effort": "low"}, metadata={"k": "v"}))
     assert_fields(first, AGENT)

@@ -10,7 +10,11 @@ import httpx
 import pytest
 import qca
 
+from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
 
 START = ["session.status_running", "session.thread_status_running", "user.message", "span.model_request_start"]
 SAID = ["agent.message", "span.model_request_end"]
@@ -71,6 +75,7 @@ def kinds(events: list[Any]) -> list[str]:
     return [event.type for event in events if not event.type.startswith("event_")]
 
 
+@shows(Feature.SEND, Feature.STREAM, Feature.RUN, Feature.EVENTS)
 def test_a_plain_turn_comes_in_the_order_of_the_live_service(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id, event_deltas=["agent.message"])
     sent = say(sdk, session_id, "hello there")
@@ -93,6 +98,7 @@ def test_without_asking_there_are_no_previews(sdk: Any, session_id: str) -> None
     assert [event.type for event in until_idle(stream)] == START + SAID + END
 
 
+@shows(Feature.STREAM)
 def test_a_tool_is_used(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/tool")
@@ -104,6 +110,7 @@ def test_a_tool_is_used(sdk: Any, session_id: str) -> None:
     assert events[6].is_error is False
 
 
+@shows(Feature.ANSWER, Feature.ANSWER_APPROVAL, Feature.PENDING_ACTIONS)
 def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/ask 2")
@@ -126,6 +133,7 @@ def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
     assert results == {ids[0]: True, ids[1]: False}
 
 
+@shows(Feature.ANSWER, Feature.ANSWER_OUTPUT)
 def test_the_caller_runs_a_tool(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/client-tool")
@@ -139,6 +147,7 @@ def test_the_caller_runs_a_tool(sdk: Any, session_id: str) -> None:
     assert until_idle(stream)[-1].stop_reason.type == "end_turn"
 
 
+@shows(Feature.CANCEL)
 def test_a_turn_is_cancelled(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id, event_deltas=["agent.message"])
     say(sdk, session_id, "/slow 100")
@@ -150,6 +159,7 @@ def test_a_turn_is_cancelled(sdk: Any, session_id: str) -> None:
     assert "agent.message" not in kinds(events)
 
 
+@shows(Feature.RUN)
 def test_a_failure_is_told_and_the_session_lives_on(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/fail")
@@ -159,6 +169,7 @@ def test_a_failure_is_told_and_the_session_lives_on(sdk: Any, session_id: str) -
     assert sdk.sessions.retrieve(session_id).status == "idle"
 
 
+@shows(Feature.STREAM)
 def test_a_dropped_stream_is_resumed_with_its_cursor(sdk: Any, session_id: str, emulator: EmulatorHandle) -> None:
     cursor = finished_turn(sdk, session_id)
     say(sdk, session_id, "hello")

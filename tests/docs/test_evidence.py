@@ -1,0 +1,165 @@
+"""The page of evidence: it names tests that exist, and counts what they show."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.evidence.plugin import Collector
+from support.evidence.record import RECORDS, Record
+
+ROOT = Path(__file__).parents[2]
+GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
+
+
+def defined_in(path: Path) -> set[str]:
+    """Functions of a module, and its classes: the tests of a class may be inherited."""
+    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def missing(names: list[str]) -> list[str]:
+    modules = {name.partition("::")[0] for name in names}
+    defined = {module: defined_in(ROOT / module) for module in modules}
+    return [name for name in names if name.split("::")[1] not in defined[name.partition("::")[0]]]
+
+
+@pytest.mark.parametrize("run", sorted(RECORDS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_test_that_is_named_exists(run: Path) -> None:
+    record = Record.load(run)
+
+    assert record.tests
+    assert missing(list(record.tests)) == [], "run `nox -s evidence`"
+
+
+def test_a_test_that_is_gone_is_noticed() -> None:
+    here = "tests/docs/test_evidence.py"
+    gone = [f"{here}::test_that_is_gone", "tests/gone.py::test_x"]
+
+    assert missing([f"{here}::test_a_test_that_is_gone_is_noticed", *gone]) == gone
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    record = Record()
+    claim: dict[str, Any] = {"test": "tests/a.py::test_a", "backend": "qoder", "kind": "live", "by": "qoder 1"}
+    record.add({**claim, "features": ["sessions.run"], "events": ["agent.message"]})
+    record.add({**claim, "features": ["sessions.get"], "events": []})
+    record.add({**claim, "test": "tests/a.py::test_b", "features": [], "events": []})
+    (tmp_path / "run.json").write_text(record.text())
+
+    assert Record.load(tmp_path / "run.json") == record
+    assert record.tests == {
+        "tests/a.py::test_a": {
+            "backend": "qoder",
+            "kind": "live",
+            "by": "qoder 1",
+            "shows": ["sessions.get", "sessions.run"],
+        }
+    }
+    assert record.events == {"qoder": {"live": {"agent.message"}}}
+
+
+FOUND: dict[str, Any] = {
+    "tests": {
+        "a": {"backend": "qoder", "kind": "live", "by": "qoder 1", "shows": ["sessions.get", "sessions.run"]},
+        "b": {"backend": "qoder", "kind": "emulator", "by": "", "shows": ["sessions.get", "sessions.list"]},
+    },
+    "events": {"qoder": {"live": {"agent.message"}, "emulator": {"session.error"}}},
+}
+
+
+def test_the_page_counts_tests_by_feature_and_kind() -> None:
+    features = GENERATE["shown_features"](FOUND)
+
+    assert "| `sessions.get` | 1 | - | - | - | 1 |" in features
+    assert "| `sessions.list` | 1 | - | - | - | - |" in features
+
+
+def test_the_page_names_what_only_our_emulator_answered() -> None:
+    unchecked = GENERATE["unchecked"](FOUND).split("**Qoder**")[1]
+    features, events = unchecked.strip().splitlines()
+
+    assert "`sessions.list`" in features
+    assert "`sessions.get`" not in features
+    assert "`session.error`" in events
+    assert "`agent.message`" not in events
+
+
+def test_the_page_says_who_answered() -> None:
+    assert "- Qoder: qoder 1 (live)" in GENERATE["glance"](FOUND)
+    assert "- Everruns: nobody but our emulator" in GENERATE["glance"](FOUND)
+
+
+PROBE = """
+import pytest
+from polysession import Feature
+from polysession.event import TurnStarted
+from polysession_everruns.provider import EverrunsProvider
+from support.evidence.marks import shows
+
+pytestmark = pytest.mark.evidence("everruns", "judge", by="pytest")
+
+@pytest.mark.parametrize("feature", [Feature.GET, Feature.RUN])
+def test_it_uses(feature):
+    EverrunsProvider.require(feature)
+    TurnStarted(session_id="s", native_type="turn.started")
+
+@shows(Feature.LIST)
+def test_it_says_what_it_shows():
+    EverrunsProvider.require(Feature.CREATE)
+
+def test_it_shows_nothing():
+    pass
+
+@pytest.mark.xfail
+@shows(Feature.DELETE)
+def test_it_fails():
+    raise AssertionError
+"""
+
+
+def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile(test_probe=PROBE)
+    pytester.makeconftest(CONFTEST)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    assert pytester.runpytest_subprocess("-p", "xdist", "-n", "2", "--evidence=run").ret == 0
+
+    record = Record.load(pytester.path / "run.json")
+    assert {name.partition("::")[2]: entry["shows"] for name, entry in record.tests.items()} == {
+        "test_it_uses": ["sessions.get", "sessions.run"],
+        "test_it_says_what_it_shows": ["sessions.list"],
+    }
+    assert {entry["by"] for entry in record.tests.values()} == {f"pytest {pytest.__version__}"}
+    assert record.events == {"everruns": {"judge": {"turn.started"}}}
+
+
+CONFTEST = """
+import support.evidence.record
+from pathlib import Path
+support.evidence.record.RECORDS = Path(__file__).parent
+pytest_plugins = ["support.evidence.plugin"]
+
+def pytest_addoption(parser):
+    parser.addoption("--agentscope-python")
+"""
+
+
+@pytest.mark.parametrize(("written", "code"), [({}, 0), ({"tests/gone.py::test_x": {"shows": []}}, 1)])
+def test_a_run_that_shows_something_else_fails_where_that_is_checked(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any], code: int
+) -> None:
+    (pytester.path / "run.json").write_text(Record(written).text())
+    monkeypatch.setattr("support.evidence.plugin.RECORDS", pytester.path)
+    config: Any = SimpleNamespace(getoption={"evidence": None, "evidence_check": "run"}.get)
+    session: Any = SimpleNamespace(exitstatus=0)
+
+    Collector(config).pytest_sessionfinish(session, 0)
+
+    assert session.exitstatus == code

@@ -1,0 +1,89 @@
+"""What one test claims to show."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import pytest
+
+from polysession.plugins import load_provider
+from support.evidence.marks import features_shown
+
+MARK: Final = "evidence"
+MARK_HELP: Final = (
+    "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
+    "`by` is the package that judges"
+)
+_KINDS: Final[Mapping[str, str]] = {"emulated": "emulator", "recorded": "recorded", "live": "live"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a test shows if it passes.
+
+    Attributes:
+        test: Its node id, without parameters.
+        backend: Name of the provider.
+        kind: `emulator`, `judge`, `documented`, `recorded` or `live`.
+        by: Who answered or judged, with the version.
+        features: The features that it says it shows; None if it says nothing, and those that it uses count.
+    """
+
+    test: str
+    backend: str
+    kind: str
+    by: str = ""
+    features: tuple[str, ...] | None = None
+
+
+def claim_of(item: pytest.Item) -> Claim | None:
+    """What a collected test claims; None if it is no evidence of a backend.
+
+    Raises:
+        pytest.UsageError: Its mark names a package that is not installed.
+    """
+    function: Any = getattr(item, "function", None)
+    test = item.nodeid.partition("[")[0]
+    shown = tuple(feature.value for feature in features_shown(function)) if function else ()
+    mark = item.get_closest_marker(MARK)
+    if mark is not None:
+        return _marked(item, test, shown, *mark.args, **mark.kwargs)
+    cls: Any = getattr(item, "cls", None)
+    if hasattr(cls, "provider") and hasattr(cls, "evidence"):
+        kind = _KINDS[cls.evidence]
+        by = _version_of(cls.provider, item.config.getoption("agentscope_python")) if kind == "live" else ""
+        return Claim(test, cls.provider, kind, by, shown or _refused(item))
+    return None
+
+
+def _marked(
+    item: pytest.Item, test: str, shown: tuple[str, ...], backend: str, kind: str, *, by: str | None = None
+) -> Claim:
+    told = "" if by is None else _version_of(by, item.config.getoption("agentscope_python"))
+    return Claim(test, backend, kind, told, shown or None)
+
+
+def _refused(item: Any) -> tuple[str, ...]:
+    """The feature whose refusal is shown by the contract's test of declarations, if it is not offered."""
+    feature: Any = getattr(getattr(item, "callspec", None), "params", {}).get("feature")
+    if feature is None or load_provider(item.cls.provider).support(feature).support:
+        return ()
+    return (feature.value,)
+
+
+@functools.cache
+def _version_of(package: str, elsewhere: str | None) -> str:
+    """A package and its version: of this environment, or of the service's."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        if elsewhere is None:
+            raise pytest.UsageError(f"a test is marked as judged by {package}, which is not installed") from None
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    told = subprocess.run([elsewhere, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603
+    return f"{package} {told.stdout.strip()}"
