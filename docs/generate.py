@@ -62,16 +62,17 @@ def evidence() -> dict[str, Any]:
 
 def glance(found: Mapping[str, Any]) -> str:
     """How many of each backend's features each kind of evidence covers."""
-    rows = []
-    for name in installed_providers():
-        offered, counts = _offered(name), _counts(found, name)
-        covered = [str(sum(bool(counts[feature][kind]) for feature in offered)) for kind in KINDS]
-        rows.append(f"| {_title(name)} | {len(offered)} | {' | '.join(covered)} | {len(_unchecked(name, counts))} |")
-    answered = [
-        f"- {_title(name)}: {', '.join(_answered(found, name)) or 'nobody but our emulator'}"
-        for name in installed_providers()
+    names = list(installed_providers())
+    counts = {name: _counts(found, name) for name in names}
+    offered = {name: _offered(name) for name in names}
+    rows = [_cells("offered", [len(offered[name]) for name in names])]
+    rows += [
+        _cells(kind, [sum(bool(counts[name][each][kind]) for each in offered[name]) for name in names])
+        for kind in KINDS
     ]
-    table = _table(["backend", "features", *KINDS, "unchecked"], rows)
+    rows.append(_cells("checked by nobody else", [len(_unchecked(name, counts[name])) for name in names]))
+    answered = [f"- {_title(name)}: {', '.join(_answered(found, name)) or 'nobody but our emulator'}" for name in names]
+    table = _table(["features", *map(_title, names)], rows)
     return "\n".join([table, "", "Who answered or judged, besides our emulators:", "", *answered])
 
 
@@ -189,6 +190,10 @@ def _unchecked(name: str, counts: Counts) -> list[str]:
 def _answered(found: Mapping[str, Any], name: str) -> list[str]:
     by = {(KINDS.index(entry["kind"]), entry["by"]) for entry in found["tests"].values() if entry["backend"] == name}
     return [f"{who} ({KINDS[kind]})" for kind, who in sorted(by) if who]
+
+
+def _cells(head: str, numbers: list[int]) -> str:
+    return f"| {head} | {' | '.join(map(str, numbers))} |"
 
 
 def _number(tests: set[str]) -> str:
