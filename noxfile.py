@@ -39,6 +39,10 @@ def types(session: nox.Session) -> None:
     """Check types, the tests' included."""
     session.run(PYTHON, "-m", "mypy")
     session.run(PYTHON, "-m", "mypy", "tests", "benchmarks", "noxfile.py", "docs/generate.py")
+    with session.chdir("examples"):  # where they find each other
+        session.run(
+            PYTHON, "-m", "mypy", "--config-file=../pyproject.toml", *sorted(path.name for path in Path().glob("*.py"))
+        )
 
 
 @nox.session(venv_backend="none")

@@ -41,10 +41,8 @@ def opened(arguments: Sequence[str]) -> Iterator[tuple[Client, Place]]:
     if "--real" in arguments:
         agent, *environment = arguments[3:]
         with Client(provider) as client:
-            yield (
-                client,
-                Place(provider, {"agent": agent} | ({"environment": environment[0]} if environment else {}), {}),
-            )
+            where = {"agent": agent, **({"environment": environment[0]} if environment else {})}
+            yield client, Place(provider, where, {})
         return
     with serve(provider) as emulator, Client(provider, **emulator.settings) as client:
         yield client, emulated(emulator)

@@ -1,6 +1,7 @@
 """Say something to an agent, and show what it does: `python examples/first_turn.py everruns`.
 
-Runs on the emulator of the backend that you name; with `--real` on the backend itself, with settings from the environment.
+Runs on the emulator of the backend that you name; with `--real` on the backend itself, with settings from the
+environment.
 """
 
 import sys

@@ -30,14 +30,16 @@ def second(note: str) -> None:
     provider, settings, session_id, cursor, agent_id = json.loads(note)
     if provider == "agentscope":
         settings["agent_id"] = agent_id  # its sessions are addressed with their agent
-    with Client(provider, **settings) as client:
-        with client.sessions.stream(session_id, cursor=cursor, deadline_s=60) as events:
-            for event in events:
-                if event.type == "message.completed" and event.message.role == "assistant":
-                    print(f"second process: {event.message.text!r}")
-                if event.type == "turn.ended":
-                    print(f"second process: {event.outcome}")
-                    break
+    with (
+        Client(provider, **settings) as client,
+        client.sessions.stream(session_id, cursor=cursor, deadline_s=60) as events,
+    ):
+        for event in events:
+            if event.type == "message.completed" and event.message.role == "assistant":
+                print(f"second process: {event.message.text!r}")
+            if event.type == "turn.ended":
+                print(f"second process: {event.outcome}")
+                break
 
 
 if __name__ == "__main__":
