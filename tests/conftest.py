@@ -21,3 +21,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SOURCE",
         help="record the cassettes and tapes of a real service again, such as `agentscope`; see `nox -s record`",
     )
+    parser.addoption(
+        "--strength",
+        action="store_true",
+        help="run the long form of the tests of strength: every fault everywhere, many random stories; takes minutes",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: only with --strength")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless it is asked for."""
+    if config.getoption("--strength"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]

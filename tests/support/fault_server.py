@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -56,10 +57,16 @@ def http(status: int, body: bytes | str = b"", **headers: str) -> Answer:
 
 
 class FaultServer:
-    """Reads a whole request, sends the next answer and closes the connection; the last answer repeats."""
+    """Reads a whole request, sends the next answer and closes the connection; the last answer repeats.
 
-    def __init__(self, *answers: Answer) -> None:
+    Args:
+        answers: What it sends.
+        tls: How it encrypts; None for not at all.
+    """
+
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
         self._answers = list(answers)
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.connections = 0
@@ -68,7 +75,8 @@ class FaultServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     @property
     def targets(self) -> list[str]:
@@ -95,7 +103,11 @@ class FaultServer:
             self.connections += 1
             with connection, contextlib.suppress(OSError):  # the client may leave at any moment
                 connection.settimeout(5)
-                self._answer(connection)
+                if self._tls is None:
+                    self._answer(connection)
+                else:
+                    with self._tls.wrap_socket(connection, server_side=True) as encrypted:
+                        self._answer(encrypted)
 
     def _answer(self, connection: socket.socket) -> None:
         request = read_request(connection)

@@ -19,7 +19,9 @@ Outcome: TypeAlias = Reply | TransportError | MalformedResponse
 """What one attempt brought."""
 
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
+_SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+_LONGEST_WAIT_S: Final = 1e9
+"""About thirty years; whoever asks for more is told to have asked for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds that a `Retry-After` header asks to wait, in either of its forms; None if it says nothing readable."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
+        return min(float(text), _LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the latter for a year of many digits

@@ -1,0 +1,129 @@
+"""The fault matrix, calls: every fault, every provider, both drivers, real bytes on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from polysession import AsyncClient, Client, Page, PolysessionError, RetryPolicy, Session
+from strength import call_faults
+from strength.call_faults import MAX_BODY_BYTES, SLOW, Served, authority, served
+from strength.outcomes import CALLS, KEYED_WRITES, TRIES, CallOutcome
+from strength.targets import TARGETS, Target
+
+DEADLINE_S = 4.0
+RETRY = RetryPolicy(attempts=TRIES, first_wait_s=0.0)
+OPERATIONS = ("get", "create", "list", "update")
+DRIVERS = ("sync", "async")
+
+
+@pytest.fixture(autouse=True)
+def trusting(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No proxy stands between us and the loopback port, and our own authority signs its certificates."""
+    file = tmp_path_factory.getbasetemp() / "authority.pem"
+    if not file.exists():
+        file.write_bytes(authority().cert_pem.bytes())
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+def busy_connections(client: Client | AsyncClient) -> list[str]:
+    """What the pool still holds of connections that are neither closed nor free for the next call."""
+    transport: Any = client._driver._http._transport
+    return [str(held) for held in transport._pool.connections if not (held.is_idle() or held.is_closed())]
+
+
+def attempt(target: Target, driver: str, where: Served, operation: str) -> Any:
+    """What an operation comes to: its result or its error. Its connection is free again, or closed."""
+    options: dict[str, Any] = {
+        "base_url": where.url,
+        "retry": RETRY,
+        "max_body_bytes": MAX_BODY_BYTES,
+        "timeout": DEADLINE_S,
+    }
+    options |= target.settings | where.options
+    use = target.uses()[operation]
+
+    async def attempt_async() -> Any:
+        async with AsyncClient(target.provider, **options) as client:
+            try:
+                return await use(client)
+            except PolysessionError as error:
+                return error
+            finally:
+                assert busy_connections(client) == []
+
+    if driver == "async":
+        return asyncio.run(attempt_async())
+    with Client(target.provider, **options) as client:
+        try:
+            result = use(client)
+            assert not inspect.isawaitable(result)
+        except PolysessionError as error:
+            return error
+        else:
+            return result
+        finally:
+            assert busy_connections(client) == []
+
+
+def check_error(error: PolysessionError, expected: CallOutcome, target: Target, operation: str) -> None:
+    writes = operation in {"create", "update"}
+    repeatable = not writes or KEYED_WRITES[target.provider]
+    assert type(error).__name__ == expected.error, "".join(traceback.format_exception(error))
+    assert error.attempts == (TRIES if expected.again and repeatable else 1)
+    assert error.outcome_unknown is (expected.in_doubt and writes)
+    assert (error.provider, error.operation) == (target.provider, f"sessions.{operation}")
+    assert error.message
+
+
+def check(fault: str, target: Target, driver: str, operation: str) -> None:
+    expected = CALLS[fault]
+    started_s = time.monotonic()
+
+    with served(fault, target.bodies(operation)) as where:
+        result = attempt(target, driver, where, operation)
+        took_s = time.monotonic() - started_s
+
+    assert took_s < DEADLINE_S
+    if not expected.error:
+        session = result.items[0] if isinstance(result, Page) else result
+        assert isinstance(session, Session), result
+        assert (session.id, session.title) == ("sess_1", "Ticket")
+        assert where.requests == len(target.bodies(operation))
+        return
+    assert isinstance(result, PolysessionError), "a fault passed for success"
+    check_error(result, expected, target, operation)
+    if where.requests:
+        assert where.requests == result.attempts, "something was repeated, or was not"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+@pytest.mark.parametrize("fault", [fault for fault in CALLS if fault not in SLOW])
+def test_a_fault_of_a_call_comes_to_what_is_written_down(
+    fault: str, target: Target, driver: str, operation: str
+) -> None:
+    check(fault, target, driver, operation)
+
+
+@pytest.mark.parametrize("fault", SLOW)
+def test_a_fault_that_takes_time_comes_to_what_is_written_down(fault: str) -> None:
+    cells = list(itertools.product(TARGETS.values(), DRIVERS, OPERATIONS))
+    with ThreadPoolExecutor(len(cells)) as side_by_side:
+        for checked in [side_by_side.submit(check, fault, *cell) for cell in cells]:
+            checked.result()
+
+
+def test_every_fault_has_an_outcome() -> None:
+    served_here = {"connection refused", "no TLS behind https", "redirect to itself", "redirect to another host"}
+
+    assert set(CALLS) == {*call_faults.SCRIPTED, *call_faults.CERTIFICATES, *served_here}
