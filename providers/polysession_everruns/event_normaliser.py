@@ -1,7 +1,7 @@
-"""Everruns' events and messages to the common ones. Pure; `EventReader` keeps state for one stream.
+"""Everruns' events to the common ones. Pure; `EventReader` keeps state for one stream.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, EventData, and https://docs.everruns.com, event and
-streaming pages (read 2026-11)
+streaming pages; newer types: https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
 """
 
 from __future__ import annotations
@@ -10,45 +10,33 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from polysession.provider_api import (
     ActionRequired,
-    Block,
     ErrorReported,
     Event,
-    MediaBlock,
-    Message,
     MessageCompleted,
     MessageDelta,
     MessageStarted,
-    NativeBlock,
     NativeEvent,
     Outcome,
-    Role,
     SessionStatus,
     StatusChanged,
-    TextBlock,
-    ThinkingBlock,
     ThinkingCompleted,
     ThinkingDelta,
     ThinkingStarted,
-    ToolCallBlock,
     ToolCallCompleted,
     ToolCallStarted,
     ToolExecution,
-    ToolResultBlock,
     ToolResultCompleted,
     ToolResultDelta,
     TurnEnded,
     TurnStarted,
-    Usage,
     UsageReported,
 )
-from polysession_everruns.normaliser import NAME, to_usage
+from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
+from polysession_everruns.normaliser import to_usage
 from polysession_everruns.wire import (
     WireEvent,
-    WireMessage,
     WireMessageData,
     WireTextData,
     WireToolCall,
@@ -78,12 +66,18 @@ _NOT_MODELLED: Final = (
         "voice.output_transcript.delta",
         "voice.output_transcript.completed",
     ),
+    # Newer servers only.
+    *("tool.hosted_call", "tool.nested_call", "dreaming.activity", "voice.output.interrupted"),
+    *("session.title.updated", "session.model.changed", "context.compaction.skipped", "context.compaction.failed"),
+    *("sandbox.instance_lost", "sandbox.recovered", "environment.instance_lost", "environment.recovered"),
+    *("timer.set", "timer.fired", "timer.cancelled"),
 )
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "input.message": ("message.completed",),
     "output.message.started": ("message.started",),
     "output.message.delta": ("message.delta",),
     "output.message.completed": ("message.completed",),
+    "conversation.message": ("message.completed",),
     "turn.started": ("turn.started",),
     "turn.completed": ("turn.ended",),
     "turn.failed": ("turn.ended",),
@@ -109,13 +103,19 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The types of common events that each of Everruns' may become. A type that is not here is delivered as `native`."""
 
-_ROLES: Final[Mapping[str | None, Role]] = {
-    "user": Role.USER,
-    "agent": Role.ASSISTANT,
-    "assistant": Role.ASSISTANT,
-    "system": Role.SYSTEM,
-}
 _SEALED: Final[Mapping[str, Outcome]] = {"budget": Outcome.LIMIT_REACHED, "no_progress": Outcome.FAILED}
+_STOPPED: Final[Mapping[str, Outcome]] = {
+    "max_tokens": Outcome.LIMIT_REACHED,
+    "max_turn_requests": Outcome.LIMIT_REACHED,
+    "refusal": Outcome.FAILED,
+    "error": Outcome.FAILED,
+    "cancelled": Outcome.CANCELLED,
+    # The model's own word, where the turn has none.
+    "length": Outcome.LIMIT_REACHED,
+    "content_filter": Outcome.FAILED,
+}
+"""Why a turn that newer servers call completed was no success. Older ones do not say."""
+
 _TEXTS: Final = frozenset({"output.message", "reason.thinking"})
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
 _END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
@@ -208,81 +208,6 @@ def to_events(event: WireEvent) -> Sequence[Event]:
     return found or (NativeEvent(**_envelope(event)),)
 
 
-def to_message(raw: dict[str, Any], session_id: str, usage: Usage | None = None) -> Message:
-    """A message of either shape.
-
-    Raises:
-        pydantic.ValidationError: It is not a message.
-    """
-    wire = WireMessage.model_validate(raw)
-    thinking: tuple[Block, ...] = (ThinkingBlock(text=wire.thinking),) if wire.thinking else ()
-    return Message(
-        provider=NAME,
-        id=wire.id,
-        session_id=session_id,
-        role=_ROLES.get(wire.role, Role.UNKNOWN),
-        content=(*thinking, *(_block(part) for part in wire.content or ())),
-        usage=usage,
-        created_at=wire.created_at,
-        raw=raw,
-    )
-
-
-def _block(part: dict[str, Any]) -> Block:
-    """A part of a message; one that is not modelled, or lacks what it needs, as it came."""
-    build = _BLOCKS.get(part.get("type", ""))
-    try:
-        return NativeBlock(raw=part) if build is None else build(part)
-    except (KeyError, ValidationError):
-        return NativeBlock(raw=part)
-
-
-def _image(part: dict[str, Any]) -> Block:
-    if part.get("url") is None and part.get("base64") is None:
-        return NativeBlock(raw=part)
-    return MediaBlock(type="image", url=part.get("url"), data=part.get("base64"), media_type=part.get("media_type"))
-
-
-def _image_file(part: dict[str, Any]) -> Block:
-    return MediaBlock(type="image", file_id=part["image_id"], title=part.get("filename"))
-
-
-def _tool_call_block(part: dict[str, Any]) -> Block:
-    return ToolCallBlock(id=part["id"], name=part["name"], arguments=_arguments(part.get("arguments")))
-
-
-def _tool_result_block(part: dict[str, Any]) -> Block:
-    error = part.get("error")
-    text = _result_text(part.get("result")) if error is None else error
-    return ToolResultBlock(tool_call_id=part["tool_call_id"], text=text, is_error=error is not None)
-
-
-_BLOCKS: Final[Mapping[str, Callable[[dict[str, Any]], Block]]] = {
-    "text": lambda part: TextBlock(text=part["text"]),
-    "image": _image,
-    "image_file": _image_file,
-    "tool_call": _tool_call_block,
-    "tool_result": _tool_result_block,
-}
-
-
-def _arguments(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _result_text(value: Any) -> str:
-    """What a tool answered, as text: JSON, unless it is text or made of text parts only."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, list) and value and all(_is_text(part) for part in value):
-        return "".join(part["text"] for part in value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
-
-
 def _turn_id(event: WireEvent) -> str | None:
     told = event.data.get("turn_id")
     return event.context.turn_id or (told if isinstance(told, str) else None)
@@ -310,6 +235,10 @@ def _continued(event: WireEvent, turn_id: str | None) -> Event:
 def _message(event: WireEvent) -> Iterator[Event]:
     data = WireMessageData.model_validate(event.data)
     yield MessageCompleted(**_envelope(event), message=to_message(data.message, event.session_id, to_usage(data.usage)))
+
+
+def _conversation_message(event: WireEvent) -> Iterator[Event]:
+    yield MessageCompleted(**_envelope(event), message=conversation_message(event))
 
 
 def _message_started(event: WireEvent) -> Iterator[Event]:
@@ -342,7 +271,11 @@ def _turn_started(event: WireEvent) -> Iterator[Event]:
 
 
 def _turn_completed(event: WireEvent) -> Iterator[Event]:
-    yield _ended(event, _turn(event), Outcome.COMPLETED, "completed")
+    data = _turn(event)
+    reason = data.termination_reason or data.stop_reason or ""
+    outcome = _STOPPED.get(reason, Outcome.COMPLETED)
+    error = f"the turn ended with {reason!r}" if outcome is Outcome.FAILED else None
+    yield _ended(event, data, outcome, "completed" if outcome is Outcome.COMPLETED else reason, error)
 
 
 def _turn_failed(event: WireEvent) -> Iterator[Event]:
@@ -400,7 +333,7 @@ def _tool_started(event: WireEvent) -> Iterator[Event]:
     call = _tool(event).tool_call
     if call is not None:
         yield ToolCallCompleted(
-            **_envelope(event), tool_call_id=call.id, name=call.name, arguments=_arguments(call.arguments)
+            **_envelope(event), tool_call_id=call.id, name=call.name, arguments=to_arguments(call.arguments)
         )
 
 
@@ -412,7 +345,7 @@ def _tool_output(event: WireEvent) -> Iterator[Event]:
 def _tool_completed(event: WireEvent) -> Iterator[Event]:
     data = _tool(event)
     is_error = not data.success or data.error is not None
-    text = data.error if data.error is not None else _result_text(data.result)
+    text = data.error if data.error is not None else to_output(data.result)
     if data.tool_name == "":
         text = _unquoted(text)
     yield ToolResultCompleted(**_envelope(event), tool_call_id=data.tool_call_id, text=text, is_error=is_error)
@@ -446,7 +379,7 @@ def _actions(event: WireEvent) -> tuple[ToolExecution, ...]:
 
 
 def _execution(raw: dict[str, Any], call: WireToolCall) -> ToolExecution:
-    return ToolExecution(id=call.id, name=call.name, arguments=_arguments(call.arguments), raw=raw)
+    return ToolExecution(id=call.id, name=call.name, arguments=to_arguments(call.arguments), raw=raw)
 
 
 def _tool(event: WireEvent) -> WireToolData:
@@ -462,6 +395,7 @@ _READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
     "output.message.started": _message_started,
     "output.message.delta": _message_delta,
     "output.message.completed": _message,
+    "conversation.message": _conversation_message,
     "turn.started": _turn_started,
     "turn.completed": _turn_completed,
     "turn.failed": _turn_failed,

@@ -41,7 +41,8 @@ from polysession.provider_api import (
     read_json,
     with_query,
 )
-from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting, to_message
+from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting
+from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
 
 _NEWEST: Final = 1

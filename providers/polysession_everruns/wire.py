@@ -140,7 +140,12 @@ class WireEvent(Wire):
 
 
 class WireTurnData(Wire):
-    """Data of `turn.*`, `session.*` and `reason.completed`: each has a few of these."""
+    """Data of `turn.*`, `session.*` and `reason.completed`: each has a few of these.
+
+    Attributes:
+        termination_reason: Newer servers only: why a turn that is over is over.
+        stop_reason: Newer servers only: why the last model call of a turn ended.
+    """
 
     turn_id: str | None = None
     input_message_id: str | None = None
@@ -149,6 +154,8 @@ class WireTurnData(Wire):
     detail: str | None = None
     error: str | None = None
     error_code: str | None = None
+    termination_reason: str | None = None
+    stop_reason: str | None = None
 
 
 class WireTextData(Wire):
@@ -165,6 +172,13 @@ class WireMessageData(Wire):
 
     message: dict[str, Any]
     usage: WireUsage | None = None
+
+
+class WireConversationMessage(Wire):
+    """Data of a message that an agent sent on purpose; newer servers only."""
+
+    message_id: str
+    text: str
 
 
 class WireToolCall(Wire):

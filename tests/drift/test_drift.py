@@ -12,6 +12,7 @@ from pydantic import Field, create_model
 
 import polysession_everruns.wire as everruns_wire
 from polysession_everruns.wire import WireSession
+from support.drift import crates
 from support.drift.__main__ import main
 from support.drift.backends import BACKENDS
 from support.drift.compare import Accepted, Finding, changes, gaps, load_accepted, table
@@ -56,7 +57,7 @@ def test_nothing_has_drifted() -> None:
 def test_every_backend_is_written_down() -> None:
     written = {backend: set(recorded(backend)) for backend in BACKENDS}
 
-    assert written == {"agentscope": {"events", "openapi"}, "everruns": {"openapi", "sdk"}, "qoder": {"sdk"}}
+    assert written == {"agentscope": {"events", "openapi"}, "everruns": {"crate", "openapi", "sdk"}, "qoder": {"sdk"}}
 
 
 def test_what_is_written_down_of_a_backend_is_not_empty() -> None:
@@ -174,11 +175,19 @@ def test_an_event_type_that_a_description_adds_is_listed(tmp_path: Path, capsys:
     assert not any(line[:2] == ["everruns", "sdk"] for line in lines)
 
 
+@pytest.fixture
+def no_cargo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_cargo")
 def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
     assert "qoder sdk (qca-sdk " in out
-    assert "not at hand: agentscope events, agentscope openapi, everruns openapi\nno difference\n" in out
+    assert (
+        "not at hand: agentscope events, agentscope openapi, everruns crate, everruns openapi\nno difference\n" in out
+    )
 
 
 def test_a_backend_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,6 +233,48 @@ def test_a_document_is_read() -> None:
         ("STARTED",),
         ("DELETE /sessions/{}", "GET /sessions"),
     )
+
+
+def crate(folder: Path, events: str) -> Path:
+    """An unpacked crate of Everruns' contracts with so many event types."""
+    (folder / "src/runtime/events").mkdir(parents=True)
+    (folder / "Cargo.toml").write_text('[package]\nname = "everruns-contracts"\nversion = "9.0.0"\n')
+    (folder / "src/turn.rs").write_text("pub enum TurnStopReason {\n    EndTurn,\n    /// Said no.\n    Refusal,\n}\n")
+    (folder / "src/runtime/message.rs").write_text("pub enum ContentPart {\n    ImageFile(ImageFileContentPart),\n}\n")
+    (folder / "src/runtime/events/mod.rs").write_text(events)
+    (folder / "src/runtime/events/turn_data.rs").write_text(
+        "/// Data of the event.\npub struct TurnSealedData {\n    /// Why.\n    pub reason: Option<String>,\n}\n\n"
+        "pub struct OtherData {\n    pub id: TurnId,\n}\n"
+    )
+    return folder
+
+
+def test_a_crate_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "registry/src/index/everruns-contracts-9.0.0"
+    crate(kept, 'pub const TURN_SEALED: &str = "turn.sealed";\nconst OTHER: &str = "other.thing";\n')
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path))
+
+    found = crates.unpacked("9.0.0")
+
+    assert found == kept
+    assert crates.unpacked("9.0.1") is None
+    assert crates.everruns_contracts(found, Scope(frozenset({"TurnSealedData"}))) == Fingerprint(
+        "everruns-contracts",
+        "9.0.0",
+        {"TurnSealedData": {"reason": "Option<String>"}},
+        {"ContentPart.type": ("image_file",), "TurnStopReason": ("end_turn", "refusal")},
+        ("turn.sealed",),
+    )
+
+
+def test_an_event_type_that_a_crate_adds_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = crate(tmp_path, 'pub const TURN_LOST: &str = "turn.lost";\n')
+
+    assert main(["--everruns-crate", str(folder)]) == 1
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["everruns", "crate", "event", "types", "new", "turn.lost"] in lines
+    assert ["everruns", "crate", "everruns-contracts", "changed", "version", "0.50.1", "->", "9.0.0"] in lines
 
 
 def test_findings_are_told_in_columns() -> None:

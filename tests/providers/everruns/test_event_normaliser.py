@@ -9,16 +9,10 @@ from pydantic import ValidationError
 
 from polysession.event import Event, NativeEvent, Outcome, ToolExecution
 from polysession.message import (
-    MediaBlock,
-    NativeBlock,
     Role,
-    TextBlock,
-    ThinkingBlock,
-    ToolCallBlock,
-    ToolResultBlock,
 )
 from polysession.session import SessionStatus, Usage
-from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, Waiting, to_events, to_message
+from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, Waiting, to_events
 from polysession_everruns.wire import WireEvent
 
 SESSION_ID = "session_0195e0c0000070008000000000000001"
@@ -139,6 +133,27 @@ COMMON: list[tuple[str, Any, list[dict[str, Any]]]] = [
 ]
 ENDS: list[tuple[str, dict[str, Any], Outcome, str, str | None]] = [
     ("turn.completed", {"iterations": 1}, Outcome.COMPLETED, "completed", None),
+    ("turn.completed", {"termination_reason": "end_turn", "stop_reason": "stop"}, Outcome.COMPLETED, "completed", None),
+    ("turn.completed", {"termination_reason": "max_tokens"}, Outcome.LIMIT_REACHED, "max_tokens", None),
+    ("turn.completed", {"termination_reason": "max_turn_requests"}, Outcome.LIMIT_REACHED, "max_turn_requests", None),
+    ("turn.completed", {"termination_reason": "cancelled"}, Outcome.CANCELLED, "cancelled", None),
+    ("turn.completed", {"termination_reason": "refusal"}, Outcome.FAILED, "refusal", "the turn ended with 'refusal'"),
+    ("turn.completed", {"termination_reason": "error"}, Outcome.FAILED, "error", "the turn ended with 'error'"),
+    ("turn.completed", {"stop_reason": "length"}, Outcome.LIMIT_REACHED, "length", None),
+    (
+        "turn.completed",
+        {"termination_reason": "end_turn", "stop_reason": "length"},
+        Outcome.COMPLETED,
+        "completed",
+        None,
+    ),
+    (
+        "turn.completed",
+        {"stop_reason": "content_filter"},
+        Outcome.FAILED,
+        "content_filter",
+        "the turn ended with 'content_filter'",
+    ),
     ("turn.failed", {"error": "Slow down", "error_code": "rate"}, Outcome.FAILED, "rate", "Slow down"),
     ("turn.failed", {"error": "Broken"}, Outcome.FAILED, "failed", "Broken"),
     ("turn.cancelled", {"reason": "User asked"}, Outcome.CANCELLED, "User asked", None),
@@ -223,6 +238,7 @@ def test_the_table_of_types_is_what_the_functions_make() -> None:
         *((kind, data) for kind, data, _ in COMMON),
         *((kind, data) for kind, data, *_ in ENDS),
         *((kind, {"message": MESSAGE}) for kind in ("input.message", "output.message.completed")),
+        ("conversation.message", {"message_id": "message_1", "text": "Hi"}),
     ]
     made: dict[str, set[str]] = {}
     for kind, data in samples:
@@ -236,7 +252,7 @@ def test_the_table_of_types_is_what_the_functions_make() -> None:
         made[kind] = {event.type for event in to_events(wire(kind))}
     told = {kind: set(types) for kind, types in EVENT_TYPES.items() if types}
     assert made == told
-    assert len(EVENT_TYPES) == 51
+    assert len(EVENT_TYPES) == 67
 
 
 @pytest.mark.parametrize(
@@ -300,73 +316,6 @@ def test_costs_come_along() -> None:
     (event,) = to_events(wire("turn.completed", {"usage": {**USAGE, "estimated_cost_usd": 0.5}}))
     assert event.type == "turn.ended"
     assert event.usage == COUNTED.model_copy(update={"cost_usd": Decimal("0.5")})
-
-
-# --- Messages
-
-
-@pytest.mark.parametrize(
-    ("part", "block"),
-    [
-        ({"type": "text", "text": "Hi"}, TextBlock(text="Hi")),
-        ({"type": "image", "url": "https://a/b"}, MediaBlock(type="image", url="https://a/b")),
-        (
-            {"type": "image", "base64": "AA==", "media_type": "image/png"},
-            MediaBlock(type="image", data="AA==", media_type="image/png"),
-        ),
-        (
-            {"type": "image_file", "image_id": "img_1", "filename": "a.png"},
-            MediaBlock(type="image", file_id="img_1", title="a.png"),
-        ),
-        ({"type": "tool_call", **CALL}, ToolCallBlock(id="call_1", name="look_up", arguments={"word": "x"})),
-        ({"type": "tool_call", **CALL, "arguments": "x"}, ToolCallBlock(id="call_1", name="look_up")),
-        (
-            {"type": "tool_result", "tool_call_id": "call_1", "result": {"a": 1}},
-            ToolResultBlock(tool_call_id="call_1", text='{"a": 1}'),
-        ),
-        (
-            {"type": "tool_result", "tool_call_id": "call_1", "error": "Boom"},
-            ToolResultBlock(tool_call_id="call_1", text="Boom", is_error=True),
-        ),
-        *[
-            (part, NativeBlock(raw=part))
-            for part in (
-                {"type": "reasoning", "summary": "x"},
-                {"type": "text"},
-                {"type": "text", "text": 7},
-                {"type": "image"},
-                {"no": "type"},
-            )
-        ],
-    ],
-)
-def test_a_part_becomes_a_block(part: dict[str, Any], block: Any) -> None:
-    assert to_message({**MESSAGE, "content": [part]}, SESSION_ID).content == (block,)
-
-
-@pytest.mark.parametrize(
-    ("role", "expected"),
-    [
-        ("user", Role.USER),
-        ("agent", Role.ASSISTANT),
-        ("assistant", Role.ASSISTANT),
-        ("system", Role.SYSTEM),
-        ("tool_result", Role.UNKNOWN),
-        (None, Role.UNKNOWN),
-    ],
-)
-def test_who_said_it(role: str | None, expected: Role) -> None:
-    assert to_message({**MESSAGE, "role": role}, SESSION_ID).role is expected
-
-
-def test_both_shapes_of_a_message_are_read() -> None:
-    listed = {**MESSAGE, "session_id": SESSION_ID, "sequence": 3, "phase": "FinalAnswer"}
-    told = {**MESSAGE, "thinking": "So", "thinking_signature": "s"}
-    assert to_message(listed, SESSION_ID).content == (TextBlock(text="Hi"),)
-    assert to_message(told, SESSION_ID).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
-    bare = to_message({"id": "message_1", "content": None}, SESSION_ID)
-    assert (bare.content, bare.created_at, bare.usage) == ((), None, None)
-    assert to_message(listed, SESSION_ID).created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
 # --- One stream

@@ -8,13 +8,21 @@ from pathlib import Path
 
 from support.drift.backends import BACKENDS
 from support.drift.compare import table
-from support.drift.sources import agentscope_service, findings, installed_sdks, not_at_hand, openapi_document, record
+from support.drift.sources import (
+    agentscope_service,
+    everruns_crate,
+    findings,
+    installed_sdks,
+    not_at_hand,
+    openapi_document,
+    record,
+)
 
 
 def main(arguments: list[str]) -> int:
     """Compare, or write down; returns the exit code."""
     options = _parser().parse_args(arguments)
-    now = installed_sdks()
+    now = installed_sdks() | everruns_crate(options.everruns_crate)
     for given in options.openapi:
         backend, _, place = given.partition("=")
         if backend not in BACKENDS or not place:
@@ -47,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--agentscope-python", metavar="PATH", type=Path, help="interpreter that has the AgentScope service"
+    )
+    parser.add_argument(
+        "--everruns-crate",
+        metavar="PATH",
+        type=Path,
+        help="folder of the unpacked crate everruns-contracts; otherwise what cargo keeps of the known version",
     )
     parser.add_argument("--write", action="store_true", help="write down what is published now")
     return parser

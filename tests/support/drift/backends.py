@@ -13,6 +13,7 @@ import polysession_agentscope.message_normaliser as agentscope_messages
 import polysession_agentscope.normaliser as agentscope_sessions
 import polysession_agentscope.wire as agentscope
 import polysession_everruns.event_normaliser as everruns_events
+import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
 import polysession_qoder.normaliser as qoder_sessions
@@ -101,6 +102,7 @@ def _everruns() -> Ours:
             reads(everruns.WireTurnData, *turn_data, *session_data, "ReasonCompletedData"),
             reads(everruns.WireTextData, *text_data, *thinking_data),
             reads(everruns.WireMessageData, "InputMessageData", "OutputMessageCompletedData"),
+            reads(everruns.WireConversationMessage, "ConversationMessageData"),
             reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
             reads(everruns.WireToolData, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
             reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
@@ -115,9 +117,10 @@ def _everruns() -> Ours:
         ],
         {
             "SessionStatus": everruns_sessions._STATUSES,
-            "MessageRole": everruns_events._ROLES,
-            "ContentPart.type": everruns_events._BLOCKS,
+            "MessageRole": everruns_messages._ROLES,
+            "ContentPart.type": everruns_messages._BLOCKS,
             "CancelStatus": ("cancelled", "no_op"),
+            "TurnStopReason": everruns_events._STOPPED,
             "EventData": (),
         },
         r" /v1/sessions",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from support.drift import sdks
+from support.drift import crates, sdks
 from support.drift.backends import BACKENDS
 from support.drift.compare import Finding, changes, gaps, load_accepted
 from support.drift.fingerprint import Fingerprint
@@ -66,6 +66,20 @@ def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
         ("agentscope", "openapi"): _of_document("agentscope", raw["openapi"]),
         ("agentscope", "events"): events,
     }
+
+
+def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
+    """What the crate of Everruns' engine says: of a folder, or of where cargo keeps the version that is written down.
+
+    Raises:
+        OSError: The crate is not in the folder.
+    """
+    path = record("everruns", "crate")
+    known = Fingerprint.load(path).version if path.exists() else ""
+    found = folder or crates.unpacked(known)
+    if found is None:
+        return {}
+    return {("everruns", "crate"): crates.everruns_contracts(found, BACKENDS["everruns"]().scope)}
 
 
 def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
