@@ -83,7 +83,8 @@ def live(session: nox.Session) -> None:
 def record(session: nox.Session) -> None:
     """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
 
-    `agentscope` is recorded from its service in this environment. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    `agentscope` is recorded from its service in this environment, `agentscope-seed` from the first one that was
+    published, with a `redis-server`. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
     """
     source, *more = session.posargs or [""]
     if source not in RECORDED_BY:
@@ -97,7 +98,12 @@ def _agentscope(session: nox.Session) -> list[str]:
     return [f"--agentscope-python={Path(session.bin) / 'python'}"]
 
 
-RECORDED_BY = {"agentscope": _agentscope}
+def _agentscope_seed(session: nox.Session) -> list[str]:
+    session.install("--requirement", "tests/live/agentscope_service/seed_requirements.txt")
+    return [f"--agentscope-python={Path(session.bin) / 'python'}"]
+
+
+RECORDED_BY = {"agentscope": _agentscope, "agentscope-seed": _agentscope_seed}
 """What each source needs to be recorded: prepares it, and gives the options of pytest."""
 
 

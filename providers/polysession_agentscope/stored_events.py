@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from polysession.provider_api import (
+    ErrorReported,
     Event,
     MessageCompleted,
     NativeEvent,
@@ -39,7 +40,14 @@ def history_events(session_id: str, raw: dict[str, Any]) -> list[Event]:
     message = to_message(session_id, raw)
     if message.role is not Role.ASSISTANT:
         return [MessageCompleted(session_id=session_id, message=message, synthetic=True, raw=raw)]
-    return list(missed_events(session_id, WireMessage.model_validate(raw), set()))
+    reply = WireMessage.model_validate(raw)
+    events = list(missed_events(session_id, reply, set()))
+    if reply.error is not None:
+        why, code = reply.error.message or f"the turn failed with {reply.error.type!r}", reply.error.type
+        events.append(
+            ErrorReported(session_id=session_id, turn_id=reply.id, message=why, code=code, synthetic=True, raw=raw)
+        )
+    return events
 
 
 def missed_events(session_id: str, message: WireMessage, told: set[str]) -> Iterator[Event]:

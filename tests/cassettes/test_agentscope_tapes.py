@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
 
 from live.agentscope_service.process import model_config
 from live.sources import Source
-from polysession import AsyncClient, Client, Outcome, RetryPolicy, Session
+from polysession import Approve, Deny, Outcome, RetryPolicy, Session, ToolOutput
 from polysession._core.operations import Operations
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
 from support.cassettes.provenance import CASSETTES
@@ -43,24 +42,17 @@ def session_of(ids: Ids) -> Session:
     return Session(provider="agentscope", id=ids["session"], agent_id=ids["agent"])
 
 
-def run(face: Face, settings: dict[str, Any], session: Session, turn_input: Any) -> tuple[list[Any], Any]:
+async def turn(sessions: Any, session: Session, turn_input: Any) -> tuple[list[Any], Any]:
     """The events of a turn, and its result."""
-    options = {"retry": AT_ONCE, **settings}
+    async with sessions.run(session, turn_input, deadline_s=LIMIT_S) as running:
+        return [event async for event in running], running.result
 
-    async def run_async() -> tuple[list[Any], Any]:
-        async with (
-            AsyncClient("agentscope", **options) as client,
-            client.sessions.run(session, turn_input, deadline_s=LIMIT_S) as turn,
-        ):
-            return [event async for event in turn], turn.result
 
-    if face.awaited:
-        return asyncio.run(run_async())
-    with (
-        Client("agentscope", **options) as client,
-        client.sessions.run(session, turn_input, deadline_s=LIMIT_S) as turn,
-    ):
-        return list(turn), turn.result
+def run(face: Face, settings: dict[str, Any], session: Session, turn_input: Any) -> tuple[list[Any], Any]:
+    told: tuple[list[Any], Any] = face.play(
+        "agentscope", lambda client: turn(client.sessions, session, turn_input), retry=AT_ONCE, **settings
+    )
+    return told
 
 
 def modelled(events: list[Any]) -> list[str]:
@@ -77,13 +69,162 @@ def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
     assert (result.usage.input_tokens, result.usage.output_tokens) == (7, 3)
 
 
+@tape("agentscope/streams/thinking.jsonl")
+def test_a_turn_with_thinking(on_tape: OnTape, face: Face) -> None:
+    with on_tape(a_session) as (settings, ids):
+        events, result = run(face, settings, session_of(ids), "/think")
+    thought = ["thinking.started", "thinking.delta", "thinking.completed"]
+    assert modelled(events)[:4] == ["turn.started", *thought]
+    assert result.outcome is Outcome.COMPLETED
+
+
+@tape("agentscope/streams/tools.jsonl")
+def test_a_turn_with_tools(on_tape: OnTape, face: Face) -> None:
+    with on_tape(a_session) as (settings, ids):
+        events, result = run(face, settings, session_of(ids), "/tool 2")
+    calls = [event for event in events if event.type == "tool_call.completed"]
+    assert [(call.name, call.arguments) for call in calls] == [
+        ("Bash", {"command": f"echo item {number} is in stock"}) for number in range(2)
+    ]
+    results = [event for event in events if event.type == "tool_result.completed"]
+    assert [(found.tool_call_id, found.text, found.is_error) for found in results] == [
+        (call.tool_call_id, f"item {number} is in stock\n", False) for number, call in enumerate(calls)
+    ]
+    assert (result.text, result.usage.input_tokens) == ("The tool has answered.", 14)
+
+
+@tape("agentscope/streams/approval.jsonl")
+def test_turns_with_an_approval_and_a_denial(on_tape: OnTape, face: Face) -> None:
+    with on_tape(a_session) as (settings, ids):
+        session = session_of(ids)
+        events, first = run(face, settings, session, "/ask 2")
+        assert modelled(events)[-2:] == ["action.required", "turn.ended"]
+        assert (first.outcome, first.actions[0].arguments) == (Outcome.REQUIRES_ACTION, {"command": "touch item-0"})
+        events, second = run(face, settings, session, [Approve(first.actions[0])])
+        assert modelled(events)[-2:] == ["action.required", "turn.ended"]
+        assert second.actions[0].arguments == {"command": "touch item-1"}
+        events, last = run(face, settings, session, [Deny(second.actions[0])])
+    assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
+    assert (last.outcome, last.text) == (Outcome.COMPLETED, "The decision was heard.")
+
+
+@tape("agentscope/streams/external_tool.jsonl")
+def test_turns_with_a_tool_of_the_caller(on_tape: OnTape, face: Face) -> None:
+    with on_tape(a_session) as (settings, ids):
+        session = session_of(ids)
+        _, asked = run(face, settings, session, "/client-tool")
+        (action,) = asked.actions
+        assert (asked.outcome, action.name) == (Outcome.REQUIRES_ACTION, "lookup")
+        events, result = run(face, settings, session, [ToolOutput(action, "green")])
+    assert [(event.text, event.is_error) for event in events if event.type == "tool_result.completed"] == [
+        ("green", False)
+    ]
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
+
+
+async def hear(stream: Any, until: Callable[[Any], bool] = lambda event: event.type == "turn.ended") -> list[Any]:
+    """The events of a stream up to one of them."""
+    events: list[Any] = []
+    async for event in stream:
+        events.append(event)
+        if until(event):
+            break
+    return events
+
+
+@tape("agentscope/streams/interrupt.jsonl")
+def test_a_turn_that_is_cancelled_while_it_speaks(on_tape: OnTape, face: Face) -> None:
+    async def cancel_at_the_first_word(client: Any) -> list[Any]:
+        async with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
+            await client.sessions.send(session, "/slow 100")
+            events = await hear(stream, lambda event: event.type == "message.delta")
+            await client.sessions.cancel(session)
+            return events + await hear(stream)
+
+    with on_tape(a_session) as (settings, ids):
+        session = session_of(ids)
+        events = face.play("agentscope", cancel_at_the_first_word, **settings)
+    assert (events[-1].outcome, events[-1].native_reason) == (Outcome.CANCELLED, "interrupted")
+    (said,) = [event for event in events if event.type == "message.completed"]
+    assert said.message.text.startswith("word0")
+
+
+@tape("agentscope/streams/model_error.jsonl")
+def test_a_turn_whose_model_fails(on_tape: OnTape, face: Face) -> None:
+    """The service tries for nine seconds; the tape is played without waiting."""
+
+    async def follow(client: Any) -> list[Any]:
+        async with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
+            await client.sessions.send(session, "/fail")
+            return await hear(stream)
+
+    with on_tape(a_session) as (settings, ids):
+        session = session_of(ids)
+        events = face.play("agentscope", follow, **settings)
+    assert modelled(events) == ["turn.started", "error", "turn.ended"]
+    assert (events[-2].code, events[-1].outcome, events[-1].native_reason) == ("upstream", Outcome.FAILED, "error")
+
+
+@tape("agentscope/streams/reconnect.jsonl")
+def test_a_stream_that_is_left_and_taken_up_by_another_client(on_tape: OnTape, face: Face) -> None:
+    async def leave_at_the_fifth_word(client: Any) -> tuple[list[Any], str]:
+        async with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
+            await client.sessions.send(session, "/slow 12")
+            events = await hear(stream, lambda event: event.type == "message.delta" and event.text == "word4 ")
+            return events, stream.cursor
+
+    async def take_up(client: Any) -> list[Any]:
+        async with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as stream:
+            return await hear(stream)
+
+    with on_tape(a_session) as (settings, ids):
+        session = session_of(ids)
+        first, cursor = face.play("agentscope", leave_at_the_fifth_word, **settings)
+        rest = face.play("agentscope", take_up, **settings)
+    said = [event.text for event in [*first, *rest] if event.type == "message.delta"]
+    assert said == [f"word{number} " for number in range(12)]
+    assert rest[-1].outcome is Outcome.COMPLETED
+
+
+@tape("agentscope/streams/seed_tools.jsonl")
+def test_a_turn_of_the_first_service(on_tape: OnTape, face: Face) -> None:
+    """There the stream is the answer to the message, and ends with the turn."""
+    with on_tape(a_session) as (settings, ids):
+        events, result = run(face, settings, session_of(ids), "/tool")
+    assert [event.type for event in events if event.type == "tool_result.completed"] == ["tool_result.completed"]
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The tool has answered.")
+
+
+PURE: Final[Mapping[str, str | None]] = {
+    "plain": "Hello",
+    "thinking": "/think",
+    "tools": "/tool 2",
+    "approval": "/ask 2",
+    "external_tool": "/client-tool",
+    "interrupt": None,
+    "model_error": None,
+    "reconnect": None,
+    "seed_tools": "/tool",
+}
+"""The input of the turn that each tape begins with; None where a session is followed."""
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 1_000_000])
-@pytest.mark.parametrize("name", ["plain"])
+@pytest.mark.parametrize("name", PURE)
 def test_the_cuts_of_a_stream_do_not_matter(name: str, size: int) -> None:
     """A piece of one byte is a cut at every byte."""
     taped = read_tape(CASSETTES / f"agentscope/streams/{name}.jsonl")
-    provider = AgentScopeProvider(AgentScopeSettings(base_url="http://agentscope.test", **taped.settings))
-    begin = partial(Operations(provider).start_turn, session_of(dict(taped.ids)), "Hello")
+    operations = Operations(AgentScopeProvider(AgentScopeSettings(base_url="http://agentscope.test", **taped.settings)))
+    session, said = session_of(dict(taped.ids)), PURE[name]
+    begin = (
+        partial(operations.stream_events, session, None)
+        if said is None
+        else partial(operations.start_turn, session, said)
+    )
     as_recorded = events_of(taped, begin, None)
-    assert as_recorded[-1].type == "turn.ended"
+    assert len(as_recorded) > 2
     assert events_of(taped, begin, size) == as_recorded
+
+
+def test_each_tape_is_cut() -> None:
+    assert sorted(path.stem for path in (CASSETTES / "agentscope/streams").iterdir()) == sorted(PURE)

@@ -13,9 +13,12 @@ import httpx
 import pytest
 
 from live.agentscope_service.model_stub import serve_models
-from live.agentscope_service.process import serve_agentscope
+from live.agentscope_service.process import serve_agentscope, serve_seed_agentscope
+from live.agentscope_service.redis_process import serve_redis
 from support.cassettes.provenance import Provenance
 from support.cassettes.scrubbing import Scrubber
+
+_AGENTSCOPE: Final = "AgentScope agent service (PyPI: agentscope)"
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,28 @@ def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
         yield Source(
             "agentscope",
             service.base_url,
-            "AgentScope agent service (PyPI: agentscope)",
+            _AGENTSCOPE,
             health["version"],
+            replace={str(workdir): "/srv/agentscope", models_url: "http://models.test/v1"},
+            handle=service,
+        )
+
+
+@contextlib.contextmanager
+def agentscope_seed(config: pytest.Config, workdir: Path) -> Iterator[Source]:
+    """AgentScope's first published service, in the interpreter that `--agentscope-python` names, with a Redis."""
+    python = Path(config.getoption("agentscope_python")).absolute()
+    with (
+        serve_models() as models_url,
+        serve_redis(workdir) as redis_port,
+        serve_seed_agentscope(python, workdir, models_url, redis_port) as service,
+    ):
+        description = httpx.get(f"{service.base_url}/openapi.json", trust_env=False).json()
+        yield Source(
+            "agentscope-seed",
+            service.base_url,
+            _AGENTSCOPE,
+            description["info"]["version"],
             replace={str(workdir): "/srv/agentscope", models_url: "http://models.test/v1"},
             handle=service,
         )
@@ -73,4 +96,5 @@ def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
     "agentscope": agentscope,
+    "agentscope-seed": agentscope_seed,
 }

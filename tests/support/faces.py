@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from polysession._drivers.transport import tls_context
 from polysession.async_client import AsyncClient, AsyncPages
 from polysession.client import Client, Pages
+from support.sides import Awaited
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Use = Callable[[Any], Any]
@@ -45,12 +46,47 @@ class Face:
             result = use(client)
             return list(result) if isinstance(result, Pages) else result
 
+    def play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], /, **options: Any) -> Any:
+        """What a scenario gives that is written once, for the awaited client; the blocking one is used in its way."""
+        return asyncio.run(self._play(provider, scenario, options))
+
+    async def _play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], options: dict[str, Any]) -> Any:
+        if self.awaited:
+            async with AsyncClient(provider, **options) as client:
+                return await scenario(client)
+        with Client(provider, **options) as blocking:
+            return await scenario(AwaitedClient(blocking))
+
     async def _call_async(self, provider: str, use: Use, options: dict[str, Any]) -> Any:
         async with AsyncClient(provider, **options) as client:
             result = use(client)
             if isinstance(result, AsyncPages):
                 return [item async for item in result]
             return await result if inspect.isawaitable(result) else result
+
+
+class AwaitedClient:
+    """A blocking client that is used like its twin."""
+
+    def __init__(self, client: Client) -> None:
+        self.sessions = _AwaitedSessions(client.sessions)
+
+
+class _AwaitedSessions:
+    def __init__(self, sessions: Any) -> None:
+        self._sessions = sessions
+
+    def run(self, *arguments: Any, **options: Any) -> Awaited:
+        return Awaited(self._sessions.run(*arguments, **options))
+
+    def stream(self, *arguments: Any, **options: Any) -> Awaited:
+        return Awaited(self._sessions.stream(*arguments, **options))
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return getattr(self._sessions, name)(*arguments, **options)
+
+        return call
 
 
 SYNC, ASYNC = Face(awaited=False), Face(awaited=True)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 _SERVER = Path(__file__).with_name("server.py")
+_SEED_SERVER = Path(__file__).with_name("seed_server.py")
 # Far from UTC, so that a time that should be UTC and is not shows.
 _ZONE = "Asia/Shanghai"
 _READY_LIMIT_S = 60.0
@@ -58,11 +59,30 @@ def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[A
     Raises:
         RuntimeError: It did not start; the message holds what it printed.
     """
+    with _serving(python, _SERVER, workdir, models_url, "/health") as service:
+        yield service
+
+
+@contextlib.contextmanager
+def serve_seed_agentscope(python: Path, workdir: Path, models_url: str, redis_port: int) -> Iterator[AgentScopeService]:
+    """Run the first published service, 2.0.0, likewise; it has no `/health`.
+
+    Raises:
+        RuntimeError: As `serve_agentscope`.
+    """
+    with _serving(python, _SEED_SERVER, workdir, models_url, "/openapi.json", str(redis_port)) as service:
+        yield service
+
+
+@contextlib.contextmanager
+def _serving(
+    python: Path, server: Path, workdir: Path, models_url: str, ready_path: str, *arguments: str
+) -> Iterator[AgentScopeService]:
     port = _free_port()
     log = workdir / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  (the interpreter is the caller's choice)
-            [python, _SERVER, str(port), workdir],
+            [python, server, str(port), workdir, *arguments],
             cwd=workdir,
             env=os.environ | {"TZ": _ZONE},
             stdout=output,
@@ -70,7 +90,7 @@ def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[A
         )
         try:
             service = AgentScopeService(f"http://127.0.0.1:{port}", models_url)
-            _wait_until_ready(process, service.base_url, log)
+            _wait_until_ready(process, service.base_url + ready_path, log)
             yield service
         finally:
             _stop(process)
@@ -82,9 +102,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline_s = time.monotonic() + _READY_LIMIT_S
-    while not _is_ready(base_url):
+    while not _is_ready(url):
         if process.poll() is not None:
             raise RuntimeError(f"the AgentScope service ended with status {process.returncode}:\n{log.read_text()}")
         if time.monotonic() > deadline_s:
@@ -92,9 +112,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path
         time.sleep(0.1)
 
 
-def _is_ready(base_url: str) -> bool:
+def _is_ready(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        answer = httpx.get(f"{base_url}/health", headers={"x-user-id": "probe"}, trust_env=False)
+        answer = httpx.get(url, headers={"x-user-id": "probe"}, trust_env=False)
         return answer.status_code == httpx.codes.OK
     return False
 

@@ -403,6 +403,15 @@ def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
     assert types(history_events("s1", behind)) == ["tool_call.completed", "tool_result.completed"]
 
 
+def test_history_tells_why_a_reply_failed() -> None:
+    failed = reply(text_block("half"), reason="error") | {"error": {"type": "upstream", "message": "no answer"}}
+    told: list[Any] = history_events("s1", failed)
+    said, error = told
+    assert (said.type, error.type, error.message, error.code) == ("message.completed", "error", "no answer", "upstream")
+    again: list[Any] = history_events("s1", failed | {"error": {"type": "x"}})
+    assert again[-1].message == "the turn failed with 'x'"
+
+
 # What was missed of a reply.
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
-from live.agentscope_service.process import model_config
 from live.sources import Source
-from polysession import Agent, ModelConfig, Session
+from polysession import Agent, ModelConfig, Session, SessionStatus
 from support.faces import Face
 
 MODELS_URL: Final = "http://models.test/v1"
 """Where the model stub is on a cassette."""
+
+_LIMIT_S: Final = 30.0
+_LOOK_S: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class User:
         session: Session = self.do(lambda client: client.sessions.create(agent=agent, **{"title": "T", **fields}))
         return session
 
+    def run_until(self, session: Session, *statuses: SessionStatus, look_s: float = _LOOK_S) -> Session:
+        """Read a session until it has one of these statuses; on a cassette the readings follow at once."""
+        deadline_s = time.monotonic() + _LIMIT_S
+        while (found := self.do(lambda client: client.sessions.get(session))).status not in statuses:
+            assert time.monotonic() < deadline_s, f"the session is {found.status}"
+            time.sleep(look_s if self.source.handle else 0)
+        reading: Session = found
+        return reading
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer to a raw request."""
         headers = {"x-user-id": self.id}
@@ -62,8 +74,4 @@ class User:
 
 def model(credential_id: str, script: str = "plain", **parameters: Any) -> ModelConfig:
     """A model whose name is a script of the stub."""
-    return ModelConfig(**{**_common(model_config(credential_id, script)), "parameters": parameters})
-
-
-def _common(config: dict[str, Any]) -> dict[str, Any]:
-    return {"id": config["model"], "type": config["type"], "credential_id": config["credential_id"]}
+    return ModelConfig(id=script, type="openai_credential", credential_id=credential_id, parameters=parameters)

@@ -242,6 +242,12 @@ def check_played(tape: Any) -> None:
         raise BadEvidence(f"half-played: nobody asked for {'; '.join(left)}")
 
 
+def sent(tape: Any, method: str, path: str = "") -> list[Any]:
+    """The JSON bodies of a cassette's requests of one method, to a path that ends so: what was sent, for it matched."""
+    asked = [request for request in tape.requests if request.method == method]
+    return [json.loads(request.body) for request in asked if urlsplit(request.uri).path.endswith(path)]
+
+
 def refuse_emulator(base_url: str, path: Path) -> None:
     """See that what is stored among the evidence does not come from an emulator.
 

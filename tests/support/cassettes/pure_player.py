@@ -25,7 +25,7 @@ def pieces(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
 
 
 def events_of(tape: Tape, begin: Callable[[], Flow[StreamPlan]], size: int | None) -> list[Event]:
-    """The events of a tape with one stream, as a driver would deliver them.
+    """The events of a tape's first stream, as a driver would deliver them.
 
     Args:
         tape: The tape.
@@ -39,7 +39,7 @@ def events_of(tape: Tape, begin: Callable[[], Flow[StreamPlan]], size: int | Non
     reader.opened()
     if isinstance(plan, TurnPlan):
         _run(plan.send(), exchanges)
-    (chunks,) = tape.streams()
+    chunks = tape.streams()[0]
     return [event for piece in pieces(chunks, size) for event in reader.feed(piece)]
 
 
