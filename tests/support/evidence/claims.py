@@ -12,6 +12,8 @@ from typing import Any, Final
 import pytest
 
 from polysession.plugins import load_provider
+from support.cassettes.evidence import NAMED, read_header
+from support.cassettes.provenance import CASSETTES
 from support.evidence.marks import features_shown
 
 MARK: Final = "evidence"
@@ -46,6 +48,7 @@ def claim_of(item: pytest.Item) -> Claim | None:
 
     Raises:
         pytest.UsageError: Its mark names a package that is not installed.
+        BadEvidence: The cassette that it plays has no header.
     """
     function: Any = getattr(item, "function", None)
     test = item.nodeid.partition("[")[0]
@@ -53,6 +56,10 @@ def claim_of(item: pytest.Item) -> Claim | None:
     mark = item.get_closest_marker(MARK)
     if mark is not None:
         return _marked(item, test, shown, *mark.args, **mark.kwargs)
+    file = next((found.args[0] for kind in NAMED if (found := item.get_closest_marker(kind))), None)
+    if file is not None:
+        header = _header(CASSETTES / file)
+        return Claim(test, header.backend, header.kind, f"{header.service} {header.version}", shown or None)
     cls: Any = getattr(item, "cls", None)
     if hasattr(cls, "provider") and hasattr(cls, "evidence"):
         kind = _KINDS[cls.evidence]
@@ -74,6 +81,9 @@ def _refused(item: Any) -> tuple[str, ...]:
     if feature is None or load_provider(item.cls.provider).support(feature).support:
         return ()
     return (feature.value,)
+
+
+_header = functools.cache(read_header)
 
 
 @functools.cache
