@@ -84,7 +84,8 @@ def record(session: nox.Session) -> None:
     """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
 
     `agentscope` is recorded from its service in this environment, `agentscope-seed` from the first one that was
-    published, with a `redis-server`. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    published, with a `redis-server`. `everruns` needs Rust, and builds the engine for some minutes the first time.
+    `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
     """
     source, *more = session.posargs or [""]
     if source not in RECORDED_BY:
@@ -103,7 +104,11 @@ def _agentscope_seed(session: nox.Session) -> list[str]:
     return [f"--agentscope-python={Path(session.bin) / 'python'}"]
 
 
-RECORDED_BY = {"agentscope": _agentscope, "agentscope-seed": _agentscope_seed}
+def _everruns(_: nox.Session) -> list[str]:
+    return []  # cargo builds what it is recorded from
+
+
+RECORDED_BY = {"agentscope": _agentscope, "agentscope-seed": _agentscope_seed, "everruns": _everruns}
 """What each source needs to be recorded: prepares it, and gives the options of pytest."""
 
 

@@ -15,6 +15,7 @@ import pytest
 from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import serve_agentscope, serve_seed_agentscope
 from live.agentscope_service.redis_process import serve_redis
+from live.everruns_engine.process import build_engine, engine_version, serve_everruns
 from support.cassettes.provenance import Provenance
 from support.cassettes.scrubbing import Scrubber
 
@@ -94,7 +95,15 @@ def agentscope_seed(config: pytest.Config, workdir: Path) -> Iterator[Source]:
         )
 
 
+@contextlib.contextmanager
+def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
+    """Everruns' engine, built by the cargo of this machine."""
+    with serve_everruns(build_engine(), workdir) as base_url:
+        yield Source("everruns", base_url, "Everruns engine (crate: everruns-serve)", engine_version())
+
+
 SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
     "agentscope": agentscope,
     "agentscope-seed": agentscope_seed,
+    "everruns": everruns,
 }

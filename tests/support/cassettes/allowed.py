@@ -48,16 +48,21 @@ _AGENTSCOPE: Final = """
 
 _EVERRUNS: Final = """
     accumulated actor_id actor_name after_sequence agent_id agent_identity_id agent_name agent_version_id
-    archived_at arguments before_sequence capabilities capability_id capability_name category config controls
-    default_model_id deleted_at delta direction display_name effective_owner effort error_code error_fields expected
-    features finish_reasons finished_at forked_from_sequence forked_from_session_id harness_id harness_name hint
-    hints href image_id in_reply_to input input_content input_message_id item_id kind links locale media_type
-    messages model_id narration next_url operation order_by organization_id outcome output output_preview owner
-    owner_principal_id parent_session_id parent_span_id phase policy prev_url preview progress provider reason
-    reason_code reasoning reasoning_effort ref rel replacement resolved_owner_user_id response_id result
-    root_agent_id search self_url session_id since_id span_id started_at state stream subject_id summary
-    system_prompt tags task_id text_preview thinking tool_call tool_call_id tool_calls tool_name tool_results
-    tool_summaries tools trace_id ts turn_id unit usage usage_kind view_url workspace_id
+    answered_by answers archived_at arguments asked_at before_sequence build_id capabilities capability_id
+    capability_name category city code completed_headline completed_narration config context controls decision
+    decisions default_model_id deleted_at delta direction display_name effective_owner effort error_code
+    error_disclosure error_fields event_id exclude exec_id expected expires_at features final_answer_preview
+    final_message_id fingerprint fingerprints finish_reasons finished_at forked_from_sequence forked_from_session_id
+    harness_id harness_name header headline hint hints href image_id in_reply_to input input_content
+    input_message_id item_id kind label links locale media_type message_id messages mode model_id narration next_url
+    nudge_at operation options order_by organization_id other_text outcome output output_preview owner
+    owner_principal_id parent_session_id parent_span_id path pending_approvals pending_questions phase phase_source
+    policy prev_url preview progress provider question questions reason reason_code reasoning reasoning_effort
+    records ref rel replacement resolved resolved_owner_user_id response_id result risk root_agent_id search
+    selected self_url session_id session_status severity side_effect_class since_id span_id started_at state
+    stop_reason stream subject_id summary system_prompt tags task_id termination_reason text_preview thinking tool
+    tool_call tool_call_fingerprint tool_call_id tool_calls tool_name tool_result_fingerprint tool_results
+    tool_summaries tools trace_id ts turn_id types unit url usage usage_kind view_url workspace_id zone
 """
 
 _QODER: Final = """

@@ -1,0 +1,72 @@
+"""Builds the Everruns engine from its crate, and starts and stops it. Only recording needs it, and Rust.
+
+`CARGO_TARGET_DIR` says where cargo builds; a first build takes some minutes.
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+_CRATE = Path(__file__).with_name("Cargo.toml")
+_STOP_LIMIT_S = 10.0
+
+
+def engine_version() -> str:
+    """Version of the crate that serves."""
+    dependencies = tomllib.loads(_CRATE.read_text(encoding="utf-8"))["dependencies"]
+    return str(dependencies["everruns-serve"]).removeprefix("=")
+
+
+def build_engine() -> Path:
+    """The program, built anew if its source has changed.
+
+    Raises:
+        RuntimeError: There is no cargo, or it failed; the message holds what it printed.
+    """
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        raise RuntimeError("recording from the Everruns engine needs Rust 1.94 or newer: cargo was not found")
+    built = subprocess.run(  # noqa: S603  (cargo is the developer's own)
+        [cargo, "build", "--manifest-path", _CRATE, "--message-format=json-render-diagnostics"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if built.returncode != 0:
+        raise RuntimeError(f"cargo could not build the Everruns engine:\n{built.stderr}")
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    return Path(next(message["executable"] for message in messages if message.get("executable")))
+
+
+@contextlib.contextmanager
+def serve_everruns(engine: Path, workdir: Path) -> Iterator[str]:
+    """Run the engine while the context is open; gives its base URL. It keeps its sessions in `workdir`.
+
+    Raises:
+        RuntimeError: It did not start; the message holds what it printed.
+    """
+    log = workdir / "engine.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen([engine, workdir / "sessions"], stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            if not address:
+                raise RuntimeError(f"the Everruns engine did not start:\n{log.read_text()}")
+            yield address
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise

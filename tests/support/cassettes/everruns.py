@@ -1,0 +1,71 @@
+"""A client of Everruns' engine in tests that record and play."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from live.sources import Source
+from polysession import RetryPolicy, Session, SessionStatus
+from polysession._drivers.transport import tls_context
+from polysession_everruns import EverrunsNewSession
+from support.faces import Face
+
+API_KEY: Final = "any-text"
+"""An engine without authentication takes any."""
+
+_WAIT_S: Final = 0.1
+_ONCE: Final = RetryPolicy(attempts=1)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who talks to the engine, on a cassette or live.
+
+    Attributes:
+        source: The engine.
+        face: The client that is used.
+    """
+
+    source: Source
+    face: Face
+
+    def do(self, use: Callable[[Any], Any]) -> Any:
+        """What a client gives; a list is read to its end."""
+        return self.face.call("everruns", use, base_url=self.source.base_url, api_key=API_KEY, retry=_ONCE)
+
+    def create(self, agent: str = "echo", **fields: Any) -> Session:
+        """A session of one of the engine's agents."""
+        native = EverrunsNewSession(agent_name=agent)
+        session: Session = self.do(lambda client: client.sessions.create(native=native, **fields))
+        return session
+
+    def tell(self, session: Session, text: str = "hello") -> None:
+        """Send a message."""
+        self.do(lambda client: client.sessions.send(session, text))
+
+    def wait(self, session: Session, status: SessionStatus = SessionStatus.IDLE) -> Session:
+        """The session as soon as it has that status; when it is running, as soon as its turn has an id."""
+        found: Session = self.do(lambda client: client.sessions.get(session))
+        while found.status is not status or (found.raw["turn_id"] is None and status is not SessionStatus.IDLE):
+            time.sleep(0 if self.source.base_url.endswith(".test") else _WAIT_S)
+            found = self.do(lambda client: client.sessions.get(session))
+        return found
+
+    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        """The answer to a raw request; a body that is text is sent as it is."""
+        with httpx.Client(base_url=self.source.base_url, verify=tls_context(), trust_env=False) as http:
+            if isinstance(body, str):
+                headers = {"content-type": "application/json"}
+                return http.request(method, path, params=query or None, content=body, headers=headers)
+            return http.request(method, path, params=query or None, json=body)
+
+
+def problem(answer: httpx.Response) -> tuple[int, str, Any]:
+    """Status, kind and content of a refusal."""
+    kind = answer.headers.get("content-type", "")
+    return answer.status_code, kind, answer.json()["detail"] if "json" in kind else answer.text
