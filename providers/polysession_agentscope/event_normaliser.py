@@ -17,6 +17,7 @@ from polysession.provider_api import (
     MessageStarted,
     NativeEvent,
     Outcome,
+    StreamGap,
     TextBlock,
     ThinkingCompleted,
     ThinkingDelta,
@@ -34,7 +35,7 @@ from polysession.provider_api import (
 from polysession_agentscope.actions import answered_in, pending_in, to_action, unused_in
 from polysession_agentscope.message_normaliser import assistant_message, blocks_of, is_failed, to_arguments, to_media
 from polysession_agentscope.replies import Phase, ReplyState, key_of
-from polysession_agentscope.stored_events import is_whole, missed_events
+from polysession_agentscope.stored_events import is_whole, lost_with, missed_events
 from polysession_agentscope.wire import WireEvent, WireEventHead, WireFailure, WireMessage
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
@@ -97,6 +98,11 @@ class EventNormaliser:
         reply = self._replies.get(reply_id or "")
         return reply is not None and reply.phase is Phase.OVER
 
+    def is_at_rest(self, reply_id: str | None) -> bool:
+        """Whether a reply was told to its end, or up to where it waits."""
+        reply = self._replies.get(reply_id or "")
+        return reply is not None and reply.phase in {Phase.OVER, Phase.PARKED}
+
     def restore(self, reply_id: str, phase: Phase, told: Iterable[str]) -> None:
         """Take up what another stream of the session had told of a reply."""
         reply = self.reply(reply_id)
@@ -123,8 +129,14 @@ class EventNormaliser:
         reply.calls.restore(pending_in(raw), unused_in(raw))
         reply.close(Phase.PARKED if reply.calls.waiting else Phase.OVER)
 
-    def catch_up(self, raw: dict[str, Any]) -> list[Event]:
+    def catch_up(self, raw: dict[str, Any], *, may_lack: bool) -> list[Event]:
         """What a stored reply tells that was not told yet, with its end if it has one; all of it inferred.
+
+        A gap comes before it if it is not the whole: deltas are not stored, nor are the calls of models.
+
+        Args:
+            raw: The message.
+            may_lack: Whether the stream broke, so that events may have been missed of which nothing is stored.
 
         Raises:
             pydantic.ValidationError: It is not a message.
@@ -139,8 +151,10 @@ class EventNormaliser:
             return []
         common = self._common(wire.id, raw) | {"synthetic": True}
         events: list[Event] = [] if reply.phase is Phase.OPEN else [TurnStarted(**common)]
-        events += missed
         usage = reply.count_rest(wire.usage)
+        if may_lack or missed or usage is not None:
+            events.append(StreamGap(lost=lost_with(missed), **common))
+        events += missed
         if usage is not None:
             events.append(UsageReported(usage=usage, is_delta=True, **common))
         if has_ended:

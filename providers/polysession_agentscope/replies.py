@@ -91,9 +91,11 @@ class ReplyState:
 
     def count_rest(self, stored: WireUsage | None) -> Usage | None:
         """What the stored message has counted and nobody has told; None if there is nothing."""
+        counted = self._usage + self._usage_before
         total = {name: value for name in _COUNTS if (value := getattr(stored, name, None)) is not None}
-        rest = Counter(total) - (self._usage + self._usage_before)
-        return self.count(WireUsage(**rest)) if rest else None
+        rest = {name: max(0, value - counted[name]) for name, value in total.items()}
+        is_news = any(rest.values()) or not (self._usage or self._usage_before)
+        return self.count(WireUsage(**rest)) if total and is_news else None
 
     def close(self, phase: Phase) -> Usage | None:
         """End the turn: what it has consumed. The reply may go on in another one."""

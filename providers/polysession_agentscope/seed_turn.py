@@ -5,6 +5,7 @@ Backend: https://docs.agentscope.io/api-reference, "chat with an agent (streamin
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from polysession.provider_api import (
@@ -12,6 +13,7 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
+    PolysessionError,
     Reply,
     TurnEnded,
     TurnPlan,
@@ -72,11 +74,16 @@ class SeedTurn(TurnPlan):
         reply = Reply(_SUCCESS, {}, frame.data)
         return self._begin(read_as(self._normaliser.read, read_json(reply), reply))
 
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any end of it is the last)
+        """Look at what is stored: the turn cannot be followed on."""
+        self.probe_due = True
+
     def probe(self) -> Flow[list[Event]]:
         """What was missed of the turn, with its end: it cannot go on."""
         newest = yield from read_newest(self._place)
         raw = own_reply(newest.messages, self._reply_id, self._normaliser, may_be_new=not self._goes_on)
-        events = self._begin([] if raw is None else read_as(self._normaliser.catch_up, raw, newest.reply))
+        catch_up = partial(self._normaliser.catch_up, may_lack=True)
+        events = self._begin([] if raw is None else read_as(catch_up, raw, newest.reply))
         if not any(isinstance(event, TurnEnded) for event in events):
             events += no_trace(self._place.session_id, self._reply_id, has_begun=self._reply_id is not None)
         return events

@@ -5,7 +5,7 @@ Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.10 (read 2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from polysession.provider_api import (
@@ -29,6 +29,14 @@ from polysession_agentscope.message_normaliser import (
 )
 from polysession_agentscope.replies import key_of
 from polysession_agentscope.wire import WireBlock, WireMessage
+
+_PIECES: Final[Mapping[str, tuple[str, ...]]] = {
+    "message.completed": ("message.started", "message.delta"),
+    "thinking.completed": ("thinking.started", "thinking.delta"),
+    "tool_call.completed": ("tool_call.started", "tool_call.delta"),
+    "tool_result.completed": ("tool_result.delta",),
+}
+"""The events that come before one that is told from what is stored, and are not stored themselves."""
 
 
 def history_events(session_id: str, raw: dict[str, Any]) -> list[Event]:
@@ -65,6 +73,12 @@ def missed_events(session_id: str, message: WireMessage, told: set[str]) -> Iter
             block = WireBlock.model_validate(raw)
             common = {"session_id": session_id, "turn_id": message.id, "synthetic": True, "raw": raw}
             yield _READERS.get(block.type, _native)(block, common)
+
+
+def lost_with(missed: Iterable[Event]) -> tuple[str, ...]:
+    """The types of events of which some are lost where these are told from what is stored."""
+    pieces = {piece for event in missed for piece in _PIECES.get(event.type, ())}
+    return ("native", *sorted(pieces))
 
 
 def is_whole(raw: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ Backend: `GET /sessions/{id}/stream` and `POST /chat/` of `/openapi.json`, serve
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from polysession.provider_api import (
     Call,
     Conflict,
-    ErrorReported,
     Event,
     Flow,
     Frame,
+    PolysessionError,
     Reply,
     StreamPlan,
+    TimedOut,
     TurnEnded,
     TurnPlan,
     UsageError,
@@ -27,7 +29,15 @@ from polysession.provider_api import (
 )
 from polysession_agentscope.actions import pending_in
 from polysession_agentscope.calls import Place, input_call, read_status
-from polysession_agentscope.catching_up import PAGE, know_replies, missed_since, no_trace, own_reply, read_since
+from polysession_agentscope.catching_up import (
+    PAGE,
+    all_lost,
+    know_replies,
+    missed_since,
+    no_trace,
+    own_reply,
+    read_since,
+)
 from polysession_agentscope.event_normaliser import EventNormaliser
 from polysession_agentscope.history import Newest, read_newest
 from polysession_agentscope.replies import Phase, ReplyState
@@ -52,13 +62,11 @@ _FIRST_SILENCE_S: Final = 1.0
 _LONGEST_SILENCE_S: Final = 8.0
 """Waits for an event of a turn before its status is read, doubled while nothing comes; the heartbeat comes after 30."""
 
-_SECOND_LOOK_S: Final = 0.1
-"""A turn that has just told its last event is still running until it is stored, and is not replayed from then on."""
+_SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
+"""A turn that comes to rest is announced before it is stored; until then the session is still running."""
 
 _LOOKS: Final = 3
-"""How often a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
-
-_GAP: Final = "events are missing here: the backend forgot them before the stream was back; messages() has the whole"
+"""How many silences a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
 
 
 class Bookmark(BaseModel):
@@ -99,6 +107,9 @@ class Bookmark(BaseModel):
 class _ReplayedStream(StreamPlan):
     """A stream that the server replays from `after` on, the running turn from its start; each event has an id.
 
+    The log is cut to its last event when a turn is stored. What a reopened stream begins with shows it: an event that
+    is new, and does not begin anything.
+
     Attributes:
         normaliser: What is known of the session's replies.
     """
@@ -129,8 +140,12 @@ class _ReplayedStream(StreamPlan):
 
     def open(self) -> Call:
         """Each time after the same event: what was told already is known by its id."""
-        self._is_joined = not self._seen
         return Call("GET", self._place.path("/stream", after=self._after), {"accept": "text/event-stream"})
+
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (a silence is looked into as well)
+        """Look at what is stored before reopening: a turn that has ended is not replayed."""
+        self.probe_due = True
+        self._is_joined = False
 
     def _take(self, frame: Frame) -> tuple[dict[str, Any], WireEventHead, Reply]:
         reply = Reply(_SUCCESS, {}, frame.data)
@@ -138,22 +153,23 @@ class _ReplayedStream(StreamPlan):
         return raw, read_as(WireEventHead.model_validate, raw, reply), reply
 
     def _is_new(self, head: WireEventHead) -> bool:
-        """Whether an event was not told yet; it is from now on."""
+        """Whether an event was not told yet; it is from now on. If it was, the stream is back where it broke."""
         self._last_id = head.id
         if head.id is None:
             return True
         is_new = head.id not in self._seen
+        self._is_joined = self._is_joined or not is_new
         self._seen[head.id] = None
         if len(self._seen) > _REMEMBERED_IDS:
             del self._seen[next(iter(self._seen))]
         return is_new
 
     def _shows_gap(self, head: WireEventHead) -> bool:
-        """Whether this new event follows others that are not replayed any more: the log is cut when a turn ends."""
-        if self._is_joined or head.type == _BESIDE:
+        """Whether this new event follows others that are not replayed any more."""
+        if self._is_joined or head.type == _BESIDE or head.id in self._seen:
             return False
-        self._is_joined = True
-        return head.type not in _BEGINNINGS
+        self._is_joined = head.type in _BEGINNINGS
+        return not self._is_joined
 
 
 class SessionStream(_ReplayedStream):
@@ -164,7 +180,7 @@ class SessionStream(_ReplayedStream):
         after: The server's cursor to begin after.
         normaliser: What was told before.
         mark: The caller's cursor; None to begin with what happens next.
-        backlog: What happened since `mark`; it comes with the first event.
+        backlog: What happened since `mark`.
     """
 
     def __init__(
@@ -177,32 +193,46 @@ class SessionStream(_ReplayedStream):
     ) -> None:
         super().__init__(place, after, normaliser)
         self._backlog = list(backlog)
+        self.probe_due = bool(self._backlog)
+        self._held: list[Frame] = []
         self._resumed_reply = mark.reply if mark else None
         self._skips_to = self._last_id = mark.event if mark else None
 
     def read(self, frame: Frame) -> list[Event]:
-        """The events of one frame."""
+        """The events of one frame. After a gap they wait until a probe has told what is stored of the missing ones."""
+        if self._held:
+            self._held.append(frame)
+            return []
+        return self._read(frame)
+
+    def probe(self) -> Flow[list[Event]]:
+        """What was stored since: of turns that ended meanwhile no stream tells."""
+        events, self._backlog = self._backlog, []
+        if events:
+            return events
+        held, self._held = self._held, []
+        newest = yield from read_since(self._place, self.normaliser)
+        if not held:
+            self._after = newest.cursor
+            return missed_since(newest, self.normaliser)
+        _, head, _ = self._take(held[0])
+        events = missed_since(newest, self.normaliser, up_to=head.reply_id)
+        if not self.normaliser.is_at_rest(head.reply_id):
+            events.append(all_lost(self._place.session_id, head.reply_id))
+        self._is_joined = True
+        return events + [event for frame in held for event in self._read(frame)]
+
+    def _read(self, frame: Frame) -> list[Event]:
         raw, head, reply = self._take(frame)
         if self._skips(head):
             self._is_new(head)
             read_as(self.normaliser.read, raw, reply)
             return []
-        events, self._backlog = self._backlog, []
-        if not self._is_new(head):
-            self._is_joined = True
-            return events
         if self._shows_gap(head) and not self.normaliser.is_over(head.reply_id):
-            turn_id = head.reply_id
-            events.append(
-                ErrorReported(session_id=self._place.session_id, turn_id=turn_id, message=_GAP, synthetic=True)
-            )
-        return events + read_as(self.normaliser.read, raw, reply)
-
-    def probe(self) -> Flow[list[Event]]:
-        """What was stored since: of turns that ended meanwhile no stream tells."""
-        newest = yield from read_since(self._place, self.normaliser)
-        self._after = newest.cursor
-        return missed_since(newest, self.normaliser)
+            self._held.append(frame)
+            self.probe_due = True
+            return []
+        return read_as(self.normaliser.read, raw, reply) if self._is_new(head) else []
 
     def _skips(self, head: WireEventHead) -> bool:
         """Whether this is the replay of what another stream has told: a turn from its start to the last event told."""
@@ -244,9 +274,12 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         self._waited_for: Collection[str] = normaliser.reply(reply_id).calls.waiting.copy() if reply_id else ()
         self._start: dict[str, Any] | None = None
         self._has_begun = False
+        self._may_lack = False
         self._has_gap = False
+        self._is_stored = False
+        self._is_silent = False
         self._has_heard = False
-        self._looks = 0
+        self._silences = 0
 
     def send(self) -> Flow[None]:
         """Send the input. A reply that ends meanwhile is not ours."""
@@ -256,15 +289,26 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         """Whether it is of our reply; what is not, is left out before."""
         return event.turn_id == self._reply_id
 
+    def broke_off(self, failure: PolysessionError | None) -> None:
+        """Look at what is stored before reopening. A silence is to be expected, and loses nothing."""
+        super().broke_off(failure)
+        self._is_silent = isinstance(failure, TimedOut)
+        if self._is_silent:
+            self.reopen_after_s = 0.0
+        else:
+            self._may_lack = True
+
     def read(self, frame: Frame) -> list[Event]:
         """The events of one frame, if it is of our reply. After a gap only what is stored tells the whole."""
         raw, head, reply = self._take(frame)
-        if not self._is_new(head):
-            self._is_joined = True
+        if self._shows_gap(head):
+            self._look_behind(head)
+        if self._has_gap:
             return []
-        is_under_way = self._has_begun or self._start is not None
-        self._has_gap = self._has_gap or (is_under_way and self._shows_gap(head))
-        if self._has_gap or not self._is_ours(head, raw):
+        is_new = self._is_new(head)
+        if self._is_joined and not (is_new and self._is_under_way):
+            self._may_lack = False
+        if not is_new or not self._is_ours(head, raw):
             return []
         self._has_heard = True
         start, self._start = self._start, None
@@ -273,20 +317,39 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
 
     def probe(self) -> Flow[list[Event]]:
         """While the turn runs, nothing. Else what was missed of it, with its end."""
-        self.reopen_after_s = 0.0
-        has_heard, self._has_heard = self._has_heard, False
-        self.silence_s = _FIRST_SILENCE_S if has_heard else min(2 * self.silence_s, _LONGEST_SILENCE_S)
-        word = yield from read_status(self._place)
-        if word == _RUNNING and has_heard:
-            word = yield from read_status(self._place, after_s=_SECOND_LOOK_S)
-        if word == _RUNNING:
+        is_silent, self._is_silent = self._is_silent, False
+        is_stored, self._is_stored = self._is_stored, False
+        if is_silent:
+            self.silence_s = _FIRST_SILENCE_S if self._has_heard else min(2 * self.silence_s, _LONGEST_SILENCE_S)
+            self._has_heard = False
+        if (yield from self._is_running(_SETTLING_S if is_stored else ())):
             return []
         newest = yield from read_newest(self._place, PAGE)
         events = self._missed(newest)
-        self._looks += 1
-        if self._looks == _LOOKS and not any(isinstance(event, TurnEnded) for event in events):
-            events += self._given_up()
+        self._silences += is_silent
+        if self._silences == _LOOKS and not any(isinstance(event, TurnEnded) for event in events):
+            events += no_trace(self._place.session_id, self._reply_id, has_begun=self._has_begun)
         return events
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self._has_begun or self._start is not None
+
+    def _look_behind(self, head: WireEventHead) -> None:
+        """The log was cut before this event. If a turn comes to rest with it, it was stored, and may be ours."""
+        self._has_gap = self._has_gap or self._is_under_way
+        may_be_ours = self._has_gap or head.reply_id == self._reply_id or not self.normaliser.knows(head.reply_id)
+        if may_be_ours and head.type in _ENDS:
+            self._is_stored = self.probe_due = True
+
+    def _is_running(self, settling_s: Iterable[float]) -> Flow[bool]:
+        """Whether the session is at work, and does not come to rest within these waits either."""
+        word = yield from read_status(self._place)
+        for wait_s in settling_s:
+            if word != _RUNNING:
+                break
+            word = yield from read_status(self._place, after_s=wait_s)
+        return word == _RUNNING
 
     def _is_ours(self, head: WireEventHead, raw: dict[str, Any]) -> bool:
         """Whether an event is of our turn.
@@ -310,13 +373,10 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
             return []
         self._reply_id = raw["id"]
         self._has_begun = True
-        return read_as(self.normaliser.catch_up, raw, newest.reply)
+        return read_as(partial(self.normaliser.catch_up, may_lack=self._may_lack or self._has_gap), raw, newest.reply)
 
     def _waits_still(self, raw: dict[str, Any], reply: Reply) -> bool:
         return read_as(pending_in, raw, reply).keys() == set(self._waited_for)
-
-    def _given_up(self) -> list[Event]:
-        return no_trace(self._place.session_id, self._reply_id, has_begun=self._has_begun)
 
 
 def post_input(place: Place, wire_input: dict[str, Any], normaliser: EventNormaliser) -> Flow[None]:

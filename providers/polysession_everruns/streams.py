@@ -228,10 +228,13 @@ class SessionStream(StreamPlan):
         waiting: What the session waits for at that point.
     """
 
+    not_replayed = ("message.delta", "thinking.delta")
+
     def __init__(self, ref: SessionRef, cursor: str | None, waiting: Waiting | None = None) -> None:
         super().__init__()
         self._ref = ref
         self._cursor = cursor
+        self._was_opened = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
         self._seen: dict[str, None] = {}
@@ -242,7 +245,8 @@ class SessionStream(StreamPlan):
         return self._cursor
 
     def open(self) -> Call:
-        """Open the stream after the cursor."""
+        """Open the stream after the cursor. Without one it may begin with what happens next: a probe tells the rest."""
+        self.probe_due, self._was_opened = self._was_opened and self._cursor is None, True
         path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._cursor})
         return Call("GET", path, headers=_STREAM_HEADERS)
 
@@ -258,9 +262,7 @@ class SessionStream(StreamPlan):
         return self._take(event, frame.id, reply)
 
     def probe(self) -> Flow[Sequence[Event]]:
-        """Without a cursor the server would replay nothing: read what there is."""
-        if self._cursor is not None:
-            return ()
+        """All that has happened: without a cursor the reopened stream would not tell it."""
         reply, events = yield from _read_events(self._ref)
         return [found for event in events for found in self._take(event, event.id, reply)]
 
@@ -339,11 +341,14 @@ class AnswerTurn(SessionStream, TurnPlan):
 
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     """Make ready to follow a session, after the cursor or after its newest event."""
+    is_resumed = cursor is not None
     if cursor is None:
         cursor = yield from _newest_id(ref)
     elif not _EVENT_ID.fullmatch(cursor):
         raise UsageError(f"{cursor!r} is not a cursor of this stream")
-    return SessionStream(ref, cursor)
+    plan = SessionStream(ref, cursor)
+    plan.is_resumed = is_resumed
+    return plan
 
 
 def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:

@@ -59,10 +59,13 @@ class QoderStream(StreamPlan):
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream (read 2026-11)
     """
 
+    not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
+
     def __init__(self, ref: SessionRef, cursor: str | None, normaliser: EventNormaliser) -> None:
         super().__init__()
         self._ref = ref
         self._cursor = cursor
+        self._was_opened = False
         self._normaliser = normaliser
 
     @property
@@ -71,7 +74,8 @@ class QoderStream(StreamPlan):
         return self._cursor
 
     def open(self) -> Call:
-        """Without a cursor the stream begins with what happens next."""
+        """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening."""
+        self.probe_due, self._was_opened = self._was_opened and self._cursor is None, True
         headers = {"accept": "text/event-stream"}
         if self._cursor is not None:
             headers["last-event-id"] = self._cursor
@@ -88,10 +92,9 @@ class QoderStream(StreamPlan):
         return read_as(self._take, raw, reply)
 
     def probe(self) -> Flow[list[Event]]:
-        """What happened since: only if there is no cursor yet, because then no reopened stream would tell it."""
+        """All that has happened: only if there is no cursor yet, because then no reopened stream would tell it."""
         events: list[Event] = []
-        if self._cursor is None:
-            yield from _walk(self._ref, {}, lambda raw: events.extend(self._take(raw)), lambda: False)
+        yield from _walk(self._ref, {}, lambda raw: events.extend(self._take(raw)), lambda: False)
         return events
 
     def _take(self, raw: dict[str, Any]) -> list[Event]:
@@ -151,11 +154,14 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         UsageError: The cursor is not one of ours.
     """
     normaliser = EventNormaliser(ref.id)
+    is_resumed = cursor is not None
     if cursor is None:
         cursor = yield from _newest_id(ref, normaliser)
     elif not (cursor.startswith(_CURSOR_PREFIX) and cursor.isascii() and cursor.isprintable() and " " not in cursor):
         raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream: those begin with {_CURSOR_PREFIX!r}")
-    return QoderStream(ref, cursor, normaliser)
+    plan = QoderStream(ref, cursor, normaliser)
+    plan.is_resumed = is_resumed
+    return plan
 
 
 def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:

@@ -265,6 +265,21 @@ class ErrorReported(_Envelope):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamGap(_Envelope):
+    """Events are missing that happened since the stream broke: the backend does not tell them again.
+
+    It is no failure of the turn. What is stored is told all the same: whole messages and thoughts, tool calls and
+    results, what was consumed, the end.
+
+    Attributes:
+        lost: The types of events of which some may be missing. Of all others none is.
+    """
+
+    type: Literal["stream.gap"] = field(default="stream.gap", init=False)
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NativeEvent(_Envelope):
     """Anything that is not modelled; `native_type` and `raw` tell."""
 
@@ -289,6 +304,7 @@ Event: TypeAlias = (
     | ActionRequired
     | UsageReported
     | ErrorReported
+    | StreamGap
     | NativeEvent
 )
 """Any event; `event.type` tells which."""

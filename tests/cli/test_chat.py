@@ -18,7 +18,7 @@ from polysession import Feature, Support
 from polysession.cli.chat import Chat
 from polysession.cli.demo import emulated_providers, local_client, place_of
 from polysession.cli.printing import printable
-from polysession.emulation import EmulatorHandle, serve
+from polysession.emulation import EmulatorHandle, Fault, serve
 
 
 @pytest.fixture(params=list(emulated_providers()), scope="module")
@@ -75,6 +75,15 @@ def test_approval_is_asked_for(emulator: EmulatorHandle, reply: str) -> None:
 
     assert ("allow lookup(query='item 0')?" in shown) is asks
     assert "The decision was heard." in shown
+
+
+def test_what_a_break_has_cost_is_told_and_the_message_is_shown_whole(emulator: EmulatorHandle) -> None:
+    path = {"agentscope": "/stream", "everruns": "/sse", "qoder": "/events/stream"}[emulator.provider]
+    emulator.faults.add(Fault("drop", path=path, at_byte=1 if emulator.provider == "everruns" else 1200))
+    shown = talk(emulator, "hello there")
+
+    assert "some of the stream was missed" in shown
+    assert "You said: hello there" in shown
 
 
 def test_a_failed_turn_is_told_and_the_talk_goes_on(emulator: EmulatorHandle) -> None:

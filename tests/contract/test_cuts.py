@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from polysession import (
-    AsyncClient,
-    Client,
-    Event,
-    Feature,
-    MessageCompleted,
-    MessageDelta,
-    Outcome,
-    ResumeContract,
-    RetryPolicy,
-    Session,
-    TurnEnded,
-)
-from polysession.cli.demo import emulated_providers, place_of
-from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession import Approve, Client, Event, Session, ToolOutput
+from polysession.cli.demo import emulated_providers
+from polysession.emulation import EmulatorHandle, serve
 from polysession.emulation.faults import FaultKind
-from polysession.plugins import load_provider
+from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, check_same, cut, measured, new_session, run_async, run_sync
 
-STREAM = {"agentscope": "/stream", "everruns": "/sse", "qoder": "/events/stream"}
-AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
-Run = Callable[[EmulatorHandle, Session, str], list[Event]]
-TURNS_IN_A_SESSION = 50
-BEGINNINGS = {"message.started", "thinking.started", "tool_call.started", "tool_call.delta", "tool_result.delta"}
+SAMPLES = 25
+STORY_SAMPLES = 4
+"""How many cuts are made of a stream in the normal run."""
 
-
-@dataclass(frozen=True)
-class Cuts:
-    """Where the stream of a turn is cut.
-
-    AgentScope takes a second to be sure how a turn ended that it no longer replays, so it is cut less often.
-    """
-
-    said: str
-    longest_bytes: int
-    stride: int
-    strides: Mapping[str, int]
-
-
-SAMPLED = Cuts("/tool", 6000, 101, {"agentscope": 1999})
-EVERYWHERE = Cuts("hello", 2600, 1, {"agentscope": 97})
+both_drivers = pytest.mark.parametrize("run", [run_sync, run_async])
+both_kinds = pytest.mark.parametrize("kind", ["drop", "end"])
 
 
 @pytest.fixture(params=list(emulated_providers()), scope="module")
@@ -56,71 +27,87 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
         yield handle
 
 
-def new_session(emulator: EmulatorHandle) -> Session:
-    with Client(emulator.provider, **emulator.settings) as client:
-        model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
-        where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
-        return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
-
-
-def run_sync(emulator: EmulatorHandle, session: Session, said: str) -> list[Event]:
-    with (
-        Client(emulator.provider, retry=AT_ONCE, **emulator.settings) as client,
-        client.sessions.run(session, said, deadline_s=20) as turn,
-    ):
-        return list(turn)
-
-
-def run_async(emulator: EmulatorHandle, session: Session, said: str) -> list[Event]:
-    async def run() -> list[Event]:
-        async with (
-            AsyncClient(emulator.provider, retry=AT_ONCE, **emulator.settings) as client,
-            client.sessions.run(session, said, deadline_s=20) as turn,
-        ):
-            return [event async for event in turn]
-
-    return asyncio.run(run())
-
-
-def skeleton(emulator: EmulatorHandle, events: Sequence[Event]) -> list[str]:
-    """What no cut may change: all but deltas, and the beginnings that a late reader is not told.
-
-    A backend that replays only the turn that is going on forgets more of one that ended meanwhile: what is left is what
-    it stores with the message.
-    """
-    forgotten = BEGINNINGS | {"message.delta"}
-    if load_provider(emulator.provider).resume is ResumeContract.CURRENT_RUN_REPLAY:
-        forgotten |= {"native", "usage"}
-    return [event.type for event in events if event.type not in forgotten]
-
-
-def check_text(events: Sequence[Event]) -> None:
-    """Deltas are the beginning of the message that follows them: no text twice, none out of order."""
-    streamed = ""
-    for event in events:
-        if isinstance(event, MessageDelta):
-            streamed += event.text
-        elif isinstance(event, MessageCompleted) and event.message.role == "assistant":
-            assert event.message.text.startswith(streamed)
-            streamed = ""
-
-
-@pytest.mark.parametrize("kind", ["drop", "end"])
-@pytest.mark.parametrize("run", [run_sync, run_async])
+@both_kinds
+@both_drivers
 def test_a_cut_anywhere_loses_and_doubles_nothing(
     emulator: EmulatorHandle, request: pytest.FixtureRequest, kind: FaultKind, run: Run
 ) -> None:
-    plan = EVERYWHERE if request.config.getoption("--every-byte") else SAMPLED
-    stride = plan.strides.get(emulator.provider, plan.stride)
-    session = new_session(emulator)
-    whole = run(emulator, session, plan.said)
+    whole, length = measured(emulator, new_session(emulator), "hello")
+    stride = 1 if request.config.getoption("--every-byte") else length // SAMPLES
+    for at_byte in range(0, length, stride):
+        session = new_session(emulator)
+        cut(emulator, kind, at_byte)
+        events = run(emulator, session, "hello")
+        check_same(events, whole, f"cut at byte {at_byte} of {length}")
+        check_ended(events)
 
-    for number, at_byte in enumerate(range(0, plan.longest_bytes, stride)):
-        if number % TURNS_IN_A_SESSION == 0:
-            session = new_session(emulator)  # an emulator is slower the longer a session's history is
-        emulator.faults.add(Fault(kind, path=STREAM[emulator.provider], at_byte=at_byte))
-        events = run(emulator, session, plan.said)
-        assert skeleton(emulator, events) == skeleton(emulator, whole), f"cut at byte {at_byte}"
-        check_text(events)
-        assert isinstance(events[-1], TurnEnded)
-        assert events[-1].outcome is Outcome.COMPLETED
+
+def story(emulator: EmulatorHandle, said: str, run: Run, cut_next: Callable[[int], None]) -> list[list[Event]]:
+    """The turns of one story, with an answer to whatever is asked; `cut_next` is told the number of each before it."""
+    session = new_session(emulator)
+    turns: list[list[Event]] = []
+    answers: Any = said
+    while answers:
+        cut_next(len(turns))
+        turns.append(run(emulator, session, answers))
+        asked = [action for event in turns[-1] if event.type == "action.required" for action in event.actions]
+        answers = [Approve(each) if each.type == "approval" else ToolOutput(each, "42") for each in asked]
+    return turns
+
+
+@pytest.mark.parametrize("said", ["/think", "/tool", "/ask", "/client-tool", "/fail"])
+def test_a_cut_in_any_turn_of_a_story_loses_and_doubles_nothing(emulator: EmulatorHandle, said: str) -> None:
+    uncut = story(emulator, said, run_sync, lambda _: None)
+    for number in range(len(uncut)):
+        for sample, at_byte in enumerate(range(40, 40 + 700 * STORY_SAMPLES, 700)):
+            kind: FaultKind = "drop" if sample % 2 else "end"
+
+            def cut_one(turn: int, number: int = number, at_byte: int = at_byte, kind: FaultKind = kind) -> None:
+                emulator.faults.clear()
+                if turn == number:
+                    cut(emulator, kind, at_byte)
+
+            turns = story(emulator, said, run_async if sample % 3 else run_sync, cut_one)
+            assert len(turns) == len(uncut)
+            for events, whole in zip(turns, uncut, strict=True):
+                check_same(events, whole, f"{said}, turn {number}, {kind} at byte {at_byte}")
+
+
+def follow(stream: Iterator[Event], up_to: str) -> list[Event]:
+    """Events up to the first of this type."""
+    events: list[Event] = []
+    while not (events and events[-1].type == up_to):
+        events.append(next(stream))
+    return events
+
+
+PIECES = {"message.started", "message.delta"}
+
+
+@pytest.mark.parametrize("left_at", ["native", "message.delta"])
+def test_a_stream_from_a_stored_cursor_may_be_cut_as_well(emulator: EmulatorHandle, left_at: str) -> None:
+    """The first of two clients leaves in the middle of a turn; the stream of the second breaks too.
+
+    A message that is being written is told again from its beginning to the second.
+    """
+    with Client(emulator.provider, retry=AT_ONCE, **emulator.settings) as client:
+
+        def leave(up_to: str) -> tuple[Session, list[Event], str | None]:
+            session = new_session(emulator)
+            with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
+                client.sessions.send(session, "/slow 3")
+                return session, follow(stream, up_to), stream.cursor
+
+        _, whole, _ = leave("turn.ended")
+        for sample, at_byte in enumerate(range(20, 1400, 400)):
+            session, events, cursor = leave(left_at)
+            assert cursor is not None
+            cut(emulator, "drop" if sample % 2 else "end", at_byte)
+            with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as stream:
+                events += follow(stream, "turn.ended")
+            again = PIECES if left_at in PIECES else set()
+            check_same(
+                [event for event in events if event.type not in again],
+                [event for event in whole if event.type not in again],
+                f"left at {left_at}, cut at byte {at_byte}",
+            )

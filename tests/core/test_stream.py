@@ -200,10 +200,12 @@ def test_a_probe_may_find_the_end_of_the_turn() -> None:
     assert reader.events_seen == 2
 
 
-def test_a_plan_finds_nothing_by_default() -> None:
-    found: tuple[list[Call], Sequence[Event]] = step(Plan().probe())
+def test_a_plan_finds_nothing_by_default_and_does_not_look() -> None:
+    plan = Plan()
+    opened(plan).broke_off(LOST)
+    found: tuple[list[Call], Sequence[Event]] = step(plan.probe())
 
-    assert found == ([], ())
+    assert (found, plan.probe_due) == (([], ()), False)
 
 
 def test_half_a_frame_is_forgotten_at_a_reopening() -> None:
@@ -214,13 +216,20 @@ def test_half_a_frame_is_forgotten_at_a_reopening() -> None:
     assert texts(reader, b"\n\n", frame(2, "b")) == ["b"]
 
 
+def opened(plan: StreamPlan, retry: RetryPolicy = PATIENT) -> StreamReader:
+    reader = StreamReader(plan, retry)
+    reader.opened()
+    return reader
+
+
 def waits(reader: StreamReader, *failures: PolysessionError | None) -> list[float]:
-    return [reader.interrupted(failure) for failure in failures]
+    """The longest of each wait."""
+    return [reader.interrupted(failure).most_s for failure in failures]
 
 
 @pytest.mark.parametrize("failure", [None, LOST, BackendFault("down", status=503)], ids=repr)
 def test_reopening_waits_longer_each_time_and_gives_up(failure: PolysessionError | None) -> None:
-    reader = StreamReader(Plan(), PATIENT)
+    reader = opened(Plan())
     texts(reader, frame(7, "a"))
 
     assert waits(reader, *[failure] * 4) == [0.5, 1.0, 2.0, 3.0]
@@ -255,6 +264,7 @@ def test_an_announced_closing_costs_nothing() -> None:
 
 def test_an_announced_closing_is_free_once() -> None:
     reader = StreamReader(Plan(), PATIENT)
+    reader.opened()
     texts(reader, frame(1, event="closing"))
 
     assert waits(reader, None, LOST, LOST, LOST, LOST) == [0.1, 0.5, 1.0, 2.0, 3.0]
@@ -273,31 +283,47 @@ def test_an_announcement_is_forgotten_when_the_stream_is_open_again() -> None:
 def test_the_first_wait_is_the_one_that_the_server_suggests() -> None:
     reader = StreamReader(Plan(), PATIENT)
     texts(reader, b"retry: 40\n")
-    assert waits(reader, None) == [0.04]
+    assert reader.interrupted(None) == (0.04, 0.04)
     reader.opened()
 
-    assert waits(reader, None) == [0.08]
+    assert reader.interrupted(None) == (0.04, 0.08)
 
 
 @pytest.mark.parametrize(("asked_s", "wait_s"), [(None, 0.5), (0.0, 0.0), (42.0, 42.0)])
 def test_a_wait_that_the_backend_asks_for_is_kept(asked_s: float | None, wait_s: float) -> None:
-    assert waits(StreamReader(Plan(), PATIENT), rate_limited(asked_s)) == [wait_s]
+    least_s = 0.0 if asked_s is None else wait_s
+    assert StreamReader(Plan(), PATIENT).interrupted(rate_limited(asked_s)) == (least_s, wait_s)
+
+
+def test_a_wait_is_drawn_from_nothing_to_the_bound_but_never_beside_what_was_asked_for() -> None:
+    reader = opened(Plan())
+    assert [reader.interrupted(LOST) for _ in range(3)] == [(0.0, 0.5), (0.0, 1.0), (0.0, 2.0)]
+    texts(reader, frame(1, event="closing"))
+    assert reader.interrupted(None) == (0.1, 0.1)
 
 
 def test_a_wait_beyond_the_policy_ends_the_stream() -> None:
     with pytest.raises(StreamInterrupted, match="too many"):
-        StreamReader(Plan(), PATIENT).interrupted(rate_limited(61.0))
+        opened(Plan()).interrupted(rate_limited(61.0))
+
+
+def test_a_stream_that_was_never_open_ends_in_what_went_wrong() -> None:
+    reader = StreamReader(Plan(), PATIENT)
+    assert waits(reader, *[LOST] * 4) == [0.5, 1.0, 2.0, 3.0]
+    with pytest.raises(ConnectionLost) as caught:
+        reader.interrupted(LOST)
+    assert caught.value is LOST
 
 
 def test_a_thousand_attempts_are_no_overflow() -> None:
-    reader = StreamReader(Plan(), RetryPolicy(attempts=2000, max_wait_s=9.0))
+    reader = opened(Plan(), RetryPolicy(attempts=2000, max_wait_s=9.0))
 
     assert waits(reader, *[None] * 1999)[-1] == 9.0
 
 
 def test_without_retries_the_first_break_is_the_end() -> None:
     with pytest.raises(StreamInterrupted) as caught:
-        StreamReader(Plan("5"), RetryPolicy(attempts=1)).interrupted(LOST)
+        opened(Plan("5"), RetryPolicy(attempts=1)).interrupted(LOST)
 
     assert (caught.value.cursor, caught.value.events_seen) == ("5", 0)
 

@@ -35,6 +35,7 @@ from support.sides import (
     END,
     HELLO,
     ONE_TURN,
+    QUICK,
     START,
     TURN,
     WORLD,
@@ -235,7 +236,17 @@ def test_a_stream_that_is_refused_sends_no_input(
     assert type(error) is error_class
     assert message in error.message
     assert (error.operation, error.outcome_unknown) == ("sessions.run", False)
-    assert server.targets == ["GET /sessions/s1/stream"]
+    attempts = QUICK.attempts if error.retryable else 1
+    assert server.targets == ["GET /sessions/s1/stream"] * attempts
+
+
+@both_sides
+def test_a_stream_that_cannot_be_opened_at_first_is_tried_again(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, HELLO, WORLD, END)
+    with StreamServer(http(503), http(429, retry_after="0"), told) as server:
+        assert side.play(server.url, run_to_the_end) == TURN
+
+    assert [target for target in server.targets if "POST" in target] == ["POST /sessions/s1/messages"]
 
 
 @both_sides

@@ -143,6 +143,25 @@ def test_a_probe_finds_the_end_that_no_stream_tells(side: Side) -> None:
 
 
 @both_sides
+def test_a_probe_may_be_due_while_the_stream_is_open(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "trimmed"))
+    with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
+        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+        assert server.saw_close()
+
+    assert server.targets[2:] == ["GET /sessions/s1"] * 2
+
+
+@both_sides
+def test_a_stream_is_read_on_after_a_probe_that_found_nothing(side: Side) -> None:
+    told = stream(AFTER_INPUT, START, frame(2, "trimmed"), 0.05, frame(3, "end"))
+    with StreamServer(told, replies=(http(200, "{}"), http(200, '{"id": "s1", "title": "at work"}'))) as server:
+        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+
+    assert server.targets == ["GET /sessions/s1/stream", "POST /sessions/s1/messages", "GET /sessions/s1"]
+
+
+@both_sides
 def test_a_probe_that_fails_too_often_interrupts_the_stream(side: Side) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
     with StreamServer(told, replies=(http(200, "{}"), http(503))) as server:

@@ -2,7 +2,7 @@
 
 A frame is `{"type": ..., "text": ...}` and has a number for its `id`: `start`, `say` and `end` tell a turn, `closing`
 announces that the server will close, `gone` that nothing follows, and after `quiet` no end is told: it is in the
-session's title then.
+session's title then. After `trimmed` it is there as well, and is looked for at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from polysession.provider_api import (
     MalformedResponse,
     MessageDelta,
     Outcome,
+    PolysessionError,
     Provider,
     SessionRef,
     StreamPlan,
@@ -63,11 +64,13 @@ class AcmeStream(StreamPlan):
         self.reopen_after_s = 0.0 if body["type"] == "closing" else None
         self.finished = body["type"] == "gone"
         self._quiet = body["type"] == "quiet"
+        self.probe_due = body["type"] == "trimmed"
         return self._events(body)
 
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break will do)
+        self.probe_due = self._quiet
+
     def probe(self) -> Flow[Sequence[Event]]:
-        if not self._quiet:
-            return ()
         reply = yield Call("GET", session_path(self._ref))
         done = to_session(reply).title == "done"
         return self._events({"type": "end"}) if done else ()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from polysession._core.body import Decompressor
 from polysession._core.flow import Call, Flow
+from polysession._core.gap import GapWatch
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame, SseDecoder
 from polysession.errors import PolysessionError, RateLimited, StreamInterrupted
@@ -24,15 +25,22 @@ class StreamPlan(ABC):
 
     Attributes:
         silence_s: Seconds without a byte after which the connection is taken for dead. Above the backend's heartbeat.
-        reopen_after_s: Set by `read` when the server announces that it will close, and by `probe` when a silence was to
+        reopen_after_s: Set by `read` when the server announces that it will close, and by `broke_off` when that was to
             be expected: seconds to wait before reopening. That one time it does not count as a failure.
+        probe_due: Set by the plan when only a probe can tell what comes next. The driver then makes one before it reads
+            on or reopens.
+        is_resumed: Set by who made the plan if it goes on after a caller's cursor, where another stream had come to.
         finished: Set by `read` when nothing can follow, such as after the session was deleted.
+        not_replayed: Types of events that are told only while they happen, and not again to who reopens the stream.
     """
 
     silence_s: float = 45.0
+    not_replayed: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.reopen_after_s: float | None = None
+        self.probe_due = False
+        self.is_resumed = False
         self.finished = False
 
     @property
@@ -52,8 +60,15 @@ class StreamPlan(ABC):
             MalformedResponse: The frame cannot be read.
         """
 
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: B027  (most plans need not know)
+        """The connection is gone, and will be opened again.
+
+        Args:
+            failure: What went wrong: `TimedOut` is a silence. None for a clean end.
+        """
+
     def probe(self) -> Flow[Sequence[Event]]:
-        """Look before reopening whether something was missed that no stream will tell; its events come next."""
+        """Look elsewhere for what the stream does not tell; its events come next. Asked for by `probe_due`."""
         yield from ()  # a flow without a call
         return ()
 
@@ -114,6 +129,18 @@ class TurnTracker:
         return held
 
 
+class Wait(NamedTuple):
+    """A wait of a length to be drawn evenly from a range, so that those who were cut off together do not come at once.
+
+    Attributes:
+        least_s: Seconds at least.
+        most_s: Seconds at most.
+    """
+
+    least_s: float
+    most_s: float
+
+
 class StreamReader:
     """Bytes to events, over as many connections as it takes.
 
@@ -128,10 +155,12 @@ class StreamReader:
         self.cursor = plan.cursor
         self.events_seen = 0
         self._tracker = TurnTracker(plan) if isinstance(plan, TurnPlan) else None
+        self._watch = GapWatch(plan.not_replayed, may_lack=plan.is_resumed)
         self._retry = retry
         self._decoder = SseDecoder()
         self._decompressor = Decompressor("")
         self._failures = 0
+        self._was_opened = False
 
     def is_finished(self) -> bool:
         """Whether nothing more will come."""
@@ -150,6 +179,7 @@ class StreamReader:
         retry_ms, self._decoder = self._decoder.retry_ms, SseDecoder()
         self._decoder.retry_ms = retry_ms
         self.plan.reopen_after_s = None
+        self._was_opened = True
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that these bytes complete. A frame is read when its events are asked for.
@@ -166,7 +196,7 @@ class StreamReader:
 
     def take(self, events: Iterable[Event]) -> Iterator[Event]:
         """Those of the events, of one frame or of a probe, that are to be delivered."""
-        delivered = list(events) if self._tracker is None else self._tracker.take(events)
+        delivered = self._watch.take(events if self._tracker is None else self._tracker.take(events))
         if delivered:
             self._failures = 0
         for event in delivered[:-1]:
@@ -178,29 +208,39 @@ class StreamReader:
             self.events_seen += 1
             yield event
 
-    def interrupted(self, failure: PolysessionError | None) -> float:
-        """Seconds to wait before the next try, after the stream broke or ended, or could not be reopened.
+    def broke_off(self, failure: PolysessionError | None) -> None:
+        """The connection broke, or ended without a failure."""
+        self._watch.broke_off()
+        self.plan.broke_off(failure)
+
+    def interrupted(self, failure: PolysessionError | None) -> Wait:
+        """How long to wait before the next try, after the stream broke or ended, or could not be opened.
 
         Args:
             failure: What went wrong; None for a clean end.
 
         Raises:
             StreamInterrupted: It went wrong too often without an event in between; it holds the cursor.
+            PolysessionError: It is `failure`: the stream could not even be opened a first time.
         """
         free_wait_s, self.plan.reopen_after_s = self.plan.reopen_after_s, None
         if free_wait_s is not None:
-            return free_wait_s
+            return Wait(free_wait_s, free_wait_s)
         self._failures += 1
         asked_s = failure.retry_after_s if isinstance(failure, RateLimited) else None
         if self._failures >= self._retry.attempts or (asked_s or 0.0) > self._retry.deadline_s:
+            if failure is not None and not self._was_opened:
+                raise failure
             raise self._given_up(failure) from failure
-        return self._backoff_s() if asked_s is None else asked_s
+        return self._backoff() if asked_s is None else Wait(asked_s, asked_s)
 
-    def _backoff_s(self) -> float:
-        """The wait that the server suggests, or the caller's first one, doubled for each failure after the first."""
+    def _backoff(self) -> Wait:
+        """Up to the caller's first wait, doubled for each failure after the first; never before the server's own."""
         hint_ms = self._decoder.retry_ms
-        first_s = self._retry.first_wait_s if hint_ms is None else hint_ms / 1000
-        return float(min(self._retry.max_wait_s, first_s * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)))
+        least_s = 0.0 if hint_ms is None else hint_ms / 1000
+        first_s = self._retry.first_wait_s if hint_ms is None else least_s
+        most_s = float(min(self._retry.max_wait_s, first_s * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)))
+        return Wait(min(least_s, most_s), most_s)
 
     def _given_up(self, failure: PolysessionError | None) -> StreamInterrupted:
         how = failure.message if failure else "the backend closed it"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -11,7 +12,7 @@ from polysession._core.flow import Flow
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.async_driver import AsyncDriver
-from polysession._drivers.transport import Deadline, is_read
+from polysession._drivers.transport import Deadline, drawn_s, is_read
 from polysession._drivers.watching import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
@@ -105,7 +106,7 @@ class AsyncEventStream:
         self._deadline.start()
         plan: StreamPlan = await self._driver.run(self._operation, self._plan_flow, self._deadline)
         self._reader = StreamReader(plan, self._driver.retry)
-        await self._connect(self._reader)
+        await self._persist(self._reader, partial(self._connect, self._reader))
         if isinstance(plan, TurnPlan):
             await self._driver.run(self._operation, plan.send(), self._deadline)
         self._events = self._read(self._reader)
@@ -118,43 +119,61 @@ class AsyncEventStream:
             raise self._deadline.exceeded() from None
 
     async def _read(self, reader: StreamReader) -> AsyncGenerator[Event]:
+        is_open, failure = True, None
         while not reader.is_finished():
-            failure: PolysessionError | None = None
-            try:
-                async for chunk in self._chunks():
-                    for event in reader.feed(chunk):
-                        yield event
-                    if reader.is_finished():
-                        return
-                    self._deadline.check()
-            except Exception as error:
-                failure = self._driver.failure(error)
-                if failure is None:
-                    raise
-            await self._hang_up()
-            missed = await self._persist(reader, lambda: self._probe(reader))
-            for event in reader.take(missed):
-                yield event
-            if not reader.is_finished():
+            if reader.plan.probe_due:
+                for event in await self._probe(reader):
+                    yield event
+            elif not is_open:
                 await self._wait(reader, failure)
-                await self._persist(reader, lambda: self._connect(reader))
+                await self._persist(reader, partial(self._connect, reader))
+                is_open, failure = True, None
+            else:
+                try:
+                    async for chunk in self._chunks():
+                        for event in reader.feed(chunk):
+                            yield event
+                        for event in await self._probe(reader):
+                            yield event
+                        if reader.is_finished():
+                            return
+                        self._deadline.check()
+                except Exception as error:  # noqa: BLE001  (what is none of the HTTP library's is raised again)
+                    failure = self._failure(error)
+                await self._hang_up()
+                reader.broke_off(failure)
+                is_open = False
+
+    def _failure(self, error: Exception) -> PolysessionError:
+        """The error of ours for one of the HTTP library's; any other is raised."""
+        failure = self._driver.failure(error)
+        if failure is None:
+            raise error
+        return failure
+
+    async def _probe(self, reader: StreamReader) -> Iterable[Event]:
+        """The events of a probe, if one is due."""
+        if not reader.plan.probe_due:
+            return ()
+        reader.plan.probe_due = False
+        return reader.take(await self._persist(reader, partial(self._look, reader)))
+
+    async def _look(self, reader: StreamReader) -> Sequence[Event]:
+        return await self._driver.run(self._operation, reader.plan.probe(), self._deadline)
 
     async def _persist(self, reader: StreamReader, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try it until it succeeds, or has failed too often."""
+        """Try it until it succeeds, has failed too often, or is not to be repeated."""
         while True:
             self._deadline.check()
             try:
                 return await attempt()
             except PolysessionError as error:
-                if not error.retryable:
+                if error.outcome_unknown or not error.retryable:
                     raise
                 await self._wait(reader, error)
 
-    async def _probe(self, reader: StreamReader) -> Sequence[Event]:
-        return await self._driver.run(self._operation, reader.plan.probe(), self._deadline)
-
     async def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        wait_s = self._deadline.within_s(reader.interrupted(failure))
+        wait_s = self._deadline.within_s(drawn_s(*reader.interrupted(failure)))
         self._driver.watch.interrupted(self._operation, failure, wait_s)
         await asyncio.sleep(wait_s)
 

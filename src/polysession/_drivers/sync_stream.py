@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,7 +13,7 @@ from polysession._core.flow import Flow
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.sync_driver import SyncDriver
-from polysession._drivers.transport import Deadline, break_off, is_read
+from polysession._drivers.transport import Deadline, break_off, drawn_s, is_read
 from polysession._drivers.watching import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
@@ -109,7 +110,7 @@ class EventStream:
         self._deadline.start()
         plan: StreamPlan = self._driver.run(self._operation, self._plan_flow, self._deadline)
         self._reader = StreamReader(plan, self._driver.retry)
-        self._connect(self._reader)
+        self._persist(self._reader, partial(self._connect, self._reader))
         if isinstance(plan, TurnPlan):
             self._driver.run(self._operation, plan.send(), self._deadline)
         self._set_alarm()
@@ -129,43 +130,61 @@ class EventStream:
             break_off(response)
 
     def _read(self, reader: StreamReader) -> Generator[Event]:
+        is_open, failure = True, None
         while not reader.is_finished():
-            failure: PolysessionError | None = None
-            try:
-                for chunk in self._chunks():
-                    for event in reader.feed(chunk):
-                        yield event
-                    if reader.is_finished():
-                        return
-                    self._deadline.check()
-            except Exception as error:
-                failure = self._driver.failure(error)
-                if failure is None:
-                    raise
-            self._hang_up()
-            missed = self._persist(reader, lambda: self._probe(reader))
-            for event in reader.take(missed):
-                yield event
-            if not reader.is_finished():
+            if reader.plan.probe_due:
+                for event in self._probe(reader):
+                    yield event
+            elif not is_open:
                 self._wait(reader, failure)
-                self._persist(reader, lambda: self._connect(reader))
+                self._persist(reader, partial(self._connect, reader))
+                is_open, failure = True, None
+            else:
+                try:
+                    for chunk in self._chunks():
+                        for event in reader.feed(chunk):
+                            yield event
+                        for event in self._probe(reader):
+                            yield event
+                        if reader.is_finished():
+                            return
+                        self._deadline.check()
+                except Exception as error:  # noqa: BLE001  (what is none of the HTTP library's is raised again)
+                    failure = self._failure(error)
+                self._hang_up()
+                reader.broke_off(failure)
+                is_open = False
+
+    def _failure(self, error: Exception) -> PolysessionError:
+        """The error of ours for one of the HTTP library's; any other is raised."""
+        failure = self._driver.failure(error)
+        if failure is None:
+            raise error
+        return failure
+
+    def _probe(self, reader: StreamReader) -> Iterable[Event]:
+        """The events of a probe, if one is due."""
+        if not reader.plan.probe_due:
+            return ()
+        reader.plan.probe_due = False
+        return reader.take(self._persist(reader, partial(self._look, reader)))
+
+    def _look(self, reader: StreamReader) -> Sequence[Event]:
+        return self._driver.run(self._operation, reader.plan.probe(), self._deadline)
 
     def _persist(self, reader: StreamReader, attempt: Callable[[], T]) -> T:
-        """Try it until it succeeds, or has failed too often."""
+        """Try it until it succeeds, has failed too often, or is not to be repeated."""
         while True:
             self._deadline.check()
             try:
                 return attempt()
             except PolysessionError as error:
-                if not error.retryable:
+                if error.outcome_unknown or not error.retryable:
                     raise
                 self._wait(reader, error)
 
-    def _probe(self, reader: StreamReader) -> Sequence[Event]:
-        return self._driver.run(self._operation, reader.plan.probe(), self._deadline)
-
     def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        wait_s = self._deadline.within_s(reader.interrupted(failure))
+        wait_s = self._deadline.within_s(drawn_s(*reader.interrupted(failure)))
         self._driver.watch.interrupted(self._operation, failure, wait_s)
         time.sleep(wait_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import ssl
 import time
@@ -126,6 +127,11 @@ class Intake:
         )
         error.outcome_unknown = True
         return error
+
+
+def drawn_s(least_s: float, most_s: float) -> float:
+    """A number of seconds between the two."""
+    return random.uniform(least_s, most_s)  # noqa: S311  (spreads load, keeps no secret)
 
 
 class Deadline:

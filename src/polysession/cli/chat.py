@@ -22,6 +22,7 @@ from polysession import (
     PolysessionError,
     Role,
     Session,
+    StreamGap,
     ThinkingCompleted,
     ThinkingDelta,
     ToolApproval,
@@ -128,6 +129,13 @@ class Chat:
     def _show_error(self, event: ErrorReported) -> None:
         self._say(event.message, "red")
 
+    def _show_gap(self, _event: StreamGap) -> None:
+        """What was streamed of a message may lack something: it is shown whole when it comes."""
+        if self._streaming:
+            self._console.print()
+        self._streaming = False
+        self._say("[the connection broke, and some of the stream was missed]", "yellow")
+
     def _show_end(self, event: TurnEnded) -> None:
         if event.outcome not in {Outcome.COMPLETED, Outcome.REQUIRES_ACTION}:
             why = event.error or event.native_reason
@@ -161,4 +169,5 @@ _SHOW: Final[Mapping[type, Callable[..., None]]] = {
     ToolCallCompleted: Chat._show_call,  # noqa: SLF001
     ToolResultCompleted: Chat._show_result,  # noqa: SLF001
     ErrorReported: Chat._show_error,  # noqa: SLF001
+    StreamGap: Chat._show_gap,  # noqa: SLF001
 }

@@ -20,6 +20,7 @@ from polysession import (
     PendingAction,
     Session,
     StatusChanged,
+    StreamGap,
     ThinkingCompleted,
     ThinkingDelta,
     ToolCallCompleted,
@@ -140,4 +141,5 @@ _GISTS: Final[Mapping[type, Callable[[Any], str]]] = {
     ActionRequired: _actions_gist,
     UsageReported: lambda event: usage_text(event.usage),
     ErrorReported: lambda event: event.message,
+    StreamGap: lambda event: f"lost: {', '.join(event.lost)}",
 }

@@ -421,8 +421,9 @@ def test_only_what_was_not_told_is_caught_up() -> None:
     told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], normaliser=normaliser)
     assert modelled(told)[-2:] == ["message.started", "message.delta"]
     stored = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
-    events: list[Any] = normaliser.catch_up(stored)
+    events: list[Any] = normaliser.catch_up(stored, may_lack=False)
     assert types(events) == [
+        "stream.gap",
         "thinking.completed",
         "tool_result.completed",
         "message.completed",
@@ -434,13 +435,13 @@ def test_only_what_was_not_told_is_caught_up() -> None:
     assert all(missed.synthetic for missed in events)
     assert events[-2].usage == USAGE
     assert events[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
-    assert normaliser.catch_up(stored) == []
+    assert normaliser.catch_up(stored, may_lack=False) == []
     assert normaliser.read(end()) == []
 
 
 def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None:
     failed = reply(reason="error", usage=None, error={"type": "upstream", "message": "Broken."})
-    events: list[Any] = EventNormaliser("s1").catch_up(failed)
+    events: list[Any] = EventNormaliser("s1").catch_up(failed, may_lack=False)
     assert types(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-1].outcome, events[-1].error, events[-1].usage) == (Outcome.FAILED, "Broken.", None)
 
@@ -448,20 +449,23 @@ def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None
 def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
     normaliser = EventNormaliser("s1")
     waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
-    assert types(normaliser.catch_up(waiting)) == [
-        "turn.started", "tool_call.completed", "tool_call.completed", "usage", "action.required", "turn.ended",
+    assert types(normaliser.catch_up(waiting, may_lack=True)) == [
+        "turn.started", "stream.gap", "tool_call.completed", "tool_call.completed", "usage", "action.required",
+        "turn.ended",
     ]  # fmt: skip
-    assert normaliser.catch_up(waiting) == []
+    assert normaliser.catch_up(waiting, may_lack=True) == []
     read(confirmed("c1"), start(), normaliser=normaliser)
     further = reply(call_block("c1", "finished"), result_block("c1"), call_block("c2", "asking"), reason=None)
-    events: list[Any] = normaliser.catch_up(further)
-    assert types(events) == ["tool_result.completed", "action.required", "turn.ended"]
-    assert [action.id for action in events[1].actions] == ["c2"]
+    events: list[Any] = normaliser.catch_up(further, may_lack=False)
+    assert types(events) == ["stream.gap", "tool_result.completed", "action.required", "turn.ended"]
+    assert events[0].lost == ("native", "tool_result.delta")
+    assert [action.id for action in events[2].actions] == ["c2"]
 
 
 def test_a_reply_that_was_left_has_no_end() -> None:
-    assert types(EventNormaliser("s1").catch_up(reply(text_block("Hel"), reason=None))) == [
+    assert types(EventNormaliser("s1").catch_up(reply(text_block("Hel"), reason=None), may_lack=False)) == [
         "turn.started",
+        "stream.gap",
         "message.completed",
         "usage",
     ]
@@ -470,7 +474,7 @@ def test_a_reply_that_was_left_has_no_end() -> None:
 def test_what_is_known_is_not_told_again() -> None:
     normaliser = EventNormaliser("s1")
     normaliser.know(STORED)
-    assert normaliser.catch_up(STORED) == []
+    assert normaliser.catch_up(STORED, may_lack=True) == []
     assert normaliser.read(end()) == []
     parked = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
     normaliser = EventNormaliser("s1")
@@ -494,7 +498,22 @@ def test_a_stored_call_that_may_still_run_keeps_the_turn_open() -> None:
 def test_another_stream_takes_up_where_one_stood() -> None:
     normaliser = EventNormaliser("s1")
     normaliser.restore("r1", Phase.OPEN, ["text:b1"])
-    assert types(normaliser.catch_up(reply(text_block("Hello")))) == ["usage", "turn.ended"]
+    assert types(normaliser.catch_up(reply(text_block("Hello")), may_lack=False)) == [
+        "stream.gap", "usage", "turn.ended",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("may_lack", [True, False])
+def test_there_is_a_gap_where_the_stream_broke_or_something_was_missed(*, may_lack: bool) -> None:
+    """A turn of which only the end is told from its message lacks nothing, if the stream was open all the time."""
+    normaliser = EventNormaliser("s1")
+    told = read(start(), *text("Hello"), model_end(), normaliser=normaliser)
+    assert modelled(told)[-1] == "usage"
+    events: list[Any] = normaliser.catch_up(reply(text_block("Hello")), may_lack=may_lack)
+    assert types(events) == (["stream.gap"] if may_lack else []) + ["turn.ended"]
+    assert all(event.synthetic for event in events)
+    if may_lack:
+        assert (events[0].lost, events[0].turn_id) == (("native",), "r1")
 
 
 def test_old_replies_are_forgotten() -> None:

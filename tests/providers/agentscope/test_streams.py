@@ -12,7 +12,15 @@ from polysession._core.flow import Flow, Reply
 from polysession._core.operations import Operations
 from polysession._core.retry import RetryPolicy
 from polysession._core.stream import StreamPlan, StreamReader
-from polysession.errors import Conflict, NotFound, PolysessionError, UnsupportedOperation, UsageError
+from polysession.errors import (
+    Conflict,
+    ConnectionLost,
+    NotFound,
+    PolysessionError,
+    TimedOut,
+    UnsupportedOperation,
+    UsageError,
+)
 from polysession.event import Approve, Deny, Outcome, ToolApproval, ToolOutput
 from polysession.feature import Feature
 from polysession.message import MediaBlock, TextBlock
@@ -51,6 +59,8 @@ STARTED = ok({"status": "started", "session_id": "s1"})
 HI = {"name": "user", "role": "user", "content": [{"type": "text", "text": "hi"}]}
 PARKED = reply(call_block("c1", "asking"), reason=None)
 NO_ROUTE = NotFound("Not Found", status=404)
+CUT = ConnectionLost("cut")
+SILENCE = TimedOut("nothing came")
 
 
 def messages(limit: int = 2, **query: Any) -> tuple[str, str]:
@@ -116,7 +126,15 @@ class Listener:
     def hear(self, *happened: dict[str, Any]) -> list[Any]:
         return list(self.reader.feed(frames(*happened)))
 
-    def look(self, *answers: Reply | PolysessionError) -> list[Any]:
+    def look(self, *answers: Reply | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
+        """What a probe tells when the connection is gone."""
+        self.reader.broke_off(after)
+        return self.probe(*answers)
+
+    def probe(self, *answers: Reply | PolysessionError) -> list[Any]:
+        """What a probe tells that is due."""
+        assert self.plan.probe_due
+        self.plan.probe_due = False
         _, events = step(self.plan.probe(), *answers)
         return list(self.reader.take(events))
 
@@ -143,7 +161,7 @@ PLAIN = [
     "usage",
     "turn.ended",
 ]
-MISSED = ["turn.started*", "message.completed*", "usage*", "turn.ended*"]
+MISSED = ["turn.started*", "stream.gap*", "message.completed*", "usage*", "turn.ended*"]
 
 
 # Starting a turn.
@@ -422,8 +440,8 @@ def test_what_was_not_answered_is_still_waited_for_although_nothing_says_so() ->
 def test_after_a_break_the_replay_tells_only_what_is_new(heard: int) -> None:
     turn, happened = listening("hi", page()), plain_turn()
     events = turn.hear(*happened[:heard])
-    assert turn.look(*[told("running")] * (2 if heard > 1 else 1)) == []
-    assert turn.plan.reopen_after_s == 0.0
+    assert turn.look(told("running")) == []
+    assert turn.plan.reopen_after_s is None
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1&after=37-0"
     assert modelled(events + turn.hear(*happened)) == PLAIN
 
@@ -441,10 +459,12 @@ def test_a_turn_that_ended_meanwhile_is_told_from_its_message() -> None:
         "turn.started",
         "message.started",
         "message.delta",
+        "stream.gap*",
         "message.completed*",
         "usage*",
         "turn.ended*",
     ]
+    assert events[-4].lost == ("native", "message.delta", "message.started")
     assert turn.reader.is_finished()
 
 
@@ -452,7 +472,7 @@ def test_a_turn_of_which_nothing_came_is_told_from_its_message() -> None:
     turn = listening("hi", page(reply(reply_id="r0")))
     events = turn.look(told("idle"), page(reply(reply_id="r0"), said_by_user(), reply(text_block("Hello"))))
     assert modelled(events) == MISSED
-    assert events[1].message.text == "Hello"
+    assert events[2].message.text == "Hello"
 
 
 @pytest.mark.parametrize("heard", [1, 2, 4])
@@ -460,11 +480,11 @@ def test_a_replay_that_was_cut_short_is_not_taken_for_the_turn(heard: int) -> No
     """The log is cut to its last event when a turn ends: its end alone would hide what was missed."""
     turn, happened = listening(), plain_turn()
     events = turn.hear(*happened[:heard])
-    turn.look(*[told("running")] * (2 if heard > 1 else 1))
+    turn.look(told("running"))
     turn.connect()
     custom = event("CUSTOM", None, name="state_updated", value={})
     assert modelled(turn.hear(custom, happened[-1], event("HINT_BLOCK", "r1"))) == []
-    events += turn.look(told("idle"), page(said_by_user(), reply(text_block("Hello"))))
+    events += turn.probe(told("idle"), page(said_by_user(), reply(text_block("Hello"))))
     assert [kind for kind in modelled(events) if "completed" in kind or "ended" in kind] == [
         "message.completed*",
         "turn.ended*",
@@ -476,29 +496,57 @@ def test_the_status_is_read_less_often_while_nothing_comes() -> None:
     turn = listening()
     waits = [turn.plan.silence_s]
     for _ in range(5):
-        turn.look(told("running"))
+        turn.look(told("running"), after=SILENCE)
+        assert turn.plan.reopen_after_s == 0.0
         waits.append(turn.plan.silence_s)
     assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     turn.hear(*plain_turn()[:2])
-    turn.look(told("running"), told("running"))
+    turn.look(told("running"), after=SILENCE)
     assert turn.plan.silence_s == 1.0
 
 
-def test_a_turn_that_breaks_off_at_its_end_is_looked_at_twice() -> None:
-    turn = listening()
-    turn.hear(*plain_turn()[:-1])
+@pytest.mark.parametrize("heard", [0, 1, -1])
+def test_a_log_that_was_cut_at_the_end_of_our_turn_is_looked_behind_at_once(heard: int) -> None:
+    turn, happened = listening(), plain_turn()
+    turn.hear(*happened[:heard])
+    turn.look(told("running"))
+    turn.connect()
+    assert turn.hear(happened[-1]) == []
+    assert turn.plan.probe_due
     calls, events = step(turn.plan.probe(), told("running"), told("idle"), page(reply(text_block("Hello"))))
     assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, messages(10)]
-    assert [call.after_s for call in calls] == [0.0, 0.1, 0.0]
-    assert modelled(events) == ["turn.ended*"]
+    assert [call.after_s for call in calls] == [0.0, 0.05, 0.0]
+    assert modelled(events) == (["stream.gap*", "turn.ended*"] if heard < 0 else MISSED)
+
+
+def test_a_long_turn_of_which_the_log_forgot_the_middle_is_told_when_it_has_ended() -> None:
+    turn, happened = listening(), plain_turn()
+    turn.hear(*happened[:3])
+    turn.look(told("running"))
+    turn.connect()
+    assert turn.hear(happened[4]) == []
+    assert not turn.plan.probe_due
+    assert turn.hear(*happened[5:]) == []
+    assert turn.probe(*[told("running")] * 5) == []
+    assert modelled(turn.look(told("idle"), page(reply(text_block("Hello"))), after=SILENCE))[0] == "stream.gap*"
+
+
+def test_the_end_of_a_known_reply_is_nothing_to_look_behind() -> None:
+    turn = listening("hi", page(reply(reply_id="r0")))
+    turn.look(told("running"))
+    turn.connect()
+    assert turn.hear(end("r0")) == []
+    assert not turn.plan.probe_due
+    assert modelled(turn.hear(*plain_turn())) == PLAIN
 
 
 def test_a_turn_that_left_no_trace_has_failed() -> None:
     turn = listening()
+    for _ in range(4):
+        assert turn.look(told("idle"), page(said_by_user())) == []  # a break says nothing about the turn
     for _ in range(2):
-        assert turn.look(told("idle"), page(said_by_user())) == []
-        assert turn.plan.reopen_after_s == 0.0
-    started, ended = turn.look(told("idle"), page(said_by_user()))
+        assert turn.look(told("idle"), page(said_by_user()), after=SILENCE) == []
+    started, ended = turn.look(told("idle"), page(said_by_user()), after=SILENCE)
     assert (started.type, started.synthetic) == ("turn.started", True)
     assert (ended.outcome, ended.native_reason, ended.synthetic) == (Outcome.FAILED, "no trace", True)
     assert turn.reader.is_finished()
@@ -508,7 +556,7 @@ def test_a_turn_that_was_left_has_failed() -> None:
     turn = listening()
     events = turn.hear(*plain_turn()[:4])
     for _ in range(3):
-        events += turn.look(told("idle"), page(reply(text_block("Hel"), reason=None, usage=None)))
+        events += turn.look(told("idle"), page(reply(text_block("Hel"), reason=None, usage=None)), after=SILENCE)
     assert modelled(events)[-2:] == ["message.completed*", "turn.ended*"]
     assert events[-1].native_reason == "no trace"
 
@@ -518,7 +566,7 @@ def test_a_turn_that_waits_ends_after_a_look_if_a_call_might_still_run() -> None
     events = turn.hear(start(), *call("c1"), *call("c2"), asks("c1"))
     assert modelled(events)[-1] == "action.required"
     stored = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None, usage=None)
-    assert modelled(turn.look(told("awaiting_permission"), page(stored))) == ["turn.ended*"]
+    assert modelled(turn.look(told("awaiting_permission"), page(stored), after=SILENCE)) == ["turn.ended*"]
 
 
 def test_an_answer_that_was_not_taken_up_yet_is_waited_for() -> None:
@@ -526,12 +574,14 @@ def test_an_answer_that_was_not_taken_up_yet_is_waited_for() -> None:
     assert turn.look(told("awaiting_permission"), page(PARKED)) == []
     done = reply(call_block("c1", "finished"), result_block("c1"), text_block("Done"))
     events = turn.look(told("idle"), page(done))
-    assert modelled(events) == ["turn.started*", "tool_result.completed*", "message.completed*", "turn.ended*"]
+    assert modelled(events) == [
+        "turn.started*", "stream.gap*", "tool_result.completed*", "message.completed*", "turn.ended*",
+    ]  # fmt: skip
 
 
 def test_an_answer_that_is_never_taken_up_is_a_turn_that_failed() -> None:
     turn = answering(PARKED, Approve("c1"))
-    looks = [turn.look(told("awaiting_permission"), page(PARKED)) for _ in range(3)]
+    looks = [turn.look(told("awaiting_permission"), page(PARKED), after=SILENCE) for _ in range(3)]
     assert [modelled(events) for events in looks] == [[], [], ["turn.started*", "turn.ended*"]]
 
 
@@ -577,19 +627,31 @@ def test_after_a_break_a_stream_tells_the_turns_that_ended_meanwhile() -> None:
     ]
     older = reply(text_block("Old"), reply_id="older")
     events += live.look(page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
-    assert modelled(events)[3:] == ["message.completed*", "usage*", "turn.ended*", *MISSED]
+    assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
     assert live.connect() == "/sessions/s1/stream?agent_id=a1&after=52-0"
     assert modelled(live.hear(end("r2"), *plain_turn("r3"))) == PLAIN
 
 
-def test_a_stream_says_when_events_are_missing() -> None:
+def test_a_turn_that_ends_just_before_the_reopening_is_told_from_its_message() -> None:
     live = follow()
     live.hear(*plain_turn("r1"))
     live.look(page(reply(reply_id="r1")))
     live.connect()
-    events = live.hear(end("r2"))
-    assert modelled(events) == ["error*", "turn.ended"]
-    assert "messages()" in events[0].message
+    assert live.hear(end("r2"), *plain_turn("r3")) == []  # they wait for the probe
+    stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
+    assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
+    assert modelled(live.hear(*plain_turn("r4"))) == PLAIN
+
+
+def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None:
+    live = follow()
+    live.hear(*plain_turn("r1"))
+    live.look(page(reply(reply_id="r1")))
+    live.connect()
+    live.hear(end("r2"))
+    events = live.probe(page(reply(reply_id="r1")))
+    assert modelled(events) == ["stream.gap*", "turn.ended"]
+    assert {"turn.started", "message.completed", "native"} <= set(events[0].lost)
 
 
 def test_after_a_break_a_stream_replays_the_running_turn() -> None:
@@ -616,9 +678,9 @@ def test_a_cursor_goes_on_after_its_turn_has_ended() -> None:
     events = first.hear(*plain_turn("r1")[:4])
     stored = [reply(text_block("Hello"), reply_id="r1"), reply(text_block("Bye", "b2"), reply_id="r2")]
     second = follow(first.reader.cursor, page(*stored, cursor="52-0"))
-    events += second.hear(end("r2"))
-    assert modelled(events)[3:] == ["message.completed*", "usage*", "turn.ended*", *MISSED]
-    assert modelled(second.hear(*plain_turn("r3"))) == PLAIN
+    events += second.probe()
+    assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
+    assert modelled(second.hear(end("r2"), *plain_turn("r3"))) == PLAIN
 
 
 def test_a_cursor_of_a_turn_goes_on_as_a_stream() -> None:
@@ -631,7 +693,8 @@ def test_a_cursor_of_a_turn_goes_on_as_a_stream() -> None:
 def test_a_cursor_from_before_the_first_turn_misses_nothing() -> None:
     live = follow(listening().reader.cursor, page(said_by_user(), reply(text_block("Hello")), cursor="9-0"))
     assert live.connect() == "/sessions/s1/stream?agent_id=a1"
-    assert modelled(live.hear(end("r1"))) == MISSED
+    assert modelled(live.probe()) == MISSED
+    assert live.hear(end("r1")) == []
 
 
 def test_a_replay_that_never_reaches_the_cursor_is_told_from_its_end_on() -> None:

@@ -234,9 +234,10 @@ def test_a_stream_goes_on_in_another_process(current: EmulatorHandle) -> None:
         with client.sessions.run(session, "missed", deadline_s=LIMIT_S) as turn:
             turn.wait()
         with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as events:
-            missed = [next(events) for _ in range(4)]
-        assert [event.type for event in missed] == ["turn.started", "message.completed", "usage", "turn.ended"]
-        assert missed[1].message.text == "You said: missed"  # type: ignore[union-attr]
+            missed = [next(events) for _ in range(5)]
+        told = [event.type for event in missed]
+        assert told == ["turn.started", "stream.gap", "message.completed", "usage", "turn.ended"]
+        assert missed[2].message.text == "You said: missed"  # type: ignore[union-attr]
 
 
 def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -> None:

@@ -156,9 +156,10 @@ def test_a_sign_of_life_is_no_event(quiet: bytes) -> None:
 def test_id_and_type_may_stand_outside_the_json() -> None:
     plan = open_stream("evt_0")
 
-    (message,) = fed(plan, b'id: evt_1\nevent: agent.message\ndata: {"content":"Hello"}\n\n')
+    gap, message = fed(plan, b'id: evt_1\nevent: agent.message\ndata: {"content":"Hello"}\n\n')
 
     assert (message.id, shown([message]), plan.cursor) == ("evt_1", ["message.completed Hello"], "evt_1")
+    assert gap.type == "stream.gap"  # the stream goes on after a cursor, and no preview came
 
 
 @pytest.mark.parametrize("data", ["[]", "{", '{"type":["x"]}', '{"type":"agent.message","content":5}'])
@@ -187,8 +188,13 @@ def test_the_newest_event_tells_whether_a_turn_goes_on(before: JsonObject, ends:
     assert ("turn.ended failed" in shown(events)) is ends
 
 
-def test_nothing_is_asked_before_a_stream_is_reopened_after_a_cursor() -> None:
-    assert step(open_stream("evt_0").probe()) == ([], [])
+@pytest.mark.parametrize("cursor", ["evt_0", None])
+def test_only_a_stream_without_a_cursor_is_looked_behind_when_it_is_reopened(cursor: str | None) -> None:
+    plan = open_stream(cursor)
+    plan.open()
+    assert not plan.probe_due
+    plan.open()
+    assert plan.probe_due is (cursor is None)
 
 
 def test_what_a_new_session_did_before_its_stream_broke_is_read_from_the_list() -> None:
