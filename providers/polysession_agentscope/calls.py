@@ -23,7 +23,7 @@ from polysession.provider_api import (
     with_query,
 )
 from polysession_agentscope import normaliser
-from polysession_agentscope.wire import WireSessions, WireStatus
+from polysession_agentscope.wire import WireHealth, WireSessions, WireStatus
 
 _UNKNOWN_ROUTE: Final = "Not Found"
 
@@ -84,6 +84,15 @@ def probe_status(place: Place, *, after_s: float = 0.0) -> Flow[Reply | None]:
 def status_word(reply: Reply) -> str:
     """The status in the answer of the status probe."""
     return read_as(WireStatus.model_validate, read_json(reply), reply).status
+
+
+def read_version() -> Flow[str | None]:
+    """The version of the server; None from one that is too old to have `/health`, which came with 2.0.6."""
+    try:
+        reply = yield Call("GET", "/health")
+    except NotFound:
+        return None
+    return read_as(WireHealth.model_validate, read_json(reply), reply).version
 
 
 def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:

@@ -72,6 +72,7 @@ from polysession_agentscope.calls import (
     no_session,
     probe_status,
     read_status,
+    read_version,
     session_items,
     status_word,
     too_old,
@@ -229,6 +230,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         shown = [f"{'.'.join(str(part) for part in item.loc)}: {item.msg}" for item in detail[:_PROBLEMS_SHOWN]]
         more = len(detail) - len(shown)
         return ErrorDetail("; ".join(shown) + (f"; and {more} more" if more else ""))
+
+    def read_version(self) -> Flow[str | None]:
+        """Ask for the version."""
+        return read_version()
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session, set its permission mode, and read it: the creation answers no more than an id."""

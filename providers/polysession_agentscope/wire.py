@@ -212,6 +212,12 @@ class WireEvent(WireEventHead):
     error: WireFailure | None = None
 
 
+class WireHealth(Wire):
+    """`GET /health`."""
+
+    version: str | None = None
+
+
 class WireProblem(Wire):
     """One thing that is wrong with a request. What was sent is in it too, and is not read: it may be a secret."""
 

@@ -88,6 +88,10 @@ class AsyncClient:
         """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""
         return self._provider.support(feature).support
 
+    async def backend_version(self) -> str | None:
+        """Ask the backend for its version; None where it tells none."""
+        return await self._driver.run("backend_version", self._provider.read_version())
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._driver.aclose()

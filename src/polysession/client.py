@@ -88,6 +88,10 @@ class Client:
         """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""
         return self._provider.support(feature).support
 
+    def backend_version(self) -> str | None:
+        """Ask the backend for its version; None where it tells none."""
+        return self._driver.run("backend_version", self._provider.read_version())
+
     def close(self) -> None:
         """Close the connections."""
         self._driver.close()

@@ -6,7 +6,9 @@ import pytest
 
 from polysession import Feature, Support
 from polysession.cli.demo import emulated_providers, run_story
+from polysession.emulation import serve
 from polysession.plugins import load_provider
+from support.faces import Face, both_faces
 
 PROVIDERS = list(emulated_providers())
 
@@ -57,3 +59,12 @@ def test_every_feature_is_declared_and_explained(provider: str, feature: Feature
 
     assert feature in declared
     assert declared[feature].support is Support.NATIVE or declared[feature].note
+
+
+@both_faces
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_backend_is_asked_for_its_version(provider: str, face: Face) -> None:
+    with serve(provider) as emulator:
+        version = face.call(provider, lambda client: client.backend_version(), **emulator.settings)
+
+    assert version == ("2.0.10" if provider == "agentscope" else None)

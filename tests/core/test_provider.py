@@ -57,6 +57,10 @@ def test_a_flow_that_is_not_defined_is_unsupported(operation: Feature) -> None:
     assert (caught.value.provider, caught.value.operation) == ("idle", operation.value)
 
 
+def test_a_backend_tells_no_version_and_is_not_asked_unless_its_provider_knows_how() -> None:
+    assert list(Idle(acme().settings).read_version()) == []
+
+
 def test_a_feature_that_is_not_declared_is_unsupported_without_a_hint() -> None:
     assert Idle.support(Feature.GET) == FeatureSupport(Support.UNSUPPORTED)
     with pytest.raises(UnsupportedOperation) as caught:

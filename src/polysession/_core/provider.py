@@ -103,6 +103,11 @@ class Provider(ABC, Generic[S]):
     def read_error(self, reply: Reply) -> ErrorDetail:
         """Read an error body of any generation, never failing: an empty or foreign body gives an empty detail."""
 
+    def read_version(self) -> Flow[str | None]:
+        """Ask the backend for its version. None where it tells none; nothing is sent then."""
+        yield from ()
+        return None
+
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
         raise self._missing(Feature.CREATE)

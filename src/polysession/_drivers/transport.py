@@ -8,6 +8,7 @@ import random
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -210,3 +211,16 @@ def _tls_context(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContex
 def direct_http_client() -> httpx.Client:
     """A blocking HTTP client that heeds no proxy of the environment: for servers on this machine."""
     return httpx.Client(trust_env=False, verify=tls_context(), timeout=DEFAULT_TIMEOUT)
+
+
+def observed_http_client(observe: Callable[[httpx.Response], None], *, timeout_s: float, direct: bool) -> httpx.Client:
+    """A blocking HTTP client that shows each response, before its body is read.
+
+    Args:
+        observe: Called with each response.
+        timeout_s: Seconds for each wait on the network.
+        direct: Heed no proxy of the environment.
+    """
+    return httpx.Client(
+        trust_env=not direct, verify=tls_context(), timeout=timeout_s, event_hooks={"response": [observe]}
+    )

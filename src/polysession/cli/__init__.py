@@ -6,6 +6,8 @@ import sys
 
 from polysession._version import __version__
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command. The version is told before anything else is imported."""
@@ -16,4 +18,6 @@ def main() -> None:
         from polysession.cli.app import app  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
         sys.exit(f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
-    app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    app(prog_name="polysession")

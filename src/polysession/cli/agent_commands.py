@@ -31,7 +31,7 @@ def list_agents(
     Example: polysession agents list --provider qoder --emulated
     """
     output = invocation.output
-    with invocation.client() as client, output.counting("agents") as counter:
+    with invocation.client() as client, output.counting("agents", prints=output.as_json) as counter:
         shown = counter.over(islice(client.agents.list(limit=page_size), limit))
         if output.as_json:
             for agent in shown:

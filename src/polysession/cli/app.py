@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polysession import __version__
-from polysession.cli import inspect_commands, local_commands, talk_commands
+from polysession.cli import doctor_command, inspect_commands, local_commands, talk_commands
 from polysession.cli.agent_commands import agents
 from polysession.cli.invocation import (
     DebugOption,
@@ -69,4 +69,5 @@ app.add_typer(sessions, name="sessions")
 app.add_typer(agents, name="agents")
 talk_commands.add_to(app)
 inspect_commands.add_to(app)
+doctor_command.add_to(app)
 local_commands.add_to(app)

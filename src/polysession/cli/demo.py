@@ -78,7 +78,7 @@ def local_client(emulator: EmulatorHandle) -> Iterator[Client]:
     """A client for an emulator, that goes to it directly even where the environment names a proxy."""
     with (
         direct_http_client() as http_client,
-        Client(emulator.provider, http_client=http_client, **emulator.settings) as client,
+        Client(emulator.provider, profile="", http_client=http_client, **emulator.settings) as client,
     ):
         yield client
 

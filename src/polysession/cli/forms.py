@@ -17,6 +17,7 @@ from polysession import (
     Message,
     MessageCompleted,
     MessageDelta,
+    NativeEvent,
     PendingAction,
     Session,
     StatusChanged,
@@ -59,12 +60,12 @@ def action_form(action: PendingAction) -> dict[str, Any]:
 
 def session_fields(session: Session) -> dict[str, str]:
     """The fields of a session that say something, as text."""
-    return _fields(record_form(session, raw=False))
+    return _fields(session)
 
 
 def agent_fields(agent: Agent) -> dict[str, str]:
     """The fields of an agent that say something, as text."""
-    return _fields(record_form(agent, raw=False))
+    return _fields(agent)
 
 
 def age(moment: datetime | None) -> str:
@@ -78,7 +79,7 @@ def age(moment: datetime | None) -> str:
 def event_line(event: Event) -> str:
     """An event on one line: when, what, and the gist of it."""
     when = event.created_at.astimezone(UTC).strftime("%H:%M:%S") if event.created_at else " " * 8
-    gist = _GISTS.get(type(event), _native_gist)(event)
+    gist = _GISTS[type(event)](event) if type(event) in _GISTS else ""
     return f"{when}  {event.type:<22} {gist}".rstrip()
 
 
@@ -94,16 +95,13 @@ def usage_text(usage: Usage | None) -> str:
     return ", ".join(f"{name} {value}" for name, value in usage.model_dump(mode="json", exclude_none=True).items())
 
 
-def _fields(form: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _as_text(value) for name, value in form.items() if value not in (None, "", {}, [])}
+def _fields(record: Session | Agent) -> dict[str, str]:
+    form = record.model_dump(mode="json", exclude={"raw"}, exclude_none=True)
+    return {name: _as_text(value) for name, value in form.items() if value not in ("", {}, [])}
 
 
 def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _native_gist(event: Event) -> str:
-    return event.native_type
 
 
 def _message_gist(event: MessageCompleted) -> str:
@@ -142,4 +140,5 @@ _GISTS: Final[Mapping[type, Callable[[Any], str]]] = {
     UsageReported: lambda event: usage_text(event.usage),
     ErrorReported: lambda event: event.message,
     StreamGap: lambda event: f"lost: {', '.join(event.lost)}",
+    NativeEvent: lambda event: event.native_type,
 }

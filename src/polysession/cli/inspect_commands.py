@@ -85,7 +85,7 @@ def features(
         rows = [
             [feature.value, *(_support_cell(loaded, feature) for loaded in classes.values())] for feature in Feature
         ]
-        output.table(("feature", *classes), rows)
+        output.table(("feature", *classes), rows, gap=1)
         return
     for name, loaded in classes.items():
         told = [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 
 from polysession import Client
+from polysession.cli.diagnosis import Patient
 from polysession.cli.failing import ExitCode, forget_stdout, tell
 from polysession.cli.parsing import pairs
 from polysession.cli.printing import Output
@@ -159,13 +160,28 @@ class Invocation:
             with Client(self.provider, profile=self.profile, **settings) as client:
                 yield client, None
             return
-        if self.set_ or self.profile:
-            raise UsageError("--emulated brings its own settings; leave --set and --profile out")
+        self._check_emulated()
         from polysession.cli.demo import local_client  # noqa: PLC0415  (emulators are an extra)
         from polysession.emulation import serve  # noqa: PLC0415
 
         with serve(self.chosen_provider()) as emulator, local_client(emulator) as client:
             yield client, emulator
+
+    @contextmanager
+    def patient(self) -> Iterator[Patient]:
+        """What `doctor` is to examine. Nothing is opened for it, unless it is the emulator."""
+        if not self.emulated:
+            yield Patient(self.provider, self.profile, self.settings() if self.set_ else {}, os.environ)
+            return
+        self._check_emulated()
+        from polysession.emulation import serve  # noqa: PLC0415  (emulators are an extra)
+
+        with serve(self.chosen_provider()) as emulator:
+            yield Patient(emulator.provider, "", emulator.settings, os.environ, direct=True)
+
+    def _check_emulated(self) -> None:
+        if self.set_ or self.profile:
+            raise UsageError("--emulated brings its own settings; leave --set and --profile out")
 
     @contextmanager
     def client(self) -> Iterator[Client]:

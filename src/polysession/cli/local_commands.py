@@ -70,7 +70,7 @@ def _form(handle: EmulatorHandle) -> dict[str, object]:
         "provider": handle.provider,
         "base_url": handle.base_url,
         "settings": handle.settings,
-        "environment": _environment(handle),
+        "environment": environment_of(handle),
         "agent_id": handle.agent_id,
         "environment_id": handle.environment_id,
         "credential_id": handle.credential_id,
@@ -78,7 +78,7 @@ def _form(handle: EmulatorHandle) -> dict[str, object]:
     }
 
 
-def _environment(handle: EmulatorHandle) -> dict[str, str]:
+def environment_of(handle: EmulatorHandle) -> dict[str, str]:
     """The environment in which other commands find the emulator."""
     variables = variables_of(load_provider(handle.provider).settings_type)
     settings = {"agent_id": handle.agent_id} | handle.settings
@@ -96,7 +96,7 @@ def _tell_address(console: Console, handle: EmulatorHandle) -> None:
         f"  client = Client({handle.provider!r}, {settings})",
         "",
         "  In another terminal:",
-        *(f"  export {name}={shlex.quote(value)}" for name, value in _environment(handle).items()),
+        *(f"  export {name}={shlex.quote(value)}" for name, value in environment_of(handle).items()),
         "  polysession sessions list",
         "",
         *(f"  {name:<12}{value}" for name, value in seeded.items() if value is not None),

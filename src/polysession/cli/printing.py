@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +19,9 @@ T = TypeVar("T")
 
 _UNBOUNDED: Final = 10_000
 """Columns of what is no terminal: a file or a program wants whole lines."""
+
+_LEAST_WIDTH: Final = 10
+"""Columns that the last one has, whatever the terminal."""
 
 
 def printable(text: str) -> str:
@@ -75,15 +80,31 @@ class Output:
         """Write a line beside the results."""
         self.notes.print(Text(printable(text), style=style))
 
-    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, last_folds: bool = False) -> None:
-        """Write a table. The last column takes what is left; what is too long there is cut, or folded."""
-        table = _plain_table(header_style="bold", show_header=any(headings))
+    def table(
+        self, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, last_folds: bool = False, gap: int = 2
+    ) -> None:
+        """Write a table. Its last column takes what is left; what is too long there is cut, or folded.
+
+        Args:
+            headings: Titles of the columns; if all are empty, none is shown.
+            rows: The cells.
+            last_folds: Fold the last column instead of cutting it.
+            gap: Spaces between columns.
+        """
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        widths = [
+            max([len(heading), *(row[column].cell_len for row in cells)]) + gap
+            for column, heading in enumerate(headings)
+        ]
+        left = max(self.console.width - sum(widths[:-1]), _LEAST_WIDTH)
+        table = _plain_table(padding=(0, gap, 0, 0), header_style="bold", show_header=any(headings))
         for heading in headings[:-1]:
-            table.add_column(heading, no_wrap=True, overflow="fold")
-        table.add_column(headings[-1], no_wrap=not last_folds, overflow="fold" if last_folds else "ellipsis")
-        for row in rows:
-            table.add_row(*(_cell(cell) for cell in row))
-        self._print(table)
+            table.add_column(heading, no_wrap=True)
+        overflow: Literal["fold", "ellipsis"] = "fold" if last_folds else "ellipsis"
+        table.add_column(headings[-1], no_wrap=not last_folds, overflow=overflow, max_width=left)
+        for row in cells:
+            table.add_row(*row)
+        self._print(table, sum(widths[:-1]) + left + gap)
 
     def fields(self, fields: Mapping[str, str]) -> None:
         """Write names and values below each other."""
@@ -92,23 +113,29 @@ class Output:
         table.add_column(overflow="fold")
         for name, value in fields.items():
             table.add_row(name, Text(one_line(value)))
-        self._print(table)
+        self._print(table, self.console.width)
 
-    def _print(self, table: Table) -> None:
-        """Print a table, without the spaces at the ends of its lines."""
+    def _print(self, table: Table, width: int) -> None:
+        """Print a table, without the spaces at the ends of its lines. A terminal that is too narrow wraps it."""
         with self.console.capture() as captured:
-            self.console.print(table)
+            self.console.print(table, width=width, crop=False)
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     @contextmanager
-    def counting(self, what: str) -> Iterator[Counter]:
-        """Show on stderr how much has been read, if that is a terminal and the results do not run over it."""
-        shown = self.notes.is_terminal and not (self.as_json and self.console.is_terminal)
-        if not shown:
+    def counting(self, what: str, *, prints: bool) -> Iterator[Counter]:
+        """Show on stderr how much has been read, if that is a terminal and no results run over it.
+
+        Args:
+            what: What is read.
+            prints: Results are written meanwhile.
+        """
+        if not self.notes.is_terminal or (prints and self.console.is_terminal):
             yield Counter()
             return
-        with self.notes.status(f"reading {what}") as status:
-            yield Counter(lambda count: status.update(f"reading {what}: {count} so far (Ctrl-C stops)"))
+        spinner = Spinner("dots", f"reading {what}")
+        # rich would send stdout to its own console, which is stderr here.
+        with Live(spinner, console=self.notes, transient=True, redirect_stdout=False, redirect_stderr=False):
+            yield Counter(lambda count: spinner.update(text=f"reading {what}: {count} so far (Ctrl-C stops)"))
 
 
 class Counter:
@@ -132,7 +159,7 @@ class Counter:
 
 
 def _plain_table(**options: Any) -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), **options)
+    return Table(**{"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)} | options)
 
 
 def _cell(cell: str | Text) -> Text:

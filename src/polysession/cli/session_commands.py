@@ -18,7 +18,7 @@ from polysession.cli.parsing import (
     native_body,
     pairs,
 )
-from polysession.cli.printing import Output
+from polysession.cli.printing import Output, one_line
 from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
@@ -63,7 +63,7 @@ def list_sessions(
     Example: polysession sessions list --provider qoder --status idle --limit 20
     """
     output = invocation.output
-    with invocation.client() as client, output.counting("sessions") as counter:
+    with invocation.client() as client, output.counting("sessions", prints=output.as_json) as counter:
         native = native_body(native_json, load_provider(client.provider).session_query_type, client.provider)
         found = client.sessions.list(
             agent=agent,
@@ -217,8 +217,8 @@ def delete_session(
 
     Example: polysession sessions delete sess_123 --provider qoder --yes
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete session {session} for good?", abort=True, err=True)
+    if not yes and at_terminal():
+        typer.confirm(f"Delete session {one_line(session)} for good?", abort=True, err=True)
     with invocation.client() as client:
         client.sessions.delete(session)
         if invocation.json:
@@ -239,6 +239,11 @@ def cancel_session(invocation: Invocation, session: SessionId, *, raw: Raw = Fal
         invocation.output.json(answer.model_dump(mode="json", exclude=None if raw else {"raw"}))
     else:
         invocation.output.text(answer.state.value.replace("_", " "))
+
+
+def at_terminal() -> bool:
+    """Whether a person can answer."""
+    return sys.stdin.isatty()
 
 
 def _metadata_patch(given: list[str] | None, removed: list[str] | None) -> dict[str, str | None]:

@@ -40,7 +40,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many.")]
 PageSize = Annotated[int | None, typer.Option(min=1, help="Items in each request.")]
 Said = Annotated[str, typer.Argument(metavar="TEXT", help="What to say; - reads it from stdin.")]
 
-_LOUD = frozenset({"tool_call.completed", "tool_result.completed", "action.required", "error", "turn.ended"})
+_LOUD = frozenset({"tool_call.completed", "tool_result.completed", "action.required", "error", "stream.gap"})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -134,7 +134,7 @@ def events(
         raise UsageError("--page-size goes with --past")
     with invocation.client() as client:
         if past:
-            with output.counting("events") as counter:
+            with output.counting("events", prints=True) as counter:
                 found = client.sessions.events(session, limit=page_size, cursor=cursor)
                 for event in counter.over(islice(found, limit)):
                     _show_event(output, event, raw=raw)
@@ -156,7 +156,7 @@ def messages(
     Example: polysession messages sess_123 --provider qoder --json
     """
     output = invocation.output
-    with invocation.client() as client, output.counting("messages") as counter:
+    with invocation.client() as client, output.counting("messages", prints=True) as counter:
         for message in counter.over(islice(client.sessions.messages(session, limit=page_size), limit)):
             if output.as_json:
                 output.json(record_form(message, raw=raw))
@@ -238,10 +238,10 @@ def _speak(output: Output, turn: Iterable[Event]) -> None:
             streamed = True
             output.console.print(Text(printable(event.text)), end="", soft_wrap=True)
         elif isinstance(event, MessageCompleted):
-            if event.message.role is Role.ASSISTANT:
+            if event.message.role is Role.ASSISTANT and event.message.text:
                 output.text("" if streamed else event.message.text)
                 streamed = False
-        elif event.type in _LOUD:
+        elif event.type in _LOUD or (isinstance(event, TurnEnded) and event.outcome is not Outcome.COMPLETED):
             output.note(event_line(event))
 
 

@@ -866,3 +866,10 @@ def test_list_agents_puts_the_newest_first(
     assert summaries(calls) == [AGENTS]
     assert ([agent.id for agent in page.items], page.next_cursor) == (ids, next_cursor)
     assert all(isinstance(agent, Agent) for agent in page.items)
+
+
+def test_the_version_is_read_where_the_server_is_new_enough_to_tell() -> None:
+    calls, version = step(PROVIDER.read_version(), ok({"status": "ok", "version": "2.0.10", "components": {}}))
+    assert ([(call.method, call.path) for call in calls], version) == ([("GET", "/health")], "2.0.10")
+    assert step(PROVIDER.read_version(), NotFound("Not Found"))[1] is None
+    assert step(PROVIDER.read_version(), ok({"status": "ok"}))[1] is None

@@ -1,0 +1,292 @@
+"""`polysession sessions` and `polysession agents`, on the emulators."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polysession import Agent, Client, ModelConfig, Session, SessionStatus
+from polysession.emulation import EmulatorHandle, Fault
+from support.command import Shell, created
+
+SESSION_KEYS = set(Session.model_fields) - {"raw"}
+AGENT_KEYS = set(Agent.model_fields) - {"raw"}
+
+
+def test_a_session_lives_from_its_creation_to_its_end(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
+    session = created(any_shell, any_emulator, "--title", "Ticket 42")
+    got = any_shell.done("sessions", "get", session, "--json").json
+    assert (set(got), got["title"], got["provider"]) == (SESSION_KEYS, "Ticket 42", any_emulator.provider)
+    changed = any_shell.done("sessions", "update", session, "--title", "Done", "--json").json
+    assert (set(changed), changed["title"]) == (SESSION_KEYS, "Done")
+    listed = any_shell.done("sessions", "list", "--json").lines
+    assert all(set(line) == SESSION_KEYS for line in listed)
+    assert [line["title"] for line in listed if line["id"] == session] == ["Done"]
+    cancelled = any_shell.done("sessions", "cancel", session, "--json").json
+    assert cancelled == {"provider": any_emulator.provider, "session_id": session, "state": "nothing_running"}
+    deleted = any_shell.done("sessions", "delete", session, "--json").json
+    assert deleted == {"provider": any_emulator.provider, "session_id": session, "deleted": True}
+    assert any_shell.run("sessions", "get", session).code == 5
+
+
+def test_the_same_for_people(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
+    session = created(any_shell, any_emulator, "--title", "For people")
+    got = any_shell.done("sessions", "get", session).out
+    fields = dict(line.split(maxsplit=1) for line in got.splitlines() if not line.startswith(" "))
+    assert (fields["id"], fields["title"]) == (session, "For people")
+    table = any_shell.done("sessions", "list").out.splitlines()
+    assert table[0].split() == ["id", "status", "age", "title"]
+    (row,) = [line for line in table if line.startswith(session)]
+    assert row.split()[1:] == ["idle", row.split()[2], "For", "people"]
+    assert all(len(line) <= 80 for line in table)
+    assert any_shell.done("sessions", "cancel", session).out == "nothing running\n"
+    assert any_shell.done("sessions", "delete", session).out == f"deleted {session}\n"
+
+
+def test_raw_adds_the_object_of_the_backend(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    assert shell.done("sessions", "get", session, "--json", "--raw").json["raw"]["id"] == session
+    assert shell.done("sessions", "list", "--json", "--raw", "--limit", "1").json["raw"]["id"] == session
+
+
+def test_what_is_created_has_every_field_that_was_given(shell: Shell, qoder: EmulatorHandle) -> None:
+    native = json.dumps({"environment_variables": {"A": "1"}})
+    session = created(shell, qoder, "--metadata", "team=red", "--metadata", "k=a=b", "--native-json", native)
+
+    got = shell.done("sessions", "get", session, "--json", "--raw").json
+    assert got["metadata"] == {"team": "red", "k": "a=b"}
+    assert got["agent_id"] == qoder.agent_id
+    assert got["environment_id"] == qoder.environment_id
+
+
+class Asked:
+    """Stands in for `Sessions`, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+
+    def update(self, session: str, **values: object) -> Session:
+        self.values = values
+        return Session(provider="qoder", id=session)
+
+    def create(self, **values: object) -> Session:
+        self.values = values
+        return Session(provider="qoder", id="s")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
+    monkeypatch.setattr(Client, "__init__", lambda client, *_, **__: setattr(client, "sessions", asked))
+    monkeypatch.setattr(Client, "close", lambda _: None)
+    monkeypatch.setattr(Client, "provider", "qoder")
+    return asked
+
+
+MODEL = ModelConfig(id="m", type="t", credential_id="c", parameters={"temperature": 0})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--title", "T"], {"title": "T"}),
+        (["--title", ""], {"title": ""}),
+        (["--clear-title"], {"title": None}),
+        (["--metadata", "a=1", "--remove-metadata", "b"], {"metadata": {"a": "1", "b": None}}),
+        (["--metadata", "a="], {"metadata": {"a": ""}}),
+        (["--clear-metadata"], {"metadata": None}),
+        (["--tag", "a", "--tag", "b"], {"tags": ["a", "b"]}),
+        (["--clear-tags"], {"tags": None}),
+        (["--add-tag", "a", "--remove-tag", "b"], {"add_tags": ("a",), "remove_tags": ("b",)}),
+        (["--model", "m"], {"model": ModelConfig(id="m")}),
+        (
+            ["--model", "m", "--model-type", "t", "--credential", "c", "--model-parameters", '{"temperature": 0}'],
+            {"model": MODEL},
+        ),
+        (["--clear-model"], {"model": None}),
+        (["--permission-mode", "ask"], {"permission_mode": "ask"}),
+        (["--clear-permission-mode"], {"permission_mode": None}),
+    ],
+)
+def test_an_update_says_what_was_given_and_nothing_else(
+    options: list[str], said: dict[str, object], asked: Asked
+) -> None:
+    assert Shell().run("sessions", "update", "s", *options).code == 0
+
+    assert asked.values == {"add_tags": (), "remove_tags": (), "native": None} | said
+
+
+def test_a_native_body_is_read_from_text_file_or_stdin(asked: Asked, tmp_path: Path) -> None:
+    text = '{"agent": {"tools": []}}'
+    (tmp_path / "body.json").write_text(text)
+    for source in (text, f"@{tmp_path / 'body.json'}", "-"):
+        Shell().done("sessions", "update", "s", "--native-json", source, typed=text)
+
+        native = asked.values["native"]
+        assert type(native).__name__ == "QoderSessionChanges"
+        assert native.given() == json.loads(text)  # type: ignore[attr-defined]
+
+
+def test_a_creation_says_what_was_given_and_nothing_else(asked: Asked) -> None:
+    options = ["--workspace", "w", "--tag", "a", "--capability", "web", "--capability", 'sh={"x": 1}']
+    Shell().done("sessions", "create", *options, "--permission-mode", "ask")
+
+    given = {name: value for name, value in asked.values.items() if value is not None}
+    capabilities = given.pop("capabilities")
+    assert given == {"workspace": "w", "tags": ["a"], "permission_mode": "ask"}
+    assert [(one.ref, one.config) for one in capabilities] == [("web", None), ("sh", {"x": 1})]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["update", "s"], "nothing to change"),
+        (["update", "s", "--title", "T", "--clear-title"], "--clear-title removes what another option sets"),
+        (["update", "s", "--tag", "T", "--clear-tags"], "--clear-tags removes what another option sets"),
+        (["update", "s", "--metadata", "a=1", "--clear-metadata"], "--clear-metadata removes"),
+        (["update", "s", "--metadata", "a=1", "--remove-metadata", "a"], "'a' is both set and removed"),
+        (["update", "s", "--metadata", "a=1", "--metadata", "a=2"], "--metadata gives 'a' twice"),
+        (["update", "s", "--metadata", "a"], "--metadata takes KEY=VALUE"),
+        (["update", "s", "--tag", "a", "--add-tag", "b"], "Qoder sessions have no tags"),
+        (["update", "s", "--credential", "c"], "go with --model"),
+        (["update", "s", "--model", "m", "--model-parameters", "[]"], "a JSON object, not a list"),
+        (["update", "s", "--native-json", "{"], "--native-json takes a JSON object, @FILE or -"),
+        (["update", "s", "--native-json", "@nowhere"], "No such file"),
+        (
+            ["update", "s", "--native-json", '{"agnt": 1}'],
+            "agnt: Extra inputs are not permitted. QoderSessionChanges knows:",
+        ),
+        (["create", "--capability", "a=}"], "--capability takes REF, or REF={...} with its configuration in JSON"),
+        (["list", "--created-after", "yesterday"], "--created-after takes a time such as"),
+        (["list", "--set", "nonsense"], "--set takes KEY=VALUE"),
+        (["list", "--set", "tokn=x"], "unknown setting 'tokn'"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(arguments: list[str], said: str, shell: Shell) -> None:
+    ran = shell.run("sessions", *arguments)
+
+    assert ran.code in {2, 3}
+    assert said in " ".join(ran.err.split())
+
+
+def test_a_secret_is_refused_on_the_command_line(shell: Shell) -> None:
+    ran = shell.run("sessions", "list", "--set", "token=pt-c4n4ry")
+
+    assert ran.code == 2
+    assert "put it in the environment variable QODER_ACCESS_TOKEN, or in a profile" in " ".join(ran.err.split())
+    assert "c4n4ry" not in ran.err
+
+
+def test_lists_are_filtered_bounded_and_read_page_by_page(shell: Shell, qoder: EmulatorHandle) -> None:
+    ids = [created(shell, qoder, "--title", f"Page {number}", "--metadata", "set=pages") for number in range(3)]
+    options = ["sessions", "list", "--metadata", "set=pages", "--json"]
+
+    assert [line["id"] for line in shell.done(*options, "--page-size", "1").lines] == ids[::-1]
+    assert [line["id"] for line in shell.done(*options, "--limit", "2").lines] == ids[:0:-1]
+    assert [line["id"] for line in shell.done(*options, "--oldest-first").lines] == ids
+    assert [line["id"] for line in shell.done(*options, "--title-contains", "page 1").lines] == [ids[1]]
+    assert shell.done(*options, "--status", "running", "--agent", qoder.agent_id).lines == []
+    assert shell.done(*options, "--created-before", "2001-01-01").lines == []
+    assert len(shell.done(*options, "--created-after", "2001-01-01T00:00Z", "--include-archived").lines) == 3
+
+
+def test_an_archived_session_is_shown(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    assert shell.done("sessions", "archive", session, "--json").json["archived_at"] is not None
+    assert "archived_at" in shell.done("sessions", "get", session).out
+
+
+def test_a_setting_may_be_given_before_or_after_the_command(shell: Shell) -> None:
+    nowhere = ["--set", "base_url=http://127.0.0.1:9"]
+
+    for arguments in (["sessions", "list", *nowhere], [*nowhere, "sessions", "list"]):
+        ran = shell.run(*arguments, "--json")
+        assert (ran.code, ran.error["kind"]) == (9, "ConnectFailed")
+
+
+def test_agents_are_created_and_read(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
+    prompt = ["--system-prompt", "Be brief."]
+    model = ["--model", "ultimate"] if any_emulator.provider == "qoder" else []
+    made = any_shell.done("agents", "create", "helper", *prompt, *model, "--json").json
+    assert (set(made), made["name"]) == (AGENT_KEYS, "helper")
+    assert any_shell.done("agents", "get", made["id"], "--json").json["system_prompt"] == "Be brief."
+    assert made["id"] in any_shell.done("agents", "get", made["id"]).out
+    assert {line["id"] for line in any_shell.done("agents", "list", "--json").lines} >= {made["id"]}
+    assert any_shell.done("agents", "list").out.split()[:4] == ["id", "model", "age", "name"]
+    assert len(any_shell.done("agents", "list", "--json", "--limit", "1", "--page-size", "1").lines) == 1
+
+
+def test_an_emulator_may_be_started_for_one_command() -> None:
+    shell = Shell({"POLYSESSION_PROVIDER": "agentscope"})
+
+    made = shell.done("sessions", "create", "--emulated", "--title", "Tried", "--json").json
+    assert (made["title"], made["model"]["id"]) == ("Tried", "demo-model")
+    refused = shell.run("sessions", "list", "--emulated", "--set", "user_id=me")
+    assert (refused.code, "leave --set and --profile out" in " ".join(refused.err.split())) == (2, True)
+
+
+@pytest.mark.parametrize("status", list(SessionStatus))
+def test_the_help_names_every_status(status: SessionStatus) -> None:
+    assert status.value in Shell().done("sessions", "list", "--help").out
+
+
+def test_a_deletion_is_asked_about_on_a_terminal(
+    shell: Shell, qoder: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = created(shell, qoder)
+    monkeypatch.setattr("polysession.cli.session_commands.at_terminal", lambda: True)
+
+    refused = shell.run("sessions", "delete", session, typed="n\n")
+    assert (refused.code, "for good? [y/N]" in refused.err) == (1, True)
+    assert shell.run("sessions", "get", session).code == 0
+    assert shell.run("sessions", "delete", session, typed="y\n").code == 0
+
+
+def test_an_error_is_one_paragraph_and_a_traceback_only_with_debug(shell: Shell) -> None:
+    told = shell.run("sessions", "get", "sess_00000000000000000000")
+    assert (told.code, told.out, told.err.count("\n")) == (5, "", 1)
+    assert told.err.startswith("polysession: qoder sessions.get: Session 'sess_00000000000000000000' was not found.")
+    debugged = shell.run("sessions", "get", "sess_00000000000000000000", "--debug")
+    assert debugged.err.startswith("Traceback (most recent call last)")
+    assert "was not found" in debugged.err.splitlines()[-1]
+    assert debugged.code == 5
+
+
+def test_an_error_is_told_as_json_too(shell: Shell) -> None:
+    error = shell.run("sessions", "get", "sess_00000000000000000000", "--json").error
+
+    assert set(error) == {
+        *("kind", "exit_code", "message", "provider", "operation", "status", "code", "request_id"),
+        *("retryable", "outcome_unknown", "already_done"),
+    }
+    assert (error["kind"], error["exit_code"], error["status"]) == ("NotFound", 5, 404)
+
+
+def test_text_of_a_backend_cannot_steer_the_terminal(shell: Shell, qoder: EmulatorHandle) -> None:
+    hostile = "a\x1b[31mb\u202ec\nd"
+    session = created(shell, qoder, "--title", hostile)
+
+    for arguments in (["get", session], ["get", session, "--json"], ["list"], ["list", "--json"]):
+        out = shell.done("sessions", *arguments).out
+        assert not {"\x1b", "\u202e"} & set(out)
+    assert "a\\x1b[31mb\\u202ec\\nd" in shell.done("sessions", "get", session).out
+    assert shell.done("sessions", "get", session, "--json").json["title"] == hostile
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 7), (401, 4), (403, 4), (409, 6), (429, 8), (500, 10), (302, 10)])
+def test_a_refusal_of_the_backend_has_its_exit_code(
+    status: int, code: int, shell: Shell, qoder: EmulatorHandle
+) -> None:
+    qoder.faults.add(Fault("status", status=status, times=9, retry_after="0"))
+    assert shell.run("sessions", "list").code == code
+    qoder.faults.clear()
+
+
+def test_a_success_that_cannot_be_read_is_a_fault_of_the_backend(shell: Shell, qoder: EmulatorHandle) -> None:
+    qoder.faults.add(Fault("malformed"))
+
+    assert shell.run("sessions", "list", "--json").error["kind"] == "MalformedResponse"

@@ -1,0 +1,79 @@
+"""Runs the command in this process, on an emulator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from typer.testing import CliRunner
+
+from polysession.cli.app import app
+from polysession.cli.local_commands import environment_of
+from polysession.emulation import EmulatorHandle
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON object that it wrote."""
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON objects that it wrote, one on each line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error that it told as JSON."""
+        error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
+        return error
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Where commands are run: an environment."""
+
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, typed: str | None = None, **env: str) -> Ran:
+        """Run a command, whatever comes of it."""
+        result = CliRunner().invoke(app, arguments, input=typed, env=self.env | env, prog_name="polysession")
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    def done(self, *arguments: str, typed: str | None = None) -> Ran:
+        """Run a command that must succeed."""
+        ran = self.run(*arguments, typed=typed)
+        assert ran.code == 0, ran
+        return ran
+
+
+def shell_for(emulator: EmulatorHandle) -> Shell:
+    """A shell whose environment leads to the emulator."""
+    return Shell(environment_of(emulator))
+
+
+def created(shell: Shell, emulator: EmulatorHandle, *arguments: str) -> str:
+    """Id of a new session that can be talked to."""
+    options = ["--agent", emulator.agent_id]
+    if emulator.environment_id:
+        options += ["--environment", emulator.environment_id]
+    if emulator.credential_id:
+        options += [
+            "--model",
+            "demo-model",
+            "--model-type",
+            "openai_credential",
+            "--credential",
+            emulator.credential_id,
+        ]
+    return str(shell.done("sessions", "create", *options, *arguments, "--json").json["id"])
