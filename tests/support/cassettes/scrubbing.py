@@ -26,7 +26,7 @@ SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*KEY-----"),
     "a path of a host": re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|private|var)(?:/[^\s\"'\\,}\]]*)?(?!\w)"),
     "a long random text": re.compile(
-        r"(?<![A-Za-z0-9+/_-])(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*[0-9])[A-Za-z0-9+/_-]{40,}={0,2}"
+        r"(?<![A-Za-z0-9+_-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*[0-9])[A-Za-z0-9+_-]{40,}={0,2}"
     ),
     "an address of this machine": re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):\d+"),
 }
