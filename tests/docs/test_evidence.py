@@ -121,10 +121,36 @@ def test_it_shows_nothing():
 def test_it_fails():
     raise AssertionError
 """
+CONTRACT = """
+import pytest
+from polysession import Feature
+from polysession_everruns.provider import EverrunsProvider
+from support.evidence.marks import shows
+
+class TestEverruns:
+    provider = "everruns"
+    evidence = "emulated"
+
+    @shows(Feature.UPDATE)
+    def test_it_says_what_it_shows(self):
+        EverrunsProvider.require(Feature.CREATE)
+
+    @pytest.mark.parametrize("feature", [Feature.GET, Feature.ARCHIVE])
+    def test_what_is_declared_is_what_happens(self, feature):
+        EverrunsProvider.require(Feature.GET)
+
+@pytest.mark.tape("agentscope/streams/plain.jsonl")
+@shows(Feature.RUN)
+def test_it_plays():
+    pass
+
+def test_it_is_no_evidence():
+    EverrunsProvider.require(Feature.GET)
+"""
 
 
 def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytester.makepyfile(test_probe=PROBE)
+    pytester.makepyfile(test_probe=PROBE, test_contract=CONTRACT)
     pytester.makeconftest(CONFTEST)
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -132,11 +158,25 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
     assert pytester.runpytest_subprocess("-p", "xdist", "-n", "2", "--evidence=run").ret == 0
 
     record = Record.load(pytester.path / "run.json")
-    assert {name.partition("::")[2]: entry["shows"] for name, entry in record.tests.items()} == {
-        "test_it_uses": ["sessions.get", "sessions.run"],
-        "test_it_says_what_it_shows": ["sessions.list"],
+    judge = f"pytest {pytest.__version__}"
+    service = "AgentScope agent service (PyPI: agentscope) 2.0.10"
+    assert {name: tuple(entry.values()) for name, entry in record.tests.items()} == {
+        "test_probe.py::test_it_uses": ("everruns", "judge", judge, ["sessions.get", "sessions.run"]),
+        "test_probe.py::test_it_says_what_it_shows": ("everruns", "judge", judge, ["sessions.list"]),
+        "test_contract.py::TestEverruns::test_it_says_what_it_shows": (
+            "everruns",
+            "emulator",
+            "",
+            ["sessions.update"],
+        ),
+        "test_contract.py::TestEverruns::test_what_is_declared_is_what_happens": (
+            "everruns",
+            "emulator",
+            "",
+            ["sessions.archive"],
+        ),
+        "test_contract.py::test_it_plays": ("agentscope", "recorded", service, ["sessions.run"]),
     }
-    assert {entry["by"] for entry in record.tests.values()} == {f"pytest {pytest.__version__}"}
     assert record.events == {"everruns": {"judge": {"turn.started"}}}
 
 
