@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,12 @@ def test_a_crate_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         {"ContentPart.type": ("image_file",), "TurnStopReason": ("end_turn", "refusal")},
         ("turn.sealed",),
     )
+
+
+def test_the_crate_that_is_written_down_is_that_of_the_engine_in_use() -> None:
+    engine = tomllib.loads((RECORDS.parent / "live/everruns_engine/Cargo.toml").read_text())
+
+    assert engine["dependencies"]["everruns-serve"] == f"={recorded('everruns')['crate'].version}"
 
 
 def test_an_event_type_that_a_crate_adds_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

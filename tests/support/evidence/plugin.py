@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final, get_args
+from typing import Final
 
 import pytest
 
-from polysession.event import Event
-from polysession.feature import Feature
-from polysession.provider_api import Provider
 from support.evidence.claims import MARK, MARK_HELP, claim_of
+from support.evidence.observer import Observer
 from support.evidence.record import RECORDS, Record
 
 _PROPERTY: Final = "evidence"
@@ -35,17 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Watcher:
-    """Sees which features a test uses and which events it reads, in the process that runs it."""
+    """Collects what a test shows, in the process that runs it."""
 
     def __init__(self) -> None:
-        self._features: set[tuple[str, str]] = set()
-        self._events: set[str] = set()
-        self._watch()
+        self._seen = Observer()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
-        self._features.clear()
-        self._events.clear()
+        self._seen.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -54,32 +49,9 @@ class Watcher:
         claim = claim_of(item)
         if claim is None:
             return
-        used = (feature for backend, feature in self._features if backend == claim.backend)
-        features = sorted(used if claim.features is None else claim.features)
-        item.user_properties.append(
-            (_PROPERTY, {**asdict(claim), "features": features, "events": sorted(self._events)})
-        )
-
-    def _watch(self) -> None:
-        require = Provider.require.__func__  # type: ignore[attr-defined]  # it is a class method
-
-        def watched(cls: type[Provider[Any]], feature: Feature) -> None:
-            require(cls, feature)
-            self._features.add((cls.name, feature.value))
-
-        Provider.require = classmethod(watched)  # type: ignore[assignment,method-assign]
-        for event_type in get_args(Event):
-            self._watch_events(event_type)
-
-    def _watch_events(self, event_type: Any) -> None:
-        make = event_type.__init__
-
-        def watched(event: Any, *args: Any, **values: Any) -> None:
-            make(event, *args, **values)
-            if event.native_type:
-                self._events.add(event.native_type)
-
-        event_type.__init__ = watched
+        features = self._seen.features(claim.backend) if claim.features is None else set(claim.features)
+        shown = {**asdict(claim), "features": sorted(features), "events": sorted(self._seen.events)}
+        item.user_properties.append((_PROPERTY, shown))
 
 
 class Collector:

@@ -1,0 +1,114 @@
+"""Sees which features succeed, and which events come, while a test runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import GeneratorType
+from typing import Any, Final, get_args
+
+from polysession._core.operations import Operations
+from polysession.event import Event
+from polysession.feature import Feature
+from polysession.provider_api import Provider
+
+_Asked = set[tuple[str, str]]
+
+_OPENS: Final = frozenset({"stream_events", "start_turn"})
+"""Operations whose flow only prepares a stream: they have succeeded when an event comes."""
+
+
+class Observer:
+    """Watches the core from the moment that it is made, for the rest of the process.
+
+    A feature counts when the operation that asked for it has succeeded: an error that a test expects shows how the
+    error is told, and not that the feature works.
+
+    Attributes:
+        events: The backend's types of the events that came.
+    """
+
+    def __init__(self) -> None:
+        self.events: set[str] = set()
+        self._done: _Asked = set()
+        self._opened: _Asked = set()
+        self._asking: ContextVar[_Asked | None] = ContextVar("asking", default=None)
+        self._watch_features()
+        for name, method in vars(Operations).items():
+            if not name.startswith("_"):
+                setattr(Operations, name, self._watched(method))
+        for event_type in get_args(Event):
+            self._watch_events(event_type)
+
+    def clear(self) -> None:
+        """Forget what was seen: another test begins."""
+        self.events.clear()
+        self._done.clear()
+        self._opened.clear()
+
+    def features(self, backend: str) -> set[str]:
+        """The features of a backend that succeeded."""
+        seen = self._done | (self._opened if self.events else set())
+        return {feature for provider, feature in seen if provider == backend}
+
+    def _watch_features(self) -> None:
+        require = Provider.require.__func__  # type: ignore[attr-defined]  # it is a class method
+
+        def watched(cls: type[Provider[Any]], feature: Feature) -> None:
+            require(cls, feature)
+            asked = self._asking.get()
+            if asked is not None:
+                asked.add((cls.name, feature.value))
+
+        Provider.require = classmethod(watched)  # type: ignore[assignment,method-assign]
+
+    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        succeeded = self._opened if method.__name__ in _OPENS else self._done
+
+        @functools.wraps(method)
+        def watched(*args: Any, **values: Any) -> Any:
+            asked: _Asked = set()
+            with self._asks(asked):
+                flow = method(*args, **values)
+            if isinstance(flow, GeneratorType):
+                return self._run(flow, asked, succeeded)
+            return lambda cursor: self._run(flow(cursor), asked, succeeded)
+
+        return watched
+
+    def _run(self, flow: Generator[Any, Any, Any], asked: _Asked, succeeded: _Asked) -> Generator[Any, Any, Any]:
+        """The same flow, step by step, because the steps of several may alternate."""
+        step: Callable[[], Any] = functools.partial(next, flow)
+        while True:
+            try:
+                with self._asks(asked):
+                    call = step()
+            except StopIteration as end:
+                succeeded |= asked
+                return end.value
+            try:
+                reply = yield call
+            except Exception as error:  # noqa: BLE001  (it is thrown in, for the flow to deal with)
+                step = functools.partial(flow.throw, error)
+            else:
+                step = functools.partial(flow.send, reply)
+
+    @contextmanager
+    def _asks(self, asked: _Asked) -> Iterator[None]:
+        token = self._asking.set(asked)
+        try:
+            yield
+        finally:
+            self._asking.reset(token)
+
+    def _watch_events(self, event_type: Any) -> None:
+        make = event_type.__init__
+
+        def watched(event: Any, *args: Any, **values: Any) -> None:
+            make(event, *args, **values)
+            if event.native_type:
+                self.events.add(event.native_type)
+
+        event_type.__init__ = watched
