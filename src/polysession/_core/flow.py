@@ -7,6 +7,7 @@ fails, the error is thrown into the flow at the `yield`, so that a flow may answ
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,6 +21,8 @@ T = TypeVar("T")
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _READING: Final = frozenset({"GET", "HEAD"})
 _SUCCESS: Final = range(200, 300)
+_PLAIN_ID: Final = re.compile(r"[\w-]+", re.ASCII)
+"""Most ids: nothing in them needs a look, or an escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ def path_segment(value: str, what: str) -> str:
     """
     if not isinstance(value, str):
         raise UsageError(f"the {what} must be text, not {type(value).__name__}")
+    if _PLAIN_ID.fullmatch(value):
+        return value
     if value in {"", ".", ".."}:
         raise UsageError(f"{value!r} is not a {what}")
     bad = next((char for char in value if char in "/\\" or char.isspace() or not char.isprintable()), None)

@@ -22,6 +22,7 @@ from polysession._drivers.transport import (
     NO_DEADLINE,
     Deadline,
     Intake,
+    build_request,
     is_read,
     is_stream,
     request_options,
@@ -138,10 +139,8 @@ class SyncDriver:
 
     def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
         key = str(uuid.uuid4()) if call.idempotency_header else None
-        headers = self._exchange.headers(call, key)
-        return self._http.build_request(
-            call.method, self._exchange.url(call), headers=headers, content=call.body, **options
-        )
+        headers, url = self._exchange.headers(call, key), self._exchange.url(call)
+        return build_request(self._http, call, url, headers, options, is_ours=self._owns_http)
 
     def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
         watched = self.watch.request(operation, call)
