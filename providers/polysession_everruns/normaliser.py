@@ -24,11 +24,18 @@ from polysession.provider_api import (
     UnsupportedOperation,
     Usage,
     UsageError,
+    trusted,
     write_back,
 )
 from polysession_everruns.wire import WireAgent, WireCapability, WireSession, WireUsage
 
 NAME: Final = "everruns"
+
+# What a wire model holds was validated.
+_new_session: Final = trusted(Session)
+_new_model: Final = trusted(ModelConfig)
+_new_usage: Final = trusted(Usage)
+_new_capability: Final = trusted(AgentCapability)
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "started": SessionStatus.IDLE,
@@ -67,8 +74,12 @@ def to_session(raw: dict[str, Any]) -> Session:
     Raises:
         pydantic.ValidationError: It is not a session.
     """
-    wire = WireSession.model_validate(raw)
-    return Session(
+    return read_session(WireSession.model_validate(raw), raw)
+
+
+def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
+    """A session from its wire model; `raw` is the object that this was read from."""
+    return _new_session(
         provider=NAME,
         id=wire.id,
         agent_id=wire.agent_id,
@@ -77,7 +88,7 @@ def to_session(raw: dict[str, Any]) -> Session:
         native_status=wire.status or "",
         tags=tuple(wire.tags or ()),
         capabilities=_capabilities(wire.capabilities),
-        model=ModelConfig(id=wire.model_id) if wire.model_id else None,
+        model=_new_model(id=wire.model_id) if wire.model_id else None,
         workspace_id=wire.workspace_id,
         owner_id=wire.owner_principal_id,
         organization_id=wire.organization_id,
@@ -122,7 +133,7 @@ def to_usage(usage: WireUsage | None) -> Usage | None:
     if usage is None:
         return None
     cost = next((found for name in _COSTS if (found := getattr(usage, name)) is not None), None)
-    return Usage(
+    return _new_usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
@@ -252,7 +263,7 @@ def _model_id(model: ModelConfig) -> str:
 
 
 def _capabilities(capabilities: Iterable[WireCapability] | None) -> tuple[AgentCapability, ...]:
-    return tuple(AgentCapability(ref=item.ref, config=item.config) for item in capabilities or ())
+    return tuple(_new_capability(ref=item.ref, config=item.config) for item in capabilities or ())
 
 
 def _written_capabilities(capabilities: Iterable[AgentCapability]) -> list[dict[str, Any]]:

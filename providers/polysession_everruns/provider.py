@@ -24,6 +24,7 @@ from polysession.provider_api import (
     FromEnv,
     HeaderSecret,
     HeaderText,
+    JsonText,
     Message,
     NewAgent,
     NewSession,
@@ -44,11 +45,13 @@ from polysession.provider_api import (
     emulated,
     json_body,
     keep_matching,
+    lazily,
     native,
     path_segment,
     read_as,
     read_json,
     read_json_or_none,
+    read_wire,
     unsupported,
     with_query,
 )
@@ -59,7 +62,10 @@ from polysession_everruns.wire import (
     EverrunsNewSession,
     EverrunsSessionChanges,
     EverrunsSessionQuery,
-    WirePage,
+    WireAgents,
+    WirePageEnd,
+    WireSession,
+    WireSessions,
 )
 
 T = TypeVar("T")
@@ -203,7 +209,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         normaliser.check_statuses(query.statuses)
         filters = {"agent_id": query.agent, "search": query.title_contains or None}
         filters |= query.native.given() if query.native else {}
-        page = yield from _page("/v1/sessions", filters, query.limit, cursor, normaliser.to_session)
+        page = yield from _page("/v1/sessions", filters, query.limit, cursor, _sessions)
         return Page(keep_matching(page.items, query, _FILTERED_HERE), page.next_cursor)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
@@ -275,11 +281,21 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
-        return (yield from _page("/v1/agents", {}, limit, cursor, normaliser.to_agent))
+        return (yield from _page("/v1/agents", {}, limit, cursor, _agents))
 
 
 def _session(reply: Reply) -> Session:
-    return read_as(normaliser.to_session, read_json(reply), reply)
+    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
+
+
+def _sessions(reply: Reply) -> tuple[WireSessions, list[Session]]:
+    page, text = read_wire(WireSessions, reply), JsonText(reply.content)
+    return page, [normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data)]
+
+
+def _agents(reply: Reply) -> tuple[WireAgents, list[Agent]]:
+    page = read_wire(WireAgents, reply)
+    return page, [read_as(normaliser.to_agent, item, reply) for item in page.data]
 
 
 def _first_text(*candidates: object) -> str | None:
@@ -291,7 +307,7 @@ def _page(
     filters: Mapping[str, Any],
     limit: int | None,
     cursor: str | None,
-    normalise: Callable[[dict[str, Any]], T],
+    read: Callable[[Reply], tuple[WirePageEnd, list[T]]],
 ) -> Flow[Page[T]]:
     """Read one page. Our cursor is the offset of its first item, as text."""
     if limit is not None and limit > _MAX_LIMIT:
@@ -299,16 +315,15 @@ def _page(
         raise UsageError(f"limit is {limit}; a page of Everruns has at most {_MAX_LIMIT} items")
     offset = None if cursor is None else streams.cursor_number(cursor)
     reply = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": limit}))
-    page = read_as(WirePage.model_validate, read_json(reply), reply)
-    items = tuple(read_as(normalise, item, reply) for item in page.data)
-    return Page(items, _next_cursor(page, offset or 0, limit))
+    page, items = read(reply)
+    return Page(tuple(items), _next_cursor(page, len(items), offset or 0, limit))
 
 
-def _next_cursor(page: WirePage, offset: int, limit: int | None) -> str | None:
+def _next_cursor(page: WirePageEnd, count: int, offset: int, limit: int | None) -> str | None:
     """Where the next page begins. Without a total, a link or a full page says that there is one."""
-    end = offset + len(page.data)
+    end = offset + count
     if page.total is not None:
         more = end < page.total
     else:
-        more = page.next_url is not None or len(page.data) >= (page.limit or limit or _DEFAULT_LIMIT)
-    return str(end) if more and page.data else None
+        more = page.next_url is not None or count >= (page.limit or limit or _DEFAULT_LIMIT)
+    return str(end) if more and count else None

@@ -74,13 +74,24 @@ class WireAgent(Wire):
     archived_at: UtcDatetime | None = None
 
 
-class WirePage(Wire):
-    """A page of a list. The older generation has no `next_url`."""
+class WirePageEnd(Wire):
+    """Where a list goes on. The older generation has no `next_url`."""
 
-    data: list[dict[str, Any]]
     total: int | None = None
     limit: int | None = None
     next_url: str | None = None
+
+
+class WireAgents(WirePageEnd):
+    """A page of agents."""
+
+    data: list[dict[str, Any]]
+
+
+class WireSessions(WirePageEnd):
+    """A page of sessions."""
+
+    data: list[WireSession]
 
 
 class WireList(Wire):

@@ -21,7 +21,7 @@ from polysession.provider_api import (
     read_as,
     read_json,
 )
-from polysession_qoder.wire import WirePage
+from polysession_qoder.wire import WirePage, WirePageEnd
 
 T = TypeVar("T")
 
@@ -65,10 +65,15 @@ def read_page(reply: Reply, normalise: Callable[[dict[str, Any]], T]) -> Page[T]
     """
     page = read_as(WirePage.model_validate, read_json(reply), reply)
     items = tuple(read_as(normalise, item, reply) for item in page.data)
-    return Page(items, _next_cursor(page, reply))
+    return Page(items, next_cursor(page, reply))
 
 
-def _next_cursor(page: WirePage, reply: Reply) -> str | None:
+def next_cursor(page: WirePageEnd, reply: Reply) -> str | None:
+    """Where the list goes on.
+
+    Raises:
+        MalformedResponse: It says that it does, and not where.
+    """
     if page.next_page and page.has_more is not False:
         return f"page={page.next_page}"
     if not page.has_more:

@@ -21,11 +21,17 @@ from polysession.provider_api import (
     Unset,
     Usage,
     UsageError,
+    trusted,
     write_back,
 )
 from polysession_qoder.wire import WireAgent, WireModel, WireSession, WireUsage
 
 NAME: Final = "qoder"
+
+# What a wire model holds was validated.
+_new_session: Final = trusted(Session)
+_new_model: Final = trusted(ModelConfig)
+_new_usage: Final = trusted(Usage)
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "idle": SessionStatus.IDLE,
@@ -60,9 +66,13 @@ def to_session(raw: dict[str, Any]) -> Session:
     Raises:
         pydantic.ValidationError: It is not a session.
     """
-    wire = WireSession.model_validate(raw)
+    return read_session(WireSession.model_validate(raw), raw)
+
+
+def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
+    """A session from its wire model; `raw` is the object that this was read from."""
     agent = wire.agent
-    return Session(
+    return _new_session(
         provider=NAME,
         id=wire.id,
         agent_id=(agent.id if agent else None) or wire.agent_id,
@@ -115,7 +125,7 @@ def to_usage(usage: WireUsage | None) -> Usage | None:
     """What was consumed, in credits or in tokens; None if the backend does not say."""
     if usage is None:
         return None
-    return Usage(
+    return _new_usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_input_tokens,
@@ -223,8 +233,8 @@ def _status(word: str | None, turn_word: str | None) -> SessionStatus:
 
 def _model(model: WireModel | str | None) -> ModelConfig | None:
     if isinstance(model, WireModel):
-        return ModelConfig(id=model.id, parameters=dict(model.model_extra or {}))
-    return ModelConfig(id=model) if model else None
+        return _new_model(id=model.id, parameters=dict(model.model_extra or {}))
+    return _new_model(id=model) if model else None
 
 
 def _sum(parts: Mapping[str, int | None] | None) -> int | None:

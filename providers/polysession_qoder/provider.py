@@ -27,6 +27,7 @@ from polysession.provider_api import (
     FromEnv,
     HeaderSecret,
     HeaderText,
+    JsonText,
     Message,
     NewAgent,
     NewSession,
@@ -46,16 +47,18 @@ from polysession.provider_api import (
     emulated,
     json_body,
     keep_matching,
+    lazily,
     native,
     path_segment,
     read_as,
     read_json,
     read_json_or_none,
+    read_wire,
     unsupported,
     with_query,
 )
 from polysession_qoder import normaliser, streams
-from polysession_qoder.calls import IDEMPOTENCY_KEY, page_parameters, post, read_page, session_path
+from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
 from polysession_qoder.event_normaliser import EVENT_TYPES
 from polysession_qoder.wire import (
     QoderNewAgent,
@@ -64,6 +67,8 @@ from polysession_qoder.wire import (
     QoderSessionQuery,
     WireDeleted,
     WireErrorBody,
+    WireSession,
+    WireSessions,
 )
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
@@ -195,7 +200,7 @@ class QoderProvider(Provider[QoderSettings]):
         filters = {"statuses[]" if name == "statuses" else name: value for name, value in _filters(query).items()}
         parameters = filters | _created(query) | page_parameters(query.limit, cursor)
         reply = yield Call("GET", with_query("/sessions", parameters))
-        return read_page(reply, normaliser.to_session)
+        return _sessions(reply)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for. Removing all metadata needs to read its keys first."""
@@ -271,7 +276,13 @@ class QoderProvider(Provider[QoderSettings]):
 
 
 def _session(reply: Reply) -> Session:
-    return read_as(normaliser.to_session, read_json(reply), reply)
+    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
+
+
+def _sessions(reply: Reply) -> Page[Session]:
+    page, text = read_wire(WireSessions, reply), JsonText(reply.content)
+    items = (normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data))
+    return Page(tuple(items), next_cursor(page, reply))
 
 
 def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
@@ -285,7 +296,7 @@ def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     body = {name: value for name, value in wanted.items() if value is not None}
     body |= _filters(query) | page_parameters(query.limit, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
-    page = read_page(reply, normaliser.to_session)
+    page = _sessions(reply)
     return Page(keep_matching(page.items, query, {Feature.LIST_CREATED}), page.next_cursor)
 
 

@@ -81,13 +81,24 @@ class WireAgent(Wire):
     updated_at: UtcDatetime | None = None
 
 
-class WirePage(Wire):
-    """A page of a list. Older generations have no `next_page`."""
+class WirePageEnd(Wire):
+    """Where a list goes on. Older generations have no `next_page`."""
 
-    data: list[dict[str, Any]]
     next_page: str | None = None
     last_id: str | None = None
     has_more: bool | None = None
+
+
+class WirePage(WirePageEnd):
+    """A page of a list."""
+
+    data: list[dict[str, Any]]
+
+
+class WireSessions(WirePageEnd):
+    """A page of sessions."""
+
+    data: list[WireSession]
 
 
 class WireError(Wire):

@@ -3,7 +3,7 @@
 from polysession._core.filtering import keep_matching
 from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput
-from polysession._core.reading import read_as, read_json, read_json_or_none
+from polysession._core.reading import read_as, read_json, read_json_or_none, read_wire
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan, TurnPlan
 from polysession._core.writing import write_back
@@ -59,6 +59,7 @@ from polysession.event import (
     UsageReported,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
+from polysession.lazy import JsonText, lazily, trusted
 from polysession.message import (
     Block,
     MediaBlock,
@@ -111,6 +112,7 @@ __all__ = [
     "HeaderSecret",
     "HeaderText",
     "InvalidRequest",
+    "JsonText",
     "MalformedResponse",
     "MediaBlock",
     "Message",
@@ -173,11 +175,14 @@ __all__ = [
     "hookimpl",
     "json_body",
     "keep_matching",
+    "lazily",
     "native",
     "path_segment",
     "read_as",
     "read_json",
     "read_json_or_none",
+    "read_wire",
+    "trusted",
     "unsupported",
     "with_query",
     "write_back",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from polysession.lazy import RawAttribute, RawObject, loaded
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -42,6 +45,17 @@ class Record(BaseModel):
     """Base of the frozen records that callers receive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Let `raw`, in those that have it, be decoded when somebody looks at it."""
+        if "raw" in cls.model_fields:
+            type.__setattr__(cls, "raw", RawAttribute())
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        """Names and values of the fields, so that `dict(record)` works."""
+        for name, value in super().__iter__():
+            yield name, loaded(value)
 
 
 class ModelConfig(Record):
@@ -149,7 +163,7 @@ class Session(Record):
     finished_at: UtcDatetime | None = None
     archived_at: UtcDatetime | None = None
     preview: str | None = None
-    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+    raw: RawObject = Field(default_factory=dict, repr=False)
 
 
 class Agent(Record):
@@ -179,7 +193,7 @@ class Agent(Record):
     created_at: UtcDatetime | None = None
     updated_at: UtcDatetime | None = None
     archived_at: UtcDatetime | None = None
-    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+    raw: RawObject = Field(default_factory=dict, repr=False)
 
 
 class CancelState(StrEnum):
@@ -203,4 +217,4 @@ class Cancellation(Record):
     provider: str
     session_id: str
     state: CancelState
-    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+    raw: RawObject = Field(default_factory=dict, repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from polysession._core.exchange import plain_text
@@ -13,6 +13,7 @@ from polysession._core.flow import Reply
 from polysession.errors import MalformedResponse
 
 T = TypeVar("T")
+W = TypeVar("W", bound=BaseModel)
 
 _QUOTED: Final = 80
 _PROBLEMS_SHOWN: Final = 3
@@ -31,6 +32,19 @@ def read_json(reply: Reply) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _malformed(reply, f"instead of a JSON object came a {type(value).__name__}")
     return value
+
+
+def read_wire(model: type[W], reply: Reply) -> W:
+    """The wire model in a reply, straight from its text.
+
+    Raises:
+        MalformedResponse: The body is no JSON object, or not that of the model.
+    """
+    try:
+        return model.model_validate_json(reply.content)
+    except ValidationError:
+        pass
+    return read_as(model.model_validate, read_json(reply), reply)  # step by step, to say what is wrong
 
 
 def read_as(normalise: Callable[[Any], T], value: object, reply: Reply) -> T:

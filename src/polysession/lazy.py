@@ -1,0 +1,145 @@
+"""Wire objects that stay text until somebody looks at them.
+
+Most callers never look at `raw`, and to decode it costs as much as to read the fields of a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
+
+from pydantic import BaseModel, BeforeValidator, WrapSerializer
+from pydantic_core import from_json
+
+C = TypeVar("C", bound=type)
+P = ParamSpec("P")
+R = TypeVar("R", bound=BaseModel)
+
+
+class JsonText:
+    """JSON text that was found to be sound. It is decoded once, when its value is first asked for."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    @cached_property
+    def value(self) -> Any:
+        """What it says."""
+        return from_json(self._text)
+
+
+class LazyRaw:
+    """A JSON object in a text: what a record or an event holds until somebody asks for its `raw`.
+
+    Args:
+        document: The text; the records of a page share one.
+        path: Keys and indexes that lead to the object.
+    """
+
+    __slots__ = ("_document", "_path")
+
+    def __init__(self, document: JsonText, path: tuple[str | int, ...]) -> None:
+        self._document = document
+        self._path = path
+
+    def load(self) -> dict[str, Any]:
+        """The object."""
+        value = self._document.value
+        for key in self._path:
+            value = value[key]
+        return cast("dict[str, Any]", value)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.load() == loaded(other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a dictionary
+
+    def __repr__(self) -> str:
+        return repr(self.load())
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[dict[str, Any]]]:
+        """A copy, or a pickle, is the plain object: it does not drag the whole page along."""
+        return loaded, (self.load(),)
+
+
+def lazily(document: JsonText, *path: str | int) -> dict[str, Any]:
+    """The object at a path, for the `raw` of a record or an event: decoded when somebody looks at it there."""
+    return cast("dict[str, Any]", LazyRaw(document, path))
+
+
+def loaded(value: Any) -> Any:
+    """The value itself, decoded if it was not yet."""
+    return value.load() if type(value) is LazyRaw else value
+
+
+RawObject = Annotated[
+    dict[str, Any],
+    BeforeValidator(loaded),
+    WrapSerializer(lambda value, serialise: serialise(loaded(value)), return_type=dict[str, Any]),
+]
+"""Type of the field `raw` of a record."""
+
+
+class RawAttribute:
+    """The attribute `raw` of a model: decodes what the model holds when it is first asked for."""
+
+    def __get__(self, record: BaseModel | None, owner: type) -> dict[str, Any]:
+        if record is None or "raw" not in record.__dict__:
+            raise AttributeError("raw")  # a model's class does not have its fields as attributes
+        held = record.__dict__["raw"]
+        if type(held) is LazyRaw:
+            held = record.__dict__["raw"] = held.load()
+        return cast("dict[str, Any]", held)
+
+    def __set__(self, record: BaseModel, value: object) -> None:
+        raise AttributeError("raw cannot be set")
+
+
+def with_lazy_raw(event_type: C) -> C:
+    """A class with slots whose attribute `raw` is decoded when it is first asked for."""
+    slot: Any = event_type.__dict__["raw"]
+
+    def get(event: object) -> Any:
+        held = slot.__get__(event)
+        if type(held) is LazyRaw:
+            held = held.load()
+            slot.__set__(event, held)
+        return held
+
+    type.__setattr__(event_type, "raw", property(get, slot.__set__))
+    return event_type
+
+
+def trusted(record_type: Callable[P, R]) -> Callable[P, R]:
+    """The constructor of a record for values that were validated before: it does not validate them again.
+
+    It does what pydantic's `model_construct` does, in a third of the time.
+    """
+    model = cast("type[R]", record_type)
+    template = {name: info.default for name, info in model.model_fields.items()}  # in order, which a dump shows
+    made: dict[str, Callable[[], Any]] = {
+        name: cast("Callable[[], Any]", info.default_factory)
+        for name, info in model.model_fields.items()
+        if info.default_factory is not None
+    }
+    required = frozenset(name for name, info in model.model_fields.items() if info.is_required())
+    new: Callable[[type[R]], R] = model.__new__
+    put = object.__setattr__
+
+    def construct(*_: P.args, **values: P.kwargs) -> R:
+        fields = template.copy()
+        fields.update(values)
+        for name, make in made.items():
+            if name not in values:
+                fields[name] = make()
+        if len(fields) > len(template) or not required <= values.keys():
+            raise TypeError(f"a {model.__name__} needs {', '.join(required)}, and takes {', '.join(template)}")
+        record = new(model)
+        put(record, "__dict__", fields)
+        put(record, "__pydantic_fields_set__", set(values))
+        put(record, "__pydantic_extra__", None)
+        put(record, "__pydantic_private__", None)
+        return record
+
+    return construct

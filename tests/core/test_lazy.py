@@ -1,0 +1,173 @@
+"""`raw` stays text until somebody looks at it, and is in every way as if it had been decoded at once."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from polysession import lazy
+from polysession.lazy import JsonText, LazyRaw, lazily, loaded, trusted
+from polysession.session import Agent, ModelConfig, Session, Usage
+
+TEXT = b'{"data":[{"id":"s1","extra":{"a":[1,null]}},{"id":"s2"}]}'
+RAW = {"id": "s1", "extra": {"a": [1, None]}}
+
+new_session = trusted(Session)
+
+
+def eager() -> Session:
+    return Session(provider="acme", id="s1", title="t", raw=RAW)
+
+
+def still_text() -> Session:
+    return new_session(provider="acme", id="s1", title="t", raw=lazily(JsonText(TEXT), "data", 0))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every text that is decoded."""
+    texts: list[bytes] = []
+
+    def from_json(text: bytes) -> Any:
+        texts.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(lazy, "from_json", from_json)
+    return texts
+
+
+def test_nothing_is_decoded_until_raw_is_looked_at_and_then_once(decoded: list[bytes]) -> None:
+    page = JsonText(TEXT)
+    sessions = [new_session(provider="acme", id=f"s{at}", raw=lazily(page, "data", at)) for at in range(2)]
+    assert repr(sessions)
+    assert sessions[0].title is None
+    assert decoded == []
+    assert sessions[0].raw == RAW
+    assert sessions[0].raw is sessions[0].raw
+    assert sessions[1].raw == {"id": "s2"}
+    assert decoded == [TEXT]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda session: session.raw,
+        lambda session: session.model_dump(),
+        lambda session: session.model_dump_json(),
+        lambda session: session.model_dump(mode="json", exclude_unset=True),
+        dict,
+        list,
+        repr,
+        str,
+        lambda session: pickle.loads(pickle.dumps(session)),  # noqa: S301  (our own)
+        copy.copy,
+        copy.deepcopy,
+        lambda session: session.model_copy(),
+        lambda session: session.model_copy(deep=True).raw,
+        lambda session: session.model_copy(update={"title": "other"}),
+        lambda session: session.model_copy(update={"raw": {"other": 1}}).raw,
+        lambda session: TypeAdapter(list[Session]).dump_python([session]),
+        lambda session: Session.model_validate(session.model_dump()),
+        lambda session: Session(**dict(session)),
+        lambda session: session.model_fields_set,
+    ],
+)
+def test_it_is_as_if_it_had_been_decoded(use: Callable[[Session], object]) -> None:
+    assert use(still_text()) == use(eager())
+
+
+def test_the_order_of_fields_is_that_of_the_record() -> None:
+    assert list(still_text().model_dump()) == list(eager().model_dump())
+
+
+def test_records_are_equal_whatever_was_looked_at() -> None:
+    one, other = still_text(), still_text()
+    assert one == other == eager() == one
+    assert one != still_text().model_copy(update={"raw": {}})
+    assert one.raw
+    assert one == still_text()
+
+
+def test_a_copy_holds_no_page(decoded: list[bytes]) -> None:
+    copied = copy.deepcopy(still_text())
+    assert type(copied.__dict__["raw"]) is dict
+    assert decoded == [TEXT]
+
+
+def test_raw_cannot_be_set() -> None:
+    session = still_text()
+    with pytest.raises(ValidationError, match="frozen"):
+        session.raw = {}
+    with pytest.raises(AttributeError, match="cannot be set"):
+        object.__setattr__(session, "raw", {})
+
+
+def test_a_class_has_no_raw_and_neither_has_a_record_without_one() -> None:
+    assert not hasattr(Session, "raw")
+    assert not hasattr(Session.model_construct(id="s1").model_copy(update={}).__class__, "raw")
+    half = Session.model_construct(id="s1")
+    del half.__dict__["raw"]
+    with pytest.raises(AttributeError):
+        _ = half.raw
+
+
+def test_a_subclass_inherits_the_field() -> None:
+    class Extended(Session):
+        extra: int = 1
+
+    assert Extended(provider="acme", id="s1").raw == {}
+    assert Extended(provider="acme", id="s1", raw=RAW).raw == RAW
+
+
+def test_raw_is_validated_as_an_object() -> None:
+    with pytest.raises(ValidationError):
+        Session(provider="acme", id="s1", raw=[])  # type: ignore[arg-type]
+    assert Agent(provider="acme", id="a1", name="n", raw=lazily(JsonText(b'{"a":1}'))).raw == {"a": 1}
+
+
+def test_a_lazy_value_shows_and_compares_as_what_it_is() -> None:
+    value = LazyRaw(JsonText(TEXT), ("data", 0))
+    assert repr(value) == repr(RAW)
+    assert value == RAW
+    assert value == LazyRaw(JsonText(TEXT), ("data", 0))
+    assert value != {}
+    assert loaded(RAW) is RAW
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(value)
+
+
+@pytest.mark.parametrize(
+    ("record", "values"),
+    [
+        (Session, {"provider": "acme", "id": "s1", "metadata": {"a": "b"}}),
+        (ModelConfig, {"id": "m"}),
+        (Usage, {"input_tokens": 1}),
+    ],
+)
+def test_a_trusted_record_is_the_validated_one(record: type[BaseModel], values: dict[str, Any]) -> None:
+    made, validated = trusted(record)(**values), record(**values)
+    assert made == validated
+    assert type(made) is record
+    assert made.model_dump() == validated.model_dump()
+    assert list(made.model_dump()) == list(validated.model_dump())
+    assert made.model_fields_set == validated.model_fields_set
+    assert made.model_copy(deep=True) == validated
+    assert pickle.loads(pickle.dumps(made)) == validated  # noqa: S301  (our own)
+    assert repr(made) == repr(validated)
+
+
+def test_trusted_records_share_no_default() -> None:
+    one, other = new_session(provider="acme", id="s1"), new_session(provider="acme", id="s1")
+    assert one.metadata == {}
+    assert one.metadata is not other.metadata
+    assert one.raw is not other.raw
+
+
+@pytest.mark.parametrize("values", [{"provider": "acme"}, {"provider": "acme", "id": "s1", "colour": "red"}])
+def test_a_trusted_record_needs_its_fields_and_takes_no_other(values: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="a Session needs"):
+        trusted(Session)(**values)
