@@ -101,6 +101,7 @@ def answer_of(document: Any) -> Any:
         (lambda d: answer_of(d)["body"].update(string='{"id": {"/tmp/x": 1}}'), "a key of id has a path of a host"),
         (lambda d: answer_of(d)["body"].update(string="at /root/.ssh"), "a path of a host"),
         (lambda d: d["interactions"][0]["request"].update(uri="http://127.0.0.1:8101/a"), "an address of this machine"),
+        (lambda d: d["interactions"][0]["request"].update(uri="http://a.test/?key=x"), "key 'key' of the query"),
         (lambda d: d["provenance"].update(note="with sk-abcdefgh12"), "a token"),
     ],
 )  # fmt: skip

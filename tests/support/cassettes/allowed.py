@@ -47,6 +47,7 @@ _AGENTSCOPE: Final = """
 """
 
 _EVERRUNS: Final = """
+    instance ui_link
     accumulated actor_id actor_name after_sequence agent_id agent_identity_id agent_name agent_version_id
     answered_by answers archived_at arguments asked_at before_sequence build_id capabilities capability_id
     capability_name category city code completed_headline completed_narration config context controls decision

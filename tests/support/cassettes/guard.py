@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from support.cassettes.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
 from support.cassettes.scrubbing import REDACTED, SUSPICIONS
@@ -24,6 +25,9 @@ def request_problems(backend: str, headers: Mapping[str, Any], address: str, bod
     """What is wrong with a request: with its headers, its address, and the keys and texts of its body."""
     yield from header_problems(headers, REQUEST_HEADERS)
     yield from suspicions(address)
+    for key, value in parse_qsl(urlsplit(address).query):
+        if key.partition("[")[0] not in KEYS[backend] and not value.isdecimal() and value != REDACTED:
+            yield f"key {key!r} of the query is not listed, and has a text"
     yield from body_problems(backend, body)
 
 

@@ -79,7 +79,7 @@ class Scrubber:
         """An address without where the service happened to run."""
         parts = urlsplit(uri)
         query = [
-            (key, self.text(value) if key.partition("[")[0] in self._keys else REDACTED)
+            (key, self.text(value) if key.partition("[")[0] in self._keys or value.isdecimal() else REDACTED)
             for key, value in parse_qsl(parts.query, keep_blank_values=True)
         ]
         host = f"{self.backend}.test"
