@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -229,11 +230,17 @@ def pytest_addoption(parser):
 def test_a_run_that_shows_something_else_fails_where_that_is_checked(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any], code: int
 ) -> None:
-    (pytester.path / "run.json").write_text(Record(written).text())
+    (pytester.path / "run.json").write_text(Record(written, {"qoder": {"live": {"agent.message"}}}).text())
     monkeypatch.setattr("support.evidence.plugin.RECORDS", pytester.path)
     config: Any = SimpleNamespace(getoption={"evidence": None, "evidence_check": "run"}.get)
     session: Any = SimpleNamespace(exitstatus=0)
 
-    Collector(config).pytest_sessionfinish(session, 0)
+    terminal = Mock()
+    collector = Collector(config)
+
+    collector.pytest_sessionfinish(session, 0)
+    collector.pytest_terminal_summary(terminal)
 
     assert session.exitstatus == code
+    told = [call.args[0] for call in terminal.write_line.call_args_list]
+    assert told[1:] == [f"  {name}" for name in written]
