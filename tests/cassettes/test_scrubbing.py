@@ -21,7 +21,7 @@ from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
 from support.cassettes.scrubbing import REDACTED, Scrubber
 from support.cassettes.tape_recorder import TapeRecorder
 from support.cassettes.tapes import write_tape
-from support.fault_server import FaultServer, http
+from polysession.testing.fault_server import FaultServer, http
 from support.stream_server import StreamServer, stream
 
 IN_SETTINGS = "canary-in-the-settings"

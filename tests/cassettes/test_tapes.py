@@ -15,7 +15,7 @@ from support.cassettes.scrubbing import Scrubber
 from support.cassettes.tape_player import TapePlayer
 from support.cassettes.tape_recorder import TapeRecorder
 from support.cassettes.tapes import Chunk, Tape, read_tape, write_tape
-from support.fault_server import http
+from polysession.testing.fault_server import http
 from support.stream_server import AFTER_INPUT, StreamServer, stream
 
 PROVENANCE = Provenance.of_recording("agentscope", "a throw-away server", "0")

@@ -28,7 +28,7 @@ from polysession import (
     UsageError,
 )
 from support.faces import Face, Use, both_faces
-from support.fault_server import Answer, FaultServer, closed_port, http
+from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
 
 TWICE = RetryPolicy(attempts=2, first_wait_s=0.0)
 DOUBT = "The backend may have carried the request out all the same: read before you repeat it"

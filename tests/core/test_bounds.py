@@ -14,7 +14,7 @@ from polysession._core.retry import RetryPolicy
 from polysession.errors import BackendFault, MalformedResponse, PolysessionError, TimedOut, UnexpectedRedirect
 from support.acme import TOKEN
 from support.faces import Face, Use, both_faces
-from support.fault_server import Answer, FaultServer, http
+from polysession.testing.fault_server import Answer, FaultServer, http
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 

@@ -15,7 +15,7 @@ from polysession.message import TextBlock
 from polysession.observing import Observers, RequestSent, ResponseReceived, TurnWatched, hookimpl
 from polysession.session import ModelConfig, Session
 from support.acme import TOKEN
-from support.fault_server import closed_port, http
+from polysession.testing.fault_server import closed_port, http
 from support.sides import (
     ASYNC,
     END,

@@ -29,7 +29,7 @@ from polysession.errors import (
 from polysession.event import Outcome
 from support.acme import TOKEN
 from support.acme_streams import frame
-from support.fault_server import Answer, closed_port, http
+from polysession.testing.fault_server import Answer, closed_port, http
 from support.sides import (
     ASYNC,
     END,

@@ -15,7 +15,7 @@ from polysession.errors import (
     TimedOut,
 )
 from support.acme_streams import AcmeStream, frame
-from support.fault_server import Answer, http
+from polysession.testing.fault_server import Answer, http
 from support.sides import (
     END,
     HELLO,

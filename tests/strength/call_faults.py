@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import trustme
 
-from support.fault_server import Answer, FaultServer, closed_port, http, send_answer
+from polysession.testing.fault_server import Answer, FaultServer, closed_port, http, send_answer
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 SIZED: Final = HEAD + b"content-length: %d\r\n\r\n"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from support.fault_server import RESET_ON_CLOSE, Answer, http, read_request, send_answer
+from polysession.testing.fault_server import RESET_ON_CLOSE, Answer, http, read_request, send_answer
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%stransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
 _PING: Final = b": ping\n\n"

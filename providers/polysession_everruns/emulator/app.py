@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from polysession.emulation import Emulator, RequestIdMiddleware, Seeded
+from polysession.emulation import Emulator, ModelConfig, RequestIdMiddleware, Seeded
 from polysession.emulation.emulator import Generation
 from polysession_everruns.emulator import requests, rules
 from polysession_everruns.emulator.admission import check_admission
@@ -58,7 +58,7 @@ class EverrunsEmulator(Emulator):
         self.pace = Pace()
         self._conversation = ConversationRoutes(self._state, self._answers, self.pace)
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
-        self.seeded = Seeded(agent_id=agent.id)
+        self.seeded = Seeded(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
         self.settings = {"api_key": _TOKEN}
         self.app = Starlette(
             routes=[Route("/health", _health), Mount(f"{self.base_path}/v1", routes=self._routes())],

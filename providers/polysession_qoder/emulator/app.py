@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from polysession.emulation import Emulator, RequestIdMiddleware, Seeded, base36_id
+from polysession.emulation import Emulator, ModelConfig, RequestIdMiddleware, Seeded, base36_id
 from polysession.emulation.emulator import Generation
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
@@ -67,7 +67,7 @@ class QoderEmulator(Emulator):
         self._sessions = Sessions(self._agents, self._environments, generation)
         agent = self._agents.create({"name": "Emulated agent", "model": "ultimate"})
         environment = self._environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
-        self.seeded = Seeded(agent_id=agent.id, environment_id=environment.id)
+        self.seeded = Seeded(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
         self.settings: Mapping[str, str] = {"token": "pt-emulator"}
         self.app = self._build_app()
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from polysession import Client, ModelConfig, Support
+from polysession import Client, Support
 from polysession._drivers.transport import direct_http_client
 from polysession.cli.story import Place, Step, tell
 from polysession.emulation import EmulatorHandle, serve
@@ -88,7 +88,7 @@ def place_of(emulator: EmulatorHandle) -> Place:
     return Place(
         agent=emulator.agent_id,
         environment=emulator.environment_id,
-        model=ModelConfig(id="demo-model", type="openai_credential", credential_id=emulator.credential_id),
+        model=emulator.model or "demo-model",
         begin_turn=lambda session: emulator.emulator.start_turn(session.id, duration_s=60),
     )
 

@@ -31,13 +31,13 @@ class Place:
     Attributes:
         agent: The agent to talk to.
         environment: The environment to run in; None if the backend has none.
-        model: A model that the session may be moved to.
+        model: A model that the session may be moved to, or its id.
         begin_turn: Makes a session busy, so that there is something to cancel.
     """
 
     agent: str
     environment: str | None
-    model: ModelConfig
+    model: ModelConfig | str
     begin_turn: Callable[[Session], None]
 
 

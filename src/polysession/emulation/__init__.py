@@ -5,12 +5,13 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 """
 
 from polysession.emulation.emulator import Emulator, Generation, Seeded, TurnClock
-from polysession.emulation.event_log import EventLog, Interruption, TurnTask, pause
+from polysession.emulation.event_log import EventLog, Interruption, Signal, TurnTask, pause
 from polysession.emulation.faults import Fault, Faults
 from polysession.emulation.ids import base36_id, hex_id
 from polysession.emulation.request_id import RequestIdMiddleware
 from polysession.emulation.script import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, script_for
-from polysession.emulation.server import EmulatorHandle, serve
+from polysession.emulation.server import EmulatorHandle, serve, serve_app
+from polysession.session import ModelConfig
 
 __all__ = [
     "Act",
@@ -22,9 +23,11 @@ __all__ = [
     "Faults",
     "Generation",
     "Interruption",
+    "ModelConfig",
     "RequestIdMiddleware",
     "Say",
     "Seeded",
+    "Signal",
     "Think",
     "ToolUse",
     "TurnClock",
@@ -36,4 +39,5 @@ __all__ = [
     "pause",
     "script_for",
     "serve",
+    "serve_app",
 ]

@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 
 from starlette.types import ASGIApp
 
+from polysession.session import ModelConfig
+
 Generation = Literal["current", "seed"]
 
 
@@ -21,11 +23,15 @@ class Seeded:
         agent_id: An agent that a session can be created for.
         environment_id: An environment that a session can be created in.
         credential_id: A model credential.
+        workspace_id: A workspace that a session can be created on.
+        model: A model that its sessions and agents may have.
     """
 
     agent_id: str
     environment_id: str | None = None
     credential_id: str | None = None
+    workspace_id: str | None = None
+    model: ModelConfig | None = None
 
 
 class Emulator(ABC):

@@ -8,6 +8,7 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +29,7 @@ class Fault:
             `reorder`: send that frame after the next one.
         path: Only requests whose path ends so.
         method: Only requests with this method; None for any.
+        streams_only: Only requests that ask for a stream of events.
         times: How many requests it meets before it is spent.
         at_byte: See `kind`.
         frame: See `kind`, counted from 0.
@@ -39,6 +41,7 @@ class Fault:
     kind: FaultKind
     path: str = ""
     method: str | None = None
+    streams_only: bool = False
     times: int = 1
     at_byte: int = 0
     frame: int = 0
@@ -71,11 +74,13 @@ class Faults:
         with self._lock:
             return [asdict(fault) for fault in self._waiting]
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, accept: str = "") -> Fault | None:
         """The oldest fault that fits a request; it is spent by one."""
+        asks_for_stream = "text/event-stream" in accept
         with self._lock:
             for fault in self._waiting:
-                if path.endswith(fault.path) and fault.method in {None, method}:
+                fits = path.endswith(fault.path) and fault.method in {None, method}
+                if fits and (asks_for_stream or not fault.streams_only):
                     fault.times -= 1
                     if fault.times <= 0:
                         self._waiting.remove(fault)
@@ -102,7 +107,7 @@ class FaultMiddleware:
         if scope["path"] == CONTROL_PATH:
             await (await self._control(Request(scope, receive)))(scope, receive, send)
             return
-        fault = self._faults.take(scope["method"], scope["path"])
+        fault = self._faults.take(scope["method"], scope["path"], Headers(scope=scope).get("accept", ""))
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.kind == "status":
@@ -143,6 +148,8 @@ class _Spoiler:
             # Its length may no longer be true.
             headers = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
             await self._send({**message, "headers": headers})
+            if self._fault.kind in {"drop", "end"} and self._fault.at_byte == 0:
+                await self._cut({"type": "http.response.body", "body": b"", "more_body": True}, b"")
             return
         body: bytes = message.get("body", b"")
         if self._fault.kind in {"duplicate", "reorder"}:

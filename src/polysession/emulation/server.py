@@ -14,6 +14,7 @@ from polysession.emulation.emulator import Emulator, Generation
 from polysession.emulation.faults import FaultMiddleware, Faults
 from polysession.emulation.loading import load_emulator
 from polysession.errors import PolysessionError, UsageError
+from polysession.session import ModelConfig
 
 if TYPE_CHECKING:
     import uvicorn
@@ -33,6 +34,8 @@ class EmulatorHandle:
         agent_id: Id of the seeded agent.
         environment_id: Id of the seeded environment; None if the backend has none.
         credential_id: Id of the seeded model credential; None if the backend has none.
+        workspace_id: Id of a workspace; None if the backend has none.
+        model: A model that its sessions and agents may have; None if the backend lets nobody choose.
         emulator: The emulator itself, for its controls.
         faults: What is to go wrong with the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
     """
@@ -43,6 +46,8 @@ class EmulatorHandle:
     agent_id: str
     environment_id: str | None
     credential_id: str | None
+    workspace_id: str | None
+    model: ModelConfig | None
     emulator: Emulator
     faults: Faults
 
@@ -61,11 +66,9 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
         UsageError: The provider ships no emulator, or the port is taken.
     """
     emulator = load_emulator(name)(generation)
-    listener = _listen(port)
-    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    base_url = origin + emulator.base_path
     faults = Faults()
-    with _serving(FaultMiddleware(emulator.app, faults), listener):
+    with serve_app(FaultMiddleware(emulator.app, faults), port=port) as origin:
+        base_url = origin + emulator.base_path
         yield EmulatorHandle(
             provider=name,
             base_url=base_url,
@@ -73,9 +76,23 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
             agent_id=emulator.seeded.agent_id,
             environment_id=emulator.seeded.environment_id,
             credential_id=emulator.seeded.credential_id,
+            workspace_id=emulator.seeded.workspace_id,
+            model=emulator.seeded.model,
             emulator=emulator,
             faults=faults,
         )
+
+
+@contextlib.contextmanager
+def serve_app(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
+    """Serve any application on 127.0.0.1 while the context is open; gives its origin, `http://127.0.0.1:PORT`.
+
+    Raises:
+        UsageError: The port is taken.
+    """
+    listener = _listen(port)
+    with _serving(app, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def _listen(port: int) -> socket.socket:

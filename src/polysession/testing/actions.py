@@ -1,0 +1,141 @@
+"""What an agent waits for: approvals, and tools that the caller runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from polysession import (
+    Approve,
+    Client,
+    Conflict,
+    Deny,
+    Feature,
+    NotFound,
+    Outcome,
+    Session,
+    SessionStatus,
+    ToolApproval,
+    ToolExecution,
+    ToolOutput,
+)
+from polysession.testing.backend import Backend
+from polysession.testing.base import ContractBase
+from polysession.testing.faces import Face
+from polysession.testing.marks import shows
+from polysession.testing.turns import SAID, check_each_once, milestones
+
+_ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended requires_action"]
+
+
+class ActionContract(ContractBase):
+    """A turn that needs its caller says so, rests, and goes on when it is answered."""
+
+    @shows(Feature.RUN, Feature.ANSWER_APPROVAL)
+    def test_a_tool_is_approved(self, client: Client, session: Session) -> None:
+        events, asked = self.run(client, session, self.script.ask)
+        assert milestones(events) == _ASKED
+        assert asked.outcome is Outcome.REQUIRES_ACTION
+        (action,) = asked.actions
+        assert isinstance(action, ToolApproval)
+        assert action.name
+
+        events, result = self.run(client, session, [Approve(action)])
+
+        assert milestones(events) == ["turn.started", "tool_result.completed", *SAID]
+        assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
+        assert result.outcome is Outcome.COMPLETED
+        assert result.actions == ()
+        check_each_once(events)
+
+    @shows(Feature.RUN, Feature.ANSWER_APPROVAL)
+    def test_a_denial_reaches_the_agent(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.ask)
+
+        events, result = self.run(client, session, [Deny(action) for action in asked.actions])
+
+        assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
+        assert result.outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.ANSWER_OUTPUT)
+    def test_a_tool_of_the_caller_is_answered(self, client: Client, session: Session) -> None:
+        events, asked = self.run(client, session, self.script.client_tool)
+        assert milestones(events) == _ASKED
+        (action,) = asked.actions
+        assert isinstance(action, ToolExecution)
+        (call,) = (event for event in events if event.type == "tool_call.completed")
+        assert (action.name, action.arguments) == (call.name, call.arguments)
+
+        events, result = self.run(client, session, [ToolOutput(action, "42")])
+
+        # Where an output is echoed it may come before the agent works again.
+        assert sorted(milestones(events)) == sorted(["turn.started", "tool_result.completed", *SAID])
+        (answer,) = (event for event in events if event.type == "tool_result.completed")
+        assert (answer.text, answer.is_error) == ("42", False)
+        assert result.outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.ANSWER_OUTPUT)
+    def test_a_tool_of_the_caller_may_fail(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.client_tool)
+
+        outputs = [ToolOutput(action, "out of order", is_error=True) for action in asked.actions]
+        events, result = self.run(client, session, outputs)
+
+        assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
+        assert result.outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.PENDING_ACTIONS, Feature.ANSWER_OUTPUT)
+    def test_what_is_pending_is_answered_by_another_process(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        _, result = self.run(client, session, self.script.client_tool)
+        (asked,) = result.actions
+
+        with self.open(face, backend.settings) as other:
+            (found,) = other.sessions.pending_actions(session)
+            assert (found.id, found.type, found.name, found.arguments) == (
+                asked.id,
+                asked.type,
+                asked.name,
+                asked.arguments,
+            )
+            _, result = self.run(other, session, [ToolOutput(found.id, "42")])
+            assert result.outcome is Outcome.COMPLETED
+            assert other.sessions.pending_actions(session) == ()
+
+    @shows(Feature.PENDING_ACTIONS)
+    def test_nothing_is_pending_in_a_new_session(self, client: Client, session: Session) -> None:
+        assert client.sessions.pending_actions(session) == ()
+
+    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT, Feature.GET)
+    def test_an_answer_may_leave_the_turn_to_itself(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.client_tool)
+
+        client.sessions.answer(session, [ToolOutput(action, "42") for action in asked.actions])
+
+        self.eventually(lambda: client.sessions.get(session).status is SessionStatus.IDLE, "the turn ended")
+        if self.supports(Feature.MESSAGES):
+            assert [message.text for message in client.sessions.messages(session)][-1]
+
+    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT)
+    def test_an_answer_is_taken_once(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.client_tool)
+        outputs = [ToolOutput(action, "42") for action in asked.actions]
+        self.run(client, session, outputs)
+
+        with pytest.raises((Conflict, NotFound)) as caught:
+            client.sessions.answer(session, outputs)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.ANSWER)
+
+    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT)
+    def test_an_answer_to_what_was_not_asked_is_refused(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.client_tool)
+
+        with pytest.raises((Conflict, NotFound)):
+            client.sessions.answer(session, [ToolOutput("call_none", "42")])
+
+        assert self.run(client, session, [ToolOutput(action, "42") for action in asked.actions])[1].text
+
+    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_APPROVAL)
+    def test_an_approval_of_what_was_not_asked_is_refused(self, client: Client, session: Session) -> None:
+        with pytest.raises((Conflict, NotFound)):
+            client.sessions.answer(session, [Approve("call_none")])

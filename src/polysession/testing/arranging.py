@@ -1,0 +1,66 @@
+"""Chooses, for one provider, the tests of the contract that apply to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from polysession.feature import Feature
+from polysession.plugins import load_provider
+from polysession.testing.marks import Gap, features_shown
+
+
+class Arranged:
+    """Base of the themes. A subclass that names a provider keeps the tests of what that provider supports.
+
+    Attributes:
+        provider: Name of the provider. The one thing that must be set.
+        gaps: What must fail, and why: by the name of a test, or by a feature for all tests that show it.
+    """
+
+    provider: ClassVar[str]
+    gaps: ClassVar[Mapping[str | Feature, Gap]] = {}
+    _arranged: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "provider"):
+            return  # a theme, or several
+        declared = load_provider(cls.provider)
+        arranged, used = set(), set()
+        for name, test in _tests(cls).items():
+            shown = features_shown(test)
+            keys = {name, *shown} & set(cls.gaps)
+            if all(declared.support(feature).support for feature in shown):
+                used |= keys
+                chosen: Callable[..., Any] | None = _with_gaps(test, [cls.gaps[key] for key in sorted(keys)])
+            else:
+                chosen = None  # which pytest does not collect
+            if chosen is not getattr(cls, name):
+                setattr(cls, name, chosen)
+                arranged.add(name)
+        cls._arranged = frozenset(arranged)
+        if unused := set(cls.gaps) - used:
+            listed = ", ".join(sorted(unused))
+            raise TypeError(f"{cls.__name__}.gaps names what is no test for provider {cls.provider!r}: {listed}")
+
+
+def _tests(cls: type[Arranged]) -> dict[str, Callable[..., Any]]:
+    """The tests of the themes of a class, but for those that a class with a provider replaced by its own."""
+    tests: dict[str, Callable[..., Any]] = {}
+    own: set[str] = set()
+    for each in cls.__mro__:
+        if hasattr(each, "provider"):
+            own |= set(vars(each)) - vars(each).get("_arranged", frozenset())
+        else:
+            found = {name: value for name, value in vars(each).items() if name.startswith("test_") and name not in own}
+            tests = found | tests
+    return tests
+
+
+def _with_gaps(test: Callable[..., Any], gaps: list[Gap]) -> Callable[..., Any]:
+    """The test, or a copy of it that must fail. Of several gaps any may be the reason."""
+    if not gaps:
+        return test
+    raises = tuple(error for gap in gaps for error in (gap.raises if isinstance(gap.raises, tuple) else (gap.raises,)))
+    return Gap(gaps[0].kind, "; ".join(dict.fromkeys(gap.reason for gap in gaps)), raises).of(test)

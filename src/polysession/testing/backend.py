@@ -1,0 +1,75 @@
+"""Where a provider's tests find its backend, and what to say to its agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from polysession.emulation import EmulatorHandle, Faults
+from polysession.session import ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A backend that tests may use, and what it holds.
+
+    Attributes:
+        settings: Settings of a client for it, `base_url` among them.
+        faults: What is to go wrong with its next answers. A service that is not ours gets them from
+            `polysession.testing.relay`.
+        agent_id: An agent that sessions can be created for; None if the backend has none.
+        environment_id: An environment that they can be created in.
+        workspace_id: A workspace that they can be created on; None takes that of another session.
+        model: A model that sessions and agents may have.
+    """
+
+    settings: Mapping[str, Any]
+    faults: Faults = field(repr=False)
+    agent_id: str | None = None
+    environment_id: str | None = None
+    workspace_id: str | None = None
+    model: ModelConfig | None = None
+
+    @classmethod
+    def of(cls, emulator: EmulatorHandle) -> Self:
+        """A running emulator."""
+        return cls(
+            settings=emulator.settings,
+            faults=emulator.faults,
+            agent_id=emulator.agent_id,
+            environment_id=emulator.environment_id,
+            workspace_id=emulator.workspace_id,
+            model=emulator.model,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What to say, so that the agent does what a test needs.
+
+    The agent of an emulator that follows `polysession.emulation.script_for` does so for the values that stand here.
+
+    Attributes:
+        plain: It answers in words, and does nothing else.
+        plain_answer: These words; None if nobody can tell.
+        think: It thinks first.
+        tool: It uses a tool on the server, once.
+        ask: It uses a tool that needs an approval, once.
+        client_tool: It uses a tool that the caller has to run, once.
+        fail: Its turn fails.
+        slow: It speaks for at least five seconds, so that it can be interrupted.
+        steady: It speaks for about half a second, in several deltas.
+        long: It says some hundred words.
+    """
+
+    plain: str = "hello there"
+    plain_answer: str | None = "You said: hello there"
+    think: str = "/think"
+    tool: str = "/tool"
+    ask: str = "/ask"
+    client_tool: str = "/client-tool"
+    fail: str = "/fail"
+    slow: str = "/slow 100"
+    steady: str = "/slow 4"
+    long: str = "/long 300"

@@ -1,0 +1,181 @@
+"""What every theme of the contract needs: the hooks that a subclass may fill, and the fixtures that use them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from polysession import AgentCapability, Answer, Client, Event, Feature, MediaBlock, RetryPolicy, Session, TurnResult
+from polysession.emulation import serve
+from polysession.emulation.emulator import Generation
+from polysession.plugins import load_provider
+from polysession.provider_api import Provider
+from polysession.testing.arranging import Arranged
+from polysession.testing.backend import Backend, Script
+from polysession.testing.faces import Face, open_client
+from polysession.testing.fault_server import FaultServer, http
+
+AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0.0, max_wait_s=0.05)
+CANARY = "c4n4ry"
+_LOOK_AGAIN_S = 0.02
+
+
+class ContractBase(Arranged):
+    """The hooks, the fixtures, and what tests do all the time.
+
+    Attributes:
+        generation: Which generation of the backend its emulator speaks.
+        evidence: What a passed test proves: `emulated`, `recorded` or `live`.
+        script: What to say to the agent.
+        patience_s: Seconds after which a turn of the backend is taken to hang.
+        permission_mode: A mode that is not the default one; needed where permission modes are supported.
+        capability: An ability that sessions may have.
+        image: What `sessions.send image` is shown with.
+        document: What `sessions.send document` is shown with.
+        new_agent: Values besides `name` that the backend needs of a new agent.
+        secret_settings: Settings that hold a secret, each with `CANARY` somewhere in it; None takes those whose type is
+            `SecretStr`.
+    """
+
+    generation: ClassVar[Generation] = "current"
+    evidence: ClassVar[str] = "emulated"
+    script: ClassVar[Script] = Script()
+    patience_s: ClassVar[float] = 30.0
+    permission_mode: ClassVar[str | None] = None
+    capability: ClassVar[AgentCapability] = AgentCapability(ref="web_fetch")
+    image: ClassVar[MediaBlock] = MediaBlock(type="image", data="iVBORw0KGgo=", media_type="image/png")
+    document: ClassVar[MediaBlock] = MediaBlock(type="document", data="JVBERi0xLjQK", media_type="application/pdf")
+    new_agent: ClassVar[Mapping[str, Any]] = {}
+    secret_settings: ClassVar[Mapping[str, Any] | None] = None
+
+    # Hooks to override.
+
+    @classmethod
+    @contextlib.contextmanager
+    def serve(cls) -> Iterator[Backend]:
+        """Have the backend ready while the tests of this class run. By default it is the provider's emulator."""
+        with serve(cls.provider, generation=cls.generation) as emulator:
+            yield Backend.of(emulator)
+
+    @classmethod
+    def http_client(cls) -> Any:
+        """Make the HTTP client to inject into a `Client`; None lets it make its own."""
+        return None
+
+    @classmethod
+    def async_http_client(cls) -> Any:
+        """Make the HTTP client to inject into an `AsyncClient`, inside its event loop; None lets it make its own."""
+        return None
+
+    # Fixtures.
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Iterator[Backend]:
+        """The backend of this class."""
+        with cls.serve() as backend:
+            yield backend
+
+    @pytest.fixture(params=list(Face), ids=str)
+    def face(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Face:
+        """Which client; both in turn. No proxy of the environment stands between it and this machine."""
+        monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
+        face: Face = request.param
+        return face
+
+    @pytest.fixture
+    def client(self, face: Face, backend: Backend) -> Iterator[Client]:
+        """A client for the backend."""
+        backend.faults.clear()
+        with self.open(face, backend.settings) as client:
+            yield client
+        backend.faults.clear()
+
+    @pytest.fixture
+    def session(self, client: Client, backend: Backend) -> Session:
+        """A new session, ready for turns."""
+        return self.new_session(client, backend)
+
+    @pytest.fixture
+    def nowhere(self) -> Iterator[FaultServer]:
+        """A server that nobody is to reach."""
+        with FaultServer(http(500)) as server:
+            yield server
+
+    # What tests do all the time.
+
+    @classmethod
+    def declared(cls) -> type[Provider[Any]]:
+        """The provider's class, to read what it declares."""
+        return load_provider(cls.provider)
+
+    @classmethod
+    def supports(cls, feature: Feature) -> bool:
+        """Whether the provider declares a feature as supported, natively or not."""
+        return bool(cls.declared().support(feature).support)
+
+    def open(
+        self, face: Face, settings: Mapping[str, Any], **options: Any
+    ) -> contextlib.AbstractContextManager[Client]:
+        """A client with these settings, through the HTTP client of the hooks."""
+        injected = {"http_client": self.http_client, "async_http_client": self.async_http_client}
+        return open_client(face, self.provider, **{"retry": AT_ONCE, **injected, **settings, **options})
+
+    def session_values(self, backend: Backend) -> dict[str, Any]:
+        """What a session needs, so that its agent works: an agent, an environment and a model where there are any."""
+        values = {
+            Feature.CREATE_AGENT: ("agent", backend.agent_id),
+            Feature.CREATE_ENVIRONMENT: ("environment", backend.environment_id),
+            Feature.CREATE_MODEL: ("model", backend.model),
+        }
+        return {name: value for feature, (name, value) in values.items() if value and self.supports(feature)}
+
+    def new_session(self, client: Client, backend: Backend, **values: Any) -> Session:
+        """A new session, with these values besides what it needs."""
+        return client.sessions.create(**{**self.session_values(backend), **values})
+
+    def agent_values(self, backend: Backend) -> dict[str, Any]:
+        """What an agent needs, and a name that no other has."""
+        model = {"model": backend.model.id} if backend.model and self.supports(Feature.AGENT_MODEL) else {}
+        return {"name": f"contract-{uuid.uuid4().hex[:12]}", **model, **self.new_agent}
+
+    def own_agent(self, client: Client, backend: Backend) -> str | None:
+        """An agent of this test alone, to tell its sessions from others; the seeded one where none can be created."""
+        if self.supports(Feature.AGENT_CREATE) and self.supports(Feature.CREATE_AGENT):
+            return client.agents.create(**self.agent_values(backend)).id
+        return backend.agent_id
+
+    def run(self, client: Client, session: Session, content: str | Sequence[Any]) -> tuple[list[Event], TurnResult]:
+        """The events of a turn, and what came of it."""
+        with client.sessions.run(session, content, deadline_s=self.patience_s) as turn:
+            events = list(turn)
+            return events, turn.result
+
+    def eventually(self, look: Callable[[], bool], what: str) -> None:
+        """Wait until something holds.
+
+        Raises:
+            AssertionError: It does not within `patience_s`.
+        """
+        deadline_s = time.monotonic() + self.patience_s
+        while not look():
+            assert time.monotonic() < deadline_s, f"after {self.patience_s} seconds it still does not hold: {what}"
+            time.sleep(_LOOK_AGAIN_S)
+
+    def needed(self, hook: str) -> Any:
+        """A hook that a supported feature needs."""
+        value = getattr(self, hook)
+        if value is None:
+            pytest.fail(f"{type(self).__name__}.{hook} is None: {self.provider} supports a feature that it is to show")
+        return value
+
+
+def answers(actions: Sequence[Any], answer: Callable[[Any], Answer]) -> list[Answer]:
+    """The same answer to each action."""
+    return [answer(action) for action in actions]

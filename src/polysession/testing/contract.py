@@ -1,0 +1,60 @@
+"""The whole contract, as one class to point at a provider."""
+
+from __future__ import annotations
+
+from polysession.testing.actions import ActionContract
+from polysession.testing.agents import AgentContract
+from polysession.testing.bad_input import BadInputContract
+from polysession.testing.declarations import DeclarationContract
+from polysession.testing.errors import ErrorContract
+from polysession.testing.lifetimes import LifetimeContract
+from polysession.testing.lists import ListContract
+from polysession.testing.sessions import SessionContract
+from polysession.testing.streams import StreamContract
+from polysession.testing.turns import TurnContract
+from polysession.testing.updates import UpdateContract
+
+
+class BackendContract(
+    SessionContract,
+    UpdateContract,
+    ListContract,
+    AgentContract,
+    TurnContract,
+    ActionContract,
+    StreamContract,
+    LifetimeContract,
+):
+    """The part of `ProviderContract` that needs the backend: for another generation of it, or another HTTP client."""
+
+
+class ProviderContract(BackendContract, BadInputContract, DeclarationContract, ErrorContract):
+    """Every behaviour that polysession promises, for one provider, through both clients.
+
+    Point a class at the provider, in a test module of yours:
+
+    ```python
+    from polysession.testing import ProviderContract
+
+    class TestAcme(ProviderContract):
+        provider = "acme"
+    ```
+
+    That is all for a provider that ships an emulator whose agent follows `polysession.emulation.script_for`. For
+    anything else, set the attributes and override the methods of `ContractBase`: `serve` says where the backend is,
+    `script` what to say to its agent, `http_client` and `async_http_client` what to send with.
+
+    What the provider declares as supported must work; what it declares as unsupported must be refused before anything
+    is sent. Tests of unsupported features are not collected. What is not as it should be yet is named in `gaps`:
+
+    ```python
+    class TestAcme(ProviderContract):
+        provider = "acme"
+        gaps = {
+            "test_a_turn_with_thinking": never("acme's agents do not think", raises=AssertionError),
+            Feature.LIST_TITLE: not_done_here("version 2 can search", raises=MalformedResponse),
+        }
+    ```
+
+    Such a test must fail, with that error. When it passes, the gap is closed, and the test fails until it is removed.
+    """

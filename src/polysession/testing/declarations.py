@@ -1,0 +1,282 @@
+"""Declarations: what a provider says of itself is true, and it does no more than it may."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pytest
+
+from polysession import (
+    AgentCapability,
+    Answer,
+    Approve,
+    Client,
+    Event,
+    Feature,
+    MediaBlock,
+    Outcome,
+    PolysessionError,
+    RetryPolicy,
+    Session,
+    SessionStatus,
+    Support,
+    TextBlock,
+    ToolApproval,
+    ToolOutput,
+    UnsupportedOperation,
+)
+from polysession.plugins import open_provider
+from polysession.provider_api import Call, NewSession, SessionQuery, SessionRef
+from polysession.testing.backend import Backend
+from polysession.testing.base import CANARY
+from polysession.testing.errors import ErrorContract
+from polysession.testing.faces import Face
+from polysession.testing.marks import shows
+from polysession.testing.fault_server import FaultServer, http
+
+_NO_RETRY: Final = RetryPolicy(attempts=1)
+_HTTP_AND_WAITING: Final = frozenset(
+    {"aiohttp", "anyio", "asyncio", "http", "httpx", "httpx2", "requests", "socket", "time", "trio", "urllib3"}
+)
+_COMMON_TYPES: Final = frozenset(
+    member.__dataclass_fields__["type"].default
+    for member in get_args(Event)  # each event class has a fixed type
+)
+
+
+def _update(**changes: Any) -> Callable[[Client, Session], object]:
+    return lambda client, session: client.sessions.update(session, **changes)
+
+
+def _create(**values: Any) -> Callable[[Client, Session], object]:
+    return lambda client, _: client.sessions.create(**values)
+
+
+def _list(**query: Any) -> Callable[[Client, Session], object]:
+    return lambda client, _: list(client.sessions.list(**query))
+
+
+def _agent(**values: Any) -> Callable[[Client, Session], object]:
+    return lambda client, _: client.agents.create(name="contract", **values)
+
+
+def _run(client: Client, session: Session) -> None:
+    with client.sessions.run(session, "hello", deadline_s=5) as turn:
+        turn.wait()
+
+
+def _stream(client: Client, session: Session) -> None:
+    with client.sessions.stream(session, deadline_s=5) as events:
+        next(events)
+
+
+_IMAGE: Final = MediaBlock(type="image", url="https://images.example/a.png", media_type="image/png")
+_DOCUMENT: Final = MediaBlock(type="document", url="https://files.example/a.pdf", media_type="application/pdf")
+_LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
+    Feature.CREATE: _create(),
+    Feature.GET: lambda client, session: client.sessions.get(session),
+    Feature.LIST: _list(),
+    Feature.UPDATE: _update(),
+    Feature.ARCHIVE: lambda client, session: client.sessions.archive(session),
+    Feature.DELETE: lambda client, session: client.sessions.delete(session),
+    Feature.CANCEL: lambda client, session: client.sessions.cancel(session),
+    Feature.SEND: lambda client, session: client.sessions.send(session, "hello"),
+    Feature.STREAM: _stream,
+    Feature.RUN: _run,
+    Feature.EVENTS: lambda client, session: list(client.sessions.events(session)),
+    Feature.MESSAGES: lambda client, session: list(client.sessions.messages(session)),
+    Feature.ANSWER: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
+    Feature.PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
+    Feature.AGENT_CREATE: _agent(),
+    Feature.AGENT_GET: lambda client, _: client.agents.get("agent_1"),
+    Feature.AGENT_LIST: lambda client, _: list(client.agents.list()),
+    Feature.CREATE_AGENT: _create(agent="agent_1"),
+    Feature.CREATE_ENVIRONMENT: _create(environment="environment_1"),
+    Feature.CREATE_WORKSPACE: _create(workspace="workspace_1"),
+    Feature.CREATE_TITLE: _create(title="Ticket"),
+    Feature.CREATE_METADATA: _create(metadata={"team": "red"}),
+    Feature.CREATE_TAGS: _create(tags=["red"]),
+    Feature.CREATE_CAPABILITIES: _create(capabilities=[AgentCapability(ref="web_fetch")]),
+    Feature.CREATE_MODEL: _create(model="model_1"),
+    Feature.CREATE_PERMISSION_MODE: _create(permission_mode="default"),
+    Feature.UPDATE_TITLE: _update(title="Done"),
+    Feature.UPDATE_METADATA: _update(metadata={"team": "blue"}),
+    Feature.UPDATE_TAGS: _update(tags=["blue"]),
+    Feature.EDIT_TAGS: _update(add_tags=["blue"]),
+    Feature.UPDATE_MODEL: _update(model="model_1"),
+    Feature.UPDATE_PERMISSION_MODE: _update(permission_mode="default"),
+    Feature.CLEAR_TITLE: _update(title=None),
+    Feature.CLEAR_METADATA: _update(metadata=None),
+    Feature.CLEAR_TAGS: _update(tags=None),
+    Feature.CLEAR_MODEL: _update(model=None),
+    Feature.CLEAR_PERMISSION_MODE: _update(permission_mode=None),
+    Feature.LIST_AGENT: _list(agent="agent_1"),
+    Feature.LIST_STATUSES: _list(statuses=[SessionStatus.IDLE]),
+    Feature.LIST_TITLE: _list(title_contains="Ticket"),
+    Feature.LIST_TAGS: _list(tags=["red"]),
+    Feature.LIST_METADATA: _list(metadata={"team": "red"}),
+    Feature.LIST_ARCHIVED: _list(include_archived=True),
+    Feature.LIST_CREATED: _list(created_after=_LONG_AGO),
+    Feature.LIST_OLDEST_FIRST: _list(oldest_first=True),
+    Feature.LIST_LIMIT: _list(limit=5),
+    Feature.SEND_IMAGE: lambda client, session: client.sessions.send(session, [TextBlock(text="See"), _IMAGE]),
+    Feature.SEND_DOCUMENT: lambda client, session: client.sessions.send(session, [TextBlock(text="Read"), _DOCUMENT]),
+    Feature.ANSWER_APPROVAL: lambda client, session: client.sessions.answer(session, [Approve("call_1")]),
+    Feature.ANSWER_OUTPUT: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
+    Feature.AGENT_MODEL: _agent(model="model_1"),
+    Feature.AGENT_SYSTEM_PROMPT: _agent(system_prompt="Be brief."),
+    Feature.AGENT_DESCRIPTION: _agent(description="Mends what is broken"),
+}
+"""For each feature a call that uses it."""
+
+
+class DeclarationContract(ErrorContract):
+    """Every feature is declared, and what is declared is what happens."""
+
+    @pytest.mark.parametrize("feature", list(Feature), ids=str)
+    def test_every_feature_is_declared_and_explained(self, feature: Feature) -> None:
+        declared = self.declared().features.get(feature)
+
+        assert declared is not None, f"declare {feature.name}: native(), emulated(cost) or unsupported(hint)"
+        assert declared.support is Support.NATIVE or declared.note, "say what it costs, or what to do instead"
+
+    @pytest.mark.parametrize("feature", list(Feature), ids=str)
+    def test_what_is_declared_is_what_happens(self, face: Face, backend: Backend, feature: Feature) -> None:
+        """What is unsupported is refused before anything is sent, and what is supported is not refused."""
+        refused: UnsupportedOperation | None = None
+        with FaultServer(http(404)) as server:
+            settings = {**backend.settings, "base_url": server.url}
+            with self.open(face, settings, retry=_NO_RETRY, timeout=5) as client:
+                try:
+                    ATTEMPTS[feature](client, self.some_session())
+                except UnsupportedOperation as error:
+                    refused = error
+                except PolysessionError:
+                    pass
+
+        needed = [feature, *_NEEDS.get(feature, ())]
+        missing = [each for each in needed if not self.supports(each)]
+        if not missing:
+            assert refused is None or refused.feature != feature, "it is declared as supported, and is refused"
+            return
+        assert refused is not None, "it is declared as unsupported, and is not refused"
+        assert refused.feature in missing
+        assert (refused.provider, refused.attempts) == (self.provider, 0)
+        assert server.connections == 0
+        assert refused.hint == self.declared().support(Feature(refused.feature)).note
+
+    @shows(Feature.RUN)
+    def test_the_table_of_events_is_what_is_seen(self, client: Client, session: Session) -> None:
+        table = self.declared().event_types
+
+        for said in (self.script.plain, self.script.think, self.script.tool, self.script.client_tool):
+            for event in self.told(client, session, said):
+                if event.synthetic:
+                    continue
+                assert event.native_type in table, f"{event.native_type!r} is not in event_types"
+                assert event.type in table[event.native_type], f"{event.native_type!r} is not said to become this"
+
+    def told(self, client: Client, session: Session, said: str) -> list[Event]:
+        """The events of a turn, and of its rest if it needed an answer."""
+        events, result = self.run(client, session, said)
+        if result.outcome is Outcome.REQUIRES_ACTION:
+            answers: list[Answer] = [
+                Approve(action) if isinstance(action, ToolApproval) else ToolOutput(action, "42")
+                for action in result.actions
+            ]
+            events += self.run(client, session, answers)[0]
+        return events
+
+    def test_the_table_of_events_names_common_events(self) -> None:
+        for native_type, common in self.declared().event_types.items():
+            assert set(common) <= _COMMON_TYPES, f"{native_type!r} becomes what is no common event"
+
+    def test_how_a_stream_goes_on_is_public(self, face: Face, backend: Backend) -> None:
+        with self.open(face, backend.settings) as client:
+            assert client.resume is self.declared().resume
+
+    def test_the_provider_says_where_it_is_documented(self) -> None:
+        assert self.declared().docs_url.startswith("https://")
+
+    def test_no_repr_shows_a_secret(self, face: Face, backend: Backend) -> None:
+        settings = {**backend.settings, **self.canaries()}
+        with self.open(face, settings) as client:
+            shown = f"{client!r} {client.sessions!r} {open_provider(self.provider, settings, {}).settings!r}"
+        assert CANARY not in shown
+        assert self.provider in shown
+
+    def test_a_flow_reaches_for_nothing(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A flow builds its first call without a network, and without waiting."""
+
+        def forbidden(*_: object, **__: object) -> None:
+            pytest.fail("the provider does what only a driver may do")
+
+        provider = open_provider(self.provider, backend.settings, {})
+        ref = SessionRef("sess_1", "agent_1")
+        flows: dict[Feature, Callable[[], Iterator[Call]]] = {
+            Feature.CREATE: lambda: provider.create_session(NewSession(**self.session_values(backend))),
+            Feature.GET: lambda: provider.get_session(ref),
+            Feature.LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id), None),
+            Feature.DELETE: lambda: provider.delete_session(ref),
+            Feature.CANCEL: lambda: provider.cancel_session(ref),
+            Feature.MESSAGES: lambda: provider.list_messages(ref, None, None),
+        }
+        monkeypatch.setattr(socket, "socket", forbidden)
+        monkeypatch.setattr(time, "sleep", forbidden)
+        for feature in filter(self.supports, flows):
+            call = next(flows[feature]())
+            assert isinstance(call, Call)
+            assert call.path.startswith("/")
+
+    def test_the_provider_imports_the_provider_api_only(self) -> None:
+        """Its emulator, which is a server, may import more."""
+        root = importlib.import_module(self.declared().__module__.partition(".")[0])
+        emulator = (self.declared().emulator or "").partition(":")[0]
+        for module, path in _modules(root.__name__, Path(str(root.__file__))):
+            if emulator and (module == emulator or module.startswith(f"{emulator}.")):
+                continue
+            for imported in _imports(path):
+                top = imported.partition(".")[0]
+                assert top not in _HTTP_AND_WAITING, f"{module} imports {imported}: only a driver does I/O"
+                allowed = top != "polysession" or imported.startswith("polysession.provider_api")
+                assert allowed, f"{module} imports {imported}: import it from polysession.provider_api"
+
+
+_FIELD_OF: Final = {feature: Feature(feature.value.partition(" ")[0]) for feature in Feature}
+_NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
+    **{feature: (operation,) for feature, operation in _FIELD_OF.items() if operation is not feature},
+    Feature.ANSWER: (Feature.ANSWER_OUTPUT,),
+    Feature.CLEAR_TITLE: (Feature.UPDATE, Feature.UPDATE_TITLE),
+    Feature.CLEAR_METADATA: (Feature.UPDATE, Feature.UPDATE_METADATA),
+    Feature.CLEAR_TAGS: (Feature.UPDATE, Feature.UPDATE_TAGS),
+    Feature.CLEAR_MODEL: (Feature.UPDATE, Feature.UPDATE_MODEL),
+    Feature.CLEAR_PERMISSION_MODE: (Feature.UPDATE, Feature.UPDATE_PERMISSION_MODE),
+}
+"""What else a call of `ATTEMPTS` uses."""
+
+
+def _modules(name: str, file: Path) -> Iterator[tuple[str, Path]]:
+    """The modules of a package, or the one module, with their files."""
+    if file.name != "__init__.py":
+        yield name, file
+        return
+    for path in sorted(file.parent.rglob("*.py")):
+        parts = path.relative_to(file.parent).with_suffix("").parts
+        yield ".".join([name, *(part for part in parts if part != "__init__")]), path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield f"{node.module}"

@@ -1,0 +1,243 @@
+"""Broken servers: whatever comes, the error says what it was, what may have been done, and no secret."""
+
+from __future__ import annotations
+
+import gzip
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Final
+
+import pytest
+
+from polysession import (
+    AuthenticationFailed,
+    BackendFault,
+    Client,
+    ConnectFailed,
+    ConnectionLost,
+    Feature,
+    MalformedResponse,
+    PolysessionError,
+    RateLimited,
+    RetryPolicy,
+    Session,
+    UnexpectedRedirect,
+)
+from polysession.emulation import Fault
+from polysession.testing.backend import Backend
+from polysession.testing.base import CANARY, ContractBase
+from polysession.testing.faces import Face
+from polysession.testing.marks import shows
+from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
+
+_TWICE: Final = RetryPolicy(attempts=2, first_wait_s=0.0)
+_REQUEST_ID: Final = "req-7"
+_LIMIT_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class BrokenAnswer:
+    """What a server does, and what it must come to.
+
+    Attributes:
+        answer: What it sends.
+        error: The class of the error.
+        said: What its message holds.
+        status: The HTTP status that it tells.
+        tried_again: Whether a call that may be repeated is.
+        in_doubt: Whether a creation may have been carried out.
+    """
+
+    answer: Answer
+    error: type[PolysessionError]
+    said: str
+    status: int | None = None
+    tried_again: bool = False
+    in_doubt: bool = True
+
+
+def _answered(status: int, body: bytes | str, error: type[PolysessionError], said: str, **rest: Any) -> BrokenAnswer:
+    headers = rest.pop("headers", {})
+    answer = http(status, body, x_request_id=_REQUEST_ID, **headers)
+    return BrokenAnswer(answer, error, said, status=status, **rest)
+
+
+def _lost(data: bytes, *, reset: bool = False) -> BrokenAnswer:
+    return BrokenAnswer(Answer(data, reset=reset), ConnectionLost, _INCOMPLETE, tried_again=True)
+
+
+_PAGE: Final = "<!DOCTYPE html><html><head><title>Welcome</title></head><body>Sign in</body></html>"
+_UNREADABLE: Final = "the backend answered success, with a body that cannot be read: "
+_INCOMPLETE: Final = "the answer is incomplete, or is not HTTP: "
+_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n"
+
+BROKEN: Final = {
+    "reset before the headers": _lost(b"", reset=True),
+    "closed before the headers": _lost(b""),
+    "reset in the headers": _lost(_HEAD[:40], reset=True),
+    "closed in the headers": _lost(_HEAD[:40]),
+    "reset in the body": _lost(_HEAD + b'\r\n{"id":', reset=True),
+    "closed in the body": _lost(_HEAD + b'\r\n{"id":'),
+    "not HTTP": _lost(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+    "gzip garbage": _lost(http(200, b"\x1f\x8bgarbage", content_encoding="gzip").data),
+    "empty success": _answered(200, "", MalformedResponse, _UNREADABLE + "the body is empty"),
+    "page with success": _answered(
+        200, _PAGE, MalformedResponse, _UNREADABLE + 'instead of JSON came: an HTML page titled "Welcome"'
+    ),
+    "truncated JSON": _answered(
+        200, '{"id": "sess_1", "ti', MalformedResponse, _UNREADABLE + 'instead of JSON came: {"id": "sess_1", "ti'
+    ),
+    "truncated gzip": _answered(
+        200, gzip.compress(b"{}")[:11], MalformedResponse, _UNREADABLE, headers={"content_encoding": "gzip"}
+    ),
+    "JSON of a list": _answered(201, "[]", MalformedResponse, _UNREADABLE + "instead of a JSON object came a list"),
+    "JSON of null": _answered(200, "null", MalformedResponse, _UNREADABLE + "instead of a JSON object came a NoneType"),
+    "object without what is needed": _answered(200, "{}", MalformedResponse, _UNREADABLE),
+    "page with 502": _answered(502, _PAGE, BackendFault, 'an HTML page titled "Welcome"', tried_again=True),
+    "500 in plain text": _answered(500, "Internal Server Error", BackendFault, "Internal Server Error"),
+    "503 without a body": _answered(503, "", BackendFault, "the backend failed and gave no reason", tried_again=True),
+    "429 without a time": _answered(429, "", RateLimited, "too many requests", tried_again=True, in_doubt=False),
+    "429 without a time that can be read": _answered(
+        429, "{}", RateLimited, "{}", headers={"retry_after": "soon"}, tried_again=True, in_doubt=False
+    ),
+    "401 without a body": _answered(
+        401, "", AuthenticationFailed, "the backend does not accept the credential", in_doubt=False
+    ),
+}
+
+_every_fault = pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+
+
+class ErrorContract(ContractBase):
+    """An error is of the right class, says what came, and is retried only if that is safe."""
+
+    def failure(
+        self, face: Face, backend: Backend, url: str, use: Callable[[Client], object], **options: Any
+    ) -> PolysessionError:
+        """The error of a call at an address where no backend is."""
+        settings = {**backend.settings, **self.canaries(), "base_url": url}
+        with (
+            pytest.raises(PolysessionError) as caught,
+            self.open(face, settings, **{"retry": _TWICE, "timeout": _LIMIT_S, **options}) as client,
+        ):
+            use(client)
+        error = caught.value
+        assert error.provider == self.provider
+        assert CANARY not in "".join(traceback.format_exception(error))
+        assert error.message.isprintable()
+        return error
+
+    def canaries(self) -> dict[str, Any]:
+        """Values for the settings that hold a secret."""
+        if self.secret_settings is not None:
+            return dict(self.secret_settings)
+        declared = self.declared().settings_type.model_fields
+        return {name: CANARY for name, field in declared.items() if "SecretStr" in str(field.annotation)}
+
+    def some_session(self) -> Session:
+        """A session that exists nowhere."""
+        return Session(provider=self.provider, id="sess_1", agent_id="agent_1")
+
+    def reading(self, client: Client) -> object:
+        """Read it."""
+        return client.sessions.get(self.some_session())
+
+    def creating(self, backend: Backend) -> Callable[[Client], object]:
+        """Create one."""
+        return lambda client: self.new_session(client, backend)
+
+    @shows(Feature.GET)
+    @_every_fault
+    def test_a_read_from_a_broken_server_says_what_came(
+        self, face: Face, backend: Backend, broken: BrokenAnswer
+    ) -> None:
+        with FaultServer(broken.answer) as server:
+            error = self.failure(face, backend, server.url, self.reading)
+
+        self.check(error, broken, Feature.GET)
+        assert error.attempts == (2 if broken.tried_again else 1) == len(server.requests)
+        assert not error.outcome_unknown
+
+    @shows(Feature.CREATE)
+    @_every_fault
+    def test_a_creation_at_a_broken_server_says_whether_it_may_be_done(
+        self, face: Face, backend: Backend, broken: BrokenAnswer
+    ) -> None:
+        with FaultServer(broken.answer) as server:
+            error = self.failure(face, backend, server.url, self.creating(backend))
+
+        self.check(error, broken, Feature.CREATE)
+        assert error.attempts == len(server.requests)
+        assert error.outcome_unknown is broken.in_doubt
+        assert ("may have carried the request out" in str(error)) is broken.in_doubt
+
+    @shows(Feature.CREATE)
+    def test_a_creation_is_tried_again_only_with_a_key(self, face: Face, backend: Backend) -> None:
+        with FaultServer(http(503)) as server:
+            first = self.failure(face, backend, server.url, self.creating(backend)).attempts
+            self.failure(face, backend, server.url, self.creating(backend))
+
+        if first > 1:
+            once, again, another = server.requests[:3]
+            assert once == again, "a repeated creation carries another key"
+            assert once != another, "two creations carry the same key"
+
+    def check(self, error: PolysessionError, broken: BrokenAnswer, operation: Feature) -> None:
+        """Compare an error with what is expected of it."""
+        assert type(error) is broken.error
+        assert broken.said in error.message
+        assert error.operation == operation
+        assert (error.status, error.request_id) == (broken.status, _REQUEST_ID if broken.status else None)
+        assert error.retryable is issubclass(broken.error, ConnectionLost | BackendFault | RateLimited)
+
+    @shows(Feature.GET)
+    def test_a_server_that_is_down_has_done_nothing(self, face: Face, backend: Backend) -> None:
+        error = self.failure(face, backend, closed_port(), self.reading)
+
+        assert type(error) is ConnectFailed
+        assert error.message.startswith("no connection could be made: ")
+        assert (error.operation, error.status, error.attempts) == (Feature.GET, None, 2)
+        assert (error.retryable, error.outcome_unknown) == (True, False)
+
+    @shows(Feature.CREATE)
+    def test_a_creation_at_a_server_that_is_down_is_not_in_doubt(self, face: Face, backend: Backend) -> None:
+        error = self.failure(face, backend, closed_port(), self.creating(backend))
+
+        assert type(error) is ConnectFailed
+        assert (error.operation, error.outcome_unknown) == (Feature.CREATE, False)
+
+    @shows(Feature.GET)
+    @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
+    def test_a_long_wait_that_the_backend_asks_for_is_told_and_not_begun(
+        self, face: Face, backend: Backend, *, as_date: bool
+    ) -> None:
+        in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+        with FaultServer(http(429, "", retry_after=in_an_hour if as_date else "3600")) as server:
+            error = self.failure(face, backend, server.url, self.reading)
+
+        assert isinstance(error, RateLimited)
+        assert error.retry_after_s == pytest.approx(3600, abs=10)
+        assert (error.attempts, error.status) == (1, 429)
+
+    @shows(Feature.GET)
+    @pytest.mark.parametrize("status", [301, 307, 308])
+    def test_a_redirect_to_another_host_reaches_nobody(
+        self, face: Face, backend: Backend, status: int, nowhere: FaultServer
+    ) -> None:
+        with FaultServer(http(status, "", location=f"{nowhere.url}/sessions/sess_1")) as server:
+            error = self.failure(face, backend, server.url, self.reading)
+
+        assert type(error) is UnexpectedRedirect
+        assert (error.status, error.attempts, error.retryable) == (status, 1, False)
+        assert f"{nowhere.url}/sessions/sess_1" in error.message
+        assert nowhere.connections == 0
+
+    @shows(Feature.GET)
+    def test_a_tired_backend_is_asked_again(self, client: Client, backend: Backend, session: Session) -> None:
+        backend.faults.add(Fault("status", method="GET", status=503))
+
+        assert client.sessions.get(session).id == session.id
+        assert backend.faults.waiting() == []

@@ -1,0 +1,77 @@
+"""What a contract test shows, and the three ways in which a provider may not get there yet."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+import pytest
+
+from polysession.feature import Feature
+
+F = TypeVar("F", bound=Callable[..., Any])
+Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+
+_SHOWN: Final = "__polysession_shows__"
+
+
+def shows(*features: Feature) -> Callable[[F], F]:
+    """Say which features a test shows. It is collected for the providers that declare all of them as supported."""
+
+    def mark(function: F) -> F:
+        setattr(function, _SHOWN, features)
+        return function
+
+    return mark
+
+
+def features_shown(function: Callable[..., Any]) -> tuple[Feature, ...]:
+    """The features that a test shows: those of its `shows`, none for any other function."""
+    shown: tuple[Feature, ...] = getattr(function, _SHOWN, ())
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A test that must fail, because something is missing.
+
+    Attributes:
+        kind: `not done here`, `not offered yet` or `never`.
+        reason: What is missing.
+        raises: The error, or errors, that the test must fail with.
+    """
+
+    kind: str
+    reason: str
+    raises: Raises
+
+    def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A copy of a test that must fail in this way. One that passes fails: the gap is closed, and to be removed."""
+        copy = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        )
+        copy.__kwdefaults__ = function.__kwdefaults__
+        copy.__annotations__ = function.__annotations__
+        copy.__doc__ = function.__doc__
+        copy.__dict__.update(function.__dict__)
+        copy.__dict__["pytestmark"] = [*getattr(function, "pytestmark", [])]
+        mark = pytest.mark.xfail(reason=f"{self.kind}: {self.reason}", raises=self.raises, strict=True)
+        marked: Callable[..., Any] = mark(copy)
+        return marked
+
+
+def not_done_here(reason: str, *, raises: Raises) -> Gap:
+    """The backend can do it, and our provider does not yet."""
+    return Gap("not done here", reason, raises)
+
+
+def not_offered_yet(reason: str, *, raises: Raises) -> Gap:
+    """The backend cannot do it, or this generation of it: a later one may."""
+    return Gap("not offered yet", reason, raises)
+
+
+def never(reason: str, *, raises: Raises) -> Gap:
+    """The backend will not do it, because of what it is."""
+    return Gap("never", reason, raises)

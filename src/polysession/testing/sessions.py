@@ -1,0 +1,185 @@
+"""Sessions: how they are created, read, cancelled, archived and deleted."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from polysession import CancelState, Client, Feature, NotFound, Session, SessionStatus
+from polysession.testing.backend import Backend
+from polysession.testing.base import ContractBase
+from polysession.testing.marks import shows
+
+ODD_TEXT = 'Zürich 東京 🚀 "quoted" \\ & <b> %2F'
+
+
+class SessionContract(ContractBase):
+    """A session is what was asked for, and stays so until it is changed or deleted."""
+
+    @shows(Feature.CREATE)
+    def test_a_new_session_is_there_and_idle(self, client: Client, backend: Backend) -> None:
+        session = self.new_session(client, backend)
+
+        assert (session.provider, session.status) == (self.provider, SessionStatus.IDLE)
+        assert session.id
+        assert session.native_status
+        assert session.raw
+
+    @shows(Feature.CREATE, Feature.CREATE_AGENT)
+    def test_a_session_is_created_for_an_agent(self, client: Client, backend: Backend) -> None:
+        assert self.new_session(client, backend, agent=backend.agent_id).agent_id == backend.agent_id
+
+    @shows(Feature.CREATE, Feature.CREATE_AGENT)
+    def test_a_session_for_an_agent_that_is_not_there_is_refused(self, client: Client, backend: Backend) -> None:
+        agent = f"{backend.agent_id}"[:-4] + "0000"
+        with pytest.raises(NotFound) as caught:
+            self.new_session(client, backend, agent=agent)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.CREATE)
+        assert caught.value.message
+
+    @shows(Feature.CREATE, Feature.CREATE_ENVIRONMENT)
+    def test_a_session_is_created_in_an_environment(self, client: Client, backend: Backend) -> None:
+        assert self.new_session(client, backend).environment_id == backend.environment_id
+
+    @shows(Feature.CREATE, Feature.CREATE_WORKSPACE)
+    def test_a_session_is_created_on_a_workspace(self, client: Client, backend: Backend) -> None:
+        workspace = backend.workspace_id or self.new_session(client, backend).workspace_id
+        assert workspace is not None, "Backend.workspace_id is None, and a session without one gets none"
+
+        assert self.new_session(client, backend, workspace=workspace).workspace_id == workspace
+
+    @shows(Feature.CREATE, Feature.CREATE_TITLE)
+    def test_a_session_is_created_with_a_title(self, client: Client, backend: Backend) -> None:
+        assert self.new_session(client, backend, title="Ticket 42").title == "Ticket 42"
+
+    @shows(Feature.CREATE, Feature.CREATE_METADATA)
+    def test_a_session_is_created_with_metadata(self, client: Client, backend: Backend) -> None:
+        metadata = {"team": "red", "priority": "high"}
+        assert self.new_session(client, backend, metadata=metadata).metadata == metadata
+
+    @shows(Feature.CREATE, Feature.CREATE_TAGS)
+    def test_a_session_is_created_with_tags(self, client: Client, backend: Backend) -> None:
+        assert set(self.new_session(client, backend, tags=["urgent", "red"]).tags) == {"urgent", "red"}
+
+    @shows(Feature.CREATE, Feature.CREATE_CAPABILITIES)
+    def test_a_session_is_created_with_capabilities(self, client: Client, backend: Backend) -> None:
+        session = self.new_session(client, backend, capabilities=[self.capability])
+        assert [capability.ref for capability in session.capabilities] == [self.capability.ref]
+
+    @shows(Feature.CREATE, Feature.CREATE_MODEL)
+    def test_a_session_is_created_with_a_model(self, client: Client, backend: Backend) -> None:
+        assert backend.model is not None, "Backend.model is None, and the provider supports it in a creation"
+        session = self.new_session(client, backend, model=backend.model)
+        assert session.model is not None
+        assert session.model.id == backend.model.id
+
+    @shows(Feature.CREATE, Feature.CREATE_PERMISSION_MODE)
+    def test_a_session_is_created_with_a_permission_mode(self, client: Client, backend: Backend) -> None:
+        mode = self.needed("permission_mode")
+        assert self.new_session(client, backend, permission_mode=mode).permission_mode == mode
+
+    @shows(Feature.CREATE, Feature.CREATE_TITLE, Feature.GET)
+    def test_a_text_is_kept_as_it_was_written(self, client: Client, backend: Backend) -> None:
+        session = self.new_session(client, backend, title=ODD_TEXT)
+        assert client.sessions.get(session).title == ODD_TEXT
+
+    @shows(Feature.GET)
+    def test_a_session_is_read_anew(self, client: Client, session: Session) -> None:
+        read = client.sessions.get(session)
+
+        assert known(read) == known(session)
+        assert read.raw
+
+    @shows(Feature.GET)
+    def test_times_are_in_utc(self, client: Client, session: Session) -> None:
+        read = client.sessions.get(session)
+
+        times = [read.created_at, read.updated_at, read.started_at, read.finished_at, read.archived_at]
+        assert all(time.tzinfo is UTC for time in times if time is not None)
+
+    @shows(Feature.DELETE, Feature.GET)
+    def test_a_deleted_session_is_gone(self, client: Client, session: Session) -> None:
+        client.sessions.delete(session)
+
+        with pytest.raises(NotFound) as caught:
+            client.sessions.get(session)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.GET)
+        assert session.id in caught.value.message or caught.value.message
+        with pytest.raises(NotFound):
+            client.sessions.delete(session)
+
+    @shows(Feature.DELETE, Feature.UPDATE, Feature.UPDATE_TITLE)
+    def test_a_deleted_session_takes_no_change(self, client: Client, session: Session) -> None:
+        client.sessions.delete(session)
+
+        with pytest.raises(NotFound):
+            client.sessions.update(session, title="Too late")
+
+    @shows(Feature.DELETE, Feature.SEND)
+    def test_a_deleted_session_takes_no_message(self, client: Client, session: Session) -> None:
+        client.sessions.delete(session)
+
+        with pytest.raises(NotFound):
+            client.sessions.send(session, self.script.plain)
+
+    @shows(Feature.DELETE, Feature.MESSAGES)
+    def test_a_deleted_session_has_no_messages(self, client: Client, session: Session) -> None:
+        client.sessions.delete(session)
+
+        with pytest.raises(NotFound):
+            list(client.sessions.messages(session))
+
+    @shows(Feature.DELETE, Feature.CANCEL)
+    def test_a_deleted_session_has_nothing_to_cancel(self, client: Client, session: Session) -> None:
+        client.sessions.delete(session)
+
+        with pytest.raises(NotFound):
+            client.sessions.cancel(session)
+
+    @shows(Feature.CANCEL)
+    def test_there_may_be_nothing_to_cancel(self, client: Client, session: Session) -> None:
+        cancellation = client.sessions.cancel(session)
+
+        assert (cancellation.provider, cancellation.session_id) == (self.provider, session.id)
+        assert cancellation.state is CancelState.NOTHING_RUNNING
+
+    @shows(Feature.CANCEL, Feature.SEND, Feature.GET)
+    def test_cancel_stops_the_turn_and_leaves_the_session(self, client: Client, session: Session) -> None:
+        client.sessions.send(session, self.script.slow)
+        self.eventually(lambda: client.sessions.get(session).status is SessionStatus.RUNNING, "the turn runs")
+
+        assert client.sessions.cancel(session).state is CancelState.REQUESTED
+
+        self.eventually(lambda: client.sessions.get(session).status is not SessionStatus.RUNNING, "the turn ended")
+        assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
+
+    @shows(Feature.ARCHIVE, Feature.GET)
+    def test_an_archived_session_can_be_read(self, client: Client, session: Session) -> None:
+        archived = client.sessions.archive(session)
+
+        assert archived.id == session.id
+        assert archived.archived_at or "archive" in archived.native_status
+        read = client.sessions.get(session)
+        assert (read.archived_at, read.native_status) == (archived.archived_at, archived.native_status)
+
+    @shows(Feature.ARCHIVE, Feature.LIST)
+    def test_an_archived_session_is_not_listed(self, client: Client, backend: Backend) -> None:
+        agent = self.own_agent(client, backend)
+        kept, archived = (self.new_session(client, backend, **for_agent(agent)) for _ in range(2))
+        client.sessions.archive(archived)
+
+        listed = [session.id for session in client.sessions.list()]
+        assert kept.id in listed
+        assert archived.id not in listed
+
+
+def for_agent(agent: str | None) -> dict[str, Any]:
+    """The argument that names an agent, where there are agents."""
+    return {} if agent is None else {"agent": agent}
+
+
+def known(session: Session) -> dict[str, Any]:
+    """What a session says, but for what time changes and what not every answer tells."""
+    return {name: value for name, value in session.model_dump().items() if name not in {"raw", "updated_at", "usage"}}

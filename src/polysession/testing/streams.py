@@ -1,0 +1,202 @@
+"""Streams: they follow every turn, and go on where they were, whatever the network does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pytest
+
+from polysession import (
+    Client,
+    Event,
+    Feature,
+    Outcome,
+    ResumeContract,
+    RetryPolicy,
+    Session,
+    StreamInterrupted,
+    TurnEnded,
+)
+from polysession.emulation import Fault
+from polysession.emulation.faults import FaultKind
+from polysession.testing.backend import Backend
+from polysession.testing.base import ContractBase
+from polysession.testing.faces import Face
+from polysession.testing.marks import shows
+from polysession.testing.turns import check_each_once, check_text
+
+_FORGOTTEN: Final = {
+    "message.started",
+    "message.delta",
+    "thinking.started",
+    "thinking.delta",
+    "tool_call.started",
+    "tool_call.delta",
+    "tool_result.delta",
+}
+"""Deltas, and the beginnings of things: what a late reader is not told."""
+
+CUTS: Final[tuple[tuple[FaultKind, int], ...]] = (
+    ("drop", 0),
+    ("end", 1),
+    ("drop", 60),
+    ("end", 400),
+    ("drop", 900),
+    ("end", 1500),
+)
+"""How, and after how many bytes of a stream."""
+
+
+class StreamContract(ContractBase):
+    """Each event comes once, in order, on one connection or on many."""
+
+    def until_ended(self, events: Iterable[Event]) -> list[Event]:
+        """The next events of a stream, to the end of a turn."""
+        told: list[Event] = []
+        for event in events:
+            told.append(event)
+            if isinstance(event, TurnEnded):
+                break
+        return told
+
+    def skeleton(self, events: Sequence[Event]) -> list[str]:
+        """What no cut may change.
+
+        A backend that replays only the turn that is going on forgets more of one that ended meanwhile: what is left is
+        what it stores with the message.
+        """
+        forgotten = _FORGOTTEN
+        if self.declared().resume is ResumeContract.CURRENT_RUN_REPLAY:
+            forgotten = forgotten | {"native", "usage"}
+        return [event.type for event in events if event.type not in forgotten]
+
+    @shows(Feature.STREAM, Feature.SEND)
+    def test_a_stream_follows_turn_after_turn(self, client: Client, session: Session) -> None:
+        with client.sessions.stream(session, deadline_s=self.patience_s) as events:
+            for _ in range(2):
+                client.sessions.send(session, self.script.plain)
+                told = self.until_ended(events)
+                assert isinstance(told[-1], TurnEnded)
+                assert told[-1].outcome is Outcome.COMPLETED
+                assert [event.type for event in told].count("turn.started") == 1
+                assert "message.completed" in [event.type for event in told]
+                check_text(told)
+
+    @shows(Feature.STREAM, Feature.RUN)
+    def test_a_follower_sees_the_turn_of_another(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        with (
+            self.open(face, backend.settings) as other,
+            other.sessions.stream(session, deadline_s=self.patience_s) as followed,
+        ):
+            mine, _ = self.run(client, session, self.script.tool)
+            seen = self.until_ended(followed)
+        kept = [(event.id, event.type) for event in mine if event.id and event.type not in _FORGOTTEN]
+        assert [(event.id, event.type) for event in seen if (event.id, event.type) in kept] == kept
+
+    @shows(Feature.STREAM, Feature.SEND)
+    def test_a_stream_goes_on_in_another_process(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        with client.sessions.stream(session, deadline_s=self.patience_s) as events:
+            client.sessions.send(session, self.script.steady)
+            first = [next(events) for _ in range(4)]
+            cursor = events.cursor
+        assert cursor
+
+        with (
+            self.open(face, backend.settings) as other,
+            other.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events,
+        ):
+            rest = self.until_ended(events)
+
+        assert isinstance(rest[-1], TurnEnded)
+        check_each_once([*first, *rest])
+        assert [event.type for event in [*first, *rest]].count("turn.started") == 1
+
+    @shows(Feature.RUN, Feature.STREAM)
+    def test_a_turn_that_was_left_goes_on_from_its_cursor(self, client: Client, session: Session) -> None:
+        with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
+            first = [next(turn)]
+            while first[-1].type != "message.delta":
+                first.append(next(turn))
+            cursor = turn.cursor
+
+        with client.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events:
+            rest = self.until_ended(events)
+
+        assert isinstance(rest[-1], TurnEnded)
+        assert rest[-1].outcome is Outcome.COMPLETED
+        check_each_once([*first, *rest])
+        assert [event.type for event in [*first, *rest]].count("message.completed") >= 1
+
+    @shows(Feature.RUN)
+    def test_a_cut_loses_and_doubles_nothing(self, client: Client, backend: Backend, session: Session) -> None:
+        whole, _ = self.run(client, session, self.script.tool)
+
+        # To be sure how a turn ended that is no longer replayed takes a while.
+        forgets = self.declared().resume is ResumeContract.CURRENT_RUN_REPLAY
+        for kind, at_byte in CUTS[:: 3 if forgets else 1]:
+            backend.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
+            if self.declared().resume is ResumeContract.NONE:
+                with pytest.raises(StreamInterrupted):
+                    self.run(client, session, self.script.tool)
+                continue
+            events, result = self.run(client, session, self.script.tool)
+            assert backend.faults.waiting() == [], f"no stream was cut at byte {at_byte}"
+            assert self.skeleton(events) == self.skeleton(whole), f"cut at byte {at_byte}"
+            assert result.outcome is Outcome.COMPLETED
+            check_text(events)
+            check_each_once(events)
+
+    @shows(Feature.RUN)
+    def test_cuts_while_the_agent_speaks_double_no_word(
+        self, client: Client, backend: Backend, session: Session
+    ) -> None:
+        if self.declared().resume is ResumeContract.NONE:
+            backend.faults.add(Fault("drop", streams_only=True, at_byte=400))
+            with pytest.raises(StreamInterrupted):
+                self.run(client, session, self.script.steady)
+            return
+        for at_byte in (600, 1000):
+            backend.faults.add(Fault("drop", streams_only=True, at_byte=at_byte))
+        events, result = self.run(client, session, self.script.steady)
+
+        assert result.outcome is Outcome.COMPLETED
+        assert "".join(event.text for event in events if event.type == "message.delta") in {result.text, ""}
+        check_text(events)
+        check_each_once(events)
+
+    @shows(Feature.RUN)
+    @pytest.mark.parametrize("frame", [0, 2, 5])
+    def test_a_frame_that_comes_twice_counts_once(
+        self, client: Client, backend: Backend, session: Session, frame: int
+    ) -> None:
+        for _ in range(2):  # the first turn of a session may tell more
+            whole, _ = self.run(client, session, self.script.tool)
+        backend.faults.add(Fault("duplicate", streams_only=True, frame=frame))
+
+        events, result = self.run(client, session, self.script.tool)
+
+        assert backend.faults.waiting() == []
+        assert [event.type for event in events] == [event.type for event in whole]
+        assert result.outcome is Outcome.COMPLETED
+        check_each_once(events)
+
+    @shows(Feature.STREAM)
+    def test_a_stream_that_cannot_go_on_says_so(
+        self, face: Face, client: Client, backend: Backend, session: Session
+    ) -> None:
+        assert client.provider == self.provider
+        backend.faults.add(Fault("end", streams_only=True, times=100))
+        retry = RetryPolicy(attempts=3, first_wait_s=0.0)
+        with (
+            self.open(face, backend.settings, retry=retry) as impatient,
+            pytest.raises(StreamInterrupted) as caught,
+            impatient.sessions.stream(session, deadline_s=self.patience_s) as broken,
+        ):
+            next(broken)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.STREAM)
+        assert caught.value.events_seen == 0

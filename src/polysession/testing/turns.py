@@ -1,0 +1,228 @@
+"""Turns: the same script gives the same milestones on every backend.
+
+Left out is what backends tell more or less of: statuses, usage, native events, the echo of what was sent, the
+beginnings of things, and messages without text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+
+from polysession import (
+    Client,
+    Event,
+    Feature,
+    MessageCompleted,
+    MessageDelta,
+    Outcome,
+    Role,
+    Session,
+    TextBlock,
+    TurnEnded,
+    UsageError,
+    WaitExceeded,
+)
+from polysession.testing.backend import Backend
+from polysession.testing.base import ContractBase
+from polysession.testing.marks import shows
+
+_MILESTONES: Final = {
+    "turn.started",
+    "thinking.completed",
+    "message.delta",
+    "message.completed",
+    "tool_call.completed",
+    "tool_result.completed",
+    "action.required",
+    "turn.ended",
+}
+SAID: Final = ["message.delta", "message.completed", "turn.ended completed"]
+
+
+def milestones(events: Sequence[Event]) -> list[str]:
+    """What happened in a turn, in common words: several deltas count as one, and the end tells its outcome."""
+    told: list[str] = []
+    for event in events:
+        word = f"turn.ended {event.outcome.value}" if isinstance(event, TurnEnded) else event.type
+        plain = isinstance(event, MessageCompleted) and (
+            event.message.role is not Role.ASSISTANT or not event.message.text
+        )
+        repeated = word == "message.delta" and told[-1:] == [word]
+        if event.type in _MILESTONES and not plain and not repeated:
+            told.append(word)
+    return told
+
+
+def check_text(events: Sequence[Event]) -> None:
+    """Deltas are the beginning of the message that follows them: no text twice, none out of order."""
+    streamed = ""
+    for event in events:
+        if isinstance(event, MessageDelta):
+            streamed += event.text
+        elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
+            assert event.message.text.startswith(streamed)
+            streamed = ""
+
+
+def check_each_once(events: Sequence[Event]) -> None:
+    """No event comes twice, and what is numbered comes in order."""
+    ids = [(event.id, event.type, getattr(event, "tool_call_id", None)) for event in events if event.id]
+    assert len(ids) == len(set(ids))
+    numbers = [event.sequence for event in events if event.sequence is not None]
+    assert numbers == sorted(numbers)
+
+
+class TurnContract(ContractBase):
+    """A turn is followed from its start to its end, and told in the common events."""
+
+    @shows(Feature.RUN)
+    def test_a_plain_turn(self, client: Client, session: Session) -> None:
+        events, result = self.run(client, session, self.script.plain)
+
+        assert milestones(events) == ["turn.started", *SAID]
+        assert result.outcome is Outcome.COMPLETED
+        assert result.text == (self.script.plain_answer or result.text) != ""
+        assert "".join(event.text for event in events if isinstance(event, MessageDelta)) == result.text
+        assert all(event.session_id == session.id for event in events)
+        check_each_once(events)
+
+    @shows(Feature.RUN)
+    def test_a_turn_with_thinking(self, client: Client, session: Session) -> None:
+        events, result = self.run(client, session, self.script.think)
+
+        assert milestones(events) == ["turn.started", "thinking.completed", *SAID]
+        assert result.outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN)
+    def test_a_turn_with_a_tool(self, client: Client, session: Session) -> None:
+        events, result = self.run(client, session, self.script.tool)
+
+        assert milestones(events) == ["turn.started", "tool_call.completed", "tool_result.completed", *SAID]
+        assert result.outcome is Outcome.COMPLETED
+        (call,) = (event for event in events if event.type == "tool_call.completed")
+        (answer,) = (event for event in events if event.type == "tool_result.completed")
+        assert call.name
+        assert call.arguments
+        assert (answer.tool_call_id, answer.is_error) == (call.tool_call_id, False)
+        assert answer.text
+        check_each_once(events)
+
+    @shows(Feature.RUN)
+    def test_a_turn_that_fails(self, client: Client, session: Session) -> None:
+        events, result = self.run(client, session, self.script.fail)
+
+        told = [word for word in milestones(events) if not word.startswith("message.")]  # some tell it to the user
+        assert told == ["turn.started", "turn.ended failed"]
+        assert result.outcome is Outcome.FAILED
+        assert result.error
+
+    @shows(Feature.RUN)
+    def test_a_session_goes_on_after_a_failure(self, client: Client, session: Session) -> None:
+        self.run(client, session, self.script.fail)
+        assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.CANCEL)
+    def test_a_turn_is_cancelled_while_it_speaks(self, client: Client, session: Session) -> None:
+        with client.sessions.run(session, self.script.slow, deadline_s=self.patience_s) as turn:
+            next(event for event in turn if event.type == "message.delta")
+            client.sessions.cancel(session)
+            turn.wait()
+
+        assert turn.result.outcome is Outcome.CANCELLED
+        assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN)
+    def test_turns_after_each_other_are_told_apart(self, client: Client, session: Session) -> None:
+        for text in ("first", "second", "third"):
+            events, result = self.run(client, session, text)
+            assert milestones(events) == ["turn.started", *SAID]
+            if self.script.plain_answer == f"You said: {self.script.plain}":
+                assert result.text == f"You said: {text}"
+
+    @shows(Feature.RUN)
+    def test_a_long_answer_comes_whole(self, client: Client, session: Session) -> None:
+        events, result = self.run(client, session, self.script.long)
+
+        assert len(result.text.split()) > 100
+        assert "".join(event.text for event in events if isinstance(event, MessageDelta)) == result.text
+
+    @shows(Feature.RUN)
+    def test_a_message_may_be_blocks(self, client: Client, session: Session) -> None:
+        _, result = self.run(client, session, [TextBlock(text=self.script.plain)])
+        assert result.text == (self.script.plain_answer or result.text)
+
+    @shows(Feature.RUN, Feature.SEND_IMAGE)
+    def test_an_image_is_sent(self, client: Client, session: Session) -> None:
+        assert self.run(client, session, [TextBlock(text="See"), self.image])[1].outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.SEND_DOCUMENT)
+    def test_a_document_is_sent(self, client: Client, session: Session) -> None:
+        assert self.run(client, session, [TextBlock(text="Read"), self.document])[1].outcome is Outcome.COMPLETED
+
+    @shows(Feature.RUN, Feature.MESSAGES)
+    def test_what_was_said_is_kept(self, client: Client, session: Session) -> None:
+        results = [self.run(client, session, text)[1] for text in (self.script.plain, self.script.tool)]
+
+        for limit in (None, 1, 3):
+            messages = [each for each in client.sessions.messages(session, limit=limit) if each.text]
+            assert [(message.role, message.text) for message in messages] == [
+                (Role.USER, self.script.plain),
+                (Role.ASSISTANT, results[0].text),
+                (Role.USER, self.script.tool),
+                (Role.ASSISTANT, results[1].text),
+            ]
+
+    @shows(Feature.RUN, Feature.EVENTS)
+    def test_what_happened_is_kept(self, client: Client, session: Session) -> None:
+        streamed, _ = self.run(client, session, self.script.tool)
+
+        past = list(client.sessions.events(session))
+        assert list(client.sessions.events(session, limit=2)) == past
+        kept = {"tool_call.completed", "tool_result.completed"}
+        assert [event.type for event in past if event.type in kept] == [
+            event.type for event in streamed if event.type in kept
+        ]
+        said = [event.message.text for event in past if isinstance(event, MessageCompleted) and event.message.text]
+        assert said[0] == self.script.tool
+        assert said[-1] == next(event.message.text for event in reversed(streamed) if event.type == "message.completed")
+
+    @shows(Feature.RUN, Feature.EVENTS)
+    def test_a_page_of_what_happened_tells_how_to_go_on(self, client: Client, session: Session) -> None:
+        self.run(client, session, self.script.tool)
+
+        page = client.sessions.events(session, limit=1).page()
+        rest = client.sessions.events(session, limit=1, cursor=page.next_cursor)
+        assert page.next_cursor is not None
+        assert [*page.items, *rest] == list(client.sessions.events(session))
+
+    @shows(Feature.RUN)
+    def test_a_deadline_ends_the_wait_and_not_the_turn(self, client: Client, session: Session) -> None:
+        with (
+            pytest.raises(WaitExceeded) as caught,
+            client.sessions.run(session, self.script.slow, deadline_s=0.3) as turn,
+        ):
+            turn.wait()
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.RUN)
+
+    @shows(Feature.RUN)
+    def test_a_turn_is_run_once(self, client: Client, session: Session) -> None:
+        with client.sessions.run(session, self.script.plain, deadline_s=self.patience_s) as turn:
+            with pytest.raises(UsageError):
+                _ = turn.result
+            turn.wait()
+        with pytest.raises(UsageError), turn:
+            pass
+
+    @shows(Feature.RUN, Feature.CREATE)
+    def test_two_sessions_do_not_hear_each_other(self, client: Client, backend: Backend, session: Session) -> None:
+        other = self.new_session(client, backend)
+        with client.sessions.run(session, self.script.long, deadline_s=self.patience_s) as turn:
+            first = [next(turn)]
+            events, _ = self.run(client, other, self.script.plain)
+            rest = list(turn)
+
+        assert {event.session_id for event in events} == {other.id}
+        assert {event.session_id for event in [*first, *rest]} == {session.id}
