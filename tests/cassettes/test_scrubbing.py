@@ -13,6 +13,7 @@ import pytest
 
 from polysession import AsyncClient, Client, PolysessionError
 from polysession.emulation import serve
+from polysession.testing.fault_server import FaultServer, http
 from polysession_agentscope import AgentScopeNewSession
 from support.cassettes import guard
 from support.cassettes.cassettes import recording, refuse_emulator
@@ -21,7 +22,6 @@ from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
 from support.cassettes.scrubbing import REDACTED, Scrubber
 from support.cassettes.tape_recorder import TapeRecorder
 from support.cassettes.tapes import write_tape
-from polysession.testing.fault_server import FaultServer, http
 from support.stream_server import StreamServer, stream
 
 IN_SETTINGS = "canary-in-the-settings"

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from polysession.testing.fault_server import http
 from support.cassettes.provenance import BadEvidence, Provenance
 from support.cassettes.scrubbing import Scrubber
 from support.cassettes.tape_player import TapePlayer
 from support.cassettes.tape_recorder import TapeRecorder
 from support.cassettes.tapes import Chunk, Tape, read_tape, write_tape
-from polysession.testing.fault_server import http
 from support.stream_server import AFTER_INPUT, StreamServer, stream
 
 PROVENANCE = Provenance.of_recording("agentscope", "a throw-away server", "0")

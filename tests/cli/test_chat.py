@@ -16,7 +16,7 @@ from rich.console import Console
 
 from polysession import Feature, Support
 from polysession.cli.chat import Chat
-from polysession.cli.demo import emulated_providers, local_client, place_of
+from polysession.cli.demo import emulated_providers, local_client
 from polysession.cli.printing import printable
 from polysession.emulation import EmulatorHandle, Fault, serve
 
@@ -41,7 +41,7 @@ def talk(emulator: EmulatorHandle, *lines: str) -> str:
         return line
 
     with local_client(emulator) as client:
-        model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+        model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
         where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
         session = client.sessions.create(**where, title="Chat", model=model)  # type: ignore[arg-type]
         Chat(client, session, Console(file=shown, width=80), read_line).run()

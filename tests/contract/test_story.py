@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polysession import Feature, Support
+from polysession import Support
 from polysession.cli.demo import emulated_providers, run_story
 from polysession.emulation import serve
 from polysession.plugins import load_provider
@@ -50,15 +50,6 @@ def test_the_same_story_on_every_backend(provider: str) -> None:
         supported = load_provider(provider).support(step.feature).support is not Support.UNSUPPORTED
         assert step.outcome == (outcome if supported else "")
         assert bool(step.refusal) is not supported
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("feature", Feature)
-def test_every_feature_is_declared_and_explained(provider: str, feature: Feature) -> None:
-    declared = load_provider(provider).features
-
-    assert feature in declared
-    assert declared[feature].support is Support.NATIVE or declared[feature].note
 
 
 @both_faces

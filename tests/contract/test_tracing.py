@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from polysession import AsyncClient, Client, Feature, MediaBlock, TextBlock, ToolOutput
-from polysession.cli.demo import emulated_providers, place_of
+from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.errors import PolysessionError
 from polysession.message import Block
@@ -63,7 +63,7 @@ def client(emulator: EmulatorHandle, traced: Traced) -> Iterator[Client]:
 
 
 def new_session(client: Client, emulator: EmulatorHandle) -> Session:
-    model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+    model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
     return client.sessions.create(
         agent=emulator.agent_id, environment=emulator.environment_id, title="Ticket 42", model=model
     )

@@ -12,9 +12,9 @@ import pytest
 
 from polysession._core.retry import RetryPolicy
 from polysession.errors import BackendFault, MalformedResponse, PolysessionError, TimedOut, UnexpectedRedirect
+from polysession.testing.fault_server import Answer, FaultServer, http
 from support.acme import TOKEN
 from support.faces import Face, Use, both_faces
-from polysession.testing.fault_server import Answer, FaultServer, http
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 

@@ -14,8 +14,8 @@ from polysession.event import Event, Outcome
 from polysession.message import TextBlock
 from polysession.observing import Observers, RequestSent, ResponseReceived, TurnWatched, hookimpl
 from polysession.session import ModelConfig, Session
-from support.acme import TOKEN
 from polysession.testing.fault_server import closed_port, http
+from support.acme import TOKEN
 from support.sides import (
     ASYNC,
     END,

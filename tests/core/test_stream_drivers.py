@@ -27,9 +27,9 @@ from polysession.errors import (
     WaitExceeded,
 )
 from polysession.event import Outcome
+from polysession.testing.fault_server import Answer, closed_port, http
 from support.acme import TOKEN
 from support.acme_streams import frame
-from polysession.testing.fault_server import Answer, closed_port, http
 from support.sides import (
     ASYNC,
     END,

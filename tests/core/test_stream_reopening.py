@@ -14,8 +14,8 @@ from polysession.errors import (
     StreamInterrupted,
     TimedOut,
 )
-from support.acme_streams import AcmeStream, frame
 from polysession.testing.fault_server import Answer, http
+from support.acme_streams import AcmeStream, frame
 from support.sides import (
     END,
     HELLO,

@@ -102,7 +102,7 @@ from polysession import Feature, NotFound
 from polysession._core.operations import Operations
 from polysession.event import TurnStarted
 from polysession_everruns.provider import EverrunsProvider
-from support.evidence.marks import shows
+from polysession.testing import shows
 from support.flows import ok, step
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="pytest")
@@ -148,7 +148,7 @@ def test_it_fails():
 CONTRACT = """
 import pytest
 from polysession import Feature
-from support.evidence.marks import shows
+from polysession.testing import shows
 
 class TestEverruns:
     provider = "everruns"

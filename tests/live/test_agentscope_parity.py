@@ -14,7 +14,7 @@ from live.agentscope_service.process import AgentScopeService, model_config
 from live.parity import Ask, Scenario, Side, difference
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from support.evidence.marks import shows
+from polysession.testing import shows
 
 pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 

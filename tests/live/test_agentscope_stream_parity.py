@@ -14,7 +14,7 @@ from live.parity import Ask, Side, difference
 from live.storyteller import Teller
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from support.evidence.marks import shows
+from polysession.testing import shows
 
 pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 

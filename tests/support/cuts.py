@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 
 from polysession import AsyncClient, Client, Event, Feature, Outcome, RetryPolicy, Session, TurnEnded, Usage
-from polysession.cli.demo import place_of
 from polysession.emulation import EmulatorHandle, Fault
 from polysession.emulation.faults import FaultKind
 
@@ -55,7 +54,7 @@ class _Counted(httpx.SyncByteStream):
 
 def new_session(emulator: EmulatorHandle) -> Session:
     with Client(emulator.provider, **emulator.settings) as client:
-        model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+        model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
         where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
         return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
 

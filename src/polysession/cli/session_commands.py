@@ -125,11 +125,9 @@ def create_session(
     with invocation.connect() as (client, emulator):
         chosen_model = model_config(model, model_type, credential, model_parameters)
         if emulator is not None:
-            from polysession.cli.demo import place_of  # noqa: PLC0415  (emulators are an extra)
-
             agent, environment = agent or emulator.agent_id, environment or emulator.environment_id
             if chosen_model is None and client.supports(Feature.UPDATE_MODEL):
-                chosen_model = place_of(emulator).model
+                chosen_model = emulator.model
         made = client.sessions.create(
             agent=agent,
             environment=environment,

@@ -69,9 +69,7 @@ def chat(
         if session is not None:
             found = client.sessions.get(session)
         elif emulator is not None:
-            from polysession.cli.demo import place_of  # noqa: PLC0415  (emulators are an extra)
-
-            model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+            model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
             found = client.sessions.create(
                 agent=agent or emulator.agent_id, environment=environment or emulator.environment_id, model=model
             )

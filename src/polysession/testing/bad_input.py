@@ -12,8 +12,8 @@ from polysession import Client, Feature, NotFound, PolysessionError, Session, Us
 from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
 from polysession.testing.fault_server import FaultServer, http
+from polysession.testing.marks import shows
 
 _BAD_IDS: Final = ["", ".", "..", "../x", "a/b", "a\\b", "a\r\nX: y", "a b", "\x00", "\ud800"]
 _ODD_IDS: Final = {

@@ -38,8 +38,8 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY
 from polysession.testing.errors import ErrorContract
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
 from polysession.testing.fault_server import FaultServer, http
+from polysession.testing.marks import shows
 
 _NO_RETRY: Final = RetryPolicy(attempts=1)
 _HTTP_AND_WAITING: Final = frozenset(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from polysession import (
@@ -26,12 +27,13 @@ from polysession import (
     Session,
     UnexpectedRedirect,
 )
+from polysession._drivers.transport import tls_context
 from polysession.emulation import Fault
 from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
 from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
+from polysession.testing.marks import shows
 
 _TWICE: Final = RetryPolicy(attempts=2, first_wait_s=0.0)
 _REQUEST_ID: Final = "req-7"
@@ -223,12 +225,18 @@ class ErrorContract(ContractBase):
         assert (error.attempts, error.status) == (1, 429)
 
     @shows(Feature.GET)
-    @pytest.mark.parametrize("status", [301, 307, 308])
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("follows", [False, True], ids=["own", "injected that follows"])
     def test_a_redirect_to_another_host_reaches_nobody(
-        self, face: Face, backend: Backend, status: int, nowhere: FaultServer
+        self, face: Face, backend: Backend, status: int, nowhere: FaultServer, *, follows: bool
     ) -> None:
+        options: dict[str, Any] = {"trust_env": False, "verify": tls_context(), "follow_redirects": True}
+        injected = {
+            "http_client": lambda: httpx.Client(**options),
+            "async_http_client": lambda: httpx.AsyncClient(**options),
+        }
         with FaultServer(http(status, "", location=f"{nowhere.url}/sessions/sess_1")) as server:
-            error = self.failure(face, backend, server.url, self.reading)
+            error = self.failure(face, backend, server.url, self.reading, **injected if follows else {})
 
         assert type(error) is UnexpectedRedirect
         assert (error.status, error.attempts, error.retryable) == (status, 1, False)

@@ -11,8 +11,8 @@ from polysession import Client, Feature, Session, SessionStatus
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
 from polysession.testing.fault_server import FaultServer
+from polysession.testing.marks import shows
 from polysession.testing.sessions import for_agent
 
 

@@ -23,7 +23,7 @@ class Lookup(ToolBase):  # type: ignore[misc]  # the base class is not installed
 
     name = "lookup"
     description = "Look up an item."
-    input_schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}  # noqa: RUF012
+    input_schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
     is_concurrency_safe = True
     is_read_only = True
     is_external_tool = True

@@ -21,7 +21,7 @@ from everruns_sdk.models import Session  # type: ignore[import-untyped]
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from support.evidence.marks import shows
+from polysession.testing import shows
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 

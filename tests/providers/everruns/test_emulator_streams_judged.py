@@ -18,9 +18,9 @@ from everruns_sdk.models import (  # type: ignore[import-untyped]
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession.testing import shows
 from providers.everruns.test_emulator_judged import create, judge
 from providers.everruns.test_emulator_streams import ANSWER, BEGIN, CALL, DELTA, END, THINK, TOOL
-from support.evidence.marks import shows
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 

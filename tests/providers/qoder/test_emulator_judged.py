@@ -19,7 +19,7 @@ import qca
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from support.evidence.marks import shows
+from polysession.testing import shows
 
 pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 
 from polysession.plugins import load_provider
+from polysession.testing import features_shown
 from support.cassettes.evidence import NAMED, read_header
 from support.cassettes.provenance import CASSETTES
-from support.evidence.marks import features_shown
 
 MARK: Final = "evidence"
 MARK_HELP: Final = (
