@@ -11,7 +11,8 @@ from polysession import Approve, Client, Event, Session, ToolOutput
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession.emulation.faults import FaultKind
-from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, check_same, cut, measured, new_session, run_async, run_sync
+from polysession.testing.comparing import check_same
+from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, cut, measured, new_session, run_async, run_sync
 
 SAMPLES = 25
 STORY_SAMPLES = 4

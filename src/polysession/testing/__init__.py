@@ -14,6 +14,7 @@ pytest.register_assert_rewrite(
             "agents",
             "bad_input",
             "base",
+            "comparing",
             "declarations",
             "errors",
             "lifetimes",

@@ -1,0 +1,94 @@
+"""Compares two runs of the same turn: what may differ between them, and what not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polysession import Event, Usage
+
+NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "raw", "synthetic", "native_type"}
+"""What differs between two turns with the same events, or between an event and one told from what is stored."""
+
+
+@dataclass
+class Told:
+    """What events tell, so that it can be compared.
+
+    Attributes:
+        events: Each event without what differs between turns.
+        used: What was consumed, in all reports together.
+        lost: The types that a gap declares; none if there is no gap.
+    """
+
+    events: list[tuple[str, str]] = field(default_factory=list)
+    used: Counter[str] = field(default_factory=Counter)
+    lost: frozenset[str] = frozenset()
+
+
+def told(events: Sequence[Event]) -> Told:
+    """What these events tell, so that it can be compared."""
+    found = Told()
+    for event in events:
+        if event.type == "stream.gap":
+            assert not found.lost, "one break makes one gap"
+            assert event.lost
+            assert event.synthetic
+            found.lost = frozenset(event.lost)
+            continue
+        if event.type == "usage":
+            found.used.update(_counts(event.usage))
+        if event.type in {"message.delta", "thinking.delta"}:
+            found.events += [(event.type, word) for word in event.text.split()]  # however they are cut
+        else:
+            found.events.append((event.type, _content(event)))
+    return found
+
+
+def _content(event: Event) -> str:
+    names = [name for name in event.__dataclass_fields__ if name not in NOT_TOLD | {"type"}]
+    values = {name: getattr(event, name) for name in names}
+    match event.type:
+        case "message.started" | "message.delta":
+            del values["message_id"]
+        case "message.completed":
+            values = {"role": event.message.role, "content": [_block(block) for block in event.message.content]}
+        case "tool_call.completed" | "tool_call.started" | "tool_call.delta" | "tool_result.completed":
+            del values["tool_call_id"]
+        case "tool_result.delta":
+            del values["tool_call_id"]
+        case "action.required":
+            values = {"actions": [(action.type, action.name, action.arguments) for action in event.actions]}
+        case "native":
+            values = {}
+    return repr(values)
+
+
+def _block(block: Any) -> Any:
+    return (block.name, block.arguments) if block.type == "tool_call" else block
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    return {name: value for name, value in usage.model_dump().items() if isinstance(value, int)}
+
+
+def check_same(events: Sequence[Event], whole: Sequence[Event], where: str) -> bool:
+    """None is lost and none doubled: the same events, or a gap that says what is missing, and all the others.
+
+    Returns:
+        Whether there is a gap.
+    """
+    cut, uncut = told(events), told(whole)
+    assert uncut.lost == frozenset()
+    if not cut.lost:
+        assert cut.events == uncut.events, where
+        return False
+    assert cut.used == uncut.used, where
+    left = iter(item for item in uncut.events if item[0] != "usage")  # its reports may come as one
+    kept = [item for item in cut.events if item[0] != "usage"]
+    assert all(item in left for item in kept), f"{where}: out of order, doubled, or not the same: {kept}"
+    missing = Counter(uncut.events) - Counter(cut.events)
+    assert {kind for kind, _ in missing} <= cut.lost | {"usage"}, f"{where}: lost {missing}"
+    return True
