@@ -108,7 +108,18 @@ def _everruns(_: nox.Session) -> list[str]:
     return []  # cargo builds what it is recorded from
 
 
-RECORDED_BY = {"agentscope": _agentscope, "agentscope-seed": _agentscope_seed, "everruns": _everruns}
+def _qoder(session: nox.Session) -> list[str]:
+    if not session.env.get("QODER_ACCESS_TOKEN"):
+        session.error("set QODER_ACCESS_TOKEN; QODER_MANAGED_BASE_URL if it is not of the global site")
+    return []
+
+
+RECORDED_BY = {
+    "agentscope": _agentscope,
+    "agentscope-seed": _agentscope_seed,
+    "everruns": _everruns,
+    "qoder": _qoder,
+}
 """What each source needs to be recorded: prepares it, and gives the options of pytest."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from live.agentscope_service.process import serve_agentscope, serve_seed_agentsc
 from live.agentscope_service.redis_process import serve_redis
 from live.everruns_engine.process import build_engine, engine_version, serve_everruns
 from support.cassettes.provenance import Provenance
+from support.cassettes.qoder import ENVIRONMENT, first_environment
 from support.cassettes.scrubbing import Scrubber
 
 _AGENTSCOPE: Final = "AgentScope agent service (PyPI: agentscope)"
@@ -102,8 +105,33 @@ def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
         yield Source("everruns", base_url, "Everruns engine (crate: everruns-serve)", engine_version())
 
 
+@contextlib.contextmanager
+def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
+    """Qoder itself, with the token in `QODER_ACCESS_TOKEN`; `QODER_MANAGED_BASE_URL` names another site.
+
+    Raises:
+        pytest.UsageError: There is no token.
+    """
+    token = os.environ.get("QODER_ACCESS_TOKEN")
+    if not token:
+        raise pytest.UsageError("recording Qoder needs a token in QODER_ACCESS_TOKEN, and costs it a few credits")
+    base_url = os.environ.get("QODER_MANAGED_BASE_URL", "https://api.qoder.com/api/v1/cloud").rstrip("/")
+    environment = first_environment(base_url, token)
+    today = datetime.now(UTC).date().isoformat()
+    yield Source(
+        "qoder",
+        base_url,
+        "Qoder Cloud Agents",
+        f"as of {today}",
+        secrets=(token,),
+        replace={environment: ENVIRONMENT},
+        handle=environment,
+    )
+
+
 SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
     "agentscope": agentscope,
     "agentscope-seed": agentscope_seed,
     "everruns": everruns,
+    "qoder": qoder,
 }

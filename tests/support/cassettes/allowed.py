@@ -47,7 +47,6 @@ _AGENTSCOPE: Final = """
 """
 
 _EVERRUNS: Final = """
-    instance ui_link
     accumulated actor_id actor_name after_sequence agent_id agent_identity_id agent_name agent_version_id
     answered_by answers archived_at arguments asked_at before_sequence build_id capabilities capability_id
     capability_name category city code completed_headline completed_narration config context controls decision
@@ -55,26 +54,29 @@ _EVERRUNS: Final = """
     error_disclosure error_fields event_id exclude exec_id expected expires_at features final_answer_preview
     final_message_id fingerprint fingerprints finish_reasons finished_at forked_from_sequence forked_from_session_id
     harness_id harness_name header headline hint hints href image_id in_reply_to input input_content
-    input_message_id item_id kind label links locale media_type message_id messages mode model_id narration next_url
-    nudge_at operation options order_by organization_id other_text outcome output output_preview owner
+    input_message_id instance item_id kind label links locale media_type message_id messages mode model_id narration
+    next_url nudge_at operation options order_by organization_id other_text outcome output output_preview owner
     owner_principal_id parent_session_id parent_span_id path pending_approvals pending_questions phase phase_source
     policy prev_url preview progress provider question questions reason reason_code reasoning reasoning_effort
     records ref rel replacement resolved resolved_owner_user_id response_id result risk root_agent_id search
     selected self_url session_id session_status severity side_effect_class since_id span_id started_at state
     stop_reason stream subject_id summary system_prompt tags task_id termination_reason text_preview thinking tool
     tool_call tool_call_fingerprint tool_call_id tool_calls tool_name tool_result_fingerprint tool_results
-    tool_summaries tools trace_id ts turn_id types unit url usage usage_kind view_url workspace_id zone
+    tool_summaries tools trace_id ts turn_id types ui_link unit url usage usage_kind view_url workspace_id zone
 """
 
 _QODER: Final = """
-    after_id agent agent_id agent_version archived_at before_id cache_creation checkout configs custom_tool_use_id
-    data default_config default_environment delta_flush_interval_ms deny_message deployment_id
-    effective_context_window enabled_tools environment_id evaluated_permission event_deltas event_id event_ids
-    events explanation file_id first_id include_archived input instructions is_error last_id max_credit_cost
-    mcp_servers mcp_tool_use_id media_type memory_store_id memory_store_ids model mount_path next_page order
-    outcome_evaluations outcome_id page param path permission_policy processed_at request_id resources result
+    after_id agent agent_id agent_name agent_version archived_at before_id budget cache_creation checkout configs
+    content_type custom_tool_use_id data default_config default_environment delta delta_flush_interval_ms
+    deny_message deployment_id effective_context_window enabled_tools environment_id error evaluated_permission
+    event event_deltas event_id event_ids events explanation file_id first_id from_agent_name from_session_thread_id
+    include_archived input instructions is_error last_id max_credit_cost mcp_server_name mcp_servers mcp_tool_use_id
+    media_type memory_store_id memory_store_ids model model_credits model_request_start_id mount_path next_page
+    order original_filename outcome_evaluation_start_id outcome_evaluations outcome_id page param path
+    permission_policy processed_at qoder_error_code request_id resources result retry_status sandbox_runtime_credits
     schema_version session_id session_thread_id skill_id skills source stats statuses stop_reason system thinking
-    tool_use_id tools total_credits turn_id turn_status types usage vault_ids version
+    to_agent_name to_session_thread_id tool_use_id tools total_credits turn_id turn_status types usage vault_ids
+    version
 """
 
 KEYS: Final[Mapping[str, frozenset[str]]] = {

@@ -17,6 +17,9 @@ from support.cassettes.tapes import read_tape
 NAMED: Final = ("tape", "default_cassette")
 """Marks that name the file that a test plays."""
 
+NOT_RECORDED_YET: Final = ("qoder/recorded/session.yaml", "qoder/streams/plain.jsonl")
+"""Files that have a test and wait for somebody with a token. Who records one takes it off this list."""
+
 _DECORATORS: Final = frozenset({"cassette", "tape"})
 
 

@@ -27,7 +27,7 @@ class TapeRecorder:
     """Records between `base_url`, where clients connect, and a service.
 
     Args:
-        service_url: Where the service is; plain HTTP, with the path that `base_url` is to have as well.
+        service_url: Where the service is, with the path that `base_url` is to have as well.
     """
 
     def __init__(self, service_url: str) -> None:
@@ -112,7 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         content = self.rfile.read(int(self.headers.get("content-length", 0)))
         service = self.recorder.service
-        with contextlib.closing(http.client.HTTPConnection(service.hostname or "", service.port, _LIMIT_S)) as upstream:
+        connection_class = http.client.HTTPSConnection if service.scheme == "https" else http.client.HTTPConnection
+        with contextlib.closing(connection_class(service.hostname or "", service.port, timeout=_LIMIT_S)) as upstream:
             passed_on = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
             upstream.request(self.command, self.path, content or None, passed_on)
             connection = upstream.sock  # which is not to be had any more after an answer that closes it

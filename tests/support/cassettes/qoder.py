@@ -1,0 +1,96 @@
+"""What is recorded of Qoder when somebody has a token: told once, for the service, an emulator and a cassette."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from polysession import Agent, CancelState, NotFound, Session, SessionStatus
+
+ENVIRONMENT: Final = "env_recorded"
+"""What the environment is called in what is recorded."""
+
+_LIMIT_S: Final = 120.0
+_SAID: Final = "Say the word hello, and nothing else."
+
+Do = Callable[[Callable[[Any], Any]], Any]
+"""Gives what a client gives: see `Face.call`."""
+
+
+def live_a_session(do: Do, environment: str, *, look_s: float) -> None:
+    """A session from its creation to its end, with a short turn.
+
+    Args:
+        do: Runs a call with a client.
+        environment: Where the session is created.
+        look_s: Seconds between two looks at it.
+    """
+    agent: Agent = do(lambda client: client.agents.create(name="polysession recording", model="auto"))
+    assert do(lambda client: client.agents.get(agent.id)).name == "polysession recording"
+    session: Session = do(
+        lambda client: client.sessions.create(
+            agent=agent, environment=environment, title="Ticket 42", metadata={"team": "red"}
+        )
+    )
+    assert (session.title, session.status, session.metadata) == ("Ticket 42", SessionStatus.IDLE, {"team": "red"})
+    assert do(lambda client: client.sessions.get(session)).id == session.id
+    assert [found.id for found in do(lambda client: client.sessions.list(agent=agent, limit=2))] == [session.id]
+    change_it(do, session)
+    do(lambda client: client.sessions.send(session, _SAID))
+    wait_until_idle(do, session, look_s)
+    messages = do(lambda client: client.sessions.messages(session, limit=50))
+    assert [message.role for message in messages] == ["user", "assistant"]
+    assert "turn.ended" in [event.type for event in do(lambda client: client.sessions.events(session, limit=50))]
+    assert do(lambda client: client.sessions.cancel(session)).state is CancelState.NOTHING_RUNNING
+    assert do(lambda client: client.sessions.archive(session)).archived_at is not None
+    do(lambda client: client.sessions.delete(session))
+    with pytest.raises(NotFound):
+        do(lambda client: client.sessions.get(session))
+
+
+def change_it(do: Do, session: Session) -> None:
+    """Patch, clear, and look."""
+    changed = do(lambda client: client.sessions.update(session, title="Done", metadata={"team": None, "more": "1"}))
+    assert (changed.title, changed.metadata) == ("Done", {"more": "1"})
+    cleared = do(lambda client: client.sessions.update(session, title=None))
+    assert (cleared.title, cleared.metadata) == (None, {"more": "1"})
+
+
+def wait_until_idle(do: Do, session: Session, look_s: float) -> None:
+    """Look at a session until a turn has ended."""
+    deadline_s = time.monotonic() + _LIMIT_S
+    while "turn.ended" not in [event.type for event in do(lambda client: client.sessions.events(session, limit=50))]:
+        assert time.monotonic() < deadline_s, "the turn did not end"
+        time.sleep(look_s)
+    assert do(lambda client: client.sessions.get(session)).status is SessionStatus.IDLE
+
+
+def a_session(do: Do, environment: str) -> dict[str, str]:
+    """The ids of a new session and its agent, for a tape."""
+    agent = do(lambda client: client.agents.create(name="polysession recording", model="auto"))
+    session = do(lambda client: client.sessions.create(agent=agent, environment=environment, title="Tape"))
+    return {"session": session.id, "agent": agent.id}
+
+
+async def follow_a_turn(client: Any, ids: dict[str, str]) -> list[Any]:
+    """The events of a short turn."""
+    async with client.sessions.run(ids["session"], _SAID, deadline_s=_LIMIT_S) as turn:
+        return [event async for event in turn]
+
+
+def first_environment(base_url: str, token: str) -> str:
+    """The environment to create sessions in: the account's first one.
+
+    Raises:
+        RuntimeError: There is none.
+    """
+    headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+    with httpx.Client(headers=headers) as http:
+        found = http.get(f"{base_url}/environments?limit=1").raise_for_status().json()["data"]
+    if not found:
+        raise RuntimeError("this Qoder account has no environment: create one (POST /environments), then record")
+    return str(found[0]["id"])
