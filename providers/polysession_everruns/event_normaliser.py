@@ -50,6 +50,8 @@ DISCONNECTING: Final = "disconnecting"
 
 _CALL_REQUESTED: Final = "tool.call_requested"
 _TOOL_COMPLETED: Final = "tool.completed"
+_MESSAGE_COMPLETED: Final = "output.message.completed"
+_THINKING_COMPLETED: Final = "reason.thinking.completed"
 _GOES_ON: Final = "reason.started"
 _NOT_MODELLED: Final = (
     *("output.message.replaced", "reason.recovered", "reason.item"),
@@ -76,7 +78,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "input.message": ("message.completed",),
     "output.message.started": ("message.started",),
     "output.message.delta": ("message.delta",),
-    "output.message.completed": ("message.completed",),
+    _MESSAGE_COMPLETED: ("message.completed",),
     "conversation.message": ("message.completed",),
     "turn.started": ("turn.started",),
     "turn.completed": ("turn.ended",),
@@ -87,7 +89,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "reason.completed": ("error", "native"),
     "reason.thinking.started": ("thinking.started",),
     "reason.thinking.delta": ("thinking.delta",),
-    "reason.thinking.completed": ("thinking.completed",),
+    _THINKING_COMPLETED: ("thinking.completed",),
     "act.started": ("tool_call.started",),
     "tool.started": ("tool_call.completed",),
     _TOOL_COMPLETED: ("turn.started", "tool_result.completed"),
@@ -117,6 +119,8 @@ _STOPPED: Final[Mapping[str, Outcome]] = {
 """Why a turn that newer servers call completed was no success. Older ones do not say."""
 
 _TEXTS: Final = frozenset({"output.message", "reason.thinking"})
+_REMEMBERED: Final = 100
+"""Completed messages whose late deltas are known: far more than a turn makes while its last deltas are on their way."""
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
 _END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
 
@@ -157,8 +161,9 @@ class EventReader:
     """Turns the events of one stream, in their order, into common ones.
 
     Deltas that are live only carry the text so far, and may be lost: what is told is what lies beyond that which was
-    told before. Those that are stored have a sequence number, and are all there. A parked turn that goes on begins
-    again, which the backend does not say.
+    told before. A server may send them by another way than what it stores, and then those of a quick turn come after
+    the message that they are part of, or after the turn: they tell nothing any more. Deltas that are stored have a
+    sequence number, and are all there. A parked turn that goes on begins again, which the backend does not say.
 
     Args:
         waiting: What the session waits for when the stream begins.
@@ -167,6 +172,8 @@ class EventReader:
     def __init__(self, waiting: Waiting | None = None) -> None:
         self._waiting = waiting or Waiting()
         self._texts: dict[str, tuple[str | None, str]] = {}
+        self._completed: dict[str, None] = {}
+        self._thought: str = ""
 
     def read(self, event: WireEvent) -> Sequence[Event]:
         """The common events of one; none if it tells only what was told before.
@@ -181,12 +188,18 @@ class EventReader:
             self._texts.pop(kind, None)
         if kind in _TEXTS and step == "delta" and event.sequence is None:
             return self._beyond(kind, event)
+        if event.type == _MESSAGE_COMPLETED:
+            self._complete_message(event)
+        elif event.type == _THINKING_COMPLETED:
+            self._complete_thinking(event, kind)
         if self._waiting.take(event):
             return (_continued(event, self._waiting.turn_id), *to_events(event))
         return to_events(event)
 
     def _beyond(self, kind: str, event: WireEvent) -> Sequence[Event]:
         data = _text(event)
+        if data.message_id in self._completed or self._was_thought(kind, data):
+            return ()
         message_id, told = self._texts.get(kind, (data.message_id, ""))
         if message_id != data.message_id:
             told = ""
@@ -195,6 +208,24 @@ class EventReader:
             return ()
         self._texts[kind] = (data.message_id, text)
         return to_events(event.model_copy(update={"data": {**event.data, "delta": text.removeprefix(told)}}))
+
+    def _complete_message(self, event: WireEvent) -> None:
+        self._completed[str(WireMessageData.model_validate(event.data).message.get("id"))] = None
+        if len(self._completed) > _REMEMBERED:
+            del self._completed[next(iter(self._completed))]
+
+    def _complete_thinking(self, event: WireEvent, kind: str) -> None:
+        """Thoughts have no id: what is known of their late deltas is the rest of the text."""
+        whole = _text(event).thinking or ""
+        _, told = self._texts.get(kind, (None, ""))
+        self._thought = whole.removeprefix(told) if whole.startswith(told) else ""
+
+    def _was_thought(self, kind: str, data: WireTextData) -> bool:
+        if kind == "output.message" or data.accumulated is not None or not data.delta:
+            return False
+        is_late = self._thought.startswith(data.delta)
+        self._thought = self._thought.removeprefix(data.delta) if is_late else ""
+        return is_late
 
 
 def to_events(event: WireEvent) -> Sequence[Event]:
@@ -394,7 +425,7 @@ _READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
     "input.message": _message,
     "output.message.started": _message_started,
     "output.message.delta": _message_delta,
-    "output.message.completed": _message,
+    _MESSAGE_COMPLETED: _message,
     "conversation.message": _conversation_message,
     "turn.started": _turn_started,
     "turn.completed": _turn_completed,
@@ -404,7 +435,7 @@ _READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
     "reason.completed": _reason_completed,
     "reason.thinking.started": _thinking_started,
     "reason.thinking.delta": _thinking_delta,
-    "reason.thinking.completed": _thinking_completed,
+    _THINKING_COMPLETED: _thinking_completed,
     "act.started": _tools_announced,
     "tool.started": _tool_started,
     _TOOL_COMPLETED: _tool_completed,

@@ -96,6 +96,14 @@ class AwaitedSessions:
     def stream(self, *arguments: Any, **options: Any) -> Awaited:
         return Awaited(self._sessions.stream(*arguments, **options))
 
+    def __getattr__(self, name: str) -> Any:
+        """Any other verb, to be awaited."""
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return getattr(self._sessions, name)(*arguments, **options)
+
+        return call
+
 
 SYNC, ASYNC = Side(awaited=False), Side(awaited=True)
 both_sides = pytest.mark.parametrize("side", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])

@@ -331,6 +331,18 @@ def delta(accumulated: str | None, new: str = "?", kind: str = "output.message",
     return wire(f"{kind}.delta", {"delta": new, "accumulated": accumulated, **data}, sequence=None)
 
 
+def completed(message_id: str) -> WireEvent:
+    return wire("output.message.completed", {"message": {**MESSAGE, "id": message_id}})
+
+
+def thought(text: str) -> WireEvent:
+    return wire("reason.thinking.completed", {"turn_id": "turn_1", "thinking": text})
+
+
+def thinking(new: str) -> WireEvent:
+    return delta(None, new, kind="reason.thinking")
+
+
 def test_a_stored_delta_is_told_as_it_is() -> None:
     stored = wire("output.message.delta", {"delta": "llo", "accumulated": "Hello"})
     assert deltas(stored, stored) == ["llo", "llo"]
@@ -354,6 +366,39 @@ def test_a_stored_delta_is_told_as_it_is() -> None:
         pytest.param([delta("Ok", message_id="a"), delta("O", message_id="b")], ["Ok", "O"], id="another-id"),
         pytest.param(
             [delta("Ok"), wire("output.message.completed", {"message": MESSAGE}), delta("Ok")], ["Ok"], id="too-late"
+        ),
+        pytest.param([completed("a"), delta(None, "Ok", message_id="a")], [], id="after-its-message"),
+        pytest.param(
+            [completed("a"), wire("turn.completed"), wire("session.idled"), delta(None, "Ok", message_id="a")],
+            [],
+            id="after-its-turn",
+        ),
+        pytest.param([completed("a"), delta(None, "Ok", message_id="b")], ["Ok"], id="after-another-message"),
+        pytest.param(
+            [
+                *(completed(str(number)) for number in range(101)),
+                delta("Ok", message_id="0"),
+                delta("Ok", message_id="1"),
+            ],
+            ["Ok"],
+            id="after-so-many-messages-that-it-is-forgotten",
+        ),
+        pytest.param(
+            [thinking("Hm"), thought("Hm, well"), thinking(", w"), thinking("ell")], ["Hm"], id="late-thoughts"
+        ),
+        pytest.param(
+            [thinking("Hm"), thought("Hm, well"), wire("turn.completed"), thinking(", well")],
+            ["Hm"],
+            id="thoughts-after-the-turn",
+        ),
+        pytest.param([thinking("Hm"), thought("Hm"), thinking("Hm")], ["Hm", "Hm"], id="the-same-thought-again"),
+        pytest.param(
+            [thinking("Hm"), thought("Hm, well"), thinking("No"), thinking(", w")],
+            ["Hm", "No", ", w"],
+            id="a-new-thought",
+        ),
+        pytest.param(
+            [thinking("Hm"), thought("Well"), thinking("Well")], ["Hm", "Well"], id="not-the-thought-that-was-told"
         ),
         pytest.param(
             [delta("Hm", kind="reason.thinking"), delta("Ok"), delta("Hmm", kind="reason.thinking")],

@@ -1,0 +1,370 @@
+"""Turns of Everruns' real engine, from tapes of its streams, through both drivers and through the pure reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from live.sources import Source
+from polysession import (
+    AsyncClient,
+    Client,
+    MessageCompleted,
+    MessageDelta,
+    Outcome,
+    RetryPolicy,
+    Session,
+    ThinkingBlock,
+)
+from polysession._core.operations import Operations
+from polysession_everruns import EverrunsProvider, EverrunsSettings
+from support.cassettes.everruns import API_KEY
+from support.cassettes.provenance import CASSETTES
+from support.cassettes.pure_player import events_of
+from support.cassettes.tapes import read_tape, tape
+from support.faces import Face
+from support.sides import AwaitedSessions
+
+LIMIT_S = 60.0
+QUIET_S = 31.0
+"""The engine sends a comment after half a minute of silence."""
+
+STREAMS = CASSETTES / "everruns/streams"
+BEGINNING = ["message.completed", "session.status", "session.status", "turn.started"]
+MESSAGE = ["message.started", "message.completed"]
+TOOL = ["tool_call.started", "tool_call.completed", "tool_result.completed"]
+AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
+Ids = dict[str, str]
+OnTape = Callable[[Callable[[Source], tuple[dict[str, str], Ids]]], AbstractContextManager[tuple[dict[str, Any], Ids]]]
+Scenario = Callable[[Any, str], Awaitable[Any]]
+
+
+def session_of(agent: str) -> Callable[[Source], tuple[dict[str, str], Ids]]:
+    """Prepares a new session of that agent of the engine."""
+
+    def prepare(source: Source) -> tuple[dict[str, str], Ids]:
+        answer = httpx.post(f"{source.base_url}/v1/sessions", json={"agent_name": agent}, trust_env=False)
+        return {}, {"session": answer.raise_for_status().json()["id"]}
+
+    return prepare
+
+
+def played(face: Face, stage: tuple[dict[str, Any], Ids], scenario: Scenario) -> Any:
+    """What a scenario gives with that client."""
+    settings, ids = stage
+    options = {"api_key": API_KEY, "retry": AT_ONCE, **settings}
+
+    async def play() -> Any:
+        if face.awaited:
+            async with AsyncClient("everruns", **options) as client:
+                return await scenario(client.sessions, ids["session"])
+        with Client("everruns", **options) as client:
+            return await scenario(AwaitedSessions(client), ids["session"])
+
+    return asyncio.run(play())
+
+
+def run(face: Face, on_tape: OnTape, agent: str, said: str = "hello") -> tuple[list[Any], Any]:
+    """The events of one turn, and its result."""
+
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.run(session, said, deadline_s=LIMIT_S) as turn:
+            return [event async for event in turn], turn.result
+
+    with on_tape(session_of(agent)) as stage:
+        events, result = played(face, stage, scenario)
+    return events, result
+
+
+async def until_idle(events: Any) -> list[Any]:
+    """The events of a stream up to the last one that a session tells before it is idle."""
+    found = []
+    async for event in events:
+        found.append(event)
+        if event.type == "usage":
+            return found
+    raise AssertionError("the stream ended")
+
+
+def told(events: Sequence[Any]) -> list[str]:
+    """The types of common events, without deltas."""
+    return [event.type for event in events if event.type not in {"native", "message.delta", "thinking.delta"}]
+
+
+def text_of(events: Sequence[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, MessageDelta))
+
+
+@tape("everruns/streams/plain.jsonl")
+def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "echo")
+    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "Echo: hello")
+    assert result.usage is not None
+    assert result.usage.output_tokens == 2
+
+
+@tape("everruns/streams/deltas.jsonl")
+def test_a_message_comes_in_deltas(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "storyteller")
+    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    deltas = [event for event in events if isinstance(event, MessageDelta)]
+    assert len(deltas) > 3
+    # The engine leaves the text so far out of its deltas, and numbers only what it stores.
+    assert all("accumulated" not in event.raw["data"] and event.sequence is None for event in deltas)
+    assert text_of(events).startswith("Once upon a time")
+    assert result.text.startswith(text_of(events))
+
+
+@tape("everruns/streams/tool.jsonl")
+def test_a_tool_is_used(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "worker")
+    assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
+    (called,) = [event for event in events if event.type == "tool_call.completed"]
+    (answered,) = [event for event in events if event.type == "tool_result.completed"]
+    assert (called.name, called.arguments) == ("weather", {"city": "Berlin"})
+    assert (answered.tool_call_id, answered.text, answered.is_error) == (called.tool_call_id, "Berlin: rain", False)
+    (progress,) = [event for event in events if event.native_type == "tool.progress"]
+    assert progress.raw["data"]["message"] == "looking out of a window in Berlin"
+    assert result.text == "It is raining in Berlin."
+
+
+@tape("everruns/streams/tool_failed.jsonl")
+def test_a_tool_fails(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "unlucky")
+    assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
+    (answered,) = [event for event in events if event.type == "tool_result.completed"]
+    assert (answered.text, answered.is_error) == ("the tool is out of order", True)
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The tool failed.")
+
+
+@tape("everruns/streams/client_tool.jsonl")
+def test_a_tool_of_the_client_is_asked_for(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "remote")
+    assert told(events) == [*BEGINNING, *MESSAGE, "tool_call.completed", "action.required", "turn.ended"]
+    assert result.outcome is Outcome.REQUIRES_ACTION
+    (action,) = result.actions
+    assert (action.id, action.name, action.arguments) == ("call_llmsim_0_0", "read_clock", {"zone": "UTC"})
+
+
+@tape("everruns/streams/question.jsonl")
+def test_a_question_is_asked(on_tape: OnTape, face: Face) -> None:
+    _, result = run(face, on_tape, "asker")
+    assert result.outcome is Outcome.REQUIRES_ACTION
+    (action,) = result.actions
+    assert (action.name, action.arguments["questions"][0]["question"]) == ("ask_user", "Where should it go?")
+
+
+@tape("everruns/streams/approval.jsonl")
+def test_approvals_are_asked_for(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "careful")
+    assert result.outcome is Outcome.REQUIRES_ACTION
+    assert [action.id for action in result.actions] == [f"tool_approval_call_llmsim_0_{n}" for n in (0, 1)]
+    # The tools themselves are told to have failed: the model is to call them again once they are approved.
+    failed = [event for event in events if event.type == "tool_result.completed"]
+    assert [event.tool_call_id for event in failed] == [f"call_llmsim_0_{n}" for n in (0, 1)]
+    assert all(event.is_error and "needs a person's approval" in event.text for event in failed)
+
+
+@tape("everruns/streams/failed.jsonl")
+def test_the_model_fails(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "failing")
+    assert told(events) == [*BEGINNING, *MESSAGE, "error", "turn.ended"]
+    (error,) = [event for event in events if event.type == "error"]
+    assert error.message == "Internal error: LLM error: the model is out of order"
+    assert (result.outcome, result.native_reason) == (Outcome.FAILED, "processing_error")
+    assert result.error == "I encountered an error while processing your request. Please try again later."
+
+
+@tape("everruns/streams/model_unavailable.jsonl")
+def test_the_model_is_gone(on_tape: OnTape, face: Face) -> None:
+    _, result = run(face, on_tape, "forgotten")
+    assert (result.outcome, result.native_reason) == (Outcome.FAILED, "model_unavailable")
+    assert "The model `llmsim-model` is not available" in result.error
+
+
+@tape("everruns/streams/thinking.jsonl")
+def test_the_model_thinks_aloud(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "echo", "[[llmsim:thinking]]")
+    assert told(events) == [*BEGINNING, "message.started", "thinking.completed", "message.completed", "turn.ended"]
+    (whole,) = [event for event in events if event.type == "thinking.completed"]
+    # The last delta of a text may come after the whole, and then tells nothing.
+    assert whole.text.startswith("".join(event.text for event in events if event.type == "thinking.delta"))
+    said = [event.message for event in events if isinstance(event, MessageCompleted)][-1]
+    assert [block.type for block in said.content] == ["thinking", "text"]
+    assert isinstance(said.content[0], ThinkingBlock)
+    assert said.content[0].text == whole.text
+    assert result.text == said.text
+    assert result.text.startswith(text_of(events))
+
+
+@tape("everruns/streams/recovered.jsonl")
+def test_the_model_breaks_off_and_begins_again(on_tape: OnTape, face: Face) -> None:
+    events, result = run(face, on_tape, "echo", "[[llmsim:broken-stream]]")
+    assert told(events) == [*BEGINNING, "message.started", *MESSAGE, "turn.ended"]
+    again = max(number for number, event in enumerate(events) if event.type == "message.started")
+    assert text_of(events[:again]) != ""
+    assert text_of(events[again:])
+    assert result.text.startswith(text_of(events[again:]))
+    assert "reason.recovered" in [event.native_type for event in events]
+
+
+@tape("everruns/streams/cancelled.jsonl")
+def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        events: list[Any] = []
+        async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
+            async for event in turn:
+                if isinstance(event, MessageDelta) and text_of(events) == "":
+                    await sessions.cancel(session)
+                events.append(event)
+            return events, turn.result
+
+    with on_tape(session_of("storyteller")) as stage:
+        events, result = played(face, stage, scenario)
+    # The engine lets the model finish what it says.
+    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    assert (result.outcome, result.native_reason) == (Outcome.CANCELLED, "User requested cancellation")
+    assert result.text.startswith(text_of(events))
+
+
+@tape("everruns/streams/two_turns.jsonl")
+def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.stream(session) as events:
+            await sessions.send(session, "one")
+            first = await until_idle(events)
+            await sessions.send(session, "two")
+            return first + await until_idle(events)
+
+    with on_tape(session_of("worker")) as stage:
+        events = played(face, stage, scenario)
+    answer = ["Let me look.", "It is raining in Berlin."]
+    said = [event.message.text for event in events if isinstance(event, MessageCompleted)]
+    assert said == ["one", *answer, "two", *answer]
+    completed: set[str] = set()
+    for event in events:
+        assert not (isinstance(event, MessageDelta) and event.message_id in completed)
+        if isinstance(event, MessageCompleted):
+            completed.add(event.message.id)
+    taped = b"".join(b"".join(stream) for stream in read_tape(STREAMS / "two_turns.jsonl").streams()).decode()
+    assert taped.index('"output.message.delta"') > taped.index('"session.idled"')
+
+
+@tape("everruns/streams/resumed.jsonl")
+def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.stream(session) as events:
+            await sessions.send(session, "hello")
+            first = []
+            async for event in events:
+                first.append(event)
+                if event.type == "turn.started":
+                    break
+            cursor = events.cursor
+        async with sessions.stream(session, cursor=cursor) as events:
+            return first, await until_idle(events)
+
+    with on_tape(session_of("slow")) as stage:
+        first, then = played(face, stage, scenario)
+    sequences = [event.sequence for event in first + then if event.sequence is not None]
+    assert list(dict.fromkeys(sequences)) == list(range(1, 13))
+    # A stream that goes on from a cursor may lack deltas; here they come after the message, and so it does.
+    assert told(first + then) == [
+        *(*BEGINNING, "message.started", "stream.gap", "message.completed"),
+        *("turn.ended", "session.status", "usage"),
+    ]
+
+
+@tape("everruns/streams/steered.jsonl")
+def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.stream(session) as events:
+            await sessions.send(session, "one")
+            found: list[Any] = []
+            async for event in events:
+                found.append(event)
+                if isinstance(event, MessageDelta):
+                    break
+            await sessions.send(session, "two")
+            return found + await until_idle(events)
+
+    with on_tape(session_of("storyteller")) as stage:
+        events = played(face, stage, scenario)
+    assert told(events) == [
+        *BEGINNING,
+        "message.started",
+        "message.completed",
+        *("message.completed", *MESSAGE, "turn.ended", "session.status", "usage"),
+    ]
+    assert len({event.turn_id for event in events if event.type in {"turn.started", "turn.ended"}}) == 1
+
+
+@tape("everruns/streams/interrupted_wait.jsonl")
+def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.stream(session) as events:
+            await sessions.send(session, "hello")
+            found: list[Any] = []
+            async for event in events:
+                found.append(event)
+                if event.type == "turn.ended":
+                    break
+            await sessions.send(session, "never mind")
+            return found, await until_idle(events)
+
+    with on_tape(session_of("remote")) as stage:
+        before, after = played(face, stage, scenario)
+    assert told(before)[-2:] == ["action.required", "turn.ended"]
+    assert told(after).count("turn.started") == 1
+    assert [each for each in told(after) if each != "turn.started"] == [
+        *("message.completed", "tool_result.completed", *MESSAGE),
+        *("turn.ended", "session.status", "usage"),
+    ]
+
+
+@tape("everruns/streams/quiet.jsonl")
+def test_a_quiet_stream_has_a_comment(on_tape: OnTape, face: Face) -> None:
+    waits_s: list[float] = []
+
+    def prepare(source: Source) -> tuple[dict[str, str], Ids]:
+        waits_s.append(QUIET_S)
+        return session_of("echo")(source)
+
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.stream(session) as events:
+            for wait_s in waits_s:
+                await asyncio.sleep(wait_s)
+            await sessions.send(session, "hello")
+            return await until_idle(events)
+
+    with on_tape(prepare) as stage:
+        events = played(face, stage, scenario)
+    assert told(events)[-3:] == ["turn.ended", "session.status", "usage"]
+    (taped,) = read_tape(STREAMS / "quiet.jsonl").streams()
+    assert b": heartbeat\n\n" in b"".join(taped)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 1_000_000])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("plain", "deltas", "tool", "tool_failed", "client_tool", "question", "approval", "failed"),
+        *("model_unavailable", "thinking", "recovered"),
+    ],
+)
+def test_the_cuts_of_a_stream_do_not_matter(name: str, size: int) -> None:
+    """A piece of one byte is a cut at every byte."""
+    taped = read_tape(STREAMS / f"{name}.jsonl")
+    provider = EverrunsProvider(EverrunsSettings(base_url="http://everruns.test", api_key=API_KEY))
+    said = taped.exchanges[-1].request.body["message"]["content"][0]["text"]
+    begin = partial(Operations(provider).start_turn, Session(provider="everruns", id=taped.ids["session"]), said)
+    as_recorded = events_of(taped, begin, None)
+    assert as_recorded[-1].type == "turn.ended"
+    assert events_of(taped, begin, size) == as_recorded
