@@ -162,6 +162,14 @@ class TestEverruns:
     def test_what_is_declared_is_what_happens(self, feature):
         pass
 
+class TestAcme:
+    provider = "acme"
+    evidence = "emulated"
+
+    @shows(Feature.UPDATE)
+    def test_it_is_made_up(self):
+        pass
+
 @pytest.mark.tape("agentscope/streams/plain.jsonl")
 @shows(Feature.RUN)
 def test_it_plays():

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from polysession.plugins import load_provider
+from polysession.plugins import installed_providers, load_provider
 from polysession.testing import features_shown
 from support.cassettes.evidence import NAMED, read_header
 from support.cassettes.provenance import CASSETTES
@@ -21,6 +21,9 @@ MARK_HELP: Final = (
     "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
     "`by` is the package that judges"
 )
+BACKENDS: Final = frozenset(installed_providers())
+"""Our own: a provider that a test makes up is no evidence of anything."""
+
 _KINDS: Final[Mapping[str, str]] = {"emulated": "emulator", "recorded": "recorded", "live": "live"}
 
 
@@ -61,7 +64,7 @@ def claim_of(item: pytest.Item) -> Claim | None:
         header = _header(CASSETTES / file)
         return Claim(test, header.backend, header.kind, f"{header.service} {header.version}", shown or None)
     cls: Any = getattr(item, "cls", None)
-    if hasattr(cls, "provider") and hasattr(cls, "evidence"):
+    if getattr(cls, "provider", None) in BACKENDS and hasattr(cls, "evidence"):
         kind = _KINDS[cls.evidence]
         by = _version_of(cls.provider, item.config.getoption("agentscope_python")) if kind == "live" else ""
         return Claim(test, cls.provider, kind, by, shown or _refused(item))
