@@ -15,7 +15,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -53,7 +53,7 @@ def http(status: int, body: bytes | str = b"", **headers: str) -> Answer:
         f"content-length: {len(content)}",
         "connection: close",
     ]
-    return Answer("\r\n".join(lines).encode() + _HEAD_END + content)
+    return Answer("\r\n".join(lines).encode() + HEAD_END + content)
 
 
 class FaultServer:
@@ -133,7 +133,7 @@ def send_answer(connection: socket.socket, answer: Answer) -> None:
 def read_request(connection: socket.socket) -> bytes:
     """One request with its body; nothing if the client leaves before it is whole."""
     data = b""
-    while _HEAD_END not in data or len(data) < _length(data):
+    while HEAD_END not in data or len(data) < _length(data):
         received = connection.recv(65_536)
         if not received:
             return b""
@@ -142,9 +142,9 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def _length(data: bytes) -> int:
-    head, _, _ = data.partition(_HEAD_END)
+    head, _, _ = data.partition(HEAD_END)
     declared = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-    return len(head) + len(_HEAD_END) + (int(declared[1]) if declared else 0)
+    return len(head) + len(HEAD_END) + (int(declared[1]) if declared else 0)
 
 
 def closed_port() -> str:
