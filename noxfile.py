@@ -70,6 +70,12 @@ def bench(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def strength(session: nox.Session) -> None:
+    """Try every fault in every combination, and many random stories."""
+    session.run(PYTHON, "-m", "pytest", "tests/strength", "--strength", "-q", *session.posargs)
+
+
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
     """Judge by AgentScope's real service, in an environment of its own."""

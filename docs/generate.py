@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
@@ -123,6 +124,18 @@ def shown_events(found: Mapping[str, Any]) -> str:
     return "\n".join(parts[:-1])
 
 
+def faults() -> dict[str, str]:
+    """What each fault comes to, from the data that the tests check."""
+    outcomes = runpy.run_path(str(DOCS.parent / "tests/strength/outcomes.py"))
+    return {
+        "reads": outcomes["call_table"](writes=False),
+        "writes": outcomes["call_table"](writes=True),
+        "runs": outcomes["stream_table"]("run"),
+        "streams": outcomes["stream_table"]("stream"),
+        "reopenings": outcomes["reopening_table"](),
+    }
+
+
 def pages() -> dict[Path, dict[str, str]]:
     """The generated parts of each page, by the name in their marks."""
     found = {
@@ -136,7 +149,12 @@ def pages() -> dict[Path, dict[str, str]]:
         "features": shown_features(shown),
         "events": shown_events(shown),
     }
-    return {DOCS / "features.md": {"features": comparison()}, DOCS / "evidence.md": parts, **found}
+    return {
+        DOCS / "features.md": {"features": comparison()},
+        DOCS / "evidence.md": parts,
+        DOCS / "faults.md": faults(),
+        **found,
+    }
 
 
 def renewed(page: str, parts: dict[str, str]) -> str:

@@ -26,6 +26,7 @@ from polysession.provider_api import (
     NotFound,
     Page,
     PendingAction,
+    PolysessionError,
     Reply,
     SessionRef,
     StreamPlan,
@@ -234,7 +235,7 @@ class SessionStream(StreamPlan):
         super().__init__()
         self._ref = ref
         self._cursor = cursor
-        self._was_opened = False
+        self._has_broken = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
         self._seen: dict[str, None] = {}
@@ -246,7 +247,7 @@ class SessionStream(StreamPlan):
 
     def open(self) -> Call:
         """Open the stream after the cursor. Without one it may begin with what happens next: a probe tells the rest."""
-        self.probe_due, self._was_opened = self._was_opened and self._cursor is None, True
+        self.probe_due = self._has_broken and self._cursor is None
         path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._cursor})
         return Call("GET", path, headers=_STREAM_HEADERS)
 
@@ -260,6 +261,10 @@ class SessionStream(StreamPlan):
             return ()
         event = read_as(lambda raw: WireEvent.of(raw, session_id=self._ref.id, type=frame.event), body, reply)
         return self._take(event, frame.id, reply)
+
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
+        """From here on a reopening may miss something; a first opening that had to be tried again misses nothing."""
+        self._has_broken = True
 
     def probe(self) -> Flow[Sequence[Event]]:
         """All that has happened: without a cursor the reopened stream would not tell it."""

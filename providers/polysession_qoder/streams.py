@@ -22,6 +22,7 @@ from polysession.provider_api import (
     Message,
     Page,
     PendingAction,
+    PolysessionError,
     Reply,
     SessionRef,
     StreamPlan,
@@ -65,7 +66,7 @@ class QoderStream(StreamPlan):
         super().__init__()
         self._ref = ref
         self._cursor = cursor
-        self._was_opened = False
+        self._has_broken = False
         self._normaliser = normaliser
 
     @property
@@ -75,7 +76,7 @@ class QoderStream(StreamPlan):
 
     def open(self) -> Call:
         """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening."""
-        self.probe_due, self._was_opened = self._was_opened and self._cursor is None, True
+        self.probe_due = self._has_broken and self._cursor is None
         headers = {"accept": "text/event-stream"}
         if self._cursor is not None:
             headers["last-event-id"] = self._cursor
@@ -90,6 +91,10 @@ class QoderStream(StreamPlan):
         if frame.id and raw["type"] not in PREVIEWS:
             raw = {"id": frame.id, **raw}
         return read_as(self._take, raw, reply)
+
+    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
+        """From here on a reopening may miss something; a first opening that had to be tried again misses nothing."""
+        self._has_broken = True
 
     def probe(self) -> Flow[list[Event]]:
         """All that has happened: only if there is no cursor yet, because then no reopened stream would tell it."""

@@ -5,6 +5,7 @@ Plain data, so that the documentation can be generated without the tests' packag
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,3 +105,130 @@ CALLS: Final[dict[str, CallOutcome]] = {
     "certificate of another host": _NEVER_SENT,
     "certificate that has expired": _NEVER_SENT,
 }
+
+
+@dataclass(frozen=True)
+class StreamOutcome:
+    """What a fault of a stream comes to.
+
+    Attributes:
+        error: Name of the exception; empty where the turn is told to its end.
+        may_lack: Whether what was told only while it happened may be missing, which a `stream.gap` says then.
+        note: What else is to be said of it.
+    """
+
+    error: str = ""
+    may_lack: bool = False
+    note: str = ""
+
+    def told(self) -> str:
+        """The outcome in words."""
+        if self.error:
+            return self.error
+        words = "whole, or with a gap that is told" if self.may_lack else "whole"
+        return f"{words}; {self.note}" if self.note else words
+
+
+_WHOLE = StreamOutcome()
+_RESUMED = StreamOutcome(may_lack=True)
+_NO_STREAM = StreamOutcome("MalformedResponse")
+_WAITED = StreamOutcome("WaitExceeded")
+_LED_AWAY = StreamOutcome("UnexpectedRedirect")
+
+STREAMS: Final[dict[str, StreamOutcome]] = {
+    "reset before the headers": _WHOLE,
+    "closed before the headers": _WHOLE,
+    "reset in the headers": _WHOLE,
+    "closed in the headers": _WHOLE,
+    "stall before the headers": _WAITED,
+    "reset after the headers": _RESUMED,
+    "reset at the border of a chunk": _RESUMED,
+    "closed at the border of a chunk": _RESUMED,
+    "clean end before the turn's": _RESUMED,
+    "clean end after the headers": _RESUMED,
+    "half a UTF-8 character, then reset": _RESUMED,
+    "characters in two chunks": _WHOLE,
+    "a byte at a time": _WHOLE,
+    "stall": _WAITED,
+    "stall within a frame": _WAITED,
+    "each frame twice": _WHOLE,
+    "two frames change places": _WHOLE,
+    "unknown event type": StreamOutcome(note="it comes as `native`"),
+    "frame that is no JSON": _NO_STREAM,
+    "frame that is no object": _NO_STREAM,
+    "comments and fields of no meaning": _WHOLE,
+    "oversized line": _NO_STREAM,
+    "oversized event": _NO_STREAM,
+    "gzip bomb": _NO_STREAM,
+    "gzip garbage": _RESUMED,
+    "HTML with success": _NO_STREAM,
+    "JSON with success": _NO_STREAM,
+    "HTML with 502": _WHOLE,
+    "429": _WHOLE,
+    "429, Retry-After: 0": _WHOLE,
+    "503": _WHOLE,
+    "redirect to another host": _LED_AWAY,
+}
+"""Faults of the first connection; the next ones are sound."""
+
+REOPENED: Final[dict[str, StreamOutcome]] = {
+    "reset before the headers": _RESUMED,
+    "closed in the headers": _RESUMED,
+    "HTML with success": _NO_STREAM,
+    "HTML with 502": _RESUMED,
+    "429": _RESUMED,
+    "429, Retry-After: 0": _RESUMED,
+    "429, Retry-After of an hour": StreamOutcome("StreamInterrupted"),
+    "503": _RESUMED,
+    "redirect to another host": _LED_AWAY,
+    "reset after the headers": _RESUMED,
+    "clean end after the headers": _RESUMED,
+}
+"""Faults of the second connection, after the first was reset; the next ones are sound."""
+
+_LOOKED = "it looks at what is stored, after a second of silence"
+DOUBLED: Final = "previews have no number, so that their text doubles"
+AS_IT_CAME: Final = "events have no number, so that the text is in the order that came"
+_OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
+    ("stall before the headers", "agentscope", "run"): StreamOutcome(note="tried again after a second"),
+    ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
+    ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
+    ("each frame twice", "qoder", "run"): StreamOutcome(note=DOUBLED),
+    ("each frame twice", "qoder", "stream"): StreamOutcome(note=DOUBLED),
+    ("two frames change places", "agentscope", "run"): StreamOutcome(note=AS_IT_CAME),
+    ("two frames change places", "agentscope", "stream"): StreamOutcome(note=AS_IT_CAME),
+}
+
+
+def outcome_of_stream(fault: str, provider: str, operation: str) -> StreamOutcome:
+    """What a fault of the first connection comes to."""
+    return _OWN.get((fault, provider, operation), STREAMS[fault])
+
+
+def call_table(*, writes: bool) -> str:
+    """Fault by provider and driver: what a call comes to."""
+    return _table(
+        CALLS,
+        lambda fault, name: CALLS[fault].told(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
+    )
+
+
+def stream_table(operation: str) -> str:
+    """Fault by provider and driver: what a stream comes to whose first connection has it."""
+    return _table(STREAMS, lambda fault, name: outcome_of_stream(fault, name, operation).told())
+
+
+def reopening_table() -> str:
+    """Fault by provider and driver: what a stream comes to whose second connection has it."""
+    return _table(REOPENED, lambda fault, _: REOPENED[fault].told())
+
+
+def _doubt(fault: str, writes: bool) -> str:  # noqa: FBT001  (passed on)
+    return ", in doubt" if writes and CALLS[fault].in_doubt else ""
+
+
+def _table(faults: Iterable[str], told: Callable[[str, str], str]) -> str:
+    head = [f"{name} {driver}" for name in KEYED_WRITES for driver in DRIVERS]
+    rows = [[fault, *(told(fault, name) for name in KEYED_WRITES for _ in DRIVERS)] for fault in faults]
+    lines = [["fault", *head], ["---"] * (1 + len(head)), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 
+from polysession.testing.fault_server import http
 from strength.call_faults import PAGE
 from support.fault_proxy import LAST, Move, Spoiler, chunk
-from support.fault_server import http
 
 SAID: Final = "wörld 😀 of words"
 STALL_S: Final = 30.0
@@ -35,12 +35,12 @@ def cut(*ends: Move, after: int = PARTS) -> Spoiler:
 
 def answered(*moves: Move) -> Spoiler:
     """This, in place of the answer."""
-    return lambda head, chunks: moves
+    return lambda _head, _chunks: moves
 
 
 def in_headers(end: Move) -> Spoiler:
     """Half of the headers, and then this."""
-    return lambda head, chunks: (head[: len(head) // 2], end)
+    return lambda head, _chunks: (head[: len(head) // 2], end)
 
 
 def each(change: Callable[[bytes], tuple[bytes, ...]]) -> Spoiler:
@@ -61,7 +61,7 @@ def _bytes_of(frame: bytes) -> tuple[bytes, ...]:
 
 def _in_half_characters(frame: bytes) -> tuple[bytes, ...]:
     """Cut in the middle of each character that takes several bytes."""
-    cuts = [number for number, byte in enumerate(frame) if byte & 0xC0 == 0x80]  # noqa: PLR2004  (goes on)
+    cuts = [number for number, byte in enumerate(frame) if byte & 0xC0 == 0x80]
     return tuple(frame[start:end] for start, end in zip([0, *cuts], [*cuts, len(frame)], strict=True))
 
 
@@ -106,10 +106,13 @@ def _strange_event() -> bytes:
     return f"event: {UNKNOWN_TYPE}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def _compressed(head: bytes, body: bytes) -> Iterator[Move]:
-    yield head.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
-    yield chunk(body)
-    yield STALL_S
+def _compressed(body: Callable[[], bytes]) -> Spoiler:
+    def spoil(head: bytes, _chunks: Iterator[bytes]) -> Iterator[Move]:
+        yield head.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
+        yield chunk(body())
+        yield STALL_S
+
+    return spoil
 
 
 @cache
@@ -141,8 +144,8 @@ FAULTS: Final[dict[str, Spoiler]] = {
     "comments and fields of no meaning": _with(b":\n: ping\nretry: soon\nfoo: bar\n\n"),
     "oversized line": cut(chunk(b"data: " + b"x" * _HUGE_LINE_BYTES), STALL_S),
     "oversized event": cut(*[chunk(b"data: " + b"x" * 1_000_000 + b"\n")] * 17, STALL_S),
-    "gzip bomb": lambda head, chunks: _compressed(head, _bomb()),
-    "gzip garbage": lambda head, chunks: _compressed(head, b"\x1f\x8bgarbage"),
+    "gzip bomb": _compressed(_bomb),
+    "gzip garbage": _compressed(lambda: b"\x1f\x8bgarbage"),
     "HTML with success": answered(http(200, PAGE, content_type="text/html").data),
     "JSON with success": answered(http(200, "{}", content_type="application/json").data),
     "HTML with 502": answered(http(502, PAGE, content_type="text/html").data),

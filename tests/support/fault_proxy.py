@@ -7,11 +7,12 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from support.fault_server import HEAD_END, RESET_ON_CLOSE, read_request
+from polysession.testing.fault_server import HEAD_END, RESET_ON_CLOSE, read_request
 
 LAST: Final = b"0\r\n\r\n"
 _LIMIT_S: Final = 15.0
@@ -42,6 +43,10 @@ class FaultProxy:
     Args:
         base_url: The emulator's.
         spoilers: For the streams to come; those after them are left alone.
+
+    Attributes:
+        streams: How many streams were asked for.
+        inputs: How many requests came that are no reading.
     """
 
     def __init__(self, base_url: str, *spoilers: Spoiler) -> None:
@@ -52,6 +57,7 @@ class FaultProxy:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._lock = threading.Lock()
         self.streams = 0
+        self.inputs = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
 
     def __enter__(self) -> Self:
@@ -83,6 +89,7 @@ class FaultProxy:
             request = read_request(connection)
             if not request:
                 return
+            self.inputs += not request.startswith(b"GET ")
             with socket.create_connection(self._upstream, timeout=_LIMIT_S) as upstream:
                 upstream.sendall(request.replace(HEAD_END, b"\r\nconnection: close" + HEAD_END, 1))
                 if b"text/event-stream" in request.partition(HEAD_END)[0]:
@@ -111,7 +118,7 @@ class FaultProxy:
                     return
 
 
-def _chunks(answer: socket.SocketIO) -> Iterator[bytes]:
+def _chunks(answer: BufferedReader) -> Iterator[bytes]:
     """The data of each chunk."""
     while size := int(answer.readline().strip() or b"0", 16):
         yield answer.read(size)

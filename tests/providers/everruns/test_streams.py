@@ -440,12 +440,14 @@ def test_a_break_in_the_middle_of_a_message_costs_no_text_and_repeats_none() -> 
 
 def test_without_a_cursor_a_break_is_bridged_by_the_list() -> None:
     plan = streamed(None)
-    due = []
-    for _ in range(2):
+    for _ in range(2):  # a first opening may have to be tried again: nothing is missed by that
         plan.open()
-        due.append(plan.probe_due)
-        told(plan, live("H"))
-    assert due == [False, True]
+        assert not plan.probe_due
+    told(plan, live("H"))
+    plan.broke_off(None)
+    plan.open()
+    looks = plan.probe_due
+    assert looks
     calls, events = step(plan.probe(), listed(event(1, "session.started"), event(2, "turn.started")))
     assert [summary(call) for call in calls] == [("GET", f"{PATH}/events", None, 0.0)]
     assert [found.native_type for found in events] == ["session.started", "turn.started"]

@@ -191,8 +191,10 @@ def test_the_newest_event_tells_whether_a_turn_goes_on(before: JsonObject, ends:
 @pytest.mark.parametrize("cursor", ["evt_0", None])
 def test_only_a_stream_without_a_cursor_is_looked_behind_when_it_is_reopened(cursor: str | None) -> None:
     plan = open_stream(cursor)
-    plan.open()
-    assert not plan.probe_due
+    for _ in range(2):  # a first opening may have to be tried again: nothing is missed by that
+        plan.open()
+        assert not plan.probe_due
+    plan.broke_off(None)
     plan.open()
     assert plan.probe_due is (cursor is None)
 
