@@ -39,7 +39,11 @@ def to_action(raw: dict[str, Any]) -> PendingAction:
     Raises:
         pydantic.ValidationError: It is no such event.
     """
-    wire = WireEvent.model_validate(raw)
+    return read_action(WireEvent.model_validate(raw), raw)
+
+
+def read_action(wire: WireEvent, raw: dict[str, Any]) -> PendingAction:
+    """The same from the wire model of the event; `raw` is what this was read from."""
     kind = ToolExecution if wire.type == "agent.custom_tool_use" else ToolApproval
     return kind(id=wire.id or "", name=wire.name or "", arguments=wire.input or {}, raw=raw)
 

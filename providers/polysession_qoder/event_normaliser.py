@@ -32,9 +32,10 @@ from polysession.provider_api import (
     TurnStarted,
     Usage,
     UsageReported,
+    loaded,
 )
-from polysession_qoder.actions import awaited_ids, reason_of, to_action
-from polysession_qoder.message_normaliser import text_of, to_message
+from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_action
+from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
 from polysession_qoder.wire import WireEvent, WireEventError, WireEventHead, WireUsage
 
@@ -103,23 +104,26 @@ class EventNormaliser:
         Raises:
             pydantic.ValidationError: It is no event, or its type is known and its body is not.
         """
-        head = WireEventHead.model_validate(raw)
-        if head.id is not None and not self._is_new(head.id):
+        return self.read_wire(to_wire(raw), raw)
+
+    def read_wire(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
+        """The same for an event whose wire model was read from `raw`."""
+        if wire.id is not None and not self._is_new(wire.id):
             return []
         common: _Common = {
             "session_id": self._session_id,
-            "id": head.id,
-            "turn_id": head.turn_id,
-            "created_at": head.processed_at or head.created_at,
-            "native_type": head.type,
+            "id": wire.id,
+            "turn_id": wire.turn_id,
+            "created_at": wire.processed_at or wire.created_at,
+            "native_type": wire.type,
             "raw": raw,
         }
-        if head.type.startswith("agent."):
+        if wire.type.startswith("agent."):
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
-        reader = _READERS.get(head.type)
-        if reader is None:
+        reader = _READERS.get(wire.type)
+        if reader is None or not isinstance(wire, WireEvent):
             return [NativeEvent(**common)]
-        return list(reader(self._state, WireEvent.model_validate(raw), common))
+        return list(reader(self._state, wire, common))
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.
@@ -144,9 +148,19 @@ class EventNormaliser:
         return True
 
 
+def to_wire(raw: dict[str, Any]) -> WireEventHead:
+    """The wire model of an event: the whole of it if its type is modelled, else its head.
+
+    Raises:
+        pydantic.ValidationError: It is no event, or its type is known and its body is not.
+    """
+    head = WireEventHead.model_validate(raw)
+    return WireEvent.model_validate(raw) if head.type in _READERS else head
+
+
 def _message(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
     state.previews.pop(wire.id or "", None)
-    yield MessageCompleted(message=to_message(common["session_id"], common["raw"]), **common)
+    yield MessageCompleted(message=read_message(common["session_id"], wire, common["raw"]), **common)
 
 
 def _thinking(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -154,8 +168,8 @@ def _thinking(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event
     yield ThinkingCompleted(text=wire.thinking or text_of(wire.content), **common)
 
 
-def _tool_use(state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
-    action = to_action(common["raw"])
+def _tool_use(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+    action = read_action(wire, common["raw"])
     state.tool_uses[action.id] = action
     yield ToolCallCompleted(tool_call_id=action.id, name=action.name, arguments=action.arguments, **common)
 
@@ -210,7 +224,7 @@ def _close_turn(state: _State) -> None:
 
 
 def _usage(_state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
-    usage = to_usage(WireUsage.model_validate(common["raw"])) or Usage()
+    usage = to_usage(WireUsage.model_validate(loaded(common["raw"]))) or Usage()
     yield UsageReported(usage=usage, is_delta=False, **common)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from polysession.provider_api import Block, MediaBlock, Message, NativeBlock, Role, TextBlock, UsageError
+from polysession.provider_api import Block, MediaBlock, Message, NativeBlock, Role, TextBlock, UsageError, trusted
 from polysession_qoder.normaliser import NAME
 from polysession_qoder.wire import WireContent, WireEvent
 
@@ -23,14 +23,21 @@ _SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "f
 """Where a source of each type keeps its value: the same names as in our `MediaBlock`."""
 
 
+_new_message: Final = trusted(Message)
+
+
 def to_message(session_id: str, raw: dict[str, Any]) -> Message:
     """A message from its event, of any generation.
 
     Raises:
         pydantic.ValidationError: It is not one.
     """
-    wire = WireEvent.model_validate(raw)
-    return Message(
+    return read_message(session_id, WireEvent.model_validate(raw), raw)
+
+
+def read_message(session_id: str, wire: WireEvent, raw: dict[str, Any]) -> Message:
+    """A message from the wire model of its event; `raw` is what this was read from."""
+    return _new_message(
         provider=NAME,
         id=wire.message_id or wire.id or "",
         session_id=session_id,

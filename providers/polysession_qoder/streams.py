@@ -7,7 +7,10 @@ https://docs.qoder.com/cloud-agents/api/sessions/events/send and its siblings (r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from polysession.provider_api import (
     Answer,
@@ -18,6 +21,7 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
+    JsonText,
     MalformedResponse,
     Message,
     Page,
@@ -31,13 +35,14 @@ from polysession.provider_api import (
     TurnPlan,
     TurnStarted,
     UsageError,
+    lazily,
     read_as,
     read_json,
     with_query,
 )
 from polysession_qoder.actions import TOOL_USES, PendingSearch, answered_id, awaited_ids, from_answers
 from polysession_qoder.calls import MAX_LIMIT, page_parameters, post, read_page, session_path
-from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser
+from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser, to_wire
 from polysession_qoder.message_normaliser import ROLES, from_blocks, to_message
 from polysession_qoder.wire import WireEvent, WireEventHead, WireSent
 
@@ -45,6 +50,8 @@ _DELTAS: Final = ("agent.message", "agent.thinking")
 _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
 _END_OF_STREAM: Final = b"[DONE]"
 _SUCCESS: Final = 200
+_STREAM_REPLY: Final = Reply(_SUCCESS, {}, b"")
+_EVENT: Final = TypeAdapter(WireEvent).validator
 _CURSOR_PREFIX: Final = "evt_"
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 
@@ -86,11 +93,14 @@ class QoderStream(StreamPlan):
         """The events of one frame. May 2026 kept id and type outside the JSON."""
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return []
+        wire = _read_whole(frame)
+        if wire is not None:
+            return read_as(partial(self._take, wire), lazily(JsonText(frame.data)), _STREAM_REPLY)
         reply = Reply(_SUCCESS, {}, frame.data)
         raw = {"type": frame.event, **read_json(reply)}
         if frame.id and raw["type"] not in PREVIEWS:
             raw = {"id": frame.id, **raw}
-        return read_as(self._take, raw, reply)
+        return read_as(self._take_raw, raw, reply)
 
     def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
         """From here on a reopening may miss something; a first opening that had to be tried again misses nothing."""
@@ -99,14 +109,17 @@ class QoderStream(StreamPlan):
     def probe(self) -> Flow[list[Event]]:
         """All that has happened: only if there is no cursor yet, because then no reopened stream would tell it."""
         events: list[Event] = []
-        yield from _walk(self._ref, {}, lambda raw: events.extend(self._take(raw)), lambda: False)
+        yield from _walk(self._ref, {}, lambda raw: events.extend(self._take_raw(raw)), lambda: False)
         return events
 
-    def _take(self, raw: dict[str, Any]) -> list[Event]:
-        events = self._normaliser.read(raw)
+    def _take_raw(self, raw: dict[str, Any]) -> list[Event]:
+        return self._take(to_wire(raw), raw)
+
+    def _take(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
+        events = self._normaliser.read_wire(wire, raw)
         if events:  # else it came before, and the cursor is past it
-            self._cursor = raw.get("id") or self._cursor  # a preview has none
-        self.finished = self.finished or raw["type"] in LAST_EVENTS
+            self._cursor = wire.id or self._cursor  # a preview has none
+        self.finished = self.finished or wire.type in LAST_EVENTS
         return events
 
 
@@ -145,6 +158,15 @@ class QoderTurn(QoderStream, TurnPlan):
         if self._sent_ids:
             return event.id in self._sent_ids
         return isinstance(event, TurnStarted) or (event.turn_id is not None and event.turn_id == self._turn_id)
+
+
+def _read_whole(frame: Frame) -> WireEvent | None:
+    """The event of a frame straight from its text; None for one that takes a closer look."""
+    try:
+        wire = _EVENT.validate_json(frame.data)
+    except ValidationError:
+        return None
+    return None if frame.id and wire.id is None and wire.type not in PREVIEWS else wire
 
 
 def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:

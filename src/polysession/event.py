@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+from polysession.lazy import with_lazy_raw
 from polysession.message import Message
 from polysession.session import SessionStatus, Usage
 
@@ -22,6 +23,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+@with_lazy_raw
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolApproval:
     """The agent wants to run a tool, and waits for a yes or no.
@@ -40,6 +42,7 @@ class ToolApproval:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+@with_lazy_raw
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolExecution:
     """The agent wants the caller to run a tool, and waits for its output.
@@ -84,6 +87,7 @@ class ToolOutput:
 Answer: TypeAlias = Approve | Deny | ToolOutput
 
 
+@with_lazy_raw
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Envelope:
     """What every event has.

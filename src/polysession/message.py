@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from polysession.lazy import RawObject
 from polysession.session import Record, Usage, UtcDatetime
 
 
@@ -66,7 +67,7 @@ class NativeBlock(Record):
     """A block that is not modelled, as received."""
 
     type: Literal["native"] = "native"
-    raw: dict[str, Any]
+    raw: RawObject
 
 
 Block: TypeAlias = Annotated[
@@ -104,7 +105,7 @@ class Message(Record):
     content: tuple[Block, ...] = ()
     usage: Usage | None = None
     created_at: UtcDatetime | None = None
-    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
+    raw: RawObject = Field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:

@@ -59,7 +59,7 @@ from polysession.event import (
     UsageReported,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
-from polysession.lazy import JsonText, lazily, trusted
+from polysession.lazy import JsonText, lazily, loaded, trusted
 from polysession.message import (
     Block,
     MediaBlock,
@@ -176,6 +176,7 @@ __all__ = [
     "json_body",
     "keep_matching",
     "lazily",
+    "loaded",
     "native",
     "path_segment",
     "read_as",

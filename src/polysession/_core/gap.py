@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from polysession.event import (
     Event,
@@ -34,30 +34,36 @@ class GapWatch:
         """From here on something may be missing, until pieces come again."""
         self._may_lack = True
         for heard in (self._said, self._thought):
-            heard.was_cut = bool(heard.text)
+            heard.was_cut = bool(heard.pieces)
 
     def take(self, events: Iterable[Event]) -> list[Event]:
         """The events, with a gap before the first of which pieces are missing since the stream broke."""
-        return list(events) if not self._not_replayed else [told for event in events for told in self._told(event)]
+        if not self._not_replayed:
+            return list(events)
+        told: list[Event] = []
+        for event in events:
+            if isinstance(event, MessageDelta):
+                self._said.add(event.text)
+            elif isinstance(event, ThinkingDelta):
+                self._thought.add(event.text)
+            elif isinstance(event, MessageCompleted | ThinkingCompleted):
+                told += self._gap_before(event)
+            told.append(event)
+        return told
 
-    def _told(self, event: Event) -> Iterator[Event]:
-        if isinstance(event, MessageDelta):
-            self._said.text += event.text
-        elif isinstance(event, ThinkingDelta):
-            self._thought.text += event.text
-        elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
-            heard, self._said = self._said, _Heard()
-            yield from self._compared(event, heard, event.message.text)
-        elif isinstance(event, ThinkingCompleted):
+    def _gap_before(self, event: MessageCompleted | ThinkingCompleted) -> Iterator[Event]:
+        if isinstance(event, ThinkingCompleted):
             heard, self._thought = self._thought, _Heard()
             yield from self._compared(event, heard, event.text)
-        yield event
+        elif event.message.role is Role.ASSISTANT:
+            heard, self._said = self._said, _Heard()
+            yield from self._compared(event, heard, event.message.text)
 
     def _compared(self, event: Event, heard: _Heard, whole: str) -> Iterator[Event]:
-        if self._may_lack and heard.text != whole:
+        if self._may_lack and "".join(heard.pieces) != whole:
             self._may_lack = False
             yield StreamGap(session_id=event.session_id, turn_id=event.turn_id, lost=self._not_replayed, synthetic=True)
-        elif heard.text and not heard.was_cut:
+        elif heard.pieces and not heard.was_cut:
             self._may_lack = False
 
 
@@ -66,9 +72,14 @@ class _Heard:
     """The pieces of what is being told.
 
     Attributes:
-        text: What they have told so far.
+        pieces: What they have told so far.
         was_cut: Whether the stream broke meanwhile.
     """
 
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     was_cut: bool = False
+
+    def add(self, piece: str) -> None:
+        """One more piece."""
+        if piece:
+            self.pieces.append(piece)

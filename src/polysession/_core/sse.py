@@ -7,8 +7,7 @@ Lines end at CR, LF or CRLF and nowhere else: U+2028 inside JSON is data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from polysession.errors import MalformedResponse
 
@@ -19,8 +18,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _MAX_RETRY_DIGITS: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One dispatched frame.
 
     Attributes:
@@ -69,20 +67,18 @@ class SseDecoder:
             chunk = chunk.removeprefix(b"\n")
         lines = chunk.splitlines()  # of bytes: at CR, LF and CRLF only
         rest = lines.pop() if lines and not chunk.endswith((b"\r", b"\n")) else b""
+        if lines and self._line:
+            lines[0] = bytes(self._line) + lines[0]
+            self._line.clear()
         for line in lines:
-            frame = self._take(self._completed(line))
-            if frame is not None:
-                yield frame
+            if line:
+                self._take(line)
+            elif self._data:
+                yield self._dispatch()
+            else:
+                self._event = ""  # an id without data stays, and goes with the next frame
         self._line += rest
         self._check_size(len(self._line))
-
-    def _completed(self, end: bytes) -> bytes:
-        """The line that ends so."""
-        if not self._line:
-            return end
-        line = bytes(self._line) + end
-        self._line.clear()
-        return line
 
     def _without_bom(self, chunk: bytes) -> bytes:
         if self._start is None:
@@ -94,31 +90,27 @@ class SseDecoder:
         self._start = None
         return start.removeprefix(_BOM)
 
-    def _take(self, line: bytes) -> Frame | None:
-        """Interpret one line; an empty one dispatches the frame."""
-        if not line:
-            return self._dispatch()
+    def _take(self, line: bytes) -> None:
+        """Interpret one line that is not empty."""
         self._check_size(len(line))
         name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
+        if value[:1] == b" ":
+            value = value[1:]
         if name == b"data":
             self._data.append(value)
             self._data_bytes += len(value) + 1
             self._check_size(self._data_bytes)
         elif name == b"event":
-            self._event = value.decode("utf-8", errors="replace")
+            self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", errors="replace")
+            self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry_ms = int(value)
-        return None
 
-    def _dispatch(self) -> Frame | None:
-        event, self._event = self._event, ""
-        if not self._data:
-            return None  # an id without data stays, and goes with the next frame
-        frame = Frame(event, b"\n".join(self._data), self._id)
-        self._data, self._data_bytes, self._id = [], 0, None
+    def _dispatch(self) -> Frame:
+        data = self._data
+        frame = Frame(self._event, data[0] if len(data) == 1 else b"\n".join(data), self._id)
+        self._event, self._data, self._data_bytes, self._id = "", [], 0, None
         return frame
 
     def _check_size(self, size: int) -> None:
