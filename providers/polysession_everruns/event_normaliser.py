@@ -118,7 +118,6 @@ _STOPPED: Final[Mapping[str, Outcome]] = {
 }
 """Why a turn that newer servers call completed was no success. Older ones do not say."""
 
-_TEXTS: Final = frozenset({"output.message", "reason.thinking"})
 _REMEMBERED: Final = 100
 """Completed messages whose late deltas are known: far more than a turn makes while its last deltas are on their way."""
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
@@ -184,9 +183,9 @@ class EventReader:
         kind, _, step = event.type.rpartition(".")
         if kind == "turn":
             self._texts.clear()
-        if kind in _TEXTS and step == "started":
+        if kind in _BEYOND and step == "started":
             self._texts.pop(kind, None)
-        if kind in _TEXTS and step == "delta" and event.sequence is None:
+        if kind in _BEYOND and step == "delta" and event.sequence is None:
             return self._beyond(kind, event)
         if event.type == _MESSAGE_COMPLETED:
             self._complete_message(event)
@@ -207,7 +206,7 @@ class EventReader:
         if told and told.startswith(text):
             return ()
         self._texts[kind] = (data.message_id, text)
-        return to_events(event.model_copy(update={"data": {**event.data, "delta": text.removeprefix(told)}}))
+        return (_BEYOND[kind](event, data.message_id, text.removeprefix(told)),)
 
     def _complete_message(self, event: WireEvent) -> None:
         self._completed[str(WireMessageData.model_validate(event.data).message.get("id"))] = None
@@ -245,7 +244,8 @@ def _turn_id(event: WireEvent) -> str | None:
 
 
 def _envelope(event: WireEvent) -> dict[str, Any]:
-    return {**_inferred(event), "id": event.id, "native_type": event.type, "synthetic": False, "raw": event.raw}
+    told = {"id": event.id, "native_type": event.type, "synthetic": False, "raw": event.raw}
+    return _inferred(event) | told
 
 
 def _inferred(event: WireEvent) -> dict[str, Any]:
@@ -278,7 +278,11 @@ def _message_started(event: WireEvent) -> Iterator[Event]:
 
 def _message_delta(event: WireEvent) -> Iterator[Event]:
     data = _text(event)
-    yield MessageDelta(**_envelope(event), message_id=data.message_id, text=data.delta)
+    yield _message_piece(event, data.message_id, data.delta)
+
+
+def _message_piece(event: WireEvent, message_id: str | None, text: str) -> Event:
+    return MessageDelta(**_envelope(event), message_id=message_id, text=text)
 
 
 def _thinking_started(event: WireEvent) -> Iterator[Event]:
@@ -286,7 +290,11 @@ def _thinking_started(event: WireEvent) -> Iterator[Event]:
 
 
 def _thinking_delta(event: WireEvent) -> Iterator[Event]:
-    yield ThinkingDelta(**_envelope(event), text=_text(event).delta)
+    yield _thinking_piece(event, None, _text(event).delta)
+
+
+def _thinking_piece(event: WireEvent, _message_id: str | None, text: str) -> Event:
+    return ThinkingDelta(**_envelope(event), text=text)
 
 
 def _thinking_completed(event: WireEvent) -> Iterator[Event]:
@@ -421,6 +429,10 @@ def _tool_calls(event: WireEvent) -> Iterable[dict[str, Any]]:
     return WireToolCallsData.model_validate(event.data).tool_calls or ()
 
 
+_BEYOND: Final[Mapping[str, Callable[[WireEvent, str | None, str], Event]]] = {
+    "output.message": _message_piece,
+    "reason.thinking": _thinking_piece,
+}
 _READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
     "input.message": _message,
     "output.message.started": _message_started,

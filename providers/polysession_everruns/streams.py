@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from polysession.provider_api import (
     Answer,
@@ -19,6 +22,7 @@ from polysession.provider_api import (
     Flow,
     Frame,
     InvalidRequest,
+    JsonText,
     MalformedResponse,
     MediaBlock,
     Message,
@@ -37,6 +41,7 @@ from polysession.provider_api import (
     TurnPlan,
     UsageError,
     json_body,
+    lazily,
     path_segment,
     read_as,
     read_json,
@@ -46,6 +51,7 @@ from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, Even
 from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
 
+_EVENT: Final = TypeAdapter(WireEvent).validator
 _NEWEST: Final = 1
 _RECENT: Final = 50
 """Enough to hold what a session waits for: nothing but its answers comes after the request."""
@@ -254,13 +260,22 @@ class SessionStream(StreamPlan):
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
         reply = Reply(200, {}, frame.data)
-        body = read_json(reply)
         if frame.event == DISCONNECTING:
-            self.reopen_after_s = read_as(WireDisconnecting.model_validate, body, reply).retry_ms / 1000
+            self.reopen_after_s = read_as(WireDisconnecting.model_validate, read_json(reply), reply).retry_ms / 1000
         if frame.event in {CONNECTED, DISCONNECTING}:
             return ()
-        event = read_as(lambda raw: WireEvent.of(raw, session_id=self._ref.id, type=frame.event), body, reply)
-        return self._take(event, frame.id, reply)
+        return self._take(self._read_event(frame, reply), frame.id, reply)
+
+    def _read_event(self, frame: Frame, reply: Reply) -> WireEvent:
+        """The event of a frame, straight from its text if nothing is missing there."""
+        event: WireEvent | None = None
+        with suppress(ValidationError):
+            event = _EVENT.validate_json(frame.data)
+        if event is None or not (event.session_id and event.type):
+            missing = {"session_id": self._ref.id, "type": frame.event}
+            return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
+        event.raw = lazily(JsonText(frame.data))
+        return event
 
     def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
         """From here on a reopening may miss something; a first opening that had to be tried again misses nothing."""

@@ -124,7 +124,7 @@ class WireContext(Wire):
 
 
 class WireEvent(Wire):
-    """The envelope of an event; `data` depends on `type`. `raw` is the whole of it as received."""
+    """The envelope of an event; `data` depends on `type`. `raw` is the whole of it as received, perhaps still text."""
 
     id: str | None = None
     type: str = ""
@@ -133,7 +133,7 @@ class WireEvent(Wire):
     sequence: int | None = None
     context: WireContext = Field(default_factory=WireContext)
     data: dict[str, Any] = Field(default_factory=dict)
-    raw: dict[str, Any]
+    raw: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("context", "data", mode="before")
     @classmethod

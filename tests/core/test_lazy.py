@@ -4,12 +4,14 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, asdict, replace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from polysession import lazy
+from polysession.event import MessageDelta
 from polysession.lazy import JsonText, LazyRaw, lazily, loaded, trusted
 from polysession.session import Agent, ModelConfig, Session, Usage
 
@@ -101,7 +103,7 @@ def test_a_copy_holds_no_page(decoded: list[bytes]) -> None:
 def test_raw_cannot_be_set() -> None:
     session = still_text()
     with pytest.raises(ValidationError, match="frozen"):
-        session.raw = {}
+        session.raw = {}  # type: ignore[misc]
     with pytest.raises(AttributeError, match="cannot be set"):
         object.__setattr__(session, "raw", {})
 
@@ -126,6 +128,40 @@ def test_raw_is_validated_as_an_object() -> None:
     with pytest.raises(ValidationError):
         Session(provider="acme", id="s1", raw=[])
     assert Agent(provider="acme", id="a1", name="n", raw=lazily(JsonText(b'{"a":1}'))).raw == {"a": 1}
+
+
+def test_the_raw_of_an_event_is_decoded_when_it_is_looked_at(decoded: list[bytes]) -> None:
+    event = MessageDelta(session_id="s1", text="a", raw=lazily(JsonText(TEXT), "data", 0))
+    assert (event.text, event.type) == ("a", "message.delta")
+    assert repr(event)
+    assert decoded == []
+    assert event.raw == RAW
+    assert event.raw is event.raw
+    assert decoded == [TEXT]
+    with pytest.raises(FrozenInstanceError):
+        event.raw = {}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda event: event,
+        asdict,
+        copy.copy,
+        copy.deepcopy,
+        lambda event: replace(event, text="b"),
+        lambda event: pickle.loads(pickle.dumps(event)),  # noqa: S301  (our own)
+        lambda event: pickle.loads(pickle.dumps(event)).raw,  # noqa: S301
+        repr,
+    ],
+)
+def test_an_event_is_as_if_it_had_been_decoded(use: Callable[[MessageDelta], object]) -> None:
+    still = MessageDelta(session_id="s1", text="a", raw=lazily(JsonText(TEXT), "data", 0))
+    assert use(still) == use(MessageDelta(session_id="s1", text="a", raw=RAW))
+
+
+def test_an_event_without_raw_has_an_empty_one() -> None:
+    assert MessageDelta(session_id="s1", text="a").raw == {}
 
 
 def test_a_lazy_value_shows_and_compares_as_what_it_is() -> None:
