@@ -72,7 +72,10 @@ def glance(found: Mapping[str, Any]) -> str:
         for kind in KINDS
     ]
     rows.append(_cells("checked by nobody else", [len(_unchecked(name, counts[name])) for name in names]))
-    answered = [f"- {_title(name)}: {', '.join(_answered(found, name)) or 'nobody but our emulator'}" for name in names]
+    answered = []
+    for name in names:
+        parts = _answered(found, name) or ["nobody but our emulator"]
+        answered += [f"- {_title(name)}", *(f"    - {part}" for part in parts)]
     table = _table(["features", *map(_title, names)], rows)
     return "\n".join([table, "", "Who answered or judged, besides our emulators:", "", *answered])
 
@@ -206,8 +209,12 @@ def _unchecked(name: str, counts: Counts) -> list[str]:
 
 
 def _answered(found: Mapping[str, Any], name: str) -> list[str]:
-    by = {(KINDS.index(entry["kind"]), entry["by"]) for entry in found["tests"].values() if entry["backend"] == name}
-    return [f"{who} ({KINDS[kind]})" for kind, who in sorted(by) if who]
+    """By kind, from the weakest on, who answered."""
+    by: dict[str, set[str]] = defaultdict(set)
+    for entry in found["tests"].values():
+        if entry["backend"] == name and entry["by"]:
+            by[entry["kind"]].add(entry["by"])
+    return [f"{kind}: {', '.join(sorted(by[kind]))}" for kind in KINDS if by[kind]]
 
 
 def _cells(head: str, numbers: list[int]) -> str:

@@ -92,8 +92,8 @@ def test_the_page_names_what_only_our_emulator_answered() -> None:
 
 
 def test_the_page_says_who_answered() -> None:
-    assert "- Qoder: qoder 1 (live)" in GENERATE["glance"](FOUND)
-    assert "- Everruns: nobody but our emulator" in GENERATE["glance"](FOUND)
+    assert "- Qoder\n    - live: qoder 1" in GENERATE["glance"](FOUND)
+    assert "- Everruns\n    - nobody but our emulator" in GENERATE["glance"](FOUND)
 
 
 PROBE = """

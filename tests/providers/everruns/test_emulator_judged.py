@@ -17,7 +17,13 @@ from everruns_sdk import (  # type: ignore[import-untyped]
     client,
     generate_agent_id,
 )
-from everruns_sdk.models import Session  # type: ignore[import-untyped]
+from everruns_sdk.models import (  # type: ignore[import-untyped]
+    ContentPart,
+    CreateMessageRequest,
+    CreateSessionRequest,
+    MessageInput,
+    Session,
+)
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
@@ -86,7 +92,7 @@ def test_a_created_session_is_read_and_listed(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-@shows(Feature.UPDATE, Feature.UPDATE_TAGS)
+@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_TAGS, Feature.CLEAR_TAGS)
 def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         created = await create(everruns, title="Before", tags=["a", "b"])
@@ -94,6 +100,39 @@ def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: Em
         read = await everruns.sessions.get(created.id)
         assert (read.title, read.tags, read.updated_at) == ("Before", ["c"], patched.updated_at)
         assert read.updated_at > created.updated_at
+        patched = Session(**await everruns._patch(f"/sessions/{created.id}", {"title": "After", "tags": []}))
+        assert (patched.title, patched.tags) == ("After", [])
+        assert await everruns.sessions.get(created.id) == patched.model_copy(update={"is_pinned": False})
+
+    judge(handle, scenario)
+
+
+@shows(Feature.CREATE_MODEL, Feature.CREATE_WORKSPACE, Feature.AGENT_MODEL)
+def test_a_model_and_a_workspace_are_chosen(handle: EmulatorHandle) -> None:
+    async def scenario(everruns: Any) -> None:
+        (model,) = await everruns.models.list()
+        assert (await create(everruns, model_id=model.id)).model_id == model.id
+        agent = await everruns.agents.create("with-a-model", "Be brief.", default_model_id=model.id)
+        assert (await everruns.agents.get(agent.id)).default_model_id == model.id
+        workspace_id = (await create(everruns)).workspace_id
+        request = CreateSessionRequest(workspace_id=workspace_id)
+        created = Session(**await everruns._post("/sessions", request.model_dump(exclude_none=True)))
+        assert (await everruns.sessions.get(created.id)).workspace_id == workspace_id
+
+    judge(handle, scenario)
+
+
+@shows(Feature.SEND_IMAGE)
+def test_an_image_is_sent_and_listed(handle: EmulatorHandle) -> None:
+    image = ContentPart(type="image", url="https://a.example/b.png")
+
+    async def scenario(everruns: Any) -> None:
+        session_id = (await create(everruns)).id
+        message = MessageInput(role="user", content=[image, ContentPart.make_text("what is this?")])
+        request = CreateMessageRequest(message=message).model_dump(exclude_none=True)
+        await everruns._post(f"/sessions/{session_id}/messages", request)
+        asked = (await everruns.messages.list(session_id))[0]
+        assert asked.content == message.content
 
     judge(handle, scenario)
 

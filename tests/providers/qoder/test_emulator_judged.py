@@ -194,7 +194,7 @@ def test_an_agent_can_be_overridden(judge: Judge) -> None:
     assert session.agent.tools[0].enabled_tools == ["Bash"]
 
 
-@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_METADATA, Feature.CLEAR_TITLE)
+@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_METADATA, Feature.CLEAR_TITLE, Feature.CLEAR_METADATA)
 def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) -> None:
     session = judge.new_session(title="old", metadata={"a": "1", "b": "2"})
     kept = judge(lambda sdk: sdk.sessions.update(session.id, metadata={"a": None, "c": "3"}))
@@ -203,6 +203,8 @@ def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) ->
     assert kept.updated_at > session.updated_at
     cleared = judge(lambda sdk: sdk.sessions.update(session.id, title=None, metadata=None))
     assert (cleared.title, cleared.metadata) == (None, {"b": "2", "c": "3"})
+    emptied = judge(lambda sdk: sdk.sessions.update(session.id, title="new", metadata={"b": None, "c": None}))
+    assert (emptied.title, emptied.metadata) == ("new", {})
     swapped = judge(lambda sdk: sdk.sessions.update(session.id, agent={"tools": [{"type": "mcp_toolset"}]}))
     assert swapped.agent.tools[0].type == "mcp_toolset"
 
@@ -269,6 +271,14 @@ def test_agents_have_versions(judge: Judge) -> None:
     assert isinstance(archived.archived_at, datetime)
     listed = judge.ids(lambda sdk: sdk.agents.list(limit=1, created_at_gte=first.created_at, include_archived=True))
     assert listed == [first.id]
+
+
+@shows(Feature.AGENT_SYSTEM_PROMPT, Feature.AGENT_DESCRIPTION)
+def test_an_agent_is_described(judge: Judge) -> None:
+    told = {"system": "Be brief.", "description": "For a judge"}
+    made = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate", **told))
+    read = judge(lambda sdk: sdk.agents.retrieve(made.id))
+    assert (read.system, read.description) == ("Be brief.", "For a judge")
 
 
 def test_environments_live_and_die(judge: Judge) -> None:

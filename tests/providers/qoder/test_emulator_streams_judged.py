@@ -204,3 +204,19 @@ def test_a_message_meanwhile_is_a_conflict(sdk: Any, session_id: str) -> None:
 def test_an_unknown_cursor_is_refused(sdk: Any, session_id: str) -> None:
     with pytest.raises(qca.BadRequestError):
         sdk.sessions.events.stream(session_id, last_event_id="evt_unknown")
+
+
+@shows(Feature.SEND_IMAGE, Feature.SEND_DOCUMENT, Feature.MESSAGES)
+def test_images_and_documents_are_sent_and_listed(sdk: Any, session_id: str) -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}
+    document = {"type": "document", "source": source, "title": "A"}
+    text = {"type": "text", "text": "what is this?"}
+    stream = sdk.sessions.events.stream(session_id)
+    sdk.sessions.events.send(session_id, events=[{"type": "user.message", "content": [image, document, text]}])
+    until_idle(stream)
+
+    asked, answer = sdk.sessions.events.list(session_id, types=["user.message", "agent.message"])
+
+    assert [part.to_dict() for part in asked.content] == [image, document, text]
+    assert [part.type for part in answer.content] == ["text"]
