@@ -28,7 +28,7 @@ class Conversations:
         session.log.write("input.message", {"message": new.message}, tags=new.tags)
         session.heard(new.message)
         if session.awaits_tool_results:
-            stop_waiting(session, status="error", error="The user sent a message instead of a result")
+            stop_waiting(session, status="cancelled", error="Cancelled because the user sent a message instead")
         if session.scripted is not None:
             session.scripted.inbox.append(text_of(new.message))
         elif not session.is_mid_turn:
@@ -44,7 +44,7 @@ class Conversations:
         usage = None if turn is None else turn.usage.body()
         asked = new_message("user", [text_part("User requested to cancel the work.")])
         stopped = new_message("agent", [text_part("Work was cancelled by user.")])
-        cancelled = {"turn_id": turn_id, "reason": "Cancelled by user", "usage": usage}
+        cancelled = {"turn_id": turn_id, "reason": "User requested cancellation", "usage": usage}
         session.log.write("turn.cancelled", cancelled, context=context)
         session.log.write("input.message", {"message": asked}, context=context)
         session.log.write("output.message.completed", {"message": stopped}, context=context)

@@ -332,7 +332,8 @@ def test_a_message_ends_the_wait_for_results(api: Api) -> None:
     say(api, session_id, "never mind")
     reach(api, session_id, "idle")
     failed = last(api, session_id, "tool.completed")
-    assert (failed["tool_call_id"], failed["status"]) == (calls[0]["id"], "error")
+    assert (failed["tool_call_id"], failed["status"]) == (calls[0]["id"], "cancelled")
+    assert failed["error"] == "Cancelled because the user sent a message instead"
     assert [event["type"] for event in stored(api, session_id)].count("turn.started") == 1
     assert last(api, session_id, "output.message.completed")["message"]["content"][0]["text"] == "You said: never mind"
 
@@ -399,6 +400,7 @@ def test_cancelling_ends_the_turn_with_its_events(api: Api, text: str) -> None:
     assert types(events[-4:]) == CANCELLED
     started = last(api, session_id, "turn.started")
     assert cancelled["data"]["turn_id"] == idled["data"]["turn_id"] == started["turn_id"]
+    assert cancelled["data"]["reason"] == "User requested cancellation"
     assert asked["data"]["message"]["role"] == "user"
     assert asked["data"]["message"]["content"][0]["text"] == "User requested to cancel the work."
     assert told["data"]["message"]["role"] == "agent"
