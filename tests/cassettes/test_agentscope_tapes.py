@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -28,13 +29,20 @@ OnTape = Callable[[Callable[[Source], tuple[Settings, Ids]]], AbstractContextMan
 
 
 def a_session(source: Source, script: str = "scripted") -> tuple[Settings, Ids]:
-    """A new session of a user of its own, with a script of the model stub."""
+    """A new session of a user of its own, with a script of the model stub.
+
+    A turn in another session comes first: the service's first one takes so long that a client looks after it.
+    """
     user_id = "tape"
-    with httpx.Client(base_url=source.base_url, headers={"x-user-id": user_id}, trust_env=False) as http:
+    with httpx.Client(base_url=source.base_url, headers={"x-user-id": user_id}, trust_env=False, timeout=60) as http:
         model = model_config(source.handle.create_credential(user_id), script)
         agent_id = source.handle.create_agent(user_id)
         new = {"agent_id": agent_id, "name": "T", "chat_model_config": model}
-        session_id = http.post("/sessions/", json=new).raise_for_status().json()["session_id"]
+        warm, session_id = (http.post("/sessions/", json=new).raise_for_status().json()["session_id"] for _ in range(2))
+        said = {"name": "user", "role": "user", "content": [{"type": "text", "text": "Warm up."}]}
+        http.post("/chat/", json={"agent_id": agent_id, "session_id": warm, "input": said}).raise_for_status()
+        while len(http.get(f"/sessions/{warm}/messages", params={"agent_id": agent_id}).json()["messages"]) < 2:
+            time.sleep(0.1)
     return {"user_id": user_id}, {"session": session_id, "agent": agent_id}
 
 
