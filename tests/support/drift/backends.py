@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import polysession_agentscope.actions as agentscope_actions
+import polysession_agentscope.calls as agentscope_calls
 import polysession_agentscope.event_normaliser as agentscope_events
 import polysession_agentscope.message_normaliser as agentscope_messages
 import polysession_agentscope.normaliser as agentscope_sessions
@@ -16,14 +18,19 @@ import polysession_everruns.event_normaliser as everruns_events
 import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
+import polysession_qoder.actions as qoder_actions
 import polysession_qoder.normaliser as qoder_sessions
 import polysession_qoder.streams as qoder_streams
 import polysession_qoder.wire as qoder
 from polysession import AgentCapability, ModelConfig, SessionStatus
-from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
+from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.event import Approve, Deny, ToolOutput
+from polysession.message import TextBlock
 from polysession.plugins import load_provider
-from support.drift.ours import Ours, ours, reads
+from polysession.provider_api import Call, Provider, StreamPlan
+from support.drift.ours import Ours, ours, reads, writes
 
+_REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")
 _WHOLE_MODEL: Final = ModelConfig(id="m", type="t", credential_id="c")
 _NEW: Final = NewSession(agent="a", environment="e", title="t", metadata={"k": "v"})
@@ -34,6 +41,10 @@ def _qoder() -> Ours:
     new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
     agent = qoder_sessions.from_new_agent(_AGENT)
     event = (qoder.WireEvent, qoder.WireUsage)
+    provider = _provider("qoder", token="t")
+    (message,) = _said(provider)["events"]
+    allowed, denied = qoder_actions._confirmation(Approve("i"), "i"), qoder_actions._confirmation(Deny("i", "no"), "i")
+    output = qoder_actions._output(ToolOutput("i", "text", is_error=True), "i")
     return ours(
         "qoder",
         [
@@ -52,7 +63,13 @@ def _qoder() -> Ours:
             reads(qoder.WireSent, "SendSessionEvents"),
             reads(qoder.QoderNewSession, "SessionCreateParams", more=new),
             reads(qoder.QoderSessionChanges, "SessionUpdateParams", more=changed),
-            reads(qoder.QoderSessionQuery, "SessionListParams", more=_query("qoder", token="t")),
+            reads(qoder.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
+            writes("events query", "SessionEventListParams", _query_of(next(provider.list_events(_REF, 5, None)))),
+            writes("stream query", "SessionEventStreamParams", _opening(provider, "evt_1")),
+            writes("events", "SessionEventSendParams", _said(provider)),
+            writes("message", "UserMessageEventParams", message),
+            writes("confirmation", "UserToolConfirmationEventParams", (*allowed, *denied)),
+            writes("output", "UserCustomToolResultEventParams", output),
             reads(qoder.QoderNewAgent, "AgentCreateParams", more=agent),
             reads(qoder.QoderAgentReference, "AgentParams"),
             reads(qoder.QoderAgentWithOverrides, "AgentWithOverridesParams"),
@@ -85,6 +102,7 @@ def _everruns() -> Ours:
             agent="a", workspace="w", title="t", tags=["x"], capabilities=[AgentCapability(ref="r")], model=_MODEL
         )
     )
+    provider = _provider("everruns", api_key="k")
     turn_data = [f"Turn{what}Data" for what in ("Started", "Completed", "Failed", "Cancelled", "Sealed")]
     session_data = [f"Session{what}Data" for what in ("Started", "Activated", "Idled")]
     text_data = [f"OutputMessage{what}Data" for what in ("Started", "Delta")]
@@ -108,7 +126,10 @@ def _everruns() -> Ours:
             reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
             reads(everruns.EverrunsNewSession, "CreateSessionRequest", more=new),
             reads(everruns.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
-            reads(everruns.EverrunsSessionQuery, "GET /v1/sessions", more=(*_query("everruns", api_key="k"), "offset")),
+            reads(everruns.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
+            writes("stream query", f"GET {_SSE}", _opening(provider, "event_1")),
+            writes("message", "CreateMessageRequest", _said(provider)),
+            writes("message", "InputMessage", _said(provider)["message"]),
             reads(everruns.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.from_new_agent(_AGENT)),
             reads(everruns.EverrunsCapability, "AgentCapabilityConfig"),
             reads(everruns.EverrunsClientTool, "ClientSideTool"),
@@ -132,6 +153,9 @@ def _agentscope() -> Ours:
     new = agentscope_sessions.from_new_session(NewSession(title="t", workspace="w", model=_WHOLE_MODEL), "a")
     changes = agentscope_sessions.from_changes(SessionChanges(title="t", model=_WHOLE_MODEL, permission_mode="default"))
     agent = agentscope_sessions.from_new_agent(_AGENT)
+    provider = _provider("agentscope", base_url="http://127.0.0.1", user_id="u")
+    message = agentscope_messages.from_blocks([TextBlock(text="hi")])
+    place = agentscope_calls.Place("s", "a")
     blocks = ("TextBlock", "ThinkingBlock", "DataBlock", "ToolCallBlock", "ToolResultBlock", "HintBlock")
     return ours(
         "agentscope",
@@ -161,6 +185,9 @@ def _agentscope() -> Ours:
             reads(agentscope.WireErrorBody, "HTTPValidationError"),
             reads(agentscope.AgentScopeNewSession, "CreateSessionRequest", more=new),
             reads(agentscope.AgentScopeSessionChanges, "UpdateSessionRequest", more=changes),
+            writes("messages query", f"GET {_MESSAGES}", _query_of(next(provider.list_messages(_REF, 5, None)))),
+            writes("input", "ChatRequest", _body(agentscope_calls.input_call(place, message))),
+            writes("message", "Msg", message),
             reads(agentscope.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
             reads(agentscope.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
             reads(agentscope.AgentScopeKnowledgeConfig, "SessionKnowledgeConfig"),
@@ -184,6 +211,8 @@ def _agentscope() -> Ours:
     )
 
 
+_MESSAGES: Final = "/sessions/{session_id}/messages"
+_SSE: Final = "/v1/sessions/{session_id}/sse"
 _AGENTSCOPE_EVENTS: Final = tuple(
     f"{name}Event"
     for name in (
@@ -209,19 +238,46 @@ def _changed_everruns() -> dict[str, Any]:
     return {**everruns_sessions.from_changes(_changes(tags=["x"]))}
 
 
-def _query(backend: str, **settings: str) -> list[str]:
-    """The parameters of a list of sessions in which everything is asked for that the backend itself can filter by."""
+def _provider(backend: str, **settings: Any) -> Provider[Any]:
     provider_type = load_provider(backend)
-    provider = provider_type(provider_type.settings_type(**settings))
+    return provider_type(provider_type.settings_type(**settings))
+
+
+def _query_of(call: Call) -> list[str]:
+    """The names of a call's parameters."""
+    return list(parse_qs(urlsplit(call.path).query))
+
+
+def _listing(provider: Provider[Any]) -> list[str]:
+    """The parameters of a list of sessions in which everything is asked for that the backend itself can filter by."""
     everything = SessionQuery(
         agent="a",
         statuses=[SessionStatus.IDLE],
-        title_contains="t" if backend == "everruns" else None,
+        title_contains="t" if provider.name == "everruns" else None,
         created_after=datetime.min.replace(tzinfo=UTC),
         created_before=datetime.max.replace(tzinfo=UTC),
         include_archived=True,
         oldest_first=True,
         limit=5,
     )
-    call = next(provider.list_sessions(everything, None))
-    return list(parse_qs(urlsplit(call.path).query))
+    return _query_of(next(provider.list_sessions(everything, None)))
+
+
+def _opening(provider: Provider[Any], cursor: str) -> list[str]:
+    """The parameters with which a stream goes on after a cursor."""
+    try:
+        next(provider.stream_events(_REF, cursor))
+    except StopIteration as made:
+        plan: StreamPlan = made.value
+        return _query_of(plan.open())
+    raise AssertionError("a stream with a cursor is opened without another call")
+
+
+def _said(provider: Provider[Any]) -> dict[str, Any]:
+    """The body of a message."""
+    return _body(next(provider.send_message(_REF, (TextBlock(text="hi"),))))
+
+
+def _body(call: Call) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(call.body or b"{}")
+    return body

@@ -76,6 +76,11 @@ def reads(model: type[BaseModel] | tuple[type[BaseModel], ...], *published: str,
     return Known(models[0].__name__, frozenset({*fields, *more}), published)
 
 
+def writes(name: str, published: str, fields: Iterable[str]) -> Known:
+    """What our code sends that has no model: called by `name` here."""
+    return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
+
+
 def _wire_names(model: type[BaseModel]) -> Iterable[str]:
     for name, field in model.model_fields.items():
         yield field.serialization_alias or field.alias or name
