@@ -43,7 +43,7 @@ class Size:
 FULL: Final = Size(
     rounds=60, cold_rounds=15, calls=50, pages=5, events=STREAMED, bursts=100, requests=20_000, streams=100
 )
-QUICK: Final = Size(rounds=6, cold_rounds=2, calls=10, pages=1, events=1_000, bursts=100, requests=1_000, streams=10)
+QUICK: Final = Size(rounds=6, cold_rounds=4, calls=10, pages=1, events=1_000, bursts=100, requests=1_000, streams=10)
 
 
 def imports(_base_url: str, size: Size) -> None:

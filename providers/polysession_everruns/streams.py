@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from polysession.provider_api import (
     Answer,
@@ -51,7 +51,6 @@ from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, Even
 from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
 
-_EVENT: Final = TypeAdapter(WireEvent).validator
 _NEWEST: Final = 1
 _RECENT: Final = 50
 """Enough to hold what a session waits for: nothing but its answers comes after the request."""
@@ -270,7 +269,7 @@ class SessionStream(StreamPlan):
         """The event of a frame, straight from its text if nothing is missing there."""
         event: WireEvent | None = None
         with suppress(ValidationError):
-            event = _EVENT.validate_json(frame.data)
+            event = WireEvent.__pydantic_validator__.validate_json(frame.data)
         if event is None or not (event.session_id and event.type):
             missing = {"session_id": self._ref.id, "type": frame.event}
             return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)

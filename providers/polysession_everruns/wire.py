@@ -18,7 +18,7 @@ from polysession.provider_api import NativeBody, UtcDatetime
 class Wire(BaseModel):
     """Base of what we read. Fields that are not modelled stay in the record's `raw`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class WireCapability(Wire):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from polysession.provider_api import (
     Answer,
@@ -51,7 +51,6 @@ _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
 _END_OF_STREAM: Final = b"[DONE]"
 _SUCCESS: Final = 200
 _STREAM_REPLY: Final = Reply(_SUCCESS, {}, b"")
-_EVENT: Final = TypeAdapter(WireEvent).validator
 _CURSOR_PREFIX: Final = "evt_"
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 
@@ -163,7 +162,7 @@ class QoderTurn(QoderStream, TurnPlan):
 def _read_whole(frame: Frame) -> WireEvent | None:
     """The event of a frame straight from its text; None for one that takes a closer look."""
     try:
-        wire = _EVENT.validate_json(frame.data)
+        wire = WireEvent.__pydantic_validator__.validate_json(frame.data)
     except ValidationError:
         return None
     return None if frame.id and wire.id is None and wire.type not in PREVIEWS else wire

@@ -40,6 +40,7 @@ class NativeBody(BaseModel):
         extra="forbid",
         populate_by_name=True,
         hide_input_in_errors=True,
+        defer_build=True,
         ser_json_inf_nan="constants",  # left as they are, to be refused with the rest of the body, and not sent as null
     )
 
@@ -58,7 +59,7 @@ class NativeBody(BaseModel):
 class Request(BaseModel):
     """Base of what a caller asks for: checked before anything is sent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 class NewSession(Request):

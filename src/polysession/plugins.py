@@ -145,7 +145,7 @@ def _ask(entry_point: EntryPoint) -> object:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(ProviderHooks)
     try:
-        manager.load_setuptools_entrypoints(GROUP, name=entry_point.name)
+        manager.register(entry_point.load(), name=entry_point.name)
         manager.check_pending()
         answers: list[object] = manager.hook.polysession_provider()
     except Exception as error:  # a plugin may fail in any way

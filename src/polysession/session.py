@@ -44,7 +44,7 @@ class SessionStatus(StrEnum):
 class Record(BaseModel):
     """Base of the frozen records that callers receive."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
