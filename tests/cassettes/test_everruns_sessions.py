@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from live.sources import Source
+from live.sources import ENGINE_KEY, Source
 from polysession import (
+    AuthenticationFailed,
     CancelState,
     InvalidRequest,
     MediaBlock,
@@ -202,6 +203,15 @@ def test_bad_input_is_refused(caller: Caller) -> None:
     status, kind, text = problem(caller.ask("POST", "/v1/sessions", {"tags": "x"}))
     assert (status, kind) == (422, plain)
     assert 'tags: invalid type: string "x", expected a sequence' in text
+
+
+@cassette("everruns/recorded/keys.yaml")
+def test_an_engine_that_asks_for_a_key_takes_it_as_a_bearer_alone(caller: Caller) -> None:
+    for api_key in ("Bearer of-another-lock", ENGINE_KEY):
+        error = refusal(caller.locked_out(api_key), lambda client: client.sessions.create())
+        assert isinstance(error, AuthenticationFailed)
+        assert "a valid bearer credential is required" in str(error)
+    assert caller.locked_out(f"Bearer {ENGINE_KEY}").create().native_status == "idle"
 
 
 def refusal(caller: Caller, use: Any) -> PolysessionError:

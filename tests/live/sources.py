@@ -23,6 +23,8 @@ from support.cassettes.qoder import ENVIRONMENT, first_environment
 from support.cassettes.scrubbing import Scrubber
 
 _AGENTSCOPE: Final = "AgentScope agent service (PyPI: agentscope)"
+ENGINE_KEY: Final = "canary-key-of-the-engine"
+"""Opens nothing but an engine on this machine, for as long as it is recorded from."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,21 @@ def agentscope_seed(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Everruns' engine, built by the cargo of this machine."""
-    with serve_everruns(build_engine(), workdir) as base_url:
-        yield Source("everruns", base_url, "Everruns engine (crate: everruns-serve)", engine_version())
+    """Everruns' engine, built by the cargo of this machine; its handle is where a second one asks for `ENGINE_KEY`."""
+    engine = build_engine()
+    with (
+        serve_everruns(engine, workdir / "open") as base_url,
+        serve_everruns(engine, workdir / "locked", api_key=ENGINE_KEY) as locked_url,
+    ):
+        yield Source(
+            "everruns",
+            base_url,
+            "Everruns engine (crate: everruns-serve)",
+            engine_version(),
+            secrets=(ENGINE_KEY,),
+            replace={str(workdir): "/srv/everruns"},
+            handle=locked_url,
+        )
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import tomllib
@@ -43,15 +44,27 @@ def build_engine() -> Path:
 
 
 @contextlib.contextmanager
-def serve_everruns(engine: Path, workdir: Path) -> Iterator[str]:
-    """Run the engine while the context is open; gives its base URL. It keeps its sessions in `workdir`.
+def serve_everruns(engine: Path, workdir: Path, *, api_key: str = "") -> Iterator[str]:
+    """Run the engine while the context is open; gives its base URL.
+
+    Args:
+        engine: The program.
+        workdir: Where it keeps its sessions.
+        api_key: The key that it asks for; without one it asks for none.
 
     Raises:
         RuntimeError: It did not start; the message holds what it printed.
     """
+    workdir.mkdir(exist_ok=True)
     log = workdir / "engine.log"
     with log.open("wb") as errors:
-        process = subprocess.Popen([engine, workdir / "sessions"], stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  (the program was built here)
+            [engine, workdir / "sessions"],
+            env=os.environ | {"SERVE_API_KEYS": api_key},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
         try:
             assert process.stdout is not None
             address = process.stdout.readline().strip()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import httpx
 
@@ -29,14 +29,21 @@ class Caller:
     Attributes:
         source: The engine.
         face: The client that is used.
+        api_key: The key that it sends.
     """
 
     source: Source
     face: Face
+    api_key: str = API_KEY
+
+    def locked_out(self, api_key: str) -> Self:
+        """The same before an engine that asks for a key."""
+        locked = replace(self.source, base_url=self.source.handle or self.source.base_url)
+        return replace(self, source=locked, api_key=api_key)
 
     def do(self, use: Callable[[Any], Any]) -> Any:
         """What a client gives; a list is read to its end."""
-        return self.face.call("everruns", use, base_url=self.source.base_url, api_key=API_KEY, retry=_ONCE)
+        return self.face.call("everruns", use, base_url=self.source.base_url, api_key=self.api_key, retry=_ONCE)
 
     def create(self, agent: str = "echo", **fields: Any) -> Session:
         """A session of one of the engine's agents."""

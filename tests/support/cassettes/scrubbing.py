@@ -21,7 +21,9 @@ SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
         r"|AKIA[0-9A-Z]{12,})"
     ),
     "a signed token": re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?"),
-    "an authorization": re.compile(rf"(?i)\b(?:bearer|basic)\s+(?!{REDACTED}|token\b|auth\w*\b)[\w.~+/=$-]{{6,}}"),
+    "an authorization": re.compile(
+        rf"(?i)\b(?:bearer|basic)\s+(?!{REDACTED}|token\b|auth\w*\b|credential\b)[\w.~+/=$-]{{6,}}"
+    ),
     "a login in an address": re.compile(r"://[^/\s:@]+:[^/\s:@]+@"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*KEY-----"),
     "a path of a host": re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|private|var)(?:/[^\s\"'\\,}\]]*)?(?!\w)"),
