@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from polysession._version import __version__
@@ -20,4 +21,7 @@ def main() -> None:
         sys.exit(f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character ends no command
     app(prog_name="polysession")

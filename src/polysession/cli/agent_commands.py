@@ -22,8 +22,10 @@ agents = typer.Typer(help="Create and read agents.", no_args_is_help=True, rich_
 def list_agents(
     invocation: Invocation,
     *,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many agents; else all are read.")] = None,
-    page_size: Annotated[int | None, typer.Option(min=1, help="Agents in each request.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after so many agents; else all are read.")
+    ] = None,
+    page_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Agents in each request.")] = None,
     raw: Raw = False,
 ) -> None:
     """List agents, newest first.
@@ -61,9 +63,9 @@ def create_agent(
     invocation: Invocation,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
     *,
-    model: Annotated[str | None, typer.Option(help="Id of the model that answers.")] = None,
-    system_prompt: Annotated[str | None, typer.Option(help="What precedes every conversation.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Id of the model that answers.")] = None,
+    system_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What precedes every conversation.")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:

@@ -24,7 +24,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(invocation: Invocation) -> None:
-    """Look for what keeps a provider from working, and say what to do about it. Shows no secret.
+    """Look for what keeps a provider from working.
+
+    Says what to do about it, and shows no secret.
 
     Example: polysession doctor --provider qoder
     """

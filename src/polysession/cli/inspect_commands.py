@@ -43,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def providers(invocation: Invocation) -> None:
-    """List the installed providers: where each comes from, and whether it can be used.
+    """List the installed providers, and whether each works.
 
     Example: polysession providers
     """
@@ -109,7 +109,7 @@ def check_switch(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show what needs no attention too.")] = False,
 ) -> None:
-    """Say what a switch of backend carries over, what it emulates and what it loses, and why.
+    """Say what a switch of backend keeps, emulates and loses.
 
     Example: polysession switch-check --from qoder --to agentscope
     """

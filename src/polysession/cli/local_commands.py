@@ -27,7 +27,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(invocation: Invocation) -> None:
-    """Run one program on an emulator of each backend, and show what each did.
+    """Run one program on the emulator of every backend.
+
+    Shows what each did natively, what is emulated, and what it refused.
 
     Example: polysession demo
     """
@@ -41,13 +43,17 @@ def demo(invocation: Invocation) -> None:
 
 def emulate(
     invocation: Invocation,
-    provider: Annotated[str, typer.Argument(help="Provider name, such as qoder.", autocompletion=complete_provider)],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
+    provider: Annotated[
+        str, typer.Argument(metavar="PROVIDER", help="Provider name, such as qoder.", autocompletion=complete_provider)
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="TCP port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
     generation: Annotated[
         Literal["current", "seed"], typer.Option(help="seed is the backend's older shape.")
     ] = "current",
 ) -> None:
-    """Serve the emulator of one backend on this machine, until Ctrl-C.
+    """Serve the emulator of one backend, until Ctrl-C.
 
     Example: polysession emulate qoder --port 8101
     """

@@ -117,8 +117,11 @@ class Output:
 
     def _print(self, table: Table, width: int) -> None:
         """Print a table, without the spaces at the ends of its lines. A terminal that is too narrow wraps it."""
+        before = self.console.width
+        self.console.width = max(before, width)
         with self.console.capture() as captured:
-            self.console.print(table, width=width, crop=False)
+            self.console.print(table)
+        self.console.width = before
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     @contextmanager

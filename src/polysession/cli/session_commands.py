@@ -30,9 +30,13 @@ NativeJson = Annotated[
     str | None,
     typer.Option(metavar="JSON", help="Further fields in the backend's own words: JSON, @FILE, or - for stdin."),
 ]
-ModelName = Annotated[str | None, typer.Option(help="The model, as the backend calls it.")]
-ModelType = Annotated[str | None, typer.Option(help="Kind of access to the model, where the backend has kinds.")]
-Credential = Annotated[str | None, typer.Option(help="Id of the model's credential, where the backend has such.")]
+ModelName = Annotated[str | None, typer.Option(metavar="NAME", help="The model, as the backend calls it.")]
+ModelType = Annotated[
+    str | None, typer.Option(metavar="KIND", help="Kind of access to the model, where the backend has kinds.")
+]
+Credential = Annotated[
+    str | None, typer.Option(metavar="CREDENTIAL", help="Id of the model's credential, where the backend has such.")
+]
 ModelParameters = Annotated[str | None, typer.Option(metavar="JSON", help="Settings of the model.")]
 
 
@@ -40,12 +44,17 @@ ModelParameters = Annotated[str | None, typer.Option(metavar="JSON", help="Setti
 def list_sessions(
     invocation: Invocation,
     *,
-    agent: Annotated[str | None, typer.Option(help="Only sessions of this agent.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Only sessions of this agent.")] = None,
     status: Annotated[
-        list[SessionStatus] | None, typer.Option(help="Only sessions in this status; repeatable.")
+        list[SessionStatus] | None,
+        typer.Option(metavar="STATUS", help=f"Only those that are one of: {', '.join(SessionStatus)}. Repeatable."),
     ] = None,
-    title_contains: Annotated[str | None, typer.Option(help="Only sessions with this text in their title.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Only sessions with this tag; repeatable.")] = None,
+    title_contains: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only sessions with this text in their title.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="Only sessions with this tag; repeatable.")
+    ] = None,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only sessions with this metadata; repeatable.")
     ] = None,
@@ -53,8 +62,10 @@ def list_sessions(
     created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Likewise.")] = None,
     include_archived: Annotated[bool, typer.Option("--include-archived", help="Archived sessions too.")] = False,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The other way round.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many sessions; else all are read.")] = None,
-    page_size: Annotated[int | None, typer.Option(min=1, help="Sessions in each request.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after so many sessions; else all are read.")
+    ] = None,
+    page_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Sessions in each request.")] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
@@ -101,12 +112,14 @@ def get_session(invocation: Invocation, session: SessionId, *, raw: Raw = False)
 def create_session(
     invocation: Invocation,
     *,
-    agent: Annotated[str | None, typer.Option(help="Id of the agent to talk to.")] = None,
-    environment: Annotated[str | None, typer.Option(help="Id of the environment that tools run in.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="Id of the workspace to work on.")] = None,
-    title: Annotated[str | None, typer.Option(help="Label for people.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Id of the agent to talk to.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(metavar="ENVIRONMENT", help="Id of the environment that tools run in.")
+    ] = None,
+    workspace: Annotated[str | None, typer.Option(metavar="WORKSPACE", help="Id of the workspace to work on.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Label for people.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Repeatable.")] = None,
     capability: Annotated[
         list[str] | None, typer.Option(metavar="REF[=JSON]", help="An ability, and its configuration; repeatable.")
     ] = None,
@@ -114,7 +127,7 @@ def create_session(
     model_type: ModelType = None,
     credential: Credential = None,
     model_parameters: ModelParameters = None,
-    permission_mode: Annotated[str | None, typer.Option(help="How tool calls are approved.")] = None,
+    permission_mode: Annotated[str | None, typer.Option(metavar="MODE", help="How tool calls are approved.")] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
@@ -148,23 +161,25 @@ def update_session(
     invocation: Invocation,
     session: SessionId,
     *,
-    title: Annotated[str | None, typer.Option(help="Set the title.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the title.")] = None,
     clear_title: Annotated[bool, typer.Option("--clear-title", help="Remove the title.")] = False,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a key, and leave the others; repeatable.")
     ] = None,
     remove_metadata: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Remove a key; repeatable.")] = None,
     clear_metadata: Annotated[bool, typer.Option("--clear-metadata", help="Remove every key.")] = False,
-    tag: Annotated[list[str] | None, typer.Option(help="Replace all tags by these; repeatable.")] = None,
-    add_tag: Annotated[list[str] | None, typer.Option(help="Add to the tags; repeatable.")] = None,
-    remove_tag: Annotated[list[str] | None, typer.Option(help="Take from the tags; repeatable.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Replace all tags by these; repeatable.")] = None,
+    add_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Add to the tags; repeatable.")] = None,
+    remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Take from the tags; repeatable.")] = None,
     clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Remove every tag.")] = False,
     model: ModelName = None,
     model_type: ModelType = None,
     credential: Credential = None,
     model_parameters: ModelParameters = None,
     clear_model: Annotated[bool, typer.Option("--clear-model", help="Remove the model.")] = False,
-    permission_mode: Annotated[str | None, typer.Option(help="Set how tool calls are approved.")] = None,
+    permission_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Set how tool calls are approved.")
+    ] = None,
     clear_permission_mode: Annotated[
         bool, typer.Option("--clear-permission-mode", help="Remove the permission mode.")
     ] = False,

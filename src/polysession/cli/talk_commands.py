@@ -31,13 +31,13 @@ from polysession.cli.failing import ExitCode
 from polysession.cli.forms import action_form, call_text, event_form, event_line, record_form
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.parsing import message_text, pairs
-from polysession.cli.printing import Output, printable
+from polysession.cli.printing import Output, one_line, printable
 from polysession.cli.session_commands import Raw, SessionId
 from polysession.errors import UsageError
 
 Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop waiting after so long.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many.")]
-PageSize = Annotated[int | None, typer.Option(min=1, help="Items in each request.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many.")]
+PageSize = Annotated[int | None, typer.Option(min=1, metavar="N", help="Items in each request.")]
 Said = Annotated[str, typer.Argument(metavar="TEXT", help="What to say; - reads it from stdin.")]
 
 _LOUD = frozenset({"tool_call.completed", "tool_result.completed", "action.required", "error", "stream.gap"})
@@ -52,10 +52,12 @@ def add_to(app: typer.Typer) -> None:
 def chat(
     invocation: Invocation,
     backend: Annotated[str | None, typer.Argument(metavar="PROVIDER", help="The same as --provider.")] = None,
-    session: Annotated[str | None, typer.Option(help="Id of a session to go on with; without it one is made.")] = None,
-    agent: Annotated[str | None, typer.Option(help="Id of the agent to talk to.")] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="SESSION", help="Id of a session to go on with; without it one is made.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Id of the agent to talk to.")] = None,
     environment: Annotated[
-        str | None, typer.Option(help="Id of the environment to run in, where there are such.")
+        str | None, typer.Option(metavar="ENVIRONMENT", help="Id of the environment to run in, where there are such.")
     ] = None,
 ) -> None:
     """Talk to an agent.
@@ -88,7 +90,9 @@ def run(
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Send a message, and follow the turn to its end. The agent's words go to stdout, all else to stderr.
+    """Send a message, and follow the turn to its end.
+
+    The agent's words go to stdout, all else to stderr.
 
     Example: polysession run sess_123 "Fix the failing test" --provider qoder
     """
@@ -97,7 +101,7 @@ def run(
 
 
 def send(invocation: Invocation, session: SessionId, text: Said) -> None:
-    """Send a message, and leave the turn that it starts to itself.
+    """Send a message, and leave the turn to itself.
 
     Example: polysession send sess_123 "Fix the failing test" --provider qoder
     """
@@ -114,14 +118,16 @@ def events(
     session: SessionId,
     *,
     past: Annotated[bool, typer.Option("--past", help="List what has happened instead, oldest first.")] = False,
-    cursor: Annotated[str | None, typer.Option(help="Go on after this point; the end of a run tells it.")] = None,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after this point.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-turn-ends", help="Stop after the end of a turn.")] = False,
     limit: Limit = None,
     page_size: PageSize = None,
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Follow a session live, until Ctrl-C; or list its past events.
+    """Follow a session live, or list what has happened.
+
+    It is followed until Ctrl-C, which tells how to go on.
 
     Example: polysession events sess_123 --provider qoder --cursor evt_7
     """
@@ -196,7 +202,7 @@ def answer(
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Answer what the agent waits for, and follow the turn to its end.
+    """Answer what the agent waits for, and follow the turn.
 
     Example: polysession answer sess_123 --approve evt_9 --provider qoder
     """
@@ -240,7 +246,7 @@ def _speak(output: Output, turn: Iterable[Event]) -> None:
                 output.text("" if streamed else event.message.text)
                 streamed = False
         elif event.type in _LOUD or (isinstance(event, TurnEnded) and event.outcome is not Outcome.COMPLETED):
-            output.note(event_line(event))
+            output.note(one_line(event_line(event)))
 
 
 def _follow(
@@ -261,4 +267,4 @@ def _show_event(output: Output, event: Event, *, raw: bool, cursor: str | None =
     if output.as_json:
         output.json(event_form(event, raw=raw) | ({"cursor": cursor} if cursor else {}))
     else:
-        output.text(event_line(event))
+        output.text(one_line(event_line(event)))
