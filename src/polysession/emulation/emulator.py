@@ -20,14 +20,14 @@ class Seeded:
     """Ids of the resources that exist when an emulator starts; None where the backend has no such thing.
 
     Attributes:
-        agent_id: An agent that a session can be created for.
+        agent_id: An agent that a session can be created for; empty where the backend has no agents.
         environment_id: An environment that a session can be created in.
         credential_id: A model credential.
         workspace_id: A workspace that a session can be created on.
         model: A model that its sessions and agents may have.
     """
 
-    agent_id: str
+    agent_id: str = ""
     environment_id: str | None = None
     credential_id: str | None = None
     workspace_id: str | None = None

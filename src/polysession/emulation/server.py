@@ -31,7 +31,7 @@ class EmulatorHandle:
         provider: Name of the provider that it stands in for.
         base_url: Ready for `Client(base_url=...)` and for the backend's official SDK.
         settings: All settings of a `Client` for it, `base_url` among them: `Client(name, **handle.settings)`.
-        agent_id: Id of the seeded agent.
+        agent_id: Id of the seeded agent; empty if the backend has none.
         environment_id: Id of the seeded environment; None if the backend has none.
         credential_id: Id of the seeded model credential; None if the backend has none.
         workspace_id: Id of a workspace; None if the backend has none.

@@ -37,7 +37,7 @@ class Backend:
         return cls(
             settings=emulator.settings,
             faults=emulator.faults,
-            agent_id=emulator.agent_id,
+            agent_id=emulator.agent_id or None,
             environment_id=emulator.environment_id,
             workspace_id=emulator.workspace_id,
             model=emulator.model,

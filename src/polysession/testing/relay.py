@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from polysession._drivers.transport import tls_context
@@ -40,28 +40,30 @@ class _Relay:
         self._origin = origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (await self._answer(Request(scope, receive)))(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        target = request.scope["raw_path"].decode() + (f"?{request.url.query}" if request.url.query else "")
-        headers = [(name, value) for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION]
-        http = httpx.AsyncClient(trust_env=False, verify=tls_context(), timeout=None)  # noqa: S113  (the client's hold)
-        content = await request.body()
-        upstream = await http.send(
-            http.build_request(request.method, self._origin + target, headers=headers, content=content or None),
-            stream=True,
-        )
-        answer = StreamingResponse(_body(http, upstream), upstream.status_code)
-        answer.raw_headers = [
-            pair for pair in upstream.headers.raw if pair[0].lower().decode() not in _OF_ONE_CONNECTION
-        ]
-        return answer
-
-
-async def _body(http: httpx.AsyncClient, upstream: httpx.Response) -> AsyncIterator[bytes]:
-    async with http:
+        """Pass one request on, until its answer is complete or nobody waits for it any more."""
+        body = await Request(scope, receive).body()
+        answering = asyncio.ensure_future(self._answer(scope, body, send))
+        leaving = asyncio.ensure_future(receive())
         try:
-            async for chunk in upstream.aiter_raw():
-                yield chunk
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await upstream.aclose()
+            leaving.cancel()
+            if not answering.done():
+                answering.cancel()
+            await asyncio.gather(leaving, answering, return_exceptions=True)
+        if not answering.cancelled():
+            answering.result()
+
+    async def _answer(self, scope: Scope, body: bytes, send: Send) -> None:
+        query = scope["query_string"].decode()
+        target = self._origin + scope["raw_path"].decode() + (f"?{query}" if query else "")
+        headers = [pair for pair in scope["headers"] if pair[0].decode() not in _OF_ONE_CONNECTION]
+        async with (
+            httpx.AsyncClient(trust_env=False, verify=tls_context(), timeout=None) as http,  # noqa: S113  (the client's)
+            http.stream(scope["method"], target, headers=headers, content=body or None) as answer,
+        ):
+            kept = [pair for pair in answer.headers.raw if pair[0].lower().decode() not in _OF_ONE_CONNECTION]
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+            async for chunk in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,296 @@
+"""Porter: settings, declared support, and one flow for each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+from polysession.provider_api import (
+    UNSET,
+    Answer,
+    BaseUrl,
+    Block,
+    Call,
+    Cancellation,
+    CancelState,
+    ErrorDetail,
+    Event,
+    Feature,
+    FeatureSupport,
+    Flow,
+    FromEnv,
+    HeaderSecret,
+    Message,
+    NewSession,
+    Page,
+    PendingAction,
+    Provider,
+    ProviderSettings,
+    Reply,
+    ResumeContract,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    StreamPlan,
+    TextBlock,
+    ToolOutput,
+    TurnInput,
+    TurnPlan,
+    UsageError,
+    emulated,
+    json_body,
+    keep_matching,
+    native,
+    read_as,
+    read_json_or_none,
+    read_wire,
+    unsupported,
+    with_query,
+)
+from polysession_porter.normaliser import EVENT_TYPES, NAME, to_action, to_events, to_message, to_session
+from polysession_porter.streams import PorterStream, PorterTurn, errand_path
+from polysession_porter.wire import Answered, Errand, ErrandPage, Note, NotePage, Stopped
+
+_NO_AGENTS: Final = unsupported("Porter is the one agent there is")
+_NO_TAGS: Final = unsupported("Porter has labels: use metadata")
+_NO_PLACE: Final = unsupported("Porter works where it stands")
+_NO_MODEL: Final = unsupported("Porter chooses its model")
+_NO_MODE: Final = unsupported("Porter asks for no permission")
+_NO_ARCHIVE: Final = unsupported("Porter keeps an errand until it is deleted")
+_WHOLE: Final = emulated("one more call, to read what is to stay; of two writers at once the last one wins")
+_FILTER: Final = emulated("compared here, so that pages have fewer items")
+_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_CREATED})
+
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
+    Feature.CREATE: native(),
+    Feature.GET: native(),
+    Feature.LIST: native(),
+    Feature.UPDATE: _WHOLE,
+    Feature.ARCHIVE: _NO_ARCHIVE,
+    Feature.DELETE: native(),
+    Feature.CANCEL: native(),
+    Feature.SEND: native(),
+    Feature.STREAM: native("one more call, to find where to begin; none with a cursor"),
+    Feature.RUN: native("one more call before the input, to find where to begin"),
+    Feature.EVENTS: native(),
+    Feature.MESSAGES: emulated("picked out of the notes"),
+    Feature.ANSWER: native(),
+    Feature.PENDING_ACTIONS: native(),
+    Feature.AGENT_CREATE: _NO_AGENTS,
+    Feature.AGENT_GET: _NO_AGENTS,
+    Feature.AGENT_LIST: _NO_AGENTS,
+    Feature.CREATE_AGENT: _NO_AGENTS,
+    Feature.CREATE_ENVIRONMENT: _NO_PLACE,
+    Feature.CREATE_WORKSPACE: _NO_PLACE,
+    Feature.CREATE_TITLE: native(),
+    Feature.CREATE_METADATA: native(),
+    Feature.CREATE_TAGS: _NO_TAGS,
+    Feature.CREATE_CAPABILITIES: unsupported("Porter can do what it can do"),
+    Feature.CREATE_MODEL: _NO_MODEL,
+    Feature.CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.UPDATE_TITLE: _WHOLE,
+    Feature.UPDATE_METADATA: _WHOLE,
+    Feature.UPDATE_TAGS: _NO_TAGS,
+    Feature.EDIT_TAGS: _NO_TAGS,
+    Feature.UPDATE_MODEL: _NO_MODEL,
+    Feature.UPDATE_PERMISSION_MODE: _NO_MODE,
+    Feature.CLEAR_TITLE: _WHOLE,
+    Feature.CLEAR_METADATA: _WHOLE,
+    Feature.CLEAR_TAGS: _NO_TAGS,
+    Feature.CLEAR_MODEL: _NO_MODEL,
+    Feature.CLEAR_PERMISSION_MODE: _NO_MODE,
+    Feature.LIST_AGENT: _NO_AGENTS,
+    Feature.LIST_STATUSES: _FILTER,
+    Feature.LIST_TITLE: _FILTER,
+    Feature.LIST_TAGS: _NO_TAGS,
+    Feature.LIST_METADATA: unsupported("Porter cannot search its labels"),
+    Feature.LIST_ARCHIVED: _NO_ARCHIVE,
+    Feature.LIST_CREATED: _FILTER,
+    Feature.LIST_OLDEST_FIRST: native(),
+    Feature.LIST_LIMIT: native(),
+    Feature.SEND_IMAGE: unsupported("Porter reads text"),
+    Feature.SEND_DOCUMENT: unsupported("Porter reads text"),
+    Feature.ANSWER_APPROVAL: unsupported("Porter asks for no permission"),
+    Feature.ANSWER_OUTPUT: native("one output at a time"),
+    Feature.AGENT_MODEL: _NO_AGENTS,
+    Feature.AGENT_SYSTEM_PROMPT: _NO_AGENTS,
+    Feature.AGENT_DESCRIPTION: _NO_AGENTS,
+}
+
+
+class PorterSettings(ProviderSettings):
+    """Settings of a client for Porter.
+
+    Attributes:
+        key: The key that Porter printed when it was installed.
+        base_url: Where it is.
+    """
+
+    key: Annotated[HeaderSecret, FromEnv("PORTER_KEY")]
+    base_url: Annotated[BaseUrl, FromEnv("PORTER_URL")] = "http://127.0.0.1:7070"
+
+
+class PorterProvider(Provider[PorterSettings]):
+    """Porter, which runs errands."""
+
+    name = NAME
+    docs_url = "https://porter.example/wire"
+    settings_type = PorterSettings
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    resume = ResumeContract.SERVER_REPLAY
+    event_types = EVENT_TYPES
+    emulator = "polysession_porter.emulator:PorterEmulator"
+
+    def headers(self) -> Mapping[str, str]:
+        """The key."""
+        return {"porter-key": self.settings.key.get_secret_value()}
+
+    def read_error(self, reply: Reply) -> ErrorDetail:
+        """Read `{"why": {"kind": ..., "text": ...}}`, or nothing."""
+        why = (read_json_or_none(reply) or {}).get("why")
+        if not isinstance(why, dict):
+            return ErrorDetail()
+        return ErrorDetail(str(why.get("text", "")), why.get("kind"), reply.headers.get("x-request-id"))
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create an errand."""
+        body = {"subject": new.title, "labels": dict(new.metadata or {})}
+        reply = yield Call("POST", "/errands", body=json_body(body))
+        return _session(reply)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read an errand."""
+        reply = yield Call("GET", errand_path(ref))
+        return _session(reply)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page. Porter counts what to skip, so that our cursor is that number."""
+        skip = _number(cursor)
+        order = "old" if query.oldest_first else "new"
+        reply = yield Call("GET", with_query("/errands", {"skip": skip, "take": query.limit, "order": order}))
+        page = read_as(ErrandPage.model_validate, _result(reply), reply)
+        sessions = tuple(read_as(to_session, raw, reply) for raw in page.errands)
+        seen = skip + len(sessions)
+        return Page(keep_matching(sessions, query, _FILTERED_HERE), str(seen) if seen < page.total else None)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Write the errand back whole, as Porter wants it, with what is to change."""
+        before = yield from self.get_session(ref)
+        title = before.title if changes.title is UNSET else changes.title
+        labels = {} if changes.metadata is None else {**before.metadata, **(changes.metadata or {})}
+        kept = {key: value for key, value in labels.items() if value is not None}
+        reply = yield Call("PUT", errand_path(ref), body=json_body({"subject": title, "labels": kept}))
+        return _session(reply)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete an errand."""
+        yield Call("DELETE", errand_path(ref))
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Stop the work."""
+        reply = yield Call("POST", f"{errand_path(ref)}/stop")
+        raw = _result(reply)
+        stopped = read_as(Stopped.model_validate, raw, reply).stopped
+        state = CancelState.REQUESTED if stopped else CancelState.NOTHING_RUNNING
+        return Cancellation(provider=NAME, session_id=ref.id, state=state, raw=raw)
+
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+        """Say something, and leave the turn to itself."""
+        yield Call("POST", f"{errand_path(ref)}/say", body=json_body({"text": _text(content)}))
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Follow it after the cursor, or after its newest note."""
+        last = _number(cursor) if cursor else (yield from _newest(ref))
+        return PorterStream(ref, last)
+
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+        """Follow the turn that a message starts, or that an output lets go on."""
+        last = yield from _newest(ref)
+        if isinstance(turn_input[0], ToolOutput):
+            return PorterTurn(ref, last, "/answer", _output(turn_input))
+        return PorterTurn(ref, last, "/say", {"text": _text(turn_input)})
+
+    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read one page of notes. Our cursor is the number of the last one."""
+        notes, reply, next_cursor = yield from _notes(ref, limit, cursor)
+        events = [event for raw in notes for event in read_as(lambda note: to_events(ref.id, note), raw, reply)]
+        return Page(tuple(events), next_cursor)
+
+    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        """Read one page of notes, and keep what was said."""
+        notes, reply, next_cursor = yield from _notes(ref, limit, cursor)
+        read = [read_as(Note.model_validate, raw, reply) for raw in notes]
+        said = tuple(to_message(ref.id, note) for note in read if note.note in {"heard", "said"})
+        return Page(said, next_cursor)
+
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+        """Give the output of the tool that Porter asked for."""
+        yield Call("POST", f"{errand_path(ref)}/answer", body=json_body(_output(answers)))
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read what Porter asks for."""
+        errand = yield from _errand(ref)
+        return () if errand.asks is None else (to_action(errand.asks),)
+
+
+def _result(reply: Reply) -> dict[str, Any]:
+    """What is in the envelope."""
+    return read_wire(Answered, reply).result
+
+
+def _session(reply: Reply) -> Session:
+    return read_as(to_session, _result(reply), reply)
+
+
+def _errand(ref: SessionRef) -> Flow[Errand]:
+    reply = yield Call("GET", errand_path(ref))
+    return read_as(Errand.model_validate, _result(reply), reply)
+
+
+def _newest(ref: SessionRef) -> Flow[int]:
+    """The number of the newest note."""
+    errand = yield from _errand(ref)
+    return errand.notes
+
+
+def _notes(
+    ref: SessionRef, limit: int | None, cursor: str | None
+) -> Flow[tuple[list[dict[str, Any]], Reply, str | None]]:
+    """One page of notes, the reply that it came in, and where the list goes on."""
+    query = {"after": _number(cursor), "take": limit}
+    reply = yield Call("GET", with_query(f"{errand_path(ref)}/notes", query))
+    page = read_as(NotePage.model_validate, _result(reply), reply)
+    next_cursor = str(read_as(Note.model_validate, page.notes[-1], reply).n) if page.more and page.notes else None
+    return page.notes, reply, next_cursor
+
+
+def _number(cursor: str | None) -> int:
+    """The number in a cursor of ours.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()):
+        raise UsageError(f"{cursor!r} is not a cursor of Porter")
+    return int(cursor)
+
+
+def _text(content: tuple[Any, ...]) -> str:
+    """The text of a message: the core has refused every other block, because none is declared."""
+    return "\n".join(block.text for block in content if isinstance(block, TextBlock))
+
+
+def _output(answers: tuple[Any, ...]) -> dict[str, Any]:
+    """The body of an answer.
+
+    Raises:
+        UsageError: There is more than one.
+    """
+    if len(answers) > 1:
+        raise UsageError(f"Porter asks for one thing at a time, and takes one output, not {len(answers)}")
+    (answer,) = answers
+    call = answer.action if isinstance(answer.action, str) else answer.action.id
+    return {"call": call, "text": answer.content, "failed": answer.is_error}

@@ -1,0 +1,36 @@
+"""The provider keeps the contract on AgentScope's real service, with the stub of a model that follows the script."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from live.agentscope_service.process import AgentScopeService
+from polysession import ModelConfig
+from polysession.testing import CANARY, Backend, ProviderContract, relay
+
+
+class TestAgentScopeService(ProviderContract):
+    provider = "agentscope"
+    evidence = "live"
+    permission_mode = "accept_edits"
+    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}}
+    patience_s = 60.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, agentscope_service: AgentScopeService) -> Iterator[Backend]:
+        """A new user of the service, reached by a way on which faults can be asked for."""
+        user_id = f"user-{uuid.uuid4().hex}"
+        agent_id = agentscope_service.create_agent(user_id)
+        credential_id = agentscope_service.create_credential(user_id)
+        with relay(agentscope_service.base_url) as (base_url, faults):
+            yield Backend(
+                settings={"base_url": base_url, "user_id": user_id, "agent_id": agent_id},
+                faults=faults,
+                agent_id=agent_id,
+                workspace_id=uuid.uuid4().hex,
+                model=ModelConfig(id="scripted", type="openai_credential", credential_id=credential_id),
+            )

@@ -1,0 +1,116 @@
+"""Which tests of the contract a provider gets, and what becomes of a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from polysession import Conflict, Feature, NotFound
+from polysession.testing import features_shown, never, not_done_here, not_offered_yet, shows
+from polysession.testing.arranging import Arranged
+
+
+class Theme(Arranged):
+    @shows(Feature.GET)
+    def test_reading(self) -> None:
+        raise NotFound
+
+    @shows(Feature.GET, Feature.ARCHIVE)
+    def test_archiving(self) -> None:
+        """Everruns cannot."""
+
+    @shows(Feature.CREATE)
+    def test_creating(self) -> None:
+        """Every provider can."""
+
+    def test_everything(self) -> None:
+        """Shows no feature."""
+
+
+def marks(test: Callable[..., Any]) -> list[pytest.Mark]:
+    return list(getattr(test, "pytestmark", []))
+
+
+def test_a_theme_alone_keeps_its_tests() -> None:
+    assert features_shown(Theme.test_archiving) == (Feature.GET, Feature.ARCHIVE)
+    assert features_shown(Theme.test_everything) == ()
+
+
+def test_what_is_unsupported_is_not_collected() -> None:
+    class Everruns(Theme):
+        provider = "everruns"
+
+    class Qoder(Theme):
+        provider = "qoder"
+
+    assert vars(Everruns)["test_archiving"] is None
+    assert Everruns.test_reading is Theme.test_reading
+    assert Qoder.test_archiving is Theme.test_archiving
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        (not_done_here("later", raises=NotFound), "not done here: later"),
+        (not_offered_yet("later", raises=NotFound), "not offered yet: later"),
+        (never("later", raises=NotFound), "never: later"),
+    ],
+)
+def test_a_gap_must_fail_with_its_error(gap: Any, said: str) -> None:
+    class Qoder(Theme):
+        provider = "qoder"
+        gaps = {"test_reading": gap}
+
+    (mark,) = marks(Qoder.test_reading)
+    assert (mark.name, mark.kwargs) == ("xfail", {"reason": said, "raises": (NotFound,), "strict": True})
+    assert marks(Theme.test_reading) == []
+    assert features_shown(Qoder.test_reading) == (Feature.GET,)
+    with pytest.raises(NotFound):
+        Qoder().test_reading()
+
+
+def test_a_gap_of_a_feature_is_one_of_all_its_tests() -> None:
+    class Qoder(Theme):
+        provider = "qoder"
+        gaps = {
+            Feature.GET: not_offered_yet("no reading", raises=(NotFound, Conflict)),
+            "test_archiving": never("no archive", raises=AssertionError),
+        }
+
+    (mark,) = marks(Qoder.test_archiving)
+    assert mark.kwargs["raises"] == (NotFound, Conflict, AssertionError)
+    assert "no reading; no archive" in mark.kwargs["reason"]
+    assert len(marks(Qoder.test_reading)) == 1
+    assert marks(Qoder.test_creating) == []
+
+
+def test_a_gap_belongs_to_its_class_alone() -> None:
+    class Older(Theme):
+        provider = "qoder"
+        gaps = {"test_reading": never("no", raises=NotFound)}
+
+    class Newer(Older):
+        gaps = {}
+
+    assert Newer.test_reading is Theme.test_reading
+
+
+@pytest.mark.parametrize("key", ["test_nothing", Feature.DELETE, "test_archiving"])
+def test_a_gap_that_names_no_test_of_the_provider_is_an_error(key: str | Feature) -> None:
+    with pytest.raises(TypeError, match=rf"Everruns.gaps names what is no test for provider 'everruns': {key}$"):
+        type("Everruns", (Theme,), {"provider": "everruns", "gaps": {key: never("no", raises=NotFound)}})
+
+
+def test_a_test_of_ones_own_replaces_that_of_the_contract() -> None:
+    class Everruns(Theme):
+        provider = "everruns"
+
+        def test_archiving(self) -> None:
+            """Of its own."""
+
+    class Younger(Everruns):
+        pass
+
+    assert Everruns.test_archiving.__doc__ == Younger.test_archiving.__doc__ == "Of its own."
