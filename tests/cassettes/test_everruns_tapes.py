@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from support.cassettes.provenance import CASSETTES
 from support.cassettes.pure_player import events_of
 from support.cassettes.tapes import read_tape, tape
 from support.faces import Face
+from support.fault_proxy import FaultProxy, Move, chunk
 from support.sides import AwaitedSessions
 
 LIMIT_S = 60.0
@@ -286,6 +287,36 @@ def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, face: Face) -> None:
         *(*BEGINNING, "message.started", "stream.gap", "message.completed"),
         *("turn.ended", "session.status", "usage"),
     ]
+
+
+def broken_in_a_delta(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
+    """Everything up to the middle of the first chunk that has a delta."""
+    yield head
+    for data in chunks:
+        if b"output.message.delta" in data:
+            yield chunk(data[: data.index(b"output.message.delta") + 40])
+            yield "close"
+        yield chunk(data)
+
+
+@tape("everruns/streams/broken_off.jsonl")
+def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
+            return [event async for event in turn], turn.result
+
+    with (
+        on_tape(session_of("storyteller")) as (settings, ids),
+        FaultProxy(settings["base_url"], broken_in_a_delta) as proxy,
+    ):
+        events, result = played(face, ({**settings, "base_url": proxy.url}, ids), scenario)
+    assert told(events) == [*BEGINNING, "message.started", "stream.gap", "message.completed", "turn.ended"]
+    stored = [event.sequence for event in events if event.sequence is not None]
+    assert stored == list(range(1, 12))
+    assert (result.outcome, result.text[:16]) == (Outcome.COMPLETED, "Once upon a time")
+    first, again = [each.request.path for each in read_tape(STREAMS / "broken_off.jsonl").exchanges if each.stream]
+    assert "since_id" not in first
+    assert again == f"{first}?since_id={next(event.id for event in events if event.type == 'message.started')}"
 
 
 @tape("everruns/streams/steered.jsonl")
