@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from vcr.errors import CannotOverwriteExistingCassetteException
 
 from support.cassettes import evidence
 from support.cassettes.cassettes import playing
@@ -95,7 +96,7 @@ def answer_of(document: Any) -> Any:
     ("edit", "problem"),
     [
         (lambda d: answer_of(d)["headers"].update({"set-cookie": ["a=b"]}), "header 'set-cookie' is not listed"),
-        (lambda d: d["interactions"][0]["request"]["headers"].update(authorization=["Bearer x"]), "carries a value"),
+        (lambda d: d["interactions"][0]["request"]["headers"].update(authorization=["Bearer x"]), "a value"),
         (lambda d: answer_of(d)["body"].update(string='{"api_key": "x"}'), "key 'api_key' of the body is not listed"),
         (lambda d: answer_of(d)["body"].update(string='{"id": "pt-0123456789"}'), "id has a token, 'pt-012345678'"),
         (lambda d: answer_of(d)["body"].update(string='{"cwd": "/home/me/x"}'), "cwd has a path of a host"),
@@ -124,6 +125,27 @@ def test_what_is_no_evidence_is_found(tmp_path: Path, name: str) -> None:
     path.write_text("", encoding="utf-8")
     assert evidence.files(tmp_path) == [path]
     assert evidence.problems_in(path) != []
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        ({"json": {"name": "Another"}}, '"Another"} is sent, {"name": "Helper"} is recorded'),
+        ({"json": {}}, '{} is sent, {"name": "Helper"} is recorded'),
+        ({"headers": {"content-type": "application/json"}}, "not sent, or not so: {'accept': 'application/json'"),
+        ({"url": "http://anywhere.test/agents/"}, "'/agents/'.* is asked for"),
+        ({"url": "http://anywhere.test/agent/?limit=1"}, "'limit', '1'.* is asked for"),
+        ({"method": "PUT"}, "PUT != POST"),
+    ],
+)
+def test_another_request_than_the_recorded_one_is_not_answered(
+    copied: Path, edit: dict[str, Any], problem: str
+) -> None:
+    asked: dict[str, Any] = {"method": "POST", "url": "http://anywhere.test/agent/", "json": {"name": "Helper"}}
+    asked |= {"headers": first_headers(copied)} | edit
+    refused = pytest.raises(CannotOverwriteExistingCassetteException, match=problem.replace("{", "\\{"))
+    with refused, playing(copied):
+        httpx.request(**asked)
 
 
 def test_a_half_played_cassette_is_found(copied: Path) -> None:

@@ -15,6 +15,8 @@ from support.cassettes.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUE
 
 REDACTED: Final = "REDACTED"
 
+_SCHEME: Final = re.compile("(?:Bearer|ApiKey) ")
+
 SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
     "a token": re.compile(
         r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|pt|pat|ghp|gho|ghs|glpat|xox[abprs]|evr|whsec|svc)[-_][A-Za-z0-9_-]{8,}"
@@ -74,7 +76,8 @@ class Scrubber:
         kept: dict[str, Any] = {}
         for name, value in headers.items():
             if name.lower() in listed:
-                kept[name.lower()] = REDACTED if name.lower() in CREDENTIAL_HEADERS else self._each(value)
+                is_secret = name.lower() in CREDENTIAL_HEADERS
+                kept[name.lower()] = struck_out(value) if is_secret else self._each(value)
         return kept
 
     def address(self, uri: str) -> str:
@@ -134,6 +137,13 @@ class Scrubber:
         if isinstance(value, list):
             return [self._open(item) for item in value]
         return self.text(value) if isinstance(value, str) else value
+
+
+def struck_out(value: Any) -> str:
+    """A credential without what is secret in it: the word for its scheme stays."""
+    text = str(value[0] if isinstance(value, list) else value)
+    scheme = _SCHEME.match(text)
+    return f"{scheme[0]}{REDACTED}" if scheme else REDACTED
 
 
 def redacted(value: Any) -> Any:

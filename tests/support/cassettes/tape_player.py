@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from support.cassettes.allowed import CREDENTIAL_HEADERS
 from support.cassettes.provenance import BadEvidence
-from support.cassettes.scrubbing import REDACTED
+from support.cassettes.scrubbing import struck_out
 from support.cassettes.tape_recorder import parsed
 from support.cassettes.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest
 
@@ -200,7 +200,7 @@ def difference(ours: TapedRequest, taped: TapedRequest) -> str:
     """How a request differs from the one on the tape; empty if it does not."""
     if (ours.method, _target(ours.path)) != (taped.method, _target(taped.path)):
         return f"{ours.method} {ours.path} was asked for, the tape has {taped.method} {taped.path}"
-    sent = {name: REDACTED if name in CREDENTIAL_HEADERS else value for name, value in ours.headers.items()}
+    sent = {name: struck_out(value) if name in CREDENTIAL_HEADERS else value for name, value in ours.headers.items()}
     missing = {name: value for name, value in taped.headers.items() if sent.get(name) != value}
     if missing:
         return f"{ours.method} {ours.path}: not sent, or not so: {missing}"
