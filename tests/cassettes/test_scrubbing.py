@@ -28,6 +28,7 @@ IN_SETTINGS = "canary-in-the-settings"
 CANARIES = {
     "settings": IN_SETTINGS,
     "request header": "canary-in-a-request-header",
+    "authorization": "canary-in-an-authorization",
     "body, by its key": "canary in a body",
     "body, by its look": "sk-canary0123456789",
     "body, in a path": "/home/canary/secret",
@@ -100,7 +101,8 @@ def test_no_canary_is_in_the_cassette(
         record(server)
         data = {"type": "t", "api_key": CANARIES["body, by its key"]}
         url = f"{server.url}/credential/?agent_id=a1&token={CANARIES['query']}"
-        httpx.post(url, json={"data": data}, headers={"x-api-key": CANARIES["request header"]})
+        headers = {"x-api-key": CANARIES["request header"], "authorization": CANARIES["authorization"]}
+        httpx.post(url, json={"data": data}, headers=headers)
     sent = b"".join(server.requests).decode()
     planted = [name for name in CANARIES if "response" not in name and name != "cookie"]
     assert [name for name in planted if CANARIES[name] not in sent] == []
