@@ -100,6 +100,7 @@ def record(session: nox.Session) -> None:
         session.error(f"nox -s record -- SOURCE, where SOURCE is one of {', '.join(RECORDED_BY)}")
     options = ["--numprocesses=0", f"--record={source}", *RECORDED_BY[source](session)]
     session.run(PYTHON, "-m", "pytest", "tests/cassettes", *options, *more, external=True)
+    session.run(PYTHON, "-m", "support.cassettes", env={"PYTHONPATH": "tests"}, external=True)
 
 
 def _agentscope(session: nox.Session) -> list[str]:

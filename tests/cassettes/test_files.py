@@ -37,6 +37,11 @@ def test_each_file_is_played_by_one_test_and_each_played_file_exists() -> None:
     assert {name: tests for name, tests in played.items() if len(tests) > 1} == {}
 
 
+def test_the_page_counts_the_files() -> None:
+    written = (CASSETTES / "README.md").read_text(encoding="utf-8")
+    assert written == evidence.page(), "write it again: PYTHONPATH=tests python -m support.cassettes"
+
+
 # --- The checks themselves fail when they should
 
 

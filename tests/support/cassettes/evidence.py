@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -20,6 +21,7 @@ NAMED: Final = ("tape", "default_cassette")
 NOT_RECORDED_YET: Final = ("qoder/recorded/session.yaml", "qoder/streams/plain.jsonl")
 """Files that have a test and wait for somebody with a token. Who records one takes it off this list."""
 
+_COUNTS: Final = re.compile("(<!-- counts:begin -->).*(<!-- counts:end -->)", re.DOTALL)
 _DECORATORS: Final = frozenset({"cassette", "tape"})
 
 
@@ -85,3 +87,23 @@ def problems_in(path: Path) -> list[str]:
 
 def _document(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+
+
+def table(root: Path = CASSETTES) -> str:
+    """How many files there are, by backend and kind, and what they come from: a part of the page that explains them."""
+    found: dict[str, dict[str, list[Provenance]]] = {}
+    for path in files(root):
+        backend, kind = path.relative_to(root).parts[:2]
+        found.setdefault(backend, {}).setdefault(kind, []).append(read_header(path))
+    rows = ["| backend | recorded | documented | streams | from |", "|---|---|---|---|---|"]
+    for backend, kinds in sorted(found.items()):
+        counts = " | ".join(str(len(kinds.get(kind, ()))) for kind in ("recorded", "documented", "streams"))
+        versions = {header.version for headers in kinds.values() for header in headers}
+        rows.append(f"| {backend} | {counts} | {', '.join(sorted(versions))} |")
+    return "\n".join(rows)
+
+
+def page(root: Path = CASSETTES) -> str:
+    """The page that explains the files, with the table as it has to be."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return _COUNTS.sub(lambda marks: f"{marks[1]}\n{table(root)}\n{marks[2]}", text)
