@@ -62,6 +62,7 @@ from polysession.provider_api import (
     read_as,
     read_json,
     read_json_or_none,
+    read_json_or_nothing,
     unsupported,
 )
 from polysession_agentscope import history, normaliser, turns
@@ -284,7 +285,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session, and stop its turn."""
         agent_id = yield from self._checked_agent_of(ref)
-        yield Call("DELETE", Place(ref.id, agent_id).path())
+        read_json_or_nothing((yield Call("DELETE", Place(ref.id, agent_id).path())))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
@@ -294,15 +295,15 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         place = yield from self._checked_place(ref)
         reply = _required((yield from probe_status(place)))
         status = normaliser.to_status(status_word(reply))
-        state = CancelState.NOTHING_RUNNING
+        state, answer = CancelState.NOTHING_RUNNING, read_json(reply)
         if status is not SessionStatus.IDLE:
             interrupt = Call("POST", place.path("/interrupt"))
-            reply = yield interrupt
+            answer = read_json((yield interrupt))
             state = CancelState.REQUESTED
             with _already_done("the turn was asked to stop"):
                 if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(place)):
-                    reply = yield interrupt
-        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
+                    answer = read_json((yield interrupt))
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=answer)
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message, and leave the turn to itself."""

@@ -26,6 +26,7 @@ from polysession.provider_api import (
     UsageError,
     read_as,
     read_json,
+    read_json_or_nothing,
 )
 from polysession_agentscope.actions import pending_in
 from polysession_agentscope.calls import Place, input_call, read_status
@@ -393,10 +394,10 @@ def post_input(place: Place, wire_input: dict[str, Any], normaliser: EventNormal
     call = input_call(place, wire_input)
     for wait_s in CONFLICT_WAITS_S:
         try:
-            yield call
+            read_json_or_nothing((yield call))
         except Conflict:
             newest = yield from read_newest(place, RECENT, after_s=wait_s)
             know_replies(newest, normaliser)
         else:
             return
-    yield call
+    read_json_or_nothing((yield call))

@@ -51,6 +51,7 @@ from polysession.provider_api import (
     read_as,
     read_json,
     read_json_or_none,
+    read_json_or_nothing,
     read_wire,
     unsupported,
     with_query,
@@ -231,7 +232,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session for good."""
-        yield Call("DELETE", streams.session_path(ref))
+        read_json_or_nothing((yield Call("DELETE", streams.session_path(ref))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. A server that answers in another word than the known two has still taken the request."""

@@ -45,6 +45,7 @@ from polysession.provider_api import (
     path_segment,
     read_as,
     read_json,
+    read_json_or_nothing,
     with_query,
 )
 from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting
@@ -209,14 +210,14 @@ def _post_outputs(ref: SessionRef, outputs: Mapping[str, ToolOutput]) -> Flow[No
     call = Call("POST", f"{session_path(ref)}/tool-results", body=json_body({"tool_results": results}))
     for wait_s in _RETRIES_S:
         try:
-            yield call
+            read_json_or_nothing((yield call))
         except (Conflict, InvalidRequest) as error:
             if error.status not in _NOT_READY:
                 raise
             call = Call(call.method, call.path, body=call.body, after_s=wait_s)
         else:
             return
-    yield call
+    read_json_or_nothing((yield call))
 
 
 # --- Live streams

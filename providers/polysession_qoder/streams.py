@@ -143,8 +143,7 @@ class QoderTurn(QoderStream, TurnPlan):
 
     def send(self) -> Flow[None]:
         """Send the events, and note the ids under which the stream will show them."""
-        reply = yield _send(self._ref, self._events)
-        sent = read_as(WireSent.model_validate, read_json(reply), reply)
+        sent = yield from _send(self._ref, self._events)
         self._sent_ids = {event.id for event in sent.data or () if event.id}
         self._turn_id = sent.turn_id
         self._normaliser.expect_turn()
@@ -170,7 +169,7 @@ def _read_whole(frame: Frame) -> WireEvent | None:
 
 def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
     """Send a message."""
-    yield _send(ref, [from_blocks(content)])
+    yield from _send(ref, [from_blocks(content)])
 
 
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
@@ -217,7 +216,7 @@ def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         NotFound: The agent does not wait for one of the actions.
     """
     search = yield from _search(ref)
-    yield _send(ref, from_answers(answers, search.actions))
+    yield from _send(ref, from_answers(answers, search.actions))
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
@@ -252,8 +251,9 @@ def _events_path(ref: SessionRef) -> str:
     return f"{session_path(ref)}/events"
 
 
-def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Call:
-    return post(_events_path(ref), {"events": events})
+def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Flow[WireSent]:
+    reply = yield post(_events_path(ref), {"events": events})
+    return read_as(WireSent.model_validate, read_json(reply), reply)
 
 
 def _newest_id(ref: SessionRef, normaliser: EventNormaliser) -> Flow[str | None]:

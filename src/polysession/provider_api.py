@@ -3,7 +3,7 @@
 from polysession._core.filtering import keep_matching
 from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput
-from polysession._core.reading import read_as, read_json, read_json_or_none, read_wire
+from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing, read_wire
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan, TurnPlan
 from polysession._core.writing import write_back
@@ -182,6 +182,7 @@ __all__ = [
     "read_as",
     "read_json",
     "read_json_or_none",
+    "read_json_or_nothing",
     "read_wire",
     "trusted",
     "unsupported",

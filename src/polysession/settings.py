@@ -35,8 +35,11 @@ def check_base_url(url: str) -> str:
         raise ValueError("must be an absolute http:// or https:// address")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError("must not hold a user name, password, query or fragment")
-    # Each raises ValueError: for a port that is not a number up to 65535, for a part of the name that is empty or long.
-    _ = parts.port, parts.hostname.encode("idna")
+    parts.hostname.encode("idna")  # raises ValueError for a part of the name that is empty or long
+    try:
+        _ = parts.port
+    except ValueError:  # it quotes what is there, which may be a part of a password
+        raise ValueError("its port must be a number up to 65535") from None
     return url.rstrip("/")
 
 

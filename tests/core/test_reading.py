@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from polysession._core.flow import Reply
-from polysession._core.reading import read_as, read_json, read_json_or_none
+from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing
 from polysession.errors import MalformedResponse
 
 CANARY = "c4n4ry-in-a-body"
@@ -103,3 +103,14 @@ def test_the_body_does_not_travel_with_the_error() -> None:
 )
 def test_an_error_body_may_be_anything(content: bytes, read: Any) -> None:
     assert read_json_or_none(reply(content, 500)) == read
+
+
+@pytest.mark.parametrize("content", [b"", b" \r\n"])
+def test_a_reply_may_have_no_body(content: bytes) -> None:
+    assert read_json_or_nothing(Reply(204, {}, content)) is None
+
+
+def test_a_body_that_need_not_be_there_is_still_json() -> None:
+    assert read_json_or_nothing(Reply(200, {}, b'{"ok": true}')) == {"ok": True}
+    with pytest.raises(MalformedResponse, match="an HTML page"):
+        read_json_or_nothing(Reply(200, {}, b"<html><title>Sign in</title>"))

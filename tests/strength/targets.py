@@ -39,6 +39,9 @@ class Target:
             "list": lambda client: client.sessions.list().page(),
             "create": lambda client: client.sessions.create(**self.create),
             "update": lambda client: client.sessions.update(self.session, title="x"),
+            "send": lambda client: client.sessions.send(self.session, "hi"),
+            "delete": lambda client: client.sessions.delete(self.session),
+            "cancel": lambda client: client.sessions.cancel(self.session),
         }
 
     def bodies(self, operation: str) -> list[bytes]:

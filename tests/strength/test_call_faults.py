@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import socket
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from polysession import AsyncClient, Client, Page, PolysessionError, RetryPolicy, Session
+from polysession import AsyncClient, Client, MalformedResponse, Page, PolysessionError, RetryPolicy, Session
+from polysession.testing.fault_server import FaultServer, http, read_request, send_answer
 from strength import call_faults
-from strength.call_faults import MAX_BODY_BYTES, SLOW, Served, authority, served
+from strength.call_faults import MAX_BODY_BYTES, PAGE, SLOW, Served, authority, served
 from strength.outcomes import CALLS, KEYED_WRITES, TRIES, CallOutcome
 from strength.targets import TARGETS, Target
 
@@ -127,3 +129,31 @@ def test_every_fault_has_an_outcome() -> None:
     served_here = {"connection refused", "no TLS behind https", "redirect to itself", "redirect to another host"}
 
     assert set(CALLS) == {*call_faults.SCRIPTED, *call_faults.CERTIFICATES, *served_here}
+
+
+class SignInPage(FaultServer):
+    """Reads are answered; whatever else is asked for gets a page, as from a gateway that wants somebody to sign in."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(http(200))
+        self._reads = http(200, target.bodies("get")[0])
+
+    def _answer(self, connection: socket.socket) -> None:
+        request = read_request(connection)
+        if request:
+            past = b'{"messages": [], "data": [], "has_more": false, "total": 0, "status": "running"}'
+            history = any(part in request.split(b" ")[1] for part in (b"/messages", b"/events", b"/status"))
+            read = http(200, past) if history else self._reads
+            send_answer(connection, read if request.startswith(b"GET ") else http(200, PAGE))
+
+
+@pytest.mark.parametrize("operation", ["send", "delete", "cancel", "update", "create"])
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_a_page_is_never_taken_for_success(target: Target, driver: str, operation: str) -> None:
+    with SignInPage(target) as server:
+        result = attempt(target, driver, Served(server.url, {}), operation)
+
+    assert isinstance(result, MalformedResponse), result
+    assert 'an HTML page titled "Welcome"' in result.message
+    assert result.outcome_unknown

@@ -6,7 +6,7 @@ import html
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -203,8 +203,15 @@ def harmless(text: str, secrets: Iterable[str] = (), limit: int = _TEXT_LIMIT) -
 
 
 def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Each secret as it is, and as it looks in JSON, HTML and an address; the longest first."""
-    escapes = (str, lambda secret: json.dumps(secret)[1:-1], html.escape, quote, lambda secret: quote(secret, safe=""))
+    """Each secret as it is, and as it looks in JSON, HTML, an address and a repr of Python's; the longest first."""
+    escapes: tuple[Callable[[str], str], ...] = (
+        str,
+        lambda secret: json.dumps(secret)[1:-1],
+        html.escape,
+        quote,
+        lambda secret: quote(secret, safe=""),
+        lambda secret: secret.replace("\\", "\\\\").replace("'", "\\'"),
+    )
     return tuple(sorted({escape(secret) for secret in secrets for escape in escapes}, key=len, reverse=True))
 
 

@@ -62,6 +62,8 @@ class Call:
 class Reply:
     """A complete HTTP answer.
 
+    Its repr shows neither headers nor body: tracebacks with locals would, and a server may have put a secret there.
+
     Attributes:
         status: HTTP status.
         headers: Case-insensitive when it comes from a driver.
@@ -70,8 +72,8 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
     attempts: int = 1
 
     @property

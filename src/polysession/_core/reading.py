@@ -61,7 +61,17 @@ def read_as(normalise: Callable[[Any], T], value: object, reply: Reply) -> T:
             for item in error.errors(include_input=False, include_url=False, include_context=False)[:_PROBLEMS_SHOWN]
         )
     # Raised out here, so that pydantic's error does not come along: it holds the body, which may hold credentials.
+    del value  # for the same reason: tracebacks with locals would show it
     raise _malformed(reply, problems)
+
+
+def read_json_or_nothing(reply: Reply) -> dict[str, Any] | None:
+    """The JSON object in a reply that may as well have no body: None then. So that a page is not taken for success.
+
+    Raises:
+        MalformedResponse: There is a body, and it is no JSON object.
+    """
+    return read_json(reply) if reply.content.strip() else None
 
 
 def read_json_or_none(reply: Reply) -> Mapping[str, Any] | None:

@@ -1,0 +1,208 @@
+"""Secrets stay where they were put, whatever a server does with the ones that it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import logging
+import pickle
+import socket
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import polysession
+import polysession_qoder
+from polysession import AsyncClient, Client, PolysessionError
+from polysession.testing.fault_server import Answer, FaultServer, http, read_request, send_answer
+from strength.targets import TARGETS
+from support.command import Shell
+
+CANARY = "c4n4ry+/=%&<'x"
+"""Each of its last characters is written in another way somewhere."""
+
+SECRETS: dict[str, dict[str, Any]] = {
+    "qoder": {"token": CANARY},
+    "everruns": {"api_key": f"Bearer {CANARY}"},
+    "agentscope": {"user_id": "alice", "headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": f"{CANARY}2"}},
+}
+IN_HEADS = {"redirect", "header that is none", "status that is none"}
+OURS = (str(Path(polysession.__file__).parent), str(Path(polysession_qoder.__file__).parents[1]))
+USES: dict[str, Callable[[Any], Any]] = {
+    "get": lambda client: client.sessions.get("sess_1"),
+    "list": lambda client: client.sessions.list().page(),
+    "update": lambda client: client.sessions.update("sess_1", title="x"),
+    "messages": lambda client: client.sessions.messages("sess_1").page(),
+    "pending_actions": lambda client: client.sessions.pending_actions("sess_1"),
+    "send": lambda client: client.sessions.send("sess_1", "hi"),
+}
+
+
+class Mirror(FaultServer):
+    """Answers with the request that it got."""
+
+    def __init__(self, answer: Callable[[str], Answer]) -> None:
+        super().__init__(http(200))
+        self._mirrored = answer
+
+    def _answer(self, connection: socket.socket) -> None:
+        request = read_request(connection)
+        if request:
+            send_answer(connection, self._mirrored(request.decode("latin-1")))
+
+
+def _as_json(status: int) -> Callable[[str], Answer]:
+    def answer(said: str) -> Answer:
+        error = {"type": said, "code": said, "message": said}
+        body = {"error": error, "detail": said, "title": said, "code": said, "request_id": said}
+        return http(status, json.dumps(body))
+
+    return answer
+
+
+MIRRORS: dict[str, Callable[[str], Answer]] = {
+    "401 in JSON": _as_json(401),
+    "404 in JSON": _as_json(404),
+    "422 as FastAPI says it": lambda said: http(422, json.dumps({"detail": [{"msg": said, "input": said}]})),
+    "500 in JSON": _as_json(500),
+    "500 in text": lambda said: http(500, said.encode("latin-1")),
+    "502 in a page": lambda said: http(502, f"<html><title>{html.escape(said)[-80:]}</title></html>"),
+    "success in text": lambda said: http(200, said.encode("latin-1")),
+    "success of another shape": lambda said: http(
+        200, json.dumps({"id": {said: said}, "data": [said], "sessions": said})
+    ),
+    "short success": lambda _: http(200, CANARY),
+    "redirect": lambda _: http(302, location=f"https://evil.example/{quote(CANARY, safe='')}"),
+    "header that is none": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
+    "status that is none": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
+}
+
+
+def shown_of(error: BaseException) -> list[str]:
+    """All that an error shows: itself, its notes, what is behind it, its traceback with our own locals, its pickle."""
+    shown = ["".join(traceback.format_exception(error)), str(vars(error)), repr(pickle.dumps(error))]
+    chain: BaseException | None = error
+    while chain is not None:
+        shown += [repr(chain), str(chain), *getattr(chain, "__notes__", [])]
+        frames = traceback.TracebackException.from_exception(chain, capture_locals=True).stack
+        shown += [str(frame.locals) for frame in frames if frame.filename.startswith(OURS)]
+        chain = chain.__cause__ or chain.__context__
+    return shown
+
+
+def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any]) -> PolysessionError:
+    options: dict[str, Any] = SECRETS[provider] | {"base_url": url, "retry": None, "timeout": 5}
+    if provider == "agentscope":
+        options["agent_id"] = "agent_1"
+
+    def call() -> None:
+        with Client(provider, **options) as client:
+            use(client)
+
+    async def call_async() -> None:
+        async with AsyncClient(provider, **options) as client:
+            await use(client)
+
+    with pytest.raises(PolysessionError) as caught:
+        call() if driver == "sync" else asyncio.run(call_async())
+    return caught.value
+
+
+def check_no_secret(shown: list[str]) -> None:
+    assert any(shown)
+    leaks = [text[max(0, text.index("c4n4ry") - 200) :][:300] for text in shown if "c4n4ry" in text]
+    assert leaks == []
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+@pytest.mark.parametrize("provider", TARGETS)
+@pytest.mark.parametrize("mirror", MIRRORS)
+def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
+    mirror: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with Mirror(MIRRORS[mirror]) as server:
+            for use in USES.values():
+                shown += shown_of(failure(provider, driver, server.url, use))
+
+    own_logs = [
+        record.getMessage()
+        for record in caplog.records
+        # httpcore logs the head of an answer, which is the server's to choose.
+        if not (record.name.startswith("httpcore") and mirror in IN_HEADS)
+    ]
+    check_no_secret([*shown, *own_logs, *(str(warning.message) for warning in warned), *capfd.readouterr()])
+
+
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+@pytest.mark.parametrize("provider", TARGETS)
+def test_a_client_and_its_parts_show_no_secret(provider: str, client_class: Any) -> None:
+    client = client_class(provider, base_url="http://127.0.0.1:9", **SECRETS[provider])
+    parts = [client, client.sessions, client.agents, client._provider, client._provider.settings, client._driver]
+
+    check_no_secret([f"{part!r} {part}" for part in parts])
+    check_no_secret([client._provider.settings.model_dump_json(), str(client._provider.settings.model_dump())])
+
+
+@pytest.mark.parametrize("provider", TARGETS)
+@pytest.mark.parametrize("bad", [f"{CANARY}\n", f" {CANARY}", f"{CANARY}ü", 5, [CANARY], {"x": CANARY}])
+def test_a_setting_that_is_refused_is_not_quoted(provider: str, bad: Any) -> None:
+    name = {"qoder": "token", "everruns": "api_key", "agentscope": "headers"}[provider]
+    value = {"authorization": bad} if name == "headers" else bad
+    further: dict[str, Any] = {"user_id": "alice"} if provider == "agentscope" else {}
+
+    with pytest.raises(PolysessionError) as caught:
+        Client(provider, base_url="http://127.0.0.1:9", **{name: value} | further)
+
+    check_no_secret(["".join(traceback.format_exception(caught.value)), repr(caught.value)])
+
+
+def test_a_secret_in_the_wrong_place_is_not_quoted() -> None:
+    wrongs: list[dict[str, Any]] = [{"base_url": f"https://user:{CANARY}@host"}, {"tokken": CANARY}]
+    for wrong in wrongs:
+        with pytest.raises(PolysessionError) as caught:
+            Client("qoder", **({"token": "pt-1"} | wrong))
+        check_no_secret(["".join(traceback.format_exception(caught.value))])
+
+
+VARIABLES = {
+    "qoder": {"QODER_ACCESS_TOKEN": CANARY, "QODER_MANAGED_BASE_URL": ""},
+    "everruns": {"EVERRUNS_API_KEY": CANARY, "EVERRUNS_API_URL": ""},
+}
+COMMANDS = [
+    ["sessions", "get", "sess_1"],
+    ["sessions", "list"],
+    ["sessions", "update", "sess_1", "--title", "x"],
+    ["messages", "sess_1"],
+    ["run", "sess_1", "hi"],
+    ["doctor"],
+]
+
+
+@pytest.mark.parametrize("provider", VARIABLES)
+@pytest.mark.parametrize("mirror", ["401 in JSON", "500 in text", "short success", "redirect"])
+def test_the_command_shows_no_secret(
+    provider: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with Mirror(MIRRORS[mirror]) as server:
+        variables = {name: value or server.url for name, value in VARIABLES[provider].items()}
+        for command in COMMANDS:
+            for options in ([], ["--json"], ["--debug"]):
+                ran = Shell(variables).run(*command, "--provider", provider, *options)
+                assert ran.code != 0, (command, ran)
+                check_no_secret([ran.out, ran.err])
