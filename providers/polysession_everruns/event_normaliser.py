@@ -19,6 +19,7 @@ from polysession.provider_api import (
     MessageStarted,
     NativeEvent,
     Outcome,
+    PendingAction,
     SessionStatus,
     StatusChanged,
     ThinkingCompleted,
@@ -33,6 +34,7 @@ from polysession.provider_api import (
     TurnStarted,
     UsageReported,
 )
+from polysession_everruns.actions import is_approval, to_action
 from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
 from polysession_everruns.normaliser import to_usage
 from polysession_everruns.wire import (
@@ -75,7 +77,7 @@ _NOT_MODELLED: Final = (
     *("timer.set", "timer.fired", "timer.cancelled"),
 )
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "input.message": ("message.completed",),
+    "input.message": ("turn.started", "message.completed"),
     "output.message.started": ("message.started",),
     "output.message.delta": ("message.delta",),
     _MESSAGE_COMPLETED: ("message.completed",),
@@ -92,7 +94,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     _THINKING_COMPLETED: ("thinking.completed",),
     "act.started": ("tool_call.started",),
     "tool.started": ("tool_call.completed",),
-    _TOOL_COMPLETED: ("turn.started", "tool_result.completed"),
+    _TOOL_COMPLETED: ("turn.started", "tool_result.completed", "native"),
     "tool.output.delta": ("tool_result.delta",),
     _CALL_REQUESTED: ("tool_call.completed", "action.required", "turn.ended"),
     "session.started": ("session.status",),
@@ -121,6 +123,7 @@ _STOPPED: Final[Mapping[str, Outcome]] = {
 _REMEMBERED: Final = 100
 """Completed messages whose late deltas are known: far more than a turn makes while its last deltas are on their way."""
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
+_RESUMES: Final = frozenset({"input.message", _GOES_ON})
 _END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
 
 
@@ -133,8 +136,9 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self.actions: dict[str, ToolExecution] = {}
+        self.actions: dict[str, PendingAction] = {}
         self.turn_id: str | None = None
+        self._asked: frozenset[str] = frozenset()
         self._is_parked = False
 
     def take(self, event: WireEvent) -> bool:
@@ -142,6 +146,7 @@ class Waiting:
         answered = False
         if event.type == _CALL_REQUESTED:
             self.actions = {action.id: action for action in _actions(event)}
+            self._asked = frozenset(self.actions)
             self.turn_id = _turn_id(event)
             self._is_parked = bool(self.actions)
         elif event.type in _TURN_EDGES:
@@ -149,8 +154,10 @@ class Waiting:
         elif event.type in _END_OF_WAIT:
             self.actions = {}
         elif event.type == _TOOL_COMPLETED:
-            answered = self.actions.pop(_tool(event).tool_call_id, None) is not None
-        goes_on = self._is_parked and (answered or event.type == _GOES_ON)
+            answered_id = _tool(event).tool_call_id
+            self.actions.pop(answered_id, None)
+            answered = answered_id in self._asked
+        goes_on = self._is_parked and (answered or event.type in _RESUMES)
         if goes_on:
             self._is_parked = False
         return goes_on
@@ -383,6 +390,8 @@ def _tool_output(event: WireEvent) -> Iterator[Event]:
 
 def _tool_completed(event: WireEvent) -> Iterator[Event]:
     data = _tool(event)
+    if is_approval(data.tool_call_id, data.tool_name):
+        return  # what became of a request for an approval; the tool itself has not run yet
     is_error = not data.success or data.error is not None
     text = data.error if data.error is not None else to_output(data.result)
     if data.tool_name == "":
@@ -405,20 +414,17 @@ def _unquoted(text: str) -> str:
 def _call_requested(event: WireEvent) -> Iterator[Event]:
     actions = _actions(event)
     for action in actions:
-        yield ToolCallCompleted(
-            **_envelope(event), tool_call_id=action.id, name=action.name, arguments=action.arguments
-        )
+        if isinstance(action, ToolExecution):
+            yield ToolCallCompleted(
+                **_envelope(event), tool_call_id=action.id, name=action.name, arguments=action.arguments
+            )
     if actions:
         yield ActionRequired(**_envelope(event), actions=actions)
         yield TurnEnded(**_inferred(event), outcome=Outcome.REQUIRES_ACTION, native_reason=_CALL_REQUESTED)
 
 
-def _actions(event: WireEvent) -> tuple[ToolExecution, ...]:
-    return tuple(_execution(raw, WireToolCall.model_validate(raw)) for raw in _tool_calls(event))
-
-
-def _execution(raw: dict[str, Any], call: WireToolCall) -> ToolExecution:
-    return ToolExecution(id=call.id, name=call.name, arguments=to_arguments(call.arguments), raw=raw)
+def _actions(event: WireEvent) -> tuple[PendingAction, ...]:
+    return tuple(to_action(raw) for raw in _tool_calls(event))
 
 
 def _tool(event: WireEvent) -> WireToolData:

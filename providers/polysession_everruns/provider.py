@@ -134,9 +134,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.LIST_LIMIT: native("1 to 100"),
     Feature.SEND_IMAGE: native("an uploaded image, given by its id, is kept and does not reach the model"),
     Feature.SEND_DOCUMENT: unsupported("a message holds text and images; EverrunsNewSession(initial_files=...)"),
-    Feature.ANSWER_APPROVAL: unsupported(
-        "only newer servers ask for approvals, and the published API does not describe how to answer"
-    ),
+    Feature.ANSWER_APPROVAL: native("newer servers; all that are asked for at once, a denial without a reason"),
     Feature.ANSWER_OUTPUT: native("all outputs that the session waits for, at once"),
     Feature.AGENT_MODEL: native(),
     Feature.AGENT_SYSTEM_PROMPT: native("required"),

@@ -15,19 +15,18 @@ from pydantic import ValidationError
 
 from polysession.provider_api import (
     Answer,
+    Approve,
     Block,
     Call,
-    Conflict,
+    Deny,
     Event,
     Flow,
     Frame,
-    InvalidRequest,
     JsonText,
     MalformedResponse,
     MediaBlock,
     Message,
     MessageCompleted,
-    NotFound,
     Page,
     PendingAction,
     PolysessionError,
@@ -36,7 +35,6 @@ from polysession.provider_api import (
     StreamPlan,
     TextBlock,
     ToolOutput,
-    ToolResultCompleted,
     TurnInput,
     TurnPlan,
     UsageError,
@@ -45,9 +43,9 @@ from polysession.provider_api import (
     path_segment,
     read_as,
     read_json,
-    read_json_or_nothing,
     with_query,
 )
+from polysession_everruns.actions import action_id, check_answers, check_expected, completed_id, post_answers
 from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting
 from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
@@ -58,10 +56,6 @@ _RECENT: Final = 50
 _EVENT_ID: Final = re.compile(r"event_[0-9A-Za-z-]+")
 _REMEMBERED: Final = 1_000
 _STREAM_HEADERS: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
-_RETRIES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Waits between attempts to answer: the request is told a moment before the session is ready for the answer."""
-_NOT_READY: Final = frozenset({409, 400})
-"""How a session answers that does not wait; older servers say 400."""
 _NEW_TURN: Final = "started"
 
 
@@ -158,11 +152,11 @@ def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
 
 
 def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Give the outputs of all tools that the session waits for."""
-    outputs = _by_action(answers)
+    """Answer all that the session waits for."""
+    check_answers(answers)
     waiting, _ = yield from _read_waiting(ref)
-    _check_expected(outputs, waiting)
-    yield from _post_outputs(ref, outputs)
+    check_expected(answers, waiting.actions)
+    yield from post_answers(session_path(ref), answers)
 
 
 def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, WireEvent | None]]:
@@ -172,52 +166,6 @@ def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, WireEvent | None]]:
     for event in events:
         read_as(waiting.take, event, reply)
     return waiting, events[-1] if events else None
-
-
-def _by_action(answers: tuple[Answer, ...]) -> dict[str, ToolOutput]:
-    """The outputs by the id of what they answer; the core lets no other answers through."""
-    outputs = cast("tuple[ToolOutput, ...]", answers)
-    return {output.action if isinstance(output.action, str) else output.action.id: output for output in outputs}
-
-
-def _check_expected(outputs: Mapping[str, ToolOutput], waiting: Waiting) -> None:
-    """See that the session waits for exactly these: it goes on with the first outputs, and would miss the others.
-
-    Raises:
-        Conflict: It waits for nothing.
-        NotFound: It does not wait for one of them.
-        UsageError: One of those that it waits for is missing.
-    """
-    if not waiting.actions:
-        raise Conflict("the session waits for nothing: it was answered before, or its turn is over")
-    unknown = [action_id for action_id in outputs if action_id not in waiting.actions]
-    if unknown:
-        raise NotFound(f"the session does not wait for {_quoted(unknown)}; it waits for {_quoted(waiting.actions)}")
-    missing = [action_id for action_id in waiting.actions if action_id not in outputs]
-    if missing:
-        raise UsageError(f"Everruns takes all outputs at once; there is none for {_quoted(missing)}")
-
-
-def _quoted(action_ids: Iterable[str]) -> str:
-    return ", ".join(map(repr, action_ids))
-
-
-def _post_outputs(ref: SessionRef, outputs: Mapping[str, ToolOutput]) -> Flow[None]:
-    results = [
-        {"tool_call_id": action_id, "error" if output.is_error else "result": output.content}
-        for action_id, output in outputs.items()
-    ]
-    call = Call("POST", f"{session_path(ref)}/tool-results", body=json_body({"tool_results": results}))
-    for wait_s in _RETRIES_S:
-        try:
-            read_json_or_nothing((yield call))
-        except (Conflict, InvalidRequest) as error:
-            if error.status not in _NOT_READY:
-                raise
-            call = Call(call.method, call.path, body=call.body, after_s=wait_s)
-        else:
-            return
-    read_json_or_nothing((yield call))
 
 
 # --- Live streams
@@ -339,22 +287,21 @@ class MessageTurn(SessionStream, TurnPlan):
 
 
 class AnswerTurn(SessionStream, TurnPlan):
-    """Follows the turn that goes on after its tools were run."""
+    """Follows the turn that goes on after what it waited for was answered."""
 
-    def __init__(
-        self, ref: SessionRef, cursor: str | None, outputs: Mapping[str, ToolOutput], waiting: Waiting
-    ) -> None:
+    def __init__(self, ref: SessionRef, cursor: str | None, answers: tuple[Answer, ...], waiting: Waiting) -> None:
         super().__init__(ref, cursor, waiting)
-        self._outputs = outputs
+        self._answers = answers
+        self._answered_ids = {action_id(answer) for answer in answers}
         self._turn_id = waiting.turn_id
 
     def send(self) -> Flow[None]:
-        """Give the outputs."""
-        yield from _post_outputs(self._ref, self._outputs)
+        """Give the answers."""
+        yield from post_answers(session_path(self._ref), self._answers)
 
     def begins(self, event: Event) -> bool:
-        """One of the outputs, or anything else that the turn goes on with: nothing of it came since it waits."""
-        if isinstance(event, ToolResultCompleted) and event.tool_call_id in self._outputs:
+        """What became of an answer, or anything else that the turn goes on with: nothing of it came since it waits."""
+        if completed_id(event.raw) in self._answered_ids:
             return True
         return event.turn_id is not None and event.turn_id == self._turn_id
 
@@ -373,12 +320,13 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
 
 def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
     """Make ready to follow a turn: older servers replay from the beginning unless told what the newest event is."""
-    if isinstance(turn_input[0], ToolOutput):
-        outputs = _by_action(turn_input)
+    if isinstance(turn_input[0], Approve | Deny | ToolOutput):
+        answers = turn_input
+        check_answers(answers)
         waiting, newest = yield from _read_waiting(ref)
-        _check_expected(outputs, waiting)
-        return AnswerTurn(ref, newest.id if newest else None, outputs, waiting)
-    parts = _written(cast("tuple[Block, ...]", turn_input))
+        check_expected(answers, waiting.actions)
+        return AnswerTurn(ref, newest.id if newest else None, answers, waiting)
+    parts = _written(turn_input)
     newest_id = yield from _newest_id(ref)
     return MessageTurn(ref, newest_id, parts)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polysession.emulation.event_log import EventLog, Interruption, Signal, TurnTask, pause
+from polysession.emulation.event_log import EventLog, Signal, TurnTask, pause
 
 LONG_S = 5.0
 
@@ -144,29 +144,15 @@ def test_a_turn_does_not_cancel_itself() -> None:
     assert play(scenario) is False
 
 
-@pytest.mark.parametrize("asked_first", [False, True])
-def test_a_turn_meets_an_interruption_in_its_pause(*, asked_first: bool) -> None:
-    async def scenario() -> list[bool]:
-        interruption = Interruption()
-        seen = [await interruption.pause(0), await interruption.pause(0.01)]
-        if asked_first:
-            interruption.ask()
-        else:
-            asyncio.get_running_loop().call_later(0.01, interruption.ask)
-        return [*seen, await interruption.pause(LONG_S + 1), await interruption.pause(0)]
-
-    assert play(scenario) == [False, False, True, True]
-
-
 @pytest.mark.parametrize("given_first", [False, True])
 def test_a_signal_ends_a_wait_whenever_it_is_given(*, given_first: bool) -> None:
     async def scenario() -> list[bool]:
         signal = Signal()
-        seen = [await signal.wait(0.01)]
+        seen = [await signal.wait(0), await signal.wait(0.01)]
         if given_first:
             signal.give()
         else:
             asyncio.get_running_loop().call_later(0.01, signal.give)
-        return [*seen, await signal.wait(LONG_S + 1)]
+        return [*seen, await signal.wait(LONG_S + 1), await signal.wait(0)]
 
-    assert play(scenario) == [False, True]
+    assert play(scenario) == [False, False, True, True]

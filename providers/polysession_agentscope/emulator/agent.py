@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, hex_id
-from polysession.emulation.event_log import Interruption
+from polysession.emulation.event_log import Signal
 from polysession_agentscope.emulator.events import event, local_stamp, reply_end, reply_start
 from polysession_agentscope.emulator.progress import Progress, ToolCall
 from polysession_agentscope.emulator.shapes import Json
@@ -58,7 +58,7 @@ class ScriptedAgent:
     model: str
     permissions: Json
     progress: Progress
-    interruption: Interruption
+    interruption: Signal
     reminds: bool = False
     _unfinished: list[Json] = field(default_factory=list)
 
@@ -169,7 +169,7 @@ class ScriptedAgent:
         self._unfinished.append(self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end))
         for delta in say.deltas:
             yield self._event(f"{kind}_BLOCK_DELTA", block_id=block_id, delta=delta)
-            if await self.interruption.pause(say.pause_s):
+            if await self.interruption.wait(say.pause_s):
                 raise _Interrupted
         self._unfinished.pop()
         yield self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end)

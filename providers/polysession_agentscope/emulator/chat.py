@@ -138,7 +138,7 @@ def _begin(state: State, turn: Turn) -> None:
 async def _run(state: State, turn: Turn) -> None:
     while turn.session.turn.running:
         await pause(state.pace.settle_s)
-    if await turn.conversation.interruption.pause(state.pace.setup_s):
+    if await turn.conversation.interruption.wait(state.pace.setup_s):
         return
     if is_answer(turn.wanted) and turn.session is not state.tenant(turn.user_id).sessions.get(turn.session_id):
         turn.publish(reply_end(turn.session_id, "", "error", "internal"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from polysession.emulation import EventLog, TurnTask, hex_id
-from polysession.emulation.event_log import Interruption
+from polysession.emulation.event_log import Signal
 from polysession_agentscope.emulator.progress import Progress
 from polysession_agentscope.emulator.shapes import Json
 
@@ -47,7 +47,7 @@ class Conversation:
     cursor: int | None = None
     progress: Progress = field(default_factory=lambda: Progress(hex_id()))
     task: TurnTask = field(default_factory=TurnTask)
-    interruption: Interruption = field(default_factory=Interruption)
+    interruption: Signal = field(default_factory=Signal)
     waiting: list[Work] = field(default_factory=list)
     streaming: int = 0
     _replay_from: int = 0
@@ -62,13 +62,13 @@ class Conversation:
         """Work on a turn in the background: at once, or after the one in work."""
         self.waiting.append(work)
         if not self.running:
-            self.interruption = Interruption()
+            self.interruption = Signal()
             self.task.start(self._work())
 
     async def _work(self) -> None:
         while self.waiting:
             await self.waiting.pop(0)()
-            self.interruption = Interruption()
+            self.interruption = Signal()
 
     def publish(self, happened: Json) -> int:
         """Tell an event to all who listen; gives its position."""

@@ -70,7 +70,7 @@ class Session:
         if self.turn.running:
             self.turn.start(_WIND_DOWN_S)
         elif self.conversation.running:
-            self.conversation.interruption.ask()
+            self.conversation.interruption.give()
         else:
             return False
         return True

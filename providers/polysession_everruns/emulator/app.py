@@ -39,8 +39,7 @@ _STATUS_OF_REFUSAL: Final[Mapping[type[Exception], int]] = {
 class EverrunsEmulator(Emulator):
     """An Everruns server with one organization, one user, one model, one harness and one agent.
 
-    Its scripted agent uses tools without asking, `/ask` included: how the management API would have an approval asked
-    for and given is not documented.
+    An older one runs tools without asking, `/ask` included.
 
     Attributes:
         pace: How long things take; a test may shorten it.
@@ -55,7 +54,7 @@ class EverrunsEmulator(Emulator):
         self._update_shape = requests.SEED_SESSION_UPDATE if is_seed else requests.SESSION_UPDATE
         self._answers = ANSWERS[generation]
         self._state = EverrunsState(keeps_deltas=is_seed)
-        self.pace = Pace()
+        self.pace = Pace(asks=not is_seed)
         self._conversation = ConversationRoutes(self._state, self._answers, self.pace)
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
         self.seeded = Seeded(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from polysession_everruns.emulator.answers import CurrentAnswers, Json
+from polysession_everruns.emulator.approvals import decide, read_decisions
 from polysession_everruns.emulator.conversation import Conversations
 from polysession_everruns.emulator.event_queries import (
     count_non_deltas,
@@ -50,6 +51,7 @@ class ConversationRoutes:
             ("POST", "/sessions/{id}/messages"): self._create_message,
             ("GET", "/sessions/{id}/messages"): self._list_messages,
             ("POST", "/sessions/{id}/tool-results"): self._submit_tool_results,
+            **({("POST", "/sessions/{id}/tool-approvals"): self._decide_approvals} if self._pace.asks else {}),
             ("POST", "/sessions/{id}/cancel"): self._cancel_turn,
             ("GET", "/sessions/{id}/events"): self._list_events,
             ("GET", "/sessions/{id}/events/summary"): self._summarise_events,
@@ -81,6 +83,10 @@ class ConversationRoutes:
             raise self._answers.not_waiting_error(f"Session is not waiting for tool results (current status: {status})")
         take_results(session, results)
         return JSONResponse(self._answers.tool_results(len(results)))
+
+    async def _decide_approvals(self, request: Request) -> Response:
+        decisions = read_decisions(await request.body())
+        return JSONResponse(decide(self._session(request), decisions))
 
     async def _cancel_turn(self, request: Request) -> Response:
         cancelled = await self._conversations.cancel(self._session(request))

@@ -87,6 +87,7 @@ class Session(Record):
         scripted: The turn of the scripted agent; None if there is none.
         task: What works on that turn.
         awaits_tool_results: Whether its turn waits for the client to run tools.
+        approval_rules: What was decided for the rest of the session, by tool.
         preview: Start of the first message of the user; None before that.
         output_preview: Start of the last message of the agent; None before that.
         usage: Tokens of all turns; None if none was used.
@@ -103,6 +104,7 @@ class Session(Record):
     scripted: TurnRecord | None = None
     task: TurnTask = field(default_factory=TurnTask)
     awaits_tool_results: bool = False
+    approval_rules: dict[str, bool] = field(default_factory=dict)
     preview: str | None = None
     output_preview: str | None = None
     usage: Usage | None = None

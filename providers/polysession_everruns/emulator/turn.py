@@ -1,8 +1,7 @@
 """The scripted agent at work in a session of an emulated Everruns server.
 
-It writes the events that the backend documents, in the documented order. The order of a model's thinking and of a
-failure is that of the server's source. Tools that need an approval run without one: how the management API would be
-asked and answered is not documented.
+It writes the events that the backend documents, in the documented order. The order of a model's thinking, of a failure
+and of approvals is that of the server's source.
 
 Backend: https://docs.everruns.com, events, and https://github.com/everruns/everruns, specs/events.md (read 2026-11)
 """
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, hex_id, pause, script_for
 from polysession.emulation.event_log import Signal
+from polysession_everruns.emulator import approvals
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.messages import new_message, text_part
 from polysession_everruns.emulator.records import PREVIEW_LIMIT, Session
@@ -70,7 +70,7 @@ class Turn:
             case Say():
                 await self._say(act)
             case UseTools():
-                await self._use_tools(act.uses)
+                await (self._use_tools_if_approved if act.ask and self._pace.asks else self._use_tools)(act.uses)
             case UseClientTools():
                 await self._use_client_tools(act.uses)
             case Fail():
@@ -99,27 +99,56 @@ class Turn:
             self._write(event_type, {"turn_id": self._record.id, "delta": delta, "accumulated": accumulated})
             await pause(pause_s)
 
-    async def _use_tools(self, uses: Sequence[ToolUse]) -> None:
+    async def _use_tools(self, uses: Sequence[ToolUse], approved: Sequence[bool] | None = None) -> None:
+        """Call tools, and run those that may run: all of them if nobody was asked."""
         calls = self._call_tools(uses)
+        outcomes = [
+            {"result": [text_part(use.result)]} if may_run else {"error": approvals.BLOCKED}
+            for use, may_run in zip(uses, approved or [True] * len(uses), strict=True)
+        ]
+        await self._act(calls, outcomes)
+
+    async def _use_tools_if_approved(self, uses: Sequence[ToolUse]) -> None:
+        """Call tools that do not run before somebody says yes. The model calls them again when it was told."""
+        rules = self._session.approval_rules
+        if all(use.name in rules for use in uses):
+            await self._use_tools(uses, [rules[use.name] for use in uses])
+            return
+        calls = self._call_tools(uses)
+        asking = [approvals.request_for(call, self._pace.approval_wait_s) for call in calls]
+        await self._act(calls, [{"error": request["arguments"]["error"]} for request in asking])
+        self._record.approved = [False] * len(uses)
+        if not await self._wait_for(asking, self._pace.approval_wait_s):
+            approvals.settle(self._session, {}, "expired")
+        await self._use_tools(uses, self._record.approved)
+
+    async def _act(self, calls: Sequence[Json], outcomes: Sequence[Json]) -> None:
         acting = self._step(ordered_id("exec_"))
         self._write("act.started", {"tool_calls": _summaries(calls), "headline": "Using tools"}, acting)
-        for call, use in zip(calls, uses, strict=True):
+        for call, outcome in zip(calls, outcomes, strict=True):
             span = {**acting, "span_id": ordered_id("exec_"), "parent_span_id": acting["exec_id"]}
             self._write("tool.started", {"tool_call": call, "display_name": "Lookup"}, span)
             await pause(0.0)
-            done = {"tool_call_id": call["id"], "tool_name": use.name, "success": True, "status": "success"}
-            self._write("tool.completed", {**done, "result": [text_part(use.result)], "duration_ms": 1}, span)
-        self._write("act.completed", {"completed": True, "success_count": len(calls), "error_count": 0}, acting)
+            failed = "error" in outcome
+            done = {"tool_call_id": call["id"], "tool_name": call["name"], "success": not failed}
+            status = "error" if failed else "success"
+            self._write("tool.completed", {**done, "status": status, **outcome, "duration_ms": 1}, span)
+        failures = sum("error" in outcome for outcome in outcomes)
+        counts = {"success_count": len(calls) - failures, "error_count": failures}
+        self._write("act.completed", {"completed": True, **counts}, acting)
 
     async def _use_client_tools(self, uses: Sequence[ToolUse]) -> None:
-        calls = self._call_tools(uses)
+        if not await self._wait_for(self._call_tools(uses), self._pace.results_wait_s):
+            stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
+
+    async def _wait_for(self, calls: Sequence[Json], limit_s: float) -> bool:
+        """Hand calls to the client; tells whether it answered in time."""
         self._record.answered = Signal()
         self._record.pending = {call["id"]: call["name"] for call in calls}
         self._write("tool.call_requested", {"tool_calls": calls, "tool_summaries": _summaries(calls)})
         await pause(self._pace.waiting_after_s)
         self._session.awaits_tool_results = True
-        if not await self._record.answered.wait(self._pace.results_wait_s):
-            stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
+        return await self._record.answered.wait(limit_s)
 
     def _call_tools(self, uses: Sequence[ToolUse]) -> list[Json]:
         self._begin_reasoning()

@@ -36,6 +36,7 @@ class TurnRecord:
         usage: What it has used so far.
         pending: Names of the tools that the client has to run, by id of the call.
         answered: Given when it need not wait for the client any more.
+        approved: Which of the calls that were asked about may run.
     """
 
     input_message_id: str
@@ -44,6 +45,7 @@ class TurnRecord:
     usage: Usage = field(default_factory=Usage)
     pending: dict[str, str] = field(default_factory=dict)
     answered: Signal = field(default_factory=Signal)
+    approved: list[bool] = field(default_factory=list)
 
     @property
     def context(self) -> dict[str, str]:
@@ -60,6 +62,8 @@ class Pace:
         stream_s: Age at which a stream is closed for the client to open another; looked at when an event or a
             heartbeat is due, so that a silent stream may grow older by one heartbeat.
         results_wait_s: How long a turn waits for the results of client-side tools.
+        approval_wait_s: How long a turn waits for a decision.
+        asks: Whether tools that need an approval are asked about; an older server runs them.
         waiting_after_s: Time between the event that asks for results and the status that says so.
     """
 
@@ -67,3 +71,5 @@ class Pace:
     stream_s: float = 300.0
     results_wait_s: float = 300.0
     waiting_after_s: float = 0.05
+    approval_wait_s: float = 900.0
+    asks: bool = True

@@ -18,8 +18,8 @@ from polysession.emulation import (
     Act,
     EventLog,
     Fail,
-    Interruption,
     Say,
+    Signal,
     Think,
     ToolUse,
     TurnTask,
@@ -84,7 +84,7 @@ class Conversation:
     credits: Decimal = Decimal(0)
     _thread_id: str = field(default_factory=lambda: base36_id("sthr_"))
     _task: TurnTask = field(default_factory=TurnTask)
-    _interruption: Interruption = field(default_factory=Interruption)
+    _interruption: Signal = field(default_factory=Signal)
     _acts: list[Act] = field(default_factory=list)
     _results: list[tuple[str, ToolUse, bool]] = field(default_factory=list)
     _span_id: str | None = None
@@ -100,7 +100,7 @@ class Conversation:
 
     def end(self, event_type: str) -> None:
         """Tell the streams that the session is gone, and end them."""
-        self._interruption.ask()
+        self._interruption.give()
         self._emit(event_type)
         self.log.close()
 
@@ -131,7 +131,7 @@ class Conversation:
     def interrupt(self) -> bool:
         """Stop the turn, or give up what it waits for; tells whether there was one."""
         if self.running:
-            self._interruption.ask()
+            self._interruption.give()
             return True
         if not self.pending:
             return False
@@ -141,7 +141,7 @@ class Conversation:
         return True
 
     def _start(self, echoes: list[Json]) -> None:
-        self._interruption = Interruption()
+        self._interruption = Signal()
         self._task.start(self._turn(echoes))
 
     async def _turn(self, echoes: list[Json]) -> None:
@@ -183,7 +183,7 @@ class Conversation:
         start = {"type": "event_start", "event": {"id": event_id, "type": "agent.message"}}
         self.log.append(Entry(event_id, start, is_preview=True))
         for text in say.deltas:
-            if await self._interruption.pause(say.pause_s):
+            if await self._interruption.wait(say.pause_s):
                 return True
             delta = {"type": "content_delta", "index": 0, "content": {"type": "text", "text": text}}
             event = {"type": "event_delta", "event_id": event_id, "delta": delta}

@@ -5,7 +5,7 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 """
 
 from polysession.emulation.emulator import Emulator, Generation, Seeded, TurnClock
-from polysession.emulation.event_log import EventLog, Interruption, Signal, TurnTask, pause
+from polysession.emulation.event_log import EventLog, Signal, TurnTask, pause
 from polysession.emulation.faults import Fault, Faults
 from polysession.emulation.ids import base36_id, hex_id
 from polysession.emulation.request_id import RequestIdMiddleware
@@ -22,7 +22,6 @@ __all__ = [
     "Fault",
     "Faults",
     "Generation",
-    "Interruption",
     "ModelConfig",
     "RequestIdMiddleware",
     "Say",

@@ -73,27 +73,8 @@ class TurnTask:
         return True
 
 
-class Interruption:
-    """A request to stop that a turn meets in its pauses, and may answer with a proper end."""
-
-    def __init__(self) -> None:
-        self._asked = asyncio.Event()
-
-    def ask(self) -> None:
-        """Ask the turn to stop."""
-        self._asked.set()
-
-    async def pause(self, seconds: float) -> bool:
-        """Wait inside a turn; tells whether it is asked to stop, as soon as it is."""
-        await asyncio.sleep(0)
-        if seconds > 0 and not self._asked.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), seconds)
-        return self._asked.is_set()
-
-
 class Signal:
-    """Something that a turn waits for. Lives in the server's event loop."""
+    """Something that a turn waits for, or heeds in its pauses. Lives in the server's event loop."""
 
     def __init__(self) -> None:
         self._given = asyncio.Event()
@@ -103,12 +84,12 @@ class Signal:
         self._given.set()
 
     async def wait(self, limit_s: float) -> bool:
-        """Wait inside a turn for at most `limit_s` seconds; tells whether the signal was given."""
-        try:
-            await asyncio.wait_for(self._given.wait(), limit_s)
-        except TimeoutError:
-            return False
-        return True
+        """Wait inside a turn for at most `limit_s` seconds; tells whether the signal was given, as soon as it is."""
+        await asyncio.sleep(0)
+        if limit_s > 0 and not self._given.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._given.wait(), limit_s)
+        return self._given.is_set()
 
 
 async def pause(seconds: float) -> None:

@@ -33,7 +33,8 @@ class ActionContract(ContractBase):
     @shows(Feature.RUN, Feature.ANSWER_APPROVAL)
     def test_a_tool_is_approved(self, client: Client, session: Session) -> None:
         events, asked = self.run(client, session, self.script.ask)
-        assert milestones(events) == _ASKED
+        # A backend may tell by a failed result that a call was held back, and have the agent call again later.
+        assert [word for word in milestones(events) if word != "tool_result.completed"] == _ASKED
         assert asked.outcome is Outcome.REQUIRES_ACTION
         (action,) = asked.actions
         assert isinstance(action, ToolApproval)
@@ -41,7 +42,8 @@ class ActionContract(ContractBase):
 
         events, result = self.run(client, session, [Approve(action)])
 
-        assert milestones(events) == ["turn.started", "tool_result.completed", *SAID]
+        told = [word for word in milestones(events) if word != "tool_call.completed"]
+        assert told == ["turn.started", "tool_result.completed", *SAID]
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
         assert result.outcome is Outcome.COMPLETED
         assert result.actions == ()

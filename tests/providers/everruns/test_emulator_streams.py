@@ -153,7 +153,6 @@ def seed() -> Iterator[Api]:
         ("hello there", [*BEGIN, *ANSWER, *END]),
         ("/think", [*BEGIN, "reason.started", *THINK, *SPEAK, *END]),
         ("/tool 2", [*BEGIN, *CALL, "act.started", *TOOL, *TOOL, "act.completed", *ANSWER, *END]),
-        ("/ask", [*BEGIN, *CALL, "act.started", *TOOL, "act.completed", *ANSWER, *END]),
         ("/fail", [*BEGIN, "reason.started", "output.message.started", "llm.generation", *FAILED]),
     ],
 )

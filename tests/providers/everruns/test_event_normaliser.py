@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession.event import Event, NativeEvent, Outcome, ToolExecution
+from polysession.event import ActionRequired, Event, NativeEvent, Outcome, ToolExecution
 from polysession.message import (
     Role,
 )
@@ -246,6 +246,10 @@ def test_the_table_of_types_is_what_the_functions_make() -> None:
     reader = EventReader()
     reader.read(wire("tool.call_requested", CALLS))
     made["tool.completed"] = {event.type for event in reader.read(wire("tool.completed", RESULT))}
+    decided = {**RESULT, "tool_call_id": "tool_approval_call_1", "tool_name": "approve_tool_call"}
+    made["tool.completed"] |= {event.type for event in reader.read(wire("tool.completed", decided))}
+    reader.read(wire("tool.call_requested", CALLS))
+    made["input.message"] = {event.type for event in reader.read(wire("input.message", {"message": MESSAGE}))}
     reader.read(wire("tool.call_requested", CALLS))
     made["reason.started"] = {event.type for event in reader.read(wire("reason.started"))}
     for kind in EVENT_TYPES.keys() - made.keys() - {"connected", "disconnecting"}:
@@ -424,9 +428,64 @@ def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
 def test_a_parked_turn_that_goes_on_without_answers_begins_again_too() -> None:
     reader = EventReader()
     reader.read(wire("tool.call_requested", CALLS))
-    reader.read(wire("input.message", {"message": MESSAGE}))
+    said = reader.read(wire("input.message", {"message": MESSAGE}))
+    assert [event.type for event in said] == ["turn.started", "message.completed"]
+    assert [event.type for event in reader.read(wire("reason.started"))] == ["native"]
+    reader.read(wire("tool.call_requested", CALLS))
     assert [event.type for event in reader.read(wire("reason.started"))] == ["turn.started", "native"]
     assert [event.type for event in reader.read(wire("reason.started"))] == ["native"]
+
+
+HELD = {"code": "tool_approval_required", "tool_call_id": "call_1", "tool": "send", "arguments": {"to": "a"}}
+ASKING = {"id": "tool_approval_call_1", "name": "approve_tool_call", "arguments": HELD}
+
+
+def test_an_approval_is_asked_for_by_a_call_that_the_server_made_up() -> None:
+    """As the server's source has it, `pending_approvals_from_events`, and as the engine was recorded."""
+    asked, ended = to_events(wire("tool.call_requested", {"tool_calls": [ASKING]}))
+    assert (asked.type, ended.type) == ("action.required", "turn.ended")
+    assert isinstance(asked, ActionRequired)
+    (action,) = asked.actions
+    assert (action.type, action.id, action.name) == ("approval", "tool_approval_call_1", "send")
+    assert (action.arguments, action.raw) == ({"to": "a"}, ASKING)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"), [('{"to": "a', {"preview": '{"to": "a'}), (None, {}), ([1], {"preview": [1]})]
+)
+def test_arguments_that_the_server_has_cut_are_told_as_they_are(arguments: Any, told: dict[str, Any]) -> None:
+    call = {**ASKING, "arguments": {**HELD, "arguments": arguments}}
+    asked, _ = to_events(wire("tool.call_requested", {"tool_calls": [call]}))
+    assert isinstance(asked, ActionRequired)
+    assert asked.actions[0].arguments == told
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {**ASKING, "id": "call_9"},
+        {**ASKING, "name": "send"},
+        {**ASKING, "arguments": {**HELD, "code": "else"}},
+        {**ASKING, "arguments": "text"},
+    ],
+)
+def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any]) -> None:
+    call, asked, _ = to_events(wire("tool.call_requested", {"tool_calls": [forged]}))
+    assert call.type == "tool_call.completed"
+    assert isinstance(asked, ActionRequired)
+    assert asked.actions[0].type == "execution"
+
+
+@pytest.mark.parametrize("message_first", [True, False])
+def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_first: bool) -> None:
+    """The server tells the message first, its embedded engine the call."""
+    reader = EventReader()
+    reader.read(wire("tool.call_requested", {"tool_calls": [ASKING]}))
+    done = {"tool_call_id": ASKING["id"], "tool_name": "approve_tool_call", "success": True, "status": "success"}
+    told = [wire("input.message", {"message": MESSAGE}), wire("tool.completed", done)]
+    events = [event.type for each in (told if message_first else told[::-1]) for event in reader.read(each)]
+    rest = ["message.completed", "native"]
+    assert events == ["turn.started", *(rest if message_first else rest[::-1])]
 
 
 @pytest.mark.parametrize(

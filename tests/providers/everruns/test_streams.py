@@ -12,7 +12,7 @@ from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan, StreamReader
 from polysession.errors import Conflict, InvalidRequest, MalformedResponse, NotFound, UnsupportedOperation, UsageError
-from polysession.event import Answer, Approve, Deny, Event, ToolExecution, ToolOutput
+from polysession.event import Answer, Event, ToolExecution, ToolOutput
 from polysession.feature import ResumeContract
 from polysession.message import Block, MediaBlock, TextBlock
 from polysession_everruns import EverrunsProvider, EverrunsSettings
@@ -140,12 +140,9 @@ def test_what_a_message_cannot_carry_is_refused_before_anything_is_sent(block: B
             step(flow)
 
 
-def test_documents_and_approvals_are_unsupported() -> None:
+def test_documents_are_unsupported() -> None:
     with pytest.raises(UnsupportedOperation, match="initial_files"):
         step(OPERATIONS.send_message(ID, [MediaBlock(type="document", url="https://a/b")]))
-    for answer in (Approve("call_1"), Deny("call_1")):
-        with pytest.raises(UnsupportedOperation, match="only newer servers ask for approvals"):
-            step(OPERATIONS.answer_actions(ID, [answer]))
 
 
 # --- History
