@@ -14,8 +14,8 @@ from polysession.emulation.faults import FaultKind
 from polysession.testing.comparing import check_same
 from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, cut, measured, new_session, run_async, run_sync
 
-SAMPLES = 25
-STORY_SAMPLES = 4
+SAMPLES = 12
+STORY_SAMPLES = 3
 """How many cuts are made of a stream in the normal run."""
 
 both_drivers = pytest.mark.parametrize("run", [run_sync, run_async])
