@@ -111,7 +111,8 @@ def test_tools_are_approved_and_denied(decision: str, any_emulator: EmulatorHand
     [
         (["answer", "s"], "give --approve, --deny or --output"),
         (["answer", "s", "--output", "a"], "--output takes KEY=VALUE"),
-        (["events", "s", "--past", "--deadline", "3"], "--past lists and does not wait"),
+        (["events", "s", "--past", "--deadline", "3"], "--past lists from the start"),
+        (["events", "s", "--past", "--cursor", "c"], "--past lists from the start"),
         (["events", "s", "--page-size", "3"], "--page-size goes with --past"),
         (["run", "s", ""], "a message needs content"),
         (["chat", "qoder", "--provider", "everruns"], "give one of the two"),

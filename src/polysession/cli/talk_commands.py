@@ -119,7 +119,7 @@ def events(
     *,
     past: Annotated[bool, typer.Option("--past", help="List what has happened instead, oldest first.")] = False,
     cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after this point.")] = None,
-    until_idle: Annotated[bool, typer.Option("--until-turn-ends", help="Stop after the end of a turn.")] = False,
+    until_turn_ends: Annotated[bool, typer.Option("--until-turn-ends", help="Stop after the end of a turn.")] = False,
     limit: Limit = None,
     page_size: PageSize = None,
     deadline: Deadline = None,
@@ -132,19 +132,19 @@ def events(
     Example: polysession events sess_123 --provider qoder --cursor evt_7
     """
     output = invocation.output
-    if past and (until_idle or deadline is not None):
-        raise UsageError("--past lists and does not wait: leave --until-turn-ends and --deadline out")
+    if past and (until_turn_ends or deadline is not None or cursor is not None):
+        raise UsageError("--past lists from the start: leave --cursor, --until-turn-ends and --deadline out")
     if page_size is not None and not past:
         raise UsageError("--page-size goes with --past")
     with invocation.client() as client:
         if past:
             with output.counting("events", prints=True) as counter:
-                found = client.sessions.events(session, limit=page_size, cursor=cursor)
+                found = client.sessions.events(session, limit=page_size)
                 for event in counter.over(islice(found, limit)):
                     _show_event(output, event, raw=raw)
             return
         with client.sessions.stream(session, cursor=cursor, deadline_s=deadline) as stream:
-            _follow(output, stream, limit=limit, until_turn_ends=until_idle, raw=raw)
+            _follow(output, stream, limit=limit, until_turn_ends=until_turn_ends, raw=raw)
 
 
 def messages(
