@@ -27,7 +27,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def environment(shell: Shell, **further: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "COLUMNS"} | shell.env | further
+    """An environment as people have it: output is buffered, and no width is forced."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "PYTHONUNBUFFERED"}}
+    return kept | shell.env | further
 
 
 def run(shell: Shell, *arguments: str, **further: str) -> subprocess.CompletedProcess[str]:

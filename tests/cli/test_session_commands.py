@@ -226,6 +226,7 @@ def test_an_emulator_may_be_started_for_one_command() -> None:
 
     made = shell.done("sessions", "create", "--emulated", "--title", "Tried", "--json").json
     assert (made["title"], made["model"]["id"]) == ("Tried", "demo-model")
+    assert shell.run("agents", "list", "--emulated", "--provider", "qoder", POLYSESSION_PROFILE="nobody").code == 0
     refused = shell.run("sessions", "list", "--emulated", "--set", "user_id=me")
     assert (refused.code, "leave --set and --profile out" in " ".join(refused.err.split())) == (2, True)
 

@@ -109,7 +109,7 @@ class Invocation:
         Raises:
             UsageError: None is, or the profile is not there.
         """
-        return choose_provider(self.provider, os.environ, self.profile)[0]
+        return self.provider or choose_provider(None, os.environ, self.profile)[0]
 
     def check_no_client(self) -> None:
         """Raise if an option stands before a command that has no use for it.

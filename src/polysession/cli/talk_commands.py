@@ -144,6 +144,8 @@ def events(
                     _show_event(output, event, raw=raw)
             return
         with client.sessions.stream(session, cursor=cursor, deadline_s=deadline) as stream:
+            if output.notes.is_terminal:
+                output.note("following; Ctrl-C stops")
             _follow(output, stream, limit=limit, until_turn_ends=until_turn_ends, raw=raw)
 
 
