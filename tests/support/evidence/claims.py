@@ -16,11 +16,6 @@ from polysession.testing import features_shown
 from support.cassettes.evidence import NAMED, read_header
 from support.cassettes.provenance import CASSETTES
 
-MARK: Final = "evidence"
-MARK_HELP: Final = (
-    "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
-    "`by` is the package that judges"
-)
 BACKENDS: Final = frozenset(installed_providers())
 """Our own: a provider that a test makes up is no evidence of anything."""
 
@@ -56,7 +51,7 @@ def claim_of(item: pytest.Item) -> Claim | None:
     function: Any = getattr(item, "function", None)
     test = item.nodeid.partition("[")[0]
     shown = tuple(feature.value for feature in features_shown(function)) if function else ()
-    mark = item.get_closest_marker(MARK)
+    mark = item.get_closest_marker("evidence")
     if mark is not None:
         return _marked(item, test, shown, *mark.args, **mark.kwargs)
     file = next((found.args[0] for kind in NAMED if (found := item.get_closest_marker(kind))), None)

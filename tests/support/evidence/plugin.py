@@ -11,10 +11,12 @@ from typing import Final
 
 import pytest
 
-from support.evidence.claims import MARK, MARK_HELP, claim_of
-from support.evidence.observer import Observer
 from support.evidence.record import RECORDS, Record
 
+MARK: Final = (
+    "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
+    "`by` is the package that judges"
+)
 _PROPERTY: Final = "evidence"
 
 
@@ -25,18 +27,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", MARK_HELP)
-    if config.getoption("evidence") or config.getoption("evidence_check"):
-        config.pluginmanager.register(Watcher(), f"{MARK}-watcher")
-        if not hasattr(config, "workerinput"):
-            config.pluginmanager.register(Collector(config), f"{MARK}-collector")
+    config.addinivalue_line("markers", MARK)
+    if not (config.getoption("evidence") or config.getoption("evidence_check")):
+        return
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not config.getoption("numprocesses", None):
+        config.pluginmanager.register(Watcher(), "evidence-watcher")
+    if not is_worker:
+        config.pluginmanager.register(Collector(config), "evidence-collector")
 
 
 class Watcher:
     """Collects what a test shows, in the process that runs it."""
 
     def __init__(self) -> None:
-        self._seen = Observer()
+        # Imported where they are used: most runs collect no evidence.
+        from support.evidence.claims import claim_of  # noqa: PLC0415
+        from support.evidence.observer import Observer  # noqa: PLC0415
+
+        self._seen, self._claim_of = Observer(), claim_of
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
@@ -46,7 +55,7 @@ class Watcher:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         yield
-        claim = claim_of(item)
+        claim = self._claim_of(item)
         if claim is None:
             return
         features = self._seen.features(claim.backend) if claim.features is None else set(claim.features)
