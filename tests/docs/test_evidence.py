@@ -147,16 +147,31 @@ def test_it_fails():
 """
 CONTRACT = """
 import pytest
-from polysession import Feature
+from polysession import Feature, NotFound
+from polysession._core.operations import Operations
+from polysession_agentscope import AgentScopeProvider
+from polysession_everruns.provider import EverrunsProvider
 from polysession.testing import shows
+
+from support.flows import ok, step
+
+ID = "session_0195e0c0000070008000000000000001"
+OPERATIONS = Operations(EverrunsProvider(EverrunsProvider.settings_type(api_key="k")))
+AGENTSCOPE = Operations(AgentScopeProvider(AgentScopeProvider.settings_type(base_url="http://127.0.0.1", user_id="u")))
 
 class TestEverruns:
     provider = "everruns"
     evidence = "emulated"
 
-    @shows(Feature.UPDATE)
+    @shows(Feature.GET)
     def test_it_says_what_it_shows(self):
-        pass
+        step(OPERATIONS.get_session(ID), ok({"id": ID}))
+        step(OPERATIONS.delete_session(ID), ok({}))
+
+    @shows(Feature.GET)
+    def test_it_shows_an_error_only(self):
+        with pytest.raises(NotFound):
+            step(OPERATIONS.get_session(ID), NotFound("no"))
 
     @pytest.mark.parametrize("feature", [Feature.GET, Feature.ARCHIVE])
     def test_what_is_declared_is_what_happens(self, feature):
@@ -171,9 +186,9 @@ class TestAcme:
         pass
 
 @pytest.mark.tape("agentscope/streams/plain.jsonl")
-@shows(Feature.RUN)
+@shows(Feature.AGENT_LIST)
 def test_it_plays():
-    pass
+    step(AGENTSCOPE.list_agents(None)(None), ok({"agents": []}))
 
 def test_it_is_no_evidence():
     pass
@@ -210,7 +225,7 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
             "everruns",
             "emulator",
             "",
-            ["sessions.update"],
+            ["sessions.get"],
         ),
         "test_contract.py::TestEverruns::test_what_is_declared_is_what_happens": (
             "everruns",
@@ -218,7 +233,7 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
             "",
             ["sessions.archive"],
         ),
-        "test_contract.py::test_it_plays": ("agentscope", "recorded", service, ["sessions.run"]),
+        "test_contract.py::test_it_plays": ("agentscope", "recorded", service, ["agents.list"]),
     }
     assert record.events == {"everruns": {"judge": {"turn.started"}}}
 

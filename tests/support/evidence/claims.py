@@ -32,6 +32,8 @@ class Claim:
         kind: `emulator`, `judge`, `documented`, `recorded` or `live`.
         by: Who answered or judged, with the version.
         features: The features that it says it shows; None if it says nothing, and those that it uses count.
+        must_succeed: Whether a feature counts only if its operation succeeded through our client. It need not if
+            another client is used, or if what is shown is that a feature is refused.
     """
 
     test: str
@@ -39,6 +41,7 @@ class Claim:
     kind: str
     by: str = ""
     features: tuple[str, ...] | None = None
+    must_succeed: bool = True
 
 
 def claim_of(item: pytest.Item) -> Claim | None:
@@ -62,7 +65,7 @@ def claim_of(item: pytest.Item) -> Claim | None:
     if getattr(cls, "provider", None) in BACKENDS and hasattr(cls, "evidence"):
         kind = _KINDS[cls.evidence]
         by = _version_of(cls.provider, item.config.getoption("agentscope_python")) if kind == "live" else ""
-        return Claim(test, cls.provider, kind, by, shown or _refused(item))
+        return Claim(test, cls.provider, kind, by, shown or _refused(item), must_succeed=bool(shown))
     return None
 
 
@@ -70,7 +73,7 @@ def _marked(
     item: pytest.Item, test: str, shown: tuple[str, ...], backend: str, kind: str, *, by: str | None = None
 ) -> Claim:
     told = "" if by is None else _version_of(by, item.config.getoption("agentscope_python"))
-    return Claim(test, backend, kind, told, shown or None)
+    return Claim(test, backend, kind, told, shown or None, must_succeed=kind != "judge")
 
 
 def _refused(item: Any) -> tuple[str, ...]:

@@ -58,7 +58,10 @@ class Watcher:
         claim = self._claim_of(item)
         if claim is None:
             return
-        features = self._seen.features(claim.backend) if claim.features is None else set(claim.features)
+        succeeded = self._seen.features(claim.backend)
+        features = succeeded if claim.features is None else set(claim.features)
+        if claim.must_succeed:
+            features &= succeeded
         shown = {**asdict(claim), "features": sorted(features), "events": sorted(self._seen.events)}
         item.user_properties.append((_PROPERTY, shown))
 
