@@ -39,7 +39,15 @@ def types(session: nox.Session) -> None:
     """Check types, the tests' included."""
     session.run(PYTHON, "-m", "mypy")
     session.run(
-        PYTHON, "-m", "mypy", "tests", "benchmarks", "examples/provider-plugin", "noxfile.py", "docs/generate.py"
+        PYTHON,
+        "-m",
+        "mypy",
+        "tests",
+        "benchmarks",
+        "examples/provider-plugin",
+        "tools",
+        "noxfile.py",
+        "docs/generate.py",
     )
     with session.chdir("examples"):  # where they find each other
         session.run(
@@ -76,6 +84,12 @@ def bench(session: nox.Session) -> None:
 def strength(session: nox.Session) -> None:
     """Try every fault in every combination, and many random stories."""
     session.run(PYTHON, "-m", "pytest", "tests/strength", "--strength", "-q", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def scaffold(session: nox.Session) -> None:
+    """Start a provider: `nox -s scaffold -- acme ../polysession-acme`."""
+    session.run(PYTHON, "tools/scaffold.py", *session.posargs)
 
 
 @nox.session(venv_backend="venv")
