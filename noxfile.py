@@ -6,6 +6,7 @@ AgentScope make their own, because its pins differ from ours.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def _everruns(_: nox.Session) -> list[str]:
 
 
 def _qoder(session: nox.Session) -> list[str]:
-    if not session.env.get("QODER_ACCESS_TOKEN"):
+    if not os.environ.get("QODER_ACCESS_TOKEN"):
         session.error("set QODER_ACCESS_TOKEN; QODER_MANAGED_BASE_URL if it is not of the global site")
     return []
 
