@@ -14,8 +14,10 @@ import pytest
 
 from live.sources import Source
 from polysession import (
+    Approve,
     AsyncClient,
     Client,
+    Deny,
     MessageCompleted,
     MessageDelta,
     Outcome,
@@ -172,11 +174,42 @@ def test_a_question_is_asked(on_tape: OnTape, face: Face) -> None:
 def test_approvals_are_asked_for(on_tape: OnTape, face: Face) -> None:
     events, result = run(face, on_tape, "careful")
     assert result.outcome is Outcome.REQUIRES_ACTION
-    assert [action.id for action in result.actions] == [f"tool_approval_call_llmsim_0_{n}" for n in (0, 1)]
+    asked = [(action.type, action.id, action.name, action.arguments) for action in result.actions]
+    assert asked == [
+        ("approval", f"tool_approval_call_llmsim_0_{n}", "erase", {"path": path})
+        for n, path in enumerate(("/notes.txt", "/old.txt"))
+    ]
     # The tools themselves are told to have failed: the model is to call them again once they are approved.
     failed = [event for event in events if event.type == "tool_result.completed"]
     assert [event.tool_call_id for event in failed] == [f"call_llmsim_0_{n}" for n in (0, 1)]
     assert all(event.is_error and "needs a person's approval" in event.text for event in failed)
+
+
+@tape("everruns/streams/approved.jsonl")
+def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, face: Face) -> None:
+    async def scenario(sessions: Any, session: str) -> Any:
+        async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
+            await turn.wait()
+            first, second = turn.result.actions
+        async with sessions.run(session, [Approve(first), Deny(second)], deadline_s=LIMIT_S) as turn:
+            return [event async for event in turn], turn.result
+
+    with on_tape(session_of("careful")) as stage:
+        events, result = played(face, stage, scenario)
+    assert told(events) == [
+        *("turn.started", "message.completed", "message.completed"),
+        *(*MESSAGE, "tool_call.started", "tool_call.started"),
+        *("tool_call.completed", "tool_result.completed"),
+        *("tool_call.completed", "tool_result.completed"),
+        *(*MESSAGE, "turn.ended"),
+    ]
+    decided = [event.message.text for event in events if isinstance(event, MessageCompleted)][:2]
+    assert decided[0].startswith("I approved `erase` this once.")
+    assert decided[1].startswith("I rejected `erase`.")
+    ran, refused = [event for event in events if event.type == "tool_result.completed"]
+    assert (ran.text, ran.is_error) == ("/notes.txt is gone", False)
+    assert (refused.text, refused.is_error) == ("blocked by pre_tool_use hook: rejected by user", True)
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "I am done.")
 
 
 @tape("everruns/streams/failed.jsonl")

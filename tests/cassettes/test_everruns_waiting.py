@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from live.sources import Source
-from polysession import ActionRequired, NotFound, Session, SessionStatus, ToolExecution, ToolOutput
+from polysession import ActionRequired, Approve, Deny, NotFound, Session, SessionStatus, ToolExecution, ToolOutput
 from support.cassettes.cassettes import cassette
 from support.cassettes.everruns import Caller, problem
 from support.faces import Face
@@ -85,6 +85,19 @@ def test_an_approval_that_is_left_out_is_not_given(caller: Caller) -> None:
         (ASKED[0], "not_approved"),
         (ASKED[1], "allow_always"),
     ]
+
+
+@cassette("everruns/recorded/approvals_answered.yaml")
+def test_approvals_are_read_and_answered_by_the_client(caller: Caller) -> None:
+    session = waiting(caller, "careful")
+    approvals = caller.do(lambda client: client.sessions.pending_actions(session))
+    assert [(each.type, each.id, each.name) for each in approvals] == [("approval", id_, "erase") for id_ in ASKED]
+    caller.do(lambda client: client.sessions.answer(session, [Approve(approvals[0]), Deny(approvals[1])]))
+    caller.wait(session)
+    assert caller.do(lambda client: client.sessions.pending_actions(session)) == ()
+    results = caller.do(lambda client: client.sessions.events(session))
+    ran = [event.text for event in results if event.type == "tool_result.completed" and not event.is_error]
+    assert ran == ["/notes.txt is gone"]
 
 
 @cassette("everruns/recorded/question.yaml")
