@@ -11,6 +11,7 @@ from polysession import (
     Client,
     Event,
     Feature,
+    MessageCompleted,
     Outcome,
     ResumeContract,
     RetryPolicy,
@@ -107,12 +108,14 @@ class StreamContract(ContractBase):
         assert [event.type for event in [*first, *rest]].count("turn.started") == 1
 
     @shows(Feature.RUN, Feature.STREAM)
-    def test_a_turn_that_was_left_goes_on_from_its_cursor(self, client: Client, session: Session) -> None:
-        with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
-            first = [next(turn)]
-            while first[-1].type != "message.delta":
-                first.append(next(turn))
-            cursor = turn.cursor
+    def test_what_happened_since_a_turn_was_left_is_told(self, client: Client, session: Session) -> None:
+        with client.sessions.stream(session, deadline_s=self.patience_s) as watched:
+            with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
+                first = [next(turn)]
+                while first[-1].type != "message.delta":
+                    first.append(next(turn))
+                cursor = turn.cursor
+            self.until_ended(watched)
 
         with client.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events:
             rest = self.until_ended(events)
@@ -120,7 +123,8 @@ class StreamContract(ContractBase):
         assert isinstance(rest[-1], TurnEnded)
         assert rest[-1].outcome is Outcome.COMPLETED
         check_each_once([*first, *rest])
-        assert [event.type for event in [*first, *rest]].count("message.completed") >= 1
+        (said,) = [event.message for event in rest if isinstance(event, MessageCompleted) and event.message.text]
+        assert len(said.text.split()) > 1, "the message is not whole"
 
     @shows(Feature.RUN)
     def test_a_cut_loses_and_doubles_nothing(self, client: Client, backend: Backend, session: Session) -> None:
