@@ -20,10 +20,9 @@ from polysession import (
     RetryPolicy,
     Session,
     ToolOutput,
-    UnsupportedOperation,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
-from support.faces import ASYNC, SYNC, Face, both_faces
+from support.faces import SYNC, Face, both_faces
 
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
 LIMIT_S = 20.0
@@ -115,13 +114,6 @@ def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHan
 
 
 @both_faces
-def test_a_failed_model_is_a_failed_turn(emulator: EmulatorHandle, face: Face) -> None:
-    _, result = run(emulator, face, new_session(emulator), "/fail")
-    assert result.outcome is Outcome.FAILED
-    assert result.error
-
-
-@both_faces
 def test_history_has_what_was_said(emulator: EmulatorHandle, face: Face) -> None:
     session = new_session(emulator)
     for text in ("one", "/tool"):
@@ -148,19 +140,6 @@ def test_a_late_answer_is_refused(emulator: EmulatorHandle, face: Face) -> None:
     run(emulator, face, session, "/ask")
     with pytest.raises(NotFound):
         run(emulator, face, session, [Approve(result.actions[0])])
-
-
-def test_a_turn_is_cancelled_by_another_client(current: EmulatorHandle) -> None:
-    session = new_session(current)
-    with (
-        Client("agentscope", **current.settings) as client,
-        client.sessions.run(session, "/slow 100", deadline_s=LIMIT_S) as turn,
-    ):
-        next(event for event in turn if event.type == "message.delta")
-        call(current, ASYNC, lambda other: other.sessions.cancel(session))
-        result = turn.wait()
-    assert result.outcome is Outcome.CANCELLED
-    assert result.text.startswith("word0")
 
 
 def test_what_waits_takes_a_message_only_once_it_is_cancelled(current: EmulatorHandle) -> None:
@@ -198,12 +177,6 @@ def test_a_long_turn_that_breaks_late_is_whole(current: EmulatorHandle) -> None:
     assert result.text.startswith(streamed)
 
 
-def test_turns_follow_each_other_without_a_pause(current: EmulatorHandle) -> None:
-    session = new_session(current)
-    for number in range(5):
-        assert run(current, SYNC, session, f"number {number}")[1].text == f"You said: number {number}"
-
-
 def test_a_message_that_is_only_sent_is_answered_too(current: EmulatorHandle) -> None:
     session = new_session(current)
     with (
@@ -215,29 +188,6 @@ def test_a_message_that_is_only_sent_is_answered_too(current: EmulatorHandle) ->
         assert next(event for event in events if event.type == "turn.ended").outcome is Outcome.REQUIRES_ACTION
         client.sessions.answer(session, [ToolOutput(asked.actions[0], "blue")])
         assert next(event for event in events if event.type == "turn.ended").outcome is Outcome.COMPLETED
-
-
-def test_a_stream_goes_on_in_another_process(current: EmulatorHandle) -> None:
-    session = new_session(current)
-    with Client("agentscope", **current.settings) as client:
-        with client.sessions.stream(session, deadline_s=LIMIT_S) as events:
-            client.sessions.send(session, "/slow 8")
-            first = [next(events) for _ in range(6)]
-            cursor = events.cursor
-        with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as events:
-            rest: list[Any] = []
-            while not rest or rest[-1].type != "turn.ended":
-                rest.append(next(events))
-            cursor = events.cursor
-        deltas = [event.text for event in first + rest if event.type == "message.delta"]
-        assert deltas == [f"word{number} " for number in range(8)]
-        with client.sessions.run(session, "missed", deadline_s=LIMIT_S) as turn:
-            turn.wait()
-        with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as events:
-            missed = [next(events) for _ in range(5)]
-        told = [event.type for event in missed]
-        assert told == ["turn.started", "stream.gap", "message.completed", "usage", "turn.ended"]
-        assert missed[2].message.text == "You said: missed"  # type: ignore[union-attr]
 
 
 def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -> None:
@@ -252,16 +202,3 @@ def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -
             call(current, SYNC, use)
     with pytest.raises(NotFound):
         run(current, SYNC, session, "hi")
-
-
-def test_2_0_0_has_no_stream_of_a_session() -> None:
-    with serve("agentscope", generation="seed") as seed:
-        session = new_session(seed)
-        with pytest.raises(UnsupportedOperation):
-            call(seed, SYNC, lambda client: client.sessions.send(session, "hi"))
-        with (
-            Client("agentscope", **seed.settings) as client,
-            pytest.raises(UnsupportedOperation),
-            client.sessions.stream(session),
-        ):
-            pass

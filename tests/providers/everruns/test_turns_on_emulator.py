@@ -29,7 +29,6 @@ from polysession.emulation import EmulatorHandle, Fault, serve
 
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
-DELTAS = {"message.delta", "thinking.delta"}
 
 Told = tuple[list[Event], TurnResult]
 Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Told]
@@ -164,19 +163,6 @@ def test_a_tool_is_told_with_what_it_was_asked_and_what_it_answered(
     assert [results[call_id] for call_id in calls] == ["item 0 is in stock", "item 1 is in stock"]
 
 
-def test_a_turn_can_be_cancelled_and_leaves_nothing_to_the_next(
-    handle: EmulatorHandle, client: Client, session: Session
-) -> None:
-    with client.sessions.run(session, "/slow 100", deadline_s=DEADLINE_S) as turn:
-        for event in turn:
-            if event.type == "message.delta":
-                client.sessions.cancel(session)
-                break
-        assert turn.wait().outcome is Outcome.CANCELLED
-    _, result = run_sync(handle, session, "And now?")
-    assert [message.text for message in result.messages] == ["You said: And now?"]
-
-
 def test_a_message_steers_the_turn_that_runs(client: Client, session: Session) -> None:
     with client.sessions.run(session, "/slow 5", deadline_s=DEADLINE_S) as turn:
         client.sessions.send(session, "More")
@@ -262,38 +248,6 @@ def test_a_follower_sees_a_parked_turn_begin_again(handle: EmulatorHandle, clien
 # --- Breaks
 
 
-@pytest.fixture(scope="module")
-def whole(handle: EmulatorHandle) -> list[str]:
-    """What a turn tells that nothing disturbs, without its deltas."""
-    with client_for(handle) as client:
-        events, _ = run_sync(handle, client.sessions.create(agent=handle.agent_id), "/tool")
-    return [event.native_type for event in events if event.type not in DELTAS]
-
-
-@pytest.mark.parametrize("kind", ["drop", "end"])
-@pytest.mark.parametrize("at_byte", [0, 1, 60, 700, 1500, 3000, 4500])
-def test_a_break_costs_no_stored_event(
-    *, handle: EmulatorHandle, client: Client, session: Session, whole: list[str], kind: Any, at_byte: int
-) -> None:
-    assert client.provider == "everruns"
-    handle.faults.add(Fault(kind, path="/sse", at_byte=at_byte))
-    events, result = run_sync(handle, session, "/tool")
-    assert handle.faults.waiting() == []
-    assert [event.native_type for event in events if event.type not in {*DELTAS, "stream.gap"}] == whole
-    assert_each_once_in_order(events)
-    assert result.text == "The tool has answered."
-
-
-@both
-def test_a_break_among_deltas_repeats_none(handle: EmulatorHandle, session: Session, run: Run) -> None:
-    for at_byte in (2500, 3000, 3500):
-        handle.faults.add(Fault("drop", path="/sse", at_byte=at_byte))
-        events, result = run(handle, session, "/slow 5")
-        assert result.text == "word0 word1 word2 word3 word4 "
-        assert result.text.startswith(text_of(events))
-        assert handle.faults.waiting() == []
-
-
 @pytest.mark.parametrize("frame", [1, 2, 3, 5, 8, 9])
 @pytest.mark.parametrize("kind", ["duplicate", "reorder"])
 def test_frames_that_come_twice_or_late_come_once(
@@ -363,20 +317,6 @@ def test_history_is_what_the_stream_told(handle: EmulatorHandle, client: Client,
         assert list(client.sessions.events(session, limit=limit)) == past
     page = client.sessions.events(session, limit=2).page()
     assert list(client.sessions.events(session, cursor=page.next_cursor)) == past[2:]
-
-
-def test_messages_are_what_was_said(handle: EmulatorHandle, client: Client, session: Session) -> None:
-    for text in ("One", "Two"):
-        run_sync(handle, session, text)
-    said = [(message.role, message.text) for message in client.sessions.messages(session)]
-    assert said == [
-        (Role.USER, "One"),
-        (Role.ASSISTANT, "You said: One"),
-        (Role.USER, "Two"),
-        (Role.ASSISTANT, "You said: Two"),
-    ]
-    paged = [message.id for message in client.sessions.messages(session, limit=3)]
-    assert paged == [message.id for message in client.sessions.messages(session)]
 
 
 def test_a_session_that_is_deleted_ends_its_stream(client: Client, session: Session) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterable, Callable, Iterator
-from types import SimpleNamespace
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -13,9 +11,7 @@ import pytest
 
 from polysession import (
     Agent,
-    AsyncClient,
     AuthenticationFailed,
-    CancelState,
     Client,
     Conflict,
     InvalidRequest,
@@ -26,6 +22,7 @@ from polysession import (
     SessionStatus,
 )
 from polysession.emulation import EmulatorHandle, serve
+from polysession.testing import Face, faces
 from polysession_qoder import (
     QoderAgentChanges,
     QoderAgentReference,
@@ -40,27 +37,7 @@ from polysession_qoder import (
     QoderSessionQuery,
 )
 
-CANCEL_LIMIT_S = 5.0
 TOOL = {"type": "custom", "name": "ask", "description": "", "input_schema": {}}
-
-
-class Awaiting:
-    """The asynchronous verbs with the blocking ones' looks: runs each coroutine, and reads each list to its end."""
-
-    def __init__(self, verbs: Any, run: Callable[[Any], Any]) -> None:
-        self._verbs = verbs
-        self._run = run
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **values: Any) -> Any:
-            answer = getattr(self._verbs, name)(*args, **values)
-            return self._run(answer if asyncio.iscoroutine(answer) else _collect(answer))
-
-        return call
-
-
-async def _collect(items: AsyncIterable[Any]) -> list[Any]:
-    return [item async for item in items]
 
 
 @pytest.fixture(scope="module", params=["current", "seed"])
@@ -81,26 +58,11 @@ def seed() -> Iterator[EmulatorHandle]:
         yield handle
 
 
-@pytest.fixture(params=["sync", "async"])
-def open_client(request: pytest.FixtureRequest) -> Iterator[Callable[[EmulatorHandle], Any]]:
-    """Opens a client of either kind. What it gives has `sessions` and `agents`, to be used without `await`."""
-    with asyncio.Runner() as runner:
-        closing: list[Callable[[], Any]] = []
-
-        def open_blocking(handle: EmulatorHandle) -> Any:
-            client = Client("qoder", **handle.settings)
-            closing.append(client.close)
-            return client
-
-        def open_awaiting(handle: EmulatorHandle) -> Any:
-            client = AsyncClient("qoder", **handle.settings)
-            closing.append(lambda: runner.run(client.aclose()))
-            sessions, agents = Awaiting(client.sessions, runner.run), Awaiting(client.agents, runner.run)
-            return SimpleNamespace(sessions=sessions, agents=agents)
-
-        yield open_blocking if request.param == "sync" else open_awaiting
-        for close in closing:
-            close()
+@pytest.fixture(params=list(Face), ids=str)
+def open_client(request: pytest.FixtureRequest) -> Iterator[Callable[[EmulatorHandle], Client]]:
+    """Opens a client of either kind, to be used without `await`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda handle: stack.enter_context(faces.open_client(request.param, "qoder", **handle.settings))
 
 
 @pytest.fixture
@@ -132,55 +94,6 @@ def create(client: Any, handle: EmulatorHandle, **values: Any) -> Session:
 
 def ids(sessions: Any) -> list[str]:
     return [session.id for session in sessions]
-
-
-def test_the_whole_life_of_a_session(client: Any, handle: EmulatorHandle) -> None:
-    agent = own_agent(client)
-    created = create(client, handle, agent=agent, title="Ticket 42", metadata={"team": "red", "keep": "yes"})
-    assert (created.agent_id, created.environment_id) == (agent.id, handle.environment_id)
-    assert (created.status, created.title, created.model.id if created.model else None) == ("idle", "Ticket 42", "auto")
-    read = client.sessions.get(created)
-    assert (read.id, read.metadata, read.created_at) == (created.id, {"team": "red", "keep": "yes"}, created.created_at)
-
-    changed = client.sessions.update(created.id, metadata={"team": None, "priority": "high"})
-    assert (changed.title, changed.metadata) == ("Ticket 42", {"keep": "yes", "priority": "high"})
-    assert changed.updated_at > created.updated_at
-    assert client.sessions.update(created, title="Done").title == "Done"
-    cleared = client.sessions.update(created, title=None, metadata=None)
-    assert (cleared.title, cleared.metadata) == (None, {})
-
-    archived = client.sessions.archive(created)
-    assert archived.archived_at is not None or archived.native_status == "archived"
-    assert ids(client.sessions.list(agent=agent)) == []
-    assert ids(client.sessions.list(agent=agent, include_archived=True)) == [created.id]
-
-    assert client.sessions.delete(created) is None
-    assert ids(client.sessions.list(agent=agent, include_archived=True)) == []
-    with pytest.raises(NotFound):
-        client.sessions.get(created)
-    with pytest.raises(NotFound):
-        client.sessions.delete(created)
-
-
-@pytest.mark.parametrize("limit", [1, 2, 5, None])
-def test_a_list_runs_over_all_its_pages(client: Any, handle: EmulatorHandle, limit: int | None) -> None:
-    agent = own_agent(client)
-    created = [create(client, handle, agent=agent).id for _ in range(5)]
-    assert ids(client.sessions.list(agent=agent, limit=limit, oldest_first=True)) == created
-    assert ids(client.sessions.list(agent=agent, limit=limit)) == created[::-1]
-
-
-def test_a_list_is_filtered_by_agent_status_and_time(client: Any, handle: EmulatorHandle) -> None:
-    agent = own_agent(client)
-    first, second, third = (create(client, handle, agent=agent) for _ in range(3))
-    busy = create(client, handle, agent=agent)
-    handle.emulator.start_turn(busy.id, duration_s=60)
-    idle = [SessionStatus.IDLE]
-    assert ids(client.sessions.list(agent=agent, statuses=idle)) == [third.id, second.id, first.id]
-    assert ids(client.sessions.list(agent=agent, created_after=second.created_at)) == [busy.id, third.id]
-    assert ids(client.sessions.list(agent=agent, created_before=second.created_at)) == [first.id]
-    between = {"created_after": first.created_at, "created_before": third.created_at}
-    assert ids(client.sessions.list(agent=agent, statuses=idle, **between)) == [second.id]
 
 
 def test_a_list_is_filtered_by_what_only_the_current_generation_knows(new_client: Any, current: EmulatorHandle) -> None:
@@ -232,20 +145,6 @@ def test_the_older_generation_refuses_what_it_does_not_know(old_client: Any, see
         list(old_client.sessions.list(statuses=[SessionStatus.RUNNING]))
     with pytest.raises(InvalidRequest):
         create(old_client, seed, native=QoderNewSession(agent=QoderAgentReference(id=seed.agent_id, version=1)))
-
-
-def test_cancel_stops_the_turn_that_runs(client: Any, handle: EmulatorHandle) -> None:
-    session = create(client, handle)
-    assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
-    handle.emulator.start_turn(session.id, duration_s=60)
-    assert client.sessions.get(session).status is SessionStatus.RUNNING
-    cancellation = client.sessions.cancel(session)
-    assert (cancellation.state, cancellation.session_id) == (CancelState.REQUESTED, session.id)
-    assert client.sessions.get(session).status is SessionStatus.RUNNING
-    deadline_s = time.monotonic() + CANCEL_LIMIT_S
-    while client.sessions.get(session).status is not SessionStatus.IDLE:
-        assert time.monotonic() < deadline_s, "the turn goes on"
-    assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
 
 
 def test_an_archived_session_takes_no_changes(client: Any, handle: EmulatorHandle) -> None:

@@ -23,8 +23,6 @@ from polysession import (
     Role,
     Session,
     ToolApproval,
-    ToolExecution,
-    ToolOutput,
     TurnResult,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
@@ -107,32 +105,6 @@ def test_a_plain_turn(run: Run, handle: EmulatorHandle, session: Session) -> Non
 
 
 @both
-def test_turns_follow_one_another(run: Run, handle: EmulatorHandle, session: Session) -> None:
-    said = [run(handle, session, text)[1].text for text in ("one", "two", "three")]
-
-    assert said == ["You said: one", "You said: two", "You said: three"]
-
-
-@both
-def test_a_turn_with_thinking(run: Run, handle: EmulatorHandle, session: Session) -> None:
-    events, result = run(handle, session, "/think")
-
-    assert result.outcome is Outcome.COMPLETED
-    assert types(events).count("thinking.completed") == 1
-
-
-@both
-def test_a_turn_with_a_tool(run: Run, handle: EmulatorHandle, session: Session) -> None:
-    events, result = run(handle, session, "/tool")
-
-    (call,) = (event for event in events if event.type == "tool_call.completed")
-    (answer,) = (event for event in events if event.type == "tool_result.completed")
-    assert (call.name, call.arguments) == ("lookup", {"query": "item 0"})
-    assert (answer.tool_call_id, answer.text, answer.is_error) == (call.tool_call_id, "item 0 is in stock", False)
-    assert result.outcome is Outcome.COMPLETED
-
-
-@both
 @pytest.mark.parametrize(("kind", "is_error"), [(Approve, False), (Deny, True)])
 def test_a_tool_that_needs_an_approval(
     run: Run,
@@ -159,36 +131,6 @@ def test_a_turn_that_is_answered_in_part_asks_for_the_rest(run: Run, handle: Emu
     assert (again.outcome, again.actions) == (Outcome.REQUIRES_ACTION, (second,))
 
     assert run(handle, session, [Approve(second.id)])[1].outcome is Outcome.COMPLETED
-
-
-@both
-def test_a_tool_that_the_caller_runs(run: Run, handle: EmulatorHandle, session: Session) -> None:
-    (action,) = run(handle, session, "/client-tool")[1].actions
-    assert isinstance(action, ToolExecution)
-
-    events, result = run(handle, session, [ToolOutput(action, "42")])
-
-    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
-    assert [event.text for event in events if event.type == "tool_result.completed"] == ["42"]
-
-
-@both
-def test_a_turn_that_fails(run: Run, handle: EmulatorHandle, session: Session) -> None:
-    events, result = run(handle, session, "/fail")
-
-    assert (result.outcome, result.error) == (Outcome.FAILED, "the model is out of order")
-    assert "error" in types(events)
-
-
-@both
-def test_a_turn_that_is_cancelled(run: Run, handle: EmulatorHandle, client: Client, session: Session) -> None:
-    timer = threading.Timer(0.3, lambda: client.sessions.cancel(session))
-    timer.start()
-
-    _, result = run(handle, session, "/slow 100")
-
-    timer.join()
-    assert result.outcome is Outcome.CANCELLED
 
 
 def test_a_turn_whose_session_is_deleted(handle: EmulatorHandle, client: Client, session: Session) -> None:
@@ -220,25 +162,6 @@ def test_a_broken_stream_goes_on(
     listed = [event.id for event in client.sessions.events(session)]
     ids = [event.id for event in events if event.id is not None]
     assert ids == listed[-len(ids) :]
-
-
-@pytest.mark.parametrize("at_byte", [0, 400])
-def test_a_stream_of_a_new_session_that_breaks_at_once_goes_on(
-    handle: EmulatorHandle, session: Session, at_byte: int
-) -> None:
-    handle.faults.add(Fault("drop", path="/stream", at_byte=at_byte))
-
-    assert run_sync(handle, session, "Hello")[1].text == "You said: Hello"
-
-
-@pytest.mark.parametrize("frame", [0, 2, 8])
-def test_a_frame_that_comes_twice_counts_once(handle: EmulatorHandle, session: Session, frame: int) -> None:
-    handle.faults.add(Fault("duplicate", path="/stream", frame=frame))
-
-    events, _ = run_sync(handle, session, "/tool")
-
-    ids = [(event.id, event.type) for event in events if event.id is not None]
-    assert len(ids) == len(set(ids))
 
 
 def test_a_stream_follows_every_turn_and_goes_on_elsewhere(
