@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import pytest
+from httpx_aiohttp import HttpxAiohttpClient
 
 from polysession import Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
 from polysession._drivers.transport import tls_context
-from polysession.testing import CANARY, BackendContract, ErrorContract, ProviderContract, not_offered_yet
+from polysession.testing import CANARY, BackendContract, ErrorContract, Face, ProviderContract, not_offered_yet
 
 NO_STATUS = not_offered_yet("2.0.0 tells no status", raises=AssertionError)
 BREAK_ENDS_TURN = not_offered_yet("a break ends a turn of 2.0.0", raises=AssertionError)
@@ -46,6 +48,22 @@ class TestQoderOverHttpx2(BackendContract, ErrorContract):
 class TestEverruns(ProviderContract):
     provider = "everruns"
     new_agent = {"system_prompt": "You are under contract."}
+
+
+class TestEverrunsOverAiohttp(BackendContract):
+    """The library has no blocking side."""
+
+    provider = "everruns"
+    new_agent = {"system_prompt": "You are under contract."}
+
+    @pytest.fixture(params=[Face.ASYNC], ids=str)
+    def face(self, request: pytest.FixtureRequest) -> Face:
+        face: Face = request.param
+        return face
+
+    @classmethod
+    def async_http_client(cls) -> Any:
+        return HttpxAiohttpClient(trust_env=False, verify=tls_context())
 
 
 class TestEverrunsSeed(BackendContract):
