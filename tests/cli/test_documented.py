@@ -19,7 +19,7 @@ SERVES = "emulate"  # until Ctrl-C; tests of its own show it
 @pytest.mark.parametrize("page", ["cli.md", "switching.md"])
 def test_the_commands_of_a_page_run_from_top_to_bottom(page: str, shell: Shell, qoder: EmulatorHandle) -> None:
     session = ""
-    commands = COMMAND.findall((DOCS / page).read_text())
+    commands = COMMAND.findall((DOCS / page).read_text().replace("\\\n", ""))
     for line, status in commands:
         if line.startswith(SERVES):
             continue

@@ -190,7 +190,7 @@ def test_every_command_has_help_with_an_example_json_and_a_place_in_the_docs(wor
     assert f"Example: polysession {' '.join(words)}" in " ".join(told.split())
     assert "--json" in told
     assert "--debug" in told
-    assert f"polysession {' '.join(words)}" in (DOCS / "cli.md").read_text()
+    assert f"\n| `{' '.join(words)}` | " in (DOCS / "cli.md").read_text()
 
 
 def documented() -> dict[int, set[str]]:
