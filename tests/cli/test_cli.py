@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -107,6 +108,29 @@ def test_a_mistake_is_told_in_a_sentence(arguments: list[str], said: str) -> Non
     assert shown.returncode == 2
     assert said in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_an_emulator_is_told_as_json() -> None:
+    with subprocess.Popen([*COMMAND, "emulate", "qoder", "--json"], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        try:
+            assert set(told) == {
+                *("provider", "base_url", "settings", "environment", "agent_id"),
+                *("environment_id", "credential_id", "pid"),
+            }
+            assert told["environment"]["QODER_MANAGED_BASE_URL"] == told["base_url"] == told["settings"]["base_url"]
+            with Client("qoder", **told["settings"]) as client:
+                assert client.agents.get(told["agent_id"]).name
+        finally:
+            process.kill()
+
+
+def test_the_demo_is_told_as_json() -> None:
+    told = json.loads(run("demo", "--json").stdout)["providers"]
+
+    assert list(told) == ["agentscope", "everruns", "qoder"]
+    assert all(set(step) == {"step", "feature", "support", "refusal", "outcome"} for step in told["qoder"])
 
 
 def test_a_taken_port_is_told() -> None:

@@ -132,6 +132,14 @@ def test_a_chat_goes_on_with_a_session(shell: Shell, qoder: EmulatorHandle) -> N
     assert "You said: hello" in told
 
 
+def test_a_chat_of_programs_reads_lines_and_writes_events(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    ran = shell.run("chat", "--session", session, "--json", typed="one\n\ntwo\n/ask\nnever said\n")
+    said = [event["message"]["content"][0]["text"] for event in ran.lines if event["type"] == "message.completed"]
+    assert (ran.code, said) == (14, ["one", "You said: one", "two", "You said: two", "/ask"])
+
+
 def test_a_chat_makes_a_session_where_it_is_told_with_whom(shell: Shell, qoder: EmulatorHandle) -> None:
     where = ["--agent", qoder.agent_id, "--environment", str(qoder.environment_id)]
 

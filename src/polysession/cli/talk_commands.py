@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
@@ -23,6 +24,7 @@ from polysession import (
     MessageDelta,
     Outcome,
     Role,
+    Session,
     ToolOutput,
     TurnEnded,
 )
@@ -62,6 +64,8 @@ def chat(
 ) -> None:
     """Talk to an agent.
 
+    With --json each line of stdin is said, and the events of its turn are written.
+
     Example: polysession chat qoder --emulated
     """
     console = Console()
@@ -77,6 +81,10 @@ def chat(
             )
         else:
             found = client.sessions.create(agent=agent, environment=environment)
+        if invocation.json:
+            for line in filter(None, map(str.strip, sys.stdin)):
+                _follow_turn(invocation.output, client, found, line, deadline=None, raw=False)
+            return
         if emulator is None:
             console.print(Text(f"session {printable(found.id)}", style="dim"))
         Chat(client, found, console, read_line).run()
@@ -220,7 +228,13 @@ def answer(
 
 
 def _follow_turn(
-    output: Output, client: Client, session: str, said: str | list[Answer], *, deadline: float | None, raw: bool
+    output: Output,
+    client: Client,
+    session: Session | str,
+    said: str | list[Answer],
+    *,
+    deadline: float | None,
+    raw: bool,
 ) -> None:
     """Follow a turn, and exit with what its outcome says."""
     with client.sessions.run(session, said, deadline_s=deadline) as turn:
@@ -230,7 +244,9 @@ def _follow_turn(
             _speak(output, turn)
         outcome = turn.result.outcome
     if outcome is Outcome.REQUIRES_ACTION:
-        output.note(f"the agent waits: polysession pending {session}; polysession answer {session} ...")
+        if not output.as_json:
+            waiting = session if isinstance(session, str) else session.id
+            output.note(f"the agent waits: polysession pending {waiting}; polysession answer {waiting} ...")
         raise typer.Exit(ExitCode.ACTION_REQUIRED)
     if outcome is not Outcome.COMPLETED:
         raise typer.Exit(ExitCode.TURN_NOT_COMPLETED)
