@@ -215,6 +215,32 @@ def test_c_cancels_archives_and_deletes(do: Do) -> None:
     assert do(lambda client: client.sessions.delete(ONE)) is None
 
 
+@cassette("qoder/documented/c_messages.yaml")
+def test_c_lists_messages(do: Do) -> None:
+    said, answered = do(lambda client: client.sessions.messages(TALK, limit=5))
+    assert (said.role, said.text) == ("user", "Hello, this is a test message.")
+    assert (answered.role, answered.text) == ("assistant", "Hello!")
+    assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888851, tzinfo=UTC)
+
+
+@cassette("qoder/documented/c_turn.yaml")
+def test_c_tells_a_turn_with_its_credits(do: Do, vcr: Any) -> None:
+    text = "你好，请用一句话介绍你自己。"  # noqa: RUF001  (as it is printed)
+    do(lambda client: client.sessions.send(DEV, text))
+    events = do(lambda client: client.sessions.events(DEV))
+    assert [event.type for event in events if event.type in {"turn.started", "message.completed", "turn.ended"}] == [
+        "turn.started",
+        "message.completed",
+        "message.completed",
+        "turn.ended",
+    ]
+    assert (events[-1].outcome, events[-1].native_reason) == ("completed", "end_turn")
+    (span,) = [event for event in events if event.native_type == "span.model_request_end"]
+    assert span.raw["model_usage"] == {"credits": 4.05}
+    assert do(lambda client: client.sessions.get(DEV)).usage.credits == Decimal("4.63")
+    assert sent(vcr, "POST") == [{"events": [{"type": "user.message", "content": [{"type": "text", "text": text}]}]}]
+
+
 @cassette("qoder/documented/c_agents.yaml")
 def test_c_creates_reads_and_lists_agents(do: Do, vcr: Any) -> None:
     system = "You are a documentation testing assistant."
