@@ -38,7 +38,7 @@ CANARIES = {
     "response body, by its key": "canary in a response body",
     "response body, by its look": "eyJjYW5hcnkiOjEyMzQ1.canary_signed.canary",
     "response body, echoed": IN_SETTINGS,
-    "response body, a key of an object": "/root/canary",
+    "response body, a key of an object": "/Users/canary",
     "response that is no JSON": "Bearer canary.of.a.page",
 }
 PROVENANCE = Provenance.of_recording("agentscope", "a throw-away server", "0")
