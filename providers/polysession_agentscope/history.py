@@ -13,6 +13,7 @@ from polysession.provider_api import (
     Call,
     Event,
     Flow,
+    MalformedResponse,
     Message,
     Page,
     Reply,
@@ -71,8 +72,12 @@ def read_newest(
     if page.has_more is None:
         messages = yield from _from_the_oldest(place)
         return Newest(messages, None, (yield from _lists_views(place)), reply)
+    seen: set[str | None] = set()
     while page.has_more and page.messages and not enough(messages):
         before = read_as(WireMessage.model_validate, messages[0], reply).id
+        if before in seen:
+            raise MalformedResponse("the list of messages does not advance: a page begins with a message of another")
+        seen.add(before)
         reply = yield Call("GET", place.path("/messages", limit=limit, before=before))
         page = _page(reply)
         messages = page.messages + messages
@@ -116,6 +121,8 @@ def _from_the_oldest(place: Place) -> Flow[Stored]:
     while True:
         path = place.path("/messages", limit=_LARGEST_PAGE, offset=len(messages))
         page = _page((yield Call("GET", path)))
+        if messages and page.messages[:1] == messages[:1]:
+            raise MalformedResponse("the list of messages does not advance: its first page came again")
         messages += page.messages
         if len(page.messages) < _LARGEST_PAGE:
             return messages

@@ -299,14 +299,16 @@ def _walk(
     """Read the list of events in large pages, until it is enough or there are no more.
 
     Raises:
-        MalformedResponse: A page points back to itself, so that the list would never end.
+        MalformedResponse: A page points back to one that was read, so that the list would never end.
     """
     cursor: str | None = None
+    cursors = {cursor}
     while True:
         reply = yield Call("GET", with_query(_events_path(ref), {**query, **page_parameters(MAX_LIMIT, cursor)}))
         page = read_page(reply, lambda raw: take(_checked(raw)))
         if is_enough() or page.next_cursor is None:
             return
-        if page.next_cursor == cursor:
-            raise MalformedResponse("the list of events does not advance: the next page's cursor is this page's own")
+        if page.next_cursor in cursors:
+            raise MalformedResponse("the list of events does not advance: the next page's cursor was read already")
         cursor = page.next_cursor
+        cursors.add(cursor)

@@ -69,3 +69,17 @@ def test_a_page_keeps_its_cursor() -> None:
 def test_a_list_that_turns_in_a_circle_is_malformed(pages: Mapping[str | None, tuple[str, str | None]]) -> None:
     with pytest.raises(MalformedResponse, match="does not advance"):
         read(walk_over(pages, start="1"))
+
+
+def test_a_list_that_brings_nothing_new_for_many_pages_is_not_read_for_ever() -> None:
+    pages: dict[str | None, tuple[str, str | None]] = {str(number): ("ab", str(number + 1)) for number in range(100)}
+    walk = walk_over({None: ("ab", "0"), **pages})
+
+    with pytest.raises(MalformedResponse, match="10 pages held nothing but the page before"):
+        read(walk)
+
+
+def test_a_list_that_grows_by_whole_pages_is_read_on() -> None:
+    walk = walk_over({None: ("a", "1"), "1": ("a", "2"), "2": ("a", "3"), "3": ("b", "4"), "4": ("b", None)})
+
+    assert read(walk) == ["a", "", "", "b", ""]

@@ -163,10 +163,11 @@ def test_a_client_and_its_parts_show_no_secret(provider: str, client_class: Any)
 def test_a_setting_that_is_refused_is_not_quoted(provider: str, bad: Any) -> None:
     name = {"qoder": "token", "everruns": "api_key", "agentscope": "headers"}[provider]
     value = {"authorization": bad} if name == "headers" else bad
-    further: dict[str, Any] = {"user_id": "alice"} if provider == "agentscope" else {}
+    settings: dict[str, Any] = {"user_id": "alice"} if provider == "agentscope" else {}
+    settings |= {"base_url": "http://127.0.0.1:9", name: value}
 
     with pytest.raises(PolysessionError) as caught:
-        Client(provider, base_url="http://127.0.0.1:9", **{name: value} | further)
+        Client(provider, **settings)
 
     check_no_secret(["".join(traceback.format_exception(caught.value)), repr(caught.value)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from polysession._core.flow import Flow
 from polysession._core.operations import PageFlow
@@ -22,6 +22,10 @@ class Identified(Protocol):
 Item = TypeVar("Item", bound=Identified)
 
 
+_REPEATS: Final = 10
+"""Pages without anything new, one after the other: a list grows, but not so fast."""
+
+
 class PageWalk(Generic[Item]):
     """Where one reading of a list stands. Both faces drive it, by running `next_page` until it is `finished`."""
 
@@ -30,18 +34,23 @@ class PageWalk(Generic[Item]):
         self._cursor = cursor
         self._cursors = {cursor}
         self._previous_ids: frozenset[str | None] = frozenset()
+        self._repeats = 0
         self.finished = False
 
     def next_page(self) -> Flow[Page[Item]]:
         """Read the next page. Items that moved from the page before, because the list grew, are left out.
 
         Raises:
-            MalformedResponse: The page points back to one that was read, so that the list would never end.
+            MalformedResponse: The page points back to one that was read, or many pages held nothing new: the list would
+                never end.
         """
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:
             raise MalformedResponse("the list does not advance: the next page's cursor is one that was read already")
         fresh = tuple(item for item in page.items if item.id is None or item.id not in self._previous_ids)
+        self._repeats = self._repeats + 1 if page.items and not fresh else 0
+        if self._repeats == _REPEATS:
+            raise MalformedResponse(f"the list does not advance: {_REPEATS} pages held nothing but the page before")
         self._previous_ids = frozenset(item.id for item in page.items)
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)
