@@ -163,6 +163,12 @@ def test_names_are_completed(tmp_path: Path) -> None:
     assert completed("polysession --profile s", Shell({"XDG_CONFIG_HOME": str(tmp_path)})) == []
 
 
+def test_help_and_completion_need_no_http_library() -> None:
+    code = "import sys, polysession.cli.app; assert not {'httpx', 'ssl', 'starlette', 'tenacity'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
+
+
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
 def test_completion_can_be_shown_for_installation(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -11,7 +11,6 @@ from rich.text import Text
 from polysession import (
     Answer,
     Approve,
-    Client,
     Deny,
     ErrorReported,
     Event,
@@ -32,6 +31,9 @@ from polysession import (
     TurnEnded,
 )
 from polysession.cli.printing import printable
+
+if TYPE_CHECKING:
+    from polysession import Client
 
 _PROMPT: Final = "you> "
 

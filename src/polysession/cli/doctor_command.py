@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.text import Text
 
 from polysession import __version__
-from polysession.cli.diagnosis import Finding, State, examine
 from polysession.cli.failing import ExitCode
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.printing import Output, one_line
 
-_MARKS: Final = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "red", State.SKIPPED: "dim"}
+if TYPE_CHECKING:
+    from polysession.cli.diagnosis import Finding
+
+_STYLES: Final = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,6 +32,8 @@ def doctor(invocation: Invocation) -> None:
 
     Example: polysession doctor --provider qoder
     """
+    from polysession.cli.diagnosis import Finding, State, examine  # noqa: PLC0415  (help needs no HTTP library)
+
     with invocation.patient() as patient:
         findings = [
             Finding("polysession", State.OK, f"{__version__} on Python {platform.python_version()}"),
@@ -47,7 +51,7 @@ def doctor(invocation: Invocation) -> None:
 def _show(output: Output, findings: list[Finding]) -> None:
     rows: list[tuple[str | Text, ...]] = []
     for finding in findings:
-        rows.append((Text(finding.state.value, _MARKS[finding.state]), finding.check, finding.message))
+        rows.append((Text(finding.state.value, _STYLES[finding.state.value]), finding.check, finding.message))
         if finding.fix:
             rows.append(("", "", Text(f"fix: {one_line(finding.fix)}", "bold")))
     output.table(("", "", ""), rows, last_folds=True)

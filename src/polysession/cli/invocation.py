@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 
 import typer
 
-from polysession import Client
-from polysession.cli.diagnosis import Patient
 from polysession.cli.failing import ExitCode, forget_stdout, tell
 from polysession.cli.parsing import pairs
 from polysession.cli.printing import Output
@@ -25,6 +23,8 @@ from polysession.profiles import PlainSecretWarning, read_profiles
 from polysession.settings import secret_names, variables_of
 
 if TYPE_CHECKING:
+    from polysession import Client
+    from polysession.cli.diagnosis import Patient
     from polysession.emulation import EmulatorHandle
 
 P = ParamSpec("P")
@@ -76,7 +76,6 @@ _CLIENT_OPTIONS: Final[Mapping[str, tuple[Any, Any]]] = {
     "emulated": (EmulatedOption, False),
 }
 _OUTPUT_OPTIONS: Final[Mapping[str, tuple[Any, Any]]] = {"json": (JsonOption, False), "debug": (DebugOption, False)}
-COMMON_OPTIONS: Final = (*_CLIENT_OPTIONS, *_OUTPUT_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +154,8 @@ class Invocation:
         Raises:
             PolysessionError: There is no client to be had.
         """
+        from polysession import Client  # noqa: PLC0415  (help and completion need no HTTP library)
+
         if not self.emulated:
             settings: dict[str, Any] = self.settings()
             with Client(self.provider, profile=self.profile, **settings) as client:
@@ -170,6 +171,8 @@ class Invocation:
     @contextmanager
     def patient(self) -> Iterator[Patient]:
         """What `doctor` is to examine. Nothing is opened for it, unless it is the emulator."""
+        from polysession.cli.diagnosis import Patient  # noqa: PLC0415  (help and completion need no HTTP library)
+
         if not self.emulated:
             yield Patient(self.provider, self.profile, self.settings() if self.set_ else {}, os.environ)
             return
@@ -228,7 +231,8 @@ def _signature(function: Callable[..., None], common: Mapping[str, tuple[Any, An
         inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         for option, (annotation, default) in common.items()
     ]
-    return inspect.Signature([context, *(own_.replace(kind=inspect.Parameter.KEYWORD_ONLY) for own_ in own), *shared])
+    named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    return inspect.Signature([context, *named, *shared])
 
 
 def _joined(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Invocation:

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Iterable
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,10 +15,8 @@ from rich.text import Text
 from polysession import (
     Answer,
     Approve,
-    Client,
     Deny,
     Event,
-    EventStream,
     Feature,
     MessageCompleted,
     MessageDelta,
@@ -36,6 +34,9 @@ from polysession.cli.parsing import message_text, pairs
 from polysession.cli.printing import Output, one_line, printable
 from polysession.cli.session_commands import Raw, SessionId
 from polysession.errors import UsageError
+
+if TYPE_CHECKING:
+    from polysession import Client, EventStream
 
 Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop waiting after so long.")]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many.")]
