@@ -175,7 +175,7 @@ def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup],
     @contextlib.contextmanager
     def play(_: Setup) -> Iterator[Stage]:
         tape = read_tape(path)
-        with TapePlayer(tape) as player:
+        with TapePlayer(tape, pace=request.config.getoption("tape_pace")) as player:
             base_url = player.base_url + BASE_PATHS.get(source.backend, "")
             yield {"base_url": base_url, **tape.settings}, dict(tape.ids)
 
