@@ -236,7 +236,7 @@ def test_a_defect_is_told_in_a_paragraph_as_well(monkeypatch: pytest.MonkeyPatch
     assert "Traceback" in Shell().run("--debug", "providers").err
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("missing", ["typer", "rich", "starlette", "uvicorn"])
 def test_a_missing_extra_is_named(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['polysession', 'demo']\n"

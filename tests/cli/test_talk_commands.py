@@ -115,6 +115,8 @@ def test_tools_are_approved_and_denied(decision: str, any_emulator: EmulatorHand
         (["events", "s", "--past", "--cursor", "c"], "--past lists from the start"),
         (["events", "s", "--page-size", "3"], "--page-size goes with --past"),
         (["run", "s", ""], "a message needs content"),
+        (["chat", "--session", "s", "--agent", "a"], "--session goes on with one as it is"),
+        (["chat", "--credential", "c"], "go with --model"),
         (["chat", "qoder", "--provider", "everruns"], "give one of the two"),
     ],
 )

@@ -127,6 +127,16 @@ def test_a_tool_is_approved_from_the_shell(terminal: Terminal) -> None:
     assert terminal.run("answer", session, "--approve", action["id"]) == "The decision was heard.\n"
 
 
+def test_a_chat_of_programs_makes_its_own_session(terminal: Terminal) -> None:
+    model = ["--model", "scripted", "--model-type", "openai_credential", "--credential", terminal.env["CREDENTIAL"]]
+    where = ["--agent", terminal.env["AGENTSCOPE_AGENT_ID"]]
+
+    told = terminal.run("chat", *where, *model, "--json", typed="one\ntwo\n")
+    events = [json.loads(line) for line in told.splitlines()]
+    assert [event["outcome"] for event in events if event["type"] == "turn.ended"] == ["completed", "completed"]
+    assert "You said: two" in told
+
+
 def test_a_switch_is_checked_with_a_real_session(terminal: Terminal) -> None:
     session = new_session(terminal, "Moved")
 

@@ -7,6 +7,7 @@ import sys
 
 from polysession._version import __version__
 
+_USAGE = 2
 _INTERRUPTED = 130
 
 
@@ -18,7 +19,10 @@ def main() -> None:
     try:
         from polysession.cli.app import app  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
-        sys.exit(f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
+        sys.stderr.write(
+            f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'\n"
+        )
+        sys.exit(_USAGE)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     for stream in (sys.stdout, sys.stderr):

@@ -30,9 +30,9 @@ from polysession.cli.chat import Chat
 from polysession.cli.failing import ExitCode
 from polysession.cli.forms import action_form, call_text, event_form, event_line, record_form
 from polysession.cli.invocation import Invocation, command
-from polysession.cli.parsing import message_text, pairs
+from polysession.cli.parsing import message_text, model_config, pairs
 from polysession.cli.printing import Output, one_line, printable
-from polysession.cli.session_commands import Raw, SessionId
+from polysession.cli.session_commands import Credential, ModelName, ModelType, Raw, SessionId
 from polysession.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def chat(
     environment: Annotated[
         str | None, typer.Option(metavar="ENVIRONMENT", help="Id of the environment to run in, where there are such.")
     ] = None,
+    model: ModelName = None,
+    model_type: ModelType = None,
+    credential: Credential = None,
 ) -> None:
     """Talk to an agent.
 
@@ -72,16 +75,18 @@ def chat(
     console = Console()
     # A prompt may hold text of the backend, which must not be taken for markup.
     read_line = functools.partial(console.input, markup=False, emoji=False)
+    chosen_model = model_config(model, model_type, credential, None)
+    if session is not None and (agent or environment or chosen_model):
+        raise UsageError("--session goes on with one as it is: leave --agent, --environment and --model out")
     with invocation.for_provider(backend).connect() as (client, emulator):
         if session is not None:
             found = client.sessions.get(session)
-        elif emulator is not None:
-            model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
-            found = client.sessions.create(
-                agent=agent or emulator.agent_id, environment=environment or emulator.environment_id, model=model
-            )
         else:
-            found = client.sessions.create(agent=agent, environment=environment)
+            if emulator is not None:
+                agent, environment = agent or emulator.agent_id, environment or emulator.environment_id
+                if chosen_model is None and client.supports(Feature.UPDATE_MODEL):
+                    chosen_model = emulator.model
+            found = client.sessions.create(agent=agent, environment=environment, model=chosen_model)
         if invocation.json:
             for line in filter(None, map(str.strip, sys.stdin)):
                 _follow_turn(invocation.output, client, found, line, deadline=None, raw=False)
