@@ -1,9 +1,10 @@
-"""Our providers keep the contract on their emulators: both generations of their backends, two HTTP clients."""
+"""Our providers keep the contract on their emulators: both generations of their backends, four HTTP clients."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
 from httpx_aiohttp import HttpxAiohttpClient
@@ -43,6 +44,21 @@ class TestQoderOverHttpx2(BackendContract, ErrorContract):
     @classmethod
     def async_http_client(cls) -> Any:
         return httpx2.AsyncClient(trust_env=False, verify=tls_context())
+
+
+class TestQoderOverHttpx(BackendContract, ErrorContract):
+    """What the async client sends with where aiohttp is not installed; the other classes send with aiohttp."""
+
+    provider = "qoder"
+
+    @pytest.fixture(params=[Face.ASYNC], ids=str)
+    def face(self, request: pytest.FixtureRequest) -> Face:
+        face: Face = request.param
+        return face
+
+    @classmethod
+    def async_http_client(cls) -> Any:
+        return httpx.AsyncClient(trust_env=False, verify=tls_context())
 
 
 class TestEverruns(ProviderContract):
