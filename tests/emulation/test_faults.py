@@ -11,9 +11,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from polysession.emulation import serve_app
 from polysession.emulation.faults import CONTROL_PATH, Fault, FaultMiddleware, Faults
-from polysession.emulation.server import _listen, _serving
 
 WHOLE = [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
 BODY = b"".join(WHOLE)
@@ -59,9 +60,7 @@ class Served:
 def served() -> Iterator[Served]:
     faults = Faults()
     app = Starlette(routes=[Route("/stream", _stream), Route("/json", _json, methods=["GET", "POST"])])
-    listener = _listen(0)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with _serving(FaultMiddleware(app, faults), listener), httpx.Client(base_url=url, trust_env=False) as http:
+    with serve_app(FaultMiddleware(app, faults)) as url, httpx.Client(base_url=url, trust_env=False) as http:
         yield Served(faults, http)
 
 
@@ -138,6 +137,34 @@ def test_a_malformed_answer_is_half_an_object(served: Served) -> None:
     answer = served.http.get("/json")
 
     assert (answer.status_code, answer.content) == (200, b'{"id": "')
+
+
+def test_a_fault_of_streams_waits_for_one() -> None:
+    faults = Faults()
+    faults.add(fault := Fault("drop", streams_only=True))
+
+    assert faults.take("GET", "/stream", "application/json") is None
+    assert faults.take("GET", "/stream", "text/event-stream, */*") is fault
+
+
+async def _silent_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Opens a stream, and says nothing."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+        await receive()  # the client has left
+
+
+@pytest.mark.parametrize("kind", ["drop", "end"])
+def test_a_cut_before_the_first_byte_does_not_wait_for_it(kind: Any) -> None:
+    faults = Faults()
+    faults.add(Fault(kind))
+    with serve_app(FaultMiddleware(_silent_app, faults)) as origin, httpx.Client(trust_env=False, timeout=5) as http:
+        if kind == "end":
+            assert http.get(origin).content == b""
+        else:
+            with pytest.raises(httpx.RemoteProtocolError):
+                http.get(origin)
 
 
 def test_a_fault_waits_for_a_request_that_it_fits() -> None:

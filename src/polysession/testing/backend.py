@@ -59,7 +59,7 @@ class Script:
         client_tool: It uses a tool that the caller has to run, once.
         fail: Its turn fails.
         slow: It speaks for at least five seconds, so that it can be interrupted.
-        steady: It speaks for about half a second, in several deltas.
+        steady: It speaks for a moment, in several deltas with pauses between.
         long: It says some hundred words.
     """
 
@@ -71,5 +71,5 @@ class Script:
     client_tool: str = "/client-tool"
     fail: str = "/fail"
     slow: str = "/slow 100"
-    steady: str = "/slow 4"
+    steady: str = "/slow 3"
     long: str = "/long 300"

@@ -202,7 +202,7 @@ class TurnContract(ContractBase):
     def test_a_deadline_ends_the_wait_and_not_the_turn(self, client: Client, session: Session) -> None:
         with (
             pytest.raises(WaitExceeded) as caught,
-            client.sessions.run(session, self.script.slow, deadline_s=0.3) as turn,
+            client.sessions.run(session, self.script.slow, deadline_s=0.2) as turn,
         ):
             turn.wait()
         assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.RUN)
