@@ -79,7 +79,7 @@ class BadInputContract(ContractBase):
     @shows(Feature.DELETE)
     @pytest.mark.parametrize("session_id", _ODD_IDS)
     def test_an_odd_session_id_is_sent_as_one_segment(self, face: Face, backend: Backend, session_id: str) -> None:
-        session = Session(provider=self.provider, id=session_id, agent_id="agent_1")
+        session = self.some_session(session_id)
         with (
             FaultServer(http(404)) as server,
             pytest.raises(NotFound),
@@ -118,7 +118,7 @@ class BadInputContract(ContractBase):
     def test_a_message_that_says_nothing_is_not_sent(
         self, face: Face, backend: Backend, nowhere: FaultServer, content: Any
     ) -> None:
-        session = Session(provider=self.provider, id="sess_1", agent_id="agent_1")
+        session = self.some_session()
         self.refused(face, backend, nowhere, lambda client: client.sessions.send(session, content))
 
     @shows()
@@ -139,7 +139,7 @@ class BadInputContract(ContractBase):
     @pytest.mark.parametrize("end", ["\r\nX-Admin: 1", "\n", "\x00", "ü"], ids=ascii)
     def test_a_setting_breaks_out_of_nothing(self, face: Face, backend: Backend, end: str) -> None:
         """It makes no client, and the error shows nothing of it; or what is sent has no line from it."""
-        session = Session(provider=self.provider, id="sess_1", agent_id="agent_1")
+        session = self.some_session()
         for name in self.declared().settings_type.model_fields:
             if name == "base_url":
                 continue

@@ -168,6 +168,17 @@ class ContractBase(Arranged):
             assert time.monotonic() < deadline_s, f"after {self.patience_s} seconds it still does not hold: {what}"
             time.sleep(_LOOK_AGAIN_S)
 
+    def canaries(self) -> dict[str, Any]:
+        """Values for the settings that hold a secret."""
+        if self.secret_settings is not None:
+            return dict(self.secret_settings)
+        declared = self.declared().settings_type.model_fields
+        return {name: CANARY for name, field in declared.items() if "SecretStr" in str(field.annotation)}
+
+    def some_session(self, session_id: str = "sess_1") -> Session:
+        """A session that exists nowhere."""
+        return Session(provider=self.provider, id=session_id, agent_id="agent_1")
+
     def needed(self, hook: str) -> Any:
         """A hook that a supported feature needs."""
         value = getattr(self, hook)

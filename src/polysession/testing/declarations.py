@@ -35,15 +35,27 @@ from polysession import (
 from polysession.plugins import open_provider
 from polysession.provider_api import Call, NewSession, SessionQuery, SessionRef
 from polysession.testing.backend import Backend
-from polysession.testing.base import CANARY
-from polysession.testing.errors import ErrorContract
+from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.fault_server import FaultServer, http
 from polysession.testing.marks import shows
 
 _NO_RETRY: Final = RetryPolicy(attempts=1)
 _HTTP_AND_WAITING: Final = frozenset(
-    {"aiohttp", "anyio", "asyncio", "http", "httpx", "httpx2", "requests", "socket", "time", "trio", "urllib3"}
+    {
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "http.client",
+        "httpx",
+        "httpx2",
+        "requests",
+        "socket",
+        "time",
+        "trio",
+        "urllib.request",
+        "urllib3",
+    }
 )
 _COMMON_TYPES: Final = frozenset(
     member.__dataclass_fields__["type"].default
@@ -139,7 +151,7 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
 """For each feature a call that uses it."""
 
 
-class DeclarationContract(ErrorContract):
+class DeclarationContract(ContractBase):
     """Every feature is declared, and what is declared is what happens."""
 
     @pytest.mark.parametrize("feature", list(Feature), ids=str)
@@ -245,9 +257,9 @@ class DeclarationContract(ErrorContract):
             if emulator and (module == emulator or module.startswith(f"{emulator}.")):
                 continue
             for imported in _imports(path):
-                top = imported.partition(".")[0]
-                assert top not in _HTTP_AND_WAITING, f"{module} imports {imported}: only a driver does I/O"
-                allowed = top != "polysession" or imported.startswith("polysession.provider_api")
+                banned = [name for name in _HTTP_AND_WAITING if f"{imported}.".startswith(f"{name}.")]
+                assert not banned, f"{module} imports {imported}: only a driver does I/O, and only it waits"
+                allowed = imported.partition(".")[0] != "polysession" or imported.startswith("polysession.provider_api")
                 assert allowed, f"{module} imports {imported}: import it from polysession.provider_api"
 
 
@@ -278,5 +290,5 @@ def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield f"{node.module}"
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

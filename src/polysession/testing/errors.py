@@ -132,17 +132,6 @@ class ErrorContract(ContractBase):
         assert error.message.isprintable()
         return error
 
-    def canaries(self) -> dict[str, Any]:
-        """Values for the settings that hold a secret."""
-        if self.secret_settings is not None:
-            return dict(self.secret_settings)
-        declared = self.declared().settings_type.model_fields
-        return {name: CANARY for name, field in declared.items() if "SecretStr" in str(field.annotation)}
-
-    def some_session(self) -> Session:
-        """A session that exists nowhere."""
-        return Session(provider=self.provider, id="sess_1", agent_id="agent_1")
-
     def reading(self, client: Client) -> object:
         """Read it."""
         return client.sessions.get(self.some_session())
