@@ -41,7 +41,7 @@ class Size:
 
 
 FULL: Final = Size(
-    rounds=60, cold_rounds=15, calls=50, pages=5, events=STREAMED, bursts=100, requests=20_000, streams=100
+    rounds=40, cold_rounds=9, calls=40, pages=3, events=STREAMED, bursts=100, requests=20_000, streams=100
 )
 QUICK: Final = Size(rounds=6, cold_rounds=4, calls=10, pages=1, events=1_000, bursts=100, requests=1_000, streams=10)
 
@@ -89,7 +89,7 @@ def page(base_url: str, size: Size) -> None:
 
 def stream(base_url: str, size: Size) -> None:
     """Events of a stream, read to typed events. The cost is that of one event."""
-    _compare(base_url, "stream", size.events, max(3, size.rounds // 6))
+    _compare(base_url, "stream", size.events, max(3, size.rounds // 8))
 
 
 def burst(base_url: str, size: Size) -> None:

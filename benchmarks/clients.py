@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
@@ -31,6 +32,7 @@ Work = dict[str, Callable[[int], None]]
 
 TOKEN: Final = "pt-benchmark"  # noqa: S105  (made up)
 CHANGES: Final = {"title": "Done", "metadata": {"priority": "high"}}
+_ON_AIOHTTP: Final = "polysession._drivers.on_aiohttp"
 _AUTHORIZATION: Final = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -214,12 +216,33 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
         }
 
 
-def _async_ours(make_http: Callable[[], Any]) -> Callable[[str, asyncio.Runner], Any]:
+def _no_http_client() -> None:
+    """Let the client make its own."""
+
+
+@contextmanager
+def _extra(*, aiohttp: bool) -> Iterator[None]:
+    """As if the extra `aiohttp` were installed, or not."""
+    kept = sys.modules.get(_ON_AIOHTTP)
+    if not aiohttp:
+        sys.modules[_ON_AIOHTTP] = None  # type: ignore[assignment]  # which makes its import fail
+    try:
+        yield
+    finally:
+        sys.modules.pop(_ON_AIOHTTP)
+        if kept is not None:
+            sys.modules[_ON_AIOHTTP] = kept
+
+
+def _async_ours(
+    make_http: Callable[[], Any] = _no_http_client, *, aiohttp: bool = False
+) -> Callable[[str, asyncio.Runner], Any]:
     @contextmanager
     def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
         async def made() -> tuple[AsyncClient, Any]:
             http = make_http()
-            return AsyncClient("qoder", token=TOKEN, base_url=f"{base_url}/qoder", http_client=http), http
+            with _extra(aiohttp=aiohttp):
+                return AsyncClient("qoder", token=TOKEN, base_url=f"{base_url}/qoder", http_client=http), http
 
         client, http = runner.run(made())
 
@@ -253,7 +276,8 @@ def _async_ours(make_http: Callable[[], Any]) -> Callable[[str, asyncio.Runner],
 @contextmanager
 def ours_for_everruns(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
     """`AsyncClient` for Everruns."""
-    client = AsyncClient("everruns", api_key=TOKEN, base_url=f"{base_url}/everruns", http_client=httpx.AsyncClient())
+    with _extra(aiohttp=False):
+        client = AsyncClient("everruns", api_key=TOKEN, base_url=f"{base_url}/everruns")
 
     async def get() -> object:
         return await client.sessions.get(EVERRUNS_ID)
@@ -383,7 +407,8 @@ SYNC: Final = {
 }
 ASYNC: Final = {
     "hand": _async_hand(httpx.AsyncClient),
-    "polysession": _async_ours(httpx.AsyncClient),
+    "polysession": _async_ours(),
+    "polysession[aiohttp]": _async_ours(aiohttp=True),
     "qca-sdk": qca_sdk_async,
     "anthropic": anthropic_sdk_async,
 }
@@ -395,11 +420,10 @@ EVERRUNS: Final = {
 BURST: Final = {
     "hand": _async_hand(httpx.AsyncClient),
     "hand, httpx2": _async_hand(httpx2.AsyncClient),
-    "hand, aiohttp transport": _async_hand(HttpxAiohttpClient),
-    "polysession": _async_ours(lambda: None),
-    "polysession, httpx": _async_ours(httpx.AsyncClient),
-    "polysession, httpx2": _async_ours(httpx2.AsyncClient),
-    "polysession, aiohttp transport": _async_ours(HttpxAiohttpClient),
+    "hand, httpx-aiohttp": _async_hand(HttpxAiohttpClient),
+    "polysession": _async_ours(),
+    "polysession[aiohttp]": _async_ours(aiohttp=True),
+    "polysession, httpx2 injected": _async_ours(httpx2.AsyncClient),
     "qca-sdk": qca_sdk_async,
     "anthropic": anthropic_sdk_async,
 }

@@ -12,7 +12,11 @@ from benchmarks.bodies import EVENTS_PER_WRITE
 from benchmarks.clients import ASYNC, SYNC
 from benchmarks.resident import resident_mb
 
-CONTENDERS: Final = {**SYNC, "polysession, async": ASYNC["polysession"]}
+CONTENDERS: Final = {
+    **SYNC,
+    "polysession, async": ASYNC["polysession"],
+    "polysession[aiohttp]": ASYNC["polysession[aiohttp]"],
+}
 _WARM_UP: Final = 1_000
 
 

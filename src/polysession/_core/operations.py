@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from polysession._core.flow import Flow, path_segment
@@ -306,8 +307,13 @@ def _check_media(block: MediaBlock) -> None:
 
 def _asked(request: Request, name: str) -> bool:
     """Whether the caller asked for something: an empty list asks for nothing, unless the field can be left unset."""
-    value, default = getattr(request, name), type(request).model_fields[name].default
+    value, default = getattr(request, name), _defaults(type(request))[name]
     return value is not default and (default is UNSET or bool(value) or isinstance(value, str))
+
+
+@cache
+def _defaults(request_type: type[Request]) -> dict[str, Any]:
+    return {name: info.default for name, info in request_type.model_fields.items()}
 
 
 def _check_limit(limit: int | None) -> None:
