@@ -1,0 +1,152 @@
+"""What a good call must not cost, counted and not timed: see docs/performance.md for what it does cost."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pluggy
+import pytest
+
+from polysession import Client, Session, lazy
+from polysession._core import reading
+from polysession.testing.fault_server import FaultServer, http
+
+SESSION = {"id": "sess_1", "agent": {"id": "agent_1"}, "status": "idle", "extra": {"kept": True}}
+PAGE = {"data": [SESSION | {"id": f"sess_{number}"} for number in range(5)], "has_more": False}
+DELTA = {"type": "event_delta", "event_id": "evt_1", "delta": {"content": {"text": "word "}}}
+LAST = {"type": "session.deleted", "id": "evt_2"}
+FRAMES = "".join(f"data: {json.dumps(event)}\n\n" for event in [*[DELTA] * 50, LAST])
+
+STARTED = """
+import sys
+import polysession
+print(*sys.modules)
+import httpx
+from polysession import Client
+answer = httpx.MockTransport(lambda request: httpx.Response(200, json={"id": "sess_1"}))
+with Client("qoder", token="pt-x", http_client=httpx.Client(transport=answer)) as client:
+    client.sessions.get("sess_1")
+print(*sys.modules)
+"""
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("/events/stream"):
+        return httpx.Response(200, text=FRAMES, headers={"content-type": "text/event-stream"})
+    return httpx.Response(200, json=PAGE if request.url.path.endswith("/sessions") else SESSION)
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer)) as given,
+        Client("qoder", token="pt-x", http_client=given) as client,
+    ):
+        client.sessions.get("sess_1")  # what is done once is done
+        yield client
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Note the calls of a function; it still does what it does."""
+
+    def watch(owner: Any, name: str) -> list[str]:
+        noted: list[str] = []
+        original = getattr(owner, name)
+
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            noted.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, noting)
+        return noted
+
+    return watch
+
+
+def read_stream(client: Client) -> int:
+    with client.sessions.stream("sess_1", cursor="evt_0") as events:
+        return sum(1 for _ in events)
+
+
+USES: dict[str, Callable[[Client], object]] = {
+    "get": lambda client: client.sessions.get("sess_1"),
+    "update": lambda client: client.sessions.update("sess_1", title="new"),
+    "page": lambda client: client.sessions.list().page(),
+    "stream": read_stream,
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_json_is_read_once_and_raw_not_at_all(
+    client: Client, calls: Callable[..., list[str]], use: Callable[[Client], object]
+) -> None:
+    decoded = calls(reading, "from_json"), calls(lazy, "from_json")
+    assert use(client)
+    assert decoded == ([], [])
+
+
+def test_a_page_is_decoded_once_for_all_of_its_raw_objects(client: Client, calls: Callable[..., list[str]]) -> None:
+    decoded = calls(lazy, "from_json")
+    assert [session.raw["extra"] for session in client.sessions.list()] == [{"kept": True}] * 5
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_record_is_not_validated_again(
+    client: Client, calls: Callable[..., list[str]], use: Callable[[Client], object]
+) -> None:
+    validated = calls(Session, "__init__")
+    assert use(client)
+    assert validated == []
+
+
+def test_no_hook_is_called_for_an_event(client: Client, calls: Callable[..., list[str]]) -> None:
+    called = calls(pluggy.HookCaller, "__call__")
+    assert read_stream(client) > 50
+    assert called == []
+
+
+def test_a_request_of_our_own_http_client_is_built_directly(
+    calls: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    built = calls(httpx.Client, "build_request")
+    with (
+        FaultServer(http(200, json.dumps(SESSION))) as server,
+        Client("qoder", token="pt-x", base_url=server.url) as own,
+    ):
+        assert own.sessions.get("sess_1").id == "sess_1"
+    assert built == []
+
+
+def test_a_second_client_shares_the_tls_context_and_looks_nothing_up(calls: Callable[..., list[str]]) -> None:
+    Client("qoder", token="pt-x").close()
+    made, looked_up = calls(ssl, "create_default_context"), calls(sys.modules["polysession.plugins"], "entry_points")
+    Client("qoder", token="pt-x").close()
+    assert (made, looked_up) == ([], [])
+
+
+def test_what_is_not_needed_is_not_imported() -> None:
+    run = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", STARTED], capture_output=True, text=True, check=True
+    )
+    at_import, at_first_call = (set(line.split()) for line in run.stdout.splitlines())
+    assert not at_import & {"httpx", "pydantic", "pluggy", "tenacity", "typing", "importlib.metadata"}
+    ours = {name for name in at_first_call if name.startswith("polysession_")}
+    assert "polysession_qoder" in ours
+    assert not {name for name in ours if not name.startswith("polysession_qoder")}
+    assert not at_first_call & {
+        "tenacity",
+        "aiohttp",
+        "opentelemetry",
+        "typer",
+        "uvicorn",
+        "polysession_qoder.emulator",
+    }

@@ -1,0 +1,97 @@
+"""Nothing is kept of what is over: many requests and many reconnections leave memory as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from polysession import AsyncClient, Client, RetryPolicy
+from support.steady_server import steady_server
+
+AT_ONCE = RetryPolicy(first_wait_s=0.0)
+BLOCKS_PER_ROUND = 0.5
+"""Allocations that one request or reconnection may leave behind on average: a leak leaves whole objects, and more."""
+SMALL = {"requests": 500, "reconnects": 50}
+FULL = {"requests": 20_000, "reconnects": 100}
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with steady_server() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+Work = Callable[[int], None]
+
+
+@pytest.fixture(params=["sync", "async"])
+def work(request: pytest.FixtureRequest, base_url: str) -> Iterator[dict[str, Work]]:
+    """What a client does so many times: `requests`, and `reconnects` of one stream."""
+    options: dict[str, Any] = {"token": "pt-x", "base_url": base_url, "retry": AT_ONCE}
+    if request.param == "sync":
+        with Client("qoder", **options) as client:
+            yield {"requests": lambda times: _gets(client, times), "reconnects": lambda times: _reads(client, times)}
+        return
+    with asyncio.Runner() as runner:
+        awaited = AsyncClient("qoder", **options)
+        yield {
+            "requests": lambda times: runner.run(_agets(awaited, times)),
+            "reconnects": lambda times: runner.run(_areads(awaited, times)),
+        }
+        runner.run(awaited.aclose())
+
+
+def _gets(client: Client, times: int) -> None:
+    for _ in range(times):
+        assert client.sessions.get("sess_1").raw["extra"] == [1, 2]
+
+
+async def _agets(client: AsyncClient, times: int) -> None:
+    for _ in range(times):
+        assert (await client.sessions.get("sess_1")).raw["extra"] == [1, 2]
+
+
+def _reads(client: Client, times: int) -> None:
+    with client.sessions.stream("sess_1", cursor="evt_0") as events:
+        for _ in range(times):
+            next(events)
+
+
+async def _areads(client: AsyncClient, times: int) -> None:
+    async with client.sessions.stream("sess_1", cursor="evt_0") as events:
+        for _ in range(times):
+            await anext(events)
+
+
+def blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+def growth(work: Work, times: int) -> float:
+    """Blocks of memory that each round leaves behind."""
+    work(max(20, times // 10))  # what is made once is there then
+    before = blocks()
+    work(times)
+    return (blocks() - before) / times
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_memory_does_not_grow(work: dict[str, Work], kind: str) -> None:
+    assert min(growth(work[kind], SMALL[kind]) for _ in range(3)) < BLOCKS_PER_ROUND
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", FULL)
+def test_memory_does_not_grow_in_the_long_run(work: dict[str, Work], kind: str) -> None:
+    assert growth(work[kind], FULL[kind]) < BLOCKS_PER_ROUND
