@@ -93,6 +93,12 @@ def scaffold(session: nox.Session) -> None:
     session.run(PYTHON, "tools/scaffold.py", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def load(session: nox.Session) -> None:
+    """Follow 1,000 streams at once, and write what it took into docs/load.md."""
+    session.run(PYTHON, "-m", "strength.load", *session.posargs, env={"PYTHONPATH": "tests", "NO_PROXY": "127.0.0.1"})
+
+
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
     """Judge by AgentScope's real service, in an environment of its own."""

@@ -1,0 +1,220 @@
+"""Many streams at once on one client, against an emulator in a process of its own: `nox -s load`.
+
+Each session gets a message of its own, and its stream has to bring the whole turn that answers it. The figures are
+written into `docs/load.md`, and drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from polysession import AsyncClient, ModelConfig, RetryPolicy, Session
+from strength.load_drawing import drawn
+
+FILES: Final = 16_000
+"""File descriptors that are asked for: each stream holds one, and each message needs another."""
+DEADLINE_S: Final = 300.0
+SENDERS: Final = 50
+SAMPLE_S: Final = 0.25
+SHARES: Final = (0.5, 0.99, 1.0)
+DOCS: Final = Path(__file__).parents[2] / "docs"
+BEGIN: Final = "<!-- figures:begin -->"
+END: Final = "<!-- figures:end -->"
+SERVER: Final = """
+import json, resource, sys, threading
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from polysession.emulation import serve
+with serve(sys.argv[1]) as emulator:
+    ids = {"agent": emulator.agent_id, "environment": emulator.environment_id, "credential": emulator.credential_id}
+    print(json.dumps({"settings": emulator.settings, **ids}), flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass
+class Figures:
+    """What was measured.
+
+    Attributes:
+        streams: How many there were.
+        opened_s: Seconds until all were open.
+        ended_s: Seconds from the first message to the end of the last turn.
+        latencies_s: Of each turn, from its message to its end; sorted.
+        cpu_s: Processor time of the client.
+        memory_mb: Resident memory of the client at each moment, in seconds from the start.
+    """
+
+    streams: int
+    opened_s: float = 0.0
+    ended_s: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    memory_mb: list[tuple[float, float]] = field(default_factory=list)
+
+    def latency_s(self, share: float) -> float:
+        """The latency that so many of the turns stay below."""
+        return self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
+
+
+@contextmanager
+def emulator_process(provider: str) -> Iterator[dict[str, Any]]:
+    """An emulator in a process of its own, and where it is."""
+    command = [sys.executable, "-c", SERVER, provider, str(FILES)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()
+
+
+def allow_files() -> None:
+    """Raise the limit of open files as far as is needed and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+async def read_turn(stream: Any, session_id: str, answer: str) -> None:
+    """Read a stream to the end of its turn: the whole of it, and nothing of another's.
+
+    Raises:
+        AssertionError: It is not.
+    """
+    said = []
+    async for event in stream:
+        assert event.session_id == session_id, "an event of another session"
+        if event.type == "message.completed" and event.message.role == "assistant":
+            said.append(event.message.text)
+        if event.type == "turn.ended":
+            assert (event.outcome, said) == ("completed", [answer])
+            return
+    raise AssertionError("the stream ended before its turn")
+
+
+async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Figures:
+    """Open all streams, then say something to each session, and read each turn to its end."""
+    figures = Figures(streams)
+    started_s, cpu_s = time.monotonic(), time.process_time()
+
+    async def watch_memory() -> None:
+        while True:
+            figures.memory_mb.append((time.monotonic() - started_s, resident_mb()))
+            await asyncio.sleep(SAMPLE_S)
+
+    async with AsyncClient(provider, retry=RetryPolicy(attempts=1), timeout=120, **place["settings"]) as client:
+        watching = asyncio.create_task(watch_memory())
+        senders = asyncio.Semaphore(SENDERS)
+        credential = place["credential"]
+        model = ModelConfig(id="m", type="openai_credential", credential_id=credential) if credential else None
+
+        async def create(number: int) -> Session:
+            async with senders:
+                return await client.sessions.create(
+                    agent=place["agent"], environment=place["environment"], title=f"Session {number}", model=model
+                )
+
+        sessions = await asyncio.gather(*(create(number) for number in range(streams)))
+        async with AsyncExitStack() as stack:
+
+            async def enter(session: Session) -> Any:
+                async with senders:
+                    return await stack.enter_async_context(client.sessions.stream(session, deadline_s=DEADLINE_S))
+
+            opened_s = time.monotonic()
+            opened = await asyncio.gather(*(enter(session) for session in sessions))
+            figures.opened_s = time.monotonic() - opened_s
+
+            async def one_turn(number: int, session: Session, stream: Any) -> None:
+                sent_s = time.monotonic()
+                async with senders:
+                    await client.sessions.send(session, f"message {number}")
+                await read_turn(stream, session.id, f"You said: message {number}")
+                figures.latencies_s.append(time.monotonic() - sent_s)
+
+            first_s = time.monotonic()
+            await asyncio.gather(*(one_turn(n, s, o) for n, (s, o) in enumerate(zip(sessions, opened, strict=True))))
+            figures.ended_s = time.monotonic() - first_s
+        watching.cancel()
+    figures.latencies_s.sort()
+    figures.cpu_s = time.process_time() - cpu_s
+    return figures
+
+
+def measure(provider: str, streams: int) -> Figures:
+    """Follow so many streams at once, and say what it took."""
+    allow_files()
+    with emulator_process(provider) as place:
+        return asyncio.run(follow_many(place, provider, streams))
+
+
+def main() -> None:
+    """Measure each backend's emulator, and write the page and its drawing."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--streams", type=int, default=1000)
+    options = parser.parse_args()
+    figures = {name: measure(name, options.streams) for name in ("qoder", "everruns", "agentscope")}
+    for name, found in figures.items():
+        sys.stdout.write(f"{name}: {row(found)}\n")
+    (DOCS / "assets" / "load.svg").write_text(drawn(figures))
+    page = DOCS / "load.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{rest.partition(END)[2]}")
+
+
+def row(found: Figures) -> str:
+    """The figures of one run, as cells."""
+    memory = [size for _, size in found.memory_mb]
+    cells = [
+        f"{found.streams:,}",
+        f"{found.opened_s:.1f} s",
+        f"{found.ended_s:.1f} s",
+        *(f"{found.latency_s(share):.2f} s" for share in SHARES),
+        f"{found.cpu_s:.1f} s",
+        f"{memory[0]:.0f} MB",
+        f"{max(memory):.0f} MB",
+    ]
+    return " | ".join(cells)
+
+
+def table(figures: dict[str, Figures]) -> str:
+    """The figures of all runs."""
+    head = [
+        "backend",
+        "streams at once",
+        "all open after",
+        "all turns after",
+        "half of the turns",
+        "99 %",
+        "the slowest",
+    ]
+    head += ["CPU of the client", "memory before", "at most"]
+    lines = [head, ["---"] * len(head)]
+    return "\n".join(
+        [
+            *(f"| {' | '.join(line)} |" for line in lines),
+            *(f"| {name} | {row(found)} |" for name, found in figures.items()),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Bytes that no backend sends: the decoder, the wire models and the normalisers must take them or refuse them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from strength.fuzzing import CORPUS, TARGETS, check_answers, check_cuts, check_frames, frame_of, seeds
+from strength.targets import Target
+
+SSE_PIECES = st.sampled_from(
+    [
+        b"data: x\n",
+        b"data:",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"id: 7\n",
+        b"event: e\n",
+        b":c\n",
+        b"retry: 5\n",
+        b"\xf0\x9f",
+        b"\0",
+    ]
+)
+STRANGE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(
+        [10**400, -(10**400), 2**63, 1e308, -0.0, "", "\x00", "\ud800", "2026-99-99T99:99:99Z", "a" * 5000]
+    )
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def changed(data: st.DataObject, value: Any) -> Any:
+    """A wire value with some of its parts replaced, taken out or added."""
+    value = copy.deepcopy(value)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = value
+        while isinstance(place, dict | list) and place:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.integers(0, 3)) == 0:
+                if data.draw(st.integers(0, 4)) == 0:
+                    del place[key]
+                else:
+                    place[key] = data.draw(STRANGE)
+                break
+            place = place[key]
+    return value
+
+
+@pytest.fixture
+def examples(request: pytest.FixtureRequest) -> settings:
+    """How many, and whether at random."""
+    long = bool(request.config.getoption("--strength"))
+    return settings(
+        max_examples=3000 if long else 25,
+        derandomize=not long,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.mark.parametrize("file", sorted((CORPUS / "sse").iterdir()), ids=lambda file: file.stem)
+def test_bytes_of_the_corpus_may_be_cut_anywhere(file: Any) -> None:
+    data = file.read_bytes()
+    for cut in range(len(data) + 1):
+        check_cuts(data, [cut])
+    check_cuts(data, list(range(len(data))))
+
+
+def test_no_bytes_are_read_otherwise_when_they_are_cut(examples: settings) -> None:
+    @examples
+    @given(st.lists(SSE_PIECES | st.binary(max_size=4), max_size=30).map(b"".join), st.lists(st.integers(0, 200)))
+    def holds(data: bytes, cuts: list[int]) -> None:
+        check_cuts(data, cuts)
+
+    holds()
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> None:
+    bodies = [body for bodies in target.whole.values() for body in bodies]
+    bodies += [{"data": seeds(target), "messages": seeds(target), "has_more": False}]
+
+    @examples
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        check_answers(target, json.dumps(changed(data, data.draw(st.sampled_from(bodies)))).encode())
+
+    holds()
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_no_event_breaks_a_stream(target: Target, examples: settings) -> None:
+    events = seeds(target)
+    check_frames(target, [frame_of(event) for event in events])
+
+    @examples
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        told = [changed(data, event) if data.draw(st.booleans()) else event for event in events]
+        check_frames(target, [frame_of(event) for event in told])
+
+    holds()
