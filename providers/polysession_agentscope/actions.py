@@ -129,7 +129,7 @@ def is_waiting(raw: Mapping[str, Any]) -> bool:
     """Whether a stored message waits for something."""
     content = raw.get("content")
     blocks = content if isinstance(content, list) else []
-    return any(block.get("type") == "tool_call" and block.get("state") in _ACTIONS for block in blocks)
+    return any(block.get("type") == "tool_call" and str(block.get("state")) in _ACTIONS for block in blocks)
 
 
 def check_answers(answers: Iterable[Answer]) -> None:

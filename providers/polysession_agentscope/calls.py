@@ -60,7 +60,10 @@ def find_session(session_id: str, agent_id: str) -> Flow[Session]:
     reply = yield list_call(agent_id)
     for item in session_items(reply):
         record = normaliser.record_of(item)
-        if record.get("id") == session_id and record.get("agent_id") in {agent_id, None}:
+        if record.get("id") == session_id and record.get("agent_id") in (
+            agent_id,
+            None,
+        ):  # a tuple: what came may be unhashable
             return read_as(normaliser.to_session, item, reply)
     raise no_session(session_id, agent_id)
 

@@ -75,7 +75,7 @@ def conversation_message(event: WireEvent) -> Message:
 
 def _block(part: dict[str, Any]) -> Block:
     """A part of a message; one that is not modelled, or lacks what it needs, as it came."""
-    build = _BLOCKS.get(part.get("type", ""))
+    build = _BLOCKS.get(str(part.get("type")))
     try:
         return NativeBlock(raw=part) if build is None else build(part)
     except (KeyError, TypeError, ValidationError):

@@ -73,14 +73,14 @@ def from_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:
 
 
 def _to_block(raw: dict[str, Any]) -> Block:
-    if raw.get("type") == "text" and isinstance(raw.get("text"), str):
+    kind, source = raw.get("type"), raw.get("source")
+    if kind == "text" and isinstance(raw.get("text"), str):
         return TextBlock(text=raw["text"])
-    source = raw.get("source")
-    if raw.get("type") in {"image", "document"} and isinstance(source, dict):
-        name = _SOURCES.get(source.get("type", ""), "")
+    if kind in ("image", "document") and isinstance(source, dict):  # a tuple: what came may be unhashable
+        name = _SOURCES.get(str(source.get("type")), "")
         if isinstance(source.get(name), str):
             value = {name: source[name]}
-            return MediaBlock(type=raw["type"], media_type=source.get("media_type"), title=raw.get("title"), **value)
+            return MediaBlock(type=kind, media_type=source.get("media_type"), title=raw.get("title"), **value)
     return NativeBlock(raw=raw)
 
 

@@ -81,6 +81,12 @@ def test_bytes_of_the_corpus_may_be_cut_anywhere(file: Any) -> None:
     check_cuts(data, list(range(len(data))))
 
 
+@pytest.mark.parametrize("file", sorted((CORPUS / "answers").iterdir()), ids=lambda file: file.stem)
+def test_answers_that_broke_an_operation_once_do_so_no_more(file: Any) -> None:
+    for line in file.read_bytes().splitlines():
+        check_answers(TARGETS[file.stem], line)
+
+
 def test_no_bytes_are_read_otherwise_when_they_are_cut(examples: settings) -> None:
     @examples
     @given(st.lists(SSE_PIECES | st.binary(max_size=4), max_size=30).map(b"".join), st.lists(st.integers(0, 200)))
@@ -93,6 +99,7 @@ def test_no_bytes_are_read_otherwise_when_they_are_cut(examples: settings) -> No
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> None:
     bodies = [body for bodies in target.whole.values() for body in bodies]
+    bodies += [json.loads(line) for file in (CORPUS / "answers").glob(f"{target.provider}.*") for line in file.open()]
     bodies += [{"data": seeds(target), "messages": seeds(target), "has_more": False}]
 
     @examples
