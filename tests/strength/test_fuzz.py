@@ -99,7 +99,11 @@ def test_no_bytes_are_read_otherwise_when_they_are_cut(examples: settings) -> No
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> None:
     bodies = [body for bodies in target.whole.values() for body in bodies]
-    bodies += [json.loads(line) for file in (CORPUS / "answers").glob(f"{target.provider}.*") for line in file.open()]
+    bodies += [
+        json.loads(line)
+        for file in (CORPUS / "answers").glob(f"{target.provider}.*")
+        for line in file.read_text().splitlines()
+    ]
     bodies += [{"data": seeds(target), "messages": seeds(target), "has_more": False}]
 
     @examples
