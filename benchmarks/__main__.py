@@ -41,7 +41,7 @@ class Size:
 
 
 FULL: Final = Size(
-    rounds=40, cold_rounds=9, calls=40, pages=3, events=STREAMED, bursts=100, requests=20_000, streams=100
+    rounds=20, cold_rounds=5, calls=30, pages=2, events=STREAMED, bursts=100, requests=20_000, streams=100
 )
 QUICK: Final = Size(rounds=6, cold_rounds=4, calls=10, pages=1, events=1_000, bursts=100, requests=1_000, streams=10)
 

@@ -16,8 +16,10 @@ from support.steady_server import steady_server
 AT_ONCE = RetryPolicy(first_wait_s=0.0)
 BLOCKS_PER_ROUND = 0.5
 """Allocations that one request or reconnection may leave behind on average: a leak leaves whole objects, and more."""
-SMALL = {"requests": 500, "reconnects": 50}
-FULL = {"requests": 20_000, "reconnects": 100}
+SMALL = {"requests": 500, "reconnects": 100}
+FULL = {"requests": 20_000, "reconnects": 1_000}
+WARM_UP = 300
+"""Rounds until the caches of the libraries are full: those of regular expressions, addresses and the like."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def blocks() -> int:
 
 def growth(work: Work, times: int) -> float:
     """Blocks of memory that each round leaves behind."""
-    work(max(20, times // 10))  # what is made once is there then
+    work(WARM_UP)
     before = blocks()
     work(times)
     return (blocks() - before) / times
