@@ -50,6 +50,8 @@ from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, Even
 from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
 
+_OPEN: Final = Reply(200, {}, b"")
+"""What an error says of the answer that a frame came in."""
 _NEWEST: Final = 1
 _RECENT: Final = 50
 """Enough to hold what a session waits for: nothing but its answers comes after the request."""
@@ -207,20 +209,20 @@ class SessionStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
-        reply = Reply(200, {}, frame.data)
         if frame.event == DISCONNECTING:
+            reply = Reply(200, {}, frame.data)
             self.reopen_after_s = read_as(WireDisconnecting.model_validate, read_json(reply), reply).retry_ms / 1000
         if frame.event in {CONNECTED, DISCONNECTING}:
             return ()
-        return self._take(self._read_event(frame, reply), frame.id, reply)
+        return self._take(self._read_event(frame), frame.id, _OPEN)
 
-    def _read_event(self, frame: Frame, reply: Reply) -> WireEvent:
+    def _read_event(self, frame: Frame) -> WireEvent:
         """The event of a frame, straight from its text if nothing is missing there."""
         event: WireEvent | None = None
         with suppress(ValidationError):
             event = WireEvent.__pydantic_validator__.validate_json(frame.data)
         if event is None or not (event.session_id and event.type):
-            missing = {"session_id": self._ref.id, "type": frame.event}
+            reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
             return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
         event.raw = lazily(JsonText(frame.data))
         return event
