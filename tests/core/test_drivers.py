@@ -112,7 +112,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_drivers_are_twins() -> None:
     words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "asyncio": "time"}
-    methods = {"aclose": "close", "aiter_raw": "iter_raw"}
+    methods = {"aclose": "close", "aiter_raw": "iter_raw", "new_async_http_client": "new_http_client"}
 
     assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 

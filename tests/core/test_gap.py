@@ -71,6 +71,10 @@ def test_a_gap_comes_before_what_lacks_its_pieces(script: str, told: str) -> Non
     assert watched(script, GapWatch(LOST)) == told
 
 
+def test_an_empty_piece_is_no_piece() -> None:
+    assert watched("- | =a =b", GapWatch(LOST)) == "- * =a =b"
+
+
 def test_a_gap_says_what_is_lost_and_where() -> None:
     watch = GapWatch(LOST)
     watch.broke_off()

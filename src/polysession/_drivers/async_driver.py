@@ -18,17 +18,15 @@ from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.transport import (
-    DEFAULT_TIMEOUT,
-    LIMITS,
     NO_DEADLINE,
     Deadline,
     Intake,
     build_request,
     is_read,
     is_stream,
+    new_async_http_client,
     request_options,
     stream_options,
-    tls_context,
 )
 from polysession._drivers.watching import Watch
 from polysession.change import Unset
@@ -56,7 +54,7 @@ class AsyncDriver:
         self.watch = Watch(provider, self._exchange, observers)
         self.retry = retry
         self._owns_http = http_client is None
-        self._http = _http_client() if http_client is None else http_client
+        self._http = new_async_http_client() if http_client is None else http_client
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
 
@@ -212,15 +210,6 @@ class AsyncDriver:
 
         loop = AsyncRetrying(**tenacity_settings(self.retry, left_s, _now))
         await loop(attempt_or_first)
-
-
-def _http_client() -> httpx.AsyncClient:
-    """An HTTP client of ours: on aiohttp where that is installed, because many calls at once cost far less there."""
-    try:
-        from polysession._drivers.on_aiohttp import AiohttpClient as HttpClient  # noqa: PLC0415  (an extra)
-    except ImportError:
-        from httpx import AsyncClient as HttpClient  # type: ignore[assignment]  # noqa: PLC0415
-    return HttpClient(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
 
 
 def _now() -> datetime:

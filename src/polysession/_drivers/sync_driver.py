@@ -17,17 +17,15 @@ from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.transport import (
-    DEFAULT_TIMEOUT,
-    LIMITS,
     NO_DEADLINE,
     Deadline,
     Intake,
     build_request,
     is_read,
     is_stream,
+    new_http_client,
     request_options,
     stream_options,
-    tls_context,
 )
 from polysession._drivers.watching import Watch
 from polysession.change import Unset
@@ -55,11 +53,7 @@ class SyncDriver:
         self.watch = Watch(provider, self._exchange, observers)
         self.retry = retry
         self._owns_http = http_client is None
-        self._http = (
-            httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
-            if http_client is None
-            else http_client
-        )
+        self._http = new_http_client() if http_client is None else http_client
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
 

@@ -229,6 +229,19 @@ def _tls_context(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContex
     return httpx.create_ssl_context()
 
 
+def new_http_client() -> httpx.Client:
+    """A blocking HTTP client of ours."""
+    return httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
+
+
+def new_async_http_client() -> httpx.AsyncClient:
+    """An async one: on aiohttp where that is installed, because many calls at once cost far less there."""
+    kind = httpx.AsyncClient
+    with contextlib.suppress(ImportError):
+        from polysession._drivers.on_aiohttp import AiohttpClient as kind  # noqa: PLC0415, N813
+    return kind(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
+
+
 def direct_http_client() -> httpx.Client:
     """A blocking HTTP client that heeds no proxy of the environment: for servers on this machine."""
     return httpx.Client(trust_env=False, verify=tls_context(), timeout=DEFAULT_TIMEOUT)
