@@ -68,11 +68,15 @@ def all_lost(session_id: str, reply_id: str | None) -> Event:
 def own_reply(
     stored: Stored, reply_id: str | None, normaliser: EventNormaliser, *, may_be_new: bool
 ) -> dict[str, Any] | None:
-    """The stored reply of a turn: the one with its id, or else the first that was never spoken of."""
+    """The stored reply of a turn: the one with its id, or else the first after the last that was spoken of.
+
+    Only the newest replies are spoken of before a turn begins: those before them are older, and never ours.
+    """
     replies = [raw for raw in stored if raw.get("role") == "assistant"]
     own = [raw for raw in replies if raw.get("id") == reply_id]
     if may_be_new:
-        own += [raw for raw in replies if not normaliser.knows(raw.get("id"))]
+        known = [index for index, raw in enumerate(replies) if normaliser.knows(raw.get("id"))]
+        own += replies[known[-1] + 1 if known else 0 :]
     return own[0] if own else None
 
 
