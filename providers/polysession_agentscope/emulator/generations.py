@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from polysession.emulation import hex_id
 from polysession_agentscope.emulator import bodies as wire_bodies
 from polysession_agentscope.emulator.bodies import Bodies
+from polysession_agentscope.emulator.events import local_stamp
 from polysession_agentscope.emulator.shapes import Json
 
 
@@ -180,7 +181,7 @@ class SeedGeneration(CurrentGeneration):
 
     def stamp(self) -> str:
         """This moment as records show it: the server's local time, without saying so."""
-        return datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat()
+        return local_stamp()
 
     def agent(self, user_id: str, body: Json) -> Json:
         """A new agent record."""

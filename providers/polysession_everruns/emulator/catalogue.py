@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from polysession.emulation import hex_id
 from polysession_everruns.emulator.records import Definition, timestamp, utc_now
+from polysession_everruns.emulator.requests import given
 from polysession_everruns.emulator.rules import (
     ConflictError,
     InvalidInputError,
@@ -167,7 +168,7 @@ class Catalogue:
         _check_name("Harness", values["name"], self.harnesses.values())
         self.check_model(values.get("default_model_id"))
         self.usable_harness(harness_id=values.get("parent_harness_id"), name=None)
-        harness = Definition(hex_id("harness_"), _given(values), is_built_in=is_built_in)
+        harness = Definition(hex_id("harness_"), given(values), is_built_in=is_built_in)
         self.harnesses[harness.id] = harness
         return harness
 
@@ -175,7 +176,7 @@ class Catalogue:
         return _by_name("Agent", self.agents, name)
 
     def _accept_agent(self, agent_id: str, values: Values) -> dict[str, Any]:
-        accepted = _given(values)
+        accepted = given(values)
         if "name" in accepted:
             others = [agent for agent in self.agents.values() if agent.id != agent_id]
             _check_name("Agent", accepted["name"], others)
@@ -206,10 +207,6 @@ def _only_model() -> Values:
         "created_at": now,
         "updated_at": now,
     }
-
-
-def _given(values: Values) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_active(agent: Definition) -> None:

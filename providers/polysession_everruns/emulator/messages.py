@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.records import timestamp, utc_now
-from polysession_everruns.emulator.requests import Shape, read_body, read_values, wrong_type
+from polysession_everruns.emulator.requests import Shape, given, read_body, read_values, wrong_type
 from polysession_everruns.emulator.rules import InvalidInputError
 
 Json = dict[str, Any]
@@ -144,17 +144,13 @@ def _read_part(part: Mapping[str, Any]) -> Json:
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _PARTS:
         raise wrong_type(f"message.content: unknown variant {kind!r}")
-    return {"type": kind, **_given(read_values(part, _PARTS[kind]))}
+    return {"type": kind, **given(read_values(part, _PARTS[kind]))}
 
 
 def _read_optional(values: Mapping[str, Any] | None, shape: Shape) -> Json | None:
-    return None if values is None else _given(read_values(values, shape))
+    return None if values is None else given(read_values(values, shape))
 
 
 def _read_tool_result(sent: Mapping[str, Any]) -> ToolResult:
     values = read_values(sent, _TOOL_RESULT)
     return ToolResult(values["tool_call_id"], sent.get("result"), values.get("error"))
-
-
-def _given(values: Json) -> Json:
-    return {name: value for name, value in values.items() if value is not None}

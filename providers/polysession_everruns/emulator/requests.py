@@ -175,6 +175,11 @@ def read_values(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     return {name: values[name] for name in shape if name in values}
 
 
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are given and not null."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _check_value(body: Mapping[str, Any], name: str, kind: str) -> None:
     if name not in body:
         if kind.endswith("!"):

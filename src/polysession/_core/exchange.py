@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from polysession._core.body import ACCEPT_ENCODING
+from polysession._core.escaping import escaped
 from polysession._core.flow import Call, Reply
 from polysession._core.provider import ErrorDetail, Provider
 from polysession._core.retry import Outcome, retry_after_s
@@ -199,7 +200,7 @@ def harmless(text: str, secrets: Iterable[str] = (), limit: int = _TEXT_LIMIT) -
         text = text.replace(secret, "***")
     text = text.strip()
     text = text if len(text) <= limit else text[:limit] + "…"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return escaped(text)
 
 
 def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:

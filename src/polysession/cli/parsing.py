@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,6 @@ def moment(text: str | None, option: str) -> datetime | None:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} takes a time such as 2026-11-25T08:00Z: {error}") from error
-
-
-def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were given."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _source(text: str) -> str:

@@ -15,6 +15,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from polysession._core.escaping import escaped
+
 T = TypeVar("T")
 
 _UNBOUNDED: Final = 10_000
@@ -26,12 +28,12 @@ _LEAST_WIDTH: Final = 10
 
 def printable(text: str) -> str:
     """The text with control characters escaped, except line breaks and tabs: it cannot move the cursor or colour."""
-    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+    return escaped(text, keep="\n\t")
 
 
 def one_line(text: str) -> str:
     """The text with control characters escaped, line breaks and tabs too."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return escaped(text)
 
 
 class QuietConsole(Console):
