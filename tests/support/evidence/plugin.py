@@ -40,8 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 class Watcher:
     """Collects what a test shows, in the process that runs it."""
 
-    def __init__(self) -> None:
-        # Imported where they are used: most runs collect no evidence.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        # Imported here because most runs collect no evidence, and not earlier: coverage begins with the session.
         from support.evidence.claims import claim_of  # noqa: PLC0415
         from support.evidence.observer import Observer  # noqa: PLC0415
 
