@@ -21,7 +21,7 @@ PolysessionError
 │   ├── Conflict
 │   ├── RateLimited
 │   ├── UnexpectedRedirect
-│   └── BackendFault
+│   └── BackendFault               5xx, and 408
 ├── MalformedResponse              the backend answered success, and the body cannot be read
 └── WaitExceeded                   we stopped waiting; the session may still be running
 """

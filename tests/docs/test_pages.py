@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from polysession import Client
+import polysession
+from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
 
 ROOT = Path(__file__).parents[2]
@@ -102,3 +103,12 @@ def test_the_error_tree_is_drawn_alike_in_code_and_docs() -> None:
         return re.findall(r"[├└]── (\w+)", (ROOT / path).read_text())
 
     assert names("docs/errors.md") == names("src/polysession/errors.py")
+
+
+def test_the_reference_has_every_public_name() -> None:
+    shown = re.findall(r"^::: polysession\.([\w.]+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
+    names = {path.rpartition(".")[2] for path in shown}
+    of_errors = {name for name in polysession.__all__ if hasattr(errors, name)}  # shown as one module
+
+    assert "errors" in names
+    assert set(polysession.__all__) - names - of_errors == {"__version__"}
