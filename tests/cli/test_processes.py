@@ -122,6 +122,7 @@ def test_a_reader_that_leaves_a_stream_ends_it(shell: Shell, qoder: EmulatorHand
 
 def test_ctrl_c_ends_a_stream_quietly_and_tells_where_to_go_on(shell: Shell, qoder: EmulatorHandle) -> None:
     session = created(shell, qoder)
+    shell.run("run", session, "hello")  # so that there is a cursor before the first event is shown
     process = subprocess.Popen(  # noqa: S603
         [*COMMAND, "events", session], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell)
     )
