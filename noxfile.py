@@ -1,4 +1,4 @@
-"""The one entry for checks: `nox` runs them all, `nox -s NAME` one of them.
+"""The one entry for checks: `nox` runs them all, `nox -s NAME` one of them, or what is no check (`nox -l`).
 
 The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Those that need the service of
 AgentScope make their own, because its pins differ from ours.
