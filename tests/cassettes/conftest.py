@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ import vcr
 
 from live.sources import SOURCES, Source
 from polysession._drivers import async_driver, sync_driver
+from polysession.testing import Face
 from support.cassettes.cassettes import check_played, options, refuse_emulator, set_up
 from support.cassettes.evidence import NAMED, NOT_RECORDED_YET, source_of
 from support.cassettes.provenance import CASSETTES
@@ -50,7 +52,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """When recording, leave only the tests that record from the source, each with the blocking client."""
+    """Name the files of contract classes. When recording, leave only what records, each with the blocking client."""
+    for item in items:
+        _name_file(item)
     wanted = config.getoption("record")
     if not wanted:
         return
@@ -62,7 +66,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _records(item: pytest.Item, source: str) -> bool:
     name = name_of(item)
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    return name is not None and source_of(name) == source and parameters.get("face", SYNC) is SYNC
+    return name is not None and source_of(name) == source and parameters.get("face", SYNC) in {SYNC, Face.SYNC}
+
+
+def _name_file(item: pytest.Item) -> None:
+    """A contract class that names where its cassettes are has one for each test and its parameters, clients aside."""
+    prefix = getattr(getattr(item, "cls", None), "cassettes", None)
+    if prefix is not None:
+        name, _, parameters = item.name.rstrip("]").partition("[")
+        told = re.sub(r"\W+", "_", "-".join(part for part in parameters.split("-") if part not in set(Face)))
+        item.add_marker(pytest.mark.vcr)
+        item.add_marker(pytest.mark.default_cassette(f"{prefix}{name}{told and '-'}{told}.yaml"))
 
 
 def name_of(item: pytest.Item) -> str | None:
@@ -183,6 +197,6 @@ def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup],
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a `face` runs with both clients."""
-    if "face" in metafunc.fixturenames:
+    """A test that asks for a `face` runs with both clients. Those of the contract see to it themselves."""
+    if "face" in metafunc.fixturenames and not hasattr(metafunc.cls, "cassettes"):
         metafunc.parametrize("face", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])

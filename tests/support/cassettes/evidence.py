@@ -10,6 +10,10 @@ from typing import Any, Final
 
 import yaml
 
+from polysession.testing.agents import AgentContract
+from polysession.testing.lists import ListContract
+from polysession.testing.sessions import SessionContract
+from polysession.testing.updates import UpdateContract
 from support.cassettes import guard
 from support.cassettes.cassettes import problems_of, read_provenance
 from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
@@ -20,6 +24,9 @@ NAMED: Final = ("tape", "default_cassette")
 
 NOT_RECORDED_YET: Final = ("qoder/recorded/session.yaml", "qoder/streams/plain.jsonl")
 """Files that have a test and wait for somebody with a token. Who records one takes it off this list."""
+
+THEMES: Final = (AgentContract, ListContract, SessionContract, UpdateContract)
+"""Themes of the contract suite that can be on cassettes."""
 
 _COUNTS: Final = re.compile("(<!-- counts:begin -->).*(<!-- counts:end -->)", re.DOTALL)
 _DECORATORS: Final = frozenset({"cassette", "tape"})
@@ -43,12 +50,35 @@ def played_by(tests: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted(tests.rglob("test_*.py")):
         source = path.read_text(encoding="utf-8")
-        is_about_files = any(f"@{name}(" in source for name in _DECORATORS)
-        for function in ast.parse(source).body if is_about_files else ():
-            if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
-                for name in _named(function):
-                    found.setdefault(name, []).append(f"{path.name}::{function.name}")
+        is_about_files = "cassettes: ClassVar" in source or any(f"@{name}(" in source for name in _DECORATORS)
+        for node in ast.parse(source).body if is_about_files else ():
+            for name, test in _played(node):
+                found.setdefault(name, []).append(f"{path.name}::{test}")
     return found
+
+
+def _played(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """The files that a test plays, or the tests of a contract class, each with the test's name."""
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+        for name in _named(node):
+            yield name, node.name
+    if isinstance(node, ast.ClassDef):
+        prefix = next(_prefixes(node), None)
+        themes = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        tests = {test for theme in THEMES if theme.__name__ in themes for test in dir(theme)}
+        for path in CASSETTES.glob(f"{prefix}*") if prefix else ():
+            name = str(path.relative_to(CASSETTES).as_posix())
+            test = name.removeprefix(prefix or "").removesuffix(".yaml").partition("-")[0]
+            if test in tests:
+                yield name, f"{node.name}::{test}"
+
+
+def _prefixes(node: ast.ClassDef) -> Iterator[str]:
+    """Where the cassettes of a contract class are: `cassettes: ClassVar[str] = "..."`."""
+    for statement in node.body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id="cassettes"), value=ast.Constant(value=str(prefix))):
+                yield prefix
 
 
 def _named(function: ast.FunctionDef) -> Iterator[str]:
