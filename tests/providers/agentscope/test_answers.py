@@ -1,0 +1,158 @@
+"""Answers to what an AgentScope session waits for: what is sent, what is refused, and the turn that goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polysession.errors import Conflict, NotFound, PolysessionError, UnsupportedOperation, UsageError
+from polysession.event import Approve, Deny, Outcome, ToolApproval, ToolOutput
+from polysession.feature import Feature
+from support.agentscope_events import (
+    asks,
+    call_block,
+    confirmed,
+    end,
+    executed,
+    model_end,
+    reply,
+    result,
+    said_by_user,
+    start,
+    text,
+)
+from support.agentscope_streams import (
+    CHAT,
+    OPERATIONS,
+    PARKED,
+    SESSION,
+    STARTED,
+    STATUS,
+    answering,
+    failure,
+    messages,
+    modelled,
+    page,
+    steps,
+    told,
+)
+from support.flows import sent_bodies, step
+
+
+@pytest.mark.parametrize("as_object", [True, False])
+def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
+    odd = call_block("c1", "asking", arguments='{ "command":"ls" }')
+    action = ToolApproval(id="c1", name="Bash", arguments={}, raw=odd)
+    flow = OPERATIONS.start_turn(SESSION, [Approve(action if as_object else "c1")])
+    calls, plan = steps(flow, told("awaiting_permission"), page(said_by_user(), reply(odd, reason=None)))
+    assert calls == [STATUS, messages(10)]
+    assert plan.open().path == "/sessions/s1/stream?agent_id=a1&after=37-0"
+    sent, _ = step(plan.send(), STARTED)
+    tool_call = {"type": "tool_call", "id": "c1", "name": "Bash", "input": '{ "command":"ls" }'}
+    decision = {"confirmed": True, "tool_call": tool_call}
+    wire_input = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1", "confirm_results": [decision]}
+    assert [(call.method, call.path) for call in sent] == [CHAT]
+    assert sent_bodies(sent) == [{"agent_id": "a1", "session_id": "s1", "input": wire_input}]
+
+
+def test_denials_and_outputs_have_their_forms() -> None:
+    pending = told("awaiting_permission"), page(PARKED)
+    calls, _ = step(OPERATIONS.answer_actions(SESSION, [Deny("c1")]), *pending, STARTED)
+    assert [(call.method, call.path) for call in calls] == [STATUS, messages(10), CHAT]
+    assert sent_bodies(calls)[2]["input"]["confirm_results"][0]["confirmed"] is False
+    waiting = reply(*(call_block(name, "submitted", "lookup") for name in ("c1", "c2")), reason=None)
+    outputs = [ToolOutput("c1", "blue"), ToolOutput("c2", "lost", is_error=True)]
+    answers = told("awaiting_external_result"), page(waiting), STARTED
+    calls, _ = step(OPERATIONS.answer_actions(SESSION, outputs), *answers)
+    results = [
+        {"type": "tool_result", "id": "c1", "name": "lookup", "output": "blue", "state": "success"},
+        {"type": "tool_result", "id": "c2", "name": "lookup", "output": "lost", "state": "error"},
+    ]
+    assert sent_bodies(calls)[2]["input"] == {
+        "type": "EXTERNAL_EXECUTION_RESULT",
+        "reply_id": "r1",
+        "execution_results": results,
+    }
+
+
+def test_a_reason_for_a_denial_cannot_be_told_and_is_refused_before_any_call() -> None:
+    for flow in (
+        OPERATIONS.start_turn(SESSION, [Deny("c1", "no")]),
+        OPERATIONS.answer_actions(SESSION, [Deny("c1", "no")]),
+    ):
+        calls, error = failure(flow)
+        assert (calls, type(error)) == ([], UnsupportedOperation)
+        assert isinstance(error, UnsupportedOperation)
+        assert error.feature == Feature.ANSWER_APPROVAL.value
+
+
+MIXED = reply(call_block("c1", "asking"), call_block("c2", "submitted"), reason=None)
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ([Approve("c9")], NotFound),
+        ([ToolOutput("c1", "x")], UsageError),
+        ([Approve("c2")], UsageError),
+        ([Approve("c1"), ToolOutput("c2", "x")], UsageError),
+    ],
+)
+def test_answers_that_do_not_fit_are_not_sent(answers: list[Any], kind: type[PolysessionError]) -> None:
+    calls, error = failure(OPERATIONS.answer_actions(SESSION, answers), told("awaiting_permission"), page(MIXED))
+    assert (calls, type(error)) == ([STATUS, messages(10)], kind)
+
+
+@pytest.mark.parametrize("flow", [OPERATIONS.start_turn, OPERATIONS.answer_actions])
+def test_a_late_answer_is_a_conflict(flow: Any) -> None:
+    calls, error = failure(flow(SESSION, [Approve("c1")]), told("idle"))
+    assert (calls, type(error)) == ([STATUS], Conflict)
+    over = reply(call_block("c1", "finished"))
+    calls, error = failure(flow(SESSION, [Approve("c1")]), told("awaiting_permission"), page(over))
+    assert (calls, type(error)) == ([STATUS, messages(10)], Conflict)
+
+
+def test_pending_actions_are_found_when_the_turn_has_come_to_rest() -> None:
+    flow = OPERATIONS.pending_actions(SESSION)
+    calls, actions = step(flow, told("running"), told("running"), told("awaiting_permission"), page(MIXED))
+    assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, STATUS, messages(10)]
+    assert [call.after_s for call in calls] == [0.0, 0.05, 0.1, 0.0]
+    assert [(action.type, action.id) for action in actions] == [("approval", "c1"), ("execution", "c2")]
+
+
+@pytest.mark.parametrize("words", [["idle"], ["running"] * 5])
+def test_nothing_is_pending_in_a_session_that_does_not_wait(words: list[str]) -> None:
+    assert steps(OPERATIONS.pending_actions(SESSION), *map(told, words))[1] == ()
+
+
+def test_the_reply_that_waits_may_be_far_back() -> None:
+    newest = [said_by_user("still there?", "u2"), reply(reply_id="r2", reason="error")]
+    answers = told("awaiting_permission"), page(*newest, has_more=True), page(PARKED, cursor=None)
+    calls, actions = steps(OPERATIONS.pending_actions(SESSION), *answers)
+    assert calls == [STATUS, messages(10), messages(10, before="u2")]
+    assert [action.id for action in actions] == ["c1"]
+
+
+def test_an_answered_turn_goes_on_in_its_reply() -> None:
+    turn = answering(PARKED, Approve("c1"))
+    stale = asks("c1")  # servers older than 2.0.10 replay where the reply waits
+    events = turn.hear(stale, confirmed("c1"), start(), *result("c1"), *text("Done"), model_end(), end())
+    assert [found.type for found in events[:3]] == ["turn.started", "native", "native"]
+    assert modelled(events)[:3] == ["turn.started", "tool_result.delta", "tool_result.completed"]
+    assert (events[-1].outcome, turn.reader.is_finished()) == (Outcome.COMPLETED, True)
+
+
+def test_a_turn_may_wait_again() -> None:
+    turn = answering(reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None), Approve("c1"))
+    events = turn.hear(confirmed("c1"), start(), *result("c1"), asks("c2"))
+    assert events[-1].outcome is Outcome.REQUIRES_ACTION
+    assert [action.id for action in events[-2].actions] == ["c2"]
+
+
+def test_what_was_not_answered_is_still_waited_for_although_nothing_says_so() -> None:
+    waiting = reply(call_block("c1", "submitted"), call_block("c2", "submitted"), reason=None)
+    turn = answering(waiting, ToolOutput("c1", "x"), status="awaiting_external_result")
+    events = turn.hear(executed("c1"), start(), *result("c1", begun=True))
+    assert [action.id for action in events[-2].actions] == ["c2"]
+    assert (events[-1].outcome, events[-1].synthetic) == (Outcome.REQUIRES_ACTION, True)

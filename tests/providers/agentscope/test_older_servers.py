@@ -1,0 +1,134 @@
+"""Turns, streams and history of AgentScope servers before 2.0.6."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from polysession._core.flow import Flow, Reply
+from polysession.errors import NotFound, PolysessionError, UnsupportedOperation
+from polysession.event import Approve, Outcome
+from polysession.feature import Feature
+from support.agentscope_events import (
+    asks,
+    call,
+    call_block,
+    end,
+    plain_turn,
+    reply,
+    result,
+    said_by_user,
+    start,
+    text,
+    text_block,
+)
+from support.agentscope_streams import (
+    CHAT,
+    HI,
+    LIST,
+    MISSED,
+    OPERATIONS,
+    PARKED,
+    PLAIN,
+    SESSION,
+    Listener,
+    failure,
+    listening,
+    messages,
+    modelled,
+    steps,
+    user,
+    view,
+)
+from support.flows import ok
+
+NO_ROUTE = NotFound("Not Found", status=404)
+
+
+def old_page(*stored: dict[str, Any]) -> Reply:
+    return ok({"messages": stored, "is_running": False})
+
+
+def bare() -> Reply:
+    return ok({"sessions": [{"id": "s1", "agent_id": "a1"}], "total": 1})
+
+
+def offset(count: int) -> tuple[str, str]:
+    return messages(200, offset=count)
+
+
+def test_servers_before_2_0_6_count_messages_from_the_oldest() -> None:
+    many = [user(number) for number in range(200)]
+    flow = OPERATIONS.list_messages(SESSION, None)(None)
+    calls, found = steps(flow, old_page(many[0]), old_page(*many), old_page(user(200)), view())
+    assert calls == [messages(200), offset(0), offset(200), LIST]
+    assert len(found.items) == 201
+
+
+def test_servers_before_2_0_4_have_a_stream_and_no_status() -> None:
+    turn = listening("hi", old_page(), old_page(reply(reply_id="r0")), view())
+    assert turn.connect() == "/sessions/s1/stream?agent_id=a1"
+    assert turn.look(NO_ROUTE, view(is_running=True)) == []
+    stored = old_page(reply(reply_id="r0"), reply(text_block("Hello")))
+    assert modelled(turn.look(NO_ROUTE, view(), old_page(), stored, view())) == MISSED
+
+
+def test_on_2_0_0_the_answer_to_the_input_is_the_stream() -> None:
+    flow = OPERATIONS.start_turn(SESSION, "hi")
+    calls, plan = steps(flow, old_page(), old_page(reply(reply_id="r0")), bare())
+    assert calls == [messages(), offset(0), LIST]
+    opened = plan.open()
+    assert (opened.method, opened.path, opened.headers) == (*CHAT, {"accept": "text/event-stream"})
+    assert json.loads(opened.body) == {"agent_id": "a1", "session_id": "s1", "input": HI}
+    assert steps(plan.send()) == ([], None)
+    assert plan.cursor is None
+    assert modelled(Listener(plan).hear(*plain_turn())) == PLAIN
+
+
+def seed_turn(turn_input: Any = "hi", *stored: dict[str, Any]) -> Listener:
+    looks: list[Reply | PolysessionError] = [NO_ROUTE, view()] if not isinstance(turn_input, str) else []
+    return listening(turn_input, *looks, old_page(), old_page(*stored), bare())
+
+
+def seed_look(turn: Listener, *stored: dict[str, Any]) -> list[Any]:
+    return turn.look(old_page(), old_page(*stored), bare())
+
+
+def test_on_2_0_0_an_answer_goes_on_without_a_start() -> None:
+    turn = seed_turn([Approve("c1")], PARKED)
+    events = turn.hear(*result("c1"), *text("Done"), end())
+    assert modelled(events)[:2] == ["turn.started*", "tool_result.delta"]
+    assert events[-1].outcome is Outcome.COMPLETED
+
+
+def test_on_2_0_0_a_broken_turn_is_told_from_its_message_or_has_failed() -> None:
+    turn = seed_turn()
+    turn.hear(*plain_turn()[:4])
+    assert modelled(seed_look(turn, reply(text_block("Hello"))))[-1] == "turn.ended*"
+    turn = seed_turn()
+    events = turn.hear(*plain_turn()[:4]) + seed_look(turn, said_by_user())
+    assert (events[-1].outcome, events[-1].native_reason) == (Outcome.FAILED, "no trace")
+    assert modelled(seed_look(seed_turn(), said_by_user())) == ["turn.started*", "turn.ended*"]
+    assert modelled(seed_look(seed_turn(), reply(text_block("Hello")))) == MISSED
+
+
+def test_on_2_0_0_a_turn_ends_with_its_stream_where_it_waits() -> None:
+    turn = seed_turn()
+    events = turn.hear(start(), *call("c1"), *call("c2"), asks("c1"))
+    events += seed_look(turn, reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None))
+    assert events[-1].outcome is Outcome.REQUIRES_ACTION
+
+
+def test_on_2_0_0_no_turn_can_be_left_to_itself() -> None:
+    looks: dict[Feature, tuple[Flow[Any], list[Reply | PolysessionError]]] = {
+        Feature.SEND: (OPERATIONS.send_message(SESSION, "hi"), [old_page(), old_page()]),
+        Feature.ANSWER: (
+            OPERATIONS.answer_actions(SESSION, [Approve("c1")]),
+            [NO_ROUTE, view(), old_page(), old_page(PARKED)],
+        ),
+        Feature.STREAM: (OPERATIONS.stream_events(SESSION, None), [old_page(), old_page()]),
+    }
+    for feature, (flow, answers) in looks.items():
+        calls, error = failure(flow, *answers, bare())
+        assert isinstance(error, UnsupportedOperation)
+        assert (error.feature, CHAT in calls) == (feature.value, False)
