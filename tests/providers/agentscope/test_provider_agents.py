@@ -1,0 +1,149 @@
+"""AgentScope's agents and the version of its server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polysession.errors import BackendFault, MalformedResponse, NotFound
+from polysession.session import Agent
+from polysession_agentscope import (
+    AgentScopeChatConfig,
+    AgentScopeContextConfig,
+    AgentScopeInviteConfig,
+    AgentScopeNewAgent,
+    AgentScopeReactConfig,
+    normaliser,
+)
+from support.agentscope_sessions import AGENT, OPERATIONS, PROVIDER, outcome, summaries
+from support.flows import ok, step
+
+AGENTS = ("GET", "/agent/", None)
+
+
+CHAT = AgentScopeChatConfig(
+    context_config=AgentScopeContextConfig(
+        trigger_ratio=0.5,
+        reserve_ratio=0.2,
+        context_buffer_ratio=0.1,
+        compression_prompt="p",
+        summary_template="t",
+        summary_schema={"type": "object"},
+        tool_result_limit=100,
+        compression_fallback_to_truncation=False,
+        compression_tool_enabled=True,
+        max_image_num=0,
+    ),
+    react_config=AgentScopeReactConfig(
+        max_iters=3,
+        structured_output_grace_iters=1,
+        stop_on_reject=True,
+        interruption_message="m",
+        interruption_raise_cancelled_error=True,
+    ),
+    invite_config=AgentScopeInviteConfig(invitable=True, invite_description="d"),
+)
+CHAT_BODY = {
+    "context_config": {
+        "trigger_ratio": 0.5,
+        "reserve_ratio": 0.2,
+        "context_buffer_ratio": 0.1,
+        "compression_prompt": "p",
+        "summary_template": "t",
+        "summary_schema": {"type": "object"},
+        "tool_result_limit": 100,
+        "compression_fallback_to_truncation": False,
+        "compression_tool_enabled": True,
+        "max_image_num": 0,
+    },
+    "react_config": {
+        "max_iters": 3,
+        "structured_output_grace_iters": 1,
+        "stop_on_reject": True,
+        "interruption_message": "m",
+        "interruption_raise_cancelled_error": True,
+    },
+    "invite_config": {"invitable": True, "invite_description": "d"},
+}
+NEW_AGENT = {**AGENT, "data": {**AGENT["data"], "chat_config": {}}}  # type: ignore[dict-item]
+AGENT_CREATED = ok({"agent_id": "a1"}, 201)
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"system_prompt": "Hi"}, {"system_prompt": "Hi"}),
+        ({"system_prompt": ""}, {"system_prompt": ""}),
+        ({"native": AgentScopeNewAgent(chat_config=CHAT)}, {"chat_config": CHAT_BODY}),
+        (
+            {
+                "native": AgentScopeNewAgent(
+                    chat_config=AgentScopeChatConfig(react_config=AgentScopeReactConfig(max_iters=3))
+                )
+            },
+            {"chat_config": {"react_config": {"max_iters": 3}}},
+        ),
+    ],
+)
+def test_create_agent_sends_what_was_given_and_reads_the_agent(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, agent = step(
+        OPERATIONS.create_agent(name="Helper", **asked),
+        AGENT_CREATED,
+        ok({"agents": [{**AGENT, "id": "x"}, NEW_AGENT]}),
+    )
+    assert summaries(calls) == [("POST", "/agent/", {"name": "Helper", **body}), AGENTS]
+    assert agent == normaliser.to_agent(NEW_AGENT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (BackendFault(), BackendFault),
+        (ok({"agents": []}), NotFound),
+        (ok({"agents": [AGENT]}), MalformedResponse),
+    ],
+    ids=["reading", "not listed", "an older server"],
+)
+def test_a_failure_after_the_creation_says_that_the_agent_exists(answer: Any, kind: type[Exception]) -> None:
+    native = AgentScopeNewAgent(chat_config=CHAT)
+    _, error = step(outcome(OPERATIONS.create_agent(name="Helper", native=native)), AGENT_CREATED, answer)
+    assert type(error) is kind
+    assert error.already_done == "agent 'a1' was created"
+
+
+def test_get_agent_finds_it_among_all_by_its_outer_id() -> None:
+    misleading = {"id": "a2", "data": {"id": "a1", "name": "Another"}}
+    calls, agent = step(OPERATIONS.get_agent("a1"), ok({"agents": [misleading, AGENT]}))
+    assert summaries(calls) == [AGENTS]
+    assert agent == normaliser.to_agent(AGENT)
+
+
+def test_an_agent_that_is_not_there_is_not_found() -> None:
+    _, error = step(outcome(OPERATIONS.get_agent("a9")), ok({"agents": [AGENT]}))
+    assert type(error) is NotFound
+    assert error.status is None
+    assert "user 'u1' has no agent 'a9'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("limit", "cursor", "ids", "next_cursor"),
+    [(None, None, ["a3", "a2", "a1", "a0"], None), (2, None, ["a3", "a2"], "2"), (2, "2", ["a1", "a0"], None)],
+)
+def test_list_agents_puts_the_newest_first(
+    limit: int | None, cursor: str | None, ids: list[str], next_cursor: str | None
+) -> None:
+    agents = [{**AGENT, "id": f"a{number}", "created_at": f"2026-11-22T0{number}:00:00"} for number in (2, 1, 3)]
+    timeless = {"id": "a0", "data": {"name": "Timeless"}}
+    calls, page = step(OPERATIONS.list_agents(limit)(cursor), ok({"agents": [timeless, *agents]}))
+    assert summaries(calls) == [AGENTS]
+    assert ([agent.id for agent in page.items], page.next_cursor) == (ids, next_cursor)
+    assert all(isinstance(agent, Agent) for agent in page.items)
+
+
+def test_the_version_is_read_where_the_server_is_new_enough_to_tell() -> None:
+    calls, version = step(PROVIDER.read_version(), ok({"status": "ok", "version": "2.0.10", "components": {}}))
+    assert ([(call.method, call.path) for call in calls], version) == ([("GET", "/health")], "2.0.10")
+    assert step(PROVIDER.read_version(), NotFound("Not Found"))[1] is None
+    assert step(PROVIDER.read_version(), ok({"status": "ok"}))[1] is None

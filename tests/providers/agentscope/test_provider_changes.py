@@ -1,0 +1,230 @@
+"""Updating, deleting and cancelling AgentScope's sessions, from flows that are stepped by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polysession._core.flow import Reply
+from polysession.errors import (
+    BackendFault,
+    Conflict,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    StatusError,
+    UnsupportedOperation,
+)
+from polysession.feature import Feature
+from polysession.session import CancelState, Session, SessionStatus
+from polysession_agentscope import AgentScopeSessionChanges, normaliser
+from support.agentscope_sessions import (
+    CHANGES,
+    DELETE,
+    HANDLE,
+    LIST,
+    MODEL,
+    MODEL_BODY,
+    OPERATIONS,
+    PROBLEM,
+    RECORD,
+    SEED,
+    listed,
+    outcome,
+    patch,
+    refused,
+    running,
+    summaries,
+    view,
+)
+from support.flows import ok, step
+
+STATUS = ("GET", "/sessions/s1/status?agent_id=a1", None)
+INTERRUPT = ("POST", "/sessions/s1/interrupt?agent_id=a1", None)
+
+
+def told(status: str = "idle") -> Reply:
+    return ok({"session_id": "s1", "status": status})
+
+
+def no_route() -> StatusError:
+    return refused(NotFound, 404, "Not Found")
+
+
+def no_session() -> StatusError:
+    return refused(NotFound, 404, "Session 's1' not found.")
+
+
+# --- Update
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"title": "New"}, {"name": "New"}),
+        ({"title": ""}, {"name": ""}),
+        ({"model": MODEL}, {"chat_model_config": MODEL_BODY}),
+        *[
+            ({"permission_mode": mode}, {"permission_mode": mode})
+            for mode in ("default", "accept_edits", "explore", "bypass", "dont_ask")
+        ],
+        ({"title": "New", "permission_mode": "bypass"}, {"name": "New", "permission_mode": "bypass"}),
+    ],
+)
+def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.update_session(HANDLE, **asked), ok(RECORD), told("awaiting_permission"))
+    assert summaries(calls) == [patch(body), STATUS]
+    expected = {"status": SessionStatus.REQUIRES_ACTION, "native_status": "awaiting_permission"}
+    assert session == normaliser.to_session(RECORD).model_copy(update=expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({"model": None}, {"chat_model_config": None}),
+        *[
+            ({"native": AgentScopeSessionChanges(**{name: value})}, {name: sent})
+            for name, (value, sent) in CHANGES.items()
+        ],
+        *[({"native": AgentScopeSessionChanges(**{name: None})}, {name: None}) for name in CHANGES],
+        ({"title": "New", "native": AgentScopeSessionChanges(cwd="src")}, {"name": "New", "cwd": "src"}),
+    ],
+)
+def test_what_older_servers_ignore_is_sent_once_the_server_is_known_to_take_it(
+    asked: dict[str, Any], body: dict[str, Any]
+) -> None:
+    calls, _ = step(OPERATIONS.update_session(HANDLE, **asked), listed(view()), ok(RECORD), told())
+    assert summaries(calls) == [LIST, patch(body), STATUS]
+
+
+@pytest.mark.parametrize(
+    ("asked", "feature", "named"),
+    [
+        ({"model": None, "title": "New"}, Feature.CLEAR_MODEL, "chat_model_config"),
+        *[({"native": AgentScopeSessionChanges(**{name: None})}, Feature.UPDATE, name) for name in CHANGES],
+        *[
+            ({"native": AgentScopeSessionChanges(**{name: value})}, Feature.UPDATE, name)
+            for name, (value, _) in CHANGES.items()
+        ],
+    ],
+)
+def test_what_the_server_would_ignore_is_refused_and_nothing_is_changed(
+    asked: dict[str, Any], feature: Feature, named: str
+) -> None:
+    calls, error = step(outcome(OPERATIONS.update_session(HANDLE, **asked)), listed(SEED))
+    assert summaries(calls) == [LIST]
+    assert isinstance(error, UnsupportedOperation)
+    assert error.feature == feature.value
+    assert f"too old for this change of {named}" in str(error)
+
+
+def test_an_id_is_checked_once() -> None:
+    calls, _ = step(OPERATIONS.update_session("s1", model=None), listed(view()), ok(RECORD), told())
+    assert summaries(calls) == [LIST, patch({"chat_model_config": None}), STATUS]
+
+
+def test_update_waits_a_little_for_a_turn_to_be_stored() -> None:
+    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), running(), running(), ok(RECORD), told())
+    assert summaries(calls) == [patch({"name": "x"})] * 3 + [STATUS]
+    assert [call.after_s for call in calls] == [0, 0.05, 0.1, 0]
+    assert session.status is SessionStatus.IDLE
+
+
+def test_update_does_not_wait_for_the_turn_itself() -> None:
+    calls, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), *[running() for _ in range(5)])
+    assert [call.after_s for call in calls] == [0, 0.05, 0.1, 0.2, 0.4]
+    assert type(error) is Conflict
+    assert error.already_done is None
+
+
+@pytest.mark.parametrize("answer", [no_session(), BackendFault(), refused(InvalidRequest, 422, [PROBLEM])])
+def test_a_refused_change_is_not_repeated(answer: StatusError) -> None:
+    calls, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), answer)
+    assert (summaries(calls), error) == ([patch({"name": "x"})], answer)
+    assert error.already_done is None
+
+
+def test_a_server_that_has_no_status_leaves_it_unknown() -> None:
+    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), ok(SEED), no_route())
+    assert summaries(calls) == [patch({"name": "x"}), STATUS]
+    assert session == normaliser.to_session(SEED)
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ((ok(RECORD), no_session()), NotFound),
+        ((ok(RECORD), BackendFault()), BackendFault),
+        ((ok(RECORD), ok({"session_id": "s1"})), MalformedResponse),
+        ((ok({"of": "tomorrow"}),), MalformedResponse),
+        ((ok({**RECORD, "agent_id": "a2"}),), NotFound),
+    ],
+    ids=["deleted meanwhile", "probe fails", "probe unreadable", "answer unreadable", "another agent's"],
+)
+def test_a_failure_after_the_change_says_that_it_was_made(answers: tuple[Any, ...], kind: type[Exception]) -> None:
+    _, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), *answers)
+    assert type(error) is kind
+    assert error.already_done == "the change was made"
+
+
+# --- Delete and cancel
+
+
+@pytest.mark.parametrize(("session", "before"), [(HANDLE, []), ("s1", [LIST])])
+def test_delete(session: Session | str, before: list[Any]) -> None:
+    listing = [listed(view())] * len(before)
+    calls, _ = step(OPERATIONS.delete_session(session), *listing, Reply(204, {}, b""))
+    assert summaries(calls) == [*before, DELETE]
+
+
+@pytest.mark.parametrize("status", ["awaiting_permission", "awaiting_external_result", "of_tomorrow"])
+@pytest.mark.parametrize(("session", "before"), [(HANDLE, []), ("s1", [LIST])])
+def test_cancel_interrupts_a_turn_that_waits(status: str, session: Session | str, before: list[Any]) -> None:
+    listing = [listed(view())] * len(before)
+    answer = {"session_id": "s1"}
+    calls, cancellation = step(OPERATIONS.cancel_session(session), *listing, told(status), ok(answer, 202))
+    assert summaries(calls) == [*before, STATUS, INTERRUPT]
+    assert (cancellation.state, cancellation.session_id, cancellation.raw) == (CancelState.REQUESTED, "s1", answer)
+
+
+@pytest.mark.parametrize(
+    ("looks", "again"),
+    [
+        (["idle"], []),
+        (["running", "idle"], []),
+        (["running", "running", "running"], []),
+        (["awaiting_permission"], [INTERRUPT]),
+        (["running", "awaiting_external_result"], [INTERRUPT]),
+    ],
+)
+def test_an_interrupt_that_a_turn_escaped_by_coming_to_rest_is_sent_again(looks: list[str], again: list[Any]) -> None:
+    answer = ok({"session_id": "s1"}, 202)
+    answers = told("running"), answer, *map(told, looks), *([answer] * len(again))
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
+    assert summaries(calls) == [STATUS, INTERRUPT, *[STATUS] * len(looks), *again]
+    assert [call.after_s for call in calls[2 : 2 + len(looks)]] == [0.05, 0.1, 0.2][: len(looks)]
+    assert (cancellation.state, cancellation.raw) == (CancelState.REQUESTED, {"session_id": "s1"})
+
+
+def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
+    answers = told("running"), ok({"session_id": "s1"}, 202), BackendFault("down", status=500)
+    calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
+    assert (summaries(calls), error.already_done) == ([STATUS, INTERRUPT, STATUS], "the turn was asked to stop")
+
+
+def test_cancel_leaves_an_idle_session_alone() -> None:
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), told("idle"))
+    assert summaries(calls) == [STATUS]
+    assert cancellation.state is CancelState.NOTHING_RUNNING
+    assert cancellation.raw == {"session_id": "s1", "status": "idle"}
+
+
+def test_a_server_that_cannot_cancel_is_told_from_a_session_that_is_not_there() -> None:
+    calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), no_route())
+    assert summaries(calls) == [STATUS]
+    assert isinstance(error, UnsupportedOperation)
+    assert (error.feature, error.hint) == ("sessions.cancel", "servers from 2.0.4 on can")
+    gone = no_session()
+    assert step(outcome(OPERATIONS.cancel_session(HANDLE)), gone)[1] is gone

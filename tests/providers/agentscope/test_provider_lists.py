@@ -1,0 +1,116 @@
+"""Finding and listing AgentScope's sessions, which are cut and filtered here, as the server does neither."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from polysession._core.flow import Reply
+from polysession._core.provider import Page
+from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
+from polysession.session import SessionStatus
+from polysession_agentscope import normaliser
+from support.agentscope_sessions import LIST, OPERATIONS, RECORD, SEED, listed, outcome, summaries, view
+from support.flows import ok, step
+
+
+@pytest.mark.parametrize("item", [view("running"), SEED, {**view(), "session": {**RECORD, "agent_id": None}}])
+def test_get_finds_the_session_among_its_agents(item: dict[str, Any]) -> None:
+    broken = {"session": {"id": "s0", "config": "of tomorrow"}}
+    calls, session = step(OPERATIONS.get_session("s1"), listed(broken, item))
+    assert summaries(calls) == [LIST]
+    assert session == normaliser.to_session(item)
+
+
+@pytest.mark.parametrize("answer", [ok({}), ok({"sessions": [1]}), ok([]), Reply(200, {}, b"")])
+def test_a_list_that_cannot_be_read_is_reported(answer: Reply) -> None:
+    for flow in (OPERATIONS.get_session("s1"), OPERATIONS.list_sessions()(None)):
+        assert type(step(outcome(flow), answer)[1]) is MalformedResponse
+
+
+FIVE = tuple(
+    view(status, id=f"s{number}", created_at=f"2026-11-22T0{number}:00:00", config={"name": name})
+    for number, status, name in (
+        (5, "idle", "Report"),
+        (4, "running", "ticket 4"),
+        (3, "awaiting_permission", "Ticket 3"),
+        (2, "awaiting_external_result", ""),
+        (1, "of_tomorrow", "Ticket 1"),
+    )
+)
+
+
+def at(hour: int) -> datetime:
+    return datetime(2026, 11, 22, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ({}, ["s5", "s4", "s3", "s2", "s1"]),
+        ({"agent": "a1"}, ["s5", "s4", "s3", "s2", "s1"]),
+        ({"statuses": [SessionStatus.IDLE, SessionStatus.RUNNING]}, ["s5", "s4"]),
+        ({"statuses": [SessionStatus.REQUIRES_ACTION]}, ["s3", "s2"]),
+        ({"statuses": [SessionStatus.UNKNOWN]}, ["s1"]),
+        ({"title_contains": "TICKET"}, ["s4", "s3", "s1"]),
+        ({"created_after": at(2), "created_before": at(4)}, ["s3"]),
+        ({"title_contains": "ticket", "statuses": [SessionStatus.RUNNING], "created_after": at(1)}, ["s4"]),
+        ({"title_contains": "ticket", "limit": 3}, ["s4", "s3"]),
+    ],
+)
+def test_list_reads_the_agents_sessions_and_filters_them(asked: dict[str, Any], ids: list[str]) -> None:
+    calls, page = step(OPERATIONS.list_sessions(**asked)(None), listed(*FIVE))
+    assert summaries(calls) == [LIST]
+    assert [session.id for session in page.items] == ids
+
+
+def test_list_prefers_the_agent_that_it_is_given() -> None:
+    calls, page = step(OPERATIONS.list_sessions(agent="a 2")(None), listed())
+    assert summaries(calls) == [("GET", "/sessions/?agent_id=a+2", None)]
+    assert page == Page(())
+
+
+@pytest.mark.parametrize(
+    ("limit", "cursor", "ids", "next_cursor"),
+    [
+        (2, None, ["s5", "s4"], "2"),
+        (2, "2", ["s3", "s2"], "4"),
+        (2, "4", ["s1"], None),
+        (5, None, ["s5", "s4", "s3", "s2", "s1"], None),
+        (2, "5", [], None),
+        (2, "999999999", [], None),
+        (None, "3", ["s2", "s1"], None),
+    ],
+)
+def test_a_page_is_cut_from_the_whole_list(
+    limit: int | None, cursor: str | None, ids: list[str], next_cursor: str | None
+) -> None:
+    calls, page = step(OPERATIONS.list_sessions(limit=limit)(cursor), listed(*FIVE))
+    assert summaries(calls) == [LIST]
+    assert ([session.id for session in page.items], page.next_cursor) == (ids, next_cursor)
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "1.5", "page=2", "٣", "9" * 5000])
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    for flow, answer in (
+        (OPERATIONS.list_sessions()(cursor), listed()),
+        (OPERATIONS.list_agents(None)(cursor), ok({"agents": []})),
+    ):
+        assert "is not a cursor of this list" in str(step(outcome(flow), answer)[1])
+
+
+@pytest.mark.parametrize("status", [SessionStatus.PAUSED, SessionStatus.RESCHEDULING, SessionStatus.TERMINATED])
+def test_a_status_that_no_session_has_is_refused(status: SessionStatus) -> None:
+    with pytest.raises(UsageError, match=f"never '{status}'; it is one of idle, requires_action, running, unknown"):
+        step(OPERATIONS.list_sessions(statuses=[SessionStatus.IDLE, status])(None))
+
+
+@pytest.mark.parametrize("old", [SEED, {"session": RECORD, "is_running": False}], ids=["2.0.0", "2.0.1 to 2.0.5"])
+def test_statuses_are_not_filtered_where_the_server_does_not_tell_them(old: dict[str, Any]) -> None:
+    _, error = step(outcome(OPERATIONS.list_sessions(statuses=[SessionStatus.IDLE])(None)), listed(old))
+    assert isinstance(error, UnsupportedOperation)
+    assert (error.feature, error.hint) == ("sessions.list statuses", "servers from 2.0.6 on do")
+    _, page = step(OPERATIONS.list_sessions(statuses=[SessionStatus.UNKNOWN])(None), listed(old))
+    assert [session.id for session in page.items] == ["s1"]

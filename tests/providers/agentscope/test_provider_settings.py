@@ -1,0 +1,117 @@
+"""AgentScope's declaration and settings, the headers that come of them, and its error bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from polysession._core.flow import Reply
+from polysession._core.provider import ErrorDetail
+from polysession.errors import UsageError
+from polysession.feature import Feature, Support
+from polysession.plugins import load_provider
+from polysession.settings import load_settings
+from polysession_agentscope import AgentScopeProvider, AgentScopeSettings, polysession_provider
+from support.agentscope_sessions import BASE, PROBLEM, PROVIDER
+from support.flows import ok
+
+
+def test_the_provider_is_found_and_its_own() -> None:
+    assert polysession_provider() is load_provider("agentscope") is AgentScopeProvider
+
+
+def test_every_feature_is_declared_and_what_is_not_native_says_why() -> None:
+    assert set(PROVIDER.features) == set(Feature)
+    assert [
+        name for name, found in PROVIDER.features.items() if found.support is not Support.NATIVE and not found.note
+    ] == []
+
+
+def test_settings_come_from_the_environment() -> None:
+    environ = {
+        "AGENTSCOPE_BASE_URL": "http://agents.test/",
+        "AGENTSCOPE_USER_ID": "u1",
+        "AGENTSCOPE_AGENT_ID": "a1",
+    }
+    assert load_settings(AgentScopeSettings, "agentscope", {}, environ) == PROVIDER.settings
+
+
+@pytest.mark.parametrize(("name", "variable"), [("base_url", "AGENTSCOPE_BASE_URL"), ("user_id", "AGENTSCOPE_USER_ID")])
+def test_a_missing_setting_is_named_with_its_variable(name: str, variable: str) -> None:
+    given = {key: value for key, value in BASE.items() if key != name}
+    with pytest.raises(UsageError, match=rf"{name}' is missing.*{variable}"):
+        load_settings(AgentScopeSettings, "agentscope", given, {})
+
+
+@pytest.mark.parametrize("user_id", ["üser", "u\n1", " u1"])
+def test_a_user_id_must_fit_into_a_header(user_id: str) -> None:
+    with pytest.raises(ValidationError, match="printable ASCII"):
+        AgentScopeSettings(base_url="http://agents.test", user_id=user_id)
+
+
+def test_every_request_names_the_user_and_carries_what_the_gateway_wants() -> None:
+    settings = AgentScopeSettings(**BASE, headers={"Authorization": "Bearer t0ken", "X-Team": SecretStr("red")})
+    assert AgentScopeProvider(settings).headers() == {
+        "authorization": "Bearer t0ken",
+        "x-team": "red",
+        "x-user-id": "u1",
+    }
+
+
+def test_values_of_headers_are_secrets() -> None:
+    settings = load_settings(
+        AgentScopeSettings,
+        "agentscope",
+        {**BASE, "headers": {"Authorization": "Bearer t0ken", "x-key": "k3y", "proxy-authorization": "bare"}},
+        {},
+    )
+    assert set(settings.secrets()) == {"Bearer t0ken", "t0ken", "k3y", "bare"}
+    assert not {"t0ken", "k3y", "bare"} & set(repr(settings).replace("'", " ").split())
+
+
+def test_no_headers_no_secrets() -> None:
+    assert PROVIDER.settings.secrets() == ()
+    assert PROVIDER.headers() == {"x-user-id": "u1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ({"X-User-Id": "secret"}, "'x-user-id' is set by the client itself"),
+        ({"Content-Type": "secret"}, "'content-type' is set by the client itself"),
+        ({"Content-Length": "secret"}, "'content-length' is set by the client itself"),
+        ({"bad name": "secret"}, "'bad name' is not the name of a header"),
+        ({"": "secret"}, "'' is not the name of a header"),
+        ({"X-Key": "secret", "x-key": "secret"}, "a header is given twice"),
+        ({"x-key": "sec\nret"}, "headers.x-key: .*printable ASCII"),
+        ({"x-key": ""}, "headers.x-key: .*printable ASCII"),
+        ("x-key: secret", "headers: Input should be a valid"),
+    ],
+)
+def test_a_wrong_header_is_refused_without_showing_its_value(headers: Any, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        load_settings(AgentScopeSettings, "agentscope", {**BASE, "headers": headers}, {})
+    assert "sec" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ok({"detail": "Agent 'a1' not found."}), "Agent 'a1' not found."),
+        (ok({"detail": [PROBLEM]}), "body.name: Field required"),
+        (
+            ok({"detail": [{**PROBLEM, "loc": ["body", index]} for index in range(5)]}),
+            "body.0: Field required; body.1: Field required; body.2: Field required; and 2 more",
+        ),
+        (ok({"detail": []}), ""),
+        (ok({"detail": {"reason": "hidden"}}), ""),
+        (ok({"message": "of a gateway"}), ""),
+        (ok([]), ""),
+        (Reply(500, {}, b"Internal Server Error"), ""),
+        (Reply(307, {}, b""), ""),
+    ],
+)
+def test_reads_each_error_body(content: Reply, message: str) -> None:
+    assert PROVIDER.read_error(content) == ErrorDetail(message)
