@@ -1,24 +1,16 @@
-"""AgentScope's events and messages in common words, without a stream around them."""
-
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from polysession.errors import UsageError
 from polysession.event import Outcome
-from polysession.message import MediaBlock, NativeBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
+from polysession.message import MediaBlock, Role
 from polysession.session import Usage
 from polysession_agentscope.event_normaliser import EVENT_TYPES, EventNormaliser
-from polysession_agentscope.message_normaliser import from_blocks, to_message
-from polysession_agentscope.replies import Phase
-from polysession_agentscope.stored_events import history_events
 from support.agentscope_events import (
-    COUNTS,
     asks,
     call,
     call_block,
@@ -31,15 +23,11 @@ from support.agentscope_events import (
     plain_turn,
     reply,
     result,
-    result_block,
-    said_by_user,
     start,
     text,
     text_block,
 )
-
-USAGE = Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2, cache_creation_tokens=1)
-PNG, PDF = base64.b64encode(b"12345").decode(), "https://files.test/a.pdf"
+from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, types
 
 # For each of AgentScope's types: what comes before it, it, and what becomes of it.
 WAITING = [start(), *call("c1"), *call("c2"), asks("c1")]
@@ -96,19 +84,6 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([start()], event("BRAND_NEW", delta={"not": "text"}), ["native"]),
     ([start()], end(reply_id=""), ["native"]),
 ]
-
-
-def read(*happened: dict[str, Any], normaliser: EventNormaliser | None = None) -> list[Any]:
-    reader = normaliser or EventNormaliser("s1")
-    return [told for raw in happened for told in reader.read(raw)]
-
-
-def types(events: Iterable[Any]) -> list[str]:
-    return [told.type for told in events]
-
-
-def modelled(events: Iterable[Any]) -> list[str]:
-    return [told.type for told in events if told.type != "native"]
 
 
 @pytest.mark.parametrize(("before", "raw", "expected"), SAMPLES)
@@ -318,189 +293,6 @@ def test_an_action_carries_what_its_answer_needs() -> None:
 def test_a_broken_event_is_an_error(raw: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EventNormaliser("s1").read(raw)
-
-
-# What stored messages tell.
-
-
-STORED = reply(
-    {"type": "hint", "hint": "Mind.", "id": "h", "source": None},
-    {"type": "thinking", "thinking": "Hm", "id": "t"},
-    call_block("c1", "finished"),
-    result_block("c1", [text_block("o"), {"type": "data", "id": "d", "source": {}}, text_block("k")], "error"),
-    {"type": "data", "id": "d", "source": {"type": "base64", "data": PNG, "media_type": "image/png"}, "name": "photo"},
-    {"type": "data", "id": "d2", "source": {"type": "url", "url": PDF, "media_type": "application/pdf"}},
-    text_block("Hello"),
-)
-
-
-def test_a_message_has_all_its_blocks() -> None:
-    message = to_message("s1", STORED)
-    assert (message.id, message.session_id, message.role, message.usage) == ("r1", "s1", Role.ASSISTANT, USAGE)
-    assert (message.text, message.raw, message.created_at) == ("Hello", STORED, None)
-    assert message.content == (
-        NativeBlock(raw=STORED["content"][0]),
-        ThinkingBlock(text="Hm"),
-        ToolCallBlock(id="c1", name="Bash", arguments={"command": "ls"}),
-        ToolResultBlock(tool_call_id="c1", text="ok", is_error=True),
-        MediaBlock(type="image", data=PNG, media_type="image/png", title="photo"),
-        MediaBlock(type="document", url=PDF, media_type="application/pdf"),
-        TextBlock(text="Hello"),
-    )
-
-
-def test_a_block_that_nobody_can_say_is_refused() -> None:
-    with pytest.raises(UsageError):
-        from_blocks([ThinkingBlock(text="Hm")])
-
-
-OOPS = {"input": "{oops"}
-
-
-@pytest.mark.parametrize(
-    ("wire", "role", "content"),
-    [
-        ({"role": "user", "content": "hi"}, Role.USER, (TextBlock(text="hi"),)),
-        ({"role": "system", "content": []}, Role.SYSTEM, ()),
-        ({"role": "robot"}, Role.UNKNOWN, ()),
-        ({"content": [{"type": "data", "source": PDF}]}, Role.UNKNOWN, (MediaBlock(type="document", url=PDF),)),
-        (
-            {"content": [{"type": "tool_call", "input": "{oops"}]},
-            Role.UNKNOWN,
-            (ToolCallBlock(id="", name="", arguments=OOPS),),
-        ),
-        ({"content": [{"type": "tool_call", "input": ""}]}, Role.UNKNOWN, (ToolCallBlock(id="", name=""),)),
-        ({"content": [{"type": "tool_result", "id": "c"}]}, Role.UNKNOWN, (ToolResultBlock(tool_call_id="c"),)),
-    ],
-)
-def test_messages_of_other_shapes_are_read(wire: dict[str, Any], role: Role, content: tuple[Any, ...]) -> None:
-    message = to_message("s1", {"id": "m", **wire})
-    assert (message.role, message.content, message.usage) == (role, content, None)
-
-
-def test_history_tells_each_block_as_an_event() -> None:
-    assert types(history_events("s1", said_by_user("hi"))) == ["message.completed"]
-    events: list[Any] = history_events("s1", STORED)
-    assert types(events) == [
-        "native",
-        "thinking.completed",
-        "tool_call.completed",
-        "tool_result.completed",
-        "message.completed",
-        "message.completed",
-        "message.completed",
-    ]
-    assert {(told.synthetic, told.turn_id) for told in events} == {(True, "r1")}
-    assert (events[-1].message.id, events[-1].message.text) == ("b1", "Hello")
-
-
-def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
-    waiting = reply(call_block("c1", "submitted"), result_block("c1", [], "running"), reason=None)
-    assert types(history_events("s1", waiting)) == ["tool_call.completed"]
-    silent = reply(call_block("c1", "finished"), result_block("c1", []))
-    assert types(history_events("s1", silent)) == ["tool_call.completed", "tool_result.completed"]
-    behind = reply(call_block("c1", "finished"), result_block("c1", "later", "running"))
-    assert types(history_events("s1", behind)) == ["tool_call.completed", "tool_result.completed"]
-
-
-def test_history_tells_why_a_reply_failed() -> None:
-    failed = reply(text_block("half"), reason="error") | {"error": {"type": "upstream", "message": "no answer"}}
-    told: list[Any] = history_events("s1", failed)
-    said, error = told
-    assert (said.type, error.type, error.message, error.code) == ("message.completed", "error", "no answer", "upstream")
-    again: list[Any] = history_events("s1", failed | {"error": {"type": "x"}})
-    assert again[-1].message == "the turn failed with 'x'"
-
-
-# What was missed of a reply.
-
-
-def test_only_what_was_not_told_is_caught_up() -> None:
-    normaliser = EventNormaliser("s1")
-    hint = event("HINT_BLOCK", block_id="h", source=None, hint="Mind.")
-    told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], normaliser=normaliser)
-    assert modelled(told)[-2:] == ["message.started", "message.delta"]
-    stored = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
-    events: list[Any] = normaliser.catch_up(stored, may_lack=False)
-    assert types(events) == [
-        "stream.gap",
-        "thinking.completed",
-        "tool_result.completed",
-        "message.completed",
-        "message.completed",
-        "message.completed",
-        "usage",
-        "turn.ended",
-    ]
-    assert all(missed.synthetic for missed in events)
-    assert events[-2].usage == USAGE
-    assert events[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
-    assert normaliser.catch_up(stored, may_lack=False) == []
-    assert normaliser.read(end()) == []
-
-
-def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None:
-    failed = reply(reason="error", usage=None, error={"type": "upstream", "message": "Broken."})
-    events: list[Any] = EventNormaliser("s1").catch_up(failed, may_lack=False)
-    assert types(events) == ["turn.started", "error", "turn.ended"]
-    assert (events[-1].outcome, events[-1].error, events[-1].usage) == (Outcome.FAILED, "Broken.", None)
-
-
-def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
-    normaliser = EventNormaliser("s1")
-    waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
-    assert types(normaliser.catch_up(waiting, may_lack=True)) == [
-        "turn.started", "stream.gap", "tool_call.completed", "tool_call.completed", "usage", "action.required",
-        "turn.ended",
-    ]  # fmt: skip
-    assert normaliser.catch_up(waiting, may_lack=True) == []
-    read(confirmed("c1"), start(), normaliser=normaliser)
-    further = reply(call_block("c1", "finished"), result_block("c1"), call_block("c2", "asking"), reason=None)
-    events: list[Any] = normaliser.catch_up(further, may_lack=False)
-    assert types(events) == ["stream.gap", "tool_result.completed", "action.required", "turn.ended"]
-    assert events[0].lost == ("native", "tool_result.delta")
-    assert [action.id for action in events[2].actions] == ["c2"]
-
-
-def test_a_reply_that_was_left_has_no_end() -> None:
-    assert types(EventNormaliser("s1").catch_up(reply(text_block("Hel"), reason=None), may_lack=False)) == [
-        "turn.started",
-        "stream.gap",
-        "message.completed",
-        "usage",
-    ]
-
-
-def test_what_is_known_is_not_told_again() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.know(STORED)
-    assert normaliser.catch_up(STORED, may_lack=True) == []
-    assert normaliser.read(end()) == []
-    parked = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
-    normaliser = EventNormaliser("s1")
-    normaliser.know(parked)
-    assert normaliser.read(asks("c1")) == []
-    events = read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)
-    assert [action.id for action in events[-2].actions] == ["c2"]
-    assert events[-1].usage is None
-
-
-def test_a_stored_call_that_may_still_run_keeps_the_turn_open() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.know(
-        reply(call_block("c1", "asking"), call_block("c2", "pending"), call_block("c3", "pending"), reason=None)
-    )
-    assert (
-        read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)[-1].type == "action.required"
-    )
-
-
-def test_another_stream_takes_up_where_one_stood() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.restore("r1", Phase.OPEN, ["text:b1"])
-    assert types(normaliser.catch_up(reply(text_block("Hello")), may_lack=False)) == [
-        "stream.gap", "usage", "turn.ended",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("may_lack", [True, False])
