@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession._core.retry import RetryPolicy
 from polysession._drivers import async_stream, sync_stream
 from polysession.async_client import AsyncClient
 from polysession.client import Client
@@ -24,12 +23,10 @@ from polysession.errors import (
     PolysessionError,
     UnexpectedRedirect,
     UsageError,
-    WaitExceeded,
 )
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, closed_port, http
 from support.acme import TOKEN
-from support.acme_streams import frame
 from support.sides import (
     ASYNC,
     END,
@@ -43,7 +40,6 @@ from support.sides import (
     Side,
     acme_streams,
     both_sides,
-    lasting,
     no_leaks,
     run_to_the_end,
     text_of,
@@ -295,68 +291,6 @@ def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(side: Side) 
         side.play(server.url, scenario)
 
 
-DEADLINE_S = 0.6
-SLOW = {
-    "silence": stream(START),
-    "comments": Stream((START,), ping_s=0.05),
-    "comments, then silence": stream(START, 0.5, b": ping\n\n"),
-    "events without an end": stream(START, *[part for n in range(2, 40) for part in (frame(n, "say", "x"), 0.05)]),
-    "a silent reopening": stream(START, 0.1, end="drop"),
-}
-
-
-@both_sides
-@pytest.mark.parametrize("told", SLOW.values(), ids=SLOW)
-def test_a_deadline_ends_the_wait_in_time(side: Side, told: Stream) -> None:
-    async def scenario(sessions: Any) -> None:
-        async with sessions.run("s1", "hi", deadline_s=DEADLINE_S) as turn:
-            await turn.wait()
-
-    with StreamServer(told, stream()) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        error = side.failure(server.url, scenario)
-
-    assert type(error) is WaitExceeded
-    assert str(error) == "acme sessions.run: not ended after 0.6 seconds; the session may still be running"
-
-
-@both_sides
-def test_a_deadline_holds_while_the_stream_is_opened(side: Side) -> None:
-    async def scenario(sessions: Any) -> None:
-        async with sessions.stream("s1", deadline_s=DEADLINE_S):
-            pass
-
-    with StreamServer(Stream((), head_after_s=1.0)) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        assert type(side.failure(server.url, scenario)) is WaitExceeded
-
-
-async def run_within(sessions: Any, deadline_s: float) -> list[str]:
-    async with sessions.run("s1", "hi", deadline_s=deadline_s) as turn:
-        return [text_of(event) async for event in turn]
-
-
-@both_sides
-@pytest.mark.parametrize(
-    "told", [Answer(b"", hold_s=5), Answer(b"HTTP/1.1 200 OK\r\n", hold_s=5)], ids=["at all", "whole"]
-)
-def test_a_deadline_holds_while_the_input_is_not_answered(side: Side, told: Answer) -> None:
-    with StreamServer(ONE_TURN, replies=(told,)) as server, lasting(0.3, 2):
-        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.3))
-
-    assert isinstance(error, WaitExceeded)
-    assert error.outcome_unknown
-    assert "may have carried the request out" in str(error)
-
-
-@both_sides
-def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(side: Side) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "quiet"), end="close")
-    server = StreamServer(told, replies=(http(200, "{}"), http(429, retry_after="30")))
-    with server, lasting(0.5, 2):
-        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.5))
-
-    assert isinstance(error, WaitExceeded)
-
-
 @both_sides
 def test_a_compressed_stream_is_read(side: Side) -> None:
     made = gzip.compress(START + HELLO + WORLD + END)
@@ -385,57 +319,6 @@ def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(sid
 
     assert isinstance(error, MalformedResponse)
     assert "only gzip, deflate was asked for" in error.message
-
-
-@both_sides
-def test_a_deadline_cuts_the_wait_before_a_reopening_short(side: Side) -> None:
-    async def scenario(sessions: Any) -> None:
-        async with sessions.stream("s1", deadline_s=DEADLINE_S) as events:
-            async for _ in events:
-                pass
-
-    with StreamServer(stream(START, end="drop")) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        error = side.failure(server.url, scenario, retry=RetryPolicy(first_wait_s=30.0, max_wait_s=30.0))
-
-    assert type(error) is WaitExceeded
-
-
-@both_sides
-def test_after_the_deadline_the_events_do_not_merely_end(side: Side) -> None:
-    async def scenario(sessions: Any) -> None:
-        async with sessions.run("s1", "hi", deadline_s=0.2) as turn:
-            with pytest.raises(WaitExceeded):
-                await turn.wait()
-            with pytest.raises(UsageError, match="this stream is not open"):
-                await turn.wait()
-
-    with StreamServer(stream(START)) as server:
-        side.play(server.url, scenario)
-
-
-@both_sides
-def test_a_deadline_in_the_future_changes_nothing(side: Side) -> None:
-    async def scenario(sessions: Any) -> Any:
-        async with sessions.run("s1", "hi", deadline_s=30) as turn:
-            return await turn.wait()
-
-    with StreamServer(ONE_TURN) as server:
-        assert side.play(server.url, scenario).outcome is Outcome.COMPLETED
-
-
-@both_sides
-@pytest.mark.parametrize("deadline_s", [0, -1, float("nan"), "5"])
-def test_an_impossible_deadline_sends_nothing(side: Side, deadline_s: Any) -> None:
-    async def scenario(sessions: Any) -> None:
-        async with sessions.run("s1", "hi", deadline_s=deadline_s):
-            pass
-
-    with StreamServer(ONE_TURN) as server:
-        error = side.failure(server.url, scenario)
-
-    assert type(error) is UsageError
-    assert f"deadline_s is {deadline_s!r}" in error.message
-    assert server.targets == []
 
 
 @both_sides
