@@ -174,5 +174,6 @@ def evidence(session: nox.Session) -> None:
     pytest = (PYTHON, "-m", "pytest", "-q", *session.posargs)
     service_python = Path(session.bin) / "python"
     session.run(*pytest, "--ignore=tests/docs", "--evidence=normal", external=True)
-    session.run(*pytest, "tests/live", f"--agentscope-python={service_python}", "--evidence=live", external=True)
+    live = ("tests/live", "--numprocesses=0", f"--agentscope-python={service_python}")
+    session.run(*pytest, *live, "--evidence=live", external=True)
     session.run(PYTHON, "docs/generate.py", "write", external=True)
