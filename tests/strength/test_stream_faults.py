@@ -29,14 +29,13 @@ from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing.comparing import check_same
 from strength import outcomes
-from strength.outcomes import REOPENED, STREAMS, StreamOutcome, outcome_of_stream
+from strength.outcomes import DRIVERS, REOPENED, STREAMS, StreamOutcome, outcome_of_stream
 from strength.stream_faults import FAULTS, REOPENING, SAID, UNKNOWN_TYPE, cut
 from strength.test_call_faults import busy_connections
 from support.cuts import check_ended, new_session
 from support.fault_proxy import FaultProxy, Spoiler
 
 OPERATIONS = ("run", "stream")
-DRIVERS = ("sync", "async")
 STALL_DEADLINE_S = 1.5
 DEADLINE_S = 15.0
 SLOW_SAID = "/slow 5"
