@@ -85,9 +85,11 @@ class Watch:
 
     def turn(self, session: Session | str, content: TurnContent) -> TurnWatch:
         """A turn that `run` is to follow."""
-        known = session if isinstance(session, Session) else Session(provider=self._provider, id=str(session))
-        model = known.model.id if known.model else None
-        turn = TurnWatched(self._provider, self._base_url, known.id, known.agent_id, model, content)
+        if isinstance(session, Session):
+            model = session.model.id if session.model else None
+            turn = TurnWatched(self._provider, self._base_url, session.id, session.agent_id, model, content)
+        else:
+            turn = TurnWatched(self._provider, self._base_url, session, content=content)
         return TurnWatch(self.observers, turn)
 
     def event(self, event: Event) -> None:

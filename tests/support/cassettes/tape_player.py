@@ -6,12 +6,13 @@ import contextlib
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from support.cassettes.allowed import CREDENTIAL_HEADERS
+from support.cassettes.loopback import LoopbackServer
 from support.cassettes.provenance import BadEvidence
 from support.cassettes.scrubbing import struck_out
 from support.cassettes.tape_recorder import parsed
@@ -41,18 +42,15 @@ class TapePlayer:
         self._is_left = True
         self._started_s: float | None = None
         self._moved = threading.Condition()
-        handler = type("Handler", (_Handler,), {"player": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._server = LoopbackServer(_Handler, player=self)
 
     @property
     def base_url(self) -> str:
         """Origin of the server; the tape's paths are whole."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.origin
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -62,9 +60,7 @@ class TapePlayer:
             left = [entry.request for entry in self._entries[self._position :] if isinstance(entry, Exchange)]
             self._streams += 1  # and so a stream that is being played ends
             self._moved.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
         if exc_type is None and self.problems:
             raise BadEvidence("; ".join(self.problems))
         if exc_type is None and left:

@@ -9,11 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from support.cassettes.loopback import LoopbackServer
 from support.cassettes.provenance import Provenance
 from support.cassettes.scrubbing import Scrubber
 from support.cassettes.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest, TapedResponse
@@ -36,26 +37,21 @@ class TapeRecorder:
         self._lock = threading.Lock()
         self._started_s: float | None = None
         self._stream = 0
-        handler = type("Handler", (_Handler,), {"recorder": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._server = LoopbackServer(_Handler, recorder=self)
 
     @property
     def base_url(self) -> str:
         """Where the client is to connect."""
-        return f"http://127.0.0.1:{self._server.server_port}{self.service.path.rstrip('/')}"
+        return f"{self._server.origin}{self.service.path.rstrip('/')}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
 
     def tape(
         self,
