@@ -365,7 +365,8 @@ def test_an_error_that_passes_twice_is_told_once() -> None:
 
 
 def test_a_cause_that_quotes_a_secret_is_left_out() -> None:
-    found = failure(httpx.RemoteProtocolError(f"illegal line: bytearray(b'{TOKEN}')"))
+    careful = Exchange(acme(token=f"{TOKEN}&"))
+    found = failure(httpx.RemoteProtocolError(f"illegal line: bytearray(b'{TOKEN}&')"), careful)
 
     assert found.__cause__ is None
     assert found.message == "the answer is incomplete, or is not HTTP: illegal line: bytearray(b'***')"
@@ -374,11 +375,63 @@ def test_a_cause_that_quotes_a_secret_is_left_out() -> None:
 def test_of_two_secrets_the_longer_is_struck_first() -> None:
     class TwoSecrets(AcmeSettings):
         def secrets(self) -> tuple[str, ...]:
-            return ("abc", "abcdef")
+            return ("abcdef", "abcdefghi")
+
+    careful = Exchange(AcmeProvider(TwoSecrets(token=SecretStr("abcdef"))))
+
+    assert failure(httpx.ReadError("abcdefghi"), careful).message.endswith(": ***")
+
+
+SHORT = {
+    "no backend takes it": "no backend takes it",
+    "the key k, which": "the key ***, which",
+    '{"key":"k"}': '{"key":"***"}',
+    "k": "***",
+    "key=k&x": "key=***&x",
+    "Bearer%20k": "Bearer%20***",
+    r"said\nk": r"said\n***",
+    "k1 k_ 1k ük kü": "k1 k_ 1k ük kü",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), SHORT.items())
+def test_a_very_short_secret_is_struck_out_where_it_stands_alone(text: str, shown: str) -> None:
+    careful = Exchange(acme(token="k"))
+    error = MalformedResponse(text, code=text, request_id=text)
+
+    careful.locate(error, "sessions.get", READ, None)
+
+    assert (error.message, error.code, error.request_id) == (shown, shown, shown)
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"), [("oken1", "token123"), ("token1", "***23"), ("oken12", "t***3"), ("123456", "token123")]
+)
+def test_a_secret_of_some_length_is_struck_out_within_words_too(secret: str, shown: str) -> None:
+    assert Exchange(acme(token=secret)).harmless("token123") == shown
+
+
+def test_a_short_secret_that_looks_like_a_long_one_does_not_spare_it() -> None:
+    class TwoSecrets(AcmeSettings):
+        def secrets(self) -> tuple[str, ...]:
+            return ("&amp;&amp;", "&&")
 
     careful = Exchange(AcmeProvider(TwoSecrets(token=SecretStr("abc"))))
 
-    assert failure(httpx.ReadError("abcdef"), careful).message.endswith(": ***")
+    assert careful.harmless("a&amp;&amp;b") == "a***b"
+
+
+def test_a_secret_that_is_long_only_when_it_is_spelt_out_still_has_to_stand_alone() -> None:
+    careful = Exchange(acme(token="&&"))
+
+    assert careful.harmless("a &amp;&amp; b, c&amp;&amp;d") == "a *** b, c&amp;&amp;d"
+
+
+def test_a_cause_that_quotes_a_very_short_secret_alone_is_left_out() -> None:
+    careful = Exchange(acme(token="k"))
+
+    assert failure(httpx.ReadError("the backend broke"), careful).__cause__ is not None
+    assert failure(httpx.ReadError("illegal line: k"), careful).__cause__ is None
 
 
 @pytest.mark.parametrize(

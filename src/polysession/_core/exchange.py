@@ -43,6 +43,8 @@ _TEXT_LIMIT: Final = 500
 _MESSAGE_LIMIT: Final = 2_000
 _URL_LIMIT: Final = 60_000
 """Characters of an address; HTTP libraries stop at 65,536, and most servers long before."""
+_SHORTEST_SECRET: Final = 6
+"""Characters of a secret that is struck out within words too: a shorter one is a part of many."""
 _TIMED_OUT_AT_SERVER: Final = 408
 _SERVER_FAULT: Final = 500
 _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
@@ -109,7 +111,7 @@ class Exchange:
         text = str(error)
         found = _transport_error(error, self.harmless(text))
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
-        if found is not None and not any(secret in text for secret in self._secrets):
+        if found is not None and not any(secret.search(text) for secret in self._secrets):
             found.__cause__ = error
         return found
 
@@ -194,16 +196,16 @@ class Exchange:
         return harmless(text, self._secrets)
 
 
-def harmless(text: str, secrets: Iterable[str] = (), limit: int = _TEXT_LIMIT) -> str:
+def harmless(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
     """Foreign text that is safe to print: secrets struck out, then cut, and control characters escaped."""
     for secret in secrets:
-        text = text.replace(secret, "***")
+        text = secret.sub("***", text)
     text = text.strip()
     text = text if len(text) <= limit else text[:limit] + "…"
     return escaped(text)
 
 
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+def _spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     """Each secret as it is, and as it looks in JSON, HTML, an address and a repr of Python's; the longest first."""
     escapes: tuple[Callable[[str], str], ...] = (
         str,
@@ -213,7 +215,14 @@ def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
         lambda secret: quote(secret, safe=""),
         lambda secret: secret.replace("\\", "\\\\").replace("'", "\\'"),
     )
-    return tuple(sorted({escape(secret) for secret in secrets for escape in escapes}, key=len, reverse=True))
+    found = {(escape(secret), len(secret) < _SHORTEST_SECRET) for secret in secrets for escape in escapes}
+    longest_first = sorted(found, key=lambda each: len(each[0]), reverse=True)
+    return tuple(re.compile(_alone(spelling) if short else re.escape(spelling)) for spelling, short in longest_first)
+
+
+def _alone(spelling: str) -> str:
+    """Matches a spelling that is no part of a word. What comes before it may be an escape, such as `%20`."""
+    return rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[a-z])){re.escape(spelling)}(?!\w)"
 
 
 def plain_text(content: bytes) -> str:
