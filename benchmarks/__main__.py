@@ -24,6 +24,8 @@ from benchmarks.rounds import Figure, cpu_of, interleave
 from benchmarks.server import served
 
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
+"""Not in force here: pip compiles what it installs, and a checkout's own code would be compiled anew at every start."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def main() -> None:
     unknown = sorted(set(asked.work) - set(WORK))
     if unknown:
         parser.error(f"there is no {unknown[0]!r}; there are {', '.join(WORK)}")
-    for name in _PROXIES:
+    for name in (*_PROXIES, _NO_BYTECODE):
         os.environ.pop(name, None)
     started_s = time.monotonic()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
