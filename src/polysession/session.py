@@ -6,9 +6,10 @@ from collections.abc import Generator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
 
 from polysession.lazy import RawAttribute, RawObject, loaded
 
@@ -19,13 +20,45 @@ def as_utc(moment: datetime) -> datetime:
     Raises:
         ValueError: In UTC it lies outside the years 1 to 9999.
     """
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from error
 
 
-UtcDatetime = Annotated[datetime, AfterValidator(as_utc)]
+_USUAL_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
+
+
+class _InUtc:
+    """Takes what pydantic takes for a datetime, and gives it in UTC.
+
+    The text that nearly all backends write is read by Python's own reader, which knows UTC: to bring pydantic's
+    zone there costs more than all the rest of the field.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        as_pydantic = handler(source)
+        usual = core_schema.chain_schema(
+            [
+                core_schema.str_schema(pattern=_USUAL_TIME),
+                core_schema.no_info_plain_validator_function(datetime.fromisoformat),
+            ]
+        )
+        or_as_it_is = core_schema.union_schema([usual, core_schema.any_schema()], mode="left_to_right")
+        return core_schema.lax_or_strict_schema(
+            core_schema.no_info_after_validator_function(as_utc, core_schema.chain_schema([or_as_it_is, as_pydantic])),
+            core_schema.no_info_after_validator_function(as_utc, as_pydantic),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(core_schema.datetime_schema())
+
+
+UtcDatetime = Annotated[datetime, _InUtc()]
 """An aware datetime in UTC, microsecond precision."""
 
 

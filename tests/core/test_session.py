@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
 from polysession.session import (
     Agent,
@@ -30,6 +35,15 @@ RECORDS: list[BaseModel] = [
 ]
 
 
+AS_PYDANTIC = TypeAdapter(Annotated[datetime, AfterValidator(as_utc)])
+IN_UTC = TypeAdapter(UtcDatetime)
+WRITTEN = st.from_regex(
+    r"[0-9]{4}-(?:0[0-9]|1[0-3])-[0-3][0-9][T t][0-2][0-9](?::?[0-6][0-9]){1,2}(?:[.,][0-9]{0,12})?"
+    r"(?:Z|z|[+-][0-9]{2}:?[0-9]{2}|)",
+    fullmatch=True,
+)
+
+
 class Moment(BaseModel):
     at: UtcDatetime
 
@@ -50,6 +64,41 @@ def test_every_time_is_aware_and_in_utc(moment: datetime, utc: datetime) -> None
 def test_a_time_beyond_the_calendar_is_a_validation_error(text: str) -> None:
     with pytest.raises(ValidationError, match="years 1 to 9999"):
         Moment.model_validate({"at": text})
+
+
+@given(WRITTEN | st.datetimes(timezones=st.timezones() | st.none()) | st.integers() | st.floats() | st.text())
+@example("2026-11-22T09:30:00.123456Z")
+@example("2026-11-22T24:00:00Z")
+@example("2026-02-30T09:30:00Z")
+@example("2026-11-22T09:30:00.Z")
+@example("2026-11-22T09:30:00Z\n")
+@example("2026-11-22T09:30.25Z")
+@example("2026-W47-1T09:30:00Z")
+@example("2026-11-22T09:30:00.1234567891Z")
+def test_what_is_a_time_and_what_is_wrong_with_it_is_for_pydantic_to_say(value: object) -> None:
+    for strict in (False, True):
+        assert outcome(IN_UTC, value, strict=strict) == outcome(AS_PYDANTIC, value, strict=strict)
+
+
+def outcome(reader: TypeAdapter[datetime], value: object, *, strict: bool) -> list[Any]:
+    """What Python's object, and its JSON, come to: each a time and whether it is in UTC, or what is wrong with it."""
+    text = json.dumps(value, default=str)
+    return [
+        _outcome(partial(reader.validate_python, value, strict=strict)),
+        _outcome(partial(reader.validate_json, text, strict=strict)),
+    ]
+
+
+def _outcome(read: Callable[[], datetime]) -> Any:
+    try:
+        moment = read()
+    except ValidationError as error:
+        return error.errors(include_url=False, include_context=False, include_input=False)
+    return moment, moment.tzinfo is UTC
+
+
+def test_the_schema_of_a_time_is_that_of_any_time() -> None:
+    assert IN_UTC.json_schema() == AS_PYDANTIC.json_schema()
 
 
 @pytest.mark.parametrize("record", RECORDS)
