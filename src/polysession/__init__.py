@@ -4,8 +4,7 @@ A `Client` has the same methods whatever its provider; `AsyncClient` has them aw
 few milliseconds: each name is loaded when it is first used.
 """
 
-from importlib import import_module
-
+from polysession._lazy_names import lazy_names
 from polysession._version import __version__
 
 TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost more than all the rest
@@ -194,7 +193,6 @@ _HOMES = {
         "Usage",
     ),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "UNSET",
@@ -288,15 +286,5 @@ __all__ = [
     "switch_check",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name from the module that defines it."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # which would let any name pass
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -14,17 +14,18 @@ from polysession._core.paging import Item, PageWalk
 from polysession._core.provider import Page
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
-from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
 from polysession.change import UNSET, NativeBody, Unset
-from polysession.event import Answer, Event, PendingAction
 from polysession.feature import Feature, ResumeContract, Support
-from polysession.message import Message
 from polysession.observing import Observers
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
     import httpx  # noqa: TID251  (the type of an argument)
+
+    from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
+    from polysession.event import Answer, Event, PendingAction
+    from polysession.message import Message
 
 
 class AsyncClient:
@@ -369,6 +370,8 @@ class AsyncSessions:
             WaitExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
+        from polysession._drivers.async_stream import AsyncTurn  # noqa: PLC0415  (others need no streams)
+
         flow = self._operations.start_turn(session, content)
         watch = self._driver.watch.turn(session, content)
         return AsyncTurn(self._driver, Feature.RUN, flow, watch, deadline_s=deadline_s)
@@ -388,6 +391,8 @@ class AsyncSessions:
             WaitExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
+        from polysession._drivers.async_stream import AsyncEventStream  # noqa: PLC0415  (others need no streams)
+
         flow = self._operations.stream_events(session, cursor)
         return AsyncEventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)
 

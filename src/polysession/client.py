@@ -14,17 +14,18 @@ from polysession._core.paging import Item, PageWalk
 from polysession._core.provider import Page
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.sync_driver import SyncDriver
-from polysession._drivers.sync_stream import EventStream, Turn
 from polysession.change import UNSET, NativeBody, Unset
-from polysession.event import Answer, Event, PendingAction
 from polysession.feature import Feature, ResumeContract, Support
-from polysession.message import Message
 from polysession.observing import Observers
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
     import httpx  # noqa: TID251  (the type of an argument)
+
+    from polysession._drivers.sync_stream import EventStream, Turn
+    from polysession.event import Answer, Event, PendingAction
+    from polysession.message import Message
 
 
 class Client:
@@ -368,6 +369,8 @@ class Sessions:
             WaitExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
+        from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
+
         flow = self._operations.start_turn(session, content)
         watch = self._driver.watch.turn(session, content)
         return Turn(self._driver, Feature.RUN, flow, watch, deadline_s=deadline_s)
@@ -387,6 +390,8 @@ class Sessions:
             WaitExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
+        from polysession._drivers.sync_stream import EventStream  # noqa: PLC0415  (others need no streams)
+
         flow = self._operations.stream_events(session, cursor)
         return EventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)
 

@@ -15,22 +15,24 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pluggy
 
-from polysession._core.turn import TurnResult
 from polysession.errors import PolysessionError, UsageError
-from polysession.event import Answer, Event
-from polysession.message import Block
 from polysession.plugins import PROJECT, hookimpl, hookspec
+
+if TYPE_CHECKING:
+    from polysession._core.turn import TurnResult
+    from polysession.event import Answer, Event
+    from polysession.message import Block
 
 __all__ = ["ObserverHooks", "Observers", "RequestSent", "ResponseReceived", "TurnWatched", "hookimpl"]
 
 LOGGER: Final = logging.getLogger("polysession")
 LOGGER.addHandler(logging.NullHandler())
 
-TurnContent: TypeAlias = str | Sequence[Block] | Sequence[Answer]
+TurnContent: TypeAlias = "str | Sequence[Block] | Sequence[Answer]"
 Hook: TypeAlias = Callable[..., Any]
 
 

@@ -1,12 +1,16 @@
-"""Everything that a provider may import from polysession, and nothing else."""
+"""Everything that a provider may import from polysession, and nothing else.
+
+What is there for streams and messages is loaded when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Final
 
 from polysession._core.filtering import keep_matching
 from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput
 from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing, read_wire
-from polysession._core.sse import Frame
-from polysession._core.stream import StreamPlan, TurnPlan
 from polysession._core.writing import write_back
+from polysession._lazy_names import lazy_names
 from polysession.change import (
     UNSET,
     NativeBody,
@@ -28,49 +32,8 @@ from polysession.errors import (
     UnsupportedOperation,
     UsageError,
 )
-from polysession.event import (
-    ActionRequired,
-    Answer,
-    Approve,
-    Deny,
-    ErrorReported,
-    Event,
-    MessageCompleted,
-    MessageDelta,
-    MessageStarted,
-    NativeEvent,
-    Outcome,
-    PendingAction,
-    StatusChanged,
-    StreamGap,
-    ThinkingCompleted,
-    ThinkingDelta,
-    ThinkingStarted,
-    ToolApproval,
-    ToolCallCompleted,
-    ToolCallDelta,
-    ToolCallStarted,
-    ToolExecution,
-    ToolOutput,
-    ToolResultCompleted,
-    ToolResultDelta,
-    TurnEnded,
-    TurnStarted,
-    UsageReported,
-)
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
 from polysession.lazy import JsonText, lazily, loaded, trusted
-from polysession.message import (
-    Block,
-    MediaBlock,
-    Message,
-    NativeBlock,
-    Role,
-    TextBlock,
-    ThinkingBlock,
-    ToolCallBlock,
-    ToolResultBlock,
-)
 from polysession.plugins import hookimpl
 from polysession.session import (
     Agent,
@@ -84,6 +47,97 @@ from polysession.session import (
     UtcDatetime,
 )
 from polysession.settings import BaseUrl, FromEnv, HeaderSecret, HeaderText, ProviderSettings, check_header_value
+
+if TYPE_CHECKING:
+    from polysession._core.sse import Frame
+    from polysession._core.stream import StreamPlan, TurnPlan
+    from polysession.event import (
+        ActionRequired,
+        Answer,
+        Approve,
+        Deny,
+        ErrorReported,
+        Event,
+        MessageCompleted,
+        MessageDelta,
+        MessageStarted,
+        NativeEvent,
+        Outcome,
+        PendingAction,
+        StatusChanged,
+        StreamGap,
+        ThinkingCompleted,
+        ThinkingDelta,
+        ThinkingStarted,
+        ToolApproval,
+        ToolCallCompleted,
+        ToolCallDelta,
+        ToolCallStarted,
+        ToolExecution,
+        ToolOutput,
+        ToolResultCompleted,
+        ToolResultDelta,
+        TurnEnded,
+        TurnStarted,
+        UsageReported,
+    )
+    from polysession.message import (
+        Block,
+        MediaBlock,
+        Message,
+        NativeBlock,
+        Role,
+        TextBlock,
+        ThinkingBlock,
+        ToolCallBlock,
+        ToolResultBlock,
+    )
+
+_HOMES: Final = {  # not every call of a provider's needs these
+    "polysession._core.sse": ("Frame",),
+    "polysession._core.stream": ("StreamPlan", "TurnPlan"),
+    "polysession.event": (
+        "ActionRequired",
+        "Answer",
+        "Approve",
+        "Deny",
+        "ErrorReported",
+        "Event",
+        "MessageCompleted",
+        "MessageDelta",
+        "MessageStarted",
+        "NativeEvent",
+        "Outcome",
+        "PendingAction",
+        "StatusChanged",
+        "StreamGap",
+        "ThinkingCompleted",
+        "ThinkingDelta",
+        "ThinkingStarted",
+        "ToolApproval",
+        "ToolCallCompleted",
+        "ToolCallDelta",
+        "ToolCallStarted",
+        "ToolExecution",
+        "ToolOutput",
+        "ToolResultCompleted",
+        "ToolResultDelta",
+        "TurnEnded",
+        "TurnStarted",
+        "UsageReported",
+    ),
+    "polysession.message": (
+        "Block",
+        "MediaBlock",
+        "Message",
+        "NativeBlock",
+        "Role",
+        "TextBlock",
+        "ThinkingBlock",
+        "ToolCallBlock",
+        "ToolResultBlock",
+    ),
+}
 
 __all__ = [
     "PROVIDER_API_VERSION",
@@ -189,3 +243,6 @@ __all__ = [
     "with_query",
     "write_back",
 ]
+
+if not TYPE_CHECKING:  # which would let any name pass
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -30,6 +30,7 @@ TWINS = {
     "AsyncAgents": "Agents",
     "AsyncTurn": "Turn",
     "AsyncEventStream": "EventStream",
+    "async_stream": "sync_stream",
     "async with": "with",
     "aclose": "close",
     "__aenter__": "__enter__",

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import polysession
-from polysession import errors
+from polysession import errors, provider_api
 
+FACADES = [polysession, provider_api]
+HOMES = {name: home for home, names in polysession._HOMES.items() for name in names}
 HEAVY = ["asyncio", "http", "httpx", "importlib.metadata", "pluggy", "pydantic", "ssl", "tenacity", "typing"]
 
 
@@ -32,12 +34,14 @@ def loaded_after(statement: str, names: list[str]) -> list[str]:
     return result
 
 
-def declared_for_type_checkers() -> dict[str, str]:
-    """Home of each name that a type checker sees."""
-    tree = ast.parse(Path(polysession.__file__).read_text())
+def declared_for_type_checkers(facade: ModuleType) -> dict[str, set[str]]:
+    """The names that only a type checker sees, by their homes."""
+    tree = ast.parse(Path(str(facade.__file__)).read_text())
     guard = next(node for node in tree.body if isinstance(node, ast.If))
     return {
-        alias.name: node.module or "" for node in guard.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        node.module or "": {alias.name for alias in node.names}
+        for node in guard.body
+        if isinstance(node, ast.ImportFrom)
     }
 
 
@@ -63,13 +67,17 @@ def test_every_public_name_loads_from_its_home(name: str) -> None:
     assert not isinstance(value, ModuleType)
 
 
-def test_the_table_of_homes_is_what_type_checkers_see_and_what_is_exported() -> None:
-    assert declared_for_type_checkers() == polysession._HOME_OF
-    assert sorted(polysession._HOME_OF) == sorted(set(polysession.__all__) - {"__version__"})
+@pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
+def test_the_table_of_homes_is_what_type_checkers_see(facade: ModuleType) -> None:
+    assert declared_for_type_checkers(facade) == {home: set(names) for home, names in facade._HOMES.items()}
+
+
+def test_the_table_of_homes_is_what_is_exported() -> None:
+    assert sorted(HOMES) == sorted(set(polysession.__all__) - {"__version__"})
     assert list(polysession.__all__) == sorted(polysession.__all__, key=lambda name: (not name.isupper(), name))
 
 
-@pytest.mark.parametrize(("name", "home"), polysession._HOME_OF.items())
+@pytest.mark.parametrize(("name", "home"), HOMES.items())
 def test_a_name_is_defined_in_its_home_and_not_just_imported_there(name: str, home: str) -> None:
     tree = ast.parse(Path(str(import_module(home).__file__)).read_text())
     imported = {
@@ -82,13 +90,15 @@ def test_a_name_is_defined_in_its_home_and_not_just_imported_there(name: str, ho
     assert name not in imported
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'polysession' has no attribute 'Clint'"):
-        polysession.Clint  # noqa: B018
+@pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
+def test_an_unknown_name_is_an_attribute_error(facade: ModuleType) -> None:
+    with pytest.raises(AttributeError, match=f"module '{facade.__name__}' has no attribute 'Clint'"):
+        facade.Clint  # noqa: B018
 
 
-def test_dir_lists_the_public_names() -> None:
-    assert dir(polysession) == sorted(polysession.__all__)
+@pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
+def test_dir_lists_the_public_names(facade: ModuleType) -> None:
+    assert dir(facade) == sorted(facade.__all__)
 
 
 def test_every_exception_is_public() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from polysession._core.flow import Flow, path_segment
 from polysession._core.provider import Page, Provider
-from polysession._core.stream import StreamPlan, TurnPlan
 from polysession.change import (
     UNSET,
     NativeBody,
@@ -22,14 +21,17 @@ from polysession.change import (
     checked,
 )
 from polysession.errors import NotFound, UsageError
-from polysession.event import Answer, Approve, Deny, Event, PendingAction, ToolOutput
 from polysession.feature import Feature
-from polysession.message import Block, MediaBlock, Message, TextBlock
 from polysession.session import Agent, Cancellation, ModelConfig, Session
+
+if TYPE_CHECKING:
+    from polysession._core.stream import StreamPlan, TurnPlan
+    from polysession.event import Answer, Event, PendingAction
+    from polysession.message import Block, Message
 
 T = TypeVar("T")
 
-Content: TypeAlias = str | Sequence[Block]
+Content: TypeAlias = "str | Sequence[Block]"
 """What a caller says: text, or blocks."""
 
 PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
@@ -74,7 +76,6 @@ LIST_FIELDS: Final[Mapping[str, Feature]] = {
     "oldest_first": Feature.LIST_OLDEST_FIRST,
     "limit": Feature.LIST_LIMIT,
 }
-_MEDIA: Final[Mapping[str, Feature]] = {"image": Feature.SEND_IMAGE, "document": Feature.SEND_DOCUMENT}
 AGENT_FIELDS: Final[Mapping[str, Feature]] = {
     "model": Feature.AGENT_MODEL,
     "system_prompt": Feature.AGENT_SYSTEM_PROMPT,
@@ -146,8 +147,11 @@ class Operations:
 
     def send_message(self, session: Session | str, content: Content) -> Flow[None]:
         """`sessions.send`."""
+        from polysession._core.turn_input import checked_blocks  # noqa: PLC0415  (others need no messages)
+
         self._provider.require(Feature.SEND)
-        return (yield from self._provider.send_message(self._ref(session), self._blocks(content)))
+        ref = self._ref(session)
+        return (yield from self._provider.send_message(ref, checked_blocks(self._provider, content)))
 
     def stream_events(self, session: Session | str, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
@@ -156,14 +160,11 @@ class Operations:
 
     def start_turn(self, session: Session | str, turn_input: Content | Sequence[Answer]) -> Flow[TurnPlan]:
         """`sessions.run`."""
+        from polysession._core.turn_input import checked_turn_input  # noqa: PLC0415  (others need no messages)
+
         self._provider.require(Feature.RUN)
-        if isinstance(turn_input, Sequence) and any(
-            isinstance(part, Approve | Deny | ToolOutput) for part in turn_input
-        ):
-            answers = self._answers(cast("Sequence[Answer]", turn_input))
-            return (yield from self._provider.start_turn(self._ref(session), answers))
-        blocks = self._blocks(cast("Content", turn_input))
-        return (yield from self._provider.start_turn(self._ref(session), blocks))
+        checked_input = checked_turn_input(self._provider, turn_input)
+        return (yield from self._provider.start_turn(self._ref(session), checked_input))
 
     def list_events(self, session: Session | str, limit: int | None) -> PageFlow[Event]:
         """`sessions.events`. Checked at once, although nothing is read yet."""
@@ -183,8 +184,11 @@ class Operations:
 
     def answer_actions(self, session: Session | str, answers: Sequence[Answer]) -> Flow[None]:
         """`sessions.answer`."""
+        from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (others need no messages)
+
         self._provider.require(Feature.ANSWER)
-        return (yield from self._provider.answer_actions(self._ref(session), self._answers(answers)))
+        ref = self._ref(session)
+        return (yield from self._provider.answer_actions(ref, checked_answers(self._provider, answers)))
 
     def pending_actions(self, session: Session | str) -> Flow[tuple[PendingAction, ...]]:
         """`sessions.pending_actions`."""
@@ -221,35 +225,6 @@ class Operations:
         except UsageError as error:
             error.provider, error.operation = self._provider.name, feature.value
             raise
-
-    def _blocks(self, content: Content) -> tuple[Block, ...]:
-        if not isinstance(content, Sequence):
-            raise UsageError(f"a message is text or a list of blocks, not a {type(content).__name__}")
-        if not content:
-            raise UsageError("a message needs content")
-        blocks: tuple[Block, ...] = (TextBlock(text=content),) if isinstance(content, str) else tuple(content)
-        for block in blocks:
-            if not isinstance(block, TextBlock | MediaBlock):
-                raise UsageError(f"a message is made of TextBlock and MediaBlock, not of {type(block).__name__}")
-            if isinstance(block, MediaBlock):
-                self._provider.require(_MEDIA[block.type])
-                _check_media(block)
-        return blocks
-
-    def _answers(self, answers: Sequence[Answer]) -> tuple[Answer, ...]:
-        if not isinstance(answers, Sequence):
-            raise UsageError(f"answers come in a list, not as a {type(answers).__name__}")
-        if not answers:
-            raise UsageError("there is nothing to answer with")
-        for answer in answers:
-            if not isinstance(answer, Approve | Deny | ToolOutput):
-                raise UsageError(f"an answer is an Approve, a Deny or a ToolOutput, not a {type(answer).__name__}")
-            output = isinstance(answer, ToolOutput)
-            self._provider.require(Feature.ANSWER_OUTPUT if output else Feature.ANSWER_APPROVAL)
-        ids = [answer.action if isinstance(answer.action, str) else answer.action.id for answer in answers]
-        if len(set(ids)) < len(ids):
-            raise UsageError("an action is answered twice")
-        return tuple(answers)
 
     def _require_fields(self, request: Request, fields: Mapping[str, Feature]) -> None:
         for name, feature in fields.items():
@@ -296,13 +271,6 @@ class Operations:
                 f"{type(record).__name__} {record.id!r} comes from provider {record.provider!r};"
                 f" this client speaks to {self._provider.name!r}"
             )
-
-
-def _check_media(block: MediaBlock) -> None:
-    if sum(source is not None for source in (block.url, block.data, block.file_id)) != 1:
-        raise UsageError(f"the {block.type} needs exactly one of url, data and file_id")
-    if block.data is not None and block.media_type is None:
-        raise UsageError(f"the {block.type} needs its media_type, because it is given as data")
 
 
 def _asked(request: Request, name: str) -> bool:

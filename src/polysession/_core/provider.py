@@ -5,24 +5,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
 from polysession._core.flow import Flow, Reply
-from polysession._core.stream import StreamPlan, TurnPlan
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import StatusError, UnsupportedOperation
-from polysession.event import Answer, Event, PendingAction
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, unsupported
-from polysession.message import Block, Message
 from polysession.session import Agent, Cancellation, Session
 from polysession.settings import ProviderSettings
+
+if TYPE_CHECKING:
+    from polysession._core.stream import StreamPlan, TurnPlan
+    from polysession.event import Answer, Event, PendingAction
+    from polysession.message import Block, Message
 
 PROVIDER_API_VERSION = 1
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ProviderSettings)
 
-TurnInput: TypeAlias = tuple[Block, ...] | tuple[Answer, ...]
+TurnInput: TypeAlias = "tuple[Block, ...] | tuple[Answer, ...]"
 """What starts a turn, or lets a parked one go on."""
 
 _NOT_DECLARED = unsupported("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -13,9 +13,7 @@ from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome
-from polysession._core.turn import TurnResult
 from polysession.errors import PolysessionError
-from polysession.event import Event
 from polysession.observing import (
     LOGGER,
     Observers,
@@ -26,6 +24,10 @@ from polysession.observing import (
     notify,
 )
 from polysession.session import Session
+
+if TYPE_CHECKING:
+    from polysession._core.turn import TurnResult
+    from polysession.event import Event
 
 
 class Watched:

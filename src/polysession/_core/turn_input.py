@@ -1,0 +1,77 @@
+"""What a caller says to an agent: checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from polysession._core.provider import Provider
+from polysession.errors import UsageError
+from polysession.event import Answer, Approve, Deny, ToolOutput
+from polysession.feature import Feature
+from polysession.message import Block, MediaBlock, TextBlock
+
+if TYPE_CHECKING:
+    from polysession._core.operations import Content
+    from polysession._core.provider import TurnInput
+
+_MEDIA: Final[Mapping[str, Feature]] = {"image": Feature.SEND_IMAGE, "document": Feature.SEND_DOCUMENT}
+
+
+def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
+    """The blocks of a message, or answers, that start a turn or let it go on.
+
+    Raises:
+        UsageError: It is neither, or a mixture, or the provider takes no such thing.
+    """
+    if isinstance(turn_input, Sequence) and any(isinstance(part, Approve | Deny | ToolOutput) for part in turn_input):
+        return checked_answers(provider, cast("Sequence[Answer]", turn_input))
+    return checked_blocks(provider, cast("Content", turn_input))
+
+
+def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ...]:
+    """The blocks of a message.
+
+    Raises:
+        UsageError: It is empty or no message, or the provider takes no such block.
+    """
+    if not isinstance(content, Sequence):
+        raise UsageError(f"a message is text or a list of blocks, not a {type(content).__name__}")
+    if not content:
+        raise UsageError("a message needs content")
+    blocks: tuple[Block, ...] = (TextBlock(text=content),) if isinstance(content, str) else tuple(content)
+    for block in blocks:
+        if not isinstance(block, TextBlock | MediaBlock):
+            raise UsageError(f"a message is made of TextBlock and MediaBlock, not of {type(block).__name__}")
+        if isinstance(block, MediaBlock):
+            provider.require(_MEDIA[block.type])
+            _check_media(block)
+    return blocks
+
+
+def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Answers to what the agent waits for.
+
+    Raises:
+        UsageError: There are none, one is no answer or comes twice, or the provider takes none of its kind.
+    """
+    if not isinstance(answers, Sequence):
+        raise UsageError(f"answers come in a list, not as a {type(answers).__name__}")
+    if not answers:
+        raise UsageError("there is nothing to answer with")
+    for answer in answers:
+        if not isinstance(answer, Approve | Deny | ToolOutput):
+            raise UsageError(f"an answer is an Approve, a Deny or a ToolOutput, not a {type(answer).__name__}")
+        output = isinstance(answer, ToolOutput)
+        provider.require(Feature.ANSWER_OUTPUT if output else Feature.ANSWER_APPROVAL)
+    ids = [answer.action if isinstance(answer.action, str) else answer.action.id for answer in answers]
+    if len(set(ids)) < len(ids):
+        raise UsageError("an action is answered twice")
+    return tuple(answers)
+
+
+def _check_media(block: MediaBlock) -> None:
+    if sum(source is not None for source in (block.url, block.data, block.file_id)) != 1:
+        raise UsageError(f"the {block.type} needs exactly one of url, data and file_id")
+    if block.data is not None and block.media_type is None:
+        raise UsageError(f"the {block.type} needs its media_type, because it is given as data")
