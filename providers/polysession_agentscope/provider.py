@@ -13,21 +13,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from polysession.provider_api import (
     Agent,
-    Answer,
     BaseUrl,
-    Block,
     Call,
     Cancellation,
     CancelState,
     Conflict,
     ErrorDetail,
-    Event,
     Feature,
     FeatureSupport,
     Flow,
@@ -35,12 +32,10 @@ from polysession.provider_api import (
     HeaderSecret,
     HeaderText,
     MalformedResponse,
-    Message,
     NewAgent,
     NewSession,
     NotFound,
     Page,
-    PendingAction,
     PolysessionError,
     Provider,
     ProviderSettings,
@@ -51,10 +46,9 @@ from polysession.provider_api import (
     SessionQuery,
     SessionRef,
     SessionStatus,
-    StreamPlan,
     TurnInput,
-    TurnPlan,
     UsageError,
+    deferred,
     emulated,
     json_body,
     keep_matching,
@@ -65,7 +59,7 @@ from polysession.provider_api import (
     read_json_or_nothing,
     unsupported,
 )
-from polysession_agentscope import history, normaliser, turns
+from polysession_agentscope import normaliser
 from polysession_agentscope.calls import (
     Place,
     find_session,
@@ -78,7 +72,6 @@ from polysession_agentscope.calls import (
     status_word,
     too_old,
 )
-from polysession_agentscope.event_normaliser import EVENT_TYPES
 from polysession_agentscope.wire import (
     AgentScopeNewAgent,
     AgentScopeNewSession,
@@ -88,6 +81,9 @@ from polysession_agentscope.wire import (
     WireNewAgent,
     WireNewSession,
 )
+
+if TYPE_CHECKING:
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
 
 T = TypeVar("T")
 
@@ -201,6 +197,12 @@ class AgentScopeSettings(ProviderSettings):
         return tuple(value for value in (*values.values(), *bare) if value)
 
 
+def _event_types() -> Mapping[str, tuple[str, ...]]:
+    from polysession_agentscope.event_normaliser import EVENT_TYPES
+
+    return EVENT_TYPES
+
+
 class AgentScopeProvider(Provider[AgentScopeSettings]):
     """AgentScope's agent service."""
 
@@ -212,7 +214,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     session_changes_type = AgentScopeSessionChanges
     new_agent_type = AgentScopeNewAgent
     resume = ResumeContract.CURRENT_RUN_REPLAY
-    event_types = EVENT_TYPES
+    event_types = deferred(_event_types)
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -307,30 +309,44 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message, and leave the turn to itself."""
+        from polysession_agentscope import turns
+
         yield from turns.send_message((yield from self._checked_place(ref)), content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Follow a session."""
+        from polysession_agentscope import turns
+
         return (yield from turns.stream_events(self._place(ref), cursor))
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
         """Follow a turn."""
+        from polysession_agentscope import turns
+
         return (yield from turns.start_turn((yield from self._checked_place(ref)), turn_input))
 
     def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read what a page of messages tells."""
+        from polysession_agentscope import history
+
         return (yield from history.list_events(self._place(ref), limit, cursor))
 
     def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read all messages, and keep one page of them."""
+        from polysession_agentscope import history
+
         return (yield from history.list_messages(self._place(ref), limit, cursor))
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         """Answer what the agent waits for, and leave the turn to itself."""
+        from polysession_agentscope import turns
+
         yield from turns.answer_actions((yield from self._checked_place(ref)), answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read what the agent waits for."""
+        from polysession_agentscope import turns
+
         return (yield from turns.pending_actions(self._place(ref)))
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:

@@ -6,18 +6,15 @@ Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
-    Answer,
     BaseUrl,
-    Block,
     Call,
     Cancellation,
     CancelState,
     ErrorDetail,
-    Event,
     Feature,
     FeatureSupport,
     Flow,
@@ -25,11 +22,9 @@ from polysession.provider_api import (
     HeaderSecret,
     HeaderText,
     JsonText,
-    Message,
     NewAgent,
     NewSession,
     Page,
-    PendingAction,
     Provider,
     ProviderSettings,
     Reply,
@@ -38,10 +33,9 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
     TurnInput,
-    TurnPlan,
     UsageError,
+    deferred,
     emulated,
     json_body,
     keep_matching,
@@ -56,8 +50,8 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_everruns import normaliser, streams
-from polysession_everruns.event_normaliser import EVENT_TYPES
+from polysession_everruns import normaliser
+from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.wire import (
     EverrunsNewAgent,
     EverrunsNewSession,
@@ -68,6 +62,9 @@ from polysession_everruns.wire import (
     WireSession,
     WireSessions,
 )
+
+if TYPE_CHECKING:
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
 
 T = TypeVar("T")
 
@@ -161,6 +158,12 @@ class EverrunsSettings(ProviderSettings):
         return (*super().secrets(), self.api_key.get_secret_value().split(maxsplit=1)[-1])
 
 
+def _event_types() -> Mapping[str, tuple[str, ...]]:
+    from polysession_everruns.event_normaliser import EVENT_TYPES
+
+    return EVENT_TYPES
+
+
 class EverrunsProvider(Provider[EverrunsSettings]):
     """Everruns."""
 
@@ -173,7 +176,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     session_query_type = EverrunsSessionQuery
     new_agent_type = EverrunsNewAgent
     resume = ResumeContract.SERVER_REPLAY
-    event_types = EVENT_TYPES
+    event_types = deferred(_event_types)
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -200,7 +203,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
-        reply = yield Call("GET", streams.session_path(ref))
+        reply = yield Call("GET", session_path(ref))
         return _session(reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
@@ -225,16 +228,16 @@ class EverrunsProvider(Provider[EverrunsSettings]):
                 body["tags"] = tags
             elif not body:
                 return before
-        reply = yield Call("PATCH", streams.session_path(ref), body=json_body(body))
+        reply = yield Call("PATCH", session_path(ref), body=json_body(body))
         return _session(reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session for good."""
-        read_json_or_nothing((yield Call("DELETE", streams.session_path(ref))))
+        read_json_or_nothing((yield Call("DELETE", session_path(ref))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. A server that answers in another word than the known two has still taken the request."""
-        reply = yield Call("POST", f"{streams.session_path(ref)}/cancel")
+        reply = yield Call("POST", f"{session_path(ref)}/cancel")
         answer = read_json(reply)
         idle = answer.get("status") == _NOTHING_TO_CANCEL
         state = CancelState.NOTHING_RUNNING if idle else CancelState.REQUESTED
@@ -242,30 +245,44 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message."""
+        from polysession_everruns import streams
+
         return streams.send_message(ref, content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Make ready to follow a session."""
+        from polysession_everruns import streams
+
         return streams.stream_events(ref, cursor)
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
         """Make ready to follow a turn."""
+        from polysession_everruns import streams
+
         return streams.start_turn(ref, turn_input)
 
     def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of past events."""
+        from polysession_everruns import streams
+
         return streams.list_events(ref, limit, cursor)
 
     def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of messages."""
+        from polysession_everruns import streams
+
         return streams.list_messages(ref, limit, cursor)
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         """Give the outputs of tools that the client runs."""
+        from polysession_everruns import streams
+
         return streams.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read which tools the client is to run."""
+        from polysession_everruns import streams
+
         return streams.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
@@ -312,7 +329,7 @@ def _page(
     if limit is not None and limit > _MAX_LIMIT:
         # The server would return fewer than asked for, and not say so.
         raise UsageError(f"limit is {limit}; a page of Everruns has at most {_MAX_LIMIT} items")
-    offset = None if cursor is None else streams.cursor_number(cursor)
+    offset = None if cursor is None else cursor_number(cursor)
     reply = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": limit}))
     page, items = read(reply)
     return Page(tuple(items), _next_cursor(page, len(items), offset or 0, limit))

@@ -40,12 +40,12 @@ from polysession.provider_api import (
     UsageError,
     json_body,
     lazily,
-    path_segment,
     read_as,
     read_json,
     with_query,
 )
 from polysession_everruns.actions import action_id, check_answers, check_expected, completed_id, post_answers
+from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting
 from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
@@ -336,19 +336,3 @@ def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
 def _newest_id(ref: SessionRef) -> Flow[str | None]:
     _, events = yield from _read_events(ref, limit=_NEWEST)
     return events[-1].id if events else None
-
-
-def session_path(ref: SessionRef) -> str:
-    """Path of a session."""
-    return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
-
-
-def cursor_number(cursor: str) -> int:
-    """The number in a list's cursor.
-
-    Raises:
-        UsageError: It is none.
-    """
-    if not (cursor.isascii() and cursor.isdecimal()):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    return int(cursor)

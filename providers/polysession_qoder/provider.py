@@ -7,20 +7,17 @@ https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import ValidationError
 
 from polysession.provider_api import (
     Agent,
-    Answer,
     BaseUrl,
-    Block,
     Call,
     Cancellation,
     CancelState,
     ErrorDetail,
-    Event,
     Feature,
     FeatureSupport,
     Flow,
@@ -28,11 +25,9 @@ from polysession.provider_api import (
     HeaderSecret,
     HeaderText,
     JsonText,
-    Message,
     NewAgent,
     NewSession,
     Page,
-    PendingAction,
     Provider,
     ProviderSettings,
     Reply,
@@ -41,9 +36,8 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
     TurnInput,
-    TurnPlan,
+    deferred,
     emulated,
     json_body,
     keep_matching,
@@ -57,9 +51,8 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_qoder import normaliser, streams
+from polysession_qoder import normaliser
 from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
-from polysession_qoder.event_normaliser import EVENT_TYPES
 from polysession_qoder.wire import (
     QoderNewAgent,
     QoderNewSession,
@@ -70,6 +63,9 @@ from polysession_qoder.wire import (
     WireSession,
     WireSessions,
 )
+
+if TYPE_CHECKING:
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -150,6 +146,12 @@ class QoderSettings(ProviderSettings):
     workspace_id: HeaderText | None = None
 
 
+def _event_types() -> Mapping[str, tuple[str, ...]]:
+    from polysession_qoder.event_normaliser import EVENT_TYPES
+
+    return EVENT_TYPES
+
+
 class QoderProvider(Provider[QoderSettings]):
     """Qoder Cloud Agents."""
 
@@ -162,7 +164,7 @@ class QoderProvider(Provider[QoderSettings]):
     session_query_type = QoderSessionQuery
     new_agent_type = QoderNewAgent
     resume = ResumeContract.SERVER_REPLAY
-    event_types = EVENT_TYPES
+    event_types = deferred(_event_types)
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -233,30 +235,44 @@ class QoderProvider(Provider[QoderSettings]):
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message."""
+        from polysession_qoder import streams
+
         return streams.send_message(ref, content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Make ready to follow a session."""
+        from polysession_qoder import streams
+
         return streams.stream_events(ref, cursor)
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
         """Make ready to follow the turn that this input starts."""
+        from polysession_qoder import streams
+
         return streams.start_turn(ref, turn_input)
 
     def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of events."""
+        from polysession_qoder import streams
+
         return streams.list_events(ref, limit, cursor)
 
     def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of messages."""
+        from polysession_qoder import streams
+
         return streams.list_messages(ref, limit, cursor)
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         """Answer what the agent waits for."""
+        from polysession_qoder import streams
+
         return streams.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read what the agent waits for."""
+        from polysession_qoder import streams
+
         return streams.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:

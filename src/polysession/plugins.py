@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -198,6 +197,8 @@ def _distributions(offers: Iterable[EntryPoint]) -> str:
 
 
 def _unknown(name: str, installed: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415  (only a wrong name needs it)
+
     names = sorted(installed)
     close = difflib.get_close_matches(name, names, n=1)
     guess = f" Did you mean {close[0]!r}?" if close else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from polysession._core.filtering import keep_matching
 from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
-from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput
+from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput, deferred
 from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing, read_wire
 from polysession._core.writing import write_back
 from polysession._lazy_names import lazy_names
@@ -225,6 +225,7 @@ __all__ = [
     "UsageReported",
     "UtcDatetime",
     "check_header_value",
+    "deferred",
     "emulated",
     "hookimpl",
     "json_body",

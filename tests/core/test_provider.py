@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from polysession._core.flow import Reply
-from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider
+from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, deferred
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
@@ -105,3 +105,19 @@ def test_defaults_of_a_declaration() -> None:
     assert (Idle.new_session_type, Idle.session_changes_type, Idle.session_query_type) == (None, None, None)
     assert (Idle.new_agent_type, Idle.error_classes, Idle.emulator) == (None, {}, None)
     assert Page(()).next_cursor is None
+
+
+def test_a_deferred_attribute_is_made_once_when_it_is_asked_for() -> None:
+    made: list[str] = []
+
+    def make() -> Mapping[str, tuple[str, ...]]:
+        made.append("made")
+        return {"said": ("message.completed",)}
+
+    class Late(Idle):
+        event_types = deferred(make)
+
+    assert made == []
+    assert Late.event_types == {"said": ("message.completed",)}
+    assert Late.event_types is Late.event_types
+    assert made == ["made"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar, cast
 
 from polysession._core.flow import Flow, Reply
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
@@ -56,6 +56,26 @@ class ErrorDetail:
     message: str = ""
     code: str | None = None
     request_id: str | None = None
+
+
+class _Deferred:
+    """Makes the value of a class attribute, and takes its place."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, _: object, owner: type) -> object:
+        value = self._make()
+        setattr(owner, self._name, value)
+        return value
+
+
+def deferred(make: Callable[[], T]) -> T:
+    """A class attribute of a provider that is made when it is first asked for: what it needs is imported then."""
+    return cast("T", _Deferred(make))
 
 
 class Provider(ABC, Generic[S]):
