@@ -135,6 +135,8 @@ def faults() -> dict[str, str]:
         "writes": outcomes["call_table"](writes=True),
         "runs": outcomes["stream_table"]("run"),
         "streams": outcomes["stream_table"]("stream"),
+        "borders": outcomes["border_table"](),
+        "gaps": outcomes["gap_table"](),
         "reopenings": outcomes["reopening_table"](),
     }
 

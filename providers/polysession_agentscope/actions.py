@@ -128,7 +128,7 @@ def unused_in(raw: dict[str, Any]) -> list[str]:
 def is_waiting(raw: Mapping[str, Any]) -> bool:
     """Whether a stored message waits for something."""
     content = raw.get("content")
-    blocks = content if isinstance(content, list) else []
+    blocks = [block for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
     return any(block.get("type") == "tool_call" and str(block.get("state")) in _ACTIONS for block in blocks)
 
 

@@ -142,9 +142,6 @@ STREAMS: Final[dict[str, StreamOutcome]] = {
     "closed in the headers": _WHOLE,
     "stall before the headers": _WAITED,
     "reset after the headers": _RESUMED,
-    "reset at the border of a chunk": _RESUMED,
-    "closed at the border of a chunk": _RESUMED,
-    "clean end before the turn's": _RESUMED,
     "clean end after the headers": _RESUMED,
     "half a UTF-8 character, then reset": _RESUMED,
     "characters in two chunks": _WHOLE,
@@ -186,6 +183,37 @@ REOPENED: Final[dict[str, StreamOutcome]] = {
 }
 """Faults of the second connection, after the first was reset; the next ones are sound."""
 
+FRAMES: Final[dict[str, dict[str, int]]] = {
+    "wörld 😀 of words": {"agentscope": 13, "everruns": 16, "qoder": 16},
+    "/slow 3": {"agentscope": 10, "everruns": 13, "qoder": 13},
+    "/think": {"agentscope": 15, "everruns": 24, "qoder": 16},
+    "/tool": {"agentscope": 19, "everruns": 23, "qoder": 18},
+}
+"""What is said to the agent, and how many frames its turn has."""
+
+GAPS: Final[dict[str, tuple[str, ...]]] = {
+    "agentscope": (
+        "message.started",
+        "message.delta",
+        "thinking.started",
+        "thinking.delta",
+        "tool_call.started",
+        "tool_call.delta",
+        "tool_result.delta",
+        "native",
+    ),
+    "everruns": ("message.delta", "thinking.delta"),
+    "qoder": ("message.started", "message.delta", "thinking.started", "thinking.delta"),
+}
+"""What a cut between frames may cost: events that the backend tells only while they happen."""
+
+BORDERS: Final[dict[tuple[str, str], int]] = {
+    (said, end): 1 if end == "reset" and said in {"wörld 😀 of words", "/slow 3"} else 12
+    for said in FRAMES
+    for end in ("reset", "closed", "clean end")
+}
+"""What is said and how the stream ends, and every how manieth border between frames is tried without `--strength`."""
+
 _LOOKED = "it looks at what is stored, after a second of silence"
 DOUBLED: Final = "previews have no number, so that their text doubles"
 AS_IT_CAME: Final = "events have no number, so that the text is in the order that came"
@@ -218,6 +246,23 @@ def stream_table(operation: str) -> str:
     return _table(STREAMS, lambda fault, name: outcome_of_stream(fault, name, operation).told())
 
 
+def border_table() -> str:
+    """Turn and end by provider: what a stream comes to that ends before any one of the turn's frames."""
+    tried = {1: "each", 12: "every twelfth"}
+    rows = [
+        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in KEYED_WRITES)]
+        for said, end in BORDERS
+    ]
+    lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
+    return _lines([["the agent is told", "end", *_columns(), "tried without `--strength`"], *lines])
+
+
+def gap_table() -> str:
+    """Provider by what a gap may cost."""
+    rows = [[name, ", ".join(f"`{each}`" for each in GAPS[name])] for name in KEYED_WRITES]
+    return _lines([["provider", "events that a gap may cost"], *rows])
+
+
 def reopening_table() -> str:
     """Fault by provider: what a stream comes to whose second connection has it."""
     return _table(REOPENED, lambda fault, _: REOPENED[fault].told())
@@ -228,10 +273,17 @@ def _doubt(fault: str, writes: bool) -> str:  # noqa: FBT001  (passed on)
 
 
 def _table(faults: Iterable[str], told: Callable[[str, str], str]) -> str:
+    return _lines(
+        [["fault", *_columns()], *([fault, *(told(fault, name) for name in KEYED_WRITES)] for fault in faults)]
+    )
+
+
+def _columns() -> list[str]:
     """One column for each provider: its two drivers come to the same, which the tests hold them to."""
-    rows = [[fault, *(told(fault, name) for name in KEYED_WRITES)] for fault in faults]
-    lines = [
-        ["fault", *(f"{name}, {' and '.join(DRIVERS)}" for name in KEYED_WRITES)],
-        ["---"] * (1 + len(KEYED_WRITES)),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [*lines, *rows])
+    return [f"{name}, {' and '.join(DRIVERS)}" for name in KEYED_WRITES]
+
+
+def _lines(rows: list[list[str]]) -> str:
+    """Rows, the first of which is the head."""
+    head, *others = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *others])

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Final
 
 from polysession.testing.fault_server import http
@@ -26,9 +27,21 @@ def cut(*ends: Move, after: int = PARTS) -> Spoiler:
 
     def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
         yield head
-        for _ in range(after):
-            yield chunk(next(chunks))
+        yield from map(chunk, islice(chunks, after))
         yield from ends
+
+    return spoil
+
+
+def noting(chunks: list[bytes]) -> Spoiler:
+    """Spoils nothing, and notes the data of the chunks."""
+
+    def spoil(head: bytes, coming: Iterator[bytes]) -> Iterator[Move]:
+        yield head
+        for data in coming:
+            chunks.append(data)
+            yield chunk(data)
+        yield LAST
 
     return spoil
 
@@ -127,9 +140,6 @@ FAULTS: Final[dict[str, Spoiler]] = {
     "closed in the headers": in_headers("close"),
     "stall before the headers": answered(STALL_S),
     "reset after the headers": cut("reset", after=0),
-    "reset at the border of a chunk": cut("reset"),
-    "closed at the border of a chunk": cut("close"),
-    "clean end before the turn's": cut(LAST),
     "clean end after the headers": cut(LAST, after=0),
     "half a UTF-8 character, then reset": _half_a_character,
     "characters in two chunks": each(_in_half_characters),
@@ -155,6 +165,9 @@ FAULTS: Final[dict[str, Spoiler]] = {
     "redirect to another host": answered(http(302, location="http://127.0.0.2:9/").data),
 }
 """Faults of the first connection; the next ones are sound."""
+
+ENDS: Final[dict[str, Move]] = {"reset": "reset", "closed": "close", "clean end": LAST}
+"""How a stream may end between two frames."""
 
 REOPENING: Final[dict[str, Spoiler]] = {
     name: FAULTS[name]

@@ -17,6 +17,7 @@ from polysession import AsyncClient, Client, MalformedResponse, Page, Polysessio
 from polysession.testing.fault_server import FaultServer, http, read_request, send_answer
 from strength import call_faults
 from strength.call_faults import MAX_BODY_BYTES, PAGE, SLOW, Served, authority, served
+from strength.following import busy_connections
 from strength.outcomes import CALLS, DRIVERS, KEYED_WRITES, TRIES, CallOutcome
 from strength.targets import TARGETS, Target
 
@@ -28,20 +29,11 @@ AT_ONCE = 8  # more would wait for the processor, and not for the server
 
 @pytest.fixture(autouse=True)
 def trusting(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No proxy stands between us and the loopback port, and our own authority signs its certificates."""
+    """Our own authority signs the certificates."""
     file = tmp_path_factory.getbasetemp() / "authority.pem"
     if not file.exists():
         file.write_bytes(authority().cert_pem.bytes())
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-def busy_connections(client: Client | AsyncClient) -> list[str]:
-    """What the pool still holds of connections that are neither closed nor free for the next call."""
-    transport: Any = client._driver._http._transport
-    if isinstance(client, AsyncClient):
-        return [str(held) for held in transport._session.connector._acquired] if transport._session else []
-    return [str(held) for held in transport._pool.connections if not (held.is_idle() or held.is_closed())]
 
 
 def attempt(target: Target, driver: str, where: Served, operation: str) -> Any:

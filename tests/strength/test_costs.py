@@ -149,10 +149,7 @@ def test_no_hook_is_called_for_an_event(client: Client, calls: Callable[..., lis
     assert called == []
 
 
-def test_a_request_of_our_own_http_client_is_built_directly(
-    calls: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def test_a_request_of_our_own_http_client_is_built_directly(calls: Callable[..., list[str]]) -> None:
     built = calls(httpx.Client, "build_request")
     with (
         FaultServer(http(200, json.dumps(SESSION))) as server,

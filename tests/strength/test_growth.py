@@ -28,11 +28,6 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
 Work = Callable[[int], None]
 
 

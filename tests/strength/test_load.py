@@ -11,9 +11,7 @@ from strength.load_drawing import drawn
 
 
 @pytest.mark.parametrize("streams", [60, pytest.param(1000, marks=pytest.mark.long)])
-def test_each_stream_brings_its_own_whole_turn(streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
+def test_each_stream_brings_its_own_whole_turn(streams: int) -> None:
     figures = measure("qoder", streams)
 
     assert len(figures.latencies_s) == streams

@@ -120,11 +120,6 @@ def check_no_secret(shown: list[str]) -> None:
     assert leaks == []
 
 
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
 @pytest.mark.parametrize("driver", ["sync", "async"])
 @pytest.mark.parametrize("provider", TARGETS)
 @pytest.mark.parametrize("mirror", MIRRORS)

@@ -1,0 +1,34 @@
+"""What the tests share: emulators, what their turns tell undisturbed, and how many combinations are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from polysession.cli.demo import emulated_providers
+from polysession.emulation import EmulatorHandle, serve
+from strength.following import CASES, HALF, Baselines, Case
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy stands between us and the loopback port."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def emulators() -> Iterator[dict[str, EmulatorHandle]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(serve(name)) for name in emulated_providers()}
+
+
+@pytest.fixture(scope="module")
+def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
+    return Baselines(emulators)
+
+
+@pytest.fixture
+def cases(request: pytest.FixtureRequest) -> list[Case]:
+    return CASES if request.config.getoption("--strength") else HALF

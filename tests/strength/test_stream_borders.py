@@ -1,0 +1,84 @@
+"""The fault matrix, streams that end between two frames: any two of them, through both drivers."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from polysession import Event, WaitExceeded
+from polysession.testing.comparing import check_same
+from strength.following import CASES, DEADLINE_S, Baselines, Case, follow, side_by_side
+from strength.outcomes import BORDERS, FRAMES, GAPS
+from strength.stream_faults import ENDS, STALL_S, cut
+from support.cuts import check_ended
+from support.fault_proxy import FaultProxy, Move, Spoiler, chunk
+
+SILENCE_S = 0.9
+"""Long enough for a turn to be told; AgentScope's `run` looks at what is stored after a second."""
+FIRST = 2
+"""Frames before the first border that is tried, where not each is."""
+
+
+@pytest.mark.parametrize("said", FRAMES)
+def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(said: str, baselines: Baselines) -> None:
+    def check_frames(case: Case) -> None:
+        emulator, frames = baselines.emulators[case.provider], FRAMES[said][case.provider]
+        chunks = baselines.of(case.provider, case.operation, said).chunks
+        assert all(each.count(b"\n\n") == 1 and each.endswith(b"\n\n") for each in chunks)
+        for after, error, deadline_s in ((frames, None, DEADLINE_S), (frames - 1, WaitExceeded, SILENCE_S)):
+            with FaultProxy(emulator.base_url, cut(STALL_S, after=after)) as proxy:
+                found = follow(emulator, proxy.url, said, case.cell, deadline_s)
+            assert type(found.error) is (error or type(None)), f"{case}: after {after} frames"
+
+    side_by_side(check_frames, [case for case in CASES if case.driver == "sync"])
+
+
+@pytest.mark.parametrize(("said", "end"), BORDERS, ids=str)
+def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
+    said: str, end: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
+) -> None:
+    stride = 1 if request.config.getoption("--strength") else BORDERS[said, end]
+
+    def check_case(case: Case) -> None:
+        for after in range(0 if stride == 1 else FIRST, FRAMES[said][case.provider], stride):
+            check_border(baselines, case, said, end, after)
+
+    side_by_side(check_case, cases)
+
+
+def check_border(baselines: Baselines, case: Case, said: str, end: str, after: int) -> None:
+    emulator = baselines.emulators[case.provider]
+    where = f"{case}, {said}, {end} after {after} frames"
+    passed: list[int] = []
+    with FaultProxy(emulator.base_url, cut_after(after, end, passed)) as proxy:
+        found = follow(emulator, proxy.url, said, case.cell, DEADLINE_S)
+
+    assert found.error is None, where + "".join(traceback.format_exception(found.error))
+    assert passed == [after], f"{where}: the turn was over before"
+    assert found.took_s < DEADLINE_S, where
+    assert proxy.inputs <= 1, f"{where}: an input was sent twice"
+    check_ended(found.events)
+    check_same(found.events, baselines.of(case.provider, case.operation, said).events, where)
+    assert lost(found.events) <= set(GAPS[case.provider]), where
+
+
+def cut_after(frames: int, end: str, passed: list[int]) -> Spoiler:
+    """Ends the stream after so many frames, and notes how many there were."""
+
+    def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
+        yield head
+        count = 0
+        for frame in islice(chunks, frames):
+            count += 1
+            yield chunk(frame)
+        passed.append(count)
+        yield ENDS[end]
+
+    return spoil
+
+
+def lost(events: list[Event]) -> set[str]:
+    return {kind for event in events if event.type == "stream.gap" for kind in event.lost}
