@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 
 @with_lazy_raw
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolApproval:
     """The agent wants to run a tool, and waits for a yes or no.
 
@@ -43,7 +43,7 @@ class ToolApproval:
 
 
 @with_lazy_raw
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolExecution:
     """The agent wants the caller to run a tool, and waits for its output.
 
@@ -88,7 +88,7 @@ Answer: TypeAlias = Approve | Deny | ToolOutput
 
 
 @with_lazy_raw
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Envelope:
     """What every event has.
 
@@ -113,7 +113,7 @@ class _Envelope:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StatusChanged(_Envelope):
     """The session does something else now."""
 
@@ -122,14 +122,14 @@ class StatusChanged(_Envelope):
     native_status: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TurnStarted(_Envelope):
     """The agent began to work."""
 
     type: Literal["turn.started"] = field(default="turn.started", init=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TurnEnded(_Envelope):
     """The agent stopped working.
 
@@ -147,7 +147,7 @@ class TurnEnded(_Envelope):
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageStarted(_Envelope):
     """The agent begins to say something."""
 
@@ -155,7 +155,7 @@ class MessageStarted(_Envelope):
     message_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageDelta(_Envelope):
     """More text of the message that was started."""
 
@@ -164,7 +164,7 @@ class MessageDelta(_Envelope):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageCompleted(_Envelope):
     """A whole message. It replaces the deltas."""
 
@@ -172,14 +172,14 @@ class MessageCompleted(_Envelope):
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ThinkingStarted(_Envelope):
     """The agent begins to reason."""
 
     type: Literal["thinking.started"] = field(default="thinking.started", init=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ThinkingDelta(_Envelope):
     """More reasoning."""
 
@@ -187,7 +187,7 @@ class ThinkingDelta(_Envelope):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ThinkingCompleted(_Envelope):
     """The agent has reasoned. `text` is empty where the backend keeps it to itself."""
 
@@ -195,7 +195,7 @@ class ThinkingCompleted(_Envelope):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolCallStarted(_Envelope):
     """The agent begins to call a tool."""
 
@@ -204,7 +204,7 @@ class ToolCallStarted(_Envelope):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolCallDelta(_Envelope):
     """More of the arguments, as JSON text."""
 
@@ -213,7 +213,7 @@ class ToolCallDelta(_Envelope):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolCallCompleted(_Envelope):
     """A whole tool call: what is called, and with what."""
 
@@ -223,7 +223,7 @@ class ToolCallCompleted(_Envelope):
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolResultDelta(_Envelope):
     """More of what the tool answers."""
 
@@ -232,7 +232,7 @@ class ToolResultDelta(_Envelope):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ToolResultCompleted(_Envelope):
     """What the tool answered; `is_error` if it failed, was denied or was interrupted."""
 
@@ -242,7 +242,7 @@ class ToolResultCompleted(_Envelope):
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ActionRequired(_Envelope):
     """The agent waits for the caller."""
 
@@ -250,7 +250,7 @@ class ActionRequired(_Envelope):
     actions: tuple[PendingAction, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class UsageReported(_Envelope):
     """What was consumed: since the last report if `is_delta`, else in the whole session so far."""
 
@@ -259,7 +259,7 @@ class UsageReported(_Envelope):
     is_delta: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ErrorReported(_Envelope):
     """Something went wrong. The turn may go on."""
 
@@ -268,7 +268,7 @@ class ErrorReported(_Envelope):
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamGap(_Envelope):
     """Events are missing that happened since the stream broke: the backend does not tell them again.
 
@@ -283,7 +283,7 @@ class StreamGap(_Envelope):
     lost: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NativeEvent(_Envelope):
     """Anything that is not modelled; `native_type` and `raw` tell."""
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, WrapSerializer
 from pydantic_core import from_json
 
 C = TypeVar("C", bound=type)
+E = TypeVar("E")
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
@@ -68,9 +69,16 @@ def lazily(document: JsonText, *path: str | int) -> dict[str, Any]:
     return cast("dict[str, Any]", LazyRaw(document, path))
 
 
+def undecoded(text: bytes) -> dict[str, Any]:
+    """A whole JSON object, found to be sound, for the `raw` of one event: decoded when somebody looks at it there."""
+    return cast("dict[str, Any]", text)
+
+
 def loaded(value: Any) -> Any:
     """The value itself, decoded if it was not yet."""
-    return value.load() if type(value) is LazyRaw else value
+    if type(value) is LazyRaw:
+        return value.load()
+    return from_json(value) if type(value) is bytes else value
 
 
 RawObject = Annotated[
@@ -87,9 +95,7 @@ class RawAttribute:
     def __get__(self, record: BaseModel | None, owner: type) -> dict[str, Any]:
         if record is None or "raw" not in record.__dict__:
             raise AttributeError("raw")  # a model's class does not have its fields as attributes
-        held = record.__dict__["raw"]
-        if type(held) is LazyRaw:
-            held = record.__dict__["raw"] = held.load()
+        held = record.__dict__["raw"] = loaded(record.__dict__["raw"])
         return cast("dict[str, Any]", held)
 
     def __set__(self, record: BaseModel, value: object) -> None:
@@ -97,18 +103,34 @@ class RawAttribute:
 
 
 def with_lazy_raw(event_type: C) -> C:
-    """A class with slots whose attribute `raw` is decoded when it is first asked for."""
-    slot: Any = event_type.__dict__["raw"]
+    """A dataclass whose attribute `raw` is decoded when it is first asked for."""
 
     def get(event: object) -> Any:
-        held = slot.__get__(event)
-        if type(held) is LazyRaw:
-            held = held.load()
-            slot.__set__(event, held)
-        return held
+        fields = event.__dict__
+        raw = fields["raw"] = loaded(fields.get("raw", {}))
+        return raw
 
-    type.__setattr__(event_type, "raw", property(get, slot.__set__))
+    def put(event: object, raw: object) -> None:  # the constructor does; to whoever else tries, the class is frozen
+        event.__dict__["raw"] = raw
+
+    type.__setattr__(event_type, "raw", property(get, put))
     return event_type
+
+
+def trusted_event(event_type: Callable[P, E]) -> Callable[P, E]:
+    """The constructor of an event from sound values, in a quarter of the time.
+
+    A field that is not given has its default from the class; a required one has to be given, which nobody checks.
+    """
+    made = cast("type[E]", event_type)
+    new, put = object.__new__, object.__setattr__
+
+    def construct(*_: P.args, **values: P.kwargs) -> E:
+        event: E = new(made)
+        put(event, "__dict__", values)
+        return event
+
+    return construct
 
 
 def trusted(record_type: Callable[P, R]) -> Callable[P, R]:

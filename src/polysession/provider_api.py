@@ -33,7 +33,7 @@ from polysession.errors import (
     UsageError,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
-from polysession.lazy import JsonText, lazily, loaded, trusted
+from polysession.lazy import JsonText, lazily, loaded, trusted, trusted_event, undecoded
 from polysession.plugins import hookimpl
 from polysession.session import (
     Agent,
@@ -240,6 +240,8 @@ __all__ = [
     "read_json_or_nothing",
     "read_wire",
     "trusted",
+    "trusted_event",
+    "undecoded",
     "unsupported",
     "with_query",
     "write_back",

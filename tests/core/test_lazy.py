@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from polysession import lazy
 from polysession.event import MessageDelta
-from polysession.lazy import JsonText, LazyRaw, lazily, loaded, trusted
+from polysession.lazy import JsonText, LazyRaw, lazily, loaded, trusted, trusted_event, undecoded
 from polysession.session import Agent, ModelConfig, Session, Usage
 
 TEXT = b'{"data":[{"id":"s1","extra":{"a":[1,null]}},{"id":"s2"}]}'
@@ -206,3 +206,23 @@ def test_trusted_records_share_no_default() -> None:
 def test_a_trusted_record_needs_its_fields_and_takes_no_other(values: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="a Session needs"):
         trusted(Session)(**values)
+
+
+def test_a_trusted_event_is_like_any_other() -> None:
+    quick = trusted_event(MessageDelta)(session_id="s1", text="a", raw=undecoded(b'{"a":1}'), turn_id="t1")
+    slow = MessageDelta(session_id="s1", text="a", raw={"a": 1}, turn_id="t1")
+
+    assert quick == slow
+    assert (repr(quick), asdict(quick)) == (repr(slow), asdict(slow))
+    assert replace(quick, text="b") == replace(slow, text="b")
+    assert pickle.loads(pickle.dumps(quick)) == slow  # noqa: S301  (our own)
+    assert trusted_event(MessageDelta)(session_id="s1", text="a").raw == {}
+    with pytest.raises(FrozenInstanceError):
+        quick.text = "b"  # type: ignore[misc]
+
+
+def test_undecoded_raw_is_decoded_once(decoded: list[bytes]) -> None:
+    event = trusted_event(MessageDelta)(session_id="s1", text="a", raw=undecoded(TEXT))
+    assert decoded == []
+    assert event.raw is event.raw
+    assert decoded == [TEXT]

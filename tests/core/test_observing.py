@@ -157,6 +157,23 @@ def test_a_turn_that_is_left_early_ends_with_neither(side: Side, notes: Notes) -
     assert [(result, error) for _, result, error in notes.ends] == [(None, None)]
 
 
+@both_sides
+@pytest.mark.parametrize("reads_on", [True, False])
+def test_a_turn_that_is_closed_by_hand_ends_once(side: Side, notes: Notes, *, reads_on: bool) -> None:
+    async def run(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            if reads_on:
+                await turn.wait()
+            await turn.aclose()
+            assert len(notes.ends) == 1
+
+    with StreamServer(ONE_TURN) as server:
+        side.play(server.url, run, observers=[notes])
+
+    ((_, result, error),) = notes.ends
+    assert (result is not None, error) == (reads_on, None)
+
+
 def test_a_task_that_is_cancelled_ends_the_turn(notes: Notes) -> None:
     async def run(sessions: Any) -> None:
         async with asyncio.timeout(0.2), sessions.run("s1", "hi") as turn:

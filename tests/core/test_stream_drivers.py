@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 import signal
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_the_streams_are_twins() -> None:
         "__anext__": "__next__",
     }
     # Only the deadline is kept by other means.
-    own = {f"EventStream.{name}" for name in ("__init__", "close", "__next__", "_start", "_advance", "_set_alarm")}
+    own = {f"EventStream.{name}" for name in ("__init__", "_release", "__next__", "_start", "_advance", "_set_alarm")}
     twins = [outline(async_stream, words, skip="_break_off"), outline(sync_stream, {}, skip="_break_off")]
 
     one, other = (
@@ -382,3 +383,20 @@ def test_many_turns_at_once_on_one_client() -> None:
     with StreamServer(stream(AFTER_INPUT, START, 0.5, HELLO, WORLD, END)) as server:
         assert ASYNC.play(server.url, scenario) == [TURN] * 120
         assert server.saw_close(120)
+
+
+@both_sides
+def test_an_error_of_a_plan_closes_the_stream(side: Side) -> None:
+    """It would else go on after the events that were lost with it."""
+
+    async def scenario(sessions: Any) -> list[str]:
+        async with sessions.stream("s1") as events:
+            with pytest.raises(json.JSONDecodeError):
+                async for _ in events:
+                    pass
+            with pytest.raises(UsageError, match="this stream is not open"):
+                await anext(events)
+        return []
+
+    with StreamServer(stream(START + b"id: 2\ndata: {\n\n" + HELLO)) as server:
+        side.play(server.url, scenario)

@@ -37,7 +37,7 @@ def ended(outcome: Outcome = Outcome.COMPLETED) -> Event:
 def result_of(*events: Event) -> TurnResult | None:
     summary = TurnSummary()
     for event in events:
-        summary.take([event])
+        summary.take(event)
     return summary.result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from polysession.event import (
@@ -36,7 +36,7 @@ class GapWatch:
         for heard in (self._said, self._thought):
             heard.was_cut = bool(heard.pieces)
 
-    def take(self, events: Iterable[Event]) -> list[Event]:
+    def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """The events, with a gap before the first of which pieces are missing since the stream broke."""
         if not self._not_replayed:
             return list(events)

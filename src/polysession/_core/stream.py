@@ -103,13 +103,16 @@ class TurnTracker:
         """Whether there are events that may turn out to be the beginning of our turn."""
         return bool(self._held)
 
-    def take(self, events: Iterable[Event]) -> list[Event]:
+    def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """Those of the events that are to be delivered now."""
         delivered: list[Event] = []
         for event in events:
             if self.ended is not None:
                 break
-            delivered += self._take(event)
+            if not self._ours or isinstance(event, TurnEnded):
+                delivered += self._take(event)
+            else:
+                delivered.append(event)
         return delivered
 
     def _take(self, event: Event) -> list[Event]:
@@ -146,14 +149,14 @@ class StreamReader:
 
     Attributes:
         plan: The provider's side.
-        cursor: Continues after the last event that was delivered. Behind `plan.cursor` while a frame's events are.
         events_seen: How many events were delivered.
     """
 
     def __init__(self, plan: StreamPlan, retry: RetryPolicy) -> None:
         self.plan = plan
-        self.cursor = plan.cursor
         self.events_seen = 0
+        self._is_at_mark = False
+        self._mark = plan.cursor
         self._tracker = TurnTracker(plan) if isinstance(plan, TurnPlan) else None
         self._watch = GapWatch(plan.not_replayed, may_lack=plan.is_resumed)
         self._retry = retry
@@ -161,6 +164,11 @@ class StreamReader:
         self._decompressor = Decompressor("")
         self._failures = 0
         self._was_opened = False
+
+    @property
+    def cursor(self) -> str | None:
+        """Continues after the last event that was delivered: who stops in the middle of a frame is to get its rest."""
+        return self._mark if self._is_at_mark else self.plan.cursor
 
     def is_finished(self) -> bool:
         """Whether nothing more will come."""
@@ -181,30 +189,56 @@ class StreamReader:
         self.plan.reopen_after_s = None
         self._was_opened = True
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk stands for, if the connection's bytes are compressed.
+
+        Raises:
+            ConnectionLost: It cannot be decompressed.
+        """
+        return self._decompressor.pieces(chunk)
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that these bytes complete. A frame is read when its events are asked for.
 
         Raises:
-            ConnectionLost: The bytes cannot be decompressed.
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
-        for piece in self._decompressor.pieces(chunk):
-            for frame in self._decoder.feed(piece):
-                yield from self.take(self.plan.read(frame))
-                if self.is_finished():
-                    return
+        plan, tracker = self.plan, self._tracker
+        if self.is_finished():
+            return
+        for frame in self._decoder.feed(piece):
+            if not self._is_at_mark:
+                self._mark = plan.cursor
+            events = self._let_through(plan.read(frame))
+            if len(events) == 1:  # as most frames
+                self.events_seen += 1
+                yield events[0]
+            else:
+                yield from self._one_by_one(events)
+            if plan.finished or (tracker is not None and tracker.ended is not None):
+                return
 
     def take(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Those of the events, of one frame or of a probe, that are to be delivered."""
-        delivered = self._watch.take(events if self._tracker is None else self._tracker.take(events))
+        """Those of the events of a probe that are to be delivered."""
+        return self._one_by_one(self._let_through(events))
+
+    def _let_through(self, events: Iterable[Event]) -> Sequence[Event]:
+        tracker = self._tracker
+        if tracker is not None:
+            events = tracker.take(events)
+            self._is_at_mark = tracker.holds_back
+        delivered = self._watch.take(events)
         if delivered:
             self._failures = 0
-        for event in delivered[:-1]:
+        return delivered
+
+    def _one_by_one(self, events: Sequence[Event]) -> Iterator[Event]:
+        for event in events[:-1]:
+            self._is_at_mark = True
             self.events_seen += 1
             yield event
-        if self._tracker is None or not self._tracker.holds_back:
-            self.cursor = self.plan.cursor  # not before: who stops in the middle of a frame is to get its rest again
-        for event in delivered[-1:]:
+        self._is_at_mark = self._tracker is not None and self._tracker.holds_back
+        for event in events[-1:]:
             self.events_seen += 1
             yield event
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, PendingAction, TurnEnded
@@ -44,19 +43,20 @@ class TurnSummary:
         self._actions: dict[str, PendingAction] = {}
         self.result: TurnResult | None = None
 
-    def take(self, events: Iterable[Event]) -> None:
-        """Note what these events add."""
-        for event in events:
-            if isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
-                self._messages.append(event.message)
-            elif isinstance(event, ActionRequired):
-                self._actions |= {action.id: action for action in event.actions}
-            elif isinstance(event, TurnEnded):
-                self.result = TurnResult(
-                    outcome=event.outcome,
-                    native_reason=event.native_reason,
-                    messages=tuple(self._messages),
-                    actions=tuple(self._actions.values()) if event.outcome is Outcome.REQUIRES_ACTION else (),
-                    usage=event.usage,
-                    error=event.error,
-                )
+    def take(self, event: Event) -> TurnResult | None:
+        """Note what an event adds; gives the result if it is the turn's end."""
+        if isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
+            self._messages.append(event.message)
+        elif isinstance(event, ActionRequired):
+            self._actions |= {action.id: action for action in event.actions}
+        elif isinstance(event, TurnEnded):
+            self.result = TurnResult(
+                outcome=event.outcome,
+                native_reason=event.native_reason,
+                messages=tuple(self._messages),
+                actions=tuple(self._actions.values()) if event.outcome is Outcome.REQUIRES_ACTION else (),
+                usage=event.usage,
+                error=event.error,
+            )
+            return self.result
+        return None

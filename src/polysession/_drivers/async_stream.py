@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -39,7 +39,9 @@ class AsyncEventStream:
         self._was_entered = False
         self._reader: StreamReader | None = None
         self._response: httpx.Response | None = None
-        self._events: AsyncGenerator[Event] | None = None
+        self._batches: AsyncGenerator[Iterator[Event]] | None = None
+        self._batch: Iterator[Event] = iter(())
+        self._look_on = driver.watch.on_event
 
     @property
     def cursor(self) -> str | None:
@@ -58,7 +60,7 @@ class AsyncEventStream:
         try:
             await self._start()
         except BaseException as error:
-            await self.aclose()
+            await self._release()
             if isinstance(error, PolysessionError):
                 self._driver.locate(error, self._operation)
             raise
@@ -67,17 +69,20 @@ class AsyncEventStream:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self._release()
 
     async def aclose(self) -> None:
         """Close the connection. The session goes on; `sessions.cancel` stops its turn.
 
         To be called by who reads the events, not from beside while an event is awaited.
         """
-        events, self._events = self._events, None
+        await self._release()
+
+    async def _release(self) -> None:
+        batches, self._batches, self._batch = self._batches, None, iter(())
         try:
-            if events is not None:
-                await events.aclose()
+            if batches is not None:
+                await batches.aclose()
         finally:
             await self._hang_up()
 
@@ -91,16 +96,26 @@ class AsyncEventStream:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
             WaitExceeded: The deadline has passed.
         """
-        if self._events is None:
+        if self._batches is None:
             raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
         try:
-            event = await self._advance(self._events)
-        except PolysessionError as error:
-            self._driver.locate(error, self._operation)
-            await self.aclose()  # and so a caller who goes on reading is told, in place of seeing the events end
+            while True:
+                for event in self._batch:
+                    if self._look_on is not None:
+                        self._look_on(event)
+                    return event
+                self._batch = await self._advance(self._batches)
+        except StopAsyncIteration:
             raise
-        self._driver.watch.event(event)
-        return event
+        except BaseException as error:
+            if isinstance(error, PolysessionError):
+                self._driver.locate(error, self._operation)
+                self._fail(error)
+            await self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
+            raise
+
+    def _fail(self, error: PolysessionError) -> None:
+        """The stream ends in this error."""
 
     async def _start(self) -> None:
         self._deadline.start()
@@ -109,21 +124,20 @@ class AsyncEventStream:
         await self._persist(self._reader, partial(self._connect, self._reader))
         if isinstance(plan, TurnPlan):
             await self._driver.run(self._operation, plan.send(), self._deadline)
-        self._events = self._read(self._reader)
+        self._batches = self._read(self._reader)
 
-    async def _advance(self, events: AsyncGenerator[Event]) -> Event:
+    async def _advance(self, batches: AsyncGenerator[Iterator[Event]]) -> Iterator[Event]:
         try:
             async with asyncio.timeout(self._deadline.left_s()):
-                return await anext(events)
+                return await anext(batches)
         except TimeoutError:
             raise self._deadline.exceeded() from None
 
-    async def _read(self, reader: StreamReader) -> AsyncGenerator[Event]:
+    async def _read(self, reader: StreamReader) -> AsyncGenerator[Iterator[Event]]:
         is_open, failure = True, None
         while not reader.is_finished():
             if reader.plan.probe_due:
-                for event in await self._probe(reader):
-                    yield event
+                yield await self._probe(reader)
             elif not is_open:
                 await self._wait(reader, failure)
                 await self._persist(reader, partial(self._connect, reader))
@@ -131,10 +145,9 @@ class AsyncEventStream:
             else:
                 try:
                     async for chunk in self._chunks():
-                        for event in reader.feed(chunk):
-                            yield event
-                        for event in await self._probe(reader):
-                            yield event
+                        for piece in reader.pieces(chunk):
+                            yield reader.feed(piece)
+                        yield await self._probe(reader)
                         if reader.is_finished():
                             return
                         self._deadline.check()
@@ -151,10 +164,10 @@ class AsyncEventStream:
             raise error
         return failure
 
-    async def _probe(self, reader: StreamReader) -> Iterable[Event]:
+    async def _probe(self, reader: StreamReader) -> Iterator[Event]:
         """The events of a probe, if one is due."""
         if not reader.plan.probe_due:
-            return ()
+            return iter(())
         reader.plan.probe_due = False
         return reader.take(await self._persist(reader, partial(self._look, reader)))
 
@@ -223,6 +236,7 @@ class AsyncTurn(AsyncEventStream):
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._summary = TurnSummary()
         self._watch = watch
+        self._look_on = self._follow
 
     async def __aenter__(self) -> Self:
         """Connect, and send the input; see `AsyncEventStream`."""
@@ -239,17 +253,19 @@ class AsyncTurn(AsyncEventStream):
         self._watch.end(self._summary.result, exc)
         await super().__aexit__(exc_type, exc, traceback)
 
-    async def __anext__(self) -> Event:
-        """The next event of the turn; see `AsyncEventStream`."""
-        try:
-            event = await super().__anext__()
-        except PolysessionError as error:
-            self._watch.end(error=error)
-            raise
-        self._summary.take((event,))
-        if self._summary.result is not None:
-            self._watch.end(self._summary.result)
-        return event
+    async def aclose(self) -> None:
+        """Close the connection; see `AsyncEventStream`."""
+        self._watch.end(self._summary.result)
+        await super().aclose()
+
+    def _follow(self, event: Event) -> None:
+        self._driver.watch.event(event)
+        result = self._summary.take(event)
+        if result is not None:
+            self._watch.end(result)
+
+    def _fail(self, error: PolysessionError) -> None:
+        self._watch.end(error=error)
 
     @property
     def result(self) -> TurnResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -41,7 +41,9 @@ class EventStream:
         self._was_entered = False
         self._reader: StreamReader | None = None
         self._response: httpx.Response | None = None
-        self._events: Generator[Event] | None = None
+        self._batches: Generator[Iterator[Event]] | None = None
+        self._batch: Iterator[Event] = iter(())
+        self._look_on = driver.watch.on_event
 
     @property
     def cursor(self) -> str | None:
@@ -60,7 +62,7 @@ class EventStream:
         try:
             self._start()
         except BaseException as error:
-            self.close()
+            self._release()
             if isinstance(error, PolysessionError):
                 self._driver.locate(error, self._operation)
             raise
@@ -69,19 +71,22 @@ class EventStream:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._release()
 
     def close(self) -> None:
         """Close the connection. The session goes on; `sessions.cancel` stops its turn.
 
         To be called by who reads the events, not from beside while an event is awaited.
         """
+        self._release()
+
+    def _release(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        events, self._events = self._events, None
+        batches, self._batches, self._batch = self._batches, None, iter(())
         try:
-            if events is not None:
-                events.close()
+            if batches is not None:
+                batches.close()
         finally:
             self._hang_up()
 
@@ -95,16 +100,26 @@ class EventStream:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
             WaitExceeded: The deadline has passed.
         """
-        if self._events is None:
+        if self._batches is None:
             raise self._misused("this stream is not open: use with ... as events, and read inside the block")
         try:
-            event = next(self._events)
-        except PolysessionError as error:
-            self._driver.locate(error, self._operation)
-            self.close()  # and so a caller who goes on reading is told, in place of seeing the events end
+            while True:
+                for event in self._batch:
+                    if self._look_on is not None:
+                        self._look_on(event)
+                    return event
+                self._batch = next(self._batches)
+        except StopIteration:
             raise
-        self._driver.watch.event(event)
-        return event
+        except BaseException as error:
+            if isinstance(error, PolysessionError):
+                self._driver.locate(error, self._operation)
+                self._fail(error)
+            self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
+            raise
+
+    def _fail(self, error: PolysessionError) -> None:
+        """The stream ends in this error."""
 
     def _start(self) -> None:
         self._deadline.start()
@@ -114,7 +129,7 @@ class EventStream:
         if isinstance(plan, TurnPlan):
             self._driver.run(self._operation, plan.send(), self._deadline)
         self._set_alarm()
-        self._events = self._read(self._reader)
+        self._batches = self._read(self._reader)
 
     def _set_alarm(self) -> None:
         """Let the deadline end a wait for bytes: a blocking read cannot be given a new limit once it has begun."""
@@ -129,12 +144,11 @@ class EventStream:
         if response is not None:
             break_off(response)
 
-    def _read(self, reader: StreamReader) -> Generator[Event]:
+    def _read(self, reader: StreamReader) -> Generator[Iterator[Event]]:
         is_open, failure = True, None
         while not reader.is_finished():
             if reader.plan.probe_due:
-                for event in self._probe(reader):
-                    yield event
+                yield self._probe(reader)
             elif not is_open:
                 self._wait(reader, failure)
                 self._persist(reader, partial(self._connect, reader))
@@ -142,10 +156,9 @@ class EventStream:
             else:
                 try:
                     for chunk in self._chunks():
-                        for event in reader.feed(chunk):
-                            yield event
-                        for event in self._probe(reader):
-                            yield event
+                        for piece in reader.pieces(chunk):
+                            yield reader.feed(piece)
+                        yield self._probe(reader)
                         if reader.is_finished():
                             return
                         self._deadline.check()
@@ -162,10 +175,10 @@ class EventStream:
             raise error
         return failure
 
-    def _probe(self, reader: StreamReader) -> Iterable[Event]:
+    def _probe(self, reader: StreamReader) -> Iterator[Event]:
         """The events of a probe, if one is due."""
         if not reader.plan.probe_due:
-            return ()
+            return iter(())
         reader.plan.probe_due = False
         return reader.take(self._persist(reader, partial(self._look, reader)))
 
@@ -234,6 +247,7 @@ class Turn(EventStream):
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._summary = TurnSummary()
         self._watch = watch
+        self._look_on = self._follow
 
     def __enter__(self) -> Self:
         """Connect, and send the input; see `EventStream`."""
@@ -250,17 +264,19 @@ class Turn(EventStream):
         self._watch.end(self._summary.result, exc)
         super().__exit__(exc_type, exc, traceback)
 
-    def __next__(self) -> Event:
-        """The next event of the turn; see `EventStream`."""
-        try:
-            event = super().__next__()
-        except PolysessionError as error:
-            self._watch.end(error=error)
-            raise
-        self._summary.take((event,))
-        if self._summary.result is not None:
-            self._watch.end(self._summary.result)
-        return event
+    def close(self) -> None:
+        """Close the connection; see `EventStream`."""
+        self._watch.end(self._summary.result)
+        super().close()
+
+    def _follow(self, event: Event) -> None:
+        self._driver.watch.event(event)
+        result = self._summary.take(event)
+        if result is not None:
+            self._watch.end(result)
+
+    def _fail(self, error: PolysessionError) -> None:
+        self._watch.end(error=error)
 
     @property
     def result(self) -> TurnResult:

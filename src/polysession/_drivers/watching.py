@@ -94,6 +94,11 @@ class Watch:
             turn = TurnWatched(self._provider, self._base_url, session, content=content)
         return TurnWatch(self.observers, turn)
 
+    @property
+    def on_event(self) -> Callable[[Event], None] | None:
+        """What each event is shown to; None if nobody looks."""
+        return None if self.observers.on_event is None else self.event
+
     def event(self, event: Event) -> None:
         """An event is delivered."""
         if self.observers.on_event is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,8 +26,7 @@ TEXT = {"turn_id": "turn_1", "delta": "lo", "accumulated": "Hello"}
 def facts(event: Event) -> dict[str, Any]:
     """What an event says besides its envelope."""
     hidden = {"session_id", "id", "turn_id", "sequence", "created_at", "native_type", "synthetic", "raw"}
-    slots = {name for base in type(event).__mro__ for name in getattr(base, "__slots__", ())}
-    return {name: getattr(event, name) for name in slots - hidden}
+    return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in hidden}
 
 
 def execution(number: int) -> ToolExecution:
