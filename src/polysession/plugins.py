@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -59,9 +59,19 @@ class ProviderHooks:
 def installed_providers() -> dict[str, tuple[EntryPoint, ...]]:
     """Entry points by provider name, sorted; none is imported. More than one for a name is a conflict."""
     found: dict[str, list[EntryPoint]] = {}
-    for entry_point in entry_points(group=GROUP):
+    for entry_point in _entry_points():
         found.setdefault(entry_point.name, []).append(entry_point)
     return {name: tuple(found[name]) for name in sorted(found)}
+
+
+def _entry_points() -> Iterator[EntryPoint]:
+    """Those of our group, each distribution once. To take apart the texts of all the others would cost far more."""
+    seen: set[str] = set()
+    for distribution in distributions():
+        text = distribution.read_text("entry_points.txt") or ""
+        if f"[{GROUP}]" in text and distribution.name not in seen:
+            seen.add(distribution.name)
+            yield from distribution.entry_points.select(group=GROUP)
 
 
 @cache

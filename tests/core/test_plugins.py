@@ -153,6 +153,13 @@ def test_neither_a_broken_nor_a_duplicate_provider_hurts_another(site: Site) -> 
     assert {"acme", "other", "twin"} <= set(installed_providers())
 
 
+def test_a_distribution_that_lies_twice_on_the_path_is_one(site: Site) -> None:
+    site.install("acme-sessions", ACME)
+    site.install("acme-sessions", ACME, version="0.9")
+
+    assert load_provider("acme") is AcmeProvider
+
+
 def test_names_are_listed_in_order_and_nothing_is_imported(site: Site) -> None:
     offer(site, "raise RuntimeError")
     site.install("zeta", "zeta = no_such_module", "alpha = no_such_module")
@@ -175,15 +182,15 @@ def test_an_unknown_name_lists_the_installed_and_guesses(site: Site, name: str, 
 
 
 def test_without_any_provider_none_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polysession.plugins.entry_points", lambda **_: ())
+    monkeypatch.setattr("polysession.plugins.distributions", lambda: ())
 
     with pytest.raises(UnknownProvider, match=r"there is no provider 'acme'\. Installed: none"):
         load_provider("acme")
 
 
 def test_an_entry_point_without_a_distribution_is_named_by_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [EntryPoint("acme", value, "polysession.providers") for value in ("one", "two")]
-    monkeypatch.setattr("polysession.plugins.entry_points", lambda **_: points)
+    points = tuple(EntryPoint("acme", value, "polysession.providers") for value in ("one", "two"))
+    monkeypatch.setattr("polysession.plugins.installed_providers", lambda: {"acme": points})
     load_provider.cache_clear()
 
     with pytest.raises(DuplicateProvider, match="offered by one and two"):

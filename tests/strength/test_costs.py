@@ -161,7 +161,7 @@ def test_a_request_of_our_own_http_client_is_built_directly(calls: Callable[...,
 
 def test_a_second_client_shares_the_tls_context_and_looks_nothing_up(calls: Callable[..., list[str]]) -> None:
     Client("qoder", token="pt-x").close()
-    made, looked_up = calls(ssl, "create_default_context"), calls(sys.modules["polysession.plugins"], "entry_points")
+    made, looked_up = calls(ssl, "create_default_context"), calls(sys.modules["polysession.plugins"], "distributions")
     Client("qoder", token="pt-x").close()
     assert (made, looked_up) == ([], [])
 
