@@ -67,7 +67,7 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 class ProviderSettings(BaseModel):
     """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     base_url: BaseUrl
 
