@@ -16,7 +16,6 @@ from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
 from polysession.change import UNSET, NativeBody, Unset
 from polysession.feature import Feature, ResumeContract, Support
-from polysession.observing import Observers
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
@@ -69,7 +68,7 @@ class AsyncClient:
             timeout=timeout,
             retry=retry or RetryPolicy(attempts=1),
             max_body_bytes=max_body_bytes,
-            observers=Observers(observers),
+            observers=observers,
         )
         operations = Operations(self._provider)
         self.sessions = AsyncSessions(self._driver, operations)

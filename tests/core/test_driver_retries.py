@@ -222,11 +222,10 @@ sys.path[:0] = {path!r}
 import httpx
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.{face}_driver import {cls}
-from polysession.observing import Observers
 from support.acme import acme
 answer = httpx.MockTransport(lambda request: httpx.Response(200, json={{"id": "s1"}}))
 http = httpx.{http}(transport=answer)
-driver = {cls}(acme(), http_client=http, timeout=1.0, retry=RetryPolicy(), observers=Observers())
+driver = {cls}(acme(), http_client=http, timeout=1.0, retry=RetryPolicy(), observers=())
 ran = driver.run("sessions.get", acme().get_session(__import__("polysession").provider_api.SessionRef("s1")))
 session = asyncio.run(ran) if {awaited} else ran
 assert session.id == "s1"

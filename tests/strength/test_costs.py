@@ -64,9 +64,11 @@ NOT_FOR_A_GET = (
     "polysession._core.turn_input",
     "polysession._drivers.async_driver",
     "polysession._drivers.sync_stream",
+    "polysession._drivers.watched",
     "polysession.async_client",
     "polysession.event",
     "polysession.message",
+    "polysession.observing",
     "polysession.profiles",
     "polysession.switching",
 )

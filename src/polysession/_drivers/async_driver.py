@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -31,7 +31,6 @@ from polysession._drivers.transport import (
 from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
-from polysession.observing import Observers
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[..., Awaitable[Outcome]]
@@ -47,7 +46,7 @@ class AsyncDriver:
         http_client: httpx.AsyncClient | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
-        observers: Observers,
+        observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)

@@ -13,7 +13,7 @@ from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.async_driver import AsyncDriver
 from polysession._drivers.transport import Deadline, drawn_s, is_read
-from polysession._drivers.watching import TurnWatch
+from polysession._drivers.watched import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -30,7 +30,6 @@ from polysession._drivers.transport import (
 from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
-from polysession.observing import Observers
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[..., Outcome]
@@ -46,7 +45,7 @@ class SyncDriver:
         http_client: httpx.Client | None,
         timeout: float | Unset | None,
         retry: RetryPolicy,
-        observers: Observers,
+        observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._exchange = Exchange(provider)

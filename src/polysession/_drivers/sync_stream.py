@@ -14,7 +14,7 @@ from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession._core.turn import TurnResult, TurnSummary
 from polysession._drivers.sync_driver import SyncDriver
 from polysession._drivers.transport import Deadline, break_off, drawn_s, is_read
-from polysession._drivers.watching import TurnWatch
+from polysession._drivers.watched import TurnWatch
 from polysession.errors import PolysessionError, UsageError
 from polysession.event import Event
 
