@@ -16,6 +16,7 @@ import pytest
 from polysession._core.retry import RetryPolicy
 from polysession._drivers import on_aiohttp
 from polysession._drivers.on_aiohttp import AiohttpClient
+from polysession._drivers.own_client import OwnAsyncClient
 from polysession._drivers.transport import tls_context
 from polysession.async_client import AsyncClient
 from polysession.errors import ConnectFailed, ConnectionLost, PolysessionError, TimedOut
@@ -226,7 +227,7 @@ def test_without_aiohttp_it_is_httpx_itself() -> None:
     async def run() -> Any:
         with FaultServer(http(200, SESSION)) as server:
             async with AsyncClient("acme", base_url=server.url, token=TOKEN) as client:
-                assert type(client._driver._http) is httpx.AsyncClient
+                assert type(client._driver._http) is OwnAsyncClient
                 return await client.sessions.get("s1")
 
     assert asyncio.run(run()).title == "one"

@@ -82,7 +82,7 @@ class Exchange:
             "accept": "application/json",
             "accept-encoding": ACCEPT_ENCODING,
             "user-agent": USER_AGENT,
-            **provider.headers(),
+            **{name.lower(): value for name, value in provider.headers().items()},
         }
         self._json_headers = {**self._headers, "content-type": "application/json"}
 

@@ -17,6 +17,9 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from polysession._drivers.own_client import OwnAsyncClient
+from polysession._drivers.transport import LIMITS, tls_context
+
 _CHUNK_BYTES: Final = 64 * 1024
 _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
@@ -31,11 +34,17 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] =
 """httpx's errors for aiohttp's; the first that fits counts."""
 
 
-class AiohttpClient(httpx.AsyncClient):
-    """httpx's client with aiohttp in place of its own pool, for the proxies of the environment too."""
+class AiohttpClient(OwnAsyncClient):
+    """Our client with aiohttp in place of httpx's own pool, for the proxies of the environment too."""
 
-    def _init_transport(self, *, verify: Any, limits: httpx.Limits, **_: Any) -> httpx.AsyncBaseTransport:  # type: ignore[override]
-        return _Transport(verify, limits)
+    def new_transport(self) -> httpx.AsyncBaseTransport:
+        """What carries the bytes where no proxy does."""
+        return _Transport(tls_context(), LIMITS)
+
+    def _init_transport(  # type: ignore[override]
+        self, *, transport: httpx.AsyncBaseTransport | None, verify: Any, limits: httpx.Limits, **_: Any
+    ) -> httpx.AsyncBaseTransport:
+        return transport or _Transport(verify, limits)
 
     def _init_proxy_transport(  # type: ignore[override]
         self, proxy: httpx.Proxy, *, verify: Any, limits: httpx.Limits, **_: Any

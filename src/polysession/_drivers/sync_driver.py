@@ -16,6 +16,7 @@ from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Reply
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
+from polysession._drivers.own_client import new_http_client
 from polysession._drivers.transport import (
     NO_DEADLINE,
     Deadline,
@@ -23,7 +24,6 @@ from polysession._drivers.transport import (
     build_request,
     is_read,
     is_stream,
-    new_http_client,
     request_options,
     stream_options,
 )

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import httpx
@@ -23,6 +23,8 @@ CONNECT_LIMIT_S = 5.0
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
 MAX_ERROR_BYTES = 256 * 1024
 """Of an error's body no more is read: it is only told."""
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say how long their body is even if they have none."""
 _WAITS = ("connect", "read", "write", "pool")
 BODY_WAITS = 10
 """A body that comes in drops may take this many times as long as one wait on the network."""
@@ -65,9 +67,21 @@ def build_request(
     """
     if not is_ours or http.cookies:
         return http.build_request(call.method, url, headers=headers, content=call.body, **options)
+    address = _address(url)
+    fields = {"host": address.netloc.decode("ascii"), **headers}
+    body = call.body or b""
+    if body or call.method in _WITH_BODY:
+        fields["content-length"] = str(len(body))
     timeout = httpx.Timeout(options["timeout"]) if options else DEFAULT_TIMEOUT
-    extensions = {"timeout": timeout.as_dict()}
-    return httpx.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
+    # With its body as a stream a request is taken as it is; else httpx looks for what it could add to the headers.
+    stream, extensions = httpx.ByteStream(body), {"timeout": timeout.as_dict()}
+    return httpx.Request(call.method, address, headers=fields, stream=stream, extensions=extensions)
+
+
+@lru_cache(maxsize=256)
+def _address(url: str) -> httpx.URL:
+    """An address, taken apart: that costs as much as the rest of a request, and many are used again."""
+    return httpx.URL(url)
 
 
 def stream_options(silence_s: float) -> dict[str, Any]:
@@ -227,19 +241,6 @@ def tls_context() -> ssl.SSLContext:
 @cache
 def _tls_context(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
-
-
-def new_http_client() -> httpx.Client:
-    """A blocking HTTP client of ours."""
-    return httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
-
-
-def new_async_http_client() -> httpx.AsyncClient:
-    """An async one: on aiohttp where that is installed, because many calls at once cost far less there."""
-    kind = httpx.AsyncClient
-    with contextlib.suppress(ImportError):
-        from polysession._drivers.on_aiohttp import AiohttpClient as kind  # noqa: PLC0415, N813
-    return kind(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=LIMITS)
 
 
 def direct_http_client() -> httpx.Client:
