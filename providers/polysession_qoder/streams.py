@@ -81,10 +81,16 @@ class QoderStream(StreamPlan):
         return self._cursor
 
     def open(self) -> Call:
-        """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening."""
+        """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening.
+
+        Raises:
+            MalformedResponse: The backend gave its last event an id that it cannot be asked for.
+        """
         self.probe_due = self._has_broken and self._cursor is None
         headers = {"accept": "text/event-stream"}
         if self._cursor is not None:
+            if not _fits_a_header(self._cursor):
+                raise MalformedResponse(f"the stream cannot go on after {self._cursor!r}: no header can carry that id")
             headers["last-event-id"] = self._cursor
         return Call("GET", with_query(f"{_events_path(self._ref)}/stream", {"event_deltas[]": _DELTAS}), headers)
 
@@ -167,6 +173,10 @@ def _read_whole(frame: Frame) -> WireEvent | None:
     return None if frame.id and wire.id is None and wire.type not in PREVIEWS else wire
 
 
+def _fits_a_header(event_id: str) -> bool:
+    return event_id.isascii() and event_id.isprintable() and " " not in event_id
+
+
 def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
     """Send a message."""
     yield from _send(ref, [from_blocks(content)])
@@ -182,7 +192,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     is_resumed = cursor is not None
     if cursor is None:
         cursor = yield from _newest_id(ref, normaliser)
-    elif not (cursor.startswith(_CURSOR_PREFIX) and cursor.isascii() and cursor.isprintable() and " " not in cursor):
+    elif not (cursor.startswith(_CURSOR_PREFIX) and _fits_a_header(cursor)):
         raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream: those begin with {_CURSOR_PREFIX!r}")
     plan = QoderStream(ref, cursor, normaliser)
     plan.is_resumed = is_resumed

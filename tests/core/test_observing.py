@@ -6,16 +6,23 @@ import asyncio
 import logging
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from polysession._core.exchange import Exchange
+from polysession._core.flow import Call
+from polysession._drivers.watching import Watch
 from polysession.client import Client
-from polysession.errors import BackendFault, ConnectFailed, PolysessionError, UsageError
+from polysession.errors import BackendFault, ConnectFailed, ConnectionLost, PolysessionError, UsageError
 from polysession.event import Event, Outcome
 from polysession.message import TextBlock
 from polysession.observing import Observers, RequestSent, ResponseReceived, TurnWatched, hookimpl
 from polysession.session import ModelConfig, Session
 from polysession.testing.fault_server import closed_port, http
-from support.acme import TOKEN
+from support.acme import TOKEN, AcmeProvider, AcmeSettings
+from support.faces import Face, both_faces
+from support.scripted import Script
 from support.sides import (
     ASYNC,
     END,
@@ -229,6 +236,52 @@ def test_a_retry_is_told_at_info(notes: Notes, caplog: pytest.LogCaptureFixture)
     assert [record.getMessage() for record in caplog.records if record.name == "polysession"] == [
         f"sessions.get: GET {server.url}/sessions/s1, attempt 2"
     ]
+
+
+STRANGE = f"\x1b[2J\u202e\x9b\r\nERROR {TOKEN}"
+
+
+@both_faces
+@pytest.mark.parametrize("failed", [httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError])
+def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
+    face: Face, failed: type[httpx.TransportError]
+) -> None:
+    told: list[str] = []
+
+    class Early:
+        @hookimpl
+        def polysession_after_response(self, response: ResponseReceived) -> None:
+            told.append(str(response.error))
+
+    Script(failed(STRANGE)).failure(face, lambda client: client.sessions.get("s1"), retry=None, observers=[Early()])
+
+    assert len(told) == 1
+    assert told[0].isprintable()
+    assert TOKEN not in told[0]
+    assert "ERROR ***" in told[0]
+
+
+@pytest.fixture
+def watch(notes: Notes) -> Watch:
+    provider = AcmeProvider(AcmeSettings(base_url="http://127.0.0.1:9", token=SecretStr(TOKEN)))
+    return Watch(provider, Exchange(provider), Observers([notes]))
+
+
+def test_the_address_of_a_call_is_told_in_a_line(watch: Watch, notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "polysession")
+    watch.request("sessions.get", Call("GET", f"/{STRANGE}"))
+
+    shown = r"http://127.0.0.1:9/\x1b[2J\u202e\x9b\r\nERROR ***"
+    assert notes.requests == [RequestSent("acme", "sessions.get", "GET", shown)]
+    assert caplog.messages == [f"sessions.get: GET {shown}, attempt 1"]
+
+
+def test_why_a_stream_broke_is_told_in_a_line(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "polysession")
+    watch.interrupted("sessions.stream", ConnectionLost(STRANGE), 0.5)
+
+    broke = r"the stream broke (\x1b[2J\u202e\x9b\r\nERROR ***)"
+    assert caplog.messages == [f"sessions.stream: {broke}; opening it again in 0.50 s"]
 
 
 def test_without_observers_nothing_is_watched() -> None:

@@ -20,7 +20,9 @@ import pytest
 import polysession
 import polysession_qoder
 from polysession import AsyncClient, Client, PolysessionError
+from polysession.observing import RequestSent, ResponseReceived, hookimpl
 from polysession.testing.fault_server import Answer, FaultServer, http, read_request, send_answer
+from strength.quiet_backend import QuietBackend
 from strength.targets import TARGETS
 from support.command import Shell
 
@@ -32,7 +34,8 @@ SECRETS: dict[str, dict[str, Any]] = {
     "everruns": {"api_key": f"Bearer {CANARY}"},
     "agentscope": {"user_id": "alice", "headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": f"{CANARY}2"}},
 }
-IN_HEADS = {"redirect", "header that is none", "status that is none"}
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+IN_HEADS = {"redirect", "compression", "request id", "content type", "header that is none", "status that is none"}
 OURS = (str(Path(polysession.__file__).parent), str(Path(polysession_qoder.__file__).parents[1]))
 USES: dict[str, Callable[[Any], Any]] = {
     "get": lambda client: client.sessions.get("sess_1"),
@@ -42,6 +45,19 @@ USES: dict[str, Callable[[Any], Any]] = {
     "pending_actions": lambda client: client.sessions.pending_actions("sess_1"),
     "send": lambda client: client.sessions.send("sess_1", "hi"),
 }
+
+
+def _read(client: Client) -> None:
+    with client.sessions.stream("sess_1", deadline_s=5) as events:
+        list(events)
+
+
+async def _read_async(client: AsyncClient) -> None:
+    async with client.sessions.stream("sess_1", deadline_s=5) as events:
+        [event async for event in events]
+
+
+read_stream: dict[str, Callable[[Any], Any]] = {"sync": _read, "async": _read_async}
 
 
 class Mirror(FaultServer):
@@ -79,25 +95,57 @@ MIRRORS: dict[str, Callable[[str], Answer]] = {
     ),
     "short success": lambda _: http(200, CANARY),
     "redirect": lambda _: http(302, location=f"https://evil.example/{quote(CANARY, safe='')}"),
+    "compression": lambda _: http(200, "{}", content_encoding=CANARY),
+    "request id": lambda _: http(200, "[]", x_request_id=CANARY),
+    "content type": lambda _: http(200, "[]", content_type=CANARY),
     "header that is none": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
     "status that is none": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
 }
 
 
-def shown_of(error: BaseException) -> list[str]:
-    """All that an error shows: itself, its notes, what is behind it, its traceback with our own locals, its pickle."""
+STREAM_MIRRORS: dict[str, Callable[[str], Answer]] = {
+    "frame that is no JSON": lambda _: Answer(STREAM_HEAD + f"data: {CANARY}\n\n".encode()),
+    "frame of another shape": lambda said: Answer(STREAM_HEAD + f"data: {json.dumps({'id': {said: 1}})}\n\n".encode()),
+    "chunk that is none": lambda _: Answer(
+        STREAM_HEAD.replace(b"connection", b"transfer-encoding: chunked\r\nconnection") + f"{CANARY}\r\n".encode()
+    ),
+    "compressed stream": lambda _: Answer(
+        STREAM_HEAD.replace(b"connection", f"content-encoding: {CANARY}\r\nconnection".encode())
+    ),
+}
+
+
+def shown_of(error: BaseException, *, with_locals: bool = True) -> list[str]:
+    """All that an error shows: itself, its notes, what is behind it, its traceback with our own locals, its pickle.
+
+    The locals of a stream hold what it tells, which is the caller's: they are left out there.
+    """
     shown = ["".join(traceback.format_exception(error)), str(vars(error)), repr(pickle.dumps(error))]
     chain: BaseException | None = error
     while chain is not None:
         shown += [repr(chain), str(chain), *getattr(chain, "__notes__", [])]
-        frames = traceback.TracebackException.from_exception(chain, capture_locals=True).stack
-        shown += [str(frame.locals) for frame in frames if frame.filename.startswith(OURS)]
+        if with_locals:
+            frames = traceback.TracebackException.from_exception(chain, capture_locals=True).stack
+            shown += [str(frame.locals) for frame in frames if frame.filename.startswith(OURS)]
         chain = chain.__cause__ or chain.__context__
     return shown
 
 
-def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any]) -> PolysessionError:
-    options: dict[str, Any] = SECRETS[provider] | {"base_url": url, "retry": None, "timeout": 5}
+class Notes:
+    """Keeps what an observer is told, as it is when it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    @hookimpl
+    def polysession_after_response(self, request: RequestSent, response: ResponseReceived) -> None:
+        self.texts += [repr(request), repr(response)]
+        if response.error is not None:
+            self.texts += shown_of(response.error)
+
+
+def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any], notes: Notes) -> PolysessionError:
+    options: dict[str, Any] = SECRETS[provider] | {"base_url": url, "retry": None, "timeout": 5, "observers": [notes]}
     if provider == "agentscope":
         options["agent_id"] = "agent_1"
 
@@ -128,11 +176,12 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
+    notes = Notes()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         with Mirror(MIRRORS[mirror]) as server:
             for use in USES.values():
-                shown += shown_of(failure(provider, driver, server.url, use))
+                shown += shown_of(failure(provider, driver, server.url, use, notes))
 
     own_logs = [
         record.getMessage()
@@ -140,7 +189,23 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
         # httpcore logs the head of an answer, which is the server's to choose.
         if not (record.name.startswith("httpcore") and mirror in IN_HEADS)
     ]
+    check_no_secret(notes.texts)
     check_no_secret([*shown, *own_logs, *(str(warning.message) for warning in warned), *capfd.readouterr()])
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+@pytest.mark.parametrize("provider", TARGETS)
+@pytest.mark.parametrize("mirror", [*MIRRORS, *STREAM_MIRRORS])
+def test_a_secret_that_a_stream_sends_back_is_shown_nowhere(
+    mirror: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "polysession")
+    notes = Notes()
+    with QuietBackend((MIRRORS | STREAM_MIRRORS)[mirror]) as server:
+        error = failure(provider, driver, server.url, read_stream[driver], notes)
+
+    assert server.streams
+    check_no_secret([*shown_of(error, with_locals=False), *notes.texts, *caplog.messages])
 
 
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])

@@ -117,7 +117,10 @@ class Exchange:
 
     def outcome(self, error: Exception) -> TransportError | MalformedResponse | None:
         """What an attempt brought that ended in this error; None if it is not about the network or the answer."""
-        return error if isinstance(error, MalformedResponse) else self.failure(error)
+        if not isinstance(error, MalformedResponse):
+            return self.failure(error)
+        self._clean(error)  # observers see it before it is raised
+        return error.with_traceback(None)  # whose frames hold what the backend said
 
     def settle(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Reply:
         """The last reply, if it is a success.

@@ -111,6 +111,14 @@ def test_a_stream_of_a_new_session_begins_with_what_happens_next() -> None:
     assert plan.cursor is None
 
 
+@pytest.mark.parametrize("strange", ["evt_ü", "evt_\u202e", "evt_\x1b", "evt_\r\nhost: evil.example", "evt 1"])
+def test_a_stream_does_not_go_on_after_an_id_that_no_header_can_carry(strange: str) -> None:
+    _, plan = step(OPERATIONS.stream_events("sess_1", None), ok(page({"type": "session.updated", "id": strange})))
+
+    with pytest.raises(MalformedResponse, match="no header can carry that id"):
+        plan.open()
+
+
 def test_a_stream_goes_on_after_a_cursor() -> None:
     calls, plan = step(OPERATIONS.stream_events("sess_1", "evt_5"))
 
