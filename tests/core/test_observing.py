@@ -264,7 +264,7 @@ def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
 @pytest.fixture
 def watch(notes: Notes) -> Watch:
     provider = AcmeProvider(AcmeSettings(base_url="http://127.0.0.1:9", token=SecretStr(TOKEN)))
-    return Watch(provider, Exchange(provider), Observers([notes]))
+    return Watch(provider, Exchange(provider), [notes])
 
 
 def test_the_address_of_a_call_is_told_in_a_line(watch: Watch, notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
