@@ -1,18 +1,36 @@
 """AgentScope's agent service for polysession."""
 
-from polysession.provider_api import hookimpl
+from typing import TYPE_CHECKING, Final
+
+from polysession.provider_api import hookimpl, lazy_names
 from polysession_agentscope.provider import AgentScopeProvider, AgentScopeSettings
-from polysession_agentscope.wire import (
-    AgentScopeChatConfig,
-    AgentScopeContextConfig,
-    AgentScopeInviteConfig,
-    AgentScopeKnowledgeConfig,
-    AgentScopeModelConfig,
-    AgentScopeNewAgent,
-    AgentScopeNewSession,
-    AgentScopeReactConfig,
-    AgentScopeSessionChanges,
-)
+
+if TYPE_CHECKING:
+    from polysession_agentscope.native import (
+        AgentScopeChatConfig,
+        AgentScopeContextConfig,
+        AgentScopeInviteConfig,
+        AgentScopeKnowledgeConfig,
+        AgentScopeModelConfig,
+        AgentScopeNewAgent,
+        AgentScopeNewSession,
+        AgentScopeReactConfig,
+        AgentScopeSessionChanges,
+    )
+
+_HOMES: Final = {
+    "polysession_agentscope.native": (
+        "AgentScopeChatConfig",
+        "AgentScopeContextConfig",
+        "AgentScopeInviteConfig",
+        "AgentScopeKnowledgeConfig",
+        "AgentScopeModelConfig",
+        "AgentScopeNewAgent",
+        "AgentScopeNewSession",
+        "AgentScopeReactConfig",
+        "AgentScopeSessionChanges",
+    ),
+}
 
 __all__ = [
     "AgentScopeChatConfig",
@@ -34,3 +52,7 @@ __all__ = [
 def polysession_provider() -> type[AgentScopeProvider]:
     """The provider of this package."""
     return AgentScopeProvider
+
+
+if not TYPE_CHECKING:  # which would let any name pass
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

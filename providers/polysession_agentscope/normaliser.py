@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from polysession.provider_api import (
@@ -22,7 +23,6 @@ from polysession.provider_api import (
     write_back,
 )
 from polysession_agentscope.wire import (
-    AgentScopeSessionChanges,
     WireAgent,
     WireModelConfig,
     WireSessionConfig,
@@ -39,8 +39,6 @@ _STATUSES: Final[Mapping[str, SessionStatus]] = {
 }
 _POSSIBLE_STATUSES: Final = frozenset({*_STATUSES.values(), SessionStatus.UNKNOWN})
 _PERMISSION_MODES: Final = ("default", "accept_edits", "explore", "bypass", "dont_ask")
-_LATER_FIELDS: Final = frozenset(AgentScopeSessionChanges.model_fields)
-"""Fields of a configuration that not every server knows."""
 
 
 def to_session(raw: dict[str, Any]) -> Session:
@@ -160,9 +158,17 @@ def from_new_agent(new: NewAgent) -> dict[str, Any]:
     return body | (new.native.given() if new.native else {})
 
 
+@cache
+def _later_fields() -> frozenset[str]:
+    """Fields of a configuration that not every server knows."""
+    from polysession_agentscope.native import AgentScopeSessionChanges  # noqa: PLC0415  (only a change needs it)
+
+    return frozenset(AgentScopeSessionChanges.model_fields)
+
+
 def depends_on_version(body: Mapping[str, Any]) -> bool:
     """Whether a change has a part that some server generation would ignore without a word."""
-    return any(value is None or name in _LATER_FIELDS for name, value in body.items())
+    return any(value is None or name in _later_fields() for name, value in body.items())
 
 
 def ignored_fields(body: Mapping[str, Any], raw: dict[str, Any]) -> list[str]:
@@ -179,7 +185,7 @@ def ignored_fields(body: Mapping[str, Any], raw: dict[str, Any]) -> list[str]:
     return [
         name
         for name, value in body.items()
-        if (name in _LATER_FIELDS and name not in config) or (value is None and not is_view(raw))
+        if (name in _later_fields() and name not in config) or (value is None and not is_view(raw))
     ]
 
 

@@ -73,9 +73,6 @@ from polysession_agentscope.calls import (
     too_old,
 )
 from polysession_agentscope.wire import (
-    AgentScopeNewAgent,
-    AgentScopeNewSession,
-    AgentScopeSessionChanges,
     WireAgents,
     WireErrorBody,
     WireNewAgent,
@@ -197,12 +194,6 @@ class AgentScopeSettings(ProviderSettings):
         return tuple(value for value in (*values.values(), *bare) if value)
 
 
-def _event_types() -> Mapping[str, tuple[str, ...]]:
-    from polysession_agentscope.event_normaliser import EVENT_TYPES
-
-    return EVENT_TYPES
-
-
 class AgentScopeProvider(Provider[AgentScopeSettings]):
     """AgentScope's agent service."""
 
@@ -210,11 +201,11 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     docs_url = "https://docs.agentscope.io/deploy/agent-service"
     settings_type = AgentScopeSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = AgentScopeNewSession
-    session_changes_type = AgentScopeSessionChanges
-    new_agent_type = AgentScopeNewAgent
+    new_session_type = deferred("polysession_agentscope.native:AgentScopeNewSession")
+    session_changes_type = deferred("polysession_agentscope.native:AgentScopeSessionChanges")
+    new_agent_type = deferred("polysession_agentscope.native:AgentScopeNewAgent")
     resume = ResumeContract.CURRENT_RUN_REPLAY
-    event_types = deferred(_event_types)
+    event_types = deferred("polysession_agentscope.event_normaliser:EVENT_TYPES")
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:

@@ -1,17 +1,34 @@
 """Everruns for polysession."""
 
-from polysession.provider_api import hookimpl
+from typing import TYPE_CHECKING, Final
+
+from polysession.provider_api import hookimpl, lazy_names
 from polysession_everruns.provider import EverrunsProvider, EverrunsSettings
-from polysession_everruns.wire import (
-    EverrunsCapability,
-    EverrunsClientTool,
-    EverrunsInitialFile,
-    EverrunsNetworkAccess,
-    EverrunsNewAgent,
-    EverrunsNewSession,
-    EverrunsSessionChanges,
-    EverrunsSessionQuery,
-)
+
+if TYPE_CHECKING:
+    from polysession_everruns.native import (
+        EverrunsCapability,
+        EverrunsClientTool,
+        EverrunsInitialFile,
+        EverrunsNetworkAccess,
+        EverrunsNewAgent,
+        EverrunsNewSession,
+        EverrunsSessionChanges,
+        EverrunsSessionQuery,
+    )
+
+_HOMES: Final = {
+    "polysession_everruns.native": (
+        "EverrunsCapability",
+        "EverrunsClientTool",
+        "EverrunsInitialFile",
+        "EverrunsNetworkAccess",
+        "EverrunsNewAgent",
+        "EverrunsNewSession",
+        "EverrunsSessionChanges",
+        "EverrunsSessionQuery",
+    ),
+}
 
 __all__ = [
     "EverrunsCapability",
@@ -32,3 +49,7 @@ __all__ = [
 def polysession_provider() -> type[EverrunsProvider]:
     """The provider of this package."""
     return EverrunsProvider
+
+
+if not TYPE_CHECKING:  # which would let any name pass
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -53,10 +53,6 @@ from polysession.provider_api import (
 from polysession_everruns import normaliser
 from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.wire import (
-    EverrunsNewAgent,
-    EverrunsNewSession,
-    EverrunsSessionChanges,
-    EverrunsSessionQuery,
     WireAgents,
     WirePageEnd,
     WireSession,
@@ -158,12 +154,6 @@ class EverrunsSettings(ProviderSettings):
         return (*super().secrets(), self.api_key.get_secret_value().split(maxsplit=1)[-1])
 
 
-def _event_types() -> Mapping[str, tuple[str, ...]]:
-    from polysession_everruns.event_normaliser import EVENT_TYPES
-
-    return EVENT_TYPES
-
-
 class EverrunsProvider(Provider[EverrunsSettings]):
     """Everruns."""
 
@@ -171,12 +161,12 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     docs_url = "https://docs.everruns.com"
     settings_type = EverrunsSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = EverrunsNewSession
-    session_changes_type = EverrunsSessionChanges
-    session_query_type = EverrunsSessionQuery
-    new_agent_type = EverrunsNewAgent
+    new_session_type = deferred("polysession_everruns.native:EverrunsNewSession")
+    session_changes_type = deferred("polysession_everruns.native:EverrunsSessionChanges")
+    session_query_type = deferred("polysession_everruns.native:EverrunsSessionQuery")
+    new_agent_type = deferred("polysession_everruns.native:EverrunsNewAgent")
     resume = ResumeContract.SERVER_REPLAY
-    event_types = deferred(_event_types)
+    event_types = deferred("polysession_everruns.event_normaliser:EVENT_TYPES")
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
     def headers(self) -> Mapping[str, str]:

@@ -1,23 +1,46 @@
 """Qoder Cloud Agents for polysession."""
 
-from polysession.provider_api import hookimpl
+from typing import TYPE_CHECKING, Final
+
+from polysession.provider_api import hookimpl, lazy_names
 from polysession_qoder.provider import QoderProvider, QoderSettings
-from polysession_qoder.wire import (
-    QoderAgentChanges,
-    QoderAgentReference,
-    QoderAgentWithOverrides,
-    QoderBranch,
-    QoderBudget,
-    QoderCommit,
-    QoderFileResource,
-    QoderGithubRepository,
-    QoderGitRepository,
-    QoderMemoryStore,
-    QoderNewAgent,
-    QoderNewSession,
-    QoderSessionChanges,
-    QoderSessionQuery,
-)
+
+if TYPE_CHECKING:
+    from polysession_qoder.native import (
+        QoderAgentChanges,
+        QoderAgentReference,
+        QoderAgentWithOverrides,
+        QoderBranch,
+        QoderBudget,
+        QoderCommit,
+        QoderFileResource,
+        QoderGithubRepository,
+        QoderGitRepository,
+        QoderMemoryStore,
+        QoderNewAgent,
+        QoderNewSession,
+        QoderSessionChanges,
+        QoderSessionQuery,
+    )
+
+_HOMES: Final = {
+    "polysession_qoder.native": (
+        "QoderAgentChanges",
+        "QoderAgentReference",
+        "QoderAgentWithOverrides",
+        "QoderBranch",
+        "QoderBudget",
+        "QoderCommit",
+        "QoderFileResource",
+        "QoderGithubRepository",
+        "QoderGitRepository",
+        "QoderMemoryStore",
+        "QoderNewAgent",
+        "QoderNewSession",
+        "QoderSessionChanges",
+        "QoderSessionQuery",
+    ),
+}
 
 __all__ = [
     "QoderAgentChanges",
@@ -44,3 +67,7 @@ __all__ = [
 def polysession_provider() -> type[QoderProvider]:
     """The provider of this package."""
     return QoderProvider
+
+
+if not TYPE_CHECKING:  # which would let any name pass
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -54,10 +54,6 @@ from polysession.provider_api import (
 from polysession_qoder import normaliser
 from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
 from polysession_qoder.wire import (
-    QoderNewAgent,
-    QoderNewSession,
-    QoderSessionChanges,
-    QoderSessionQuery,
     WireDeleted,
     WireErrorBody,
     WireSession,
@@ -146,12 +142,6 @@ class QoderSettings(ProviderSettings):
     workspace_id: HeaderText | None = None
 
 
-def _event_types() -> Mapping[str, tuple[str, ...]]:
-    from polysession_qoder.event_normaliser import EVENT_TYPES
-
-    return EVENT_TYPES
-
-
 class QoderProvider(Provider[QoderSettings]):
     """Qoder Cloud Agents."""
 
@@ -159,12 +149,12 @@ class QoderProvider(Provider[QoderSettings]):
     docs_url = "https://docs.qoder.com/cloud-agents/sessions"
     settings_type = QoderSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = QoderNewSession
-    session_changes_type = QoderSessionChanges
-    session_query_type = QoderSessionQuery
-    new_agent_type = QoderNewAgent
+    new_session_type = deferred("polysession_qoder.native:QoderNewSession")
+    session_changes_type = deferred("polysession_qoder.native:QoderSessionChanges")
+    session_query_type = deferred("polysession_qoder.native:QoderSessionQuery")
+    new_agent_type = deferred("polysession_qoder.native:QoderNewAgent")
     resume = ResumeContract.SERVER_REPLAY
-    event_types = deferred(_event_types)
+    event_types = deferred("polysession_qoder.event_normaliser:EVENT_TYPES")
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:

@@ -231,6 +231,7 @@ __all__ = [
     "json_body",
     "keep_matching",
     "lazily",
+    "lazy_names",
     "loaded",
     "native",
     "path_segment",

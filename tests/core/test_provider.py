@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuer
 from polysession.errors import UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
 from support.acme import NO_ARCHIVE, AcmeProvider, AcmeSettings, acme
+from support.installed import Site
 
 
 class Idle(Provider[AcmeSettings]):
@@ -107,17 +109,13 @@ def test_defaults_of_a_declaration() -> None:
     assert Page(()).next_cursor is None
 
 
-def test_a_deferred_attribute_is_made_once_when_it_is_asked_for() -> None:
-    made: list[str] = []
-
-    def make() -> Mapping[str, tuple[str, ...]]:
-        made.append("made")
-        return {"said": ("message.completed",)}
+def test_a_deferred_attribute_is_loaded_when_it_is_asked_for(site: Site) -> None:
+    site.module("late_types", 'TYPES = {"said": ("message.completed",)}')
 
     class Late(Idle):
-        event_types = deferred(make)
+        event_types = deferred("late_types:TYPES")
 
-    assert made == []
+    assert "late_types" not in sys.modules
     assert Late.event_types == {"said": ("message.completed",)}
-    assert Late.event_types is Late.event_types
-    assert made == ["made"]
+    assert Late.event_types is sys.modules["late_types"].TYPES
+    assert vars(Late)["event_types"] is Late.event_types

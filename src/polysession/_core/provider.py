@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from polysession._core.flow import Flow, Reply
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
@@ -59,23 +59,29 @@ class ErrorDetail:
 
 
 class _Deferred:
-    """Makes the value of a class attribute, and takes its place."""
+    """Loads the value of a class attribute, and takes its place."""
 
-    def __init__(self, make: Callable[[], object]) -> None:
-        self._make = make
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, _: object, owner: type) -> object:
-        value = self._make()
+        from pkgutil import resolve_name  # noqa: PLC0415  (a call that reads a session needs none of these values)
+
+        value = resolve_name(self._path)
         setattr(owner, self._name, value)
         return value
 
 
-def deferred(make: Callable[[], T]) -> T:
-    """A class attribute of a provider that is made when it is first asked for: what it needs is imported then."""
-    return cast("T", _Deferred(make))
+def deferred(path: str) -> Any:
+    """The value of a provider's class attribute that is loaded when it is first asked for.
+
+    Args:
+        path: Where it is, as `"package.module:NAME"`.
+    """
+    return _Deferred(path)
 
 
 class Provider(ABC, Generic[S]):

@@ -12,13 +12,16 @@ import polysession_agentscope.actions as agentscope_actions
 import polysession_agentscope.calls as agentscope_calls
 import polysession_agentscope.event_normaliser as agentscope_events
 import polysession_agentscope.message_normaliser as agentscope_messages
+import polysession_agentscope.native as agentscope_native
 import polysession_agentscope.normaliser as agentscope_sessions
 import polysession_agentscope.wire as agentscope
 import polysession_everruns.event_normaliser as everruns_events
 import polysession_everruns.message_normaliser as everruns_messages
+import polysession_everruns.native as everruns_native
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
 import polysession_qoder.actions as qoder_actions
+import polysession_qoder.native as qoder_native
 import polysession_qoder.normaliser as qoder_sessions
 import polysession_qoder.streams as qoder_streams
 import polysession_qoder.wire as qoder
@@ -61,26 +64,26 @@ def _qoder() -> Ours:
             reads(qoder.WireDeltaContent, "TextBlock"),
             reads(qoder.WireDeleted, "DeletedSession"),
             reads(qoder.WireSent, "SendSessionEvents"),
-            reads(qoder.QoderNewSession, "SessionCreateParams", more=new),
-            reads(qoder.QoderSessionChanges, "SessionUpdateParams", more=changed),
-            reads(qoder.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
+            reads(qoder_native.QoderNewSession, "SessionCreateParams", more=new),
+            reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
+            reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
             writes("events query", "SessionEventListParams", _query_of(next(provider.list_events(_REF, 5, None)))),
             writes("stream query", "SessionEventStreamParams", _opening(provider, "evt_1")),
             writes("events", "SessionEventSendParams", _said(provider)),
             writes("message", "UserMessageEventParams", message),
             writes("confirmation", "UserToolConfirmationEventParams", (*allowed, *denied)),
             writes("output", "UserCustomToolResultEventParams", output),
-            reads(qoder.QoderNewAgent, "AgentCreateParams", more=agent),
-            reads(qoder.QoderAgentReference, "AgentParams"),
-            reads(qoder.QoderAgentWithOverrides, "AgentWithOverridesParams"),
-            reads(qoder.QoderAgentChanges, "SessionAgentUpdateParam"),
-            reads(qoder.QoderBudget, "BudgetLimitParam"),
-            reads(qoder.QoderFileResource, "FileResourceParams"),
-            reads(qoder.QoderGithubRepository, "GitHubRepositoryResourceParams"),
-            reads(qoder.QoderGitRepository, "GitRepositoryResourceParams"),
-            reads(qoder.QoderMemoryStore, "MemoryStoreResourceParam"),
-            reads(qoder.QoderBranch, "BranchCheckoutParam"),
-            reads(qoder.QoderCommit, "CommitCheckoutParam"),
+            reads(qoder_native.QoderNewAgent, "AgentCreateParams", more=agent),
+            reads(qoder_native.QoderAgentReference, "AgentParams"),
+            reads(qoder_native.QoderAgentWithOverrides, "AgentWithOverridesParams"),
+            reads(qoder_native.QoderAgentChanges, "SessionAgentUpdateParam"),
+            reads(qoder_native.QoderBudget, "BudgetLimitParam"),
+            reads(qoder_native.QoderFileResource, "FileResourceParams"),
+            reads(qoder_native.QoderGithubRepository, "GitHubRepositoryResourceParams"),
+            reads(qoder_native.QoderGitRepository, "GitRepositoryResourceParams"),
+            reads(qoder_native.QoderMemoryStore, "MemoryStoreResourceParam"),
+            reads(qoder_native.QoderBranch, "BranchCheckoutParam"),
+            reads(qoder_native.QoderCommit, "CommitCheckoutParam"),
         ],
         {
             "SessionEventStreamParams.event_deltas": qoder_streams._DELTAS,
@@ -124,17 +127,19 @@ def _everruns() -> Ours:
             reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
             reads(everruns.WireToolData, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
             reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
-            reads(everruns.EverrunsNewSession, "CreateSessionRequest", more=new),
-            reads(everruns.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
-            reads(everruns.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
+            reads(everruns_native.EverrunsNewSession, "CreateSessionRequest", more=new),
+            reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
+            reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
             writes("stream query", f"GET {_SSE}", _opening(provider, "event_1")),
             writes("message", "CreateMessageRequest", _said(provider)),
             writes("message", "InputMessage", _said(provider)["message"]),
-            reads(everruns.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.from_new_agent(_AGENT)),
-            reads(everruns.EverrunsCapability, "AgentCapabilityConfig"),
-            reads(everruns.EverrunsClientTool, "ClientSideTool"),
-            reads(everruns.EverrunsInitialFile, "InitialFile"),
-            reads(everruns.EverrunsNetworkAccess, "NetworkAccessList"),
+            reads(
+                everruns_native.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.from_new_agent(_AGENT)
+            ),
+            reads(everruns_native.EverrunsCapability, "AgentCapabilityConfig"),
+            reads(everruns_native.EverrunsClientTool, "ClientSideTool"),
+            reads(everruns_native.EverrunsInitialFile, "InitialFile"),
+            reads(everruns_native.EverrunsNetworkAccess, "NetworkAccessList"),
         ],
         {
             "SessionStatus": everruns_sessions._STATUSES,
@@ -183,18 +188,18 @@ def _agentscope() -> Ours:
             reads(agentscope.WireEvent, *_AGENTSCOPE_EVENTS),
             reads(agentscope.WireProblem, "ValidationError"),
             reads(agentscope.WireErrorBody, "HTTPValidationError"),
-            reads(agentscope.AgentScopeNewSession, "CreateSessionRequest", more=new),
-            reads(agentscope.AgentScopeSessionChanges, "UpdateSessionRequest", more=changes),
+            reads(agentscope_native.AgentScopeNewSession, "CreateSessionRequest", more=new),
+            reads(agentscope_native.AgentScopeSessionChanges, "UpdateSessionRequest", more=changes),
             writes("messages query", f"GET {_MESSAGES}", _query_of(next(provider.list_messages(_REF, 5, None)))),
             writes("input", "ChatRequest", _body(agentscope_calls.input_call(place, message))),
             writes("message", "Msg", message),
-            reads(agentscope.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
-            reads(agentscope.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
-            reads(agentscope.AgentScopeKnowledgeConfig, "SessionKnowledgeConfig"),
-            reads(agentscope.AgentScopeChatConfig, "AgentChatConfig"),
-            reads(agentscope.AgentScopeContextConfig, "ContextConfig"),
-            reads(agentscope.AgentScopeReactConfig, "ReActConfig"),
-            reads(agentscope.AgentScopeInviteConfig, "InviteConfig"),
+            reads(agentscope_native.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
+            reads(agentscope_native.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
+            reads(agentscope_native.AgentScopeKnowledgeConfig, "SessionKnowledgeConfig"),
+            reads(agentscope_native.AgentScopeChatConfig, "AgentChatConfig"),
+            reads(agentscope_native.AgentScopeContextConfig, "ContextConfig"),
+            reads(agentscope_native.AgentScopeReactConfig, "ReActConfig"),
+            reads(agentscope_native.AgentScopeInviteConfig, "InviteConfig"),
         ],
         {
             "SessionStatus": agentscope_sessions._STATUSES,
