@@ -20,11 +20,15 @@ from polysession.provider_api import (
     ToolExecution,
     ToolOutput,
     UsageError,
+    trusted_event,
 )
-from polysession_qoder.wire import WireEvent, WireStopReason
+from polysession_qoder.wire import WireIdle, WireStopReason, WireToolUse
 
 TOOL_USES: Final = ("agent.tool_use", "agent.mcp_tool_use", "agent.custom_tool_use")
 """The events that an agent can wait at."""
+
+_new_approval: Final = trusted_event(ToolApproval)
+_new_execution: Final = trusted_event(ToolExecution)
 
 _ANSWERED_IN: Final[Mapping[str, str]] = {
     "user.tool_confirmation": "tool_use_id",
@@ -39,22 +43,22 @@ def to_action(raw: dict[str, Any]) -> PendingAction:
     Raises:
         pydantic.ValidationError: It is no such event.
     """
-    return read_action(WireEvent.model_validate(raw), raw)
+    return read_action(WireToolUse.model_validate(raw), raw)
 
 
-def read_action(wire: WireEvent, raw: dict[str, Any]) -> PendingAction:
+def read_action(wire: WireToolUse, raw: dict[str, Any]) -> PendingAction:
     """The same from the wire model of the event; `raw` is what this was read from."""
-    kind = ToolExecution if wire.type == "agent.custom_tool_use" else ToolApproval
-    return kind(id=wire.id or "", name=wire.name or "", arguments=wire.input or {}, raw=raw)
+    new_action = _new_execution if wire.type == "agent.custom_tool_use" else _new_approval
+    return new_action(id=wire.id or "", name=wire.name or "", arguments=wire.input or {}, raw=raw)
 
 
-def reason_of(wire: WireEvent) -> str:
+def reason_of(wire: WireIdle) -> str:
     """Why a session went idle, in Qoder's word; empty if it does not say."""
     reason = wire.stop_reason
     return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
 
 
-def awaited_ids(wire: WireEvent) -> list[str]:
+def awaited_ids(wire: WireIdle) -> list[str]:
     """Ids of the events that a session waits at when it goes idle so."""
     reason = wire.stop_reason
     if isinstance(reason, WireStopReason) and reason.type == "requires_action":
@@ -116,7 +120,7 @@ class PendingSearch:
         if answered is not None:
             self._answered.add(answered)  # after the session went idle: it has not acted on it yet
         elif kind == "session.status_idle":
-            awaited = awaited_ids(WireEvent.model_validate(raw))
+            awaited = awaited_ids(WireIdle.model_validate(raw))
             self._awaited = [event_id for event_id in awaited if event_id not in self._answered]
         elif kind in _NOT_WAITING:
             self._awaited = []

@@ -6,10 +6,13 @@ https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, core_schema
 
 from polysession.provider_api import (
     ActionRequired,
@@ -32,12 +35,27 @@ from polysession.provider_api import (
     TurnStarted,
     Usage,
     UsageReported,
-    loaded,
+    for_record,
+    trusted_event,
+    undecoded,
 )
 from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_action
 from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
-from polysession_qoder.wire import WireEvent, WireEventError, WireEventHead, WireUsage
+from polysession_qoder.wire import (
+    WireErrorEvent,
+    WireEventError,
+    WireEventHead,
+    WireIdle,
+    WireMessageEvent,
+    WirePreviewDelta,
+    WirePreviewStart,
+    WireStoredDelta,
+    WireThinkingEvent,
+    WireToolResult,
+    WireToolUse,
+    WireUsageEvent,
+)
 
 PREVIEWS: Final = ("event_start", "event_delta")
 """Frames that only a stream has. They carry the id of the event that will follow, and none of their own."""
@@ -53,26 +71,49 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 _REMEMBERED_IDS: Final = 10_000
 
+# What a wire model holds was validated.
+_new_message: Final = trusted_event(MessageCompleted)
+_new_message_delta: Final = trusted_event(MessageDelta)
+_new_native: Final = trusted_event(NativeEvent)
+_new_thinking: Final = trusted_event(ThinkingCompleted)
+_new_thinking_delta: Final = trusted_event(ThinkingDelta)
+_new_tool_call: Final = trusted_event(ToolCallCompleted)
+_new_tool_result: Final = trusted_event(ToolResultCompleted)
 
-@dataclass(slots=True)
+
 class _Preview:
-    """An event that is being written: how much of each of its blocks came, and how much of that was delivered."""
+    """An event that is being written: how much of each of its blocks was delivered.
 
-    type: str
-    received: Counter[int] = field(default_factory=Counter)
-    delivered: Counter[int] = field(default_factory=Counter)
+    Args:
+        kind: Type of the event.
+
+    Attributes:
+        is_message: Whether it is one of the agent's messages.
+    """
+
+    __slots__ = ("_delivered", "_is_replayed", "_received", "is_message")
+
+    def __init__(self, kind: str) -> None:
+        self.is_message = kind == "agent.message"
+        self._delivered: dict[int, int] = {}
+        self._received: dict[int, int] = {}
+        self._is_replayed = False
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
-        self.received.clear()
+        self._is_replayed = True
+        self._received.clear()
 
     def add(self, index: int, text: str) -> str:
         """What of this piece was not delivered yet."""
-        known = self.delivered[index] - self.received[index]
-        self.received[index] += len(text)
-        fresh = text[max(0, known) :]
-        self.delivered[index] += len(fresh)
-        return fresh
+        delivered = self._delivered.get(index, 0)
+        if not self._is_replayed:
+            self._delivered[index] = delivered + len(text)
+            return text
+        before = self._received.get(index, 0)
+        after = self._received[index] = before + len(text)
+        self._delivered[index] = max(delivered, after)
+        return text[max(0, delivered - before) :]
 
 
 @dataclass(slots=True)
@@ -88,7 +129,7 @@ class _State:
 
 
 _Common: TypeAlias = dict[str, Any]
-_Reader: TypeAlias = Callable[[_State, WireEvent, _Common], Iterator[Event]]
+_Reader: TypeAlias = Callable[[_State, Any, _Common], Iterable[Event]]
 
 
 class EventNormaliser:
@@ -97,6 +138,7 @@ class EventNormaliser:
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self._state = _State()
+        self._read_delta = _delta_reader()
 
     def read(self, raw: dict[str, Any]) -> list[Event]:
         """The common events of one event; none if it came before.
@@ -108,22 +150,44 @@ class EventNormaliser:
 
     def read_wire(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
         """The same for an event whose wire model was read from `raw`."""
-        if wire.id is not None and not self._is_new(wire.id):
+        event_id, kind = wire.id, wire.type
+        if event_id is not None and not self._is_new(event_id):
             return []
         common: _Common = {
             "session_id": self._session_id,
-            "id": wire.id,
+            "id": event_id,
             "turn_id": wire.turn_id,
             "created_at": wire.processed_at or wire.created_at,
-            "native_type": wire.type,
+            "native_type": kind,
             "raw": raw,
         }
-        if wire.type.startswith("agent."):
+        if kind.startswith("agent."):
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
-        reader = _READERS.get(wire.type)
-        if reader is None or not isinstance(wire, WireEvent):
-            return [NativeEvent(**common)]
-        return list(reader(self._state, wire, common))
+        return list(_READERS.get(kind, _as_it_is)(self._state, wire, common))
+
+    def read_delta(self, text: bytes) -> Sequence[Event] | None:
+        """What is new in an `event_delta`, straight from its JSON text; None for one that takes a closer look.
+
+        Most events of a stream are these: they are read with no more than they hold.
+        """
+        try:
+            wire = self._read_delta(text)
+        except ValidationError:
+            return None
+        message_id = wire["event_id"]
+        preview = self._state.previews.get(message_id)
+        if preview is None or not preview.is_message:
+            return None
+        fresh = preview.add(wire["index"], wire["text"])
+        if not fresh:
+            return ()
+        raw = undecoded(text)
+        session_id = self._session_id
+        return (
+            _new_message_delta(
+                session_id=session_id, native_type="event_delta", raw=raw, message_id=message_id, text=fresh
+            ),
+        )
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.
@@ -149,39 +213,73 @@ class EventNormaliser:
 
 
 def to_wire(raw: dict[str, Any]) -> WireEventHead:
-    """The wire model of an event: the whole of it if its type is modelled, else its head.
+    """The wire model of an event: with what its type has if it is modelled, else its head.
 
     Raises:
         pydantic.ValidationError: It is no event, or its type is known and its body is not.
     """
-    head = WireEventHead.model_validate(raw)
-    return WireEvent.model_validate(raw) if head.type in _READERS else head
+    return _shape(str(raw.get("type"))).model_validate(raw)
 
 
-def _message(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def text_to_wire(kind: str, text: bytes) -> WireEventHead | None:
+    """The same straight from JSON text; None if the event is not of this type, or cannot be read."""
+    try:
+        wire: WireEventHead = _shape(kind).__pydantic_validator__.validate_json(text)
+    except ValidationError:
+        return None
+    return wire if wire.type == kind else None
+
+
+def _shape(kind: str) -> type[WireEventHead]:
+    return _SHAPES.get(kind, WireEventHead)
+
+
+@cache
+def _delta_reader() -> Callable[[bytes], dict[str, Any]]:
+    """Reads the JSON text of a delta that holds what they hold today, and nothing besides."""
+    field, text = core_schema.typed_dict_field, core_schema.str_schema()
+    at_index: list[str | int] = ["delta", "index"]
+    at_text: list[str | int] = ["delta", "content", "text"]
+    schema = core_schema.typed_dict_schema(
+        {
+            "type": field(core_schema.literal_schema(["event_delta"])),
+            "event_id": field(text),
+            "index": field(core_schema.int_schema(), validation_alias=at_index),
+            "text": field(text, validation_alias=at_text),
+        },
+        extra_behavior="forbid",
+    )
+    return SchemaValidator(schema).validate_json
+
+
+def _as_it_is(_state: _State, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
+    return (_new_native(**common),)
+
+
+def _message(state: _State, wire: WireMessageEvent, common: _Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
-    yield MessageCompleted(message=read_message(common["session_id"], wire, common["raw"]), **common)
+    return (_new_message(message=read_message(common["session_id"], wire, for_record(common["raw"])), **common),)
 
 
-def _thinking(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _thinking(state: _State, wire: WireThinkingEvent, common: _Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
-    yield ThinkingCompleted(text=wire.thinking or text_of(wire.content), **common)
+    return (_new_thinking(text=wire.thinking or text_of(wire.content), **common),)
 
 
-def _tool_use(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _tool_use(state: _State, wire: WireToolUse, common: _Common) -> Iterable[Event]:
     action = read_action(wire, common["raw"])
     state.tool_uses[action.id] = action
-    yield ToolCallCompleted(tool_call_id=action.id, name=action.name, arguments=action.arguments, **common)
+    return (_new_tool_call(tool_call_id=action.id, name=action.name, arguments=action.arguments, **common),)
 
 
-def _tool_result(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _tool_result(state: _State, wire: WireToolResult, common: _Common) -> Iterable[Event]:
     tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
     state.tool_uses.pop(tool_call_id, None)
     text = wire.output if isinstance(wire.output, str) else text_of(wire.content)
-    yield ToolResultCompleted(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **common)
+    return (_new_tool_result(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **common),)
 
 
-def _running(state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _running(state: _State, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
     goes_on = state.turn_is_open and state.is_rescheduled
     state.turn_is_open, state.is_rescheduled = True, False
     if not goes_on:
@@ -190,12 +288,12 @@ def _running(state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event
     yield StatusChanged(status=SessionStatus.RUNNING, native_status="running", **common)
 
 
-def _rescheduled(state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _rescheduled(state: _State, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
     state.is_rescheduled = True
     yield StatusChanged(status=SessionStatus.RESCHEDULING, native_status="rescheduled", **common)
 
 
-def _idle(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _idle(state: _State, wire: WireIdle, common: _Common) -> Iterator[Event]:
     reason = reason_of(wire)
     outcome = _OUTCOMES.get(reason, Outcome.FAILED)
     error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
@@ -209,7 +307,7 @@ def _idle(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
     yield TurnEnded(outcome=outcome, native_reason=reason, error=error if outcome is Outcome.FAILED else None, **common)
 
 
-def _last(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _last(state: _State, wire: WireEventHead, common: _Common) -> Iterator[Event]:
     word = wire.type.removeprefix("session.").removeprefix("status_")
     was_open, error = state.turn_is_open, state.error or f"the session was {word}"
     _close_turn(state)
@@ -223,24 +321,23 @@ def _close_turn(state: _State) -> None:
     state.previews.clear()
 
 
-def _usage(_state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
-    usage = to_usage(WireUsage.model_validate(loaded(common["raw"]))) or Usage()
-    yield UsageReported(usage=usage, is_delta=False, **common)
+def _usage(_state: _State, wire: WireUsageEvent, common: _Common) -> Iterator[Event]:
+    yield UsageReported(usage=to_usage(wire) or Usage(), is_delta=False, **common)
 
 
-def _error(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _error(state: _State, wire: WireErrorEvent, common: _Common) -> Iterator[Event]:
     error = wire.error if isinstance(wire.error, WireEventError) else WireEventError(message=wire.error)
     code = error.type or wire.code
     state.error = error.message or code or "the backend reports an error, and not which"
     yield ErrorReported(message=state.error, code=code, **common)
 
 
-def _model_request_end(state: _State, _wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _model_request_end(state: _State, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
     state.previews.clear()  # what was not completed by now never will be
-    yield NativeEvent(**common)
+    return (_new_native(**common),)
 
 
-def _preview_start(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _preview_start(state: _State, wire: WirePreviewStart, common: _Common) -> Iterator[Event]:
     target = wire.event
     if target is None or target.type not in _STARTED:
         yield NativeEvent(**common)
@@ -251,22 +348,27 @@ def _preview_start(state: _State, wire: WireEvent, common: _Common) -> Iterator[
         yield _STARTED[target.type](target.id, common)
 
 
-def _preview_delta(state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
-    target, content = wire.event_id, wire.delta.content if wire.delta else None
-    if wire.delta is None or content is None or content.text is None or target is None:
-        yield NativeEvent(**common)
-        return
-    if target in state.seen:
-        return  # the whole event was delivered already
+def _preview_delta(state: _State, wire: WirePreviewDelta, common: _Common) -> Iterable[Event]:
+    target, text = wire.event_id, wire.text
+    if text is None or target is None:
+        return (_new_native(**common),)
     preview = state.previews.get(target)
     if preview is None:
-        preview = state.previews[target] = _Preview("agent.message")
+        return _unannounced(state, target, wire, common)
+    text = preview.add(wire.index or 0, text)
+    if not text:
+        return ()
+    if preview.is_message:
+        return (_new_message_delta(message_id=target, text=text, **common),)
+    return (_new_thinking_delta(text=text, **common),)
+
+
+def _unannounced(state: _State, target: str, wire: WirePreviewDelta, common: _Common) -> Iterator[Event]:
+    """A piece of what was delivered whole already, or whose start was missed."""
+    if target not in state.seen:
+        state.previews[target] = _Preview("agent.message")
         yield _message_started(target, common | {"synthetic": True})
-    text = preview.add(wire.delta.index or 0, content.text)
-    if text and preview.type == "agent.thinking":
-        yield ThinkingDelta(text=text, **common)
-    elif text:
-        yield MessageDelta(message_id=target, text=text, **common)
+        yield from _preview_delta(state, wire, common)
 
 
 def _message_started(message_id: str, common: _Common) -> Event:
@@ -277,11 +379,11 @@ def _thinking_started(_event_id: str, common: _Common) -> Event:
     return ThinkingStarted(**common)
 
 
-def _stored_start(_state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _stored_start(_state: _State, wire: WireMessageEvent, common: _Common) -> Iterator[Event]:
     yield MessageStarted(message_id=wire.message_id or wire.id, **common)
 
 
-def _stored_delta(_state: _State, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _stored_delta(_state: _State, wire: WireStoredDelta, common: _Common) -> Iterator[Event]:
     delta = wire.delta
     if delta is not None and delta.text is not None:
         yield MessageDelta(message_id=wire.message_id, text=delta.text, **common)
@@ -295,38 +397,42 @@ _STARTED: Final[Mapping[str, Callable[[str, _Common], Event]]] = {
     "agent.message": _message_started,
     "agent.thinking": _thinking_started,
 }
-_MESSAGE: Final = (_message, ("message.completed",))
-_TOOL_USE: Final = (_tool_use, ("tool_call.completed",))
-_TOOL_RESULT: Final = (_tool_result, ("tool_result.completed",))
-_LAST: Final = (_last, ("session.status", "turn.ended"))
-_ERROR: Final = (_error, ("error",))
+_MESSAGE: Final = (WireMessageEvent, _message, ("message.completed",))
+_TOOL_USE: Final = (WireToolUse, _tool_use, ("tool_call.completed",))
+_TOOL_RESULT: Final = (WireToolResult, _tool_result, ("tool_result.completed",))
+_LAST: Final = (WireEventHead, _last, ("session.status", "turn.ended"))
+_ERROR: Final = (WireErrorEvent, _error, ("error",))
 
-_MODELLED: Final[Mapping[str, tuple[_Reader, tuple[str, ...]]]] = {
+_MODELLED: Final[Mapping[str, tuple[type[WireEventHead], _Reader, tuple[str, ...]]]] = {
     "user.message": _MESSAGE,
     "user.custom_tool_result": _TOOL_RESULT,
     "user.tool_result": _TOOL_RESULT,
     "system.message": _MESSAGE,
     "agent.message": _MESSAGE,
-    "agent.thinking": (_thinking, ("thinking.completed",)),
+    "agent.thinking": (WireThinkingEvent, _thinking, ("thinking.completed",)),
     "agent.tool_use": _TOOL_USE,
     "agent.mcp_tool_use": _TOOL_USE,
     "agent.custom_tool_use": _TOOL_USE,
     "agent.tool_result": _TOOL_RESULT,
     "agent.mcp_tool_result": _TOOL_RESULT,
-    "session.status_running": (_running, ("turn.started", "session.status")),
-    "session.status_rescheduled": (_rescheduled, ("session.status",)),
-    "session.status_idle": (_idle, ("session.status", "action.required", "turn.ended")),
+    "session.status_running": (WireEventHead, _running, ("turn.started", "session.status")),
+    "session.status_rescheduled": (WireEventHead, _rescheduled, ("session.status",)),
+    "session.status_idle": (WireIdle, _idle, ("session.status", "action.required", "turn.ended")),
     "session.status_terminated": _LAST,
     "session.deleted": _LAST,
-    "session.usage": (_usage, ("usage",)),
+    "session.usage": (WireUsageEvent, _usage, ("usage",)),
     "session.error": _ERROR,
     "error": _ERROR,
-    "span.model_request_end": (_model_request_end, ("native",)),
-    "event_start": (_preview_start, ("message.started", "thinking.started", "native")),
-    "event_delta": (_preview_delta, ("message.started", "message.delta", "thinking.delta", "native")),
+    "span.model_request_end": (WireEventHead, _model_request_end, ("native",)),
+    "event_start": (WirePreviewStart, _preview_start, ("message.started", "thinking.started", "native")),
+    "event_delta": (
+        WirePreviewDelta,
+        _preview_delta,
+        ("message.started", "message.delta", "thinking.delta", "native"),
+    ),
     # June and July 2026: previews were events of their own, with ids, and stayed in the list.
-    "agent.message_start": (_stored_start, ("message.started",)),
-    "agent.content_block_delta": (_stored_delta, ("message.delta", "thinking.delta", "native")),
+    "agent.message_start": (WireMessageEvent, _stored_start, ("message.started",)),
+    "agent.content_block_delta": (WireStoredDelta, _stored_delta, ("message.delta", "thinking.delta", "native")),
 }
 _AS_THEY_ARE: Final = (
     "user.interrupt",
@@ -351,10 +457,11 @@ _AS_THEY_ARE: Final = (
     "span.outcome_evaluation_ongoing",
     "span.outcome_evaluation_end",
 )
-_READERS: Final[Mapping[str, _Reader]] = {name: reader for name, (reader, _) in _MODELLED.items()}
+_SHAPES: Final[Mapping[str, type[WireEventHead]]] = {name: shape for name, (shape, _, _) in _MODELLED.items()}
+_READERS: Final[Mapping[str, _Reader]] = {name: reader for name, (_, reader, _) in _MODELLED.items()}
 
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
-    **{name: common for name, (_, common) in _MODELLED.items()},
+    **{name: common for name, (_, _, common) in _MODELLED.items()},
     **dict.fromkeys(_AS_THEY_ARE, ("native",)),
 }
 """What each of Qoder's types becomes. A type that is not here becomes `native`."""

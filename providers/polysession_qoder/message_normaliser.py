@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from polysession.provider_api import Block, MediaBlock, Message, NativeBlock, Role, TextBlock, UsageError, trusted
 from polysession_qoder.normaliser import NAME
-from polysession_qoder.wire import WireContent, WireEvent
+from polysession_qoder.wire import WireContent, WireMessageEvent
 
 ROLES: Final[Mapping[str, Role]] = {
     "user.message": Role.USER,
@@ -22,8 +22,8 @@ ROLES: Final[Mapping[str, Role]] = {
 _SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
 """Where a source of each type keeps its value: the same names as in our `MediaBlock`."""
 
-
 _new_message: Final = trusted(Message)
+_new_text: Final = trusted(TextBlock)
 
 
 def to_message(session_id: str, raw: dict[str, Any]) -> Message:
@@ -32,10 +32,10 @@ def to_message(session_id: str, raw: dict[str, Any]) -> Message:
     Raises:
         pydantic.ValidationError: It is not one.
     """
-    return read_message(session_id, WireEvent.model_validate(raw), raw)
+    return read_message(session_id, WireMessageEvent.model_validate(raw), raw)
 
 
-def read_message(session_id: str, wire: WireEvent, raw: dict[str, Any]) -> Message:
+def read_message(session_id: str, wire: WireMessageEvent, raw: dict[str, Any]) -> Message:
     """A message from the wire model of its event; `raw` is what this was read from."""
     return _new_message(
         provider=NAME,
@@ -51,12 +51,13 @@ def read_message(session_id: str, wire: WireEvent, raw: dict[str, Any]) -> Messa
 def to_blocks(content: WireContent | None) -> tuple[Block, ...]:
     """Blocks from content; plain text, as May 2026 had it, is one block."""
     parts = [content] if isinstance(content, str) else content or []
-    return tuple(TextBlock(text=part) if isinstance(part, str) else _to_block(part) for part in parts)
+    return tuple([_new_text(text=part) if isinstance(part, str) else _to_block(part) for part in parts])
 
 
 def text_of(content: WireContent | None) -> str:
     """The text in content. What else there is stays in `raw`."""
-    return "".join(block.text for block in to_blocks(content) if isinstance(block, TextBlock))
+    parts = [content] if isinstance(content, str) else content or []
+    return "".join([part if isinstance(part, str) else part["text"] for part in parts if _is_text(part)])
 
 
 def from_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:
@@ -72,10 +73,14 @@ def from_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:
     return {"type": "user.message", "content": content}
 
 
+def _is_text(part: dict[str, Any] | str) -> bool:
+    return isinstance(part, str) or (part.get("type") == "text" and isinstance(part.get("text"), str))
+
+
 def _to_block(raw: dict[str, Any]) -> Block:
+    if _is_text(raw):
+        return _new_text(text=raw["text"])
     kind, source = raw.get("type"), raw.get("source")
-    if kind == "text" and isinstance(raw.get("text"), str):
-        return TextBlock(text=raw["text"])
     if kind in ("image", "document") and isinstance(source, dict):  # a tuple: what came may be unhashable
         name = _SOURCES.get(str(source.get("type")), "")
         if isinstance(source.get(name), str):

@@ -6,11 +6,8 @@ https://docs.qoder.com/cloud-agents/api/sessions/events/send and its siblings (r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from polysession.provider_api import (
     Answer,
@@ -21,7 +18,6 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
-    JsonText,
     MalformedResponse,
     Message,
     Page,
@@ -35,22 +31,22 @@ from polysession.provider_api import (
     TurnPlan,
     TurnStarted,
     UsageError,
-    lazily,
     read_as,
     read_json,
+    undecoded,
     with_query,
 )
 from polysession_qoder.actions import TOOL_USES, PendingSearch, answered_id, awaited_ids, from_answers
 from polysession_qoder.calls import MAX_LIMIT, page_parameters, post, read_page, session_path
-from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser, to_wire
+from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser, text_to_wire, to_wire
 from polysession_qoder.message_normaliser import ROLES, from_blocks, to_message
-from polysession_qoder.wire import WireEvent, WireEventHead, WireSent
+from polysession_qoder.wire import WireEventHead, WireIdle, WireSent
 
+_DELTA: Final = "event_delta"
 _DELTAS: Final = ("agent.message", "agent.thinking")
 _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
 _END_OF_STREAM: Final = b"[DONE]"
 _SUCCESS: Final = 200
-_STREAM_REPLY: Final = Reply(_SUCCESS, {}, b"")
 _CURSOR_PREFIX: Final = "evt_"
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 
@@ -94,13 +90,17 @@ class QoderStream(StreamPlan):
             headers["last-event-id"] = self._cursor
         return Call("GET", with_query(f"{_events_path(self._ref)}/stream", {"event_deltas[]": _DELTAS}), headers)
 
-    def read(self, frame: Frame) -> list[Event]:
+    def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. May 2026 kept id and type outside the JSON."""
+        if frame.event == _DELTA:
+            events = self._normaliser.read_delta(frame.data)
+            if events is not None:
+                return events
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return []
-        wire = _read_whole(frame)
-        if wire is not None:
-            return read_as(partial(self._take, wire), lazily(JsonText(frame.data)), _STREAM_REPLY)
+        wire = text_to_wire(frame.event, frame.data)
+        if wire is not None and (wire.id is not None or not frame.id or wire.type in PREVIEWS):
+            return self._take(wire, undecoded(frame.data))
         reply = Reply(_SUCCESS, {}, frame.data)
         raw = {"type": frame.event, **read_json(reply)}
         if frame.id and raw["type"] not in PREVIEWS:
@@ -162,15 +162,6 @@ class QoderTurn(QoderStream, TurnPlan):
         if self._sent_ids:
             return event.id in self._sent_ids
         return isinstance(event, TurnStarted) or (event.turn_id is not None and event.turn_id == self._turn_id)
-
-
-def _read_whole(frame: Frame) -> WireEvent | None:
-    """The event of a frame straight from its text; None for one that takes a closer look."""
-    try:
-        wire = WireEvent.__pydantic_validator__.validate_json(frame.data)
-    except ValidationError:
-        return None
-    return None if frame.id and wire.id is None and wire.type not in PREVIEWS else wire
 
 
 def _fits_a_header(event_id: str) -> bool:
@@ -243,7 +234,7 @@ def list_events(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[
     reply = yield Call("GET", with_query(_events_path(ref), page_parameters(limit, cursor)))
     page = read_page(reply, _checked)
     stops = [raw for raw in page.items if raw.get("type") == "session.status_idle"]
-    awaited = {event_id for raw in stops for event_id in awaited_ids(read_as(WireEvent.model_validate, raw, reply))}
+    awaited = {event_id for raw in stops for event_id in awaited_ids(read_as(WireIdle.model_validate, raw, reply))}
     normaliser = EventNormaliser(ref.id)
     yield from _look_up(ref, awaited - {raw.get("id") for raw in page.items}, normaliser)
     events = tuple(event for raw in page.items for event in read_as(normaliser.read, raw, reply))

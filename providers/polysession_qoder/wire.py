@@ -9,9 +9,9 @@ https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from polysession.provider_api import UtcDatetime
 
@@ -137,29 +137,6 @@ class WireEventError(Wire):
     message: str | None = None
 
 
-class WirePreviewed(Wire):
-    """The event that a preview announces."""
-
-    id: str
-    type: str
-
-
-class WireDeltaContent(Wire):
-    """What a preview adds."""
-
-    text: str | None = None
-
-
-class WireDelta(Wire):
-    """A piece of a preview: of an event that will follow whole, or in June and July 2026 of a block of a message."""
-
-    type: str | None = None
-    index: int | None = None
-    content: WireDeltaContent | None = None
-    text: str | None = None
-    thinking: str | None = None
-
-
 class WireEventHead(Wire):
     """What every event has, whatever its type. Previews have no id of their own."""
 
@@ -174,24 +151,87 @@ WireContent = list[dict[str, Any] | str] | str
 """Blocks; in May 2026 also plain text."""
 
 
-class WireEvent(WireEventHead):
-    """An event of a type that we model: the fields of all of them together."""
+class WireMessageEvent(WireEventHead):
+    """A message."""
+
+    content: WireContent | None = None
+    message_id: str | None = None
+
+
+class WireThinkingEvent(WireEventHead):
+    """A thought."""
 
     content: WireContent | None = None
     thinking: str | None = None
-    output: Any = None
-    message_id: str | None = None
+
+
+class WireToolUse(WireEventHead):
+    """A tool call."""
+
     name: str | None = None
     input: dict[str, Any] | None = None
+
+
+class WireToolResult(WireEventHead):
+    """What a tool answered. Which key names the call depends on whose tool it is."""
+
     tool_use_id: str | None = None
     mcp_tool_use_id: str | None = None
     custom_tool_use_id: str | None = None
+    content: WireContent | None = None
+    output: Any = None
     is_error: bool | None = None
+
+
+class WireIdle(WireEventHead):
+    """The end of a turn."""
+
     stop_reason: WireStopReason | str | None = None
+
+
+class WireErrorEvent(WireEventHead):
+    """Something went wrong."""
+
     error: WireEventError | str | None = None
     code: str | None = None
+
+
+class WireUsageEvent(WireEventHead, WireUsage):
+    """What the session has consumed."""
+
+
+class WirePreviewed(Wire):
+    """The event that a preview announces."""
+
+    id: str
+    type: str
+
+
+class WirePreviewStart(WireEventHead):
+    """An event is being written, and will follow whole."""
+
     event: WirePreviewed | None = None
+
+
+class WirePreviewDelta(WireEventHead):
+    """More of an event that is being written: a piece of the text of one of its blocks."""
+
     event_id: str | None = None
+    index: Annotated[int | None, Field(validation_alias=AliasPath("delta", "index"))] = None
+    text: Annotated[str | None, Field(validation_alias=AliasPath("delta", "content", "text"))] = None
+
+
+class WireDelta(Wire):
+    """A piece of a block of a message, as June and July 2026 had it."""
+
+    text: str | None = None
+    thinking: str | None = None
+
+
+class WireStoredDelta(WireEventHead):
+    """More of a message, as June and July 2026 had it."""
+
+    message_id: str | None = None
     delta: WireDelta | None = None
 
 

@@ -74,6 +74,12 @@ def undecoded(text: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", text)
 
 
+def for_record(raw: dict[str, Any]) -> dict[str, Any]:
+    """The `raw` of an event, for a record that is made of the same object."""
+    held: object = raw
+    return lazily(JsonText(held)) if type(held) is bytes else raw
+
+
 def loaded(value: Any) -> Any:
     """The value itself, decoded if it was not yet."""
     if type(value) is LazyRaw:

@@ -33,7 +33,7 @@ from polysession.errors import (
     UsageError,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
-from polysession.lazy import JsonText, lazily, loaded, trusted, trusted_event, undecoded
+from polysession.lazy import JsonText, for_record, lazily, loaded, trusted, trusted_event, undecoded
 from polysession.plugins import hookimpl
 from polysession.session import (
     Agent,
@@ -227,6 +227,7 @@ __all__ = [
     "check_header_value",
     "deferred",
     "emulated",
+    "for_record",
     "hookimpl",
     "json_body",
     "keep_matching",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from polysession.event import (
@@ -34,37 +34,42 @@ class GapWatch:
         """From here on something may be missing, until pieces come again."""
         self._may_lack = True
         for heard in (self._said, self._thought):
-            heard.was_cut = bool(heard.pieces)
+            heard.was_cut = any(heard.pieces)
 
     def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """The events, with a gap before the first of which pieces are missing since the stream broke."""
-        if not self._not_replayed:
-            return list(events)
         told: list[Event] = []
         for event in events:
-            if isinstance(event, MessageDelta):
-                self._said.add(event.text)
-            elif isinstance(event, ThinkingDelta):
-                self._thought.add(event.text)
-            elif isinstance(event, MessageCompleted | ThinkingCompleted):
-                told += self._gap_before(event)
-            told.append(event)
+            gap = self.gap_before(event)
+            told += (event,) if gap is None else (gap, event)
         return told
 
-    def _gap_before(self, event: MessageCompleted | ThinkingCompleted) -> Iterator[Event]:
-        if isinstance(event, ThinkingCompleted):
+    def gap_before(self, event: Event) -> StreamGap | None:
+        """The gap before the next event, if pieces of it are missing since the stream broke."""
+        if isinstance(event, MessageDelta):
+            self._said.pieces.append(event.text)
+        elif isinstance(event, ThinkingDelta):
+            self._thought.pieces.append(event.text)
+        elif isinstance(event, ThinkingCompleted):
             heard, self._thought = self._thought, _Heard()
-            yield from self._compared(event, heard, event.text)
-        elif event.message.role is Role.ASSISTANT:
+            return self._compared(event, heard, event.text)
+        elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
             heard, self._said = self._said, _Heard()
-            yield from self._compared(event, heard, event.message.text)
+            return self._compared(event, heard, event.message.text)
+        return None
 
-    def _compared(self, event: Event, heard: _Heard, whole: str) -> Iterator[Event]:
-        if self._may_lack and "".join(heard.pieces) != whole:
+    def _compared(self, event: Event, heard: _Heard, whole: str) -> StreamGap | None:
+        if not self._may_lack or not self._not_replayed:
+            return None
+        text = "".join(heard.pieces)
+        if text != whole:
             self._may_lack = False
-            yield StreamGap(session_id=event.session_id, turn_id=event.turn_id, lost=self._not_replayed, synthetic=True)
-        elif heard.pieces and not heard.was_cut:
+            return StreamGap(
+                session_id=event.session_id, turn_id=event.turn_id, lost=self._not_replayed, synthetic=True
+            )
+        if text and not heard.was_cut:
             self._may_lack = False
+        return None
 
 
 @dataclass(slots=True)
@@ -78,8 +83,3 @@ class _Heard:
 
     pieces: list[str] = field(default_factory=list)
     was_cut: bool = False
-
-    def add(self, piece: str) -> None:
-        """One more piece."""
-        if piece:
-            self.pieces.append(piece)

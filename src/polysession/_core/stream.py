@@ -203,14 +203,20 @@ class StreamReader:
         Raises:
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
-        plan, tracker = self.plan, self._tracker
+        plan, tracker, watch = self.plan, self._tracker, self._watch
         if self.is_finished():
             return
         for frame in self._decoder.feed(piece):
             if not self._is_at_mark:
                 self._mark = plan.cursor
-            events = self._let_through(plan.read(frame))
-            if len(events) == 1:  # as most frames
+            events = plan.read(frame)
+            if tracker is None and type(events) is tuple and len(events) == 1:  # as most are
+                gap = watch.gap_before(events[0])
+                events = events if gap is None else (gap, *events)
+            else:
+                events = self._let_through(events)
+            if len(events) == 1:
+                self._failures = 0
                 self.events_seen += 1
                 yield events[0]
             else:
@@ -227,12 +233,11 @@ class StreamReader:
         if tracker is not None:
             events = tracker.take(events)
             self._is_at_mark = tracker.holds_back
-        delivered = self._watch.take(events)
-        if delivered:
-            self._failures = 0
-        return delivered
+        return self._watch.take(events)
 
     def _one_by_one(self, events: Sequence[Event]) -> Iterator[Event]:
+        if events:
+            self._failures = 0
         for event in events[:-1]:
             self._is_at_mark = True
             self.events_seen += 1

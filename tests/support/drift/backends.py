@@ -21,6 +21,7 @@ import polysession_everruns.native as everruns_native
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
 import polysession_qoder.actions as qoder_actions
+import polysession_qoder.event_normaliser as qoder_events
 import polysession_qoder.native as qoder_native
 import polysession_qoder.normaliser as qoder_sessions
 import polysession_qoder.streams as qoder_streams
@@ -31,7 +32,7 @@ from polysession.event import Approve, Deny, ToolOutput
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, Provider, StreamPlan
-from support.drift.ours import Ours, ours, reads, writes
+from support.drift.ours import Ours, ours, read_within, reads, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")
@@ -43,7 +44,7 @@ _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d"
 def _qoder() -> Ours:
     new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
     agent = qoder_sessions.from_new_agent(_AGENT)
-    event = (qoder.WireEvent, qoder.WireUsage)
+    event = (qoder.WireEventHead, *qoder_events._SHAPES.values())
     provider = _provider("qoder", token="t")
     (message,) = _said(provider)["events"]
     allowed, denied = qoder_actions._confirmation(Approve("i"), "i"), qoder_actions._confirmation(Deny("i", "no"), "i")
@@ -60,8 +61,8 @@ def _qoder() -> Ours:
             reads(qoder.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
             reads(qoder.WireEventError, "SessionErrorEventErrorUnion"),
             reads(qoder.WirePreviewed, "StartEventPreviewUnion"),
-            reads(qoder.WireDelta, "DeltaContent"),
-            reads(qoder.WireDeltaContent, "TextBlock"),
+            reads(qoder.WireDelta, "DeltaContent", more=read_within(qoder.WirePreviewDelta, "delta")),
+            writes("piece", "TextBlock", read_within(qoder.WirePreviewDelta, "delta", "content")),
             reads(qoder.WireDeleted, "DeletedSession"),
             reads(qoder.WireSent, "SendSessionEvents"),
             reads(qoder_native.QoderNewSession, "SessionCreateParams", more=new),

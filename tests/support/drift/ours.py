@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel
 from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
@@ -81,9 +81,19 @@ def writes(name: str, published: str, fields: Iterable[str]) -> Known:
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
 
 
+def read_within(model: type[BaseModel], *keys: str) -> Iterable[str]:
+    """What a model reads of the object to which these keys lead, without a model of that."""
+    aliases = (field.validation_alias for field in model.model_fields.values())
+    paths = [alias.path for alias in aliases if isinstance(alias, AliasPath)]
+    return [str(path[len(keys)]) for path in paths if path[: len(keys)] == list(keys) and len(path) > len(keys)]
+
+
 def _wire_names(model: type[BaseModel]) -> Iterable[str]:
     for name, field in model.model_fields.items():
-        yield field.serialization_alias or field.alias or name
+        if isinstance(field.validation_alias, AliasPath):
+            yield str(field.validation_alias.path[0])  # what is within it is read by no model of its own
+        else:
+            yield field.serialization_alias or field.alias or name
 
 
 def _routes_of(backend: str) -> list[str]:
