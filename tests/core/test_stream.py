@@ -190,6 +190,7 @@ def test_a_stream_is_finished_when_the_plan_says_so() -> None:
 
     assert texts(reader, frame(1, "a", event="gone") + frame(2, "b")) == ["a"]
     assert reader.is_finished()
+    assert texts(reader, frame(3, "c")) == []
 
 
 def test_a_probe_may_find_the_end_of_the_turn() -> None:

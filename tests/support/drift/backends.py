@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from pydantic import BaseModel
+
 import polysession_agentscope.actions as agentscope_actions
 import polysession_agentscope.calls as agentscope_calls
 import polysession_agentscope.event_normaliser as agentscope_events
@@ -44,7 +46,7 @@ _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d"
 def _qoder() -> Ours:
     new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
     agent = qoder_sessions.from_new_agent(_AGENT)
-    event = (qoder.WireEventHead, *qoder_events._SHAPES.values())
+    event: tuple[type[BaseModel], ...] = (qoder.WireEventHead, *qoder_events._SHAPES.values())
     provider = _provider("qoder", token="t")
     (message,) = _said(provider)["events"]
     allowed, denied = qoder_actions._confirmation(Approve("i"), "i"), qoder_actions._confirmation(Deny("i", "no"), "i")
