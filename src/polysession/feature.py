@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 
 class Feature(StrEnum):
@@ -97,8 +97,7 @@ class ResumeContract(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureSupport:
+class FeatureSupport(NamedTuple):
     """A provider's declaration for one feature.
 
     Attributes:

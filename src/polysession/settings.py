@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -12,14 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, Validatio
 from polysession.errors import MissingCredential, UsageError
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class FromEnv:
     """Marks a setting that may come from the environment; the first variable that is set wins."""
 
-    names: tuple[str, ...]
-
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 def check_base_url(url: str) -> str:
