@@ -22,7 +22,7 @@ from polysession.provider_api import (
     UsageError,
     trusted_event,
 )
-from polysession_qoder.wire import WireIdle, WireStopReason, WireToolUse
+from polysession_qoder.wire_events import WireIdle, WireStopReason, WireToolUse
 
 TOOL_USES: Final = ("agent.tool_use", "agent.mcp_tool_use", "agent.custom_tool_use")
 """The events that an agent can wait at."""

@@ -42,7 +42,7 @@ from polysession.provider_api import (
 from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_action
 from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
-from polysession_qoder.wire import (
+from polysession_qoder.wire_events import (
     WireErrorEvent,
     WireEventError,
     WireEventHead,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from polysession.provider_api import Block, MediaBlock, Message, NativeBlock, Role, TextBlock, UsageError, trusted
 from polysession_qoder.normaliser import NAME
-from polysession_qoder.wire import WireContent, WireMessageEvent
+from polysession_qoder.wire_events import WireContent, WireMessageEvent
 
 ROLES: Final[Mapping[str, Role]] = {
     "user.message": Role.USER,

@@ -53,12 +53,7 @@ from polysession.provider_api import (
 )
 from polysession_qoder import normaliser
 from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
-from polysession_qoder.wire import (
-    WireDeleted,
-    WireErrorBody,
-    WireSession,
-    WireSessions,
-)
+from polysession_qoder.wire import WireDeleted, WireErrorBody, WireSession, WireSessions
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan

@@ -40,7 +40,7 @@ from polysession_qoder.actions import TOOL_USES, PendingSearch, answered_id, awa
 from polysession_qoder.calls import MAX_LIMIT, page_parameters, post, read_page, session_path
 from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNormaliser, text_to_wire, to_wire
 from polysession_qoder.message_normaliser import ROLES, from_blocks, to_message
-from polysession_qoder.wire import WireEventHead, WireIdle, WireSent
+from polysession_qoder.wire_events import WireEventHead, WireIdle, WireSent
 
 _DELTA: Final = "event_delta"
 _DELTAS: Final = ("agent.message", "agent.thinking")

@@ -28,6 +28,7 @@ import polysession_qoder.native as qoder_native
 import polysession_qoder.normaliser as qoder_sessions
 import polysession_qoder.streams as qoder_streams
 import polysession_qoder.wire as qoder
+import polysession_qoder.wire_events as qoder_wire_events
 from polysession import AgentCapability, ModelConfig, SessionStatus
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.event import Approve, Deny, ToolOutput
@@ -46,7 +47,7 @@ _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d"
 def _qoder() -> Ours:
     new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
     agent = qoder_sessions.from_new_agent(_AGENT)
-    event: tuple[type[BaseModel], ...] = (qoder.WireEventHead, *qoder_events._SHAPES.values())
+    event: tuple[type[BaseModel], ...] = (qoder_wire_events.WireEventHead, *qoder_events._SHAPES.values())
     provider = _provider("qoder", token="t")
     (message,) = _said(provider)["events"]
     allowed, denied = qoder_actions._confirmation(Approve("i"), "i"), qoder_actions._confirmation(Deny("i", "no"), "i")
@@ -60,13 +61,17 @@ def _qoder() -> Ours:
             reads(qoder.WireUsage, "SessionUsage"),
             reads(qoder.WireAgent, "Agent"),
             reads(event, "SessionEvent", "SessionStreamEvent"),
-            reads(qoder.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
-            reads(qoder.WireEventError, "SessionErrorEventErrorUnion"),
-            reads(qoder.WirePreviewed, "StartEventPreviewUnion"),
-            reads(qoder.WireDelta, "DeltaContent", more=read_within(qoder.WirePreviewDelta, "delta")),
-            writes("piece", "TextBlock", read_within(qoder.WirePreviewDelta, "delta", "content")),
+            reads(qoder_wire_events.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
+            reads(qoder_wire_events.WireEventError, "SessionErrorEventErrorUnion"),
+            reads(qoder_wire_events.WirePreviewed, "StartEventPreviewUnion"),
+            reads(
+                qoder_wire_events.WireDelta,
+                "DeltaContent",
+                more=read_within(qoder_wire_events.WirePreviewDelta, "delta"),
+            ),
+            writes("piece", "TextBlock", read_within(qoder_wire_events.WirePreviewDelta, "delta", "content")),
             reads(qoder.WireDeleted, "DeletedSession"),
-            reads(qoder.WireSent, "SendSessionEvents"),
+            reads(qoder_wire_events.WireSent, "SendSessionEvents"),
             reads(qoder_native.QoderNewSession, "SessionCreateParams", more=new),
             reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
             reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
