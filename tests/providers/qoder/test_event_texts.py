@@ -15,7 +15,7 @@ from polysession_qoder.event_normaliser import EVENT_TYPES, EventNormaliser, tex
 
 IDS = st.sampled_from(["evt_1", "evt_2"])
 TEXTS = st.sampled_from(["", "Hel", "lo", "é\n"])
-ODD = st.sampled_from([None, 5, "text", [], {}])
+ODD: st.SearchStrategy[Any] = st.sampled_from([None, 5, "text", [], {}])
 
 
 def start(kind: str, event_id: str) -> dict[str, Any]:
