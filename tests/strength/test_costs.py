@@ -22,7 +22,8 @@ PAGE = {"data": [SESSION | {"id": f"sess_{number}"} for number in range(5)], "ha
 EVERRUNS_ID = "session_0195e0c0000070008000000000000001"
 DELTA = {"type": "event_delta", "event_id": "evt_1", "delta": {"content": {"text": "word "}}}
 LAST = {"type": "session.deleted", "id": "evt_2"}
-FRAMES = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in [*[DELTA] * 50, LAST])
+EVENTS: list[dict[str, Any]] = [*[DELTA] * 50, LAST]
+FRAMES = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in EVENTS)
 
 STARTED = """
 import sys
