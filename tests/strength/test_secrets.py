@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import json
 import logging
 import pickle
-import socket
 import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -21,22 +18,15 @@ import polysession
 import polysession_qoder
 from polysession import AsyncClient, Client, PolysessionError
 from polysession.observing import RequestSent, ResponseReceived, hookimpl
-from polysession.testing.fault_server import Answer, FaultServer, http, read_request, send_answer
+from polysession.testing.fault_server import Answer
+from strength.mirrors import CANARY, MIRRORS, SECRETS, Mirror, check_no_secret
 from strength.quiet_backend import QuietBackend
 from strength.targets import TARGETS
-from support.command import Shell
 
-CANARY = "c4n4ry+/=%&<'x"
-"""Each of its last characters is written in another way somewhere."""
-
-SECRETS: dict[str, dict[str, Any]] = {
-    "qoder": {"token": CANARY},
-    "everruns": {"api_key": f"Bearer {CANARY}"},
-    "agentscope": {"user_id": "alice", "headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": f"{CANARY}2"}},
-}
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 IN_HEADS = {"redirect", "compression", "request id", "content type", "header that is none", "status that is none"}
 OURS = (str(Path(polysession.__file__).parent), str(Path(polysession_qoder.__file__).parents[1]))
+USABLE = {name: target.settings | {"base_url": "http://127.0.0.1:9"} for name, target in TARGETS.items()}
 USES: dict[str, Callable[[Any], Any]] = {
     "get": lambda client: client.sessions.get("sess_1"),
     "list": lambda client: client.sessions.list().page(),
@@ -58,49 +48,6 @@ async def _read_async(client: AsyncClient) -> None:
 
 
 read_stream: dict[str, Callable[[Any], Any]] = {"sync": _read, "async": _read_async}
-
-
-class Mirror(FaultServer):
-    """Answers with the request that it got."""
-
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
-        super().__init__(http(200))
-        self._mirrored = answer
-
-    def _answer(self, connection: socket.socket) -> None:
-        request = read_request(connection)
-        if request:
-            send_answer(connection, self._mirrored(request.decode("latin-1")))
-
-
-def _as_json(status: int) -> Callable[[str], Answer]:
-    def answer(said: str) -> Answer:
-        error = {"type": said, "code": said, "message": said}
-        body = {"error": error, "detail": said, "title": said, "code": said, "request_id": said}
-        return http(status, json.dumps(body))
-
-    return answer
-
-
-MIRRORS: dict[str, Callable[[str], Answer]] = {
-    "401 in JSON": _as_json(401),
-    "404 in JSON": _as_json(404),
-    "422 as FastAPI says it": lambda said: http(422, json.dumps({"detail": [{"msg": said, "input": said}]})),
-    "500 in JSON": _as_json(500),
-    "500 in text": lambda said: http(500, said.encode("latin-1")),
-    "502 in a page": lambda said: http(502, f"<html><title>{html.escape(said)[-80:]}</title></html>"),
-    "success in text": lambda said: http(200, said.encode("latin-1")),
-    "success of another shape": lambda said: http(
-        200, json.dumps({"id": {said: said}, "data": [said], "sessions": said})
-    ),
-    "short success": lambda _: http(200, CANARY),
-    "redirect": lambda _: http(302, location=f"https://evil.example/{quote(CANARY, safe='')}"),
-    "compression": lambda _: http(200, "{}", content_encoding=CANARY),
-    "request id": lambda _: http(200, "[]", x_request_id=CANARY),
-    "content type": lambda _: http(200, "[]", content_type=CANARY),
-    "header that is none": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
-    "status that is none": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
-}
 
 
 STREAM_MIRRORS: dict[str, Callable[[str], Answer]] = {
@@ -145,9 +92,9 @@ class Notes:
 
 
 def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any], notes: Notes) -> PolysessionError:
-    options: dict[str, Any] = SECRETS[provider] | {"base_url": url, "retry": None, "timeout": 5, "observers": [notes]}
-    if provider == "agentscope":
-        options["agent_id"] = "agent_1"
+    options: dict[str, Any] = (
+        USABLE[provider] | SECRETS[provider] | {"base_url": url, "retry": None, "timeout": 5, "observers": [notes]}
+    )
 
     def call() -> None:
         with Client(provider, **options) as client:
@@ -160,12 +107,6 @@ def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any], not
     with pytest.raises(PolysessionError) as caught:
         call() if driver == "sync" else asyncio.run(call_async())
     return caught.value
-
-
-def check_no_secret(shown: list[str]) -> None:
-    assert any(shown)
-    leaks = [text[max(0, text.index("c4n4ry") - 200) :][:300] for text in shown if "c4n4ry" in text]
-    assert leaks == []
 
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
@@ -211,7 +152,7 @@ def test_a_secret_that_a_stream_sends_back_is_shown_nowhere(
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 @pytest.mark.parametrize("provider", TARGETS)
 def test_a_client_and_its_parts_show_no_secret(provider: str, client_class: Any) -> None:
-    client = client_class(provider, base_url="http://127.0.0.1:9", **SECRETS[provider])
+    client = client_class(provider, **USABLE[provider] | SECRETS[provider])
     parts = [client, client.sessions, client.agents, client._provider, client._provider.settings, client._driver]
 
     check_no_secret([f"{part!r} {part}" for part in parts])
@@ -238,32 +179,3 @@ def test_a_secret_in_the_wrong_place_is_not_quoted() -> None:
         with pytest.raises(PolysessionError) as caught:
             Client("qoder", **({"token": "pt-1"} | wrong))
         check_no_secret(["".join(traceback.format_exception(caught.value))])
-
-
-VARIABLES = {
-    "qoder": {"QODER_ACCESS_TOKEN": CANARY, "QODER_MANAGED_BASE_URL": ""},
-    "everruns": {"EVERRUNS_API_KEY": CANARY, "EVERRUNS_API_URL": ""},
-}
-COMMANDS = [
-    ["sessions", "get", "sess_1"],
-    ["sessions", "list"],
-    ["sessions", "update", "sess_1", "--title", "x"],
-    ["messages", "sess_1"],
-    ["run", "sess_1", "hi"],
-    ["doctor"],
-]
-
-
-@pytest.mark.parametrize("provider", VARIABLES)
-@pytest.mark.parametrize("mirror", ["401 in JSON", "500 in text", "short success", "redirect"])
-def test_the_command_shows_no_secret(
-    provider: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with Mirror(MIRRORS[mirror]) as server:
-        variables = {name: value or server.url for name, value in VARIABLES[provider].items()}
-        for command in COMMANDS:
-            for options in ([], ["--json"], ["--debug"]):
-                ran = Shell(variables).run(*command, "--provider", provider, *options)
-                assert ran.code != 0, (command, ran)
-                check_no_secret([ran.out, ran.err])
