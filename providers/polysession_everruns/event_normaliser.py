@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeAlias, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import SchemaValidator, core_schema
 
 from polysession.provider_api import (
     ActionRequired,
@@ -33,25 +37,46 @@ from polysession.provider_api import (
     TurnEnded,
     TurnStarted,
     UsageReported,
+    UtcDatetime,
+    trusted_event,
 )
 from polysession_everruns.actions import is_approval, to_action
 from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
 from polysession_everruns.normaliser import to_usage
 from polysession_everruns.wire import (
+    WireConversationEvent,
     WireEvent,
-    WireMessageData,
-    WireTextData,
+    WireMessageEvent,
+    WireTextEvent,
     WireToolCall,
-    WireToolCallsData,
-    WireToolData,
-    WireTurnData,
+    WireToolCallsEvent,
+    WireToolEvent,
+    WireTurnEvent,
 )
+
+Delta: TypeAlias = dict[str, Any]
+"""What `delta_reader` reads: always `type`, `id`, `ts`, `session_id` and `delta`."""
+
+# What a wire model holds was validated.
+_new_message: Final = trusted_event(MessageCompleted)
+_new_message_delta: Final = trusted_event(MessageDelta)
+_new_native: Final = trusted_event(NativeEvent)
+_new_thinking_delta: Final = trusted_event(ThinkingDelta)
+_new_tool_call: Final = trusted_event(ToolCallCompleted)
+_new_tool_output: Final = trusted_event(ToolResultDelta)
+_new_tool_result: Final = trusted_event(ToolResultCompleted)
 
 CONNECTED: Final = "connected"
 DISCONNECTING: Final = "disconnecting"
 
 _CALL_REQUESTED: Final = "tool.call_requested"
 _TOOL_COMPLETED: Final = "tool.completed"
+_DELTA: Final = ".delta"
+_MESSAGE_DELTA: Final = "output.message.delta"
+_THINKING_DELTA: Final = "reason.thinking.delta"
+DELTAS: Final = frozenset({_MESSAGE_DELTA, _THINKING_DELTA})
+"""The types of events that `read_delta` reads."""
+
 _MESSAGE_COMPLETED: Final = "output.message.completed"
 _THINKING_COMPLETED: Final = "reason.thinking.completed"
 _GOES_ON: Final = "reason.started"
@@ -127,6 +152,10 @@ _RESUMES: Final = frozenset({"input.message", _GOES_ON})
 _END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
 
 
+SETTLING: Final = frozenset({_CALL_REQUESTED, _TOOL_COMPLETED})
+"""The types whose data `Waiting` looks at; of all others the envelope is enough."""
+
+
 class Waiting:
     """What the session waits for, followed from event to event.
 
@@ -142,22 +171,25 @@ class Waiting:
         self._is_parked = False
 
     def take(self, event: WireEvent) -> bool:
-        """Note what an event changes; tells whether it is the one that a parked turn goes on with."""
-        answered = False
-        if event.type == _CALL_REQUESTED:
+        """Note what an event changes; tells whether it is the one that a parked turn goes on with.
+
+        Raises:
+            pydantic.ValidationError: It asks for something that is no call.
+        """
+        answered, kind = False, event.type
+        if kind == _CALL_REQUESTED:
             self.actions = {action.id: action for action in _actions(event)}
             self._asked = frozenset(self.actions)
             self.turn_id = _turn_id(event)
             self._is_parked = bool(self.actions)
-        elif event.type in _TURN_EDGES:
+        elif kind in _TURN_EDGES:
             self.actions, self._is_parked = {}, False
-        elif event.type in _END_OF_WAIT:
+        elif kind in _END_OF_WAIT:
             self.actions = {}
-        elif event.type == _TOOL_COMPLETED:
-            answered_id = _tool(event).tool_call_id
-            self.actions.pop(answered_id, None)
-            answered = answered_id in self._asked
-        goes_on = self._is_parked and (answered or event.type in _RESUMES)
+        elif isinstance(event, WireToolEvent) and kind == _TOOL_COMPLETED:
+            self.actions.pop(event.tool_call_id, None)
+            answered = event.tool_call_id in self._asked
+        goes_on = self._is_parked and (answered or kind in _RESUMES)
         if goes_on:
             self._is_parked = False
         return goes_on
@@ -185,74 +217,136 @@ class EventReader:
         """The common events of one; none if it tells only what was told before.
 
         Raises:
-            pydantic.ValidationError: Its data are not those of its type.
+            pydantic.ValidationError: It is about calls, and one of them is none.
         """
         kind, _, step = event.type.rpartition(".")
         if kind == "turn":
             self._texts.clear()
-        if kind in _BEYOND and step == "started":
+        if kind in _PIECES and step == "started":
             self._texts.pop(kind, None)
-        if kind in _BEYOND and step == "delta" and event.sequence is None:
-            return self._beyond(kind, event)
-        if event.type == _MESSAGE_COMPLETED:
+        if isinstance(event, WireTextEvent) and step == "delta" and event.sequence is None:
+            text = self._beyond(kind, event.message_id, event.delta, event.accumulated)
+            return () if text is None else (_PIECES[kind](event, text),)
+        if isinstance(event, WireMessageEvent) and event.type == _MESSAGE_COMPLETED:
             self._complete_message(event)
-        elif event.type == _THINKING_COMPLETED:
+        elif isinstance(event, WireTextEvent) and step == "completed":
             self._complete_thinking(event, kind)
         if self._waiting.take(event):
             return (_continued(event, self._waiting.turn_id), *to_events(event))
         return to_events(event)
 
-    def _beyond(self, kind: str, event: WireEvent) -> Sequence[Event]:
-        data = _text(event)
-        if data.message_id in self._completed or self._was_thought(kind, data):
-            return ()
-        message_id, told = self._texts.get(kind, (data.message_id, ""))
-        if message_id != data.message_id:
-            told = ""
-        text = told + data.delta if data.accumulated is None else data.accumulated
-        if told and told.startswith(text):
-            return ()
-        self._texts[kind] = (data.message_id, text)
-        return (_BEYOND[kind](event, data.message_id, text.removeprefix(told)),)
+    def read_delta(self, delta: Delta, raw: dict[str, Any]) -> Sequence[Event]:
+        """The same of a delta that was read from its text at once."""
+        kind, message_id, text = delta["type"], delta.get("message_id"), delta["delta"]
+        sequence, turn_id = delta.get("sequence"), delta.get("turn_id")
+        if sequence is None:
+            beyond = self._beyond(kind[: -len(_DELTA)], message_id, text, delta.get("accumulated"))
+            if beyond is None:
+                return ()
+            text = beyond
+        common: dict[str, Any] = {
+            "session_id": delta["session_id"],
+            "id": delta["id"],
+            "turn_id": turn_id or _text_or_none(delta.get("data_turn_id")),
+            "sequence": sequence,
+            "created_at": delta["ts"],
+            "native_type": kind,
+            "raw": raw,
+            "text": text,
+        }
+        if kind == _MESSAGE_DELTA:
+            return (_new_message_delta(message_id=message_id, **common),)
+        return (_new_thinking_delta(**common),)
 
-    def _complete_message(self, event: WireEvent) -> None:
-        self._completed[str(WireMessageData.model_validate(event.data).message.get("id"))] = None
+    def _beyond(self, kind: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
+        """What a live delta tells beyond what was told before; None for nothing."""
+        if message_id in self._completed or self._was_thought(kind, delta, accumulated):
+            return None
+        told_id, told = self._texts.get(kind, (message_id, ""))
+        if told_id != message_id:
+            told = ""
+        text = told + delta if accumulated is None else accumulated
+        if told and told.startswith(text):
+            return None
+        self._texts[kind] = (message_id, text)
+        return text.removeprefix(told)
+
+    def _complete_message(self, event: WireMessageEvent) -> None:
+        self._completed[str(event.message.get("id"))] = None
         if len(self._completed) > _REMEMBERED:
             del self._completed[next(iter(self._completed))]
 
-    def _complete_thinking(self, event: WireEvent, kind: str) -> None:
+    def _complete_thinking(self, event: WireTextEvent, kind: str) -> None:
         """Thoughts have no id: what is known of their late deltas is the rest of the text."""
-        whole = _text(event).thinking or ""
+        whole = event.thinking or ""
         _, told = self._texts.get(kind, (None, ""))
         self._thought = whole.removeprefix(told) if whole.startswith(told) else ""
 
-    def _was_thought(self, kind: str, data: WireTextData) -> bool:
-        if kind == "output.message" or data.accumulated is not None or not data.delta:
+    def _was_thought(self, kind: str, delta: str, accumulated: str | None) -> bool:
+        if kind == "output.message" or accumulated is not None or not delta:
             return False
-        is_late = self._thought.startswith(data.delta)
-        self._thought = self._thought.removeprefix(data.delta) if is_late else ""
+        is_late = self._thought.startswith(delta)
+        self._thought = self._thought.removeprefix(delta) if is_late else ""
         return is_late
+
+
+@cache
+def delta_reader() -> Callable[[bytes], Delta]:
+    """Reads the JSON text of a delta at once: most events of a stream are these."""
+    field, text = core_schema.typed_dict_field, core_schema.str_schema()
+
+    def within(*path: str) -> list[str | int]:
+        return [*path]
+
+    def perhaps(schema: core_schema.CoreSchema, *path: str) -> core_schema.TypedDictField:
+        return field(core_schema.nullable_schema(schema), required=False, validation_alias=within(*path))
+
+    schema = core_schema.typed_dict_schema(
+        {
+            "type": field(core_schema.literal_schema([_MESSAGE_DELTA, _THINKING_DELTA])),
+            "id": field(text),
+            "ts": field(TypeAdapter(UtcDatetime).core_schema),
+            "session_id": field(core_schema.str_schema(min_length=1)),
+            "sequence": perhaps(core_schema.int_schema(), "sequence"),
+            "turn_id": perhaps(text, "context", "turn_id"),
+            "data_turn_id": perhaps(core_schema.any_schema(), "data", "turn_id"),
+            "message_id": perhaps(text, "data", "message_id"),
+            "delta": field(text, validation_alias=within("data", "delta")),
+            "accumulated": perhaps(text, "data", "accumulated"),
+        }
+    )
+    return cast("Callable[[bytes], Delta]", SchemaValidator(schema).validate_json)
 
 
 def to_events(event: WireEvent) -> Sequence[Event]:
     """The common events of one event by itself. What is not modelled, or has nothing to tell, becomes a `NativeEvent`.
 
     Raises:
-        pydantic.ValidationError: Its data are not those of its type.
+        pydantic.ValidationError: It is about calls, and one of them is none.
     """
     reader = _READERS.get(event.type)
     found = () if reader is None else tuple(reader(event))
-    return found or (NativeEvent(**_envelope(event)),)
+    return found or (_new_native(**_envelope(event)),)
 
 
 def _turn_id(event: WireEvent) -> str | None:
-    told = event.data.get("turn_id")
-    return event.context.turn_id or (told if isinstance(told, str) else None)
+    return event.turn_id or _text_or_none(event.data_turn_id)
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _envelope(event: WireEvent) -> dict[str, Any]:
-    told = {"id": event.id, "native_type": event.type, "synthetic": False, "raw": event.raw}
-    return _inferred(event) | told
+    return {
+        "session_id": event.session_id,
+        "id": event.id,
+        "turn_id": event.turn_id or _text_or_none(event.data_turn_id),
+        "sequence": event.sequence,
+        "created_at": event.ts,
+        "native_type": event.type,
+        "raw": event.raw,
+    }
 
 
 def _inferred(event: WireEvent) -> dict[str, Any]:
@@ -270,89 +364,76 @@ def _continued(event: WireEvent, turn_id: str | None) -> Event:
     return TurnStarted(**{**_inferred(event), "turn_id": turn_id})
 
 
-def _message(event: WireEvent) -> Iterator[Event]:
-    data = WireMessageData.model_validate(event.data)
-    yield MessageCompleted(**_envelope(event), message=to_message(data.message, event.session_id, to_usage(data.usage)))
+def _message(event: WireMessageEvent) -> Iterable[Event]:
+    message = to_message(event.message, event.session_id, to_usage(event.usage))
+    return (_new_message(**_envelope(event), message=message),)
 
 
-def _conversation_message(event: WireEvent) -> Iterator[Event]:
-    yield MessageCompleted(**_envelope(event), message=conversation_message(event))
+def _conversation_message(event: WireConversationEvent) -> Iterable[Event]:
+    return (_new_message(**_envelope(event), message=conversation_message(event)),)
 
 
-def _message_started(event: WireEvent) -> Iterator[Event]:
-    yield MessageStarted(**_envelope(event), message_id=_text(event).message_id)
+def _message_started(event: WireTextEvent) -> Iterable[Event]:
+    return (MessageStarted(**_envelope(event), message_id=event.message_id),)
 
 
-def _message_delta(event: WireEvent) -> Iterator[Event]:
-    data = _text(event)
-    yield _message_piece(event, data.message_id, data.delta)
+def _message_delta(event: WireTextEvent) -> Iterable[Event]:
+    return (_message_piece(event, event.delta),)
 
 
-def _message_piece(event: WireEvent, message_id: str | None, text: str) -> Event:
-    return MessageDelta(**_envelope(event), message_id=message_id, text=text)
+def _message_piece(event: WireTextEvent, text: str) -> Event:
+    return _new_message_delta(**_envelope(event), message_id=event.message_id, text=text)
 
 
-def _thinking_started(event: WireEvent) -> Iterator[Event]:
-    yield ThinkingStarted(**_envelope(event))
+def _thinking_started(event: WireTextEvent) -> Iterable[Event]:
+    return (ThinkingStarted(**_envelope(event)),)
 
 
-def _thinking_delta(event: WireEvent) -> Iterator[Event]:
-    yield _thinking_piece(event, None, _text(event).delta)
+def _thinking_delta(event: WireTextEvent) -> Iterable[Event]:
+    return (_thinking_piece(event, event.delta),)
 
 
-def _thinking_piece(event: WireEvent, _message_id: str | None, text: str) -> Event:
-    return ThinkingDelta(**_envelope(event), text=text)
+def _thinking_piece(event: WireTextEvent, text: str) -> Event:
+    return _new_thinking_delta(**_envelope(event), text=text)
 
 
-def _thinking_completed(event: WireEvent) -> Iterator[Event]:
-    yield ThinkingCompleted(**_envelope(event), text=_text(event).thinking or "")
+def _thinking_completed(event: WireTextEvent) -> Iterable[Event]:
+    return (ThinkingCompleted(**_envelope(event), text=event.thinking or ""),)
 
 
-def _text(event: WireEvent) -> WireTextData:
-    return WireTextData.model_validate(event.data)
+def _turn_started(event: WireTurnEvent) -> Iterable[Event]:
+    return (TurnStarted(**_envelope(event)),)
 
 
-def _turn_started(event: WireEvent) -> Iterator[Event]:
-    yield TurnStarted(**_envelope(event))
-
-
-def _turn_completed(event: WireEvent) -> Iterator[Event]:
-    data = _turn(event)
-    reason = data.termination_reason or data.stop_reason or ""
+def _turn_completed(event: WireTurnEvent) -> Iterator[Event]:
+    reason = event.termination_reason or event.stop_reason or ""
     outcome = _STOPPED.get(reason, Outcome.COMPLETED)
     error = f"the turn ended with {reason!r}" if outcome is Outcome.FAILED else None
-    yield _ended(event, data, outcome, "completed" if outcome is Outcome.COMPLETED else reason, error)
+    yield _ended(event, outcome, "completed" if outcome is Outcome.COMPLETED else reason, error)
 
 
-def _turn_failed(event: WireEvent) -> Iterator[Event]:
-    data = _turn(event)
-    yield _ended(event, data, Outcome.FAILED, data.error_code or "failed", data.error)
+def _turn_failed(event: WireTurnEvent) -> Iterator[Event]:
+    yield _ended(event, Outcome.FAILED, event.error_code or "failed", event.error)
 
 
-def _turn_cancelled(event: WireEvent) -> Iterator[Event]:
-    data = _turn(event)
-    yield _ended(event, data, Outcome.CANCELLED, data.reason or "cancelled")
+def _turn_cancelled(event: WireTurnEvent) -> Iterator[Event]:
+    yield _ended(event, Outcome.CANCELLED, event.reason or "cancelled")
 
 
-def _turn_sealed(event: WireEvent) -> Iterator[Event]:
-    data = _turn(event)
-    reason = data.reason or "sealed"
+def _turn_sealed(event: WireTurnEvent) -> Iterator[Event]:
+    reason = event.reason or "sealed"
     outcome = _SEALED.get(reason, Outcome.FAILED)
-    yield _ended(event, data, outcome, reason, (data.detail or reason) if outcome is Outcome.FAILED else None)
+    yield _ended(event, outcome, reason, (event.detail or reason) if outcome is Outcome.FAILED else None)
 
 
-def _ended(event: WireEvent, data: WireTurnData, outcome: Outcome, reason: str, error: str | None = None) -> Event:
-    return TurnEnded(**_envelope(event), outcome=outcome, native_reason=reason, usage=to_usage(data.usage), error=error)
+def _ended(event: WireTurnEvent, outcome: Outcome, reason: str, error: str | None = None) -> Event:
+    usage = to_usage(event.usage)
+    return TurnEnded(**_envelope(event), outcome=outcome, native_reason=reason, usage=usage, error=error)
 
 
-def _turn(event: WireEvent) -> WireTurnData:
-    return WireTurnData.model_validate(event.data)
-
-
-def _reason_completed(event: WireEvent) -> Iterator[Event]:
-    data = _turn(event)
-    if data.error is not None:
-        yield ErrorReported(**_envelope(event), message=data.error, code=data.error_code)
+def _reason_completed(event: WireTurnEvent) -> Iterator[Event]:
+    if event.error is not None:
+        yield ErrorReported(**_envelope(event), message=event.error, code=event.error_code)
 
 
 def _status(status: SessionStatus, native_status: str) -> Callable[[WireEvent], Iterator[Event]]:
@@ -362,41 +443,39 @@ def _status(status: SessionStatus, native_status: str) -> Callable[[WireEvent], 
     return read
 
 
-def _session_idled(event: WireEvent) -> Iterator[Event]:
+def _session_idled(event: WireTurnEvent) -> Iterator[Event]:
     yield StatusChanged(**_envelope(event), status=SessionStatus.IDLE, native_status="idle")
-    usage = to_usage(_turn(event).usage)
+    usage = to_usage(event.usage)
     if usage is not None:
         yield UsageReported(**_envelope(event), usage=usage, is_delta=False)
 
 
-def _tools_announced(event: WireEvent) -> Iterator[Event]:
-    for raw in _tool_calls(event):
+def _tools_announced(event: WireToolCallsEvent) -> Iterator[Event]:
+    for raw in event.tool_calls or ():
         call = WireToolCall.model_validate(raw)
         yield ToolCallStarted(**_envelope(event), tool_call_id=call.id, name=call.name)
 
 
-def _tool_started(event: WireEvent) -> Iterator[Event]:
-    call = _tool(event).tool_call
-    if call is not None:
-        yield ToolCallCompleted(
-            **_envelope(event), tool_call_id=call.id, name=call.name, arguments=to_arguments(call.arguments)
-        )
+def _tool_started(event: WireToolEvent) -> Iterable[Event]:
+    call = event.tool_call
+    if call is None:
+        return ()
+    arguments = to_arguments(call.arguments)
+    return (_new_tool_call(**_envelope(event), tool_call_id=call.id, name=call.name, arguments=arguments),)
 
 
-def _tool_output(event: WireEvent) -> Iterator[Event]:
-    data = _tool(event)
-    yield ToolResultDelta(**_envelope(event), tool_call_id=data.tool_call_id, text=data.delta)
+def _tool_output(event: WireToolEvent) -> Iterable[Event]:
+    return (_new_tool_output(**_envelope(event), tool_call_id=event.tool_call_id, text=event.delta),)
 
 
-def _tool_completed(event: WireEvent) -> Iterator[Event]:
-    data = _tool(event)
-    if is_approval(data.tool_call_id, data.tool_name):
-        return  # what became of a request for an approval; the tool itself has not run yet
-    is_error = not data.success or data.error is not None
-    text = data.error if data.error is not None else to_output(data.result)
-    if data.tool_name == "":
+def _tool_completed(event: WireToolEvent) -> Iterable[Event]:
+    if is_approval(event.tool_call_id, event.tool_name):
+        return ()  # what became of a request for an approval; the tool itself has not run yet
+    is_error = not event.success or event.error is not None
+    text = event.error if event.error is not None else to_output(event.result)
+    if event.tool_name == "":
         text = _unquoted(text)
-    yield ToolResultCompleted(**_envelope(event), tool_call_id=data.tool_call_id, text=text, is_error=is_error)
+    return (_new_tool_result(**_envelope(event), tool_call_id=event.tool_call_id, text=text, is_error=is_error),)
 
 
 def _unquoted(text: str) -> str:
@@ -411,7 +490,7 @@ def _unquoted(text: str) -> str:
     return value if isinstance(value, str) else text
 
 
-def _call_requested(event: WireEvent) -> Iterator[Event]:
+def _call_requested(event: WireToolCallsEvent) -> Iterator[Event]:
     actions = _actions(event)
     for action in actions:
         if isinstance(action, ToolExecution):
@@ -424,22 +503,15 @@ def _call_requested(event: WireEvent) -> Iterator[Event]:
 
 
 def _actions(event: WireEvent) -> tuple[PendingAction, ...]:
-    return tuple(to_action(raw) for raw in _tool_calls(event))
+    calls = event.tool_calls if isinstance(event, WireToolCallsEvent) else None
+    return tuple(to_action(raw) for raw in calls or ())
 
 
-def _tool(event: WireEvent) -> WireToolData:
-    return WireToolData.model_validate(event.data)
-
-
-def _tool_calls(event: WireEvent) -> Iterable[dict[str, Any]]:
-    return WireToolCallsData.model_validate(event.data).tool_calls or ()
-
-
-_BEYOND: Final[Mapping[str, Callable[[WireEvent, str | None, str], Event]]] = {
+_PIECES: Final[Mapping[str, Callable[[WireTextEvent, str], Event]]] = {
     "output.message": _message_piece,
     "reason.thinking": _thinking_piece,
 }
-_READERS: Final[Mapping[str, Callable[[WireEvent], Iterator[Event]]]] = {
+_READERS: Final[Mapping[str, Callable[[Any], Iterable[Event]]]] = {
     "input.message": _message,
     "output.message.started": _message_started,
     "output.message.delta": _message_delta,

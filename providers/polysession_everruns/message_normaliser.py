@@ -23,9 +23,14 @@ from polysession.provider_api import (
     ToolCallBlock,
     ToolResultBlock,
     Usage,
+    trusted,
 )
 from polysession_everruns.normaliser import NAME
-from polysession_everruns.wire import WireConversationMessage, WireEvent, WireMessage
+from polysession_everruns.wire import WireConversationEvent, WireMessage
+
+# What a wire model holds was validated.
+_new_message: Final = trusted(Message)
+_new_text: Final = trusted(TextBlock)
 
 _ROLES: Final[Mapping[str | None, Role]] = {
     "user": Role.USER,
@@ -43,31 +48,26 @@ def to_message(raw: dict[str, Any], session_id: str, usage: Usage | None = None)
     """
     wire = WireMessage.model_validate(raw)
     thinking: tuple[Block, ...] = (ThinkingBlock(text=wire.thinking),) if wire.thinking else ()
-    return Message(
+    return _new_message(
         provider=NAME,
         id=wire.id,
         session_id=session_id,
         role=_ROLES.get(wire.role, Role.UNKNOWN),
-        content=(*thinking, *(_block(part) for part in wire.content or ())),
+        content=(*thinking, *[_block(part) for part in wire.content or ()]),
         usage=usage,
         created_at=wire.created_at,
         raw=raw,
     )
 
 
-def conversation_message(event: WireEvent) -> Message:
-    """What an agent said by sending a message on purpose, which newer servers tell apart from its other words.
-
-    Raises:
-        pydantic.ValidationError: The event has no message.
-    """
-    said = WireConversationMessage.model_validate(event.data)
+def conversation_message(event: WireConversationEvent) -> Message:
+    """What an agent said by sending a message on purpose, which newer servers tell apart from its other words."""
     return Message(
         provider=NAME,
-        id=said.message_id,
+        id=event.message_id,
         session_id=event.session_id,
         role=Role.ASSISTANT,
-        content=(TextBlock(text=said.text),),
+        content=(TextBlock(text=event.text),),
         created_at=event.ts,
         raw=event.data,
     )
@@ -80,6 +80,11 @@ def _block(part: dict[str, Any]) -> Block:
         return NativeBlock(raw=part) if build is None else build(part)
     except (KeyError, TypeError, ValidationError):
         return NativeBlock(raw=part)
+
+
+def _text(part: dict[str, Any]) -> Block:
+    text = part["text"]
+    return _new_text(text=text) if isinstance(text, str) else NativeBlock(raw=part)
 
 
 def _image(part: dict[str, Any]) -> Block:
@@ -113,7 +118,7 @@ def _tool_result_block(part: dict[str, Any]) -> Block:
 
 
 _BLOCKS: Final[Mapping[str, Callable[[dict[str, Any]], Block]]] = {
-    "text": lambda part: TextBlock(text=part["text"]),
+    "text": _text,
     "image": _image,
     "image_file": _image_file,
     # Newer servers only.

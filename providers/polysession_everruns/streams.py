@@ -22,7 +22,6 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
-    JsonText,
     MalformedResponse,
     MediaBlock,
     Message,
@@ -39,16 +38,25 @@ from polysession.provider_api import (
     TurnPlan,
     UsageError,
     json_body,
-    lazily,
     read_as,
     read_json,
+    undecoded,
     with_query,
 )
 from polysession_everruns.actions import action_id, check_answers, check_expected, completed_id, post_answers
 from polysession_everruns.calls import cursor_number, session_path
-from polysession_everruns.event_normaliser import CONNECTED, DISCONNECTING, EventReader, Waiting
+from polysession_everruns.event_normaliser import (
+    CONNECTED,
+    DELTAS,
+    DISCONNECTING,
+    SETTLING,
+    Delta,
+    EventReader,
+    Waiting,
+    delta_reader,
+)
 from polysession_everruns.message_normaliser import to_message
-from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage
+from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
 
 _OPEN: Final = Reply(200, {}, b"")
 """What an error says of the answer that a frame came in."""
@@ -127,7 +135,7 @@ def list_events(ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[
     reply, events = yield from _read_events(ref, after_sequence=after)
     page = events if limit is None else events[:limit]
     reader = EventReader()
-    found = [event for wire in page for event in read_as(reader.read, wire, reply)]
+    found = [event for wire in page for event in read_as(reader.read, _whole(wire, reply), reply)]
     return Page(tuple(found), _last_sequence(page) if len(page) < len(events) else None)
 
 
@@ -139,9 +147,15 @@ def _last_sequence(events: Iterable[WireEvent]) -> str:
 
 
 def _read_events(ref: SessionRef, **query: int | None) -> Flow[tuple[Reply, Sequence[WireEvent]]]:
+    """The envelopes of events: most callers need no more, or not of all."""
     reply = yield Call("GET", with_query(f"{session_path(ref)}/events", query))
     raws = read_as(WireList.model_validate, read_json(reply), reply).data
-    return reply, [read_as(lambda raw: WireEvent.of(raw, session_id=ref.id), raw, reply) for raw in raws]
+    return reply, [read_as(lambda raw: WireEvent.envelope_of(raw, session_id=ref.id), raw, reply) for raw in raws]
+
+
+def _whole(envelope: WireEvent, reply: Reply) -> WireEvent:
+    """An event of a list with the data of its type."""
+    return read_as(lambda raw: WireEvent.of(raw, session_id=envelope.session_id), envelope.raw, reply)
 
 
 # --- What the agent waits for
@@ -166,7 +180,7 @@ def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, WireEvent | None]]:
     reply, events = yield from _read_events(ref, limit=_RECENT)
     waiting = Waiting()
     for event in events:
-        read_as(waiting.take, event, reply)
+        read_as(waiting.take, _whole(event, reply) if event.type in SETTLING else event, reply)
     return waiting, events[-1] if events else None
 
 
@@ -194,6 +208,7 @@ class SessionStream(StreamPlan):
         self._has_broken = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
+        self._read_delta = delta_reader()
         self._seen: dict[str, None] = {}
 
     @property
@@ -209,6 +224,10 @@ class SessionStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
+        if frame.event in DELTAS:
+            delta = self._delta_in(frame)
+            if delta is not None:
+                return self._take_delta(delta, frame)
         if frame.event == DISCONNECTING:
             reply = Reply(200, {}, frame.data)
             self.reopen_after_s = read_as(WireDisconnecting.model_validate, read_json(reply), reply).retry_ms / 1000
@@ -216,16 +235,27 @@ class SessionStream(StreamPlan):
             return ()
         return self._take(self._read_event(frame), frame.id, _OPEN)
 
+    def _delta_in(self, frame: Frame) -> Delta | None:
+        with suppress(ValidationError):
+            delta = self._read_delta(frame.data)
+            return delta if delta["type"] == frame.event else None
+        return None
+
+    def _take_delta(self, delta: Delta, frame: Frame) -> Sequence[Event]:
+        if self._is_repeated(delta["id"]):
+            return ()
+        self._move_on(frame.id, delta.get("sequence"))
+        return self._reader.read_delta(delta, undecoded(frame.data))
+
     def _read_event(self, frame: Frame) -> WireEvent:
         """The event of a frame, straight from its text if nothing is missing there."""
-        event: WireEvent | None = None
         with suppress(ValidationError):
-            event = WireEvent.__pydantic_validator__.validate_json(frame.data)
-        if event is None or not (event.session_id and event.type):
-            reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
-            return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
-        event.raw = lazily(JsonText(frame.data))
-        return event
+            event = shape_of(frame.event).__pydantic_validator__.validate_json(frame.data)
+            if event.session_id and event.type == frame.event:
+                event.__dict__["raw"] = undecoded(frame.data)
+                return cast("WireEvent", event)
+        reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
+        return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
 
     def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
         """From here on a reopening may miss something; a first opening that had to be tried again misses nothing."""
@@ -234,16 +264,19 @@ class SessionStream(StreamPlan):
     def probe(self) -> Flow[Sequence[Event]]:
         """All that has happened: without a cursor the reopened stream would not tell it."""
         reply, events = yield from _read_events(self._ref)
-        return [found for event in events for found in self._take(event, event.id, reply)]
+        return [found for event in events for found in self._take(_whole(event, reply), event.id, reply)]
 
     def _take(self, event: WireEvent, stored_id: str | None, reply: Reply) -> Sequence[Event]:
         if event.id is not None and self._is_repeated(event.id):
             return ()
         events = read_as(self._reader.read, event, reply)
-        if stored_id and (event.sequence is None or event.sequence > self._last_sequence):
-            self._cursor = stored_id
-            self._last_sequence = event.sequence or self._last_sequence
+        self._move_on(stored_id, event.sequence)
         return events
+
+    def _move_on(self, stored_id: str | None, sequence: int | None) -> None:
+        if stored_id and (sequence is None or sequence > self._last_sequence):
+            self._cursor = stored_id
+            self._last_sequence = sequence or self._last_sequence
 
     def _is_repeated(self, event_id: str) -> bool:
         if event_id in self._seen:

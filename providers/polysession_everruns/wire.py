@@ -8,9 +8,10 @@ Backend: https://docs.everruns.com and https://github.com/everruns/sdk, openapi/
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from polysession.provider_api import UtcDatetime
 
@@ -116,80 +117,81 @@ class WireMessage(Wire):
     delivery: str | None = None
 
 
-class WireContext(Wire):
-    """What an event belongs to."""
-
-    turn_id: str | None = None
-    input_message_id: str | None = None
-
-
 class WireEvent(Wire):
-    """The envelope of an event; `data` depends on `type`. `raw` is the whole of it as received, perhaps still text."""
+    """The envelope of an event: all that is read of one whose type is not modelled.
+
+    Attributes:
+        data_turn_id: The turn, where only the data name it.
+        raw: The whole of it as received, perhaps still text.
+    """
 
     id: str | None = None
     type: str = ""
     ts: UtcDatetime | None = None
     session_id: str = ""
     sequence: int | None = None
-    context: WireContext = Field(default_factory=WireContext)
-    data: dict[str, Any] = Field(default_factory=dict)
+    turn_id: Annotated[str | None, Field(validation_alias=AliasPath("context", "turn_id"))] = None
+    data_turn_id: Annotated[Any, Field(validation_alias=AliasPath("data", "turn_id"))] = None
     raw: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("context", "data", mode="before")
-    @classmethod
-    def _null_is_empty(cls, value: Any) -> Any:
-        return {} if value is None else value
-
-    @classmethod
-    def of(cls, raw: dict[str, Any], **missing: str) -> Self:
-        """Read an envelope; `missing` is what its surroundings say in case it does not.
+    @staticmethod
+    def envelope_of(raw: dict[str, Any], **missing: str) -> WireEvent:
+        """Read the envelope of an event; `missing` is what its surroundings say in case it does not.
 
         Raises:
             pydantic.ValidationError: It is not an event.
         """
-        return cls.model_validate({**missing, **raw, "raw": raw})
+        return WireEvent.model_validate({**missing, **raw, "raw": raw})
+
+    @staticmethod
+    def of(raw: dict[str, Any], **missing: str) -> WireEvent:
+        """Read an event with the data of its type.
+
+        Raises:
+            pydantic.ValidationError: It is not an event, or its data are not those of its type.
+        """
+        return shape_of(str(raw.get("type", missing.get("type")))).model_validate({**missing, **raw, "raw": raw})
 
 
-class WireTurnData(Wire):
-    """Data of `turn.*`, `session.*` and `reason.completed`: each has a few of these.
+class WireTurnEvent(WireEvent):
+    """`turn.*`, `session.idled` and `reason.completed`: each has a few of these data.
 
     Attributes:
         termination_reason: Newer servers only: why a turn that is over is over.
         stop_reason: Newer servers only: why the last model call of a turn ended.
     """
 
-    turn_id: str | None = None
-    input_message_id: str | None = None
-    usage: WireUsage | None = None
-    reason: str | None = None
-    detail: str | None = None
-    error: str | None = None
-    error_code: str | None = None
-    termination_reason: str | None = None
-    stop_reason: str | None = None
+    usage: Annotated[WireUsage | None, Field(validation_alias=AliasPath("data", "usage"))] = None
+    reason: Annotated[str | None, Field(validation_alias=AliasPath("data", "reason"))] = None
+    detail: Annotated[str | None, Field(validation_alias=AliasPath("data", "detail"))] = None
+    error: Annotated[str | None, Field(validation_alias=AliasPath("data", "error"))] = None
+    error_code: Annotated[str | None, Field(validation_alias=AliasPath("data", "error_code"))] = None
+    termination_reason: Annotated[str | None, Field(validation_alias=AliasPath("data", "termination_reason"))] = None
+    stop_reason: Annotated[str | None, Field(validation_alias=AliasPath("data", "stop_reason"))] = None
 
 
-class WireTextData(Wire):
-    """Data of a message or of thinking in the making. Only newer servers name the message."""
+class WireTextEvent(WireEvent):
+    """A message or thinking in the making. Only newer servers name the message."""
 
-    message_id: str | None = None
-    delta: str = ""
-    accumulated: str | None = None
-    thinking: str | None = None
-
-
-class WireMessageData(Wire):
-    """Data of a whole message, with the tokens of the one model call that made it."""
-
-    message: dict[str, Any]
-    usage: WireUsage | None = None
+    message_id: Annotated[str | None, Field(validation_alias=AliasPath("data", "message_id"))] = None
+    delta: Annotated[str, Field(validation_alias=AliasPath("data", "delta"))] = ""
+    accumulated: Annotated[str | None, Field(validation_alias=AliasPath("data", "accumulated"))] = None
+    thinking: Annotated[str | None, Field(validation_alias=AliasPath("data", "thinking"))] = None
 
 
-class WireConversationMessage(Wire):
-    """Data of a message that an agent sent on purpose; newer servers only."""
+class WireMessageEvent(WireEvent):
+    """A whole message, with the tokens of the one model call that made it."""
 
-    message_id: str
-    text: str
+    message: Annotated[dict[str, Any], Field(validation_alias=AliasPath("data", "message"))]
+    usage: Annotated[WireUsage | None, Field(validation_alias=AliasPath("data", "usage"))] = None
+
+
+class WireConversationEvent(WireEvent):
+    """A message that an agent sent on purpose; newer servers only."""
+
+    data: dict[str, Any]
+    message_id: Annotated[str, Field(validation_alias=AliasPath("data", "message_id"))]
+    text: Annotated[str, Field(validation_alias=AliasPath("data", "text"))]
 
 
 class WireToolCall(Wire):
@@ -200,22 +202,51 @@ class WireToolCall(Wire):
     arguments: Any = None
 
 
-class WireToolData(Wire):
-    """Data of one tool call's events."""
+class WireToolEvent(WireEvent):
+    """One tool call."""
 
-    tool_call: WireToolCall | None = None
-    tool_call_id: str = ""
-    tool_name: str | None = None
-    success: bool = True
-    result: Any = None
-    error: str | None = None
-    delta: str = ""
+    tool_call: Annotated[WireToolCall | None, Field(validation_alias=AliasPath("data", "tool_call"))] = None
+    tool_call_id: Annotated[str, Field(validation_alias=AliasPath("data", "tool_call_id"))] = ""
+    tool_name: Annotated[str | None, Field(validation_alias=AliasPath("data", "tool_name"))] = None
+    success: Annotated[bool, Field(validation_alias=AliasPath("data", "success"))] = True
+    result: Annotated[Any, Field(validation_alias=AliasPath("data", "result"))] = None
+    error: Annotated[str | None, Field(validation_alias=AliasPath("data", "error"))] = None
+    delta: Annotated[str, Field(validation_alias=AliasPath("data", "delta"))] = ""
 
 
-class WireToolCallsData(Wire):
-    """Data of events about several tool calls, each as received."""
+class WireToolCallsEvent(WireEvent):
+    """Several tool calls, each as received."""
 
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: Annotated[list[dict[str, Any]] | None, Field(validation_alias=AliasPath("data", "tool_calls"))] = None
+
+
+_SHAPES: Final[Mapping[str, type[WireEvent]]] = {
+    "input.message": WireMessageEvent,
+    "output.message.started": WireTextEvent,
+    "output.message.delta": WireTextEvent,
+    "output.message.completed": WireMessageEvent,
+    "conversation.message": WireConversationEvent,
+    "turn.started": WireTurnEvent,
+    "turn.completed": WireTurnEvent,
+    "turn.failed": WireTurnEvent,
+    "turn.cancelled": WireTurnEvent,
+    "turn.sealed": WireTurnEvent,
+    "reason.completed": WireTurnEvent,
+    "reason.thinking.started": WireTextEvent,
+    "reason.thinking.delta": WireTextEvent,
+    "reason.thinking.completed": WireTextEvent,
+    "act.started": WireToolCallsEvent,
+    "tool.started": WireToolEvent,
+    "tool.completed": WireToolEvent,
+    "tool.output.delta": WireToolEvent,
+    "tool.call_requested": WireToolCallsEvent,
+    "session.idled": WireTurnEvent,
+}
+
+
+def shape_of(kind: str) -> type[WireEvent]:
+    """What an event of a type looks like."""
+    return _SHAPES.get(kind, WireEvent)
 
 
 class WireDisconnecting(Wire):

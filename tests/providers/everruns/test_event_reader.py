@@ -188,7 +188,7 @@ def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_
         ([wire("tool.call_requested", CALLS), wire("tool.call_requested", {"tool_calls": [CALL]})], ["call_1"]),
         ([wire("tool.call_requested", CALLS), wire("llm.generation")], ["call_1", "call_2"]),
         *[
-            ([wire("tool.call_requested", CALLS), wire(kind)], [])
+            ([wire("tool.call_requested", CALLS), wire(kind, {"message": MESSAGE})], [])
             for kind in (
                 *("turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"),
                 *("input.message", "session.activated", "session.idled", "reason.started"),

@@ -35,12 +35,13 @@ from polysession.event import Approve, Deny, ToolOutput
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, Provider, StreamPlan
-from support.drift.ours import Ours, ours, read_within, reads, writes
+from support.drift.ours import Ours, ours, read_within, reads, reads_data, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")
 _WHOLE_MODEL: Final = ModelConfig(id="m", type="t", credential_id="c")
 _NEW: Final = NewSession(agent="a", environment="e", title="t", metadata={"k": "v"})
+_TURN_IDS: Final = ("turn_id", "input_message_id")
 _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d")
 
 
@@ -126,15 +127,15 @@ def _everruns() -> Ours:
             reads(everruns.WireUsage, "TokenUsage"),
             reads(everruns.WireAgent, "Agent"),
             reads(everruns.WireMessage, "Message"),
-            reads(everruns.WireContext, "EventContext"),
+            writes("read", "EventContext", _TURN_IDS),
             reads(everruns.WireEvent, "Event"),
-            reads(everruns.WireTurnData, *turn_data, *session_data, "ReasonCompletedData"),
-            reads(everruns.WireTextData, *text_data, *thinking_data),
-            reads(everruns.WireMessageData, "InputMessageData", "OutputMessageCompletedData"),
-            reads(everruns.WireConversationMessage, "ConversationMessageData"),
+            reads_data(everruns.WireTurnEvent, *turn_data, *session_data, "ReasonCompletedData", more=_TURN_IDS),
+            reads_data(everruns.WireTextEvent, *text_data, *thinking_data),
+            reads_data(everruns.WireMessageEvent, "InputMessageData", "OutputMessageCompletedData"),
+            reads_data(everruns.WireConversationEvent, "ConversationMessageData"),
             reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
-            reads(everruns.WireToolData, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
-            reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
+            reads_data(everruns.WireToolEvent, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
+            reads_data(everruns.WireToolCallsEvent, "ActStartedData", "ToolCallRequestedData"),
             reads(everruns_native.EverrunsNewSession, "CreateSessionRequest", more=new),
             reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
             reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),

@@ -76,6 +76,12 @@ def reads(model: type[BaseModel] | tuple[type[BaseModel], ...], *published: str,
     return Known(models[0].__name__, frozenset({*fields, *more}), published)
 
 
+def reads_data(model: type[BaseModel], *published: str, more: Iterable[str] = ()) -> Known:
+    """A model that reads an event, and the published objects that the event's data are."""
+    anywhere = {"turn_id"}  # looked for in the data of every event
+    return Known(model.__name__, frozenset({*read_within(model, "data")} - anywhere | {*more}), published)
+
+
 def writes(name: str, published: str, fields: Iterable[str]) -> Known:
     """What our code sends that has no model: called by `name` here."""
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
