@@ -33,7 +33,7 @@ from polysession import (
     UnsupportedOperation,
 )
 from polysession.plugins import open_provider
-from polysession.provider_api import Call, NewSession, SessionQuery, SessionRef
+from polysession.provider_api import Call, NativeBody, NewSession, SessionQuery, SessionRef
 from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
@@ -211,6 +211,11 @@ class DeclarationContract(ContractBase):
     def test_the_table_of_events_names_common_events(self) -> None:
         for native_type, common in self.declared().event_types.items():
             assert set(common) <= _COMMON_TYPES, f"{native_type!r} becomes what is no common event"
+
+    @pytest.mark.parametrize("name", ["new_session", "session_changes", "session_query", "new_agent"])
+    def test_a_type_of_native_bodies_is_one(self, name: str) -> None:
+        declared = getattr(self.declared(), f"{name}_type")
+        assert declared is None or issubclass(declared, NativeBody)
 
     def test_how_a_stream_goes_on_is_public(self, face: Face, backend: Backend) -> None:
         with self.open(face, backend.settings) as client:
