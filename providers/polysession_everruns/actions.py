@@ -31,7 +31,7 @@ from polysession.provider_api import (
     json_body,
     read_json_or_nothing,
 )
-from polysession_everruns.wire import WireToolCall
+from polysession_everruns.wire_events import WireToolCall
 
 APPROVAL_PREFIX: Final = "tool_approval_"
 _APPROVAL_TOOL: Final = "approve_tool_call"

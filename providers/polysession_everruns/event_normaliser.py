@@ -43,7 +43,7 @@ from polysession.provider_api import (
 from polysession_everruns.actions import is_approval, to_action
 from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
 from polysession_everruns.normaliser import to_usage
-from polysession_everruns.wire import (
+from polysession_everruns.wire_events import (
     WireConversationEvent,
     WireEvent,
     WireMessageEvent,

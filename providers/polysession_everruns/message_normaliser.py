@@ -26,7 +26,7 @@ from polysession.provider_api import (
     trusted,
 )
 from polysession_everruns.normaliser import NAME
-from polysession_everruns.wire import WireConversationEvent, WireMessage
+from polysession_everruns.wire_events import WireConversationEvent, WireMessage
 
 # What a wire model holds was validated.
 _new_message: Final = trusted(Message)

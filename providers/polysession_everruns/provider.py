@@ -52,12 +52,7 @@ from polysession.provider_api import (
 )
 from polysession_everruns import normaliser
 from polysession_everruns.calls import cursor_number, session_path
-from polysession_everruns.wire import (
-    WireAgents,
-    WirePageEnd,
-    WireSession,
-    WireSessions,
-)
+from polysession_everruns.wire import WireAgents, WirePageEnd, WireSession, WireSessions
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan

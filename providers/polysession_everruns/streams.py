@@ -56,7 +56,7 @@ from polysession_everruns.event_normaliser import (
     delta_reader,
 )
 from polysession_everruns.message_normaliser import to_message
-from polysession_everruns.wire import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
+from polysession_everruns.wire_events import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
 
 _OPEN: Final = Reply(200, {}, b"")
 """What an error says of the answer that a frame came in."""

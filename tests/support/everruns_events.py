@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from polysession_everruns.wire import WireEvent
+from polysession_everruns.wire_events import WireEvent
 
 SESSION_ID = "session_0195e0c0000070008000000000000001"
 MESSAGE = {

@@ -14,7 +14,7 @@ from polysession.event import Event, NativeEvent, Outcome, ToolExecution
 from polysession.message import Role
 from polysession.session import SessionStatus, Usage
 from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, to_events
-from polysession_everruns.wire import WireEvent
+from polysession_everruns.wire_events import WireEvent
 from support.everruns_events import CALL, CALLS, MESSAGE, RESULT, SESSION_ID, wire
 
 TURN = {"turn_id": "turn_1"}

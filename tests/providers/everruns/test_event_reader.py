@@ -8,7 +8,7 @@ import pytest
 
 from polysession.event import ActionRequired
 from polysession_everruns.event_normaliser import EventReader, Waiting, to_events
-from polysession_everruns.wire import WireEvent
+from polysession_everruns.wire_events import WireEvent
 from support.everruns_events import CALL, CALLS, MESSAGE, RESULT, wire
 
 

@@ -17,7 +17,7 @@ from polysession.message import (
 )
 from polysession_everruns.event_normaliser import to_events
 from polysession_everruns.message_normaliser import to_message
-from polysession_everruns.wire import WireEvent
+from polysession_everruns.wire_events import WireEvent
 
 SESSION_ID = "session_0195e0c0000070008000000000000001"
 MESSAGE = {

@@ -22,6 +22,7 @@ import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.native as everruns_native
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
+import polysession_everruns.wire_events as everruns_wire_events
 import polysession_qoder.actions as qoder_actions
 import polysession_qoder.event_normaliser as qoder_events
 import polysession_qoder.native as qoder_native
@@ -126,16 +127,20 @@ def _everruns() -> Ours:
             reads(everruns.WireCapability, "AgentCapabilityConfig"),
             reads(everruns.WireUsage, "TokenUsage"),
             reads(everruns.WireAgent, "Agent"),
-            reads(everruns.WireMessage, "Message"),
+            reads(everruns_wire_events.WireMessage, "Message"),
             writes("read", "EventContext", _TURN_IDS),
-            reads(everruns.WireEvent, "Event"),
-            reads_data(everruns.WireTurnEvent, *turn_data, *session_data, "ReasonCompletedData", more=_TURN_IDS),
-            reads_data(everruns.WireTextEvent, *text_data, *thinking_data),
-            reads_data(everruns.WireMessageEvent, "InputMessageData", "OutputMessageCompletedData"),
-            reads_data(everruns.WireConversationEvent, "ConversationMessageData"),
-            reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
-            reads_data(everruns.WireToolEvent, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
-            reads_data(everruns.WireToolCallsEvent, "ActStartedData", "ToolCallRequestedData"),
+            reads(everruns_wire_events.WireEvent, "Event"),
+            reads_data(
+                everruns_wire_events.WireTurnEvent, *turn_data, *session_data, "ReasonCompletedData", more=_TURN_IDS
+            ),
+            reads_data(everruns_wire_events.WireTextEvent, *text_data, *thinking_data),
+            reads_data(everruns_wire_events.WireMessageEvent, "InputMessageData", "OutputMessageCompletedData"),
+            reads_data(everruns_wire_events.WireConversationEvent, "ConversationMessageData"),
+            reads(everruns_wire_events.WireToolCall, "ToolCall", "ToolCallSummary"),
+            reads_data(
+                everruns_wire_events.WireToolEvent, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"
+            ),
+            reads_data(everruns_wire_events.WireToolCallsEvent, "ActStartedData", "ToolCallRequestedData"),
             reads(everruns_native.EverrunsNewSession, "CreateSessionRequest", more=new),
             reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
             reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
