@@ -31,12 +31,13 @@ from polysession.provider_api import (
     TurnEnded,
     TurnStarted,
     UsageReported,
+    trusted_event,
 )
 from polysession_agentscope.actions import answered_in, pending_in, to_action, unused_in
 from polysession_agentscope.message_normaliser import assistant_message, blocks_of, is_failed, to_arguments, to_media
 from polysession_agentscope.replies import Phase, ReplyState, key_of
 from polysession_agentscope.stored_events import is_whole, lost_with, missed_events
-from polysession_agentscope.wire import WireEvent, WireEventHead, WireFailure, WireMessage
+from polysession_agentscope.wire import WireEvent, WireEventHead, WireFailure, WireMessage, WirePiece
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "completed": Outcome.COMPLETED,
@@ -45,9 +46,18 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 _INTERRUPTED: Final = "interrupted"
 _REMEMBERED_REPLIES: Final = 100
+_PIECES: Final = frozenset({"TEXT_BLOCK_DELTA", "THINKING_BLOCK_DELTA", "TOOL_CALL_DELTA", "TOOL_RESULT_TEXT_DELTA"})
+"""Most events of a stream are these: no more is looked for in them than they may hold."""
+
+# What a wire model holds was validated.
+_new_native: Final = trusted_event(NativeEvent)
+_new_message_delta: Final = trusted_event(MessageDelta)
+_new_thinking_delta: Final = trusted_event(ThinkingDelta)
+_new_call_delta: Final = trusted_event(ToolCallDelta)
+_new_result_delta: Final = trusted_event(ToolResultDelta)
 
 _Common: TypeAlias = dict[str, Any]
-_Reader: TypeAlias = Callable[[ReplyState, WireEvent, _Common], Iterator[Event]]
+_Reader: TypeAlias = Callable[[ReplyState, Any, _Common], Iterable[Event]]
 
 
 class EventNormaliser:
@@ -59,11 +69,12 @@ class EventNormaliser:
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self._replies: dict[str, ReplyState] = {}
+        self._newest = self._before = ReplyState("")
 
     @property
-    def newest(self) -> list[ReplyState]:
-        """The two replies that were spoken of last, the last one first."""
-        return list(self._replies.values())[:-3:-1]
+    def newest_two(self) -> tuple[ReplyState, ReplyState]:
+        """The two replies that were spoken of last, the last one first; without an id where there are fewer."""
+        return self._newest, self._before
 
     def read(self, raw: dict[str, Any]) -> list[Event]:
         """The common events of one event.
@@ -71,23 +82,40 @@ class EventNormaliser:
         Raises:
             pydantic.ValidationError: It is no event, or its type is known and its body is not.
         """
-        head = WireEventHead.model_validate(raw)
-        common = self._common(head.reply_id, raw) | {"id": head.id, "native_type": head.type}
-        reader = _READERS.get(head.type)
-        if reader is None or not head.reply_id:
-            return [NativeEvent(**common)]
-        reply = self.reply(head.reply_id)
+        return self.read_body(WireEventHead.model_validate(raw), raw)
+
+    def read_body(self, head: WireEventHead, raw: dict[str, Any]) -> list[Event]:
+        """The same for an event whose head was read.
+
+        Raises:
+            pydantic.ValidationError: Its type is known and its body is not.
+        """
+        kind, reply_id = head.type, head.reply_id
+        common: _Common = {
+            "session_id": self._session_id,
+            "turn_id": reply_id or None,
+            "raw": raw,
+            "id": head.id,
+            "native_type": kind,
+        }
+        reader = _READERS.get(kind)
+        if reader is None or not reply_id:
+            return [_new_native(**common)]
+        reply = self.reply(reply_id)
         if reply.phase is Phase.NEW:
             reply.phase = Phase.OPEN
-        return list(reader(reply, WireEvent.model_validate(raw), common))
+        shape = WirePiece if kind in _PIECES else WireEvent
+        return list(reader(reply, shape.__pydantic_validator__.validate_python(raw), common))
 
     def reply(self, reply_id: str) -> ReplyState:
         """What is known of a reply, which becomes the newest. The oldest of many are forgotten."""
-        state = self._replies.pop(reply_id, None) or ReplyState(reply_id)
-        self._replies[reply_id] = state
+        if reply_id != self._newest.id:
+            state = self._replies.pop(reply_id, None) or ReplyState(reply_id)
+            self._before = next(reversed(self._replies.values()), ReplyState(""))
+            self._newest = self._replies[reply_id] = state
         if len(self._replies) > _REMEMBERED_REPLIES:
             del self._replies[next(iter(self._replies))]
-        return state
+        return self._newest
 
     def knows(self, reply_id: str | None) -> bool:
         """Whether a reply was spoken of."""
@@ -265,8 +293,8 @@ def _text_start(_reply: ReplyState, wire: WireEvent, common: _Common) -> Iterato
     yield MessageStarted(message_id=wire.block_id, **common)
 
 
-def _text_delta(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
-    yield MessageDelta(message_id=wire.block_id, text=reply.add("text", wire.block_id, wire.delta), **common)
+def _text_delta(reply: ReplyState, wire: WirePiece, common: _Common) -> Iterable[Event]:
+    return (_new_message_delta(message_id=wire.block_id, text=reply.add("text", wire.block_id, wire.delta), **common),)
 
 
 def _text_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -280,8 +308,8 @@ def _thinking_start(_reply: ReplyState, _wire: WireEvent, common: _Common) -> It
     yield ThinkingStarted(**common)
 
 
-def _thinking_delta(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
-    yield ThinkingDelta(text=reply.add("thinking", wire.block_id, wire.delta), **common)
+def _thinking_delta(reply: ReplyState, wire: WirePiece, common: _Common) -> Iterable[Event]:
+    return (_new_thinking_delta(text=reply.add("thinking", wire.block_id, wire.delta), **common),)
 
 
 def _thinking_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -311,9 +339,9 @@ def _call_start(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator
     yield ToolCallStarted(tool_call_id=call_id, name=name, **common)
 
 
-def _call_delta(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _call_delta(reply: ReplyState, wire: WirePiece, common: _Common) -> Iterable[Event]:
     text = reply.add("tool_call", wire.tool_call_id, wire.delta)
-    yield ToolCallDelta(tool_call_id=wire.tool_call_id or "", text=text, **common)
+    return (_new_call_delta(tool_call_id=wire.tool_call_id or "", text=text, **common),)
 
 
 def _call_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -328,9 +356,9 @@ def _result_start(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterat
     yield NativeEvent(**common)
 
 
-def _result_delta(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
+def _result_delta(reply: ReplyState, wire: WirePiece, common: _Common) -> Iterable[Event]:
     text = reply.add("tool_result", wire.tool_call_id, wire.delta)
-    yield ToolResultDelta(tool_call_id=wire.tool_call_id or "", text=text, **common)
+    return (_new_result_delta(tool_call_id=wire.tool_call_id or "", text=text, **common),)
 
 
 def _result_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:

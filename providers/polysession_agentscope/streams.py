@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
 from polysession.provider_api import (
     Call,
@@ -41,7 +42,7 @@ from polysession_agentscope.catching_up import (
 )
 from polysession_agentscope.event_normaliser import EventNormaliser
 from polysession_agentscope.history import Newest, read_newest
-from polysession_agentscope.replies import Phase, ReplyState
+from polysession_agentscope.replies import Phase
 from polysession_agentscope.wire import WireEventHead
 
 RECENT: Final = 2
@@ -123,21 +124,25 @@ class _ReplayedStream(StreamPlan):
         self._last_id: str | None = None
         self._seen: dict[str, None] = {}  # in order, so that the oldest can be forgotten
         self._is_joined = True
+        self._marked: tuple[object, ...] = ()
+        self._mark = ""
 
     @property
     def cursor(self) -> str:
         """Where the turn began, and what of it was told."""
-        newest = self.normaliser.newest
-        last = newest[0] if newest else ReplyState("")
-        mark = Bookmark(
-            after=self._after,
-            event=self._last_id,
-            reply=last.id or None,
-            before=newest[1].id if len(newest) > 1 else None,
-            phase=last.phase,
-            told=tuple(sorted(last.told)),
-        )
-        return mark.model_dump_json()
+        last, before = self.normaliser.newest_two
+        place = (self._after, last.id, before.id, last.phase, len(last.told))
+        if place != self._marked:
+            mark = Bookmark(
+                after=self._after,
+                event=None,
+                reply=last.id or None,
+                before=before.id or None,
+                phase=last.phase,
+                told=tuple(sorted(last.told)),
+            )
+            self._marked, self._mark = place, mark.model_dump_json(exclude={"event"}).removesuffix("}")
+        return f'{self._mark},"event":{to_json(self._last_id).decode()}}}'  # which changes with each event
 
     def open(self) -> Call:
         """Each time after the same event: what was told already is known by its id."""
@@ -152,6 +157,9 @@ class _ReplayedStream(StreamPlan):
         reply = Reply(_SUCCESS, {}, frame.data)
         raw = read_json(reply)
         return raw, read_as(WireEventHead.model_validate, raw, reply), reply
+
+    def _told(self, head: WireEventHead, raw: dict[str, Any], reply: Reply) -> list[Event]:
+        return read_as(partial(self.normaliser.read_body, head), raw, reply)
 
     def _is_new(self, head: WireEventHead) -> bool:
         """Whether an event was not told yet; it is from now on. If it was, the stream is back where it broke."""
@@ -227,13 +235,13 @@ class SessionStream(_ReplayedStream):
         raw, head, reply = self._take(frame)
         if self._skips(head):
             self._is_new(head)
-            read_as(self.normaliser.read, raw, reply)
+            self._told(head, raw, reply)
             return []
         if self._shows_gap(head) and not self.normaliser.is_over(head.reply_id):
             self._held.append(frame)
             self.probe_due = True
             return []
-        return read_as(self.normaliser.read, raw, reply) if self._is_new(head) else []
+        return self._told(head, raw, reply) if self._is_new(head) else []
 
     def _skips(self, head: WireEventHead) -> bool:
         """Whether this is the replay of what another stream has told: a turn from its start to the last event told."""
@@ -314,7 +322,7 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         self._has_heard = True
         start, self._start = self._start, None
         before = [] if start is None else read_as(self.normaliser.read, start, reply)
-        return before + read_as(self.normaliser.read, raw, reply)
+        return before + self._told(head, raw, reply)
 
     def probe(self) -> Flow[list[Event]]:
         """While the turn runs, nothing. Else what was missed of it, with its end."""

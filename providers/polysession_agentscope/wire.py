@@ -188,17 +188,22 @@ class WireDecision(Wire):
     tool_call: dict[str, Any]
 
 
-class WireEvent(WireEventHead):
-    """An event of a known type: the fields of all of them."""
+class WirePiece(WireEventHead):
+    """A piece of a block, or of a tool's call or result."""
 
     block_id: str | None = None
+    tool_call_id: str | None = None
     delta: str | None = None
+
+
+class WireEvent(WirePiece):
+    """An event of any other known type: the fields of all of them."""
+
     text: str | None = None
     media_type: str | None = None
     data: str | None = None
     url: str | None = None
     name: str | None = None
-    tool_call_id: str | None = None
     tool_call_name: str | None = None
     tool_calls: list[dict[str, Any]] = []
     confirm_results: list[WireDecision] = []

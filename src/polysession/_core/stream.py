@@ -210,7 +210,7 @@ class StreamReader:
             if not self._is_at_mark:
                 self._mark = plan.cursor
             events = plan.read(frame)
-            if tracker is None and type(events) is tuple and len(events) == 1:  # as most are
+            if tracker is None and isinstance(events, tuple | list) and len(events) == 1:  # as most are
                 gap = watch.gap_before(events[0])
                 events = events if gap is None else (gap, *events)
             else:
