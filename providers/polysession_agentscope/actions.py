@@ -21,7 +21,7 @@ from polysession.provider_api import (
     UsageError,
 )
 from polysession_agentscope.message_normaliser import blocks_of, to_arguments
-from polysession_agentscope.wire import WireBlock, WireMessage
+from polysession_agentscope.wire_events import WireBlock, WireMessage
 
 _ACTIONS: Final[Mapping[str | None, type[ToolApproval | ToolExecution]]] = {
     "asking": ToolApproval,

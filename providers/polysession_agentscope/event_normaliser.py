@@ -37,7 +37,7 @@ from polysession_agentscope.actions import answered_in, pending_in, to_action, u
 from polysession_agentscope.message_normaliser import assistant_message, blocks_of, is_failed, to_arguments, to_media
 from polysession_agentscope.replies import Phase, ReplyState, key_of
 from polysession_agentscope.stored_events import is_whole, lost_with, missed_events
-from polysession_agentscope.wire import WireEvent, WireEventHead, WireFailure, WireMessage, WirePiece
+from polysession_agentscope.wire_events import WireEvent, WireEventHead, WireFailure, WireMessage, WirePiece
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "completed": Outcome.COMPLETED,

@@ -25,7 +25,7 @@ from polysession_agentscope import normaliser
 from polysession_agentscope.calls import Place, list_call, session_items
 from polysession_agentscope.message_normaliser import to_message
 from polysession_agentscope.stored_events import history_events
-from polysession_agentscope.wire import WireMessage, WireMessages
+from polysession_agentscope.wire_events import WireMessage, WireMessages
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from polysession.provider_api import (
     UsageError,
 )
 from polysession_agentscope.normaliser import NAME
-from polysession_agentscope.wire import WireBlock, WireEvent, WireMessage, WireSource, WireUsage
+from polysession_agentscope.wire_events import WireBlock, WireEvent, WireMessage, WireSource, WireUsage
 
 _ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
 _NOT_FAILED: Final = frozenset({"success", "running", None})

@@ -22,12 +22,7 @@ from polysession.provider_api import (
     UsageError,
     write_back,
 )
-from polysession_agentscope.wire import (
-    WireAgent,
-    WireModelConfig,
-    WireSessionConfig,
-    WireView,
-)
+from polysession_agentscope.wire import WireAgent, WireModelConfig, WireSessionConfig, WireView
 
 NAME: Final = "agentscope"
 

@@ -72,12 +72,7 @@ from polysession_agentscope.calls import (
     status_word,
     too_old,
 )
-from polysession_agentscope.wire import (
-    WireAgents,
-    WireErrorBody,
-    WireNewAgent,
-    WireNewSession,
-)
+from polysession_agentscope.wire import WireAgents, WireErrorBody, WireNewAgent, WireNewSession
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan

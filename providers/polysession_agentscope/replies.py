@@ -15,7 +15,7 @@ from typing import Any, Final
 from polysession.provider_api import Usage
 from polysession_agentscope.actions import OpenCalls
 from polysession_agentscope.message_normaliser import to_usage
-from polysession_agentscope.wire import WireEvent, WireSource, WireUsage
+from polysession_agentscope.wire_events import WireEvent, WireSource, WireUsage
 
 _COUNTS: Final = tuple(WireUsage.model_fields)
 

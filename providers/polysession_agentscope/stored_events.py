@@ -28,7 +28,7 @@ from polysession_agentscope.message_normaliser import (
     to_output,
 )
 from polysession_agentscope.replies import key_of
-from polysession_agentscope.wire import WireBlock, WireMessage
+from polysession_agentscope.wire_events import WireBlock, WireMessage
 
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
     "message.completed": ("message.started", "message.delta"),

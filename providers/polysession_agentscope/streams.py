@@ -43,7 +43,7 @@ from polysession_agentscope.catching_up import (
 from polysession_agentscope.event_normaliser import EventNormaliser
 from polysession_agentscope.history import Newest, read_newest
 from polysession_agentscope.replies import Phase
-from polysession_agentscope.wire import WireEventHead
+from polysession_agentscope.wire_events import WireEventHead
 
 RECENT: Final = 2
 """Messages that are read to see where a session stands: one of them is a reply, unless two turns left none."""

@@ -1,6 +1,6 @@
 """AgentScope's JSON, in its own words: what we read of it.
 
-Read are the servers from 2.0.0 to 2.0.11. A field that newer ones added may be absent.
+Read are, here and in `wire_events`, the servers from 2.0.0 to 2.0.11. A field that newer ones added may be absent.
 
 Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and the OpenAPI document that every server
 offers at `/openapi.json` (read 2026-11)
@@ -114,107 +114,6 @@ class WireStatus(Wire):
     """The answer of the status probe."""
 
     status: str
-
-
-class WireUsage(Wire):
-    """What a message's model calls consumed. 2.0.0 did not count what was cached."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
-class WireFailure(Wire):
-    """Why a reply failed."""
-
-    type: str | None = None
-    message: str | None = None
-
-
-class WireSource(Wire):
-    """Where a data block's content is."""
-
-    data: str | None = None
-    url: str | None = None
-    media_type: str | None = None
-
-
-class WireBlock(Wire):
-    """A block of a message, of any type. A tool's call and its result share one id."""
-
-    type: str
-    id: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    source: WireSource | str | None = None
-    name: str | None = None
-    input: str | None = None
-    output: str | list[dict[str, Any]] | None = None
-    state: str | None = None
-
-
-class WireMessage(Wire):
-    """A stored message. The whole reply to one input is a single one; `finished_reason` came after 2.0.0."""
-
-    id: str
-    role: str | None = None
-    content: str | list[dict[str, Any]] = []
-    usage: WireUsage | None = None
-    finished_at: str | None = None
-    finished_reason: str | None = None
-    error: WireFailure | None = None
-
-
-class WireMessages(Wire):
-    """A page of messages. `has_more` came with 2.0.6, and `event_cursor` with 2.0.10."""
-
-    messages: list[dict[str, Any]]
-    event_cursor: str | None = None
-    has_more: bool | None = None
-
-
-class WireEventHead(Wire):
-    """What every event has, also one that is not known yet."""
-
-    id: str | None = None
-    type: str
-    reply_id: str | None = None
-
-
-class WireDecision(Wire):
-    """What the caller decided about a tool call."""
-
-    tool_call: dict[str, Any]
-
-
-class WirePiece(WireEventHead):
-    """A piece of a block, or of a tool's call or result."""
-
-    block_id: str | None = None
-    tool_call_id: str | None = None
-    delta: str | None = None
-
-
-class WireEvent(WirePiece):
-    """An event of any other known type: the fields of all of them."""
-
-    text: str | None = None
-    media_type: str | None = None
-    data: str | None = None
-    url: str | None = None
-    name: str | None = None
-    tool_call_name: str | None = None
-    tool_calls: list[dict[str, Any]] = []
-    confirm_results: list[WireDecision] = []
-    execution_results: list[dict[str, Any]] = []
-    state: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    finished_reason: str | None = None
-    error: WireFailure | None = None
 
 
 class WireHealth(Wire):

@@ -17,6 +17,7 @@ import polysession_agentscope.message_normaliser as agentscope_messages
 import polysession_agentscope.native as agentscope_native
 import polysession_agentscope.normaliser as agentscope_sessions
 import polysession_agentscope.wire as agentscope
+import polysession_agentscope.wire_events as agentscope_wire_events
 import polysession_everruns.event_normaliser as everruns_events
 import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.native as everruns_native
@@ -192,14 +193,14 @@ def _agentscope() -> Ours:
             reads(agentscope.WireNewSession, "CreateSessionResponse"),
             reads(agentscope.WireNewAgent, "CreateAgentResponse"),
             reads(agentscope.WireStatus, "SessionStatusResponse"),
-            reads(agentscope.WireUsage, "Usage"),
-            reads(agentscope.WireFailure, "ErrorInfo"),
-            reads(agentscope.WireSource, "Base64Source", "URLSource"),
-            reads(agentscope.WireBlock, *blocks),
-            reads(agentscope.WireMessage, "Msg"),
-            reads(agentscope.WireMessages, "ListMessagesResponse"),
-            reads(agentscope.WireDecision, "ConfirmResult"),
-            reads(agentscope.WireEvent, *_AGENTSCOPE_EVENTS),
+            reads(agentscope_wire_events.WireUsage, "Usage"),
+            reads(agentscope_wire_events.WireFailure, "ErrorInfo"),
+            reads(agentscope_wire_events.WireSource, "Base64Source", "URLSource"),
+            reads(agentscope_wire_events.WireBlock, *blocks),
+            reads(agentscope_wire_events.WireMessage, "Msg"),
+            reads(agentscope_wire_events.WireMessages, "ListMessagesResponse"),
+            reads(agentscope_wire_events.WireDecision, "ConfirmResult"),
+            reads(agentscope_wire_events.WireEvent, *_AGENTSCOPE_EVENTS),
             reads(agentscope.WireProblem, "ValidationError"),
             reads(agentscope.WireErrorBody, "HTTPValidationError"),
             reads(agentscope_native.AgentScopeNewSession, "CreateSessionRequest", more=new),
