@@ -215,12 +215,25 @@ def _frame(event: Json) -> bytes:
     return f"{head}event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
 
 
+_TOLD_TWICE: Final = frozenset({"session.status_running", "session.status_idle"})
+"""Events that we tell as two: the state of the session, and the start or the end of the turn."""
+
+
+@cache
+def common_events(backend: str, events: int) -> int:
+    """How many events of ours the first so many of a stream become."""
+    return events + sum(event["type"] in _TOLD_TWICE for event in _events(backend, events))
+
+
+def _events(backend: str, events: int) -> Iterator[Json]:
+    turn = _everruns_turn if backend == "everruns" else _qoder_turn
+    return islice(chain.from_iterable(turn(number) for number in count()), events)
+
+
 @cache
 def stream_chunks(backend: str, events: int) -> tuple[bytes, ...]:
     """That many events, as the pieces in which the server writes them."""
-    turn = _everruns_turn if backend == "everruns" else _qoder_turn
-    endless = chain.from_iterable(turn(number) for number in count())
-    frames = [_frame(event) for event in islice(endless, events)]
+    frames = [_frame(event) for event in _events(backend, events)]
     return tuple(b"".join(frames[at : at + EVENTS_PER_WRITE]) for at in range(0, events, EVENTS_PER_WRITE))
 
 

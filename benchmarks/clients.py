@@ -22,6 +22,7 @@ from benchmarks.bodies import (
     EVERRUNS_ID,
     QODER_CURSOR,
     QODER_ID,
+    common_events,
     everruns_stream_id,
     qoder_stream_id,
 )
@@ -125,6 +126,19 @@ def hand_typed(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
         }
 
 
+@contextmanager
+def hand_lines(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
+    """Plain httpx, its own lines to pydantic models."""
+    with httpx.Client(base_url=f"{base_url}/qoder", headers=_AUTHORIZATION) as http:
+
+        def stream(events: int) -> None:
+            with http.stream("GET", f"/sessions/{qoder_stream_id(events)}/events/stream") as response:
+                frames = (line[6:] for line in response.iter_lines() if line.startswith("data: "))
+                _count((hand_events.QODER_EVENT.validate_json(data) for data in frames), events)
+
+        yield {"stream": stream}
+
+
 @asynccontextmanager
 async def _closing(http: Any) -> AsyncIterator[Any]:
     try:
@@ -206,7 +220,7 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
         def stream(events: int) -> None:
             with client.sessions.stream(qoder_stream_id(events), cursor=QODER_CURSOR) as live:
-                _count(live, events)
+                _count(live, common_events("qoder", events))
 
         yield {
             "get": _repeat(lambda: client.sessions.get(QODER_ID)),
@@ -257,7 +271,7 @@ def _async_ours(
 
         async def stream(events: int) -> None:
             async with client.sessions.stream(qoder_stream_id(events), cursor=QODER_CURSOR) as live:
-                await _acount(live, events)
+                await _acount(live, common_events("qoder", events))
 
         yield {
             "get": _arepeat(runner, get),
@@ -287,7 +301,7 @@ def ours_for_everruns(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
 
     async def stream(events: int) -> None:
         async with client.sessions.stream(everruns_stream_id(events), cursor=EVERRUNS_CURSOR) as live:
-            await _acount(live, events)
+            await _acount(live, common_events("everruns", events))
 
     yield {
         "get": _arepeat(runner, get),
@@ -401,6 +415,7 @@ def everruns_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
 SYNC: Final = {
     "hand": hand_typed,
     "hand, json.loads": hand_json,
+    "hand, iter_lines": hand_lines,
     "polysession": ours,
     "qca-sdk": qca_sdk,
     "anthropic": anthropic_sdk,

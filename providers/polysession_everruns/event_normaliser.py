@@ -244,19 +244,20 @@ class EventReader:
             if beyond is None:
                 return ()
             text = beyond
-        common: dict[str, Any] = {
-            "session_id": delta["session_id"],
-            "id": delta["id"],
-            "turn_id": turn_id or _text_or_none(delta.get("data_turn_id")),
-            "sequence": sequence,
-            "created_at": delta["ts"],
-            "native_type": kind,
-            "raw": raw,
-            "text": text,
-        }
-        if kind == _MESSAGE_DELTA:
-            return (_new_message_delta(message_id=message_id, **common),)
-        return (_new_thinking_delta(**common),)
+        new_piece = _new_message_delta if kind == _MESSAGE_DELTA else _new_thinking_piece
+        return (
+            new_piece(
+                session_id=delta["session_id"],
+                id=delta["id"],
+                turn_id=turn_id or _text_or_none(delta.get("data_turn_id")),
+                sequence=sequence,
+                created_at=delta["ts"],
+                native_type=kind,
+                raw=raw,
+                message_id=message_id,
+                text=text,
+            ),
+        )
 
     def _beyond(self, kind: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
         """What a live delta tells beyond what was told before; None for nothing."""
@@ -316,6 +317,10 @@ def delta_reader() -> Callable[[bytes], Delta]:
         }
     )
     return cast("Callable[[bytes], Delta]", SchemaValidator(schema).validate_json)
+
+
+def _new_thinking_piece(*, message_id: str | None, **values: Any) -> ThinkingDelta:  # noqa: ARG001  (thoughts have none)
+    return _new_thinking_delta(**values)
 
 
 def to_events(event: WireEvent) -> Sequence[Event]:

@@ -199,27 +199,23 @@ class SessionStream(StreamPlan):
         waiting: What the session waits for at that point.
     """
 
+    cursor: str | None = None
     not_replayed = ("message.delta", "thinking.delta")
 
     def __init__(self, ref: SessionRef, cursor: str | None, waiting: Waiting | None = None) -> None:
         super().__init__()
         self._ref = ref
-        self._cursor = cursor
+        self.cursor = cursor
         self._has_broken = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
         self._read_delta = delta_reader()
         self._seen: dict[str, None] = {}
 
-    @property
-    def cursor(self) -> str | None:
-        """Id of the last stored event."""
-        return self._cursor
-
     def open(self) -> Call:
         """Open the stream after the cursor. Without one it may begin with what happens next: a probe tells the rest."""
-        self.probe_due = self._has_broken and self._cursor is None
-        path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._cursor})
+        self.probe_due = self._has_broken and self.cursor is None
+        path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self.cursor})
         return Call("GET", path, headers=_STREAM_HEADERS)
 
     def read(self, frame: Frame) -> Sequence[Event]:
@@ -236,10 +232,11 @@ class SessionStream(StreamPlan):
         return self._take(self._read_event(frame), frame.id, _OPEN)
 
     def _delta_in(self, frame: Frame) -> Delta | None:
-        with suppress(ValidationError):
+        try:
             delta = self._read_delta(frame.data)
-            return delta if delta["type"] == frame.event else None
-        return None
+        except ValidationError:
+            return None
+        return delta if delta["type"] == frame.event else None
 
     def _take_delta(self, delta: Delta, frame: Frame) -> Sequence[Event]:
         if self._is_repeated(delta["id"]):
@@ -275,7 +272,7 @@ class SessionStream(StreamPlan):
 
     def _move_on(self, stored_id: str | None, sequence: int | None) -> None:
         if stored_id and (sequence is None or sequence > self._last_sequence):
-            self._cursor = stored_id
+            self.cursor = stored_id
             self._last_sequence = sequence or self._last_sequence
 
     def _is_repeated(self, event_id: str) -> bool:

@@ -59,22 +59,21 @@ class QoderStream(StreamPlan):
         cursor: Id of that event; None if the session has none yet.
         normaliser: Reads the events.
 
+    Attributes:
+        cursor: Id of the last event that the backend stores; never a preview's, so that its text can be replayed.
+
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream (read 2026-11)
     """
 
+    cursor: str | None = None
     not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
 
     def __init__(self, ref: SessionRef, cursor: str | None, normaliser: EventNormaliser) -> None:
         super().__init__()
         self._ref = ref
-        self._cursor = cursor
+        self.cursor = cursor
         self._has_broken = False
         self._normaliser = normaliser
-
-    @property
-    def cursor(self) -> str | None:
-        """Id of the last event that the backend stores; never a preview's, so that its text can be replayed."""
-        return self._cursor
 
     def open(self) -> Call:
         """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening.
@@ -82,12 +81,12 @@ class QoderStream(StreamPlan):
         Raises:
             MalformedResponse: The backend gave its last event an id that it cannot be asked for.
         """
-        self.probe_due = self._has_broken and self._cursor is None
+        self.probe_due = self._has_broken and self.cursor is None
         headers = {"accept": "text/event-stream"}
-        if self._cursor is not None:
-            if not _fits_a_header(self._cursor):
-                raise MalformedResponse(f"the stream cannot go on after {self._cursor!r}: no header can carry that id")
-            headers["last-event-id"] = self._cursor
+        if self.cursor is not None:
+            if not _fits_a_header(self.cursor):
+                raise MalformedResponse(f"the stream cannot go on after {self.cursor!r}: no header can carry that id")
+            headers["last-event-id"] = self.cursor
         return Call("GET", with_query(f"{_events_path(self._ref)}/stream", {"event_deltas[]": _DELTAS}), headers)
 
     def read(self, frame: Frame) -> Sequence[Event]:
@@ -123,7 +122,7 @@ class QoderStream(StreamPlan):
     def _take(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
         events = self._normaliser.read_wire(wire, raw)
         if events:  # else it came before, and the cursor is past it
-            self._cursor = wire.id or self._cursor  # a preview has none
+            self.cursor = wire.id or self.cursor  # a preview has none
         self.finished = self.finished or wire.type in LAST_EVENTS
         return events
 

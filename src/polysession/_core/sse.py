@@ -63,21 +63,23 @@ class SseDecoder:
         """
         if self._start is not None:
             chunk = self._without_bom(chunk)
-        is_small = len(self._line) + len(chunk) <= self._max_event_bytes
+        is_large = len(self._line) + len(chunk) > self._max_event_bytes
         lines = self._lines(chunk)
         if self._data or self._event or self._id is not None:
             yield from self._closely(lines)
         event, id_, data = "", None, None
         for line in lines:  # a frame as most servers write it takes no call; any other is looked at closely
-            if line[:6] == b"data: " and data is None and is_small:
-                data = line[6:]
-            elif line[:7] == b"event: " and is_small:
+            if is_large:
+                yield from self._closely(chain((line,), lines))
+            elif line[:7] == b"event: ":
                 event = line[7:].decode("utf-8", "replace")
-            elif line[:4] == b"id: " and b"\0" not in line and is_small:
-                id_ = line[4:].decode("utf-8", "replace")
+            elif line[:6] == b"data: " and data is None:
+                data = line[6:]
             elif not line and data is not None:
                 yield _new(Frame, (event, data, id_))
                 event, id_, data = "", None, None
+            elif line[:4] == b"id: " and b"\0" not in line:
+                id_ = line[4:].decode("utf-8", "replace")
             else:
                 self._hold(event, id_, data)
                 event, id_, data = "", None, None

@@ -210,17 +210,14 @@ class StreamReader:
             if not self._is_at_mark:
                 self._mark = plan.cursor
             events = plan.read(frame)
-            if tracker is None and isinstance(events, tuple | list) and len(events) == 1:  # as most are
-                gap = watch.gap_before(events[0])
-                events = events if gap is None else (gap, *events)
-            else:
-                events = self._let_through(events)
-            if len(events) == 1:
+            if tracker is not None or not isinstance(events, tuple | list) or len(events) != 1:
+                yield from self._one_by_one(self._let_through(events))
+            elif (gap := watch.gap_before(events[0])) is not None:
+                yield from self._one_by_one((gap, *events))
+            else:  # as most are
                 self._failures = 0
                 self.events_seen += 1
                 yield events[0]
-            else:
-                yield from self._one_by_one(events)
             if plan.finished or (tracker is not None and tracker.ended is not None):
                 return
 
