@@ -19,6 +19,7 @@ from polysession.provider_api import (
     Flow,
     Frame,
     PolysessionError,
+    RecentIds,
     Reply,
     StreamPlan,
     TimedOut,
@@ -122,7 +123,7 @@ class _ReplayedStream(StreamPlan):
         self._place = place
         self._after = after
         self._last_id: str | None = None
-        self._seen: dict[str, None] = {}  # in order, so that the oldest can be forgotten
+        self._seen = RecentIds(_REMEMBERED_IDS)
         self._is_joined = True
         self._marked: tuple[object, ...] = ()
         self._mark = ""
@@ -166,11 +167,8 @@ class _ReplayedStream(StreamPlan):
         self._last_id = head.id
         if head.id is None:
             return True
-        is_new = head.id not in self._seen
+        is_new = self._seen.add(head.id)
         self._is_joined = self._is_joined or not is_new
-        self._seen[head.id] = None
-        if len(self._seen) > _REMEMBERED_IDS:
-            del self._seen[next(iter(self._seen))]
         return is_new
 
     def _shows_gap(self, head: WireEventHead) -> bool:

@@ -29,6 +29,7 @@ from polysession.provider_api import (
     Page,
     PendingAction,
     PolysessionError,
+    RecentIds,
     Reply,
     SessionRef,
     StreamPlan,
@@ -50,7 +51,6 @@ from polysession_everruns.event_normaliser import (
     DELTAS,
     DISCONNECTING,
     SETTLING,
-    Delta,
     EventReader,
     Waiting,
     delta_reader,
@@ -210,7 +210,7 @@ class SessionStream(StreamPlan):
         self._last_sequence = 0
         self._reader = EventReader(waiting)
         self._read_delta = delta_reader()
-        self._seen: dict[str, None] = {}
+        self._seen = RecentIds(_REMEMBERED)
 
     def open(self) -> Call:
         """Open the stream after the cursor. Without one it may begin with what happens next: a probe tells the rest."""
@@ -221,9 +221,9 @@ class SessionStream(StreamPlan):
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
         if frame.event in DELTAS:
-            delta = self._delta_in(frame)
-            if delta is not None:
-                return self._take_delta(delta, frame)
+            events = self._delta(frame)
+            if events is not None:
+                return events
         if frame.event == DISCONNECTING:
             reply = Reply(200, {}, frame.data)
             self.reopen_after_s = read_as(WireDisconnecting.model_validate, read_json(reply), reply).retry_ms / 1000
@@ -231,17 +231,18 @@ class SessionStream(StreamPlan):
             return ()
         return self._take(self._read_event(frame), frame.id, _OPEN)
 
-    def _delta_in(self, frame: Frame) -> Delta | None:
+    def _delta(self, frame: Frame) -> Sequence[Event] | None:
+        """The events of a frame with a delta; None if it takes a closer look."""
         try:
             delta = self._read_delta(frame.data)
         except ValidationError:
             return None
-        return delta if delta["type"] == frame.event else None
-
-    def _take_delta(self, delta: Delta, frame: Frame) -> Sequence[Event]:
-        if self._is_repeated(delta["id"]):
+        if delta["type"] != frame.event:
+            return None
+        if not self._seen.add(delta["id"]):
             return ()
-        self._move_on(frame.id, delta.get("sequence"))
+        if frame.id:
+            self._move_on(frame.id, delta.get("sequence"))
         return self._reader.read_delta(delta, undecoded(frame.data))
 
     def _read_event(self, frame: Frame) -> WireEvent:
@@ -264,7 +265,7 @@ class SessionStream(StreamPlan):
         return [found for event in events for found in self._take(_whole(event, reply), event.id, reply)]
 
     def _take(self, event: WireEvent, stored_id: str | None, reply: Reply) -> Sequence[Event]:
-        if event.id is not None and self._is_repeated(event.id):
+        if event.id is not None and not self._seen.add(event.id):
             return ()
         events = read_as(self._reader.read, event, reply)
         self._move_on(stored_id, event.sequence)
@@ -274,14 +275,6 @@ class SessionStream(StreamPlan):
         if stored_id and (sequence is None or sequence > self._last_sequence):
             self.cursor = stored_id
             self._last_sequence = sequence or self._last_sequence
-
-    def _is_repeated(self, event_id: str) -> bool:
-        if event_id in self._seen:
-            return True
-        self._seen[event_id] = None
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return False
 
 
 class MessageTurn(SessionStream, TurnPlan):

@@ -24,6 +24,7 @@ from polysession.provider_api import (
     NativeEvent,
     Outcome,
     PendingAction,
+    RecentIds,
     SessionStatus,
     StatusChanged,
     ThinkingCompleted,
@@ -120,7 +121,7 @@ class _Preview:
 class _State:
     """What the events of one stream need to know of those before them."""
 
-    seen: dict[str, None] = field(default_factory=dict)  # in order, so that the oldest can be forgotten
+    seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
     tool_uses: dict[str, PendingAction] = field(default_factory=dict)
     previews: dict[str, _Preview] = field(default_factory=dict)
     turn_is_open: bool = False
@@ -151,7 +152,7 @@ class EventNormaliser:
     def read_wire(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
         """The same for an event whose wire model was read from `raw`."""
         event_id, kind = wire.id, wire.type
-        if event_id is not None and not self._is_new(event_id):
+        if event_id is not None and not self._state.seen.add(event_id):
             return []
         common: _Common = {
             "session_id": self._session_id,
@@ -201,15 +202,6 @@ class EventNormaliser:
     def expect_turn(self) -> None:
         """Input was sent: whatever ends the session now ends a turn."""
         self._state.turn_is_open = True
-
-    def _is_new(self, event_id: str) -> bool:
-        seen = self._state.seen
-        if event_id in seen:
-            return False
-        seen[event_id] = None
-        if len(seen) > _REMEMBERED_IDS:
-            del seen[next(iter(seen))]
-        return True
 
 
 def to_wire(raw: dict[str, Any]) -> WireEventHead:

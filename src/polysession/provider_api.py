@@ -49,6 +49,7 @@ from polysession.session import (
 from polysession.settings import BaseUrl, FromEnv, HeaderSecret, HeaderText, ProviderSettings, check_header_value
 
 if TYPE_CHECKING:
+    from polysession._core.recent import RecentIds
     from polysession._core.sse import Frame
     from polysession._core.stream import StreamPlan, TurnPlan
     from polysession.event import (
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES: Final = {  # not every call of a provider's needs these
+    "polysession._core.recent": ("RecentIds",),
     "polysession._core.sse": ("Frame",),
     "polysession._core.stream": ("StreamPlan", "TurnPlan"),
     "polysession.event": (
@@ -186,6 +188,7 @@ __all__ = [
     "PolysessionError",
     "Provider",
     "ProviderSettings",
+    "RecentIds",
     "Reply",
     "ResumeContract",
     "Role",

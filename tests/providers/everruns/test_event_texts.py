@@ -65,8 +65,7 @@ def test_only_what_a_delta_always_holds_is_read_at_once(odd: dict[str, Any]) -> 
     stream = SessionStream(SessionRef(SESSION_ID), None)
     kind, raw = "output.message.delta", event("output.message.delta", {"delta": "a"}, None, 1)
 
-    assert stream._delta_in(Frame(kind, json.dumps(raw | odd).encode(), "1")) is None
-    assert stream._delta_in(Frame(kind, json.dumps(raw).encode(), "1")) is not None
-    (told,) = stream.read(Frame(kind, json.dumps(raw).encode(), "1"))
+    assert stream._delta(Frame(kind, json.dumps(raw | odd).encode(), "1")) is None
+    (told,) = stream._delta(Frame(kind, json.dumps(raw).encode(), "1")) or ()
     assert isinstance(told, MessageDelta)
     assert (told.text, told.turn_id, told.raw, stream.cursor) == ("a", "turn_1", raw, "1")
