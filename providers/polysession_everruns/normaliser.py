@@ -65,7 +65,7 @@ _RESERVED_TAG_PREFIXES: Final = (
 _EXCLUSIVE: Final = (("agent_id", "agent_name"), ("harness_id", "harness_name"))
 _KEPT_ON_NULL: Final = ("locale", "goal")
 # The first that is there counts: the server's own best figure, what was charged, what the price list says.
-_COSTS: Final = ("effective_cost_usd", "actual_cost_usd", "estimated_cost_usd")
+COSTS: Final = ("effective_cost_usd", "actual_cost_usd", "estimated_cost_usd")
 
 
 def to_session(raw: dict[str, Any]) -> Session:
@@ -84,7 +84,7 @@ def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
         id=wire.id,
         agent_id=wire.agent_id,
         title=wire.title,
-        status=_STATUSES.get(wire.status or "", SessionStatus.UNKNOWN),
+        status=to_status(wire.status),
         native_status=wire.status or "",
         tags=tuple(wire.tags or ()),
         capabilities=_capabilities(wire.capabilities),
@@ -128,11 +128,16 @@ def to_agent(raw: dict[str, Any]) -> Agent:
     )
 
 
+def to_status(word: str | None) -> SessionStatus:
+    """A status in common words."""
+    return _STATUSES.get(word or "", SessionStatus.UNKNOWN)
+
+
 def to_usage(usage: WireUsage | None) -> Usage | None:
     """What was consumed, of a session, a turn or a single model call; None if it is not told."""
     if usage is None:
         return None
-    cost = next((found for name in _COSTS if (found := getattr(usage, name)) is not None), None)
+    cost = next((found for name in COSTS if (found := getattr(usage, name)) is not None), None)
     return _new_usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
@@ -284,7 +289,7 @@ def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_creation_tokens": usage.cache_creation_tokens,
         # No cost means none of the three: with one of them left, it would be read again.
-        **(dict.fromkeys(_COSTS) if cost is None else {_COSTS[0]: float(cost)}),
+        **(dict.fromkeys(COSTS) if cost is None else {COSTS[0]: float(cost)}),
     }
 
 

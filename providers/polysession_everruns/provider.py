@@ -50,7 +50,7 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_everruns import normaliser
+from polysession_everruns import normaliser, usual
 from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.wire import WireAgents, WirePageEnd, WireSession, WireSessions
 
@@ -286,11 +286,18 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
 
 def _session(reply: Reply) -> Session:
-    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
+    raw, fields = lazily(JsonText(reply.content)), usual.SESSION.read(reply)
+    if fields is not None:
+        return usual.to_session(fields, raw)
+    return normaliser.read_session(read_wire(WireSession, reply), raw)
 
 
-def _sessions(reply: Reply) -> tuple[WireSessions, list[Session]]:
-    page, text = read_wire(WireSessions, reply), JsonText(reply.content)
+def _sessions(reply: Reply) -> tuple[WirePageEnd, list[Session]]:
+    text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
+    if usually is not None:
+        sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
+        return WirePageEnd.model_validate(usually), sessions
+    page = read_wire(WireSessions, reply)
     return page, [normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data)]
 
 

@@ -77,7 +77,7 @@ def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
         id=wire.id,
         agent_id=(agent.id if agent else None) or wire.agent_id,
         title=wire.title or None,  # older generations write "" for no title
-        status=_status(wire.status, wire.turn_status),
+        status=to_status(wire.status, wire.turn_status),
         native_status=wire.status or "",
         metadata=wire.metadata or {},
         model=_model(agent.model) if agent else None,
@@ -119,6 +119,15 @@ def to_agent(raw: dict[str, Any]) -> Agent:
         archived_at=wire.archived_at,
         raw=raw,
     )
+
+
+def to_status(word: str | None, turn_word: str | None) -> SessionStatus:
+    """A status in common words, from the backend's; in May 2026 a second one told whether a turn is running."""
+    status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
+    # In May 2026 a session stayed `idle` while `turn_status` told that it works.
+    if status is SessionStatus.IDLE and turn_word in _BUSY_TURNS:
+        return SessionStatus.RUNNING
+    return status
 
 
 def to_usage(usage: WireUsage | None) -> Usage | None:
@@ -223,14 +232,6 @@ def _checked_metadata(metadata: Mapping[str, str | None]) -> dict[str, str | Non
     return dict(metadata)
 
 
-def _status(word: str | None, turn_word: str | None) -> SessionStatus:
-    status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
-    # In May 2026 a session stayed `idle` while `turn_status` told that it works.
-    if status is SessionStatus.IDLE and turn_word in _BUSY_TURNS:
-        return SessionStatus.RUNNING
-    return status
-
-
 def _model(model: WireModel | str | None) -> ModelConfig | None:
     if isinstance(model, WireModel):
         return _new_model(id=model.id, parameters=dict(model.model_extra or {}))
@@ -282,7 +283,7 @@ def _write_native_status(wire: dict[str, Any], word: str) -> None:
 
 def _write_status(wire: dict[str, Any], status: SessionStatus) -> None:
     """Write a status that the word beside it does not say already."""
-    if _status(wire.get("status"), wire.get("turn_status")) is status:
+    if to_status(wire.get("status"), wire.get("turn_status")) is status:
         return
     wire["status"] = wire_status(status)
     if "turn_status" in wire:

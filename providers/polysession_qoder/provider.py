@@ -51,9 +51,9 @@ from polysession.provider_api import (
     unsupported,
     with_query,
 )
-from polysession_qoder import normaliser
+from polysession_qoder import normaliser, usual
 from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
-from polysession_qoder.wire import WireDeleted, WireErrorBody, WireSession, WireSessions
+from polysession_qoder.wire import WireDeleted, WireErrorBody, WirePageEnd, WireSession, WireSessions
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
@@ -277,11 +277,18 @@ class QoderProvider(Provider[QoderSettings]):
 
 
 def _session(reply: Reply) -> Session:
-    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
+    raw, fields = lazily(JsonText(reply.content)), usual.SESSION.read(reply)
+    if fields is not None:
+        return usual.to_session(fields, raw)
+    return normaliser.read_session(read_wire(WireSession, reply), raw)
 
 
 def _sessions(reply: Reply) -> Page[Session]:
-    page, text = read_wire(WireSessions, reply), JsonText(reply.content)
+    text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
+    if usually is not None:
+        sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
+        return Page(tuple(sessions), next_cursor(WirePageEnd.model_validate(usually), reply))
+    page = read_wire(WireSessions, reply)
     items = (normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data))
     return Page(tuple(items), next_cursor(page, reply))
 

@@ -5,7 +5,7 @@ Most callers never look at `raw`, and to decode it costs as much as to read the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
@@ -16,6 +16,13 @@ C = TypeVar("C", bound=type)
 E = TypeVar("E")
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
+
+
+_put_fields = vars(BaseModel)["__dict__"].__set__
+_put_names = vars(BaseModel)["__pydantic_fields_set__"].__set__
+_put_extra = vars(BaseModel)["__pydantic_extra__"].__set__
+_put_private = vars(BaseModel)["__pydantic_private__"].__set__
+"""The four parts of any record, and how they are set without a look at whether it is frozen."""
 
 
 class JsonText:
@@ -171,3 +178,44 @@ def trusted(record_type: Callable[P, R]) -> Callable[P, R]:
         return record
 
     return construct
+
+
+def filled(record_type: type[R], given: Iterable[str], **constants: Any) -> Callable[[Mapping[str, Any]], R]:
+    """A maker of records from dictionaries of fields that were validated before: for many records at once.
+
+    It does what `trusted` does, in half of the time, because in all of its records the same fields count as given.
+
+    Args:
+        record_type: The type of the records.
+        given: Those fields. A dictionary may lack one only if it has a constant default.
+        constants: The values of fields that are the same in all records.
+
+    Raises:
+        TypeError: There is no such field, or one without a default is not given.
+    """
+    template = {name: info.default for name, info in record_type.model_fields.items()} | constants
+    names, size = {*given, *constants}, len(record_type.model_fields)
+    required = {name for name, info in record_type.model_fields.items() if info.is_required()}
+    if not required <= names <= template.keys() or len(template) != size:
+        raise TypeError(f"a {record_type.__name__} needs {', '.join(required)}, and takes {', '.join(template)}")
+    made = [
+        (name, cast("Callable[[], Any]", info.default_factory))
+        for name, info in record_type.model_fields.items()
+        if info.default_factory is not None and name not in names
+    ]
+    new: Callable[[type[R]], R] = record_type.__new__
+
+    def fill(values: Mapping[str, Any]) -> R:
+        fields = {**template, **values}  # in the order of the template, which a dump shows
+        if len(fields) != size:
+            raise TypeError(f"a {record_type.__name__} has no field {', '.join(values.keys() - template.keys())}")
+        for name, make in made:
+            fields[name] = make()
+        record = new(record_type)
+        _put_fields(record, fields)
+        _put_names(record, names.copy())
+        _put_extra(record, None)
+        _put_private(record, None)
+        return record
+
+    return fill

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 from polysession._core.filtering import keep_matching
 from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput, deferred
-from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing, read_wire
+from polysession._core.reading import (
+    Form,
+    read_as,
+    read_json,
+    read_json_or_none,
+    read_json_or_nothing,
+    read_wire,
+)
 from polysession._core.writing import write_back
 from polysession._lazy_names import lazy_names
 from polysession.change import (
@@ -33,7 +40,7 @@ from polysession.errors import (
     UsageError,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
-from polysession.lazy import JsonText, for_record, lazily, loaded, trusted, trusted_event, undecoded
+from polysession.lazy import JsonText, filled, for_record, lazily, loaded, trusted, trusted_event, undecoded
 from polysession.plugins import hookimpl
 from polysession.session import (
     Agent,
@@ -44,6 +51,7 @@ from polysession.session import (
     Session,
     SessionStatus,
     Usage,
+    UsualTime,
     UtcDatetime,
 )
 from polysession.settings import BaseUrl, FromEnv, HeaderSecret, HeaderText, ProviderSettings, check_header_value
@@ -163,6 +171,7 @@ __all__ = [
     "Feature",
     "FeatureSupport",
     "Flow",
+    "Form",
     "Frame",
     "FromEnv",
     "HeaderSecret",
@@ -226,10 +235,12 @@ __all__ = [
     "Usage",
     "UsageError",
     "UsageReported",
+    "UsualTime",
     "UtcDatetime",
     "check_header_value",
     "deferred",
     "emulated",
+    "filled",
     "for_record",
     "hookimpl",
     "json_body",

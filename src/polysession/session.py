@@ -28,25 +28,26 @@ def as_utc(moment: datetime) -> datetime:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from error
 
 
-_USUAL_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
+_USUAL_TIME: Final = core_schema.chain_schema(
+    [
+        core_schema.str_schema(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)$"
+        ),
+        core_schema.no_info_plain_validator_function(datetime.fromisoformat),
+    ]
+)
+"""The text that nearly all backends write, read by Python's own reader, which knows UTC.
+
+To bring pydantic's zone there costs more than all the rest of the field.
+"""
 
 
 class _InUtc:
-    """Takes what pydantic takes for a datetime, and gives it in UTC.
-
-    The text that nearly all backends write is read by Python's own reader, which knows UTC: to bring pydantic's
-    zone there costs more than all the rest of the field.
-    """
+    """Takes what pydantic takes for a datetime, and gives it in UTC."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         as_pydantic = handler(source)
-        usual = core_schema.chain_schema(
-            [
-                core_schema.str_schema(pattern=_USUAL_TIME),
-                core_schema.no_info_plain_validator_function(datetime.fromisoformat),
-            ]
-        )
-        or_as_it_is = core_schema.union_schema([usual, core_schema.any_schema()], mode="left_to_right")
+        or_as_it_is = core_schema.union_schema([_USUAL_TIME, core_schema.any_schema()], mode="left_to_right")
         return core_schema.lax_or_strict_schema(
             core_schema.no_info_after_validator_function(as_utc, core_schema.chain_schema([or_as_it_is, as_pydantic])),
             core_schema.no_info_after_validator_function(as_utc, as_pydantic),
@@ -60,6 +61,15 @@ class _InUtc:
 
 UtcDatetime = Annotated[datetime, _InUtc()]
 """An aware datetime in UTC, microsecond precision."""
+
+
+class _Usual:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return _USUAL_TIME
+
+
+UsualTime = Annotated[datetime, _Usual()]
+"""A time in UTC in the text that nearly all backends write, and in no other: for a form that may not fit."""
 
 
 class SessionStatus(StrEnum):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from polysession import lazy
 from polysession.event import MessageDelta
-from polysession.lazy import JsonText, LazyRaw, lazily, loaded, trusted, trusted_event, undecoded
+from polysession.lazy import JsonText, LazyRaw, filled, lazily, loaded, trusted, trusted_event, undecoded
 from polysession.session import Agent, ModelConfig, Session, Usage
 
 TEXT = b'{"data":[{"id":"s1","extra":{"a":[1,null]}},{"id":"s2"}]}'
@@ -226,3 +226,47 @@ def test_undecoded_raw_is_decoded_once(decoded: list[bytes]) -> None:
     assert decoded == []
     assert event.raw is event.raw
     assert decoded == [TEXT]
+
+
+@pytest.mark.parametrize(
+    ("record", "values"),
+    [
+        (Session, {"provider": "acme", "id": "s1", "metadata": {"a": "b"}, "raw": {}}),
+        (ModelConfig, {"id": "m"}),
+        (Usage, {"input_tokens": 1}),
+    ],
+)
+def test_a_filled_record_is_the_validated_one(record: type[BaseModel], values: dict[str, Any]) -> None:
+    made, validated = filled(record, values)(values), record(**values)
+    assert made == validated
+    assert type(made) is record
+    assert list(made.model_dump()) == list(validated.model_dump())
+    assert made.model_fields_set == validated.model_fields_set
+    assert made.model_copy(deep=True) == validated
+    assert pickle.loads(pickle.dumps(made)) == validated  # noqa: S301  (our own)
+    assert repr(made) == repr(validated)
+
+
+def test_filled_records_share_nothing_and_have_the_constants() -> None:
+    fill = filled(Session, ["id", "title"], provider="acme")
+    one, other = fill({"id": "s1"}), fill({"id": "s2", "title": "t"})
+    assert (one.provider, one.title, other.title) == ("acme", None, "t")
+    assert one.model_fields_set == {"provider", "id", "title"}
+    assert one.model_fields_set is not other.model_fields_set
+    assert one.metadata is not other.metadata
+
+
+@pytest.mark.parametrize("given", [["id"], ["provider", "id", "colour"]])
+def test_a_filled_record_needs_its_fields_and_takes_no_other(given: list[str]) -> None:
+    with pytest.raises(TypeError, match="a Session needs"):
+        filled(Session, given)
+
+
+def test_a_constant_is_a_field() -> None:
+    with pytest.raises(TypeError, match="a Session needs"):
+        filled(Session, ["id", "provider"], colour="red")
+
+
+def test_a_filled_record_takes_no_value_of_another_name() -> None:
+    with pytest.raises(TypeError, match="a ModelConfig has no field colour"):
+        filled(ModelConfig, ["id"])({"id": "m", "colour": "red"})

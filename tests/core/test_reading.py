@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
+from typing import Annotated, Any, Required
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel, Field
+from typing_extensions import TypedDict
 
 from polysession._core.flow import Reply
-from polysession._core.reading import read_as, read_json, read_json_or_none, read_json_or_nothing
+from polysession._core.reading import Form, read_as, read_json, read_json_or_none, read_json_or_nothing
 from polysession.errors import MalformedResponse
 
 CANARY = "c4n4ry-in-a-body"
@@ -114,3 +115,19 @@ def test_a_body_that_need_not_be_there_is_still_json() -> None:
     assert read_json_or_nothing(Reply(200, {}, b'{"ok": true}')) == {"ok": True}
     with pytest.raises(MalformedResponse, match="an HTML page"):
         read_json_or_nothing(Reply(200, {}, b"<html><title>Sign in</title>"))
+
+
+class UsualThing(TypedDict, total=False):
+    id: Required[str]
+    agent_id: Annotated[str, Field(validation_alias=AliasPath("agent", "id"))]
+
+
+def test_what_has_the_usual_form_is_read() -> None:
+    content = b'{"id": "t1", "agent": {"id": "a1"}, "of tomorrow": 1}'
+
+    assert Form(UsualThing).read(reply(content)) == {"id": "t1", "agent_id": "a1"}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"id": 1}', b'{"id": "t1", "agent": {"id": 1}}'])
+def test_what_has_another_form_is_not_read(content: bytes) -> None:
+    assert Form(UsualThing).read(reply(content)) is None
