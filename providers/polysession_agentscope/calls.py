@@ -5,6 +5,7 @@ Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,17 +13,19 @@ from polysession.provider_api import (
     Call,
     Feature,
     Flow,
+    JsonText,
     NotFound,
     Reply,
     Session,
     UnsupportedOperation,
     json_body,
+    lazily,
     path_segment,
     read_as,
     read_json,
     with_query,
 )
-from polysession_agentscope import normaliser
+from polysession_agentscope import normaliser, usual
 from polysession_agentscope.wire import WireHealth, WireSessions, WireStatus
 
 _UNKNOWN_ROUTE: Final = "Not Found"
@@ -51,21 +54,39 @@ def session_items(reply: Reply) -> list[dict[str, Any]]:
     return read_as(WireSessions.model_validate, read_json(reply), reply).sessions
 
 
+def listed_sessions(reply: Reply) -> tuple[Sequence[Mapping[str, Any]], Callable[[int], Session]]:
+    """The records in the answer to that call, each with its `id` and `agent_id`, and what makes a session of one, once."""
+    text, usually = JsonText(reply.content), usual.VIEWS.read(reply)
+    if usually is not None:
+        views = usually["sessions"]
+        return [view["session"] for view in views], lambda at: usual.to_session(views[at], lazily(text, "sessions", at))
+    items = session_items(reply)
+    records = [normaliser.record_of(item) for item in items]
+    return records, lambda at: read_as(normaliser.to_session, items[at], reply)
+
+
 def find_session(session_id: str, agent_id: str) -> Flow[Session]:
     """The session, from the list of its agent's sessions.
 
     Raises:
         NotFound: It is not among them.
     """
-    reply = yield list_call(agent_id)
-    for item in session_items(reply):
-        record = normaliser.record_of(item)
+    records, make = listed_sessions((yield list_call(agent_id)))
+    for at, record in enumerate(records):
         if record.get("id") == session_id and record.get("agent_id") in (
             agent_id,
             None,
         ):  # a tuple: what came may be unhashable
-            return read_as(normaliser.to_session, item, reply)
+            return make(at)
     raise no_session(session_id, agent_id)
+
+
+def changed_session(reply: Reply) -> Session:
+    """The session in the answer to a change: a bare record."""
+    record = usual.RECORD.read(reply)
+    if record is not None:
+        return usual.to_session({"session": record}, lazily(JsonText(reply.content)))
+    return read_as(normaliser.to_session, read_json(reply), reply)
 
 
 def no_session(session_id: str, agent_id: str) -> NotFound:

@@ -9,7 +9,7 @@ that every server offers at `/openapi.json` (read 2026-11)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,13 +62,14 @@ from polysession.provider_api import (
 from polysession_agentscope import normaliser
 from polysession_agentscope.calls import (
     Place,
+    changed_session,
     find_session,
     list_call,
+    listed_sessions,
     no_session,
     probe_status,
     read_status,
     read_version,
-    session_items,
     status_word,
     too_old,
 )
@@ -246,9 +247,9 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         """Read all sessions of an agent, and keep one page of them."""
         agent_id = self._agent_id(query.agent, "agent=...")
         normaliser.check_statuses(query.statuses)
-        reply = yield list_call(agent_id)
-        items, next_cursor = _slice(session_items(reply), query.limit, cursor)
-        sessions = tuple(read_as(normaliser.to_session, item, reply) for item in items)
+        records, make = listed_sessions((yield list_call(agent_id)))
+        numbers, next_cursor = _slice(range(len(records)), query.limit, cursor)
+        sessions = tuple(make(number) for number in numbers)
         _check_statuses_told(sessions, query)
         return Page(keep_matching(sessions, query, _FILTERED_HERE), next_cursor)
 
@@ -264,7 +265,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             _check_understood(normaliser.ignored_fields(body, before.raw))
         reply = yield from _patch(ref.id, agent_id, body)
         with _already_done("the change was made"):
-            session = read_as(normaliser.to_session, read_json(reply), reply)
+            session = changed_session(reply)
             if session.agent_id not in {agent_id, None}:
                 raise no_session(ref.id, agent_id)
             status = yield from probe_status(Place(ref.id, agent_id))
@@ -447,7 +448,7 @@ def _check_taken(ignored: list[str]) -> None:
         raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and left it out without a word")
 
 
-def _slice(items: list[T], limit: int | None, cursor: str | None) -> tuple[list[T], str | None]:
+def _slice(items: Sequence[T], limit: int | None, cursor: str | None) -> tuple[Sequence[T], str | None]:
     """One page of a whole list. Our cursor counts the items before the page."""
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise UsageError(f"{cursor!r} is not a cursor of this list")

@@ -180,5 +180,5 @@ def test_what_is_not_needed_is_not_imported(provider: str) -> None:
     assert not at_first_get.intersection(NOT_FOR_A_GET)
     package = f"polysession_{provider}"
     of_providers = {name for name in at_first_get if name.startswith("polysession_")}
-    parts = {"calls", "normaliser", "provider", "usual", "wire"} - ({"usual"} if provider == "agentscope" else set())
+    parts = ("calls", "normaliser", "provider", "usual", "wire")
     assert of_providers == {package, *(f"{package}.{part}" for part in parts)}
