@@ -33,7 +33,7 @@ def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(sai
                 found = follow(emulator, proxy.url, said, case.cell, deadline_s)
             assert type(found.error) is (error or type(None)), f"{case}: after {after} frames"
 
-    side_by_side(check_frames, [case for case in CASES if case.driver == "sync"])
+    side_by_side(check_frames, [case for case in CASES if case.cell == ("stream", "sync")])
 
 
 @pytest.mark.parametrize(("said", "end"), BORDERS, ids=str)
