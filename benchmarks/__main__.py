@@ -45,7 +45,7 @@ class Size:
 FULL: Final = Size(
     rounds=20, cold_rounds=5, calls=30, pages=2, events=STREAMED, bursts=100, requests=20_000, streams=100
 )
-QUICK: Final = Size(rounds=6, cold_rounds=4, calls=10, pages=1, events=1_000, bursts=100, requests=1_000, streams=10)
+QUICK: Final = Size(rounds=4, cold_rounds=3, calls=10, pages=1, events=1_000, bursts=100, requests=500, streams=10)
 
 
 def imports(_base_url: str, size: Size) -> None:
@@ -162,7 +162,7 @@ def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("work", nargs="*", metavar="WORK", help=f"any of {', '.join(WORK)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute, and less sure")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: one to two minutes, and less sure")
     asked = parser.parse_args()
     unknown = sorted(set(asked.work) - set(WORK))
     if unknown:
