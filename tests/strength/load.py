@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class Figures:
         opened_s: Seconds until all were open.
         ended_s: Seconds from the first message to the end of the last turn.
         latencies_s: Of each turn, from its message to its end; sorted.
-        cpu_s: Processor time of the client.
+        cpu_s: Processor time of the client, from the first stream to the end of the last turn.
         memory_mb: Resident memory of the client at each moment, in seconds from the start.
     """
 
@@ -113,7 +114,7 @@ async def read_turn(stream: Any, session_id: str, answer: str) -> None:
 async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Figures:
     """Open all streams, then say something to each session, and read each turn to its end."""
     figures = Figures(streams)
-    started_s, cpu_s = time.monotonic(), time.process_time()
+    started_s = time.monotonic()
 
     async def watch_memory() -> None:
         while True:
@@ -139,7 +140,7 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
                 async with senders:
                     return await stack.enter_async_context(client.sessions.stream(session, deadline_s=DEADLINE_S))
 
-            opened_s = time.monotonic()
+            opened_s, cpu_s = time.monotonic(), time.process_time()
             opened = await asyncio.gather(*(enter(session) for session in sessions))
             figures.opened_s = time.monotonic() - opened_s
 
@@ -153,9 +154,9 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
             first_s = time.monotonic()
             await asyncio.gather(*(one_turn(n, s, o) for n, (s, o) in enumerate(zip(sessions, opened, strict=True))))
             figures.ended_s = time.monotonic() - first_s
+            figures.cpu_s = time.process_time() - cpu_s
         watching.cancel()
     figures.latencies_s.sort()
-    figures.cpu_s = time.process_time() - cpu_s
     return figures
 
 
@@ -171,13 +172,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
+    busy = surroundings()
     figures = {name: measure(name, options.streams) for name in ("qoder", "everruns", "agentscope")}
     for name, found in figures.items():
         sys.stdout.write(f"{name}: {row(found)}\n")
     (DOCS / "assets" / "load.svg").write_text(drawn(figures))
     page = DOCS / "load.md"
     before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{rest.partition(END)[2]}")
+    page.write_text(f"{before}{BEGIN}\n{table(figures)}\n\n{busy}\n{END}{rest.partition(END)[2]}")
+
+
+def surroundings() -> str:
+    """What else the machine had to do when it began."""
+    return f"Measured on {os.cpu_count()} processors, with a load average of {os.getloadavg()[0]:.1f} before it began."
 
 
 def row(found: Figures) -> str:
