@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,16 @@ BLOCKS = [
     for page in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
     for number, block in enumerate(CODE.findall(page.read_text()))
 ]
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """What a page asks of the log is not asked of it by the tests that follow in this process."""
+    ours, root = logging.getLogger("polysession"), logging.getLogger()
+    level, handlers = ours.level, root.handlers[:]
+    yield
+    ours.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def test_there_is_code_to_run() -> None:

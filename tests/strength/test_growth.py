@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +27,14 @@ WARM_UP = 300
 def base_url() -> Iterator[str]:
     with steady_server() as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> Iterator[None]:
+    """Nothing is logged: pytest keeps all that is, where another test of the process has asked for the log."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 Work = Callable[[int], None]
