@@ -55,7 +55,7 @@ def session_items(reply: Reply) -> list[dict[str, Any]]:
 
 
 def listed_sessions(reply: Reply) -> tuple[Sequence[Mapping[str, Any]], Callable[[int], Session]]:
-    """The records in the answer to that call, each with its `id` and `agent_id`, and what makes a session of one, once."""
+    """The records in the answer to that call, each with `id` and `agent_id`, and what makes a session of one, once."""
     text, usually = JsonText(reply.content), usual.VIEWS.read(reply)
     if usually is not None:
         views = usually["sessions"]
