@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from strength import recorded
 from strength.fuzzing import CORPUS, TARGETS, check_answers, check_cuts, check_frames, frame_of, seeds
 from strength.targets import Target
 
@@ -61,9 +62,14 @@ def changed(data: st.DataObject, value: Any) -> Any:
 
 
 @pytest.fixture
-def examples(request: pytest.FixtureRequest) -> settings:
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether it may take minutes."""
+    return bool(request.config.getoption("--strength"))
+
+
+@pytest.fixture
+def examples(long: bool) -> settings:  # noqa: FBT001  (a fixture)
     """How many, and whether at random."""
-    long = bool(request.config.getoption("--strength"))
     return settings(
         max_examples=3000 if long else 25,
         derandomize=not long,
@@ -97,7 +103,7 @@ def test_no_bytes_are_read_otherwise_when_they_are_cut(examples: settings) -> No
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> None:
+def test_no_answer_breaks_an_operation(target: Target, examples: settings, long: bool) -> None:  # noqa: FBT001  (a fixture)
     bodies = [body for bodies in target.whole.values() for body in bodies]
     bodies += [
         json.loads(line)
@@ -105,6 +111,7 @@ def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> No
         for line in file.read_text().splitlines()
     ]
     bodies += [{"data": seeds(target), "messages": seeds(target), "has_more": False}]
+    bodies += recorded.answers(target.provider) if long else []
 
     @examples
     @given(st.data())
@@ -115,14 +122,22 @@ def test_no_answer_breaks_an_operation(target: Target, examples: settings) -> No
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_no_event_breaks_a_stream(target: Target, examples: settings) -> None:
+def test_no_event_breaks_a_stream(target: Target, examples: settings, long: bool) -> None:  # noqa: FBT001  (a fixture)
     events = seeds(target)
     check_frames(target, [frame_of(event) for event in events])
+    others = recorded.events(target.provider) if long else events
 
     @examples
     @given(st.data())
     def holds(data: st.DataObject) -> None:
-        told = [changed(data, event) if data.draw(st.booleans()) else event for event in events]
+        chosen = data.draw(st.just(events) | st.lists(st.sampled_from(others), max_size=10))
+        told = [changed(data, event) if data.draw(st.booleans()) else event for event in chosen]
         check_frames(target, [frame_of(event) for event in told])
 
     holds()
+
+
+@pytest.mark.parametrize("provider", TARGETS)
+def test_there_are_seeds_of_real_services(provider: str) -> None:
+    assert len(recorded.answers(provider)) > 10
+    assert len(recorded.events(provider)) > 3
