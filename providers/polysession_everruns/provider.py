@@ -286,10 +286,11 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
 
 def _session(reply: Reply) -> Session:
-    raw, fields = lazily(JsonText(reply.content)), usual.SESSION.read(reply)
+    fields = usual.SESSION.read(reply)
     if fields is not None:
-        return usual.to_session(fields, raw)
-    return normaliser.read_session(read_wire(WireSession, reply), raw)
+        return usual.to_session(fields, lazily(JsonText(reply.content)))
+    # No name for what is raw: the traceback of a refusal would show it, and it may quote a credential.
+    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
 
 
 def _sessions(reply: Reply) -> tuple[WirePageEnd, list[Session]]:
