@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import (
@@ -33,6 +33,10 @@ class UsualCapability(TypedDict, total=False):
     config: Any
 
 
+Dollars = Annotated[float, AfterValidator(str), AfterValidator(Decimal)]
+"""A number that is to have the digits that it is written with."""
+
+
 class UsualUsage(TypedDict, total=False):
     """Tokens so far, and three figures of what they cost."""
 
@@ -40,9 +44,9 @@ class UsualUsage(TypedDict, total=False):
     output_tokens: int | None
     cache_read_tokens: int | None
     cache_creation_tokens: int | None
-    effective_cost_usd: float | None
-    actual_cost_usd: float | None
-    estimated_cost_usd: float | None
+    effective_cost_usd: Dollars | None
+    actual_cost_usd: Dollars | None
+    estimated_cost_usd: Dollars | None
 
 
 class UsualSession(TypedDict, total=False):
@@ -101,6 +105,5 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
 
 def _usage(fields: dict[str, Any]) -> Usage:
     costs = [fields.pop(name, None) for name in COSTS]
-    cost = next((found for found in costs if found is not None), None)
-    fields["cost_usd"] = None if cost is None else Decimal(str(cost))
+    fields["cost_usd"] = next((cost for cost in costs if cost is not None), None)
     return _new_usage(fields)

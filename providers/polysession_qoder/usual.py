@@ -11,11 +11,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import AliasPath, ConfigDict, Field
+from pydantic import AfterValidator, AliasPath, ConfigDict, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import Form, ModelConfig, Session, Usage, UsualTime, filled
 from polysession_qoder.normaliser import NAME, to_status
+
+Credits = Annotated[float, AfterValidator(str), AfterValidator(Decimal)]
+"""A number that is to have the digits that it is written with."""
 
 
 class UsualModel(TypedDict):
@@ -33,9 +36,9 @@ class UsualUsage(TypedDict, total=False):
     output_tokens: int | None
     cache_read_tokens: Annotated[int | None, Field(validation_alias="cache_read_input_tokens")]
     cache_creation_tokens: Annotated[None, Field(validation_alias="cache_creation")]
-    credits: Annotated[float | None, Field(validation_alias="total_credits")]
-    model_credits: float | None
-    sandbox_credits: Annotated[float | None, Field(validation_alias="sandbox_runtime_credits")]
+    credits: Annotated[Credits | None, Field(validation_alias="total_credits")]
+    model_credits: Credits | None
+    sandbox_credits: Annotated[Credits | None, Field(validation_alias="sandbox_runtime_credits")]
 
 
 class UsualSession(TypedDict, total=False):
@@ -72,8 +75,6 @@ class UsualSessions(TypedDict, total=False):
 SESSION: Final = Form(UsualSession)
 SESSIONS: Final = Form(UsualSessions)
 
-_CREDITS: Final = ("credits", "model_credits", "sandbox_credits")
-
 _new_model: Final = filled(ModelConfig, ("id", "parameters"))
 _new_usage: Final = filled(Usage, UsualUsage.__annotations__)
 _new_session: Final = filled(Session, UsualSession.__annotations__, provider=NAME)
@@ -89,9 +90,5 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     if model is not None:
         made["model"] = _new_model({"id": model.pop("id"), "parameters": model})
     if usage is not None:
-        for name in _CREDITS:
-            number = usage.get(name)
-            if number is not None:
-                usage[name] = Decimal(str(number))
         made["usage"] = _new_usage(usage)
     return _new_session(made)

@@ -247,13 +247,19 @@ def test_a_filled_record_is_the_validated_one(record: type[BaseModel], values: d
     assert repr(made) == repr(validated)
 
 
-def test_filled_records_share_nothing_and_have_the_constants() -> None:
+def test_filled_records_share_no_default_and_have_the_constants() -> None:
     fill = filled(Session, ["id", "title"], provider="acme")
     one, other = fill({"id": "s1"}), fill({"id": "s2", "title": "t"})
     assert (one.provider, one.title, other.title) == ("acme", None, "t")
     assert one.model_fields_set == {"provider", "id", "title"}
-    assert one.model_fields_set is not other.model_fields_set
     assert one.metadata is not other.metadata
+
+
+def test_a_copy_of_a_filled_record_may_have_more_fields_given() -> None:
+    one = filled(ModelConfig, ["id"])({"id": "m"})
+    for changed in (one.model_copy(update={"type": "t"}), one.model_copy(update={"type": "t"}, deep=True)):
+        assert changed.model_fields_set == {"id", "type"}
+    assert one.model_fields_set == {"id"}
 
 
 @pytest.mark.parametrize("given", [["id"], ["provider", "id", "colour"]])

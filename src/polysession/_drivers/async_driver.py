@@ -22,6 +22,7 @@ from polysession._drivers.transport import (
     NO_DEADLINE,
     Deadline,
     Intake,
+    aiter_raw,
     build_request,
     is_read,
     is_stream,
@@ -192,7 +193,7 @@ class AsyncDriver:
             return Reply(response.status_code, response.headers, response.content)
         try:
             intake = Intake(response, self._max_body_bytes)
-            async for chunk in response.aiter_raw():
+            async for chunk in aiter_raw(response, is_ours=self._owns_http):
                 if not intake.take(chunk):
                     break
             return intake.reply()

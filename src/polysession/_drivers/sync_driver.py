@@ -24,6 +24,7 @@ from polysession._drivers.transport import (
     build_request,
     is_read,
     is_stream,
+    iter_raw,
     request_options,
     stream_options,
 )
@@ -191,7 +192,7 @@ class SyncDriver:
             return Reply(response.status_code, response.headers, response.content)
         try:
             intake = Intake(response, self._max_body_bytes)
-            for chunk in response.iter_raw():
+            for chunk in iter_raw(response, is_ours=self._owns_http):
                 if not intake.take(chunk):
                     break
             return intake.reply()

@@ -8,9 +8,9 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -107,6 +107,16 @@ def break_off(response: httpx.Response) -> None:
 def is_read(response: httpx.Response) -> bool:
     """Whether the body is in memory already, decompressed: a transport that makes up its answers does that."""
     return getattr(response, "is_stream_consumed", False)
+
+
+def iter_raw(response: httpx.Response, *, is_ours: bool) -> Iterable[bytes]:
+    """The body as it comes. An HTTP client of ours gives it without the count that httpx keeps on the way."""
+    return cast("httpx.SyncByteStream", response.stream) if is_ours else response.iter_raw()
+
+
+def aiter_raw(response: httpx.Response, *, is_ours: bool) -> AsyncIterable[bytes]:
+    """The same for the async driver."""
+    return cast("httpx.AsyncByteStream", response.stream) if is_ours else response.aiter_raw()
 
 
 class Intake:
