@@ -1,6 +1,10 @@
 """Options of the test run."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")  # where an example's time says nothing about the code
 
 pytest_plugins = ["pytester", "support.evidence.plugin"]
 

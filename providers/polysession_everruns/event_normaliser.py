@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, TypeAlias, cast
-
-from pydantic import TypeAdapter
-from pydantic_core import SchemaValidator, core_schema
+from typing import Any, Final
 
 from polysession.provider_api import (
     ActionRequired,
@@ -37,12 +33,12 @@ from polysession.provider_api import (
     TurnEnded,
     TurnStarted,
     UsageReported,
-    UtcDatetime,
     trusted_event,
 )
 from polysession_everruns.actions import is_approval, to_action
 from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
 from polysession_everruns.normaliser import to_usage
+from polysession_everruns.usual_events import UsualDelta
 from polysession_everruns.wire_events import (
     WireConversationEvent,
     WireEvent,
@@ -53,9 +49,6 @@ from polysession_everruns.wire_events import (
     WireToolEvent,
     WireTurnEvent,
 )
-
-Delta: TypeAlias = dict[str, Any]
-"""What `delta_reader` reads: always `type`, `id`, `ts`, `session_id` and `delta`."""
 
 # What a wire model holds was validated.
 _new_message: Final = trusted_event(MessageCompleted)
@@ -235,7 +228,7 @@ class EventReader:
             return (_continued(event, self._waiting.turn_id), *to_events(event))
         return to_events(event)
 
-    def read_delta(self, delta: Delta, raw: dict[str, Any]) -> Sequence[Event]:
+    def read_delta(self, delta: UsualDelta, raw: dict[str, Any]) -> Sequence[Event]:
         """The same of a delta that was read from its text at once."""
         kind, message_id, text = delta["type"], delta.get("message_id"), delta["delta"]
         sequence, turn_id = delta.get("sequence"), delta.get("turn_id")
@@ -289,34 +282,6 @@ class EventReader:
         is_late = self._thought.startswith(delta)
         self._thought = self._thought.removeprefix(delta) if is_late else ""
         return is_late
-
-
-@cache
-def delta_reader() -> Callable[[bytes], Delta]:
-    """Reads the JSON text of a delta at once: most events of a stream are these."""
-    field, text = core_schema.typed_dict_field, core_schema.str_schema()
-
-    def within(*path: str) -> list[str | int]:
-        return [*path]
-
-    def perhaps(schema: core_schema.CoreSchema, *path: str) -> core_schema.TypedDictField:
-        return field(core_schema.nullable_schema(schema), required=False, validation_alias=within(*path))
-
-    schema = core_schema.typed_dict_schema(
-        {
-            "type": field(core_schema.literal_schema([_MESSAGE_DELTA, _THINKING_DELTA])),
-            "id": field(text),
-            "ts": field(TypeAdapter(UtcDatetime).core_schema),
-            "session_id": field(core_schema.str_schema(min_length=1)),
-            "sequence": perhaps(core_schema.int_schema(), "sequence"),
-            "turn_id": perhaps(text, "context", "turn_id"),
-            "data_turn_id": perhaps(core_schema.any_schema(), "data", "turn_id"),
-            "message_id": perhaps(text, "data", "message_id"),
-            "delta": field(text, validation_alias=within("data", "delta")),
-            "accumulated": perhaps(text, "data", "accumulated"),
-        }
-    )
-    return cast("Callable[[bytes], Delta]", SchemaValidator(schema).validate_json)
 
 
 def _new_thinking_piece(*, message_id: str | None, **values: Any) -> ThinkingDelta:  # noqa: ARG001  (thoughts have none)

@@ -53,9 +53,9 @@ from polysession_everruns.event_normaliser import (
     SETTLING,
     EventReader,
     Waiting,
-    delta_reader,
 )
 from polysession_everruns.message_normaliser import to_message
+from polysession_everruns.usual_events import DELTA
 from polysession_everruns.wire_events import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
 
 _OPEN: Final = Reply(200, {}, b"")
@@ -209,7 +209,6 @@ class SessionStream(StreamPlan):
         self._has_broken = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
-        self._read_delta = delta_reader()
         self._seen = RecentIds(_REMEMBERED)
 
     def open(self) -> Call:
@@ -233,11 +232,8 @@ class SessionStream(StreamPlan):
 
     def _delta(self, frame: Frame) -> Sequence[Event] | None:
         """The events of a frame with a delta; None if it takes a closer look."""
-        try:
-            delta = self._read_delta(frame.data)
-        except ValidationError:
-            return None
-        if delta["type"] != frame.event:
+        delta = DELTA.read_text(frame.data)
+        if delta is None or delta["type"] != frame.event:
             return None
         if not self._seen.add(delta["id"]):
             return ()

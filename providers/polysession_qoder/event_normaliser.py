@@ -7,12 +7,9 @@ https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, core_schema
 
 from polysession.provider_api import (
     ActionRequired,
@@ -23,8 +20,6 @@ from polysession.provider_api import (
     MessageStarted,
     NativeEvent,
     Outcome,
-    PendingAction,
-    RecentIds,
     SessionStatus,
     StatusChanged,
     ThinkingCompleted,
@@ -38,11 +33,12 @@ from polysession.provider_api import (
     UsageReported,
     for_record,
     trusted_event,
-    undecoded,
 )
 from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_action
 from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
+from polysession_qoder.stream_state import Preview, StreamState
+from polysession_qoder.usual_events import USUAL
 from polysession_qoder.wire_events import (
     WireErrorEvent,
     WireEventError,
@@ -70,7 +66,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "cancelled": Outcome.CANCELLED,
     "budget_reached": Outcome.LIMIT_REACHED,
 }
-_REMEMBERED_IDS: Final = 10_000
 
 # What a wire model holds was validated.
 _new_message: Final = trusted_event(MessageCompleted)
@@ -82,55 +77,8 @@ _new_tool_call: Final = trusted_event(ToolCallCompleted)
 _new_tool_result: Final = trusted_event(ToolResultCompleted)
 
 
-class _Preview:
-    """An event that is being written: how much of each of its blocks was delivered.
-
-    Args:
-        kind: Type of the event.
-
-    Attributes:
-        is_message: Whether it is one of the agent's messages.
-    """
-
-    __slots__ = ("_delivered", "_is_replayed", "_received", "is_message")
-
-    def __init__(self, kind: str) -> None:
-        self.is_message = kind == "agent.message"
-        self._delivered: dict[int, int] = {}
-        self._received: dict[int, int] = {}
-        self._is_replayed = False
-
-    def restart(self) -> None:
-        """The backend replays it from its beginning."""
-        self._is_replayed = True
-        self._received.clear()
-
-    def add(self, index: int, text: str) -> str:
-        """What of this piece was not delivered yet."""
-        delivered = self._delivered.get(index, 0)
-        if not self._is_replayed:
-            self._delivered[index] = delivered + len(text)
-            return text
-        before = self._received.get(index, 0)
-        after = self._received[index] = before + len(text)
-        self._delivered[index] = max(delivered, after)
-        return text[max(0, delivered - before) :]
-
-
-@dataclass(slots=True)
-class _State:
-    """What the events of one stream need to know of those before them."""
-
-    seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
-    tool_uses: dict[str, PendingAction] = field(default_factory=dict)
-    previews: dict[str, _Preview] = field(default_factory=dict)
-    turn_is_open: bool = False
-    is_rescheduled: bool = False
-    error: str | None = None
-
-
 _Common: TypeAlias = dict[str, Any]
-_Reader: TypeAlias = Callable[[_State, Any, _Common], Iterable[Event]]
+_Reader: TypeAlias = Callable[[StreamState, Any, _Common], Iterable[Event]]
 
 
 class EventNormaliser:
@@ -138,8 +86,7 @@ class EventNormaliser:
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
-        self._state = _State()
-        self._read_delta = _delta_reader()
+        self._state = StreamState()
 
     def read(self, raw: dict[str, Any]) -> list[Event]:
         """The common events of one event; none if it came before.
@@ -166,29 +113,10 @@ class EventNormaliser:
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
         return list(_READERS.get(kind, _as_it_is)(self._state, wire, common))
 
-    def read_delta(self, text: bytes) -> Sequence[Event] | None:
-        """What is new in an `event_delta`, straight from its JSON text; None for one that takes a closer look.
-
-        Most events of a stream are these: they are read with no more than they hold.
-        """
-        try:
-            wire = self._read_delta(text)
-        except ValidationError:
-            return None
-        message_id = wire["event_id"]
-        preview = self._state.previews.get(message_id)
-        if preview is None or not preview.is_message:
-            return None
-        fresh = preview.add(wire["index"], wire["text"])
-        if not fresh:
-            return ()
-        raw = undecoded(text)
-        session_id = self._session_id
-        return (
-            _new_message_delta(
-                session_id=session_id, native_type="event_delta", raw=raw, message_id=message_id, text=fresh
-            ),
-        )
+    def read_usual(self, kind: str, text: bytes) -> Sequence[Event] | None:
+        """The same straight from the JSON text of an event that has the usual form of its type; None for any other."""
+        tell = USUAL.get(kind)
+        return None if tell is None else tell(self._state, self._session_id, text)
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.
@@ -226,52 +154,34 @@ def _shape(kind: str) -> type[WireEventHead]:
     return _SHAPES.get(kind, WireEventHead)
 
 
-@cache
-def _delta_reader() -> Callable[[bytes], dict[str, Any]]:
-    """Reads the JSON text of a delta that holds what they hold today, and nothing besides."""
-    field, text = core_schema.typed_dict_field, core_schema.str_schema()
-    at_index: list[str | int] = ["delta", "index"]
-    at_text: list[str | int] = ["delta", "content", "text"]
-    schema = core_schema.typed_dict_schema(
-        {
-            "type": field(core_schema.literal_schema(["event_delta"])),
-            "event_id": field(text),
-            "index": field(core_schema.int_schema(), validation_alias=at_index),
-            "text": field(text, validation_alias=at_text),
-        },
-        extra_behavior="forbid",
-    )
-    return SchemaValidator(schema).validate_json
-
-
-def _as_it_is(_state: _State, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
+def _as_it_is(_state: StreamState, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
     return (_new_native(**common),)
 
 
-def _message(state: _State, wire: WireMessageEvent, common: _Common) -> Iterable[Event]:
+def _message(state: StreamState, wire: WireMessageEvent, common: _Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
     return (_new_message(message=read_message(common["session_id"], wire, for_record(common["raw"])), **common),)
 
 
-def _thinking(state: _State, wire: WireThinkingEvent, common: _Common) -> Iterable[Event]:
+def _thinking(state: StreamState, wire: WireThinkingEvent, common: _Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
     return (_new_thinking(text=wire.thinking or text_of(wire.content), **common),)
 
 
-def _tool_use(state: _State, wire: WireToolUse, common: _Common) -> Iterable[Event]:
+def _tool_use(state: StreamState, wire: WireToolUse, common: _Common) -> Iterable[Event]:
     action = read_action(wire, common["raw"])
     state.tool_uses[action.id] = action
     return (_new_tool_call(tool_call_id=action.id, name=action.name, arguments=action.arguments, **common),)
 
 
-def _tool_result(state: _State, wire: WireToolResult, common: _Common) -> Iterable[Event]:
+def _tool_result(state: StreamState, wire: WireToolResult, common: _Common) -> Iterable[Event]:
     tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
     state.tool_uses.pop(tool_call_id, None)
     text = wire.output if isinstance(wire.output, str) else text_of(wire.content)
     return (_new_tool_result(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **common),)
 
 
-def _running(state: _State, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
+def _running(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
     goes_on = state.turn_is_open and state.is_rescheduled
     state.turn_is_open, state.is_rescheduled = True, False
     if not goes_on:
@@ -280,12 +190,12 @@ def _running(state: _State, _wire: WireEventHead, common: _Common) -> Iterator[E
     yield StatusChanged(status=SessionStatus.RUNNING, native_status="running", **common)
 
 
-def _rescheduled(state: _State, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
+def _rescheduled(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
     state.is_rescheduled = True
     yield StatusChanged(status=SessionStatus.RESCHEDULING, native_status="rescheduled", **common)
 
 
-def _idle(state: _State, wire: WireIdle, common: _Common) -> Iterator[Event]:
+def _idle(state: StreamState, wire: WireIdle, common: _Common) -> Iterator[Event]:
     reason = reason_of(wire)
     outcome = _OUTCOMES.get(reason, Outcome.FAILED)
     error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
@@ -299,7 +209,7 @@ def _idle(state: _State, wire: WireIdle, common: _Common) -> Iterator[Event]:
     yield TurnEnded(outcome=outcome, native_reason=reason, error=error if outcome is Outcome.FAILED else None, **common)
 
 
-def _last(state: _State, wire: WireEventHead, common: _Common) -> Iterator[Event]:
+def _last(state: StreamState, wire: WireEventHead, common: _Common) -> Iterator[Event]:
     word = wire.type.removeprefix("session.").removeprefix("status_")
     was_open, error = state.turn_is_open, state.error or f"the session was {word}"
     _close_turn(state)
@@ -308,39 +218,39 @@ def _last(state: _State, wire: WireEventHead, common: _Common) -> Iterator[Event
         yield TurnEnded(outcome=Outcome.FAILED, native_reason=word, error=error, synthetic=True, **common)
 
 
-def _close_turn(state: _State) -> None:
+def _close_turn(state: StreamState) -> None:
     state.turn_is_open, state.is_rescheduled, state.error = False, False, None
     state.previews.clear()
 
 
-def _usage(_state: _State, wire: WireUsageEvent, common: _Common) -> Iterator[Event]:
+def _usage(_state: StreamState, wire: WireUsageEvent, common: _Common) -> Iterator[Event]:
     yield UsageReported(usage=to_usage(wire) or Usage(), is_delta=False, **common)
 
 
-def _error(state: _State, wire: WireErrorEvent, common: _Common) -> Iterator[Event]:
+def _error(state: StreamState, wire: WireErrorEvent, common: _Common) -> Iterator[Event]:
     error = wire.error if isinstance(wire.error, WireEventError) else WireEventError(message=wire.error)
     code = error.type or wire.code
     state.error = error.message or code or "the backend reports an error, and not which"
     yield ErrorReported(message=state.error, code=code, **common)
 
 
-def _model_request_end(state: _State, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
+def _model_request_end(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
     state.previews.clear()  # what was not completed by now never will be
     return (_new_native(**common),)
 
 
-def _preview_start(state: _State, wire: WirePreviewStart, common: _Common) -> Iterator[Event]:
+def _preview_start(state: StreamState, wire: WirePreviewStart, common: _Common) -> Iterator[Event]:
     target = wire.event
     if target is None or target.type not in _STARTED:
         yield NativeEvent(**common)
     elif target.id in state.previews:
         state.previews[target.id].restart()
     elif target.id not in state.seen:
-        state.previews[target.id] = _Preview(target.type)
+        state.previews[target.id] = Preview(target.type)
         yield _STARTED[target.type](target.id, common)
 
 
-def _preview_delta(state: _State, wire: WirePreviewDelta, common: _Common) -> Iterable[Event]:
+def _preview_delta(state: StreamState, wire: WirePreviewDelta, common: _Common) -> Iterable[Event]:
     target, text = wire.event_id, wire.text
     if text is None or target is None:
         return (_new_native(**common),)
@@ -355,10 +265,10 @@ def _preview_delta(state: _State, wire: WirePreviewDelta, common: _Common) -> It
     return (_new_thinking_delta(text=text, **common),)
 
 
-def _unannounced(state: _State, target: str, wire: WirePreviewDelta, common: _Common) -> Iterator[Event]:
+def _unannounced(state: StreamState, target: str, wire: WirePreviewDelta, common: _Common) -> Iterator[Event]:
     """A piece of what was delivered whole already, or whose start was missed."""
     if target not in state.seen:
-        state.previews[target] = _Preview("agent.message")
+        state.previews[target] = Preview("agent.message")
         yield _message_started(target, common | {"synthetic": True})
         yield from _preview_delta(state, wire, common)
 
@@ -371,11 +281,11 @@ def _thinking_started(_event_id: str, common: _Common) -> Event:
     return ThinkingStarted(**common)
 
 
-def _stored_start(_state: _State, wire: WireMessageEvent, common: _Common) -> Iterator[Event]:
+def _stored_start(_state: StreamState, wire: WireMessageEvent, common: _Common) -> Iterator[Event]:
     yield MessageStarted(message_id=wire.message_id or wire.id, **common)
 
 
-def _stored_delta(_state: _State, wire: WireStoredDelta, common: _Common) -> Iterator[Event]:
+def _stored_delta(_state: StreamState, wire: WireStoredDelta, common: _Common) -> Iterator[Event]:
     delta = wire.delta
     if delta is not None and delta.text is not None:
         yield MessageDelta(message_id=wire.message_id, text=delta.text, **common)

@@ -42,7 +42,6 @@ from polysession_qoder.event_normaliser import LAST_EVENTS, PREVIEWS, EventNorma
 from polysession_qoder.message_normaliser import ROLES, from_blocks, to_message
 from polysession_qoder.wire_events import WireEventHead, WireIdle, WireSent
 
-_DELTA: Final = "event_delta"
 _DELTAS: Final = ("agent.message", "agent.thinking")
 _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
 _END_OF_STREAM: Final = b"[DONE]"
@@ -91,10 +90,11 @@ class QoderStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. May 2026 kept id and type outside the JSON."""
-        if frame.event == _DELTA:
-            events = self._normaliser.read_delta(frame.data)
-            if events is not None:
-                return events
+        events = self._normaliser.read_usual(frame.event, frame.data)
+        if events is not None:
+            if events:
+                self.cursor = events[0].id or self.cursor  # a delta has none
+            return events
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return []
         wire = text_to_wire(frame.event, frame.data)

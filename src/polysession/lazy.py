@@ -146,6 +146,18 @@ def trusted_event(event_type: Callable[P, E]) -> Callable[P, E]:
     return construct
 
 
+def filled_event(event_type: type[E]) -> Callable[[dict[str, Any]], E]:
+    """A maker of events from dictionaries of their fields, which were validated before and become the events' own."""
+    new, put = object.__new__, object.__setattr__
+
+    def fill(fields: dict[str, Any]) -> E:
+        event: E = new(event_type)
+        put(event, "__dict__", fields)
+        return event
+
+    return fill
+
+
 def trusted(record_type: Callable[P, R]) -> Callable[P, R]:
     """The constructor of a record for values that were validated before: it does not validate them again.
 

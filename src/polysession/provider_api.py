@@ -40,7 +40,17 @@ from polysession.errors import (
     UsageError,
 )
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
-from polysession.lazy import JsonText, filled, for_record, lazily, loaded, trusted, trusted_event, undecoded
+from polysession.lazy import (
+    JsonText,
+    filled,
+    filled_event,
+    for_record,
+    lazily,
+    loaded,
+    trusted,
+    trusted_event,
+    undecoded,
+)
 from polysession.plugins import hookimpl
 from polysession.session import (
     Agent,
@@ -241,6 +251,7 @@ __all__ = [
     "deferred",
     "emulated",
     "filled",
+    "filled_event",
     "for_record",
     "hookimpl",
     "json_body",

@@ -22,7 +22,7 @@ from polysession import (
     ToolExecution,
     Usage,
 )
-from polysession_qoder import event_normaliser
+from polysession_qoder import event_normaliser, stream_state
 from polysession_qoder.event_normaliser import EVENT_TYPES, EventNormaliser
 
 JsonObject = dict[str, Any]
@@ -437,7 +437,7 @@ def test_an_event_comes_once(event: JsonObject) -> None:
 
 
 def test_ids_are_forgotten_after_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_normaliser, "_REMEMBERED_IDS", 2)
+    monkeypatch.setattr(stream_state, "_REMEMBERED_IDS", 2)
     normaliser = EventNormaliser("sess_1")
     one, two, three = (raw("user.interrupt", event_id) for event_id in ("evt_1", "evt_2", "evt_3"))
     read(normaliser, one, two, three)
