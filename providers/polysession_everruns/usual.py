@@ -99,11 +99,14 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     made["model"] = _new_model({"id": model_id}) if model_id else None
     if usage is not None:
         made["usage"] = _usage(usage)
-    made["capabilities"] = tuple(_new_capability(fields) for fields in made.get("capabilities", ()))
+    made["capabilities"] = tuple(map(_new_capability, made.get("capabilities", ())))
     return _new_session(made)
 
 
 def _usage(fields: dict[str, Any]) -> Usage:
-    costs = [fields.pop(name, None) for name in COSTS]
-    fields["cost_usd"] = next((cost for cost in costs if cost is not None), None)
+    cost = None
+    for name in COSTS:
+        found = fields.pop(name, None)
+        cost = found if cost is None else cost
+    fields["cost_usd"] = cost
     return _new_usage(fields)

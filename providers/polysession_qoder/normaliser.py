@@ -122,12 +122,12 @@ def to_agent(raw: dict[str, Any]) -> Agent:
 
 
 def to_status(word: str | None, turn_word: str | None) -> SessionStatus:
-    """A status in common words, from the backend's; in May 2026 a second one told whether a turn is running."""
+    """A status in common words, from the backend's.
+
+    In May 2026 a session stayed `idle` while `turn_status` told that it works.
+    """
     status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
-    # In May 2026 a session stayed `idle` while `turn_status` told that it works.
-    if status is SessionStatus.IDLE and turn_word in _BUSY_TURNS:
-        return SessionStatus.RUNNING
-    return status
+    return SessionStatus.RUNNING if turn_word in _BUSY_TURNS and status is SessionStatus.IDLE else status
 
 
 def to_usage(usage: WireUsage | None) -> Usage | None:
