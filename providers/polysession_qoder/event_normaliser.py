@@ -6,7 +6,7 @@ https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
@@ -38,7 +38,7 @@ from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_ac
 from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
 from polysession_qoder.stream_state import Preview, StreamState
-from polysession_qoder.usual_events import USUAL
+from polysession_qoder.usual_events import usual_readers
 from polysession_qoder.wire_events import (
     WireErrorEvent,
     WireEventError,
@@ -82,11 +82,16 @@ _Reader: TypeAlias = Callable[[StreamState, Any, _Common], Iterable[Event]]
 
 
 class EventNormaliser:
-    """Turns the events of one session into common ones, in their order and each once."""
+    """Turns the events of one session into common ones, in their order and each once.
+
+    Attributes:
+        usual: The same straight from JSON text, by type, for events that have the usual form.
+    """
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self._state = StreamState()
+        self.usual = usual_readers(self._state, session_id)
 
     def read(self, raw: dict[str, Any]) -> list[Event]:
         """The common events of one event; none if it came before.
@@ -112,11 +117,6 @@ class EventNormaliser:
         if kind.startswith("agent."):
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
         return list(_READERS.get(kind, _as_it_is)(self._state, wire, common))
-
-    def read_usual(self, kind: str, text: bytes) -> Sequence[Event] | None:
-        """The same straight from the JSON text of an event that has the usual form of its type; None for any other."""
-        tell = USUAL.get(kind)
-        return None if tell is None else tell(self._state, self._session_id, text)
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.

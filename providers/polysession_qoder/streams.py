@@ -73,6 +73,7 @@ class QoderStream(StreamPlan):
         self.cursor = cursor
         self._has_broken = False
         self._normaliser = normaliser
+        self._usual = normaliser.usual
 
     def open(self) -> Call:
         """Without a cursor the stream begins with what happens next: a probe tells what was before a reopening.
@@ -90,7 +91,8 @@ class QoderStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. May 2026 kept id and type outside the JSON."""
-        events = self._normaliser.read_usual(frame.event, frame.data)
+        usual = self._usual.get(frame.event)
+        events = None if usual is None else usual(frame.data)
         if events is not None:
             if events:
                 self.cursor = events[0].id or self.cursor  # a delta has none

@@ -95,7 +95,8 @@ class UsualToolResult(UsualEvent):
 
 
 _Fields: TypeAlias = dict[str, Any]
-_Tell: TypeAlias = Callable[[StreamState, str, bytes], Sequence[Event] | None]
+UsualReader: TypeAlias = Callable[[bytes], Sequence[Event] | None]
+"""Tells what an event is, from its text; None for one that has another form than the usual one."""
 
 _new_action: Final = filled_event(ToolApproval)
 _new_delta: Final = filled_event(MessageDelta)
@@ -110,19 +111,24 @@ _said: Final = filled_event(MessageCompleted)
 _DELTA: Final = Form(UsualDelta)
 
 
-def _delta(state: StreamState, session_id: str, text: bytes) -> Sequence[Event] | None:
-    fields: Any = _DELTA.read_text(text)
-    if fields is None:
-        return None
-    preview = state.previews.get(fields["message_id"])
-    if preview is None or not preview.is_message:
-        return None
-    fields["text"] = preview.add(fields.pop("index"), fields["text"])
-    if not fields["text"]:
-        return ()
-    fields["session_id"] = session_id
-    fields["raw"] = undecoded(text)
-    return (_new_delta(fields),)
+def _delta(state: StreamState, session_id: str) -> UsualReader:
+    read, previews = _DELTA.read_text, state.previews
+
+    def tell(text: bytes) -> Sequence[Event] | None:
+        fields: Any = read(text)
+        if fields is None:
+            return None
+        preview = previews.get(fields["message_id"])
+        if preview is None or not preview.is_message:
+            return None
+        fields["text"] = preview.add(fields.pop("index"), fields["text"])
+        if not fields["text"]:
+            return ()
+        fields["session_id"] = session_id
+        fields["raw"] = undecoded(text)
+        return (_new_delta(fields),)
+
+    return tell
 
 
 def _native(_state: StreamState, fields: _Fields) -> Event:
@@ -170,11 +176,13 @@ def _tool_result(state: StreamState, fields: _Fields) -> Event:
     return _new_tool_result(fields)
 
 
-def _stored(kind: str, form_type: type[Any], tell: Callable[[StreamState, _Fields], Event]) -> _Tell:
-    form, is_the_agents = Form(form_type), kind.startswith("agent.")
+def _stored(
+    kind: str, form: Form[Any], made: Callable[[StreamState, _Fields], Event], state: StreamState, session_id: str
+) -> UsualReader:
+    read, is_the_agents = form.read_text, kind.startswith("agent.")
 
-    def read(state: StreamState, session_id: str, text: bytes) -> Sequence[Event] | None:
-        fields = form.read_text(text)
+    def tell(text: bytes) -> Sequence[Event] | None:
+        fields = read(text)
         if fields is None or fields["native_type"] != kind:
             return None
         if not state.seen.add(fields["id"]):
@@ -183,23 +191,25 @@ def _stored(kind: str, form_type: type[Any], tell: Callable[[StreamState, _Field
             state.turn_is_open = True
         fields["session_id"] = session_id
         fields["raw"] = undecoded(text)
-        return (tell(state, fields),)
+        return (made(state, fields),)
 
-    return read
+    return tell
 
 
-_FORMS: Final[Mapping[str, tuple[type[Any], Callable[[StreamState, _Fields], Event]]]] = {
-    "user.message": (UsualMessage, _message),
-    "agent.message": (UsualMessage, _message),
-    "agent.thinking": (UsualThinking, _thinking),
-    "agent.tool_use": (UsualToolUse, _tool_use),
-    "agent.tool_result": (UsualToolResult, _tool_result),
-    "span.model_request_start": (UsualEvent, _native),
-    "span.model_request_end": (UsualEvent, _model_request_end),
+_EVENT: Final = Form(UsualEvent)
+_MESSAGE: Final = Form(UsualMessage)
+_FORMS: Final[Mapping[str, tuple[Form[Any], Callable[[StreamState, _Fields], Event]]]] = {
+    "user.message": (_MESSAGE, _message),
+    "agent.message": (_MESSAGE, _message),
+    "agent.thinking": (Form(UsualThinking), _thinking),
+    "agent.tool_use": (Form(UsualToolUse), _tool_use),
+    "agent.tool_result": (Form(UsualToolResult), _tool_result),
+    "span.model_request_start": (_EVENT, _native),
+    "span.model_request_end": (_EVENT, _model_request_end),
 }
 
-USUAL: Final[Mapping[str, _Tell]] = {
-    "event_delta": _delta,
-    **{kind: _stored(kind, form_type, tell) for kind, (form_type, tell) in _FORMS.items()},
-}
-"""Tells what an event of a type is, from its text; None for one that has another form."""
+
+def usual_readers(state: StreamState, session_id: str) -> Mapping[str, UsualReader]:
+    """What reads the events of one stream that have the usual form, by type."""
+    stored = {kind: _stored(kind, form, made, state, session_id) for kind, (form, made) in _FORMS.items()}
+    return {"event_delta": _delta(state, session_id), **stored}

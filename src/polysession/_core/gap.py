@@ -46,6 +46,8 @@ class GapWatch:
 
     def gap_before(self, event: Event) -> StreamGap | None:
         """The gap before the next event, if pieces of it are missing since the stream broke."""
+        if not self._not_replayed:
+            return None
         if isinstance(event, MessageDelta):
             self._said.pieces.append(event.text)
         elif isinstance(event, ThinkingDelta):
@@ -59,7 +61,7 @@ class GapWatch:
         return None
 
     def _compared(self, event: Event, heard: _Heard, whole: str) -> StreamGap | None:
-        if not self._may_lack or not self._not_replayed:
+        if not self._may_lack:
             return None
         text = "".join(heard.pieces)
         if text != whole:
