@@ -9,7 +9,8 @@ import pytest
 
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
-from strength.following import CASES, HALF, Baselines, Case
+from polysession_agentscope import streams
+from strength.following import CASES, DEADLINE_S, HALF, Baselines, Case
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,12 @@ def emulators() -> Iterator[dict[str, EmulatorHandle]]:
 @pytest.fixture(scope="module")
 def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
     return Baselines(emulators)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a second of silence a turn of AgentScope looks at what is stored: a busy machine may be silent so long."""
+    monkeypatch.setattr(streams, "_FIRST_SILENCE_S", DEADLINE_S / 2)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from support.fault_proxy import FaultProxy
 
 OPERATIONS = ("run", "stream")
 DEADLINE_S = 15.0
+AT_ONCE = 6  # more would wait for the processor
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.0)
 
 
@@ -149,6 +150,6 @@ class Baselines:
 
 
 def side_by_side(check_case: Callable[[Case], None], cases: list[Case]) -> None:
-    with ThreadPoolExecutor(len(cases)) as pool:
+    with ThreadPoolExecutor(min(len(cases), AT_ONCE)) as pool:
         for checked in [pool.submit(check_case, case) for case in cases]:
             checked.result()

@@ -73,7 +73,12 @@ def _last_message(events: Sequence[Event]) -> str:
 
 
 @pytest.mark.parametrize("fault", STREAMS)
-def test_a_fault_of_a_stream_comes_to_what_is_written_down(fault: str, baselines: Baselines, cases: list[Case]) -> None:
+def test_a_fault_of_a_stream_comes_to_what_is_written_down(
+    fault: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
+) -> None:
+    if "stall" not in fault:
+        request.getfixturevalue("patient")
+
     def check_case(case: Case) -> None:
         expected = outcome_of_stream(fault, case.provider, case.operation)
         check(baselines, case, SAID, expected, fault, FAULTS[fault])
@@ -81,6 +86,7 @@ def test_a_fault_of_a_stream_comes_to_what_is_written_down(fault: str, baselines
     side_by_side(check_case, cases)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("fault", REOPENED)
 def test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down(
     fault: str, baselines: Baselines, cases: list[Case]
