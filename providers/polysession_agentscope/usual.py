@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import Form, ModelConfig, Session, UtcDatetime, filled
@@ -52,7 +52,7 @@ class UsualView(TypedDict, total=False):
 class UsualViews(TypedDict):
     """All sessions of an agent."""
 
-    sessions: list[UsualView]
+    sessions: Annotated[list[UsualView], FailFast()]
 
 
 RECORD: Final = Form(UsualRecord)

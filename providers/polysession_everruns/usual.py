@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import (
@@ -73,7 +73,7 @@ class UsualSession(TypedDict, total=False):
 class UsualSessions(TypedDict, total=False):
     """A page of sessions."""
 
-    data: Required[list[UsualSession]]
+    data: Required[Annotated[list[UsualSession], FailFast()]]
     total: int | None
     limit: int | None
     next_url: str | None
