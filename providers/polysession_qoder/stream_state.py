@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,29 +19,35 @@ class Preview:
 
     Attributes:
         is_message: Whether it is one of the agent's messages.
+        is_replayed: Whether the backend began it anew, so that some of its pieces were delivered before.
+        pieces: Until then, what was delivered: the indexes of blocks, and their texts.
     """
 
-    __slots__ = ("_delivered", "_is_replayed", "_received", "is_message")
+    __slots__ = ("_delivered", "_received", "is_message", "is_replayed", "pieces")
 
     def __init__(self, kind: str) -> None:
         self.is_message = kind == "agent.message"
-        self._delivered: dict[int, int] = {}
-        self._received: dict[int, int] = {}
-        self._is_replayed = False
+        self.is_replayed = False
+        self.pieces: list[tuple[int, str]] = []
+        self._delivered: Counter[int] = Counter()
+        self._received: Counter[int] = Counter()
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
-        self._is_replayed = True
+        for index, text in self.pieces:
+            self._delivered[index] += len(text)
+        self.is_replayed = True
+        self.pieces.clear()
         self._received.clear()
 
     def add(self, index: int, text: str) -> str:
         """What of this piece was not delivered yet."""
-        delivered = self._delivered.get(index, 0)
-        if not self._is_replayed:
-            self._delivered[index] = delivered + len(text)
+        if not self.is_replayed:
+            self.pieces.append((index, text))
             return text
-        before = self._received.get(index, 0)
+        before = self._received[index]
         after = self._received[index] = before + len(text)
+        delivered = self._delivered[index]
         self._delivered[index] = max(delivered, after)
         return text[max(0, delivered - before) :]
 

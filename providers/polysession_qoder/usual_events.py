@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 
-from pydantic import AliasPath, ConfigDict, Field
+from pydantic import AliasPath, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import (
@@ -99,7 +99,6 @@ UsualReader: TypeAlias = Callable[[bytes], Sequence[Event] | None]
 """Tells what an event is, from its text; None for one that has another form than the usual one."""
 
 _new_action: Final = filled_event(ToolApproval)
-_new_delta: Final = filled_event(MessageDelta)
 _new_message: Final = filled(Message, ("id", "session_id", "role", "content", "created_at", "raw"), provider=NAME)
 _new_native: Final = filled_event(NativeEvent)
 _new_text: Final = filled(TextBlock, ("text",))
@@ -112,21 +111,25 @@ _DELTA: Final = Form(UsualDelta)
 
 
 def _delta(state: StreamState, session_id: str) -> UsualReader:
-    read, previews = _DELTA.read_text, state.previews
+    """Nine of ten events are these: what would be a call elsewhere is written out here."""
+    read, previews, new, put = _DELTA.reader, state.previews, object.__new__, object.__setattr__
 
     def tell(text: bytes) -> Sequence[Event] | None:
-        fields: Any = read(text)
-        if fields is None:
+        try:
+            fields: Any = read(text)
+        except ValidationError:
             return None
-        preview = previews.get(fields["message_id"])
-        if preview is None or not preview.is_message:
+        preview, piece = previews.get(fields["message_id"]), fields["text"]
+        if preview is None or preview.is_replayed or not preview.is_message:
             return None
-        fields["text"] = preview.add(fields.pop("index"), fields["text"])
-        if not fields["text"]:
+        if not piece:
             return ()
+        preview.pieces.append((fields.pop("index"), piece))
         fields["session_id"] = session_id
-        fields["raw"] = undecoded(text)
-        return (_new_delta(fields),)
+        fields["raw"] = text  # decoded when somebody looks at it there
+        event = new(MessageDelta)
+        put(event, "__dict__", fields)
+        return (event,)
 
     return tell
 

@@ -17,7 +17,8 @@ from polysession.errors import (
     RateLimited,
     StreamInterrupted,
 )
-from polysession.event import Event, MessageDelta, NativeEvent, Outcome, TurnEnded, TurnStarted
+from polysession.event import Event, MessageCompleted, MessageDelta, NativeEvent, Outcome, TurnEnded, TurnStarted
+from polysession.message import Message, Role, TextBlock
 from support.flows import step
 
 PATIENT = RetryPolicy(attempts=5, first_wait_s=0.5, max_wait_s=3.0, deadline_s=60.0)
@@ -174,6 +175,40 @@ def test_events_before_a_bad_frame_are_delivered() -> None:
     with pytest.raises(MalformedResponse, match="a bad frame"):
         next(events)
     assert reader.cursor == "1"
+
+
+class Live(Plan):
+    """Tells pieces only while they come; each frame is one event."""
+
+    not_replayed = ("message.delta",)
+
+    def read(self, frame: Frame) -> Iterable[Event]:
+        (event,) = super().read(frame)
+        if frame.event == "whole" and isinstance(event, MessageDelta):
+            message = Message(
+                provider="acme", id="m1", session_id="s1", role=Role.ASSISTANT, content=(TextBlock(text=event.text),)
+            )
+            return (MessageCompleted(session_id="s1", message=message),)
+        return (event,)
+
+
+def test_a_gap_comes_before_the_event_whose_pieces_were_missed() -> None:
+    reader = StreamReader(Live("0"), PATIENT)
+    cursors = []
+    for number, (text, kind) in enumerate([("a", ""), ("a", "whole"), ("b", ""), ("bc", "whole"), ("d", "")], 1):
+        cursors += [(event.type, reader.cursor) for event in reader.feed(frame(number, text, event=kind))]
+        if text == "b":
+            reader.broke_off(None)
+
+    assert cursors == [
+        ("message.delta", "1"),
+        ("message.completed", "2"),
+        ("message.delta", "3"),
+        ("stream.gap", "3"),
+        ("message.completed", "4"),
+        ("message.delta", "5"),
+    ]
+    assert reader.events_seen == len(cursors)
 
 
 def test_a_turn_is_finished_by_its_end_and_nothing_is_read_after_it() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from polysession.event import (
     Event,
@@ -22,19 +21,24 @@ class GapWatch:
     Args:
         not_replayed: Types of events that a reopened stream does not tell again; without any there is nothing to watch.
         may_lack: Whether something may be missing before the first event.
+
+    Attributes:
+        is_needed: Whether there is anything to watch.
+        said: The pieces of the message that is being told.
     """
 
     def __init__(self, not_replayed: tuple[str, ...], *, may_lack: bool = False) -> None:
+        self.is_needed = bool(not_replayed)
+        self.said: list[str] = []
+        self._thought: list[str] = []
         self._not_replayed = not_replayed
         self._may_lack = may_lack
-        self._said = _Heard()
-        self._thought = _Heard()
+        self._was_cut = {"said": False, "thought": False}
 
     def broke_off(self) -> None:
         """From here on something may be missing, until pieces come again."""
         self._may_lack = True
-        for heard in (self._said, self._thought):
-            heard.was_cut = any(heard.pieces)
+        self._was_cut = {"said": any(self.said), "thought": any(self._thought)}
 
     def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """The events, with a gap before the first of which pieces are missing since the stream broke."""
@@ -46,42 +50,28 @@ class GapWatch:
 
     def gap_before(self, event: Event) -> StreamGap | None:
         """The gap before the next event, if pieces of it are missing since the stream broke."""
-        if not self._not_replayed:
+        if not self.is_needed:
             return None
         if isinstance(event, MessageDelta):
-            self._said.pieces.append(event.text)
+            self.said.append(event.text)
         elif isinstance(event, ThinkingDelta):
-            self._thought.pieces.append(event.text)
+            self._thought.append(event.text)
         elif isinstance(event, ThinkingCompleted):
-            heard, self._thought = self._thought, _Heard()
-            return self._compared(event, heard, event.text)
+            return self._compared(event, "thought", self._thought, event.text)
         elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
-            heard, self._said = self._said, _Heard()
-            return self._compared(event, heard, event.message.text)
+            return self._compared(event, "said", self.said, event.message.text)
         return None
 
-    def _compared(self, event: Event, heard: _Heard, whole: str) -> StreamGap | None:
+    def _compared(self, event: Event, kind: str, pieces: list[str], whole: str) -> StreamGap | None:
+        was_cut, self._was_cut[kind] = self._was_cut[kind], False
+        text = "".join(pieces) if self._may_lack else ""
+        pieces.clear()
         if not self._may_lack:
             return None
-        text = "".join(heard.pieces)
         if text != whole:
             self._may_lack = False
-            return StreamGap(
-                session_id=event.session_id, turn_id=event.turn_id, lost=self._not_replayed, synthetic=True
-            )
-        if text and not heard.was_cut:
+            lost = self._not_replayed
+            return StreamGap(session_id=event.session_id, turn_id=event.turn_id, lost=lost, synthetic=True)
+        if text and not was_cut:
             self._may_lack = False
         return None
-
-
-@dataclass(slots=True)
-class _Heard:
-    """The pieces of what is being told.
-
-    Attributes:
-        pieces: What they have told so far.
-        was_cut: Whether the stream broke meanwhile.
-    """
-
-    pieces: list[str] = field(default_factory=list)
-    was_cut: bool = False

@@ -15,7 +15,7 @@ from polysession._core.gap import GapWatch
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame, SseDecoder
 from polysession.errors import PolysessionError, RateLimited, StreamInterrupted
-from polysession.event import Event, TurnEnded, TurnStarted
+from polysession.event import Event, MessageDelta, TurnEnded, TurnStarted
 
 _MAX_DOUBLINGS: Final = 30  # keeps the power of a patient caller's many attempts within a float
 
@@ -204,20 +204,27 @@ class StreamReader:
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
         plan, tracker, watch = self.plan, self._tracker, self._watch
+        hears = watch.is_needed
         if self.is_finished():
             return
         for frame in self._decoder.feed(piece):
             if not self._is_at_mark:
                 self._mark = plan.cursor
             events = plan.read(frame)
-            if tracker is not None or not isinstance(events, tuple | list) or len(events) != 1:
+            if tracker is None and isinstance(events, tuple) and len(events) == 1:  # as most are
+                event, gap = events[0], None
+                if hears and isinstance(event, MessageDelta):
+                    watch.said.append(event.text)
+                elif hears:
+                    gap = watch.gap_before(event)
+                if gap is None:
+                    self._failures = 0
+                    self.events_seen += 1
+                    yield event
+                else:
+                    yield from self._one_by_one((gap, event))
+            else:
                 yield from self._one_by_one(self._let_through(events))
-            elif (gap := watch.gap_before(events[0])) is not None:
-                yield from self._one_by_one((gap, *events))
-            else:  # as most are
-                self._failures = 0
-                self.events_seen += 1
-                yield events[0]
             if plan.finished or (tracker is not None and tracker.ended is not None):
                 return
 
