@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -28,6 +29,13 @@ def emulators() -> Iterator[dict[str, EmulatorHandle]]:
 @pytest.fixture(scope="module")
 def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
     return Baselines(emulators)
+
+
+@pytest.fixture(params=["aiohttp", pytest.param("httpx", marks=pytest.mark.long)])
+def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What carries the bytes of async clients."""
+    if request.param == "httpx":
+        monkeypatch.setitem(sys.modules, "polysession._drivers.on_aiohttp", None)
 
 
 @pytest.fixture

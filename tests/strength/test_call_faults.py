@@ -107,10 +107,12 @@ def check(fault: str, target: Target, driver: str, operation: str) -> None:
     assert isinstance(result, PolysessionError), "a fault passed for success"
     check_error(result, expected, target, operation)
     if where.requests:
-        assert where.requests == result.attempts, "something was repeated, or was not"
+        unsent = "ConnectTimeout" in result.message  # on a busy machine
+        assert where.requests == result.attempts - unsent, "something was repeated, or was not"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.usefixtures("async_over")
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 @pytest.mark.parametrize("fault", [fault for fault in CALLS if fault not in SLOW])
@@ -120,6 +122,7 @@ def test_a_fault_of_a_call_comes_to_what_is_written_down(
     check(fault, target, driver, operation)
 
 
+@pytest.mark.usefixtures("async_over")
 @pytest.mark.parametrize("fault", SLOW)
 def test_a_fault_that_takes_time_comes_to_what_is_written_down(fault: str) -> None:
     cells = list(itertools.product(TARGETS.values(), DRIVERS, OPERATIONS))

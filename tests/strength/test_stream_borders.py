@@ -36,7 +36,7 @@ def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(sai
     side_by_side(check_frames, [case for case in CASES if case.cell == ("stream", "sync")])
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("async_over", "patient")
 @pytest.mark.parametrize(("said", "end"), BORDERS, ids=str)
 def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
     said: str, end: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest

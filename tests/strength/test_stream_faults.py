@@ -72,6 +72,7 @@ def _last_message(events: Sequence[Event]) -> str:
     return [event.message.text for event in events if isinstance(event, MessageCompleted)][-1]
 
 
+@pytest.mark.usefixtures("async_over")
 @pytest.mark.parametrize("fault", STREAMS)
 def test_a_fault_of_a_stream_comes_to_what_is_written_down(
     fault: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
@@ -86,7 +87,7 @@ def test_a_fault_of_a_stream_comes_to_what_is_written_down(
     side_by_side(check_case, cases)
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("async_over", "patient")
 @pytest.mark.parametrize("fault", REOPENED)
 def test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down(
     fault: str, baselines: Baselines, cases: list[Case]
