@@ -123,3 +123,12 @@ def test_what_is_wrong_does_not_fit(other: dict[str, Any]) -> None:
     assert usual.RECORD.read(reply(RECORD | other)) is None
     with pytest.raises(ValidationError):
         normaliser.to_session(RECORD | other)
+
+
+@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": ""}, {"status": "awaiting_permission"}])
+@pytest.mark.parametrize("running", [{}, {"is_running": None}, {"is_running": False}, {"is_running": True}])
+def test_a_view_tells_the_status_as_it_can(status: dict[str, Any], running: dict[str, Any]) -> None:
+    view = {"session": RECORD, **status, **running}
+    _, make = calls.listed_sessions(reply({"sessions": [view]}))
+
+    assert make(0) == normaliser.to_session(view)

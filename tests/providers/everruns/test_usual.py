@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from polysession.provider_api import Reply
-from polysession_everruns import normaliser, usual
+from polysession_everruns import normaliser, provider, usual
 from polysession_everruns.wire import WireSession
 from support.usual import assert_same, spoilt
 
@@ -103,3 +103,14 @@ def test_what_is_wrong_does_not_fit(other: dict[str, Any]) -> None:
     assert usual.SESSION.read(Reply(200, {}, text)) is None
     with pytest.raises(ValidationError):
         normaliser.to_session(USUAL | other)
+
+
+@pytest.mark.parametrize("other", [{}, {"tags": None}], ids=["today's", "another"])
+def test_either_form_gives_the_same_session_alone_and_in_a_list(other: dict[str, Any]) -> None:
+    wire = USUAL | other
+    alone = Reply(200, {}, json.dumps(wire).encode())
+    listed = Reply(200, {}, json.dumps({"data": [USUAL, wire], "has_more": False, "total": 2}).encode())
+
+    assert provider._session(alone) == normaliser.to_session(wire)
+    assert provider._session(alone).raw == wire
+    assert [session.raw for session in provider._sessions(listed)[1]] == [USUAL, wire]
