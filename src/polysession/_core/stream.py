@@ -17,6 +17,7 @@ from polysession._core.sse import Frame, SseDecoder
 from polysession.errors import PolysessionError, RateLimited, StreamInterrupted
 from polysession.event import Event, MessageDelta, TurnEnded, TurnStarted
 
+_SEQUENCES: Final = (tuple, list)
 _MAX_DOUBLINGS: Final = 30  # keeps the power of a patient caller's many attempts within a float
 
 
@@ -103,16 +104,20 @@ class TurnTracker:
         """Whether there are events that may turn out to be the beginning of our turn."""
         return bool(self._held)
 
+    def is_inside(self, event: Event) -> bool:
+        """Whether it is in the middle of our turn, so that it can be delivered as it is."""
+        return self._ours and not isinstance(event, TurnEnded)
+
     def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """Those of the events that are to be delivered now."""
         delivered: list[Event] = []
         for event in events:
             if self.ended is not None:
                 break
-            if not self._ours or isinstance(event, TurnEnded):
-                delivered += self._take(event)
-            else:
+            if self.is_inside(event):
                 delivered.append(event)
+            else:
+                delivered += self._take(event)
         return delivered
 
     def _take(self, event: Event) -> list[Event]:
@@ -211,8 +216,9 @@ class StreamReader:
             if not self._is_at_mark:
                 self._mark = plan.cursor
             events = plan.read(frame)
-            if tracker is None and isinstance(events, tuple) and len(events) == 1:  # as most are
-                event, gap = events[0], None
+            event = events[0] if isinstance(events, _SEQUENCES) and len(events) == 1 else None  # as most frames have
+            if event is not None and (tracker is None or tracker.is_inside(event)):
+                gap = None
                 if hears and isinstance(event, MessageDelta):
                     watch.said.append(event.text)
                 elif hears:

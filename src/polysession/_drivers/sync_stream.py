@@ -247,7 +247,7 @@ class Turn(EventStream):
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._summary = TurnSummary()
         self._watch = watch
-        self._look_on = self._follow
+        self._show, self._look_on = self._look_on, self._follow
 
     def __enter__(self) -> Self:
         """Connect, and send the input; see `EventStream`."""
@@ -270,7 +270,8 @@ class Turn(EventStream):
         super().close()
 
     def _follow(self, event: Event) -> None:
-        self._driver.watch.event(event)
+        if self._show is not None:
+            self._show(event)
         result = self._summary.take(event)
         if result is not None:
             self._watch.end(result)
