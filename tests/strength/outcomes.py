@@ -208,7 +208,7 @@ GAPS: Final[dict[str, tuple[str, ...]]] = {
 """What a cut between frames may cost: events that the backend tells only while they happen."""
 
 BORDERS: Final[dict[tuple[str, str], int]] = {
-    (said, end): {("wörld 😀 of words", "reset"): 1, ("/slow 3", "reset"): 3}.get((said, end), 12)
+    (said, end): {("wörld 😀 of words", "reset"): 1, ("/slow 3", "reset"): 3}.get((said, end), 24)
     for said in FRAMES
     for end in ("reset", "closed", "clean end")
 }
@@ -248,7 +248,7 @@ def stream_table(operation: str) -> str:
 
 def border_table() -> str:
     """Turn and end by provider: what a stream comes to that ends before any one of the turn's frames."""
-    tried = {1: "each", 3: "every third", 12: "every twelfth"}
+    tried = {1: "each", 3: "every third", 24: "one"}
     rows = [
         [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in KEYED_WRITES)]
         for said, end in BORDERS
