@@ -12,8 +12,9 @@ from benchmarks.bodies import EVENTS_PER_WRITE
 from benchmarks.clients import ASYNC, SYNC
 from benchmarks.resident import resident_mb
 
+_ONLY_STREAMS: Final = "hand, iter_lines"
 CONTENDERS: Final = {
-    **SYNC,
+    **{name: client for name, client in SYNC.items() if name != _ONLY_STREAMS},
     "polysession, async": ASYNC["polysession"],
     "polysession[aiohttp]": ASYNC["polysession[aiohttp]"],
 }

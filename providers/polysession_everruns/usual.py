@@ -8,10 +8,9 @@ Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import AfterValidator, FailFast, Field
+from pydantic import FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import (
@@ -20,6 +19,7 @@ from polysession.provider_api import (
     ModelConfig,
     Session,
     Usage,
+    UsualDecimal,
     UsualTime,
     filled,
 )
@@ -33,10 +33,6 @@ class UsualCapability(TypedDict, total=False):
     config: Any
 
 
-Dollars = Annotated[float, AfterValidator(str), AfterValidator(Decimal)]
-"""A number that is to have the digits that it is written with."""
-
-
 class UsualUsage(TypedDict, total=False):
     """Tokens so far, and three figures of what they cost."""
 
@@ -44,9 +40,9 @@ class UsualUsage(TypedDict, total=False):
     output_tokens: int | None
     cache_read_tokens: int | None
     cache_creation_tokens: int | None
-    effective_cost_usd: Dollars | None
-    actual_cost_usd: Dollars | None
-    estimated_cost_usd: Dollars | None
+    effective_cost_usd: UsualDecimal | None
+    actual_cost_usd: UsualDecimal | None
+    estimated_cost_usd: UsualDecimal | None
 
 
 class UsualSession(TypedDict, total=False):

@@ -8,17 +8,13 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
-from pydantic import AfterValidator, AliasPath, ConfigDict, FailFast, Field
+from pydantic import AliasPath, ConfigDict, FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
-from polysession.provider_api import Form, ModelConfig, Session, Usage, UsualTime, filled
+from polysession.provider_api import Form, ModelConfig, Session, Usage, UsualDecimal, UsualTime, filled
 from polysession_qoder.normaliser import NAME, to_status
-
-Credits = Annotated[float, AfterValidator(str), AfterValidator(Decimal)]
-"""A number that is to have the digits that it is written with."""
 
 
 class UsualModel(TypedDict):
@@ -36,9 +32,9 @@ class UsualUsage(TypedDict, total=False):
     output_tokens: int | None
     cache_read_tokens: Annotated[int | None, Field(validation_alias="cache_read_input_tokens")]
     cache_creation_tokens: Annotated[None, Field(validation_alias="cache_creation")]
-    credits: Annotated[Credits | None, Field(validation_alias="total_credits")]
-    model_credits: Credits | None
-    sandbox_credits: Annotated[Credits | None, Field(validation_alias="sandbox_runtime_credits")]
+    credits: Annotated[UsualDecimal | None, Field(validation_alias="total_credits")]
+    model_credits: UsualDecimal | None
+    sandbox_credits: Annotated[UsualDecimal | None, Field(validation_alias="sandbox_runtime_credits")]
 
 
 class UsualSession(TypedDict, total=False):

@@ -61,6 +61,7 @@ from polysession.session import (
     Session,
     SessionStatus,
     Usage,
+    UsualDecimal,
     UsualTime,
     UtcDatetime,
 )
@@ -245,6 +246,7 @@ __all__ = [
     "Usage",
     "UsageError",
     "UsageReported",
+    "UsualDecimal",
     "UsualTime",
     "UtcDatetime",
     "check_header_value",

@@ -63,13 +63,23 @@ UtcDatetime = Annotated[datetime, _InUtc()]
 """An aware datetime in UTC, microsecond precision."""
 
 
-class _Usual:
+class _ReadBy:
+    """Gives pydantic a schema that is made already: to look into a function's signature takes it a millisecond."""
+
+    def __init__(self, schema: core_schema.CoreSchema) -> None:
+        self._schema = schema
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return _USUAL_TIME
+        return self._schema
 
 
-UsualTime = Annotated[datetime, _Usual()]
+_DIGITS: Final = core_schema.no_info_after_validator_function(str, core_schema.float_schema())
+
+UsualTime = Annotated[datetime, _ReadBy(_USUAL_TIME)]
 """A time in UTC in the text that nearly all backends write, and in no other: for a form that may not fit."""
+
+UsualDecimal = Annotated[Decimal, _ReadBy(core_schema.no_info_after_validator_function(Decimal, _DIGITS))]
+"""A number of JSON with the digits that it has there, for such a form."""
 
 
 class SessionStatus(StrEnum):
