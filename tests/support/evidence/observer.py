@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import GeneratorType
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from polysession._core.operations import Operations
+from polysession._core.provider import Page
+from polysession._core.stream import StreamReader
 from polysession.event import Event
 from polysession.feature import Feature
 from polysession.provider_api import Provider
@@ -39,8 +41,7 @@ class Observer:
         for name, method in vars(Operations).items():
             if not name.startswith("_"):
                 setattr(Operations, name, self._watched(method))
-        for event_type in get_args(Event):
-            self._watch_events(event_type)
+        self._watch_events()
 
     def clear(self) -> None:
         """Forget what was seen: another test begins."""
@@ -103,12 +104,26 @@ class Observer:
         finally:
             self._asking.reset(token)
 
-    def _watch_events(self, event_type: Any) -> None:
-        make = event_type.__init__
+    def _watch_events(self) -> None:
+        """Those that a stream or a page delivers."""
+        for name in ("feed", "take"):
+            setattr(StreamReader, name, self._noting(getattr(StreamReader, name)))
+        make = Page.__init__
 
-        def watched(event: Any, *args: Any, **values: Any) -> None:
-            make(event, *args, **values)
-            if event.native_type:
-                self.events.add(event.native_type)
+        def watched(page: Page[Any], *args: Any, **values: Any) -> None:
+            make(page, *args, **values)
+            self._note(page.items)
 
-        event_type.__init__ = watched
+        Page.__init__ = watched  # type: ignore[assignment, method-assign]
+
+    def _noting(self, told: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
+        @functools.wraps(told)
+        def watched(*args: Any) -> Iterator[Event]:
+            for event in told(*args):
+                self._note((event,))
+                yield event
+
+        return watched
+
+    def _note(self, items: Iterable[object]) -> None:
+        self.events.update(item.native_type for item in items if isinstance(item, Event) and item.native_type)
