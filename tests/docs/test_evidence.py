@@ -101,6 +101,7 @@ import pytest
 from polysession import Feature, NotFound
 from polysession._core.operations import Operations
 from polysession.event import TurnStarted
+from polysession.provider_api import Page
 from polysession_everruns.provider import EverrunsProvider
 from polysession.testing import shows
 from support.flows import ok, step
@@ -129,7 +130,8 @@ def test_it_is_refused():
 def test_a_stream_is_one_when_an_event_comes(comes):
     if comes:
         step(OPERATIONS.stream_events(ID, None), ok({"data": []}))
-        TurnStarted(session_id="s", native_type="turn.started")
+        TurnStarted(session_id="s", native_type="turn.failed")  # which nobody is told of
+        Page((TurnStarted(session_id="s", native_type="turn.started"),))
     else:
         step(OPERATIONS.start_turn(ID, "hi"), ok({"data": []}))
 
