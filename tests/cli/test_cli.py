@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from typer.testing import CliRunner
 
 from polysession import Client, __version__
+from polysession.cli import local_commands
+from polysession.cli.app import app
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
 
@@ -141,3 +144,12 @@ def test_a_taken_port_is_told() -> None:
 
     assert shown.returncode == 2
     assert "Choose another port" in shown.stderr
+
+
+def test_ctrl_c_counts_as_soon_as_the_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(*_: object) -> None:
+        raise KeyboardInterrupt  # from somebody who is quicker than the next line
+
+    monkeypatch.setattr(local_commands, "_tell_address", tell)
+
+    assert CliRunner().invoke(app, ["emulate", "qoder"]).exit_code == 0

@@ -60,12 +60,12 @@ def emulate(
     from polysession.emulation import serve  # noqa: PLC0415  (emulators are an extra)
 
     with serve(provider, generation=generation, port=port) as handle:
-        if invocation.json:
-            invocation.output.json(_form(handle))
-        else:
-            _tell_address(Console(soft_wrap=True), handle)
-            sys.stdout.flush()
-        try:
+        try:  # from here on: who reads the address may be quicker than the next line
+            if invocation.json:
+                invocation.output.json(_form(handle))
+            else:
+                _tell_address(Console(soft_wrap=True), handle)
+                sys.stdout.flush()
             threading.Event().wait()
         except KeyboardInterrupt:
             invocation.output.note("stopped")
