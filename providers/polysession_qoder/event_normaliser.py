@@ -6,29 +6,22 @@ https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
 from polysession.provider_api import (
-    ActionRequired,
     ErrorReported,
     Event,
     MessageCompleted,
     MessageDelta,
     MessageStarted,
     NativeEvent,
-    Outcome,
-    SessionStatus,
-    StatusChanged,
     ThinkingCompleted,
     ThinkingDelta,
-    ThinkingStarted,
     ToolCallCompleted,
     ToolResultCompleted,
-    TurnEnded,
-    TurnStarted,
     Usage,
     UsageReported,
     for_record,
@@ -37,6 +30,17 @@ from polysession.provider_api import (
 from polysession_qoder.actions import awaited_ids, read_action, reason_of, to_action
 from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
+from polysession_qoder.state_events import (
+    Common,
+    as_it_is,
+    begun,
+    idle,
+    last,
+    message_started,
+    model_request_end,
+    rescheduled,
+    running,
+)
 from polysession_qoder.stream_state import Preview, StreamState
 from polysession_qoder.usual_events import usual_readers
 from polysession_qoder.wire_events import (
@@ -60,25 +64,16 @@ PREVIEWS: Final = ("event_start", "event_delta")
 LAST_EVENTS: Final = ("session.status_terminated", "session.deleted")
 """After one of these nothing follows."""
 
-_OUTCOMES: Final[Mapping[str, Outcome]] = {
-    "end_turn": Outcome.COMPLETED,
-    "requires_action": Outcome.REQUIRES_ACTION,
-    "cancelled": Outcome.CANCELLED,
-    "budget_reached": Outcome.LIMIT_REACHED,
-}
-
 # What a wire model holds was validated.
 _new_message: Final = trusted_event(MessageCompleted)
 _new_message_delta: Final = trusted_event(MessageDelta)
-_new_native: Final = trusted_event(NativeEvent)
 _new_thinking: Final = trusted_event(ThinkingCompleted)
 _new_thinking_delta: Final = trusted_event(ThinkingDelta)
 _new_tool_call: Final = trusted_event(ToolCallCompleted)
 _new_tool_result: Final = trusted_event(ToolResultCompleted)
 
 
-_Common: TypeAlias = dict[str, Any]
-_Reader: TypeAlias = Callable[[StreamState, Any, _Common], Iterable[Event]]
+_Reader: TypeAlias = Callable[[StreamState, Any, Common], Iterable[Event]]
 
 
 class EventNormaliser:
@@ -99,14 +94,14 @@ class EventNormaliser:
         Raises:
             pydantic.ValidationError: It is no event, or its type is known and its body is not.
         """
-        return self.read_wire(to_wire(raw), raw)
+        return list(self.read_wire(to_wire(raw), raw))
 
-    def read_wire(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
+    def read_wire(self, wire: WireEventHead, raw: dict[str, Any]) -> Sequence[Event]:
         """The same for an event whose wire model was read from `raw`."""
         event_id, kind = wire.id, wire.type
         if event_id is not None and not self._state.seen.add(event_id):
-            return []
-        common: _Common = {
+            return ()
+        common: Common = {
             "session_id": self._session_id,
             "id": event_id,
             "turn_id": wire.turn_id,
@@ -116,7 +111,8 @@ class EventNormaliser:
         }
         if kind.startswith("agent."):
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
-        return list(_READERS.get(kind, _as_it_is)(self._state, wire, common))
+        reader = _READERS.get(kind)
+        return as_it_is(common) if reader is None else tuple(reader(self._state, wire, common))
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.
@@ -154,106 +150,58 @@ def _shape(kind: str) -> type[WireEventHead]:
     return _SHAPES.get(kind, WireEventHead)
 
 
-def _as_it_is(_state: StreamState, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
-    return (_new_native(**common),)
+def _of_state(tell: Callable[[StreamState, Common], Iterable[Event]]) -> _Reader:
+    """A reader of events that hold nothing besides what all have."""
+    return lambda state, _wire, common: tell(state, common)
 
 
-def _message(state: StreamState, wire: WireMessageEvent, common: _Common) -> Iterable[Event]:
+def _message(state: StreamState, wire: WireMessageEvent, common: Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
     return (_new_message(message=read_message(common["session_id"], wire, for_record(common["raw"])), **common),)
 
 
-def _thinking(state: StreamState, wire: WireThinkingEvent, common: _Common) -> Iterable[Event]:
+def _thinking(state: StreamState, wire: WireThinkingEvent, common: Common) -> Iterable[Event]:
     state.previews.pop(wire.id or "", None)
     return (_new_thinking(text=wire.thinking or text_of(wire.content), **common),)
 
 
-def _tool_use(state: StreamState, wire: WireToolUse, common: _Common) -> Iterable[Event]:
+def _tool_use(state: StreamState, wire: WireToolUse, common: Common) -> Iterable[Event]:
     action = read_action(wire, common["raw"])
     state.tool_uses[action.id] = action
     return (_new_tool_call(tool_call_id=action.id, name=action.name, arguments=action.arguments, **common),)
 
 
-def _tool_result(state: StreamState, wire: WireToolResult, common: _Common) -> Iterable[Event]:
+def _tool_result(state: StreamState, wire: WireToolResult, common: Common) -> Iterable[Event]:
     tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
     state.tool_uses.pop(tool_call_id, None)
     text = wire.output if isinstance(wire.output, str) else text_of(wire.content)
     return (_new_tool_result(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **common),)
 
 
-def _running(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
-    goes_on = state.turn_is_open and state.is_rescheduled
-    state.turn_is_open, state.is_rescheduled = True, False
-    if not goes_on:
-        state.error = None
-        yield TurnStarted(**common)
-    yield StatusChanged(status=SessionStatus.RUNNING, native_status="running", **common)
+def _idle(state: StreamState, wire: WireIdle, common: Common) -> Iterable[Event]:
+    return idle(state, reason_of(wire), awaited_ids(wire), common)
 
 
-def _rescheduled(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterator[Event]:
-    state.is_rescheduled = True
-    yield StatusChanged(status=SessionStatus.RESCHEDULING, native_status="rescheduled", **common)
-
-
-def _idle(state: StreamState, wire: WireIdle, common: _Common) -> Iterator[Event]:
-    reason = reason_of(wire)
-    outcome = _OUTCOMES.get(reason, Outcome.FAILED)
-    error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
-    yield StatusChanged(status=SessionStatus.IDLE, native_status="idle", **common)
-    if outcome is Outcome.REQUIRES_ACTION:
-        known = (state.tool_uses.get(event_id) for event_id in awaited_ids(wire))
-        yield ActionRequired(actions=tuple(action for action in known if action is not None), **common)
-    else:
-        state.tool_uses.clear()
-    _close_turn(state)
-    yield TurnEnded(outcome=outcome, native_reason=reason, error=error if outcome is Outcome.FAILED else None, **common)
-
-
-def _last(state: StreamState, wire: WireEventHead, common: _Common) -> Iterator[Event]:
-    word = wire.type.removeprefix("session.").removeprefix("status_")
-    was_open, error = state.turn_is_open, state.error or f"the session was {word}"
-    _close_turn(state)
-    yield StatusChanged(status=SessionStatus.TERMINATED, native_status=word, **common)
-    if was_open:
-        yield TurnEnded(outcome=Outcome.FAILED, native_reason=word, error=error, synthetic=True, **common)
-
-
-def _close_turn(state: StreamState) -> None:
-    state.turn_is_open, state.is_rescheduled, state.error = False, False, None
-    state.previews.clear()
-
-
-def _usage(_state: StreamState, wire: WireUsageEvent, common: _Common) -> Iterator[Event]:
+def _usage(_state: StreamState, wire: WireUsageEvent, common: Common) -> Iterator[Event]:
     yield UsageReported(usage=to_usage(wire) or Usage(), is_delta=False, **common)
 
 
-def _error(state: StreamState, wire: WireErrorEvent, common: _Common) -> Iterator[Event]:
+def _error(state: StreamState, wire: WireErrorEvent, common: Common) -> Iterator[Event]:
     error = wire.error if isinstance(wire.error, WireEventError) else WireEventError(message=wire.error)
     code = error.type or wire.code
     state.error = error.message or code or "the backend reports an error, and not which"
     yield ErrorReported(message=state.error, code=code, **common)
 
 
-def _model_request_end(state: StreamState, _wire: WireEventHead, common: _Common) -> Iterable[Event]:
-    state.previews.clear()  # what was not completed by now never will be
-    return (_new_native(**common),)
-
-
-def _preview_start(state: StreamState, wire: WirePreviewStart, common: _Common) -> Iterator[Event]:
+def _preview_start(state: StreamState, wire: WirePreviewStart, common: Common) -> Iterable[Event]:
     target = wire.event
-    if target is None or target.type not in _STARTED:
-        yield NativeEvent(**common)
-    elif target.id in state.previews:
-        state.previews[target.id].restart()
-    elif target.id not in state.seen:
-        state.previews[target.id] = Preview(target.type)
-        yield _STARTED[target.type](target.id, common)
+    return as_it_is(common) if target is None else begun(state, target.id, target.type, common)
 
 
-def _preview_delta(state: StreamState, wire: WirePreviewDelta, common: _Common) -> Iterable[Event]:
+def _preview_delta(state: StreamState, wire: WirePreviewDelta, common: Common) -> Iterable[Event]:
     target, text = wire.event_id, wire.text
     if text is None or target is None:
-        return (_new_native(**common),)
+        return as_it_is(common)
     preview = state.previews.get(target)
     if preview is None:
         return _unannounced(state, target, wire, common)
@@ -265,27 +213,19 @@ def _preview_delta(state: StreamState, wire: WirePreviewDelta, common: _Common) 
     return (_new_thinking_delta(text=text, **common),)
 
 
-def _unannounced(state: StreamState, target: str, wire: WirePreviewDelta, common: _Common) -> Iterator[Event]:
+def _unannounced(state: StreamState, target: str, wire: WirePreviewDelta, common: Common) -> Iterator[Event]:
     """A piece of what was delivered whole already, or whose start was missed."""
     if target not in state.seen:
         state.previews[target] = Preview("agent.message")
-        yield _message_started(target, common | {"synthetic": True})
+        yield message_started(target, common | {"synthetic": True})
         yield from _preview_delta(state, wire, common)
 
 
-def _message_started(message_id: str, common: _Common) -> Event:
-    return MessageStarted(message_id=message_id, **common)
-
-
-def _thinking_started(_event_id: str, common: _Common) -> Event:
-    return ThinkingStarted(**common)
-
-
-def _stored_start(_state: StreamState, wire: WireMessageEvent, common: _Common) -> Iterator[Event]:
+def _stored_start(_state: StreamState, wire: WireMessageEvent, common: Common) -> Iterator[Event]:
     yield MessageStarted(message_id=wire.message_id or wire.id, **common)
 
 
-def _stored_delta(_state: StreamState, wire: WireStoredDelta, common: _Common) -> Iterator[Event]:
+def _stored_delta(_state: StreamState, wire: WireStoredDelta, common: Common) -> Iterator[Event]:
     delta = wire.delta
     if delta is not None and delta.text is not None:
         yield MessageDelta(message_id=wire.message_id, text=delta.text, **common)
@@ -295,14 +235,10 @@ def _stored_delta(_state: StreamState, wire: WireStoredDelta, common: _Common) -
         yield NativeEvent(**common)
 
 
-_STARTED: Final[Mapping[str, Callable[[str, _Common], Event]]] = {
-    "agent.message": _message_started,
-    "agent.thinking": _thinking_started,
-}
 _MESSAGE: Final = (WireMessageEvent, _message, ("message.completed",))
 _TOOL_USE: Final = (WireToolUse, _tool_use, ("tool_call.completed",))
 _TOOL_RESULT: Final = (WireToolResult, _tool_result, ("tool_result.completed",))
-_LAST: Final = (WireEventHead, _last, ("session.status", "turn.ended"))
+_LAST: Final = (WireEventHead, _of_state(last), ("session.status", "turn.ended"))
 _ERROR: Final = (WireErrorEvent, _error, ("error",))
 
 _MODELLED: Final[Mapping[str, tuple[type[WireEventHead], _Reader, tuple[str, ...]]]] = {
@@ -317,15 +253,15 @@ _MODELLED: Final[Mapping[str, tuple[type[WireEventHead], _Reader, tuple[str, ...
     "agent.custom_tool_use": _TOOL_USE,
     "agent.tool_result": _TOOL_RESULT,
     "agent.mcp_tool_result": _TOOL_RESULT,
-    "session.status_running": (WireEventHead, _running, ("turn.started", "session.status")),
-    "session.status_rescheduled": (WireEventHead, _rescheduled, ("session.status",)),
+    "session.status_running": (WireEventHead, _of_state(running), ("turn.started", "session.status")),
+    "session.status_rescheduled": (WireEventHead, _of_state(rescheduled), ("session.status",)),
     "session.status_idle": (WireIdle, _idle, ("session.status", "action.required", "turn.ended")),
     "session.status_terminated": _LAST,
     "session.deleted": _LAST,
     "session.usage": (WireUsageEvent, _usage, ("usage",)),
     "session.error": _ERROR,
     "error": _ERROR,
-    "span.model_request_end": (WireEventHead, _model_request_end, ("native",)),
+    "span.model_request_end": (WireEventHead, _of_state(model_request_end), ("native",)),
     "event_start": (WirePreviewStart, _preview_start, ("message.started", "thinking.started", "native")),
     "event_delta": (
         WirePreviewDelta,

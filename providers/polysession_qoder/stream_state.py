@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,30 +20,31 @@ class Preview:
 
     Attributes:
         is_message: Whether it is one of the agent's messages.
-        is_replayed: Whether the backend began it anew, so that some of its pieces were delivered before.
-        pieces: Until then, what was delivered: the indexes of blocks, and their texts.
+        is_simple: Whether it is that, and the backend did not begin it anew: then each piece is news.
+        pieces: As long as each was news, what was delivered: the indexes of blocks and their texts, or a delta's JSON,
+            which holds both.
     """
 
-    __slots__ = ("_delivered", "_received", "is_message", "is_replayed", "pieces")
+    __slots__ = ("_delivered", "_is_replayed", "_received", "is_message", "is_simple", "pieces")
 
     def __init__(self, kind: str) -> None:
-        self.is_message = kind == "agent.message"
-        self.is_replayed = False
-        self.pieces: list[tuple[int, str]] = []
+        self.is_message = self.is_simple = kind == "agent.message"
+        self._is_replayed = False
+        self.pieces: list[tuple[int, str] | bytes] = []
         self._delivered: Counter[int] = Counter()
         self._received: Counter[int] = Counter()
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
-        for index, text in self.pieces:
+        for index, text in map(_read_piece, self.pieces):
             self._delivered[index] += len(text)
-        self.is_replayed = True
+        self._is_replayed, self.is_simple = True, False
         self.pieces.clear()
         self._received.clear()
 
     def add(self, index: int, text: str) -> str:
         """What of this piece was not delivered yet."""
-        if not self.is_replayed:
+        if not self._is_replayed:
             self.pieces.append((index, text))
             return text
         before = self._received[index]
@@ -50,6 +52,13 @@ class Preview:
         delivered = self._delivered[index]
         self._delivered[index] = max(delivered, after)
         return text[max(0, delivered - before) :]
+
+
+def _read_piece(piece: tuple[int, str] | bytes) -> tuple[int, str]:
+    if isinstance(piece, tuple):
+        return piece
+    delta = json.loads(piece)["delta"]
+    return delta["index"], delta["content"]["text"]
 
 
 @dataclass(slots=True)

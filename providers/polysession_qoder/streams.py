@@ -91,11 +91,11 @@ class QoderStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. May 2026 kept id and type outside the JSON."""
-        usual = self._usual.get(frame.event)
-        events = None if usual is None else usual(frame.data)
+        tell = self._usual.get(frame.event)
+        events = None if tell is None else tell(frame.data)
         if events is not None:
-            if events:
-                self.cursor = events[0].id or self.cursor  # a delta has none
+            if frame.event != "event_delta" and events:
+                self.cursor = events[0].id or self.cursor  # a preview has none
             return events
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return []
@@ -118,10 +118,10 @@ class QoderStream(StreamPlan):
         yield from _walk(self._ref, {}, lambda raw: events.extend(self._take_raw(raw)), lambda: False)
         return events
 
-    def _take_raw(self, raw: dict[str, Any]) -> list[Event]:
+    def _take_raw(self, raw: dict[str, Any]) -> Sequence[Event]:
         return self._take(to_wire(raw), raw)
 
-    def _take(self, wire: WireEventHead, raw: dict[str, Any]) -> list[Event]:
+    def _take(self, wire: WireEventHead, raw: dict[str, Any]) -> Sequence[Event]:
         events = self._normaliser.read_wire(wire, raw)
         if events:  # else it came before, and the cursor is past it
             self.cursor = wire.id or self.cursor  # a preview has none

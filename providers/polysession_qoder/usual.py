@@ -72,7 +72,7 @@ SESSION: Final = Form(UsualSession)
 SESSIONS: Final = Form(UsualSessions)
 
 _new_model: Final = filled(ModelConfig, ("id", "parameters"))
-_new_usage: Final = filled(Usage, UsualUsage.__annotations__)
+new_usage: Final = filled(Usage, UsualUsage.__annotations__)
 _new_session: Final = filled(Session, UsualSession.__annotations__, provider=NAME)
 
 
@@ -86,5 +86,5 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     if model is not None:
         made["model"] = _new_model({"id": model.pop("id"), "parameters": model})
     if usage is not None:
-        made["usage"] = _new_usage(usage)
+        made["usage"] = new_usage(usage)
     return _new_session(made)

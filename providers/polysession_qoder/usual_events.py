@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 
-from pydantic import AliasPath, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, Field, ValidationError
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import (
@@ -26,6 +26,7 @@ from polysession.provider_api import (
     ToolApproval,
     ToolCallCompleted,
     ToolResultCompleted,
+    UsageReported,
     UsualTime,
     filled,
     filled_event,
@@ -34,18 +35,38 @@ from polysession.provider_api import (
 )
 from polysession_qoder.message_normaliser import ROLES
 from polysession_qoder.normaliser import NAME
+from polysession_qoder.state_events import begun, idle, model_request_end, running
 from polysession_qoder.stream_state import StreamState
+from polysession_qoder.usual import UsualUsage, new_usage
+
+_Absent: TypeAlias = Annotated[str, Field(min_length=1, max_length=0)]
+"""Of a key that is not to be there: nothing is as long as this."""
 
 
-class UsualDelta(TypedDict):
-    """A piece of what is being written; it has nothing to say besides."""
+class UsualPreview(TypedDict):
+    """What is only a preview. Of what stored events have, it has nothing."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # as pydantic wants it
+    id: NotRequired[_Absent]
+    turn_id: NotRequired[_Absent]
+    processed_at: NotRequired[_Absent]
+    created_at: NotRequired[_Absent]
+
+
+class UsualStart(UsualPreview):
+    """An event is being written."""
+
+    native_type: Annotated[Literal["event_start"], Field(validation_alias="type")]
+    target_id: Annotated[str, Field(validation_alias=AliasPath("event", "id"))]
+    target_type: Annotated[str, Field(validation_alias=AliasPath("event", "type"))]
+
+
+class UsualDelta(UsualPreview):
+    """A piece of it: the fields of `MessageDelta`. In the place of `raw` stands the number of its block."""
 
     native_type: Annotated[Literal["event_delta"], Field(validation_alias="type")]
     message_id: Annotated[str, Field(validation_alias="event_id")]
     text: Annotated[str, Field(validation_alias=AliasPath("delta", "content", "text"))]
-    index: Annotated[int, Field(validation_alias=AliasPath("delta", "index"))]
+    raw: Annotated[int, Field(validation_alias=AliasPath("delta", "index"))]
 
 
 class UsualEvent(TypedDict):
@@ -85,6 +106,17 @@ class UsualToolUse(UsualEvent):
     arguments: Annotated[dict[str, Any], Field(validation_alias="input")]
 
 
+class UsualIdle(UsualEvent):
+    """The end of a turn, which waits for nothing."""
+
+    reason: Annotated[str, Field(validation_alias=AliasPath("stop_reason", "type"))]
+    event_ids: Annotated[NotRequired[None], Field(validation_alias=AliasPath("stop_reason", "event_ids"))]
+
+
+class UsualConsumption(UsualEvent, UsualUsage):
+    """What the session has consumed."""
+
+
 class UsualToolResult(UsualEvent):
     """What it answered."""
 
@@ -95,6 +127,7 @@ class UsualToolResult(UsualEvent):
 
 
 _Fields: TypeAlias = dict[str, Any]
+_Told: TypeAlias = Callable[[StreamState, dict[str, Any]], Sequence[Event]]
 UsualReader: TypeAlias = Callable[[bytes], Sequence[Event] | None]
 """Tells what an event is, from its text; None for one that has another form than the usual one."""
 
@@ -105,45 +138,68 @@ _new_text: Final = filled(TextBlock, ("text",))
 _new_thinking: Final = filled_event(ThinkingCompleted)
 _new_tool_call: Final = filled_event(ToolCallCompleted)
 _new_tool_result: Final = filled_event(ToolResultCompleted)
+_new_usage: Final = filled_event(UsageReported)
 _said: Final = filled_event(MessageCompleted)
 
 _DELTA: Final = Form(UsualDelta)
+_put_fields: Final = next(vars(part)["__dict__"] for part in MessageDelta.__mro__ if "__dict__" in vars(part)).__set__
+_START: Final = Form(UsualStart)
 
 
 def _delta(state: StreamState, session_id: str) -> UsualReader:
     """Nine of ten events are these: what would be a call elsewhere is written out here."""
-    read, previews, new, put = _DELTA.reader, state.previews, object.__new__, object.__setattr__
+    read, previews, new, put = _DELTA.reader, state.previews, object.__new__, _put_fields
 
     def tell(text: bytes) -> Sequence[Event] | None:
         try:
             fields: Any = read(text)
         except ValidationError:
             return None
-        preview, piece = previews.get(fields["message_id"]), fields["text"]
-        if preview is None or preview.is_replayed or not preview.is_message:
+        preview = previews.get(fields["message_id"])
+        if preview is None or not preview.is_simple:
             return None
-        if not piece:
+        if not fields["text"]:
             return ()
-        preview.pieces.append((fields.pop("index"), piece))
+        preview.pieces.append(text)
         fields["session_id"] = session_id
         fields["raw"] = text  # decoded when somebody looks at it there
         event = new(MessageDelta)
-        put(event, "__dict__", fields)
+        put(event, fields)
         return (event,)
 
     return tell
 
 
-def _native(_state: StreamState, fields: _Fields) -> Event:
-    return _new_native(fields)
+def _start(state: StreamState, session_id: str) -> UsualReader:
+    read = _START.read_text
+
+    def tell(text: bytes) -> Sequence[Event] | None:
+        fields: Any = read(text)
+        if fields is None:
+            return None
+        target_id, kind = fields.pop("target_id"), fields.pop("target_type")
+        fields["session_id"] = session_id
+        fields["raw"] = undecoded(text)
+        return begun(state, target_id, kind, fields)
+
+    return tell
 
 
-def _model_request_end(state: StreamState, fields: _Fields) -> Event:
-    state.previews.clear()
-    return _new_native(fields)
+def _native(_state: StreamState, fields: _Fields) -> Sequence[Event]:
+    return (_new_native(fields),)
 
 
-def _message(state: StreamState, fields: _Fields) -> Event:
+def _idle(state: StreamState, fields: _Fields) -> Sequence[Event]:
+    fields.pop("event_ids", None)
+    return idle(state, fields.pop("reason"), (), fields)
+
+
+def _usage(_state: StreamState, fields: _Fields) -> Sequence[Event]:
+    usage = {name: fields.pop(name) for name in UsualUsage.__annotations__ if name in fields}
+    return (_new_usage({**fields, "usage": new_usage(usage), "is_delta": False}),)
+
+
+def _message(state: StreamState, fields: _Fields) -> Sequence[Event]:
     state.previews.pop(fields["id"], None)
     fields.pop("message_id", None)
     fields["message"] = _new_message(
@@ -156,32 +212,30 @@ def _message(state: StreamState, fields: _Fields) -> Event:
             "raw": for_record(fields["raw"]),
         }
     )
-    return _said(fields)
+    return (_said(fields),)
 
 
-def _thinking(state: StreamState, fields: _Fields) -> Event:
+def _thinking(state: StreamState, fields: _Fields) -> Sequence[Event]:
     state.previews.pop(fields["id"], None)
     fields.pop("content", None)
-    return _new_thinking(fields)
+    return (_new_thinking(fields),)
 
 
-def _tool_use(state: StreamState, fields: _Fields) -> Event:
+def _tool_use(state: StreamState, fields: _Fields) -> Sequence[Event]:
     names = ("id", "name", "arguments", "raw")
     call_id = fields["tool_call_id"] = fields["id"]
     state.tool_uses[call_id] = _new_action({name: fields[name] for name in names})
-    return _new_tool_call(fields)
+    return (_new_tool_call(fields),)
 
 
-def _tool_result(state: StreamState, fields: _Fields) -> Event:
+def _tool_result(state: StreamState, fields: _Fields) -> Sequence[Event]:
     state.tool_uses.pop(fields["tool_call_id"], None)
     fields["text"] = "".join([block["text"] for block in fields["text"]])
     fields.pop("output", None)
-    return _new_tool_result(fields)
+    return (_new_tool_result(fields),)
 
 
-def _stored(
-    kind: str, form: Form[Any], made: Callable[[StreamState, _Fields], Event], state: StreamState, session_id: str
-) -> UsualReader:
+def _stored(kind: str, form: Form[Any], made: _Told, state: StreamState, session_id: str) -> UsualReader:
     read, is_the_agents = form.read_text, kind.startswith("agent.")
 
     def tell(text: bytes) -> Sequence[Event] | None:
@@ -194,25 +248,28 @@ def _stored(
             state.turn_is_open = True
         fields["session_id"] = session_id
         fields["raw"] = undecoded(text)
-        return (made(state, fields),)
+        return made(state, fields)
 
     return tell
 
 
 _EVENT: Final = Form(UsualEvent)
 _MESSAGE: Final = Form(UsualMessage)
-_FORMS: Final[Mapping[str, tuple[Form[Any], Callable[[StreamState, _Fields], Event]]]] = {
+_FORMS: Final[Mapping[str, tuple[Form[Any], _Told]]] = {
     "user.message": (_MESSAGE, _message),
     "agent.message": (_MESSAGE, _message),
     "agent.thinking": (Form(UsualThinking), _thinking),
     "agent.tool_use": (Form(UsualToolUse), _tool_use),
     "agent.tool_result": (Form(UsualToolResult), _tool_result),
     "span.model_request_start": (_EVENT, _native),
-    "span.model_request_end": (_EVENT, _model_request_end),
+    "span.model_request_end": (_EVENT, model_request_end),
+    "session.status_running": (_EVENT, running),
+    "session.status_idle": (Form(UsualIdle), _idle),
+    "session.usage": (Form(UsualConsumption), _usage),
 }
 
 
 def usual_readers(state: StreamState, session_id: str) -> Mapping[str, UsualReader]:
     """What reads the events of one stream that have the usual form, by type."""
     stored = {kind: _stored(kind, form, made, state, session_id) for kind, (form, made) in _FORMS.items()}
-    return {"event_delta": _delta(state, session_id), **stored}
+    return {"event_start": _start(state, session_id), "event_delta": _delta(state, session_id), **stored}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from polysession.event import (
     Event,
@@ -14,6 +15,8 @@ from polysession.event import (
 )
 from polysession.message import Role
 
+_WATCHED: Final = frozenset({MessageCompleted, MessageDelta, ThinkingCompleted, ThinkingDelta})
+
 
 class GapWatch:
     """Compares what was heard in pieces with the whole that follows them, after the stream broke.
@@ -23,13 +26,11 @@ class GapWatch:
         may_lack: Whether something may be missing before the first event.
 
     Attributes:
-        is_needed: Whether there is anything to watch.
-        said: The pieces of the message that is being told.
+        said: The pieces of the message that is being told; None if there is nothing to watch.
     """
 
     def __init__(self, not_replayed: tuple[str, ...], *, may_lack: bool = False) -> None:
-        self.is_needed = bool(not_replayed)
-        self.said: list[str] = []
+        self.said: list[str] | None = [] if not_replayed else None
         self._thought: list[str] = []
         self._not_replayed = not_replayed
         self._may_lack = may_lack
@@ -38,7 +39,7 @@ class GapWatch:
     def broke_off(self) -> None:
         """From here on something may be missing, until pieces come again."""
         self._may_lack = True
-        self._was_cut = {"said": any(self.said), "thought": any(self._thought)}
+        self._was_cut = {"said": any(self.said or ()), "thought": any(self._thought)}
 
     def take(self, events: Iterable[Event]) -> Sequence[Event]:
         """The events, with a gap before the first of which pieces are missing since the stream broke."""
@@ -50,7 +51,7 @@ class GapWatch:
 
     def gap_before(self, event: Event) -> StreamGap | None:
         """The gap before the next event, if pieces of it are missing since the stream broke."""
-        if not self.is_needed:
+        if self.said is None or type(event) not in _WATCHED:
             return None
         if isinstance(event, MessageDelta):
             self.said.append(event.text)

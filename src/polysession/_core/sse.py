@@ -6,8 +6,8 @@ Lines end at CR, LF or CRLF and nowhere else: U+2028 inside JSON is data.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final, NamedTuple
 
 from polysession.errors import MalformedResponse
@@ -18,6 +18,13 @@ MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_RETRY_DIGITS: Final = 9
 _new: Final = tuple.__new__  # for a named tuple a third of the time that its class takes
+_usual_frames: Final = re.compile(
+    rb"(?:id: (.++)\n)?+(?:event: (.++)\n)?+data: (.*+)\n(?:retry: ([0-9]{1,9})\n)?+(?:id: (.++)\n)?+\n|([\0-\xff]+)"
+).findall
+"""Whole frames as most servers write them, up to the first other one, from which on all is in the last group.
+
+Where there is neither CR nor NUL. A field that is not given is empty in it, and of two ids the second one counts.
+"""
 
 
 class Frame(NamedTuple):
@@ -63,65 +70,50 @@ class SseDecoder:
         """
         if self._start is not None:
             chunk = self._without_bom(chunk)
-        is_large = len(self._line) + len(chunk) > self._max_event_bytes
-        lines = self._lines(chunk)
-        if self._data or self._event or self._id is not None:
-            yield from self._closely(lines)
-        event, id_, data = "", None, None
-        for line in lines:  # a frame as most servers write it takes no call; any other is looked at closely
-            if is_large:
-                yield from self._closely(chain((line,), lines))
-            elif line[:7] == b"event: ":
-                event = line[7:].decode("utf-8", "replace")
-            elif line[:6] == b"data: " and data is None:
-                data = line[6:]
-            elif not line and data is not None:
-                yield _new(Frame, (event, data, id_))
-                event, id_, data = "", None, None
-            elif line[:4] == b"id: " and b"\0" not in line:
-                id_ = line[4:].decode("utf-8", "replace")
-            else:
-                self._hold(event, id_, data)
-                event, id_, data = "", None, None
-                yield from self._closely(chain((line,), lines))
-        self._hold(event, id_, data)
-        self._check_size(len(self._line))
-
-    def _lines(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that this chunk completes. What is left of it is kept."""
-        if not chunk:
-            return iter(())
-        if self._after_cr or b"\r" in chunk:
-            first_lf_is_spent, self._after_cr = self._after_cr, chunk.endswith(b"\r")
-            if first_lf_is_spent:
-                chunk = chunk.removeprefix(b"\n")
-            lines = chunk.splitlines()  # of bytes: at CR, LF and CRLF only
-            rest = lines.pop() if lines and not chunk.endswith((b"\r", b"\n")) else b""
-        else:
-            *lines, rest = chunk.split(b"\n")
-        if lines and self._line:
-            lines[0] = bytes(self._line) + lines[0]
-            self._line.clear()
-        self._line += rest
-        return iter(lines)
-
-    def _hold(self, event: str, id_: str | None, data: bytes | None) -> None:
-        """Keep what was read of a frame that is not complete."""
-        self._event, self._id = event or self._event, self._id if id_ is None else id_
-        if data is not None:
-            self._add(data)
-
-    def _closely(self, lines: Iterator[bytes]) -> Iterator[Frame]:
-        """The frames in these lines, up to the end of one that leaves nothing behind."""
-        for line in lines:
+        at = 0
+        may_be_usual = len(chunk) <= self._max_event_bytes and b"\r" not in chunk and b"\0" not in chunk
+        while at < len(chunk):
+            if may_be_usual and self._holds_nothing():
+                for first_id, event, data, retry, last_id, rest in _usual_frames(chunk, at):
+                    if rest:
+                        break
+                    id_ = last_id or first_id
+                    if retry:
+                        self.retry_ms = int(retry)
+                    yield _new(
+                        Frame, (event.decode("utf-8", "replace"), data, id_.decode("utf-8", "replace") if id_ else None)
+                    )
+                may_be_usual = False  # what comes behind another frame is read line by line
+                at = len(chunk) - len(rest)
+                continue
+            at, line = self._line_from(chunk, at)
             if line:
                 self._take(line)
-                continue
-            if self._data:
+            elif line is not None and self._data:
                 yield self._dispatch()
-            self._event = ""
-            if self._id is None:  # else it goes with the next frame that has data
-                return
+            elif line is not None:
+                self._event = ""
+
+    def _holds_nothing(self) -> bool:
+        """Whether the next byte begins a frame."""
+        return not (self._after_cr or self._line or self._event or self._data) and self._id is None
+
+    def _line_from(self, chunk: bytes, at: int) -> tuple[int, bytes | None]:
+        """The line that ends next, and where it does; without one the rest of the chunk is kept."""
+        if self._after_cr and chunk[at : at + 1] == b"\n":
+            at += 1
+        self._after_cr = False
+        lf = chunk.find(b"\n", at)
+        cr = chunk.find(b"\r", at, len(chunk) if lf < 0 else lf)
+        end = lf if cr < 0 else cr
+        if end < 0:
+            self._line += chunk[at:]
+            self._check_size(len(self._line))
+            return len(chunk), None
+        line = bytes(self._line) + chunk[at:end]
+        self._line.clear()
+        self._after_cr = end == cr
+        return end + 1, line
 
     def _without_bom(self, chunk: bytes) -> bytes:
         start = (self._start or b"") + chunk

@@ -168,6 +168,7 @@ class StreamReader:
         self._decoder = SseDecoder()
         self._decompressor = Decompressor("")
         self._failures = 0
+        self._seen_before_failure = 0
         self._was_opened = False
 
     @property
@@ -209,45 +210,54 @@ class StreamReader:
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
         plan, tracker, watch = self.plan, self._tracker, self._watch
-        hears = watch.is_needed
+        said = watch.said
         if self.is_finished():
             return
         for frame in self._decoder.feed(piece):
-            if not self._is_at_mark:
-                self._mark = plan.cursor
+            before = plan.cursor
             events = plan.read(frame)
             event = events[0] if isinstance(events, _SEQUENCES) and len(events) == 1 else None  # as most frames have
-            if event is not None and (tracker is None or tracker.is_inside(event)):
-                gap = None
-                if hears and isinstance(event, MessageDelta):
-                    watch.said.append(event.text)
-                elif hears:
-                    gap = watch.gap_before(event)
-                if gap is None:
-                    self._failures = 0
-                    self.events_seen += 1
-                    yield event
-                else:
-                    yield from self._one_by_one((gap, event))
+            if event is None or (tracker is not None and not tracker.is_inside(event)):
+                self._set_mark(before)
+                yield from self._let_through(events)
+            elif type(event) is MessageDelta or (gap := watch.gap_before(event)) is None:
+                if type(event) is MessageDelta and said is not None:
+                    said.append(event.text)
+                self.events_seen += 1
+                yield event
             else:
-                yield from self._one_by_one(self._let_through(events))
+                self._set_mark(before)
+                yield from self._one_by_one((gap, event))
             if plan.finished or (tracker is not None and tracker.ended is not None):
                 return
 
+    def is_probe_due(self) -> bool:
+        """Whether only a probe can tell what comes next."""
+        return self.plan.probe_due
+
+    def probe(self) -> Flow[Sequence[Event]]:
+        """The plan's probe, which is not due any more. What it finds is to be given to `take`."""
+        self.plan.probe_due = False
+        self._set_mark(self.plan.cursor)
+        return self.plan.probe()
+
     def take(self, events: Iterable[Event]) -> Iterator[Event]:
         """Those of the events of a probe that are to be delivered."""
-        return self._one_by_one(self._let_through(events))
+        return self._let_through(events)
 
-    def _let_through(self, events: Iterable[Event]) -> Sequence[Event]:
+    def _set_mark(self, cursor: str | None) -> None:
+        """Note what continues before the events that come next, unless some are held back from before."""
+        if not self._is_at_mark:
+            self._mark = cursor
+
+    def _let_through(self, events: Iterable[Event]) -> Iterator[Event]:
         tracker = self._tracker
         if tracker is not None:
             events = tracker.take(events)
             self._is_at_mark = tracker.holds_back
-        return self._watch.take(events)
+        return self._one_by_one(self._watch.take(events))
 
     def _one_by_one(self, events: Sequence[Event]) -> Iterator[Event]:
-        if events:
-            self._failures = 0
         for event in events[:-1]:
             self._is_at_mark = True
             self.events_seen += 1
@@ -272,6 +282,8 @@ class StreamReader:
             StreamInterrupted: It went wrong too often without an event in between; it holds the cursor.
             PolysessionError: It is `failure`: the stream could not even be opened a first time.
         """
+        if self.events_seen > self._seen_before_failure:
+            self._failures, self._seen_before_failure = 0, self.events_seen
         free_wait_s, self.plan.reopen_after_s = self.plan.reopen_after_s, None
         if free_wait_s is not None:
             return Wait(free_wait_s, free_wait_s)

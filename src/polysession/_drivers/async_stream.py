@@ -127,8 +127,11 @@ class AsyncEventStream:
         self._batches = self._read(self._reader)
 
     async def _advance(self, batches: AsyncGenerator[Iterator[Event]]) -> Iterator[Event]:
+        left_s = self._deadline.left_s()
+        if left_s is None:
+            return await anext(batches)
         try:
-            async with asyncio.timeout(self._deadline.left_s()):
+            async with asyncio.timeout(left_s):
                 return await anext(batches)
         except TimeoutError:
             raise self._deadline.exceeded() from None
@@ -136,7 +139,7 @@ class AsyncEventStream:
     async def _read(self, reader: StreamReader) -> AsyncGenerator[Iterator[Event]]:
         is_open, failure = True, None
         while not reader.is_finished():
-            if reader.plan.probe_due:
+            if reader.is_probe_due():
                 yield await self._probe(reader)
             elif not is_open:
                 await self._wait(reader, failure)
@@ -147,7 +150,8 @@ class AsyncEventStream:
                     async for chunk in self._chunks():
                         for piece in reader.pieces(chunk):
                             yield reader.feed(piece)
-                        yield await self._probe(reader)
+                        if reader.is_probe_due():
+                            yield await self._probe(reader)
                         if reader.is_finished():
                             return
                         self._deadline.check()
@@ -165,14 +169,11 @@ class AsyncEventStream:
         return failure
 
     async def _probe(self, reader: StreamReader) -> Iterator[Event]:
-        """The events of a probe, if one is due."""
-        if not reader.plan.probe_due:
-            return iter(())
-        reader.plan.probe_due = False
+        """The events of a probe."""
         return reader.take(await self._persist(reader, partial(self._look, reader)))
 
     async def _look(self, reader: StreamReader) -> Sequence[Event]:
-        return await self._driver.run(self._operation, reader.plan.probe(), self._deadline)
+        return await self._driver.run(self._operation, reader.probe(), self._deadline)
 
     async def _persist(self, reader: StreamReader, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try it until it succeeds, has failed too often, or is not to be repeated."""

@@ -147,7 +147,7 @@ class EventStream:
     def _read(self, reader: StreamReader) -> Generator[Iterator[Event]]:
         is_open, failure = True, None
         while not reader.is_finished():
-            if reader.plan.probe_due:
+            if reader.is_probe_due():
                 yield self._probe(reader)
             elif not is_open:
                 self._wait(reader, failure)
@@ -158,7 +158,8 @@ class EventStream:
                     for chunk in self._chunks():
                         for piece in reader.pieces(chunk):
                             yield reader.feed(piece)
-                        yield self._probe(reader)
+                        if reader.is_probe_due():
+                            yield self._probe(reader)
                         if reader.is_finished():
                             return
                         self._deadline.check()
@@ -176,14 +177,11 @@ class EventStream:
         return failure
 
     def _probe(self, reader: StreamReader) -> Iterator[Event]:
-        """The events of a probe, if one is due."""
-        if not reader.plan.probe_due:
-            return iter(())
-        reader.plan.probe_due = False
+        """The events of a probe."""
         return reader.take(self._persist(reader, partial(self._look, reader)))
 
     def _look(self, reader: StreamReader) -> Sequence[Event]:
-        return self._driver.run(self._operation, reader.plan.probe(), self._deadline)
+        return self._driver.run(self._operation, reader.probe(), self._deadline)
 
     def _persist(self, reader: StreamReader, attempt: Callable[[], T]) -> T:
         """Try it until it succeeds, has failed too often, or is not to be repeated."""

@@ -65,7 +65,7 @@ def from_text(normaliser: EventNormaliser, raw: dict[str, Any]) -> list[Event] |
     if events is not None:
         return list(events)
     wire = text_to_wire(raw["type"], text)
-    return None if wire is None else normaliser.read_wire(wire, raw)
+    return None if wire is None else list(normaliser.read_wire(wire, raw))
 
 
 def from_object(normaliser: EventNormaliser, raw: dict[str, Any]) -> list[Event] | None:
