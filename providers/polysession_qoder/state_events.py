@@ -19,6 +19,7 @@ from polysession.provider_api import (
     ThinkingStarted,
     TurnEnded,
     TurnStarted,
+    filled_event,
     trusted_event,
 )
 from polysession_qoder.stream_state import Preview, StreamState
@@ -34,7 +35,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 
 _new_message_start: Final = trusted_event(MessageStarted)
-_new_native: Final = trusted_event(NativeEvent)
+_new_native: Final = filled_event(NativeEvent)
 _new_status: Final = trusted_event(StatusChanged)
 _new_thinking_start: Final = trusted_event(ThinkingStarted)
 _new_turn_end: Final = trusted_event(TurnEnded)
@@ -43,7 +44,7 @@ _new_turn_start: Final = trusted_event(TurnStarted)
 
 def as_it_is(common: Common) -> Sequence[Event]:
     """An event that is not modelled."""
-    return (_new_native(**common),)
+    return (_new_native(common),)
 
 
 def running(state: StreamState, common: Common) -> Sequence[Event]:
@@ -107,13 +108,13 @@ def _close_turn(state: StreamState) -> None:
 def model_request_end(state: StreamState, common: Common) -> Sequence[Event]:
     """The model has said all: what was not completed by now never will be."""
     state.previews.clear()
-    return (_new_native(**common),)
+    return (_new_native(common),)
 
 
 def begun(state: StreamState, target_id: str, kind: str, common: Common) -> Sequence[Event]:
     """An event of some type is being written, and will follow whole. Nothing, if that is no news."""
     if kind not in _STARTS:
-        return (_new_native(**common),)
+        return (_new_native(common),)
     if target_id in state.previews:
         state.previews[target_id].restart()
     elif target_id not in state.seen:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,13 +30,13 @@ class Preview:
         self.is_message = self.is_simple = kind == "agent.message"
         self._is_replayed = False
         self.pieces: list[tuple[int, str] | bytes] = []
-        self._delivered: Counter[int] = Counter()
-        self._received: Counter[int] = Counter()
+        self._delivered: dict[int, int] = {}
+        self._received: dict[int, int] = {}
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
         for index, text in map(_read_piece, self.pieces):
-            self._delivered[index] += len(text)
+            self._delivered[index] = self._delivered.get(index, 0) + len(text)
         self._is_replayed, self.is_simple = True, False
         self.pieces.clear()
         self._received.clear()
@@ -47,9 +46,9 @@ class Preview:
         if not self._is_replayed:
             self.pieces.append((index, text))
             return text
-        before = self._received[index]
+        before = self._received.get(index, 0)
         after = self._received[index] = before + len(text)
-        delivered = self._delivered[index]
+        delivered = self._delivered.get(index, 0)
         self._delivered[index] = max(delivered, after)
         return text[max(0, delivered - before) :]
 

@@ -88,7 +88,7 @@ class UsualText(TypedDict):
 class UsualMessage(UsualEvent):
     """A message of text."""
 
-    content: list[UsualText]
+    content: tuple[TextBlock, ...]
     message_id: NotRequired[None]
 
 
@@ -134,7 +134,6 @@ UsualReader: TypeAlias = Callable[[bytes], Sequence[Event] | None]
 _new_action: Final = filled_event(ToolApproval)
 _new_message: Final = filled(Message, ("id", "session_id", "role", "content", "created_at", "raw"), provider=NAME)
 _new_native: Final = filled_event(NativeEvent)
-_new_text: Final = filled(TextBlock, ("text",))
 _new_thinking: Final = filled_event(ThinkingCompleted)
 _new_tool_call: Final = filled_event(ToolCallCompleted)
 _new_tool_result: Final = filled_event(ToolResultCompleted)
@@ -207,7 +206,7 @@ def _message(state: StreamState, fields: _Fields) -> Sequence[Event]:
             "id": fields["id"],
             "session_id": fields["session_id"],
             "role": ROLES[fields["native_type"]],
-            "content": tuple([_new_text(block) for block in fields.pop("content")]),
+            "content": fields.pop("content"),
             "created_at": fields["created_at"],
             "raw": for_record(fields["raw"]),
         }
