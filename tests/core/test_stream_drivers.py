@@ -69,9 +69,10 @@ def test_the_streams_are_twins() -> None:
         "__aexit__": "__exit__",
         "__aiter__": "__iter__",
         "__anext__": "__next__",
+        "anext": "next",
     }
     # Only the deadline is kept by other means.
-    own = {f"EventStream.{name}" for name in ("__init__", "_release", "__next__", "_start", "_advance", "_set_alarm")}
+    own = {f"EventStream.{name}" for name in ("__init__", "_release", "_start", "_advance", "_set_alarm")}
     twins = [outline(async_stream, words, skip="_break_off"), outline(sync_stream, {}, skip="_break_off")]
 
     one, other = (
@@ -160,6 +161,48 @@ def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(side: Side) -> None:
     with StreamServer(stream(START + HELLO + WORLD + END)) as server:
         assert side.play(server.url, scenario) == ("2", ["world", "turn.ended"])
     assert server.targets[1] == "GET /sessions/s1/stream?after=2"
+
+
+@both_sides
+def test_a_loop_goes_on_where_the_last_one_stopped(side: Side) -> None:
+    async def scenario(sessions: Any) -> list[str]:
+        async with sessions.run("s1", "hi") as turn:
+            told = []
+            async for event in turn:
+                told.append(text_of(event))
+                break
+            told.append(text_of(await anext(turn)))
+            told += [text_of(event) async for event in turn]
+            return told + [text_of(event) async for event in turn]
+
+    with StreamServer(ONE_TURN) as server:
+        assert side.play(server.url, scenario) == TURN
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_who_closes_a_loop_does_not_see_the_events_end(*, is_async: bool) -> None:
+    async def scenario(sessions: Any) -> None:
+        async with sessions.run("s1", "hi") as turn:
+            loop = aiter(turn)
+            await anext(loop)
+            await loop.aclose()
+            with pytest.raises(UsageError, match="this stream is not open"):
+                await anext(turn)
+            with pytest.raises(UsageError, match="this stream is not open"):
+                [event async for event in turn]
+
+    with StreamServer(ONE_TURN) as server:
+        if is_async:
+            ASYNC.play(server.url, scenario)
+            return
+        with Client("acme", token=TOKEN, base_url=server.url) as client, client.sessions.run("s1", "hi") as turn:
+            loop: Any = iter(turn)
+            next(loop)
+            loop.close()
+            with pytest.raises(UsageError, match="this stream is not open"):
+                next(turn)
+            with pytest.raises(UsageError, match="this stream is not open"):
+                list(turn)
 
 
 @both_sides

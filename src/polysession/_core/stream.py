@@ -220,9 +220,12 @@ class StreamReader:
             if event is None or (tracker is not None and not tracker.is_inside(event)):
                 self._set_mark(before)
                 yield from self._let_through(events)
-            elif type(event) is MessageDelta or (gap := watch.gap_before(event)) is None:
-                if type(event) is MessageDelta and said is not None:
+            elif type(event) is MessageDelta:  # nine of ten: no call for these
+                if said is not None:
                     said.append(event.text)
+                self.events_seen += 1
+                yield event
+            elif (gap := watch.gap_before(event)) is None:
                 self.events_seen += 1
                 yield event
             else:

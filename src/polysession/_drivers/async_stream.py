@@ -40,7 +40,7 @@ class AsyncEventStream:
         self._reader: StreamReader | None = None
         self._response: httpx.Response | None = None
         self._batches: AsyncGenerator[Iterator[Event]] | None = None
-        self._batch: Iterator[Event] = iter(())
+        self._events: AsyncGenerator[Event] | None = None
         self._look_on = driver.watch.on_event
 
     @property
@@ -79,15 +79,17 @@ class AsyncEventStream:
         await self._release()
 
     async def _release(self) -> None:
-        batches, self._batches, self._batch = self._batches, None, iter(())
+        events, self._events, batches, self._batches = self._events, None, self._batches, None
         try:
-            if batches is not None:
-                await batches.aclose()
+            for open_one in (events, batches):
+                if open_one is not None:
+                    await open_one.aclose()
         finally:
             await self._hang_up()
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, as `anext` gives them: each comes once, however often a loop over them is begun."""
+        return self if self._events is None else self._events
 
     async def __anext__(self) -> Event:
         """The next event, when it happens.
@@ -96,21 +98,26 @@ class AsyncEventStream:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
             WaitExceeded: The deadline has passed.
         """
-        if self._batches is None:
+        if self._events is None:
             raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
+        return await anext(self._events)
+
+    async def _tell(self, batches: AsyncGenerator[Iterator[Event]]) -> AsyncGenerator[Event]:
+        """The events one by one: no call of ours comes between a loop and its next event."""
         try:
-            while True:
-                for event in self._batch:
+            while (batch := await self._advance(batches)) is not None:
+                for event in batch:
                     if self._look_on is not None:
                         self._look_on(event)
-                    return event
-                self._batch = await self._advance(self._batches)
-        except StopAsyncIteration:
+                    yield event
+        except GeneratorExit:
+            self._events = None  # closed by us, or by who got it from a loop: nobody is to see the events end with it
             raise
         except BaseException as error:
             if isinstance(error, PolysessionError):
                 self._driver.locate(error, self._operation)
                 self._fail(error)
+            self._events = None
             await self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
             raise
 
@@ -125,14 +132,15 @@ class AsyncEventStream:
         if isinstance(plan, TurnPlan):
             await self._driver.run(self._operation, plan.send(), self._deadline)
         self._batches = self._read(self._reader)
+        self._events = self._tell(self._batches)
 
-    async def _advance(self, batches: AsyncGenerator[Iterator[Event]]) -> Iterator[Event]:
+    async def _advance(self, batches: AsyncGenerator[Iterator[Event]]) -> Iterator[Event] | None:
         left_s = self._deadline.left_s()
         if left_s is None:
-            return await anext(batches)
+            return await anext(batches, None)
         try:
             async with asyncio.timeout(left_s):
-                return await anext(batches)
+                return await anext(batches, None)
         except TimeoutError:
             raise self._deadline.exceeded() from None
 

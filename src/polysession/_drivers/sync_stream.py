@@ -42,7 +42,7 @@ class EventStream:
         self._reader: StreamReader | None = None
         self._response: httpx.Response | None = None
         self._batches: Generator[Iterator[Event]] | None = None
-        self._batch: Iterator[Event] = iter(())
+        self._events: Generator[Event] | None = None
         self._look_on = driver.watch.on_event
 
     @property
@@ -83,15 +83,17 @@ class EventStream:
     def _release(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        batches, self._batches, self._batch = self._batches, None, iter(())
+        events, self._events, batches, self._batches = self._events, None, self._batches, None
         try:
-            if batches is not None:
-                batches.close()
+            for open_one in (events, batches):
+                if open_one is not None:
+                    open_one.close()
         finally:
             self._hang_up()
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[Event]:
+        """The events, as `next` gives them: each comes once, however often a loop over them is begun."""
+        return self if self._events is None else self._events
 
     def __next__(self) -> Event:
         """The next event, when it happens.
@@ -100,21 +102,26 @@ class EventStream:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
             WaitExceeded: The deadline has passed.
         """
-        if self._batches is None:
+        if self._events is None:
             raise self._misused("this stream is not open: use with ... as events, and read inside the block")
+        return next(self._events)
+
+    def _tell(self, batches: Generator[Iterator[Event]]) -> Generator[Event]:
+        """The events one by one: no call of ours comes between a loop and its next event."""
         try:
-            while True:
-                for event in self._batch:
+            while (batch := self._advance(batches)) is not None:
+                for event in batch:
                     if self._look_on is not None:
                         self._look_on(event)
-                    return event
-                self._batch = next(self._batches)
-        except StopIteration:
+                    yield event
+        except GeneratorExit:
+            self._events = None  # closed by us, or by who got it from a loop: nobody is to see the events end with it
             raise
         except BaseException as error:
             if isinstance(error, PolysessionError):
                 self._driver.locate(error, self._operation)
                 self._fail(error)
+            self._events = None
             self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
             raise
 
@@ -130,6 +137,7 @@ class EventStream:
             self._driver.run(self._operation, plan.send(), self._deadline)
         self._set_alarm()
         self._batches = self._read(self._reader)
+        self._events = self._tell(self._batches)
 
     def _set_alarm(self) -> None:
         """Let the deadline end a wait for bytes: a blocking read cannot be given a new limit once it has begun."""
@@ -143,6 +151,9 @@ class EventStream:
         response = self._response
         if response is not None:
             break_off(response)
+
+    def _advance(self, batches: Generator[Iterator[Event]]) -> Iterator[Event] | None:
+        return next(batches, None)
 
     def _read(self, reader: StreamReader) -> Generator[Iterator[Event]]:
         is_open, failure = True, None

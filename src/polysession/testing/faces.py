@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from enum import StrEnum
 from typing import Any, Self, cast
 
+from polysession._drivers.async_stream import AsyncEventStream
 from polysession.async_client import AsyncAgents, AsyncClient, AsyncPages, AsyncSessions
 from polysession.client import Client
 
@@ -99,7 +100,7 @@ class _Blocking:
             while (item := self._run(_next(items))) is not _END:
                 yield item
         finally:
-            if isinstance(items, AsyncGenerator):
+            if isinstance(items, AsyncGenerator) and not isinstance(self._target, AsyncEventStream):
                 self._run(items.aclose())
 
     def __next__(self) -> Any:
