@@ -217,8 +217,8 @@ class SessionStream(_ReplayedStream):
         events, self._backlog = self._backlog, []
         if events:
             return events
-        held, self._held = self._held, []
         newest = yield from read_since(self._place, self.normaliser)
+        held, self._held = self._held, []
         if not held:
             self._after = newest.cursor
             return missed_since(newest, self.normaliser)
@@ -324,14 +324,15 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
 
     def probe(self) -> Flow[list[Event]]:
         """While the turn runs, nothing. Else what was missed of it, with its end."""
-        is_silent, self._is_silent = self._is_silent, False
-        is_stored, self._is_stored = self._is_stored, False
+        is_running = yield from self._is_running(_SETTLING_S if self._is_stored else ())
+        newest = None if is_running else (yield from read_newest(self._place, PAGE))
+        # A probe that failed until here is made again, and knows the same as this one.
+        is_silent, self._is_silent, self._is_stored = self._is_silent, False, False
         if is_silent:
             self.silence_s = _FIRST_SILENCE_S if self._has_heard else min(2 * self.silence_s, _LONGEST_SILENCE_S)
             self._has_heard = False
-        if (yield from self._is_running(_SETTLING_S if is_stored else ())):
+        if newest is None:
             return []
-        newest = yield from read_newest(self._place, PAGE)
         events = self._missed(newest)
         self._silences += is_silent
         if self._silences == _LOOKS and not any(isinstance(event, TurnEnded) for event in events):

@@ -114,9 +114,9 @@ class QoderStream(StreamPlan):
 
     def probe(self) -> Flow[list[Event]]:
         """All that has happened: only if there is no cursor yet, because then no reopened stream would tell it."""
-        events: list[Event] = []
-        yield from _walk(self._ref, {}, lambda raw: events.extend(self._take_raw(raw)), lambda: False)
-        return events
+        found: list[dict[str, Any]] = []  # taken when all have come: a probe that fails in the middle is made again
+        yield from _walk(self._ref, {}, found.append, lambda: False)
+        return [event for raw in found for event in self._take_raw(raw)]
 
     def _take_raw(self, raw: dict[str, Any]) -> Sequence[Event]:
         return self._take(to_wire(raw), raw)

@@ -96,8 +96,7 @@ class Listener:
     def probe(self, *answers: Reply | PolysessionError) -> list[Any]:
         """What a probe tells that is due."""
         assert self.plan.probe_due
-        self.plan.probe_due = False
-        _, events = step(self.plan.probe(), *answers)
+        _, events = step(self.reader.probe(), *answers)
         return list(self.reader.take(events))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polysession.errors import TimedOut
+from polysession.errors import ConnectionLost, TimedOut
 from polysession.event import Approve, Outcome
 from support.agentscope_events import (
     asks,
@@ -20,6 +20,7 @@ from support.agentscope_events import (
     text_block,
 )
 from support.agentscope_streams import (
+    CUT,
     MISSED,
     PARKED,
     PLAIN,
@@ -117,6 +118,19 @@ def test_a_log_that_was_cut_at_the_end_of_our_turn_is_looked_behind_at_once(hear
     assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, messages(10)]
     assert [call.after_s for call in calls] == [0.0, 0.05, 0.0]
     assert modelled(events) == (["stream.gap*", "turn.ended*"] if heard < 0 else MISSED)
+
+
+def test_a_probe_that_fails_at_the_end_of_our_turn_is_made_again_with_the_same_patience() -> None:
+    turn, happened = listening(), plain_turn()
+    turn.look(told("running"))
+    turn.connect()
+    turn.hear(happened[-1])
+    with pytest.raises(ConnectionLost):
+        turn.probe(told("running"), CUT)
+
+    turn.plan.probe_due = True
+    events = turn.probe(told("running"), told("idle"), page(reply(text_block("Hello"))))
+    assert [event.type for event in events][-1] == "turn.ended"
 
 
 def test_a_long_turn_of_which_the_log_forgot_the_middle_is_told_when_it_has_ended() -> None:

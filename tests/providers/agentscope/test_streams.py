@@ -7,7 +7,7 @@ import json
 import pytest
 
 from polysession._core.flow import Reply
-from polysession.errors import UsageError
+from polysession.errors import ConnectionLost, UsageError
 from support.agentscope_events import (
     asks,
     call,
@@ -22,6 +22,7 @@ from support.agentscope_events import (
     text_block,
 )
 from support.agentscope_streams import (
+    CUT,
     MISSED,
     OPERATIONS,
     PLAIN,
@@ -85,6 +86,20 @@ def test_a_turn_that_ends_just_before_the_reopening_is_told_from_its_message() -
     stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
     assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
     assert modelled(live.hear(*plain_turn("r4"))) == PLAIN
+
+
+def test_a_probe_that_fails_loses_nothing_of_what_waits_for_it() -> None:
+    live = follow()
+    live.hear(*plain_turn("r1"))
+    live.look(page(reply(reply_id="r1")))
+    live.connect()
+    live.hear(end("r2"), *plain_turn("r3"))
+    with pytest.raises(ConnectionLost):
+        live.probe(CUT)
+
+    live.plan.probe_due = True
+    stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
+    assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
 
 
 def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None:

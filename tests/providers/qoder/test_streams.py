@@ -10,6 +10,7 @@ import pytest
 from polysession import (
     Approve,
     Conflict,
+    ConnectionLost,
     Event,
     Feature,
     InvalidRequest,
@@ -217,6 +218,18 @@ def test_what_a_new_session_did_before_its_stream_broke_is_read_from_the_list() 
     assert shown(events) == ["message.completed Hi", "message.completed Hello"]
     assert plan.open().headers["last-event-id"] == "evt_2"
     assert fed(plan, tape(echo("evt_1"))) == []
+
+
+def test_a_probe_that_fails_in_the_middle_loses_nothing() -> None:
+    plan = open_stream()
+    first, second = ok(page(echo("evt_1"), next_page="p2")), ok(page(said("evt_2", "Hello")))
+
+    with pytest.raises(ConnectionLost):
+        step(plan.probe(), first, ConnectionLost("cut"))
+    assert plan.cursor is None
+    _, events = step(plan.probe(), first, second)
+
+    assert shown(events) == ["message.completed Hi", "message.completed Hello"]
 
 
 # Turns.
