@@ -36,9 +36,10 @@ from polysession.provider_api import (
     trusted_event,
 )
 from polysession_everruns.actions import is_approval, to_action
+from polysession_everruns.endings import completed_turn, sealed_turn
 from polysession_everruns.message_normaliser import conversation_message, to_arguments, to_message, to_output
 from polysession_everruns.normaliser import to_usage
-from polysession_everruns.usual_events import UsualDelta
+from polysession_everruns.stream_state import MESSAGE, THINKING, Told
 from polysession_everruns.wire_events import (
     WireConversationEvent,
     WireEvent,
@@ -64,12 +65,6 @@ DISCONNECTING: Final = "disconnecting"
 
 _CALL_REQUESTED: Final = "tool.call_requested"
 _TOOL_COMPLETED: Final = "tool.completed"
-_DELTA: Final = ".delta"
-_MESSAGE_DELTA: Final = "output.message.delta"
-_THINKING_DELTA: Final = "reason.thinking.delta"
-DELTAS: Final = frozenset({_MESSAGE_DELTA, _THINKING_DELTA})
-"""The types of events that `read_delta` reads."""
-
 _MESSAGE_COMPLETED: Final = "output.message.completed"
 _THINKING_COMPLETED: Final = "reason.thinking.completed"
 _GOES_ON: Final = "reason.started"
@@ -125,21 +120,6 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The types of common events that each of Everruns' may become. A type that is not here is delivered as `native`."""
 
-_SEALED: Final[Mapping[str, Outcome]] = {"budget": Outcome.LIMIT_REACHED, "no_progress": Outcome.FAILED}
-_STOPPED: Final[Mapping[str, Outcome]] = {
-    "max_tokens": Outcome.LIMIT_REACHED,
-    "max_turn_requests": Outcome.LIMIT_REACHED,
-    "refusal": Outcome.FAILED,
-    "error": Outcome.FAILED,
-    "cancelled": Outcome.CANCELLED,
-    # The model's own word, where the turn has none.
-    "length": Outcome.LIMIT_REACHED,
-    "content_filter": Outcome.FAILED,
-}
-"""Why a turn that newer servers call completed was no success. Older ones do not say."""
-
-_REMEMBERED: Final = 100
-"""Completed messages whose late deltas are known: far more than a turn makes while its last deltas are on their way."""
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
 _RESUMES: Final = frozenset({"input.message", _GOES_ON})
 _END_OF_WAIT: Final = frozenset({"input.message", "session.activated", "session.idled", _GOES_ON})
@@ -155,13 +135,14 @@ class Waiting:
     Attributes:
         actions: What has no answer yet, by id.
         turn_id: The turn that waits.
+        is_parked: Whether a turn waits that has not gone on yet.
     """
 
     def __init__(self) -> None:
         self.actions: dict[str, PendingAction] = {}
         self.turn_id: str | None = None
         self._asked: frozenset[str] = frozenset()
-        self._is_parked = False
+        self.is_parked = False
 
     def take(self, event: WireEvent) -> bool:
         """Note what an event changes; tells whether it is the one that a parked turn goes on with.
@@ -174,17 +155,17 @@ class Waiting:
             self.actions = {action.id: action for action in _actions(event)}
             self._asked = frozenset(self.actions)
             self.turn_id = _turn_id(event)
-            self._is_parked = bool(self.actions)
+            self.is_parked = bool(self.actions)
         elif kind in _TURN_EDGES:
-            self.actions, self._is_parked = {}, False
+            self.actions, self.is_parked = {}, False
         elif kind in _END_OF_WAIT:
             self.actions = {}
         elif isinstance(event, WireToolEvent) and kind == _TOOL_COMPLETED:
             self.actions.pop(event.tool_call_id, None)
             answered = event.tool_call_id in self._asked
-        goes_on = self._is_parked and (answered or kind in _RESUMES)
+        goes_on = self.is_parked and (answered or kind in _RESUMES)
         if goes_on:
-            self._is_parked = False
+            self.is_parked = False
         return goes_on
 
 
@@ -198,13 +179,15 @@ class EventReader:
 
     Args:
         waiting: What the session waits for when the stream begins.
+
+    Attributes:
+        told: What was told in pieces.
+        waiting: What the session waits for.
     """
 
     def __init__(self, waiting: Waiting | None = None) -> None:
-        self._waiting = waiting or Waiting()
-        self._texts: dict[str, tuple[str | None, str]] = {}
-        self._completed: dict[str, None] = {}
-        self._thought: str = ""
+        self.told = Told()
+        self.waiting = waiting or Waiting()
 
     def read(self, event: WireEvent) -> Sequence[Event]:
         """The common events of one; none if it tells only what was told before.
@@ -212,80 +195,21 @@ class EventReader:
         Raises:
             pydantic.ValidationError: It is about calls, and one of them is none.
         """
-        kind, _, step = event.type.rpartition(".")
-        if kind == "turn":
-            self._texts.clear()
-        if kind in _PIECES and step == "started":
-            self._texts.pop(kind, None)
+        part, _, step = event.type.rpartition(".")
+        if part == "turn":
+            self.told.forget()
+        if part in _PIECES and step == "started":
+            self.told.forget(part)
         if isinstance(event, WireTextEvent) and step == "delta" and event.sequence is None:
-            text = self._beyond(kind, event.message_id, event.delta, event.accumulated)
-            return () if text is None else (_PIECES[kind](event, text),)
+            text = self.told.beyond(part, event.message_id, event.delta, event.accumulated)
+            return () if text is None else (_PIECES[part](event, text),)
         if isinstance(event, WireMessageEvent) and event.type == _MESSAGE_COMPLETED:
-            self._complete_message(event)
+            self.told.complete_message(str(event.message.get("id")))
         elif isinstance(event, WireTextEvent) and step == "completed":
-            self._complete_thinking(event, kind)
-        if self._waiting.take(event):
-            return (_continued(event, self._waiting.turn_id), *to_events(event))
+            self.told.complete_thinking(part, event.thinking or "")
+        if self.waiting.take(event):
+            return (_continued(event, self.waiting.turn_id), *to_events(event))
         return to_events(event)
-
-    def read_delta(self, delta: UsualDelta, raw: dict[str, Any]) -> Sequence[Event]:
-        """The same of a delta that was read from its text at once."""
-        kind, message_id, text = delta["type"], delta.get("message_id"), delta["delta"]
-        sequence, turn_id = delta.get("sequence"), delta.get("turn_id")
-        if sequence is None:
-            beyond = self._beyond(kind[: -len(_DELTA)], message_id, text, delta.get("accumulated"))
-            if beyond is None:
-                return ()
-            text = beyond
-        new_piece = _new_message_delta if kind == _MESSAGE_DELTA else _new_thinking_piece
-        return (
-            new_piece(
-                session_id=delta["session_id"],
-                id=delta["id"],
-                turn_id=turn_id or _text_or_none(delta.get("data_turn_id")),
-                sequence=sequence,
-                created_at=delta["ts"],
-                native_type=kind,
-                raw=raw,
-                message_id=message_id,
-                text=text,
-            ),
-        )
-
-    def _beyond(self, kind: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
-        """What a live delta tells beyond what was told before; None for nothing."""
-        if message_id in self._completed or self._was_thought(kind, delta, accumulated):
-            return None
-        told_id, told = self._texts.get(kind, (message_id, ""))
-        if told_id != message_id:
-            told = ""
-        text = told + delta if accumulated is None else accumulated
-        if told and told.startswith(text):
-            return None
-        self._texts[kind] = (message_id, text)
-        return text.removeprefix(told)
-
-    def _complete_message(self, event: WireMessageEvent) -> None:
-        self._completed[str(event.message.get("id"))] = None
-        if len(self._completed) > _REMEMBERED:
-            del self._completed[next(iter(self._completed))]
-
-    def _complete_thinking(self, event: WireTextEvent, kind: str) -> None:
-        """Thoughts have no id: what is known of their late deltas is the rest of the text."""
-        whole = event.thinking or ""
-        _, told = self._texts.get(kind, (None, ""))
-        self._thought = whole.removeprefix(told) if whole.startswith(told) else ""
-
-    def _was_thought(self, kind: str, delta: str, accumulated: str | None) -> bool:
-        if kind == "output.message" or accumulated is not None or not delta:
-            return False
-        is_late = self._thought.startswith(delta)
-        self._thought = self._thought.removeprefix(delta) if is_late else ""
-        return is_late
-
-
-def _new_thinking_piece(*, message_id: str | None, **values: Any) -> ThinkingDelta:  # noqa: ARG001  (thoughts have none)
-    return _new_thinking_delta(**values)
 
 
 def to_events(event: WireEvent) -> Sequence[Event]:
@@ -376,10 +300,7 @@ def _turn_started(event: WireTurnEvent) -> Iterable[Event]:
 
 
 def _turn_completed(event: WireTurnEvent) -> Iterator[Event]:
-    reason = event.termination_reason or event.stop_reason or ""
-    outcome = _STOPPED.get(reason, Outcome.COMPLETED)
-    error = f"the turn ended with {reason!r}" if outcome is Outcome.FAILED else None
-    yield _ended(event, outcome, "completed" if outcome is Outcome.COMPLETED else reason, error)
+    yield _ended(event, *completed_turn(event.termination_reason or event.stop_reason or ""))
 
 
 def _turn_failed(event: WireTurnEvent) -> Iterator[Event]:
@@ -391,9 +312,7 @@ def _turn_cancelled(event: WireTurnEvent) -> Iterator[Event]:
 
 
 def _turn_sealed(event: WireTurnEvent) -> Iterator[Event]:
-    reason = event.reason or "sealed"
-    outcome = _SEALED.get(reason, Outcome.FAILED)
-    yield _ended(event, outcome, reason, (event.detail or reason) if outcome is Outcome.FAILED else None)
+    yield _ended(event, *sealed_turn(event.reason or "sealed", event.detail))
 
 
 def _ended(event: WireTurnEvent, outcome: Outcome, reason: str, error: str | None = None) -> Event:
@@ -478,8 +397,8 @@ def _actions(event: WireEvent) -> tuple[PendingAction, ...]:
 
 
 _PIECES: Final[Mapping[str, Callable[[WireTextEvent, str], Event]]] = {
-    "output.message": _message_piece,
-    "reason.thinking": _thinking_piece,
+    MESSAGE: _message_piece,
+    THINKING: _thinking_piece,
 }
 _READERS: Final[Mapping[str, Callable[[Any], Iterable[Event]]]] = {
     "input.message": _message,

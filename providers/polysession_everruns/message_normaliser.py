@@ -32,7 +32,7 @@ from polysession_everruns.wire_events import WireConversationEvent, WireMessage
 _new_message: Final = trusted(Message)
 _new_text: Final = trusted(TextBlock)
 
-_ROLES: Final[Mapping[str | None, Role]] = {
+ROLES: Final[Mapping[str | None, Role]] = {
     "user": Role.USER,
     "agent": Role.ASSISTANT,
     "assistant": Role.ASSISTANT,
@@ -52,7 +52,7 @@ def to_message(raw: dict[str, Any], session_id: str, usage: Usage | None = None)
         provider=NAME,
         id=wire.id,
         session_id=session_id,
-        role=_ROLES.get(wire.role, Role.UNKNOWN),
+        role=ROLES.get(wire.role, Role.UNKNOWN),
         content=(*thinking, *[_block(part) for part in wire.content or ()]),
         usage=usage,
         created_at=wire.created_at,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -21,6 +20,7 @@ from polysession.provider_api import (
     Deny,
     Event,
     Flow,
+    Form,
     Frame,
     MalformedResponse,
     MediaBlock,
@@ -48,14 +48,13 @@ from polysession_everruns.actions import action_id, check_answers, check_expecte
 from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.event_normaliser import (
     CONNECTED,
-    DELTAS,
     DISCONNECTING,
     SETTLING,
     EventReader,
     Waiting,
 )
 from polysession_everruns.message_normaliser import to_message
-from polysession_everruns.usual_events import DELTA
+from polysession_everruns.usual_events import USUAL, Teller
 from polysession_everruns.wire_events import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
 
 _OPEN: Final = Reply(200, {}, b"")
@@ -219,8 +218,9 @@ class SessionStream(StreamPlan):
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
-        if frame.event in DELTAS:
-            events = self._delta(frame)
+        usual = USUAL.get(frame.event)
+        if usual is not None and not self._reader.waiting.is_parked:
+            events = self._told(frame, *usual)
             if events is not None:
                 return events
         if frame.event == DISCONNECTING:
@@ -230,24 +230,30 @@ class SessionStream(StreamPlan):
             return ()
         return self._take(self._read_event(frame), frame.id, _OPEN)
 
-    def _delta(self, frame: Frame) -> Sequence[Event] | None:
-        """The events of a frame with a delta; None if it takes a closer look."""
-        delta = DELTA.read_text(frame.data)
-        if delta is None or delta["type"] != frame.event:
+    def _told(self, frame: Frame, form: Form[Any], tell: Teller) -> Sequence[Event] | None:
+        """The events of a frame whose event has the usual form of its type; None if it takes a closer look."""
+        try:
+            fields = form.reader(frame.data)
+        except ValidationError:
             return None
-        if not self._seen.add(delta["id"]):
+        if fields["native_type"] != frame.event:
+            return None
+        if not self._seen.add(fields["id"]):
             return ()
         if frame.id:
-            self._move_on(frame.id, delta.get("sequence"))
-        return self._reader.read_delta(delta, undecoded(frame.data))
+            self._move_on(frame.id, fields.get("sequence"))
+        fields["raw"] = frame.data  # decoded when somebody looks at it there
+        return tell(self._reader.told, fields)
 
     def _read_event(self, frame: Frame) -> WireEvent:
         """The event of a frame, straight from its text if nothing is missing there."""
-        with suppress(ValidationError):
+        try:
             event = shape_of(frame.event).__pydantic_validator__.validate_json(frame.data)
             if event.session_id and event.type == frame.event:
                 event.__dict__["raw"] = undecoded(frame.data)
                 return cast("WireEvent", event)
+        except ValidationError:
+            pass
         reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
         return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
 

@@ -94,15 +94,17 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     model_id, usage = made.get("model"), made.get("usage")
     made["model"] = _new_model({"id": model_id}) if model_id else None
     if usage is not None:
-        made["usage"] = _usage(usage)
+        made["usage"] = to_usage(usage)
     made["capabilities"] = tuple(map(_new_capability, made.get("capabilities", ())))
     return _new_session(made)
 
 
-def _usage(fields: dict[str, Any]) -> Usage:
+def to_usage(fields: UsualUsage) -> Usage:
+    """What was consumed, from its usual form, which is used up."""
+    made = cast("dict[str, Any]", fields)
     cost = None
     for name in COSTS:
-        found = fields.pop(name, None)
+        found = made.pop(name, None)
         cost = found if cost is None else cost
-    fields["cost_usd"] = cost
-    return _new_usage(fields)
+    made["cost_usd"] = cost
+    return _new_usage(made)

@@ -81,10 +81,14 @@ def undecoded(text: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", text)
 
 
-def for_record(raw: dict[str, Any]) -> dict[str, Any]:
-    """The `raw` of an event, for a record that is made of the same object."""
-    held: object = raw
-    return lazily(JsonText(held)) if type(held) is bytes else raw
+def for_record(raw: dict[str, Any], *path: str | int) -> dict[str, Any]:
+    """The `raw` of an event, or the object at a path in it, for a record that is made of the same object."""
+    held: Any = raw
+    if type(held) is bytes:
+        return lazily(JsonText(held), *path)
+    for key in path:
+        held = held[key]
+    return cast("dict[str, Any]", held)
 
 
 def loaded(value: Any) -> Any:

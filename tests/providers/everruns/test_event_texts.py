@@ -13,6 +13,7 @@ from polysession import Event, MalformedResponse, MessageDelta
 from polysession.provider_api import Frame, SessionRef
 from polysession_everruns.event_normaliser import EVENT_TYPES
 from polysession_everruns.streams import SessionStream
+from polysession_everruns.usual_events import USUAL
 from support.everruns_events import MESSAGE, SESSION_ID
 
 KINDS = st.sampled_from([*EVENT_TYPES, "of.tomorrow"])
@@ -65,7 +66,7 @@ def test_only_what_a_delta_always_holds_is_read_at_once(odd: dict[str, Any]) -> 
     stream = SessionStream(SessionRef(SESSION_ID), None)
     kind, raw = "output.message.delta", event("output.message.delta", {"delta": "a"}, None, 1)
 
-    assert stream._delta(Frame(kind, json.dumps(raw | odd).encode(), "1")) is None
-    (told,) = stream._delta(Frame(kind, json.dumps(raw).encode(), "1")) or ()
+    assert stream._told(Frame(kind, json.dumps(raw | odd).encode(), "1"), *USUAL[kind]) is None
+    (told,) = stream._told(Frame(kind, json.dumps(raw).encode(), "1"), *USUAL[kind]) or ()
     assert isinstance(told, MessageDelta)
     assert (told.text, told.turn_id, told.raw, stream.cursor) == ("a", "turn_1", raw, "1")

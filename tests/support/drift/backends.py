@@ -18,7 +18,7 @@ import polysession_agentscope.native as agentscope_native
 import polysession_agentscope.normaliser as agentscope_sessions
 import polysession_agentscope.wire as agentscope
 import polysession_agentscope.wire_events as agentscope_wire_events
-import polysession_everruns.event_normaliser as everruns_events
+import polysession_everruns.endings as everruns_endings
 import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.native as everruns_native
 import polysession_everruns.normaliser as everruns_sessions
@@ -158,10 +158,10 @@ def _everruns() -> Ours:
         ],
         {
             "SessionStatus": everruns_sessions._STATUSES,
-            "MessageRole": everruns_messages._ROLES,
+            "MessageRole": everruns_messages.ROLES,
             "ContentPart.type": everruns_messages._BLOCKS,
             "CancelStatus": ("cancelled", "no_op"),
-            "TurnStopReason": everruns_events._STOPPED,
+            "TurnStopReason": everruns_endings._STOPPED,
             "EventData": (),
         },
         r" /v1/sessions",
