@@ -70,6 +70,7 @@ def one_by_one(data: bytes) -> list[bytes]:
         pytest.param(b"id: 1\ndata: a\n\ndata: b\n\n", [Frame("", b"a", "1"), Frame("", b"b", None)], id="id"),
         pytest.param(b"id\ndata: a\n\n", [Frame("", b"a", "")], id="empty id"),
         pytest.param(b"id: 1\nid: 2\0\ndata: a\n\n", [Frame("", b"a", "1")], id="an id with NUL is ignored"),
+        pytest.param(b"id: 1\0\ndata: a\n\n", [Frame("", b"a", None)], id="a frame whose id has NUL"),
         pytest.param(b"id: 1\ndata: a\nid: 2\n\n", [Frame("", b"a", "2")], id="the last id counts"),
         pytest.param(b"id: 1\ndata: a\nid: \n\n", [Frame("", b"a", "")], id="the last id counts, also an empty one"),
         pytest.param(b"data: a\nevent: x\n\n", [Frame("x", b"a", None)], id="fields in another order"),
@@ -120,6 +121,7 @@ def test_any_cuts_of_anything_give_the_same_frames(data: bytes, drawn: st.DataOb
     [
         (b"", None),
         (b"retry: 1500\n", 1500),
+        (b"data: a\nretry: 1500\n\ndata: b\n\n", 1500),
         (b"retry: 1500\nretry: 20\n", 20),
         (b"retry: 1500\nretry: -1\nretry: 1.5\nretry: soon\nretry\n", 1500),
         ("retry: \u0661\n".encode(), None),

@@ -236,6 +236,41 @@ def test_a_probe_may_find_the_end_of_the_turn() -> None:
     assert reader.events_seen == 2
 
 
+def test_the_cursor_in_the_middle_of_what_a_probe_found_is_the_one_before_it() -> None:
+    class Probed(Plan):
+        def probe(self) -> Flow[Sequence[Event]]:
+            self._cursor = "9"
+            yield from ()
+            return [event_of("a"), event_of("b")]
+
+    reader = opened(Probed("1"))
+    texts(reader, frame(2, "x"))
+    _, found = step(reader.probe())
+    events = reader.take(found)
+    assert (text_of(next(events)), reader.cursor) == ("a", "2")
+    assert (text_of(next(events)), reader.cursor) == ("b", "9")
+
+
+@pytest.mark.parametrize(("second", "gaps"), [("lo", 0), ("l", 1)])
+def test_what_was_heard_before_a_break_is_compared_with_the_whole(second: str, gaps: int) -> None:
+    class Whole(Plan):
+        not_replayed = ("message.delta",)
+
+        def read(self, frame: Frame) -> Iterable[Event]:
+            if frame.event != "whole":
+                return super().read(frame)
+            blocks = (TextBlock(text="Hello"),)
+            message = Message(provider="acme", id="m", session_id="s1", role=Role.ASSISTANT, content=blocks)
+            return [MessageCompleted(session_id="s1", message=message)]
+
+    reader = opened(Whole())
+    told = list(reader.feed(frame(1, "Hel")))
+    reader.broke_off(LOST)
+    reader.opened()
+    told += reader.feed(frame(2, second) + b"event: whole\ndata: {}\n\n")
+    assert [event.type for event in told].count("stream.gap") == gaps
+
+
 def test_a_plan_finds_nothing_by_default_and_does_not_look() -> None:
     plan = Plan()
     opened(plan).broke_off(LOST)
