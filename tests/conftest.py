@@ -1,5 +1,7 @@
 """Options of the test run."""
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -40,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is to run in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program of a test would hear Ctrl-C either
     config.addinivalue_line("markers", "long: only with --strength")
 
 

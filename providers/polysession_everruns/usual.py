@@ -8,6 +8,7 @@ Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import FailFast, Field
@@ -16,10 +17,10 @@ from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no 
 from polysession.provider_api import (
     AgentCapability,
     Form,
+    LazyRecord,
     ModelConfig,
     Session,
     Usage,
-    UsualDecimal,
     UsualTime,
     filled,
 )
@@ -34,15 +35,15 @@ class UsualCapability(TypedDict, total=False):
 
 
 class UsualUsage(TypedDict, total=False):
-    """Tokens so far, and three figures of what they cost."""
+    """Tokens so far, and three figures of what they cost, which are numbers until a `Usage` is made."""
 
     input_tokens: int | None
     output_tokens: int | None
     cache_read_tokens: int | None
     cache_creation_tokens: int | None
-    effective_cost_usd: UsualDecimal | None
-    actual_cost_usd: UsualDecimal | None
-    estimated_cost_usd: UsualDecimal | None
+    effective_cost_usd: float | None
+    actual_cost_usd: float | None
+    estimated_cost_usd: float | None
 
 
 class UsualSession(TypedDict, total=False):
@@ -92,19 +93,26 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     made["raw"] = raw
     made["status"] = to_status(made.get("native_status"))
     model_id, usage = made.get("model"), made.get("usage")
-    made["model"] = _new_model({"id": model_id}) if model_id else None
+    capabilities = made.get("capabilities")
+    made["model"] = LazyRecord(_to_model, model_id) if model_id else None
     if usage is not None:
-        made["usage"] = to_usage(usage)
-    made["capabilities"] = tuple(map(_new_capability, made.get("capabilities", ())))
+        made["usage"] = LazyRecord(to_usage, usage)
+    if capabilities is not None:
+        made["capabilities"] = LazyRecord(_to_capabilities, capabilities)
     return _new_session(made)
 
 
+def _to_model(model_id: str) -> ModelConfig:
+    return _new_model({"id": model_id})
+
+
+def _to_capabilities(fields: list[UsualCapability]) -> tuple[AgentCapability, ...]:
+    return tuple(map(_new_capability, fields))
+
+
 def to_usage(fields: UsualUsage) -> Usage:
-    """What was consumed, from its usual form, which is used up."""
-    made = cast("dict[str, Any]", fields)
-    cost = None
-    for name in COSTS:
-        found = made.pop(name, None)
-        cost = found if cost is None else cost
-    made["cost_usd"] = cost
-    return _new_usage(made)
+    """What was consumed, from its usual form."""
+    made: dict[str, Any] = {**fields}
+    costs = [made.pop(name, None) for name in COSTS]
+    cost = next((found for found in costs if found is not None), None)
+    return _new_usage({**made, "cost_usd": None if cost is None else Decimal(str(cost))})

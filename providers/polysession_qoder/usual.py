@@ -8,12 +8,13 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import AliasPath, ConfigDict, FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
-from polysession.provider_api import Form, ModelConfig, Session, Usage, UsualDecimal, UsualTime, filled
+from polysession.provider_api import Form, LazyRecord, ModelConfig, Session, Usage, UsualTime, filled
 from polysession_qoder.normaliser import NAME, to_status
 
 
@@ -26,15 +27,18 @@ class UsualModel(TypedDict):
 
 
 class UsualUsage(TypedDict, total=False):
-    """What a session consumed: the fields of `Usage`. In older generations an object of tokens was among it."""
+    """What a session consumed: the fields of `Usage`. In older generations an object of tokens was among it.
+
+    Credits are numbers here until a `Usage` is made.
+    """
 
     input_tokens: int | None
     output_tokens: int | None
     cache_read_tokens: Annotated[int | None, Field(validation_alias="cache_read_input_tokens")]
     cache_creation_tokens: Annotated[None, Field(validation_alias="cache_creation")]
-    credits: Annotated[UsualDecimal | None, Field(validation_alias="total_credits")]
-    model_credits: UsualDecimal | None
-    sandbox_credits: Annotated[UsualDecimal | None, Field(validation_alias="sandbox_runtime_credits")]
+    credits: Annotated[float | None, Field(validation_alias="total_credits")]
+    model_credits: float | None
+    sandbox_credits: Annotated[float | None, Field(validation_alias="sandbox_runtime_credits")]
 
 
 class UsualSession(TypedDict, total=False):
@@ -71,8 +75,10 @@ class UsualSessions(TypedDict, total=False):
 SESSION: Final = Form(UsualSession)
 SESSIONS: Final = Form(UsualSessions)
 
+_CREDITS: Final = ("credits", "model_credits", "sandbox_credits")
+
 _new_model: Final = filled(ModelConfig, ("id", "parameters"))
-new_usage: Final = filled(Usage, UsualUsage.__annotations__)
+_new_usage: Final = filled(Usage, UsualUsage.__annotations__)
 _new_session: Final = filled(Session, UsualSession.__annotations__, provider=NAME)
 
 
@@ -84,7 +90,21 @@ def to_session(fields: UsualSession, raw: dict[str, Any]) -> Session:
     made["title"] = made.get("title") or None
     model, usage = made.get("model"), made.get("usage")
     if model is not None:
-        made["model"] = _new_model({"id": model.pop("id"), "parameters": model})
+        made["model"] = LazyRecord(_to_model, model)
     if usage is not None:
-        made["usage"] = new_usage(usage)
+        made["usage"] = LazyRecord(to_usage, usage)
     return _new_session(made)
+
+
+def _to_model(fields: UsualModel) -> ModelConfig:
+    parameters: dict[str, Any] = {**fields}
+    return _new_model({"id": parameters.pop("id"), "parameters": parameters})
+
+
+def to_usage(fields: UsualUsage) -> Usage:
+    """What was consumed, from its usual form."""
+    made: dict[str, Any] = {**fields}
+    for name in _CREDITS:
+        if made.get(name) is not None:
+            made[name] = Decimal(str(made[name]))
+    return _new_usage(made)

@@ -37,7 +37,7 @@ from polysession_qoder.message_normaliser import ROLES
 from polysession_qoder.normaliser import NAME
 from polysession_qoder.state_events import begun, idle, model_request_end, running
 from polysession_qoder.stream_state import StreamState
-from polysession_qoder.usual import UsualUsage, new_usage
+from polysession_qoder.usual import UsualUsage, to_usage
 
 _Absent: TypeAlias = Annotated[str, Field(min_length=1, max_length=0)]
 """Of a key that is not to be there: nothing is as long as this."""
@@ -194,8 +194,8 @@ def _idle(state: StreamState, fields: _Fields) -> Sequence[Event]:
 
 
 def _usage(_state: StreamState, fields: _Fields) -> Sequence[Event]:
-    usage = {name: fields.pop(name) for name in UsualUsage.__annotations__ if name in fields}
-    return (_new_usage({**fields, "usage": new_usage(usage), "is_delta": False}),)
+    usage: Any = {name: fields.pop(name) for name in UsualUsage.__annotations__ if name in fields}
+    return (_new_usage({**fields, "usage": to_usage(usage), "is_delta": False}),)
 
 
 def _message(state: StreamState, fields: _Fields) -> Sequence[Event]:

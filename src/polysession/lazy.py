@@ -1,21 +1,24 @@
-"""Wire objects that stay text until somebody looks at them.
+"""Values that are made when somebody looks at them.
 
-Most callers never look at `raw`, and to decode it costs as much as to read the fields of a record.
+Most callers never look at `raw`, and to decode it costs as much as to read the fields of a record. Who lists sessions
+rarely looks at what each of them has consumed. Whatever is made later was found to be sound before.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, WrapSerializer
-from pydantic_core import from_json
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema, from_json
 
 C = TypeVar("C", bound=type)
 E = TypeVar("E")
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 
 
 _put_fields = vars(BaseModel)["__dict__"].__set__
@@ -37,8 +40,30 @@ class JsonText:
         return from_json(self._text)
 
 
-class LazyRaw:
-    """A JSON object in a text: what a record or an event holds until somebody asks for its `raw`.
+class Deferred(ABC):
+    """What a record, or an event, holds until somebody asks for the value."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def load(self) -> Any:
+        """The value."""
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.load() == loaded(other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a dictionary
+
+    def __repr__(self) -> str:
+        return repr(self.load())
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        """A copy, or a pickle, is the plain value: it does not drag a whole page along."""
+        return loaded, (self.load(),)
+
+
+class LazyRaw(Deferred):
+    """A JSON object in a text, for a `raw`.
 
     Args:
         document: The text; the records of a page share one.
@@ -58,17 +83,24 @@ class LazyRaw:
             value = value[key]
         return cast("dict[str, Any]", value)
 
-    def __eq__(self, other: object) -> bool:
-        return bool(self.load() == loaded(other))
 
-    __hash__ = None  # type: ignore[assignment]  # as a dictionary
+class LazyRecord(Deferred):
+    """A part of a record that is made of validated fields.
 
-    def __repr__(self) -> str:
-        return repr(self.load())
+    Args:
+        make: Makes it. It may be asked more than once, and leaves the fields as they are.
+        fields: What it is made of.
+    """
 
-    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[dict[str, Any]]]:
-        """A copy, or a pickle, is the plain object: it does not drag the whole page along."""
-        return loaded, (self.load(),)
+    __slots__ = ("_fields", "_make")
+
+    def __init__(self, make: Callable[[Any], Any], fields: Any) -> None:
+        self._make = make
+        self._fields = fields
+
+    def load(self) -> Any:
+        """The part."""
+        return self._make(self._fields)
 
 
 def lazily(document: JsonText, *path: str | int) -> dict[str, Any]:
@@ -92,31 +124,55 @@ def for_record(raw: dict[str, Any], *path: str | int) -> dict[str, Any]:
 
 
 def loaded(value: Any) -> Any:
-    """The value itself, decoded if it was not yet."""
-    if type(value) is LazyRaw:
+    """The value itself, made if it was not yet."""
+    if isinstance(value, Deferred):
         return value.load()
     return from_json(value) if type(value) is bytes else value
 
 
-RawObject = Annotated[
-    dict[str, Any],
-    BeforeValidator(loaded),
-    WrapSerializer(lambda value, serialise: serialise(loaded(value)), return_type=dict[str, Any]),
-]
+def _undeferred(value: Any) -> Any:
+    return value.load() if isinstance(value, Deferred) else value
+
+
+class MadeLater:
+    """Marks a field of a record whose value may be made when somebody looks at it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        schema = handler(source)
+        serialised = core_schema.wrap_serializer_function_ser_schema(
+            lambda value, serialise: serialise(_undeferred(value)), schema=schema
+        )
+        return core_schema.no_info_before_validator_function(_undeferred, schema, serialization=serialised)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(cast("Any", schema)["schema"])
+
+
+Lazy = Annotated[T, MadeLater()]
+"""Type of such a field."""
+
+RawObject = Lazy[dict[str, Any]]
 """Type of the field `raw` of a record."""
 
 
-class RawAttribute:
-    """The attribute `raw` of a model: decodes what the model holds when it is first asked for."""
+class LazyAttribute:
+    """The attribute of such a field: makes what the record holds when it is first asked for."""
 
-    def __get__(self, record: BaseModel | None, owner: type) -> dict[str, Any]:
-        if record is None or "raw" not in record.__dict__:
-            raise AttributeError("raw")  # a model's class does not have its fields as attributes
-        held = record.__dict__["raw"] = loaded(record.__dict__["raw"])
-        return cast("dict[str, Any]", held)
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, record: BaseModel | None, owner: type) -> Any:
+        if record is None or self._name not in record.__dict__:
+            raise AttributeError(self._name)  # a model's class does not have its fields as attributes
+        held = record.__dict__[self._name]
+        if isinstance(held, Deferred):
+            held = record.__dict__[self._name] = held.load()
+        return held
 
     def __set__(self, record: BaseModel, value: object) -> None:
-        raise AttributeError("raw cannot be set")
+        raise AttributeError(f"{self._name} cannot be set")
 
 
 def with_lazy_raw(event_type: C) -> C:

@@ -42,6 +42,7 @@ from polysession.errors import (
 from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
 from polysession.lazy import (
     JsonText,
+    LazyRecord,
     filled,
     filled_event,
     for_record,
@@ -61,7 +62,6 @@ from polysession.session import (
     Session,
     SessionStatus,
     Usage,
-    UsualDecimal,
     UsualTime,
     UtcDatetime,
 )
@@ -189,6 +189,7 @@ __all__ = [
     "HeaderText",
     "InvalidRequest",
     "JsonText",
+    "LazyRecord",
     "MalformedResponse",
     "MediaBlock",
     "Message",
@@ -246,7 +247,6 @@ __all__ = [
     "Usage",
     "UsageError",
     "UsageReported",
-    "UsualDecimal",
     "UsualTime",
     "UtcDatetime",
     "check_header_value",

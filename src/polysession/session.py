@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from polysession.lazy import RawAttribute, RawObject, loaded
+from polysession.lazy import Lazy, LazyAttribute, MadeLater, RawObject, loaded
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -73,13 +73,8 @@ class _ReadBy:
         return self._schema
 
 
-_DIGITS: Final = core_schema.no_info_after_validator_function(str, core_schema.float_schema())
-
 UsualTime = Annotated[datetime, _ReadBy(_USUAL_TIME)]
 """A time in UTC in the text that nearly all backends write, and in no other: for a form that may not fit."""
-
-UsualDecimal = Annotated[Decimal, _ReadBy(core_schema.no_info_after_validator_function(Decimal, _DIGITS))]
-"""A number of JSON with the digits that it has there, for such a form."""
 
 
 class SessionStatus(StrEnum):
@@ -101,9 +96,10 @@ class Record(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Let `raw`, in those that have it, be decoded when somebody looks at it."""
-        if "raw" in cls.model_fields:
-            type.__setattr__(cls, "raw", RawAttribute())
+        """Let what may be made later be made when somebody looks at it."""
+        for name, field in cls.model_fields.items():
+            if any(isinstance(mark, MadeLater) for mark in field.metadata):
+                type.__setattr__(cls, name, LazyAttribute(name))
 
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:
         """Names and values of the fields, so that `dict(record)` works."""
@@ -202,14 +198,14 @@ class Session(Record):
     native_status: str = ""
     metadata: dict[str, str] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    capabilities: tuple[AgentCapability, ...] = ()
-    model: ModelConfig | None = None
+    capabilities: Lazy[tuple[AgentCapability, ...]] = ()
+    model: Lazy[ModelConfig | None] = None
     permission_mode: str | None = None
     environment_id: str | None = None
     workspace_id: str | None = None
     owner_id: str | None = None
     organization_id: str | None = None
-    usage: Usage | None = None
+    usage: Lazy[Usage | None] = None
     created_at: UtcDatetime | None = None
     updated_at: UtcDatetime | None = None
     started_at: UtcDatetime | None = None

@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from polysession import lazy
 from polysession.event import MessageDelta
-from polysession.lazy import JsonText, LazyRaw, filled, lazily, loaded, trusted, trusted_event, undecoded
-from polysession.session import Agent, ModelConfig, Session, Usage
+from polysession.lazy import JsonText, LazyRaw, LazyRecord, filled, lazily, loaded, trusted, trusted_event, undecoded
+from polysession.session import Agent, AgentCapability, ModelConfig, Session, Usage
 
 TEXT = b'{"data":[{"id":"s1","extra":{"a":[1,null]}},{"id":"s2"}]}'
 RAW = {"id": "s1", "extra": {"a": [1, None]}}
@@ -21,12 +22,20 @@ RAW = {"id": "s1", "extra": {"a": [1, None]}}
 new_session = trusted(Session)
 
 
+PARTS: dict[str, Any] = {
+    "capabilities": (AgentCapability(ref="bash"),),
+    "model": ModelConfig(id="m1", parameters={"effort": "high"}),
+    "usage": Usage(input_tokens=3, credits=Decimal("0.1")),
+}
+
+
 def eager() -> Session:
-    return Session(provider="acme", id="s1", title="t", raw=RAW)
+    return Session(provider="acme", id="s1", title="t", raw=RAW, **PARTS)
 
 
 def still_text() -> Session:
-    return new_session(provider="acme", id="s1", title="t", raw=lazily(JsonText(TEXT), "data", 0))
+    parts: dict[str, Any] = {name: LazyRecord(lambda value: value, value) for name, value in PARTS.items()}
+    return new_session(provider="acme", id="s1", title="t", raw=lazily(JsonText(TEXT), "data", 0), **parts)
 
 
 @pytest.fixture
@@ -58,6 +67,13 @@ def test_nothing_is_decoded_until_raw_is_looked_at_and_then_once(decoded: list[b
     "use",
     [
         lambda session: session.raw,
+        lambda session: (session.capabilities, session.model, session.usage),
+        lambda session: session.model_dump(
+            include={"usage": {"credits"}, "model": {"id"}, "capabilities": {0: {"ref"}}}
+        ),
+        lambda session: session.model_dump(exclude={"usage", "raw"}, exclude_none=True, exclude_defaults=True),
+        lambda session: session.model_copy(update={"usage": None}).usage,
+        lambda session: Session.model_validate_json(session.model_dump_json()),
         lambda session: session.model_dump(),
         lambda session: session.model_dump_json(),
         lambda session: session.model_dump(mode="json", exclude_unset=True),
@@ -97,7 +113,34 @@ def test_records_are_equal_whatever_was_looked_at() -> None:
 def test_a_copy_holds_no_page(decoded: list[bytes]) -> None:
     copied = copy.deepcopy(still_text())
     assert type(copied.__dict__["raw"]) is dict
+    assert all(type(copied.__dict__[name]) is type(part) for name, part in PARTS.items())
     assert decoded == [TEXT]
+
+
+def test_a_part_is_made_when_it_is_looked_at_and_then_once() -> None:
+    asked: list[dict[str, int]] = []
+
+    def make(fields: dict[str, int]) -> Usage:
+        asked.append(fields)
+        return Usage(**fields)
+
+    session: Any = new_session(provider="acme", id="s1", usage=LazyRecord(make, {"input_tokens": 3}))
+    assert session.title is None
+    assert asked == []
+    assert session.usage.input_tokens == 3
+    assert session.usage is session.usage
+    assert len(asked) == 1
+
+
+def test_a_session_says_of_each_field_what_it_may_hold() -> None:
+    for mode in ("validation", "serialization"):
+        properties = Session.model_json_schema(mode=mode)["properties"]
+        assert properties["usage"]["anyOf"] == [{"$ref": "#/$defs/Usage"}, {"type": "null"}]
+        assert properties["capabilities"]["items"] == {"$ref": "#/$defs/AgentCapability"}
+        assert properties["raw"]["type"] == "object"
+    with pytest.raises(ValidationError):
+        Session(provider="acme", id="s1", usage={"input_tokens": "many"})
+    assert Session(provider="acme", id="s1", usage={"input_tokens": 3}).usage == Usage(input_tokens=3)
 
 
 def test_raw_cannot_be_set() -> None:
@@ -109,7 +152,7 @@ def test_raw_cannot_be_set() -> None:
 
 
 def test_a_class_has_no_raw_and_neither_has_a_record_without_one() -> None:
-    assert not hasattr(Session, "raw")
+    assert not any(hasattr(Session, name) for name in ("raw", "usage", "model", "capabilities"))
     half = eager()
     del half.__dict__["raw"]
     with pytest.raises(AttributeError):
