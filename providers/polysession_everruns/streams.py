@@ -208,6 +208,7 @@ class SessionStream(StreamPlan):
         self._has_broken = False
         self._last_sequence = 0
         self._reader = EventReader(waiting)
+        self._told, self._waiting = self._reader.told, self._reader.waiting
         self._seen = RecentIds(_REMEMBERED)
 
     def open(self) -> Call:
@@ -219,8 +220,8 @@ class SessionStream(StreamPlan):
     def read(self, frame: Frame) -> Sequence[Event]:
         """The events of one frame. A frame that is no event of the session, but of no known kind, is `native`."""
         usual = USUAL.get(frame.event)
-        if usual is not None and not self._reader.waiting.is_parked:
-            events = self._told(frame, *usual)
+        if usual is not None and not self._waiting.is_parked:
+            events = self._tell(frame, usual)
             if events is not None:
                 return events
         if frame.event == DISCONNECTING:
@@ -230,8 +231,9 @@ class SessionStream(StreamPlan):
             return ()
         return self._take(self._read_event(frame), frame.id, _OPEN)
 
-    def _told(self, frame: Frame, form: Form[Any], tell: Teller) -> Sequence[Event] | None:
+    def _tell(self, frame: Frame, usual: tuple[Form[Any], Teller]) -> Sequence[Event] | None:
         """The events of a frame whose event has the usual form of its type; None if it takes a closer look."""
+        form, tell = usual
         try:
             fields = form.reader(frame.data)
         except ValidationError:
@@ -243,7 +245,7 @@ class SessionStream(StreamPlan):
         if frame.id:
             self._move_on(frame.id, fields.get("sequence"))
         fields["raw"] = frame.data  # decoded when somebody looks at it there
-        return tell(self._reader.told, fields)
+        return tell(self._told, fields)
 
     def _read_event(self, frame: Frame) -> WireEvent:
         """The event of a frame, straight from its text if nothing is missing there."""

@@ -14,8 +14,12 @@ def test_an_id_is_new_once() -> None:
     assert None not in recent
 
 
-def test_only_the_last_ids_are_remembered_in_the_order_in_which_they_first_came() -> None:
-    recent = RecentIds(2)
-    assert [recent.add(each) for each in ("a", "b", "a", "c")] == [True, True, False, True]
-    assert [each in recent for each in ("a", "b", "c")] == [False, True, True]
-    assert [recent.add(each) for each in ("b", "a", "b")] == [False, True, True]
+def test_at_least_the_last_ids_are_remembered_and_not_many_more() -> None:
+    recent = RecentIds(3)
+    for number in range(100):
+        assert recent.add(str(number))
+        known = [each for each in range(number + 1) if str(each) in recent]
+        assert known == list(range(known[0], number + 1))
+        assert min(number + 1, 3) <= len(known) <= 7
+    assert recent.add("0")
+    assert not recent.add("99")

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 
 class RecentIds:
     """The last ids of a stream.
 
     Args:
-        limit: How many are remembered. To forget the oldest costs the same however many they are.
+        limit: How many are remembered at least; at most about twice as many, because they are forgotten together.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._ids: set[str] = set()
-        self._order: deque[str] = deque()
+        self._newer: set[str] = set()
+        self._older: set[str] = set()
 
     def add(self, new_id: str) -> bool:
         """Remember an id; tells whether it was new."""
-        if new_id in self._ids:
+        if new_id in self._newer or new_id in self._older:
             return False
-        self._ids.add(new_id)
-        self._order.append(new_id)
-        if len(self._order) > self._limit:
-            self._ids.remove(self._order.popleft())
+        self._newer.add(new_id)
+        if len(self._newer) > self._limit:
+            self._newer, self._older = set(), self._newer
         return True
 
     def __contains__(self, known_id: str | None) -> bool:
-        return known_id in self._ids
+        return known_id in self._newer or known_id in self._older
 
     def __bool__(self) -> bool:
         """Whether any came."""
-        return bool(self._ids)
+        return bool(self._newer or self._older)

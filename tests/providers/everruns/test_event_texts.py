@@ -111,8 +111,8 @@ def test_only_what_a_delta_always_holds_is_read_at_once(odd: dict[str, Any]) -> 
     stream = SessionStream(SessionRef(SESSION_ID), None)
     kind, raw = "output.message.delta", event("output.message.delta", {"delta": "a"}, None, 1)
 
-    assert stream._told(Frame(kind, json.dumps(raw | odd).encode(), "1"), *USUAL[kind]) is None
-    (told,) = stream._told(Frame(kind, json.dumps(raw).encode(), "1"), *USUAL[kind]) or ()
+    assert stream._tell(Frame(kind, json.dumps(raw | odd).encode(), "1"), USUAL[kind]) is None
+    (told,) = stream._tell(Frame(kind, json.dumps(raw).encode(), "1"), USUAL[kind]) or ()
     assert isinstance(told, MessageDelta)
     assert (told.text, told.turn_id, told.raw, stream.cursor) == ("a", "turn_1", raw, "1")
 
@@ -138,10 +138,10 @@ def test_the_usual_form_is_read_at_once(kind: str, data: dict[str, Any]) -> None
     frame = Frame(kind, json.dumps(raw).encode(), "event_1")
     quick, slow = (SessionStream(SessionRef(SESSION_ID), None) for _ in range(2))
 
-    events = quick._told(frame, *USUAL[kind]) or ()
+    events = quick._tell(frame, USUAL[kind]) or ()
     assert list(events) == follow(slow, raw, "") != []
     assert all(vars(event).keys() <= {field.name for field in fields(event)} for event in events)
-    assert quick._told(frame, *USUAL[kind]) == ()  # it is told once
+    assert quick._tell(frame, USUAL[kind]) == ()  # it is told once
 
 
 def test_every_usual_form_is_shown() -> None:
