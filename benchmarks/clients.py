@@ -288,27 +288,41 @@ def _async_ours(
 
 
 @contextmanager
-def ours_for_everruns(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """`AsyncClient` for Everruns."""
-    with _extra(aiohttp=False):
-        client = AsyncClient("everruns", api_key=TOKEN, base_url=f"{base_url}/everruns")
+def ours_looked_into(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
+    """`Client` for Qoder, whose caller looks at what is made only then."""
+    with Client("qoder", token=TOKEN, base_url=f"{base_url}/qoder") as client:
 
-    async def get() -> object:
-        return await client.sessions.get(EVERRUNS_ID)
+        def page() -> object:
+            items = client.sessions.list(limit=100).page().items
+            return [(session.model, session.usage, session.capabilities) for session in items]
 
-    async def page() -> object:
-        return await client.sessions.list(limit=100).page()
+        yield {"page": _repeat(page)}
 
-    async def stream(events: int) -> None:
-        async with client.sessions.stream(everruns_stream_id(events), cursor=EVERRUNS_CURSOR) as live:
-            await _acount(live, common_events("everruns", events))
 
-    yield {
-        "get": _arepeat(runner, get),
-        "page": _arepeat(runner, page),
-        "stream": lambda events: runner.run(stream(events)),
-    }
-    runner.run(client.aclose())
+def _ours_for_everruns(*, aiohttp: bool = False) -> Callable[[str, asyncio.Runner], Any]:
+    @contextmanager
+    def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
+        with _extra(aiohttp=aiohttp):
+            client = AsyncClient("everruns", api_key=TOKEN, base_url=f"{base_url}/everruns")
+
+        async def get() -> object:
+            return await client.sessions.get(EVERRUNS_ID)
+
+        async def page() -> object:
+            return await client.sessions.list(limit=100).page()
+
+        async def stream(events: int) -> None:
+            async with client.sessions.stream(everruns_stream_id(events), cursor=EVERRUNS_CURSOR) as live:
+                await _acount(live, common_events("everruns", events))
+
+        yield {
+            "get": _arepeat(runner, get),
+            "page": _arepeat(runner, page),
+            "stream": lambda events: runner.run(stream(events)),
+        }
+        runner.run(client.aclose())
+
+    return client
 
 
 # --- The vendors' own
@@ -417,6 +431,7 @@ SYNC: Final = {
     "hand, json.loads": hand_json,
     "hand, iter_lines": hand_lines,
     "polysession": ours,
+    "polysession, all looked at": ours_looked_into,
     "qca-sdk": qca_sdk,
     "anthropic": anthropic_sdk,
 }
@@ -429,7 +444,8 @@ ASYNC: Final = {
 }
 EVERRUNS: Final = {
     "hand": everruns_by_hand,
-    "polysession": ours_for_everruns,
+    "polysession": _ours_for_everruns(),
+    "polysession[aiohttp]": _ours_for_everruns(aiohttp=True),
     "everruns-sdk": everruns_sdk_async,
 }
 BURST: Final = {
