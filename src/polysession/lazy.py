@@ -195,27 +195,31 @@ def trusted_event(event_type: Callable[P, E]) -> Callable[P, E]:
 
     A field that is not given has its default from the class; a required one has to be given, which nobody checks.
     """
-    made = cast("type[E]", event_type)
-    new, put = object.__new__, object.__setattr__
+    fill = filled_event(cast("type[E]", event_type))
 
     def construct(*_: P.args, **values: P.kwargs) -> E:
-        event: E = new(made)
-        put(event, "__dict__", values)
-        return event
+        return fill(values)
 
     return construct
 
 
 def filled_event(event_type: type[E]) -> Callable[[dict[str, Any]], E]:
     """A maker of events from dictionaries of their fields, which were validated before and become the events' own."""
-    new, put = object.__new__, object.__setattr__
+    new: Callable[[type[E]], E] = object.__new__
+    put = _own_dictionary(event_type)
 
     def fill(fields: dict[str, Any]) -> E:
-        event: E = new(event_type)
-        put(event, "__dict__", fields)
+        event = new(event_type)
+        put(event, fields)
         return event
 
     return fill
+
+
+def _own_dictionary(event_type: type) -> Callable[[object, dict[str, Any]], None]:
+    """Sets the dictionary of an event, without a look at whether the event is frozen."""
+    place = next(vars(part)["__dict__"] for part in event_type.__mro__ if "__dict__" in vars(part))
+    return cast("Callable[[object, dict[str, Any]], None]", place.__set__)
 
 
 def trusted(record_type: Callable[P, R]) -> Callable[P, R]:

@@ -199,7 +199,7 @@ def test_what_is_no_cursor_is_refused_before_any_call(cursor: str) -> None:
 def test_many_events_are_not_remembered_for_ever() -> None:
     live = follow()
     first = start("r1")
-    live.hear(first, *(event("MODEL_CALL_START", "r1") for _ in range(5_000)))
+    live.hear(first, *(event("MODEL_CALL_START", "r1") for _ in range(10_002)))
     assert modelled(live.hear(first)) == ["turn.started"]
 
 

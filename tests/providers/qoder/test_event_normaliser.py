@@ -439,8 +439,8 @@ def test_an_event_comes_once(event: JsonObject) -> None:
 def test_ids_are_forgotten_after_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_state, "_REMEMBERED_IDS", 2)
     normaliser = EventNormaliser("sess_1")
-    one, two, three = (raw("user.interrupt", event_id) for event_id in ("evt_1", "evt_2", "evt_3"))
-    read(normaliser, one, two, three)
+    events = [raw("user.interrupt", f"evt_{number}") for number in range(6)]
+    read(normaliser, *events)
 
-    assert read(normaliser, two, three) == []
-    assert len(read(normaliser, one)) == 1
+    assert read(normaliser, *events[-2:]) == []
+    assert len(read(normaliser, events[0])) == 1
