@@ -179,8 +179,8 @@ def test_a_loop_goes_on_where_the_last_one_stopped(side: Side) -> None:
         assert side.play(server.url, scenario) == TURN
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_who_closes_a_loop_does_not_see_the_events_end(*, is_async: bool) -> None:
+@both_sides
+def test_who_closes_a_loop_does_not_see_the_events_end(side: Side) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             loop = aiter(turn)
@@ -192,17 +192,22 @@ def test_who_closes_a_loop_does_not_see_the_events_end(*, is_async: bool) -> Non
                 [event async for event in turn]
 
     with StreamServer(ONE_TURN) as server:
-        if is_async:
-            ASYNC.play(server.url, scenario)
-            return
-        with Client("acme", token=TOKEN, base_url=server.url) as client, client.sessions.run("s1", "hi") as turn:
-            loop: Any = iter(turn)
-            next(loop)
-            loop.close()
-            with pytest.raises(UsageError, match="this stream is not open"):
-                next(turn)
-            with pytest.raises(UsageError, match="this stream is not open"):
-                list(turn)
+        side.play(server.url, scenario)
+
+
+@both_sides
+def test_a_loop_that_closes_its_stream_ends(side: Side) -> None:
+    async def scenario(sessions: Any) -> list[str]:
+        told = []
+        async with sessions.run("s1", "hi") as turn:
+            async for event in turn:
+                told.append(text_of(event))
+                await turn.aclose()
+        return told
+
+    with StreamServer(ONE_TURN) as server:
+        assert side.play(server.url, scenario) == TURN[:1]
+        assert server.saw_close()
 
 
 @both_sides

@@ -30,10 +30,30 @@ ONE_TURN = stream(AFTER_INPUT, START, HELLO, WORLD, END)
 Scenario = Callable[[Any], Awaitable[Any]]
 
 
-class Awaited:
+class AwaitedLoop:
+    """A loop over a blocking stream."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return next(self._events)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        self._events.close()
+
+
+class Awaited(AwaitedLoop):
     """A blocking stream, used like its twin."""
 
     def __init__(self, blocking: Any) -> None:
+        super().__init__(blocking)
         self._blocking = blocking
 
     async def __aenter__(self) -> Self:
@@ -43,17 +63,8 @@ class Awaited:
     async def __aexit__(self, *exc_info: object) -> None:
         self._blocking.__exit__(*exc_info)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return next(self._blocking)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    async def aclose(self) -> None:
-        self._blocking.close()
+    def __aiter__(self) -> Any:
+        return AwaitedLoop(iter(self._blocking))
 
     async def wait(self) -> Any:
         return self._blocking.wait()

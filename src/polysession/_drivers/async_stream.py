@@ -72,7 +72,7 @@ class AsyncEventStream:
         await self._release()
 
     async def aclose(self) -> None:
-        """Close the connection. The session goes on; `sessions.cancel` stops its turn.
+        """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
 
         To be called by who reads the events, not from beside while an event is awaited.
         """

@@ -74,7 +74,7 @@ class EventStream:
         self._release()
 
     def close(self) -> None:
-        """Close the connection. The session goes on; `sessions.cancel` stops its turn.
+        """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
 
         To be called by who reads the events, not from beside while an event is awaited.
         """
