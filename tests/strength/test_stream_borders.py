@@ -10,9 +10,9 @@ import pytest
 
 from polysession import Event, WaitExceeded
 from polysession.testing.comparing import check_same
-from strength.following import CASES, DEADLINE_S, Baselines, Case, follow, side_by_side
+from strength.following import CASES, DEADLINE_S, RETRY, Baselines, Case, follow, side_by_side
 from strength.outcomes import BORDERS, FRAMES, GAPS
-from strength.stream_faults import ENDS, STALL_S, cut
+from strength.stream_faults import ENDS, SAID, STALL_S, cut
 from support.cuts import check_ended
 from support.fault_proxy import FaultProxy, Move, Spoiler, chunk
 
@@ -50,11 +50,30 @@ def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
     side_by_side(check_case, cases)
 
 
-def check_border(baselines: Baselines, case: Case, said: str, end: str, after: int) -> None:
+@pytest.mark.usefixtures("async_over", "patient")
+@pytest.mark.parametrize("refused", [1, RETRY.attempts, 2 * RETRY.attempts + 1])
+def test_a_look_behind_a_break_that_fails_is_made_again_and_loses_nothing(
+    refused: int, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
+) -> None:
+    """The first calls that look at what the broken stream missed are refused, so that whole looks fail."""
+    stride = 1 if request.config.getoption("--strength") else 5
+    looked: set[str] = set()
+
+    def check_case(case: Case) -> None:
+        for after in range(0, FRAMES[SAID][case.provider], stride):
+            if check_border(baselines, case, SAID, "reset", after, refused_reads=refused) < refused:
+                looked.add(case.provider)
+
+    side_by_side(check_case, cases)
+    assert looked == {"agentscope", "qoder"}  # a session of Everruns has an event from its beginning on, to go on after
+
+
+def check_border(baselines: Baselines, case: Case, said: str, end: str, after: int, *, refused_reads: int = 0) -> int:
+    """Gives how many of the readings that were to be refused did not come."""
     emulator = baselines.emulators[case.provider]
-    where = f"{case}, {said}, {end} after {after} frames"
+    where = f"{case}, {said}, {end} after {after} frames, {refused_reads} refused"
     passed: list[int] = []
-    with FaultProxy(emulator.base_url, cut_after(after, end, passed)) as proxy:
+    with FaultProxy(emulator.base_url, cut_after(after, end, passed), refused_reads=refused_reads) as proxy:
         found = follow(emulator, proxy.url, said, case.cell, DEADLINE_S)
 
     assert found.error is None, where + "".join(traceback.format_exception(found.error))
@@ -64,6 +83,7 @@ def check_border(baselines: Baselines, case: Case, said: str, end: str, after: i
     check_ended(found.events)
     check_same(found.events, baselines.of(case.provider, case.operation, said).events, where)
     assert lost(found.events) <= set(GAPS[case.provider]), where
+    return proxy.refused_reads
 
 
 def cut_after(frames: int, end: str, passed: list[int]) -> Spoiler:

@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from polysession.testing.fault_server import HEAD_END, RESET_ON_CLOSE, read_request
+from polysession.testing.fault_server import HEAD_END, RESET_ON_CLOSE, http, read_request, send_answer
 
 LAST: Final = b"0\r\n\r\n"
 _LIMIT_S: Final = 15.0
 _LOOK_S: Final = 0.02
+_UNAVAILABLE: Final = http(503, "{}")
 
 Move: TypeAlias = bytes | float | Literal["reset", "close"]
 """Bytes to send, seconds to wait, or how the connection ends."""
@@ -43,19 +44,23 @@ class FaultProxy:
     Args:
         base_url: The emulator's.
         spoilers: For the streams to come; those after them are left alone.
+        refused_reads: How many readings that are no streams are refused for the moment, once a stream was spoiled.
 
     Attributes:
+        refused_reads: How many of them are still to come.
         streams: How many streams were asked for.
         inputs: How many requests came that are no reading.
     """
 
-    def __init__(self, base_url: str, *spoilers: Spoiler) -> None:
+    def __init__(self, base_url: str, *spoilers: Spoiler, refused_reads: int = 0) -> None:
         parts = urlsplit(base_url)
         self._upstream = (parts.hostname or "", parts.port or 80)
         self._spoilers = list(spoilers)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._lock = threading.Lock()
+        self._has_spoiled = False
+        self.refused_reads = refused_reads
         self.streams = 0
         self.inputs = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
@@ -89,13 +94,23 @@ class FaultProxy:
             request = read_request(connection)
             if not request:
                 return
-            self.inputs += not request.startswith(b"GET ")
+            is_stream, is_read = b"text/event-stream" in request.partition(HEAD_END)[0], request.startswith(b"GET ")
+            self.inputs += not is_read
+            if is_read and not is_stream and self._is_refused():
+                send_answer(connection, _UNAVAILABLE)
+                return
             with socket.create_connection(self._upstream, timeout=_LIMIT_S) as upstream:
                 upstream.sendall(request.replace(HEAD_END, b"\r\nconnection: close" + HEAD_END, 1))
-                if b"text/event-stream" in request.partition(HEAD_END)[0]:
+                if is_stream:
                     self._spoil(connection, upstream)
                 else:
                     _copy(upstream, connection)
+
+    def _is_refused(self) -> bool:
+        with self._lock:
+            is_refused = self._has_spoiled and self.refused_reads > 0
+            self.refused_reads -= is_refused
+            return is_refused
 
     def _spoil(self, connection: socket.socket, upstream: socket.socket) -> None:
         with self._lock:
@@ -113,6 +128,7 @@ class FaultProxy:
                 elif isinstance(move, float):
                     gone.wait(move)
                 else:
+                    self._has_spoiled = True
                     if move == "reset":
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                     return
