@@ -46,9 +46,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 _INTERRUPTED: Final = "interrupted"
 _REMEMBERED_REPLIES: Final = 100
-_PIECES: Final = frozenset({"TEXT_BLOCK_DELTA", "THINKING_BLOCK_DELTA", "TOOL_CALL_DELTA", "TOOL_RESULT_TEXT_DELTA"})
-"""Most events of a stream are these: no more is looked for in them than they may hold."""
-
 # What a wire model holds was validated.
 _new_native: Final = trusted_event(NativeEvent)
 _new_message_delta: Final = trusted_event(MessageDelta)
@@ -85,7 +82,7 @@ class EventNormaliser:
         return self.read_body(WireEventHead.model_validate(raw), raw)
 
     def read_body(self, head: WireEventHead, raw: dict[str, Any]) -> list[Event]:
-        """The same for an event whose head was read.
+        """The same for an event whose head was read, or that is a piece and was read whole.
 
         Raises:
             pydantic.ValidationError: Its type is known and its body is not.
@@ -104,8 +101,8 @@ class EventNormaliser:
         reply = self.reply(reply_id)
         if reply.phase is Phase.NEW:
             reply.phase = Phase.OPEN
-        shape = WirePiece if kind in _PIECES else WireEvent
-        return list(reader(reply, shape.__pydantic_validator__.validate_python(raw), common))
+        wire = head if isinstance(head, WirePiece) else WireEvent.model_validate(raw)
+        return list(reader(reply, wire, common))
 
     def reply(self, reply_id: str) -> ReplyState:
         """What is known of a reply, which becomes the newest. The oldest of many are forgotten."""

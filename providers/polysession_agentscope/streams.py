@@ -29,6 +29,7 @@ from polysession.provider_api import (
     read_as,
     read_json,
     read_json_or_nothing,
+    undecoded,
 )
 from polysession_agentscope.actions import pending_in
 from polysession_agentscope.calls import Place, input_call, read_status
@@ -44,7 +45,7 @@ from polysession_agentscope.catching_up import (
 from polysession_agentscope.event_normaliser import EventNormaliser
 from polysession_agentscope.history import Newest, read_newest
 from polysession_agentscope.replies import Phase
-from polysession_agentscope.wire_events import WireEventHead
+from polysession_agentscope.wire_events import WireEventHead, read_piece
 
 RECENT: Final = 2
 """Messages that are read to see where a session stands: one of them is a reply, unless two turns left none."""
@@ -156,6 +157,9 @@ class _ReplayedStream(StreamPlan):
 
     def _take(self, frame: Frame) -> tuple[dict[str, Any], WireEventHead, Reply]:
         reply = Reply(_SUCCESS, {}, frame.data)
+        piece = read_piece(frame.data)  # as most events are
+        if piece is not None:
+            return undecoded(frame.data), piece, reply
         raw = read_json(reply)
         return raw, read_as(WireEventHead.model_validate, raw, reply), reply
 

@@ -6,9 +6,9 @@ offers at `/openapi.json` (read 2026-11)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from polysession_agentscope.wire import Wire
 
@@ -93,6 +93,12 @@ class WirePiece(WireEventHead):
     delta: str | None = None
 
 
+class WireKnownPiece(WirePiece):
+    """A piece of one of the types that streams are full of: no more is looked for in it than it may hold."""
+
+    type: Literal["TEXT_BLOCK_DELTA", "THINKING_BLOCK_DELTA", "TOOL_CALL_DELTA", "TOOL_RESULT_TEXT_DELTA"]
+
+
 class WireEvent(WirePiece):
     """An event of any other known type: the fields of all of them."""
 
@@ -112,3 +118,12 @@ class WireEvent(WirePiece):
     cache_creation_input_tokens: int | None = None
     finished_reason: str | None = None
     error: WireFailure | None = None
+
+
+def read_piece(text: bytes) -> WirePiece | None:
+    """A piece, straight from its text; None if the event is of another type, or cannot be read."""
+    try:
+        piece: WirePiece = WireKnownPiece.__pydantic_validator__.validate_json(text)
+    except ValidationError:
+        return None
+    return piece
