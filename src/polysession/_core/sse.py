@@ -19,12 +19,15 @@ _BOM: Final = b"\xef\xbb\xbf"
 _MAX_RETRY_DIGITS: Final = 9
 _new: Final = tuple.__new__  # for a named tuple a third of the time that its class takes
 _usual_frames: Final = re.compile(
-    rb"(?:id: (.++)\n)?+(?:event: (.++)\n)?+data: (.*+)\n(?:retry: ([0-9]{1,9})\n)?+(?:id: (.++)\n)?+\n|([\0-\xff]+)"
+    rb"(?:id: ?+(.++)\n)?+(?:event: ?+(.++)\n)?+data: ?+(.*+)\n(?:retry: ?+([0-9]{1,9})\n)?+(?:id: ?+(.++)\n)?+\n"
+    rb"|([\0-\xff]+)"
 ).findall
 """Whole frames as most servers write them, up to the first other one, from which on all is in the last group.
 
-Where there is neither CR nor NUL. A field that is not given is empty in it, and of two ids the second one counts.
+Where lines end at LF, and there is no NUL. A field that is not given is empty in it, and of two ids the second counts.
 """
+_TRIES: Final = 8
+"""How often in a chunk frames are looked for so: each time what is behind them is copied."""
 
 
 class Frame(NamedTuple):
@@ -68,12 +71,11 @@ class SseDecoder:
         Raises:
             MalformedResponse: A line or a frame is larger than the bound.
         """
-        if self._start is not None:
-            chunk = self._without_bom(chunk)
-        at = 0
-        may_be_usual = len(chunk) <= self._max_event_bytes and b"\r" not in chunk and b"\0" not in chunk
+        chunk = self._with_lf(self._without_bom(chunk))
+        at, tries_left = 0, 0 if b"\0" in chunk or len(chunk) > self._max_event_bytes else _TRIES
         while at < len(chunk):
-            if may_be_usual and self._holds_nothing():
+            if tries_left and self._holds_nothing():
+                tries_left -= 1
                 for first_id, event, data, retry, last_id, rest in _usual_frames(chunk, at):
                     if rest:
                         break
@@ -83,9 +85,7 @@ class SseDecoder:
                     yield _new(
                         Frame, (event.decode("utf-8", "replace"), data, id_.decode("utf-8", "replace") if id_ else None)
                     )
-                may_be_usual = False  # what comes behind another frame is read line by line
                 at = len(chunk) - len(rest)
-                continue
             at, line = self._line_from(chunk, at)
             if line:
                 self._take(line)
@@ -96,27 +96,32 @@ class SseDecoder:
 
     def _holds_nothing(self) -> bool:
         """Whether the next byte begins a frame."""
-        return not (self._after_cr or self._line or self._event or self._data) and self._id is None
+        return not (self._line or self._event or self._data) and self._id is None
+
+    def _with_lf(self, chunk: bytes) -> bytes:
+        """The chunk with LF at the end of each of its lines."""
+        if chunk and self._after_cr:
+            self._after_cr, chunk = False, chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return chunk
 
     def _line_from(self, chunk: bytes, at: int) -> tuple[int, bytes | None]:
-        """The line that ends next, and where it does; without one the rest of the chunk is kept."""
-        if self._after_cr and chunk[at : at + 1] == b"\n":
-            at += 1
-        self._after_cr = False
-        lf = chunk.find(b"\n", at)
-        cr = chunk.find(b"\r", at, len(chunk) if lf < 0 else lf)
-        end = lf if cr < 0 else cr
+        """Where the line that ends next does, and that line; if there is none, the rest of the chunk is kept."""
+        end = chunk.find(b"\n", at)
         if end < 0:
             self._line += chunk[at:]
             self._check_size(len(self._line))
             return len(chunk), None
         line = bytes(self._line) + chunk[at:end]
         self._line.clear()
-        self._after_cr = end == cr
         return end + 1, line
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        start = (self._start or b"") + chunk
+        if self._start is None:
+            return chunk
+        start = self._start + chunk
         if len(start) < len(_BOM) and _BOM.startswith(start):
             self._start = start
             return b""
