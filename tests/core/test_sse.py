@@ -92,6 +92,20 @@ def test_frames_are_those_of_the_specification(data: bytes, frames: list[Frame])
     assert decode(one_by_one(data)) == frames
 
 
+@pytest.mark.parametrize(
+    ("chunks", "data"),
+    [
+        pytest.param([b"x", b"data: a\n\ndata: b\n\n"], [b"b"], id="a line of an unknown field"),
+        pytest.param([b"data: a\n\n: x", b"data: c\n\ndata: b\n\n"], [b"a", b"b"], id="a comment"),
+        pytest.param([b"data: a\r\n\r", b"\n", b"data: b\r\n\r\n"], [b"a", b"b"], id="CRLF, alone"),
+        pytest.param([b"data: a\r", b"\ndata: b\r\r"], [b"a\nb"], id="CRLF, with more"),
+        pytest.param([b"data: a\r", b"data: b\n\n"], [b"a\nb"], id="CR"),
+    ],
+)
+def test_a_line_goes_on_in_the_next_chunk(chunks: list[bytes], data: list[bytes]) -> None:
+    assert [frame.data for frame in decode(chunks)] == data
+
+
 def test_a_sample_of_everything() -> None:
     assert decode([SAMPLE]) == FRAMES
 
@@ -164,6 +178,17 @@ def test_a_line_without_an_end_is_refused() -> None:
 
 def test_an_event_of_a_megabyte_is_read() -> None:
     assert decode([b"data: ", b"x" * 1_000_000, b"\n\n"]) == [Frame("", b"x" * 1_000_000, None)]
+
+
+def test_what_is_between_frames_costs_time_in_proportion() -> None:
+    def seconds(comments: int) -> float:
+        chunk = b":\n\n" * comments + b"data: a\n\n"
+        started_s = time.perf_counter()
+        assert len(decode([chunk])) == 1
+        return time.perf_counter() - started_s
+
+    seconds(1_000)
+    assert seconds(80_000) < 8 * 8 * max(seconds(10_000), 0.005)  # each time a copy of the rest, it would be 64 times
 
 
 def test_a_long_line_costs_time_in_proportion() -> None:
