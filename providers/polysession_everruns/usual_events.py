@@ -108,7 +108,7 @@ class UsualToolEnd(UsualEvent):
 
 
 class UsualRest(UsualEvent):
-    """The session is idle."""
+    """The session is idle, or a turn begins, which has consumed nothing yet."""
 
     usage: NotRequired[Annotated[UsualUsage | None, Field(validation_alias=AliasPath("data", "usage"))]]
 
@@ -195,6 +195,7 @@ def _tool_end(_told: Told, fields: _Fields) -> Sequence[Event]:
 
 def _turn(told: Told, fields: _Fields) -> Sequence[Event]:
     told.forget()
+    fields.pop("usage", None)
     return (_new_turn(fields),)
 
 
@@ -222,6 +223,7 @@ def _rest(_told: Told, fields: _Fields) -> Sequence[Event]:
 _DELTA: Final = Form(UsualDelta)
 _MESSAGE: Final = Form(UsualMessageEvent)
 _EVENT: Final = Form(UsualEvent)
+_REST: Final = Form(UsualRest)
 USUAL: Final[Mapping[str, tuple[Form[Any], Teller]]] = {
     "input.message": (_MESSAGE, _input),
     f"{MESSAGE}.started": (Form(UsualStart), _start),
@@ -230,9 +232,9 @@ USUAL: Final[Mapping[str, tuple[Form[Any], Teller]]] = {
     f"{THINKING}.delta": (_DELTA, _thinking_delta),
     "tool.started": (Form(UsualToolStart), _tool_start),
     "tool.completed": (Form(UsualToolEnd), _tool_end),
-    "turn.started": (_EVENT, _turn),
+    "turn.started": (_REST, _turn),
     "turn.completed": (Form(UsualTurnEnd), _turn_end),
     "session.activated": (_EVENT, _active),
-    "session.idled": (Form(UsualRest), _rest),
+    "session.idled": (_REST, _rest),
 }
 """How the events of each type are read, and told in a stream where no turn is parked."""

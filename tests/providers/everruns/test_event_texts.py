@@ -144,6 +144,11 @@ def test_the_usual_form_is_read_at_once(kind: str, data: dict[str, Any]) -> None
     assert quick._tell(frame, USUAL[kind]) == ()  # it is told once
 
 
+def test_a_turn_that_begins_with_a_consumption_that_is_none_is_refused_as_by_the_model() -> None:
+    raw = event("turn.started", {"turn_id": "turn_1", "usage": True}, 3, 1)
+    assert follow(SessionStream(SessionRef(SESSION_ID), None), raw, "turn.started") is None
+
+
 def test_every_usual_form_is_shown() -> None:
     assert USUAL.keys() == (STORED.keys() - {"tool.call_requested"}) | {"output.message.delta", "reason.thinking.delta"}
 
