@@ -34,6 +34,11 @@ Work = dict[str, Callable[[int], None]]
 TOKEN: Final = "pt-benchmark"  # noqa: S105  (made up)
 CHANGES: Final = {"title": "Done", "metadata": {"priority": "high"}}
 _ON_AIOHTTP: Final = "polysession._drivers.on_aiohttp"
+_PLACES: Final = {
+    "qoder": (QODER_ID, qoder_stream_id, QODER_CURSOR),
+    "everruns": (EVERRUNS_ID, everruns_stream_id, EVERRUNS_CURSOR),
+}
+"""A session of each backend, its streams by their number of events, and where they are read from."""
 _AUTHORIZATION: Final = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -248,6 +253,24 @@ def _extra(*, aiohttp: bool) -> Iterator[None]:
             sys.modules[_ON_AIOHTTP] = kept
 
 
+def _ours_awaited(client: AsyncClient, runner: asyncio.Runner, backend: str) -> Work:
+    """What both backends are asked for."""
+    session_id, stream_id, cursor = _PLACES[backend]
+
+    async def page() -> object:
+        return await client.sessions.list(limit=100).page()
+
+    async def stream(events: int) -> None:
+        async with client.sessions.stream(stream_id(events), cursor=cursor) as live:
+            await _acount(live, common_events(backend, events))
+
+    return {
+        "get": _arepeat(runner, lambda: client.sessions.get(session_id)),
+        "page": _arepeat(runner, page),
+        "stream": lambda events: runner.run(stream(events)),
+    }
+
+
 def _async_ours(
     make_http: Callable[[], Any] = _no_http_client, *, aiohttp: bool = False
 ) -> Callable[[str, asyncio.Runner], Any]:
@@ -260,25 +283,13 @@ def _async_ours(
 
         client, http = runner.run(made())
 
-        async def get() -> object:
-            return await client.sessions.get(QODER_ID)
-
-        async def page() -> object:
-            return await client.sessions.list(limit=100).page()
-
         async def update() -> object:
             return await client.sessions.update(QODER_ID, title="Done", metadata={"priority": "high"})
 
-        async def stream(events: int) -> None:
-            async with client.sessions.stream(qoder_stream_id(events), cursor=QODER_CURSOR) as live:
-                await _acount(live, common_events("qoder", events))
-
         yield {
-            "get": _arepeat(runner, get),
-            "page": _arepeat(runner, page),
+            **_ours_awaited(client, runner, "qoder"),
             "update": _arepeat(runner, update),
-            "stream": lambda events: runner.run(stream(events)),
-            "burst": _burst(runner, get),
+            "burst": _burst(runner, lambda: client.sessions.get(QODER_ID)),
         }
         runner.run(client.aclose())
         if http is not None:
@@ -304,22 +315,7 @@ def _ours_for_everruns(*, aiohttp: bool = False) -> Callable[[str, asyncio.Runne
     def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
         with _extra(aiohttp=aiohttp):
             client = AsyncClient("everruns", api_key=TOKEN, base_url=f"{base_url}/everruns")
-
-        async def get() -> object:
-            return await client.sessions.get(EVERRUNS_ID)
-
-        async def page() -> object:
-            return await client.sessions.list(limit=100).page()
-
-        async def stream(events: int) -> None:
-            async with client.sessions.stream(everruns_stream_id(events), cursor=EVERRUNS_CURSOR) as live:
-                await _acount(live, common_events("everruns", events))
-
-        yield {
-            "get": _arepeat(runner, get),
-            "page": _arepeat(runner, page),
-            "stream": lambda events: runner.run(stream(events)),
-        }
+        yield _ours_awaited(client, runner, "everruns")
         runner.run(client.aclose())
 
     return client

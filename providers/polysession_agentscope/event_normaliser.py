@@ -46,6 +46,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 _INTERRUPTED: Final = "interrupted"
 _REMEMBERED_REPLIES: Final = 100
+
 # What a wire model holds was validated.
 _new_native: Final = trusted_event(NativeEvent)
 _new_message_delta: Final = trusted_event(MessageDelta)

@@ -137,14 +137,19 @@ def to_usage(usage: WireUsage | None) -> Usage | None:
     """What was consumed, of a session, a turn or a single model call; None if it is not told."""
     if usage is None:
         return None
-    cost = next((found for name in COSTS if (found := getattr(usage, name)) is not None), None)
     return _new_usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_creation_tokens=usage.cache_creation_tokens,
-        cost_usd=None if cost is None else Decimal(str(cost)),
+        cost_usd=to_cost(getattr(usage, name) for name in COSTS),
     )
+
+
+def to_cost(figures: Iterable[float | None]) -> Decimal | None:
+    """The first of the figures of what it cost that is told, in the order of `COSTS`."""
+    cost = next((figure for figure in figures if figure is not None), None)
+    return None if cost is None else Decimal(str(cost))
 
 
 def from_new_session(new: NewSession) -> dict[str, Any]:

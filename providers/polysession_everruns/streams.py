@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -249,13 +250,11 @@ class SessionStream(StreamPlan):
 
     def _read_event(self, frame: Frame) -> WireEvent:
         """The event of a frame, straight from its text if nothing is missing there."""
-        try:
+        with suppress(ValidationError):
             event = shape_of(frame.event).__pydantic_validator__.validate_json(frame.data)
             if event.session_id and event.type == frame.event:
                 event.__dict__["raw"] = undecoded(frame.data)
                 return cast("WireEvent", event)
-        except ValidationError:
-            pass
         reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
         return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
 

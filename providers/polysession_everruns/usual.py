@@ -8,7 +8,6 @@ Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import FailFast, Field
@@ -24,7 +23,7 @@ from polysession.provider_api import (
     UsualTime,
     filled,
 )
-from polysession_everruns.normaliser import COSTS, NAME, to_status
+from polysession_everruns.normaliser import COSTS, NAME, to_cost, to_status
 
 
 class UsualCapability(TypedDict, total=False):
@@ -113,6 +112,5 @@ def _to_capabilities(fields: list[UsualCapability]) -> tuple[AgentCapability, ..
 def to_usage(fields: UsualUsage) -> Usage:
     """What was consumed, from its usual form."""
     made: dict[str, Any] = {**fields}
-    costs = [made.pop(name, None) for name in COSTS]
-    cost = next((found for found in costs if found is not None), None)
-    return _new_usage({**made, "cost_usd": None if cost is None else Decimal(str(cost))})
+    cost = to_cost([made.pop(name, None) for name in COSTS])
+    return _new_usage({**made, "cost_usd": cost})

@@ -139,9 +139,9 @@ def to_usage(usage: WireUsage | None) -> Usage | None:
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_input_tokens,
         cache_creation_tokens=_sum(usage.cache_creation),
-        credits=_decimal(usage.total_credits),
-        model_credits=_decimal(usage.model_credits),
-        sandbox_credits=_decimal(usage.sandbox_runtime_credits),
+        credits=to_decimal(usage.total_credits),
+        model_credits=to_decimal(usage.model_credits),
+        sandbox_credits=to_decimal(usage.sandbox_runtime_credits),
     )
 
 
@@ -242,7 +242,8 @@ def _sum(parts: Mapping[str, int | None] | None) -> int | None:
     return None if parts is None else sum(part or 0 for part in parts.values())
 
 
-def _decimal(number: float | None) -> Decimal | None:
+def to_decimal(number: float | None) -> Decimal | None:
+    """A number of JSON, with the digits that it has there."""
     return None if number is None else Decimal(str(number))
 
 

@@ -108,13 +108,13 @@ def _close_turn(state: StreamState) -> None:
 def model_request_end(state: StreamState, common: Common) -> Sequence[Event]:
     """The model has said all: what was not completed by now never will be."""
     state.previews.clear()
-    return (_new_native(common),)
+    return as_it_is(common)
 
 
 def begun(state: StreamState, target_id: str, kind: str, common: Common) -> Sequence[Event]:
     """An event of some type is being written, and will follow whole. Nothing, if that is no news."""
     if kind not in _STARTS:
-        return (_new_native(common),)
+        return as_it_is(common)
     if target_id in state.previews:
         state.previews[target_id].restart()
     elif target_id not in state.seen:

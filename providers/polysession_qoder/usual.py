@@ -8,14 +8,13 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import AliasPath, ConfigDict, FailFast, Field
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other, and brings this one along
 
 from polysession.provider_api import Form, LazyRecord, ModelConfig, Session, Usage, UsualTime, filled
-from polysession_qoder.normaliser import NAME, to_status
+from polysession_qoder.normaliser import NAME, to_decimal, to_status
 
 
 class UsualModel(TypedDict):
@@ -104,7 +103,4 @@ def _to_model(fields: UsualModel) -> ModelConfig:
 def to_usage(fields: UsualUsage) -> Usage:
     """What was consumed, from its usual form."""
     made: dict[str, Any] = {**fields}
-    for name in _CREDITS:
-        if made.get(name) is not None:
-            made[name] = Decimal(str(made[name]))
-    return _new_usage(made)
+    return _new_usage(made | {name: to_decimal(made.get(name)) for name in _CREDITS})

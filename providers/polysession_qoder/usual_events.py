@@ -20,7 +20,6 @@ from polysession.provider_api import (
     Message,
     MessageCompleted,
     MessageDelta,
-    NativeEvent,
     TextBlock,
     ThinkingCompleted,
     ToolApproval,
@@ -35,7 +34,7 @@ from polysession.provider_api import (
 )
 from polysession_qoder.message_normaliser import ROLES
 from polysession_qoder.normaliser import NAME
-from polysession_qoder.state_events import begun, idle, model_request_end, running
+from polysession_qoder.state_events import as_it_is, begun, idle, model_request_end, running
 from polysession_qoder.stream_state import StreamState
 from polysession_qoder.usual import UsualUsage, to_usage
 
@@ -134,7 +133,6 @@ UsualReader: TypeAlias = Callable[[bytes], Sequence[Event] | None]
 _new_delta: Final = filled_event(MessageDelta)
 _new_action: Final = filled_event(ToolApproval)
 _new_message: Final = filled(Message, ("id", "session_id", "role", "content", "created_at", "raw"), provider=NAME)
-_new_native: Final = filled_event(NativeEvent)
 _new_thinking: Final = filled_event(ThinkingCompleted)
 _new_tool_call: Final = filled_event(ToolCallCompleted)
 _new_tool_result: Final = filled_event(ToolResultCompleted)
@@ -183,7 +181,7 @@ def _start(state: StreamState, session_id: str) -> UsualReader:
 
 
 def _native(_state: StreamState, fields: _Fields) -> Sequence[Event]:
-    return (_new_native(fields),)
+    return as_it_is(fields)
 
 
 def _idle(state: StreamState, fields: _Fields) -> Sequence[Event]:

@@ -124,10 +124,8 @@ def for_record(raw: dict[str, Any], *path: str | int) -> dict[str, Any]:
 
 
 def loaded(value: Any) -> Any:
-    """The value itself, made if it was not yet."""
-    if isinstance(value, Deferred):
-        return value.load()
-    return from_json(value) if type(value) is bytes else value
+    """The value itself, made, or decoded, if it was not yet."""
+    return from_json(value) if type(value) is bytes else _undeferred(value)
 
 
 def _undeferred(value: Any) -> Any:
@@ -166,10 +164,8 @@ class LazyAttribute:
     def __get__(self, record: BaseModel | None, owner: type) -> Any:
         if record is None or self._name not in record.__dict__:
             raise AttributeError(self._name)  # a model's class does not have its fields as attributes
-        held = record.__dict__[self._name]
-        if isinstance(held, Deferred):
-            held = record.__dict__[self._name] = held.load()
-        return held
+        made = record.__dict__[self._name] = _undeferred(record.__dict__[self._name])
+        return made
 
     def __set__(self, record: BaseModel, value: object) -> None:
         raise AttributeError(f"{self._name} cannot be set")

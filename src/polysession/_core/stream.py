@@ -219,7 +219,7 @@ class StreamReader:
             event = events[0] if isinstance(events, _SEQUENCES) and len(events) == 1 else None  # as most frames have
             if event is None or (tracker is not None and not tracker.is_inside(event)):
                 self._set_mark(before)
-                yield from self._let_through(events)
+                yield from self.take(events)
             elif type(event) is MessageDelta:  # nine of ten: no call for these
                 if said is not None:
                     said.append(event.text)
@@ -245,20 +245,17 @@ class StreamReader:
         return self.plan.probe()
 
     def take(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Those of the events of a probe that are to be delivered."""
-        return self._let_through(events)
-
-    def _set_mark(self, cursor: str | None) -> None:
-        """Note what continues before the events that come next, unless some are held back from before."""
-        if not self._is_at_mark:
-            self._mark = cursor
-
-    def _let_through(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Those of the events of a probe, or of a frame, that are to be delivered."""
         tracker = self._tracker
         if tracker is not None:
             events = tracker.take(events)
             self._is_at_mark = tracker.holds_back
         return self._one_by_one(self._watch.take(events))
+
+    def _set_mark(self, cursor: str | None) -> None:
+        """Note what continues before the events that come next, unless some are held back from before."""
+        if not self._is_at_mark:
+            self._mark = cursor
 
     def _one_by_one(self, events: Sequence[Event]) -> Iterator[Event]:
         for event in events[:-1]:
