@@ -229,7 +229,7 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
         yield {
             "get": _repeat(lambda: client.sessions.get(QODER_ID)),
-            "page": _repeat(lambda: client.sessions.list(limit=100).page()),
+            "page": _repeat(lambda: client.sessions.list(page_size=100).page()),
             "update": _repeat(lambda: client.sessions.update(QODER_ID, title="Done", metadata={"priority": "high"})),
             "stream": stream,
         }
@@ -258,7 +258,7 @@ def _ours_awaited(client: AsyncClient, runner: asyncio.Runner, backend: str) -> 
     session_id, stream_id, cursor = _PLACES[backend]
 
     async def page() -> object:
-        return await client.sessions.list(limit=100).page()
+        return await client.sessions.list(page_size=100).page()
 
     async def stream(events: int) -> None:
         async with client.sessions.stream(stream_id(events), cursor=cursor) as live:
@@ -304,7 +304,7 @@ def ours_looked_into(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
     with Client("qoder", token=TOKEN, base_url=f"{base_url}/qoder") as client:
 
         def page() -> object:
-            items = client.sessions.list(limit=100).page().items
+            items = client.sessions.list(page_size=100).page().items
             return [(session.model, session.usage, session.capabilities) for session in items]
 
         yield {"page": _repeat(page)}

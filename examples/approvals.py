@@ -52,5 +52,5 @@ if __name__ == "__main__":
     with opened(sys.argv) as (client, place):
         session = client.sessions.create(title="Approvals", **place.where)
         follow(client, session, "/client-tool", at_the_terminal)
-        if client.supports(Feature.ANSWER_APPROVAL):
+        if client.supports(Feature.SESSIONS_ANSWER_APPROVAL):
             follow(client, session, "/ask", at_the_terminal)

@@ -139,7 +139,7 @@ def check_answers(answers: Iterable[Answer]) -> None:
         UnsupportedOperation: A denial has a reason.
     """
     if any(isinstance(answer, Deny) and answer.reason is not None for answer in answers):
-        raise UnsupportedOperation(_NO_REASON, feature=Feature.ANSWER_APPROVAL.value, hint=_NO_REASON)
+        raise UnsupportedOperation(_NO_REASON, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=_NO_REASON)
 
 
 def from_answers(answers: tuple[Answer, ...], reply_id: str, pending: Mapping[str, PendingAction]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from polysession.provider_api import (
     Flow,
     JsonText,
     NotFound,
-    Reply,
+    Response,
     Session,
     UnsupportedOperation,
     json_body,
@@ -49,12 +49,12 @@ def list_call(agent_id: str) -> Call:
     return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
 
 
-def session_items(reply: Reply) -> list[dict[str, Any]]:
+def session_items(reply: Response) -> list[dict[str, Any]]:
     """The sessions in the answer to that call: views, or bare records."""
     return read_as(WireSessions.model_validate, read_json(reply), reply).sessions
 
 
-def listed_sessions(reply: Reply) -> tuple[Sequence[Mapping[str, Any]], Callable[[int], Session]]:
+def listed_sessions(reply: Response) -> tuple[Sequence[Mapping[str, Any]], Callable[[int], Session]]:
     """The records in the answer to that call, each with `id` and `agent_id`, and what makes a session of one, once."""
     text, usually = JsonText(reply.content), usual.VIEWS.read(reply)
     if usually is not None:
@@ -81,7 +81,7 @@ def find_session(session_id: str, agent_id: str) -> Flow[Session]:
     raise no_session(session_id, agent_id)
 
 
-def changed_session(reply: Reply) -> Session:
+def changed_session(reply: Response) -> Session:
     """The session in the answer to a change: a bare record."""
     record = usual.RECORD.read(reply)
     if record is not None:
@@ -94,7 +94,7 @@ def no_session(session_id: str, agent_id: str) -> NotFound:
     return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
 
 
-def probe_status(place: Place, *, after_s: float = 0.0) -> Flow[Reply | None]:
+def probe_status(place: Place, *, after_s: float = 0.0) -> Flow[Response | None]:
     """The answer of the status probe; None from a server older than 2.0.4, which has none."""
     try:
         return (yield Call("GET", place.path("/status"), after_s=after_s))
@@ -105,7 +105,7 @@ def probe_status(place: Place, *, after_s: float = 0.0) -> Flow[Reply | None]:
         return None
 
 
-def status_word(reply: Reply) -> str:
+def status_word(reply: Response) -> str:
     """The status in the answer of the status probe."""
     return read_as(WireStatus.model_validate, read_json(reply), reply).status
 

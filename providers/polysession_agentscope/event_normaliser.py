@@ -15,8 +15,8 @@ from polysession.provider_api import (
     MessageCompleted,
     MessageDelta,
     MessageStarted,
-    NativeEvent,
     Outcome,
+    RawEvent,
     StreamGap,
     TextBlock,
     ThinkingCompleted,
@@ -48,7 +48,7 @@ _INTERRUPTED: Final = "interrupted"
 _REMEMBERED_REPLIES: Final = 100
 
 # What a wire model holds was validated.
-_new_native: Final = trusted_event(NativeEvent)
+_new_native: Final = trusted_event(RawEvent)
 _new_message_delta: Final = trusted_event(MessageDelta)
 _new_thinking_delta: Final = trusted_event(ThinkingDelta)
 _new_call_delta: Final = trusted_event(ToolCallDelta)
@@ -197,7 +197,7 @@ class EventNormaliser:
 def _start(reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator[Event]:
     is_started, reply.was_answered = reply.was_answered, False
     if is_started:
-        yield NativeEvent(**common)
+        yield RawEvent(**common)
         return
     yield from _end_of_wait(reply, common)
     reply.phase = Phase.OPEN
@@ -238,7 +238,7 @@ def _answered(reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator[
         reply.phase, reply.was_answered = Phase.OPEN, True
         yield TurnStarted(**common)
     reply.calls.answer(answered_in(common["raw"]))
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _end_of_wait(reply: ReplyState, common: _Common) -> Iterator[Event]:
@@ -270,7 +270,7 @@ def _action_required(reply: ReplyState, common: _Common) -> Event:
 
 def _model_call(reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator[Event]:
     reply.calls.clear()
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _usage(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -279,12 +279,12 @@ def _usage(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Even
 
 def _limit(reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator[Event]:
     reply.hit_limit = True
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _hint(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
     reply.told.add(f"hint:{wire.block_id}")
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _text_start(_reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -321,7 +321,7 @@ def _media_start(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterato
 
 def _media_delta(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
     reply.add_media(wire)
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _media_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
@@ -351,7 +351,7 @@ def _call_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[E
 
 def _result_start(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator[Event]:
     reply.calls.begin(wire.tool_call_id or "")
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 def _result_delta(reply: ReplyState, wire: WirePiece, common: _Common) -> Iterable[Event]:
@@ -369,7 +369,7 @@ def _result_end(reply: ReplyState, wire: WireEvent, common: _Common) -> Iterator
 
 
 def _as_it_is(_reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator[Event]:
-    yield NativeEvent(**common)
+    yield RawEvent(**common)
 
 
 _NATIVE: Final = ("native",)

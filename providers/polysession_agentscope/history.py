@@ -16,7 +16,7 @@ from polysession.provider_api import (
     MalformedResponse,
     Message,
     Page,
-    Reply,
+    Response,
     UsageError,
     read_as,
     read_json,
@@ -49,7 +49,7 @@ class Newest:
     messages: Stored
     cursor: str | None
     has_stream: bool
-    reply: Reply
+    reply: Response
 
 
 def read_newest(
@@ -111,7 +111,7 @@ def _ids(stored: Stored) -> list[str | None]:
     return [raw.get("id") for raw in stored]
 
 
-def _page(reply: Reply) -> WireMessages:
+def _page(reply: Response) -> WireMessages:
     return read_as(WireMessages.model_validate, read_json(reply), reply)
 
 

@@ -14,7 +14,7 @@ from polysession.provider_api import (
     Block,
     MediaBlock,
     Message,
-    NativeBlock,
+    RawBlock,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -67,7 +67,7 @@ def to_block(raw: dict[str, Any]) -> Block:
     """
     wire = WireBlock.model_validate(raw)
     reader = _BLOCKS.get(wire.type)
-    return NativeBlock(raw=raw) if reader is None else reader(wire)
+    return RawBlock(raw=raw) if reader is None else reader(wire)
 
 
 def to_arguments(text: str | None) -> dict[str, Any]:

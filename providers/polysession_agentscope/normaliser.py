@@ -127,7 +127,7 @@ def from_new_session(new: NewSession, agent_id: str) -> dict[str, Any]:
         "chat_model_config": None if new.model is None else _wire_model(new.model),
     }
     body = {name: value for name, value in given.items() if value is not None}
-    return body | (new.native.given() if new.native else {})
+    return body | (new.native.to_body() if new.native else {})
 
 
 def from_changes(changes: SessionChanges) -> dict[str, Any]:
@@ -143,14 +143,14 @@ def from_changes(changes: SessionChanges) -> dict[str, Any]:
         body["chat_model_config"] = None if changes.model is None else _wire_model(changes.model)
     if isinstance(changes.permission_mode, str):
         body["permission_mode"] = checked_mode(changes.permission_mode)
-    return body | (changes.native.given() if changes.native else {})
+    return body | (changes.native.to_body() if changes.native else {})
 
 
 def from_new_agent(new: NewAgent) -> dict[str, Any]:
     """The body of `POST /agent/`: what was given, and no more."""
     given = {"name": new.name, "system_prompt": new.system_prompt}
     body = {name: value for name, value in given.items() if value is not None}
-    return body | (new.native.given() if new.native else {})
+    return body | (new.native.to_body() if new.native else {})
 
 
 @cache

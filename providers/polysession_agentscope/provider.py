@@ -39,8 +39,8 @@ from polysession.provider_api import (
     PolysessionError,
     Provider,
     ProviderSettings,
-    Reply,
-    ResumeContract,
+    Response,
+    ResumeMode,
     Session,
     SessionChanges,
     SessionQuery,
@@ -48,10 +48,10 @@ from polysession.provider_api import (
     SessionStatus,
     TurnInput,
     UsageError,
+    apply_filters,
     deferred,
     emulated,
     json_body,
-    keep_matching,
     native,
     read_as,
     read_json,
@@ -98,61 +98,75 @@ _ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
 _OWNER_CHECK: Final = "for an id, one more call: the server does not check the agent; a Session saves it"
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.CREATE: native("one more call, to read the new session"),
-    Feature.GET: emulated("the agent's sessions are listed, to find it among them; raw has no state.context"),
-    Feature.LIST: native(),
-    Feature.UPDATE: native(f"one more call, for the status. {_OWNER_CHECK}"),
-    Feature.ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
-    Feature.DELETE: native(_OWNER_CHECK),
-    Feature.CANCEL: native(f"one or a few more calls, for the status before and after it. {_OWNER_CHECK}"),
-    Feature.SEND: native("one more call, to see that the session exists; servers from 2.0.1 on"),
-    Feature.STREAM: native("one more call, to find where to begin: the running turn from its start; from 2.0.1 on"),
-    Feature.RUN: native("one more call before the input, to find where to begin; the status is read in a silence"),
-    Feature.EVENTS: emulated("all messages are read back for a page, and told as events without turns and deltas"),
-    Feature.MESSAGES: emulated("all messages are read back for a page: the server begins with the newest"),
-    Feature.ANSWER: native("two more calls before it, to see what is pending; servers from 2.0.1 on"),
-    Feature.PENDING_ACTIONS: emulated("found in the newest messages, after a look at the status"),
-    Feature.AGENT_CREATE: native("one more call, to read the new agent"),
-    Feature.AGENT_GET: emulated("all agents are listed, to find it among them"),
-    Feature.AGENT_LIST: emulated("all agents are read for each page, and put in order here"),
-    Feature.CREATE_AGENT: native(),
-    Feature.CREATE_ENVIRONMENT: _NO_ENVIRONMENT,
-    Feature.CREATE_WORKSPACE: native(),
-    Feature.CREATE_TITLE: native("without one the server makes one up, and asks the model for a better one later"),
-    Feature.CREATE_METADATA: _NO_METADATA,
-    Feature.CREATE_TAGS: _NO_TAGS,
-    Feature.CREATE_CAPABILITIES: unsupported("abilities belong to the service and its workspaces"),
-    Feature.CREATE_MODEL: native("needs type and credential_id"),
-    Feature.CREATE_PERMISSION_MODE: emulated("one more call, after the creation"),
-    Feature.UPDATE_TITLE: native(),
-    Feature.UPDATE_METADATA: _NO_METADATA,
-    Feature.UPDATE_TAGS: _NO_TAGS,
-    Feature.EDIT_TAGS: _NO_TAGS,
-    Feature.UPDATE_MODEL: native("needs type and credential_id"),
-    Feature.UPDATE_PERMISSION_MODE: native(),
-    Feature.CLEAR_TITLE: unsupported("an AgentScope session always has a name; it may be the empty text"),
-    Feature.CLEAR_METADATA: _NO_METADATA,
-    Feature.CLEAR_TAGS: _NO_TAGS,
-    Feature.CLEAR_MODEL: native("servers from 2.0.1 on; one more call, to tell an older one"),
-    Feature.CLEAR_PERMISSION_MODE: unsupported("an AgentScope session always has a mode; set 'default'"),
-    Feature.LIST_AGENT: native("required: here, or as the setting agent_id"),
-    Feature.LIST_STATUSES: emulated(_ALL_ARE_READ),
-    Feature.LIST_TITLE: emulated(_ALL_ARE_READ),
-    Feature.LIST_TAGS: _NO_TAGS,
-    Feature.LIST_METADATA: _NO_METADATA,
-    Feature.LIST_ARCHIVED: unsupported("AgentScope has no archive"),
-    Feature.LIST_CREATED: emulated(_ALL_ARE_READ),
-    Feature.LIST_OLDEST_FIRST: unsupported("AgentScope lists the newest first: reverse what you read"),
-    Feature.LIST_LIMIT: emulated("all sessions of the agent are read for each page"),
-    Feature.SEND_IMAGE: native("by url or data, with its media_type"),
-    Feature.SEND_DOCUMENT: native("by url or data, with its media_type"),
-    Feature.ANSWER_APPROVAL: native("a denial without a reason: there is no place for one"),
-    Feature.ANSWER_OUTPUT: native("not together with approvals"),
-    Feature.AGENT_MODEL: unsupported("the model belongs to the session"),
-    Feature.AGENT_SYSTEM_PROMPT: native(),
-    Feature.AGENT_DESCRIPTION: unsupported("AgentScope agents have no description"),
+    Feature.SESSIONS_CREATE: native("one more call, to read the new session"),
+    Feature.SESSIONS_GET: emulated("the agent's sessions are listed, to find it among them; raw has no state.context"),
+    Feature.SESSIONS_LIST: native(),
+    Feature.SESSIONS_UPDATE: native(f"one more call, for the status. {_OWNER_CHECK}"),
+    Feature.SESSIONS_ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
+    Feature.SESSIONS_DELETE: native(_OWNER_CHECK),
+    Feature.SESSIONS_CANCEL: native(f"one or a few more calls, for the status before and after it. {_OWNER_CHECK}"),
+    Feature.SESSIONS_SEND: native("one more call, to see that the session exists; servers from 2.0.1 on"),
+    Feature.SESSIONS_STREAM: native(
+        "one more call, to find where to begin: the running turn from its start; from 2.0.1 on"
+    ),
+    Feature.SESSIONS_RUN: native(
+        "one more call before the input, to find where to begin; the status is read in a silence"
+    ),
+    Feature.SESSIONS_EVENTS: emulated(
+        "all messages are read back for a page, and told as events without turns and deltas"
+    ),
+    Feature.SESSIONS_MESSAGES: emulated("all messages are read back for a page: the server begins with the newest"),
+    Feature.SESSIONS_ANSWER: native("two more calls before it, to see what is pending; servers from 2.0.1 on"),
+    Feature.SESSIONS_PENDING_ACTIONS: emulated("found in the newest messages, after a look at the status"),
+    Feature.AGENTS_CREATE: native("one more call, to read the new agent"),
+    Feature.AGENTS_GET: emulated("all agents are listed, to find it among them"),
+    Feature.AGENTS_LIST: emulated("all agents are read for each page, and put in order here"),
+    Feature.SESSIONS_CREATE_AGENT: native(),
+    Feature.SESSIONS_CREATE_ENVIRONMENT: _NO_ENVIRONMENT,
+    Feature.SESSIONS_CREATE_WORKSPACE: native(),
+    Feature.SESSIONS_CREATE_TITLE: native(
+        "without one the server makes one up, and asks the model for a better one later"
+    ),
+    Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
+    Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("abilities belong to the service and its workspaces"),
+    Feature.SESSIONS_CREATE_MODEL: native("needs type and credential_id"),
+    Feature.SESSIONS_CREATE_PERMISSION_MODE: emulated("one more call, after the creation"),
+    Feature.SESSIONS_UPDATE_TITLE: native(),
+    Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
+    Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL: native("needs type and credential_id"),
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE: native(),
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: unsupported(
+        "an AgentScope session always has a name; it may be the empty text"
+    ),
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: native("servers from 2.0.1 on; one more call, to tell an older one"),
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: unsupported(
+        "an AgentScope session always has a mode; set 'default'"
+    ),
+    Feature.SESSIONS_LIST_AGENT: native("required: here, or as the setting agent_id"),
+    Feature.SESSIONS_LIST_STATUSES: emulated(_ALL_ARE_READ),
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: emulated(_ALL_ARE_READ),
+    Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+    Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: unsupported("AgentScope has no archive"),
+    Feature.SESSIONS_LIST_CREATED: emulated(_ALL_ARE_READ),
+    Feature.SESSIONS_LIST_OLDEST_FIRST: unsupported("AgentScope lists the newest first: reverse what you read"),
+    Feature.SESSIONS_LIST_PAGE_SIZE: emulated("all sessions of the agent are read for each page"),
+    Feature.SESSIONS_SEND_IMAGE: native("by url or data, with its media_type"),
+    Feature.SESSIONS_SEND_DOCUMENT: native("by url or data, with its media_type"),
+    Feature.SESSIONS_ANSWER_APPROVAL: native("a denial without a reason: there is no place for one"),
+    Feature.SESSIONS_ANSWER_OUTPUT: native("not together with approvals"),
+    Feature.AGENTS_CREATE_MODEL: unsupported("the model belongs to the session"),
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native(),
+    Feature.AGENTS_CREATE_DESCRIPTION: unsupported("AgentScope agents have no description"),
 }
-_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_CREATED})
+_FILTERED_HERE: Final = frozenset(
+    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
+)
 
 
 def _check_headers(headers: Mapping[str, HeaderSecret]) -> Mapping[str, HeaderSecret]:
@@ -200,7 +214,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     new_session_type = deferred("polysession_agentscope.native:AgentScopeNewSession")
     session_changes_type = deferred("polysession_agentscope.native:AgentScopeSessionChanges")
     new_agent_type = deferred("polysession_agentscope.native:AgentScopeNewAgent")
-    resume = ResumeContract.CURRENT_RUN_REPLAY
+    resume_mode = ResumeMode.CURRENT_RUN_REPLAY
     event_types = deferred("polysession_agentscope.event_normaliser:EVENT_TYPES")
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
@@ -209,7 +223,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         further = {name.lower(): value.get_secret_value() for name, value in self.settings.headers.items()}
         return further | {_USER_HEADER: self.settings.user_id}
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body: a sentence, or a list of what is wrong. What was sent is never repeated."""
         try:
             detail = WireErrorBody.model_validate(read_json_or_none(reply)).detail
@@ -248,10 +262,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         agent_id = self._agent_id(query.agent, "agent=...")
         normaliser.check_statuses(query.statuses)
         records, make = listed_sessions((yield list_call(agent_id)))
-        numbers, next_cursor = _slice(range(len(records)), query.limit, cursor)
+        numbers, next_cursor = _slice(range(len(records)), query.page_size, cursor)
         sessions = tuple(make(number) for number in numbers)
         _check_statuses_told(sessions, query)
-        return Page(keep_matching(sessions, query, _FILTERED_HERE), next_cursor)
+        return Page(apply_filters(sessions, query, _FILTERED_HERE), next_cursor)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for, and read the status, which the answer lacks.
@@ -398,11 +412,11 @@ def _already_done(what: str) -> Iterator[None]:
         raise
 
 
-def _agent_items(reply: Reply) -> list[dict[str, Any]]:
+def _agent_items(reply: Response) -> list[dict[str, Any]]:
     return read_as(WireAgents.model_validate, read_json(reply), reply).agents
 
 
-def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Reply]:
+def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Response]:
     """Change a session; after a conflict again, for the short while that a turn takes to be stored."""
     call = Call("PATCH", Place(session_id, agent_id).path(), body=json_body(body))
     for wait_s in _CONFLICT_WAITS_S:
@@ -422,10 +436,10 @@ def _has_come_to_wait(place: Place) -> Flow[bool]:
     return False
 
 
-def _required(probed: Reply | None) -> Reply:
+def _required(probed: Response | None) -> Response:
     """The answer of the status probe, from a server that can cancel: both came with the same version."""
     if probed is None:
-        raise too_old(Feature.CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
+        raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
     return probed
 
 
@@ -434,12 +448,12 @@ def _check_statuses_told(sessions: tuple[Session, ...], query: SessionQuery) -> 
     if not query.statuses or SessionStatus.UNKNOWN in query.statuses:
         return
     if not all(session.native_status for session in sessions):
-        raise too_old(Feature.LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
+        raise too_old(Feature.SESSIONS_LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
 
 
 def _check_understood(ignored: list[str]) -> None:
     if ignored:
-        feature = Feature.CLEAR_MODEL if "chat_model_config" in ignored else Feature.UPDATE
+        feature = Feature.SESSIONS_UPDATE_MODEL_CLEAR if "chat_model_config" in ignored else Feature.SESSIONS_UPDATE
         raise too_old(feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it")
 
 

@@ -14,7 +14,7 @@ from polysession.provider_api import (
     Flow,
     Frame,
     PolysessionError,
-    Reply,
+    Response,
     TurnEnded,
     TurnPlan,
     read_as,
@@ -71,7 +71,7 @@ class SeedTurn(TurnPlan):
 
     def read(self, frame: Frame) -> list[Event]:
         """The events of one frame."""
-        reply = Reply(_SUCCESS, {}, frame.data)
+        reply = Response(_SUCCESS, {}, frame.data)
         return self._begin(read_as(self._normaliser.read, read_json(reply), reply))
 
     def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any end of it is the last)

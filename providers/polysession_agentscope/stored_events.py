@@ -12,7 +12,7 @@ from polysession.provider_api import (
     ErrorReported,
     Event,
     MessageCompleted,
-    NativeEvent,
+    RawEvent,
     Role,
     ThinkingCompleted,
     ToolCallCompleted,
@@ -106,7 +106,7 @@ def _result(block: WireBlock, common: dict[str, Any]) -> Event:
 
 
 def _native(block: WireBlock, common: dict[str, Any]) -> Event:
-    return NativeEvent(**common | {"native_type": block.type})
+    return RawEvent(**common | {"native_type": block.type})
 
 
 _READERS: Final[Mapping[str, Callable[[WireBlock, dict[str, Any]], Event]]] = {

@@ -18,11 +18,11 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
+    NetworkTimeout,
     PolysessionError,
     RecentIds,
-    Reply,
+    Response,
     StreamPlan,
-    TimedOut,
     TurnEnded,
     TurnPlan,
     UsageError,
@@ -155,15 +155,15 @@ class _ReplayedStream(StreamPlan):
         self.probe_due = True
         self._is_joined = False
 
-    def _take(self, frame: Frame) -> tuple[dict[str, Any], WireEventHead, Reply]:
-        reply = Reply(_SUCCESS, {}, frame.data)
+    def _take(self, frame: Frame) -> tuple[dict[str, Any], WireEventHead, Response]:
+        reply = Response(_SUCCESS, {}, frame.data)
         piece = read_piece(frame.data)  # as most events are
         if piece is not None:
             return undecoded(frame.data), piece, reply
         raw = read_json(reply)
         return raw, read_as(WireEventHead.model_validate, raw, reply), reply
 
-    def _told(self, head: WireEventHead, raw: dict[str, Any], reply: Reply) -> list[Event]:
+    def _told(self, head: WireEventHead, raw: dict[str, Any], reply: Response) -> list[Event]:
         return read_as(partial(self.normaliser.read_body, head), raw, reply)
 
     def _is_new(self, head: WireEventHead) -> bool:
@@ -303,7 +303,7 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
     def broke_off(self, failure: PolysessionError | None) -> None:
         """Look at what is stored before reopening. A silence is to be expected, and loses nothing."""
         super().broke_off(failure)
-        self._is_silent = isinstance(failure, TimedOut)
+        self._is_silent = isinstance(failure, NetworkTimeout)
         if self._is_silent:
             self.reopen_after_s = 0.0
         else:
@@ -387,7 +387,7 @@ class AgentScopeTurn(_ReplayedStream, TurnPlan):
         self._has_begun = True
         return read_as(partial(self.normaliser.catch_up, may_lack=self._may_lack or self._has_gap), raw, newest.reply)
 
-    def _waits_still(self, raw: dict[str, Any], reply: Reply) -> bool:
+    def _waits_still(self, raw: dict[str, Any], reply: Response) -> bool:
         return read_as(pending_in, raw, reply).keys() == set(self._waited_for)
 
 

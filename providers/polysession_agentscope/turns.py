@@ -59,7 +59,7 @@ def send_message(place: Place, content: tuple[Block, ...]) -> Flow[None]:
     """Send a message. The messages are read first: the server would take one for a session that does not exist."""
     wire_input = from_blocks(content)
     newest = yield from _read_free(place)
-    _require_stream(newest, Feature.SEND, "to leave a turn to itself", _TURN_BOUND)
+    _require_stream(newest, Feature.SESSIONS_SEND, "to leave a turn to itself", _TURN_BOUND)
     yield from post_input(place, wire_input, EventNormaliser(place.session_id))
 
 
@@ -68,7 +68,7 @@ def answer_actions(place: Place, answers: tuple[Answer, ...]) -> Flow[None]:
     check_answers(answers)
     parked = yield from _read_parked(place)
     wire_input = from_answers(answers, parked.raw["id"], parked.pending)
-    _require_stream(parked.newest, Feature.ANSWER, "to leave a turn to itself", _TURN_BOUND)
+    _require_stream(parked.newest, Feature.SESSIONS_ANSWER, "to leave a turn to itself", _TURN_BOUND)
     yield from post_input(place, wire_input, EventNormaliser(place.session_id))
 
 
@@ -102,7 +102,7 @@ def stream_events(place: Place, cursor: str | None) -> Flow[StreamPlan]:
         # A server that was started anew gives no cursor, and counts its events from the start: an old one hides them.
         after = None if newest.cursor is None else mark.after
         plan = SessionStream(place, after, normaliser, mark, missed_since(newest, normaliser))
-    _require_stream(newest, Feature.STREAM, "to stream a session", "run follows one turn")
+    _require_stream(newest, Feature.SESSIONS_STREAM, "to stream a session", "run follows one turn")
     return plan
 
 

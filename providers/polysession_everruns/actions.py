@@ -88,7 +88,7 @@ def check_answers(answers: Iterable[Answer]) -> None:
     """
     kinds = {isinstance(answer, ToolOutput) for answer in answers}
     if any(isinstance(answer, Deny) and answer.reason is not None for answer in answers):
-        raise UnsupportedOperation(_NO_REASON, feature=Feature.ANSWER_APPROVAL.value, hint=_NO_REASON)
+        raise UnsupportedOperation(_NO_REASON, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=_NO_REASON)
     if len(kinds) > 1:
         raise UsageError("Everruns takes decisions and outputs by two routes: answer with one kind at a time")
 

@@ -17,9 +17,9 @@ from polysession.provider_api import (
     MessageCompleted,
     MessageDelta,
     MessageStarted,
-    NativeEvent,
     Outcome,
     PendingAction,
+    RawEvent,
     SessionStatus,
     StatusChanged,
     ThinkingCompleted,
@@ -54,7 +54,7 @@ from polysession_everruns.wire_events import (
 # What a wire model holds was validated.
 _new_message: Final = trusted_event(MessageCompleted)
 _new_message_delta: Final = trusted_event(MessageDelta)
-_new_native: Final = trusted_event(NativeEvent)
+_new_native: Final = trusted_event(RawEvent)
 _new_thinking_delta: Final = trusted_event(ThinkingDelta)
 _new_tool_call: Final = trusted_event(ToolCallCompleted)
 _new_tool_output: Final = trusted_event(ToolResultDelta)
@@ -213,7 +213,7 @@ class EventReader:
 
 
 def to_events(event: WireEvent) -> Sequence[Event]:
-    """The common events of one event by itself. What is not modelled, or has nothing to tell, becomes a `NativeEvent`.
+    """The common events of one event by itself. What is not modelled, or has nothing to tell, becomes a `RawEvent`.
 
     Raises:
         pydantic.ValidationError: It is about calls, and one of them is none.

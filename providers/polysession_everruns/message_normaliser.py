@@ -16,7 +16,7 @@ from polysession.provider_api import (
     Block,
     MediaBlock,
     Message,
-    NativeBlock,
+    RawBlock,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -77,19 +77,19 @@ def _block(part: dict[str, Any]) -> Block:
     """A part of a message; one that is not modelled, or lacks what it needs, as it came."""
     build = _BLOCKS.get(str(part.get("type")))
     try:
-        return NativeBlock(raw=part) if build is None else build(part)
+        return RawBlock(raw=part) if build is None else build(part)
     except (KeyError, TypeError, ValidationError):
-        return NativeBlock(raw=part)
+        return RawBlock(raw=part)
 
 
 def _text(part: dict[str, Any]) -> Block:
     text = part["text"]
-    return _new_text(text=text) if isinstance(text, str) else NativeBlock(raw=part)
+    return _new_text(text=text) if isinstance(text, str) else RawBlock(raw=part)
 
 
 def _image(part: dict[str, Any]) -> Block:
     if part.get("url") is None and part.get("base64") is None:
-        return NativeBlock(raw=part)
+        return RawBlock(raw=part)
     return MediaBlock(type="image", url=part.get("url"), data=part.get("base64"), media_type=part.get("media_type"))
 
 

@@ -167,7 +167,7 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
         "model_id": None if new.model is None else _model_id(new.model),
     }
     body = {name: value for name, value in given.items() if value is not None}
-    return _without_doubles(body | (new.native.given() if new.native else {}))
+    return _without_doubles(body | (new.native.to_body() if new.native else {}))
 
 
 def from_changes(changes: SessionChanges) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def from_changes(changes: SessionChanges) -> dict[str, Any]:
         body["title"] = changes.title
     if not isinstance(changes.tags, Unset):
         body["tags"] = _checked_tags(changes.tags or ())
-    native = changes.native.given() if changes.native else {}
+    native = changes.native.to_body() if changes.native else {}
     for name in _KEPT_ON_NULL:
         if name in native and native[name] is None:
             raise _cannot_clear(name)
@@ -217,7 +217,7 @@ def from_new_agent(new: NewAgent) -> dict[str, Any]:
         "default_model_id": new.model,
     }
     body = {name: value for name, value in given.items() if value is not None}
-    return _without_doubles(body | (new.native.given() if new.native else {}))
+    return _without_doubles(body | (new.native.to_body() if new.native else {}))
 
 
 def check_statuses(statuses: Iterable[SessionStatus]) -> None:

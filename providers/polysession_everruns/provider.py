@@ -27,18 +27,18 @@ from polysession.provider_api import (
     Page,
     Provider,
     ProviderSettings,
-    Reply,
-    ResumeContract,
+    Response,
+    ResumeMode,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
     TurnInput,
     UsageError,
+    apply_filters,
     deferred,
     emulated,
     json_body,
-    keep_matching,
     lazily,
     native,
     path_segment,
@@ -62,7 +62,9 @@ T = TypeVar("T")
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 100
 _NOTHING_TO_CANCEL: Final = "no_op"
-_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TAGS, Feature.LIST_CREATED})
+_FILTERED_HERE: Final = frozenset(
+    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TAGS, Feature.SESSIONS_LIST_CREATED}
+)
 
 _NO_METADATA: Final = unsupported("Everruns sessions have no metadata; use tags")
 _NO_MODE: Final = unsupported("Everruns sessions have no permission mode")
@@ -72,61 +74,71 @@ _FIXED_MODEL: Final = unsupported(
 _FILTER: Final = emulated("every session is read and compared here, so pages may be short or empty")
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.CREATE: native(),
-    Feature.GET: native(),
-    Feature.LIST: native(),
-    Feature.UPDATE: native(),
-    Feature.ARCHIVE: unsupported("the published API archives agents only; sessions.delete removes a session for good"),
-    Feature.DELETE: native("there is no way back"),
-    Feature.CANCEL: native(),
-    Feature.SEND: native("a message during a turn steers that turn"),
-    Feature.STREAM: native("one call before, to begin after the newest event on servers of every age"),
-    Feature.RUN: native("one call before, as for a stream"),
-    Feature.EVENTS: native("with a limit, each page reads all that follows and is cut here"),
-    Feature.MESSAGES: native("with a limit, each page reads all messages and is cut here"),
-    Feature.ANSWER: native("one call before, because the server does not look at what is answered"),
-    Feature.PENDING_ACTIONS: emulated("found in the newest 50 events"),
-    Feature.AGENT_CREATE: native(),
-    Feature.AGENT_GET: native(),
-    Feature.AGENT_LIST: native(),
-    Feature.CREATE_AGENT: native("optional; EverrunsNewSession(agent_name=...) finds it by name"),
-    Feature.CREATE_ENVIRONMENT: unsupported("a session runs on a harness: EverrunsNewSession(harness_id=...)"),
-    Feature.CREATE_WORKSPACE: native(),
-    Feature.CREATE_TITLE: native(),
-    Feature.CREATE_METADATA: _NO_METADATA,
-    Feature.CREATE_TAGS: native(),
-    Feature.CREATE_CAPABILITIES: native(),
-    Feature.CREATE_MODEL: native("by its id alone"),
-    Feature.CREATE_PERMISSION_MODE: _NO_MODE,
-    Feature.UPDATE_TITLE: native(),
-    Feature.UPDATE_METADATA: _NO_METADATA,
-    Feature.UPDATE_TAGS: native(),
-    Feature.EDIT_TAGS: emulated("one more call, to read the tags; of two writers at once the last one wins"),
-    Feature.UPDATE_MODEL: _FIXED_MODEL,
-    Feature.UPDATE_PERMISSION_MODE: _NO_MODE,
-    Feature.CLEAR_TITLE: unsupported("the server takes null as no change, so that a title stays; give another one"),
-    Feature.CLEAR_METADATA: _NO_METADATA,
-    Feature.CLEAR_TAGS: native(),
-    Feature.CLEAR_MODEL: _FIXED_MODEL,
-    Feature.CLEAR_PERMISSION_MODE: _NO_MODE,
-    Feature.LIST_AGENT: native(),
-    Feature.LIST_STATUSES: _FILTER,
-    Feature.LIST_TITLE: native("whatever the case of its letters"),
-    Feature.LIST_TAGS: _FILTER,
-    Feature.LIST_METADATA: _NO_METADATA,
-    Feature.LIST_ARCHIVED: unsupported(
+    Feature.SESSIONS_CREATE: native(),
+    Feature.SESSIONS_GET: native(),
+    Feature.SESSIONS_LIST: native(),
+    Feature.SESSIONS_UPDATE: native(),
+    Feature.SESSIONS_ARCHIVE: unsupported(
+        "the published API archives agents only; sessions.delete removes a session for good"
+    ),
+    Feature.SESSIONS_DELETE: native("there is no way back"),
+    Feature.SESSIONS_CANCEL: native(),
+    Feature.SESSIONS_SEND: native("a message during a turn steers that turn"),
+    Feature.SESSIONS_STREAM: native("one call before, to begin after the newest event on servers of every age"),
+    Feature.SESSIONS_RUN: native("one call before, as for a stream"),
+    Feature.SESSIONS_EVENTS: native("with a limit, each page reads all that follows and is cut here"),
+    Feature.SESSIONS_MESSAGES: native("with a limit, each page reads all messages and is cut here"),
+    Feature.SESSIONS_ANSWER: native("one call before, because the server does not look at what is answered"),
+    Feature.SESSIONS_PENDING_ACTIONS: emulated("found in the newest 50 events"),
+    Feature.AGENTS_CREATE: native(),
+    Feature.AGENTS_GET: native(),
+    Feature.AGENTS_LIST: native(),
+    Feature.SESSIONS_CREATE_AGENT: native("optional; EverrunsNewSession(agent_name=...) finds it by name"),
+    Feature.SESSIONS_CREATE_ENVIRONMENT: unsupported("a session runs on a harness: EverrunsNewSession(harness_id=...)"),
+    Feature.SESSIONS_CREATE_WORKSPACE: native(),
+    Feature.SESSIONS_CREATE_TITLE: native(),
+    Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
+    Feature.SESSIONS_CREATE_TAGS: native(),
+    Feature.SESSIONS_CREATE_CAPABILITIES: native(),
+    Feature.SESSIONS_CREATE_MODEL: native("by its id alone"),
+    Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE: native(),
+    Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
+    Feature.SESSIONS_UPDATE_TAGS: native(),
+    Feature.SESSIONS_UPDATE_TAGS_EDIT: emulated(
+        "one more call, to read the tags; of two writers at once the last one wins"
+    ),
+    Feature.SESSIONS_UPDATE_MODEL: _FIXED_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: unsupported(
+        "the server takes null as no change, so that a title stays; give another one"
+    ),
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: native(),
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _FIXED_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+    Feature.SESSIONS_LIST_AGENT: native(),
+    Feature.SESSIONS_LIST_STATUSES: _FILTER,
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: native("whatever the case of its letters"),
+    Feature.SESSIONS_LIST_TAGS: _FILTER,
+    Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: unsupported(
         "only newer servers can, and older ones would ignore it: EverrunsSessionQuery(include_archived=True)"
     ),
-    Feature.LIST_CREATED: _FILTER,
-    Feature.LIST_OLDEST_FIRST: unsupported("the server lists the newest first"),
-    Feature.LIST_LIMIT: native("1 to 100"),
-    Feature.SEND_IMAGE: native("an uploaded image, given by its id, is kept and does not reach the model"),
-    Feature.SEND_DOCUMENT: unsupported("a message holds text and images; EverrunsNewSession(initial_files=...)"),
-    Feature.ANSWER_APPROVAL: native("newer servers; all that are asked for at once, a denial without a reason"),
-    Feature.ANSWER_OUTPUT: native("all outputs that the session waits for, at once"),
-    Feature.AGENT_MODEL: native(),
-    Feature.AGENT_SYSTEM_PROMPT: native("required"),
-    Feature.AGENT_DESCRIPTION: native(),
+    Feature.SESSIONS_LIST_CREATED: _FILTER,
+    Feature.SESSIONS_LIST_OLDEST_FIRST: unsupported("the server lists the newest first"),
+    Feature.SESSIONS_LIST_PAGE_SIZE: native("1 to 100"),
+    Feature.SESSIONS_SEND_IMAGE: native("an uploaded image, given by its id, is kept and does not reach the model"),
+    Feature.SESSIONS_SEND_DOCUMENT: unsupported(
+        "a message holds text and images; EverrunsNewSession(initial_files=...)"
+    ),
+    Feature.SESSIONS_ANSWER_APPROVAL: native(
+        "newer servers; all that are asked for at once, a denial without a reason"
+    ),
+    Feature.SESSIONS_ANSWER_OUTPUT: native("all outputs that the session waits for, at once"),
+    Feature.AGENTS_CREATE_MODEL: native(),
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native("required"),
+    Feature.AGENTS_CREATE_DESCRIPTION: native(),
 }
 
 
@@ -160,7 +172,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     session_changes_type = deferred("polysession_everruns.native:EverrunsSessionChanges")
     session_query_type = deferred("polysession_everruns.native:EverrunsSessionQuery")
     new_agent_type = deferred("polysession_everruns.native:EverrunsNewAgent")
-    resume = ResumeContract.SERVER_REPLAY
+    resume_mode = ResumeMode.SERVER_REPLAY
     event_types = deferred("polysession_everruns.event_normaliser:EVENT_TYPES")
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
@@ -171,7 +183,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
             headers["x-org-id"] = self.settings.org_id
         return headers
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body: problem details, `{"error": {...}}`, or the `{"error": "..."}` of older servers."""
         body = read_json_or_none(reply) or {}
         error = body.get("error")
@@ -195,9 +207,9 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         """Read one page. What the server cannot filter by is compared here."""
         normaliser.check_statuses(query.statuses)
         filters = {"agent_id": query.agent, "search": query.title_contains or None}
-        filters |= query.native.given() if query.native else {}
-        page = yield from _page("/v1/sessions", filters, query.limit, cursor, _sessions)
-        return Page(keep_matching(page.items, query, _FILTERED_HERE), page.next_cursor)
+        filters |= query.native.to_body() if query.native else {}
+        page = yield from _page("/v1/sessions", filters, query.page_size, cursor, _sessions)
+        return Page(apply_filters(page.items, query, _FILTERED_HERE), page.next_cursor)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for.
@@ -285,7 +297,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         return (yield from _page("/v1/agents", {}, limit, cursor, _agents))
 
 
-def _session(reply: Reply) -> Session:
+def _session(reply: Response) -> Session:
     fields = usual.SESSION.read(reply)
     if fields is not None:
         return usual.to_session(fields, lazily(JsonText(reply.content)))
@@ -293,7 +305,7 @@ def _session(reply: Reply) -> Session:
     return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
 
 
-def _sessions(reply: Reply) -> tuple[WirePageEnd, list[Session]]:
+def _sessions(reply: Response) -> tuple[WirePageEnd, list[Session]]:
     text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
     if usually is not None:
         sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
@@ -302,7 +314,7 @@ def _sessions(reply: Reply) -> tuple[WirePageEnd, list[Session]]:
     return page, [normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data)]
 
 
-def _agents(reply: Reply) -> tuple[WireAgents, list[Agent]]:
+def _agents(reply: Response) -> tuple[WireAgents, list[Agent]]:
     page = read_wire(WireAgents, reply)
     return page, [read_as(normaliser.to_agent, item, reply) for item in page.data]
 
@@ -316,7 +328,7 @@ def _page(
     filters: Mapping[str, Any],
     limit: int | None,
     cursor: str | None,
-    read: Callable[[Reply], tuple[WirePageEnd, list[T]]],
+    read: Callable[[Response], tuple[WirePageEnd, list[T]]],
 ) -> Flow[Page[T]]:
     """Read one page. Our cursor is the offset of its first item, as text."""
     if limit is not None and limit > _MAX_LIMIT:

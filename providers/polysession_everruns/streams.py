@@ -31,7 +31,7 @@ from polysession.provider_api import (
     PendingAction,
     PolysessionError,
     RecentIds,
-    Reply,
+    Response,
     SessionRef,
     StreamPlan,
     TextBlock,
@@ -58,7 +58,7 @@ from polysession_everruns.message_normaliser import to_message
 from polysession_everruns.usual_events import USUAL, Teller
 from polysession_everruns.wire_events import WireDisconnecting, WireEvent, WireList, WireMessage, shape_of
 
-_OPEN: Final = Reply(200, {}, b"")
+_OPEN: Final = Response(200, {}, b"")
 """What an error says of the answer that a frame came in."""
 _NEWEST: Final = 1
 _RECENT: Final = 50
@@ -146,14 +146,14 @@ def _last_sequence(events: Iterable[WireEvent]) -> str:
     return str(max(sequences))
 
 
-def _read_events(ref: SessionRef, **query: int | None) -> Flow[tuple[Reply, Sequence[WireEvent]]]:
+def _read_events(ref: SessionRef, **query: int | None) -> Flow[tuple[Response, Sequence[WireEvent]]]:
     """The envelopes of events: most callers need no more, or not of all."""
     reply = yield Call("GET", with_query(f"{session_path(ref)}/events", query))
     raws = read_as(WireList.model_validate, read_json(reply), reply).data
     return reply, [read_as(lambda raw: WireEvent.envelope_of(raw, session_id=ref.id), raw, reply) for raw in raws]
 
 
-def _whole(envelope: WireEvent, reply: Reply) -> WireEvent:
+def _whole(envelope: WireEvent, reply: Response) -> WireEvent:
     """An event of a list with the data of its type."""
     return read_as(lambda raw: WireEvent.of(raw, session_id=envelope.session_id), envelope.raw, reply)
 
@@ -226,7 +226,7 @@ class SessionStream(StreamPlan):
             if events is not None:
                 return events
         if frame.event == DISCONNECTING:
-            reply = Reply(200, {}, frame.data)
+            reply = Response(200, {}, frame.data)
             self.reopen_after_s = read_as(WireDisconnecting.model_validate, read_json(reply), reply).retry_ms / 1000
         if frame.event in {CONNECTED, DISCONNECTING}:
             return ()
@@ -255,7 +255,7 @@ class SessionStream(StreamPlan):
             if event.session_id and event.type == frame.event:
                 event.__dict__["raw"] = undecoded(frame.data)
                 return cast("WireEvent", event)
-        reply, missing = Reply(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
+        reply, missing = Response(200, {}, frame.data), {"session_id": self._ref.id, "type": frame.event}
         return read_as(lambda raw: WireEvent.of(raw, **missing), read_json(reply), reply)
 
     def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
@@ -267,7 +267,7 @@ class SessionStream(StreamPlan):
         reply, events = yield from _read_events(self._ref)
         return [found for event in events for found in self._take(_whole(event, reply), event.id, reply)]
 
-    def _take(self, event: WireEvent, stored_id: str | None, reply: Reply) -> Sequence[Event]:
+    def _take(self, event: WireEvent, stored_id: str | None, reply: Response) -> Sequence[Event]:
         if event.id is not None and not self._seen.add(event.id):
             return ()
         events = read_as(self._reader.read, event, reply)

@@ -22,7 +22,7 @@ from polysession.provider_api import (
     MessageCompleted,
     MessageDelta,
     MessageStarted,
-    NativeEvent,
+    RawEvent,
     Role,
     SessionStatus,
     StatusChanged,
@@ -131,7 +131,7 @@ _new_message: Final = filled(
 )
 _new_message_event: Final = filled_event(MessageCompleted)
 _new_message_start: Final = filled_event(MessageStarted)
-_new_native: Final = filled_event(NativeEvent)
+_new_native: Final = filled_event(RawEvent)
 _new_status: Final = filled_event(StatusChanged)
 _new_thinking_delta: Final = filled_event(ThinkingDelta)
 _new_tool_call: Final = filled_event(ToolCallCompleted)

@@ -13,7 +13,7 @@ from polysession.provider_api import (
     Call,
     MalformedResponse,
     Page,
-    Reply,
+    Response,
     SessionRef,
     UsageError,
     json_body,
@@ -57,7 +57,7 @@ def page_parameters(limit: int | None, cursor: str | None) -> dict[str, Any]:
     return parameters
 
 
-def read_page(reply: Reply, normalise: Callable[[dict[str, Any]], T]) -> Page[T]:
+def read_page(reply: Response, normalise: Callable[[dict[str, Any]], T]) -> Page[T]:
     """The page in a reply, each of its items normalised.
 
     Raises:
@@ -68,7 +68,7 @@ def read_page(reply: Reply, normalise: Callable[[dict[str, Any]], T]) -> Page[T]
     return Page(items, next_cursor(page, reply))
 
 
-def next_cursor(page: WirePageEnd, reply: Reply) -> str | None:
+def next_cursor(page: WirePageEnd, reply: Response) -> str | None:
     """Where the list goes on.
 
     Raises:

@@ -17,7 +17,7 @@ from polysession.provider_api import (
     MessageCompleted,
     MessageDelta,
     MessageStarted,
-    NativeEvent,
+    RawEvent,
     ThinkingCompleted,
     ThinkingDelta,
     ToolCallCompleted,
@@ -32,7 +32,6 @@ from polysession_qoder.message_normaliser import read_message, text_of
 from polysession_qoder.normaliser import to_usage
 from polysession_qoder.state_events import (
     Common,
-    as_it_is,
     begun,
     idle,
     last,
@@ -40,6 +39,7 @@ from polysession_qoder.state_events import (
     model_request_end,
     rescheduled,
     running,
+    to_raw_event,
 )
 from polysession_qoder.stream_state import Preview, StreamState
 from polysession_qoder.usual_events import usual_readers
@@ -112,7 +112,7 @@ class EventNormaliser:
         if kind.startswith("agent."):
             self._state.turn_is_open = True  # also if the stream began in the middle of the turn
         reader = _READERS.get(kind)
-        return as_it_is(common) if reader is None else tuple(reader(self._state, wire, common))
+        return to_raw_event(common) if reader is None else tuple(reader(self._state, wire, common))
 
     def remember(self, tool_use: dict[str, Any]) -> None:
         """Note a tool use that was read elsewhere, for the event that waits at it.
@@ -195,13 +195,13 @@ def _error(state: StreamState, wire: WireErrorEvent, common: Common) -> Iterator
 
 def _preview_start(state: StreamState, wire: WirePreviewStart, common: Common) -> Iterable[Event]:
     target = wire.event
-    return as_it_is(common) if target is None else begun(state, target.id, target.type, common)
+    return to_raw_event(common) if target is None else begun(state, target.id, target.type, common)
 
 
 def _preview_delta(state: StreamState, wire: WirePreviewDelta, common: Common) -> Iterable[Event]:
     target, text = wire.event_id, wire.text
     if text is None or target is None:
-        return as_it_is(common)
+        return to_raw_event(common)
     preview = state.previews.get(target)
     if preview is None:
         return _unannounced(state, target, wire, common)
@@ -232,7 +232,7 @@ def _stored_delta(_state: StreamState, wire: WireStoredDelta, common: Common) ->
     elif delta is not None and delta.thinking is not None:
         yield ThinkingDelta(text=delta.thinking, **common)
     else:
-        yield NativeEvent(**common)
+        yield RawEvent(**common)
 
 
 _MESSAGE: Final = (WireMessageEvent, _message, ("message.completed",))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from polysession.provider_api import Block, MediaBlock, Message, NativeBlock, Role, TextBlock, UsageError, trusted
+from polysession.provider_api import Block, MediaBlock, Message, RawBlock, Role, TextBlock, UsageError, trusted
 from polysession_qoder.normaliser import NAME
 from polysession_qoder.wire_events import WireContent, WireMessageEvent
 
@@ -86,7 +86,7 @@ def _to_block(raw: dict[str, Any]) -> Block:
         if isinstance(source.get(name), str):
             value = {name: source[name]}
             return MediaBlock(type=kind, media_type=source.get("media_type"), title=raw.get("title"), **value)
-    return NativeBlock(raw=raw)
+    return RawBlock(raw=raw)
 
 
 def _from_media(block: MediaBlock) -> dict[str, Any]:

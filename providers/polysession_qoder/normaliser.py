@@ -158,7 +158,7 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
         "metadata": None if new.metadata is None else _checked_metadata(new.metadata),
     }
     body = {name: value for name, value in given.items() if value is not None}
-    body |= new.native.given() if new.native else {}
+    body |= new.native.to_body() if new.native else {}
     if not (body.get("agent") and body.get("environment_id")):
         raise UsageError("a Qoder session needs both an agent and an environment")
     return body
@@ -181,7 +181,7 @@ def from_changes(changes: SessionChanges, known_keys: Iterable[str] = ()) -> dic
         body["metadata"] = dict.fromkeys(known_keys)
     elif not isinstance(changes.metadata, Unset):
         body["metadata"] = _checked_metadata(changes.metadata)
-    return body | (changes.native.given() if changes.native else {})
+    return body | (changes.native.to_body() if changes.native else {})
 
 
 def from_new_agent(new: NewAgent) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def from_new_agent(new: NewAgent) -> dict[str, Any]:
     """
     given = {"name": new.name, "model": new.model, "system": new.system_prompt, "description": new.description}
     body = {name: value for name, value in given.items() if value is not None}
-    body |= new.native.given() if new.native else {}
+    body |= new.native.to_body() if new.native else {}
     if not body.get("model"):
         raise UsageError("a Qoder agent needs a model, such as 'auto'")
     return body

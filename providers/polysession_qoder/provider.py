@@ -30,17 +30,17 @@ from polysession.provider_api import (
     Page,
     Provider,
     ProviderSettings,
-    Reply,
-    ResumeContract,
+    Response,
+    ResumeMode,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
     TurnInput,
+    apply_filters,
     deferred,
     emulated,
     json_body,
-    keep_matching,
     lazily,
     native,
     path_segment,
@@ -67,59 +67,67 @@ _PINNED_MODEL: Final = unsupported("the model belongs to the agent, at the versi
 _SEARCH: Final = native("through POST /sessions/search, a beta of the backend")
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.CREATE: native(),
-    Feature.GET: native(),
-    Feature.LIST: native(),
-    Feature.UPDATE: native(),
-    Feature.ARCHIVE: native("there is no way back"),
-    Feature.DELETE: native(),
-    Feature.CANCEL: native(),
-    Feature.SEND: native(),
-    Feature.STREAM: native("one more call, to find where to begin; none with a cursor"),
-    Feature.RUN: native("one more call before the input, to find where to begin"),
-    Feature.EVENTS: native(),
-    Feature.MESSAGES: emulated("picked out of the events by their type; the backend says no usage of a message"),
-    Feature.ANSWER: native("one more call before it, to see what is pending"),
-    Feature.PENDING_ACTIONS: emulated("found in the newest events; more calls if the agent waits at very many"),
-    Feature.AGENT_CREATE: native(),
-    Feature.AGENT_GET: native(),
-    Feature.AGENT_LIST: native(),
-    Feature.CREATE_AGENT: native(),
-    Feature.CREATE_ENVIRONMENT: native(),
-    Feature.CREATE_WORKSPACE: unsupported("the workspace is the setting workspace_id"),
-    Feature.CREATE_TITLE: native(),
-    Feature.CREATE_METADATA: native(),
-    Feature.CREATE_TAGS: _NO_TAGS,
-    Feature.CREATE_CAPABILITIES: unsupported("abilities belong to the agent"),
-    Feature.CREATE_MODEL: unsupported("the model belongs to the agent; QoderNewSession(agent=...) can override it"),
-    Feature.CREATE_PERMISSION_MODE: _NO_MODE,
-    Feature.UPDATE_TITLE: native(),
-    Feature.UPDATE_METADATA: native(),
-    Feature.UPDATE_TAGS: _NO_TAGS,
-    Feature.EDIT_TAGS: _NO_TAGS,
-    Feature.UPDATE_MODEL: _PINNED_MODEL,
-    Feature.UPDATE_PERMISSION_MODE: _NO_MODE,
-    Feature.CLEAR_TITLE: native(),
-    Feature.CLEAR_METADATA: emulated("one more call, to read the keys; keys that are added meanwhile stay"),
-    Feature.CLEAR_TAGS: _NO_TAGS,
-    Feature.CLEAR_MODEL: _PINNED_MODEL,
-    Feature.CLEAR_PERMISSION_MODE: _NO_MODE,
-    Feature.LIST_AGENT: native(),
-    Feature.LIST_STATUSES: native(),
-    Feature.LIST_TITLE: _SEARCH,
-    Feature.LIST_TAGS: _NO_TAGS,
-    Feature.LIST_METADATA: _SEARCH,
-    Feature.LIST_ARCHIVED: native(),
-    Feature.LIST_CREATED: native("compared in the client if title_contains or metadata is given too"),
-    Feature.LIST_OLDEST_FIRST: native(),
-    Feature.LIST_LIMIT: native("1 to 100"),
-    Feature.SEND_IMAGE: native(),
-    Feature.SEND_DOCUMENT: native(),
-    Feature.ANSWER_APPROVAL: native(),
-    Feature.ANSWER_OUTPUT: native(),
-    Feature.AGENT_MODEL: native(),
-    Feature.AGENT_SYSTEM_PROMPT: native(),
-    Feature.AGENT_DESCRIPTION: native(),
+    Feature.SESSIONS_CREATE: native(),
+    Feature.SESSIONS_GET: native(),
+    Feature.SESSIONS_LIST: native(),
+    Feature.SESSIONS_UPDATE: native(),
+    Feature.SESSIONS_ARCHIVE: native("there is no way back"),
+    Feature.SESSIONS_DELETE: native(),
+    Feature.SESSIONS_CANCEL: native(),
+    Feature.SESSIONS_SEND: native(),
+    Feature.SESSIONS_STREAM: native("one more call, to find where to begin; none with a cursor"),
+    Feature.SESSIONS_RUN: native("one more call before the input, to find where to begin"),
+    Feature.SESSIONS_EVENTS: native(),
+    Feature.SESSIONS_MESSAGES: emulated(
+        "picked out of the events by their type; the backend says no usage of a message"
+    ),
+    Feature.SESSIONS_ANSWER: native("one more call before it, to see what is pending"),
+    Feature.SESSIONS_PENDING_ACTIONS: emulated(
+        "found in the newest events; more calls if the agent waits at very many"
+    ),
+    Feature.AGENTS_CREATE: native(),
+    Feature.AGENTS_GET: native(),
+    Feature.AGENTS_LIST: native(),
+    Feature.SESSIONS_CREATE_AGENT: native(),
+    Feature.SESSIONS_CREATE_ENVIRONMENT: native(),
+    Feature.SESSIONS_CREATE_WORKSPACE: unsupported("the workspace is the setting workspace_id"),
+    Feature.SESSIONS_CREATE_TITLE: native(),
+    Feature.SESSIONS_CREATE_METADATA: native(),
+    Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("abilities belong to the agent"),
+    Feature.SESSIONS_CREATE_MODEL: unsupported(
+        "the model belongs to the agent; QoderNewSession(agent=...) can override it"
+    ),
+    Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE: native(),
+    Feature.SESSIONS_UPDATE_METADATA: native(),
+    Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL: _PINNED_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: native(),
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: emulated(
+        "one more call, to read the keys; keys that are added meanwhile stay"
+    ),
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _PINNED_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+    Feature.SESSIONS_LIST_AGENT: native(),
+    Feature.SESSIONS_LIST_STATUSES: native(),
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: _SEARCH,
+    Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+    Feature.SESSIONS_LIST_METADATA: _SEARCH,
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: native(),
+    Feature.SESSIONS_LIST_CREATED: native("compared in the client if title_contains or metadata is given too"),
+    Feature.SESSIONS_LIST_OLDEST_FIRST: native(),
+    Feature.SESSIONS_LIST_PAGE_SIZE: native("1 to 100"),
+    Feature.SESSIONS_SEND_IMAGE: native(),
+    Feature.SESSIONS_SEND_DOCUMENT: native(),
+    Feature.SESSIONS_ANSWER_APPROVAL: native(),
+    Feature.SESSIONS_ANSWER_OUTPUT: native(),
+    Feature.AGENTS_CREATE_MODEL: native(),
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native(),
+    Feature.AGENTS_CREATE_DESCRIPTION: native(),
 }
 
 
@@ -148,7 +156,7 @@ class QoderProvider(Provider[QoderSettings]):
     session_changes_type = deferred("polysession_qoder.native:QoderSessionChanges")
     session_query_type = deferred("polysession_qoder.native:QoderSessionQuery")
     new_agent_type = deferred("polysession_qoder.native:QoderNewAgent")
-    resume = ResumeContract.SERVER_REPLAY
+    resume_mode = ResumeMode.SERVER_REPLAY
     event_types = deferred("polysession_qoder.event_normaliser:EVENT_TYPES")
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
@@ -159,7 +167,7 @@ class QoderProvider(Provider[QoderSettings]):
             headers["qoder-workspace-id"] = self.settings.workspace_id
         return headers
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body; those of older generations lack `request_id`."""
         try:
             body = WireErrorBody.model_validate(read_json_or_none(reply))
@@ -185,7 +193,7 @@ class QoderProvider(Provider[QoderSettings]):
         if query.title_contains or query.metadata:
             return (yield from _search(query, cursor))
         filters = {"statuses[]" if name == "statuses" else name: value for name, value in _filters(query).items()}
-        parameters = filters | _created(query) | page_parameters(query.limit, cursor)
+        parameters = filters | _created(query) | page_parameters(query.page_size, cursor)
         reply = yield Call("GET", with_query("/sessions", parameters))
         return _sessions(reply)
 
@@ -276,7 +284,7 @@ class QoderProvider(Provider[QoderSettings]):
         return read_page(reply, normaliser.to_agent)
 
 
-def _session(reply: Reply) -> Session:
+def _session(reply: Response) -> Session:
     fields = usual.SESSION.read(reply)
     if fields is not None:
         return usual.to_session(fields, lazily(JsonText(reply.content)))
@@ -284,7 +292,7 @@ def _session(reply: Reply) -> Session:
     return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
 
 
-def _sessions(reply: Reply) -> Page[Session]:
+def _sessions(reply: Response) -> Page[Session]:
     text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
     if usually is not None:
         sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
@@ -303,10 +311,10 @@ def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     """
     wanted = {"name": query.title_contains or None, "metadata": dict(query.metadata) if query.metadata else None}
     body = {name: value for name, value in wanted.items() if value is not None}
-    body |= _filters(query) | page_parameters(query.limit, cursor)
+    body |= _filters(query) | page_parameters(query.page_size, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
     page = _sessions(reply)
-    return Page(keep_matching(page.items, query, {Feature.LIST_CREATED}), page.next_cursor)
+    return Page(apply_filters(page.items, query, {Feature.SESSIONS_LIST_CREATED}), page.next_cursor)
 
 
 def _filters(query: SessionQuery) -> dict[str, Any]:
@@ -317,7 +325,7 @@ def _filters(query: SessionQuery) -> dict[str, Any]:
         "include_archived": True if query.include_archived else None,
         "order": "asc" if query.oldest_first else None,
     }
-    wanted |= query.native.given() if query.native else {}
+    wanted |= query.native.to_body() if query.native else {}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -12,8 +12,8 @@ from polysession.provider_api import (
     ActionRequired,
     Event,
     MessageStarted,
-    NativeEvent,
     Outcome,
+    RawEvent,
     SessionStatus,
     StatusChanged,
     ThinkingStarted,
@@ -35,14 +35,14 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }
 
 _new_message_start: Final = trusted_event(MessageStarted)
-_new_native: Final = filled_event(NativeEvent)
+_new_native: Final = filled_event(RawEvent)
 _new_status: Final = trusted_event(StatusChanged)
 _new_thinking_start: Final = trusted_event(ThinkingStarted)
 _new_turn_end: Final = trusted_event(TurnEnded)
 _new_turn_start: Final = trusted_event(TurnStarted)
 
 
-def as_it_is(common: Common) -> Sequence[Event]:
+def to_raw_event(common: Common) -> Sequence[Event]:
     """An event that is not modelled."""
     return (_new_native(common),)
 
@@ -108,13 +108,13 @@ def _close_turn(state: StreamState) -> None:
 def model_request_end(state: StreamState, common: Common) -> Sequence[Event]:
     """The model has said all: what was not completed by now never will be."""
     state.previews.clear()
-    return as_it_is(common)
+    return to_raw_event(common)
 
 
 def begun(state: StreamState, target_id: str, kind: str, common: Common) -> Sequence[Event]:
     """An event of some type is being written, and will follow whole. Nothing, if that is no news."""
     if kind not in _STARTS:
-        return as_it_is(common)
+        return to_raw_event(common)
     if target_id in state.previews:
         state.previews[target_id].restart()
     elif target_id not in state.seen:

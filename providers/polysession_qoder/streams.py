@@ -23,7 +23,7 @@ from polysession.provider_api import (
     Page,
     PendingAction,
     PolysessionError,
-    Reply,
+    Response,
     SessionRef,
     StreamPlan,
     ToolOutput,
@@ -102,7 +102,7 @@ class QoderStream(StreamPlan):
         wire = text_to_wire(frame.event, frame.data)
         if wire is not None and (wire.id is not None or not frame.id or wire.type in PREVIEWS):
             return self._take(wire, undecoded(frame.data))
-        reply = Reply(_SUCCESS, {}, frame.data)
+        reply = Response(_SUCCESS, {}, frame.data)
         raw = {"type": frame.event, **read_json(reply)}
         if frame.id and raw["type"] not in PREVIEWS:
             raw = {"id": frame.id, **raw}

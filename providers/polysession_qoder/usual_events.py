@@ -34,7 +34,7 @@ from polysession.provider_api import (
 )
 from polysession_qoder.message_normaliser import ROLES
 from polysession_qoder.normaliser import NAME
-from polysession_qoder.state_events import as_it_is, begun, idle, model_request_end, running
+from polysession_qoder.state_events import begun, idle, model_request_end, running, to_raw_event
 from polysession_qoder.stream_state import StreamState
 from polysession_qoder.usual import UsualUsage, to_usage
 
@@ -181,7 +181,7 @@ def _start(state: StreamState, session_id: str) -> UsualReader:
 
 
 def _native(_state: StreamState, fields: _Fields) -> Sequence[Event]:
-    return as_it_is(fields)
+    return to_raw_event(fields)
 
 
 def _idle(state: StreamState, fields: _Fields) -> Sequence[Event]:

@@ -15,7 +15,7 @@ from polysession._core.provider import Page
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
 from polysession.change import UNSET, NativeBody, Unset
-from polysession.feature import Feature, ResumeContract, Support
+from polysession.feature import Feature, ResumeMode, Support
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
@@ -80,9 +80,9 @@ class AsyncClient:
         return self._provider.name
 
     @property
-    def resume(self) -> ResumeContract:
+    def resume_mode(self) -> ResumeMode:
         """How the backend lets a broken stream go on."""
-        return self._provider.resume
+        return self._provider.resume_mode
 
     def supports(self, feature: Feature) -> Support:
         """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""
@@ -108,7 +108,7 @@ class AsyncClient:
         return f"{type(self).__name__}({self.provider!r}, base_url={self._provider.settings.base_url!r})"
 
 
-class AsyncPages(Generic[Item]):
+class AsyncPaginator(Generic[Item]):
     """A list that is read page by page, as it is looped over. Each loop starts anew."""
 
     def __init__(self, driver: AsyncDriver, operation: str, page_flow: PageFlow[Item], cursor: str | None) -> None:
@@ -194,7 +194,7 @@ class AsyncSessions:
             InvalidRequest: The backend refuses a value.
         """
         return await self._driver.run(
-            Feature.CREATE,
+            Feature.SESSIONS_CREATE,
             self._operations.create_session(
                 agent=agent,
                 environment=environment,
@@ -215,7 +215,7 @@ class AsyncSessions:
         Raises:
             NotFound: There is no such session.
         """
-        return await self._driver.run(Feature.GET, self._operations.get_session(session))
+        return await self._driver.run(Feature.SESSIONS_GET, self._operations.get_session(session))
 
     def list(
         self,
@@ -229,10 +229,10 @@ class AsyncSessions:
         created_before: datetime | None = None,
         include_archived: bool = False,
         oldest_first: bool = False,
-        limit: int | None = None,
+        page_size: int | None = None,
         cursor: str | None = None,
         native: NativeBody | None = None,
-    ) -> AsyncPages[Session]:
+    ) -> AsyncPaginator[Session]:
         """List sessions, newest first. Nothing is read until the result is looped over.
 
         Args:
@@ -245,7 +245,7 @@ class AsyncSessions:
             created_before: Only sessions created earlier; a time without a zone is in UTC.
             include_archived: Archived sessions too.
             oldest_first: The other way round.
-            limit: Items in a page. A filter that is emulated leaves fewer.
+            page_size: Items in a page. A filter that is emulated leaves fewer.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
             native: Further filters of this backend, in its own words.
 
@@ -262,10 +262,10 @@ class AsyncSessions:
             created_before=created_before,
             include_archived=include_archived,
             oldest_first=oldest_first,
-            limit=limit,
+            page_size=page_size,
             native=native,
         )
-        return AsyncPages(self._driver, Feature.LIST, page_flow, cursor)
+        return AsyncPaginator(self._driver, Feature.SESSIONS_LIST, page_flow, cursor)
 
     async def update(
         self,
@@ -300,7 +300,7 @@ class AsyncSessions:
             InvalidRequest: The backend refuses a value.
         """
         return await self._driver.run(
-            Feature.UPDATE,
+            Feature.SESSIONS_UPDATE,
             self._operations.update_session(
                 session,
                 title=title,
@@ -321,7 +321,7 @@ class AsyncSessions:
             UnsupportedOperation: The backend cannot archive; nothing was sent.
             NotFound: There is no such session.
         """
-        return await self._driver.run(Feature.ARCHIVE, self._operations.archive_session(session))
+        return await self._driver.run(Feature.SESSIONS_ARCHIVE, self._operations.archive_session(session))
 
     async def delete(self, session: Session | str) -> None:
         """Delete a session for good.
@@ -329,7 +329,7 @@ class AsyncSessions:
         Raises:
             NotFound: There is no such session.
         """
-        await self._driver.run(Feature.DELETE, self._operations.delete_session(session))
+        await self._driver.run(Feature.SESSIONS_DELETE, self._operations.delete_session(session))
 
     async def cancel(self, session: Session | str) -> Cancellation:
         """Stop the turn that is running. The session itself stays.
@@ -337,7 +337,7 @@ class AsyncSessions:
         Raises:
             NotFound: There is no such session.
         """
-        return await self._driver.run(Feature.CANCEL, self._operations.cancel_session(session))
+        return await self._driver.run(Feature.SESSIONS_CANCEL, self._operations.cancel_session(session))
 
     async def send(self, session: Session | str, content: Content) -> None:
         """Send a message, and leave the turn that it starts to itself; `run` follows it.
@@ -350,7 +350,7 @@ class AsyncSessions:
             UnsupportedOperation: The backend takes no such block; nothing was sent.
             Conflict: A turn is running, and the backend takes no message then.
         """
-        await self._driver.run(Feature.SEND, self._operations.send_message(session, content))
+        await self._driver.run(Feature.SESSIONS_SEND, self._operations.send_message(session, content))
 
     def run(
         self, session: Session | str, content: Content | Sequence[Answer], *, deadline_s: float | None = None
@@ -366,14 +366,14 @@ class AsyncSessions:
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 
         Raises:
-            WaitExceeded: While reading: the deadline has passed.
+            DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         from polysession._drivers.async_stream import AsyncTurn  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.start_turn(session, content)
         watch = self._driver.watch.turn(session, content)
-        return AsyncTurn(self._driver, Feature.RUN, flow, watch, deadline_s=deadline_s)
+        return AsyncTurn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s)
 
     def stream(
         self, session: Session | str, *, cursor: str | None = None, deadline_s: float | None = None
@@ -387,37 +387,41 @@ class AsyncSessions:
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 
         Raises:
-            WaitExceeded: While reading: the deadline has passed.
+            DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         from polysession._drivers.async_stream import AsyncEventStream  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.stream_events(session, cursor)
-        return AsyncEventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)
+        return AsyncEventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
 
     def events(
-        self, session: Session | str, *, limit: int | None = None, cursor: str | None = None
-    ) -> AsyncPages[Event]:
+        self, session: Session | str, *, page_size: int | None = None, cursor: str | None = None
+    ) -> AsyncPaginator[Event]:
         """List what has happened, oldest first. Nothing is read until the result is looped over.
 
         Args:
             session: The session, or its id.
-            limit: Items in a page, counted as the backend counts them.
+            page_size: Items in a page, counted as the backend counts them.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
         """
-        return AsyncPages(self._driver, Feature.EVENTS, self._operations.list_events(session, limit), cursor)
+        return AsyncPaginator(
+            self._driver, Feature.SESSIONS_EVENTS, self._operations.list_events(session, page_size), cursor
+        )
 
     def messages(
-        self, session: Session | str, *, limit: int | None = None, cursor: str | None = None
-    ) -> AsyncPages[Message]:
+        self, session: Session | str, *, page_size: int | None = None, cursor: str | None = None
+    ) -> AsyncPaginator[Message]:
         """List what was said, oldest first. Nothing is read until the result is looped over.
 
         Args:
             session: The session, or its id.
-            limit: Items in a page.
+            page_size: Items in a page.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
         """
-        return AsyncPages(self._driver, Feature.MESSAGES, self._operations.list_messages(session, limit), cursor)
+        return AsyncPaginator(
+            self._driver, Feature.SESSIONS_MESSAGES, self._operations.list_messages(session, page_size), cursor
+        )
 
     async def answer(self, session: Session | str, answers: Sequence[Answer]) -> None:
         """Answer what the agent waits for, and leave the turn to itself; `run` with the same answers follows it.
@@ -430,11 +434,11 @@ class AsyncSessions:
             NotFound: The agent does not wait for one of them.
             Conflict: The agent waits for nothing.
         """
-        await self._driver.run(Feature.ANSWER, self._operations.answer_actions(session, answers))
+        await self._driver.run(Feature.SESSIONS_ANSWER, self._operations.answer_actions(session, answers))
 
     async def pending_actions(self, session: Session | str) -> tuple[PendingAction, ...]:
         """Read what the agent waits for, in any process."""
-        return await self._driver.run(Feature.PENDING_ACTIONS, self._operations.pending_actions(session))
+        return await self._driver.run(Feature.SESSIONS_PENDING_ACTIONS, self._operations.pending_actions(session))
 
 
 class AsyncAgents:
@@ -467,7 +471,7 @@ class AsyncAgents:
             InvalidRequest: The backend refuses a value.
         """
         return await self._driver.run(
-            Feature.AGENT_CREATE,
+            Feature.AGENTS_CREATE,
             self._operations.create_agent(
                 name=name, model=model, system_prompt=system_prompt, description=description, native=native
             ),
@@ -479,13 +483,13 @@ class AsyncAgents:
         Raises:
             NotFound: There is no such agent.
         """
-        return await self._driver.run(Feature.AGENT_GET, self._operations.get_agent(agent))
+        return await self._driver.run(Feature.AGENTS_GET, self._operations.get_agent(agent))
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> AsyncPages[Agent]:
+    def list(self, *, page_size: int | None = None, cursor: str | None = None) -> AsyncPaginator[Agent]:
         """List agents, newest first. Nothing is read until the result is looped over.
 
         Args:
-            limit: Items in a page.
+            page_size: Items in a page.
             cursor: `next_cursor` of an earlier page, to continue there.
         """
-        return AsyncPages(self._driver, Feature.AGENT_LIST, self._operations.list_agents(limit), cursor)
+        return AsyncPaginator(self._driver, Feature.AGENTS_LIST, self._operations.list_agents(page_size), cursor)

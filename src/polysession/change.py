@@ -43,7 +43,7 @@ class NativeBody(BaseModel):
         ser_json_inf_nan="constants",  # left as they are, to be refused with the rest of the body, and not sent as null
     )
 
-    def given(self) -> dict[str, Any]:
+    def to_body(self) -> dict[str, Any]:
         """The fields that were given, as JSON values under their wire names.
 
         Raises:
@@ -101,7 +101,7 @@ class SessionQuery(Request):
     created_before: UtcDatetime | None = None
     include_archived: bool = False
     oldest_first: bool = False
-    limit: int | None = None
+    page_size: int | None = None
     native: NativeBody | None = None
 
 
@@ -130,7 +130,7 @@ class SessionRef(NamedTuple):
 R = TypeVar("R", bound=Request)
 
 
-def checked(request_type: type[R], values: Mapping[str, Any]) -> R:
+def validate_request(request_type: type[R], values: Mapping[str, Any]) -> R:
     """Build a request from what the caller passed.
 
     Raises:

@@ -15,7 +15,7 @@ from polysession._core.provider import Page
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.sync_driver import SyncDriver
 from polysession.change import UNSET, NativeBody, Unset
-from polysession.feature import Feature, ResumeContract, Support
+from polysession.feature import Feature, ResumeMode, Support
 from polysession.plugins import open_provider
 from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
@@ -80,9 +80,9 @@ class Client:
         return self._provider.name
 
     @property
-    def resume(self) -> ResumeContract:
+    def resume_mode(self) -> ResumeMode:
         """How the backend lets a broken stream go on."""
-        return self._provider.resume
+        return self._provider.resume_mode
 
     def supports(self, feature: Feature) -> Support:
         """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition."""
@@ -108,7 +108,7 @@ class Client:
         return f"{type(self).__name__}({self.provider!r}, base_url={self._provider.settings.base_url!r})"
 
 
-class Pages(Generic[Item]):
+class Paginator(Generic[Item]):
     """A list that is read page by page, as it is looped over. Each loop starts anew."""
 
     def __init__(self, driver: SyncDriver, operation: str, page_flow: PageFlow[Item], cursor: str | None) -> None:
@@ -193,7 +193,7 @@ class Sessions:
             InvalidRequest: The backend refuses a value.
         """
         return self._driver.run(
-            Feature.CREATE,
+            Feature.SESSIONS_CREATE,
             self._operations.create_session(
                 agent=agent,
                 environment=environment,
@@ -214,7 +214,7 @@ class Sessions:
         Raises:
             NotFound: There is no such session.
         """
-        return self._driver.run(Feature.GET, self._operations.get_session(session))
+        return self._driver.run(Feature.SESSIONS_GET, self._operations.get_session(session))
 
     def list(
         self,
@@ -228,10 +228,10 @@ class Sessions:
         created_before: datetime | None = None,
         include_archived: bool = False,
         oldest_first: bool = False,
-        limit: int | None = None,
+        page_size: int | None = None,
         cursor: str | None = None,
         native: NativeBody | None = None,
-    ) -> Pages[Session]:
+    ) -> Paginator[Session]:
         """List sessions, newest first. Nothing is read until the result is looped over.
 
         Args:
@@ -244,7 +244,7 @@ class Sessions:
             created_before: Only sessions created earlier; a time without a zone is in UTC.
             include_archived: Archived sessions too.
             oldest_first: The other way round.
-            limit: Items in a page. A filter that is emulated leaves fewer.
+            page_size: Items in a page. A filter that is emulated leaves fewer.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
             native: Further filters of this backend, in its own words.
 
@@ -261,10 +261,10 @@ class Sessions:
             created_before=created_before,
             include_archived=include_archived,
             oldest_first=oldest_first,
-            limit=limit,
+            page_size=page_size,
             native=native,
         )
-        return Pages(self._driver, Feature.LIST, page_flow, cursor)
+        return Paginator(self._driver, Feature.SESSIONS_LIST, page_flow, cursor)
 
     def update(
         self,
@@ -299,7 +299,7 @@ class Sessions:
             InvalidRequest: The backend refuses a value.
         """
         return self._driver.run(
-            Feature.UPDATE,
+            Feature.SESSIONS_UPDATE,
             self._operations.update_session(
                 session,
                 title=title,
@@ -320,7 +320,7 @@ class Sessions:
             UnsupportedOperation: The backend cannot archive; nothing was sent.
             NotFound: There is no such session.
         """
-        return self._driver.run(Feature.ARCHIVE, self._operations.archive_session(session))
+        return self._driver.run(Feature.SESSIONS_ARCHIVE, self._operations.archive_session(session))
 
     def delete(self, session: Session | str) -> None:
         """Delete a session for good.
@@ -328,7 +328,7 @@ class Sessions:
         Raises:
             NotFound: There is no such session.
         """
-        self._driver.run(Feature.DELETE, self._operations.delete_session(session))
+        self._driver.run(Feature.SESSIONS_DELETE, self._operations.delete_session(session))
 
     def cancel(self, session: Session | str) -> Cancellation:
         """Stop the turn that is running. The session itself stays.
@@ -336,7 +336,7 @@ class Sessions:
         Raises:
             NotFound: There is no such session.
         """
-        return self._driver.run(Feature.CANCEL, self._operations.cancel_session(session))
+        return self._driver.run(Feature.SESSIONS_CANCEL, self._operations.cancel_session(session))
 
     def send(self, session: Session | str, content: Content) -> None:
         """Send a message, and leave the turn that it starts to itself; `run` follows it.
@@ -349,7 +349,7 @@ class Sessions:
             UnsupportedOperation: The backend takes no such block; nothing was sent.
             Conflict: A turn is running, and the backend takes no message then.
         """
-        self._driver.run(Feature.SEND, self._operations.send_message(session, content))
+        self._driver.run(Feature.SESSIONS_SEND, self._operations.send_message(session, content))
 
     def run(
         self, session: Session | str, content: Content | Sequence[Answer], *, deadline_s: float | None = None
@@ -365,14 +365,14 @@ class Sessions:
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 
         Raises:
-            WaitExceeded: While reading: the deadline has passed.
+            DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.start_turn(session, content)
         watch = self._driver.watch.turn(session, content)
-        return Turn(self._driver, Feature.RUN, flow, watch, deadline_s=deadline_s)
+        return Turn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s)
 
     def stream(
         self, session: Session | str, *, cursor: str | None = None, deadline_s: float | None = None
@@ -386,35 +386,41 @@ class Sessions:
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 
         Raises:
-            WaitExceeded: While reading: the deadline has passed.
+            DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
         from polysession._drivers.sync_stream import EventStream  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.stream_events(session, cursor)
-        return EventStream(self._driver, Feature.STREAM, flow, deadline_s=deadline_s)
+        return EventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
 
-    def events(self, session: Session | str, *, limit: int | None = None, cursor: str | None = None) -> Pages[Event]:
+    def events(
+        self, session: Session | str, *, page_size: int | None = None, cursor: str | None = None
+    ) -> Paginator[Event]:
         """List what has happened, oldest first. Nothing is read until the result is looped over.
 
         Args:
             session: The session, or its id.
-            limit: Items in a page, counted as the backend counts them.
+            page_size: Items in a page, counted as the backend counts them.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
         """
-        return Pages(self._driver, Feature.EVENTS, self._operations.list_events(session, limit), cursor)
+        return Paginator(
+            self._driver, Feature.SESSIONS_EVENTS, self._operations.list_events(session, page_size), cursor
+        )
 
     def messages(
-        self, session: Session | str, *, limit: int | None = None, cursor: str | None = None
-    ) -> Pages[Message]:
+        self, session: Session | str, *, page_size: int | None = None, cursor: str | None = None
+    ) -> Paginator[Message]:
         """List what was said, oldest first. Nothing is read until the result is looped over.
 
         Args:
             session: The session, or its id.
-            limit: Items in a page.
+            page_size: Items in a page.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
         """
-        return Pages(self._driver, Feature.MESSAGES, self._operations.list_messages(session, limit), cursor)
+        return Paginator(
+            self._driver, Feature.SESSIONS_MESSAGES, self._operations.list_messages(session, page_size), cursor
+        )
 
     def answer(self, session: Session | str, answers: Sequence[Answer]) -> None:
         """Answer what the agent waits for, and leave the turn to itself; `run` with the same answers follows it.
@@ -427,11 +433,11 @@ class Sessions:
             NotFound: The agent does not wait for one of them.
             Conflict: The agent waits for nothing.
         """
-        self._driver.run(Feature.ANSWER, self._operations.answer_actions(session, answers))
+        self._driver.run(Feature.SESSIONS_ANSWER, self._operations.answer_actions(session, answers))
 
     def pending_actions(self, session: Session | str) -> tuple[PendingAction, ...]:
         """Read what the agent waits for, in any process."""
-        return self._driver.run(Feature.PENDING_ACTIONS, self._operations.pending_actions(session))
+        return self._driver.run(Feature.SESSIONS_PENDING_ACTIONS, self._operations.pending_actions(session))
 
 
 class Agents:
@@ -464,7 +470,7 @@ class Agents:
             InvalidRequest: The backend refuses a value.
         """
         return self._driver.run(
-            Feature.AGENT_CREATE,
+            Feature.AGENTS_CREATE,
             self._operations.create_agent(
                 name=name, model=model, system_prompt=system_prompt, description=description, native=native
             ),
@@ -476,13 +482,13 @@ class Agents:
         Raises:
             NotFound: There is no such agent.
         """
-        return self._driver.run(Feature.AGENT_GET, self._operations.get_agent(agent))
+        return self._driver.run(Feature.AGENTS_GET, self._operations.get_agent(agent))
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Pages[Agent]:
+    def list(self, *, page_size: int | None = None, cursor: str | None = None) -> Paginator[Agent]:
         """List agents, newest first. Nothing is read until the result is looped over.
 
         Args:
-            limit: Items in a page.
+            page_size: Items in a page.
             cursor: `next_cursor` of an earlier page, to continue there.
         """
-        return Pages(self._driver, Feature.AGENT_LIST, self._operations.list_agents(limit), cursor)
+        return Paginator(self._driver, Feature.AGENTS_LIST, self._operations.list_agents(page_size), cursor)

@@ -4,13 +4,13 @@ PolysessionError
 ├── UsageError                     nothing was sent
 │   ├── UnknownProvider
 │   ├── UnsupportedOperation
-│   └── MissingCredential
+│   └── MissingCredentials
 ├── PluginError
 │   ├── BrokenProvider
 │   └── DuplicateProvider
 ├── TransportError                 no complete HTTP answer
-│   ├── ConnectFailed
-│   ├── TimedOut
+│   ├── ConnectError
+│   ├── NetworkTimeout
 │   ├── ConnectionLost
 │   └── StreamInterrupted
 ├── StatusError                    the backend answered, and refused
@@ -21,9 +21,9 @@ PolysessionError
 │   ├── Conflict
 │   ├── RateLimited
 │   ├── UnexpectedRedirect
-│   └── BackendFault               5xx, and 408
+│   └── ServerError               5xx, and 408
 ├── MalformedResponse              the backend answered success, and the body cannot be read
-└── WaitExceeded                   we stopped waiting; the session may still be running
+└── DeadlineExceeded                   we stopped waiting; the session may still be running
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class UnknownProvider(UsageError):
     """No installed provider has that name."""
 
 
-class MissingCredential(UsageError):
+class MissingCredentials(UsageError):
     """A secret that the backend needs was given neither as an argument nor in the environment."""
 
 
@@ -144,11 +144,11 @@ class TransportError(PolysessionError):
     retryable = True
 
 
-class ConnectFailed(TransportError):
+class ConnectError(TransportError):
     """No connection to the backend could be made; this attempt was not sent."""
 
 
-class TimedOut(TransportError):
+class NetworkTimeout(TransportError):
     """The backend did not answer in time."""
 
 
@@ -207,7 +207,7 @@ class UnexpectedRedirect(StatusError):
     """The backend points to another address; not followed, because credentials must not travel there."""
 
 
-class BackendFault(StatusError):
+class ServerError(StatusError):
     """The backend failed on its own side."""
 
     retryable = True
@@ -217,5 +217,5 @@ class MalformedResponse(PolysessionError):
     """The backend reported success, with a body that cannot be read as what was asked for."""
 
 
-class WaitExceeded(PolysessionError):
+class DeadlineExceeded(PolysessionError):
     """We stopped waiting at the caller's deadline; the session may still be running."""

@@ -284,7 +284,7 @@ class StreamGap(_Envelope):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NativeEvent(_Envelope):
+class RawEvent(_Envelope):
     """Anything that is not modelled; `native_type` and `raw` tell."""
 
     type: Literal["native"] = field(default="native", init=False)
@@ -309,6 +309,6 @@ Event: TypeAlias = (
     | UsageReported
     | ErrorReported
     | StreamGap
-    | NativeEvent
+    | RawEvent
 )
 """Any event; `event.type` tells which."""

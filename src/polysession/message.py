@@ -63,7 +63,7 @@ class ToolResultBlock(Record):
     is_error: bool = False
 
 
-class NativeBlock(Record):
+class RawBlock(Record):
     """A block that is not modelled, as received."""
 
     type: Literal["native"] = "native"
@@ -71,7 +71,7 @@ class NativeBlock(Record):
 
 
 Block: TypeAlias = Annotated[
-    TextBlock | MediaBlock | ThinkingBlock | ToolCallBlock | ToolResultBlock | NativeBlock, Field(discriminator="type")
+    TextBlock | MediaBlock | ThinkingBlock | ToolCallBlock | ToolResultBlock | RawBlock, Field(discriminator="type")
 ]
 
 

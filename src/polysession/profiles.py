@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from polysession.errors import MissingCredential, UsageError
+from polysession.errors import MissingCredentials, UsageError
 from polysession.settings import ProviderSettings, secret_names
 
 VARIABLE: Final = "POLYSESSION_PROFILE"
@@ -65,7 +65,7 @@ class Profile:
             environ: The environment.
 
         Raises:
-            MissingCredential: A secret refers to what is not there.
+            MissingCredentials: A secret refers to what is not there.
             UsageError: Another setting does, or a reference cannot be read.
         """
         secret = secret_names(settings_type)
@@ -90,7 +90,7 @@ class Profile:
             case _:
                 return {name: self._resolve(f"{key}.{name}", value[name], environ, secret=secret) for name in value}
         if not found:
-            kind = MissingCredential if secret else UsageError
+            kind = MissingCredentials if secret else UsageError
             raise kind(f"setting {key!r} of {self.described} refers to {missing}", provider=self.provider)
         return found
 

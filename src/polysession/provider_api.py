@@ -5,8 +5,8 @@ What is there for streams and messages is loaded when it is first used.
 
 from typing import TYPE_CHECKING, Final
 
-from polysession._core.filtering import keep_matching
-from polysession._core.flow import Call, Flow, Reply, json_body, path_segment, with_query
+from polysession._core.filtering import apply_filters
+from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput, deferred
 from polysession._core.reading import (
     Form,
@@ -29,17 +29,17 @@ from polysession.change import (
     Unset,
 )
 from polysession.errors import (
-    BackendFault,
     Conflict,
     InvalidRequest,
     MalformedResponse,
+    NetworkTimeout,
     NotFound,
     PolysessionError,
-    TimedOut,
+    ServerError,
     UnsupportedOperation,
     UsageError,
 )
-from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, emulated, native, unsupported
+from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, emulated, native, unsupported
 from polysession.lazy import (
     JsonText,
     LazyRecord,
@@ -81,9 +81,9 @@ if TYPE_CHECKING:
         MessageCompleted,
         MessageDelta,
         MessageStarted,
-        NativeEvent,
         Outcome,
         PendingAction,
+        RawEvent,
         StatusChanged,
         StreamGap,
         ThinkingCompleted,
@@ -105,7 +105,7 @@ if TYPE_CHECKING:
         Block,
         MediaBlock,
         Message,
-        NativeBlock,
+        RawBlock,
         Role,
         TextBlock,
         ThinkingBlock,
@@ -127,7 +127,7 @@ _HOMES: Final = {  # not every call of a provider's needs these
         "MessageCompleted",
         "MessageDelta",
         "MessageStarted",
-        "NativeEvent",
+        "RawEvent",
         "Outcome",
         "PendingAction",
         "StatusChanged",
@@ -151,7 +151,7 @@ _HOMES: Final = {  # not every call of a provider's needs these
         "Block",
         "MediaBlock",
         "Message",
-        "NativeBlock",
+        "RawBlock",
         "Role",
         "TextBlock",
         "ThinkingBlock",
@@ -168,7 +168,6 @@ __all__ = [
     "AgentCapability",
     "Answer",
     "Approve",
-    "BackendFault",
     "BaseUrl",
     "Block",
     "Call",
@@ -197,9 +196,8 @@ __all__ = [
     "MessageDelta",
     "MessageStarted",
     "ModelConfig",
-    "NativeBlock",
     "NativeBody",
-    "NativeEvent",
+    "NetworkTimeout",
     "NewAgent",
     "NewSession",
     "NotFound",
@@ -209,10 +207,13 @@ __all__ = [
     "PolysessionError",
     "Provider",
     "ProviderSettings",
+    "RawBlock",
+    "RawEvent",
     "RecentIds",
-    "Reply",
-    "ResumeContract",
+    "Response",
+    "ResumeMode",
     "Role",
+    "ServerError",
     "Session",
     "SessionChanges",
     "SessionQuery",
@@ -227,7 +228,6 @@ __all__ = [
     "ThinkingCompleted",
     "ThinkingDelta",
     "ThinkingStarted",
-    "TimedOut",
     "ToolApproval",
     "ToolCallBlock",
     "ToolCallCompleted",
@@ -249,6 +249,7 @@ __all__ = [
     "UsageReported",
     "UsualTime",
     "UtcDatetime",
+    "apply_filters",
     "check_header_value",
     "deferred",
     "emulated",
@@ -257,7 +258,6 @@ __all__ = [
     "for_record",
     "hookimpl",
     "json_body",
-    "keep_matching",
     "lazily",
     "lazy_names",
     "loaded",

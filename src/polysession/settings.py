@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from polysession.errors import MissingCredential, UsageError
+from polysession.errors import MissingCredentials, UsageError
 
 
 class FromEnv:
@@ -80,7 +80,7 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
     """Settings from arguments, then from the environment. None and empty text count as not given.
 
     Raises:
-        MissingCredential: A secret was given nowhere.
+        MissingCredentials: A secret was given nowhere.
         UsageError: A setting is unknown, missing or not usable.
     """
     unknown = sorted(set(given) - set(settings_type.model_fields))
@@ -127,7 +127,7 @@ def _holds_secret(annotation: object) -> bool:
 def _require(settings_type: type[ProviderSettings], provider: str, values: Mapping[str, Any]) -> None:
     for name, info in settings_type.model_fields.items():
         if info.is_required() and name not in values:
-            kind = MissingCredential if info.annotation is SecretStr else UsageError
+            kind = MissingCredentials if info.annotation is SecretStr else UsageError
             raise kind(f"setting {name!r} is missing. {_accepted(settings_type)}", provider=provider)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from polysession._core.provider import Provider
 from polysession.errors import UsageError
-from polysession.feature import Feature, FeatureSupport, ResumeContract, Support
+from polysession.feature import Feature, FeatureSupport, ResumeMode, Support
 from polysession.plugins import load_provider
 from polysession.session import Record, Session, SessionStatus
 
@@ -95,15 +95,15 @@ def switch_check(source: str, target: str, session: Session | None = None) -> Sw
 _Class = type[Provider[Any]]
 
 _WRITTEN: Final[Mapping[str, tuple[Feature, Feature | None]]] = {
-    "title": (Feature.CREATE_TITLE, Feature.UPDATE_TITLE),
-    "metadata": (Feature.CREATE_METADATA, Feature.UPDATE_METADATA),
-    "tags": (Feature.CREATE_TAGS, Feature.UPDATE_TAGS),
-    "capabilities": (Feature.CREATE_CAPABILITIES, None),
-    "model": (Feature.CREATE_MODEL, Feature.UPDATE_MODEL),
-    "permission_mode": (Feature.CREATE_PERMISSION_MODE, Feature.UPDATE_PERMISSION_MODE),
-    "agent_id": (Feature.CREATE_AGENT, None),
-    "environment_id": (Feature.CREATE_ENVIRONMENT, None),
-    "workspace_id": (Feature.CREATE_WORKSPACE, None),
+    "title": (Feature.SESSIONS_CREATE_TITLE, Feature.SESSIONS_UPDATE_TITLE),
+    "metadata": (Feature.SESSIONS_CREATE_METADATA, Feature.SESSIONS_UPDATE_METADATA),
+    "tags": (Feature.SESSIONS_CREATE_TAGS, Feature.SESSIONS_UPDATE_TAGS),
+    "capabilities": (Feature.SESSIONS_CREATE_CAPABILITIES, None),
+    "model": (Feature.SESSIONS_CREATE_MODEL, Feature.SESSIONS_UPDATE_MODEL),
+    "permission_mode": (Feature.SESSIONS_CREATE_PERMISSION_MODE, Feature.SESSIONS_UPDATE_PERMISSION_MODE),
+    "agent_id": (Feature.SESSIONS_CREATE_AGENT, None),
+    "environment_id": (Feature.SESSIONS_CREATE_ENVIRONMENT, None),
+    "workspace_id": (Feature.SESSIONS_CREATE_WORKSPACE, None),
 }
 """Fields that a caller writes: at the creation of a session, and afterwards."""
 
@@ -150,11 +150,11 @@ _NATIVE_BODIES: Final[Mapping[str, str]] = {
     "agents.create native": "new_agent_type",
 }
 
-_RESUMED_BY: Final[Mapping[ResumeContract, str]] = {
-    ResumeContract.NONE: "what was missed is lost",
-    ResumeContract.CURRENT_RUN_REPLAY: "the turn that is going on is replayed from its start",
-    ResumeContract.LIST_AND_DEDUPE: "what was missed is read from the list of events",
-    ResumeContract.SERVER_REPLAY: "what was missed is replayed",
+_RESUMED_BY: Final[Mapping[ResumeMode, str]] = {
+    ResumeMode.NONE: "what was missed is lost",
+    ResumeMode.CURRENT_RUN_REPLAY: "the turn that is going on is replayed from its start",
+    ResumeMode.LIST_AND_DEDUPE: "what was missed is read from the list of events",
+    ResumeMode.SERVER_REPLAY: "what was missed is replayed",
 }
 """What happens after a break, the weakest promise first."""
 
@@ -204,9 +204,9 @@ _NOT_MOVED: Final = "a turn that is going on stays behind; let it end, or cancel
 
 
 def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
-    if not (old.support(Feature.ARCHIVE).support if session is None else session.archived_at):
+    if not (old.support(Feature.SESSIONS_ARCHIVE).support if session is None else session.archived_at):
         return _item("session", "archived_at", Fate.ABSENT)
-    there = new.support(Feature.ARCHIVE)
+    there = new.support(Feature.SESSIONS_ARCHIVE)
     if not there.support:
         return _item("session", "archived_at", Fate.LOST, _lost(new, there))
     reason = _joined("by sessions.archive, after the creation; the time is another", there.note)
@@ -219,7 +219,7 @@ def _history(old: _Class, session: Session | None) -> SwitchItem:
         reason = "if anything was said: no backend takes over a conversation"
     else:
         reason = "no backend takes over a conversation"
-    if old.support(Feature.MESSAGES).support:
+    if old.support(Feature.SESSIONS_MESSAGES).support:
         reason += "; keep it by sessions.messages, and tell the new agent what it must know"
     return _item("session", "messages", Fate.LOST, reason)
 
@@ -272,11 +272,11 @@ def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
 
 
 def _resume(old: _Class, new: _Class) -> SwitchItem:
-    if old.resume is new.resume:
-        return _item("resume", "contract", Fate.CARRIES, f"{old.resume.value}: {_RESUMED_BY[old.resume]}")
+    if old.resume_mode is new.resume_mode:
+        return _item("resume", "contract", Fate.CARRIES, f"{old.resume_mode.value}: {_RESUMED_BY[old.resume_mode]}")
     ranks = list(_RESUMED_BY)
-    fate = Fate.GAINED if ranks.index(new.resume) > ranks.index(old.resume) else Fate.LOST
-    change = f"{old.resume.value} becomes {new.resume.value}: after a break, {_RESUMED_BY[new.resume]}"
+    fate = Fate.GAINED if ranks.index(new.resume_mode) > ranks.index(old.resume_mode) else Fate.LOST
+    change = f"{old.resume_mode.value} becomes {new.resume_mode.value}: after a break, {_RESUMED_BY[new.resume_mode]}"
     return _item("resume", "contract", fate, change)
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from live.sources import Source
 from polysession import (
-    BackendFault,
     CancelState,
     Conflict,
     InvalidRequest,
     ModelConfig,
     NotFound,
+    ServerError,
     Session,
     SessionStatus,
     UnsupportedOperation,
@@ -76,7 +76,7 @@ def test_agents_are_created_read_and_listed(user: User, vcr: Any) -> None:
     assert (first.name, first.system_prompt) == ("First", "Be brief.")
     assert second.raw["data"]["chat_config"]["react_config"]["max_iters"] == 3
     assert user.do(lambda client: client.agents.get(first.id)) == first
-    assert user.do(lambda client: client.agents.list(limit=1)) == [second, first]
+    assert user.do(lambda client: client.agents.list(page_size=1)) == [second, first]
     with pytest.raises(NotFound, match="has no agent 'lost'"):
         user.do(lambda client: client.agents.get("lost"))
     assert sent(vcr, "POST", "/agent/") == [
@@ -170,7 +170,7 @@ def test_refusals_are_read(user: User) -> None:
     with pytest.raises(InvalidRequest, match=r"body.permission_mode: Input should be 'default'") as invalid:
         update(user, session, native=wrong_mode())
     assert invalid.value.status == 422
-    with pytest.raises(BackendFault, match="Internal Server Error") as fault:
+    with pytest.raises(ServerError, match="Internal Server Error") as fault:
         update(user, session, native=NoName(name=None))
     assert (fault.value.status, fault.value.outcome_unknown) == (500, True)
     for clear in ({"title": None}, {"permission_mode": None}):

@@ -66,7 +66,7 @@ def test_what_was_said_is_read_back(user: User) -> None:
         ("user", "/tool"),
         ("assistant", "The tool has answered."),
     ]
-    events = user.do(lambda client: client.sessions.events(session, limit=4))
+    events = user.do(lambda client: client.sessions.events(session, page_size=4))
     kinds = [event.type for event in events]
     assert [kinds.count(kind) for kind in ("message.completed", "thinking.completed", "tool_call.completed")] == [
         6,

@@ -81,7 +81,7 @@ def test_a_session_of_the_seed_is_updated(do: Do, vcr: Any) -> None:
 
 @cassette("everruns/documented/list.yaml")
 def test_sessions_are_listed_over_two_pages(do: Do) -> None:
-    sessions = do(lambda client: client.sessions.list(limit=1))
+    sessions = do(lambda client: client.sessions.list(page_size=1))
     assert [(session.id, session.status) for session in sessions] == [
         (ONE, SessionStatus.IDLE),
         (OTHER, SessionStatus.REQUIRES_ACTION),

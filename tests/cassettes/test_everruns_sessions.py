@@ -83,7 +83,7 @@ def test_a_message_starts_a_turn_that_is_read_afterwards(caller: Caller) -> None
     assert end.outcome == "completed"
     assert end.usage == said[1].usage
     # By pages: each one asks for all that follows.
-    pages = caller.do(lambda client: client.sessions.events(session, limit=5))
+    pages = caller.do(lambda client: client.sessions.events(session, page_size=5))
     assert [event.sequence for event in pages] == [event.sequence for event in events]
     assert caller.do(lambda client: client.sessions.pending_actions(session)) == ()
 

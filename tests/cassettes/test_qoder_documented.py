@@ -14,13 +14,13 @@ import pytest
 
 from polysession import (
     AuthenticationFailed,
-    BackendFault,
     CancelState,
     Conflict,
     InvalidRequest,
     NotFound,
     PermissionDenied,
     RetryPolicy,
+    ServerError,
     SessionStatus,
 )
 from polysession_qoder import QoderNewSession
@@ -75,7 +75,7 @@ def test_a_reads(do: Do) -> None:
 
 @cassette("qoder/documented/a_list.yaml")
 def test_a_lists(do: Do) -> None:
-    (session,) = do(lambda client: client.sessions.list(limit=3))
+    (session,) = do(lambda client: client.sessions.list(page_size=3))
     assert (session.id, session.agent_id, session.environment_id) == (ONE, AGENT, ENVIRONMENT)
     assert session.model is None
 
@@ -127,7 +127,7 @@ def test_a_takes_a_message(do: Do, vcr: Any) -> None:
 
 @cassette("qoder/documented/a_list_events.yaml")
 def test_a_lists_events(do: Do) -> None:
-    said, *running = do(lambda client: client.sessions.events(TALK, limit=5).page()).items
+    said, *running = do(lambda client: client.sessions.events(TALK, page_size=5).page()).items
     assert (said.type, said.message.text) == ("message.completed", "你好,这是一个测试消息")
     assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888851, tzinfo=UTC)
     assert {event.native_type for event in running} == {"session.status_running"}
@@ -202,7 +202,7 @@ def test_c_updates_and_clears(do: Do, vcr: Any) -> None:
 
 @cassette("qoder/documented/c_list.yaml")
 def test_c_lists(do: Do) -> None:
-    (session,) = do(lambda client: client.sessions.list(limit=20))
+    (session,) = do(lambda client: client.sessions.list(page_size=20))
     assert (session.id, session.title) == (ONE, "API-doc-verification-session")
 
 
@@ -217,7 +217,7 @@ def test_c_cancels_archives_and_deletes(do: Do) -> None:
 
 @cassette("qoder/documented/c_messages.yaml")
 def test_c_lists_messages(do: Do) -> None:
-    said, answered = do(lambda client: client.sessions.messages(TALK, limit=5))
+    said, answered = do(lambda client: client.sessions.messages(TALK, page_size=5))
     assert (said.role, said.text) == ("user", "Hello, this is a test message.")
     assert (answered.role, answered.text) == ("assistant", "Hello!")
     assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888851, tzinfo=UTC)
@@ -247,7 +247,7 @@ def test_c_creates_reads_and_lists_agents(do: Do, vcr: Any) -> None:
     created = do(lambda client: client.agents.create(name="doc-test-agent", model="ultimate", system_prompt=system))
     assert (created.name, created.model, created.system_prompt) == ("doc-test-agent", "ultimate", system)
     assert do(lambda client: client.agents.get(created.id)).raw["skills"][0]["type"] == "custom"
-    page = do(lambda client: client.agents.list(limit=2).page())
+    page = do(lambda client: client.agents.list(page_size=2).page())
     assert [agent.name for agent in page.items] == ["doc-test-agent", "test-agent-e2e"]
     assert page.next_cursor is not None
     assert sent(vcr, "POST") == [{"name": "doc-test-agent", "model": "ultimate", "system": system}]
@@ -262,7 +262,7 @@ def test_c_refuses(do: Do) -> None:
         do(lambda client: client.agents.list())
     with pytest.raises(Conflict, match="The session is running"):
         do(lambda client: client.sessions.send(DEV, "Hello"))
-    with pytest.raises(BackendFault) as fault:
+    with pytest.raises(ServerError) as fault:
         do(lambda client: client.sessions.delete(DEV))
     assert (fault.value.status, fault.value.outcome_unknown) == (500, True)
     with pytest.raises(PermissionDenied, match="gave no reason"):

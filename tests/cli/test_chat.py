@@ -41,7 +41,7 @@ def talk(emulator: EmulatorHandle, *lines: str) -> str:
         return line
 
     with local_client(emulator) as client:
-        model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
+        model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
         where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
         session = client.sessions.create(**where, title="Chat", model=model)  # type: ignore[arg-type]
         Chat(client, session, Console(file=shown, width=80), read_line).run()

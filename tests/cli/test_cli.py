@@ -80,7 +80,7 @@ def test_the_demo_ignores_a_proxy() -> None:
     assert run("demo", env={"HTTP_PROXY": nobody, "ALL_PROXY": nobody, "PATH": ""}).returncode == 0
 
 
-@pytest.mark.parametrize("generation", ["current", "seed"])
+@pytest.mark.parametrize("generation", ["current", "legacy"])
 def test_an_emulator_is_served_until_ctrl_c(generation: str) -> None:
     with emulating("qoder", "--generation", generation) as (process, told):
         token = re.search(r"token='([^']+)'", told)

@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_read_is_found(tmp_path: Path) -> None:
 )
 def test_an_unencrypted_way_is_found(url: str, *, warns: bool) -> None:
     settings = load_provider("qoder").settings_type.model_validate({"token": "x", "base_url": url})
-    patient = diagnosis.Patient(None, None, {}, {"https_proxy": "http://user:c4n4ry@proxy.example"})
+    patient = diagnosis.DoctorTarget(None, None, {}, {"https_proxy": "http://user:c4n4ry@proxy.example"})
 
     found = {one.check: one for one in diagnosis._route(settings, patient)}
     assert ("encryption" in found) is warns

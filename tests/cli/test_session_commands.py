@@ -127,7 +127,7 @@ def test_a_native_body_is_read_from_text_file_or_stdin(asked: Asked, tmp_path: P
 
         native = asked.values["native"]
         assert type(native).__name__ == "QoderSessionChanges"
-        assert native.given() == json.loads(text)  # type: ignore[attr-defined]
+        assert native.to_body() == json.loads(text)  # type: ignore[attr-defined]
 
 
 def test_a_creation_says_what_was_given_and_nothing_else(asked: Asked) -> None:

@@ -96,7 +96,7 @@ def test_what_the_agent_waits_for_is_listed_and_answered(any_shell: Shell, sessi
 @pytest.mark.parametrize("decision", ["--approve", "--deny"])
 def test_tools_are_approved_and_denied(decision: str, any_emulator: EmulatorHandle, any_shell: Shell) -> None:
     with Client(any_emulator.provider, **any_emulator.settings) as client:
-        if not client.supports(Feature.ANSWER_APPROVAL):
+        if not client.supports(Feature.SESSIONS_ANSWER_APPROVAL):
             assert any_shell.run("answer", "a-session", decision, "an-action").code == 3
             return
     session = created(any_shell, any_emulator)

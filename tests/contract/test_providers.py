@@ -23,14 +23,14 @@ class TestQoder(ProviderContract):
 
 class TestQoderSeed(BackendContract):
     provider = "qoder"
-    generation = "seed"
+    generation = "legacy"
     gaps = {
         "test_a_session_is_created_with_metadata": not_offered_yet(
             "the older answer to a creation has no metadata", raises=AssertionError
         ),
-        Feature.LIST_TITLE: not_offered_yet("the search endpoint came later", raises=NotFound),
-        Feature.LIST_METADATA: not_offered_yet("the search endpoint came later", raises=NotFound),
-        Feature.LIST_STATUSES: not_offered_yet("the older statuses had other words", raises=InvalidRequest),
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: not_offered_yet("the search endpoint came later", raises=NotFound),
+        Feature.SESSIONS_LIST_METADATA: not_offered_yet("the search endpoint came later", raises=NotFound),
+        Feature.SESSIONS_LIST_STATUSES: not_offered_yet("the older statuses had other words", raises=InvalidRequest),
     }
 
 
@@ -84,10 +84,10 @@ class TestEverrunsOverAiohttp(BackendContract):
 
 class TestEverrunsSeed(BackendContract):
     provider = "everruns"
-    generation = "seed"
+    generation = "legacy"
     new_agent = {"system_prompt": "You are under contract."}
     gaps = {
-        Feature.CREATE_WORKSPACE: not_offered_yet("older sessions tell no workspace", raises=AssertionError),
+        Feature.SESSIONS_CREATE_WORKSPACE: not_offered_yet("older sessions tell no workspace", raises=AssertionError),
         "test_a_tool_is_approved": not_offered_yet("older servers run tools without asking", raises=AssertionError),
         "test_a_denial_reaches_the_agent": not_offered_yet("older servers run tools without asking", raises=UsageError),
     }
@@ -103,13 +103,13 @@ class TestAgentScopeSeed(BackendContract):
     """2.0.0 has no stream of a session: the answer to a message is the stream of its turn, and its end the turn's."""
 
     provider = "agentscope"
-    generation = "seed"
+    generation = "legacy"
     permission_mode = "accept_edits"
     gaps = {
-        Feature.STREAM: not_offered_yet("2.0.0 streams no session", raises=UnsupportedOperation),
-        Feature.CANCEL: not_offered_yet("2.0.0 cannot stop a turn", raises=UnsupportedOperation),
-        Feature.LIST_STATUSES: not_offered_yet("2.0.0 tells no status", raises=UnsupportedOperation),
-        Feature.CLEAR_MODEL: not_offered_yet("2.0.0 keeps its model", raises=UnsupportedOperation),
+        Feature.SESSIONS_STREAM: not_offered_yet("2.0.0 streams no session", raises=UnsupportedOperation),
+        Feature.SESSIONS_CANCEL: not_offered_yet("2.0.0 cannot stop a turn", raises=UnsupportedOperation),
+        Feature.SESSIONS_LIST_STATUSES: not_offered_yet("2.0.0 tells no status", raises=UnsupportedOperation),
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: not_offered_yet("2.0.0 keeps its model", raises=UnsupportedOperation),
         "test_an_answer_may_leave_the_turn_to_itself": not_offered_yet(
             "a turn of 2.0.0 lives as long as its answer is read", raises=UnsupportedOperation
         ),

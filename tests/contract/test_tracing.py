@@ -63,7 +63,7 @@ def client(emulator: EmulatorHandle, traced: Traced) -> Iterator[Client]:
 
 
 def new_session(client: Client, emulator: EmulatorHandle) -> Session:
-    model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
+    model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
     return client.sessions.create(
         agent=emulator.agent_id, environment=emulator.environment_id, title="Ticket 42", model=model
     )
@@ -143,7 +143,7 @@ def test_a_broken_backend_names_the_error(qoder: EmulatorHandle, traced: Traced)
         with pytest.raises(PolysessionError), client.sessions.run(session, "hi") as turn:
             turn.wait()
 
-    assert traced.attribute("error.type") == "BackendFault"
+    assert traced.attribute("error.type") == "ServerError"
     assert traced.span.status.status_code is StatusCode.ERROR
 
 

@@ -52,7 +52,7 @@ def client(emulator: EmulatorHandle) -> Iterator[Client]:
 
 @pytest.fixture
 def session(client: Client, emulator: EmulatorHandle) -> Session:
-    model = place_of(emulator).model if client.supports(Feature.UPDATE_MODEL) else None
+    model = place_of(emulator).model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
     return client.sessions.create(
         agent=emulator.agent_id, environment=emulator.environment_id, title="Ticket 42", model=model
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from polysession._core.retry import RetryPolicy
-from polysession.errors import BackendFault, MalformedResponse, PolysessionError, TimedOut, UnexpectedRedirect
+from polysession.errors import MalformedResponse, NetworkTimeout, PolysessionError, ServerError, UnexpectedRedirect
 from polysession.testing.fault_server import Answer, FaultServer, http
 from support.acme import TOKEN
 from support.faces import Face, Use, both_faces
@@ -104,7 +104,7 @@ def test_a_compression_that_was_not_asked_for_is_refused(face: Face, encoding: s
 
 
 @both_faces
-@pytest.mark.parametrize(("status", "error_class"), [(500, BackendFault), (302, UnexpectedRedirect)])
+@pytest.mark.parametrize(("status", "error_class"), [(500, ServerError), (302, UnexpectedRedirect)])
 def test_of_an_endless_error_enough_is_read_to_tell_it(
     face: Face, status: int, error_class: type[PolysessionError]
 ) -> None:
@@ -125,7 +125,7 @@ def test_a_body_in_drops_is_not_waited_for_without_end(face: Face) -> None:
 
     error = failure(face, drops, timeout=0.15)
 
-    assert type(error) is TimedOut
+    assert type(error) is NetworkTimeout
     assert "it was still coming, too slowly" in error.message
     assert 1.5 < time.monotonic() - started_s < 5.0
 

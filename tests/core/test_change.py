@@ -11,7 +11,16 @@ import pytest
 from pydantic import Field, ValidationError
 
 from polysession._core.flow import json_body
-from polysession.change import UNSET, NativeBody, NewAgent, NewSession, Request, SessionChanges, SessionQuery, checked
+from polysession.change import (
+    UNSET,
+    NativeBody,
+    NewAgent,
+    NewSession,
+    Request,
+    SessionChanges,
+    SessionQuery,
+    validate_request,
+)
 from polysession.errors import UsageError
 from polysession.session import SessionStatus
 
@@ -29,7 +38,7 @@ class Loose(NativeBody):
 
 def problem(request_type: type[Request], **values: Any) -> str:
     with pytest.raises(UsageError) as caught:
-        checked(request_type, values)
+        validate_request(request_type, values)
     return caught.value.message
 
 
@@ -40,8 +49,8 @@ def test_unset_is_one_false_value_that_survives_copies() -> None:
 
 
 def test_a_native_body_sends_what_was_given_under_its_wire_names() -> None:
-    assert Region(name="eu", size=None).given() == {"regionName": "eu", "size": None}
-    assert Region.model_validate({"regionName": "eu"}).given() == {"regionName": "eu"}
+    assert Region(name="eu", size=None).to_body() == {"regionName": "eu", "size": None}
+    assert Region.model_validate({"regionName": "eu"}).to_body() == {"regionName": "eu"}
 
 
 def test_a_native_body_refuses_what_it_does_not_know_and_repeats_no_value() -> None:
@@ -54,16 +63,16 @@ def test_a_native_body_refuses_what_it_does_not_know_and_repeats_no_value() -> N
 @pytest.mark.parametrize("value", [object(), b"\xff", {"a": [object()]}])
 def test_a_native_body_refuses_what_json_cannot_carry(value: Any) -> None:
     with pytest.raises(UsageError, match="a value of Loose cannot be sent as JSON"):
-        Loose(any=value).given()
+        Loose(any=value).to_body()
 
 
 def test_a_native_body_makes_no_null_of_what_is_no_number() -> None:
     with pytest.raises(UsageError, match="cannot be sent as JSON"):
-        json_body(Loose(any=float("nan")).given())
+        json_body(Loose(any=float("nan")).to_body())
 
 
 def test_changes_leave_alone_what_is_not_given() -> None:
-    changes = checked(SessionChanges, {"title": None})
+    changes = validate_request(SessionChanges, {"title": None})
 
     assert changes.title is None
     assert changes.metadata is changes.tags is changes.model is changes.permission_mode is UNSET
@@ -101,18 +110,18 @@ def test_every_wrong_value_is_named() -> None:
 
 def test_no_wrong_value_is_repeated() -> None:
     with pytest.raises(UsageError) as caught:
-        checked(NewSession, {"native": {"password": CANARY}, "metadata": {"a": [CANARY]}})
+        validate_request(NewSession, {"native": {"password": CANARY}, "metadata": {"a": [CANARY]}})
 
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
 def test_requests_take_any_mapping_and_sequence() -> None:
-    new = checked(NewSession, {"metadata": MappingProxyType({"a": "b"}), "tags": ("x",)})
+    new = validate_request(NewSession, {"metadata": MappingProxyType({"a": "b"}), "tags": ("x",)})
 
     assert (dict(new.metadata or {}), list(new.tags or ())) == ({"a": "b"}, ["x"])
 
 
 def test_times_are_read_as_utc() -> None:
-    query = checked(SessionQuery, {"created_after": datetime(2026, 1, 1)})  # noqa: DTZ001  (shows what becomes of it)
+    query = validate_request(SessionQuery, {"created_after": datetime(2026, 1, 1)})  # noqa: DTZ001  (shows what becomes of it)
 
     assert query.created_after == datetime(2026, 1, 1, tzinfo=UTC)

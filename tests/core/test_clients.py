@@ -12,7 +12,7 @@ import pytest
 from polysession import async_client, client
 from polysession.async_client import AsyncClient
 from polysession.client import Client
-from polysession.errors import MissingCredential, UnsupportedOperation, UsageError
+from polysession.errors import MissingCredentials, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
 from polysession.session import Agent, Cancellation, CancelState, Session
 from support.acme import TOKEN, AcmeNewSession
@@ -25,7 +25,7 @@ TWINS = {
     "AsyncClient": "Client",
     "AsyncDriver": "SyncDriver",
     "AsyncIterator": "Iterator",
-    "AsyncPages": "Pages",
+    "AsyncPaginator": "Paginator",
     "AsyncSessions": "Sessions",
     "AsyncAgents": "Agents",
     "AsyncTurn": "Turn",
@@ -246,7 +246,12 @@ def test_what_is_unsupported_is_told_before_anything_is_sent(face: Face) -> None
 def test_a_client_tells_who_it_is_and_what_it_can(face: Face) -> None:
     told = face.call(
         "acme",
-        lambda client: (repr(client), client.provider, client.supports(Feature.GET), client.supports(Feature.ARCHIVE)),
+        lambda client: (
+            repr(client),
+            client.provider,
+            client.supports(Feature.SESSIONS_GET),
+            client.supports(Feature.SESSIONS_ARCHIVE),
+        ),
         token=TOKEN,
         base_url="https://acme.example/v2/",
     )
@@ -272,7 +277,7 @@ def test_the_provider_and_its_settings_may_come_from_the_environment(
 def test_a_client_without_its_secret_is_not_made(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_TOKEN", raising=False)
 
-    with pytest.raises(MissingCredential, match="setting 'token' is missing"):
+    with pytest.raises(MissingCredentials, match="setting 'token' is missing"):
         client_class("acme")
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from polysession._core.retry import RetryPolicy
 from polysession.errors import (
-    BackendFault,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     MalformedResponse,
+    NetworkTimeout,
     NotFound,
     RateLimited,
-    TimedOut,
+    ServerError,
     UnexpectedRedirect,
 )
 from support.faces import ASYNC, Face, Use, both_faces
@@ -116,7 +116,7 @@ def test_when_attempts_run_out_the_last_failure_counts_and_keeps_its_cause(face:
         face, lambda client: client.sessions.get("s1")
     )
 
-    assert (type(error), error.attempts, error.__cause__) == (TimedOut, 4, last)
+    assert (type(error), error.attempts, error.__cause__) == (NetworkTimeout, 4, last)
     assert (error.provider, error.operation, error.retryable) == ("acme", "sessions.get", True)
 
 
@@ -162,7 +162,7 @@ def test_a_refused_connection_after_a_lost_answer_still_leaves_it_unknown(face: 
         face, lambda client: client.sessions.create(), retry=RetryPolicy(attempts=2, first_wait_s=0)
     )
 
-    assert isinstance(error, ConnectFailed)
+    assert isinstance(error, ConnectError)
     assert error.outcome_unknown
 
 
@@ -247,7 +247,7 @@ def test_a_server_fault_of_a_change_warns_before_it_is_repeated(face: Face) -> N
         face, lambda client: client.sessions.update("s1", title="x")
     )
 
-    assert isinstance(error, BackendFault)
+    assert isinstance(error, ServerError)
     assert str(error) == (
         "acme sessions.update: Internal Server Error. The backend may have carried the request out all the same:"
         " read before you repeat it (HTTP 500)"

@@ -9,7 +9,7 @@ import certifi
 import httpx
 import pytest
 
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan
@@ -20,7 +20,7 @@ from polysession.async_client import AsyncClient
 from polysession.change import UNSET
 from polysession.client import Client
 from polysession.errors import (
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     InvalidRequest,
     MalformedResponse,
@@ -169,7 +169,7 @@ class Watched(AcmeProvider):
 
     closed: bool = False
 
-    def watched(self, call: Call) -> Flow[Reply]:
+    def watched(self, call: Call) -> Flow[Response]:
         try:
             return (yield call)
         finally:
@@ -261,7 +261,7 @@ def open_stream(client: Any) -> Any:
     ("answer", "error_class", "code"),
     [
         (httpx.ReadError("reset"), ConnectionLost, None),
-        (httpx.ConnectError("refused"), ConnectFailed, None),
+        (httpx.ConnectError("refused"), ConnectError, None),
         (status(404, x_request_id="req-1"), NotFound, 404),
         (httpx.Response(200, json={}, headers={"x-request-id": "req-1"}), MalformedResponse, 200),
     ],

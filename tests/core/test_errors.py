@@ -10,11 +10,11 @@ import pytest
 
 from polysession import errors
 from polysession.errors import (
-    BackendFault,
-    ConnectFailed,
+    ConnectError,
     NotFound,
     PolysessionError,
     RateLimited,
+    ServerError,
     TransportError,
     UnsupportedOperation,
 )
@@ -41,7 +41,7 @@ def test_the_drawing_is_the_tree() -> None:
 
 @pytest.mark.parametrize("error_class", CLASSES)
 def test_retryable_are_the_troubles_that_pass(error_class: type[PolysessionError]) -> None:
-    assert error_class.retryable is issubclass(error_class, TransportError | RateLimited | BackendFault)
+    assert error_class.retryable is issubclass(error_class, TransportError | RateLimited | ServerError)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ def test_what_cannot_be_done_names_feature_and_hint() -> None:
 def test_details_start_empty() -> None:
     assert RateLimited().retry_after_s is None
     assert (UnsupportedOperation().feature, UnsupportedOperation().hint) == ("", "")
-    assert not ConnectFailed().outcome_unknown
+    assert not ConnectError().outcome_unknown

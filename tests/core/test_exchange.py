@@ -8,22 +8,22 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from polysession._core.exchange import USER_AGENT, Exchange, harmless, plain_text
-from polysession._core.flow import Call, Reply
+from polysession._core.exchange import USER_AGENT, Exchange, plain_text, redact
+from polysession._core.flow import Call, Response
 from polysession.errors import (
     AuthenticationFailed,
-    BackendFault,
     Conflict,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     InvalidRequest,
     MalformedResponse,
+    NetworkTimeout,
     NotFound,
     PermissionDenied,
     PolysessionError,
     RateLimited,
+    ServerError,
     StatusError,
-    TimedOut,
     TransportError,
     UnexpectedRedirect,
     UsageError,
@@ -38,9 +38,9 @@ DOUBT = "The backend may have carried the request out all the same: read before 
 exchange = Exchange(acme())
 
 
-def refusal(reply: Reply, call: Call = READ, *before: Reply | TransportError) -> StatusError:
+def refusal(reply: Response, call: Call = READ, *before: Response | TransportError) -> StatusError:
     with pytest.raises(StatusError) as caught:
-        exchange.settle(call, [*before, reply], NOW)
+        exchange.raise_for_outcome(call, [*before, reply], NOW)
     return caught.value
 
 
@@ -89,10 +89,10 @@ def test_an_idempotency_key_stands_in_the_header_of_the_call_that_wants_one() ->
 
 
 def test_a_success_is_the_reply_and_counts_its_attempts() -> None:
-    done, busy = Reply(202, {}, b"{}"), Reply(503, {}, b"")
+    done, busy = Response(202, {}, b"{}"), Response(503, {}, b"")
 
-    assert exchange.settle(READ, [done], NOW) is done
-    assert exchange.settle(READ, [busy, done], NOW) == Reply(202, {}, b"{}", attempts=2)
+    assert exchange.raise_for_outcome(READ, [done], NOW) is done
+    assert exchange.raise_for_outcome(READ, [busy, done], NOW) == Response(202, {}, b"{}", attempts=2)
 
 
 @pytest.mark.parametrize(
@@ -104,34 +104,34 @@ def test_a_success_is_the_reply_and_counts_its_attempts() -> None:
         (401, AuthenticationFailed),
         (403, PermissionDenied),
         (404, NotFound),
-        (408, BackendFault),
+        (408, ServerError),
         (409, Conflict),
         (418, InvalidRequest),
         (422, InvalidRequest),
         (429, RateLimited),
-        (500, BackendFault),
-        (503, BackendFault),
-        (599, BackendFault),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
         (199, StatusError),
         (600, StatusError),
     ],
 )
 def test_a_refusal_is_classified_by_its_status(status: int, error_class: type[StatusError]) -> None:
-    error = refusal(Reply(status, {}, b""))
+    error = refusal(Response(status, {}, b""))
 
     assert type(error) is error_class
     assert (error.status, error.attempts) == (status, 1)
 
 
 def test_a_code_of_the_backend_says_more_than_the_status() -> None:
-    error = refusal(Reply(400, {}, body(code="busy", message="Try later.")))
+    error = refusal(Response(400, {}, body(code="busy", message="Try later.")))
 
     assert type(error) is Conflict
     assert (error.code, error.message) == ("busy", "Try later.")
 
 
 def test_an_unknown_code_leaves_the_class_to_the_status() -> None:
-    assert type(refusal(Reply(404, {}, body(code="odd")))) is NotFound
+    assert type(refusal(Response(404, {}, body(code="odd")))) is NotFound
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_unknown_code_leaves_the_class_to_the_status() -> None:
     ],
 )
 def test_the_request_id_is_kept(headers: dict[str, str], content: bytes, request_id: str | None) -> None:
-    assert refusal(Reply(404, headers, content)).request_id == request_id
+    assert refusal(Response(404, headers, content)).request_id == request_id
 
 
 @pytest.mark.parametrize(
@@ -165,21 +165,21 @@ def test_the_request_id_is_kept(headers: dict[str, str], content: bytes, request
 def test_the_message_is_what_the_backend_said_or_what_the_status_means(
     status: int, content: bytes, message: str
 ) -> None:
-    assert refusal(Reply(status, {}, content)).message == message
+    assert refusal(Response(status, {}, content)).message == message
 
 
 @pytest.mark.parametrize(
     ("headers", "target"), [({"location": "https://evil.example/\n"}, r"'https://evil.example/'"), ({}, "'nowhere'")]
 )
 def test_a_redirect_names_its_target(headers: dict[str, str], target: str) -> None:
-    error = refusal(Reply(302, headers, b"moved"))
+    error = refusal(Response(302, headers, b"moved"))
 
     assert f"redirects to {target}; this is not followed" in error.message
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [({"retry-after": "7"}, 7.0), ({}, None)])
 def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    error = refusal(Reply(429, headers, b""))
+    error = refusal(Response(429, headers, b""))
 
     assert isinstance(error, RateLimited)
     assert error.retry_after_s == seconds
@@ -188,13 +188,13 @@ def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: f
 @pytest.mark.parametrize(
     ("error", "error_class", "unknown", "said"),
     [
-        (httpx.ConnectError("refused"), ConnectFailed, False, "no connection could be made: refused"),
-        (httpx.ProxyError("407"), ConnectFailed, False, "no connection could be made: 407"),
-        (httpx.UnsupportedProtocol("ftp"), ConnectFailed, False, "no connection could be made: ftp"),
-        (httpx.ConnectTimeout(""), TimedOut, False, r"no answer in time \(ConnectTimeout\)"),
-        (httpx.PoolTimeout(""), TimedOut, False, r"no answer in time \(PoolTimeout\)"),
-        (httpx.ReadTimeout(""), TimedOut, True, r"no answer in time \(ReadTimeout\)"),
-        (httpx.WriteTimeout(""), TimedOut, True, r"no answer in time \(WriteTimeout\)"),
+        (httpx.ConnectError("refused"), ConnectError, False, "no connection could be made: refused"),
+        (httpx.ProxyError("407"), ConnectError, False, "no connection could be made: 407"),
+        (httpx.UnsupportedProtocol("ftp"), ConnectError, False, "no connection could be made: ftp"),
+        (httpx.ConnectTimeout(""), NetworkTimeout, False, r"no answer in time \(ConnectTimeout\)"),
+        (httpx.PoolTimeout(""), NetworkTimeout, False, r"no answer in time \(PoolTimeout\)"),
+        (httpx.ReadTimeout(""), NetworkTimeout, True, r"no answer in time \(ReadTimeout\)"),
+        (httpx.WriteTimeout(""), NetworkTimeout, True, r"no answer in time \(WriteTimeout\)"),
         (httpx.ReadError(""), ConnectionLost, True, "incomplete, or is not HTTP: ReadError"),
         (httpx.RemoteProtocolError("cut"), ConnectionLost, True, "incomplete, or is not HTTP: cut"),
         (httpx.DecodingError("gzip"), ConnectionLost, True, "incomplete, or is not HTTP: gzip"),
@@ -211,7 +211,7 @@ def test_a_missing_answer_is_classified_by_how_it_failed(
     assert type(found) is error_class
     assert (found.outcome_unknown, found.__cause__) == (unknown, error)
     with pytest.raises(error_class, match=said) as caught:
-        exchange.settle(READ, [ConnectFailed(), found], NOW)
+        exchange.raise_for_outcome(READ, [ConnectError(), found], NOW)
     assert (caught.value.attempts, caught.value.retryable, caught.value.outcome_unknown) == (2, True, False)
 
 
@@ -234,19 +234,19 @@ def unconnected() -> TransportError:
     [
         [lost()],
         [lost(), unconnected()],
-        [Reply(500, {}, b"")],
-        [Reply(408, {}, b"")],
-        [lost(), Reply(429, {}, b"")],
-        [Reply(503, {}, b""), Reply(404, {}, b"")],
+        [Response(500, {}, b"")],
+        [Response(408, {}, b"")],
+        [lost(), Response(429, {}, b"")],
+        [Response(503, {}, b""), Response(404, {}, b"")],
     ],
 )
 def test_a_change_that_may_have_been_made_by_any_attempt_leaves_the_outcome_unknown(
-    call: Call, outcomes: list[Reply | TransportError]
+    call: Call, outcomes: list[Response | TransportError]
 ) -> None:
     with pytest.raises(PolysessionError) as caught:
-        exchange.settle(call, outcomes, NOW)
+        exchange.raise_for_outcome(call, outcomes, NOW)
     error = caught.value
-    exchange.locate(error, "sessions.create", call, None)
+    exchange.add_context(error, "sessions.create", call, None)
 
     assert error.outcome_unknown
     assert error.message.endswith(f". {DOUBT}")
@@ -257,17 +257,17 @@ def test_a_change_that_may_have_been_made_by_any_attempt_leaves_the_outcome_unkn
     ("call", "outcomes"),
     [
         (READ, [lost()]),
-        (READ, [Reply(500, {}, b"")]),
+        (READ, [Response(500, {}, b"")]),
         (Call("POST", "/search", read_only=True), [lost()]),
         (WRITE, [unconnected()]),
-        (WRITE, [Reply(400, {}, b"")]),
-        (KEYED, [unconnected(), Reply(429, {}, b"")]),
+        (WRITE, [Response(400, {}, b"")]),
+        (KEYED, [unconnected(), Response(429, {}, b"")]),
     ],
 )
-def test_otherwise_nothing_is_in_doubt(call: Call, outcomes: list[Reply | TransportError]) -> None:
+def test_otherwise_nothing_is_in_doubt(call: Call, outcomes: list[Response | TransportError]) -> None:
     with pytest.raises(PolysessionError) as caught:
-        exchange.settle(call, outcomes, NOW)
-    exchange.locate(caught.value, "sessions.create", call, None)
+        exchange.raise_for_outcome(call, outcomes, NOW)
+    exchange.add_context(caught.value, "sessions.create", call, None)
 
     assert not caught.value.outcome_unknown
     assert DOUBT not in str(caught.value)
@@ -277,7 +277,7 @@ def test_otherwise_nothing_is_in_doubt(call: Call, outcomes: list[Reply | Transp
 def test_an_unreadable_success_of_a_change_leaves_the_outcome_unknown(call: Call | None, unknown: bool) -> None:  # noqa: FBT001
     error = MalformedResponse("unreadable")
 
-    exchange.locate(error, "sessions.create", call, None)
+    exchange.add_context(error, "sessions.create", call, None)
 
     assert error.outcome_unknown is unknown
     assert (DOUBT in error.message) is unknown
@@ -286,7 +286,7 @@ def test_an_unreadable_success_of_a_change_leaves_the_outcome_unknown(call: Call
 def test_an_error_is_told_whose_it_is_and_after_how_many_attempts() -> None:
     error = NotFound("not in the list")
 
-    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b"", attempts=3))
+    exchange.add_context(error, "sessions.get", READ, Response(200, {}, b"", attempts=3))
 
     assert (error.provider, error.operation, error.attempts) == ("acme", "sessions.get", 3)
 
@@ -294,7 +294,7 @@ def test_an_error_is_told_whose_it_is_and_after_how_many_attempts() -> None:
 def test_what_an_error_says_already_is_kept() -> None:
     error = NotFound("gone", provider="other", operation="agents.get", attempts=2)
 
-    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b"", attempts=3))
+    exchange.add_context(error, "sessions.get", READ, Response(200, {}, b"", attempts=3))
 
     assert (error.provider, error.operation, error.attempts) == ("other", "agents.get", 2)
 
@@ -302,7 +302,7 @@ def test_what_an_error_says_already_is_kept() -> None:
 def test_a_usage_error_counts_no_attempts() -> None:
     error = UsageError("wrong")
 
-    exchange.locate(error, "sessions.get", READ, Reply(200, {}, b""))
+    exchange.add_context(error, "sessions.get", READ, Response(200, {}, b""))
 
     assert error.attempts == 0
 
@@ -320,29 +320,29 @@ def test_secrets_are_struck_out_of_all_that_an_error_says(spelling: Any) -> None
     secret = 'to\\ken"/&=+'
     told = spelling(secret)
     careful = Exchange(acme(token=secret))
-    reply = Reply(401, {"x-request-id": told}, body(message=f"bad {told}!", code=f"no {told}"))
+    reply = Response(401, {"x-request-id": told}, body(message=f"bad {told}!", code=f"no {told}"))
 
     with pytest.raises(AuthenticationFailed) as caught:
-        careful.settle(READ, [reply], NOW)
+        careful.raise_for_outcome(READ, [reply], NOW)
 
     error = caught.value
     assert (error.message, error.code, error.request_id) == ("bad ***!", "no ***", "***")
 
 
 def test_a_secret_is_struck_out_before_a_long_text_is_cut() -> None:
-    error = refusal(Reply(500, {}, b"x" * 490 + TOKEN.encode()))
+    error = refusal(Response(500, {}, b"x" * 490 + TOKEN.encode()))
 
     assert error.message == "x" * 490 + "***"
 
 
 def test_a_redirect_does_not_tell_the_secret() -> None:
-    assert TOKEN not in str(refusal(Reply(302, {"location": f"https://evil.example/?t={TOKEN}"}, b"")))
+    assert TOKEN not in str(refusal(Response(302, {"location": f"https://evil.example/?t={TOKEN}"}, b"")))
 
 
 def test_errors_of_a_flow_are_struck_too() -> None:
     error = MalformedResponse(f"came: {TOKEN}\n", code=TOKEN, request_id=TOKEN)
 
-    exchange.locate(error, "sessions.get", READ, None)
+    exchange.add_context(error, "sessions.get", READ, None)
 
     assert (error.message, error.code, error.request_id) == ("came: ***", "***", "***")
 
@@ -350,7 +350,7 @@ def test_errors_of_a_flow_are_struck_too() -> None:
 def test_no_message_is_endless() -> None:
     error = MalformedResponse("x" * 2_001)
 
-    exchange.locate(error, "sessions.get", READ, None)
+    exchange.add_context(error, "sessions.get", READ, None)
 
     assert error.message == "x" * 2_000 + "…"
 
@@ -359,7 +359,7 @@ def test_an_error_that_passes_twice_is_told_once() -> None:
     error = MalformedResponse("unreadable.")
 
     for _ in range(2):
-        exchange.locate(error, "sessions.create", WRITE, None)
+        exchange.add_context(error, "sessions.create", WRITE, None)
 
     assert error.message == f"unreadable. {DOUBT}"
 
@@ -399,7 +399,7 @@ def test_a_very_short_secret_is_struck_out_where_it_stands_alone(text: str, show
     careful = Exchange(acme(token="k"))
     error = MalformedResponse(text, code=text, request_id=text)
 
-    careful.locate(error, "sessions.get", READ, None)
+    careful.add_context(error, "sessions.get", READ, None)
 
     assert (error.message, error.code, error.request_id) == (shown, shown, shown)
 
@@ -408,7 +408,7 @@ def test_a_very_short_secret_is_struck_out_where_it_stands_alone(text: str, show
     ("secret", "shown"), [("oken1", "token123"), ("token1", "***23"), ("oken12", "t***3"), ("123456", "token123")]
 )
 def test_a_secret_of_some_length_is_struck_out_within_words_too(secret: str, shown: str) -> None:
-    assert Exchange(acme(token=secret)).harmless("token123") == shown
+    assert Exchange(acme(token=secret)).redact("token123") == shown
 
 
 def test_a_short_secret_that_looks_like_a_long_one_does_not_spare_it() -> None:
@@ -418,13 +418,13 @@ def test_a_short_secret_that_looks_like_a_long_one_does_not_spare_it() -> None:
 
     careful = Exchange(AcmeProvider(TwoSecrets(token=SecretStr("abc"))))
 
-    assert careful.harmless("a&amp;&amp;b") == "a***b"
+    assert careful.redact("a&amp;&amp;b") == "a***b"
 
 
 def test_a_secret_that_is_long_only_when_it_is_spelt_out_still_has_to_stand_alone() -> None:
     careful = Exchange(acme(token="&&"))
 
-    assert careful.harmless("a &amp;&amp; b, c&amp;&amp;d") == "a *** b, c&amp;&amp;d"
+    assert careful.redact("a &amp;&amp; b, c&amp;&amp;d") == "a *** b, c&amp;&amp;d"
 
 
 def test_a_cause_that_quotes_a_very_short_secret_alone_is_left_out() -> None:
@@ -439,12 +439,12 @@ def test_a_cause_that_quotes_a_very_short_secret_alone_is_left_out() -> None:
     [(" a ", "a"), ("a\r\n", "a"), ("a\nb", r"a\nb"), ("\x00", r"\x00"), ("ü会", "ü会"), ("\u202e", r"\u202e")],
 )
 def test_foreign_text_is_made_printable(text: str, shown: str) -> None:
-    assert harmless(text) == shown
+    assert redact(text) == shown
 
 
 @pytest.mark.parametrize(("text", "shown"), [("abc", "abc"), ("abcd", "abc…"), (" abc ", "abc")])
 def test_foreign_text_is_cut_at_its_limit(text: str, shown: str) -> None:
-    assert harmless(text, limit=3) == shown
+    assert redact(text, limit=3) == shown
 
 
 @pytest.mark.parametrize(

@@ -19,5 +19,5 @@ def test_a_feature_is_an_operation_or_a_field_of_one(feature: Feature) -> None:
 
 
 def test_a_feature_is_named_like_its_value() -> None:
-    assert f"{Feature.GET}" == "sessions.get"
-    assert Feature("sessions.update title=None") is Feature.CLEAR_TITLE
+    assert f"{Feature.SESSIONS_GET}" == "sessions.get"
+    assert Feature("sessions.update title=None") is Feature.SESSIONS_UPDATE_TITLE_CLEAR

@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
-from polysession._core.filtering import keep_matching
+from polysession._core.filtering import apply_filters
 from polysession.change import SessionQuery
 from polysession.feature import Feature
 from polysession.session import Session, SessionStatus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-FILTERED = {Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_TAGS, Feature.LIST_CREATED}
+FILTERED = {
+    Feature.SESSIONS_LIST_STATUSES,
+    Feature.SESSIONS_LIST_TITLE_CONTAINS,
+    Feature.SESSIONS_LIST_TAGS,
+    Feature.SESSIONS_LIST_CREATED,
+}
 
 
 def session(session_id: str, **fields: Any) -> Session:
@@ -28,7 +33,7 @@ SESSIONS = (
 
 
 def kept(filters: set[Feature], **wanted: Any) -> str:
-    return "".join(session.id for session in keep_matching(SESSIONS, SessionQuery(**wanted), filters))
+    return "".join(session.id for session in apply_filters(SESSIONS, SessionQuery(**wanted), filters))
 
 
 @pytest.mark.parametrize(
@@ -55,10 +60,10 @@ def test_sessions_pass_every_filter_in_their_order(wanted: dict[str, Any], ids: 
 @pytest.mark.parametrize("feature", sorted(FILTERED))
 def test_a_filter_of_the_backend_is_not_applied_again(feature: Feature) -> None:
     nothing: dict[Feature, dict[str, Any]] = {
-        Feature.LIST_STATUSES: {"statuses": [SessionStatus.TERMINATED]},
-        Feature.LIST_TITLE: {"title_contains": "nowhere"},
-        Feature.LIST_TAGS: {"tags": ["nowhere"]},
-        Feature.LIST_CREATED: {"created_after": NOON + timedelta(days=1)},
+        Feature.SESSIONS_LIST_STATUSES: {"statuses": [SessionStatus.TERMINATED]},
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: {"title_contains": "nowhere"},
+        Feature.SESSIONS_LIST_TAGS: {"tags": ["nowhere"]},
+        Feature.SESSIONS_LIST_CREATED: {"created_after": NOON + timedelta(days=1)},
     }
 
     assert kept({feature}, **nothing[feature]) == ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from polysession._core.flow import Call, Reply, json_body, path_segment, with_query
+from polysession._core.flow import Call, Response, json_body, path_segment, with_query
 from polysession.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def test_what_changes_nothing_or_carries_a_key_may_be_repeated(call: Call, chang
 
 @pytest.mark.parametrize(("status", "succeeded"), [(199, False), (200, True), (202, True), (299, True), (300, False)])
 def test_any_2xx_is_a_success(status: int, succeeded: bool) -> None:  # noqa: FBT001
-    assert Reply(status, {}, b"").succeeded is succeeded
+    assert Response(status, {}, b"").succeeded is succeeded
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from polysession.event import (
     Event,
     MessageCompleted,
     MessageDelta,
-    NativeEvent,
+    RawEvent,
     StreamGap,
     ThinkingCompleted,
     ThinkingDelta,
@@ -33,7 +33,7 @@ def event_of(word: str) -> Event:
         role = Role.ASSISTANT if kind == "=" else Role.USER
         message = Message(provider="acme", id="m", session_id="s1", role=role, content=(TextBlock(text=text),))
         return MessageCompleted(session_id="s1", turn_id="t1", message=message)
-    return NativeEvent(session_id="s1")
+    return RawEvent(session_id="s1")
 
 
 def watched(script: str, watch: GapWatch) -> str:

@@ -14,7 +14,7 @@ from polysession._core.exchange import Exchange
 from polysession._core.flow import Call
 from polysession._drivers.watching import Watch
 from polysession.client import Client
-from polysession.errors import BackendFault, ConnectFailed, ConnectionLost, PolysessionError, UsageError
+from polysession.errors import ConnectError, ConnectionLost, PolysessionError, ServerError, UsageError
 from polysession.event import Event, Outcome
 from polysession.message import TextBlock
 from polysession.observing import Observers, RequestSent, ResponseReceived, TurnWatched, hookimpl
@@ -124,7 +124,7 @@ def test_each_attempt_is_told(side: Side, notes: Notes) -> None:
     with StreamServer(stream(AFTER_INPUT, START, HELLO, end="drop"), stream(END), replies=replies) as server:
         failure = side.failure(server.url, run_to_the_end, observers=[notes])
 
-    assert isinstance(failure, BackendFault)  # a message is not sent twice
+    assert isinstance(failure, ServerError)  # a message is not sent twice
     assert [one.status for one in notes.responses] == [200, 503]
     assert notes.ends[0][2] is failure
 
@@ -133,8 +133,8 @@ def test_each_attempt_is_told(side: Side, notes: Notes) -> None:
 def test_no_answer_is_told_with_its_error_and_the_turn_ends(side: Side, notes: Notes) -> None:
     failure = side.failure(closed_port(), run_to_the_end, observers=[notes])
 
-    assert isinstance(failure, ConnectFailed)
-    assert {(one.status, type(one.error)) for one in notes.responses} == {(None, ConnectFailed)}
+    assert isinstance(failure, ConnectError)
+    assert {(one.status, type(one.error)) for one in notes.responses} == {(None, ConnectError)}
     assert [(result, error) for _, result, error in notes.ends] == [(None, failure)]
 
 

@@ -19,7 +19,7 @@ from polysession._drivers.on_aiohttp import AiohttpClient
 from polysession._drivers.own_client import OwnAsyncClient
 from polysession._drivers.transport import tls_context
 from polysession.async_client import AsyncClient
-from polysession.errors import ConnectFailed, ConnectionLost, PolysessionError, TimedOut
+from polysession.errors import ConnectError, ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.testing.fault_server import Answer, FaultServer, http
 from support.acme import TOKEN
 
@@ -68,8 +68,8 @@ def failure(base_url: str, scenario: Callable[[AsyncClient], Awaitable[Any]] = g
         (Answer(OPEN + b"\r\n{", reset=True), ConnectionLost),
         (Answer(b"not HTTP\r\n\r\n"), ConnectionLost),
         (Answer(b"HTTP/1.1 200 OK\r\nx-long: " + b"a" * 20_000 + b"\r\n\r\n"), ConnectionLost),
-        (Answer(b"", hold_s=5), TimedOut),
-        (Answer(OPEN + b"\r\n{", hold_s=5), TimedOut),
+        (Answer(b"", hold_s=5), NetworkTimeout),
+        (Answer(OPEN + b"\r\n{", hold_s=5), NetworkTimeout),
     ],
     ids=["reset", "closed", "in the head", "in the body", "reset in the body", "no HTTP", "long", "silent", "stalled"],
 )
@@ -85,7 +85,7 @@ def test_what_was_not_sent_is_in_no_doubt() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     error = failure(url, change)
-    assert type(error) is ConnectFailed
+    assert type(error) is ConnectError
     assert not error.outcome_unknown
 
 
@@ -96,7 +96,7 @@ def test_a_connection_that_takes_too_long_was_not_sent_either() -> None:
             other.setblocking(False)
             other.connect_ex(listener.getsockname())
         error = failure(f"http://127.0.0.1:{listener.getsockname()[1]}", change, timeout=0.3)
-    assert type(error) is TimedOut
+    assert type(error) is NetworkTimeout
     assert not error.outcome_unknown
 
 
@@ -114,7 +114,7 @@ def test_a_server_without_tls_is_no_connection() -> None:
                 return caught.value
 
     error = asyncio.run(run())
-    assert type(error) is ConnectFailed
+    assert type(error) is ConnectError
     assert not error.outcome_unknown
 
 

@@ -30,16 +30,16 @@ THEIR_AGENT = Agent(provider="other", id="a1", name="helper")
 
 Verb = Callable[..., Any]
 VERBS: Mapping[Feature, Verb] = {
-    Feature.CREATE: lambda operations, **values: next(operations.create_session(**values)),
-    Feature.GET: lambda operations: next(operations.get_session("s1")),
-    Feature.LIST: lambda operations, **values: next(operations.list_sessions(**values)(None)),
-    Feature.UPDATE: lambda operations, **values: next(operations.update_session("s1", **values)),
-    Feature.ARCHIVE: lambda operations: next(operations.archive_session("s1")),
-    Feature.DELETE: lambda operations: next(operations.delete_session("s1")),
-    Feature.CANCEL: lambda operations: next(operations.cancel_session("s1")),
-    Feature.AGENT_CREATE: lambda operations, **values: next(operations.create_agent(**{"name": "a"} | values)),
-    Feature.AGENT_GET: lambda operations: next(operations.get_agent("a1")),
-    Feature.AGENT_LIST: lambda operations, limit=None: next(operations.list_agents(limit)(None)),
+    Feature.SESSIONS_CREATE: lambda operations, **values: next(operations.create_session(**values)),
+    Feature.SESSIONS_GET: lambda operations: next(operations.get_session("s1")),
+    Feature.SESSIONS_LIST: lambda operations, **values: next(operations.list_sessions(**values)(None)),
+    Feature.SESSIONS_UPDATE: lambda operations, **values: next(operations.update_session("s1", **values)),
+    Feature.SESSIONS_ARCHIVE: lambda operations: next(operations.archive_session("s1")),
+    Feature.SESSIONS_DELETE: lambda operations: next(operations.delete_session("s1")),
+    Feature.SESSIONS_CANCEL: lambda operations: next(operations.cancel_session("s1")),
+    Feature.AGENTS_CREATE: lambda operations, **values: next(operations.create_agent(**{"name": "a"} | values)),
+    Feature.AGENTS_GET: lambda operations: next(operations.get_agent("a1")),
+    Feature.AGENTS_LIST: lambda operations, limit=None: next(operations.list_agents(limit)(None)),
 }
 VALUES: Mapping[str, Any] = {
     "agent": "a1",
@@ -134,10 +134,10 @@ def test_an_operation_that_is_not_declared_makes_no_call(operation: Feature) -> 
 FIELDS = [
     (operation, name, feature)
     for operation, fields in {
-        Feature.CREATE: CREATE_FIELDS,
-        Feature.UPDATE: UPDATE_FIELDS,
-        Feature.LIST: LIST_FIELDS,
-        Feature.AGENT_CREATE: AGENT_FIELDS,
+        Feature.SESSIONS_CREATE: CREATE_FIELDS,
+        Feature.SESSIONS_UPDATE: UPDATE_FIELDS,
+        Feature.SESSIONS_LIST: LIST_FIELDS,
+        Feature.AGENTS_CREATE: AGENT_FIELDS,
     }.items()
     for name, feature in fields.items()
 ]
@@ -154,21 +154,25 @@ def test_a_field_is_sent_only_if_it_is_declared(operation: Feature, name: str, f
 
 @pytest.mark.parametrize(("name", "feature"), CLEAR_FIELDS.items())
 def test_clearing_a_field_needs_a_feature_of_its_own(name: str, feature: Feature) -> None:
-    error = refusal(lambda: VERBS[Feature.UPDATE](declaring(Feature.UPDATE, UPDATE_FIELDS[name]), **{name: None}))
+    error = refusal(
+        lambda: VERBS[Feature.SESSIONS_UPDATE](declaring(Feature.SESSIONS_UPDATE, UPDATE_FIELDS[name]), **{name: None})
+    )
 
     assert isinstance(error, UnsupportedOperation)
     assert error.feature == feature.value
-    assert VERBS[Feature.UPDATE](declaring(Feature.UPDATE, UPDATE_FIELDS[name], feature), **{name: None})
+    assert VERBS[Feature.SESSIONS_UPDATE](
+        declaring(Feature.SESSIONS_UPDATE, UPDATE_FIELDS[name], feature), **{name: None}
+    )
 
 
 @pytest.mark.parametrize(
     ("operation", "values"),
     [
-        (Feature.CREATE, dict.fromkeys(CREATE_FIELDS)),
-        (Feature.CREATE, {"metadata": {}, "tags": [], "capabilities": ()}),
-        (Feature.UPDATE, {"add_tags": [], "remove_tags": ()}),
-        (Feature.LIST, {"statuses": [], "tags": (), "metadata": {}, "include_archived": False, "limit": None}),
-        (Feature.AGENT_CREATE, dict.fromkeys(AGENT_FIELDS)),
+        (Feature.SESSIONS_CREATE, dict.fromkeys(CREATE_FIELDS)),
+        (Feature.SESSIONS_CREATE, {"metadata": {}, "tags": [], "capabilities": ()}),
+        (Feature.SESSIONS_UPDATE, {"add_tags": [], "remove_tags": ()}),
+        (Feature.SESSIONS_LIST, {"statuses": [], "tags": (), "metadata": {}, "include_archived": False, "limit": None}),
+        (Feature.AGENTS_CREATE, dict.fromkeys(AGENT_FIELDS)),
     ],
 )
 def test_nothing_asks_for_nothing(operation: Feature, values: dict[str, Any]) -> None:
@@ -178,7 +182,8 @@ def test_nothing_asks_for_nothing(operation: Feature, values: dict[str, Any]) ->
 @pytest.mark.parametrize(("name", "value"), [("tags", []), ("metadata", {}), ("title", "")])
 def test_an_empty_value_of_an_update_is_a_change(name: str, value: Any) -> None:
     assert isinstance(
-        refusal(lambda: VERBS[Feature.UPDATE](declaring(Feature.UPDATE), **{name: value})), UnsupportedOperation
+        refusal(lambda: VERBS[Feature.SESSIONS_UPDATE](declaring(Feature.SESSIONS_UPDATE), **{name: value})),
+        UnsupportedOperation,
     )
 
 
@@ -297,11 +302,14 @@ def test_a_model_may_be_its_id() -> None:
     assert new.model == changes.model == ModelConfig(id="m1")
 
 
-@pytest.mark.parametrize("operation", [Feature.LIST, Feature.AGENT_LIST])
+@pytest.mark.parametrize("operation", [Feature.SESSIONS_LIST, Feature.AGENTS_LIST])
 @pytest.mark.parametrize("limit", [0, -1, "3"])
 def test_a_limit_counts_from_one_and_is_checked_at_once(operation: Feature, limit: Any) -> None:
     operations = Operations(acme())
-    lists: Mapping[Feature, Verb] = {Feature.LIST: operations.list_sessions, Feature.AGENT_LIST: operations.list_agents}
+    lists: Mapping[Feature, Verb] = {
+        Feature.SESSIONS_LIST: operations.list_sessions,
+        Feature.AGENTS_LIST: operations.list_agents,
+    }
 
     error = refusal(lambda: lists[operation](limit=limit))
 

@@ -128,7 +128,9 @@ def test_content_that_cannot_be_said_is_refused(verb: Verb, content: Any, messag
 
 
 @saying
-@pytest.mark.parametrize(("block", "feature"), [(IMAGE, Feature.SEND_IMAGE), (DOCUMENT, Feature.SEND_DOCUMENT)])
+@pytest.mark.parametrize(
+    ("block", "feature"), [(IMAGE, Feature.SESSIONS_SEND_IMAGE), (DOCUMENT, Feature.SESSIONS_SEND_DOCUMENT)]
+)
 def test_media_need_their_feature(verb: Verb, block: MediaBlock, feature: Feature) -> None:
     error = refusal(verb, [HELLO, block], without(feature))
 
@@ -170,9 +172,9 @@ def test_answers_that_make_no_sense_are_refused(verb: Verb, answers: Any, messag
 @pytest.mark.parametrize(
     ("answer", "feature"),
     [
-        (Approve("t1"), Feature.ANSWER_APPROVAL),
-        (Deny("t1"), Feature.ANSWER_APPROVAL),
-        (ToolOutput("t1", "x"), Feature.ANSWER_OUTPUT),
+        (Approve("t1"), Feature.SESSIONS_ANSWER_APPROVAL),
+        (Deny("t1"), Feature.SESSIONS_ANSWER_APPROVAL),
+        (ToolOutput("t1", "x"), Feature.SESSIONS_ANSWER_OUTPUT),
     ],
 )
 def test_an_answer_needs_its_feature(verb: Verb, answer: Answer, feature: Feature) -> None:
@@ -185,11 +187,11 @@ def test_an_answer_needs_its_feature(verb: Verb, answer: Answer, feature: Featur
 @pytest.mark.parametrize(
     ("feature", "call"),
     [
-        (Feature.SEND, lambda operations, session: operations.send_message(session, "hello")),
-        (Feature.RUN, lambda operations, session: operations.start_turn(session, "hello")),
-        (Feature.STREAM, lambda operations, session: operations.stream_events(session, None)),
-        (Feature.ANSWER, lambda operations, session: operations.answer_actions(session, [Approve("t1")])),
-        (Feature.PENDING_ACTIONS, lambda operations, session: operations.pending_actions(session)),
+        (Feature.SESSIONS_SEND, lambda operations, session: operations.send_message(session, "hello")),
+        (Feature.SESSIONS_RUN, lambda operations, session: operations.start_turn(session, "hello")),
+        (Feature.SESSIONS_STREAM, lambda operations, session: operations.stream_events(session, None)),
+        (Feature.SESSIONS_ANSWER, lambda operations, session: operations.answer_actions(session, [Approve("t1")])),
+        (Feature.SESSIONS_PENDING_ACTIONS, lambda operations, session: operations.pending_actions(session)),
     ],
 )
 def test_verbs_need_their_feature_and_a_session_of_ours(feature: Feature, call: Verb) -> None:
@@ -211,8 +213,8 @@ def test_a_stream_goes_on_after_its_cursor() -> None:
 
 
 LISTS = [
-    pytest.param(Operations.list_events, Feature.EVENTS, id="events"),
-    pytest.param(Operations.list_messages, Feature.MESSAGES, id="messages"),
+    pytest.param(Operations.list_events, Feature.SESSIONS_EVENTS, id="events"),
+    pytest.param(Operations.list_messages, Feature.SESSIONS_MESSAGES, id="messages"),
 ]
 
 

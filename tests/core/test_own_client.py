@@ -15,7 +15,7 @@ from polysession._core.flow import Call
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.own_client import OwnAsyncClient, OwnClient
 from polysession._drivers.transport import build_request
-from polysession.errors import ConnectFailed
+from polysession.errors import ConnectError
 from polysession.testing.fault_server import FaultServer, closed_port, http
 from support.acme import TOKEN
 from support.faces import Face, both_faces
@@ -103,7 +103,7 @@ def test_the_log_of_httpx_has_its_line(face: Face, caplog: pytest.LogCaptureFixt
 @both_faces
 def test_the_error_of_httpx_knows_its_request(face: Face) -> None:
     url = closed_port()
-    with pytest.raises(ConnectFailed) as caught:
+    with pytest.raises(ConnectError) as caught:
         get(face, url)
     assert isinstance(caught.value.__cause__, httpx.RequestError)
     assert str(caught.value.__cause__.request.url) == f"{url}/sessions/s1"

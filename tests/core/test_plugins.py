@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from polysession.errors import BrokenProvider, DuplicateProvider, MissingCredential, UnknownProvider
+from polysession.errors import BrokenProvider, DuplicateProvider, MissingCredentials, UnknownProvider
 from polysession.plugins import installed_providers, load_provider, open_provider
 from support.acme import BASE_URL, TOKEN, AcmeProvider
 from support.installed import Site
@@ -62,14 +62,20 @@ BROKEN = {
     "wrong version": (MODULE.format(body="api_version = 99"), "written for provider API 99; this is 1"),
     "wrong settings": (MODULE.format(body="settings_type = dict"), "settings_type is not a subclass of Provider"),
     "settings no class": (MODULE.format(body="settings_type = 5"), "settings_type is not a subclass of Provider"),
-    "features no mapping": (MODULE.format(body="features = [Feature.GET]"), "features is [<Feature.GET"),
+    "features no mapping": (
+        MODULE.format(body="features = [Feature.SESSIONS_GET]"),
+        "features is [<Feature.SESSIONS_GET",
+    ),
     "feature unknown": (
         MODULE.format(body="features = {'sessions.get': native()}"),
         "features maps 'sessions.get' to FeatureSupport(",
     ),
-    "support undeclared": (MODULE.format(body="features = {Feature.GET: True}"), "to True, not a Feature to a"),
+    "support undeclared": (
+        MODULE.format(body="features = {Feature.SESSIONS_GET: True}"),
+        "to True, not a Feature to a",
+    ),
     "flow missing": (
-        MODULE.format(body="features = {Feature.ARCHIVE: native()}"),
+        MODULE.format(body="features = {Feature.SESSIONS_ARCHIVE: native()}"),
         "declares 'sessions.archive', and does not define archive_session",
     ),
     "declares nothing": (
@@ -222,5 +228,5 @@ def test_without_a_name_the_installed_are_listed(name: str | None) -> None:
 
 @pytest.mark.usefixtures("with_acme")
 def test_a_provider_without_its_secret_is_not_opened() -> None:
-    with pytest.raises(MissingCredential, match="ACME_TOKEN, ACME_PAT"):
+    with pytest.raises(MissingCredentials, match="ACME_TOKEN, ACME_PAT"):
         open_provider("acme", {}, {})

@@ -12,7 +12,7 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from polysession import AsyncClient, Client, MissingCredential, PlainSecretWarning, UnknownProvider, UsageError
+from polysession import AsyncClient, Client, MissingCredentials, PlainSecretWarning, UnknownProvider, UsageError
 from polysession.plugins import open_provider
 from polysession.profiles import config_path, find_profile, read_profiles
 from polysession.settings import secret_names
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_is_told(environ: dict[str, str]) -> None:
 def test_a_secret_that_refers_to_nothing_is_missing(reference: str, environ: dict[str, str]) -> None:
     write(environ, f'[profiles.staging]\nprovider = "acme"\ntoken = {reference}\n')
 
-    with pytest.raises(MissingCredential, match=r"'token' of profile 'staging' in .* refers to the environment"):
+    with pytest.raises(MissingCredentials, match=r"'token' of profile 'staging' in .* refers to the environment"):
         settings(environ | {"EMPTY": ""})
     assert settings(environ, token="given").token.get_secret_value() == "given"
 
@@ -207,7 +207,7 @@ def test_a_secret_may_be_in_the_keyring(environ: dict[str, str]) -> None:
     write(environ, text.format("alice"))
     assert settings(environ).token.get_secret_value() == TOKEN
     write(environ, text.format("bob"))
-    with pytest.raises(MissingCredential, match="the keyring entry 'acme/eu/bob', which does not exist"):
+    with pytest.raises(MissingCredentials, match="the keyring entry 'acme/eu/bob', which does not exist"):
         settings(environ)
     write(environ, text.format("locked"))
     with pytest.raises(UsageError, match="the keyring does not answer: locked"):

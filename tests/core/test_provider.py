@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, deferred
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import UnsupportedOperation
@@ -26,28 +26,28 @@ class Idle(Provider[AcmeSettings]):
     def headers(self) -> Mapping[str, str]:
         return {}
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         return ErrorDetail(str(reply.status))
 
 
 FLOWS: dict[Feature, Callable[[Idle], Any]] = {
-    Feature.CREATE: lambda idle: idle.create_session(NewSession()),
-    Feature.GET: lambda idle: idle.get_session(SessionRef("s")),
-    Feature.LIST: lambda idle: idle.list_sessions(SessionQuery(), None),
-    Feature.UPDATE: lambda idle: idle.update_session(SessionRef("s"), SessionChanges()),
-    Feature.ARCHIVE: lambda idle: idle.archive_session(SessionRef("s")),
-    Feature.DELETE: lambda idle: idle.delete_session(SessionRef("s")),
-    Feature.CANCEL: lambda idle: idle.cancel_session(SessionRef("s")),
-    Feature.SEND: lambda idle: idle.send_message(SessionRef("s"), ()),
-    Feature.STREAM: lambda idle: idle.stream_events(SessionRef("s"), None),
-    Feature.RUN: lambda idle: idle.start_turn(SessionRef("s"), ()),
-    Feature.EVENTS: lambda idle: idle.list_events(SessionRef("s"), None, None),
-    Feature.MESSAGES: lambda idle: idle.list_messages(SessionRef("s"), None, None),
-    Feature.ANSWER: lambda idle: idle.answer_actions(SessionRef("s"), ()),
-    Feature.PENDING_ACTIONS: lambda idle: idle.pending_actions(SessionRef("s")),
-    Feature.AGENT_CREATE: lambda idle: idle.create_agent(NewAgent(name="a")),
-    Feature.AGENT_GET: lambda idle: idle.get_agent("a"),
-    Feature.AGENT_LIST: lambda idle: idle.list_agents(None, None),
+    Feature.SESSIONS_CREATE: lambda idle: idle.create_session(NewSession()),
+    Feature.SESSIONS_GET: lambda idle: idle.get_session(SessionRef("s")),
+    Feature.SESSIONS_LIST: lambda idle: idle.list_sessions(SessionQuery(), None),
+    Feature.SESSIONS_UPDATE: lambda idle: idle.update_session(SessionRef("s"), SessionChanges()),
+    Feature.SESSIONS_ARCHIVE: lambda idle: idle.archive_session(SessionRef("s")),
+    Feature.SESSIONS_DELETE: lambda idle: idle.delete_session(SessionRef("s")),
+    Feature.SESSIONS_CANCEL: lambda idle: idle.cancel_session(SessionRef("s")),
+    Feature.SESSIONS_SEND: lambda idle: idle.send_message(SessionRef("s"), ()),
+    Feature.SESSIONS_STREAM: lambda idle: idle.stream_events(SessionRef("s"), None),
+    Feature.SESSIONS_RUN: lambda idle: idle.start_turn(SessionRef("s"), ()),
+    Feature.SESSIONS_EVENTS: lambda idle: idle.list_events(SessionRef("s"), None, None),
+    Feature.SESSIONS_MESSAGES: lambda idle: idle.list_messages(SessionRef("s"), None, None),
+    Feature.SESSIONS_ANSWER: lambda idle: idle.answer_actions(SessionRef("s"), ()),
+    Feature.SESSIONS_PENDING_ACTIONS: lambda idle: idle.pending_actions(SessionRef("s")),
+    Feature.AGENTS_CREATE: lambda idle: idle.create_agent(NewAgent(name="a")),
+    Feature.AGENTS_GET: lambda idle: idle.get_agent("a"),
+    Feature.AGENTS_LIST: lambda idle: idle.list_agents(None, None),
 }
 
 
@@ -64,17 +64,21 @@ def test_a_backend_tells_no_version_and_is_not_asked_unless_its_provider_knows_h
 
 
 def test_a_feature_that_is_not_declared_is_unsupported_without_a_hint() -> None:
-    assert Idle.support(Feature.GET) == FeatureSupport(Support.UNSUPPORTED)
+    assert Idle.support(Feature.SESSIONS_GET) == FeatureSupport(Support.UNSUPPORTED)
     with pytest.raises(UnsupportedOperation) as caught:
-        Idle.require(Feature.GET)
+        Idle.require(Feature.SESSIONS_GET)
     assert str(caught.value) == "idle sessions.get: not supported"
 
 
 @pytest.mark.parametrize(
     ("feature", "operation", "said"),
     [
-        (Feature.ARCHIVE, "sessions.archive", f"acme sessions.archive: not supported: {NO_ARCHIVE}"),
-        (Feature.LIST_ARCHIVED, "sessions.list", "acme sessions.list: include_archived is not supported"),
+        (Feature.SESSIONS_ARCHIVE, "sessions.archive", f"acme sessions.archive: not supported: {NO_ARCHIVE}"),
+        (
+            Feature.SESSIONS_LIST_INCLUDE_ARCHIVED,
+            "sessions.list",
+            "acme sessions.list: include_archived is not supported",
+        ),
     ],
 )
 def test_the_error_names_operation_field_and_hint(feature: Feature, operation: str, said: str) -> None:
@@ -87,7 +91,7 @@ def test_the_error_names_operation_field_and_hint(feature: Feature, operation: s
     assert error.hint == AcmeProvider.support(feature).note
 
 
-@pytest.mark.parametrize("feature", [Feature.GET, Feature.EDIT_TAGS])
+@pytest.mark.parametrize("feature", [Feature.SESSIONS_GET, Feature.SESSIONS_UPDATE_TAGS_EDIT])
 def test_what_is_native_or_emulated_is_supported(feature: Feature) -> None:
     AcmeProvider.require(feature)
 

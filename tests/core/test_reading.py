@@ -7,7 +7,7 @@ import pytest
 from pydantic import AliasPath, BaseModel, Field
 from typing_extensions import TypedDict
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.reading import Form, read_as, read_json, read_json_or_none, read_json_or_nothing
 from polysession.errors import MalformedResponse
 
@@ -19,8 +19,8 @@ class Thing(BaseModel):
     counts: dict[str, int] = {}
 
 
-def reply(content: bytes, status: int = 200) -> Reply:
-    return Reply(status, {"x-request-id": "req-1"}, content)
+def reply(content: bytes, status: int = 200) -> Response:
+    return Response(status, {"x-request-id": "req-1"}, content)
 
 
 def test_a_json_object_is_read() -> None:
@@ -108,13 +108,13 @@ def test_an_error_body_may_be_anything(content: bytes, read: Any) -> None:
 
 @pytest.mark.parametrize("content", [b"", b" \r\n"])
 def test_a_reply_may_have_no_body(content: bytes) -> None:
-    assert read_json_or_nothing(Reply(204, {}, content)) is None
+    assert read_json_or_nothing(Response(204, {}, content)) is None
 
 
 def test_a_body_that_need_not_be_there_is_still_json() -> None:
-    assert read_json_or_nothing(Reply(200, {}, b'{"ok": true}')) == {"ok": True}
+    assert read_json_or_nothing(Response(200, {}, b'{"ok": true}')) == {"ok": True}
     with pytest.raises(MalformedResponse, match="an HTML page"):
-        read_json_or_nothing(Reply(200, {}, b"<html><title>Sign in</title>"))
+        read_json_or_nothing(Response(200, {}, b"<html><title>Sign in</title>"))
 
 
 class UsualThing(TypedDict, total=False):

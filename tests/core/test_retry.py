@@ -10,13 +10,13 @@ import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polysession._core.flow import Call, Reply
+from polysession._core.flow import Call, Response
 from polysession._core.retry import Outcome, RetryPolicy, is_retryable, retry_after_s, tenacity_settings
-from polysession.errors import ConnectFailed, UsageError
+from polysession.errors import ConnectError, UsageError
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 READ, WRITE, KEYED = Call("GET", "/"), Call("POST", "/"), Call("POST", "/", idempotency_header="key")
-BUSY = Reply(503, {}, b"")
+BUSY = Response(503, {}, b"")
 
 
 @pytest.mark.parametrize(
@@ -37,23 +37,23 @@ def test_a_policy_with_impossible_numbers_is_refused(wrong: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 def test_passing_troubles_are_retryable(status: int) -> None:
-    assert is_retryable(Reply(status, {}, b""))
+    assert is_retryable(Response(status, {}, b""))
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 422, 500, 501])
 def test_other_answers_are_not(status: int) -> None:
-    assert not is_retryable(Reply(status, {}, b""))
+    assert not is_retryable(Response(status, {}, b""))
 
 
 @pytest.mark.parametrize(
     ("policy", "call", "outcome", "wanted"),
     [
         (RetryPolicy(), READ, BUSY, True),
-        (RetryPolicy(), KEYED, ConnectFailed(), True),
+        (RetryPolicy(), KEYED, ConnectError(), True),
         (RetryPolicy(), WRITE, BUSY, False),
-        (RetryPolicy(), WRITE, ConnectFailed(), False),
+        (RetryPolicy(), WRITE, ConnectError(), False),
         (RetryPolicy(attempts=1), READ, BUSY, False),
-        (RetryPolicy(), READ, Reply(404, {}, b""), False),
+        (RetryPolicy(), READ, Response(404, {}, b""), False),
     ],
 )
 def test_only_a_call_that_may_be_repeated_is(policy: RetryPolicy, call: Call, outcome: Outcome, wanted: bool) -> None:  # noqa: FBT001
@@ -114,8 +114,8 @@ class Waits(list[float]):
         return loop(lambda: next(remaining)), loop.statistics["attempt_number"]
 
 
-def busy_for(retry_after: str) -> Reply:
-    return Reply(429, {"retry-after": retry_after}, b"")
+def busy_for(retry_after: str) -> Response:
+    return Response(429, {"retry-after": retry_after}, b"")
 
 
 def test_the_wait_doubles_up_to_its_limit_and_is_drawn_evenly_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,10 +137,10 @@ def test_the_wait_doubles_up_to_its_limit_and_is_drawn_evenly_below_it(monkeypat
 def test_the_wait_is_the_one_that_the_backend_asks_for(header: str) -> None:
     waits = Waits()
 
-    last, attempts = waits.outcome_of(RetryPolicy(), busy_for(header), Reply(200, {}, b""))
+    last, attempts = waits.outcome_of(RetryPolicy(), busy_for(header), Response(200, {}, b""))
 
     assert (waits, attempts) == ([7], 2)
-    assert isinstance(last, Reply)
+    assert isinstance(last, Response)
     assert last.status == 200
 
 
@@ -148,13 +148,13 @@ def test_the_wait_is_the_one_that_the_backend_asks_for(header: str) -> None:
 def test_an_unreadable_retry_after_leaves_the_wait_to_us(header: str) -> None:
     waits = Waits()
 
-    waits.outcome_of(RetryPolicy(first_wait_s=0.0), busy_for(header), Reply(200, {}, b""))
+    waits.outcome_of(RetryPolicy(first_wait_s=0.0), busy_for(header), Response(200, {}, b""))
 
     assert waits == [0]
 
 
 def test_attempts_end_the_loop_with_the_last_outcome() -> None:
-    first, last = ConnectFailed("first"), ConnectFailed("last")
+    first, last = ConnectError("first"), ConnectError("last")
 
     assert Waits().outcome_of(RetryPolicy(attempts=2, first_wait_s=0), first, last) == (last, 2)
 
@@ -163,7 +163,7 @@ def test_attempts_end_the_loop_with_the_last_outcome() -> None:
 def test_no_attempt_starts_after_the_deadline(elapsed_s: float, attempts: int) -> None:
     waits = Waits()
 
-    _, made = waits.outcome_of(RetryPolicy(deadline_s=60), busy_for("30"), Reply(200, {}, b""), elapsed_s=elapsed_s)
+    _, made = waits.outcome_of(RetryPolicy(deadline_s=60), busy_for("30"), Response(200, {}, b""), elapsed_s=elapsed_s)
 
     assert (made, len(waits)) == (attempts, attempts - 1)
 

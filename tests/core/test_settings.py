@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from polysession.errors import MissingCredential, UsageError
+from polysession.errors import MissingCredentials, UsageError
 from polysession.settings import (
     BaseUrl,
     FromEnv,
@@ -74,7 +74,7 @@ def test_an_argument_wins_over_the_environment_and_the_first_variable_over_the_n
 def test_a_missing_secret_says_where_it_may_be_given() -> None:
     error = problem({})
 
-    assert isinstance(error, MissingCredential)
+    assert isinstance(error, MissingCredentials)
     assert str(error) == f"acme: setting 'token' is missing. {ACCEPTED}"
 
 
@@ -82,7 +82,7 @@ def test_another_missing_setting_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"setting 'user' is missing\. Accepted: base_url, user, key") as caught:
         load_settings(LooseSettings, "loose", {"base_url": "http://a"}, {})
 
-    assert not isinstance(caught.value, MissingCredential)
+    assert not isinstance(caught.value, MissingCredentials)
 
 
 def test_an_unknown_setting_says_what_is_accepted() -> None:

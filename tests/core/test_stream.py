@@ -10,14 +10,14 @@ from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan, TurnTracker
 from polysession.errors import (
-    BackendFault,
     ConnectionLost,
     MalformedResponse,
     PolysessionError,
     RateLimited,
+    ServerError,
     StreamInterrupted,
 )
-from polysession.event import Event, MessageCompleted, MessageDelta, NativeEvent, Outcome, TurnEnded, TurnStarted
+from polysession.event import Event, MessageCompleted, MessageDelta, Outcome, RawEvent, TurnEnded, TurnStarted
 from polysession.message import Message, Role, TextBlock
 from support.flows import step
 
@@ -118,7 +118,7 @@ def test_one_batch_of_events_is_tracked_like_single_ones() -> None:
 
 def test_an_event_that_is_not_modelled_goes_through() -> None:
     tracker = TurnTracker(Run())
-    native = NativeEvent(session_id="s1", native_type="odd")
+    native = RawEvent(session_id="s1", native_type="odd")
 
     assert tracker.take([event_of("mine"), native]) == [event_of("mine"), native]
 
@@ -298,7 +298,7 @@ def waits(reader: StreamReader, *failures: PolysessionError | None) -> list[floa
     return [reader.interrupted(failure).most_s for failure in failures]
 
 
-@pytest.mark.parametrize("failure", [None, LOST, BackendFault("down", status=503)], ids=repr)
+@pytest.mark.parametrize("failure", [None, LOST, ServerError("down", status=503)], ids=repr)
 def test_reopening_waits_longer_each_time_and_gives_up(failure: PolysessionError | None) -> None:
     reader = opened(Plan())
     texts(reader, frame(7, "a"))

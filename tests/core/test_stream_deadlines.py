@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from polysession._core.retry import RetryPolicy
-from polysession.errors import UsageError, WaitExceeded
+from polysession.errors import DeadlineExceeded, UsageError
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, http
 from support.acme_streams import frame
@@ -37,7 +37,7 @@ def test_a_deadline_ends_the_wait_in_time(side: Side, told: Stream) -> None:
     with StreamServer(told, stream()) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
         error = side.failure(server.url, scenario)
 
-    assert type(error) is WaitExceeded
+    assert type(error) is DeadlineExceeded
     assert str(error) == "acme sessions.run: not ended after 0.6 seconds; the session may still be running"
 
 
@@ -48,7 +48,7 @@ def test_a_deadline_holds_while_the_stream_is_opened(side: Side) -> None:
             pass
 
     with StreamServer(Stream((), head_after_s=1.0)) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        assert type(side.failure(server.url, scenario)) is WaitExceeded
+        assert type(side.failure(server.url, scenario)) is DeadlineExceeded
 
 
 async def run_within(sessions: Any, deadline_s: float) -> list[str]:
@@ -64,7 +64,7 @@ def test_a_deadline_holds_while_the_input_is_not_answered(side: Side, told: Answ
     with StreamServer(ONE_TURN, replies=(told,)) as server, lasting(0.3, 2):
         error = side.failure(server.url, lambda sessions: run_within(sessions, 0.3))
 
-    assert isinstance(error, WaitExceeded)
+    assert isinstance(error, DeadlineExceeded)
     assert error.outcome_unknown
     assert "may have carried the request out" in str(error)
 
@@ -76,7 +76,7 @@ def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(side: Side) ->
     with server, lasting(0.5, 2):
         error = side.failure(server.url, lambda sessions: run_within(sessions, 0.5))
 
-    assert isinstance(error, WaitExceeded)
+    assert isinstance(error, DeadlineExceeded)
 
 
 @both_sides
@@ -89,14 +89,14 @@ def test_a_deadline_cuts_the_wait_before_a_reopening_short(side: Side) -> None:
     with StreamServer(stream(START, end="drop")) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
         error = side.failure(server.url, scenario, retry=RetryPolicy(first_wait_s=30.0, max_wait_s=30.0))
 
-    assert type(error) is WaitExceeded
+    assert type(error) is DeadlineExceeded
 
 
 @both_sides
 def test_after_the_deadline_the_events_do_not_merely_end(side: Side) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=0.2) as turn:
-            with pytest.raises(WaitExceeded):
+            with pytest.raises(DeadlineExceeded):
                 await turn.wait()
             with pytest.raises(UsageError, match="this stream is not open"):
                 await turn.wait()

@@ -14,14 +14,14 @@ from polysession._drivers import async_stream, sync_stream
 from polysession.async_client import AsyncClient
 from polysession.client import Client
 from polysession.errors import (
-    BackendFault,
     Conflict,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     InvalidRequest,
     MalformedResponse,
     NotFound,
     PolysessionError,
+    ServerError,
     UnexpectedRedirect,
     UsageError,
 )
@@ -262,8 +262,8 @@ def test_a_timeout_of_the_caller_comes_through() -> None:
         (http(404, '{"message": "no such session"}'), NotFound, "no such session"),
         (http(422), InvalidRequest, "gave no reason"),
         (http(302, location="http://127.0.0.1:9/"), UnexpectedRedirect, "redirects to"),
-        (http(503), BackendFault, "failed"),
-        (http(503, "<html><title>Down</title></html>", content_type="text/html"), BackendFault, 'titled "Down"'),
+        (http(503), ServerError, "failed"),
+        (http(503, "<html><title>Down</title></html>", content_type="text/html"), ServerError, 'titled "Down"'),
         (http(200, "<html></html>", content_type="text/html"), MalformedResponse, "text/html and no stream"),
         (http(200, "{}", content_type="application/json"), MalformedResponse, "application/json and no stream"),
         (http(204), MalformedResponse, "nothing and no stream"),
@@ -298,7 +298,7 @@ def test_a_stream_that_cannot_be_opened_at_first_is_tried_again(side: Side) -> N
 def test_a_stream_to_nowhere_is_told(side: Side) -> None:
     error = side.failure(closed_port(), run_to_the_end)
 
-    assert type(error) is ConnectFailed
+    assert type(error) is ConnectError
     assert "May" not in str(error)
     assert not error.outcome_unknown
 

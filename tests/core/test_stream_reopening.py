@@ -6,13 +6,13 @@ import pytest
 
 from polysession._core.retry import RetryPolicy
 from polysession.errors import (
-    BackendFault,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
+    NetworkTimeout,
     NotFound,
     PolysessionError,
+    ServerError,
     StreamInterrupted,
-    TimedOut,
 )
 from polysession.testing.fault_server import Answer, http
 from support.acme_streams import AcmeStream, frame
@@ -53,8 +53,8 @@ def test_a_broken_stream_goes_on_where_it_was(side: Side, end: Any, torn: bytes)
 
 
 REFUSALS = [
-    pytest.param(http(503), BackendFault, id="503"),
-    pytest.param(http(500), BackendFault, id="500"),
+    pytest.param(http(503), ServerError, id="503"),
+    pytest.param(http(500), ServerError, id="500"),
     pytest.param(Answer(b""), ConnectionLost, id="no answer"),
     pytest.param(Answer(b"", reset=True), ConnectionLost, id="reset"),
 ]
@@ -80,7 +80,7 @@ def test_an_address_that_is_gone_interrupts_the_stream(side: Side) -> None:
         error = side.failure(server.url, follow)
 
     assert isinstance(error, StreamInterrupted)
-    assert isinstance(error.__cause__, ConnectFailed)
+    assert isinstance(error.__cause__, ConnectError)
 
 
 @both_sides
@@ -130,7 +130,7 @@ def test_silence_without_end_interrupts_the_stream(side: Side, monkeypatch: pyte
         error = side.failure(server.url, follow, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
         assert server.saw_close(2)
 
-    assert isinstance(error.__cause__, TimedOut)
+    assert isinstance(error.__cause__, NetworkTimeout)
 
 
 @both_sides

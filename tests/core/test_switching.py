@@ -13,7 +13,7 @@ from polysession import (
     Feature,
     FeatureSupport,
     ModelConfig,
-    ResumeContract,
+    ResumeMode,
     Session,
     SessionStatus,
     SwitchReport,
@@ -32,13 +32,13 @@ class OldProvider(AcmeProvider):
     name = "old"
     features: ClassVar[dict[Feature, FeatureSupport]] = {
         **AcmeProvider.features,
-        Feature.ARCHIVE: native(),
-        Feature.MESSAGES: native(),
-        Feature.CREATE_PERMISSION_MODE: unsupported(""),
-        Feature.UPDATE_PERMISSION_MODE: unsupported(""),
+        Feature.SESSIONS_ARCHIVE: native(),
+        Feature.SESSIONS_MESSAGES: native(),
+        Feature.SESSIONS_CREATE_PERMISSION_MODE: unsupported(""),
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE: unsupported(""),
     }
     event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("native", "error")}
-    resume = ResumeContract.SERVER_REPLAY
+    resume_mode = ResumeMode.SERVER_REPLAY
 
     def archive_session(self, ref: object) -> object:  # type: ignore[override]
         raise NotImplementedError
@@ -51,17 +51,17 @@ class NewProvider(AcmeProvider):
     name = "new"
     features: ClassVar[dict[Feature, FeatureSupport]] = {
         **AcmeProvider.features,
-        Feature.CREATE_TITLE: emulated("one more call"),
-        Feature.CREATE_METADATA: unsupported("use tags"),
-        Feature.UPDATE_METADATA: unsupported("use tags"),
-        Feature.CREATE_TAGS: unsupported("not at once"),
-        Feature.UPDATE_TAGS: native("ten at most"),
-        Feature.CREATE_CAPABILITIES: unsupported(""),
-        Feature.GET: emulated("found in the list"),
+        Feature.SESSIONS_CREATE_TITLE: emulated("one more call"),
+        Feature.SESSIONS_CREATE_METADATA: unsupported("use tags"),
+        Feature.SESSIONS_UPDATE_METADATA: unsupported("use tags"),
+        Feature.SESSIONS_CREATE_TAGS: unsupported("not at once"),
+        Feature.SESSIONS_UPDATE_TAGS: native("ten at most"),
+        Feature.SESSIONS_CREATE_CAPABILITIES: unsupported(""),
+        Feature.SESSIONS_GET: emulated("found in the list"),
     }
     event_types: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("message.delta", "error")}
     session_query_type = None  # type: ignore[assignment]
-    resume = ResumeContract.CURRENT_RUN_REPLAY
+    resume_mode = ResumeMode.CURRENT_RUN_REPLAY
 
 
 @pytest.fixture(autouse=True)

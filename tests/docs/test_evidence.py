@@ -103,7 +103,7 @@ from polysession._core.operations import Operations
 from polysession.event import TurnStarted
 from polysession.provider_api import Page
 from polysession_everruns.provider import EverrunsProvider
-from polysession.testing import shows
+from polysession.testing import covers
 from support.flows import ok, step
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="pytest")
@@ -117,7 +117,7 @@ def test_it_uses(verb):
     elif verb == "update":
         step(OPERATIONS.update_session(ID, add_tags=["a"]), ok({"id": ID, "tags": []}), ok({"id": ID, "tags": ["a"]}))
     else:
-        step(OPERATIONS.list_sessions(limit=2)(None), ok({"data": []}))
+        step(OPERATIONS.list_sessions(page_size=2)(None), ok({"data": []}))
     TurnStarted(session_id="s", native_type="turn.started")
     TurnStarted(session_id="s", synthetic=True)
 
@@ -135,7 +135,7 @@ def test_a_stream_is_one_when_an_event_comes(comes):
     else:
         step(OPERATIONS.start_turn(ID, "hi"), ok({"data": []}))
 
-@shows(Feature.LIST)
+@covers(Feature.SESSIONS_LIST)
 def test_it_says_what_it_shows():
     step(OPERATIONS.get_session(ID), ok({"id": ID}))
 
@@ -143,7 +143,7 @@ def test_it_shows_nothing():
     pass
 
 @pytest.mark.xfail
-@shows(Feature.DELETE)
+@covers(Feature.SESSIONS_DELETE)
 def test_it_fails():
     raise AssertionError
 """
@@ -153,7 +153,7 @@ from polysession import Feature, NotFound
 from polysession._core.operations import Operations
 from polysession_agentscope import AgentScopeProvider
 from polysession_everruns.provider import EverrunsProvider
-from polysession.testing import shows
+from polysession.testing import covers
 
 from support.flows import ok, step
 
@@ -165,17 +165,17 @@ class TestEverruns:
     provider = "everruns"
     evidence = "emulated"
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_it_says_what_it_shows(self):
         step(OPERATIONS.get_session(ID), ok({"id": ID}))
         step(OPERATIONS.delete_session(ID), ok({}))
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_it_shows_an_error_only(self):
         with pytest.raises(NotFound):
             step(OPERATIONS.get_session(ID), NotFound("no"))
 
-    @pytest.mark.parametrize("feature", [Feature.GET, Feature.ARCHIVE])
+    @pytest.mark.parametrize("feature", [Feature.SESSIONS_GET, Feature.SESSIONS_ARCHIVE])
     def test_what_is_declared_is_what_happens(self, feature):
         pass
 
@@ -183,12 +183,12 @@ class TestAcme:
     provider = "acme"
     evidence = "emulated"
 
-    @shows(Feature.UPDATE)
+    @covers(Feature.SESSIONS_UPDATE)
     def test_it_is_made_up(self):
         pass
 
 @pytest.mark.tape("agentscope/streams/plain.jsonl")
-@shows(Feature.AGENT_LIST)
+@covers(Feature.AGENTS_LIST)
 def test_it_plays():
     step(AGENTSCOPE.list_agents(None)(None), ok({"agents": []}))
 

@@ -49,13 +49,13 @@ def test_the_handle_says_how_to_reach_it() -> None:
 
 
 def test_an_older_generation_is_served_on_request() -> None:
-    with serve("acme", generation="seed") as handle:
-        assert title_of_a_session(handle) == "seed"
+    with serve("acme", generation="legacy") as handle:
+        assert title_of_a_session(handle) == "legacy"
 
 
 def test_several_are_served_at_once() -> None:
-    with serve("acme") as one, serve("acme", generation="seed") as two:
-        assert (title_of_a_session(one), title_of_a_session(two)) == ("current", "seed")
+    with serve("acme") as one, serve("acme", generation="legacy") as two:
+        assert (title_of_a_session(one), title_of_a_session(two)) == ("current", "legacy")
 
 
 @pytest.mark.parametrize("port", [-1, 70_000])

@@ -22,7 +22,7 @@ def _first_turn(message: str, *until: str) -> Callable[[Teller], None]:
     def begin(it: Teller) -> None:
         it.listen()
         it.say(message)
-        it.settle(*until)
+        it.raise_for_outcome(*until)
 
     return begin
 
@@ -42,36 +42,36 @@ def _plain_turns(it: Teller) -> None:
     it.listen()
     for text in ("hello there", "and again"):
         it.say(text)
-        it.settle("REPLY_END")
+        it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _approved_one_by_one(it: Teller) -> None:
     _asked(it)
     it.answer(True)
-    it.settle("REQUIRE_USER_CONFIRM")
+    it.raise_for_outcome("REQUIRE_USER_CONFIRM")
     it.answer(True)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _denied_then_approved(it: Teller) -> None:
     _asked(it)
     it.answer(False)
-    it.settle("REQUIRE_USER_CONFIRM")
+    it.raise_for_outcome("REQUIRE_USER_CONFIRM")
     it.answer(True)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _approved_for_good(it: Teller) -> None:
     _asked(it)
     it.answer(True, rules=it.required()["suggested_rules"])
-    it.settle("CUSTOM")
+    it.raise_for_outcome("CUSTOM")
     it.answer(False)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.say("/ask 1")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -79,44 +79,44 @@ def _wrong_decisions(it: Teller) -> None:
     _asked(it)
     for _ in range(2):
         it.answer(True, call={"id": "wrong"})
-        it.settle("REPLY_START")
+        it.raise_for_outcome("REPLY_START")
     it.give({"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": []})
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
     it.answer(True)
-    it.settle("REQUIRE_USER_CONFIRM")
+    it.raise_for_outcome("REQUIRE_USER_CONFIRM")
 
 
 @_story
 def _messages_while_asked(it: Teller) -> None:
     _asked(it)
     it.say("never mind")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.give(None)
-    it.settle()
+    it.raise_for_outcome()
     it.interrupt()
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _late_answers(it: Teller) -> None:
     _first_turn("/ask 1", "REQUIRE_USER_CONFIRM")(it)
     it.answer(True)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.answer(True)
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
     it.bring()
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
 
 
 @_story
 def _results_one_by_one(it: Teller) -> None:
     _handed_over(it)
     it.bring(_OUTPUT)
-    it.settle("TOOL_RESULT_END")
+    it.raise_for_outcome("TOOL_RESULT_END")
     it.bring({}, {"output": "no state"})
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -125,20 +125,20 @@ def _results_at_once(it: Teller) -> None:
     source = {"type": "url", "url": "http://files.test/a.png", "media_type": "image/png"}
     blocks = [{"type": "text", "text": "one"}, {"type": "data", "source": source}]
     it.bring({"output": blocks, "state": "error"}, _OUTPUT)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _wrong_results(it: Teller) -> None:
     _handed_over(it)
     it.answer(True)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.say("never mind")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.bring()
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
     it.interrupt()
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -149,22 +149,22 @@ def _interrupted_while_streaming(it: Teller) -> None:
     it.say("too early")
     it.do("PATCH", _SESSION, {"name": "too early"})
     it.interrupt()
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.say("go on")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _interrupted_when_idle(it: Teller) -> None:
     it.listen()
     it.interrupt()
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.interrupt()
-    it.settle("REPLY_START")
+    it.raise_for_outcome("REPLY_START")
     it.listen()
-    it.settle()
+    it.raise_for_outcome()
 
 
 @_story
@@ -182,11 +182,11 @@ def _named_by_the_model(it: Teller) -> None:
     it.new_session(chat_model_config=_MODEL)
     it.listen()
     it.give(None)
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.say("A title")
-    it.settle("CUSTOM")
+    it.raise_for_outcome("CUSTOM")
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -194,9 +194,9 @@ def _without_a_model(it: Teller) -> None:
     it.new_session()
     it.listen()
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.interrupt()
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -204,7 +204,7 @@ def _without_credential(it: Teller) -> None:
     it.listen()
     it.do("DELETE", "/credential/<credential>")
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -212,10 +212,10 @@ def _wrong_agents(it: Teller) -> None:
     it.listen()
     message = {"name": "user", "role": "user", "content": [{"type": "text", "text": "hello"}]}
     it.give(message, agent="lost")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.side.create("<other agent>", "/agent/", {"name": "Other"})
     it.give(message, agent="<other agent>")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
@@ -223,11 +223,11 @@ def _other_users(it: Teller) -> None:
     it.listen()
     message: dict[str, Any] = {"name": "user", "role": "user", "content": []}
     it.give(message, user="<other user>")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.give({"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": []}, user="<other user>")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     it.give(message, session="lost")
-    it.settle()
+    it.raise_for_outcome()
 
 
 @_story
@@ -246,14 +246,14 @@ def _inputs(it: Teller) -> None:
         [],
     ):
         it.give(wanted)
-        it.settle("REPLY_END")
+        it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _cold_connections(it: Teller) -> None:
     it.listen()
     it.say("hello")
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
     for after in (None, it.cursor(), "99999999-0", "nonsense"):
         it.listen(after)
         it.hear()
@@ -261,14 +261,14 @@ def _cold_connections(it: Teller) -> None:
     it.say("/slow 10")
     it.wait("TEXT_BLOCK_DELTA", 3)
     it.listen(it.cursor())
-    it.settle("REPLY_END")
+    it.raise_for_outcome("REPLY_END")
 
 
 @_story
 def _cold_connection_to_a_parked_session(it: Teller) -> None:
     _asked(it)
     it.listen()
-    it.settle()
+    it.raise_for_outcome()
 
 
 def _in_mode(mode: str) -> Story:
@@ -276,7 +276,7 @@ def _in_mode(mode: str) -> Story:
         it.do("PATCH", _SESSION, {"permission_mode": mode})
         it.listen()
         it.say("/ask 1")
-        it.settle("REQUIRE_USER_CONFIRM" if mode == "default" else "REPLY_END")
+        it.raise_for_outcome("REQUIRE_USER_CONFIRM" if mode == "default" else "REPLY_END")
 
     return tell
 

@@ -139,7 +139,7 @@ class Teller:
         before = sum(event["type"] == kind for event in self._listener.events[: self._heard])
         self._until(lambda: self._events_of(kind) >= before + count, f"{count} {kind}")
 
-    def settle(self, *kinds: str) -> None:
+    def raise_for_outcome(self, *kinds: str) -> None:
         """Wait for events of these kinds, for the turn's end and for silence; note what came, and what is stored."""
         for kind in kinds:
             self.wait(kind)

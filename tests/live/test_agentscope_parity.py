@@ -14,7 +14,7 @@ from live.agentscope_service.process import AgentScopeService, model_config
 from live.parity import Ask, Scenario, Side, difference
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import shows
+from polysession.testing import covers
 
 pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 
@@ -76,24 +76,24 @@ def sides(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-@shows(
-    Feature.CREATE,
-    Feature.CREATE_AGENT,
-    Feature.CREATE_TITLE,
-    Feature.CREATE_WORKSPACE,
-    Feature.CREATE_MODEL,
-    Feature.LIST,
-    Feature.LIST_AGENT,
-    Feature.UPDATE,
-    Feature.UPDATE_TITLE,
-    Feature.UPDATE_MODEL,
-    Feature.UPDATE_PERMISSION_MODE,
-    Feature.CLEAR_MODEL,
-    Feature.DELETE,
-    Feature.CANCEL,
-    Feature.AGENT_CREATE,
-    Feature.AGENT_LIST,
-    Feature.AGENT_SYSTEM_PROMPT,
+@covers(
+    Feature.SESSIONS_CREATE,
+    Feature.SESSIONS_CREATE_AGENT,
+    Feature.SESSIONS_CREATE_TITLE,
+    Feature.SESSIONS_CREATE_WORKSPACE,
+    Feature.SESSIONS_CREATE_MODEL,
+    Feature.SESSIONS_LIST,
+    Feature.SESSIONS_LIST_AGENT,
+    Feature.SESSIONS_UPDATE,
+    Feature.SESSIONS_UPDATE_TITLE,
+    Feature.SESSIONS_UPDATE_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE,
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR,
+    Feature.SESSIONS_DELETE,
+    Feature.SESSIONS_CANCEL,
+    Feature.AGENTS_CREATE,
+    Feature.AGENTS_LIST,
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT,
 )
 def test_the_emulator_answers_as_the_service_does(
     scenario: Scenario, sides: tuple[Side, Side], emulator: EmulatorHandle

@@ -161,7 +161,7 @@ def test_agents_are_created_read_and_listed(user: User) -> None:
     assert is_recent(first.created_at)
     assert second.raw["data"]["chat_config"]["react_config"]["max_iters"] == 3
     assert user.do(lambda client: client.agents.get(first.id)) == first
-    assert user.do(lambda client: client.agents.list(limit=1)) == [second, first]
+    assert user.do(lambda client: client.agents.list(page_size=1)) == [second, first]
     with pytest.raises(NotFound, match="has no agent 'lost'"):
         user.do(lambda client: client.agents.get("lost"))
 
@@ -272,7 +272,7 @@ def test_native_fields_are_set_and_cleared(user: User, agent: Agent) -> None:
     session = user.create(agent)
 
     config = user.update(session, native=AgentScopeSessionChanges(**values)).raw["config"]
-    assert config["tts_model_config"] == model.given()
+    assert config["tts_model_config"] == model.to_body()
     assert config["knowledge_config"]["parameters"] == {"top_k": 3}
     assert config["cwd"] == "/srv"
     cleared = user.update(session, native=AgentScopeSessionChanges(**dict.fromkeys(values))).raw["config"]

@@ -14,7 +14,7 @@ from live.parity import Ask, Side, difference
 from live.storyteller import Teller
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import shows
+from polysession.testing import covers
 
 pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 
@@ -80,15 +80,15 @@ def sides(
 
 
 @pytest.mark.parametrize("name", STORIES)
-@shows(
-    Feature.SEND,
-    Feature.STREAM,
-    Feature.RUN,
-    Feature.EVENTS,
-    Feature.MESSAGES,
-    Feature.ANSWER,
-    Feature.ANSWER_APPROVAL,
-    Feature.ANSWER_OUTPUT,
+@covers(
+    Feature.SESSIONS_SEND,
+    Feature.SESSIONS_STREAM,
+    Feature.SESSIONS_RUN,
+    Feature.SESSIONS_EVENTS,
+    Feature.SESSIONS_MESSAGES,
+    Feature.SESSIONS_ANSWER,
+    Feature.SESSIONS_ANSWER_APPROVAL,
+    Feature.SESSIONS_ANSWER_OUTPUT,
 )
 def test_the_emulator_tells_the_story_as_the_service_does(name: str, sides: tuple[Side, Side]) -> None:
     real, emulated = (_account(name, side) for side in sides)

@@ -100,14 +100,14 @@ def test_plain_turns_follow_each_other(talk: Talk, face: Face) -> None:
         assert (result.outcome, result.text) == (Outcome.COMPLETED, f"You said: {said}")
         assert "".join(event.text for event in events if event.type == "message.delta") == result.text
         assert (result.usage.input_tokens, result.usage.output_tokens) == (7, 3)
-    history = talk.call(face, lambda client: client.sessions.messages(talk.session, limit=4))
+    history = talk.call(face, lambda client: client.sessions.messages(talk.session, page_size=4))
     assert [message.text for message in history if message.role == "user"] == ["one", "two", "three"]
     said_in_events = [event.message.text for event in talk.call(face, told(talk)) if event.type == "message.completed"]
     assert said_in_events == [message.text for message in history]
 
 
 def told(talk: Talk) -> Callable[[Any], Any]:
-    return lambda client: client.sessions.events(talk.session, limit=2)
+    return lambda client: client.sessions.events(talk.session, page_size=2)
 
 
 def test_thinking_is_told(talk: Talk) -> None:

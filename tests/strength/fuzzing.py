@@ -12,7 +12,7 @@ from polysession import PolysessionError
 from polysession._core.operations import Operations
 from polysession._core.sse import Frame, SseDecoder
 from polysession.plugins import open_provider
-from polysession.provider_api import Call, Reply
+from polysession.provider_api import Call, Response
 from strength.targets import TARGETS, Target
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -69,9 +69,9 @@ def _provider(target: Target) -> Any:
     return open_provider(target.provider, target.settings | {"base_url": "http://127.0.0.1:9"}, {})
 
 
-def _ended(flow: Generator[Call, Reply, Any], content: bytes) -> Any:
+def _ended(flow: Generator[Call, Response, Any], content: bytes) -> Any:
     """What a flow returns whose every call gets this answer; None if it fails as it may."""
-    reply = Reply(200, {}, content)
+    reply = Response(200, {}, content)
     try:
         next(flow)
         for _ in range(_CALLS):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from polysession import AsyncClient, Client, Event, RetryPolicy
-from polysession.async_client import AsyncPages
-from polysession.client import Pages
+from polysession.async_client import AsyncPaginator
+from polysession.client import Paginator
 from polysession.emulation import EmulatorHandle
 
 AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
@@ -38,7 +38,7 @@ class Hand:
         """What a use of `sessions` brings; a list is read to its end."""
         if self._runner is None:
             result = use(self.client.sessions)
-            return list(result) if isinstance(result, Pages) else result
+            return list(result) if isinstance(result, Paginator) else result
         return self._runner.run(_awaited(use, self.client.sessions))
 
     def follow(self, session: Any, said: Any, up_to: str = "turn.ended") -> tuple[list[Event], str | None]:
@@ -65,7 +65,7 @@ class Hand:
 
 async def _awaited(use: Callable[[Any], Any], sessions: Any) -> Any:
     result = use(sessions)
-    if isinstance(result, AsyncPages):
+    if isinstance(result, AsyncPaginator):
         return [item async for item in result]
     return await result if inspect.isawaitable(result) else result
 

@@ -38,11 +38,11 @@ class CallOutcome:
 
 
 _LOST = CallOutcome("ConnectionLost", again=True)
-_NEVER_SENT = CallOutcome("ConnectFailed", again=True, in_doubt=False)
-_LATE = CallOutcome("TimedOut", again=True)
+_NEVER_SENT = CallOutcome("ConnectError", again=True, in_doubt=False)
+_LATE = CallOutcome("NetworkTimeout", again=True)
 _UNREADABLE = CallOutcome("MalformedResponse")
 _LIMITED = CallOutcome("RateLimited", again=True, in_doubt=False)
-_DOWN = CallOutcome("BackendFault", again=True)
+_DOWN = CallOutcome("ServerError", again=True)
 _REDIRECTED = CallOutcome("UnexpectedRedirect", in_doubt=False)
 _NO_FAULT = CallOutcome("", in_doubt=False)
 
@@ -71,7 +71,7 @@ CALLS: Final[dict[str, CallOutcome]] = {
     "HTML with success": _UNREADABLE,
     "HTML with 502": _DOWN,
     "HTML with 404": CallOutcome("NotFound", in_doubt=False),
-    "500 in plain text": CallOutcome("BackendFault"),
+    "500 in plain text": CallOutcome("ServerError"),
     "JSON called text": _NO_FAULT,
     "JSON called HTML": _NO_FAULT,
     "429": _LIMITED,
@@ -87,11 +87,11 @@ CALLS: Final[dict[str, CallOutcome]] = {
     "503, Retry-After in the past": _DOWN,
     "503, Retry-After: soon": _DOWN,
     "503, Retry-After: -5": _DOWN,
-    "503, Retry-After of an hour": CallOutcome("BackendFault"),
-    "503, Retry-After of a date in an hour": CallOutcome("BackendFault"),
-    "503, Retry-After of 30 digits": CallOutcome("BackendFault"),
+    "503, Retry-After of an hour": CallOutcome("ServerError"),
+    "503, Retry-After of a date in an hour": CallOutcome("ServerError"),
+    "503, Retry-After of 30 digits": CallOutcome("ServerError"),
     "oversized body": _UNREADABLE,
-    "oversized body of an error": CallOutcome("BackendFault"),
+    "oversized body of an error": CallOutcome("ServerError"),
     "gzip bomb": _UNREADABLE,
     "gzip garbage": _LOST,
     "gzip twice": _UNREADABLE,
@@ -132,7 +132,7 @@ class StreamOutcome:
 _WHOLE = StreamOutcome()
 _RESUMED = StreamOutcome(may_lack=True)
 _NO_STREAM = StreamOutcome("MalformedResponse")
-_WAITED = StreamOutcome("WaitExceeded")
+_WAITED = StreamOutcome("DeadlineExceeded")
 _LED_AWAY = StreamOutcome("UnexpectedRedirect")
 
 STREAMS: Final[dict[str, StreamOutcome]] = {

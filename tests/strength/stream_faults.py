@@ -11,7 +11,7 @@ from typing import Final
 
 from polysession.testing.fault_server import http
 from strength.call_faults import PAGE
-from support.fault_proxy import LAST, Move, Spoiler, chunk
+from support.fault_proxy import LAST, FaultInjector, Move, chunk
 
 SAID: Final = "wörld 😀 of words"
 STALL_S: Final = 30.0
@@ -22,7 +22,7 @@ UNKNOWN_TYPE: Final = "strange.news"
 _HUGE_LINE_BYTES: Final = 17 * 1024 * 1024
 
 
-def cut(*ends: Move, after: int = PARTS) -> Spoiler:
+def cut(*ends: Move, after: int = PARTS) -> FaultInjector:
     """So many frames, and then this."""
 
     def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
@@ -33,7 +33,7 @@ def cut(*ends: Move, after: int = PARTS) -> Spoiler:
     return spoil
 
 
-def noting(chunks: list[bytes]) -> Spoiler:
+def noting(chunks: list[bytes]) -> FaultInjector:
     """Spoils nothing, and notes the data of the chunks."""
 
     def spoil(head: bytes, coming: Iterator[bytes]) -> Iterator[Move]:
@@ -46,17 +46,17 @@ def noting(chunks: list[bytes]) -> Spoiler:
     return spoil
 
 
-def answered(*moves: Move) -> Spoiler:
+def answered(*moves: Move) -> FaultInjector:
     """This, in place of the answer."""
     return lambda _head, _chunks: moves
 
 
-def in_headers(end: Move) -> Spoiler:
+def in_headers(end: Move) -> FaultInjector:
     """Half of the headers, and then this."""
     return lambda head, _chunks: (head[: len(head) // 2], end)
 
 
-def each(change: Callable[[bytes], tuple[bytes, ...]]) -> Spoiler:
+def each(change: Callable[[bytes], tuple[bytes, ...]]) -> FaultInjector:
     """All frames, each as this leaves it."""
 
     def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
@@ -100,7 +100,7 @@ def _reordered(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
     yield LAST
 
 
-def _with(strange: bytes) -> Spoiler:
+def _with(strange: bytes) -> FaultInjector:
     """A strange frame among the others."""
 
     def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
@@ -119,7 +119,7 @@ def _strange_event() -> bytes:
     return f"event: {UNKNOWN_TYPE}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def _compressed(body: Callable[[], bytes]) -> Spoiler:
+def _compressed(body: Callable[[], bytes]) -> FaultInjector:
     def spoil(head: bytes, _chunks: Iterator[bytes]) -> Iterator[Move]:
         yield head.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
         yield chunk(body())
@@ -133,7 +133,7 @@ def _bomb() -> bytes:
     return gzip.compress(b"data: " + bytes(40_000_000), compresslevel=1)
 
 
-FAULTS: Final[dict[str, Spoiler]] = {
+FAULTS: Final[dict[str, FaultInjector]] = {
     "reset before the headers": answered("reset"),
     "closed before the headers": answered("close"),
     "reset in the headers": in_headers("reset"),
@@ -169,7 +169,7 @@ FAULTS: Final[dict[str, Spoiler]] = {
 ENDS: Final[dict[str, Move]] = {"reset": "reset", "closed": "close", "clean end": LAST}
 """How a stream may end between two frames."""
 
-REOPENING: Final[dict[str, Spoiler]] = {
+REOPENING: Final[dict[str, FaultInjector]] = {
     name: FAULTS[name]
     for name in (
         "reset before the headers",

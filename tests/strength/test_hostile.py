@@ -174,7 +174,7 @@ def client_of(target: Target, url: str) -> Client:
 
 
 def cycling(*cursors: str) -> Callable[[str], Answer]:
-    """Pages of events that lead to each other in a circle."""
+    """Paginator of events that lead to each other in a circle."""
     turn = iter(range(10**9))
 
     def answer(_said: str) -> Answer:

@@ -134,7 +134,7 @@ class Story(RuleBasedStateMachine):
     @rule(session_id=sessions, said=st.sampled_from(["/ask", "/client-tool 2"]))
     def be_asked(self, session_id: str, said: str) -> None:
         known = self.alive[session_id]
-        needed = Feature.ANSWER_APPROVAL if said == "/ask" else Feature.ANSWER_OUTPUT
+        needed = Feature.SESSIONS_ANSWER_APPROVAL if said == "/ask" else Feature.SESSIONS_ANSWER_OUTPUT
         if known.waits or known.archived or not self.can(needed):
             return
         events, _ = self.hand.follow(known.session, said)
@@ -172,7 +172,7 @@ class Story(RuleBasedStateMachine):
     @rule(session_id=sessions)
     def archive(self, session_id: str) -> None:
         known = self.alive[session_id]
-        if not self.can(Feature.ARCHIVE) or known.waits or known.archived:
+        if not self.can(Feature.SESSIONS_ARCHIVE) or known.waits or known.archived:
             return
         assert self.hand.do(lambda sessions: sessions.archive(known.session)).archived_at is not None
         known.archived = True

@@ -8,13 +8,13 @@ from itertools import islice
 
 import pytest
 
-from polysession import Event, WaitExceeded
+from polysession import DeadlineExceeded, Event
 from polysession.testing.comparing import check_same
 from strength.following import CASES, DEADLINE_S, RETRY, Baselines, Case, follow, side_by_side
 from strength.outcomes import BORDERS, FRAMES, GAPS
 from strength.stream_faults import ENDS, SAID, STALL_S, cut
 from support.cuts import check_ended
-from support.fault_proxy import FaultProxy, Move, Spoiler, chunk
+from support.fault_proxy import FaultInjector, FaultProxy, Move, chunk
 
 SILENCE_S = 0.9
 """Long enough for a turn to be told; AgentScope's `run` looks at what is stored after a second."""
@@ -28,7 +28,7 @@ def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(sai
         emulator, frames = baselines.emulators[case.provider], FRAMES[said][case.provider]
         chunks = baselines.of(case.provider, case.operation, said).chunks
         assert all(each.count(b"\n\n") == 1 and each.endswith(b"\n\n") for each in chunks)
-        for after, error, deadline_s in ((frames, None, DEADLINE_S), (frames - 1, WaitExceeded, SILENCE_S)):
+        for after, error, deadline_s in ((frames, None, DEADLINE_S), (frames - 1, DeadlineExceeded, SILENCE_S)):
             with FaultProxy(emulator.base_url, cut(STALL_S, after=after)) as proxy:
                 found = follow(emulator, proxy.url, said, case.cell, deadline_s)
             assert type(found.error) is (error or type(None)), f"{case}: after {after} frames"
@@ -86,7 +86,7 @@ def check_border(baselines: Baselines, case: Case, said: str, end: str, after: i
     return proxy.refused_reads
 
 
-def cut_after(frames: int, end: str, passed: list[int]) -> Spoiler:
+def cut_after(frames: int, end: str, passed: list[int]) -> FaultInjector:
     """Ends the stream after so many frames, and notes how many there were."""
 
     def spoil(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:

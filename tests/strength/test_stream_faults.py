@@ -15,16 +15,18 @@ from strength.following import DEADLINE_S, Baselines, Case, Followed, follow, si
 from strength.outcomes import REOPENED, STREAMS, StreamOutcome, outcome_of_stream
 from strength.stream_faults import FAULTS, REOPENING, SAID, UNKNOWN_TYPE, cut
 from support.cuts import check_ended
-from support.fault_proxy import FaultProxy, Spoiler
+from support.fault_proxy import FaultInjector, FaultProxy
 
 STALL_DEADLINE_S = 1.5
 SLOW_SAID = "/slow 5"
 
 
-def check(baselines: Baselines, case: Case, said: str, expected: StreamOutcome, fault: str, *spoilers: Spoiler) -> None:
+def check(
+    baselines: Baselines, case: Case, said: str, expected: StreamOutcome, fault: str, *spoilers: FaultInjector
+) -> None:
     emulator = baselines.emulators[case.provider]
     whole = baselines.of(case.provider, case.operation, said).events
-    deadline_s = STALL_DEADLINE_S if expected.error == "WaitExceeded" else DEADLINE_S
+    deadline_s = STALL_DEADLINE_S if expected.error == "DeadlineExceeded" else DEADLINE_S
     with FaultProxy(emulator.base_url, *spoilers) as proxy:
         found = follow(emulator, proxy.url, said, case.cell, deadline_s)
 

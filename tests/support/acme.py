@@ -28,7 +28,7 @@ from polysession.provider_api import (
     Page,
     Provider,
     ProviderSettings,
-    Reply,
+    Response,
     Session,
     SessionChanges,
     SessionQuery,
@@ -82,9 +82,9 @@ class AcmeProvider(Provider[AcmeSettings]):
     settings_type = AcmeSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = {
         **{feature: native() for feature in Feature if feature.value.partition(" ")[0] in OPERATIONS},
-        Feature.ARCHIVE: unsupported(NO_ARCHIVE),
-        Feature.LIST_ARCHIVED: unsupported(""),
-        Feature.EDIT_TAGS: emulated("one more call"),
+        Feature.SESSIONS_ARCHIVE: unsupported(NO_ARCHIVE),
+        Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: unsupported(""),
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: emulated("one more call"),
     }
     new_session_type = AcmeNewSession
     session_changes_type = AcmeSessionChanges
@@ -96,12 +96,12 @@ class AcmeProvider(Provider[AcmeSettings]):
         region = {"acme-region": self.settings.region} if self.settings.region else {}
         return {"authorization": f"Bearer {self.settings.token.get_secret_value()}", **region}
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         body = read_json_or_none(reply) or {}
         return ErrorDetail(body.get("message", ""), body.get("code"), body.get("request_id"))
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        body = new.model_dump(exclude_none=True, exclude={"native"}) | (new.native.given() if new.native else {})
+        body = new.model_dump(exclude_none=True, exclude={"native"}) | (new.native.to_body() if new.native else {})
         reply = yield Call("POST", "/sessions", body=json_body(body), idempotency_header="acme-key")
         return to_session(reply)
 
@@ -110,7 +110,7 @@ class AcmeProvider(Provider[AcmeSettings]):
         return to_session(reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        reply = yield Call("GET", with_query("/sessions", {"limit": query.limit, "cursor": cursor}))
+        reply = yield Call("GET", with_query("/sessions", {"limit": query.page_size, "cursor": cursor}))
         return page(reply, session_of)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
@@ -159,11 +159,11 @@ def agent_of(raw: Mapping[str, Any]) -> Agent:
     return Agent.model_validate({"provider": "acme", "id": raw.get("id"), "name": raw.get("name"), "raw": raw})
 
 
-def to_session(reply: Reply) -> Session:
+def to_session(reply: Response) -> Session:
     return read_as(session_of, read_json(reply), reply)
 
 
-def page(reply: Reply, item_of: Callable[[Mapping[str, Any]], T]) -> Page[T]:
+def page(reply: Response, item_of: Callable[[Mapping[str, Any]], T]) -> Page[T]:
     body = read_json(reply)
     return Page(tuple(read_as(item_of, item, reply) for item in body["data"]), body.get("next"))
 

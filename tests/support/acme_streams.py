@@ -100,8 +100,8 @@ class AcmeTurn(AcmeStream, TurnPlan):
 class AcmeStreams(AcmeProvider):
     features: ClassVar[Mapping[Feature, FeatureSupport]] = {
         **AcmeProvider.features,
-        Feature.RUN: native(),
-        Feature.STREAM: native(),
+        Feature.SESSIONS_RUN: native(),
+        Feature.SESSIONS_STREAM: native(),
     }
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.operations import Operations
 from polysession.errors import Conflict, PolysessionError, StatusError
 from polysession.session import ModelConfig
@@ -56,7 +56,7 @@ def view(status: str = "idle", **record: Any) -> dict[str, Any]:
     return {"session": {**RECORD, **record}, "status": status, "is_running": status == "running", "team": None}
 
 
-def listed(*items: dict[str, Any]) -> Reply:
+def listed(*items: dict[str, Any]) -> Response:
     return ok({"sessions": items, "total": len(items)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from polysession._core.flow import Flow, Reply
+from polysession._core.flow import Flow, Response
 from polysession._core.operations import Operations
 from polysession._core.retry import RetryPolicy
 from polysession._core.stream import StreamPlan, StreamReader
@@ -34,27 +34,27 @@ def messages(limit: int = 2, **query: Any) -> tuple[str, str]:
     return ("GET", f"/sessions/s1/messages?agent_id=a1&limit={limit}{asked}")
 
 
-def page(*stored: dict[str, Any], cursor: str | None = "37-0", has_more: bool = False) -> Reply:
+def page(*stored: dict[str, Any], cursor: str | None = "37-0", has_more: bool = False) -> Response:
     body = {"messages": stored, "event_cursor": cursor, "is_running": False, "has_more": has_more}
     return ok(body)
 
 
-def told(status: str) -> Reply:
+def told(status: str) -> Response:
     return ok({"session_id": "s1", "status": status})
 
 
-def view(status: str | None = None, *, is_running: bool = False) -> Reply:
+def view(status: str | None = None, *, is_running: bool = False) -> Response:
     item = {"session": {"id": "s1", "agent_id": "a1"}, "is_running": is_running}
     return ok({"sessions": [item if status is None else item | {"status": status}], "total": 1})
 
 
-def steps(flow: Flow[Any], *answers: Reply | PolysessionError) -> tuple[list[tuple[str, str]], Any]:
+def steps(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], Any]:
     """What a flow calls, without bodies, and its result."""
     calls, found = step(flow, *answers)
     return [(call.method, call.path) for call in calls], found
 
 
-def failure(flow: Flow[Any], *answers: Reply | PolysessionError) -> tuple[list[tuple[str, str]], PolysessionError]:
+def failure(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], PolysessionError]:
     """What a flow calls, and the error that it ends with."""
 
     def caught() -> Flow[PolysessionError]:
@@ -67,7 +67,7 @@ def failure(flow: Flow[Any], *answers: Reply | PolysessionError) -> tuple[list[t
     return steps(caught(), *answers)
 
 
-def plan_for(turn_input: Any, *answers: Reply | PolysessionError) -> Any:
+def plan_for(turn_input: Any, *answers: Response | PolysessionError) -> Any:
     _, plan = step(OPERATIONS.start_turn(SESSION, turn_input), *answers)
     return plan
 
@@ -88,19 +88,19 @@ class Listener:
     def hear(self, *happened: dict[str, Any]) -> list[Any]:
         return list(self.reader.feed(frames(*happened)))
 
-    def look(self, *answers: Reply | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
+    def look(self, *answers: Response | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
         """What a probe tells when the connection is gone."""
         self.reader.broke_off(after)
         return self.probe(*answers)
 
-    def probe(self, *answers: Reply | PolysessionError) -> list[Any]:
+    def probe(self, *answers: Response | PolysessionError) -> list[Any]:
         """What a probe tells that is due."""
         assert self.plan.probe_due
         _, events = step(self.reader.probe(), *answers)
         return list(self.reader.take(events))
 
 
-def listening(turn_input: Any = "hi", *answers: Reply | PolysessionError) -> Listener:
+def listening(turn_input: Any = "hi", *answers: Response | PolysessionError) -> Listener:
     return Listener(plan_for(turn_input, *(answers or (page(cursor=None),))))
 
 

@@ -50,7 +50,7 @@ class _Counted(httpx.SyncByteStream):
 
 def new_session(emulator: EmulatorHandle) -> Session:
     with Client(emulator.provider, **emulator.settings) as client:
-        model = emulator.model if client.supports(Feature.UPDATE_MODEL) else None
+        model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
         where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
         return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from polysession._drivers.transport import tls_context
-from polysession.async_client import AsyncClient, AsyncPages
-from polysession.client import Client, Pages
+from polysession.async_client import AsyncClient, AsyncPaginator
+from polysession.client import Client, Paginator
 from support.sides import Awaited
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -44,7 +44,7 @@ class Face:
             return asyncio.run(self._call_async(provider, use, options))
         with Client(provider, **options) as client:
             result = use(client)
-            return list(result) if isinstance(result, Pages) else result
+            return list(result) if isinstance(result, Paginator) else result
 
     def play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], /, **options: Any) -> Any:
         """What a scenario gives that is written once, for the awaited client; the blocking one is used in its way."""
@@ -60,7 +60,7 @@ class Face:
     async def _call_async(self, provider: str, use: Use, options: dict[str, Any]) -> Any:
         async with AsyncClient(provider, **options) as client:
             result = use(client)
-            if isinstance(result, AsyncPages):
+            if isinstance(result, AsyncPaginator):
                 return [item async for item in result]
             return await result if inspect.isawaitable(result) else result
 

@@ -22,7 +22,7 @@ _UNAVAILABLE: Final = http(503, "{}")
 Move: TypeAlias = bytes | float | Literal["reset", "close"]
 """Bytes to send, seconds to wait, or how the connection ends."""
 
-Spoiler: TypeAlias = Callable[[bytes, Iterator[bytes]], Iterable[Move]]
+FaultInjector: TypeAlias = Callable[[bytes, Iterator[bytes]], Iterable[Move]]
 """Given the head and the chunks that the emulator sends, what reaches the client."""
 
 
@@ -52,7 +52,7 @@ class FaultProxy:
         inputs: How many requests came that are no reading.
     """
 
-    def __init__(self, base_url: str, *spoilers: Spoiler, refused_reads: int = 0) -> None:
+    def __init__(self, base_url: str, *spoilers: FaultInjector, refused_reads: int = 0) -> None:
         parts = urlsplit(base_url)
         self._upstream = (parts.hostname or "", parts.port or 80)
         self._spoilers = list(spoilers)

@@ -6,18 +6,18 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession.errors import PolysessionError
 
 T = TypeVar("T")
 
 
-def ok(body: Any, status: int = 200) -> Reply:
+def ok(body: Any, status: int = 200) -> Response:
     """A reply of success with a JSON body."""
-    return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())
+    return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
-def step(flow: Flow[T], *answers: Reply | PolysessionError) -> tuple[list[Call], T]:
+def step(flow: Flow[T], *answers: Response | PolysessionError) -> tuple[list[Call], T]:
     """Drive a flow with prepared answers; the calls that it made, and its result.
 
     Raises:
@@ -31,7 +31,7 @@ def step(flow: Flow[T], *answers: Reply | PolysessionError) -> tuple[list[Call],
             calls.append(call)
             assert remaining, f"one call too many: {call}"
             answer = remaining.pop(0)
-            call = flow.send(answer) if isinstance(answer, Reply) else flow.throw(answer)
+            call = flow.send(answer) if isinstance(answer, Response) else flow.throw(answer)
     except StopIteration as stop:
         assert not remaining, f"answers left over: {remaining}"
         result: T = stop.value

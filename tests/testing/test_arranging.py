@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from polysession import Conflict, Feature, NotFound
-from polysession.testing import features_shown, never, not_done_here, not_offered_yet, shows
+from polysession.testing import covers, features_shown, never, not_done_here, not_offered_yet
 from polysession.testing.arranging import Arranged
 
 
 class Theme(Arranged):
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_reading(self) -> None:
         raise NotFound
 
-    @shows(Feature.GET, Feature.ARCHIVE)
+    @covers(Feature.SESSIONS_GET, Feature.SESSIONS_ARCHIVE)
     def test_archiving(self) -> None:
         """Everruns cannot."""
 
-    @shows(Feature.CREATE)
+    @covers(Feature.SESSIONS_CREATE)
     def test_creating(self) -> None:
         """Every provider can."""
 
@@ -34,7 +34,7 @@ def marks(test: Callable[..., Any]) -> list[pytest.Mark]:
 
 
 def test_a_theme_alone_keeps_its_tests() -> None:
-    assert features_shown(Theme.test_archiving) == (Feature.GET, Feature.ARCHIVE)
+    assert features_shown(Theme.test_archiving) == (Feature.SESSIONS_GET, Feature.SESSIONS_ARCHIVE)
     assert features_shown(Theme.test_everything) == ()
 
 
@@ -66,7 +66,7 @@ def test_a_gap_must_fail_with_its_error(gap: Any, said: str) -> None:
     (mark,) = marks(Qoder.test_reading)
     assert (mark.name, mark.kwargs) == ("xfail", {"reason": said, "raises": (NotFound,), "strict": True})
     assert marks(Theme.test_reading) == []
-    assert features_shown(Qoder.test_reading) == (Feature.GET,)
+    assert features_shown(Qoder.test_reading) == (Feature.SESSIONS_GET,)
     with pytest.raises(NotFound):
         Qoder().test_reading()
 
@@ -75,7 +75,7 @@ def test_a_gap_of_a_feature_is_one_of_all_its_tests() -> None:
     class Qoder(Theme):
         provider = "qoder"
         gaps = {
-            Feature.GET: not_offered_yet("no reading", raises=(NotFound, Conflict)),
+            Feature.SESSIONS_GET: not_offered_yet("no reading", raises=(NotFound, Conflict)),
             "test_archiving": never("no archive", raises=AssertionError),
         }
 
@@ -97,7 +97,7 @@ def test_a_gap_belongs_to_its_class_alone() -> None:
     assert Newer.test_reading is Theme.test_reading
 
 
-@pytest.mark.parametrize("key", ["test_nothing", Feature.DELETE, "test_archiving"])
+@pytest.mark.parametrize("key", ["test_nothing", Feature.SESSIONS_DELETE, "test_archiving"])
 def test_a_gap_that_names_no_test_of_the_provider_is_an_error(key: str | Feature) -> None:
     with pytest.raises(TypeError, match=rf"Everruns.gaps names what is no test for provider 'everruns': {key}$"):
         type("Everruns", (Theme,), {"provider": "everruns", "gaps": {key: never("no", raises=NotFound)}})

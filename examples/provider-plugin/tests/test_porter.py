@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polysession import Client, Feature, Session, ToolOutput, UsageError
-from polysession.testing import Backend, ProviderContract, never, shows
+from polysession.testing import Backend, ProviderContract, covers, never
 
 
 class TestPorter(ProviderContract):
@@ -16,7 +16,7 @@ class TestPorter(ProviderContract):
         "test_a_turn_with_thinking": never("Porter acts, and does not think", raises=AssertionError),
     }
 
-    @shows(Feature.UPDATE_METADATA)
+    @covers(Feature.SESSIONS_UPDATE_METADATA)
     def test_a_label_that_is_changed_keeps_the_subject(self, client: Client, backend: Backend) -> None:
         """Porter replaces an errand whole: what was not to change has to be sent along."""
         session = self.new_session(client, backend, title="Ticket 42", metadata={"team": "red"})
@@ -25,14 +25,14 @@ class TestPorter(ProviderContract):
 
         assert (changed.title, changed.metadata) == ("Ticket 42", {"team": "blue"})
 
-    @shows(Feature.STREAM)
+    @covers(Feature.SESSIONS_STREAM)
     def test_the_cursor_is_the_number_of_the_last_note(self, client: Client, session: Session) -> None:
         self.run(client, session, "hello")
         with client.sessions.stream(session, cursor="1", deadline_s=self.patience_s) as events:
             assert [next(events).sequence for _ in range(3)] == [2, 3, 4]
             assert events.cursor == "4"
 
-    @shows(Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_ANSWER_OUTPUT)
     def test_one_output_is_taken_at_a_time(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, "/client-tool 2")
         (action,) = asked.actions

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from polysession.emulation import Emulator, ModelConfig, Seeded, hex_id
 from polysession.emulation.emulator import Generation
 from polysession_agentscope.emulator import chat
-from polysession_agentscope.emulator.generations import CurrentGeneration, SeedGeneration
+from polysession_agentscope.emulator.generations import CurrentGeneration, LegacyGeneration
 from polysession_agentscope.emulator.http import ExactRoute, Operation, answer_refusal
 from polysession_agentscope.emulator.inputs import CHAT
 from polysession_agentscope.emulator.shapes import Json
@@ -64,7 +64,7 @@ class AgentScopeEmulator(Emulator):
     """
 
     def __init__(self, generation: Generation = "current") -> None:
-        self._state = State(SeedGeneration() if generation == "seed" else CurrentGeneration())
+        self._state = State(LegacyGeneration() if generation == "legacy" else CurrentGeneration())
         self.pace = self._state.pace
         credential_id = self._state.create_credential(
             _USER_ID, {"type": "openai_credential", "name": "Emulated credential", "api_key": "not-a-key"}
@@ -208,7 +208,7 @@ _OPERATIONS: Final = (
         lambda state, ask: chat.messages_by_offset(state, ask.user_id, ask.item_id, ask.query),
         query=lambda bodies: bodies.messages_query,
         agent_in_query=True,
-        generations=("seed",),
+        generations=("legacy",),
     ),
     Operation(
         "GET",
@@ -230,6 +230,6 @@ _OPERATIONS: Final = (
         "/chat/",
         lambda state, ask: chat.stream_turn(state, ask.user_id, ask.body),
         body=lambda _: CHAT,
-        generations=("seed",),
+        generations=("legacy",),
     ),
 )

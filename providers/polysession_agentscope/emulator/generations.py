@@ -171,7 +171,7 @@ class CurrentGeneration:
         return {"max_cache_files": 100, "max_cache_bytes": 25000.0, "read_file_cache": [], "activated_groups": []}
 
 
-class SeedGeneration(CurrentGeneration):
+class LegacyGeneration(CurrentGeneration):
     """Version 2.0.0, which the documentation's page on updating a session describes."""
 
     bodies: ClassVar[Bodies] = wire_bodies.SEED

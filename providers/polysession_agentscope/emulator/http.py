@@ -55,7 +55,7 @@ class Operation:
     body: Callable[[Bodies], Object] | None = None
     agent_in_query: bool = False
     anonymous: bool = False
-    generations: tuple[Generation, ...] = ("current", "seed")
+    generations: tuple[Generation, ...] = ("current", "legacy")
 
 
 class ExactRoute(Route):

@@ -124,7 +124,7 @@ class CurrentAnswers:
         return _without_absent(body)
 
 
-class SeedAnswers(CurrentAnswers):
+class LegacyAnswers(CurrentAnswers):
     """Answers of the older generation: fewer fields, no links, and errors that are a single text."""
 
     error_media_type: ClassVar[str] = "application/json"
@@ -181,7 +181,7 @@ class SeedAnswers(CurrentAnswers):
         return {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
 
 
-ANSWERS: Final[Mapping[str, CurrentAnswers]] = {"current": CurrentAnswers(), "seed": SeedAnswers()}
+ANSWERS: Final[Mapping[str, CurrentAnswers]] = {"current": CurrentAnswers(), "legacy": LegacyAnswers()}
 
 
 def _common(record: Record) -> Json:

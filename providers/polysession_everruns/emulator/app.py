@@ -49,12 +49,12 @@ class EverrunsEmulator(Emulator):
 
     def __init__(self, generation: Generation = "current") -> None:
         """Start with the seeded agent, in the shape of one generation of the backend."""
-        is_seed = generation == "seed"
-        self._create_shape = requests.SEED_SESSION_CREATE if is_seed else requests.SESSION_CREATE
-        self._update_shape = requests.SEED_SESSION_UPDATE if is_seed else requests.SESSION_UPDATE
+        is_legacy = generation == "legacy"
+        self._create_shape = requests.SEED_SESSION_CREATE if is_legacy else requests.SESSION_CREATE
+        self._update_shape = requests.SEED_SESSION_UPDATE if is_legacy else requests.SESSION_UPDATE
         self._answers = ANSWERS[generation]
-        self._state = EverrunsState(keeps_deltas=is_seed)
-        self.pace = Pace(asks=not is_seed)
+        self._state = EverrunsState(keeps_deltas=is_legacy)
+        self.pace = Pace(asks=not is_legacy)
         self._conversation = ConversationRoutes(self._state, self._answers, self.pace)
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
         self.seeded = Seeded(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))

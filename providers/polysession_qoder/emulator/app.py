@@ -52,11 +52,11 @@ from polysession_qoder.emulator.state import Session, Sessions
 SEARCH_BETA = "search-2026-08-31"
 
 _PLAIN_LIST_FIELDS = WINDOW_FIELDS | {"created_at[gte]", "created_at[lte]", "include_archived"}
-_CREATED_CODE: Mapping[Generation, int] = {"current": 200, "seed": 201}
+_CREATED_CODE: Mapping[Generation, int] = {"current": 200, "legacy": 201}
 
 
 class QoderEmulator(Emulator):
-    """Qoder Cloud Agents. `generation="seed"` is the API of 2026-05."""
+    """Qoder Cloud Agents. `generation="legacy"` is the API of 2026-05."""
 
     base_path: ClassVar[str] = "/api/v1/cloud"
 

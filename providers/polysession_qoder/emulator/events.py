@@ -147,7 +147,7 @@ def stream(session: Session, query: Json, last_event_id: str | None, generation:
 def _start(talk: Conversation, last_event_id: str | None, generation: Generation) -> int:
     entries = talk.log.entries
     if last_event_id is None:
-        return 0 if generation == "seed" else len(entries)
+        return 0 if generation == "legacy" else len(entries)
     for position in range(len(entries) - 1, -1, -1):
         if entries[position].id == last_event_id:
             return position + 1
@@ -161,7 +161,7 @@ async def _frames(
     finished = {entry.id for entry in talk.log.entries if not entry.is_preview}
     async for entry in talk.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
-            yield b"event: heartbeat\ndata: {}\n\n" if generation == "seed" else b": heartbeat\n\n"
+            yield b"event: heartbeat\ndata: {}\n\n" if generation == "legacy" else b": heartbeat\n\n"
         elif not entry.is_preview or (with_previews and entry.id not in finished):
             yield _frame(entry)
         if entry is not None and entry.event["type"] in _TERMINAL:

@@ -34,7 +34,7 @@ _KINDS: Mapping[str, _Kind] = {
     "git_repository": _Kind("url", frozenset({"password", "mount_path", "checkout"}), "/workspace"),
     "memory_store": _Kind("memory_store_id", frozenset({"access", "instructions"}), "/mnt/memory"),
 }
-_TYPES: Mapping[Generation, frozenset[str]] = {"current": frozenset(_KINDS), "seed": frozenset({"file"})}
+_TYPES: Mapping[Generation, frozenset[str]] = {"current": frozenset(_KINDS), "legacy": frozenset({"file"})}
 _CHECKOUTS = {"branch": "name", "commit": "sha"}
 
 

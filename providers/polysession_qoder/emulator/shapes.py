@@ -22,7 +22,7 @@ from polysession_qoder.emulator.state import PinnedAgent, Session
 
 STATUSES: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"idle", "running", "rescheduling", "terminated"}),
-    "seed": frozenset({"idle", "processing", "canceling", "cancelled", "archived"}),
+    "legacy": frozenset({"idle", "processing", "canceling", "cancelled", "archived"}),
 }
 
 _CONTEXT_WINDOW = 200_000
@@ -127,9 +127,9 @@ def _seed_session_base(session: Session) -> Json:
         "agent_id": session.agent.id,
         "environment_id": session.environment_id,
         "title": session.title or "",
-        "status": session_status(session, "seed"),
+        "status": session_status(session, "legacy"),
         "memory_store_ids": session.memory_store_ids,
-        "resources": [resource_shape(resource, "seed") for resource in session.resources.values()],
+        "resources": [resource_shape(resource, "legacy") for resource in session.resources.values()],
         "vault_ids": session.vault_ids,
         "delta_flush_interval_ms": session.delta_flush_interval_ms,
         "created_at": timestamp(session.created_at),
@@ -176,7 +176,7 @@ def deleted_shape(record_id: str, kind: str) -> Json:
 
 def resource_shape(resource: Resource, generation: Generation) -> Json:
     """Something mounted in a session."""
-    if generation == "seed":
+    if generation == "legacy":
         fields = resource.fields
         return {"type": fields["type"], "file_id": fields["file_id"], "path": fields["mount_path"]}
     moment = timestamp(resource.created_at)
@@ -210,7 +210,7 @@ def environment_shape(environment: Environment, generation: Generation) -> Json:
     }
     if environment.scope is not None:
         shape["scope"] = environment.scope
-    if generation == "seed":
+    if generation == "legacy":
         shape |= {"status": "ready", "archived": environment.archived_at is not None}
     return shape
 
@@ -249,7 +249,7 @@ def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation
         "last_id": ids[-1] if ids else None,
         "has_more": page.has_more,
     }
-    return envelope if generation == "seed" else {**envelope, "next_page": page.next_page}
+    return envelope if generation == "legacy" else {**envelope, "next_page": page.next_page}
 
 
 def error_shape(refusal: Refusal, request_id: str, generation: Generation) -> Json:
@@ -258,4 +258,4 @@ def error_shape(refusal: Refusal, request_id: str, generation: Generation) -> Js
     if refusal.param is not None:
         error["param"] = refusal.param
     shape: Json = {"type": "error", "error": error}
-    return shape if generation == "seed" else {**shape, "request_id": request_id}
+    return shape if generation == "legacy" else {**shape, "request_id": request_id}

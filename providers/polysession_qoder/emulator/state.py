@@ -49,7 +49,7 @@ _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
             "budget",
         }
     ),
-    "seed": frozenset(
+    "legacy": frozenset(
         {
             "agent",
             "environment_id",
@@ -64,7 +64,7 @@ _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
 }
 _UPDATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"title", "metadata", "agent", "budget"}),
-    "seed": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
+    "legacy": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
 }
 _AGENT_FORMS = {
     "agent": frozenset({"type", "id", "version"}),
@@ -215,7 +215,7 @@ class Sessions(Shelf[Session]):
         return PinnedAgent(id=agent.id, fields=fields, created_at=agent.created_at, updated_at=agent.updated_at)
 
     def _read_agent_reference(self, body: Json) -> Json:
-        if self._generation == "seed" or not isinstance(body.get("agent"), dict):
+        if self._generation == "legacy" or not isinstance(body.get("agent"), dict):
             return {"id": need(body, "agent", str)}
         reference = need(body, "agent", dict)
         accepted = _AGENT_FORMS.get(need(reference, "type", str))

@@ -14,24 +14,24 @@ from urllib.parse import quote
 
 from polysession._core.body import ACCEPT_ENCODING
 from polysession._core.escaping import escaped
-from polysession._core.flow import Call, Reply
+from polysession._core.flow import Call, Response
 from polysession._core.provider import ErrorDetail, Provider
 from polysession._core.retry import Outcome, retry_after_s
 from polysession._version import __version__
 from polysession.errors import (
     AuthenticationFailed,
-    BackendFault,
     Conflict,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     InvalidRequest,
     MalformedResponse,
+    NetworkTimeout,
     NotFound,
     PermissionDenied,
     PolysessionError,
     RateLimited,
+    ServerError,
     StatusError,
-    TimedOut,
     TransportError,
     UnexpectedRedirect,
     UsageError,
@@ -51,14 +51,14 @@ _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
     401: AuthenticationFailed,
     403: PermissionDenied,
     404: NotFound,
-    408: BackendFault,
+    408: ServerError,
     409: Conflict,
     429: RateLimited,
 }
 _BY_HUNDRED: Final[Mapping[int, type[StatusError]]] = {
     3: UnexpectedRedirect,
     4: InvalidRequest,
-    5: BackendFault,
+    5: ServerError,
 }
 _NOT_CONNECTED: Final = frozenset({"ConnectError", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT: Final = _NOT_CONNECTED | {"ConnectTimeout", "PoolTimeout"}
@@ -67,7 +67,7 @@ _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationFailed: "the backend does not accept the credential",
     NotFound: "there is no such resource, or the base URL is not this backend's",
     RateLimited: "too many requests",
-    BackendFault: "the backend failed and gave no reason",
+    ServerError: "the backend failed and gave no reason",
 }
 
 
@@ -109,7 +109,7 @@ class Exchange:
         if isinstance(error, TransportError):
             return error
         text = str(error)
-        found = _transport_error(error, self.harmless(text))
+        found = _transport_error(error, self.redact(text))
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
         if found is not None and not any(secret.search(text) for secret in self._secrets):
             found.__cause__ = error
@@ -122,7 +122,7 @@ class Exchange:
         self._clean(error)  # observers see it before it is raised
         return error.with_traceback(None)  # whose frames hold what the backend said
 
-    def settle(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Reply:
+    def raise_for_outcome(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Response:
         """The last reply, if it is a success.
 
         Args:
@@ -136,16 +136,16 @@ class Exchange:
             StatusError: The answer was no success.
         """
         last = outcomes[-1]
-        if isinstance(last, Reply) and last.succeeded:
+        if isinstance(last, Response) and last.succeeded:
             return last if len(outcomes) == 1 else replace(last, attempts=len(outcomes))
         in_doubt = call.changes and any(_may_have_acted(outcome) for outcome in outcomes)
-        error = self._refusal(last, now) if isinstance(last, Reply) else last
+        error = self._refusal(last, now) if isinstance(last, Response) else last
         error.attempts = len(outcomes)
         error.outcome_unknown = in_doubt
         self._clean(error)
         raise error
 
-    def locate(self, error: PolysessionError, operation: str, call: Call | None, reply: Reply | None) -> None:
+    def add_context(self, error: PolysessionError, operation: str, call: Call | None, reply: Response | None) -> None:
         """Complete the error that a flow ended in: whose it is, and how far things had come. Strikes out secrets.
 
         Args:
@@ -165,11 +165,11 @@ class Exchange:
             error.message = f"{error.message.rstrip('.')}. {_IN_DOUBT}"
 
     def _clean(self, error: PolysessionError) -> None:
-        error.message = harmless(error.message, self._secrets, _MESSAGE_LIMIT)
-        error.code = error.code and self.harmless(error.code)
-        error.request_id = error.request_id and self.harmless(error.request_id)
+        error.message = redact(error.message, self._secrets, _MESSAGE_LIMIT)
+        error.code = error.code and self.redact(error.code)
+        error.request_id = error.request_id and self.redact(error.request_id)
 
-    def _refusal(self, reply: Reply, now: datetime) -> StatusError:
+    def _refusal(self, reply: Response, now: datetime) -> StatusError:
         detail = self._provider.read_error(reply)
         error_class = _BY_STATUS.get(reply.status) or _BY_HUNDRED.get(reply.status // 100, StatusError)
         if detail.code is not None:
@@ -184,22 +184,22 @@ class Exchange:
             error.retry_after_s = retry_after_s(reply.headers, now)
         return error
 
-    def _message(self, error_class: type[StatusError], reply: Reply, detail: ErrorDetail) -> str:
+    def _message(self, error_class: type[StatusError], reply: Response, detail: ErrorDetail) -> str:
         if error_class is UnexpectedRedirect:
-            target = self.harmless(reply.headers.get("location", "nowhere"))
+            target = self.redact(reply.headers.get("location", "nowhere"))
             return (
                 f"the backend redirects to {target!r}; this is not followed, because credentials must not travel to"
                 " another address. Check base_url"
             )
-        said = self.harmless(detail.message or plain_text(reply.content))
+        said = self.redact(detail.message or plain_text(reply.content))
         return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request and gave no reason")
 
-    def harmless(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Foreign text without secrets and control characters, and not too long."""
-        return harmless(text, self._secrets)
+        return redact(text, self._secrets)
 
 
-def harmless(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
+def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
     """Foreign text that is safe to print: secrets struck out, then cut, and control characters escaped."""
     for secret in secrets:
         text = secret.sub("***", text)
@@ -253,9 +253,9 @@ def _transport_error(error: Exception, text: str) -> TransportError | None:
         return None
     reason = text or type(error).__name__
     if "TimeoutException" in names:
-        found: TransportError = TimedOut(f"no answer in time ({type(error).__name__})")
+        found: TransportError = NetworkTimeout(f"no answer in time ({type(error).__name__})")
     elif names & _NOT_CONNECTED:
-        found = ConnectFailed(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
+        found = ConnectError(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
     else:
         found = ConnectionLost(f"the answer is incomplete, or is not HTTP: {reason}")
     found.outcome_unknown = not names & _NOT_SENT

@@ -31,14 +31,14 @@ def _created(session: Session, query: SessionQuery) -> bool:
 
 
 _FILTERS: Final[Mapping[Feature, Callable[[Session, SessionQuery], bool]]] = {
-    Feature.LIST_STATUSES: _statuses,
-    Feature.LIST_TITLE: _title,
-    Feature.LIST_TAGS: _tags,
-    Feature.LIST_CREATED: _created,
+    Feature.SESSIONS_LIST_STATUSES: _statuses,
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: _title,
+    Feature.SESSIONS_LIST_TAGS: _tags,
+    Feature.SESSIONS_LIST_CREATED: _created,
 }
 
 
-def keep_matching(
+def apply_filters(
     sessions: tuple[Session, ...], query: SessionQuery, filters: Container[Feature]
 ) -> tuple[Session, ...]:
     """The sessions that pass those filters of the query, in their order.

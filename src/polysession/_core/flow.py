@@ -1,6 +1,6 @@
 """Calls, replies, and the flows that exchange them.
 
-A flow is a generator: it yields the `Call`s to make, is sent a `Reply` for each, and returns its result. When a call
+A flow is a generator: it yields the `Call`s to make, is sent a `Response` for each, and returns its result. When a call
 fails, the error is thrown into the flow at the `yield`, so that a flow may answer a conflict with another call.
 """
 
@@ -59,7 +59,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """A complete HTTP answer.
 
     Its repr shows neither headers nor body: tracebacks with locals would, and a server may have put a secret there.
@@ -82,7 +82,7 @@ class Reply:
         return self.status in _SUCCESS
 
 
-Flow: TypeAlias = Generator[Call, Reply, T]
+Flow: TypeAlias = Generator[Call, Response, T]
 """A generator of calls that receives replies and returns a `T`."""
 
 

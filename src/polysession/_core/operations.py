@@ -18,7 +18,7 @@ from polysession.change import (
     SessionChanges,
     SessionQuery,
     SessionRef,
-    checked,
+    validate_request,
 )
 from polysession.errors import NotFound, UsageError
 from polysession.feature import Feature
@@ -38,48 +38,48 @@ PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
 """Given a cursor, or None for the start, the flow that reads that page."""
 
 CREATE_FIELDS: Final[Mapping[str, Feature]] = {
-    "agent": Feature.CREATE_AGENT,
-    "environment": Feature.CREATE_ENVIRONMENT,
-    "workspace": Feature.CREATE_WORKSPACE,
-    "title": Feature.CREATE_TITLE,
-    "metadata": Feature.CREATE_METADATA,
-    "tags": Feature.CREATE_TAGS,
-    "capabilities": Feature.CREATE_CAPABILITIES,
-    "model": Feature.CREATE_MODEL,
-    "permission_mode": Feature.CREATE_PERMISSION_MODE,
+    "agent": Feature.SESSIONS_CREATE_AGENT,
+    "environment": Feature.SESSIONS_CREATE_ENVIRONMENT,
+    "workspace": Feature.SESSIONS_CREATE_WORKSPACE,
+    "title": Feature.SESSIONS_CREATE_TITLE,
+    "metadata": Feature.SESSIONS_CREATE_METADATA,
+    "tags": Feature.SESSIONS_CREATE_TAGS,
+    "capabilities": Feature.SESSIONS_CREATE_CAPABILITIES,
+    "model": Feature.SESSIONS_CREATE_MODEL,
+    "permission_mode": Feature.SESSIONS_CREATE_PERMISSION_MODE,
 }
 UPDATE_FIELDS: Final[Mapping[str, Feature]] = {
-    "title": Feature.UPDATE_TITLE,
-    "metadata": Feature.UPDATE_METADATA,
-    "tags": Feature.UPDATE_TAGS,
-    "add_tags": Feature.EDIT_TAGS,
-    "remove_tags": Feature.EDIT_TAGS,
-    "model": Feature.UPDATE_MODEL,
-    "permission_mode": Feature.UPDATE_PERMISSION_MODE,
+    "title": Feature.SESSIONS_UPDATE_TITLE,
+    "metadata": Feature.SESSIONS_UPDATE_METADATA,
+    "tags": Feature.SESSIONS_UPDATE_TAGS,
+    "add_tags": Feature.SESSIONS_UPDATE_TAGS_EDIT,
+    "remove_tags": Feature.SESSIONS_UPDATE_TAGS_EDIT,
+    "model": Feature.SESSIONS_UPDATE_MODEL,
+    "permission_mode": Feature.SESSIONS_UPDATE_PERMISSION_MODE,
 }
 CLEAR_FIELDS: Final[Mapping[str, Feature]] = {
-    "title": Feature.CLEAR_TITLE,
-    "metadata": Feature.CLEAR_METADATA,
-    "tags": Feature.CLEAR_TAGS,
-    "model": Feature.CLEAR_MODEL,
-    "permission_mode": Feature.CLEAR_PERMISSION_MODE,
+    "title": Feature.SESSIONS_UPDATE_TITLE_CLEAR,
+    "metadata": Feature.SESSIONS_UPDATE_METADATA_CLEAR,
+    "tags": Feature.SESSIONS_UPDATE_TAGS_CLEAR,
+    "model": Feature.SESSIONS_UPDATE_MODEL_CLEAR,
+    "permission_mode": Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR,
 }
 LIST_FIELDS: Final[Mapping[str, Feature]] = {
-    "agent": Feature.LIST_AGENT,
-    "statuses": Feature.LIST_STATUSES,
-    "title_contains": Feature.LIST_TITLE,
-    "tags": Feature.LIST_TAGS,
-    "metadata": Feature.LIST_METADATA,
-    "created_after": Feature.LIST_CREATED,
-    "created_before": Feature.LIST_CREATED,
-    "include_archived": Feature.LIST_ARCHIVED,
-    "oldest_first": Feature.LIST_OLDEST_FIRST,
-    "limit": Feature.LIST_LIMIT,
+    "agent": Feature.SESSIONS_LIST_AGENT,
+    "statuses": Feature.SESSIONS_LIST_STATUSES,
+    "title_contains": Feature.SESSIONS_LIST_TITLE_CONTAINS,
+    "tags": Feature.SESSIONS_LIST_TAGS,
+    "metadata": Feature.SESSIONS_LIST_METADATA,
+    "created_after": Feature.SESSIONS_LIST_CREATED,
+    "created_before": Feature.SESSIONS_LIST_CREATED,
+    "include_archived": Feature.SESSIONS_LIST_INCLUDE_ARCHIVED,
+    "oldest_first": Feature.SESSIONS_LIST_OLDEST_FIRST,
+    "page_size": Feature.SESSIONS_LIST_PAGE_SIZE,
 }
 AGENT_FIELDS: Final[Mapping[str, Feature]] = {
-    "model": Feature.AGENT_MODEL,
-    "system_prompt": Feature.AGENT_SYSTEM_PROMPT,
-    "description": Feature.AGENT_DESCRIPTION,
+    "model": Feature.AGENTS_CREATE_MODEL,
+    "system_prompt": Feature.AGENTS_CREATE_SYSTEM_PROMPT,
+    "description": Feature.AGENTS_CREATE_DESCRIPTION,
 }
 
 
@@ -91,31 +91,31 @@ class Operations:
 
     def create_session(self, **values: Any) -> Flow[Session]:
         """`sessions.create`."""
-        self._provider.require(Feature.CREATE)
-        new = checked(NewSession, self._plain(values))
+        self._provider.require(Feature.SESSIONS_CREATE)
+        new = validate_request(NewSession, self._plain(values))
         self._require_fields(new, CREATE_FIELDS)
         self._check_native(new.native, self._provider.new_session_type)
         return (yield from self._provider.create_session(new))
 
     def get_session(self, session: Session | str) -> Flow[Session]:
         """`sessions.get`."""
-        self._provider.require(Feature.GET)
+        self._provider.require(Feature.SESSIONS_GET)
         return (yield from self._provider.get_session(self._ref(session)))
 
     def list_sessions(self, **values: Any) -> PageFlow[Session]:
         """`sessions.list`. Checked at once, although nothing is read yet."""
-        with self._naming(Feature.LIST):
-            self._provider.require(Feature.LIST)
-            query = checked(SessionQuery, self._plain(values))
+        with self._naming(Feature.SESSIONS_LIST):
+            self._provider.require(Feature.SESSIONS_LIST)
+            query = validate_request(SessionQuery, self._plain(values))
             self._require_fields(query, LIST_FIELDS)
             self._check_native(query.native, self._provider.session_query_type)
-            _check_limit(query.limit)
+            _check_page_size(query.page_size)
         return lambda cursor: self._provider.list_sessions(query, cursor)
 
     def update_session(self, session: Session | str, **values: Any) -> Flow[Session]:
         """`sessions.update`."""
-        self._provider.require(Feature.UPDATE)
-        changes = checked(SessionChanges, self._plain(values))
+        self._provider.require(Feature.SESSIONS_UPDATE)
+        changes = validate_request(SessionChanges, self._plain(values))
         self._require_fields(changes, UPDATE_FIELDS)
         for name, feature in CLEAR_FIELDS.items():
             if getattr(changes, name) is None:
@@ -127,12 +127,12 @@ class Operations:
 
     def archive_session(self, session: Session | str) -> Flow[Session]:
         """`sessions.archive`."""
-        self._provider.require(Feature.ARCHIVE)
+        self._provider.require(Feature.SESSIONS_ARCHIVE)
         return (yield from self._provider.archive_session(self._ref(session)))
 
     def delete_session(self, session: Session | str) -> Flow[None]:
         """`sessions.delete`."""
-        self._provider.require(Feature.DELETE)
+        self._provider.require(Feature.SESSIONS_DELETE)
         try:
             yield from self._provider.delete_session(self._ref(session))
         except NotFound as error:
@@ -142,80 +142,80 @@ class Operations:
 
     def cancel_session(self, session: Session | str) -> Flow[Cancellation]:
         """`sessions.cancel`."""
-        self._provider.require(Feature.CANCEL)
+        self._provider.require(Feature.SESSIONS_CANCEL)
         return (yield from self._provider.cancel_session(self._ref(session)))
 
     def send_message(self, session: Session | str, content: Content) -> Flow[None]:
         """`sessions.send`."""
         from polysession._core.turn_input import checked_blocks  # noqa: PLC0415  (others need no messages)
 
-        self._provider.require(Feature.SEND)
+        self._provider.require(Feature.SESSIONS_SEND)
         ref = self._ref(session)
         return (yield from self._provider.send_message(ref, checked_blocks(self._provider, content)))
 
     def stream_events(self, session: Session | str, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
-        self._provider.require(Feature.STREAM)
+        self._provider.require(Feature.SESSIONS_STREAM)
         return (yield from self._provider.stream_events(self._ref(session), cursor))
 
     def start_turn(self, session: Session | str, turn_input: Content | Sequence[Answer]) -> Flow[TurnPlan]:
         """`sessions.run`."""
         from polysession._core.turn_input import checked_turn_input  # noqa: PLC0415  (others need no messages)
 
-        self._provider.require(Feature.RUN)
+        self._provider.require(Feature.SESSIONS_RUN)
         checked_input = checked_turn_input(self._provider, turn_input)
         return (yield from self._provider.start_turn(self._ref(session), checked_input))
 
-    def list_events(self, session: Session | str, limit: int | None) -> PageFlow[Event]:
+    def list_events(self, session: Session | str, page_size: int | None) -> PageFlow[Event]:
         """`sessions.events`. Checked at once, although nothing is read yet."""
-        with self._naming(Feature.EVENTS):
-            self._provider.require(Feature.EVENTS)
-            _check_limit(limit)
+        with self._naming(Feature.SESSIONS_EVENTS):
+            self._provider.require(Feature.SESSIONS_EVENTS)
+            _check_page_size(page_size)
             ref = self._ref(session)
-        return lambda cursor: self._provider.list_events(ref, limit, cursor)
+        return lambda cursor: self._provider.list_events(ref, page_size, cursor)
 
-    def list_messages(self, session: Session | str, limit: int | None) -> PageFlow[Message]:
+    def list_messages(self, session: Session | str, page_size: int | None) -> PageFlow[Message]:
         """`sessions.messages`. Checked at once, although nothing is read yet."""
-        with self._naming(Feature.MESSAGES):
-            self._provider.require(Feature.MESSAGES)
-            _check_limit(limit)
+        with self._naming(Feature.SESSIONS_MESSAGES):
+            self._provider.require(Feature.SESSIONS_MESSAGES)
+            _check_page_size(page_size)
             ref = self._ref(session)
-        return lambda cursor: self._provider.list_messages(ref, limit, cursor)
+        return lambda cursor: self._provider.list_messages(ref, page_size, cursor)
 
     def answer_actions(self, session: Session | str, answers: Sequence[Answer]) -> Flow[None]:
         """`sessions.answer`."""
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (others need no messages)
 
-        self._provider.require(Feature.ANSWER)
+        self._provider.require(Feature.SESSIONS_ANSWER)
         ref = self._ref(session)
         return (yield from self._provider.answer_actions(ref, checked_answers(self._provider, answers)))
 
     def pending_actions(self, session: Session | str) -> Flow[tuple[PendingAction, ...]]:
         """`sessions.pending_actions`."""
-        self._provider.require(Feature.PENDING_ACTIONS)
+        self._provider.require(Feature.SESSIONS_PENDING_ACTIONS)
         return (yield from self._provider.pending_actions(self._ref(session)))
 
     def create_agent(self, **values: Any) -> Flow[Agent]:
         """`agents.create`."""
-        self._provider.require(Feature.AGENT_CREATE)
-        new = checked(NewAgent, values)
+        self._provider.require(Feature.AGENTS_CREATE)
+        new = validate_request(NewAgent, values)
         self._require_fields(new, AGENT_FIELDS)
         self._check_native(new.native, self._provider.new_agent_type)
         return (yield from self._provider.create_agent(new))
 
     def get_agent(self, agent: Agent | str) -> Flow[Agent]:
         """`agents.get`."""
-        self._provider.require(Feature.AGENT_GET)
+        self._provider.require(Feature.AGENTS_GET)
         agent_id = self._agent_id(agent)
         path_segment(agent_id, "agent id")
         return (yield from self._provider.get_agent(agent_id))
 
-    def list_agents(self, limit: int | None) -> PageFlow[Agent]:
+    def list_agents(self, page_size: int | None) -> PageFlow[Agent]:
         """`agents.list`. Checked at once, although nothing is read yet."""
-        with self._naming(Feature.AGENT_LIST):
-            self._provider.require(Feature.AGENT_LIST)
-            _check_limit(limit)
-        return lambda cursor: self._provider.list_agents(limit, cursor)
+        with self._naming(Feature.AGENTS_LIST):
+            self._provider.require(Feature.AGENTS_LIST)
+            _check_page_size(page_size)
+        return lambda cursor: self._provider.list_agents(page_size, cursor)
 
     @contextmanager
     def _naming(self, feature: Feature) -> Iterator[None]:
@@ -284,6 +284,6 @@ def _defaults(request_type: type[Request]) -> dict[str, Any]:
     return {name: info.default for name, info in request_type.model_fields.items()}
 
 
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise UsageError(f"limit is {limit!r}; it counts the items of a page and must be at least 1")
+def _check_page_size(page_size: int | None) -> None:
+    if page_size is not None and (not isinstance(page_size, int) or page_size < 1):
+        raise UsageError(f"page_size is {page_size!r}; it counts the items of a page and must be at least 1")

@@ -23,7 +23,7 @@ Item = TypeVar("Item", bound=Identified)
 
 
 _REPEATS: Final = 10
-"""Pages without anything new, one after the other: a list grows, but not so fast."""
+"""Paginator without anything new, one after the other: a list grows, but not so fast."""
 
 
 class PageWalk(Generic[Item]):

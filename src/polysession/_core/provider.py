@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
-from polysession._core.flow import Flow, Reply
+from polysession._core.flow import Flow, Response
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import StatusError, UnsupportedOperation
-from polysession.feature import Feature, FeatureSupport, ResumeContract, Support, unsupported
+from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, unsupported
 from polysession.session import Agent, Cancellation, Session
 from polysession.settings import ProviderSettings
 
@@ -116,7 +116,7 @@ class Provider(ABC, Generic[S]):
     new_agent_type: ClassVar[type[NativeBody] | None] = None
     error_classes: ClassVar[Mapping[str, type[StatusError]]] = {}
     event_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    resume: ClassVar[ResumeContract] = ResumeContract.NONE
+    resume_mode: ClassVar[ResumeMode] = ResumeMode.NONE
     emulator: ClassVar[str | None] = None
 
     def __init__(self, settings: S) -> None:
@@ -127,7 +127,7 @@ class Provider(ABC, Generic[S]):
         """Headers of every request: identity, and whatever else is constant."""
 
     @abstractmethod
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body of any generation, never failing: an empty or foreign body gives an empty detail."""
 
     def read_version(self) -> Flow[str | None]:
@@ -137,71 +137,71 @@ class Provider(ABC, Generic[S]):
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
-        raise self._missing(Feature.CREATE)
+        raise self._missing(Feature.SESSIONS_CREATE)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
-        raise self._missing(Feature.GET)
+        raise self._missing(Feature.SESSIONS_GET)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page of sessions: the first, or the one that `cursor` of another page points to."""
-        raise self._missing(Feature.LIST)
+        raise self._missing(Feature.SESSIONS_LIST)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for, and nothing else."""
-        raise self._missing(Feature.UPDATE)
+        raise self._missing(Feature.SESSIONS_UPDATE)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
         """Archive a session."""
-        raise self._missing(Feature.ARCHIVE)
+        raise self._missing(Feature.SESSIONS_ARCHIVE)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session."""
-        raise self._missing(Feature.DELETE)
+        raise self._missing(Feature.SESSIONS_DELETE)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Stop the running turn."""
-        raise self._missing(Feature.CANCEL)
+        raise self._missing(Feature.SESSIONS_CANCEL)
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message, and leave the turn that it starts to itself."""
-        raise self._missing(Feature.SEND)
+        raise self._missing(Feature.SESSIONS_SEND)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Make ready to follow a session: from now on, or after `cursor`."""
-        raise self._missing(Feature.STREAM)
+        raise self._missing(Feature.SESSIONS_STREAM)
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
         """Make ready to follow the turn that this input starts, or that these answers let go on."""
-        raise self._missing(Feature.RUN)
+        raise self._missing(Feature.SESSIONS_RUN)
 
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of past events, oldest first."""
-        raise self._missing(Feature.EVENTS)
+        raise self._missing(Feature.SESSIONS_EVENTS)
 
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of messages, oldest first."""
-        raise self._missing(Feature.MESSAGES)
+        raise self._missing(Feature.SESSIONS_MESSAGES)
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         """Answer what the agent waits for, and leave the turn to itself."""
-        raise self._missing(Feature.ANSWER)
+        raise self._missing(Feature.SESSIONS_ANSWER)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read what the agent waits for."""
-        raise self._missing(Feature.PENDING_ACTIONS)
+        raise self._missing(Feature.SESSIONS_PENDING_ACTIONS)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
-        raise self._missing(Feature.AGENT_CREATE)
+        raise self._missing(Feature.AGENTS_CREATE)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
-        raise self._missing(Feature.AGENT_GET)
+        raise self._missing(Feature.AGENTS_GET)
 
-    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
-        raise self._missing(Feature.AGENT_LIST)
+        raise self._missing(Feature.AGENTS_LIST)
 
     @classmethod
     def support(cls, feature: Feature) -> FeatureSupport:

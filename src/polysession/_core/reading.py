@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from polysession._core.exchange import plain_text
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession.errors import MalformedResponse
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ _QUOTED: Final = 80
 _PROBLEMS_SHOWN: Final = 3
 
 
-def read_json(reply: Reply) -> dict[str, Any]:
+def read_json(reply: Response) -> dict[str, Any]:
     """The JSON object in a reply.
 
     Raises:
@@ -35,7 +35,7 @@ def read_json(reply: Reply) -> dict[str, Any]:
     return value
 
 
-def read_wire(model: type[W], reply: Reply) -> W:
+def read_wire(model: type[W], reply: Response) -> W:
     """The wire model in a reply, straight from its text.
 
     Raises:
@@ -58,7 +58,7 @@ class Form(Generic[T]):
     def __init__(self, form: type[T]) -> None:
         self._form = form
 
-    def read(self, reply: Reply) -> T | None:
+    def read(self, reply: Response) -> T | None:
         """What a reply holds; None if it does not have this form, whatever else it may be."""
         return self.read_text(reply.content)
 
@@ -76,7 +76,7 @@ class Form(Generic[T]):
         return cast("Callable[[bytes], T]", TypeAdapter(self._form).validator.validate_json)
 
 
-def read_as(normalise: Callable[[Any], T], value: object, reply: Reply) -> T:
+def read_as(normalise: Callable[[Any], T], value: object, reply: Response) -> T:
     """What a normaliser, or a wire model's `model_validate`, makes of a decoded value.
 
     Raises:
@@ -94,7 +94,7 @@ def read_as(normalise: Callable[[Any], T], value: object, reply: Reply) -> T:
     raise _malformed(reply, problems)
 
 
-def read_json_or_nothing(reply: Reply) -> dict[str, Any] | None:
+def read_json_or_nothing(reply: Response) -> dict[str, Any] | None:
     """The JSON object in a reply that may as well have no body: None then. So that a page is not taken for success.
 
     Raises:
@@ -103,7 +103,7 @@ def read_json_or_nothing(reply: Reply) -> dict[str, Any] | None:
     return read_json(reply) if reply.content.strip() else None
 
 
-def read_json_or_none(reply: Reply) -> Mapping[str, Any] | None:
+def read_json_or_none(reply: Response) -> Mapping[str, Any] | None:
     """The JSON object in a reply; None if there is none. For error bodies, which may be anything."""
     try:
         value = from_json(reply.content)
@@ -112,7 +112,7 @@ def read_json_or_none(reply: Reply) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _instead_of_json(reply: Reply, error: ValueError) -> str:
+def _instead_of_json(reply: Response, error: ValueError) -> str:
     text = plain_text(reply.content).strip()
     if not text:
         return "the body is empty"
@@ -120,6 +120,6 @@ def _instead_of_json(reply: Reply, error: ValueError) -> str:
     return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
 
 
-def _malformed(reply: Reply, what: str) -> MalformedResponse:
+def _malformed(reply: Response, what: str) -> MalformedResponse:
     message = f"the backend answered success, with a body that cannot be read: {what}"
     return MalformedResponse(message, status=reply.status, request_id=reply.headers.get("x-request-id"))

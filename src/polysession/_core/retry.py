@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from polysession._core.flow import Call, Reply
+from polysession._core.flow import Call, Response
 from polysession.errors import MalformedResponse, PolysessionError, TransportError, UsageError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-Outcome: TypeAlias = Reply | TransportError | MalformedResponse
+Outcome: TypeAlias = Response | TransportError | MalformedResponse
 """What one attempt brought."""
 
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
@@ -95,7 +95,7 @@ def tenacity_settings(policy: RetryPolicy, left_s: float, clock: Callable[[], da
 
     def wait(state: RetryCallState) -> float:
         outcome = _outcome(state)
-        asked = retry_after_s(outcome.headers, clock()) if isinstance(outcome, Reply) else None
+        asked = retry_after_s(outcome.headers, clock()) if isinstance(outcome, Response) else None
         return jitter(state) if asked is None else asked
 
     return {

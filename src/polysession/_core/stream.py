@@ -65,7 +65,7 @@ class StreamPlan(ABC):
         """The connection is gone, and will be opened again.
 
         Args:
-            failure: What went wrong: `TimedOut` is a silence. None for a clean end.
+            failure: What went wrong: `NetworkTimeout` is a silence. None for a clean end.
         """
 
     def probe(self) -> Flow[Sequence[Event]]:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from polysession._core.operations import Content
     from polysession._core.provider import TurnInput
 
-_MEDIA: Final[Mapping[str, Feature]] = {"image": Feature.SEND_IMAGE, "document": Feature.SEND_DOCUMENT}
+_MEDIA: Final[Mapping[str, Feature]] = {
+    "image": Feature.SESSIONS_SEND_IMAGE,
+    "document": Feature.SESSIONS_SEND_DOCUMENT,
+}
 
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
@@ -63,7 +66,7 @@ def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple
         if not isinstance(answer, Approve | Deny | ToolOutput):
             raise UsageError(f"an answer is an Approve, a Deny or a ToolOutput, not a {type(answer).__name__}")
         output = isinstance(answer, ToolOutput)
-        provider.require(Feature.ANSWER_OUTPUT if output else Feature.ANSWER_APPROVAL)
+        provider.require(Feature.SESSIONS_ANSWER_OUTPUT if output else Feature.SESSIONS_ANSWER_APPROVAL)
     ids = [answer.action if isinstance(answer.action, str) else answer.action.id for answer in answers]
     if len(set(ids)) < len(ids):
         raise UsageError("an action is answered twice")

@@ -14,14 +14,14 @@ import httpx
 
 from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.own_client import new_async_http_client
 from polysession._drivers.transport import (
     NO_DEADLINE,
+    BodyReader,
     Deadline,
-    Intake,
     aiter_raw,
     build_request,
     is_read,
@@ -67,11 +67,11 @@ class AsyncDriver:
             deadline: When to stop.
 
         Raises:
-            WaitExceeded: The deadline has passed.
+            DeadlineExceeded: The deadline has passed.
             PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
         """
         call: Call | None = None
-        reply: Reply | None = None
+        reply: Response | None = None
         advance: Callable[[], Call] = partial(next, flow)
         try:
             while True:
@@ -89,7 +89,7 @@ class AsyncDriver:
                 else:
                     advance = partial(flow.send, reply)
         except PolysessionError as error:
-            self._exchange.locate(error, operation, call, reply)
+            self._exchange.add_context(error, operation, call, reply)
             raise
         finally:
             flow.close()
@@ -113,9 +113,9 @@ class AsyncDriver:
             MalformedResponse: The answer is a success, and no stream.
         """
         opened = await self._open(operation, call, self._request(call, stream_options(silence_s)))
-        if not isinstance(opened, Reply | PolysessionError):
+        if not isinstance(opened, Response | PolysessionError):
             return opened
-        reply = self._exchange.settle(call, [opened], _now())
+        reply = self._exchange.raise_for_outcome(call, [opened], _now())
         kind = reply.headers.get("content-type", "nothing")
         raise MalformedResponse(
             f"the backend answered success, with {kind} and no stream of events",
@@ -128,9 +128,9 @@ class AsyncDriver:
         """The error of ours for one of the HTTP library's; None if it is none of those."""
         return self._exchange.failure(error)
 
-    def locate(self, error: PolysessionError, operation: str) -> None:
+    def add_context(self, error: PolysessionError, operation: str) -> None:
         """Say in an error of a stream which provider and operation it is about."""
-        self._exchange.locate(error, operation, None, None)
+        self._exchange.add_context(error, operation, None, None)
 
     def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
         key = str(uuid.uuid4()) if call.idempotency_header else None
@@ -147,7 +147,7 @@ class AsyncDriver:
                 return response
             if response.is_success:  # it may have no end
                 await response.aclose()
-                outcome: Outcome = Reply(response.status_code, response.headers, b"")
+                outcome: Outcome = Response(response.status_code, response.headers, b"")
             else:
                 outcome = await self._take_in(response)
         except Exception as error:
@@ -156,10 +156,10 @@ class AsyncDriver:
                 raise
             outcome = failed
         if watched is not None:
-            watched.came_to(outcome)
+            watched.finish(outcome)
         return outcome
 
-    async def _perform(self, operation: str, call: Call, deadline: Deadline) -> Reply:
+    async def _perform(self, operation: str, call: Call, deadline: Deadline) -> Response:
         if call.after_s:
             await asyncio.sleep(deadline.within_s(call.after_s))
         attempt = partial(self._attempt, operation, call, self._request(call, self._options), deadline)
@@ -168,7 +168,7 @@ class AsyncDriver:
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
             await self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
-        return self._exchange.settle(call, outcomes, _now())
+        return self._exchange.raise_for_outcome(call, outcomes, _now())
 
     async def _attempt(
         self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
@@ -184,15 +184,15 @@ class AsyncDriver:
                 raise
             outcome = failed
         if watched is not None:
-            watched.came_to(outcome)
+            watched.finish(outcome)
         return outcome
 
-    async def _take_in(self, response: httpx.Response) -> Reply:
+    async def _take_in(self, response: httpx.Response) -> Response:
         """The whole answer; its connection is free again, or closed."""
         if is_read(response):
-            return Reply(response.status_code, response.headers, response.content)
+            return Response(response.status_code, response.headers, response.content)
         try:
-            intake = Intake(response, self._max_body_bytes)
+            intake = BodyReader(response, self._max_body_bytes)
             async for chunk in aiter_raw(response, is_ours=self._owns_http):
                 if not intake.take(chunk):
                     break

@@ -62,7 +62,7 @@ class AsyncEventStream:
         except BaseException as error:
             await self._release()
             if isinstance(error, PolysessionError):
-                self._driver.locate(error, self._operation)
+                self._driver.add_context(error, self._operation)
             raise
         return self
 
@@ -96,7 +96,7 @@ class AsyncEventStream:
 
         Raises:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
-            WaitExceeded: The deadline has passed.
+            DeadlineExceeded: The deadline has passed.
         """
         if self._events is None:
             raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
@@ -115,7 +115,7 @@ class AsyncEventStream:
             raise
         except BaseException as error:
             if isinstance(error, PolysessionError):
-                self._driver.locate(error, self._operation)
+                self._driver.add_context(error, self._operation)
                 self._fail(error)
             self._events = None
             await self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
@@ -226,7 +226,7 @@ class AsyncEventStream:
 
     def _misused(self, how: str) -> UsageError:
         error = UsageError(how)
-        self._driver.locate(error, self._operation)
+        self._driver.add_context(error, self._operation)
         return error
 
 

@@ -13,14 +13,14 @@ import httpx
 
 from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
 from polysession._drivers.own_client import new_http_client
 from polysession._drivers.transport import (
     NO_DEADLINE,
+    BodyReader,
     Deadline,
-    Intake,
     build_request,
     is_read,
     is_stream,
@@ -66,11 +66,11 @@ class SyncDriver:
             deadline: When to stop.
 
         Raises:
-            WaitExceeded: The deadline has passed.
+            DeadlineExceeded: The deadline has passed.
             PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
         """
         call: Call | None = None
-        reply: Reply | None = None
+        reply: Response | None = None
         advance: Callable[[], Call] = partial(next, flow)
         try:
             while True:
@@ -88,7 +88,7 @@ class SyncDriver:
                 else:
                     advance = partial(flow.send, reply)
         except PolysessionError as error:
-            self._exchange.locate(error, operation, call, reply)
+            self._exchange.add_context(error, operation, call, reply)
             raise
         finally:
             flow.close()
@@ -112,9 +112,9 @@ class SyncDriver:
             MalformedResponse: The answer is a success, and no stream.
         """
         opened = self._open(operation, call, self._request(call, stream_options(silence_s)))
-        if not isinstance(opened, Reply | PolysessionError):
+        if not isinstance(opened, Response | PolysessionError):
             return opened
-        reply = self._exchange.settle(call, [opened], _now())
+        reply = self._exchange.raise_for_outcome(call, [opened], _now())
         kind = reply.headers.get("content-type", "nothing")
         raise MalformedResponse(
             f"the backend answered success, with {kind} and no stream of events",
@@ -127,9 +127,9 @@ class SyncDriver:
         """The error of ours for one of the HTTP library's; None if it is none of those."""
         return self._exchange.failure(error)
 
-    def locate(self, error: PolysessionError, operation: str) -> None:
+    def add_context(self, error: PolysessionError, operation: str) -> None:
         """Say in an error of a stream which provider and operation it is about."""
-        self._exchange.locate(error, operation, None, None)
+        self._exchange.add_context(error, operation, None, None)
 
     def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
         key = str(uuid.uuid4()) if call.idempotency_header else None
@@ -146,7 +146,7 @@ class SyncDriver:
                 return response
             if response.is_success:  # it may have no end
                 response.close()
-                outcome: Outcome = Reply(response.status_code, response.headers, b"")
+                outcome: Outcome = Response(response.status_code, response.headers, b"")
             else:
                 outcome = self._take_in(response)
         except Exception as error:
@@ -155,10 +155,10 @@ class SyncDriver:
                 raise
             outcome = failed
         if watched is not None:
-            watched.came_to(outcome)
+            watched.finish(outcome)
         return outcome
 
-    def _perform(self, operation: str, call: Call, deadline: Deadline) -> Reply:
+    def _perform(self, operation: str, call: Call, deadline: Deadline) -> Response:
         if call.after_s:
             time.sleep(deadline.within_s(call.after_s))
         attempt = partial(self._attempt, operation, call, self._request(call, self._options), deadline)
@@ -167,7 +167,7 @@ class SyncDriver:
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
             self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
-        return self._exchange.settle(call, outcomes, _now())
+        return self._exchange.raise_for_outcome(call, outcomes, _now())
 
     def _attempt(
         self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
@@ -183,15 +183,15 @@ class SyncDriver:
                 raise
             outcome = failed
         if watched is not None:
-            watched.came_to(outcome)
+            watched.finish(outcome)
         return outcome
 
-    def _take_in(self, response: httpx.Response) -> Reply:
+    def _take_in(self, response: httpx.Response) -> Response:
         """The whole answer; its connection is free again, or closed."""
         if is_read(response):
-            return Reply(response.status_code, response.headers, response.content)
+            return Response(response.status_code, response.headers, response.content)
         try:
-            intake = Intake(response, self._max_body_bytes)
+            intake = BodyReader(response, self._max_body_bytes)
             for chunk in iter_raw(response, is_ours=self._owns_http):
                 if not intake.take(chunk):
                     break

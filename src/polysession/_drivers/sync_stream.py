@@ -64,7 +64,7 @@ class EventStream:
         except BaseException as error:
             self._release()
             if isinstance(error, PolysessionError):
-                self._driver.locate(error, self._operation)
+                self._driver.add_context(error, self._operation)
             raise
         return self
 
@@ -100,7 +100,7 @@ class EventStream:
 
         Raises:
             StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
-            WaitExceeded: The deadline has passed.
+            DeadlineExceeded: The deadline has passed.
         """
         if self._events is None:
             raise self._misused("this stream is not open: use with ... as events, and read inside the block")
@@ -119,7 +119,7 @@ class EventStream:
             raise
         except BaseException as error:
             if isinstance(error, PolysessionError):
-                self._driver.locate(error, self._operation)
+                self._driver.add_context(error, self._operation)
                 self._fail(error)
             self._events = None
             self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
@@ -237,7 +237,7 @@ class EventStream:
 
     def _misused(self, how: str) -> UsageError:
         error = UsageError(how)
-        self._driver.locate(error, self._operation)
+        self._driver.add_context(error, self._operation)
         return error
 
 

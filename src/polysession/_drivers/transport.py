@@ -15,9 +15,9 @@ from typing import Any, cast
 import httpx
 
 from polysession._core.body import Decompressor
-from polysession._core.flow import Call, Reply
+from polysession._core.flow import Call, Response
 from polysession.change import Unset
-from polysession.errors import MalformedResponse, PolysessionError, TimedOut, UsageError, WaitExceeded
+from polysession.errors import DeadlineExceeded, MalformedResponse, NetworkTimeout, PolysessionError, UsageError
 
 CONNECT_LIMIT_S = 5.0
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
@@ -119,7 +119,7 @@ def aiter_raw(response: httpx.Response, *, is_ours: bool) -> AsyncIterable[bytes
     return cast("httpx.AsyncByteStream", response.stream) if is_ours else response.aiter_raw()
 
 
-class Intake:
+class BodyReader:
     """Takes in the body of one answer, within bounds of size and time.
 
     Args:
@@ -145,7 +145,7 @@ class Intake:
         Raises:
             MalformedResponse: The body of a success is too large.
             ConnectionLost: It cannot be decompressed.
-            TimedOut: It comes too slowly.
+            NetworkTimeout: It comes too slowly.
         """
         for piece in self._decompressor.pieces(chunk):
             self._size += len(piece)
@@ -155,15 +155,15 @@ class Intake:
                     raise self._too_large()
                 return False
         if self._ends_at_s is not None and time.monotonic() > self._ends_at_s:
-            slow = TimedOut(f"no whole answer in time: after {self._size} bytes it was still coming, too slowly")
+            slow = NetworkTimeout(f"no whole answer in time: after {self._size} bytes it was still coming, too slowly")
             slow.outcome_unknown = True
             raise slow
         return True
 
-    def reply(self) -> Reply:
+    def reply(self) -> Response:
         """The answer, with as much of its body as was taken in."""
         content = b"".join(self._pieces)[: self._max_bytes]
-        return Reply(self._response.status_code, self._response.headers, content)
+        return Response(self._response.status_code, self._response.headers, content)
 
     def _too_large(self) -> MalformedResponse:
         error = MalformedResponse(
@@ -228,16 +228,16 @@ class Deadline:
             failure: What happened meanwhile: what was too slow for the deadline is not the backend's failure.
 
         Raises:
-            WaitExceeded: It has passed.
+            DeadlineExceeded: It has passed.
         """
         if self._ends_at_s is not None and time.monotonic() >= self._ends_at_s:
             error = self.exceeded()
             error.outcome_unknown = failure is not None and failure.outcome_unknown
             raise error from failure
 
-    def exceeded(self) -> WaitExceeded:
+    def exceeded(self) -> DeadlineExceeded:
         """The error that says so."""
-        return WaitExceeded(f"not ended after {self._seconds} seconds; the session may still be running")
+        return DeadlineExceeded(f"not ended after {self._seconds} seconds; the session may still be running")
 
 
 NO_DEADLINE = Deadline(None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.retry import Outcome
 from polysession._core.turn import TurnResult
 from polysession.observing import LOGGER, Observers, RequestSent, ResponseReceived, TurnWatched, notify
@@ -17,9 +17,9 @@ from polysession.observing import LOGGER, Observers, RequestSent, ResponseReceiv
 class Watched:
     """One attempt that somebody looks at."""
 
-    def __init__(self, observers: Observers, harmless: Callable[[str], str], request: RequestSent) -> None:
+    def __init__(self, observers: Observers, redact: Callable[[str], str], request: RequestSent) -> None:
         self._observers = observers
-        self._harmless = harmless
+        self._harmless = redact
         self._request = request
         level = logging.DEBUG if request.attempt == 1 else logging.INFO  # a retry is worth knowing of
         LOGGER.log(level, "%s: %s %s, attempt %d", request.operation, request.method, request.url, request.attempt)
@@ -28,12 +28,12 @@ class Watched:
 
     def opened(self, response: httpx.Response) -> None:
         """A stream is open."""
-        self.came_to(Reply(response.status_code, response.headers, b""))
+        self.finish(Response(response.status_code, response.headers, b""))
 
-    def came_to(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """The attempt is over."""
         elapsed_s = time.monotonic() - self._started_s
-        if not isinstance(outcome, Reply):
+        if not isinstance(outcome, Response):
             self._tell(ResponseReceived(None, elapsed_s, error=outcome))
             return
         request_id = outcome.headers.get("x-request-id")

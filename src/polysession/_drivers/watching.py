@@ -55,9 +55,9 @@ class Watch:
         from polysession._drivers.watched import Watched
         from polysession.observing import RequestSent
 
-        harmless = self._exchange.harmless
-        url = harmless(self._exchange.url(call))
-        return Watched(self.observers, harmless, RequestSent(self._provider, operation, call.method, url, attempt))
+        redact = self._exchange.redact
+        url = redact(self._exchange.url(call))
+        return Watched(self.observers, redact, RequestSent(self._provider, operation, call.method, url, attempt))
 
     def turn(self, session: Session | str, content: TurnContent) -> TurnWatch:
         """A turn that `run` is to follow."""
@@ -85,5 +85,5 @@ class Watch:
 
     def interrupted(self, operation: str, failure: PolysessionError | None, wait_s: float) -> None:
         """A stream broke, and is opened again."""
-        how = self._exchange.harmless(failure.message) if failure else "the backend closed it"
+        how = self._exchange.redact(failure.message) if failure else "the backend closed it"
         _LOGGER.info("%s: the stream broke (%s); opening it again in %.2f s", operation, how, wait_s)

@@ -34,7 +34,7 @@ def list_agents(
     """
     output = invocation.output
     with invocation.client() as client, output.counting("agents", prints=output.as_json) as counter:
-        shown = counter.over(islice(client.agents.list(limit=page_size), limit))
+        shown = counter.over(islice(client.agents.list(page_size=page_size), limit))
         if output.as_json:
             for agent in shown:
                 output.json(record_form(agent, raw=raw))

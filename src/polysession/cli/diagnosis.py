@@ -16,7 +16,7 @@ from polysession._drivers.transport import observed_http_client
 from polysession.errors import (
     AuthenticationFailed,
     MalformedResponse,
-    MissingCredential,
+    MissingCredentials,
     NotFound,
     PermissionDenied,
     PolysessionError,
@@ -65,7 +65,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class DoctorTarget:
     """What is to be examined.
 
     Attributes:
@@ -83,7 +83,7 @@ class Patient:
     direct: bool = False
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: DoctorTarget) -> Iterator[Finding]:
     """Look at everything, and stop where the rest depends on what is wrong."""
     yield from _configuration(patient.environ)
     try:
@@ -140,7 +140,7 @@ def _plain_secrets(profile: Profile) -> tuple[str, ...]:
 
 
 def _settings_fix(error: UsageError, settings_type: type[ProviderSettings]) -> str:
-    if not isinstance(error, MissingCredential):
+    if not isinstance(error, MissingCredentials):
         return "correct the setting where it was given"
     variables = [names[0] for key, names in variables_of(settings_type).items() if key in secret_names(settings_type)]
     return f"set {' or '.join(variables)}, or put it in a profile" if variables else "put it in a profile"
@@ -170,7 +170,7 @@ def _source(
     return next((f"the variable {variable}" for variable in variables if environ.get(variable)), "default")
 
 
-def _route(settings: ProviderSettings, patient: Patient) -> Iterator[Finding]:
+def _route(settings: ProviderSettings, patient: DoctorTarget) -> Iterator[Finding]:
     """What lies between here and the backend."""
     url = urlsplit(settings.base_url)
     if url.scheme == "http" and settings.secrets() and not _is_local(url.hostname or ""):
@@ -205,7 +205,7 @@ class _Watch:
         self.came_at = datetime.now(UTC)
 
 
-def _conversation(name: str, patient: Patient, settings: ProviderSettings) -> Iterator[Finding]:
+def _conversation(name: str, patient: DoctorTarget, settings: ProviderSettings) -> Iterator[Finding]:
     """Ask the backend for little, and judge its answer."""
     watch = _Watch()
     with (
@@ -227,8 +227,8 @@ def _conversation(name: str, patient: Patient, settings: ProviderSettings) -> It
 def _ask(client: Client) -> PolysessionError | None:
     """The smallest question that needs authorisation; what went wrong with it."""
     try:
-        if client.supports(Feature.AGENT_LIST):
-            client.agents.list(limit=1).page()
+        if client.supports(Feature.AGENTS_LIST):
+            client.agents.list(page_size=1).page()
         else:
             client.sessions.list().page()
     except PolysessionError as error:

@@ -16,20 +16,20 @@ from rich.text import Text
 from polysession.cli.printing import printable, stderr_console
 from polysession.errors import (
     AuthenticationFailed,
-    BackendFault,
     Conflict,
+    DeadlineExceeded,
     MalformedResponse,
-    MissingCredential,
+    MissingCredentials,
     NotFound,
     PluginError,
     PolysessionError,
     RateLimited,
+    ServerError,
     StatusError,
     TransportError,
     UnexpectedRedirect,
     UnsupportedOperation,
     UsageError,
-    WaitExceeded,
 )
 
 
@@ -57,7 +57,7 @@ class ExitCode(IntEnum):
 
 _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
     {
-        MissingCredential: ExitCode.NOT_AUTHORISED,
+        MissingCredentials: ExitCode.NOT_AUTHORISED,
         UnsupportedOperation: ExitCode.UNSUPPORTED,
         UsageError: ExitCode.USAGE,
         PluginError: ExitCode.BROKEN_PLUGIN,
@@ -67,10 +67,10 @@ _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
         Conflict: ExitCode.CONFLICT,
         StatusError: ExitCode.REFUSED,
         RateLimited: ExitCode.RATE_LIMITED,
-        BackendFault: ExitCode.BACKEND_FAULT,
+        ServerError: ExitCode.BACKEND_FAULT,
         UnexpectedRedirect: ExitCode.BACKEND_FAULT,
         MalformedResponse: ExitCode.BACKEND_FAULT,
-        WaitExceeded: ExitCode.WAIT_EXCEEDED,
+        DeadlineExceeded: ExitCode.WAIT_EXCEEDED,
     }
 )
 

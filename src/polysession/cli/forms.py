@@ -17,8 +17,8 @@ from polysession import (
     Message,
     MessageCompleted,
     MessageDelta,
-    NativeEvent,
     PendingAction,
+    RawEvent,
     Session,
     StatusChanged,
     StreamGap,
@@ -140,5 +140,5 @@ _GISTS: Final[Mapping[type, Callable[[Any], str]]] = {
     UsageReported: lambda event: usage_text(event.usage),
     ErrorReported: lambda event: event.message,
     StreamGap: lambda event: f"lost: {', '.join(event.lost)}",
-    NativeEvent: lambda event: event.native_type,
+    RawEvent: lambda event: event.native_type,
 }

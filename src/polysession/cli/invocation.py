@@ -24,7 +24,7 @@ from polysession.settings import secret_names, variables_of
 
 if TYPE_CHECKING:
     from polysession import Client
-    from polysession.cli.diagnosis import Patient
+    from polysession.cli.diagnosis import DoctorTarget
     from polysession.emulation import EmulatorHandle
 
 P = ParamSpec("P")
@@ -169,18 +169,18 @@ class Invocation:
             yield client, emulator
 
     @contextmanager
-    def patient(self) -> Iterator[Patient]:
+    def patient(self) -> Iterator[DoctorTarget]:
         """What `doctor` is to examine. Nothing is opened for it, unless it is the emulator."""
-        from polysession.cli.diagnosis import Patient  # noqa: PLC0415  (help and completion need no HTTP library)
+        from polysession.cli.diagnosis import DoctorTarget  # noqa: PLC0415  (help and completion need no HTTP library)
 
         if not self.emulated:
-            yield Patient(self.provider, self.profile, self.settings() if self.set_ else {}, os.environ)
+            yield DoctorTarget(self.provider, self.profile, self.settings() if self.set_ else {}, os.environ)
             return
         self._check_emulated()
         from polysession.emulation import serve  # noqa: PLC0415  (emulators are an extra)
 
         with serve(self.chosen_provider()) as emulator:
-            yield Patient(emulator.provider, "", emulator.settings, os.environ, direct=True)
+            yield DoctorTarget(emulator.provider, "", emulator.settings, os.environ, direct=True)
 
     def _check_emulated(self) -> None:
         if self.set_ or self.profile:

@@ -50,7 +50,7 @@ def emulate(
         int, typer.Option(min=0, max=65535, metavar="PORT", help="TCP port on 127.0.0.1; 0 takes a free one.")
     ] = 0,
     generation: Annotated[
-        Literal["current", "seed"], typer.Option(help="seed is the backend's older shape.")
+        Literal["current", "legacy"], typer.Option(help="legacy is the backend's older shape.")
     ] = "current",
 ) -> None:
     """Serve the emulator of one backend, until Ctrl-C.

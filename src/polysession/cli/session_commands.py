@@ -86,7 +86,7 @@ def list_sessions(
             created_before=moment(created_before, "--created-before"),
             include_archived=include_archived,
             oldest_first=oldest_first,
-            limit=page_size,
+            page_size=page_size,
             native=native,
         )
         shown = counter.over(islice(found, limit))
@@ -139,7 +139,7 @@ def create_session(
         chosen_model = model_config(model, model_type, credential, model_parameters)
         if emulator is not None:
             agent, environment = agent or emulator.agent_id, environment or emulator.environment_id
-            if chosen_model is None and client.supports(Feature.UPDATE_MODEL):
+            if chosen_model is None and client.supports(Feature.SESSIONS_UPDATE_MODEL):
                 chosen_model = emulator.model
         made = client.sessions.create(
             agent=agent,

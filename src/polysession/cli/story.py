@@ -66,39 +66,39 @@ def tell(client: Client, place: Place) -> Iterator[Step]:
     Raises:
         PolysessionError: A step that the provider declares as supported fails.
     """
-    agent = place.agent if client.supports(Feature.CREATE_AGENT) else None
+    agent = place.agent if client.supports(Feature.SESSIONS_CREATE_AGENT) else None
     session = client.sessions.create(agent=agent, environment=place.environment, title="Ticket 42")
-    yield _done(client, "create", Feature.CREATE, session.status.value)
-    yield _done(client, "read", Feature.GET, repr(client.sessions.get(session).title))
+    yield _done(client, "create", Feature.SESSIONS_CREATE, session.status.value)
+    yield _done(client, "read", Feature.SESSIONS_GET, repr(client.sessions.get(session).title))
     listed = sum(1 for _ in client.sessions.list(agent=agent))
-    yield _done(client, "list", Feature.LIST, f"{listed} found")
+    yield _done(client, "list", Feature.SESSIONS_LIST, f"{listed} found")
     for title, feature, change in _changes(client, session, place):
         yield _try(client, title, feature, change)
     for title, feature, talk in _turns(client, session):
         yield _try(client, title, feature, talk)
     place.begin_turn(session)
-    yield _done(client, "cancel a turn", Feature.CANCEL, client.sessions.cancel(session).state.value)
-    yield _try(client, "archive", Feature.ARCHIVE, lambda: _archived(client.sessions.archive(session)))
+    yield _done(client, "cancel a turn", Feature.SESSIONS_CANCEL, client.sessions.cancel(session).state.value)
+    yield _try(client, "archive", Feature.SESSIONS_ARCHIVE, lambda: _archived(client.sessions.archive(session)))
     client.sessions.delete(session)
-    yield _done(client, "delete", Feature.DELETE, "gone")
-    yield _done(client, "read again", Feature.GET, _reading_fails(client, session))
+    yield _done(client, "delete", Feature.SESSIONS_DELETE, "gone")
+    yield _done(client, "read again", Feature.SESSIONS_GET, _reading_fails(client, session))
 
 
 def _changes(client: Client, session: Session, place: Place) -> Iterator[tuple[str, Feature, Callable[[], str]]]:
     update = client.sessions.update
-    yield "set title", Feature.UPDATE_TITLE, lambda: repr(update(session, title="Done").title)
-    yield "clear title", Feature.CLEAR_TITLE, lambda: repr(update(session, title=None).title)
-    yield "set metadata", Feature.UPDATE_METADATA, lambda: _pairs(update(session, metadata={"team": "red"}))
-    yield "set tags", Feature.UPDATE_TAGS, lambda: ", ".join(update(session, tags=["urgent"]).tags)
-    yield "add a tag", Feature.EDIT_TAGS, lambda: ", ".join(update(session, add_tags=["red"]).tags)
-    yield "set model", Feature.UPDATE_MODEL, lambda: _model_id(update(session, model=place.model))
+    yield "set title", Feature.SESSIONS_UPDATE_TITLE, lambda: repr(update(session, title="Done").title)
+    yield "clear title", Feature.SESSIONS_UPDATE_TITLE_CLEAR, lambda: repr(update(session, title=None).title)
+    yield "set metadata", Feature.SESSIONS_UPDATE_METADATA, lambda: _pairs(update(session, metadata={"team": "red"}))
+    yield "set tags", Feature.SESSIONS_UPDATE_TAGS, lambda: ", ".join(update(session, tags=["urgent"]).tags)
+    yield "add a tag", Feature.SESSIONS_UPDATE_TAGS_EDIT, lambda: ", ".join(update(session, add_tags=["red"]).tags)
+    yield "set model", Feature.SESSIONS_UPDATE_MODEL, lambda: _model_id(update(session, model=place.model))
 
 
 def _turns(client: Client, session: Session) -> Iterator[tuple[str, Feature, Callable[[], str]]]:
-    yield "stream a turn", Feature.RUN, lambda: _spoken(client, session)
-    yield "use a tool", Feature.RUN, lambda: _tool_result(client, session)
-    yield "approve a tool", Feature.ANSWER_APPROVAL, lambda: _answered(client, session, "/ask")
-    yield "run a tool here", Feature.ANSWER_OUTPUT, lambda: _answered(client, session, "/client-tool")
+    yield "stream a turn", Feature.SESSIONS_RUN, lambda: _spoken(client, session)
+    yield "use a tool", Feature.SESSIONS_RUN, lambda: _tool_result(client, session)
+    yield "approve a tool", Feature.SESSIONS_ANSWER_APPROVAL, lambda: _answered(client, session, "/ask")
+    yield "run a tool here", Feature.SESSIONS_ANSWER_OUTPUT, lambda: _answered(client, session, "/client-tool")
 
 
 def _spoken(client: Client, session: Session) -> str:
@@ -117,7 +117,7 @@ def _answered(client: Client, session: Session, request: str) -> str:
     """Let the agent ask, answer it, and follow the turn to its end."""
     approving = request == "/ask"
     client_answer: Callable[[PendingAction], Answer] = Approve if approving else lambda action: ToolOutput(action, "42")
-    if approving and not client.supports(Feature.ANSWER_APPROVAL):
+    if approving and not client.supports(Feature.SESSIONS_ANSWER_APPROVAL):
         client.sessions.answer(session, [Approve("none")])  # raises, and says why
     with client.sessions.run(session, request, deadline_s=_PATIENCE_S) as turn:
         actions = turn.wait().actions

@@ -84,7 +84,7 @@ def chat(
         else:
             if emulator is not None:
                 agent, environment = agent or emulator.agent_id, environment or emulator.environment_id
-                if chosen_model is None and client.supports(Feature.UPDATE_MODEL):
+                if chosen_model is None and client.supports(Feature.SESSIONS_UPDATE_MODEL):
                     chosen_model = emulator.model
             found = client.sessions.create(agent=agent, environment=environment, model=chosen_model)
         if invocation.json:
@@ -153,7 +153,7 @@ def events(
     with invocation.client() as client:
         if past:
             with output.counting("events", prints=True) as counter:
-                found = client.sessions.events(session, limit=page_size)
+                found = client.sessions.events(session, page_size=page_size)
                 for event in counter.over(islice(found, limit)):
                     _show_event(output, event, raw=raw)
             return
@@ -177,7 +177,7 @@ def messages(
     """
     output = invocation.output
     with invocation.client() as client, output.counting("messages", prints=True) as counter:
-        for message in counter.over(islice(client.sessions.messages(session, limit=page_size), limit)):
+        for message in counter.over(islice(client.sessions.messages(session, page_size=page_size), limit)):
             if output.as_json:
                 output.json(record_form(message, raw=raw))
             else:

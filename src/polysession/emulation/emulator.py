@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from polysession.session import ModelConfig
 
-Generation = Literal["current", "seed"]
+Generation = Literal["current", "legacy"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
 
     Args:
         name: Name of an installed provider.
-        generation: `"current"`, or `"seed"` for the older shape of the backend.
+        generation: `"current"`, or `"legacy"` for the older shape of the backend.
         port: TCP port; 0 takes a free one.
 
     Raises:

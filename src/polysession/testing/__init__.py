@@ -34,11 +34,11 @@ from polysession.testing.errors import ErrorContract  # noqa: E402
 from polysession.testing.faces import Face  # noqa: E402
 from polysession.testing.marks import (  # noqa: E402
     Gap,
+    covers,
     features_shown,
     never,
     not_done_here,
     not_offered_yet,
-    shows,
 )
 from polysession.testing.relay import relay  # noqa: E402
 
@@ -51,10 +51,10 @@ __all__ = [
     "Gap",
     "ProviderContract",
     "Script",
+    "covers",
     "features_shown",
     "never",
     "not_done_here",
     "not_offered_yet",
     "relay",
-    "shows",
 ]

@@ -21,7 +21,7 @@ from polysession import (
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 from polysession.testing.turns import SAID, check_each_once, milestones
 
 _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended requires_action"]
@@ -30,7 +30,7 @@ _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended 
 class ActionContract(ContractBase):
     """A turn that needs its caller says so, rests, and goes on when it is answered."""
 
-    @shows(Feature.RUN, Feature.ANSWER_APPROVAL)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_a_tool_is_approved(self, client: Client, session: Session) -> None:
         events, asked = self.run(client, session, self.script.ask)
         # A backend may tell by a failed result that a call was held back, and have the agent call again later.
@@ -49,7 +49,7 @@ class ActionContract(ContractBase):
         assert result.actions == ()
         check_each_once(events)
 
-    @shows(Feature.RUN, Feature.ANSWER_APPROVAL)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_a_denial_reaches_the_agent(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, self.script.ask)
 
@@ -58,7 +58,7 @@ class ActionContract(ContractBase):
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
         assert result.outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_a_tool_of_the_caller_is_answered(self, client: Client, session: Session) -> None:
         events, asked = self.run(client, session, self.script.client_tool)
         assert milestones(events) == _ASKED
@@ -75,7 +75,7 @@ class ActionContract(ContractBase):
         assert (answer.text, answer.is_error) == ("42", False)
         assert result.outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_a_tool_of_the_caller_may_fail(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, self.script.client_tool)
 
@@ -85,7 +85,7 @@ class ActionContract(ContractBase):
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
         assert result.outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.PENDING_ACTIONS, Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_PENDING_ACTIONS, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_what_is_pending_is_answered_by_another_process(
         self, client: Client, session: Session, face: Face, backend: Backend
     ) -> None:
@@ -104,21 +104,21 @@ class ActionContract(ContractBase):
             assert result.outcome is Outcome.COMPLETED
             assert other.sessions.pending_actions(session) == ()
 
-    @shows(Feature.PENDING_ACTIONS)
+    @covers(Feature.SESSIONS_PENDING_ACTIONS)
     def test_nothing_is_pending_in_a_new_session(self, client: Client, session: Session) -> None:
         assert client.sessions.pending_actions(session) == ()
 
-    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT, Feature.GET)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT, Feature.SESSIONS_GET)
     def test_an_answer_may_leave_the_turn_to_itself(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, self.script.client_tool)
 
         client.sessions.answer(session, [ToolOutput(action, "42") for action in asked.actions])
 
         self.eventually(lambda: client.sessions.get(session).status is SessionStatus.IDLE, "the turn ended")
-        if self.supports(Feature.MESSAGES):
+        if self.supports(Feature.SESSIONS_MESSAGES):
             assert [message.text for message in client.sessions.messages(session)][-1]
 
-    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_an_answer_is_taken_once(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, self.script.client_tool)
         outputs = [ToolOutput(action, "42") for action in asked.actions]
@@ -126,9 +126,9 @@ class ActionContract(ContractBase):
 
         with pytest.raises((Conflict, NotFound)) as caught:
             client.sessions.answer(session, outputs)
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.ANSWER)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_ANSWER)
 
-    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_OUTPUT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_an_answer_to_what_was_not_asked_is_refused(self, client: Client, session: Session) -> None:
         _, asked = self.run(client, session, self.script.client_tool)
 
@@ -137,7 +137,7 @@ class ActionContract(ContractBase):
 
         assert self.run(client, session, [ToolOutput(action, "42") for action in asked.actions])[1].text
 
-    @shows(Feature.RUN, Feature.ANSWER, Feature.ANSWER_APPROVAL)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_an_approval_of_what_was_not_asked_is_refused(self, client: Client, session: Session) -> None:
         with pytest.raises((Conflict, NotFound)):
             client.sessions.answer(session, [Approve("call_none")])

@@ -7,13 +7,13 @@ import pytest
 from polysession import Client, Feature, NotFound
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 
 class AgentContract(ContractBase):
     """An agent is what was asked for."""
 
-    @shows(Feature.AGENT_CREATE)
+    @covers(Feature.AGENTS_CREATE)
     def test_an_agent_is_created(self, client: Client, backend: Backend) -> None:
         values = self.agent_values(backend)
         agent = client.agents.create(**values)
@@ -22,46 +22,46 @@ class AgentContract(ContractBase):
         assert agent.id
         assert agent.raw
 
-    @shows(Feature.AGENT_CREATE, Feature.AGENT_MODEL)
+    @covers(Feature.AGENTS_CREATE, Feature.AGENTS_CREATE_MODEL)
     def test_an_agent_has_the_model_that_was_asked_for(self, client: Client, backend: Backend) -> None:
         assert backend.model is not None, "Backend.model is None, and the provider supports it in an agent"
         values = {**self.agent_values(backend), "model": backend.model.id}
         assert client.agents.create(**values).model == backend.model.id
 
-    @shows(Feature.AGENT_CREATE, Feature.AGENT_SYSTEM_PROMPT)
+    @covers(Feature.AGENTS_CREATE, Feature.AGENTS_CREATE_SYSTEM_PROMPT)
     def test_an_agent_has_its_instructions(self, client: Client, backend: Backend) -> None:
         values = {**self.agent_values(backend), "system_prompt": "Be brief."}
         assert client.agents.create(**values).system_prompt == "Be brief."
 
-    @shows(Feature.AGENT_CREATE, Feature.AGENT_DESCRIPTION)
+    @covers(Feature.AGENTS_CREATE, Feature.AGENTS_CREATE_DESCRIPTION)
     def test_an_agent_has_a_description(self, client: Client, backend: Backend) -> None:
         values = {**self.agent_values(backend), "description": "Mends what is broken"}
         assert client.agents.create(**values).description == "Mends what is broken"
 
-    @shows(Feature.AGENT_GET)
+    @covers(Feature.AGENTS_GET)
     def test_the_agent_of_the_backend_is_read(self, client: Client, backend: Backend) -> None:
         assert backend.agent_id is not None, "Backend.agent_id is None, and the provider supports agents"
         agent = client.agents.get(backend.agent_id)
         assert (agent.provider, agent.id) == (self.provider, backend.agent_id)
         assert agent.name
 
-    @shows(Feature.AGENT_GET, Feature.AGENT_CREATE)
+    @covers(Feature.AGENTS_GET, Feature.AGENTS_CREATE)
     def test_an_agent_is_read_anew(self, client: Client, backend: Backend) -> None:
         created = client.agents.create(**self.agent_values(backend))
         read = client.agents.get(created)
         assert {**read.model_dump(), "raw": None} == {**created.model_dump(), "raw": None}
 
-    @shows(Feature.AGENT_GET)
+    @covers(Feature.AGENTS_GET)
     def test_an_agent_that_is_not_there_is_not_found(self, client: Client, backend: Backend) -> None:
         with pytest.raises(NotFound) as caught:
             client.agents.get(f"{backend.agent_id}"[:-4] + "0000")
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.AGENT_GET)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.AGENTS_GET)
 
-    @shows(Feature.AGENT_LIST, Feature.AGENT_CREATE)
+    @covers(Feature.AGENTS_LIST, Feature.AGENTS_CREATE)
     def test_agents_are_listed_newest_first_over_all_pages(self, client: Client, backend: Backend) -> None:
         created = [client.agents.create(**self.agent_values(backend)).id for _ in range(3)]
 
         for limit in (None, 2):
-            listed = [agent.id for agent in client.agents.list(limit=limit)]
+            listed = [agent.id for agent in client.agents.list(page_size=limit)]
             assert [agent_id for agent_id in listed if agent_id in created] == created[::-1]
             assert len(listed) == len(set(listed))

@@ -13,7 +13,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.fault_server import FaultServer, http
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 _BAD_IDS: Final = ["", ".", "..", "../x", "a/b", "a\\b", "a\r\nX: y", "a b", "\x00", "\ud800"]
 _ODD_IDS: Final = {
@@ -26,15 +26,15 @@ _ODD_IDS: Final = {
     "...": "...",
 }
 _ON_A_SESSION: Final[dict[Feature, Callable[[Client, Any], object]]] = {
-    Feature.GET: lambda client, session: client.sessions.get(session),
-    Feature.UPDATE: lambda client, session: client.sessions.update(session),
-    Feature.DELETE: lambda client, session: client.sessions.delete(session),
-    Feature.CANCEL: lambda client, session: client.sessions.cancel(session),
-    Feature.ARCHIVE: lambda client, session: client.sessions.archive(session),
-    Feature.SEND: lambda client, session: client.sessions.send(session, "hello"),
-    Feature.MESSAGES: lambda client, session: list(client.sessions.messages(session)),
-    Feature.EVENTS: lambda client, session: list(client.sessions.events(session)),
-    Feature.PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
+    Feature.SESSIONS_GET: lambda client, session: client.sessions.get(session),
+    Feature.SESSIONS_UPDATE: lambda client, session: client.sessions.update(session),
+    Feature.SESSIONS_DELETE: lambda client, session: client.sessions.delete(session),
+    Feature.SESSIONS_CANCEL: lambda client, session: client.sessions.cancel(session),
+    Feature.SESSIONS_ARCHIVE: lambda client, session: client.sessions.archive(session),
+    Feature.SESSIONS_SEND: lambda client, session: client.sessions.send(session, "hello"),
+    Feature.SESSIONS_MESSAGES: lambda client, session: list(client.sessions.messages(session)),
+    Feature.SESSIONS_EVENTS: lambda client, session: list(client.sessions.events(session)),
+    Feature.SESSIONS_PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
 }
 
 
@@ -59,7 +59,7 @@ class BadInputContract(ContractBase):
         assert error.message.isprintable()
         assert nowhere.connections == 0
 
-    @shows()
+    @covers()
     def test_a_malformed_session_id_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
             for feature in filter(self.supports, _ON_A_SESSION):
@@ -68,7 +68,7 @@ class BadInputContract(ContractBase):
                         _ON_A_SESSION[feature](client, bad)
                     self.check_refusal(caught.value, nowhere)
 
-    @shows(Feature.AGENT_GET)
+    @covers(Feature.AGENTS_GET)
     def test_a_malformed_agent_id_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
             for bad in _BAD_IDS:
@@ -76,7 +76,7 @@ class BadInputContract(ContractBase):
                     client.agents.get(bad)
                 self.check_refusal(caught.value, nowhere)
 
-    @shows(Feature.DELETE)
+    @covers(Feature.SESSIONS_DELETE)
     @pytest.mark.parametrize("session_id", _ODD_IDS)
     def test_an_odd_session_id_is_sent_as_one_segment(self, face: Face, backend: Backend, session_id: str) -> None:
         session = self.some_session(session_id)
@@ -91,7 +91,7 @@ class BadInputContract(ContractBase):
         _, _, rest = target.partition(" /base/")
         assert _ODD_IDS[session_id] in rest.partition("?")[0].split("/")
 
-    @shows()
+    @covers()
     def test_a_session_of_another_backend_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         stranger = Session(provider="somebody-else", id="sess_1", agent_id="agent_1")
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
@@ -100,20 +100,20 @@ class BadInputContract(ContractBase):
                     _ON_A_SESSION[feature](client, stranger)
                 self.check_refusal(caught.value, nowhere)
 
-    @shows(Feature.LIST, Feature.LIST_LIMIT)
+    @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_PAGE_SIZE)
     @pytest.mark.parametrize("limit", [0, -1, "ten"])
     def test_a_limit_that_is_none_is_not_sent(
         self, face: Face, backend: Backend, nowhere: FaultServer, limit: Any
     ) -> None:
-        self.refused(face, backend, nowhere, lambda client: list(client.sessions.list(limit=limit)))
+        self.refused(face, backend, nowhere, lambda client: list(client.sessions.list(page_size=limit)))
 
-    @shows(Feature.CREATE, Feature.CREATE_TITLE)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TITLE)
     def test_a_value_of_the_wrong_type_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         title: Any = ["a", "list"]
         error = self.refused(face, backend, nowhere, lambda client: self.new_session(client, backend, title=title))
         assert "title" in error.message
 
-    @shows(Feature.SEND)
+    @covers(Feature.SESSIONS_SEND)
     @pytest.mark.parametrize("content", ["", [], 5, [5]], ids=str)
     def test_a_message_that_says_nothing_is_not_sent(
         self, face: Face, backend: Backend, nowhere: FaultServer, content: Any
@@ -121,7 +121,7 @@ class BadInputContract(ContractBase):
         session = self.some_session()
         self.refused(face, backend, nowhere, lambda client: client.sessions.send(session, content))
 
-    @shows()
+    @covers()
     @pytest.mark.parametrize("bad", ["\r\nX: y", " ", "/\n", "?x=1", "#x"])
     def test_an_address_that_is_none_makes_no_client(
         self, face: Face, backend: Backend, nowhere: FaultServer, bad: str
@@ -129,13 +129,13 @@ class BadInputContract(ContractBase):
         error = self.refused(face, backend, nowhere, lambda _: None, base_url=nowhere.url + bad)
         assert "base_url" in error.message
 
-    @shows()
+    @covers()
     def test_an_unknown_setting_makes_no_client(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         error = self.refused(face, backend, nowhere, lambda _: None, no_such_setting="x")
         assert "no_such_setting" in error.message
         assert "base_url" in error.message, "the message lists what is accepted"
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     @pytest.mark.parametrize("end", ["\r\nX-Admin: 1", "\n", "\x00", "ü"], ids=ascii)
     def test_a_setting_breaks_out_of_nothing(self, face: Face, backend: Backend, end: str) -> None:
         """It makes no client, and the error shows nothing of it; or what is sent has no line from it."""

@@ -130,9 +130,9 @@ class ContractBase(Arranged):
     def session_values(self, backend: Backend) -> dict[str, Any]:
         """What a session needs, so that its agent works: an agent, an environment and a model where there are any."""
         values = {
-            Feature.CREATE_AGENT: ("agent", backend.agent_id),
-            Feature.CREATE_ENVIRONMENT: ("environment", backend.environment_id),
-            Feature.CREATE_MODEL: ("model", backend.model),
+            Feature.SESSIONS_CREATE_AGENT: ("agent", backend.agent_id),
+            Feature.SESSIONS_CREATE_ENVIRONMENT: ("environment", backend.environment_id),
+            Feature.SESSIONS_CREATE_MODEL: ("model", backend.model),
         }
         return {name: value for feature, (name, value) in values.items() if value and self.supports(feature)}
 
@@ -142,12 +142,12 @@ class ContractBase(Arranged):
 
     def agent_values(self, backend: Backend) -> dict[str, Any]:
         """What an agent needs, and a name that no other has."""
-        model = {"model": backend.model.id} if backend.model and self.supports(Feature.AGENT_MODEL) else {}
+        model = {"model": backend.model.id} if backend.model and self.supports(Feature.AGENTS_CREATE_MODEL) else {}
         return {"name": f"contract-{uuid.uuid4().hex[:12]}", **model, **self.new_agent}
 
     def own_agent(self, client: Client, backend: Backend) -> str | None:
         """An agent of this test alone, to tell its sessions from others; the seeded one where none can be created."""
-        if self.supports(Feature.AGENT_CREATE) and self.supports(Feature.CREATE_AGENT):
+        if self.supports(Feature.AGENTS_CREATE) and self.supports(Feature.SESSIONS_CREATE_AGENT):
             return client.agents.create(**self.agent_values(backend)).id
         return backend.agent_id
 

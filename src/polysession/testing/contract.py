@@ -52,7 +52,7 @@ class ProviderContract(BackendContract, BadInputContract, DeclarationContract, E
         provider = "acme"
         gaps = {
             "test_a_turn_with_thinking": never("acme's agents do not think", raises=AssertionError),
-            Feature.LIST_TITLE: not_done_here("version 2 can search", raises=MalformedResponse),
+            Feature.SESSIONS_LIST_TITLE_CONTAINS: not_done_here("version 2 can search", raises=MalformedResponse),
         }
     ```
 

@@ -38,7 +38,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.fault_server import FaultServer, http
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 _NO_RETRY: Final = RetryPolicy(attempts=1)
 _HTTP_AND_WAITING: Final = frozenset(
@@ -94,59 +94,63 @@ _DOCUMENT: Final = MediaBlock(type="document", url="https://files.example/a.pdf"
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
-    Feature.CREATE: _create(),
-    Feature.GET: lambda client, session: client.sessions.get(session),
-    Feature.LIST: _list(),
-    Feature.UPDATE: _update(),
-    Feature.ARCHIVE: lambda client, session: client.sessions.archive(session),
-    Feature.DELETE: lambda client, session: client.sessions.delete(session),
-    Feature.CANCEL: lambda client, session: client.sessions.cancel(session),
-    Feature.SEND: lambda client, session: client.sessions.send(session, "hello"),
-    Feature.STREAM: _stream,
-    Feature.RUN: _run,
-    Feature.EVENTS: lambda client, session: list(client.sessions.events(session)),
-    Feature.MESSAGES: lambda client, session: list(client.sessions.messages(session)),
-    Feature.ANSWER: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
-    Feature.PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
-    Feature.AGENT_CREATE: _agent(),
-    Feature.AGENT_GET: lambda client, _: client.agents.get("agent_1"),
-    Feature.AGENT_LIST: lambda client, _: list(client.agents.list()),
-    Feature.CREATE_AGENT: _create(agent="agent_1"),
-    Feature.CREATE_ENVIRONMENT: _create(environment="environment_1"),
-    Feature.CREATE_WORKSPACE: _create(workspace="workspace_1"),
-    Feature.CREATE_TITLE: _create(title="Ticket"),
-    Feature.CREATE_METADATA: _create(metadata={"team": "red"}),
-    Feature.CREATE_TAGS: _create(tags=["red"]),
-    Feature.CREATE_CAPABILITIES: _create(capabilities=[AgentCapability(ref="web_fetch")]),
-    Feature.CREATE_MODEL: _create(model="model_1"),
-    Feature.CREATE_PERMISSION_MODE: _create(permission_mode="default"),
-    Feature.UPDATE_TITLE: _update(title="Done"),
-    Feature.UPDATE_METADATA: _update(metadata={"team": "blue"}),
-    Feature.UPDATE_TAGS: _update(tags=["blue"]),
-    Feature.EDIT_TAGS: _update(add_tags=["blue"]),
-    Feature.UPDATE_MODEL: _update(model="model_1"),
-    Feature.UPDATE_PERMISSION_MODE: _update(permission_mode="default"),
-    Feature.CLEAR_TITLE: _update(title=None),
-    Feature.CLEAR_METADATA: _update(metadata=None),
-    Feature.CLEAR_TAGS: _update(tags=None),
-    Feature.CLEAR_MODEL: _update(model=None),
-    Feature.CLEAR_PERMISSION_MODE: _update(permission_mode=None),
-    Feature.LIST_AGENT: _list(agent="agent_1"),
-    Feature.LIST_STATUSES: _list(statuses=[SessionStatus.IDLE]),
-    Feature.LIST_TITLE: _list(title_contains="Ticket"),
-    Feature.LIST_TAGS: _list(tags=["red"]),
-    Feature.LIST_METADATA: _list(metadata={"team": "red"}),
-    Feature.LIST_ARCHIVED: _list(include_archived=True),
-    Feature.LIST_CREATED: _list(created_after=_LONG_AGO),
-    Feature.LIST_OLDEST_FIRST: _list(oldest_first=True),
-    Feature.LIST_LIMIT: _list(limit=5),
-    Feature.SEND_IMAGE: lambda client, session: client.sessions.send(session, [TextBlock(text="See"), _IMAGE]),
-    Feature.SEND_DOCUMENT: lambda client, session: client.sessions.send(session, [TextBlock(text="Read"), _DOCUMENT]),
-    Feature.ANSWER_APPROVAL: lambda client, session: client.sessions.answer(session, [Approve("call_1")]),
-    Feature.ANSWER_OUTPUT: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
-    Feature.AGENT_MODEL: _agent(model="model_1"),
-    Feature.AGENT_SYSTEM_PROMPT: _agent(system_prompt="Be brief."),
-    Feature.AGENT_DESCRIPTION: _agent(description="Mends what is broken"),
+    Feature.SESSIONS_CREATE: _create(),
+    Feature.SESSIONS_GET: lambda client, session: client.sessions.get(session),
+    Feature.SESSIONS_LIST: _list(),
+    Feature.SESSIONS_UPDATE: _update(),
+    Feature.SESSIONS_ARCHIVE: lambda client, session: client.sessions.archive(session),
+    Feature.SESSIONS_DELETE: lambda client, session: client.sessions.delete(session),
+    Feature.SESSIONS_CANCEL: lambda client, session: client.sessions.cancel(session),
+    Feature.SESSIONS_SEND: lambda client, session: client.sessions.send(session, "hello"),
+    Feature.SESSIONS_STREAM: _stream,
+    Feature.SESSIONS_RUN: _run,
+    Feature.SESSIONS_EVENTS: lambda client, session: list(client.sessions.events(session)),
+    Feature.SESSIONS_MESSAGES: lambda client, session: list(client.sessions.messages(session)),
+    Feature.SESSIONS_ANSWER: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
+    Feature.SESSIONS_PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
+    Feature.AGENTS_CREATE: _agent(),
+    Feature.AGENTS_GET: lambda client, _: client.agents.get("agent_1"),
+    Feature.AGENTS_LIST: lambda client, _: list(client.agents.list()),
+    Feature.SESSIONS_CREATE_AGENT: _create(agent="agent_1"),
+    Feature.SESSIONS_CREATE_ENVIRONMENT: _create(environment="environment_1"),
+    Feature.SESSIONS_CREATE_WORKSPACE: _create(workspace="workspace_1"),
+    Feature.SESSIONS_CREATE_TITLE: _create(title="Ticket"),
+    Feature.SESSIONS_CREATE_METADATA: _create(metadata={"team": "red"}),
+    Feature.SESSIONS_CREATE_TAGS: _create(tags=["red"]),
+    Feature.SESSIONS_CREATE_CAPABILITIES: _create(capabilities=[AgentCapability(ref="web_fetch")]),
+    Feature.SESSIONS_CREATE_MODEL: _create(model="model_1"),
+    Feature.SESSIONS_CREATE_PERMISSION_MODE: _create(permission_mode="default"),
+    Feature.SESSIONS_UPDATE_TITLE: _update(title="Done"),
+    Feature.SESSIONS_UPDATE_METADATA: _update(metadata={"team": "blue"}),
+    Feature.SESSIONS_UPDATE_TAGS: _update(tags=["blue"]),
+    Feature.SESSIONS_UPDATE_TAGS_EDIT: _update(add_tags=["blue"]),
+    Feature.SESSIONS_UPDATE_MODEL: _update(model="model_1"),
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _update(permission_mode="default"),
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: _update(title=None),
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _update(metadata=None),
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _update(tags=None),
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _update(model=None),
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _update(permission_mode=None),
+    Feature.SESSIONS_LIST_AGENT: _list(agent="agent_1"),
+    Feature.SESSIONS_LIST_STATUSES: _list(statuses=[SessionStatus.IDLE]),
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: _list(title_contains="Ticket"),
+    Feature.SESSIONS_LIST_TAGS: _list(tags=["red"]),
+    Feature.SESSIONS_LIST_METADATA: _list(metadata={"team": "red"}),
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: _list(include_archived=True),
+    Feature.SESSIONS_LIST_CREATED: _list(created_after=_LONG_AGO),
+    Feature.SESSIONS_LIST_OLDEST_FIRST: _list(oldest_first=True),
+    Feature.SESSIONS_LIST_PAGE_SIZE: _list(limit=5),
+    Feature.SESSIONS_SEND_IMAGE: lambda client, session: client.sessions.send(session, [TextBlock(text="See"), _IMAGE]),
+    Feature.SESSIONS_SEND_DOCUMENT: lambda client, session: client.sessions.send(
+        session, [TextBlock(text="Read"), _DOCUMENT]
+    ),
+    Feature.SESSIONS_ANSWER_APPROVAL: lambda client, session: client.sessions.answer(session, [Approve("call_1")]),
+    Feature.SESSIONS_ANSWER_OUTPUT: lambda client, session: client.sessions.answer(
+        session, [ToolOutput("call_1", "42")]
+    ),
+    Feature.AGENTS_CREATE_MODEL: _agent(model="model_1"),
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT: _agent(system_prompt="Be brief."),
+    Feature.AGENTS_CREATE_DESCRIPTION: _agent(description="Mends what is broken"),
 }
 """For each feature a call that uses it."""
 
@@ -186,7 +190,7 @@ class DeclarationContract(ContractBase):
         assert server.connections == 0
         assert refused.hint == self.declared().support(Feature(refused.feature)).note
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_the_table_of_events_is_what_is_seen(self, client: Client, session: Session) -> None:
         table = self.declared().event_types
 
@@ -219,7 +223,7 @@ class DeclarationContract(ContractBase):
 
     def test_how_a_stream_goes_on_is_public(self, face: Face, backend: Backend) -> None:
         with self.open(face, backend.settings) as client:
-            assert client.resume is self.declared().resume
+            assert client.resume_mode is self.declared().resume_mode
 
     def test_the_provider_says_where_it_is_documented(self) -> None:
         assert self.declared().docs_url.startswith("https://")
@@ -240,12 +244,12 @@ class DeclarationContract(ContractBase):
         provider = open_provider(self.provider, backend.settings, {})
         ref = SessionRef("sess_1", "agent_1")
         flows: dict[Feature, Callable[[], Iterator[Call]]] = {
-            Feature.CREATE: lambda: provider.create_session(NewSession(**self.session_values(backend))),
-            Feature.GET: lambda: provider.get_session(ref),
-            Feature.LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id), None),
-            Feature.DELETE: lambda: provider.delete_session(ref),
-            Feature.CANCEL: lambda: provider.cancel_session(ref),
-            Feature.MESSAGES: lambda: provider.list_messages(ref, None, None),
+            Feature.SESSIONS_CREATE: lambda: provider.create_session(NewSession(**self.session_values(backend))),
+            Feature.SESSIONS_GET: lambda: provider.get_session(ref),
+            Feature.SESSIONS_LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id), None),
+            Feature.SESSIONS_DELETE: lambda: provider.delete_session(ref),
+            Feature.SESSIONS_CANCEL: lambda: provider.cancel_session(ref),
+            Feature.SESSIONS_MESSAGES: lambda: provider.list_messages(ref, None, None),
         }
         monkeypatch.setattr(socket, "socket", forbidden)
         monkeypatch.setattr(time, "sleep", forbidden)
@@ -271,12 +275,12 @@ class DeclarationContract(ContractBase):
 _FIELD_OF: Final = {feature: Feature(feature.value.partition(" ")[0]) for feature in Feature}
 _NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
     **{feature: (operation,) for feature, operation in _FIELD_OF.items() if operation is not feature},
-    Feature.ANSWER: (Feature.ANSWER_OUTPUT,),
-    Feature.CLEAR_TITLE: (Feature.UPDATE, Feature.UPDATE_TITLE),
-    Feature.CLEAR_METADATA: (Feature.UPDATE, Feature.UPDATE_METADATA),
-    Feature.CLEAR_TAGS: (Feature.UPDATE, Feature.UPDATE_TAGS),
-    Feature.CLEAR_MODEL: (Feature.UPDATE, Feature.UPDATE_MODEL),
-    Feature.CLEAR_PERMISSION_MODE: (Feature.UPDATE, Feature.UPDATE_PERMISSION_MODE),
+    Feature.SESSIONS_ANSWER: (Feature.SESSIONS_ANSWER_OUTPUT,),
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE),
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA),
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS),
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_MODEL),
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_PERMISSION_MODE),
 }
 """What else a call of `ATTEMPTS` uses."""
 

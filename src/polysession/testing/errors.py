@@ -15,15 +15,15 @@ import pytest
 
 from polysession import (
     AuthenticationFailed,
-    BackendFault,
     Client,
-    ConnectFailed,
+    ConnectError,
     ConnectionLost,
     Feature,
     MalformedResponse,
     PolysessionError,
     RateLimited,
     RetryPolicy,
+    ServerError,
     Session,
     UnexpectedRedirect,
 )
@@ -33,7 +33,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 _TWICE: Final = RetryPolicy(attempts=2, first_wait_s=0.0)
 _REQUEST_ID: Final = "req-7"
@@ -98,9 +98,9 @@ BROKEN: Final = {
     "JSON of a list": _answered(201, "[]", MalformedResponse, _UNREADABLE + "instead of a JSON object came a list"),
     "JSON of null": _answered(200, "null", MalformedResponse, _UNREADABLE + "instead of a JSON object came a NoneType"),
     "object without what is needed": _answered(200, "{}", MalformedResponse, _UNREADABLE),
-    "page with 502": _answered(502, _PAGE, BackendFault, 'an HTML page titled "Welcome"', tried_again=True),
-    "500 in plain text": _answered(500, "Internal Server Error", BackendFault, "Internal Server Error"),
-    "503 without a body": _answered(503, "", BackendFault, "the backend failed and gave no reason", tried_again=True),
+    "page with 502": _answered(502, _PAGE, ServerError, 'an HTML page titled "Welcome"', tried_again=True),
+    "500 in plain text": _answered(500, "Internal Server Error", ServerError, "Internal Server Error"),
+    "503 without a body": _answered(503, "", ServerError, "the backend failed and gave no reason", tried_again=True),
     "429 without a time": _answered(429, "", RateLimited, "too many requests", tried_again=True, in_doubt=False),
     "429 without a time that can be read": _answered(
         429, "{}", RateLimited, "{}", headers={"retry_after": "soon"}, tried_again=True, in_doubt=False
@@ -140,7 +140,7 @@ class ErrorContract(ContractBase):
         """Create one."""
         return lambda client: self.new_session(client, backend)
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     @_every_fault
     def test_a_read_from_a_broken_server_says_what_came(
         self, face: Face, backend: Backend, broken: BrokenAnswer
@@ -148,11 +148,11 @@ class ErrorContract(ContractBase):
         with FaultServer(broken.answer) as server:
             error = self.failure(face, backend, server.url, self.reading)
 
-        self.check(error, broken, Feature.GET)
+        self.check(error, broken, Feature.SESSIONS_GET)
         assert error.attempts == (2 if broken.tried_again else 1) == len(server.requests)
         assert not error.outcome_unknown
 
-    @shows(Feature.CREATE)
+    @covers(Feature.SESSIONS_CREATE)
     @_every_fault
     def test_a_creation_at_a_broken_server_says_whether_it_may_be_done(
         self, face: Face, backend: Backend, broken: BrokenAnswer
@@ -160,12 +160,12 @@ class ErrorContract(ContractBase):
         with FaultServer(broken.answer) as server:
             error = self.failure(face, backend, server.url, self.creating(backend))
 
-        self.check(error, broken, Feature.CREATE)
+        self.check(error, broken, Feature.SESSIONS_CREATE)
         assert error.attempts == len(server.requests)
         assert error.outcome_unknown is broken.in_doubt
         assert ("may have carried the request out" in str(error)) is broken.in_doubt
 
-    @shows(Feature.CREATE)
+    @covers(Feature.SESSIONS_CREATE)
     def test_a_creation_is_tried_again_only_with_a_key(self, face: Face, backend: Backend) -> None:
         with FaultServer(http(503)) as server:
             first = self.failure(face, backend, server.url, self.creating(backend)).attempts
@@ -182,25 +182,25 @@ class ErrorContract(ContractBase):
         assert broken.said in error.message
         assert error.operation == operation
         assert (error.status, error.request_id) == (broken.status, _REQUEST_ID if broken.status else None)
-        assert error.retryable is issubclass(broken.error, ConnectionLost | BackendFault | RateLimited)
+        assert error.retryable is issubclass(broken.error, ConnectionLost | ServerError | RateLimited)
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_a_server_that_is_down_has_done_nothing(self, face: Face, backend: Backend) -> None:
         error = self.failure(face, backend, closed_port(), self.reading)
 
-        assert type(error) is ConnectFailed
+        assert type(error) is ConnectError
         assert error.message.startswith("no connection could be made: ")
-        assert (error.operation, error.status, error.attempts) == (Feature.GET, None, 2)
+        assert (error.operation, error.status, error.attempts) == (Feature.SESSIONS_GET, None, 2)
         assert (error.retryable, error.outcome_unknown) == (True, False)
 
-    @shows(Feature.CREATE)
+    @covers(Feature.SESSIONS_CREATE)
     def test_a_creation_at_a_server_that_is_down_is_not_in_doubt(self, face: Face, backend: Backend) -> None:
         error = self.failure(face, backend, closed_port(), self.creating(backend))
 
-        assert type(error) is ConnectFailed
-        assert (error.operation, error.outcome_unknown) == (Feature.CREATE, False)
+        assert type(error) is ConnectError
+        assert (error.operation, error.outcome_unknown) == (Feature.SESSIONS_CREATE, False)
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
     def test_a_long_wait_that_the_backend_asks_for_is_told_and_not_begun(
         self, face: Face, backend: Backend, *, as_date: bool
@@ -213,7 +213,7 @@ class ErrorContract(ContractBase):
         assert error.retry_after_s == pytest.approx(3600, abs=10)
         assert (error.attempts, error.status) == (1, 429)
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("follows", [False, True], ids=["own", "injected that follows"])
     def test_a_redirect_to_another_host_reaches_nobody(
@@ -232,7 +232,7 @@ class ErrorContract(ContractBase):
         assert f"{nowhere.url}/sessions/sess_1" in error.message
         assert nowhere.connections == 0
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_a_tired_backend_is_asked_again(self, client: Client, backend: Backend, session: Session) -> None:
         backend.faults.add(Fault("status", method="GET", status=503))
 

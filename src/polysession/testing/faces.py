@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Self, cast
 
 from polysession._drivers.async_stream import AsyncEventStream
-from polysession.async_client import AsyncAgents, AsyncClient, AsyncPages, AsyncSessions
+from polysession.async_client import AsyncAgents, AsyncClient, AsyncPaginator, AsyncSessions
 from polysession.client import Client
 
 _END = object()
@@ -119,7 +119,7 @@ class _Blocking:
         if inspect.isawaitable(value):
             return self._run(value)
         streamed = hasattr(value, "__aiter__") or hasattr(value, "__aenter__")
-        if streamed or isinstance(value, AsyncSessions | AsyncAgents | AsyncPages):
+        if streamed or isinstance(value, AsyncSessions | AsyncAgents | AsyncPaginator):
             return _Blocking(value, self._runner)
         return value
 

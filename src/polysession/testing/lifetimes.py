@@ -10,7 +10,7 @@ from polysession import Client, Feature, NotFound, Outcome
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -18,7 +18,14 @@ _DESCRIPTORS = Path("/proc/self/fd")
 class LifetimeContract(ContractBase):
     """Nothing stays open."""
 
-    @shows(Feature.CREATE, Feature.GET, Feature.RUN, Feature.UPDATE, Feature.UPDATE_TITLE, Feature.DELETE)
+    @covers(
+        Feature.SESSIONS_CREATE,
+        Feature.SESSIONS_GET,
+        Feature.SESSIONS_RUN,
+        Feature.SESSIONS_UPDATE,
+        Feature.SESSIONS_UPDATE_TITLE,
+        Feature.SESSIONS_DELETE,
+    )
     def test_the_whole_life_of_a_session(self, client: Client, backend: Backend) -> None:
         session = self.new_session(client, backend)
         assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
@@ -29,7 +36,7 @@ class LifetimeContract(ContractBase):
         with pytest.raises(NotFound):
             client.sessions.get(session)
 
-    @shows(Feature.CREATE, Feature.RUN, Feature.CANCEL)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_RUN, Feature.SESSIONS_CANCEL)
     def test_an_abandoned_turn_leaves_nothing_open(self, face: Face, backend: Backend) -> None:
         with self.open(face, backend.settings) as client:
             self.run(client, self.new_session(client, backend), self.script.plain)
@@ -43,7 +50,7 @@ class LifetimeContract(ContractBase):
 
         self.eventually(lambda: self.open_descriptors() <= before, "every connection is closed")
 
-    @shows(Feature.CREATE, Feature.STREAM)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_STREAM)
     def test_an_error_in_the_block_closes_the_stream(self, face: Face, backend: Backend) -> None:
         with self.open(face, backend.settings) as client:
             session = self.new_session(client, backend)

@@ -17,7 +17,7 @@ Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 _SHOWN: Final = "__polysession_shows__"
 
 
-def shows(*features: Feature) -> Callable[[F], F]:
+def covers(*features: Feature) -> Callable[[F], F]:
     """Say which features a test shows. It is collected for the providers that declare all of them as supported."""
 
     def mark(function: F) -> F:

@@ -10,7 +10,7 @@ import pytest
 from polysession import CancelState, Client, Feature, NotFound, Session, SessionStatus
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 ODD_TEXT = 'Zürich 東京 🚀 "quoted" \\ & <b> %2F'
 
@@ -18,7 +18,7 @@ ODD_TEXT = 'Zürich 東京 🚀 "quoted" \\ & <b> %2F'
 class SessionContract(ContractBase):
     """A session is what was asked for, and stays so until it is changed or deleted."""
 
-    @shows(Feature.CREATE)
+    @covers(Feature.SESSIONS_CREATE)
     def test_a_new_session_is_there_and_idle(self, client: Client, backend: Backend) -> None:
         session = self.new_session(client, backend)
 
@@ -27,125 +27,125 @@ class SessionContract(ContractBase):
         assert session.native_status
         assert session.raw
 
-    @shows(Feature.CREATE, Feature.CREATE_AGENT)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_AGENT)
     def test_a_session_is_created_for_an_agent(self, client: Client, backend: Backend) -> None:
         assert self.new_session(client, backend, agent=backend.agent_id).agent_id == backend.agent_id
 
-    @shows(Feature.CREATE, Feature.CREATE_AGENT)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_AGENT)
     def test_a_session_for_an_agent_that_is_not_there_is_refused(self, client: Client, backend: Backend) -> None:
         agent = f"{backend.agent_id}"[:-4] + "0000"
         with pytest.raises(NotFound) as caught:
             self.new_session(client, backend, agent=agent)
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.CREATE)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_CREATE)
         assert caught.value.message
 
-    @shows(Feature.CREATE, Feature.CREATE_ENVIRONMENT)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_ENVIRONMENT)
     def test_a_session_is_created_in_an_environment(self, client: Client, backend: Backend) -> None:
         assert self.new_session(client, backend).environment_id == backend.environment_id
 
-    @shows(Feature.CREATE, Feature.CREATE_WORKSPACE)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_WORKSPACE)
     def test_a_session_is_created_on_a_workspace(self, client: Client, backend: Backend) -> None:
         workspace = backend.workspace_id or self.new_session(client, backend).workspace_id
         assert workspace is not None, "Backend.workspace_id is None, and a session without one gets none"
 
         assert self.new_session(client, backend, workspace=workspace).workspace_id == workspace
 
-    @shows(Feature.CREATE, Feature.CREATE_TITLE)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TITLE)
     def test_a_session_is_created_with_a_title(self, client: Client, backend: Backend) -> None:
         assert self.new_session(client, backend, title="Ticket 42").title == "Ticket 42"
 
-    @shows(Feature.CREATE, Feature.CREATE_METADATA)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_METADATA)
     def test_a_session_is_created_with_metadata(self, client: Client, backend: Backend) -> None:
         metadata = {"team": "red", "priority": "high"}
         assert self.new_session(client, backend, metadata=metadata).metadata == metadata
 
-    @shows(Feature.CREATE, Feature.CREATE_TAGS)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TAGS)
     def test_a_session_is_created_with_tags(self, client: Client, backend: Backend) -> None:
         assert set(self.new_session(client, backend, tags=["urgent", "red"]).tags) == {"urgent", "red"}
 
-    @shows(Feature.CREATE, Feature.CREATE_CAPABILITIES)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_CAPABILITIES)
     def test_a_session_is_created_with_capabilities(self, client: Client, backend: Backend) -> None:
         session = self.new_session(client, backend, capabilities=[self.capability])
         assert [capability.ref for capability in session.capabilities] == [self.capability.ref]
 
-    @shows(Feature.CREATE, Feature.CREATE_MODEL)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_MODEL)
     def test_a_session_is_created_with_a_model(self, client: Client, backend: Backend) -> None:
         assert backend.model is not None, "Backend.model is None, and the provider supports it in a creation"
         session = self.new_session(client, backend, model=backend.model)
         assert session.model is not None
         assert session.model.id == backend.model.id
 
-    @shows(Feature.CREATE, Feature.CREATE_PERMISSION_MODE)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_PERMISSION_MODE)
     def test_a_session_is_created_with_a_permission_mode(self, client: Client, backend: Backend) -> None:
         mode = self.needed("permission_mode")
         assert self.new_session(client, backend, permission_mode=mode).permission_mode == mode
 
-    @shows(Feature.CREATE, Feature.CREATE_TITLE, Feature.GET)
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TITLE, Feature.SESSIONS_GET)
     def test_a_text_is_kept_as_it_was_written(self, client: Client, backend: Backend) -> None:
         session = self.new_session(client, backend, title=ODD_TEXT)
         assert client.sessions.get(session).title == ODD_TEXT
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_a_session_is_read_anew(self, client: Client, session: Session) -> None:
         read = client.sessions.get(session)
 
         assert known(read) == known(session)
         assert read.raw
 
-    @shows(Feature.GET)
+    @covers(Feature.SESSIONS_GET)
     def test_times_are_in_utc(self, client: Client, session: Session) -> None:
         read = client.sessions.get(session)
 
         times = [read.created_at, read.updated_at, read.started_at, read.finished_at, read.archived_at]
         assert all(time.tzinfo is UTC for time in times if time is not None)
 
-    @shows(Feature.DELETE, Feature.GET)
+    @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_GET)
     def test_a_deleted_session_is_gone(self, client: Client, session: Session) -> None:
         client.sessions.delete(session)
 
         with pytest.raises(NotFound) as caught:
             client.sessions.get(session)
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.GET)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_GET)
         assert caught.value.message
         with pytest.raises(NotFound):
             client.sessions.delete(session)
 
-    @shows(Feature.DELETE, Feature.UPDATE, Feature.UPDATE_TITLE)
+    @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_a_deleted_session_takes_no_change(self, client: Client, session: Session) -> None:
         client.sessions.delete(session)
 
         with pytest.raises(NotFound):
             client.sessions.update(session, title="Too late")
 
-    @shows(Feature.DELETE, Feature.SEND)
+    @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_SEND)
     def test_a_deleted_session_takes_no_message(self, client: Client, session: Session) -> None:
         client.sessions.delete(session)
 
         with pytest.raises(NotFound):
             client.sessions.send(session, self.script.plain)
 
-    @shows(Feature.DELETE, Feature.MESSAGES)
+    @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_MESSAGES)
     def test_a_deleted_session_has_no_messages(self, client: Client, session: Session) -> None:
         client.sessions.delete(session)
 
         with pytest.raises(NotFound):
             list(client.sessions.messages(session))
 
-    @shows(Feature.DELETE, Feature.CANCEL)
+    @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_CANCEL)
     def test_a_deleted_session_has_nothing_to_cancel(self, client: Client, session: Session) -> None:
         client.sessions.delete(session)
 
         with pytest.raises(NotFound):
             client.sessions.cancel(session)
 
-    @shows(Feature.CANCEL)
+    @covers(Feature.SESSIONS_CANCEL)
     def test_there_may_be_nothing_to_cancel(self, client: Client, session: Session) -> None:
         cancellation = client.sessions.cancel(session)
 
         assert (cancellation.provider, cancellation.session_id) == (self.provider, session.id)
         assert cancellation.state is CancelState.NOTHING_RUNNING
 
-    @shows(Feature.CANCEL, Feature.SEND, Feature.GET)
+    @covers(Feature.SESSIONS_CANCEL, Feature.SESSIONS_SEND, Feature.SESSIONS_GET)
     def test_cancel_stops_the_turn_and_leaves_the_session(self, client: Client, session: Session) -> None:
         client.sessions.send(session, self.script.slow)
         self.eventually(lambda: client.sessions.get(session).status is SessionStatus.RUNNING, "the turn runs")
@@ -155,7 +155,7 @@ class SessionContract(ContractBase):
         self.eventually(lambda: client.sessions.get(session).status is not SessionStatus.RUNNING, "the turn ended")
         assert client.sessions.cancel(session).state is CancelState.NOTHING_RUNNING
 
-    @shows(Feature.ARCHIVE, Feature.GET)
+    @covers(Feature.SESSIONS_ARCHIVE, Feature.SESSIONS_GET)
     def test_an_archived_session_can_be_read(self, client: Client, session: Session) -> None:
         archived = client.sessions.archive(session)
 
@@ -164,7 +164,7 @@ class SessionContract(ContractBase):
         read = client.sessions.get(session)
         assert (read.archived_at, read.native_status) == (archived.archived_at, archived.native_status)
 
-    @shows(Feature.ARCHIVE, Feature.LIST)
+    @covers(Feature.SESSIONS_ARCHIVE, Feature.SESSIONS_LIST)
     def test_an_archived_session_is_not_listed(self, client: Client, backend: Backend) -> None:
         agent = self.own_agent(client, backend)
         kept, archived = (self.new_session(client, backend, **for_agent(agent)) for _ in range(2))

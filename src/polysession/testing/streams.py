@@ -13,7 +13,7 @@ from polysession import (
     Feature,
     MessageCompleted,
     Outcome,
-    ResumeContract,
+    ResumeMode,
     RetryPolicy,
     Session,
     StreamInterrupted,
@@ -25,7 +25,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.comparing import check_same
 from polysession.testing.faces import Face
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 from polysession.testing.turns import check_each_once, check_text
 
 _FORGOTTEN: Final = {
@@ -62,7 +62,7 @@ class StreamContract(ContractBase):
                 break
         return told
 
-    @shows(Feature.STREAM, Feature.SEND)
+    @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
     def test_a_stream_follows_turn_after_turn(self, client: Client, session: Session) -> None:
         with client.sessions.stream(session, deadline_s=self.patience_s) as events:
             for _ in range(2):
@@ -74,7 +74,7 @@ class StreamContract(ContractBase):
                 assert "message.completed" in [event.type for event in told]
                 check_text(told)
 
-    @shows(Feature.STREAM, Feature.RUN)
+    @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN)
     def test_a_follower_sees_the_turn_of_another(
         self, client: Client, session: Session, face: Face, backend: Backend
     ) -> None:
@@ -87,7 +87,7 @@ class StreamContract(ContractBase):
         kept = [(event.id, event.type) for event in mine if event.id and event.type not in _FORGOTTEN]
         assert [(event.id, event.type) for event in seen if (event.id, event.type) in kept] == kept
 
-    @shows(Feature.STREAM, Feature.SEND)
+    @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
     def test_a_stream_goes_on_in_another_process(
         self, client: Client, session: Session, face: Face, backend: Backend
     ) -> None:
@@ -107,7 +107,7 @@ class StreamContract(ContractBase):
         check_each_once([*first, *rest])
         assert [event.type for event in [*first, *rest]].count("turn.started") == 1
 
-    @shows(Feature.RUN, Feature.STREAM)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM)
     def test_what_happened_since_a_turn_was_left_is_told(self, client: Client, session: Session) -> None:
         with client.sessions.stream(session, deadline_s=self.patience_s) as watched:
             with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
@@ -126,14 +126,14 @@ class StreamContract(ContractBase):
         (said,) = [event.message for event in rest if isinstance(event, MessageCompleted) and event.message.text]
         assert len(said.text.split()) > 1, "the message is not whole"
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_cut_loses_and_doubles_nothing(self, client: Client, backend: Backend, session: Session) -> None:
         whole, _ = self.run(client, session, self.script.tool)
 
         for kind, at_byte in CUTS:
             other = self.new_session(client, backend)
             backend.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
-            if self.declared().resume is ResumeContract.NONE:
+            if self.declared().resume_mode is ResumeMode.NONE:
                 with pytest.raises(StreamInterrupted):
                     self.run(client, other, self.script.tool)
                 continue
@@ -144,11 +144,11 @@ class StreamContract(ContractBase):
             check_text(events)
             check_each_once(events)
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_cuts_while_the_agent_speaks_double_no_word(
         self, client: Client, backend: Backend, session: Session
     ) -> None:
-        if self.declared().resume is ResumeContract.NONE:
+        if self.declared().resume_mode is ResumeMode.NONE:
             backend.faults.add(Fault("drop", streams_only=True, at_byte=400))
             with pytest.raises(StreamInterrupted):
                 self.run(client, session, self.script.steady)
@@ -162,7 +162,7 @@ class StreamContract(ContractBase):
         check_text(events)
         check_each_once(events)
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     @pytest.mark.parametrize("frame", [0, 2, 5])
     def test_a_frame_that_comes_twice_counts_once(
         self, client: Client, backend: Backend, session: Session, frame: int
@@ -178,7 +178,7 @@ class StreamContract(ContractBase):
         assert result.outcome is Outcome.COMPLETED
         check_each_once(events)
 
-    @shows(Feature.STREAM)
+    @covers(Feature.SESSIONS_STREAM)
     def test_a_stream_that_cannot_go_on_says_so(
         self, face: Face, client: Client, backend: Backend, session: Session
     ) -> None:
@@ -191,5 +191,5 @@ class StreamContract(ContractBase):
             impatient.sessions.stream(session, deadline_s=self.patience_s) as broken,
         ):
             next(broken)
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.STREAM)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_STREAM)
         assert caught.value.events_seen == 0

@@ -13,6 +13,7 @@ import pytest
 
 from polysession import (
     Client,
+    DeadlineExceeded,
     Event,
     Feature,
     MessageCompleted,
@@ -23,11 +24,10 @@ from polysession import (
     TextBlock,
     TurnEnded,
     UsageError,
-    WaitExceeded,
 )
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 
 _MILESTONES: Final = {
     "turn.started",
@@ -78,7 +78,7 @@ def check_each_once(events: Sequence[Event]) -> None:
 class TurnContract(ContractBase):
     """A turn is followed from its start to its end, and told in the common events."""
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_plain_turn(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.plain)
 
@@ -89,14 +89,14 @@ class TurnContract(ContractBase):
         assert all(event.session_id == session.id for event in events)
         check_each_once(events)
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_turn_with_thinking(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.think)
 
         assert milestones(events) == ["turn.started", "thinking.completed", *SAID]
         assert result.outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_turn_with_a_tool(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.tool)
 
@@ -110,7 +110,7 @@ class TurnContract(ContractBase):
         assert answer.text
         check_each_once(events)
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_turn_that_fails(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.fail)
 
@@ -119,12 +119,12 @@ class TurnContract(ContractBase):
         assert result.outcome is Outcome.FAILED
         assert result.error
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_session_goes_on_after_a_failure(self, client: Client, session: Session) -> None:
         self.run(client, session, self.script.fail)
         assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.CANCEL)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_CANCEL)
     def test_a_turn_is_cancelled_while_it_speaks(self, client: Client, session: Session) -> None:
         with client.sessions.run(session, self.script.slow, deadline_s=self.patience_s) as turn:
             next(event for event in turn if event.type == "message.delta")
@@ -134,7 +134,7 @@ class TurnContract(ContractBase):
         assert turn.result.outcome is Outcome.CANCELLED
         assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_turns_after_each_other_are_told_apart(self, client: Client, session: Session) -> None:
         for text in ("first", "second", "third"):
             events, result = self.run(client, session, text)
@@ -142,32 +142,32 @@ class TurnContract(ContractBase):
             if self.script.plain_answer == f"You said: {self.script.plain}":
                 assert result.text == f"You said: {text}"
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_long_answer_comes_whole(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.long)
 
         assert len(result.text.split()) > 100
         assert "".join(event.text for event in events if isinstance(event, MessageDelta)) == result.text
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_message_may_be_blocks(self, client: Client, session: Session) -> None:
         _, result = self.run(client, session, [TextBlock(text=self.script.plain)])
         assert result.text == (self.script.plain_answer or result.text)
 
-    @shows(Feature.RUN, Feature.SEND_IMAGE)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_SEND_IMAGE)
     def test_an_image_is_sent(self, client: Client, session: Session) -> None:
         assert self.run(client, session, [TextBlock(text="See"), self.image])[1].outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.SEND_DOCUMENT)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_SEND_DOCUMENT)
     def test_a_document_is_sent(self, client: Client, session: Session) -> None:
         assert self.run(client, session, [TextBlock(text="Read"), self.document])[1].outcome is Outcome.COMPLETED
 
-    @shows(Feature.RUN, Feature.MESSAGES)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES)
     def test_what_was_said_is_kept(self, client: Client, session: Session) -> None:
         results = [self.run(client, session, text)[1] for text in (self.script.plain, self.script.tool)]
 
         for limit in (None, 1, 3):
-            messages = [each for each in client.sessions.messages(session, limit=limit) if each.text]
+            messages = [each for each in client.sessions.messages(session, page_size=limit) if each.text]
             assert [(message.role, message.text) for message in messages] == [
                 (Role.USER, self.script.plain),
                 (Role.ASSISTANT, results[0].text),
@@ -175,12 +175,12 @@ class TurnContract(ContractBase):
                 (Role.ASSISTANT, results[1].text),
             ]
 
-    @shows(Feature.RUN, Feature.EVENTS)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
     def test_what_happened_is_kept(self, client: Client, session: Session) -> None:
         streamed, _ = self.run(client, session, self.script.tool)
 
         past = list(client.sessions.events(session))
-        assert list(client.sessions.events(session, limit=2)) == past
+        assert list(client.sessions.events(session, page_size=2)) == past
         kept = {"tool_call.completed", "tool_result.completed"}
         assert [event.type for event in past if event.type in kept] == [
             event.type for event in streamed if event.type in kept
@@ -189,25 +189,25 @@ class TurnContract(ContractBase):
         assert said[0] == self.script.tool
         assert said[-1] == next(event.message.text for event in reversed(streamed) if event.type == "message.completed")
 
-    @shows(Feature.RUN, Feature.EVENTS)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
     def test_a_page_of_what_happened_tells_how_to_go_on(self, client: Client, session: Session) -> None:
         self.run(client, session, self.script.tool)
 
-        page = client.sessions.events(session, limit=1).page()
-        rest = client.sessions.events(session, limit=1, cursor=page.next_cursor)
+        page = client.sessions.events(session, page_size=1).page()
+        rest = client.sessions.events(session, page_size=1, cursor=page.next_cursor)
         assert page.next_cursor is not None
         assert [*page.items, *rest] == list(client.sessions.events(session))
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_deadline_ends_the_wait_and_not_the_turn(self, client: Client, session: Session) -> None:
         with (
-            pytest.raises(WaitExceeded) as caught,
+            pytest.raises(DeadlineExceeded) as caught,
             client.sessions.run(session, self.script.slow, deadline_s=0.2) as turn,
         ):
             turn.wait()
-        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.RUN)
+        assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_RUN)
 
-    @shows(Feature.RUN)
+    @covers(Feature.SESSIONS_RUN)
     def test_a_turn_is_run_once(self, client: Client, session: Session) -> None:
         with client.sessions.run(session, self.script.plain, deadline_s=self.patience_s) as turn:
             with pytest.raises(UsageError):
@@ -216,7 +216,7 @@ class TurnContract(ContractBase):
         with pytest.raises(UsageError), turn:
             pass
 
-    @shows(Feature.RUN, Feature.CREATE)
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_CREATE)
     def test_two_sessions_do_not_hear_each_other(self, client: Client, backend: Backend, session: Session) -> None:
         other = self.new_session(client, backend)
         with client.sessions.run(session, self.script.long, deadline_s=self.patience_s) as turn:

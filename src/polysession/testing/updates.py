@@ -9,7 +9,7 @@ import pytest
 from polysession import Client, Feature, Session
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.marks import shows
+from polysession.testing.marks import covers
 from polysession.testing.sessions import ODD_TEXT
 
 _FIELDS = ("agent_id", "title", "metadata", "tags", "capabilities", "model", "permission_mode", "environment_id")
@@ -27,13 +27,13 @@ class UpdateContract(ContractBase):
     def full(self, client: Client, backend: Backend) -> Session:
         """A session with a value in every field that a creation may fill."""
         values = {
-            Feature.CREATE_TITLE: ("title", "Ticket 42"),
-            Feature.CREATE_METADATA: ("metadata", {"team": "red", "keep": "yes"}),
-            Feature.CREATE_TAGS: ("tags", ["urgent", "red"]),
+            Feature.SESSIONS_CREATE_TITLE: ("title", "Ticket 42"),
+            Feature.SESSIONS_CREATE_METADATA: ("metadata", {"team": "red", "keep": "yes"}),
+            Feature.SESSIONS_CREATE_TAGS: ("tags", ["urgent", "red"]),
         }
         given = {name: value for feature, (name, value) in values.items() if self.supports(feature)}
         created = self.new_session(client, backend, **given)
-        return client.sessions.get(created) if self.supports(Feature.GET) else created
+        return client.sessions.get(created) if self.supports(Feature.SESSIONS_GET) else created
 
     def changed(self, client: Client, before: Session, changes: dict[str, Any], **expected: Any) -> None:
         """Change a session; what comes back, and what is read anew, differs in what is expected and nothing else."""
@@ -41,53 +41,53 @@ class UpdateContract(ContractBase):
 
         assert fields(answered) == {**fields(before), **expected}
         assert answered.id == before.id
-        if self.supports(Feature.GET):
+        if self.supports(Feature.SESSIONS_GET):
             assert fields(client.sessions.get(before)) == {**fields(before), **expected}
 
-    @shows(Feature.UPDATE, Feature.UPDATE_TITLE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_a_title_is_changed_alone(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"title": "Done"}, title="Done")
 
-    @shows(Feature.UPDATE, Feature.UPDATE_TITLE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_a_changed_text_is_kept_as_it_was_written(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"title": ODD_TEXT}, title=ODD_TEXT)
 
-    @shows(Feature.UPDATE, Feature.CLEAR_TITLE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE_CLEAR)
     def test_a_title_is_cleared(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"title": None}, title=None)
 
-    @shows(Feature.UPDATE, Feature.UPDATE_METADATA)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA)
     def test_a_key_of_metadata_is_added(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": {"new": "1"}}, metadata={**full.metadata, "new": "1"})
 
-    @shows(Feature.UPDATE, Feature.UPDATE_METADATA, Feature.CREATE_METADATA)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA, Feature.SESSIONS_CREATE_METADATA)
     def test_a_key_of_metadata_is_changed(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": {"team": "blue"}}, metadata={"team": "blue", "keep": "yes"})
 
-    @shows(Feature.UPDATE, Feature.UPDATE_METADATA, Feature.CREATE_METADATA)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA, Feature.SESSIONS_CREATE_METADATA)
     def test_a_key_of_metadata_is_removed(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": {"team": None, "new": "1"}}, metadata={"keep": "yes", "new": "1"})
 
-    @shows(Feature.UPDATE, Feature.CLEAR_METADATA, Feature.CREATE_METADATA)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA_CLEAR, Feature.SESSIONS_CREATE_METADATA)
     def test_metadata_is_cleared(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": None}, metadata={})
 
-    @shows(Feature.UPDATE, Feature.UPDATE_TAGS)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS)
     def test_tags_are_replaced(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"tags": ["blue"]}, tags=("blue",))
 
-    @shows(Feature.UPDATE, Feature.CLEAR_TAGS)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS_CLEAR)
     def test_tags_are_cleared(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"tags": None}, tags=())
 
-    @shows(Feature.UPDATE, Feature.EDIT_TAGS, Feature.CREATE_TAGS)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS_EDIT, Feature.SESSIONS_CREATE_TAGS)
     def test_tags_are_added_and_removed(self, client: Client, full: Session) -> None:
         edited = client.sessions.update(full, add_tags=["blue", "urgent"], remove_tags=["red", "none"])
 
         assert sorted(edited.tags) == ["blue", "urgent"]
         assert {**fields(edited), "tags": ()} == {**fields(full), "tags": ()}
 
-    @shows(Feature.UPDATE, Feature.UPDATE_MODEL)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_MODEL)
     def test_a_model_is_changed(self, client: Client, backend: Backend, full: Session) -> None:
         assert backend.model is not None, "Backend.model is None, and the provider supports it in a change"
         model = backend.model.model_copy(update={"parameters": {"temperature": 0.5}})
@@ -97,35 +97,35 @@ class UpdateContract(ContractBase):
         assert changed.model == model
         assert {**fields(changed), "model": None} == {**fields(full), "model": None}
 
-    @shows(Feature.UPDATE, Feature.CLEAR_MODEL)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_MODEL_CLEAR)
     def test_a_model_is_cleared(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"model": None}, model=None)
 
-    @shows(Feature.UPDATE, Feature.UPDATE_PERMISSION_MODE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_PERMISSION_MODE)
     def test_a_permission_mode_is_changed(self, client: Client, full: Session) -> None:
         mode = self.needed("permission_mode")
         self.changed(client, full, {"permission_mode": mode}, permission_mode=mode)
 
-    @shows(Feature.UPDATE, Feature.CLEAR_PERMISSION_MODE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR)
     def test_a_permission_mode_is_cleared(self, client: Client, full: Session) -> None:
         client.sessions.update(full, permission_mode=self.needed("permission_mode"))
         assert client.sessions.update(full, permission_mode=None).permission_mode == full.permission_mode
 
-    @shows(Feature.UPDATE, Feature.UPDATE_TITLE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_several_fields_change_at_once(self, client: Client, full: Session) -> None:
         changes: dict[str, Any] = {"title": "Both"}
         expected: dict[str, Any] = {"title": "Both"}
-        if self.supports(Feature.UPDATE_METADATA):
+        if self.supports(Feature.SESSIONS_UPDATE_METADATA):
             changes["metadata"], expected["metadata"] = {"team": "blue"}, {**full.metadata, "team": "blue"}
-        if self.supports(Feature.UPDATE_TAGS):
+        if self.supports(Feature.SESSIONS_UPDATE_TAGS):
             changes["tags"], expected["tags"] = ["blue"], ("blue",)
         self.changed(client, full, changes, **expected)
 
-    @shows(Feature.UPDATE)
+    @covers(Feature.SESSIONS_UPDATE)
     def test_a_change_of_nothing_changes_nothing(self, client: Client, full: Session) -> None:
         self.changed(client, full, {})
 
-    @shows(Feature.UPDATE, Feature.UPDATE_TITLE)
+    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_the_time_of_the_last_change_does_not_go_back(self, client: Client, full: Session) -> None:
         changed = client.sessions.update(full, title="Later")
         if full.updated_at is not None:

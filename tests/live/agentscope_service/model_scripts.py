@@ -85,7 +85,7 @@ def _answer(acts: Sequence[Act]) -> Answer:
 
 
 def _bash(use: ToolUse, *, ask: bool) -> tuple[str, Mapping[str, str]]:
-    """A harmless use of the service's own tool in its place; one that writes has to be approved."""
+    """A redact use of the service's own tool in its place; one that writes has to be approved."""
     return "Bash", {"command": f"touch {use.arguments['query'].replace(' ', '-')}" if ask else f"echo {use.result}"}
 
 

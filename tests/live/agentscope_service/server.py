@@ -29,7 +29,7 @@ class Lookup(ToolBase):  # type: ignore[misc]  # the base class is not installed
     is_external_tool = True
 
     async def check_permissions(self, *_: Any) -> Any:
-        return PermissionDecision(behavior=PermissionBehavior.ALLOW, message="harmless")
+        return PermissionDecision(behavior=PermissionBehavior.ALLOW, message="redact")
 
 
 async def tools_of_the_caller(*_: str) -> list[ToolBase]:

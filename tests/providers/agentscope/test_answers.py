@@ -84,7 +84,7 @@ def test_a_reason_for_a_denial_cannot_be_told_and_is_refused_before_any_call() -
         calls, error = failure(flow)
         assert (calls, type(error)) == ([], UnsupportedOperation)
         assert isinstance(error, UnsupportedOperation)
-        assert error.feature == Feature.ANSWER_APPROVAL.value
+        assert error.feature == Feature.SESSIONS_ANSWER_APPROVAL.value
 
 
 MIXED = reply(call_block("c1", "asking"), call_block("c2", "submitted"), reason=None)

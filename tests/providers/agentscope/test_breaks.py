@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polysession.errors import ConnectionLost, TimedOut
+from polysession.errors import ConnectionLost, NetworkTimeout
 from polysession.event import Approve, Outcome
 from support.agentscope_events import (
     asks,
@@ -34,7 +34,7 @@ from support.agentscope_streams import (
 )
 from support.flows import step
 
-SILENCE = TimedOut("nothing came")
+SILENCE = NetworkTimeout("nothing came")
 
 
 @pytest.mark.parametrize("heard", range(7))

@@ -64,7 +64,7 @@ class Talk(Api):
     def messages(self, query: str = "") -> Any:
         return self.ok("GET", self.path(self.session_id, "/messages") + query)
 
-    def settle(self) -> str:
+    def raise_for_outcome(self) -> str:
         deadline_s = time.monotonic() + LIMIT_S
         while self.status() == "running" and time.monotonic() < deadline_s:
             time.sleep(0.01)
@@ -72,7 +72,7 @@ class Talk(Api):
 
     def turn(self, text: str) -> list[dict[str, Any]]:
         """The events of a turn, from its message to its end or until it waits for somebody."""
-        self.settle()
+        self.raise_for_outcome()
         with self.events(self.messages()["event_cursor"]) as events:
             assert self.say(text).json() == {"status": "started", "session_id": self.session_id}
             return until(events, "REPLY_END", *PARKED)
@@ -117,7 +117,7 @@ def talk(emulator: tuple[EmulatorHandle, httpx.Client]) -> Talk:
 
 @pytest.fixture
 def old_talk() -> Iterator[Talk]:
-    with served("seed") as both:
+    with served("legacy") as both:
         yield Talk(*both)
 
 
@@ -162,7 +162,7 @@ def test_approvals_are_asked_for_one_at_a_time(talk: Talk) -> None:
     with talk.events() as events:
         talk.say("/ask 2")
         first = until(events, *PARKED)[-1]
-        assert (talk.settle(), len(first["tool_calls"])) == ("awaiting_permission", 1)
+        assert (talk.raise_for_outcome(), len(first["tool_calls"])) == ("awaiting_permission", 1)
         talk.decide(first["tool_calls"][0], confirmed=False)
         second = until(events, *PARKED)
         assert kinds_of(second)[:2] == ["USER_CONFIRM_RESULT", "REPLY_START"]
@@ -172,7 +172,7 @@ def test_approvals_are_asked_for_one_at_a_time(talk: Talk) -> None:
         rest = until(events, "REPLY_END")
         assert [event["state"] for event in rest if event["type"] == "TOOL_RESULT_END"] == ["success"]
         assert {event["reply_id"] for event in [first, *second[1:], *rest[1:]]} == {first["reply_id"]}
-    assert (talk.settle(), said(talk.messages()["messages"][1])) == ("idle", "The decision was heard.")
+    assert (talk.raise_for_outcome(), said(talk.messages()["messages"][1])) == ("idle", "The decision was heard.")
 
 
 def test_a_rule_allows_such_calls_for_good(talk: Talk) -> None:
@@ -189,7 +189,7 @@ def test_the_caller_brings_the_results_of_its_tools(talk: Talk) -> None:
     with talk.events() as events:
         talk.say("/client-tool")
         (call,) = until(events, *PARKED)[-1]["tool_calls"]
-        assert (talk.settle(), call["state"]) == ("awaiting_external_result", "submitted")
+        assert (talk.raise_for_outcome(), call["state"]) == ("awaiting_external_result", "submitted")
         result = {"type": "tool_result", "id": call["id"], "name": call["name"], "output": "found", "state": "success"}
         talk.answer("EXTERNAL_EXECUTION_RESULT", execution_results=[result])
         assert until(events, "REPLY_END")[-1]["finished_reason"] == "completed"
@@ -207,10 +207,10 @@ def test_an_interruption_ends_the_reply(talk: Talk, message: str) -> None:
     with talk.events() as events:
         talk.say(message)
         if until(events, "TEXT_BLOCK_DELTA", *PARKED)[-1]["type"] in PARKED:
-            talk.settle()  # a run that is being stored takes no notice
+            talk.raise_for_outcome()  # a run that is being stored takes no notice
         talk.ok("POST", talk.path(talk.session_id, "/interrupt"), status=202)
         assert until(events, "REPLY_END")[-1]["finished_reason"] == "interrupted"
-    assert talk.settle() == "idle"
+    assert talk.raise_for_outcome() == "idle"
 
 
 def test_an_interruption_before_the_first_event_undoes_the_turn(
@@ -220,7 +220,7 @@ def test_an_interruption_before_the_first_event_undoes_the_turn(
     monkeypatch.setattr(emulator[0].emulator.pace, "setup_s", LIMIT_S)
     talk.say("hello")
     talk.ok("POST", talk.path(talk.session_id, "/interrupt"), status=202)
-    assert (talk.settle(), talk.messages()["messages"]) == ("idle", [])
+    assert (talk.raise_for_outcome(), talk.messages()["messages"]) == ("idle", [])
 
 
 def test_a_turn_is_not_over_with_its_last_event(
@@ -233,7 +233,7 @@ def test_a_turn_is_not_over_with_its_last_event(
     assert refusal(talk.say("too early")) == (409, active)
     assert talk.ask("PATCH", talk.path(talk.session_id), {}).status_code == 409
     assert [said(each) for each in talk.messages()["messages"]] == ["hello", "You said: hello"]
-    assert talk.settle() == "idle"
+    assert talk.raise_for_outcome() == "idle"
     assert talk.say("now").status_code == 200
 
 
@@ -248,7 +248,7 @@ def test_the_first_message_names_a_session_without_a_name(talk: Talk) -> None:
         talk.say("a first message of more than five words")
         kinds = kinds_of(until(events, "CUSTOM"))
     assert kinds == [*PLAIN, "CUSTOM"]
-    talk.settle()
+    talk.raise_for_outcome()
     (view,) = (each for each in talk.sessions() if each["session"]["id"] == talk.session_id)
     assert (view["session"]["config"]["name"], view["session"]["config"]["naming"]) == (
         "a first message of more",
@@ -258,7 +258,7 @@ def test_the_first_message_names_a_session_without_a_name(talk: Talk) -> None:
 
 def test_a_new_stream_replays_the_running_turn_or_the_end_of_the_last(talk: Talk) -> None:
     end = talk.turn("hello")[-1]
-    talk.settle()
+    talk.raise_for_outcome()
     with talk.events() as events:
         assert next(events) == end
     cursor = talk.messages()["event_cursor"]

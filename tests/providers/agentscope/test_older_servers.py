@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from polysession._core.flow import Flow, Reply
+from polysession._core.flow import Flow, Response
 from polysession.errors import NotFound, PolysessionError, UnsupportedOperation
 from polysession.event import Approve, Outcome
 from polysession.feature import Feature
@@ -45,11 +45,11 @@ from support.flows import ok
 NO_ROUTE = NotFound("Not Found", status=404)
 
 
-def old_page(*stored: dict[str, Any]) -> Reply:
+def old_page(*stored: dict[str, Any]) -> Response:
     return ok({"messages": stored, "is_running": False})
 
 
-def bare() -> Reply:
+def bare() -> Response:
     return ok({"sessions": [{"id": "s1", "agent_id": "a1"}], "total": 1})
 
 
@@ -86,7 +86,7 @@ def test_on_2_0_0_the_answer_to_the_input_is_the_stream() -> None:
 
 
 def seed_turn(turn_input: Any = "hi", *stored: dict[str, Any]) -> Listener:
-    looks: list[Reply | PolysessionError] = [NO_ROUTE, view()] if not isinstance(turn_input, str) else []
+    looks: list[Response | PolysessionError] = [NO_ROUTE, view()] if not isinstance(turn_input, str) else []
     return listening(turn_input, *looks, old_page(), old_page(*stored), bare())
 
 
@@ -120,13 +120,13 @@ def test_on_2_0_0_a_turn_ends_with_its_stream_where_it_waits() -> None:
 
 
 def test_on_2_0_0_no_turn_can_be_left_to_itself() -> None:
-    looks: dict[Feature, tuple[Flow[Any], list[Reply | PolysessionError]]] = {
-        Feature.SEND: (OPERATIONS.send_message(SESSION, "hi"), [old_page(), old_page()]),
-        Feature.ANSWER: (
+    looks: dict[Feature, tuple[Flow[Any], list[Response | PolysessionError]]] = {
+        Feature.SESSIONS_SEND: (OPERATIONS.send_message(SESSION, "hi"), [old_page(), old_page()]),
+        Feature.SESSIONS_ANSWER: (
             OPERATIONS.answer_actions(SESSION, [Approve("c1")]),
             [NO_ROUTE, view(), old_page(), old_page(PARKED)],
         ),
-        Feature.STREAM: (OPERATIONS.stream_events(SESSION, None), [old_page(), old_page()]),
+        Feature.SESSIONS_STREAM: (OPERATIONS.stream_events(SESSION, None), [old_page(), old_page()]),
     }
     for feature, (flow, answers) in looks.items():
         calls, error = failure(flow, *answers, bare())

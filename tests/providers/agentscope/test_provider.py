@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.operations import (
     AGENT_FIELDS,
     CLEAR_FIELDS,
@@ -17,7 +17,7 @@ from polysession._core.operations import (
     UPDATE_FIELDS,
     Operations,
 )
-from polysession.errors import BackendFault, MalformedResponse, NotFound, StatusError, UnsupportedOperation, UsageError
+from polysession.errors import MalformedResponse, NotFound, ServerError, StatusError, UnsupportedOperation, UsageError
 from polysession.feature import Feature
 from polysession.session import ModelConfig, SessionStatus
 from polysession_agentscope import (
@@ -97,7 +97,7 @@ def test_a_session_that_the_agent_does_not_have_is_not_found_and_nothing_is_chan
 @checked
 def test_a_session_that_was_read_is_trusted_and_names_its_agent(start: Any) -> None:
     session = HANDLE.model_copy(update={"agent_id": "a 2/ü"})
-    calls, _ = step(outcome(start(OPERATIONS, session)), BackendFault())
+    calls, _ = step(outcome(start(OPERATIONS, session)), ServerError())
     assert [call.path.partition("?")[2] for call in calls] == ["agent_id=a+2%2F%C3%BC"]
     assert calls[0].method != "GET" or "/status" in calls[0].path
 
@@ -190,9 +190,9 @@ def test_create_and_list_without_an_agent_are_refused_with_both_ways_out() -> No
 @pytest.mark.parametrize(
     "answers",
     [
-        (BackendFault(),),
+        (ServerError(),),
         tuple(running() for _ in range(5)),
-        (ok(RECORD), BackendFault()),
+        (ok(RECORD), ServerError()),
         (ok(RECORD), listed()),
         (ok(RECORD), ok({"sessions": None})),
         (ok(RECORD), listed({"id": "s1", "agent_id": "a1", "config": 1})),
@@ -205,7 +205,7 @@ def test_a_failure_after_the_creation_says_that_the_session_exists(answers: tupl
 
 
 @pytest.mark.parametrize("answer", [refused(NotFound, 404, "Agent 'a1' not found."), ok({"id": "s1"}, 201)])
-def test_a_failed_creation_leaves_nothing_behind(answer: Reply | StatusError) -> None:
+def test_a_failed_creation_leaves_nothing_behind(answer: Response | StatusError) -> None:
     calls, error = step(outcome(OPERATIONS.create_session(permission_mode="bypass")), answer)
     assert (len(calls), error.already_done) == (1, None)
 
@@ -258,7 +258,7 @@ VALUES: Mapping[str, Any] = {
             ("create_agent", {"name": "A", name: VALUES[name]}, feature)
             for name, feature in unsupported_fields(AGENT_FIELDS)
         ],
-        ("archive_session", {}, Feature.ARCHIVE),
+        ("archive_session", {}, Feature.SESSIONS_ARCHIVE),
     ],
 )
 def test_what_is_unsupported_is_refused_before_anything_is_sent(

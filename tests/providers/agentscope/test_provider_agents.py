@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polysession.errors import BackendFault, MalformedResponse, NotFound
+from polysession.errors import MalformedResponse, NotFound, ServerError
 from polysession.session import Agent
 from polysession_agentscope import (
     AgentScopeChatConfig,
@@ -100,7 +100,7 @@ def test_create_agent_sends_what_was_given_and_reads_the_agent(asked: dict[str, 
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (BackendFault(), BackendFault),
+        (ServerError(), ServerError),
         (ok({"agents": []}), NotFound),
         (ok({"agents": [AGENT]}), MalformedResponse),
     ],

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession.errors import (
-    BackendFault,
     Conflict,
     InvalidRequest,
     MalformedResponse,
     NotFound,
+    ServerError,
     StatusError,
     UnsupportedOperation,
 )
@@ -44,7 +44,7 @@ STATUS = ("GET", "/sessions/s1/status?agent_id=a1", None)
 INTERRUPT = ("POST", "/sessions/s1/interrupt?agent_id=a1", None)
 
 
-def told(status: str = "idle") -> Reply:
+def told(status: str = "idle") -> Response:
     return ok({"session_id": "s1", "status": status})
 
 
@@ -102,10 +102,10 @@ def test_what_older_servers_ignore_is_sent_once_the_server_is_known_to_take_it(
 @pytest.mark.parametrize(
     ("asked", "feature", "named"),
     [
-        ({"model": None, "title": "New"}, Feature.CLEAR_MODEL, "chat_model_config"),
-        *[({"native": AgentScopeSessionChanges(**{name: None})}, Feature.UPDATE, name) for name in CHANGES],
+        ({"model": None, "title": "New"}, Feature.SESSIONS_UPDATE_MODEL_CLEAR, "chat_model_config"),
+        *[({"native": AgentScopeSessionChanges(**{name: None})}, Feature.SESSIONS_UPDATE, name) for name in CHANGES],
         *[
-            ({"native": AgentScopeSessionChanges(**{name: value})}, Feature.UPDATE, name)
+            ({"native": AgentScopeSessionChanges(**{name: value})}, Feature.SESSIONS_UPDATE, name)
             for name, (value, _) in CHANGES.items()
         ],
     ],
@@ -139,7 +139,7 @@ def test_update_does_not_wait_for_the_turn_itself() -> None:
     assert error.already_done is None
 
 
-@pytest.mark.parametrize("answer", [no_session(), BackendFault(), refused(InvalidRequest, 422, [PROBLEM])])
+@pytest.mark.parametrize("answer", [no_session(), ServerError(), refused(InvalidRequest, 422, [PROBLEM])])
 def test_a_refused_change_is_not_repeated(answer: StatusError) -> None:
     calls, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), answer)
     assert (summaries(calls), error) == ([patch({"name": "x"})], answer)
@@ -156,7 +156,7 @@ def test_a_server_that_has_no_status_leaves_it_unknown() -> None:
     ("answers", "kind"),
     [
         ((ok(RECORD), no_session()), NotFound),
-        ((ok(RECORD), BackendFault()), BackendFault),
+        ((ok(RECORD), ServerError()), ServerError),
         ((ok(RECORD), ok({"session_id": "s1"})), MalformedResponse),
         ((ok({"of": "tomorrow"}),), MalformedResponse),
         ((ok({**RECORD, "agent_id": "a2"}),), NotFound),
@@ -175,7 +175,7 @@ def test_a_failure_after_the_change_says_that_it_was_made(answers: tuple[Any, ..
 @pytest.mark.parametrize(("session", "before"), [(HANDLE, []), ("s1", [LIST])])
 def test_delete(session: Session | str, before: list[Any]) -> None:
     listing = [listed(view())] * len(before)
-    calls, _ = step(OPERATIONS.delete_session(session), *listing, Reply(204, {}, b""))
+    calls, _ = step(OPERATIONS.delete_session(session), *listing, Response(204, {}, b""))
     assert summaries(calls) == [*before, DELETE]
 
 
@@ -209,7 +209,7 @@ def test_an_interrupt_that_a_turn_escaped_by_coming_to_rest_is_sent_again(looks:
 
 
 def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
-    answers = told("running"), ok({"session_id": "s1"}, 202), BackendFault("down", status=500)
+    answers = told("running"), ok({"session_id": "s1"}, 202), ServerError("down", status=500)
     calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
     assert (summaries(calls), error.already_done) == ([STATUS, INTERRUPT, STATUS], "the turn was asked to stop")
 

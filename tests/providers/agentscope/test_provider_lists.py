@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
 from polysession.session import SessionStatus
@@ -24,8 +24,8 @@ def test_get_finds_the_session_among_its_agents(item: dict[str, Any]) -> None:
     assert session == normaliser.to_session(item)
 
 
-@pytest.mark.parametrize("answer", [ok({}), ok({"sessions": [1]}), ok([]), Reply(200, {}, b"")])
-def test_a_list_that_cannot_be_read_is_reported(answer: Reply) -> None:
+@pytest.mark.parametrize("answer", [ok({}), ok({"sessions": [1]}), ok([]), Response(200, {}, b"")])
+def test_a_list_that_cannot_be_read_is_reported(answer: Response) -> None:
     for flow in (OPERATIONS.get_session("s1"), OPERATIONS.list_sessions()(None)):
         assert type(step(outcome(flow), answer)[1]) is MalformedResponse
 
@@ -87,7 +87,7 @@ def test_list_prefers_the_agent_that_it_is_given() -> None:
 def test_a_page_is_cut_from_the_whole_list(
     limit: int | None, cursor: str | None, ids: list[str], next_cursor: str | None
 ) -> None:
-    calls, page = step(OPERATIONS.list_sessions(limit=limit)(cursor), listed(*FIVE))
+    calls, page = step(OPERATIONS.list_sessions(page_size=limit)(cursor), listed(*FIVE))
     assert summaries(calls) == [LIST]
     assert ([session.id for session in page.items], page.next_cursor) == (ids, next_cursor)
 

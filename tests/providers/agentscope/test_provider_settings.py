@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession._core.provider import ErrorDetail
 from polysession.errors import UsageError
 from polysession.feature import Feature, Support
@@ -109,9 +109,9 @@ def test_a_wrong_header_is_refused_without_showing_its_value(headers: Any, probl
         (ok({"detail": {"reason": "hidden"}}), ""),
         (ok({"message": "of a gateway"}), ""),
         (ok([]), ""),
-        (Reply(500, {}, b"Internal Server Error"), ""),
-        (Reply(307, {}, b""), ""),
+        (Response(500, {}, b"Internal Server Error"), ""),
+        (Response(307, {}, b""), ""),
     ],
 )
-def test_reads_each_error_body(content: Reply, message: str) -> None:
+def test_reads_each_error_body(content: Response, message: str) -> None:
     assert PROVIDER.read_error(content) == ErrorDetail(message)

@@ -8,7 +8,7 @@ import pytest
 
 from polysession.errors import UsageError
 from polysession.event import Outcome
-from polysession.message import MediaBlock, NativeBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
+from polysession.message import MediaBlock, RawBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
 from polysession.session import Usage
 from polysession_agentscope.event_normaliser import EventNormaliser
 from polysession_agentscope.message_normaliser import from_blocks, to_message
@@ -52,7 +52,7 @@ def test_a_message_has_all_its_blocks() -> None:
     assert (message.id, message.session_id, message.role, message.usage) == ("r1", "s1", Role.ASSISTANT, USAGE)
     assert (message.text, message.raw, message.created_at) == ("Hello", STORED, None)
     assert message.content == (
-        NativeBlock(raw=STORED["content"][0]),
+        RawBlock(raw=STORED["content"][0]),
         ThinkingBlock(text="Hm"),
         ToolCallBlock(id="c1", name="Bash", arguments={"command": "ls"}),
         ToolResultBlock(tool_call_id="c1", text="ok", is_error=True),

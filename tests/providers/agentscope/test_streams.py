@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from polysession._core.flow import Reply
+from polysession._core.flow import Response
 from polysession.errors import ConnectionLost, UsageError
 from support.agentscope_events import (
     asks,
@@ -38,7 +38,7 @@ from support.agentscope_streams import (
 from support.flows import step
 
 
-def follow(cursor: str | None = None, *answers: Reply) -> Listener:
+def follow(cursor: str | None = None, *answers: Response) -> Listener:
     _, plan = step(OPERATIONS.stream_events(SESSION, cursor), *(answers or (page(reply(reply_id="r0")),)))
     return Listener(plan)
 

@@ -28,7 +28,7 @@ AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
 LIMIT_S = 20.0
 
 
-@pytest.fixture(scope="module", params=["current", "seed"])
+@pytest.fixture(scope="module", params=["current", "legacy"])
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve("agentscope", generation=request.param) as handle:
         yield handle
@@ -118,14 +118,14 @@ def test_history_has_what_was_said(emulator: EmulatorHandle, face: Face) -> None
     session = new_session(emulator)
     for text in ("one", "/tool"):
         run(emulator, face, session, text)
-    messages = call(emulator, face, lambda client: client.sessions.messages(session, limit=3))
+    messages = call(emulator, face, lambda client: client.sessions.messages(session, page_size=3))
     assert [(message.role.value, message.text) for message in messages] == [
         ("user", "one"),
         ("assistant", "You said: one"),
         ("user", "/tool"),
         ("assistant", "The tool has answered."),
     ]
-    events = call(emulator, face, lambda client: client.sessions.events(session, limit=1))
+    events = call(emulator, face, lambda client: client.sessions.events(session, page_size=1))
     told = [event.type for event in events if event.type != "native"]
     assert told == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
 

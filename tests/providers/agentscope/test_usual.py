@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from polysession.provider_api import Reply
+from polysession.provider_api import Response
 from polysession_agentscope import calls, normaliser, usual
 from support.usual import assert_same, spoilt
 
@@ -73,8 +73,8 @@ VIEWS = st.fixed_dictionaries(
 )
 
 
-def reply(body: object) -> Reply:
-    return Reply(200, {}, json.dumps(body).encode())
+def reply(body: object) -> Response:
+    return Response(200, {}, json.dumps(body).encode())
 
 
 @given(spoilt(VIEWS))

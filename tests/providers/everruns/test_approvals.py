@@ -26,7 +26,7 @@ from polysession import (
 )
 from polysession._core.operations import Operations
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import shows
+from polysession.testing import covers
 from polysession_everruns import EverrunsProvider, EverrunsSettings
 from providers.everruns.test_emulator import Api, served
 from providers.everruns.test_emulator_streams import last, reach, say, stored
@@ -281,7 +281,7 @@ def test_a_decision_for_the_session_is_not_asked_for_again(api: Api, decision: s
 
 
 def test_an_older_server_runs_tools_without_asking() -> None:
-    with serve("everruns", generation="seed") as older, Client("everruns", **older.settings) as client:
+    with serve("everruns", generation="legacy") as older, Client("everruns", **older.settings) as client:
         session = client.sessions.create(agent=older.agent_id)
         assert run(client, session, "/ask")[1].outcome is Outcome.COMPLETED
         with Api(older).http as http:
@@ -310,7 +310,7 @@ async def decided_by_the_official_client(handle: EmulatorHandle) -> list[Any]:
 
 
 @pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
-@shows(Feature.ANSWER, Feature.ANSWER_APPROVAL)
+@covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL)
 def test_the_official_agent_client_decides_over_the_emulator(handle: EmulatorHandle) -> None:
     """Its routes hang under the address that it is given; those that it uses here the management API has as well."""
     events = asyncio.run(decided_by_the_official_client(handle))

@@ -27,7 +27,7 @@ from everruns_sdk.models import (  # type: ignore[import-untyped]
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import shows
+from polysession.testing import covers
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 
@@ -58,16 +58,16 @@ async def create(everruns: Any, **values: object) -> Any:
         return await everruns.sessions.create(**values)
 
 
-@shows(
-    Feature.CREATE,
-    Feature.GET,
-    Feature.LIST,
-    Feature.CREATE_AGENT,
-    Feature.CREATE_TITLE,
-    Feature.CREATE_TAGS,
-    Feature.CREATE_CAPABILITIES,
-    Feature.LIST_AGENT,
-    Feature.LIST_TITLE,
+@covers(
+    Feature.SESSIONS_CREATE,
+    Feature.SESSIONS_GET,
+    Feature.SESSIONS_LIST,
+    Feature.SESSIONS_CREATE_AGENT,
+    Feature.SESSIONS_CREATE_TITLE,
+    Feature.SESSIONS_CREATE_TAGS,
+    Feature.SESSIONS_CREATE_CAPABILITIES,
+    Feature.SESSIONS_LIST_AGENT,
+    Feature.SESSIONS_LIST_TITLE_CONTAINS,
 )
 def test_a_created_session_is_read_and_listed(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
@@ -92,7 +92,12 @@ def test_a_created_session_is_read_and_listed(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_TAGS, Feature.CLEAR_TAGS)
+@covers(
+    Feature.SESSIONS_UPDATE,
+    Feature.SESSIONS_UPDATE_TITLE,
+    Feature.SESSIONS_UPDATE_TAGS,
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR,
+)
 def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         created = await create(everruns, title="Before", tags=["a", "b"])
@@ -107,7 +112,7 @@ def test_a_change_through_the_clients_http_layer_is_read_by_its_model(handle: Em
     judge(handle, scenario)
 
 
-@shows(Feature.CREATE_MODEL, Feature.CREATE_WORKSPACE, Feature.AGENT_MODEL)
+@covers(Feature.SESSIONS_CREATE_MODEL, Feature.SESSIONS_CREATE_WORKSPACE, Feature.AGENTS_CREATE_MODEL)
 def test_a_model_and_a_workspace_are_chosen(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         (model,) = await everruns.models.list()
@@ -122,7 +127,7 @@ def test_a_model_and_a_workspace_are_chosen(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-@shows(Feature.SEND_IMAGE)
+@covers(Feature.SESSIONS_SEND_IMAGE)
 def test_an_image_is_sent_and_listed(handle: EmulatorHandle) -> None:
     image = ContentPart(type="image", url="https://a.example/b.png")
 
@@ -137,7 +142,7 @@ def test_an_image_is_sent_and_listed(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-@shows(Feature.DELETE)
+@covers(Feature.SESSIONS_DELETE)
 def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session_id = (await create(everruns)).id
@@ -152,7 +157,7 @@ def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-@shows(Feature.CANCEL)
+@covers(Feature.SESSIONS_CANCEL)
 def test_every_status_is_one_that_the_client_knows(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         emulator: Any = handle.emulator
@@ -219,12 +224,12 @@ def test_the_default_organization_and_a_reason_are_accepted(handle: EmulatorHand
     judge(handle, scenario, org_id=DEFAULT_ORG)
 
 
-@shows(
-    Feature.AGENT_CREATE,
-    Feature.AGENT_GET,
-    Feature.AGENT_LIST,
-    Feature.AGENT_SYSTEM_PROMPT,
-    Feature.AGENT_DESCRIPTION,
+@covers(
+    Feature.AGENTS_CREATE,
+    Feature.AGENTS_GET,
+    Feature.AGENTS_LIST,
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT,
+    Feature.AGENTS_CREATE_DESCRIPTION,
 )
 def test_agents_are_created_applied_listed_and_archived(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
@@ -258,7 +263,7 @@ def test_harnesses_models_and_capabilities_are_read(handle: EmulatorHandle) -> N
 
 
 def test_the_older_generation_is_read_too() -> None:
-    with serve("everruns", generation="seed") as older:
+    with serve("everruns", generation="legacy") as older:
 
         async def scenario(everruns: Any) -> None:
             created = await create(everruns, agent_id=older.agent_id, title="Old", tags=["a"])

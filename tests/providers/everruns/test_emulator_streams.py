@@ -144,7 +144,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def seed() -> Iterator[Api]:
-    yield from served("seed")
+    yield from served("legacy")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from everruns_sdk.models import (  # type: ignore[import-untyped]
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession.testing import shows
+from polysession.testing import covers
 from providers.everruns.test_emulator_judged import create, judge
 from providers.everruns.test_emulator_streams import ANSWER, BEGIN, CALL, DELTA, END, THINK, TOOL
 
@@ -77,7 +77,7 @@ def names(events: Sequence[Any]) -> list[str]:
         ("/tool", [*BEGIN, *CALL, "act.started", *TOOL, "act.completed", *ANSWER, *END]),
     ],
 )
-@shows(Feature.SEND, Feature.STREAM, Feature.RUN, Feature.EVENTS)
+@covers(Feature.SESSIONS_SEND, Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
 def test_the_client_streams_a_whole_turn(handle: EmulatorHandle, text: str, story: list[str]) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns, agent_id=handle.agent_id)
@@ -114,7 +114,7 @@ def test_the_client_comes_back_after_every_disconnecting(handle: EmulatorHandle)
     judge(handle, scenario)
 
 
-@shows(Feature.STREAM)
+@covers(Feature.SESSIONS_STREAM)
 def test_the_client_resumes_after_a_dropped_connection(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
@@ -139,7 +139,7 @@ def test_the_client_starts_after_an_event_it_names(handle: EmulatorHandle) -> No
     judge(handle, scenario)
 
 
-@shows(Feature.ANSWER, Feature.ANSWER_OUTPUT)
+@covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
 def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(handle: EmulatorHandle) -> None:
     emulator: Any = handle.emulator
     emulator.pace.waiting_after_s = 0.25
@@ -170,7 +170,7 @@ def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(
     judge(handle, scenario)
 
 
-@shows(Feature.MESSAGES)
+@covers(Feature.SESSIONS_MESSAGES)
 def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
@@ -187,7 +187,7 @@ def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None
     judge(handle, scenario)
 
 
-@shows(Feature.EVENTS, Feature.RUN)
+@covers(Feature.SESSIONS_EVENTS, Feature.SESSIONS_RUN)
 def test_the_client_streams_and_lists_a_failure(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
@@ -200,7 +200,7 @@ def test_the_client_streams_and_lists_a_failure(handle: EmulatorHandle) -> None:
 
 
 def test_the_client_replays_a_session_of_the_older_generation() -> None:
-    with serve("everruns", generation="seed") as older:
+    with serve("everruns", generation="legacy") as older:
 
         async def scenario(everruns: Any) -> None:
             session = await create(everruns, agent_id=older.agent_id)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession.event import Event, NativeEvent, Outcome, ToolExecution
+from polysession.event import Event, Outcome, RawEvent, ToolExecution
 from polysession.message import Role
 from polysession.session import SessionStatus, Usage
 from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, to_events
@@ -243,7 +243,7 @@ def test_the_table_of_types_is_what_the_functions_make() -> None:
 def test_what_is_not_modelled_or_has_nothing_to_tell_is_delivered_whole(kind: str, data: Any) -> None:
     event = wire(kind, data, metadata={"a": 1})
     (found,) = to_events(event)
-    assert isinstance(found, NativeEvent)
+    assert isinstance(found, RawEvent)
     assert (found.native_type, found.raw, found.raw["metadata"], found.id) == (kind, event.raw, {"a": 1}, "event_1")
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from polysession.message import (
     MediaBlock,
-    NativeBlock,
+    RawBlock,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -59,7 +59,7 @@ CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
             ToolResultBlock(tool_call_id="call_1", text="Boom", is_error=True),
         ),
         *[
-            (part, NativeBlock(raw=part))
+            (part, RawBlock(raw=part))
             for part in (
                 {"type": "reasoning", "provider": "p", "text": {"kind": "redacted"}},
                 {"type": "reasoning", "provider": "p"},

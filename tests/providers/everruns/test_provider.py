@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession._core.flow import Call, Reply
+from polysession._core.flow import Call, Response
 from polysession._core.operations import CLEAR_FIELDS, CREATE_FIELDS, UPDATE_FIELDS, Operations
 from polysession._core.provider import ErrorDetail
 from polysession.change import NewAgent
-from polysession.errors import MalformedResponse, MissingCredential, NotFound, UnsupportedOperation, UsageError
+from polysession.errors import MalformedResponse, MissingCredentials, NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
 from polysession.session import AgentCapability, CancelState, ModelConfig, SessionStatus
 from polysession.settings import load_settings
@@ -94,7 +94,7 @@ def test_settings_come_from_the_environment(environ: dict[str, str], base_url: s
 
 
 def test_a_client_without_a_key_is_refused() -> None:
-    with pytest.raises(MissingCredential, match="EVERRUNS_API_KEY"):
+    with pytest.raises(MissingCredentials, match="EVERRUNS_API_KEY"):
         load_settings(EverrunsSettings, "everruns", {}, {})
 
 
@@ -196,7 +196,7 @@ def test_every_native_field_is_tried() -> None:
 
 def test_mcp_servers_may_be_given_in_the_backends_spelling_and_are_not_shown() -> None:
     native = EverrunsNewSession.model_validate({"mcpServers": {"docs": {"headers": {"x-key": "hidden"}}}})
-    assert native.given() == {"mcpServers": {"docs": {"headers": {"x-key": "hidden"}}}}
+    assert native.to_body() == {"mcpServers": {"docs": {"headers": {"x-key": "hidden"}}}}
     assert "hidden" not in repr(native)
 
 
@@ -352,7 +352,7 @@ def test_an_id_of_any_shape_is_sent_as_it_is(session_id: str) -> None:
 
 
 def test_delete_reads_nothing() -> None:
-    calls, result = step(OPERATIONS.delete_session(ID), Reply(204, {}, b""))
+    calls, result = step(OPERATIONS.delete_session(ID), Response(204, {}, b""))
     assert [summary(call) for call in calls] == [("DELETE", PATH, None)]
     assert result is None
 
@@ -388,8 +388,8 @@ def test_cancel_tells_whether_a_turn_was_running(answer: dict[str, Any], state: 
         lambda: OPERATIONS.get_agent("agent_1"),
     ],
 )
-@pytest.mark.parametrize("reply", [Reply(200, {}, b""), Reply(200, {}, b"<html>"), Reply(200, {}, b"[]")])
-def test_success_that_cannot_be_read_is_malformed(start: Callable[[], Any], reply: Reply) -> None:
+@pytest.mark.parametrize("reply", [Response(200, {}, b""), Response(200, {}, b"<html>"), Response(200, {}, b"[]")])
+def test_success_that_cannot_be_read_is_malformed(start: Callable[[], Any], reply: Response) -> None:
     with pytest.raises(MalformedResponse):
         step(start(), reply)
 
@@ -454,7 +454,7 @@ def test_get_reads_one_agent() -> None:
 @pytest.mark.parametrize(
     ("body", "message", "code"),
     [
-        pytest.param({"error": "Session not found"}, "Session not found", None, id="seed"),
+        pytest.param({"error": "Session not found"}, "Session not found", None, id="legacy"),
         pytest.param({"error": "Session not found", "status": 404}, "Session not found", None, id="seed-with-status"),
         pytest.param(
             {"title": "Not Found", "status": 404, "detail": "Session not found", "code": "session_not_found"},
@@ -482,10 +482,10 @@ def test_get_reads_one_agent() -> None:
     ],
 )
 def test_reads_each_generation_of_error_bodies(body: Any, message: str, code: str | None) -> None:
-    reply = Reply(404, {"content-type": "application/problem+json"}, json.dumps(body).encode())
+    reply = Response(404, {"content-type": "application/problem+json"}, json.dumps(body).encode())
     assert PROVIDER.read_error(reply) == ErrorDetail(message, code)
 
 
 @pytest.mark.parametrize("content", [b"", b"Failed to parse the request body as JSON", b"<html>", b"\xff"])
 def test_a_body_that_is_no_json_is_left_to_the_core(content: bytes) -> None:
-    assert PROVIDER.read_error(Reply(422, {}, content)) == ErrorDetail()
+    assert PROVIDER.read_error(Response(422, {}, content)) == ErrorDetail()

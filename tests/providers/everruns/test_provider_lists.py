@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polysession._core.flow import Flow, Reply
+from polysession._core.flow import Flow, Response
 from polysession._core.operations import LIST_FIELDS, Operations
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
@@ -22,7 +22,7 @@ REFUSED = {name: feature for name, feature in LIST_FIELDS.items() if not PROVIDE
 VALUES: Mapping[str, Any] = {"metadata": {"team": "red"}, "include_archived": True, "oldest_first": True}
 
 
-def page(*items: Mapping[str, Any], **envelope: Any) -> Reply:
+def page(*items: Mapping[str, Any], **envelope: Any) -> Response:
     return ok({"data": items, **envelope})
 
 
@@ -83,7 +83,7 @@ def test_every_envelope_leads_to_the_next_page(
     envelope: dict[str, Any], limit: int | None, cursor: str | None, count: int, next_cursor: str | None
 ) -> None:
     flows: Mapping[str, Flow[Page[Any]]] = {
-        "/v1/sessions": OPERATIONS.list_sessions(limit=limit)(cursor),
+        "/v1/sessions": OPERATIONS.list_sessions(page_size=limit)(cursor),
         "/v1/agents": OPERATIONS.list_agents(limit)(cursor),
     }
     for path, flow in flows.items():
@@ -100,7 +100,7 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
         step(OPERATIONS.list_sessions()(cursor))
 
 
-@pytest.mark.parametrize("start", [lambda limit: OPERATIONS.list_sessions(limit=limit), OPERATIONS.list_agents])
+@pytest.mark.parametrize("start", [lambda limit: OPERATIONS.list_sessions(page_size=limit), OPERATIONS.list_agents])
 def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], Any]) -> None:
     with pytest.raises(UsageError, match="at most 100"):
         step(start(101)(None))

@@ -11,7 +11,7 @@ from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan
 from polysession.errors import MalformedResponse, UsageError
 from polysession.event import Event
-from polysession.feature import ResumeContract
+from polysession.feature import ResumeMode
 from support.everruns_streams import (
     HISTORY,
     ID,
@@ -39,7 +39,7 @@ def told(plan: StreamPlan, *raws: dict[str, Any]) -> list[Event]:
 
 
 def test_streams_are_replayed_by_the_server() -> None:
-    assert PROVIDER.resume is ResumeContract.SERVER_REPLAY
+    assert PROVIDER.resume_mode is ResumeMode.SERVER_REPLAY
 
 
 @pytest.mark.parametrize(

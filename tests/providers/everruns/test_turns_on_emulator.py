@@ -59,7 +59,7 @@ def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[
 both = pytest.mark.parametrize("run", [pytest.param(run_sync, id="sync"), pytest.param(run_async, id="async")])
 
 
-@pytest.fixture(scope="module", params=["current", "seed"])
+@pytest.fixture(scope="module", params=["current", "legacy"])
 def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve("everruns", generation=request.param) as handle:
         yield handle
@@ -314,8 +314,8 @@ def test_history_is_what_the_stream_told(handle: EmulatorHandle, client: Client,
     stored = [event for event in told if event.sequence is not None]
     assert past[1:] == stored
     for limit in (1, 3, 50):
-        assert list(client.sessions.events(session, limit=limit)) == past
-    page = client.sessions.events(session, limit=2).page()
+        assert list(client.sessions.events(session, page_size=limit)) == past
+    page = client.sessions.events(session, page_size=2).page()
     assert list(client.sessions.events(session, cursor=page.next_cursor)) == past[2:]
 
 

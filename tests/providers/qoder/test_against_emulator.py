@@ -40,7 +40,7 @@ from polysession_qoder import (
 TOOL = {"type": "custom", "name": "ask", "description": "", "input_schema": {}}
 
 
-@pytest.fixture(scope="module", params=["current", "seed"])
+@pytest.fixture(scope="module", params=["current", "legacy"])
 def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve("qoder", generation=request.param) as handle:
         yield handle
@@ -54,7 +54,7 @@ def current() -> Iterator[EmulatorHandle]:
 
 @pytest.fixture(scope="module")
 def seed() -> Iterator[EmulatorHandle]:
-    with serve("qoder", generation="seed") as handle:
+    with serve("qoder", generation="legacy") as handle:
         yield handle
 
 
@@ -207,7 +207,7 @@ def test_agents_are_created_read_and_listed(client: Any) -> None:
     assert (created.version, created.raw["metadata"], created.raw["tools"]) == ("1", {"team": "red"}, [TOOL])
     assert client.agents.get(created) == created
     others = [own_agent(client).id for _ in range(3)]
-    assert ids(client.agents.list(limit=2))[:4] == [*others[::-1], created.id]
+    assert ids(client.agents.list(page_size=2))[:4] == [*others[::-1], created.id]
 
 
 def test_a_refusal_says_what_the_backend_said(client: Any, handle: EmulatorHandle) -> None:

@@ -14,8 +14,8 @@ from polysession import (
     Deny,
     MalformedResponse,
     MediaBlock,
-    NativeBlock,
     NotFound,
+    RawBlock,
     Role,
     TextBlock,
     ToolOutput,
@@ -287,12 +287,12 @@ READ: list[tuple[Any, Block]] = [
     *((wire, block) for block, wire in SENT),
     (
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}},
-        NativeBlock(raw={"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}}),
+        RawBlock(raw={"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}}),
     ),
-    ({"type": "image", "source": {"type": "url"}}, NativeBlock(raw={"type": "image", "source": {"type": "url"}})),
-    ({"type": "image"}, NativeBlock(raw={"type": "image"})),
-    ({"type": "redacted"}, NativeBlock(raw={"type": "redacted"})),
-    ({"type": "text"}, NativeBlock(raw={"type": "text"})),
+    ({"type": "image", "source": {"type": "url"}}, RawBlock(raw={"type": "image", "source": {"type": "url"}})),
+    ({"type": "image"}, RawBlock(raw={"type": "image"})),
+    ({"type": "redacted"}, RawBlock(raw={"type": "redacted"})),
+    ({"type": "text"}, RawBlock(raw={"type": "text"})),
 ]
 
 

@@ -37,7 +37,7 @@ class Api:
         self.http = http
         self.created_status, self.error_keys = {
             "current": (200, {"type", "error", "request_id"}),
-            "seed": (201, {"type", "error"}),
+            "legacy": (201, {"type", "error"}),
         }[generation]
 
     def ok(self, method: str, path: str, body: Json | None = None, *, status: int = 200, **options: Any) -> Json:

@@ -19,7 +19,7 @@ import qca
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import shows
+from polysession.testing import covers
 
 pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
 
@@ -147,13 +147,13 @@ def assert_fields(record: Any, documented: set[str]) -> None:
     assert not record.model_extra
 
 
-@shows(
-    Feature.CREATE,
-    Feature.GET,
-    Feature.CREATE_AGENT,
-    Feature.CREATE_ENVIRONMENT,
-    Feature.CREATE_TITLE,
-    Feature.CREATE_METADATA,
+@covers(
+    Feature.SESSIONS_CREATE,
+    Feature.SESSIONS_GET,
+    Feature.SESSIONS_CREATE_AGENT,
+    Feature.SESSIONS_CREATE_ENVIRONMENT,
+    Feature.SESSIONS_CREATE_TITLE,
+    Feature.SESSIONS_CREATE_METADATA,
 )
 def test_a_session_is_created_and_read(judge: Judge) -> None:
     session = judge.new_session(
@@ -184,7 +184,7 @@ def test_a_session_is_created_and_read(judge: Judge) -> None:
     assert resources == session.resources
 
 
-@shows(Feature.CREATE)
+@covers(Feature.SESSIONS_CREATE)
 def test_an_agent_can_be_overridden(judge: Judge) -> None:
     tools = [{"type": "agent_toolset_20260401", "enabled_tools": ["Bash"]}]
     reference = {"type": "agent_with_overrides", "id": judge.handle.agent_id, "version": 1, "tools": tools}
@@ -194,7 +194,13 @@ def test_an_agent_can_be_overridden(judge: Judge) -> None:
     assert session.agent.tools[0].enabled_tools == ["Bash"]
 
 
-@shows(Feature.UPDATE, Feature.UPDATE_TITLE, Feature.UPDATE_METADATA, Feature.CLEAR_TITLE, Feature.CLEAR_METADATA)
+@covers(
+    Feature.SESSIONS_UPDATE,
+    Feature.SESSIONS_UPDATE_TITLE,
+    Feature.SESSIONS_UPDATE_METADATA,
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR,
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR,
+)
 def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) -> None:
     session = judge.new_session(title="old", metadata={"a": "1", "b": "2"})
     kept = judge(lambda sdk: sdk.sessions.update(session.id, metadata={"a": None, "c": "3"}))
@@ -209,14 +215,14 @@ def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) ->
     assert swapped.agent.tools[0].type == "mcp_toolset"
 
 
-@shows(
-    Feature.LIST,
-    Feature.LIST_AGENT,
-    Feature.LIST_LIMIT,
-    Feature.LIST_OLDEST_FIRST,
-    Feature.LIST_STATUSES,
-    Feature.LIST_ARCHIVED,
-    Feature.LIST_CREATED,
+@covers(
+    Feature.SESSIONS_LIST,
+    Feature.SESSIONS_LIST_AGENT,
+    Feature.SESSIONS_LIST_PAGE_SIZE,
+    Feature.SESSIONS_LIST_OLDEST_FIRST,
+    Feature.SESSIONS_LIST_STATUSES,
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED,
+    Feature.SESSIONS_LIST_CREATED,
 )
 def test_sessions_are_listed_over_two_pages(judge: Judge) -> None:
     agent = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate"))
@@ -233,7 +239,7 @@ def test_sessions_are_listed_over_two_pages(judge: Judge) -> None:
     assert later == ids[1:]
 
 
-@shows(Feature.ARCHIVE, Feature.DELETE)
+@covers(Feature.SESSIONS_ARCHIVE, Feature.SESSIONS_DELETE)
 def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
     session = judge.new_session()
     archived = judge(lambda sdk: sdk.sessions.archive(session.id))
@@ -244,7 +250,7 @@ def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
     assert (deleted.id, deleted.type) == (session.id, "session_deleted")
 
 
-@shows(Feature.CANCEL)
+@covers(Feature.SESSIONS_CANCEL)
 def test_a_turn_is_cancelled(judge: Judge) -> None:
     session = judge.new_session()
     judge.handle.emulator.start_turn(session.id, duration_s=60)
@@ -257,7 +263,7 @@ def test_a_turn_is_cancelled(judge: Judge) -> None:
     assert judge(lambda sdk: sdk.sessions.cancel(session.id)).to_dict() == answer.to_dict()
 
 
-@shows(Feature.AGENT_CREATE, Feature.AGENT_GET, Feature.AGENT_LIST, Feature.AGENT_MODEL)
+@covers(Feature.AGENTS_CREATE, Feature.AGENTS_GET, Feature.AGENTS_LIST, Feature.AGENTS_CREATE_MODEL)
 def test_agents_have_versions(judge: Judge) -> None:
     first = judge(lambda sdk: sdk.agents.create(name="a", model={"id": "auto", "effort": "low"}, metadata={"k": "v"}))
     assert_fields(first, AGENT)
@@ -273,7 +279,7 @@ def test_agents_have_versions(judge: Judge) -> None:
     assert listed == [first.id]
 
 
-@shows(Feature.AGENT_SYSTEM_PROMPT, Feature.AGENT_DESCRIPTION)
+@covers(Feature.AGENTS_CREATE_SYSTEM_PROMPT, Feature.AGENTS_CREATE_DESCRIPTION)
 def test_an_agent_is_described(judge: Judge) -> None:
     told = {"system": "Be brief.", "description": "For a judge"}
     made = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate", **told))

@@ -169,7 +169,7 @@ def test_credits_add_up(http: httpx.Client, session: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("generation", "heartbeat"), [("current", b": heartbeat\n\n"), ("seed", b"event: heartbeat\ndata: {}\n\n")]
+    ("generation", "heartbeat"), [("current", b": heartbeat\n\n"), ("legacy", b"event: heartbeat\ndata: {}\n\n")]
 )
 def test_a_quiet_stream_beats(monkeypatch: pytest.MonkeyPatch, generation: Generation, heartbeat: bytes) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_S", 0.01)
@@ -180,7 +180,7 @@ def test_a_quiet_stream_beats(monkeypatch: pytest.MonkeyPatch, generation: Gener
 
 
 def test_the_older_generation_replays_everything_and_answers_202() -> None:
-    with serve("qoder", generation="seed") as handle, connect(handle) as http:
+    with serve("qoder", generation="legacy") as handle, connect(handle) as http:
         session = new_session(http, handle)
         sent = http.post(f"{session}/events", json={"events": [MESSAGE]})
         assert sent.status_code == 202

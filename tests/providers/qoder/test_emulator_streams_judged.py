@@ -12,7 +12,7 @@ import qca
 
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession.testing import shows
+from polysession.testing import covers
 
 pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
 
@@ -75,7 +75,7 @@ def kinds(events: list[Any]) -> list[str]:
     return [event.type for event in events if not event.type.startswith("event_")]
 
 
-@shows(Feature.SEND, Feature.STREAM, Feature.RUN, Feature.EVENTS)
+@covers(Feature.SESSIONS_SEND, Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
 def test_a_plain_turn_comes_in_the_order_of_the_live_service(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id, event_deltas=["agent.message"])
     sent = say(sdk, session_id, "hello there")
@@ -98,7 +98,7 @@ def test_without_asking_there_are_no_previews(sdk: Any, session_id: str) -> None
     assert [event.type for event in until_idle(stream)] == START + SAID + END
 
 
-@shows(Feature.STREAM)
+@covers(Feature.SESSIONS_STREAM)
 def test_a_tool_is_used(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/tool")
@@ -110,7 +110,7 @@ def test_a_tool_is_used(sdk: Any, session_id: str) -> None:
     assert events[6].is_error is False
 
 
-@shows(Feature.ANSWER, Feature.ANSWER_APPROVAL, Feature.PENDING_ACTIONS)
+@covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL, Feature.SESSIONS_PENDING_ACTIONS)
 def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/ask 2")
@@ -133,7 +133,7 @@ def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
     assert results == {ids[0]: True, ids[1]: False}
 
 
-@shows(Feature.ANSWER, Feature.ANSWER_OUTPUT)
+@covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
 def test_the_caller_runs_a_tool(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/client-tool")
@@ -147,7 +147,7 @@ def test_the_caller_runs_a_tool(sdk: Any, session_id: str) -> None:
     assert until_idle(stream)[-1].stop_reason.type == "end_turn"
 
 
-@shows(Feature.CANCEL)
+@covers(Feature.SESSIONS_CANCEL)
 def test_a_turn_is_cancelled(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id, event_deltas=["agent.message"])
     say(sdk, session_id, "/slow 100")
@@ -159,7 +159,7 @@ def test_a_turn_is_cancelled(sdk: Any, session_id: str) -> None:
     assert "agent.message" not in kinds(events)
 
 
-@shows(Feature.RUN)
+@covers(Feature.SESSIONS_RUN)
 def test_a_failure_is_told_and_the_session_lives_on(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/fail")
@@ -169,7 +169,7 @@ def test_a_failure_is_told_and_the_session_lives_on(sdk: Any, session_id: str) -
     assert sdk.sessions.retrieve(session_id).status == "idle"
 
 
-@shows(Feature.STREAM)
+@covers(Feature.SESSIONS_STREAM)
 def test_a_dropped_stream_is_resumed_with_its_cursor(sdk: Any, session_id: str, emulator: EmulatorHandle) -> None:
     cursor = finished_turn(sdk, session_id)
     say(sdk, session_id, "hello")
@@ -206,7 +206,7 @@ def test_an_unknown_cursor_is_refused(sdk: Any, session_id: str) -> None:
         sdk.sessions.events.stream(session_id, last_event_id="evt_unknown")
 
 
-@shows(Feature.SEND_IMAGE, Feature.SEND_DOCUMENT, Feature.MESSAGES)
+@covers(Feature.SESSIONS_SEND_IMAGE, Feature.SESSIONS_SEND_DOCUMENT, Feature.SESSIONS_MESSAGES)
 def test_images_and_documents_are_sent_and_listed(sdk: Any, session_id: str) -> None:
     image = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
     source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}

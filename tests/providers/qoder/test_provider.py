@@ -23,7 +23,7 @@ from polysession import (
     UnsupportedOperation,
     UsageError,
 )
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.operations import (
     AGENT_FIELDS,
     CLEAR_FIELDS,
@@ -73,7 +73,7 @@ def write(path: str) -> Call:
     return Call("POST", path, idempotency_header=KEY)
 
 
-def sent(flow: Flow[Any], *answers: Reply) -> tuple[Call, Any]:
+def sent(flow: Flow[Any], *answers: Response) -> tuple[Call, Any]:
     """The one call of a flow: the call without its body, and the body."""
     calls, _ = step(flow, *answers)
     assert len(calls) == 1
@@ -324,8 +324,8 @@ def test_archive_posts_an_empty_object() -> None:
     assert sent(flow, ok(SESSION)) == (write("/sessions/sess_1/archive"), {})
 
 
-@pytest.mark.parametrize("answer", [ok({"id": "sess_1", "type": "session_deleted"}), Reply(204, {}, b"")])
-def test_delete_takes_the_deleted_object_or_nothing_for_an_answer(answer: Reply) -> None:
+@pytest.mark.parametrize("answer", [ok({"id": "sess_1", "type": "session_deleted"}), Response(204, {}, b"")])
+def test_delete_takes_the_deleted_object_or_nothing_for_an_answer(answer: Response) -> None:
     flow = OPERATIONS.delete_session("sess_1")
     assert step(flow, answer) == ([Call("DELETE", "/sessions/sess_1", idempotency_header=KEY)], None)
 
@@ -333,7 +333,7 @@ def test_delete_takes_the_deleted_object_or_nothing_for_an_answer(answer: Reply)
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"{}"])
 def test_an_answer_that_names_no_deleted_session_is_no_success(body: bytes) -> None:
     with pytest.raises(MalformedResponse):
-        step(OPERATIONS.delete_session("sess_1"), Reply(200, {}, body))
+        step(OPERATIONS.delete_session("sess_1"), Response(200, {}, body))
 
 
 @pytest.mark.parametrize(("status", "state"), [(202, CancelState.REQUESTED), (200, CancelState.NOTHING_RUNNING)])
@@ -368,7 +368,7 @@ def test_what_cannot_be_an_id_raises_before_any_call(ask: Callable[[str], Flow[A
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"title": "no id"}'])
 def test_a_success_without_a_session_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponse):
-        step(OPERATIONS.get_session("sess_1"), Reply(200, {}, body))
+        step(OPERATIONS.get_session("sess_1"), Response(200, {}, body))
 
 
 # Agents.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from polysession import MalformedResponse, Session, SessionStatus, UsageError
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.operations import LIST_FIELDS, Operations
 from polysession._core.provider import Page
 from polysession_qoder import QoderProvider, QoderSessionQuery, QoderSettings
@@ -131,14 +131,14 @@ def test_a_list_that_goes_on_without_saying_where_is_malformed() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data": [{}]}', b'{"data": ["sess_1"]}'])
 def test_what_is_no_page_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponse):
-        step(first_page(), Reply(200, {}, body))
+        step(first_page(), Response(200, {}, body))
 
 
 @pytest.mark.parametrize(
     ("cursor", "written"), [("page=p/2=", "page=p%2F2%3D"), ("after_id=sess_2", "after_id=sess_2")]
 )
 def test_a_list_goes_on_with_the_filters_that_it_began_with(cursor: str, written: str) -> None:
-    page_flow = OPERATIONS.list_sessions(agent="agent_1", limit=2)
+    page_flow = OPERATIONS.list_sessions(agent="agent_1", page_size=2)
     assert sent(page_flow(cursor)) == (
         Call("GET", f"/sessions?agent_id=agent_1&limit=2&{written}"),
         None,
@@ -146,7 +146,7 @@ def test_a_list_goes_on_with_the_filters_that_it_began_with(cursor: str, written
 
 
 def test_a_search_goes_on_in_its_body() -> None:
-    page_flow = OPERATIONS.list_sessions(title_contains="42", limit=2)
+    page_flow = OPERATIONS.list_sessions(title_contains="42", page_size=2)
     assert sent(page_flow("page=p2"))[1] == {"name": "42", "limit": 2, "page": "p2"}
 
 

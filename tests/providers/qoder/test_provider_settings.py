@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from polysession import MissingCredential
-from polysession._core.flow import Reply
+from polysession import MissingCredentials
+from polysession._core.flow import Response
 from polysession._core.provider import ErrorDetail
 from polysession.settings import load_settings
 from polysession_qoder import QoderProvider, QoderSettings
@@ -46,7 +46,7 @@ def test_settings_come_from_arguments_then_from_the_environment(
 
 
 def test_a_missing_token_names_where_it_may_come_from() -> None:
-    with pytest.raises(MissingCredential, match="QODER_ACCESS_TOKEN, QODER_PAT"):
+    with pytest.raises(MissingCredentials, match="QODER_ACCESS_TOKEN, QODER_PAT"):
         load_settings(QoderSettings, "qoder", {}, {})
 
 
@@ -92,4 +92,4 @@ def test_error_bodies_of_every_generation_are_read(body: Any, detail: ErrorDetai
 
 @pytest.mark.parametrize("content", [b"", b"<html>Bad Gateway</html>", b"\xff"])
 def test_an_error_body_of_a_gateway_gives_an_empty_detail(content: bytes) -> None:
-    assert QoderProvider(QoderSettings(token="pt-1")).read_error(Reply(502, {}, content)) == ErrorDetail()
+    assert QoderProvider(QoderSettings(token="pt-1")).read_error(Response(502, {}, content)) == ErrorDetail()

@@ -15,7 +15,7 @@ from polysession import (
     Feature,
     InvalidRequest,
     MalformedResponse,
-    ResumeContract,
+    ResumeMode,
     RetryPolicy,
     TextBlock,
     UsageError,
@@ -418,7 +418,7 @@ def test_every_feature_is_declared(feature: Feature) -> None:
 
 
 def test_streams_are_resumed_by_replay() -> None:
-    assert PROVIDER.resume is ResumeContract.SERVER_REPLAY
+    assert PROVIDER.resume_mode is ResumeMode.SERVER_REPLAY
 
 
 @pytest.mark.parametrize("refusal", [InvalidRequest("no"), Conflict("busy")])

@@ -59,7 +59,7 @@ def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[
 both = pytest.mark.parametrize("run", [pytest.param(run_sync, id="sync"), pytest.param(run_async, id="async")])
 
 
-@pytest.fixture(scope="module", params=["current", "seed"])
+@pytest.fixture(scope="module", params=["current", "legacy"])
 def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve("qoder", generation=request.param) as handle:
         yield handle
@@ -187,8 +187,8 @@ def test_a_stream_follows_every_turn_and_goes_on_elsewhere(
 def test_the_history_is_what_was_streamed(handle: EmulatorHandle, client: Client, session: Session) -> None:
     streamed = run_sync(handle, session, "/tool")[0] + run_sync(handle, session, "two")[0]
 
-    history = list(client.sessions.events(session, limit=3))
-    messages = list(client.sessions.messages(session, limit=2))
+    history = list(client.sessions.events(session, page_size=3))
+    messages = list(client.sessions.messages(session, page_size=2))
 
     assert [event for event in streamed if event.id is not None] == history
     assert [message.text for message in messages] == ["/tool", "The tool has answered.", "two", "You said: two"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from polysession.provider_api import Reply
+from polysession.provider_api import Response
 from polysession_qoder import normaliser, provider, usual
 from polysession_qoder.wire import WireSession
 from support.usual import assert_same, spoilt
@@ -64,7 +64,7 @@ WIRES = st.fixed_dictionaries(
 @given(spoilt(WIRES))
 def test_where_the_usual_form_fits_it_says_what_the_models_say(wire: dict[str, Any]) -> None:
     text = json.dumps(wire).encode()
-    fields = usual.SESSION.read(Reply(200, {}, text))
+    fields = usual.SESSION.read(Response(200, {}, text))
     if fields is not None:
         slow = normaliser.read_session(WireSession.model_validate_json(text), wire)
         assert_same(usual.to_session(fields, wire), slow)
@@ -75,7 +75,7 @@ def test_a_session_of_today_fits(left_out: str | None) -> None:
     wire = {name: value for name, value in USUAL.items() if name != left_out}
     text = json.dumps({"data": [wire], "has_more": False}).encode()
 
-    page = usual.SESSIONS.read(Reply(200, {}, text))
+    page = usual.SESSIONS.read(Response(200, {}, text))
 
     assert page is not None
     assert usual.to_session(page["data"][0], wire) == normaliser.to_session(wire)
@@ -87,7 +87,7 @@ def test_a_session_of_today_fits(left_out: str | None) -> None:
 def test_a_session_of_another_time_does_not_fit(other: dict[str, Any]) -> None:
     text = json.dumps(USUAL | other).encode()
 
-    assert usual.SESSION.read(Reply(200, {}, text)) is None
+    assert usual.SESSION.read(Response(200, {}, text)) is None
     assert normaliser.to_session(USUAL | other).id == "sess_1"
 
 
@@ -97,7 +97,7 @@ def test_a_session_of_another_time_does_not_fit(other: dict[str, Any]) -> None:
 def test_what_is_wrong_does_not_fit(other: dict[str, Any]) -> None:
     text = json.dumps(USUAL | other).encode()
 
-    assert usual.SESSION.read(Reply(200, {}, text)) is None
+    assert usual.SESSION.read(Response(200, {}, text)) is None
     with pytest.raises(ValidationError):
         normaliser.to_session(USUAL | other)
 
@@ -105,8 +105,8 @@ def test_what_is_wrong_does_not_fit(other: dict[str, Any]) -> None:
 @pytest.mark.parametrize("other", [{}, {"agent": {"id": "agent_1", "model": "auto"}}], ids=["today's", "another"])
 def test_either_form_gives_the_same_session_alone_and_in_a_list(other: dict[str, Any]) -> None:
     wire = USUAL | other
-    alone = Reply(200, {}, json.dumps(wire).encode())
-    listed = Reply(200, {}, json.dumps({"data": [USUAL, wire], "has_more": False, "total": 2}).encode())
+    alone = Response(200, {}, json.dumps(wire).encode())
+    listed = Response(200, {}, json.dumps({"data": [USUAL, wire], "has_more": False, "total": 2}).encode())
 
     assert provider._session(alone) == normaliser.to_session(wire)
     assert provider._session(alone).raw == wire

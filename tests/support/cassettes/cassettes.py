@@ -76,7 +76,7 @@ class Serializer:
             request, response = interaction["request"], interaction["response"]
             request["body"] = _readable(request["body"])
             response["body"]["string"] = _readable(response["body"]["string"])
-        document = {"provenance": self.provenance.given(), **content}
+        document = {"provenance": self.provenance.to_body(), **content}
         return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
     def deserialize(self, text: str) -> dict[str, Any]:

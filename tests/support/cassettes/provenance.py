@@ -79,6 +79,6 @@ class Provenance(BaseModel):
         """Whether the file stands in the folder of its backend and kind."""
         return path.parent.parent.name == self.backend and path.parent.name in _FOLDERS[self.kind]
 
-    def given(self) -> dict[str, object]:
+    def to_body(self) -> dict[str, object]:
         """The header as plain values, without what is empty."""
         return {name: value for name, value in self.model_dump(mode="json").items() if value}

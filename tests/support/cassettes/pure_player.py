@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from polysession._core.flow import Call, Flow, Reply
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.retry import RetryPolicy
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession.event import Event
@@ -53,9 +53,9 @@ def _run(flow: Flow[T], exchanges: Iterator[Exchange]) -> T:
         return result
 
 
-def _answer(call: Call, exchanges: Iterator[Exchange]) -> Reply:
+def _answer(call: Call, exchanges: Iterator[Exchange]) -> Response:
     exchange = next(exchanges)
     sent: Any = None if call.body is None else json.loads(call.body)
     asked = (call.method, call.path, sent)
     assert asked == (exchange.request.method, exchange.request.path, exchange.request.body)
-    return Reply(exchange.response.status, exchange.response.headers, json.dumps(exchange.response.body).encode())
+    return Response(exchange.response.status, exchange.response.headers, json.dumps(exchange.response.body).encode())

@@ -38,13 +38,13 @@ def live_a_session(do: Do, environment: str, *, look_s: float) -> None:
     )
     assert (session.title, session.status, session.metadata) == ("Ticket 42", SessionStatus.IDLE, {"team": "red"})
     assert do(lambda client: client.sessions.get(session)).id == session.id
-    assert [found.id for found in do(lambda client: client.sessions.list(agent=agent, limit=2))] == [session.id]
+    assert [found.id for found in do(lambda client: client.sessions.list(agent=agent, page_size=2))] == [session.id]
     change_it(do, session)
     do(lambda client: client.sessions.send(session, _SAID))
     wait_until_idle(do, session, look_s)
-    messages = do(lambda client: client.sessions.messages(session, limit=50))
+    messages = do(lambda client: client.sessions.messages(session, page_size=50))
     assert [message.role for message in messages] == ["user", "assistant"]
-    assert "turn.ended" in [event.type for event in do(lambda client: client.sessions.events(session, limit=50))]
+    assert "turn.ended" in [event.type for event in do(lambda client: client.sessions.events(session, page_size=50))]
     assert do(lambda client: client.sessions.cancel(session)).state is CancelState.NOTHING_RUNNING
     assert do(lambda client: client.sessions.archive(session)).archived_at is not None
     do(lambda client: client.sessions.delete(session))
@@ -63,7 +63,9 @@ def change_it(do: Do, session: Session) -> None:
 def wait_until_idle(do: Do, session: Session, look_s: float) -> None:
     """Look at a session until a turn has ended."""
     deadline_s = time.monotonic() + _LIMIT_S
-    while "turn.ended" not in [event.type for event in do(lambda client: client.sessions.events(session, limit=50))]:
+    while "turn.ended" not in [
+        event.type for event in do(lambda client: client.sessions.events(session, page_size=50))
+    ]:
         assert time.monotonic() < deadline_s, "the turn did not end"
         time.sleep(look_s)
     assert do(lambda client: client.sessions.get(session)).status is SessionStatus.IDLE

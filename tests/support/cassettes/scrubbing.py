@@ -1,4 +1,4 @@
-"""Takes out of an exchange what must not be stored. What is not listed as harmless goes."""
+"""Takes out of an exchange what must not be stored. What is not listed as redact goes."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Tape:
 
     def lines(self) -> Iterator[str]:
         """The lines of its file."""
-        header = {"provenance": self.provenance.given(), "settings": dict(self.settings), "ids": dict(self.ids)}
+        header = {"provenance": self.provenance.to_body(), "settings": dict(self.settings), "ids": dict(self.ids)}
         yield json.dumps(header, ensure_ascii=False)
         for entry in self.entries:
             if isinstance(entry, Chunk):

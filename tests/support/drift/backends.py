@@ -278,7 +278,7 @@ def _listing(provider: Provider[Any]) -> list[str]:
         created_before=datetime.max.replace(tzinfo=UTC),
         include_archived=True,
         oldest_first=True,
-        limit=5,
+        page_size=5,
     )
     return _query_of(next(provider.list_sessions(everything, None)))
 

@@ -13,9 +13,9 @@ from polysession.provider_api import (
     Message,
     MessageCompleted,
     MessageDelta,
-    NativeEvent,
     Outcome,
     PendingAction,
+    RawEvent,
     Role,
     Session,
     SessionStatus,
@@ -98,7 +98,7 @@ def to_events(session_id: str, raw: dict[str, Any]) -> list[Event]:
         "raw": raw,
     }
     read = _READERS.get(note.note)
-    return [NativeEvent(**about)] if read is None else read(note, about)
+    return [RawEvent(**about)] if read is None else read(note, about)
 
 
 def _heard_or_said(note: Note, about: dict[str, Any]) -> list[Event]:

@@ -26,8 +26,8 @@ from polysession.provider_api import (
     PendingAction,
     Provider,
     ProviderSettings,
-    Reply,
-    ResumeContract,
+    Response,
+    ResumeMode,
     Session,
     SessionChanges,
     SessionQuery,
@@ -38,9 +38,9 @@ from polysession.provider_api import (
     TurnInput,
     TurnPlan,
     UsageError,
+    apply_filters,
     emulated,
     json_body,
-    keep_matching,
     native,
     read_as,
     read_json_or_none,
@@ -60,62 +60,64 @@ _NO_MODE: Final = unsupported("Porter asks for no permission")
 _NO_ARCHIVE: Final = unsupported("Porter keeps an errand until it is deleted")
 _WHOLE: Final = emulated("one more call, to read what is to stay; of two writers at once the last one wins")
 _FILTER: Final = emulated("compared here, so that pages have fewer items")
-_FILTERED_HERE: Final = frozenset({Feature.LIST_STATUSES, Feature.LIST_TITLE, Feature.LIST_CREATED})
+_FILTERED_HERE: Final = frozenset(
+    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
+)
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.CREATE: native(),
-    Feature.GET: native(),
-    Feature.LIST: native(),
-    Feature.UPDATE: _WHOLE,
-    Feature.ARCHIVE: _NO_ARCHIVE,
-    Feature.DELETE: native(),
-    Feature.CANCEL: native(),
-    Feature.SEND: native(),
-    Feature.STREAM: native("one more call, to find where to begin; none with a cursor"),
-    Feature.RUN: native("one more call before the input, to find where to begin"),
-    Feature.EVENTS: native(),
-    Feature.MESSAGES: emulated("picked out of the notes"),
-    Feature.ANSWER: native(),
-    Feature.PENDING_ACTIONS: native(),
-    Feature.AGENT_CREATE: _NO_AGENTS,
-    Feature.AGENT_GET: _NO_AGENTS,
-    Feature.AGENT_LIST: _NO_AGENTS,
-    Feature.CREATE_AGENT: _NO_AGENTS,
-    Feature.CREATE_ENVIRONMENT: _NO_PLACE,
-    Feature.CREATE_WORKSPACE: _NO_PLACE,
-    Feature.CREATE_TITLE: native(),
-    Feature.CREATE_METADATA: native(),
-    Feature.CREATE_TAGS: _NO_TAGS,
-    Feature.CREATE_CAPABILITIES: unsupported("Porter can do what it can do"),
-    Feature.CREATE_MODEL: _NO_MODEL,
-    Feature.CREATE_PERMISSION_MODE: _NO_MODE,
-    Feature.UPDATE_TITLE: _WHOLE,
-    Feature.UPDATE_METADATA: _WHOLE,
-    Feature.UPDATE_TAGS: _NO_TAGS,
-    Feature.EDIT_TAGS: _NO_TAGS,
-    Feature.UPDATE_MODEL: _NO_MODEL,
-    Feature.UPDATE_PERMISSION_MODE: _NO_MODE,
-    Feature.CLEAR_TITLE: _WHOLE,
-    Feature.CLEAR_METADATA: _WHOLE,
-    Feature.CLEAR_TAGS: _NO_TAGS,
-    Feature.CLEAR_MODEL: _NO_MODEL,
-    Feature.CLEAR_PERMISSION_MODE: _NO_MODE,
-    Feature.LIST_AGENT: _NO_AGENTS,
-    Feature.LIST_STATUSES: _FILTER,
-    Feature.LIST_TITLE: _FILTER,
-    Feature.LIST_TAGS: _NO_TAGS,
-    Feature.LIST_METADATA: unsupported("Porter cannot search its labels"),
-    Feature.LIST_ARCHIVED: _NO_ARCHIVE,
-    Feature.LIST_CREATED: _FILTER,
-    Feature.LIST_OLDEST_FIRST: native(),
-    Feature.LIST_LIMIT: native(),
-    Feature.SEND_IMAGE: unsupported("Porter reads text"),
-    Feature.SEND_DOCUMENT: unsupported("Porter reads text"),
-    Feature.ANSWER_APPROVAL: unsupported("Porter asks for no permission"),
-    Feature.ANSWER_OUTPUT: native("one output at a time"),
-    Feature.AGENT_MODEL: _NO_AGENTS,
-    Feature.AGENT_SYSTEM_PROMPT: _NO_AGENTS,
-    Feature.AGENT_DESCRIPTION: _NO_AGENTS,
+    Feature.SESSIONS_CREATE: native(),
+    Feature.SESSIONS_GET: native(),
+    Feature.SESSIONS_LIST: native(),
+    Feature.SESSIONS_UPDATE: _WHOLE,
+    Feature.SESSIONS_ARCHIVE: _NO_ARCHIVE,
+    Feature.SESSIONS_DELETE: native(),
+    Feature.SESSIONS_CANCEL: native(),
+    Feature.SESSIONS_SEND: native(),
+    Feature.SESSIONS_STREAM: native("one more call, to find where to begin; none with a cursor"),
+    Feature.SESSIONS_RUN: native("one more call before the input, to find where to begin"),
+    Feature.SESSIONS_EVENTS: native(),
+    Feature.SESSIONS_MESSAGES: emulated("picked out of the notes"),
+    Feature.SESSIONS_ANSWER: native(),
+    Feature.SESSIONS_PENDING_ACTIONS: native(),
+    Feature.AGENTS_CREATE: _NO_AGENTS,
+    Feature.AGENTS_GET: _NO_AGENTS,
+    Feature.AGENTS_LIST: _NO_AGENTS,
+    Feature.SESSIONS_CREATE_AGENT: _NO_AGENTS,
+    Feature.SESSIONS_CREATE_ENVIRONMENT: _NO_PLACE,
+    Feature.SESSIONS_CREATE_WORKSPACE: _NO_PLACE,
+    Feature.SESSIONS_CREATE_TITLE: native(),
+    Feature.SESSIONS_CREATE_METADATA: native(),
+    Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("Porter can do what it can do"),
+    Feature.SESSIONS_CREATE_MODEL: _NO_MODEL,
+    Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE: _WHOLE,
+    Feature.SESSIONS_UPDATE_METADATA: _WHOLE,
+    Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL: _NO_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_UPDATE_TITLE_CLEAR: _WHOLE,
+    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _WHOLE,
+    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _NO_MODEL,
+    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+    Feature.SESSIONS_LIST_AGENT: _NO_AGENTS,
+    Feature.SESSIONS_LIST_STATUSES: _FILTER,
+    Feature.SESSIONS_LIST_TITLE_CONTAINS: _FILTER,
+    Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+    Feature.SESSIONS_LIST_METADATA: unsupported("Porter cannot search its labels"),
+    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: _NO_ARCHIVE,
+    Feature.SESSIONS_LIST_CREATED: _FILTER,
+    Feature.SESSIONS_LIST_OLDEST_FIRST: native(),
+    Feature.SESSIONS_LIST_PAGE_SIZE: native(),
+    Feature.SESSIONS_SEND_IMAGE: unsupported("Porter reads text"),
+    Feature.SESSIONS_SEND_DOCUMENT: unsupported("Porter reads text"),
+    Feature.SESSIONS_ANSWER_APPROVAL: unsupported("Porter asks for no permission"),
+    Feature.SESSIONS_ANSWER_OUTPUT: native("one output at a time"),
+    Feature.AGENTS_CREATE_MODEL: _NO_AGENTS,
+    Feature.AGENTS_CREATE_SYSTEM_PROMPT: _NO_AGENTS,
+    Feature.AGENTS_CREATE_DESCRIPTION: _NO_AGENTS,
 }
 
 
@@ -138,7 +140,7 @@ class PorterProvider(Provider[PorterSettings]):
     docs_url = "https://porter.example/wire"
     settings_type = PorterSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    resume = ResumeContract.SERVER_REPLAY
+    resume_mode = ResumeMode.SERVER_REPLAY
     event_types = EVENT_TYPES
     emulator = "polysession_porter.emulator:PorterEmulator"
 
@@ -146,7 +148,7 @@ class PorterProvider(Provider[PorterSettings]):
         """The key."""
         return {"porter-key": self.settings.key.get_secret_value()}
 
-    def read_error(self, reply: Reply) -> ErrorDetail:
+    def read_error(self, reply: Response) -> ErrorDetail:
         """Read `{"why": {"kind": ..., "text": ...}}`, or nothing."""
         why = (read_json_or_none(reply) or {}).get("why")
         if not isinstance(why, dict):
@@ -168,11 +170,11 @@ class PorterProvider(Provider[PorterSettings]):
         """Read one page. Porter counts what to skip, so that our cursor is that number."""
         skip = _number(cursor)
         order = "old" if query.oldest_first else "new"
-        reply = yield Call("GET", with_query("/errands", {"skip": skip, "take": query.limit, "order": order}))
+        reply = yield Call("GET", with_query("/errands", {"skip": skip, "take": query.page_size, "order": order}))
         page = read_as(ErrandPage.model_validate, _result(reply), reply)
         sessions = tuple(read_as(to_session, raw, reply) for raw in page.errands)
         seen = skip + len(sessions)
-        return Page(keep_matching(sessions, query, _FILTERED_HERE), str(seen) if seen < page.total else None)
+        return Page(apply_filters(sessions, query, _FILTERED_HERE), str(seen) if seen < page.total else None)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Write the errand back whole, as Porter wants it, with what is to change."""
@@ -234,12 +236,12 @@ class PorterProvider(Provider[PorterSettings]):
         return () if errand.asks is None else (to_action(errand.asks),)
 
 
-def _result(reply: Reply) -> dict[str, Any]:
+def _result(reply: Response) -> dict[str, Any]:
     """What is in the envelope."""
     return read_wire(Answered, reply).result
 
 
-def _session(reply: Reply) -> Session:
+def _session(reply: Response) -> Session:
     return read_as(to_session, _result(reply), reply)
 
 
@@ -256,7 +258,7 @@ def _newest(ref: SessionRef) -> Flow[int]:
 
 def _notes(
     ref: SessionRef, limit: int | None, cursor: str | None
-) -> Flow[tuple[list[dict[str, Any]], Reply, str | None]]:
+) -> Flow[tuple[list[dict[str, Any]], Response, str | None]]:
     """One page of notes, the reply that it came in, and where the list goes on."""
     query = {"after": _number(cursor), "take": limit}
     reply = yield Call("GET", with_query(f"{errand_path(ref)}/notes", query))

@@ -10,7 +10,7 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
-    Reply,
+    Response,
     SessionRef,
     StreamPlan,
     TurnPlan,
@@ -58,7 +58,7 @@ class PorterStream(StreamPlan):
 
     def read(self, frame: Frame) -> list[Event]:
         """The events of one note, if it is new."""
-        reply = Reply(200, {}, frame.data)
+        reply = Response(200, {}, frame.data)
         raw = read_json(reply)
         events = read_as(lambda note: to_events(self._ref.id, note), raw, reply)
         number = int(raw["n"])

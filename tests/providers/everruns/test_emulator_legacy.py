@@ -12,7 +12,7 @@ from providers.everruns.test_emulator import LINKS, UNKNOWN_SESSION, Api, served
 
 @pytest.fixture
 def seed() -> Iterator[Api]:
-    yield from served("seed")
+    yield from served("legacy")
 
 
 def test_an_older_session_has_the_older_fields_only(seed: Api) -> None:

@@ -13,7 +13,7 @@ from providers.agentscope.test_emulator import CREDENTIAL, NOT_FOUND, Api, serve
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[tuple[EmulatorHandle, httpx.Client]]:
-    with served("seed") as both:
+    with served("legacy") as both:
         yield both
 
 

@@ -15,7 +15,7 @@ from providers.qoder.test_emulator import TOOLS, Api, Json, served_api
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    with served_api("seed") as served:
+    with served_api("legacy") as served:
         yield served
 
 
