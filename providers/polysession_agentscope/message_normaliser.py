@@ -67,7 +67,7 @@ def to_block(raw: dict[str, Any]) -> Block:
     """
     wire = WireBlock.model_validate(raw)
     reader = _BLOCKS.get(wire.type)
-    return RawBlock(raw=raw) if reader is None else reader(wire)
+    return RawBlock(payload=raw) if reader is None else reader(wire)
 
 
 def to_arguments(text: str | None) -> dict[str, Any]:

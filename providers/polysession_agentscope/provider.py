@@ -76,7 +76,7 @@ from polysession_agentscope.calls import (
 from polysession_agentscope.wire import WireAgents, WireErrorBody, WireNewAgent, WireNewSession
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
+    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
 
 T = TypeVar("T")
 
@@ -314,13 +314,13 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
 
         yield from turns.send_message((yield from self._checked_place(ref)), content)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
         """Follow a session."""
         from polysession_agentscope import turns
 
         return (yield from turns.stream_events(self._place(ref), cursor))
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
         """Follow a turn."""
         from polysession_agentscope import turns
 

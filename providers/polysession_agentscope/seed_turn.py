@@ -13,10 +13,10 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
+    OldTurnPlan,
     PolysessionError,
     Response,
     TurnEnded,
-    TurnPlan,
     read_as,
     read_json,
 )
@@ -29,7 +29,7 @@ from polysession_agentscope.history import read_newest
 _SUCCESS: Final = 200
 
 
-class SeedTurn(TurnPlan):
+class SeedTurn(OldTurnPlan):
     """Follows one turn on a server of 2.0.0, where the answer to the input is the stream, and a break ends the turn."""
 
     silence_s = 600.0

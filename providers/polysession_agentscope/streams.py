@@ -19,12 +19,12 @@ from polysession.provider_api import (
     Flow,
     Frame,
     NetworkTimeout,
+    OldStreamPlan,
+    OldTurnPlan,
     PolysessionError,
     RecentIds,
     Response,
-    StreamPlan,
     TurnEnded,
-    TurnPlan,
     UsageError,
     read_as,
     read_json,
@@ -108,7 +108,7 @@ class Bookmark(BaseModel):
         raise UsageError(message)
 
 
-class _ReplayedStream(StreamPlan):
+class _ReplayedStream(OldStreamPlan):
     """A stream that the server replays from `after` on, the running turn from its start; each event has an id.
 
     The log is cut to its last event when a turn is stored. What a reopened stream begins with shows it: an event that
@@ -258,7 +258,7 @@ class SessionStream(_ReplayedStream):
         return head.type not in _ENDS
 
 
-class AgentScopeTurn(_ReplayedStream, TurnPlan):
+class AgentScopeTurn(_ReplayedStream, OldTurnPlan):
     """Follows one turn, and looks at what is stored when nothing comes: some turns end without an event.
 
     Args:

@@ -17,11 +17,11 @@ from polysession.provider_api import (
     Deny,
     Feature,
     Flow,
+    OldStreamPlan,
+    OldTurnPlan,
     PendingAction,
-    StreamPlan,
     ToolOutput,
     TurnInput,
-    TurnPlan,
     read_as,
 )
 from polysession_agentscope.actions import check_answers, from_answers, is_waiting, pending_in
@@ -72,7 +72,7 @@ def answer_actions(place: Place, answers: tuple[Answer, ...]) -> Flow[None]:
     yield from post_input(place, wire_input, EventNormaliser(place.session_id))
 
 
-def start_turn(place: Place, turn_input: TurnInput) -> Flow[TurnPlan]:
+def start_turn(place: Place, turn_input: TurnInput) -> Flow[OldTurnPlan]:
     """Read where the session stands, for a plan that opens the stream there and then sends the input."""
     if isinstance(turn_input[0], Approve | Deny | ToolOutput):
         return (yield from _go_on(place, turn_input))
@@ -85,7 +85,7 @@ def start_turn(place: Place, turn_input: TurnInput) -> Flow[TurnPlan]:
     return AgentScopeTurn(place, newest, normaliser, wire_input)
 
 
-def stream_events(place: Place, cursor: str | None) -> Flow[StreamPlan]:
+def stream_events(place: Place, cursor: str | None) -> Flow[OldStreamPlan]:
     """Read where the session stands, for a plan that follows it from there, or from a bookmark."""
     mark = None if cursor is None else Bookmark.read(cursor)
     normaliser = EventNormaliser(place.session_id)
@@ -125,7 +125,7 @@ def _read_free(place: Place) -> Flow[Newest]:
     raise Conflict("the agent waits for an answer, and takes no message before: answer it, or cancel")
 
 
-def _go_on(place: Place, answers: tuple[Answer, ...]) -> Flow[TurnPlan]:
+def _go_on(place: Place, answers: tuple[Answer, ...]) -> Flow[OldTurnPlan]:
     check_answers(answers)
     parked = yield from _read_parked(place)
     reply_id = parked.raw["id"]

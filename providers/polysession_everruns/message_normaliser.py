@@ -77,19 +77,19 @@ def _block(part: dict[str, Any]) -> Block:
     """A part of a message; one that is not modelled, or lacks what it needs, as it came."""
     build = _BLOCKS.get(str(part.get("type")))
     try:
-        return RawBlock(raw=part) if build is None else build(part)
+        return RawBlock(payload=part) if build is None else build(part)
     except (KeyError, TypeError, ValidationError):
-        return RawBlock(raw=part)
+        return RawBlock(payload=part)
 
 
 def _text(part: dict[str, Any]) -> Block:
     text = part["text"]
-    return _new_text(text=text) if isinstance(text, str) else RawBlock(raw=part)
+    return _new_text(text=text) if isinstance(text, str) else RawBlock(payload=part)
 
 
 def _image(part: dict[str, Any]) -> Block:
     if part.get("url") is None and part.get("base64") is None:
-        return RawBlock(raw=part)
+        return RawBlock(payload=part)
     return MediaBlock(type="image", url=part.get("url"), data=part.get("base64"), media_type=part.get("media_type"))
 
 

@@ -55,7 +55,7 @@ from polysession_everruns.calls import cursor_number, session_path
 from polysession_everruns.wire import WireAgents, WirePageEnd, WireSession, WireSessions
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
+    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
 
 T = TypeVar("T")
 
@@ -246,13 +246,13 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
         return streams.send_message(ref, content)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
         """Make ready to follow a session."""
         from polysession_everruns import streams
 
         return streams.stream_events(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
         """Make ready to follow a turn."""
         from polysession_everruns import streams
 

@@ -27,17 +27,17 @@ from polysession.provider_api import (
     MediaBlock,
     Message,
     MessageCompleted,
+    OldStreamPlan,
+    OldTurnPlan,
     Page,
     PendingAction,
     PolysessionError,
     RecentIds,
     Response,
     SessionRef,
-    StreamPlan,
     TextBlock,
     ToolOutput,
     TurnInput,
-    TurnPlan,
     UsageError,
     json_body,
     read_as,
@@ -187,7 +187,7 @@ def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, WireEvent | None]]:
 # --- Live streams
 
 
-class SessionStream(StreamPlan):
+class SessionStream(OldStreamPlan):
     """Follows a session.
 
     Its cursor is the id of the last event that the server keeps, which it replays from. Deltas may be live only: they
@@ -280,7 +280,7 @@ class SessionStream(StreamPlan):
             self._last_sequence = sequence or self._last_sequence
 
 
-class MessageTurn(SessionStream, TurnPlan):
+class MessageTurn(SessionStream, OldTurnPlan):
     """Follows the turn that a message starts, or steers."""
 
     def __init__(self, ref: SessionRef, cursor: str | None, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -314,7 +314,7 @@ class MessageTurn(SessionStream, TurnPlan):
         return any(isinstance(place, dict) and place.get("input_message_id") == self._message_id for place in places)
 
 
-class AnswerTurn(SessionStream, TurnPlan):
+class AnswerTurn(SessionStream, OldTurnPlan):
     """Follows the turn that goes on after what it waited for was answered."""
 
     def __init__(self, ref: SessionRef, cursor: str | None, answers: tuple[Answer, ...], waiting: Waiting) -> None:
@@ -334,7 +334,7 @@ class AnswerTurn(SessionStream, TurnPlan):
         return event.turn_id is not None and event.turn_id == self._turn_id
 
 
-def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
     """Make ready to follow a session, after the cursor or after its newest event."""
     is_resumed = cursor is not None
     if cursor is None:
@@ -346,7 +346,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     return plan
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
     """Make ready to follow a turn: older servers replay from the beginning unless told what the newest event is."""
     if isinstance(turn_input[0], Approve | Deny | ToolOutput):
         answers = turn_input

@@ -86,7 +86,7 @@ def _to_block(raw: dict[str, Any]) -> Block:
         if isinstance(source.get(name), str):
             value = {name: source[name]}
             return MediaBlock(type=kind, media_type=source.get("media_type"), title=raw.get("title"), **value)
-    return RawBlock(raw=raw)
+    return RawBlock(payload=raw)
 
 
 def _from_media(block: MediaBlock) -> dict[str, Any]:

@@ -56,7 +56,7 @@ from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameter
 from polysession_qoder.wire import WireDeleted, WireErrorBody, WirePageEnd, WireSession, WireSessions
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
+    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -199,7 +199,7 @@ class QoderProvider(Provider[QoderSettings]):
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for. Removing all metadata needs to read its keys first."""
-        known = {}
+        known: Mapping[str, Any] = {}
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata
         reply = yield post(session_path(ref), normaliser.from_changes(changes, known))
@@ -232,13 +232,13 @@ class QoderProvider(Provider[QoderSettings]):
 
         return streams.send_message(ref, content)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
         """Make ready to follow a session."""
         from polysession_qoder import streams
 
         return streams.stream_events(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
         """Make ready to follow the turn that this input starts."""
         from polysession_qoder import streams
 

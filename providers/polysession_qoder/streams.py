@@ -20,15 +20,15 @@ from polysession.provider_api import (
     Frame,
     MalformedResponse,
     Message,
+    OldStreamPlan,
+    OldTurnPlan,
     Page,
     PendingAction,
     PolysessionError,
     Response,
     SessionRef,
-    StreamPlan,
     ToolOutput,
     TurnInput,
-    TurnPlan,
     TurnStarted,
     UsageError,
     read_as,
@@ -50,7 +50,7 @@ _CURSOR_PREFIX: Final = "evt_"
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 
 
-class QoderStream(StreamPlan):
+class QoderStream(OldStreamPlan):
     """Follows a session from after one event on. The backend replays what came after it.
 
     Args:
@@ -129,7 +129,7 @@ class QoderStream(StreamPlan):
         return events
 
 
-class QoderTurn(QoderStream, TurnPlan):
+class QoderTurn(QoderStream, OldTurnPlan):
     """Follows the turn that some events start.
 
     Args:
@@ -174,7 +174,7 @@ def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
     yield from _send(ref, [from_blocks(content)])
 
 
-def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
     """Make ready to follow a session: after the cursor, or after the newest event.
 
     Raises:
@@ -191,7 +191,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     return plan
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
     """Make ready to follow the turn that this input starts, from the newest event on.
 
     Raises:

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from polysession._core.turn import TurnResult
     from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
     from polysession._drivers.sync_stream import EventStream, Turn
+    from polysession.action import (
+        ACTION,
+        ANSWER,
+        Answer,
+        Approve,
+        Deny,
+        PendingAction,
+        Question,
+        Reply,
+        ToolApproval,
+        ToolExecution,
+        ToolOutput,
+    )
     from polysession.async_client import AsyncClient
     from polysession.change import UNSET, Unset
     from polysession.client import Client
@@ -45,29 +58,23 @@ if TYPE_CHECKING:
         UsageError,
     )
     from polysession.event import (
+        EVENT,
         ActionRequired,
-        Answer,
-        Approve,
-        Deny,
         ErrorReported,
         Event,
         MessageCompleted,
         MessageDelta,
         MessageStarted,
         Outcome,
-        PendingAction,
         RawEvent,
         StatusChanged,
         StreamGap,
         ThinkingCompleted,
         ThinkingDelta,
         ThinkingStarted,
-        ToolApproval,
         ToolCallCompleted,
         ToolCallDelta,
         ToolCallStarted,
-        ToolExecution,
-        ToolOutput,
         ToolResultCompleted,
         ToolResultDelta,
         TurnEnded,
@@ -76,6 +83,8 @@ if TYPE_CHECKING:
     )
     from polysession.feature import Feature, FeatureSupport, ResumeMode, Support
     from polysession.message import (
+        BLOCK,
+        Block,
         MediaBlock,
         Message,
         RawBlock,
@@ -86,8 +95,8 @@ if TYPE_CHECKING:
         ToolResultBlock,
     )
     from polysession.profiles import PlainSecretWarning
+    from polysession.resources import Agent, Environment, Model
     from polysession.session import (
-        Agent,
         AgentCapability,
         Cancellation,
         CancelState,
@@ -100,6 +109,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "polysession.message": (
+        "BLOCK",
+        "Block",
         "MediaBlock",
         "Message",
         "RawBlock",
@@ -110,10 +121,8 @@ _HOMES = {
         "ToolResultBlock",
     ),
     "polysession.event": (
+        "EVENT",
         "ActionRequired",
-        "Answer",
-        "Approve",
-        "Deny",
         "ErrorReported",
         "Event",
         "MessageCompleted",
@@ -121,23 +130,32 @@ _HOMES = {
         "MessageStarted",
         "RawEvent",
         "Outcome",
-        "PendingAction",
         "StatusChanged",
         "StreamGap",
         "ThinkingCompleted",
         "ThinkingDelta",
         "ThinkingStarted",
-        "ToolApproval",
         "ToolCallCompleted",
         "ToolCallDelta",
         "ToolCallStarted",
-        "ToolExecution",
-        "ToolOutput",
         "ToolResultCompleted",
         "ToolResultDelta",
         "TurnEnded",
         "TurnStarted",
         "UsageReported",
+    ),
+    "polysession.action": (
+        "ACTION",
+        "ANSWER",
+        "Question",
+        "Reply",
+        "Answer",
+        "Approve",
+        "Deny",
+        "PendingAction",
+        "ToolApproval",
+        "ToolExecution",
+        "ToolOutput",
     ),
     "polysession._drivers.async_stream": (
         "AsyncEventStream",
@@ -182,8 +200,8 @@ _HOMES = {
     "polysession.feature": ("Feature", "FeatureSupport", "ResumeMode", "Support"),
     "polysession.profiles": ("PlainSecretWarning",),
     "polysession.switching": ("Fate", "SwitchItem", "SwitchReport", "switch_check"),
+    "polysession.resources": ("Agent", "Environment", "Model"),
     "polysession.session": (
-        "Agent",
         "AgentCapability",
         "CancelState",
         "Cancellation",
@@ -195,6 +213,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "ACTION",
+    "ANSWER",
+    "BLOCK",
+    "EVENT",
     "UNSET",
     "ActionRequired",
     "Agent",
@@ -205,6 +227,7 @@ __all__ = [
     "AsyncEventStream",
     "AsyncTurn",
     "AuthenticationFailed",
+    "Block",
     "BrokenProvider",
     "CancelState",
     "Cancellation",
@@ -215,6 +238,7 @@ __all__ = [
     "DeadlineExceeded",
     "Deny",
     "DuplicateProvider",
+    "Environment",
     "ErrorReported",
     "Event",
     "EventStream",
@@ -229,6 +253,7 @@ __all__ = [
     "MessageDelta",
     "MessageStarted",
     "MissingCredentials",
+    "Model",
     "ModelConfig",
     "NetworkTimeout",
     "NotFound",
@@ -239,9 +264,11 @@ __all__ = [
     "PlainSecretWarning",
     "PluginError",
     "PolysessionError",
+    "Question",
     "RateLimited",
     "RawBlock",
     "RawEvent",
+    "Reply",
     "ResumeMode",
     "RetryPolicy",
     "Role",

@@ -17,13 +17,15 @@ from polysession._drivers.async_driver import AsyncDriver
 from polysession.change import UNSET, NativeBody, Unset
 from polysession.feature import Feature, ResumeMode, Support
 from polysession.plugins import open_provider
-from polysession.session import Agent, AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
+from polysession.resources import Agent
+from polysession.session import AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
     import httpx  # noqa: TID251  (the type of an argument)
 
     from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
-    from polysession.event import Answer, Event, PendingAction
+    from polysession.action import Answer, PendingAction
+    from polysession.event import Event
     from polysession.message import Message
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from polysession.errors import UsageError
-from polysession.session import AgentCapability, ModelConfig, SessionStatus, UtcDatetime
+from polysession.record import UtcDatetime
+from polysession.session import AgentCapability, ModelConfig, SessionStatus
 
 
 class Unset(Enum):

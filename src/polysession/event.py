@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from polysession.lazy import with_lazy_raw
+from pydantic import Field, TypeAdapter
+
+from polysession.action import StoredAction
 from polysession.message import Message
+from polysession.record import JsonObject, ReceivedRecord, TypedRecord, UtcDatetime, stored_union
 from polysession.session import SessionStatus, Usage
 
 
@@ -23,271 +23,194 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@with_lazy_raw
-@dataclass(frozen=True, kw_only=True)
-class ToolApproval:
-    """The agent wants to run a tool, and waits for a yes or no.
-
-    Attributes:
-        id: Id of the action, to answer it by.
-        name: The tool.
-        arguments: What it would be called with.
-        raw: The wire object that the answer is built from.
-    """
-
-    type: Literal["approval"] = field(default="approval", init=False)
-    id: str
-    name: str
-    arguments: Mapping[str, Any]
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@with_lazy_raw
-@dataclass(frozen=True, kw_only=True)
-class ToolExecution:
-    """The agent wants the caller to run a tool, and waits for its output.
-
-    Attributes are those of `ToolApproval`.
-    """
-
-    type: Literal["execution"] = field(default="execution", init=False)
-    id: str
-    name: str
-    arguments: Mapping[str, Any]
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-PendingAction: TypeAlias = ToolApproval | ToolExecution
-
-
-@dataclass(frozen=True, slots=True)
-class Approve:
-    """Let the tool run."""
-
-    action: PendingAction | str
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
-    """Do not let the tool run, and tell the agent why."""
-
-    action: PendingAction | str
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOutput:
-    """What the tool answered; `is_error` if it failed."""
-
-    action: PendingAction | str
-    content: str
-    is_error: bool = False
-
-
-Answer: TypeAlias = Approve | Deny | ToolOutput
-
-
-@with_lazy_raw
-@dataclass(frozen=True, kw_only=True)
-class _Envelope:
+class EventRecord(ReceivedRecord, TypedRecord):
     """What every event has.
 
     Attributes:
         session_id: The session.
-        id: The backend's id; None for what has none, such as some deltas.
+        id: The backend's id; None for what has none, such as a fragment that shares the id of its whole.
         turn_id: The turn, if the backend names it.
         sequence: Its number in the session, if the backend counts.
         created_at: UTC.
-        native_type: The backend's word for it; empty if we inferred it.
-        synthetic: We inferred it; the backend did not say it.
-        raw: The wire object as received.
+        author: Name of the agent that caused it, in a session with several; None elsewhere.
+        native_type: The backend's word for it; empty if it was inferred.
+        synthetic: Whether it was inferred: the backend did not send it.
     """
 
     session_id: str
     id: str | None = None
     turn_id: str | None = None
     sequence: int | None = None
-    created_at: datetime | None = None
+    created_at: UtcDatetime | None = None
+    author: str | None = None
     native_type: str = ""
     synthetic: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatusChanged(_Envelope):
-    """The session does something else now."""
+class StatusChanged(EventRecord):
+    """The session's status changed.
 
-    type: Literal["session.status"] = field(default="session.status", init=False)
+    Attributes:
+        status: The new status, in common words.
+        native_status: The same in the backend's word.
+    """
+
+    type: Literal["session.status"] = "session.status"
     status: SessionStatus
     native_status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TurnStarted(_Envelope):
+class TurnStarted(EventRecord):
     """The agent began to work."""
 
-    type: Literal["turn.started"] = field(default="turn.started", init=False)
+    type: Literal["turn.started"] = "turn.started"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TurnEnded(_Envelope):
+class TurnEnded(EventRecord):
     """The agent stopped working.
 
     Attributes:
-        outcome: How.
+        outcome: How it ended.
         native_reason: The backend's word for it.
         usage: What the turn consumed; None if the backend does not say.
         error: What went wrong; None unless it failed.
+        continues: Whether `run` goes on with another part of the turn, after the pending actions were answered.
     """
 
-    type: Literal["turn.ended"] = field(default="turn.ended", init=False)
+    type: Literal["turn.ended"] = "turn.ended"
     outcome: Outcome
     native_reason: str = ""
     usage: Usage | None = None
     error: str | None = None
+    continues: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class MessageStarted(_Envelope):
-    """The agent begins to say something."""
+class MessageStarted(EventRecord):
+    """The agent begins a message."""
 
-    type: Literal["message.started"] = field(default="message.started", init=False)
+    type: Literal["message.started"] = "message.started"
     message_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class MessageDelta(_Envelope):
+class MessageDelta(EventRecord):
     """More text of the message that was started."""
 
-    type: Literal["message.delta"] = field(default="message.delta", init=False)
+    type: Literal["message.delta"] = "message.delta"
     message_id: str | None = None
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class MessageCompleted(_Envelope):
+class MessageCompleted(EventRecord):
     """A whole message. It replaces the deltas."""
 
-    type: Literal["message.completed"] = field(default="message.completed", init=False)
+    type: Literal["message.completed"] = "message.completed"
     message: Message
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThinkingStarted(_Envelope):
+class ThinkingStarted(EventRecord):
     """The agent begins to reason."""
 
-    type: Literal["thinking.started"] = field(default="thinking.started", init=False)
+    type: Literal["thinking.started"] = "thinking.started"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThinkingDelta(_Envelope):
+class ThinkingDelta(EventRecord):
     """More reasoning."""
 
-    type: Literal["thinking.delta"] = field(default="thinking.delta", init=False)
+    type: Literal["thinking.delta"] = "thinking.delta"
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThinkingCompleted(_Envelope):
-    """The agent has reasoned. `text` is empty where the backend keeps it to itself."""
+class ThinkingCompleted(EventRecord):
+    """A whole piece of reasoning. `text` is empty where the backend does not show it."""
 
-    type: Literal["thinking.completed"] = field(default="thinking.completed", init=False)
+    type: Literal["thinking.completed"] = "thinking.completed"
     text: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolCallStarted(_Envelope):
+class ToolCallStarted(EventRecord):
     """The agent begins to call a tool."""
 
-    type: Literal["tool_call.started"] = field(default="tool_call.started", init=False)
+    type: Literal["tool_call.started"] = "tool_call.started"
     tool_call_id: str
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolCallDelta(_Envelope):
+class ToolCallDelta(EventRecord):
     """More of the arguments, as JSON text."""
 
-    type: Literal["tool_call.delta"] = field(default="tool_call.delta", init=False)
+    type: Literal["tool_call.delta"] = "tool_call.delta"
     tool_call_id: str
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolCallCompleted(_Envelope):
-    """A whole tool call: what is called, and with what."""
+class ToolCallCompleted(EventRecord):
+    """A whole tool call: the tool's name and its arguments."""
 
-    type: Literal["tool_call.completed"] = field(default="tool_call.completed", init=False)
+    type: Literal["tool_call.completed"] = "tool_call.completed"
     tool_call_id: str
     name: str
-    arguments: Mapping[str, Any]
+    arguments: JsonObject
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolResultDelta(_Envelope):
-    """More of what the tool answers."""
+class ToolResultDelta(EventRecord):
+    """More of a tool's result."""
 
-    type: Literal["tool_result.delta"] = field(default="tool_result.delta", init=False)
+    type: Literal["tool_result.delta"] = "tool_result.delta"
     tool_call_id: str
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolResultCompleted(_Envelope):
-    """What the tool answered; `is_error` if it failed, was denied or was interrupted."""
+class ToolResultCompleted(EventRecord):
+    """A whole tool result; `is_error` if the tool failed, was denied or was interrupted."""
 
-    type: Literal["tool_result.completed"] = field(default="tool_result.completed", init=False)
+    type: Literal["tool_result.completed"] = "tool_result.completed"
     tool_call_id: str
     text: str = ""
     is_error: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActionRequired(_Envelope):
-    """The agent waits for the caller."""
+class ActionRequired(EventRecord):
+    """The agent waits for the caller to answer these actions."""
 
-    type: Literal["action.required"] = field(default="action.required", init=False)
-    actions: tuple[PendingAction, ...]
+    type: Literal["action.required"] = "action.required"
+    actions: tuple[StoredAction, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class UsageReported(_Envelope):
-    """What was consumed: since the last report if `is_delta`, else in the whole session so far."""
+class UsageReported(EventRecord):
+    """Consumption: since the last report if `is_delta`, else of the whole session so far."""
 
-    type: Literal["usage"] = field(default="usage", init=False)
+    type: Literal["usage"] = "usage"
     usage: Usage
     is_delta: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErrorReported(_Envelope):
+class ErrorReported(EventRecord):
     """Something went wrong. The turn may go on."""
 
-    type: Literal["error"] = field(default="error", init=False)
+    type: Literal["error"] = "error"
     message: str
     code: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamGap(_Envelope):
-    """Events are missing that happened since the stream broke: the backend does not tell them again.
+class StreamGap(EventRecord):
+    """Events are missing: they happened while the connection was broken, and the backend does not send them again.
 
-    It is no failure of the turn. What is stored is told all the same: whole messages and thoughts, tool calls and
-    results, what was consumed, the end.
+    The turn has not failed. Stored events are delivered all the same: whole messages and thoughts, tool calls and
+    results, usage, the end.
 
     Attributes:
-        lost: The types of events of which some may be missing. Of all others none is.
+        lost: Types of events of which some may be missing. Events of all other types are complete.
     """
 
-    type: Literal["stream.gap"] = field(default="stream.gap", init=False)
+    type: Literal["stream.gap"] = "stream.gap"
     lost: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawEvent(_Envelope):
-    """Anything that is not modelled; `native_type` and `raw` tell."""
+class RawEvent(EventRecord):
+    """An event that is not modelled: `payload` is the backend's own object."""
 
-    type: Literal["native"] = field(default="native", init=False)
+    type: Literal["raw"] = "raw"
+    payload: JsonObject = Field(default_factory=dict)
 
 
 Event: TypeAlias = (
@@ -312,3 +235,8 @@ Event: TypeAlias = (
     | RawEvent
 )
 """Any event; `event.type` tells which."""
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
+    Annotated[Event, Field(discriminator="type"), stored_union(Event, otherwise=RawEvent)]
+)
+"""Reads a stored event; one of an unknown type, which a newer version wrote, is a `RawEvent`."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from polysession.lazy import RawObject
-from polysession.session import Record, Usage, UtcDatetime
+from polysession.record import JsonObject, ReceivedRecord, TypedRecord, UtcDatetime, stored_union
+from polysession.session import Usage
 
 
-class TextBlock(Record):
+class TextBlock(TypedRecord):
     """Text."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["text"] = "text"
     text: str
 
 
-class MediaBlock(Record):
+class MediaBlock(TypedRecord):
     """An image or a document: by address, by content, or by the id of an uploaded file. Exactly one is given.
 
     Attributes:
@@ -30,6 +32,8 @@ class MediaBlock(Record):
         title: Name for people.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["image", "document"]
     url: str | None = None
     data: str | None = Field(default=None, repr=False)
@@ -38,23 +42,23 @@ class MediaBlock(Record):
     title: str | None = None
 
 
-class ThinkingBlock(Record):
+class ThinkingBlock(TypedRecord):
     """Reasoning of the model."""
 
     type: Literal["thinking"] = "thinking"
     text: str
 
 
-class ToolCallBlock(Record):
+class ToolCallBlock(TypedRecord):
     """A tool call: its id, the tool's name, and the arguments as JSON values."""
 
     type: Literal["tool_call"] = "tool_call"
     id: str
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: JsonObject = Field(default_factory=dict)
 
 
-class ToolResultBlock(Record):
+class ToolResultBlock(TypedRecord):
     """What a tool answered; `is_error` if it failed, was denied or was interrupted."""
 
     type: Literal["tool_result"] = "tool_result"
@@ -63,16 +67,20 @@ class ToolResultBlock(Record):
     is_error: bool = False
 
 
-class RawBlock(Record):
-    """A block that is not modelled, as received."""
+class RawBlock(TypedRecord):
+    """A block that is not modelled: `payload` is the backend's own object."""
 
-    type: Literal["native"] = "native"
-    raw: RawObject
+    type: Literal["raw"] = "raw"
+    payload: JsonObject
 
 
-Block: TypeAlias = Annotated[
-    TextBlock | MediaBlock | ThinkingBlock | ToolCallBlock | ToolResultBlock | RawBlock, Field(discriminator="type")
-]
+Block: TypeAlias = TextBlock | MediaBlock | ThinkingBlock | ToolCallBlock | ToolResultBlock | RawBlock
+"""Any block; `block.type` tells which."""
+
+
+StoredBlock: TypeAlias = Annotated[Block, Field(discriminator="type"), stored_union(Block, otherwise=RawBlock)]
+BLOCK: Final[TypeAdapter[Block]] = TypeAdapter(StoredBlock)
+"""Reads a stored block; one of an unknown type, which a newer version wrote, is a `RawBlock`."""
 
 
 class Role(StrEnum):
@@ -84,7 +92,7 @@ class Role(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Message(Record):
+class Message(ReceivedRecord):
     """One message of a session.
 
     Attributes:
@@ -95,17 +103,17 @@ class Message(Record):
         content: What was said.
         usage: What it consumed; None if the backend does not say.
         created_at: UTC.
-        raw: The wire object as received.
+        author: Name of the agent that wrote it, in a session with several; None elsewhere.
     """
 
     provider: str
     id: str
     session_id: str
     role: Role
-    content: tuple[Block, ...] = ()
+    content: tuple[StoredBlock, ...] = ()
     usage: Usage | None = None
     created_at: UtcDatetime | None = None
-    raw: RawObject = Field(default_factory=dict, repr=False)
+    author: str | None = None
 
     @property
     def text(self) -> str:

@@ -24,7 +24,8 @@ from polysession.plugins import PROJECT, hookimpl, hookspec
 
 if TYPE_CHECKING:
     from polysession._core.turn import TurnResult
-    from polysession.event import Answer, Event
+    from polysession.action import Answer
+    from polysession.event import Event
     from polysession.message import Block
 
 __all__ = ["ObserverHooks", "Observers", "RequestSent", "ResponseReceived", "TurnWatched", "hookimpl"]

@@ -10,7 +10,8 @@ from polysession._core.provider import Provider
 from polysession.errors import UsageError
 from polysession.feature import Feature, FeatureSupport, ResumeMode, Support
 from polysession.plugins import load_provider
-from polysession.session import Record, Session, SessionStatus
+from polysession.record import Record
+from polysession.session import Session, SessionStatus
 
 
 class Fate(StrEnum):

@@ -14,7 +14,8 @@ from polysession.async_client import AsyncClient
 from polysession.client import Client
 from polysession.errors import MissingCredentials, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
-from polysession.session import Agent, Cancellation, CancelState, Session
+from polysession.resources import Agent
+from polysession.session import Cancellation, CancelState, Session
 from support.acme import TOKEN, AcmeNewSession
 from support.faces import ASYNC, Face, Use, both_faces
 from support.twins import outline

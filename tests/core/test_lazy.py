@@ -14,7 +14,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from polysession import lazy
 from polysession.event import MessageDelta
 from polysession.lazy import JsonText, LazyRaw, LazyRecord, filled, lazily, loaded, trusted, trusted_event, undecoded
-from polysession.session import Agent, AgentCapability, ModelConfig, Session, Usage
+from polysession.resources import Agent
+from polysession.session import AgentCapability, ModelConfig, Session, Usage
 
 TEXT = b'{"data":[{"id":"s1","extra":{"a":[1,null]}},{"id":"s2"}]}'
 RAW = {"id": "s1", "extra": {"a": [1, None]}}

@@ -19,7 +19,8 @@ from polysession._core.provider import Page
 from polysession.change import NativeBody, NewAgent, NewSession, Request, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, FeatureSupport, native
-from polysession.session import Agent, AgentCapability, ModelConfig, Session, SessionStatus
+from polysession.resources import Agent
+from polysession.session import AgentCapability, ModelConfig, Session, SessionStatus
 from support.acme import AcmeNewSession, AcmeProvider, AcmeSessionChanges, AcmeSessionQuery, acme
 from support.flows import ok, step
 

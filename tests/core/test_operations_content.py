@@ -9,9 +9,10 @@ from polysession._core.flow import Flow
 from polysession._core.operations import Operations
 from polysession._core.provider import Page, TurnInput
 from polysession._core.stream import StreamPlan, TurnPlan
+from polysession.action import Answer, Approve, Deny, PendingAction, ToolApproval, ToolExecution, ToolOutput
 from polysession.change import SessionRef
 from polysession.errors import UnsupportedOperation, UsageError
-from polysession.event import Answer, Approve, Deny, Event, PendingAction, ToolApproval, ToolExecution, ToolOutput
+from polysession.event import Event
 from polysession.feature import Feature, FeatureSupport, native
 from polysession.message import Block, MediaBlock, Message, TextBlock, ThinkingBlock
 from polysession.session import Session

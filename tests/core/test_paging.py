@@ -8,7 +8,7 @@ from polysession._core.flow import Flow
 from polysession._core.paging import PageWalk
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse
-from polysession.session import Agent
+from polysession.resources import Agent
 from support.flows import step
 
 

@@ -11,18 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
-from polysession.session import (
-    Agent,
-    AgentCapability,
-    Cancellation,
-    CancelState,
-    ModelConfig,
-    Session,
-    SessionStatus,
-    Usage,
-    UtcDatetime,
-    as_utc,
-)
+from polysession.record import UtcDatetime, as_utc
+from polysession.resources import Agent
+from polysession.session import AgentCapability, Cancellation, CancelState, ModelConfig, Session, SessionStatus, Usage
 
 EAST = timezone(timedelta(hours=5, minutes=30))
 RECORDS: list[BaseModel] = [

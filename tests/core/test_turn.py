@@ -3,16 +3,8 @@ from __future__ import annotations
 import pytest
 
 from polysession._core.turn import TurnResult, TurnSummary
-from polysession.event import (
-    ActionRequired,
-    Event,
-    MessageCompleted,
-    MessageDelta,
-    Outcome,
-    ToolApproval,
-    ToolExecution,
-    TurnEnded,
-)
+from polysession.action import ToolApproval, ToolExecution
+from polysession.event import ActionRequired, Event, MessageCompleted, MessageDelta, Outcome, TurnEnded
 from polysession.message import Message, Role, TextBlock, ThinkingBlock
 from polysession.session import Usage
 

@@ -20,14 +20,14 @@ from polysession.provider_api import (
     Frame,
     MalformedResponse,
     MessageDelta,
+    OldStreamPlan,
+    OldTurnPlan,
     Outcome,
     PolysessionError,
     Provider,
     SessionRef,
-    StreamPlan,
     TurnEnded,
     TurnInput,
-    TurnPlan,
     TurnStarted,
     hookimpl,
     json_body,
@@ -37,7 +37,7 @@ from polysession.provider_api import (
 from support.acme import AcmeProvider, session_path, to_session
 
 
-class AcmeStream(StreamPlan):
+class AcmeStream(OldStreamPlan):
     """Goes on after the number of the last frame."""
 
     def __init__(self, ref: SessionRef, cursor: str | None) -> None:
@@ -83,7 +83,7 @@ class AcmeStream(StreamPlan):
         return (TurnEnded(session_id=self._ref.id, outcome=Outcome.COMPLETED),) if body["type"] == "end" else ()
 
 
-class AcmeTurn(AcmeStream, TurnPlan):
+class AcmeTurn(AcmeStream, OldTurnPlan):
     """Any turn that starts is ours."""
 
     def __init__(self, ref: SessionRef, turn_input: TurnInput) -> None:
@@ -104,11 +104,11 @@ class AcmeStreams(AcmeProvider):
         Feature.SESSIONS_STREAM: native(),
     }
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
         yield from ()
         return AcmeStream(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
         yield from ()
         return AcmeTurn(ref, turn_input)
 

@@ -7,8 +7,8 @@ from typing import Any
 from polysession._core.flow import Call
 from polysession._core.operations import Operations
 from polysession._core.stream import StreamPlan
+from polysession.action import ToolExecution
 from polysession.errors import Conflict, InvalidRequest
-from polysession.event import ToolExecution
 from polysession_everruns import EverrunsProvider, EverrunsSettings
 from support.flows import ok, sent_bodies
 

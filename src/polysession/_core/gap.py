@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from polysession.event import (
-    Event,
-    MessageCompleted,
-    MessageDelta,
-    StreamGap,
-    ThinkingCompleted,
-    ThinkingDelta,
-)
+from polysession.event import Event, MessageCompleted, MessageDelta, StreamGap, ThinkingCompleted, ThinkingDelta
 from polysession.message import Role
 
 _WATCHED: Final = frozenset({MessageCompleted, MessageDelta, ThinkingCompleted, ThinkingDelta})

@@ -22,11 +22,13 @@ from polysession.change import (
 )
 from polysession.errors import NotFound, UsageError
 from polysession.feature import Feature
-from polysession.session import Agent, Cancellation, ModelConfig, Session
+from polysession.resources import Agent
+from polysession.session import Cancellation, ModelConfig, Session
 
 if TYPE_CHECKING:
     from polysession._core.stream import StreamPlan, TurnPlan
-    from polysession.event import Answer, Event, PendingAction
+    from polysession.action import Answer, PendingAction
+    from polysession.event import Event
     from polysession.message import Block, Message
 
 T = TypeVar("T")

@@ -11,12 +11,14 @@ from polysession._core.flow import Flow, Response
 from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import StatusError, UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, unsupported
-from polysession.session import Agent, Cancellation, Session
+from polysession.resources import Agent
+from polysession.session import Cancellation, Session
 from polysession.settings import ProviderSettings
 
 if TYPE_CHECKING:
     from polysession._core.stream import StreamPlan, TurnPlan
-    from polysession.event import Answer, Event, PendingAction
+    from polysession.action import Answer, PendingAction
+    from polysession.event import Event
     from polysession.message import Block, Message
 
 PROVIDER_API_VERSION = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, PendingAction, TurnEnded
+from polysession.action import PendingAction
+from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, TurnEnded
 from polysession.message import Message, Role
 from polysession.session import Usage
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from polysession._core.provider import Provider
+from polysession.action import Answer, Approve, Deny, ToolOutput
 from polysession.errors import UsageError
-from polysession.event import Answer, Approve, Deny, ToolOutput
 from polysession.feature import Feature
 from polysession.message import Block, MediaBlock, TextBlock
 

@@ -19,6 +19,8 @@ from polysession import (
     Outcome,
     PendingAction,
     PolysessionError,
+    Question,
+    Reply,
     Role,
     Session,
     StreamGap,
@@ -144,6 +146,8 @@ class Chat:
             self._say(f"[{event.outcome.value}{': ' + why if why else ''}]", "yellow")
 
     def _ask(self, action: PendingAction) -> Answer:
+        if isinstance(action, Question):
+            return Reply(action, self._read_line(f"{printable(action.prompt)} "))
         call = printable(f"{action.name}({_arguments(action.arguments)})")
         if isinstance(action, ToolApproval):
             answer = self._read_line(f"allow {call}? [y/N] ").strip()

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic_core import to_jsonable_python
-
 from polysession import (
     ActionRequired,
     Agent,
@@ -39,23 +37,17 @@ _AGES: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 def record_form(record: Session | Agent | Message, *, raw: bool) -> dict[str, Any]:
     """A record as JSON values: its fields under their names; `raw` only if asked for."""
-    return record.model_dump(mode="json", exclude=None if raw else {"raw"})
+    return record.dump(with_source=raw)
 
 
 def event_form(event: Event, *, raw: bool) -> dict[str, Any]:
     """An event as JSON values, likewise."""
-    form: dict[str, Any] = to_jsonable_python(event)
-    if not raw:
-        del form["raw"]
-        form.get("message", {}).pop("raw", None)
-        for action in form.get("actions", ()):
-            action.pop("raw", None)
-    return form
+    return event.dump(with_source=raw)
 
 
 def action_form(action: PendingAction) -> dict[str, Any]:
     """What the agent waits for, as JSON values."""
-    return {"type": action.type, "id": action.id, "name": action.name, "arguments": dict(action.arguments)}
+    return action.dump()
 
 
 def session_fields(session: Session) -> dict[str, str]:
@@ -83,6 +75,11 @@ def event_line(event: Event) -> str:
     return f"{when}  {event.type:<22} {gist}".rstrip()
 
 
+def action_text(action: PendingAction) -> str:
+    """What an action asks for: the tool call, or the question."""
+    return action.prompt if action.type == "question" else call_text(action.name, action.arguments)
+
+
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
     """A tool call as it would be written."""
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
@@ -96,7 +93,7 @@ def usage_text(usage: Usage | None) -> str:
 
 
 def _fields(record: Session | Agent) -> dict[str, str]:
-    form = record.model_dump(mode="json", exclude={"raw"}, exclude_none=True)
+    form = record.model_dump(mode="json", exclude_none=True)
     return {name: _as_text(value) for name, value in form.items() if value not in ("", {}, [])}
 
 
@@ -113,7 +110,7 @@ def _end_gist(event: TurnEnded) -> str:
 
 
 def _actions_gist(event: ActionRequired) -> str:
-    return "; ".join(f"{action.id} {call_text(action.name, action.arguments)}" for action in event.actions)
+    return "; ".join(f"{action.id} {action_text(action)}" for action in event.actions)
 
 
 def _result_gist(event: ToolResultCompleted) -> str:

@@ -28,7 +28,7 @@ from polysession import (
 )
 from polysession.cli.chat import Chat
 from polysession.cli.failing import ExitCode
-from polysession.cli.forms import action_form, call_text, event_form, event_line, record_form
+from polysession.cli.forms import action_form, action_text, event_form, event_line, record_form
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.parsing import message_text, model_config, pairs
 from polysession.cli.printing import Output, one_line, printable
@@ -198,7 +198,7 @@ def pending(invocation: Invocation, session: SessionId) -> None:
         return
     output.table(
         ("id", "type", "call"),
-        [(action.id, action.type, call_text(action.name, action.arguments)) for action in found],
+        [(action.id, action.type, action_text(action)) for action in found],
         last_folds=True,
     )
 

@@ -94,12 +94,7 @@ class ActionContract(ContractBase):
 
         with self.open(face, backend.settings) as other:
             (found,) = other.sessions.pending_actions(session)
-            assert (found.id, found.type, found.name, found.arguments) == (
-                asked.id,
-                asked.type,
-                asked.name,
-                asked.arguments,
-            )
+            assert found == asked
             _, result = self.run(other, session, [ToolOutput(found.id, "42")])
             assert result.outcome is Outcome.COMPLETED
             assert other.sessions.pending_actions(session) == ()

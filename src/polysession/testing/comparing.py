@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from polysession import Event, Usage
+from polysession import Event, PendingAction, Usage
 
 NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "raw", "synthetic", "native_type"}
 """What differs between two turns with the same events, or between an event and one told from what is stored."""
@@ -48,7 +48,7 @@ def told(events: Sequence[Event]) -> Told:
 
 
 def _content(event: Event) -> str:
-    names = [name for name in event.__dataclass_fields__ if name not in NOT_TOLD | {"type"}]
+    names = [name for name in type(event).model_fields if name not in NOT_TOLD | {"type"}]
     values = {name: getattr(event, name) for name in names}
     match event.type:
         case "message.started" | "message.delta":
@@ -60,10 +60,16 @@ def _content(event: Event) -> str:
         case "tool_result.delta":
             del values["tool_call_id"]
         case "action.required":
-            values = {"actions": [(action.type, action.name, action.arguments) for action in event.actions]}
-        case "native":
+            values = {"actions": [(action.type, *_asked(action)) for action in event.actions]}
+        case "raw":
             values = {}
     return repr(values)
+
+
+def _asked(action: PendingAction) -> tuple[object, ...]:
+    if action.type == "question":
+        return (action.prompt, action.options)
+    return (action.name, action.arguments)
 
 
 def _block(block: Any) -> Any:

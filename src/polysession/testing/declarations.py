@@ -58,7 +58,7 @@ _HTTP_AND_WAITING: Final = frozenset(
     }
 )
 _COMMON_TYPES: Final = frozenset(
-    member.__dataclass_fields__["type"].default
+    member.model_fields["type"].default
     for member in get_args(Event)  # each event class has a fixed type
 )
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from polysession.action import Approve, Deny, ToolApproval, ToolOutput
 from polysession.errors import Conflict, NotFound, PolysessionError, UnsupportedOperation, UsageError
-from polysession.event import Approve, Deny, Outcome, ToolApproval, ToolOutput
+from polysession.event import Outcome
 from polysession.feature import Feature
 from support.agentscope_events import (
     asks,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from polysession.action import Approve
 from polysession.errors import ConnectionLost, NetworkTimeout
-from polysession.event import Approve, Outcome
+from polysession.event import Outcome
 from support.agentscope_events import (
     asks,
     call,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from polysession.session import Agent, ModelConfig, Session, SessionStatus
+from polysession.resources import Agent
+from polysession.session import ModelConfig, Session, SessionStatus
 from polysession_agentscope import normaliser
 
 CREATED = "2026-11-22T03:55:46.199398"

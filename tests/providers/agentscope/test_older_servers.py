@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from polysession._core.flow import Flow, Response
+from polysession.action import Approve
 from polysession.errors import NotFound, PolysessionError, UnsupportedOperation
-from polysession.event import Approve, Outcome
+from polysession.event import Outcome
 from polysession.feature import Feature
 from support.agentscope_events import (
     asks,

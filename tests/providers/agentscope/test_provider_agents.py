@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from polysession.errors import MalformedResponse, NotFound, ServerError
-from polysession.session import Agent
+from polysession.resources import Agent
 from polysession_agentscope import (
     AgentScopeChatConfig,
     AgentScopeContextConfig,

@@ -52,7 +52,7 @@ def test_a_message_has_all_its_blocks() -> None:
     assert (message.id, message.session_id, message.role, message.usage) == ("r1", "s1", Role.ASSISTANT, USAGE)
     assert (message.text, message.raw, message.created_at) == ("Hello", STORED, None)
     assert message.content == (
-        RawBlock(raw=STORED["content"][0]),
+        RawBlock(payload=STORED["content"][0]),
         ThinkingBlock(text="Hm"),
         ToolCallBlock(id="c1", name="Bash", arguments={"command": "ls"}),
         ToolResultBlock(tool_call_id="c1", text="ok", is_error=True),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession.event import Event, Outcome, RawEvent, ToolExecution
+from polysession.action import ToolExecution
+from polysession.event import Event, Outcome, RawEvent
 from polysession.message import Role
 from polysession.session import SessionStatus, Usage
 from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, to_events

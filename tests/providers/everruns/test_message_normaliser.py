@@ -59,7 +59,7 @@ CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
             ToolResultBlock(tool_call_id="call_1", text="Boom", is_error=True),
         ),
         *[
-            (part, RawBlock(raw=part))
+            (part, RawBlock(payload=part))
             for part in (
                 {"type": "reasoning", "provider": "p", "text": {"kind": "redacted"}},
                 {"type": "reasoning", "provider": "p"},

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from polysession.action import Answer, ToolExecution, ToolOutput
 from polysession.errors import Conflict, InvalidRequest, MalformedResponse, NotFound, UnsupportedOperation, UsageError
-from polysession.event import Answer, ToolExecution, ToolOutput
 from polysession.message import Block, MediaBlock, TextBlock
 from support.everruns_streams import (
     ACCEPTED,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from polysession.session import Agent, AgentCapability, ModelConfig, Session, SessionStatus, Usage
+from polysession.resources import Agent
+from polysession.session import AgentCapability, ModelConfig, Session, SessionStatus, Usage
 from polysession_everruns import normaliser
 
 CREATED = "2026-03-01T10:00:00.000Z"

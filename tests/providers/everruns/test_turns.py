@@ -10,7 +10,7 @@ import pytest
 
 from polysession._core.retry import RetryPolicy
 from polysession._core.stream import StreamPlan, StreamReader
-from polysession.event import ToolOutput
+from polysession.action import ToolOutput
 from support.everruns_streams import (
     ACCEPTED,
     ACTION,

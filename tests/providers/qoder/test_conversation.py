@@ -287,12 +287,12 @@ READ: list[tuple[Any, Block]] = [
     *((wire, block) for block, wire in SENT),
     (
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}},
-        RawBlock(raw={"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}}),
+        RawBlock(payload={"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}}),
     ),
-    ({"type": "image", "source": {"type": "url"}}, RawBlock(raw={"type": "image", "source": {"type": "url"}})),
-    ({"type": "image"}, RawBlock(raw={"type": "image"})),
-    ({"type": "redacted"}, RawBlock(raw={"type": "redacted"})),
-    ({"type": "text"}, RawBlock(raw={"type": "text"})),
+    ({"type": "image", "source": {"type": "url"}}, RawBlock(payload={"type": "image", "source": {"type": "url"}})),
+    ({"type": "image"}, RawBlock(payload={"type": "image"})),
+    ({"type": "redacted"}, RawBlock(payload={"type": "redacted"})),
+    ({"type": "text"}, RawBlock(payload={"type": "text"})),
 ]
 
 

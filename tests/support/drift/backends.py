@@ -32,11 +32,11 @@ import polysession_qoder.streams as qoder_streams
 import polysession_qoder.wire as qoder
 import polysession_qoder.wire_events as qoder_wire_events
 from polysession import AgentCapability, ModelConfig, SessionStatus
+from polysession.action import Approve, Deny, ToolOutput
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
-from polysession.event import Approve, Deny, ToolOutput
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
-from polysession.provider_api import Call, Provider, StreamPlan
+from polysession.provider_api import Call, OldStreamPlan, Provider
 from support.drift.ours import Ours, ours, read_within, reads, reads_data, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
@@ -288,7 +288,7 @@ def _opening(provider: Provider[Any], cursor: str) -> list[str]:
     try:
         next(provider.stream_events(_REF, cursor))
     except StopIteration as made:
-        plan: StreamPlan = made.value
+        plan: OldStreamPlan = made.value
         return _query_of(plan.open())
     raise AssertionError("a stream with a cursor is opened without another call")
 

@@ -22,6 +22,8 @@ from polysession.provider_api import (
     HeaderSecret,
     Message,
     NewSession,
+    OldStreamPlan,
+    OldTurnPlan,
     Page,
     PendingAction,
     Provider,
@@ -32,11 +34,9 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
     TextBlock,
     ToolOutput,
     TurnInput,
-    TurnPlan,
     UsageError,
     apply_filters,
     emulated,
@@ -201,12 +201,12 @@ class PorterProvider(Provider[PorterSettings]):
         """Say something, and leave the turn to itself."""
         yield Call("POST", f"{errand_path(ref)}/say", body=json_body({"text": _text(content)}))
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
         """Follow it after the cursor, or after its newest note."""
         last = _number(cursor) if cursor else (yield from _newest(ref))
         return PorterStream(ref, last)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
         """Follow the turn that a message starts, or that an output lets go on."""
         last = yield from _newest(ref)
         if isinstance(turn_input[0], ToolOutput):

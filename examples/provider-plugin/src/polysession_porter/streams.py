@@ -10,10 +10,10 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
+    OldStreamPlan,
+    OldTurnPlan,
     Response,
     SessionRef,
-    StreamPlan,
-    TurnPlan,
     json_body,
     path_segment,
     read_as,
@@ -30,7 +30,7 @@ def errand_path(ref: SessionRef) -> str:
     return f"/errands/{path_segment(ref.id, 'session id')}"
 
 
-class PorterStream(StreamPlan):
+class PorterStream(OldStreamPlan):
     """Follows an errand after a note.
 
     Porter numbers its notes from 1 and keeps them all, so that the number of the last note is all there is to remember:
@@ -68,7 +68,7 @@ class PorterStream(StreamPlan):
         return events
 
 
-class PorterTurn(PorterStream, TurnPlan):
+class PorterTurn(PorterStream, OldTurnPlan):
     """Follows the turn that starts when something is posted.
 
     Args:

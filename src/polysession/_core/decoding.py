@@ -1,0 +1,138 @@
+"""The one place that turns a backend's JSON into wire structs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import UnionType
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from polysession._json import JSON_FAILURES, replace_lone_surrogates
+from polysession.errors import MalformedResponse
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_UNREADABLE: Final = object()
+
+
+def decoder(shape: type[T]) -> Callable[[bytes], tuple[T, tuple[str, ...]]]:
+    """A function that decodes JSON text into a struct, and names the parts that could not be read.
+
+    Text that fits the shape is decoded at once. Else the object is read member by member, so that only the smallest
+    unreadable parts are left out.
+
+    Args:
+        shape: The struct. Its required fields are those without which the result is of no use.
+
+    Returns:
+        A function from JSON text to the struct and its problems: path and expected type of each part that is left out.
+        It raises `MalformedResponse` for text that is not a JSON object or lacks a required field.
+    """
+    decode = _decode(shape)
+
+    def read(content: bytes) -> tuple[T, tuple[str, ...]]:
+        try:
+            return decode(content), ()
+        except JSON_FAILURES:
+            pass  # outside the handler: tracebacks must not hold the body
+        problems: list[str] = []
+        return _read_struct(shape, replace_lone_surrogates(content), "", problems), tuple(problems)
+
+    return read
+
+
+@cache
+def _decode(kind: Any) -> Callable[[Any], Any]:
+    """Of numbers in text and text of numbers, as of times, all spellings are read."""
+    return msgspec.json.Decoder(kind, strict=False).decode
+
+
+def _read_struct(shape: type[T], content: Any, path: str, problems: list[str]) -> T:
+    members = _read_or_none(dict[str, msgspec.Raw], content)
+    if members is None:
+        raise MalformedResponse(_not_an_object(content, path))
+    fields = msgspec.structs.fields(shape)
+    values: dict[str, Any] = {}
+    found: list[str] = []
+    for field in fields:
+        if field.encode_name in members:
+            value = _salvage(field.type, members[field.encode_name], f"{path}{field.encode_name}", found)
+            if value is not _UNREADABLE:
+                values[field.name] = value
+    missing = [field.encode_name for field in fields if field.required and field.name not in values]
+    if missing:
+        raise MalformedResponse(
+            f"the backend's JSON lacks a readable {' and '.join(f'{path}{name}' for name in missing)}"
+        )
+    problems += found
+    return shape(**values)
+
+
+def _salvage(kind: Any, raw: Any, path: str, problems: list[str]) -> Any:
+    """The value of one member, without its unreadable parts; `_UNREADABLE` if nothing is left."""
+    try:
+        return _decode(kind)(raw)
+    except JSON_FAILURES:
+        pass
+    for branch in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
+        value = _salvage_parts(branch, raw, path, problems)
+        if value is not _UNREADABLE:
+            return value
+    problems.append(f"{path}: not {_describe(kind)}")
+    return _UNREADABLE
+
+
+def _salvage_parts(branch: Any, raw: Any, path: str, problems: list[str]) -> Any:
+    """The readable parts of a struct, a list or a dictionary."""
+    if isinstance(branch, type) and issubclass(branch, msgspec.Struct):
+        try:
+            return _read_struct(branch, raw, f"{path}.", problems)
+        except MalformedResponse:
+            return _UNREADABLE
+    if get_origin(branch) is list and (items := _read_or_none(list[msgspec.Raw], raw)) is not None:
+        (item_kind,) = get_args(branch)
+        read = [_salvage(item_kind, item, f"{path}[{index}]", problems) for index, item in enumerate(items)]
+        return [value for value in read if value is not _UNREADABLE]
+    if get_origin(branch) is dict and (members := _read_or_none(dict[str, msgspec.Raw], raw)) is not None:
+        value_kind = get_args(branch)[1]
+        pairs = {key: _salvage(value_kind, item, f"{path}.{key}", problems) for key, item in members.items()}
+        return {key: value for key, value in pairs.items() if value is not _UNREADABLE}
+    return _UNREADABLE
+
+
+def _read_or_none(kind: Any, raw: Any) -> Any:
+    try:
+        return _decode(kind)(raw)
+    except JSON_FAILURES:
+        return None
+
+
+def _describe(kind: Any) -> str:
+    """The expected type in JSON's words."""
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_describe(branch) for branch in get_args(kind) if branch is not type(None))
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(value) for value in get_args(kind))
+    outer = get_origin(kind) or kind
+    if isinstance(outer, type) and issubclass(outer, msgspec.Struct):
+        return "an object"
+    return _JSON_WORDS.get(outer, getattr(outer, "__name__", str(outer)))
+
+
+_JSON_WORDS: Final[dict[Any, str]] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _not_an_object(content: Any, path: str) -> str:
+    where = path.rstrip(".") or "the body"
+    if not bytes(content).strip():
+        return f"{where} is empty where a JSON object was expected"
+    return f"{where} is not a JSON object"

@@ -1,0 +1,157 @@
+"""Pending actions, and the answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Never, TypeAlias
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+
+from polysession.record import JsonObject, ReceivedRecord, TypedRecord
+
+
+class ActionRecord(ReceivedRecord, TypedRecord):
+    """What every pending action has.
+
+    Attributes:
+        id: Id of the action, to answer it by.
+        group: Actions of one group are answered together and in order; None if this one is answered alone.
+        author: Name of the agent that waits, in a session with several; None elsewhere.
+        reference: Opaque text that the answer is built from, so that an action that was stored can be answered by
+            another process.
+    """
+
+    id: str
+    group: str | None = None
+    author: str | None = None
+    reference: str = Field(default="", repr=False)
+
+
+class ToolApproval(ActionRecord):
+    """The agent wants to run a tool, and waits for approval.
+
+    Attributes:
+        name: The tool.
+        arguments: What it would be called with.
+    """
+
+    type: Literal["approval"] = "approval"
+    name: str
+    arguments: JsonObject
+
+
+class ToolExecution(ActionRecord):
+    """The agent wants the caller to run a tool, and waits for its output.
+
+    Attributes:
+        name: The tool.
+        arguments: What to call it with.
+    """
+
+    type: Literal["execution"] = "execution"
+    name: str
+    arguments: JsonObject
+
+
+class Question(ActionRecord):
+    """The agent asks something, and waits for a reply.
+
+    Attributes:
+        prompt: The question.
+        options: The replies to choose from; empty for any reply.
+        response_schema: JSON schema of the reply; None if the backend gives none.
+        payload: The backend's own object, with whatever else it says.
+    """
+
+    type: Literal["question"] = "question"
+    prompt: str
+    options: tuple[str, ...] = ()
+    response_schema: JsonObject | None = None
+    payload: JsonObject = Field(default_factory=dict)
+
+
+PendingAction: TypeAlias = ToolApproval | ToolExecution | Question
+"""Anything that an agent waits for; `action.type` tells which."""
+
+StoredAction: TypeAlias = Annotated[PendingAction, Field(discriminator="type")]
+ACTION: Final[TypeAdapter[PendingAction]] = TypeAdapter(StoredAction)
+"""Reads a stored pending action."""
+
+
+class AnswerRecord(TypedRecord):
+    """What every answer has.
+
+    Attributes:
+        action: The action that is answered, or its id.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: StoredAction | str
+
+
+class Approve(AnswerRecord):
+    """Let the tool run.
+
+    Attributes:
+        arguments: Arguments to run it with in place of the agent's, where a backend allows it; None keeps them.
+    """
+
+    type: Literal["approve"] = "approve"
+    arguments: JsonObject | None = None
+
+    def __init__(
+        self, action: PendingAction | str, *, arguments: Mapping[str, Any] | None = None, **fields: Never
+    ) -> None:
+        super().__init__(**{"action": action, "arguments": arguments, **fields})
+
+
+class Deny(AnswerRecord):
+    """Do not let the tool run.
+
+    Attributes:
+        reason: Why, for the agent; None gives no reason.
+    """
+
+    type: Literal["deny"] = "deny"
+    reason: str | None = None
+
+    def __init__(self, action: PendingAction | str, reason: str | None = None, **fields: Never) -> None:
+        super().__init__(**{"action": action, "reason": reason, **fields})
+
+
+class ToolOutput(AnswerRecord):
+    """The output of a tool that the caller ran.
+
+    Attributes:
+        content: The output as text.
+        is_error: Whether the tool failed.
+    """
+
+    type: Literal["output"] = "output"
+    content: str
+    is_error: bool = False
+
+    def __init__(self, action: PendingAction | str, content: str, *, is_error: bool = False, **fields: Never) -> None:
+        super().__init__(**{"action": action, "content": content, "is_error": is_error, **fields})
+
+
+class Reply(AnswerRecord):
+    """The reply to a question.
+
+    Attributes:
+        value: The reply: text, or another JSON value where the question has a response schema.
+    """
+
+    type: Literal["reply"] = "reply"
+    value: JsonValue
+
+    def __init__(self, action: PendingAction | str, value: JsonValue, **fields: Never) -> None:
+        super().__init__(**{"action": action, "value": value, **fields})
+
+
+Answer: TypeAlias = Approve | Deny | ToolOutput | Reply
+"""Any answer; `answer.type` tells which."""
+
+ANSWER: Final[TypeAdapter[Answer]] = TypeAdapter(Annotated[Answer, Field(discriminator="type")])
+"""Reads a stored answer."""
