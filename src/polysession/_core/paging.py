@@ -55,4 +55,4 @@ class PageWalk(Generic[Item]):
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)
         self.finished = page.next_cursor is None
-        return Page(fresh, page.next_cursor)
+        return Page(fresh, page.next_cursor, page.problems)

@@ -39,10 +39,12 @@ class Page(Generic[T]):
     Attributes:
         items: What is on it, in the backend's order.
         next_cursor: Opaque text that continues the list on the next page; None on the last page.
+        problems: The items that could not be read, such as one without an id, and why. The others are in `items`.
     """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 class ErrorDetail(NamedTuple):
