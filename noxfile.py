@@ -13,7 +13,7 @@ from pathlib import Path
 import nox
 
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "cuts", "live"]
+nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "stream_cuts", "live"]
 
 PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
@@ -70,7 +70,7 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def cuts(session: nox.Session) -> None:
+def stream_cuts(session: nox.Session) -> None:
     """Cut the stream of each emulator at every byte, and reconnect there."""
     session.run(PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", "-q", *session.posargs)
 
@@ -82,9 +82,9 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def strength(session: nox.Session) -> None:
-    """Try every fault in every combination, and many random stories."""
-    session.run(PYTHON, "-m", "pytest", "tests/strength", "--strength", "-q", *session.posargs)
+def stress(session: nox.Session) -> None:
+    """Run every fault in every combination, and many random stories."""
+    session.run(PYTHON, "-m", "pytest", "tests/stress", "--stress", "-q", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -96,7 +96,7 @@ def scaffold(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def load(session: nox.Session) -> None:
     """Follow 1,000 streams at once, and write what it took into docs/load.md."""
-    session.run(PYTHON, "-m", "strength.load", *session.posargs, env={"PYTHONPATH": "tests", "NO_PROXY": "127.0.0.1"})
+    session.run(PYTHON, "-m", "tools.load", *session.posargs, env={"NO_PROXY": "127.0.0.1"})
 
 
 @nox.session(venv_backend="venv")
@@ -121,7 +121,7 @@ def record(session: nox.Session) -> None:
         session.error(f"nox -s record -- SOURCE, where SOURCE is one of {', '.join(RECORDED_BY)}")
     options = ["--numprocesses=0", f"--record={source}", *RECORDED_BY[source](session)]
     session.run(PYTHON, "-m", "pytest", "tests/cassettes", *options, *more, external=True)
-    session.run(PYTHON, "-m", "support.cassettes", env={"PYTHONPATH": "tests"}, external=True)
+    session.run(PYTHON, "-m", "tools.recordings", external=True)
 
 
 def _agentscope(session: nox.Session) -> list[str]:
@@ -154,17 +154,17 @@ RECORDED_BY = {
 
 
 @nox.session(venv_backend="venv")
-def drift(session: nox.Session) -> None:
+def spec_drift(session: nox.Session) -> None:
     """Compare what backends publish with what we know: the SDKs, AgentScope's service, and documents that are given.
 
-    `nox -s drift -- --openapi everruns=PATH_OR_URL` adds a published description, and `--write` writes down what is
-    published now. `--agentscope-python=PATH` names a service that is installed already.
+    `nox -s spec_drift -- --openapi everruns=PATH_OR_URL` adds a published description, and `--write` writes down what
+    is published now. `--agentscope-python=PATH` names a service that is installed already.
     """
     arguments = list(session.posargs)
     if not any(each.startswith("--agentscope-python") for each in arguments):
         session.install("--requirement", SERVICE_PINS)
         arguments.append(f"--agentscope-python={Path(session.bin) / 'python'}")
-    session.run(PYTHON, "-m", "support.drift", *arguments, env={"PYTHONPATH": "tests"}, external=True)
+    session.run(PYTHON, "-m", "tools.spec_drift", *arguments, external=True)
 
 
 @nox.session(venv_backend="venv")

@@ -129,7 +129,7 @@ def shown_events(found: Mapping[str, Any]) -> str:
 
 def faults() -> dict[str, str]:
     """What each fault comes to, from the data that the tests check."""
-    outcomes = runpy.run_path(str(DOCS.parent / "tests/strength/outcomes.py"))
+    outcomes = runpy.run_path(str(DOCS.parent / "tests/stress/outcomes.py"))
     return {
         "reads": outcomes["call_table"](writes=False),
         "writes": outcomes["call_table"](writes=True),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")  # where an example's time says nothing about the code
 
-pytest_plugins = ["pytester", "support.evidence.plugin"]
+pytest_plugins = ["pytester", "tools.evidence.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,21 +35,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="record the cassettes and tapes of a real service again, such as `agentscope`; see `nox -s record`",
     )
     parser.addoption(
-        "--strength",
+        "--stress",
         action="store_true",
-        help="run the long form of the tests of strength: every fault everywhere, many random stories; takes minutes",
+        help="run every fault in every combination and many random stories; takes minutes",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is to run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program of a test would hear Ctrl-C either
-    config.addinivalue_line("markers", "long: only with --strength")
+    config.addinivalue_line("markers", "long: only with --stress")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless it is asked for."""
-    if config.getoption("--strength"):
+    if config.getoption("--stress"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:

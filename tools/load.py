@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from polysession import AsyncClient, ModelConfig, RetryPolicy, Session
-from strength.load_drawing import drawn
+from tools.load_drawing import drawn
 
 FILES: Final = 16_000
 """File descriptors that are asked for: each stream holds one, and each message needs another."""
@@ -29,7 +29,7 @@ DEADLINE_S: Final = 300.0
 SENDERS: Final = 50
 SAMPLE_S: Final = 0.25
 SHARES: Final = (0.5, 0.99, 1.0)
-DOCS: Final = Path(__file__).parents[2] / "docs"
+DOCS: Final = Path(__file__).parents[1] / "docs"
 BEGIN: Final = "<!-- figures:begin -->"
 END: Final = "<!-- figures:end -->"
 SERVER: Final = """

@@ -18,14 +18,14 @@ import vcr
 from live.sources import SOURCES, Source
 from polysession._drivers import async_driver, sync_driver
 from polysession.testing import Face
-from support.cassettes.cassettes import check_played, options, refuse_emulator, set_up
-from support.cassettes.evidence import NAMED, NOT_RECORDED_YET, source_of
-from support.cassettes.provenance import CASSETTES
-from support.cassettes.scrubbing import Scrubber
-from support.cassettes.tape_player import TapePlayer
-from support.cassettes.tape_recorder import TapeRecorder
-from support.cassettes.tapes import read_tape, write_tape
-from support.faces import ASYNC, SYNC
+from support.client_runners import ASYNC, SYNC
+from tools.recordings.cassettes import check_played, options, refuse_emulator, set_up
+from tools.recordings.inventory import NAMED, NOT_RECORDED_YET, source_of
+from tools.recordings.provenance import CASSETTES
+from tools.recordings.scrubbing import Scrubber
+from tools.recordings.tape_player import TapePlayer
+from tools.recordings.tape_recorder import TapeRecorder
+from tools.recordings.tapes import read_tape, write_tape
 
 SOURCE: Final = pytest.StashKey[Source | None]()
 """What the test that runs now is recorded from; None if it plays."""
@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _records(item: pytest.Item, source: str) -> bool:
     name = name_of(item)
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    return name is not None and source_of(name) == source and parameters.get("face", SYNC) in {SYNC, Face.SYNC}
+    is_sync = parameters.get("runner", SYNC) is SYNC and parameters.get("face", Face.SYNC) is Face.SYNC
+    return name is not None and source_of(name) == source and is_sync
 
 
 def _name_file(item: pytest.Item) -> None:
@@ -197,6 +198,6 @@ def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup],
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a `face` runs with both clients. Those of the contract see to it themselves."""
-    if "face" in metafunc.fixturenames and not hasattr(metafunc.cls, "cassettes"):
-        metafunc.parametrize("face", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
+    """A test that asks for a `runner` runs with both clients. Those of the contract see to it themselves."""
+    if "runner" in metafunc.fixturenames and not hasattr(metafunc.cls, "cassettes"):
+        metafunc.parametrize("runner", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])

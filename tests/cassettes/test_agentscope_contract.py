@@ -14,8 +14,8 @@ from polysession.testing.agents import AgentContract
 from polysession.testing.lists import ListContract
 from polysession.testing.sessions import SessionContract
 from polysession.testing.updates import UpdateContract
-from support.cassettes.agentscope import User, model
-from support.faces import SYNC
+from support.agentscope_user import User, model
+from support.client_runners import SYNC
 
 
 class TestAgentScopeRecorded(SessionContract, UpdateContract, ListContract, AgentContract):

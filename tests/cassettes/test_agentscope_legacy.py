@@ -8,14 +8,14 @@ import pytest
 
 from live.sources import Source
 from polysession import ModelConfig, NotFound, Session, SessionStatus, UnsupportedOperation
-from support.cassettes.agentscope import User, model
-from support.cassettes.cassettes import cassette, sent
-from support.faces import Face
+from support.agentscope_user import User, model
+from support.client_runners import ClientRunner
+from tools.recordings.cassettes import cassette, sent
 
 
 @pytest.fixture
-def user(source: Source, face: Face, request: pytest.FixtureRequest) -> User:
-    return User(source, face, request.node.originalname)
+def user(source: Source, runner: ClientRunner, request: pytest.FixtureRequest) -> User:
+    return User(source, runner, request.node.originalname)
 
 
 def update(user: User, session: Session, **fields: Any) -> Session:
@@ -57,7 +57,7 @@ def test_a_session_of_the_first_service_is_read_changed_and_deleted(user: User, 
 @cassette("agentscope/recorded/seed_turn.yaml")
 def test_a_turn_of_the_first_service_is_its_answer(user: User) -> None:
     session = user.create(user.create_agent(), model=model(user.create_credential(), "scripted"))
-    told = user.face.play(
+    told = user.runner.play(
         "agentscope",
         lambda client: run(client.sessions, session),
         base_url=user.source.base_url,

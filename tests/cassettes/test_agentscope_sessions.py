@@ -26,14 +26,14 @@ from polysession_agentscope import (
     AgentScopeReactConfig,
     AgentScopeSessionChanges,
 )
-from support.cassettes.agentscope import User, model
-from support.cassettes.cassettes import cassette, sent
-from support.faces import Face
+from support.agentscope_user import User, model
+from support.client_runners import ClientRunner
+from tools.recordings.cassettes import cassette, sent
 
 
 @pytest.fixture
-def user(source: Source, face: Face, request: pytest.FixtureRequest) -> User:
-    return User(source, face, request.node.originalname)
+def user(source: Source, runner: ClientRunner, request: pytest.FixtureRequest) -> User:
+    return User(source, runner, request.node.originalname)
 
 
 def update(user: User, session: Session, **fields: Any) -> Session:
@@ -166,7 +166,7 @@ def test_refusals_are_read(user: User) -> None:
     with pytest.raises(NotFound, match="Session 'lost' not found"):
         user.do(lambda client: client.sessions.cancel(lost))
     with pytest.raises(NotFound, match=f"Session '{session.id}' not found"):
-        update(User(user.source, user.face, "a stranger"), session, title="Stolen")
+        update(User(user.source, user.runner, "a stranger"), session, title="Stolen")
     with pytest.raises(InvalidRequest, match=r"body.permission_mode: Input should be 'default'") as invalid:
         update(user, session, native=wrong_mode())
     assert invalid.value.status == 422

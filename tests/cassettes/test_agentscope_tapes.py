@@ -16,10 +16,10 @@ from live.sources import Source
 from polysession import Approve, Deny, Outcome, RetryPolicy, Session, ToolOutput
 from polysession._core.operations import Operations
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
-from support.cassettes.provenance import CASSETTES
-from support.cassettes.pure_player import events_of
-from support.cassettes.tapes import read_tape, tape
-from support.faces import Face
+from support.client_runners import ClientRunner
+from tools.recordings.provenance import CASSETTES
+from tools.recordings.pure_player import events_of
+from tools.recordings.tapes import read_tape, tape
 
 LIMIT_S = 40.0
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
@@ -56,8 +56,8 @@ async def turn(sessions: Any, session: Session, turn_input: Any) -> tuple[list[A
         return [event async for event in running], running.result
 
 
-def run(face: Face, settings: dict[str, Any], session: Session, turn_input: Any) -> tuple[list[Any], Any]:
-    told: tuple[list[Any], Any] = face.play(
+def run(runner: ClientRunner, settings: dict[str, Any], session: Session, turn_input: Any) -> tuple[list[Any], Any]:
+    told: tuple[list[Any], Any] = runner.play(
         "agentscope", lambda client: turn(client.sessions, session, turn_input), retry=AT_ONCE, **settings
     )
     return told
@@ -68,9 +68,9 @@ def modelled(events: list[Any]) -> list[str]:
 
 
 @tape("agentscope/streams/plain.jsonl")
-def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
+def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
     with on_tape(a_session) as (settings, ids):
-        events, result = run(face, settings, session_of(ids), "Hello")
+        events, result = run(runner, settings, session_of(ids), "Hello")
     assert modelled(events) == ["turn.started", "message.started", "message.completed", "usage", "turn.ended"]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: Hello")
     assert "".join(event.text for event in events if event.type == "message.delta") == result.text
@@ -78,18 +78,18 @@ def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("agentscope/streams/thinking.jsonl")
-def test_a_turn_with_thinking(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_with_thinking(on_tape: OnTape, runner: ClientRunner) -> None:
     with on_tape(a_session) as (settings, ids):
-        events, result = run(face, settings, session_of(ids), "/think")
+        events, result = run(runner, settings, session_of(ids), "/think")
     thought = ["thinking.started", "thinking.delta", "thinking.completed"]
     assert modelled(events)[:4] == ["turn.started", *thought]
     assert result.outcome is Outcome.COMPLETED
 
 
 @tape("agentscope/streams/tools.jsonl")
-def test_a_turn_with_tools(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_with_tools(on_tape: OnTape, runner: ClientRunner) -> None:
     with on_tape(a_session) as (settings, ids):
-        events, result = run(face, settings, session_of(ids), "/tool 2")
+        events, result = run(runner, settings, session_of(ids), "/tool 2")
     calls = [event for event in events if event.type == "tool_call.completed"]
     assert [(call.name, call.arguments) for call in calls] == [
         ("Bash", {"command": f"echo item {number} is in stock"}) for number in range(2)
@@ -102,28 +102,28 @@ def test_a_turn_with_tools(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("agentscope/streams/approval.jsonl")
-def test_turns_with_an_approval_and_a_denial(on_tape: OnTape, face: Face) -> None:
+def test_turns_with_an_approval_and_a_denial(on_tape: OnTape, runner: ClientRunner) -> None:
     with on_tape(a_session) as (settings, ids):
         session = session_of(ids)
-        events, first = run(face, settings, session, "/ask 2")
+        events, first = run(runner, settings, session, "/ask 2")
         assert modelled(events)[-2:] == ["action.required", "turn.ended"]
         assert (first.outcome, first.actions[0].arguments) == (Outcome.REQUIRES_ACTION, {"command": "touch item-0"})
-        events, second = run(face, settings, session, [Approve(first.actions[0])])
+        events, second = run(runner, settings, session, [Approve(first.actions[0])])
         assert modelled(events)[-2:] == ["action.required", "turn.ended"]
         assert second.actions[0].arguments == {"command": "touch item-1"}
-        events, last = run(face, settings, session, [Deny(second.actions[0])])
+        events, last = run(runner, settings, session, [Deny(second.actions[0])])
     assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
     assert (last.outcome, last.text) == (Outcome.COMPLETED, "The decision was heard.")
 
 
 @tape("agentscope/streams/external_tool.jsonl")
-def test_turns_with_a_tool_of_the_caller(on_tape: OnTape, face: Face) -> None:
+def test_turns_with_a_tool_of_the_caller(on_tape: OnTape, runner: ClientRunner) -> None:
     with on_tape(a_session) as (settings, ids):
         session = session_of(ids)
-        _, asked = run(face, settings, session, "/client-tool")
+        _, asked = run(runner, settings, session, "/client-tool")
         (action,) = asked.actions
         assert (asked.outcome, action.name) == (Outcome.REQUIRES_ACTION, "lookup")
-        events, result = run(face, settings, session, [ToolOutput(action, "green")])
+        events, result = run(runner, settings, session, [ToolOutput(action, "green")])
     assert [(event.text, event.is_error) for event in events if event.type == "tool_result.completed"] == [
         ("green", False)
     ]
@@ -141,7 +141,7 @@ async def hear(stream: Any, until: Callable[[Any], bool] = lambda event: event.t
 
 
 @tape("agentscope/streams/interrupt.jsonl")
-def test_a_turn_that_is_cancelled_while_it_speaks(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_that_is_cancelled_while_it_speaks(on_tape: OnTape, runner: ClientRunner) -> None:
     async def cancel_at_the_first_word(client: Any) -> list[Any]:
         async with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
             await client.sessions.send(session, "/slow 100")
@@ -151,14 +151,14 @@ def test_a_turn_that_is_cancelled_while_it_speaks(on_tape: OnTape, face: Face) -
 
     with on_tape(a_session) as (settings, ids):
         session = session_of(ids)
-        events = face.play("agentscope", cancel_at_the_first_word, **settings)
+        events = runner.play("agentscope", cancel_at_the_first_word, **settings)
     assert (events[-1].outcome, events[-1].native_reason) == (Outcome.CANCELLED, "interrupted")
     (said,) = [event for event in events if event.type == "message.completed"]
     assert said.message.text.startswith("word0")
 
 
 @tape("agentscope/streams/model_error.jsonl")
-def test_a_turn_whose_model_fails(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_whose_model_fails(on_tape: OnTape, runner: ClientRunner) -> None:
     """The service tries for nine seconds; the tape is played without waiting."""
 
     async def follow(client: Any) -> list[Any]:
@@ -168,13 +168,13 @@ def test_a_turn_whose_model_fails(on_tape: OnTape, face: Face) -> None:
 
     with on_tape(a_session) as (settings, ids):
         session = session_of(ids)
-        events = face.play("agentscope", follow, **settings)
+        events = runner.play("agentscope", follow, **settings)
     assert modelled(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-2].code, events[-1].outcome, events[-1].native_reason) == ("upstream", Outcome.FAILED, "error")
 
 
 @tape("agentscope/streams/reconnect.jsonl")
-def test_a_stream_that_is_left_and_taken_up_by_another_client(on_tape: OnTape, face: Face) -> None:
+def test_a_stream_that_is_left_and_taken_up_by_another_client(on_tape: OnTape, runner: ClientRunner) -> None:
     async def leave_at_the_fifth_word(client: Any) -> tuple[list[Any], str]:
         async with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
             await client.sessions.send(session, "/slow 12")
@@ -187,18 +187,18 @@ def test_a_stream_that_is_left_and_taken_up_by_another_client(on_tape: OnTape, f
 
     with on_tape(a_session) as (settings, ids):
         session = session_of(ids)
-        first, cursor = face.play("agentscope", leave_at_the_fifth_word, **settings)
-        rest = face.play("agentscope", take_up, **settings)
+        first, cursor = runner.play("agentscope", leave_at_the_fifth_word, **settings)
+        rest = runner.play("agentscope", take_up, **settings)
     said = [event.text for event in [*first, *rest] if event.type == "message.delta"]
     assert said == [f"word{number} " for number in range(12)]
     assert rest[-1].outcome is Outcome.COMPLETED
 
 
 @tape("agentscope/streams/seed_tools.jsonl")
-def test_a_turn_of_the_first_service(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_of_the_first_service(on_tape: OnTape, runner: ClientRunner) -> None:
     """There the stream is the answer to the message, and ends with the turn."""
     with on_tape(a_session) as (settings, ids):
-        events, result = run(face, settings, session_of(ids), "/tool")
+        events, result = run(runner, settings, session_of(ids), "/tool")
     assert [event.type for event in events if event.type == "tool_result.completed"] == ["tool_result.completed"]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The tool has answered.")
 

@@ -20,14 +20,14 @@ from polysession import (
     ToolOutput,
     UsageError,
 )
-from support.cassettes.agentscope import User, model
-from support.cassettes.cassettes import cassette, sent
-from support.faces import Face
+from support.agentscope_user import User, model
+from support.client_runners import ClientRunner
+from tools.recordings.cassettes import cassette, sent
 
 
 @pytest.fixture
-def user(source: Source, face: Face, request: pytest.FixtureRequest) -> User:
-    return User(source, face, request.node.originalname)
+def user(source: Source, runner: ClientRunner, request: pytest.FixtureRequest) -> User:
+    return User(source, runner, request.node.originalname)
 
 
 def talk(user: User, script: str = "scripted") -> Session:

@@ -10,8 +10,8 @@ import pytest
 
 from polysession import CancelState, InvalidRequest, NotFound, RetryPolicy, SessionStatus, UnsupportedOperation
 from polysession_everruns import EverrunsNewSession
-from support.cassettes.cassettes import cassette, sent
-from support.faces import Face
+from support.client_runners import ClientRunner
+from tools.recordings.cassettes import cassette, sent
 
 ONE, OTHER = "session_01933b5a00007000800000000000001", "session_01933b5a00007000800000000000002"
 LOST = "session_01933b5a000070008000000000000001"
@@ -20,9 +20,9 @@ Do = Callable[[Callable[[Any], Any]], Any]
 
 
 @pytest.fixture
-def do(face: Face) -> Do:
+def do(runner: ClientRunner) -> Do:
     once = RetryPolicy(attempts=1)
-    return lambda use: face.call("everruns", use, api_key="any", retry=once)
+    return lambda use: runner.call("everruns", use, api_key="any", retry=once)
 
 
 @cassette("everruns/documented/create.yaml")

@@ -8,8 +8,8 @@ import pytest
 
 from polysession import Client
 from polysession.emulation import serve
-from support.cassettes.provenance import CASSETTES
-from support.cassettes.tapes import read_tape
+from tools.recordings.provenance import CASSETTES
+from tools.recordings.tapes import read_tape
 
 LIVE_ONLY = {"connected", "output.message.delta", "reason.thinking.delta"}
 AROUND = {"session.started", "session.idled"}

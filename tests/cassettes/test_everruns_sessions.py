@@ -21,16 +21,16 @@ from polysession import (
     TurnEnded,
 )
 from polysession_everruns import EverrunsNewSession
-from support.cassettes.cassettes import cassette
-from support.cassettes.everruns import Caller, problem
-from support.faces import Face
+from support.client_runners import ClientRunner
+from support.everruns_caller import Caller, problem
+from tools.recordings.cassettes import cassette
 
 UNKNOWN = "session_00000000000000000000000000000000"
 
 
 @pytest.fixture
-def caller(source: Source, face: Face) -> Caller:
-    return Caller(source, face)
+def caller(source: Source, runner: ClientRunner) -> Caller:
+    return Caller(source, runner)
 
 
 def sequences(answer: Any) -> list[int]:

@@ -29,13 +29,13 @@ from polysession._core.flow import Flow
 from polysession._core.operations import Operations
 from polysession._core.stream import StreamPlan
 from polysession_everruns import EverrunsProvider, EverrunsSettings
-from support.cassettes.everruns import API_KEY
-from support.cassettes.provenance import CASSETTES
-from support.cassettes.pure_player import events_of
-from support.cassettes.tapes import read_tape, tape
-from support.faces import Face
+from support.client_runners import ClientRunner
+from support.everruns_caller import API_KEY
 from support.fault_proxy import FaultProxy, Move, chunk
-from support.sides import AwaitedSessions
+from support.stream_runners import AwaitedSessions
+from tools.recordings.provenance import CASSETTES
+from tools.recordings.pure_player import events_of
+from tools.recordings.tapes import read_tape, tape
 
 LIMIT_S = 60.0
 QUIET_S = 31.0
@@ -64,13 +64,13 @@ def session_of(agent: str) -> Callable[[Source], tuple[dict[str, str], Ids]]:
     return prepare
 
 
-def played(face: Face, stage: tuple[dict[str, Any], Ids], scenario: Scenario) -> Any:
+def played(runner: ClientRunner, stage: tuple[dict[str, Any], Ids], scenario: Scenario) -> Any:
     """What a scenario gives with that client."""
     settings, ids = stage
     options = {"api_key": API_KEY, "retry": AT_ONCE, **settings}
 
     async def play() -> Any:
-        if face.awaited:
+        if runner.awaited:
             async with AsyncClient("everruns", **options) as client:
                 return await scenario(client.sessions, ids["session"])
         with Client("everruns", **options) as client:
@@ -79,7 +79,7 @@ def played(face: Face, stage: tuple[dict[str, Any], Ids], scenario: Scenario) ->
     return asyncio.run(play())
 
 
-def run(face: Face, on_tape: OnTape, agent: str, said: str = "hello") -> tuple[list[Any], Any]:
+def run(runner: ClientRunner, on_tape: OnTape, agent: str, said: str = "hello") -> tuple[list[Any], Any]:
     """The events of one turn, and its result."""
 
     async def scenario(sessions: Any, session: str) -> Any:
@@ -87,7 +87,7 @@ def run(face: Face, on_tape: OnTape, agent: str, said: str = "hello") -> tuple[l
             return [event async for event in turn], turn.result
 
     with on_tape(session_of(agent)) as stage:
-        events, result = played(face, stage, scenario)
+        events, result = played(runner, stage, scenario)
     return events, result
 
 
@@ -111,8 +111,8 @@ def text_of(events: Sequence[Any]) -> str:
 
 
 @tape("everruns/streams/plain.jsonl")
-def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "echo")
+def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "echo")
     assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "Echo: hello")
     assert result.usage is not None
@@ -120,8 +120,8 @@ def test_a_plain_turn(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/deltas.jsonl")
-def test_a_message_comes_in_deltas(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "storyteller")
+def test_a_message_comes_in_deltas(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "storyteller")
     assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     deltas = [event for event in events if isinstance(event, MessageDelta)]
     assert len(deltas) > 3
@@ -132,8 +132,8 @@ def test_a_message_comes_in_deltas(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/tool.jsonl")
-def test_a_tool_is_used(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "worker")
+def test_a_tool_is_used(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "worker")
     assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
     (called,) = [event for event in events if event.type == "tool_call.completed"]
     (answered,) = [event for event in events if event.type == "tool_result.completed"]
@@ -145,8 +145,8 @@ def test_a_tool_is_used(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/tool_failed.jsonl")
-def test_a_tool_fails(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "unlucky")
+def test_a_tool_fails(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "unlucky")
     assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
     (answered,) = [event for event in events if event.type == "tool_result.completed"]
     assert (answered.text, answered.is_error) == ("the tool is out of order", True)
@@ -154,8 +154,8 @@ def test_a_tool_fails(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/client_tool.jsonl")
-def test_a_tool_of_the_client_is_asked_for(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "remote")
+def test_a_tool_of_the_client_is_asked_for(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "remote")
     assert told(events) == [*BEGINNING, *MESSAGE, "tool_call.completed", "action.required", "turn.ended"]
     assert result.outcome is Outcome.REQUIRES_ACTION
     (action,) = result.actions
@@ -163,16 +163,16 @@ def test_a_tool_of_the_client_is_asked_for(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/question.jsonl")
-def test_a_question_is_asked(on_tape: OnTape, face: Face) -> None:
-    _, result = run(face, on_tape, "asker")
+def test_a_question_is_asked(on_tape: OnTape, runner: ClientRunner) -> None:
+    _, result = run(runner, on_tape, "asker")
     assert result.outcome is Outcome.REQUIRES_ACTION
     (action,) = result.actions
     assert (action.name, action.arguments["questions"][0]["question"]) == ("ask_user", "Where should it go?")
 
 
 @tape("everruns/streams/approval.jsonl")
-def test_approvals_are_asked_for(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "careful")
+def test_approvals_are_asked_for(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "careful")
     assert result.outcome is Outcome.REQUIRES_ACTION
     asked = [(action.type, action.id, action.name, action.arguments) for action in result.actions]
     assert asked == [
@@ -186,7 +186,7 @@ def test_approvals_are_asked_for(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/approved.jsonl")
-def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
             await turn.wait()
@@ -195,7 +195,7 @@ def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, face: Fa
             return [event async for event in turn], turn.result
 
     with on_tape(session_of("careful")) as stage:
-        events, result = played(face, stage, scenario)
+        events, result = played(runner, stage, scenario)
     assert told(events) == [
         *("turn.started", "message.completed", "message.completed"),
         *(*MESSAGE, "tool_call.started", "tool_call.started"),
@@ -213,8 +213,8 @@ def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, face: Fa
 
 
 @tape("everruns/streams/failed.jsonl")
-def test_the_model_fails(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "failing")
+def test_the_model_fails(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "failing")
     assert told(events) == [*BEGINNING, *MESSAGE, "error", "turn.ended"]
     (error,) = [event for event in events if event.type == "error"]
     assert error.message == "Internal error: LLM error: the model is out of order"
@@ -223,15 +223,15 @@ def test_the_model_fails(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/model_unavailable.jsonl")
-def test_the_model_is_gone(on_tape: OnTape, face: Face) -> None:
-    _, result = run(face, on_tape, "forgotten")
+def test_the_model_is_gone(on_tape: OnTape, runner: ClientRunner) -> None:
+    _, result = run(runner, on_tape, "forgotten")
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "model_unavailable")
     assert "The model `llmsim-model` is not available" in result.error
 
 
 @tape("everruns/streams/thinking.jsonl")
-def test_the_model_thinks_aloud(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "echo", "[[llmsim:thinking]]")
+def test_the_model_thinks_aloud(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "echo", "[[llmsim:thinking]]")
     assert told(events) == [*BEGINNING, "message.started", "thinking.completed", "message.completed", "turn.ended"]
     (whole,) = [event for event in events if event.type == "thinking.completed"]
     # The last delta of a text may come after the whole, and then tells nothing.
@@ -245,8 +245,8 @@ def test_the_model_thinks_aloud(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/recovered.jsonl")
-def test_the_model_breaks_off_and_begins_again(on_tape: OnTape, face: Face) -> None:
-    events, result = run(face, on_tape, "echo", "[[llmsim:broken-stream]]")
+def test_the_model_breaks_off_and_begins_again(on_tape: OnTape, runner: ClientRunner) -> None:
+    events, result = run(runner, on_tape, "echo", "[[llmsim:broken-stream]]")
     assert told(events) == [*BEGINNING, "message.started", *MESSAGE, "turn.ended"]
     again = max(number for number, event in enumerate(events) if event.type == "message.started")
     assert text_of(events[:again]) != ""
@@ -256,7 +256,7 @@ def test_the_model_breaks_off_and_begins_again(on_tape: OnTape, face: Face) -> N
 
 
 @tape("everruns/streams/cancelled.jsonl")
-def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, face: Face) -> None:
+def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         events: list[Any] = []
         async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
@@ -267,7 +267,7 @@ def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, face: Face) -> None:
             return events, turn.result
 
     with on_tape(session_of("storyteller")) as stage:
-        events, result = played(face, stage, scenario)
+        events, result = played(runner, stage, scenario)
     # The engine lets the model finish what it says.
     assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     assert (result.outcome, result.native_reason) == (Outcome.CANCELLED, "User requested cancellation")
@@ -275,7 +275,7 @@ def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, face: Face) -> None:
 
 
 @tape("everruns/streams/two_turns.jsonl")
-def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, face: Face) -> None:
+def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.stream(session) as events:
             await sessions.send(session, "one")
@@ -284,7 +284,7 @@ def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, face: F
             return first + await until_idle(events)
 
     with on_tape(session_of("worker")) as stage:
-        events = played(face, stage, scenario)
+        events = played(runner, stage, scenario)
     answer = ["Let me look.", "It is raining in Berlin."]
     said = [event.message.text for event in events if isinstance(event, MessageCompleted)]
     assert said == ["one", *answer, "two", *answer]
@@ -298,7 +298,7 @@ def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, face: F
 
 
 @tape("everruns/streams/resumed.jsonl")
-def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, face: Face) -> None:
+def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.stream(session) as events:
             await sessions.send(session, "hello")
@@ -312,7 +312,7 @@ def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, face: Face) -> None:
             return first, await until_idle(events)
 
     with on_tape(session_of("slow")) as stage:
-        first, then = played(face, stage, scenario)
+        first, then = played(runner, stage, scenario)
     sequences = [event.sequence for event in first + then if event.sequence is not None]
     assert list(dict.fromkeys(sequences)) == list(range(1, 13))
     # A stream that goes on from a cursor may lack deltas; here they come after the message, and so it does.
@@ -333,7 +333,7 @@ def broken_in_a_delta(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
 
 
 @tape("everruns/streams/broken_off.jsonl")
-def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, face: Face) -> None:
+def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
             return [event async for event in turn], turn.result
@@ -342,7 +342,7 @@ def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, 
         on_tape(session_of("storyteller")) as (settings, ids),
         FaultProxy(settings["base_url"], broken_in_a_delta) as proxy,
     ):
-        events, result = played(face, ({**settings, "base_url": proxy.url}, ids), scenario)
+        events, result = played(runner, ({**settings, "base_url": proxy.url}, ids), scenario)
     assert told(events) == [*BEGINNING, "message.started", "stream.gap", "message.completed", "turn.ended"]
     stored = [event.sequence for event in events if event.sequence is not None]
     assert stored == list(range(1, 12))
@@ -353,7 +353,7 @@ def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, 
 
 
 @tape("everruns/streams/steered.jsonl")
-def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, face: Face) -> None:
+def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.stream(session) as events:
             await sessions.send(session, "one")
@@ -366,7 +366,7 @@ def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, face: Face) -> Non
             return found + await until_idle(events)
 
     with on_tape(session_of("storyteller")) as stage:
-        events = played(face, stage, scenario)
+        events = played(runner, stage, scenario)
     assert told(events) == [
         *BEGINNING,
         "message.started",
@@ -377,7 +377,7 @@ def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, face: Face) -> Non
 
 
 @tape("everruns/streams/interrupted_wait.jsonl")
-def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, face: Face) -> None:
+def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.stream(session) as events:
             await sessions.send(session, "hello")
@@ -390,7 +390,7 @@ def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, face: Face) -> None
             return found, await until_idle(events)
 
     with on_tape(session_of("remote")) as stage:
-        before, after = played(face, stage, scenario)
+        before, after = played(runner, stage, scenario)
     assert told(before)[-2:] == ["action.required", "turn.ended"]
     assert told(after).count("turn.started") == 1
     assert [each for each in told(after) if each != "turn.started"] == [
@@ -400,7 +400,7 @@ def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, face: Face) -> None
 
 
 @tape("everruns/streams/quiet.jsonl")
-def test_a_quiet_stream_has_a_comment(on_tape: OnTape, face: Face) -> None:
+def test_a_quiet_stream_has_a_comment(on_tape: OnTape, runner: ClientRunner) -> None:
     waits_s: list[float] = []
 
     def prepare(source: Source) -> tuple[dict[str, str], Ids]:
@@ -415,7 +415,7 @@ def test_a_quiet_stream_has_a_comment(on_tape: OnTape, face: Face) -> None:
             return await until_idle(events)
 
     with on_tape(prepare) as stage:
-        events = played(face, stage, scenario)
+        events = played(runner, stage, scenario)
     assert told(events)[-3:] == ["turn.ended", "session.status", "usage"]
     (taped,) = read_tape(STREAMS / "quiet.jsonl").streams()
     assert b": heartbeat\n\n" in b"".join(taped)

@@ -8,9 +8,9 @@ import pytest
 
 from live.sources import Source
 from polysession import ActionRequired, Approve, Deny, NotFound, Session, SessionStatus, ToolExecution, ToolOutput
-from support.cassettes.cassettes import cassette
-from support.cassettes.everruns import Caller, problem
-from support.faces import Face
+from support.client_runners import ClientRunner
+from support.everruns_caller import Caller, problem
+from tools.recordings.cassettes import cassette
 
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain; charset=utf-8"
@@ -18,8 +18,8 @@ ASKED = ("tool_approval_call_llmsim_0_0", "tool_approval_call_llmsim_0_1")
 
 
 @pytest.fixture
-def caller(source: Source, face: Face) -> Caller:
-    return Caller(source, face)
+def caller(source: Source, runner: ClientRunner) -> Caller:
+    return Caller(source, runner)
 
 
 def waiting(caller: Caller, agent: str) -> Session:

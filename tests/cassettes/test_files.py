@@ -13,34 +13,34 @@ import pytest
 import yaml
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from support.cassettes import evidence
-from support.cassettes.cassettes import playing
-from support.cassettes.provenance import CASSETTES, BadEvidence
-from support.cassettes.tape_player import TapePlayer
-from support.cassettes.tapes import read_tape
+from tools.recordings import inventory
+from tools.recordings.cassettes import playing
+from tools.recordings.provenance import CASSETTES, BadEvidence
+from tools.recordings.tape_player import TapePlayer
+from tools.recordings.tapes import read_tape
 
 TESTS = Path(__file__).parents[1]
-FILES = evidence.files()
+FILES = inventory.files()
 A_CASSETTE = CASSETTES / "agentscope/recorded/session.yaml"
 A_TAPE = CASSETTES / "agentscope/streams/plain.jsonl"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CASSETTES)))
 def test_a_file_has_a_valid_header_and_nothing_that_must_not_be_stored(path: Path) -> None:
-    assert evidence.problems_in(path) == []
+    assert inventory.problems_in(path) == []
 
 
 def test_each_file_is_played_by_one_test_and_each_played_file_exists() -> None:
-    played = evidence.played_by(TESTS)
+    played = inventory.played_by(TESTS)
     there = {str(path.relative_to(CASSETTES)) for path in FILES}
     assert sorted(there - played.keys()) == [], "orphans: no test plays them"
-    assert sorted(played.keys() - there) == sorted(evidence.NOT_RECORDED_YET), "a test plays what is not there"
+    assert sorted(played.keys() - there) == sorted(inventory.NOT_RECORDED_YET), "a test plays what is not there"
     assert {name: tests for name, tests in played.items() if len(tests) > 1} == {}
 
 
 def test_the_page_counts_the_files() -> None:
     written = (CASSETTES / "README.md").read_text(encoding="utf-8")
-    assert written == evidence.page(), "write it again: PYTHONPATH=tests python -m support.cassettes"
+    assert written == inventory.page(), "write it again: python -m tools.recordings"
 
 
 # --- The checks themselves fail when they should
@@ -70,7 +70,7 @@ def test_an_orphan_is_found(tmp_path: Path) -> None:
     played = '@cassette("acme/recorded/played.yaml")\ndef test_it(): ...\n'
     orphan = 'def helper():\n    cassette("acme/recorded/orphan.yaml")\n'
     (tmp_path / "test_it.py").write_text(played + orphan, encoding="utf-8")
-    assert evidence.played_by(tmp_path) == {"acme/recorded/played.yaml": ["test_it.py::test_it"]}
+    assert inventory.played_by(tmp_path) == {"acme/recorded/played.yaml": ["test_it.py::test_it"]}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_orphan_is_found(tmp_path: Path) -> None:
 )
 def test_a_wrong_header_is_found(copied: Path, edit: Callable[[Any], object], problem: str) -> None:
     change(copied, edit)
-    assert problem in "; ".join(evidence.problems_in(copied))
+    assert problem in "; ".join(inventory.problems_in(copied))
 
 
 def answer_of(document: Any) -> Any:
@@ -115,22 +115,22 @@ def answer_of(document: Any) -> Any:
 )  # fmt: skip
 def test_an_unscrubbed_file_is_found(copied: Path, edit: Callable[[Any], object], problem: str) -> None:
     change(copied, edit)
-    assert problem in "; ".join(evidence.problems_in(copied))
+    assert problem in "; ".join(inventory.problems_in(copied))
 
 
 def test_an_unscrubbed_chunk_is_found_across_its_cuts(copied_tape: Path) -> None:
     lines = copied_tape.read_text(encoding="utf-8").splitlines()
     cut = [json.dumps({"ms": 1, "base64": part}) for part in ("ZGF0YTogeyJ0ZXh0IjogIi9ob20=", "ZS9tZS94In0KCg==")]
     copied_tape.write_text("\n".join([*lines[:3], *cut, *lines[3:]]), encoding="utf-8")
-    assert evidence.problems_in(copied_tape) == ["the stream: text has a path of a host, '/home/me/x'..."]
+    assert inventory.problems_in(copied_tape) == ["the stream: text has a path of a host, '/home/me/x'..."]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "empty.jsonl", "empty.yaml"])
 def test_what_is_no_evidence_is_found(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("", encoding="utf-8")
-    assert evidence.files(tmp_path) == [path]
-    assert evidence.problems_in(path) != []
+    assert inventory.files(tmp_path) == [path]
+    assert inventory.problems_in(path) != []
 
 
 @pytest.mark.parametrize(

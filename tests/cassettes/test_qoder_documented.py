@@ -24,8 +24,8 @@ from polysession import (
     SessionStatus,
 )
 from polysession_qoder import QoderNewSession
-from support.cassettes.cassettes import cassette, sent
-from support.faces import Face
+from support.client_runners import ClientRunner
+from tools.recordings.cassettes import cassette, sent
 
 ONE, DEV = "sess_019e3bb1e8c171fd9abbb1477ffb84cc", "sess_019ef30a4f0275678965d496ab542ef0"
 TALK = "sess_019e392c0d1e74e095d21ea4c6b41def"
@@ -35,9 +35,9 @@ Do = Callable[[Callable[[Any], Any]], Any]
 
 
 @pytest.fixture
-def do(face: Face) -> Do:
+def do(runner: ClientRunner) -> Do:
     once = RetryPolicy(attempts=1)
-    return lambda use: face.call("qoder", use, token="any", retry=once)
+    return lambda use: runner.call("qoder", use, token="any", retry=once)
 
 
 # --- Generation A

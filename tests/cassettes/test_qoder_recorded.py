@@ -11,30 +11,30 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from live.sources import Source
-from support.cassettes.cassettes import cassette
-from support.cassettes.qoder import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
-from support.cassettes.tapes import tape
-from support.faces import SYNC, Face
+from support.client_runners import SYNC, ClientRunner
+from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
+from tools.recordings.cassettes import cassette
+from tools.recordings.tapes import tape
 
 OnTape = Callable[[Callable[[Source], Any]], AbstractContextManager[tuple[dict[str, Any], dict[str, str]]]]
 
 
-def doing(face: Face, source: Source) -> Do:
+def doing(runner: ClientRunner, source: Source) -> Do:
     token = source.secrets[0] if source.secrets else "any"
-    return lambda use: face.call("qoder", use, base_url=source.base_url, token=token)
+    return lambda use: runner.call("qoder", use, base_url=source.base_url, token=token)
 
 
 @cassette("qoder/recorded/session.yaml")
-def test_a_session_lives_from_creation_to_deletion(face: Face, source: Source) -> None:
-    live_a_session(doing(face, source), source.handle or ENVIRONMENT, look_s=1.0 if source.handle else 0.0)
+def test_a_session_lives_from_creation_to_deletion(runner: ClientRunner, source: Source) -> None:
+    live_a_session(doing(runner, source), source.handle or ENVIRONMENT, look_s=1.0 if source.handle else 0.0)
 
 
 @tape("qoder/streams/plain.jsonl")
-def test_a_plain_turn(on_tape: OnTape, face: Face, source: Source) -> None:
+def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner, source: Source) -> None:
     def setup(running: Source) -> tuple[dict[str, str], dict[str, str]]:
         return {}, a_session(doing(SYNC, running), running.handle)
 
     token = source.secrets[0] if source.secrets else "any"
     with on_tape(setup) as (settings, ids):
-        events = face.play("qoder", lambda client: follow_a_turn(client, ids), token=token, **settings)
+        events = runner.play("qoder", lambda client: follow_a_turn(client, ids), token=token, **settings)
     assert (events[0].type, events[-1].type, events[-1].outcome) == ("turn.started", "turn.ended", "completed")

@@ -12,15 +12,15 @@ import pytest
 
 from live.sources import SOURCES, Source
 from polysession.emulation import EmulatorHandle, serve
-from support.cassettes import guard
-from support.cassettes.cassettes import playing, recording, sent
-from support.cassettes.evidence import NOT_RECORDED_YET, problems_in
-from support.cassettes.provenance import CASSETTES
-from support.cassettes.qoder import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
-from support.cassettes.tape_player import TapePlayer
-from support.cassettes.tape_recorder import TapeRecorder
-from support.cassettes.tapes import read_tape, write_tape
-from support.faces import SYNC, Face
+from support.client_runners import SYNC, ClientRunner
+from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
+from tools.recordings import guard
+from tools.recordings.cassettes import playing, recording, sent
+from tools.recordings.inventory import NOT_RECORDED_YET, problems_in
+from tools.recordings.provenance import CASSETTES
+from tools.recordings.tape_player import TapePlayer
+from tools.recordings.tape_recorder import TapeRecorder
+from tools.recordings.tapes import read_tape, write_tape
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "pt-canary-of-the-recording"
@@ -41,22 +41,22 @@ def found(emulator: EmulatorHandle, tmp_path: Path, pytestconfig: pytest.Config)
         yield source
 
 
-def doing(face: Face, base_url: str, token: str) -> Do:
-    return lambda use: face.call("qoder", use, base_url=base_url, token=token)
+def doing(runner: ClientRunner, base_url: str, token: str) -> Do:
+    return lambda use: runner.call("qoder", use, base_url=base_url, token=token)
 
 
-def test_a_session_is_recorded_and_played(found: Source, face: Face, tmp_path: Path) -> None:
+def test_a_session_is_recorded_and_played(found: Source, runner: ClientRunner, tmp_path: Path) -> None:
     path = tmp_path / "qoder/recorded/session.yaml"
     with recording(path, found.provenance(), found.scrubber()):
         live_a_session(doing(SYNC, found.base_url, TOKEN), found.handle, look_s=0.05)
     assert guard.leaks(path.read_bytes(), [TOKEN, found.handle, found.base_url]) == []
     assert problems_in(path) == []
     with playing(path) as tape:
-        live_a_session(doing(face, "http://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, look_s=0)
+        live_a_session(doing(runner, "http://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, look_s=0)
     assert sent(tape, "POST", "/sessions")[0]["environment_id"] == ENVIRONMENT
 
 
-def test_a_turn_is_taped_and_played(found: Source, face: Face, tmp_path: Path) -> None:
+def test_a_turn_is_taped_and_played(found: Source, runner: ClientRunner, tmp_path: Path) -> None:
     path = tmp_path / "qoder/streams/plain.jsonl"
     ids = a_session(doing(SYNC, found.base_url, TOKEN), found.handle)
     with TapeRecorder(found.base_url) as recorder:
@@ -67,7 +67,7 @@ def test_a_turn_is_taped_and_played(found: Source, face: Face, tmp_path: Path) -
     assert problems_in(path) == []
     with TapePlayer(read_tape(path)) as player:
         base_url = f"{player.base_url}/api/v1/cloud"
-        played = face.play("qoder", lambda client: follow_a_turn(client, ids), base_url=base_url, token="any")
+        played = runner.play("qoder", lambda client: follow_a_turn(client, ids), base_url=base_url, token="any")
     assert [event.type for event in played] == [event.type for event in recorded]
     assert played[-1].outcome == "completed"
 

@@ -15,14 +15,14 @@ from polysession import AsyncClient, Client, PolysessionError
 from polysession.emulation import serve
 from polysession.testing.fault_server import FaultServer, http
 from polysession_agentscope import AgentScopeNewSession
-from support.cassettes import guard
-from support.cassettes.cassettes import recording, refuse_emulator
-from support.cassettes.evidence import problems_in
-from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
-from support.cassettes.scrubbing import REDACTED, Scrubber
-from support.cassettes.tape_recorder import TapeRecorder
-from support.cassettes.tapes import write_tape
 from support.stream_server import StreamServer, stream
+from tools.recordings import guard
+from tools.recordings.cassettes import recording, refuse_emulator
+from tools.recordings.inventory import problems_in
+from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
+from tools.recordings.scrubbing import REDACTED, Scrubber
+from tools.recordings.tape_recorder import TapeRecorder
+from tools.recordings.tapes import write_tape
 
 IN_SETTINGS = "canary-in-the-settings"
 CANARIES = {

@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from polysession.testing.fault_server import http
-from support.cassettes.provenance import BadEvidence, Provenance
-from support.cassettes.scrubbing import Scrubber
-from support.cassettes.tape_player import TapePlayer
-from support.cassettes.tape_recorder import TapeRecorder
-from support.cassettes.tapes import Chunk, Tape, read_tape, write_tape
 from support.stream_server import AFTER_INPUT, StreamServer, stream
+from tools.recordings.provenance import BadEvidence, Provenance
+from tools.recordings.scrubbing import Scrubber
+from tools.recordings.tape_player import TapePlayer
+from tools.recordings.tape_recorder import TapeRecorder
+from tools.recordings.tapes import Chunk, Tape, read_tape, write_tape
 
 PROVENANCE = Provenance.of_recording("agentscope", "a throw-away server", "0")
 HELLO, WORLD = b'data: {"text": "hello"}\n\n', b'data: {"text": "world"}\n\n'

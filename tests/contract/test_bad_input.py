@@ -13,7 +13,7 @@ import pytest
 
 from polysession import AuthenticationFailed, MalformedResponse, NotFound, PolysessionError, Session, UsageError
 from polysession.testing.fault_server import FaultServer, http
-from support.faces import SYNC, Face, both_faces
+from support.client_runners import SYNC, ClientRunner, both_runners
 
 CANARY = "c4n4ry"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,11 +58,11 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def failure(face: Face, backend: str, url: str, **options: Any) -> PolysessionError:
+def failure(runner: ClientRunner, backend: str, url: str, **options: Any) -> PolysessionError:
     """The error of reading a session at an address."""
     session = Session(provider=backend, id="sess_1", agent_id=options.get("agent_id", "agent_1"))
     with pytest.raises(PolysessionError) as caught:
-        face.call(
+        runner.call(
             backend,
             lambda client: client.sessions.get(session),
             **{"base_url": url, "retry": None, "timeout": 5} | SETTINGS[backend] | options,
@@ -71,24 +71,24 @@ def failure(face: Face, backend: str, url: str, **options: Any) -> PolysessionEr
     return caught.value
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(("backend", "body", "said", "code"), REFUSALS)
 def test_a_refused_credential_is_told_in_the_words_of_the_backend(
-    face: Face, backend: str, body: dict[str, Any], said: str, code: str | None
+    runner: ClientRunner, backend: str, body: dict[str, Any], said: str, code: str | None
 ) -> None:
     with FaultServer(http(401, json.dumps(body))) as server:
-        error = failure(face, backend, server.url)
+        error = failure(runner, backend, server.url)
 
     assert type(error) is AuthenticationFailed
     assert (error.message, error.code, error.status) == (said, code, 401)
     assert (error.attempts, error.retryable) == (1, False)
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("backend", SETTINGS)
-def test_an_object_of_wrong_types_is_no_session(face: Face, backend: str) -> None:
+def test_an_object_of_wrong_types_is_no_session(runner: ClientRunner, backend: str) -> None:
     with FaultServer(http(200, '{"id": 5, "session_id": 5, "sessions": 5}')) as server:
-        error = failure(face, backend, server.url)
+        error = failure(runner, backend, server.url)
 
     assert type(error) is MalformedResponse
 
@@ -110,14 +110,14 @@ def test_an_odd_agent_id_stays_one_parameter() -> None:
     assert server.targets == ["GET /sessions/?agent_id=a%26b%3Dc%23%0D%0AX%3A+y%2F%C3%BC"]
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(("backend", "name"), HEADER_SETTINGS)
 @pytest.mark.parametrize("text", [f"{CANARY}\r\nX-Admin: 1", f"{CANARY}\n", f"{CANARY}\x00", f"{CANARY}ü"])
 def test_a_setting_that_could_break_out_of_its_header_makes_no_client(
-    face: Face, backend: str, name: str, text: str
+    runner: ClientRunner, backend: str, name: str, text: str
 ) -> None:
     with FaultServer(http(200)) as elsewhere:
-        error = failure(face, backend, elsewhere.url, **{name: {"x-gateway": text} if name == "headers" else text})
+        error = failure(runner, backend, elsewhere.url, **{name: {"x-gateway": text} if name == "headers" else text})
 
     assert type(error) is UsageError
     assert name in error.message

@@ -8,7 +8,7 @@ from polysession import Support
 from polysession.cli.demo import emulated_providers, run_story
 from polysession.emulation import serve
 from polysession.plugins import load_provider
-from support.faces import Face, both_faces
+from support.client_runners import ClientRunner, both_runners
 
 PROVIDERS = list(emulated_providers())
 
@@ -52,10 +52,10 @@ def test_the_same_story_on_every_backend(provider: str) -> None:
         assert bool(step.refusal) is not supported
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_backend_is_asked_for_its_version(provider: str, face: Face) -> None:
+def test_a_backend_is_asked_for_its_version(provider: str, runner: ClientRunner) -> None:
     with serve(provider) as emulator:
-        version = face.call(provider, lambda client: client.backend_version(), **emulator.settings)
+        version = runner.call(provider, lambda client: client.backend_version(), **emulator.settings)
 
     assert version == ("2.0.10" if provider == "agentscope" else None)

@@ -14,7 +14,7 @@ from polysession._core.retry import RetryPolicy
 from polysession.errors import MalformedResponse, NetworkTimeout, PolysessionError, ServerError, UnexpectedRedirect
 from polysession.testing.fault_server import Answer, FaultServer, http
 from support.acme import TOKEN
-from support.faces import Face, Use, both_faces
+from support.client_runners import ClientRunner, Use, both_runners
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
@@ -33,14 +33,14 @@ def reading(client: Any) -> Any:
     return client.sessions.get("s1")
 
 
-def call(face: Face, answer: Answer, use: Use = reading, **options: Any) -> Any:
+def call(runner: ClientRunner, answer: Answer, use: Use = reading, **options: Any) -> Any:
     with FaultServer(answer) as server:
-        return face.call("acme", use, **{"base_url": server.url, "token": TOKEN, "retry": None} | options)
+        return runner.call("acme", use, **{"base_url": server.url, "token": TOKEN, "retry": None} | options)
 
 
-def failure(face: Face, answer: Answer, use: Use = reading, **options: Any) -> PolysessionError:
+def failure(runner: ClientRunner, answer: Answer, use: Use = reading, **options: Any) -> PolysessionError:
     with pytest.raises(PolysessionError) as caught:
-        call(face, answer, use, **options)
+        call(runner, answer, use, **options)
     assert (caught.value.provider, caught.value.attempts) == ("acme", 1)
     return caught.value
 
@@ -57,12 +57,12 @@ SENT = {
 }
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("answer", SENT.values(), ids=SENT)
-def test_a_body_may_be_as_large_as_the_bound_and_no_larger(face: Face, answer: Answer) -> None:
-    assert call(face, answer, max_body_bytes=len(BODY)).id == "s1"
+def test_a_body_may_be_as_large_as_the_bound_and_no_larger(runner: ClientRunner, answer: Answer) -> None:
+    assert call(runner, answer, max_body_bytes=len(BODY)).id == "s1"
 
-    error = failure(face, answer, max_body_bytes=len(BODY) - 1)
+    error = failure(runner, answer, max_body_bytes=len(BODY) - 1)
 
     assert type(error) is MalformedResponse
     assert error.message == (
@@ -71,21 +71,21 @@ def test_a_body_may_be_as_large_as_the_bound_and_no_larger(face: Face, answer: A
     assert (error.status, error.retryable, error.outcome_unknown) == (200, False, False)
 
 
-@both_faces
-def test_a_change_whose_answer_is_too_large_may_have_been_made(face: Face) -> None:
-    error = failure(face, http(200, BODY), lambda client: client.sessions.update("s1", title="x"), max_body_bytes=10)
+@both_runners
+def test_a_change_whose_answer_is_too_large_may_have_been_made(runner: ClientRunner) -> None:
+    error = failure(runner, http(200, BODY), lambda client: client.sessions.update("s1", title="x"), max_body_bytes=10)
 
     assert error.outcome_unknown
 
 
-@both_faces
-def test_a_bomb_is_defused_before_it_fills_the_memory(face: Face) -> None:
+@both_runners
+def test_a_bomb_is_defused_before_it_fills_the_memory(runner: ClientRunner) -> None:
     bomb = http(200, gzip.compress(bytes(BOMB_BYTES), compresslevel=1), content_encoding="gzip")
-    failure(face, http(200, BODY), max_body_bytes=10)  # what is loaded at first use is not the bomb's
+    failure(runner, http(200, BODY), max_body_bytes=10)  # what is loaded at first use is not the bomb's
 
     tracemalloc.start()
     try:
-        error = failure(face, bomb, max_body_bytes=2_000_000)
+        error = failure(runner, bomb, max_body_bytes=2_000_000)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -94,53 +94,53 @@ def test_a_bomb_is_defused_before_it_fills_the_memory(face: Face) -> None:
     assert peak_bytes < 8_000_000
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
-def test_a_compression_that_was_not_asked_for_is_refused(face: Face, encoding: str) -> None:
-    error = failure(face, http(200, BODY, content_encoding=encoding))
+def test_a_compression_that_was_not_asked_for_is_refused(runner: ClientRunner, encoding: str) -> None:
+    error = failure(runner, http(200, BODY, content_encoding=encoding))
 
     assert type(error) is MalformedResponse
     assert f"compressed its answer with {encoding!r}" in error.message
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(("status", "error_class"), [(500, ServerError), (302, UnexpectedRedirect)])
 def test_of_an_endless_error_enough_is_read_to_tell_it(
-    face: Face, status: int, error_class: type[PolysessionError]
+    runner: ClientRunner, status: int, error_class: type[PolysessionError]
 ) -> None:
     head = f"HTTP/1.1 {status} No\r\nx-request-id: req-1\r\n\r\n".encode()
 
-    error = failure(face, Answer(head + b"no " * 500_000, hold_s=5))
+    error = failure(runner, Answer(head + b"no " * 500_000, hold_s=5))
 
     assert type(error) is error_class
     assert (error.status, error.request_id) == (status, "req-1")
     assert len(error.message) < 1000
 
 
-@both_faces
-def test_a_body_in_drops_is_not_waited_for_without_end(face: Face) -> None:
+@both_runners
+def test_a_body_in_drops_is_not_waited_for_without_end(runner: ClientRunner) -> None:
     head = HEAD + b"content-length: 1000000\r\n\r\n"
     drops = Answer(head + b" " * 100_000, piece_bytes=len(head), pause_s=0.02)
     started_s = time.monotonic()
 
-    error = failure(face, drops, timeout=0.15)
+    error = failure(runner, drops, timeout=0.15)
 
     assert type(error) is NetworkTimeout
     assert "it was still coming, too slowly" in error.message
     assert 1.5 < time.monotonic() - started_s < 5.0
 
 
-@both_faces
-def test_a_head_without_end_is_refused(face: Face) -> None:
-    error = failure(face, Answer(HEAD + b"x: y\r\n" * 100_000), timeout=5)
+@both_runners
+def test_a_head_without_end_is_refused(runner: ClientRunner) -> None:
+    error = failure(runner, Answer(HEAD + b"x: y\r\n" * 100_000), timeout=5)
 
     assert "the answer is incomplete, or is not HTTP" in error.message
 
 
-@both_faces
-def test_a_retried_call_that_meets_a_large_answer_stops_there(face: Face) -> None:
+@both_runners
+def test_a_retried_call_that_meets_a_large_answer_stops_there(runner: ClientRunner) -> None:
     with FaultServer(http(503), http(200, BODY)) as server, pytest.raises(MalformedResponse) as caught:
-        face.call(
+        runner.call(
             "acme",
             reading,
             base_url=server.url,

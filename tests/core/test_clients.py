@@ -17,8 +17,8 @@ from polysession.feature import Feature, Support
 from polysession.resources import Agent
 from polysession.session import Cancellation, CancelState, Session
 from support.acme import TOKEN, AcmeNewSession
-from support.faces import ASYNC, Face, Use, both_faces
-from support.twins import outline
+from support.async_parity import outline
+from support.client_runners import ASYNC, ClientRunner, Use, both_runners
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
@@ -58,8 +58,8 @@ class Server:
         return [f"{request.method} {request.url.raw_path.decode().removeprefix('/api')}" for request in self.requests]
 
 
-def call(face: Face, server: Server, use: Use) -> Any:
-    return face.call("acme", use, http_client=face.http(server), token=TOKEN)
+def call(runner: ClientRunner, server: Server, use: Use) -> Any:
+    return runner.call("acme", use, http_client=runner.http(server), token=TOKEN)
 
 
 def test_the_clients_are_twins() -> None:
@@ -67,15 +67,15 @@ def test_the_clients_are_twins() -> None:
     assert outline(async_client, TWINS, skip="__iter__") == outline(client, {}, skip="__iter__")
 
 
-@pytest.mark.parametrize("face", [async_client.AsyncSessions, async_client.AsyncAgents])
-def test_a_verb_is_awaited_unless_its_result_is_looped_over(face: type) -> None:
-    for name, verb in vars(face).items():
+@pytest.mark.parametrize("group", [async_client.AsyncSessions, async_client.AsyncAgents])
+def test_a_verb_is_awaited_unless_its_result_is_looped_over(group: type) -> None:
+    for name, verb in vars(group).items():
         if not name.startswith("_"):
             lazy = inspect.signature(verb).return_annotation.startswith("Async")
             assert inspect.iscoroutinefunction(verb) is not lazy, name
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(
     ("use", "asked", "body", "result"),
     [
@@ -103,15 +103,15 @@ def test_a_verb_is_awaited_unless_its_result_is_looped_over(face: type) -> None:
         ),
     ],
 )
-def test_a_verb_on_sessions_makes_its_call(face: Face, use: Use, asked: str, body: Any, result: Any) -> None:
+def test_a_verb_on_sessions_makes_its_call(runner: ClientRunner, use: Use, asked: str, body: Any, result: Any) -> None:
     server = Server(SESSION.raw)
 
-    assert call(face, server, use) == result
+    assert call(runner, server, use) == result
     assert server.asked == [asked]
     assert [json.loads(request.content) if request.content else None for request in server.requests] == [body]
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(
     ("use", "asked", "body"),
     [
@@ -124,10 +124,10 @@ def test_a_verb_on_sessions_makes_its_call(face: Face, use: Use, asked: str, bod
         (lambda client: client.agents.get(AGENT), "GET /agents/a1", None),
     ],
 )
-def test_a_verb_on_agents_makes_its_call(face: Face, use: Use, asked: str, body: Any) -> None:
+def test_a_verb_on_agents_makes_its_call(runner: ClientRunner, use: Use, asked: str, body: Any) -> None:
     server = Server(AGENT.raw)
 
-    assert call(face, server, use) == AGENT
+    assert call(runner, server, use) == AGENT
     assert server.asked == [asked]
     assert [json.loads(request.content) if request.content else None for request in server.requests] == [body]
 
@@ -148,7 +148,7 @@ FACE_OF: dict[str, Callable[..., Any]] = {
 }
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(
     ("verb", "name"),
     [
@@ -158,9 +158,9 @@ FACE_OF: dict[str, Callable[..., Any]] = {
         if name not in {"self", "session", "cursor"}
     ],
 )
-def test_every_argument_is_passed_on_and_checked(face: Face, verb: str, name: str) -> None:
+def test_every_argument_is_passed_on_and_checked(runner: ClientRunner, verb: str, name: str) -> None:
     with pytest.raises(UsageError, match=name):
-        call(face, Server({"data": []}), lambda client: FIELDS[verb](client)(**{name: object()}))
+        call(runner, Server({"data": []}), lambda client: FIELDS[verb](client)(**{name: object()}))
 
 
 def two_pages(request: httpx.Request) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def two_pages(request: httpx.Request) -> dict[str, Any]:
 
 
 async def ids_of_pages(pages: Any) -> list[list[str]]:
-    """The ids on each page, by `pages()` of either face."""
+    """The ids on each page, by `pages()` of either runner."""
     if hasattr(pages, "__aiter__"):
         return [[item.id for item in page.items] async for page in pages.pages()]
     return [[item.id for item in page.items] for page in pages.pages()]
@@ -182,34 +182,34 @@ LISTS = pytest.mark.parametrize(
 )
 
 
-@both_faces
+@both_runners
 @LISTS
-def test_a_list_is_read_page_by_page_to_its_end(face: Face, path: str, list_of: Use) -> None:
+def test_a_list_is_read_page_by_page_to_its_end(runner: ClientRunner, path: str, list_of: Use) -> None:
     server = Server(two_pages)
 
-    items = call(face, server, lambda client: list_of(client)(limit=2))
+    items = call(runner, server, lambda client: list_of(client)(limit=2))
 
     assert [item.id for item in items] == ["s1", "s2", "s3"]
     assert server.asked == [f"GET {path}?limit=2", f"GET {path}?limit=2&cursor=2"]
 
 
-@both_faces
+@both_runners
 @LISTS
-def test_nothing_is_read_before_the_loop(face: Face, path: str, list_of: Use) -> None:
+def test_nothing_is_read_before_the_loop(runner: ClientRunner, path: str, list_of: Use) -> None:
     server = Server(two_pages)
 
-    call(face, server, lambda client: type(list_of(client)()))
+    call(runner, server, lambda client: type(list_of(client)()))
 
     assert server.asked == [], path
 
 
-@both_faces
+@both_runners
 @LISTS
-def test_one_page_tells_where_the_next_one_is(face: Face, path: str, list_of: Use) -> None:
+def test_one_page_tells_where_the_next_one_is(runner: ClientRunner, path: str, list_of: Use) -> None:
     server = Server(two_pages)
 
-    page = call(face, server, lambda client: list_of(client)().page())
-    last = call(face, server, lambda client: list_of(client)(cursor=page.next_cursor).page())
+    page = call(runner, server, lambda client: list_of(client)().page())
+    last = call(runner, server, lambda client: list_of(client)(cursor=page.next_cursor).page())
 
     assert ([item.id for item in page.items], page.next_cursor) == (["s1", "s2"], "2")
     assert ([item.id for item in last.items], last.next_cursor) == (["s3"], None)
@@ -234,18 +234,18 @@ def test_async_pages_can_be_looped_over_and_each_loop_starts_anew() -> None:
     assert asyncio.run(read()) == [[["s1", "s2"], ["s3"]]] * 2
 
 
-@both_faces
-def test_what_is_unsupported_is_told_before_anything_is_sent(face: Face) -> None:
+@both_runners
+def test_what_is_unsupported_is_told_before_anything_is_sent(runner: ClientRunner) -> None:
     server = Server(SESSION.raw)
 
     with pytest.raises(UnsupportedOperation, match=r"acme sessions\.archive: not supported"):
-        call(face, server, lambda client: client.sessions.archive("s1"))
+        call(runner, server, lambda client: client.sessions.archive("s1"))
     assert server.asked == []
 
 
-@both_faces
-def test_a_client_tells_who_it_is_and_what_it_can(face: Face) -> None:
-    told = face.call(
+@both_runners
+def test_a_client_tells_who_it_is_and_what_it_can(runner: ClientRunner) -> None:
+    told = runner.call(
         "acme",
         lambda client: (
             repr(client),
@@ -257,19 +257,19 @@ def test_a_client_tells_who_it_is_and_what_it_can(face: Face) -> None:
         base_url="https://acme.example/v2/",
     )
 
-    name = "AsyncClient" if face is ASYNC else "Client"
+    name = "AsyncClient" if runner is ASYNC else "Client"
     assert told == (f"{name}('acme', base_url='https://acme.example/v2')", "acme", Support.NATIVE, Support.UNSUPPORTED)
 
 
-@both_faces
+@both_runners
 def test_the_provider_and_its_settings_may_come_from_the_environment(
-    face: Face, monkeypatch: pytest.MonkeyPatch
+    runner: ClientRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POLYSESSION_PROVIDER", "acme")
     monkeypatch.setenv("ACME_TOKEN", "from-environment")
     server = Server(SESSION.raw)
 
-    face.call("", lambda client: client.sessions.get("s1"), http_client=face.http(server))
+    runner.call("", lambda client: client.sessions.get("s1"), http_client=runner.http(server))
 
     assert server.requests[0].headers["authorization"] == "Bearer from-environment"
 
@@ -282,17 +282,17 @@ def test_a_client_without_its_secret_is_not_made(client_class: Any, monkeypatch:
         client_class("acme")
 
 
-@both_faces
-def test_a_client_closes_the_http_client_that_it_made(face: Face) -> None:
-    client = face.call("acme", lambda client: client, token=TOKEN)
+@both_runners
+def test_a_client_closes_the_http_client_that_it_made(runner: ClientRunner) -> None:
+    client = runner.call("acme", lambda client: client, token=TOKEN)
 
     assert client._driver._http.is_closed
 
 
-@both_faces
-def test_an_injected_http_client_stays_open(face: Face) -> None:
-    http = face.http(Server(SESSION.raw))
+@both_runners
+def test_an_injected_http_client_stays_open(runner: ClientRunner) -> None:
+    http = runner.http(Server(SESSION.raw))
 
-    face.call("acme", lambda client: client.sessions.get("s1"), http_client=http, token=TOKEN)
+    runner.call("acme", lambda client: client.sessions.get("s1"), http_client=http, token=TOKEN)
 
     assert not http.is_closed

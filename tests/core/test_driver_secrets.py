@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from support.acme import TOKEN
-from support.faces import Face, both_faces
+from support.client_runners import ClientRunner, both_runners
 from support.scripted import Answer, Script, ok, status
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
@@ -30,15 +30,15 @@ LEAKS: dict[str, Callable[[], Answer]] = {
 }
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
 def test_a_secret_that_the_backend_repeats_is_shown_nowhere(
-    face: Face, leak: Callable[[], Answer], caplog: pytest.LogCaptureFixture
+    runner: ClientRunner, leak: Callable[[], Answer], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        error = Script(leak()).failure(face, lambda client: client.sessions.get("s1"), retry=None)
+        error = Script(leak()).failure(runner, lambda client: client.sessions.get("s1"), retry=None)
 
     shown = [*traceback.format_exception(error), repr(error), str(vars(error)), *getattr(error, "__notes__", [])]
     chain: BaseException | None = error
@@ -49,8 +49,8 @@ def test_a_secret_that_the_backend_repeats_is_shown_nowhere(
     assert TOKEN[:8] not in "".join(shown)
 
 
-@both_faces
-def test_a_client_shows_no_secret(face: Face) -> None:
-    shown = face.call("acme", lambda client: f"{client!r} {client} {client._provider.settings!r}", token=TOKEN)
+@both_runners
+def test_a_client_shows_no_secret(runner: ClientRunner) -> None:
+    shown = runner.call("acme", lambda client: f"{client!r} {client} {client._provider.settings!r}", token=TOKEN)
 
     assert TOKEN not in shown

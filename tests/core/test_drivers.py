@@ -30,9 +30,9 @@ from polysession.errors import (
 )
 from polysession.event import Event
 from support.acme import TOKEN, AcmeProvider
-from support.faces import Face, both_faces
+from support.async_parity import outline
+from support.client_runners import ClientRunner, both_runners
 from support.scripted import Answer, Script, ok, status
-from support.twins import outline
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
@@ -44,11 +44,11 @@ def test_the_drivers_are_twins() -> None:
     assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 
 
-@both_faces
-def test_a_request_goes_to_the_base_url_with_our_headers(face: Face) -> None:
+@both_runners
+def test_a_request_goes_to_the_base_url_with_our_headers(runner: ClientRunner) -> None:
     script = Script(ok())
 
-    script.call(face, lambda client: client.sessions.get("s1"), base_url="http://127.0.0.1:9/v1/", region="eu")
+    script.call(runner, lambda client: client.sessions.get("s1"), base_url="http://127.0.0.1:9/v1/", region="eu")
 
     request = script.requests[0]
     assert (request.method, str(request.url)) == ("GET", "http://127.0.0.1:9/v1/sessions/s1")
@@ -59,17 +59,17 @@ def test_a_request_goes_to_the_base_url_with_our_headers(face: Face) -> None:
     assert "content-type" not in request.headers
 
 
-@both_faces
-def test_a_body_is_sent_as_json(face: Face) -> None:
+@both_runners
+def test_a_body_is_sent_as_json(runner: ClientRunner) -> None:
     script = Script(ok())
 
-    script.call(face, lambda client: client.sessions.create(title="ü"))
+    script.call(runner, lambda client: client.sessions.create(title="ü"))
 
     assert script.requests[0].headers["content-type"] == "application/json"
     assert script.requests[0].content == b'{"title":"\xc3\xbc"}'
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(
     ("options", "limits"),
     [
@@ -81,11 +81,11 @@ def test_a_body_is_sent_as_json(face: Face) -> None:
     ],
 )
 def test_time_limits_are_ours_if_given_and_else_those_of_the_http_client(
-    face: Face, options: dict[str, Any], limits: dict[str, float | None]
+    runner: ClientRunner, options: dict[str, Any], limits: dict[str, float | None]
 ) -> None:
     script = Script(ok())
 
-    script.call(face, lambda client: client.sessions.get("s1"), http_client=face.http(script, timeout=7), **options)
+    script.call(runner, lambda client: client.sessions.get("s1"), http_client=runner.http(script, timeout=7), **options)
 
     assert script.requests[0].extensions["timeout"] == limits
 
@@ -97,9 +97,9 @@ def test_an_impossible_time_limit_is_refused(client_class: Any, timeout: Any) ->
         client_class("acme", token=TOKEN, timeout=timeout)
 
 
-@both_faces
-def test_an_http_client_of_our_own_has_limits_and_follows_no_redirects(face: Face) -> None:
-    http = face.call("acme", lambda client: client, token=TOKEN)._driver._http
+@both_runners
+def test_an_http_client_of_our_own_has_limits_and_follows_no_redirects(runner: ClientRunner) -> None:
+    http = runner.call("acme", lambda client: client, token=TOKEN)._driver._http
 
     assert http.timeout == httpx.Timeout(30.0, connect=5.0)
     assert not http.follow_redirects
@@ -121,26 +121,26 @@ def test_a_direct_http_client_heeds_no_proxy(monkeypatch: pytest.MonkeyPatch) ->
         assert http._mounts == {}
 
 
-@both_faces
-def test_a_flow_of_several_calls_ends_in_the_error_of_the_one_that_failed(face: Face) -> None:
-    error = Script(ok(), status(400)).failure(face, lambda client: client.sessions.update("s1", add_tags=["b"]))
+@both_runners
+def test_a_flow_of_several_calls_ends_in_the_error_of_the_one_that_failed(runner: ClientRunner) -> None:
+    error = Script(ok(), status(400)).failure(runner, lambda client: client.sessions.update("s1", add_tags=["b"]))
 
     assert isinstance(error, InvalidRequest)
     assert (error.attempts, error.operation) == (1, "sessions.update")
 
 
-@both_faces
-def test_a_flow_of_several_calls_passes_the_first_answer_to_the_second(face: Face) -> None:
+@both_runners
+def test_a_flow_of_several_calls_passes_the_first_answer_to_the_second(runner: ClientRunner) -> None:
     script = Script(ok(), ok())
 
-    script.call(face, lambda client: client.sessions.update("s1", add_tags=["b"]))
+    script.call(runner, lambda client: client.sessions.update("s1", add_tags=["b"]))
 
     assert json.loads(script.requests[1].content) == {"tags": ["a", "b"]}
 
 
-@both_faces
-def test_an_address_that_is_too_long_is_not_sent(face: Face) -> None:
-    error = Script().failure(face, lambda client: client.sessions.get("s" * 70_000))
+@both_runners
+def test_an_address_that_is_too_long_is_not_sent(runner: ClientRunner) -> None:
+    error = Script().failure(runner, lambda client: client.sessions.get("s" * 70_000))
 
     assert (type(error), error.operation) == (UsageError, "sessions.get")
 
@@ -149,11 +149,11 @@ class ForeignError(Exception):
     """Nothing of ours, and nothing of the HTTP library."""
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("error", [ForeignError("x"), KeyError("x")], ids=repr)
-def test_an_error_of_somebody_else_is_let_through(face: Face, error: Exception) -> None:
+def test_an_error_of_somebody_else_is_let_through(runner: ClientRunner, error: Exception) -> None:
     with pytest.raises(type(error)):
-        Script(error).call(face, lambda client: client.sessions.get("s1"))
+        Script(error).call(runner, lambda client: client.sessions.get("s1"))
 
 
 def test_an_http_client_that_runs_dry_is_not_taken_for_the_end_of_a_flow() -> None:
@@ -223,11 +223,11 @@ class LookAlike:
         self.send = http.send
 
 
-@both_faces
-def test_any_http_client_with_the_same_methods_will_do(face: Face) -> None:
+@both_runners
+def test_any_http_client_with_the_same_methods_will_do(runner: ClientRunner) -> None:
     script = Script(status(503), ok())
 
-    session = script.call(face, lambda client: client.sessions.get("s1"), http_client=LookAlike(face.http(script)))
+    session = script.call(runner, lambda client: client.sessions.get("s1"), http_client=LookAlike(runner.http(script)))
 
     assert session.id == "s1"
 
@@ -250,13 +250,13 @@ def following() -> Flow[StreamPlan]:
 
 
 def open_stream(client: Any) -> Any:
-    """Open a stream with a client of either face."""
+    """Open a stream with a client of either runner."""
     if isinstance(client, AsyncClient):
         return AsyncEventStream(client._driver, "sessions.stream", following()).__aenter__()
     return EventStream(client._driver, "sessions.stream", following()).__enter__()
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize(
     ("answer", "error_class", "code"),
     [
@@ -268,9 +268,9 @@ def open_stream(client: Any) -> Any:
     ids=repr,
 )
 def test_a_stream_that_cannot_be_opened_says_whose_it_is_and_why(
-    face: Face, answer: Answer, error_class: type[PolysessionError], code: int | None
+    runner: ClientRunner, answer: Answer, error_class: type[PolysessionError], code: int | None
 ) -> None:
-    error = Script(answer).failure(face, open_stream, retry=RetryPolicy(attempts=1))
+    error = Script(answer).failure(runner, open_stream, retry=RetryPolicy(attempts=1))
 
     assert type(error) is error_class
     assert (error.provider, error.operation, error.attempts) == ("acme", "sessions.stream", 1)

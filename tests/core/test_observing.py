@@ -21,9 +21,9 @@ from polysession.observing import Observers, RequestSent, ResponseReceived, Turn
 from polysession.session import ModelConfig, Session
 from polysession.testing.fault_server import closed_port, http
 from support.acme import TOKEN, AcmeProvider, AcmeSettings
-from support.faces import Face, both_faces
+from support.client_runners import ClientRunner, both_runners
 from support.scripted import Script
-from support.sides import (
+from support.stream_runners import (
     ASYNC,
     END,
     HELLO,
@@ -31,9 +31,9 @@ from support.sides import (
     QUICK,
     START,
     TURN,
-    Side,
+    StreamRunner,
     acme_streams,
-    both_sides,
+    both_stream_runners,
     no_leaks,
     run_to_the_end,
     text_of,
@@ -84,10 +84,10 @@ def notes() -> Notes:
     return Notes()
 
 
-@both_sides
-def test_a_turn_is_told_with_its_calls_and_events(side: Side, notes: Notes) -> None:
+@both_stream_runners
+def test_a_turn_is_told_with_its_calls_and_events(stream_runner: StreamRunner, notes: Notes) -> None:
     with StreamServer(ONE_TURN) as server:
-        told = side.play(server.url, run_to_the_end, observers=[notes])
+        told = stream_runner.play(server.url, run_to_the_end, observers=[notes])
 
     assert [text_of(event) for event in notes.events] == told == TURN
     assert [(one.provider, one.operation, one.method, one.attempt) for one in notes.requests] == [
@@ -104,8 +104,8 @@ def test_a_turn_is_told_with_its_calls_and_events(side: Side, notes: Notes) -> N
     assert "hi" not in repr(turn)
 
 
-@both_sides
-def test_a_session_tells_its_agent_and_model(side: Side, notes: Notes) -> None:
+@both_stream_runners
+def test_a_session_tells_its_agent_and_model(stream_runner: StreamRunner, notes: Notes) -> None:
     session = Session(provider="acme", id="s1", agent_id="a1", model=ModelConfig(id="m1"))
 
     async def run(sessions: Any) -> None:
@@ -113,60 +113,60 @@ def test_a_session_tells_its_agent_and_model(side: Side, notes: Notes) -> None:
             await turn.wait()
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, run, observers=[notes])
+        stream_runner.play(server.url, run, observers=[notes])
 
     assert [(turn.session_id, turn.agent_id, turn.model) for turn in notes.turns] == [("s1", "a1", "m1")]
 
 
-@both_sides
-def test_each_attempt_is_told(side: Side, notes: Notes) -> None:
+@both_stream_runners
+def test_each_attempt_is_told(stream_runner: StreamRunner, notes: Notes) -> None:
     replies = (http(503, "{}"), http(200, "{}"))
     with StreamServer(stream(AFTER_INPUT, START, HELLO, end="drop"), stream(END), replies=replies) as server:
-        failure = side.failure(server.url, run_to_the_end, observers=[notes])
+        failure = stream_runner.failure(server.url, run_to_the_end, observers=[notes])
 
     assert isinstance(failure, ServerError)  # a message is not sent twice
     assert [one.status for one in notes.responses] == [200, 503]
     assert notes.ends[0][2] is failure
 
 
-@both_sides
-def test_no_answer_is_told_with_its_error_and_the_turn_ends(side: Side, notes: Notes) -> None:
-    failure = side.failure(closed_port(), run_to_the_end, observers=[notes])
+@both_stream_runners
+def test_no_answer_is_told_with_its_error_and_the_turn_ends(stream_runner: StreamRunner, notes: Notes) -> None:
+    failure = stream_runner.failure(closed_port(), run_to_the_end, observers=[notes])
 
     assert isinstance(failure, ConnectError)
     assert {(one.status, type(one.error)) for one in notes.responses} == {(None, ConnectError)}
     assert [(result, error) for _, result, error in notes.ends] == [(None, failure)]
 
 
-@both_sides
-def test_a_turn_that_fails_while_it_is_read_ends_once(side: Side, notes: Notes) -> None:
+@both_stream_runners
+def test_a_turn_that_fails_while_it_is_read_ends_once(stream_runner: StreamRunner, notes: Notes) -> None:
     async def run(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             with pytest.raises(PolysessionError):
                 await turn.wait()
 
     with StreamServer(stream(AFTER_INPUT, START, b"data: {}\n\n")) as server:
-        side.play(server.url, run, observers=[notes])
+        stream_runner.play(server.url, run, observers=[notes])
 
     assert [(result, type(error).__name__) for _, result, error in notes.ends] == [(None, "MalformedResponse")]
 
 
-@both_sides
-def test_a_turn_that_is_left_early_ends_with_neither(side: Side, notes: Notes) -> None:
+@both_stream_runners
+def test_a_turn_that_is_left_early_ends_with_neither(stream_runner: StreamRunner, notes: Notes) -> None:
     async def run(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             async for _ in turn:
                 break
 
     with StreamServer(stream(AFTER_INPUT, START, HELLO)) as server:
-        side.play(server.url, run, observers=[notes])
+        stream_runner.play(server.url, run, observers=[notes])
 
     assert [(result, error) for _, result, error in notes.ends] == [(None, None)]
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("reads_on", [True, False])
-def test_a_turn_that_is_closed_by_hand_ends_once(side: Side, notes: Notes, *, reads_on: bool) -> None:
+def test_a_turn_that_is_closed_by_hand_ends_once(stream_runner: StreamRunner, notes: Notes, *, reads_on: bool) -> None:
     async def run(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             if reads_on:
@@ -175,7 +175,7 @@ def test_a_turn_that_is_closed_by_hand_ends_once(side: Side, notes: Notes, *, re
             assert len(notes.ends) == 1
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, run, observers=[notes])
+        stream_runner.play(server.url, run, observers=[notes])
 
     ((_, result, error),) = notes.ends
     assert (result is not None, error) == (reads_on, None)
@@ -192,27 +192,29 @@ def test_a_task_that_is_cancelled_ends_the_turn(notes: Notes) -> None:
     assert [(result, type(error)) for _, result, error in notes.ends] == [(None, asyncio.CancelledError)]
 
 
-@both_sides
-def test_an_observer_that_fails_harms_nobody(side: Side, caplog: pytest.LogCaptureFixture) -> None:
+@both_stream_runners
+def test_an_observer_that_fails_harms_nobody(stream_runner: StreamRunner, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         @hookimpl
         def polysession_on_event(self, event: Event) -> None:
             raise ValueError(f"private: {event}")
 
     with StreamServer(ONE_TURN) as server:
-        assert side.play(server.url, run_to_the_end, observers=[Broken()]) == TURN
+        assert stream_runner.play(server.url, run_to_the_end, observers=[Broken()]) == TURN
 
     assert {record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR} == {
         "an observer failed: ValueError"
     }
 
 
-@both_sides
-def test_the_log_tells_calls_and_interruptions_and_no_secret(side: Side, caplog: pytest.LogCaptureFixture) -> None:
+@both_stream_runners
+def test_the_log_tells_calls_and_interruptions_and_no_secret(
+    stream_runner: StreamRunner, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
     answers = (stream(AFTER_INPUT, START, HELLO, end="drop"), stream(END))
     with StreamServer(*answers) as server:
-        side.play(server.url + f"/{TOKEN}", run_to_the_end)
+        stream_runner.play(server.url + f"/{TOKEN}", run_to_the_end)
 
     lines = [record.getMessage() for record in caplog.records if record.name == "polysession"]
     assert lines[0] == f"sessions.run: GET {server.url}/***/sessions/s1/stream, attempt 1"
@@ -241,10 +243,10 @@ def test_a_retry_is_told_at_info(notes: Notes, caplog: pytest.LogCaptureFixture)
 STRANGE = f"\x1b[2J\u202e\x9b\r\nERROR {TOKEN}"
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("failed", [httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError])
 def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
-    face: Face, failed: type[httpx.TransportError]
+    runner: ClientRunner, failed: type[httpx.TransportError]
 ) -> None:
     told: list[str] = []
 
@@ -253,7 +255,7 @@ def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
         def polysession_after_response(self, response: ResponseReceived) -> None:
             told.append(str(response.error))
 
-    Script(failed(STRANGE)).failure(face, lambda client: client.sessions.get("s1"), retry=None, observers=[Early()])
+    Script(failed(STRANGE)).failure(runner, lambda client: client.sessions.get("s1"), retry=None, observers=[Early()])
 
     assert len(told) == 1
     assert told[0].isprintable()

@@ -18,7 +18,7 @@ from polysession._drivers.transport import build_request
 from polysession.errors import ConnectError
 from polysession.testing.fault_server import FaultServer, closed_port, http
 from support.acme import TOKEN
-from support.faces import Face, both_faces
+from support.client_runners import ClientRunner, both_runners
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
@@ -48,63 +48,63 @@ def sent_by_httpx(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return noted
 
 
-def get(face: Face, server_url: str, times: int = 1) -> Any:
+def get(runner: ClientRunner, server_url: str, times: int = 1) -> Any:
     async def scenario(client: Any) -> Any:
         return [await client.sessions.get("s1") for _ in range(times)][-1]
 
-    return face.play("acme", scenario, base_url=server_url, token=TOKEN, retry=RetryPolicy(attempts=1))
+    return runner.play("acme", scenario, base_url=server_url, token=TOKEN, retry=RetryPolicy(attempts=1))
 
 
-@both_faces
-def test_a_request_goes_straight_to_the_transport(face: Face, sent_by_httpx: list[str]) -> None:
+@both_runners
+def test_a_request_goes_straight_to_the_transport(runner: ClientRunner, sent_by_httpx: list[str]) -> None:
     with FaultServer(http(200, SESSION)) as server:
-        assert get(face, server.url).title == "one"
+        assert get(runner, server.url).title == "one"
     assert sent_by_httpx == []
 
 
-@both_faces
+@both_runners
 def test_through_a_proxy_of_the_environment_httpx_sends(
-    face: Face, sent_by_httpx: list[str], monkeypatch: pytest.MonkeyPatch
+    runner: ClientRunner, sent_by_httpx: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultServer(http(200, SESSION)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        assert get(face, "http://backend.example").title == "one"
+        assert get(runner, "http://backend.example").title == "one"
     assert proxy.targets == ["GET http://backend.example/sessions/s1"]
     assert sent_by_httpx == ["http://backend.example/sessions/s1"]
 
 
-@both_faces
+@both_runners
 def test_hosts_without_a_proxy_are_no_proxy(
-    face: Face, sent_by_httpx: list[str], monkeypatch: pytest.MonkeyPatch
+    runner: ClientRunner, sent_by_httpx: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with FaultServer(http(200, SESSION)) as server:
-        get(face, server.url)
+        get(runner, server.url)
     assert sent_by_httpx == []
 
 
-@both_faces
-def test_a_cookie_comes_back_to_who_set_it(face: Face) -> None:
+@both_runners
+def test_a_cookie_comes_back_to_who_set_it(runner: ClientRunner) -> None:
     with FaultServer(http(200, SESSION, set_cookie="a=1"), http(200, SESSION)) as server:
-        get(face, server.url, times=2)
+        get(runner, server.url, times=2)
     assert b"cookie" not in server.requests[0].lower()
     assert server.requests[1].lower().count(b"cookie: a=1\r\n") == 1
 
 
-@both_faces
-def test_the_log_of_httpx_has_its_line(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+@both_runners
+def test_the_log_of_httpx_has_its_line(runner: ClientRunner, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "httpx")
     with FaultServer(http(200, SESSION)) as server:
-        get(face, server.url)
+        get(runner, server.url)
         lines = [record.getMessage() for record in caplog.records if record.name == "httpx"]
         assert lines == [f'HTTP Request: GET {server.url}/sessions/s1 "HTTP/1.1 200 OK"']
 
 
-@both_faces
-def test_the_error_of_httpx_knows_its_request(face: Face) -> None:
+@both_runners
+def test_the_error_of_httpx_knows_its_request(runner: ClientRunner) -> None:
     url = closed_port()
     with pytest.raises(ConnectError) as caught:
-        get(face, url)
+        get(runner, url)
     assert isinstance(caught.value.__cause__, httpx.RequestError)
     assert str(caught.value.__cause__.request.url) == f"{url}/sessions/s1"
 

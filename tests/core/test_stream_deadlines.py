@@ -9,7 +9,16 @@ from polysession.errors import DeadlineExceeded, UsageError
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, http
 from support.acme_streams import frame
-from support.sides import ONE_TURN, START, Side, acme_streams, both_sides, lasting, no_leaks, text_of
+from support.stream_runners import (
+    ONE_TURN,
+    START,
+    StreamRunner,
+    acme_streams,
+    both_stream_runners,
+    lasting,
+    no_leaks,
+    text_of,
+)
 from support.stream_server import AFTER_INPUT, Stream, StreamServer, stream
 
 __all__ = ["acme_streams", "no_leaks"]
@@ -27,28 +36,28 @@ SLOW = {
 }
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("told", SLOW.values(), ids=SLOW)
-def test_a_deadline_ends_the_wait_in_time(side: Side, told: Stream) -> None:
+def test_a_deadline_ends_the_wait_in_time(stream_runner: StreamRunner, told: Stream) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=DEADLINE_S) as turn:
             await turn.wait()
 
     with StreamServer(told, stream()) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        error = side.failure(server.url, scenario)
+        error = stream_runner.failure(server.url, scenario)
 
     assert type(error) is DeadlineExceeded
     assert str(error) == "acme sessions.run: not ended after 0.6 seconds; the session may still be running"
 
 
-@both_sides
-def test_a_deadline_holds_while_the_stream_is_opened(side: Side) -> None:
+@both_stream_runners
+def test_a_deadline_holds_while_the_stream_is_opened(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.stream("s1", deadline_s=DEADLINE_S):
             pass
 
     with StreamServer(Stream((), head_after_s=1.0)) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        assert type(side.failure(server.url, scenario)) is DeadlineExceeded
+        assert type(stream_runner.failure(server.url, scenario)) is DeadlineExceeded
 
 
 async def run_within(sessions: Any, deadline_s: float) -> list[str]:
@@ -56,44 +65,44 @@ async def run_within(sessions: Any, deadline_s: float) -> list[str]:
         return [text_of(event) async for event in turn]
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize(
     "told", [Answer(b"", hold_s=5), Answer(b"HTTP/1.1 200 OK\r\n", hold_s=5)], ids=["at all", "whole"]
 )
-def test_a_deadline_holds_while_the_input_is_not_answered(side: Side, told: Answer) -> None:
+def test_a_deadline_holds_while_the_input_is_not_answered(stream_runner: StreamRunner, told: Answer) -> None:
     with StreamServer(ONE_TURN, replies=(told,)) as server, lasting(0.3, 2):
-        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.3))
+        error = stream_runner.failure(server.url, lambda sessions: run_within(sessions, 0.3))
 
     assert isinstance(error, DeadlineExceeded)
     assert error.outcome_unknown
     assert "may have carried the request out" in str(error)
 
 
-@both_sides
-def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(side: Side) -> None:
+@both_stream_runners
+def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "quiet"), end="close")
     server = StreamServer(told, replies=(http(200, "{}"), http(429, retry_after="30")))
     with server, lasting(0.5, 2):
-        error = side.failure(server.url, lambda sessions: run_within(sessions, 0.5))
+        error = stream_runner.failure(server.url, lambda sessions: run_within(sessions, 0.5))
 
     assert isinstance(error, DeadlineExceeded)
 
 
-@both_sides
-def test_a_deadline_cuts_the_wait_before_a_reopening_short(side: Side) -> None:
+@both_stream_runners
+def test_a_deadline_cuts_the_wait_before_a_reopening_short(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.stream("s1", deadline_s=DEADLINE_S) as events:
             async for _ in events:
                 pass
 
     with StreamServer(stream(START, end="drop")) as server, lasting(DEADLINE_S - 0.05, DEADLINE_S + 0.4):
-        error = side.failure(server.url, scenario, retry=RetryPolicy(first_wait_s=30.0, max_wait_s=30.0))
+        error = stream_runner.failure(server.url, scenario, retry=RetryPolicy(first_wait_s=30.0, max_wait_s=30.0))
 
     assert type(error) is DeadlineExceeded
 
 
-@both_sides
-def test_after_the_deadline_the_events_do_not_merely_end(side: Side) -> None:
+@both_stream_runners
+def test_after_the_deadline_the_events_do_not_merely_end(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=0.2) as turn:
             with pytest.raises(DeadlineExceeded):
@@ -102,28 +111,28 @@ def test_after_the_deadline_the_events_do_not_merely_end(side: Side) -> None:
                 await turn.wait()
 
     with StreamServer(stream(START)) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
 
-@both_sides
-def test_a_deadline_in_the_future_changes_nothing(side: Side) -> None:
+@both_stream_runners
+def test_a_deadline_in_the_future_changes_nothing(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> Any:
         async with sessions.run("s1", "hi", deadline_s=30) as turn:
             return await turn.wait()
 
     with StreamServer(ONE_TURN) as server:
-        assert side.play(server.url, scenario).outcome is Outcome.COMPLETED
+        assert stream_runner.play(server.url, scenario).outcome is Outcome.COMPLETED
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("deadline_s", [0, -1, float("nan"), "5"])
-def test_an_impossible_deadline_sends_nothing(side: Side, deadline_s: Any) -> None:
+def test_an_impossible_deadline_sends_nothing(stream_runner: StreamRunner, deadline_s: Any) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=deadline_s):
             pass
 
     with StreamServer(ONE_TURN) as server:
-        error = side.failure(server.url, scenario)
+        error = stream_runner.failure(server.url, scenario)
 
     assert type(error) is UsageError
     assert f"deadline_s is {deadline_s!r}" in error.message

@@ -28,7 +28,8 @@ from polysession.errors import (
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, closed_port, http
 from support.acme import TOKEN
-from support.sides import (
+from support.async_parity import outline
+from support.stream_runners import (
     ASYNC,
     END,
     HELLO,
@@ -38,15 +39,14 @@ from support.sides import (
     TURN,
     WORLD,
     AwaitedSessions,
-    Side,
+    StreamRunner,
     acme_streams,
-    both_sides,
+    both_stream_runners,
     no_leaks,
     run_to_the_end,
     text_of,
 )
 from support.stream_server import AFTER_INPUT, Stream, StreamServer, stream
-from support.twins import outline
 
 __all__ = ["acme_streams", "no_leaks"]
 
@@ -83,15 +83,15 @@ def test_the_streams_are_twins() -> None:
     assert {"EventStream._read", "EventStream._persist", "Turn.wait"} <= set(one)
 
 
-@both_sides
-def test_a_turn_is_followed_from_its_input_to_its_end(side: Side) -> None:
+@both_stream_runners
+def test_a_turn_is_followed_from_its_input_to_its_end(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> tuple[list[str], Any, str | None]:
         async with sessions.run("s1", "hi") as turn:
             events = [text_of(event) async for event in turn]
         return events, turn.result, turn.cursor
 
     with StreamServer(ONE_TURN) as server:
-        events, result, cursor = side.play(server.url, scenario)
+        events, result, cursor = stream_runner.play(server.url, scenario)
         assert server.saw_close()
 
     assert events == TURN
@@ -103,8 +103,8 @@ def test_a_turn_is_followed_from_its_input_to_its_end(side: Side) -> None:
     assert server.requests[1].endswith(b'{"parts":1}')
 
 
-@both_sides
-def test_wait_reads_to_the_end_once_and_may_be_asked_again(side: Side) -> None:
+@both_stream_runners
+def test_wait_reads_to_the_end_once_and_may_be_asked_again(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             with pytest.raises(UsageError, match="the turn has not ended") as caught:
@@ -117,16 +117,16 @@ def test_wait_reads_to_the_end_once_and_may_be_asked_again(side: Side) -> None:
         assert turn.result is first
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
 
 class CallerFailed(Exception):  # noqa: N818
     pass
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("leave", ["break", "raise", "close"])
-def test_leaving_early_closes_the_connection(side: Side, leave: str) -> None:
+def test_leaving_early_closes_the_connection(stream_runner: StreamRunner, leave: str) -> None:
     async def leave_early(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             async for event in turn:
@@ -146,11 +146,11 @@ def test_leaving_early_closes_the_connection(side: Side, leave: str) -> None:
         assert server.saw_close()
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
 
-@both_sides
-def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(side: Side) -> None:
+@both_stream_runners
+def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> tuple[str | None, list[str]]:
         async with sessions.stream("s1") as events:
             await anext(events)
@@ -159,12 +159,12 @@ def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(side: Side) -> None:
             return events.cursor, [text_of(await anext(rest)) for _ in range(2)]
 
     with StreamServer(stream(START + HELLO + WORLD + END)) as server:
-        assert side.play(server.url, scenario) == ("2", ["world", "turn.ended"])
+        assert stream_runner.play(server.url, scenario) == ("2", ["world", "turn.ended"])
     assert server.targets[1] == "GET /sessions/s1/stream?after=2"
 
 
-@both_sides
-def test_a_loop_goes_on_where_the_last_one_stopped(side: Side) -> None:
+@both_stream_runners
+def test_a_loop_goes_on_where_the_last_one_stopped(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> list[str]:
         async with sessions.run("s1", "hi") as turn:
             told = []
@@ -176,11 +176,11 @@ def test_a_loop_goes_on_where_the_last_one_stopped(side: Side) -> None:
             return told + [text_of(event) async for event in turn]
 
     with StreamServer(ONE_TURN) as server:
-        assert side.play(server.url, scenario) == TURN
+        assert stream_runner.play(server.url, scenario) == TURN
 
 
-@both_sides
-def test_who_closes_a_loop_does_not_see_the_events_end(side: Side) -> None:
+@both_stream_runners
+def test_who_closes_a_loop_does_not_see_the_events_end(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi") as turn:
             loop = aiter(turn)
@@ -192,11 +192,11 @@ def test_who_closes_a_loop_does_not_see_the_events_end(side: Side) -> None:
                 [event async for event in turn]
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
 
-@both_sides
-def test_a_loop_that_closes_its_stream_ends(side: Side) -> None:
+@both_stream_runners
+def test_a_loop_that_closes_its_stream_ends(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> list[str]:
         told = []
         async with sessions.run("s1", "hi") as turn:
@@ -206,12 +206,12 @@ def test_a_loop_that_closes_its_stream_ends(side: Side) -> None:
         return told
 
     with StreamServer(ONE_TURN) as server:
-        assert side.play(server.url, scenario) == TURN[:1]
+        assert stream_runner.play(server.url, scenario) == TURN[:1]
         assert server.saw_close()
 
 
-@both_sides
-def test_an_interrupt_from_the_keyboard_closes_the_connection(side: Side) -> None:
+@both_stream_runners
+def test_an_interrupt_from_the_keyboard_closes_the_connection(stream_runner: StreamRunner) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -224,7 +224,7 @@ def test_an_interrupt_from_the_keyboard_closes_the_connection(side: Side) -> Non
     try:
         with StreamServer(stream(START)) as server:
             with pytest.raises(KeyboardInterrupt):
-                side.play(server.url, scenario)
+                stream_runner.play(server.url, scenario)
             assert server.saw_close()
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -255,7 +255,7 @@ def test_a_timeout_of_the_caller_comes_through() -> None:
         assert server.saw_close()
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize(
     ("answer", "error_class", "message"),
     [
@@ -273,10 +273,10 @@ def test_a_timeout_of_the_caller_comes_through() -> None:
     ids=["404", "422", "302", "503", "503 page", "page", "JSON", "204", "endless page", "not HTTP"],
 )
 def test_a_stream_that_is_refused_sends_no_input(
-    side: Side, answer: Stream | Answer, error_class: type[PolysessionError], message: str
+    stream_runner: StreamRunner, answer: Stream | Answer, error_class: type[PolysessionError], message: str
 ) -> None:
     with StreamServer(answer) as server:
-        error = side.failure(server.url, run_to_the_end)
+        error = stream_runner.failure(server.url, run_to_the_end)
 
     assert type(error) is error_class
     assert message in error.message
@@ -285,46 +285,46 @@ def test_a_stream_that_is_refused_sends_no_input(
     assert server.targets == ["GET /sessions/s1/stream"] * attempts
 
 
-@both_sides
-def test_a_stream_that_cannot_be_opened_at_first_is_tried_again(side: Side) -> None:
+@both_stream_runners
+def test_a_stream_that_cannot_be_opened_at_first_is_tried_again(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, HELLO, WORLD, END)
     with StreamServer(http(503), http(429, retry_after="0"), told) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
 
     assert [target for target in server.targets if "POST" in target] == ["POST /sessions/s1/messages"]
 
 
-@both_sides
-def test_a_stream_to_nowhere_is_told(side: Side) -> None:
-    error = side.failure(closed_port(), run_to_the_end)
+@both_stream_runners
+def test_a_stream_to_nowhere_is_told(stream_runner: StreamRunner) -> None:
+    error = stream_runner.failure(closed_port(), run_to_the_end)
 
     assert type(error) is ConnectError
     assert "May" not in str(error)
     assert not error.outcome_unknown
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("content_type", ["text/event-stream", "Text/Event-Stream;charset=UTF-8"])
-def test_the_content_type_is_read_as_http_says(side: Side, content_type: str) -> None:
+def test_the_content_type_is_read_as_http_says(stream_runner: StreamRunner, content_type: str) -> None:
     with StreamServer(Stream((AFTER_INPUT, START, END), content_type=content_type)) as server:
-        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+        assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
 
 
-@both_sides
-def test_an_input_that_is_refused_closes_the_stream(side: Side) -> None:
+@both_stream_runners
+def test_an_input_that_is_refused_closes_the_stream(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         with pytest.raises(Conflict, match=r"acme sessions\.run: busy"):
             await run_to_the_end(sessions)
         assert server.saw_close()
 
     with StreamServer(ONE_TURN, replies=(http(409, '{"message": "busy"}'),)) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
     assert len(server.targets) == 2
 
 
-@both_sides
-def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(side: Side) -> None:
+@both_stream_runners
+def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.stream("s1") as events:
             assert text_of(await anext(events)) == "turn.started"
@@ -337,42 +337,42 @@ def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(side: Side) 
             assert server.saw_close()
 
     with StreamServer(stream(START + b"data: {}\n\n")) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)
 
 
-@both_sides
-def test_a_compressed_stream_is_read(side: Side) -> None:
+@both_stream_runners
+def test_a_compressed_stream_is_read(stream_runner: StreamRunner) -> None:
     made = gzip.compress(START + HELLO + WORLD + END)
     parts = [made[start : start + 7] for start in range(0, len(made), 7)]
     told = Stream((AFTER_INPUT, *parts), head=(("content-encoding", "gzip"),))
 
     with StreamServer(told) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
 
 
-@both_sides
-def test_a_compressed_stream_that_is_damaged_is_opened_again(side: Side) -> None:
+@both_stream_runners
+def test_a_compressed_stream_that_is_damaged_is_opened_again(stream_runner: StreamRunner) -> None:
     damaged = Stream((AFTER_INPUT, b"\x1f\x8bgarbage"), head=(("content-encoding", "gzip"),))
 
     with StreamServer(damaged, ONE_TURN) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
 
 
-@both_sides
-def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(side: Side) -> None:
+@both_stream_runners
+def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(stream_runner: StreamRunner) -> None:
     told = Stream((START,), head=(("content-encoding", "br"),))
 
     with StreamServer(told) as server:
-        error = side.failure(server.url, run_to_the_end)
+        error = stream_runner.failure(server.url, run_to_the_end)
         assert server.saw_close()
 
     assert isinstance(error, MalformedResponse)
     assert "only gzip, deflate was asked for" in error.message
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("failing", [False, True], ids=["after a good run", "after a failure"])
-def test_a_stream_is_opened_once(side: Side, *, failing: bool) -> None:
+def test_a_stream_is_opened_once(stream_runner: StreamRunner, *, failing: bool) -> None:
     async def scenario(sessions: Any) -> None:
         events = sessions.stream("s1")
         with contextlib.suppress(NotFound):
@@ -382,26 +382,26 @@ def test_a_stream_is_opened_once(side: Side, *, failing: bool) -> None:
             pass
 
     with StreamServer(http(404) if failing else stream()) as server:
-        error = side.failure(server.url, scenario)
+        error = stream_runner.failure(server.url, scenario)
 
     assert type(error) is UsageError
     assert "opened before" in error.message
     assert len(server.targets) == 1
 
 
-@both_sides
-def test_a_stream_is_opened_by_with(side: Side) -> None:
+@both_stream_runners
+def test_a_stream_is_opened_by_with(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> None:
         events = sessions.stream("s1")
         assert events.cursor is None
         await events.aclose()
         await anext(events)
 
-    assert "this stream is not open" in side.failure("http://127.0.0.1:9", scenario).message
+    assert "this stream is not open" in stream_runner.failure("http://127.0.0.1:9", scenario).message
 
 
-@both_sides
-def test_an_http_client_of_the_callers_own_is_used_and_stays_open(side: Side) -> None:
+@both_stream_runners
+def test_an_http_client_of_the_callers_own_is_used_and_stays_open(stream_runner: StreamRunner) -> None:
     async def scenario(own: Any, sessions: Any) -> None:
         assert await run_to_the_end(sessions) == TURN
         assert not own.is_closed
@@ -409,7 +409,7 @@ def test_an_http_client_of_the_callers_own_is_used_and_stays_open(side: Side) ->
     async def with_client_of_its_own(_: Any) -> None:
         limits = httpx.Limits(max_connections=2)
         options: dict[str, Any] = {"base_url": server.url, "token": TOKEN}
-        if side.awaited:
+        if stream_runner.awaited:
             async with httpx.AsyncClient(trust_env=False, limits=limits) as own:
                 client = AsyncClient("acme", http_client=own, **options)
                 for _ in range(3):
@@ -420,7 +420,7 @@ def test_an_http_client_of_the_callers_own_is_used_and_stays_open(side: Side) ->
                     await scenario(own, AwaitedSessions(Client("acme", http_client=own, **options)))
 
     with StreamServer(ONE_TURN) as server:
-        side.play(server.url, with_client_of_its_own)
+        stream_runner.play(server.url, with_client_of_its_own)
         assert server.saw_close(3)
 
 
@@ -433,8 +433,8 @@ def test_many_turns_at_once_on_one_client() -> None:
         assert server.saw_close(120)
 
 
-@both_sides
-def test_an_error_of_a_plan_closes_the_stream(side: Side) -> None:
+@both_stream_runners
+def test_an_error_of_a_plan_closes_the_stream(stream_runner: StreamRunner) -> None:
     """It would else go on after the events that were lost with it."""
 
     async def scenario(sessions: Any) -> list[str]:
@@ -447,4 +447,4 @@ def test_an_error_of_a_plan_closes_the_stream(side: Side) -> None:
         return []
 
     with StreamServer(stream(START + b"id: 2\ndata: {\n\n" + HELLO)) as server:
-        side.play(server.url, scenario)
+        stream_runner.play(server.url, scenario)

@@ -16,16 +16,16 @@ from polysession.errors import (
 )
 from polysession.testing.fault_server import Answer, http
 from support.acme_streams import AcmeStream, frame
-from support.sides import (
+from support.stream_runners import (
     END,
     HELLO,
     QUICK,
     START,
     TURN,
     WORLD,
-    Side,
+    StreamRunner,
     acme_streams,
-    both_sides,
+    both_stream_runners,
     follow,
     no_leaks,
     run_to_the_end,
@@ -37,13 +37,13 @@ __all__ = ["acme_streams", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize("end", ["drop", "reset", "close"])
 @pytest.mark.parametrize("torn", [b"", WORLD[:-1], WORLD[:5]], ids=["between frames", "at the last byte", "in a frame"])
-def test_a_broken_stream_goes_on_where_it_was(side: Side, end: Any, torn: bytes) -> None:
+def test_a_broken_stream_goes_on_where_it_was(stream_runner: StreamRunner, end: Any, torn: bytes) -> None:
     first = stream(AFTER_INPUT, START + HELLO, *filter(None, [torn]), 0.05, end=end)
     with StreamServer(first, stream(HELLO + WORLD, END)) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
 
     assert [target for target in server.targets if "GET" in target] == [
         "GET /sessions/s1/stream",
@@ -60,13 +60,13 @@ REFUSALS = [
 ]
 
 
-@both_sides
+@both_stream_runners
 @pytest.mark.parametrize(("refusal", "cause"), REFUSALS)
 def test_a_stream_that_cannot_be_reopened_is_interrupted_and_says_where(
-    side: Side, refusal: Answer, cause: type[PolysessionError]
+    stream_runner: StreamRunner, refusal: Answer, cause: type[PolysessionError]
 ) -> None:
     with StreamServer(stream(AFTER_INPUT, START + HELLO, 0.05, end="drop"), refusal) as server:
-        error = side.failure(server.url, run_to_the_end)
+        error = stream_runner.failure(server.url, run_to_the_end)
 
     assert isinstance(error, StreamInterrupted)
     assert (error.cursor, error.events_seen, error.operation) == ("2", 2, "sessions.run")
@@ -74,105 +74,107 @@ def test_a_stream_that_cannot_be_reopened_is_interrupted_and_says_where(
     assert len(server.targets) == 2 + QUICK.attempts - 1
 
 
-@both_sides
-def test_an_address_that_is_gone_interrupts_the_stream(side: Side) -> None:
+@both_stream_runners
+def test_an_address_that_is_gone_interrupts_the_stream(stream_runner: StreamRunner) -> None:
     with StreamServer(stream(START, end="drop"), connections=1) as server:
-        error = side.failure(server.url, follow)
+        error = stream_runner.failure(server.url, follow)
 
     assert isinstance(error, StreamInterrupted)
     assert isinstance(error.__cause__, ConnectError)
 
 
-@both_sides
-def test_a_failed_reopening_is_tried_again(side: Side) -> None:
+@both_stream_runners
+def test_a_failed_reopening_is_tried_again(stream_runner: StreamRunner) -> None:
     broken = stream(AFTER_INPUT, START, 0.05, end="drop")
     with StreamServer(broken, http(503), Answer(b""), stream(HELLO, WORLD, END)) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
 
 
-@both_sides
-def test_a_stream_that_ends_again_and_again_without_an_event_is_interrupted(side: Side) -> None:
+@both_stream_runners
+def test_a_stream_that_ends_again_and_again_without_an_event_is_interrupted(stream_runner: StreamRunner) -> None:
     with StreamServer(stream(START, end="close"), stream(b": ping\n\n", end="close")) as server:
-        error = side.failure(server.url, follow)
+        error = stream_runner.failure(server.url, follow)
 
     assert isinstance(error, StreamInterrupted)
     assert (error.cursor, error.events_seen, error.__cause__) == ("1", 1, None)
     assert len(server.targets) == QUICK.attempts
 
 
-@both_sides
-def test_an_announced_closing_is_no_failure(side: Side) -> None:
+@both_stream_runners
+def test_an_announced_closing_is_no_failure(stream_runner: StreamRunner) -> None:
     closings = [stream(frame(number, "closing"), end="close") for number in range(1, 8)]
     with StreamServer(*closings, stream(frame(8, "say", "hello"), frame(9, "gone"), end="close")) as server:
-        assert side.play(server.url, follow) == ["hello"]
+        assert stream_runner.play(server.url, follow) == ["hello"]
 
 
-@both_sides
-def test_a_refusal_that_will_stay_is_not_tried_again(side: Side) -> None:
+@both_stream_runners
+def test_a_refusal_that_will_stay_is_not_tried_again(stream_runner: StreamRunner) -> None:
     with StreamServer(stream(START, end="drop"), http(404)) as server:
-        assert type(side.failure(server.url, follow)) is NotFound
+        assert type(stream_runner.failure(server.url, follow)) is NotFound
 
     assert len(server.targets) == 2
 
 
-@both_sides
-def test_a_silence_beyond_the_limit_is_a_break(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+@both_stream_runners
+def test_a_silence_beyond_the_limit_is_a_break(stream_runner: StreamRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AcmeStream, "silence_s", 0.2)
     with StreamServer(stream(AFTER_INPUT, START), Stream((0.15, HELLO, 0.15, WORLD, 0.15, END))) as server:
-        assert side.play(server.url, run_to_the_end) == TURN
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
         assert server.saw_close(2)
 
 
-@both_sides
-def test_silence_without_end_interrupts_the_stream(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+@both_stream_runners
+def test_silence_without_end_interrupts_the_stream(
+    stream_runner: StreamRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(AcmeStream, "silence_s", 0.1)
     with StreamServer(stream()) as server:
-        error = side.failure(server.url, follow, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
+        error = stream_runner.failure(server.url, follow, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
         assert server.saw_close(2)
 
     assert isinstance(error.__cause__, NetworkTimeout)
 
 
-@both_sides
-def test_a_probe_finds_the_end_that_no_stream_tells(side: Side) -> None:
+@both_stream_runners
+def test_a_probe_finds_the_end_that_no_stream_tells(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
     with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
-        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+        assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
 
     assert server.targets[2:] == ["GET /sessions/s1"] * 2
 
 
-@both_sides
-def test_a_probe_may_be_due_while_the_stream_is_open(side: Side) -> None:
+@both_stream_runners
+def test_a_probe_may_be_due_while_the_stream_is_open(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "trimmed"))
     with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
-        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+        assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
         assert server.saw_close()
 
     assert server.targets[2:] == ["GET /sessions/s1"] * 2
 
 
-@both_sides
-def test_a_stream_is_read_on_after_a_probe_that_found_nothing(side: Side) -> None:
+@both_stream_runners
+def test_a_stream_is_read_on_after_a_probe_that_found_nothing(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "trimmed"), 0.05, frame(3, "end"))
     with StreamServer(told, replies=(http(200, "{}"), http(200, '{"id": "s1", "title": "at work"}'))) as server:
-        assert side.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+        assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
 
     assert server.targets == ["GET /sessions/s1/stream", "POST /sessions/s1/messages", "GET /sessions/s1"]
 
 
-@both_sides
-def test_a_probe_that_fails_too_often_interrupts_the_stream(side: Side) -> None:
+@both_stream_runners
+def test_a_probe_that_fails_too_often_interrupts_the_stream(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
     with StreamServer(told, replies=(http(200, "{}"), http(503))) as server:
-        error = side.failure(server.url, run_to_the_end, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
+        error = stream_runner.failure(server.url, run_to_the_end, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
 
     assert isinstance(error, StreamInterrupted)
     assert (error.cursor, error.events_seen) == ("2", 1)
 
 
-@both_sides
-def test_a_probe_that_is_refused_is_told_as_it_is(side: Side) -> None:
+@both_stream_runners
+def test_a_probe_that_is_refused_is_told_as_it_is(stream_runner: StreamRunner) -> None:
     told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
     with StreamServer(told, replies=(http(200, "{}"), http(404))) as server:
-        assert type(side.failure(server.url, run_to_the_end)) is NotFound
+        assert type(stream_runner.failure(server.url, run_to_the_end)) is NotFound

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from support.evidence.plugin import Collector
-from support.evidence.record import RECORDS, Record
+from tools.evidence.plugin import Collector
+from tools.evidence.record import RECORDS, Record
 
 ROOT = Path(__file__).parents[2]
 GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
@@ -241,10 +241,10 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
 
 
 CONFTEST = """
-import support.evidence.record
+import tools.evidence.record
 from pathlib import Path
-support.evidence.record.RECORDS = Path(__file__).parent
-pytest_plugins = ["support.evidence.plugin"]
+tools.evidence.record.RECORDS = Path(__file__).parent
+pytest_plugins = ["tools.evidence.plugin"]
 
 def pytest_addoption(parser):
     parser.addoption("--agentscope-python")
@@ -256,7 +256,7 @@ def test_a_run_that_shows_something_else_fails_where_that_is_checked(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any], code: int
 ) -> None:
     (pytester.path / "run.json").write_text(Record(written, {"qoder": {"live": {"agent.message"}}}).text())
-    monkeypatch.setattr("support.evidence.plugin.RECORDS", pytester.path)
+    monkeypatch.setattr("tools.evidence.plugin.RECORDS", pytester.path)
     config: Any = SimpleNamespace(getoption={"evidence": None, "evidence_check": "run"}.get)
     session: Any = SimpleNamespace(exitstatus=0)
 

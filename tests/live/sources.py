@@ -18,9 +18,9 @@ from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import serve_agentscope, serve_seed_agentscope
 from live.agentscope_service.redis_process import serve_redis
 from live.everruns_engine.process import build_engine, engine_version, serve_everruns
-from support.cassettes.provenance import Provenance
-from support.cassettes.qoder import ENVIRONMENT, first_environment
-from support.cassettes.scrubbing import Scrubber
+from support.qoder_recording import ENVIRONMENT, first_environment
+from tools.recordings.provenance import Provenance
+from tools.recordings.scrubbing import Scrubber
 
 _AGENTSCOPE: Final = "AgentScope agent service (PyPI: agentscope)"
 ENGINE_KEY: Final = "canary-key-of-the-engine"

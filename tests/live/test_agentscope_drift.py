@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from support.drift.compare import table
-from support.drift.sources import agentscope_service, findings
+from tools.spec_drift.compare import table
+from tools.spec_drift.sources import agentscope_service, findings
 
 
 def test_the_service_has_not_drifted(request: pytest.FixtureRequest) -> None:
@@ -13,4 +13,4 @@ def test_the_service_has_not_drifted(request: pytest.FixtureRequest) -> None:
 
     found = list(findings(published))
 
-    assert not found, f"run `nox -s drift`, and mend or accept:\n{table(found)}"
+    assert not found, f"run `nox -s spec_drift`, and mend or accept:\n{table(found)}"

@@ -34,7 +34,7 @@ from polysession_agentscope import (
     AgentScopeReactConfig,
     AgentScopeSessionChanges,
 )
-from support.faces import ASYNC, SYNC, Face
+from support.client_runners import ASYNC, SYNC, ClientRunner
 
 pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
 
@@ -47,19 +47,19 @@ class User:
     """A user of the service, who has a credential, and the client to act with."""
 
     service: AgentScopeService
-    face: Face
+    runner: ClientRunner
     id: str
     credential_id: str
 
     @classmethod
-    def new(cls, service: AgentScopeService, face: Face) -> User:
+    def new(cls, service: AgentScopeService, runner: ClientRunner) -> User:
         user_id = f"user-{uuid.uuid4().hex}"
-        return cls(service, face, user_id, service.create_credential(user_id))
+        return cls(service, runner, user_id, service.create_credential(user_id))
 
     def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
         """What a client of this user gives; a list is read to its end."""
         options = {"base_url": self.service.base_url, "user_id": self.id, **settings}
-        return self.face.call("agentscope", use, **options)
+        return self.runner.call("agentscope", use, **options)
 
     def model(self, script: str = "plain", **parameters: Any) -> ModelConfig:
         return ModelConfig(id=script, type="openai_credential", credential_id=self.credential_id, parameters=parameters)
@@ -117,14 +117,14 @@ def agent_of(session: Session) -> dict[str, str | None]:
 
 
 @pytest.fixture(params=[pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
-def face(request: pytest.FixtureRequest) -> Face:
-    found: Face = request.param
+def runner(request: pytest.FixtureRequest) -> ClientRunner:
+    found: ClientRunner = request.param
     return found
 
 
 @pytest.fixture
-def new_user(agentscope_service: AgentScopeService, face: Face) -> Callable[[], User]:
-    return lambda: User.new(agentscope_service, face)
+def new_user(agentscope_service: AgentScopeService, runner: ClientRunner) -> Callable[[], User]:
+    return lambda: User.new(agentscope_service, runner)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from polysession import (
     Session,
     ToolOutput,
 )
-from support.faces import ASYNC, SYNC, Face, both_faces
+from support.client_runners import ASYNC, SYNC, ClientRunner, both_runners
 
 pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
 
@@ -45,7 +45,7 @@ class Talk:
     settings: dict[str, Any]
     session: Session
 
-    def run(self, face: Face, turn_input: Any, http: Any = None) -> tuple[list[Any], Any]:
+    def run(self, runner: ClientRunner, turn_input: Any, http: Any = None) -> tuple[list[Any], Any]:
         """The events of a turn, and its result."""
         options = {"retry": AT_ONCE, "http_client": http, **self.settings}
 
@@ -56,7 +56,7 @@ class Talk:
             ):
                 return [event async for event in turn], turn.result
 
-        if face.awaited:
+        if runner.awaited:
             return asyncio.run(run_async())
         with (
             Client("agentscope", **options) as client,
@@ -64,8 +64,8 @@ class Talk:
         ):
             return list(turn), turn.result
 
-    def call(self, face: Face, use: Callable[[Any], Any]) -> Any:
-        return face.call("agentscope", use, **self.settings)
+    def call(self, runner: ClientRunner, use: Callable[[Any], Any]) -> Any:
+        return runner.call("agentscope", use, **self.settings)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
@@ -92,17 +92,19 @@ def modelled(events: list[Any]) -> list[str]:
     return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
 
 
-@both_faces
-def test_plain_turns_follow_each_other(talk: Talk, face: Face) -> None:
+@both_runners
+def test_plain_turns_follow_each_other(talk: Talk, runner: ClientRunner) -> None:
     for said in ("one", "two", "three"):
-        events, result = talk.run(face, said)
+        events, result = talk.run(runner, said)
         assert modelled(events) == ["turn.started", *SAID]
         assert (result.outcome, result.text) == (Outcome.COMPLETED, f"You said: {said}")
         assert "".join(event.text for event in events if event.type == "message.delta") == result.text
         assert (result.usage.input_tokens, result.usage.output_tokens) == (7, 3)
-    history = talk.call(face, lambda client: client.sessions.messages(talk.session, page_size=4))
+    history = talk.call(runner, lambda client: client.sessions.messages(talk.session, page_size=4))
     assert [message.text for message in history if message.role == "user"] == ["one", "two", "three"]
-    said_in_events = [event.message.text for event in talk.call(face, told(talk)) if event.type == "message.completed"]
+    said_in_events = [
+        event.message.text for event in talk.call(runner, told(talk)) if event.type == "message.completed"
+    ]
     assert said_in_events == [message.text for message in history]
 
 
@@ -116,9 +118,9 @@ def test_thinking_is_told(talk: Talk) -> None:
     assert modelled(events) == ["turn.started", *thought, *SAID]
 
 
-@both_faces
-def test_tools_are_told(talk: Talk, face: Face) -> None:
-    events, result = talk.run(face, "/tool 2")
+@both_runners
+def test_tools_are_told(talk: Talk, runner: ClientRunner) -> None:
+    events, result = talk.run(runner, "/tool 2")
     calls = [event for event in events if event.type == "tool_call.completed"]
     assert [(call.name, call.arguments) for call in calls] == [
         ("Bash", {"command": f"echo item {number} is in stock"}) for number in range(2)
@@ -130,32 +132,32 @@ def test_tools_are_told(talk: Talk, face: Face) -> None:
     assert result.usage.input_tokens == 14
 
 
-@both_faces
-def test_tools_are_approved_and_denied_one_after_the_other(talk: Talk, face: Face) -> None:
-    events, first = talk.run(face, "/ask 2")
+@both_runners
+def test_tools_are_approved_and_denied_one_after_the_other(talk: Talk, runner: ClientRunner) -> None:
+    events, first = talk.run(runner, "/ask 2")
     assert modelled(events)[-2:] == ["action.required", "turn.ended"]
-    (pending,) = talk.call(face, lambda client: client.sessions.pending_actions(talk.session))
+    (pending,) = talk.call(runner, lambda client: client.sessions.pending_actions(talk.session))
     assert (first.actions[0].id, pending.arguments) == (pending.id, {"command": "touch item-0"})
-    events, second = talk.run(face, [Approve(pending.id)])
+    events, second = talk.run(runner, [Approve(pending.id)])
     assert modelled(events) == ["turn.started", *ANSWERED, "action.required", "turn.ended"]
     assert second.actions[0].arguments == {"command": "touch item-1"}
-    events, last = talk.run(face, [Deny(second.actions[0])])
+    events, last = talk.run(runner, [Deny(second.actions[0])])
     assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
     assert (last.outcome, last.text) == (Outcome.COMPLETED, "The decision was heard.")
 
 
-@both_faces
-def test_tools_of_the_caller_are_answered_together_or_one_by_one(talk: Talk, face: Face) -> None:
-    _, both = talk.run(face, "/client-tool 2")
-    events, rest = talk.run(face, [ToolOutput(both.actions[1], "red", is_error=True)])
+@both_runners
+def test_tools_of_the_caller_are_answered_together_or_one_by_one(talk: Talk, runner: ClientRunner) -> None:
+    _, both = talk.run(runner, "/client-tool 2")
+    events, rest = talk.run(runner, [ToolOutput(both.actions[1], "red", is_error=True)])
     assert [(event.text, event.is_error) for event in events if event.type == "tool_result.completed"] == [
         ("red", True)
     ]
     assert [action.id for action in rest.actions] == [both.actions[0].id]
-    _, result = talk.run(face, [ToolOutput(both.actions[0], "blue")])
+    _, result = talk.run(runner, [ToolOutput(both.actions[0], "blue")])
     assert result.text == "The output was received."
-    _, both = talk.run(face, "/client-tool 2")
-    _, result = talk.run(face, [ToolOutput(action, "green") for action in both.actions])
+    _, both = talk.run(runner, "/client-tool 2")
+    _, result = talk.run(runner, [ToolOutput(action, "green") for action in both.actions])
     assert result.outcome is Outcome.COMPLETED
 
 
@@ -183,7 +185,7 @@ def test_what_waits_can_be_cancelled_and_the_session_goes_on(talk: Talk, *, look
 
 
 @pytest.mark.parametrize("other", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
-def test_a_turn_is_cancelled_while_it_speaks(talk: Talk, other: Face) -> None:
+def test_a_turn_is_cancelled_while_it_speaks(talk: Talk, other: ClientRunner) -> None:
     with talk.client() as client, client.sessions.run(talk.session, "/slow 100", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "message.delta")
         talk.call(other, lambda another: another.sessions.cancel(talk.session))
@@ -201,10 +203,10 @@ def test_a_turn_that_is_cancelled_before_it_began_has_failed(talk: Talk) -> None
     assert talk.run(SYNC, "again")[1].text == "You said: again"
 
 
-@both_faces
-def test_a_model_that_fails_is_a_failed_turn(talk: Talk, face: Face) -> None:
+@both_runners
+def test_a_model_that_fails_is_a_failed_turn(talk: Talk, runner: ClientRunner) -> None:
     started_s = time.monotonic()
-    events, result = talk.run(face, "/fail")
+    events, result = talk.run(runner, "/fail")
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "error")
     assert next(event for event in events if event.type == "error").code == "upstream"
     assert time.monotonic() - started_s > 2  # silence, while the service tries again: the status was read meanwhile

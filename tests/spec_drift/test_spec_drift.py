@@ -13,15 +13,15 @@ from pydantic import Field, create_model
 
 import polysession_everruns.wire as everruns_wire
 from polysession_everruns.wire import WireSession
-from support.drift import crates
-from support.drift.__main__ import main
-from support.drift.backends import BACKENDS
-from support.drift.compare import Accepted, Finding, changes, gaps, load_accepted, table
-from support.drift.fingerprint import Fingerprint
-from support.drift.openapi import Document
-from support.drift.ours import Ours
-from support.drift.scope import Scope
-from support.drift.sources import RECORDS, findings, installed_sdks, recorded
+from tools.spec_drift import crates
+from tools.spec_drift.__main__ import main
+from tools.spec_drift.backends import BACKENDS
+from tools.spec_drift.compare import Accepted, Finding, changes, gaps, load_accepted, table
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.openapi import Document
+from tools.spec_drift.ours import Ours
+from tools.spec_drift.scope import Scope
+from tools.spec_drift.sources import RECORDS, findings, installed_sdks, recorded
 
 BEFORE = Fingerprint(
     "acme-sdk",
@@ -58,7 +58,7 @@ def gaps_of(ours: Ours, accepted: Accepted | None = None) -> list[tuple[str, str
 def test_nothing_has_drifted() -> None:
     found = list(findings(installed_sdks()))
 
-    assert not found, f"run `nox -s drift`, and mend or accept:\n{table(found)}"
+    assert not found, f"run `nox -s spec_drift`, and mend or accept:\n{table(found)}"
 
 
 def test_every_backend_is_written_down() -> None:

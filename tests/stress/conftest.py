@@ -11,7 +11,7 @@ import pytest
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession_agentscope import streams
-from strength.following import CASES, DEADLINE_S, HALF, Baselines, Case
+from stress.following import CASES, DEADLINE_S, HALF, Baselines, Case
 
 
 @pytest.fixture(autouse=True)
@@ -46,4 +46,4 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cases(request: pytest.FixtureRequest) -> list[Case]:
-    return CASES if request.config.getoption("--strength") else HALF
+    return CASES if request.config.getoption("--stress") else HALF

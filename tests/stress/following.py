@@ -14,8 +14,8 @@ from typing import Any
 from polysession import AsyncClient, Client, Event, PolysessionError, RetryPolicy, Session
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle
-from strength.outcomes import DRIVERS
-from strength.stream_faults import noting
+from stress.outcomes import DRIVERS
+from stress.stream_faults import noting
 from support.cuts import new_session
 from support.fault_proxy import FaultProxy
 
@@ -125,7 +125,7 @@ class Case:
 
 CASES = [Case(*parts) for parts in itertools.product(emulated_providers(), OPERATIONS, DRIVERS)]
 HALF = [case for case in CASES if (case.operation == "run") is (case.driver == "sync")]
-"""Each provider, operation and driver, if not in all combinations: without `--strength` these are enough."""
+"""Each provider, operation and driver, if not in all combinations: without `--stress` these are enough."""
 
 
 @dataclass(frozen=True)

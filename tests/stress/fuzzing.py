@@ -13,7 +13,7 @@ from polysession._core.operations import Operations
 from polysession._core.sse import Frame, SseDecoder
 from polysession.plugins import open_provider
 from polysession.provider_api import Call, Response
-from strength.targets import TARGETS, Target
+from stress.targets import TARGETS, Target
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 _CALLS: Final = 30

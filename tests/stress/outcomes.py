@@ -212,7 +212,7 @@ BORDERS: Final[dict[tuple[str, str], int]] = {
     for said in FRAMES
     for end in ("reset", "closed", "clean end")
 }
-"""What is said and how the stream ends, and every how manieth border between frames is tried without `--strength`."""
+"""What is said and how the stream ends, and every how manieth border between frames is tried without `--stress`."""
 
 _LOOKED = "it looks at what is stored, after a second of silence"
 DOUBLED: Final = "previews have no number, so that their text doubles"
@@ -254,7 +254,7 @@ def border_table() -> str:
         for said, end in BORDERS
     ]
     lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
-    return _lines([["the agent is told", "end", *_columns(), "tried without `--strength`"], *lines])
+    return _lines([["the agent is told", "end", *_columns(), "tried without `--stress`"], *lines])
 
 
 def gap_table() -> str:

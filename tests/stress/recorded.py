@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from polysession._core.sse import SseDecoder
-from support.cassettes.tapes import read_tape
+from tools.recordings.tapes import read_tape
 
 CASSETTES: Final = Path(__file__).parents[2] / "cassettes"
 

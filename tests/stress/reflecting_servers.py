@@ -1,4 +1,4 @@
-"""Servers that send back what they were sent, and a secret that is easy to find."""
+"""Servers that reflect the request in their response, and a secret that is easy to find."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SHOWN: dict[str, dict[str, str]] = {
 """Those that are not: they may be shown, and `doctor` shows them."""
 
 
-class Mirror(FaultServer):
-    """Answers with the request that it got."""
+class ReflectingServer(FaultServer):
+    """Answers each request with the text of the request."""
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
         super().__init__(http(200))
-        self._mirrored = answer
+        self._answer_for = answer
 
     def _answer(self, connection: socket.socket) -> None:
         request = read_request(connection)
         if request:
-            send_answer(connection, self._mirrored(request.decode("latin-1")))
+            send_answer(connection, self._answer_for(request.decode("latin-1")))
 
 
 def _as_json(status: int) -> Callable[[str], Answer]:
@@ -50,7 +50,7 @@ def _as_json(status: int) -> Callable[[str], Answer]:
     return answer
 
 
-MIRRORS: dict[str, Callable[[str], Answer]] = {
+REFLECTIONS: dict[str, Callable[[str], Answer]] = {
     "401 in JSON": _as_json(401),
     "404 in JSON": _as_json(404),
     "422 as FastAPI says it": lambda said: http(422, json.dumps({"detail": [{"msg": said, "input": said}]})),

@@ -1,4 +1,4 @@
-"""The two clients, used in the same way, for stories that are told with both."""
+"""Runs the steps of random stories with `Client` or `AsyncClient`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
 DEADLINE_S = 20.0
 
 
-class Hand:
-    """One client of an emulator, blocking or not."""
+class StoryClient:
+    """One client of an emulator, sync or async."""
 
     def __init__(self, emulator: EmulatorHandle, *, awaits: bool) -> None:
         self._runner = asyncio.Runner() if awaits else None
@@ -35,18 +35,18 @@ class Hand:
             self._runner.close()
 
     def do(self, use: Callable[[Any], Any]) -> Any:
-        """What a use of `sessions` brings; a list is read to its end."""
+        """Return the result of a call on `sessions`; a list is read to its end."""
         if self._runner is None:
             result = use(self.client.sessions)
             return list(result) if isinstance(result, Paginator) else result
         return self._runner.run(_awaited(use, self.client.sessions))
 
     def follow(self, session: Any, said: Any, up_to: str = "turn.ended") -> tuple[list[Event], str | None]:
-        """The events of a turn up to the first of a type, and where it can be gone on with."""
+        """Return the events of a turn up to the first one of a type, and the cursor there."""
         return self._read(lambda sessions: sessions.run(session, said, deadline_s=DEADLINE_S), up_to)
 
     def go_on(self, session: Any, cursor: str) -> list[Event]:
-        """The events after a cursor, to the end of the turn."""
+        """Return the events after a cursor, to the end of the turn."""
         return self._read(
             lambda sessions: sessions.stream(session, cursor=cursor, deadline_s=DEADLINE_S), "turn.ended"
         )[0]

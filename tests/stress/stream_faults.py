@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from polysession.testing.fault_server import http
-from strength.call_faults import PAGE
+from stress.call_faults import PAGE
 from support.fault_proxy import LAST, FaultInjector, Move, chunk
 
 SAID: Final = "wörld 😀 of words"

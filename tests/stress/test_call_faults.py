@@ -15,11 +15,11 @@ import pytest
 
 from polysession import AsyncClient, Client, MalformedResponse, Page, PolysessionError, RetryPolicy, Session
 from polysession.testing.fault_server import FaultServer, http, read_request, send_answer
-from strength import call_faults
-from strength.call_faults import MAX_BODY_BYTES, PAGE, SLOW, Served, authority, served
-from strength.following import busy_connections
-from strength.outcomes import CALLS, DRIVERS, KEYED_WRITES, TRIES, CallOutcome
-from strength.targets import TARGETS, Target
+from stress import call_faults
+from stress.call_faults import MAX_BODY_BYTES, PAGE, SLOW, Served, authority, served
+from stress.following import busy_connections
+from stress.outcomes import CALLS, DRIVERS, KEYED_WRITES, TRIES, CallOutcome
+from stress.targets import TARGETS, Target
 
 DEADLINE_S = 4.0
 RETRY = RetryPolicy(attempts=TRIES, first_wait_s=0.0)

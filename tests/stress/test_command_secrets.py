@@ -16,8 +16,8 @@ import pytest
 
 from polysession.plugins import installed_providers, load_provider
 from polysession.settings import secret_names, variables_of
-from strength.mirrors import CANARY, MIRRORS, SECRETS, SHOWN, Mirror, check_no_secret
-from strength.targets import TARGETS
+from stress.reflecting_servers import CANARY, REFLECTIONS, SECRETS, SHOWN, ReflectingServer, check_no_secret
+from stress.targets import TARGETS
 from support.command import Shell
 
 COMMANDS: Final = (
@@ -130,22 +130,22 @@ PLACES: dict[str, Callable[[Places], dict[str, str]]] = {
 }
 SOME: Final = [COMMANDS[0], COMMANDS[6], COMMANDS[-1]]
 IN_THE_NORMAL_RUN: Final = [
-    *((mirror, "in the file", COMMANDS) for mirror in ("401 in JSON", "short success", "redirect")),
+    *((reflection, "in the file", COMMANDS) for reflection in ("401 in JSON", "short success", "redirect")),
     *(("401 in JSON", place, SOME) for place in PLACES),
 ]
 
 
 def tried(request: pytest.FixtureRequest) -> Iterable[tuple[str, str, Sequence[list[str]]]]:
-    everything = itertools.product(MIRRORS, PLACES, [COMMANDS])
-    return everything if request.config.getoption("--strength") else IN_THE_NORMAL_RUN
+    everything = itertools.product(REFLECTIONS, PLACES, [COMMANDS])
+    return everything if request.config.getoption("--stress") else IN_THE_NORMAL_RUN
 
 
 @pytest.mark.parametrize("provider", SECRETS)
 def test_no_command_shows_a_secret(
     provider: str, config: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    for mirror, place, commands in tried(request):
-        with Mirror(MIRRORS[mirror]) as server:
+    for reflection, place, commands in tried(request):
+        with ReflectingServer(REFLECTIONS[reflection]) as server:
             variables = PLACES[place](Places(provider, server.url, config, monkeypatch))
             shell = Shell(variables | {"POLYSESSION_PROFILE": "canary"})
             for command in commands:
@@ -157,7 +157,7 @@ def test_no_command_shows_a_secret(
 
 @pytest.mark.parametrize("provider", SECRETS)
 def test_no_command_shows_a_secret_as_json(provider: str, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Mirror(MIRRORS["401 in JSON"]) as server:
+    with ReflectingServer(REFLECTIONS["401 in JSON"]) as server:
         Places(provider, server.url, config, monkeypatch).in_the_file()
         for command in (*COMMANDS, *HARMLESS):
             ran = Shell({"POLYSESSION_PROFILE": "canary"}).run(*filled(command, provider), "--json")
@@ -169,7 +169,7 @@ def test_no_command_shows_a_secret_as_json(provider: str, config: Path, monkeypa
 def test_doctor_shows_what_is_not_secret_and_that_the_rest_is_set(
     provider: str, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Mirror(MIRRORS["401 in JSON"]) as server:
+    with ReflectingServer(REFLECTIONS["401 in JSON"]) as server:
         places = Places(provider, server.url, config, monkeypatch)
         places.in_the_file()
         ran = Shell({"POLYSESSION_PROFILE": "canary"}).run("doctor")
@@ -240,7 +240,7 @@ def test_a_secret_in_the_wrong_place_of_the_file_is_not_quoted(provider: str, mi
 
 
 def test_a_process_of_its_own_shows_no_secret(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Mirror(MIRRORS["401 in JSON"]) as server:
+    with ReflectingServer(REFLECTIONS["401 in JSON"]) as server:
         Places("agentscope", server.url, config, monkeypatch).in_the_file()
         monkeypatch.setenv("POLYSESSION_PROFILE", "canary")
         ran = subprocess.run(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from strength import recorded
-from strength.fuzzing import CORPUS, TARGETS, check_answers, check_cuts, check_frames, frame_of, seeds
-from strength.targets import Target
+from stress import recorded
+from stress.fuzzing import CORPUS, TARGETS, check_answers, check_cuts, check_frames, frame_of, seeds
+from stress.targets import Target
 
 SSE_PIECES = st.sampled_from(
     [
@@ -64,7 +64,7 @@ def changed(data: st.DataObject, value: Any) -> Any:
 @pytest.fixture
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether it may take minutes."""
-    return bool(request.config.getoption("--strength"))
+    return bool(request.config.getoption("--stress"))
 
 
 @pytest.fixture

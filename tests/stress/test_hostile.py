@@ -14,7 +14,7 @@ import pytest
 from polysession import Client, MalformedResponse, NotFound, PolysessionError, RetryPolicy, UsageError
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing.fault_server import Answer, FaultServer, http, read_request, send_answer
-from strength.targets import TARGETS, Target
+from stress.targets import TARGETS, Target
 from support.command import Shell, created, shell_for
 
 HOSTILE = (

@@ -15,8 +15,8 @@ from polysession._drivers.async_stream import AsyncEventStream
 from polysession._drivers.sync_stream import EventStream
 from polysession.observing import RequestSent, ResponseReceived, hookimpl
 from polysession.testing.fault_server import HEAD_END, Answer, FaultServer, http
-from strength.quiet_backend import QuietBackend
-from strength.targets import TARGETS, Target
+from stress.quiet_backend import QuietBackend
+from stress.targets import TARGETS, Target
 
 HOSTILE = (
     "\x1b[31mred\x1b]0;title\x07 \x9b2J\x7f\u202egpj.exe\u2066 \u2028line\x00\r\n2026-11-25 ERROR all is lost\n\tend"

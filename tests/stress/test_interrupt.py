@@ -1,4 +1,4 @@
-"""What a stranger does first: a wrong token, a dead server, a strange id, Ctrl-C in the middle of a turn."""
+"""Ctrl-C in the middle of a turn ends a program at once, without warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from polysession.emulation import serve
-from strength.targets import TARGETS
+from stress.targets import TARGETS
 from support.cuts import new_session
 
 PROGRAM = """

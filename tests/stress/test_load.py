@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from strength.load import Figures, measure, row, table
-from strength.load_drawing import drawn
+from tools.load import Figures, measure, row, table
+from tools.load_drawing import drawn
 
 
 @pytest.mark.parametrize("streams", [60, pytest.param(1000, marks=pytest.mark.long)])

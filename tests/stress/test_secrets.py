@@ -19,9 +19,9 @@ import polysession_qoder
 from polysession import AsyncClient, Client, PolysessionError
 from polysession.observing import RequestSent, ResponseReceived, hookimpl
 from polysession.testing.fault_server import Answer
-from strength.mirrors import CANARY, MIRRORS, SECRETS, Mirror, check_no_secret
-from strength.quiet_backend import QuietBackend
-from strength.targets import TARGETS
+from stress.quiet_backend import QuietBackend
+from stress.reflecting_servers import CANARY, REFLECTIONS, SECRETS, ReflectingServer, check_no_secret
+from stress.targets import TARGETS
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 IN_HEADS = {"redirect", "compression", "request id", "content type", "header that is none", "status that is none"}
@@ -50,7 +50,7 @@ async def _read_async(client: AsyncClient) -> None:
 read_stream: dict[str, Callable[[Any], Any]] = {"sync": _read, "async": _read_async}
 
 
-STREAM_MIRRORS: dict[str, Callable[[str], Answer]] = {
+STREAM_REFLECTIONS: dict[str, Callable[[str], Answer]] = {
     "frame that is no JSON": lambda _: Answer(STREAM_HEAD + f"data: {CANARY}\n\n".encode()),
     "frame of another shape": lambda said: Answer(STREAM_HEAD + f"data: {json.dumps({'id': {said: 1}})}\n\n".encode()),
     "chunk that is none": lambda _: Answer(
@@ -111,16 +111,16 @@ def failure(provider: str, driver: str, url: str, use: Callable[[Any], Any], not
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
 @pytest.mark.parametrize("provider", TARGETS)
-@pytest.mark.parametrize("mirror", MIRRORS)
+@pytest.mark.parametrize("reflection", REFLECTIONS)
 def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
-    mirror: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    reflection: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     notes = Notes()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        with Mirror(MIRRORS[mirror]) as server:
+        with ReflectingServer(REFLECTIONS[reflection]) as server:
             for use in USES.values():
                 shown += shown_of(failure(provider, driver, server.url, use, notes))
 
@@ -128,7 +128,7 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
         record.getMessage()
         for record in caplog.records
         # httpcore logs the head of an answer, which is the server's to choose.
-        if not (record.name.startswith("httpcore") and mirror in IN_HEADS)
+        if not (record.name.startswith("httpcore") and reflection in IN_HEADS)
     ]
     check_no_secret(notes.texts)
     check_no_secret([*shown, *own_logs, *(str(warning.message) for warning in warned), *capfd.readouterr()])
@@ -136,13 +136,13 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
 @pytest.mark.parametrize("provider", TARGETS)
-@pytest.mark.parametrize("mirror", [*MIRRORS, *STREAM_MIRRORS])
+@pytest.mark.parametrize("reflection", [*REFLECTIONS, *STREAM_REFLECTIONS])
 def test_a_secret_that_a_stream_sends_back_is_shown_nowhere(
-    mirror: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture
+    reflection: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
     notes = Notes()
-    with QuietBackend((MIRRORS | STREAM_MIRRORS)[mirror]) as server:
+    with QuietBackend((REFLECTIONS | STREAM_REFLECTIONS)[reflection]) as server:
         error = failure(provider, driver, server.url, read_stream[driver], notes)
 
     assert server.streams

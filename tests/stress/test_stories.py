@@ -28,8 +28,8 @@ from polysession import (
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.testing.turns import check_each_once, check_text
-from strength.hands import Hand
-from strength.targets import TARGETS
+from stress.story_client import StoryClient
+from stress.targets import TARGETS
 from support.cuts import STREAM, new_session
 
 WORDS = st.text(st.sampled_from("ab ü😀.<>&\"'\\"), min_size=1, max_size=12).filter(lambda text: text.strip() == text)
@@ -57,17 +57,17 @@ class Story(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hand = Hand(self.emulator, awaits=self.awaits)
+        self.story_client = StoryClient(self.emulator, awaits=self.awaits)
         self.alive: dict[str, Known] = {}
 
     def teardown(self) -> None:
         self.emulator.faults.clear()
         for known in self.alive.values():
-            self.hand.do(methodcaller("delete", known.session))
-        self.hand.close()
+            self.story_client.do(methodcaller("delete", known.session))
+        self.story_client.close()
 
     def can(self, feature: Feature) -> bool:
-        return bool(self.hand.client.supports(feature))
+        return bool(self.story_client.client.supports(feature))
 
     @rule(target=sessions)
     def create(self) -> str:
@@ -80,14 +80,14 @@ class Story(RuleBasedStateMachine):
         known = self.alive[session_id]
         if known.waits or known.archived:
             return
-        changed = self.hand.do(lambda sessions: sessions.update(known.session, title=title))
+        changed = self.story_client.do(lambda sessions: sessions.update(known.session, title=title))
         known.title = title
         assert (changed.id, changed.title) == (session_id, title)
 
     @rule(session_id=sessions)
     def read(self, session_id: str) -> None:
         known = self.alive[session_id]
-        found = self.hand.do(lambda sessions: sessions.get(known.session))
+        found = self.story_client.do(lambda sessions: sessions.get(known.session))
         assert (found.id, found.title) == (session_id, known.title)
         assert (found.archived_at is not None) is known.archived
 
@@ -111,7 +111,7 @@ class Story(RuleBasedStateMachine):
         known = self.alive[session_id]
         if known.waits or known.archived:
             return
-        events, _ = self.hand.follow(known.session, said)
+        events, _ = self.story_client.follow(known.session, said)
         known.turns += 1
         self._check_turn(known, events, Outcome.COMPLETED)
         if answer is not None:
@@ -122,9 +122,9 @@ class Story(RuleBasedStateMachine):
         known = self.alive[session_id]
         if known.waits or known.archived:
             return
-        first, cursor = self.hand.follow(known.session, "/slow 3", up_to="message.delta")
+        first, cursor = self.story_client.follow(known.session, "/slow 3", up_to="message.delta")
         assert cursor is not None
-        rest = self.hand.go_on(known.session, cursor)
+        rest = self.story_client.go_on(known.session, cursor)
         known.turns += 1
         # Pieces of the message that had begun may be told again: the cursor is behind the last event that is stored.
         self._check_turn(known, rest, Outcome.COMPLETED, texts=False)
@@ -137,7 +137,7 @@ class Story(RuleBasedStateMachine):
         needed = Feature.SESSIONS_ANSWER_APPROVAL if said == "/ask" else Feature.SESSIONS_ANSWER_OUTPUT
         if known.waits or known.archived or not self.can(needed):
             return
-        events, _ = self.hand.follow(known.session, said)
+        events, _ = self.story_client.follow(known.session, said)
         known.turns += 1
         known.waits = True
         self._check_turn(known, events, Outcome.REQUIRES_ACTION)
@@ -145,7 +145,7 @@ class Story(RuleBasedStateMachine):
     @rule(session_id=sessions, allow=st.booleans())
     def answer(self, session_id: str, allow: bool) -> None:  # noqa: FBT001  (drawn)
         known = self.alive[session_id]
-        pending = self.hand.do(lambda sessions: sessions.pending_actions(known.session))
+        pending = self.story_client.do(lambda sessions: sessions.pending_actions(known.session))
         assert bool(pending) is known.waits
         if not pending:
             return
@@ -155,7 +155,7 @@ class Story(RuleBasedStateMachine):
             else (Approve(action) if allow else Deny(action))
             for action in pending
         ]
-        events, _ = self.hand.follow(known.session, answers)
+        events, _ = self.story_client.follow(known.session, answers)
         known.waits = False
         self._check_turn(known, events, Outcome.COMPLETED)
 
@@ -164,7 +164,7 @@ class Story(RuleBasedStateMachine):
         known = self.alive[session_id]
         if known.waits or known.archived:
             return
-        found = self.hand.do(lambda sessions: sessions.cancel(known.session))
+        found = self.story_client.do(lambda sessions: sessions.cancel(known.session))
         assert found.session_id == session_id
         # AgentScope tells the end of a turn a moment before it rests.
         assert found.state is CancelState.NOTHING_RUNNING or self.emulator.provider == "agentscope"
@@ -174,24 +174,24 @@ class Story(RuleBasedStateMachine):
         known = self.alive[session_id]
         if not self.can(Feature.SESSIONS_ARCHIVE) or known.waits or known.archived:
             return
-        assert self.hand.do(lambda sessions: sessions.archive(known.session)).archived_at is not None
+        assert self.story_client.do(lambda sessions: sessions.archive(known.session)).archived_at is not None
         known.archived = True
         with pytest.raises(PolysessionError):
-            self.hand.follow(known.session, "hello")
+            self.story_client.follow(known.session, "hello")
 
     @rule(session_id=consumes(sessions))
     def delete(self, session_id: str) -> None:
         known = self.alive.pop(session_id)
-        self.hand.do(lambda sessions: sessions.delete(known.session))
+        self.story_client.do(lambda sessions: sessions.delete(known.session))
         with pytest.raises(NotFound):
-            self.hand.do(lambda sessions: sessions.get(known.session))
+            self.story_client.do(lambda sessions: sessions.get(known.session))
 
     @invariant()
     def the_list_holds_what_is_alive(self) -> None:
         self.told["steps"] += 1
         if not self.alive:
             return
-        listed = self.hand.do(lambda sessions: sessions.list(agent=self.emulator.agent_id))
+        listed = self.story_client.do(lambda sessions: sessions.list(agent=self.emulator.agent_id))
         ids = [session.id for session in listed]
         assert len(ids) == len(set(ids))
         assert {session_id for session_id, known in self.alive.items() if not known.archived} <= set(ids)
@@ -205,7 +205,7 @@ class Story(RuleBasedStateMachine):
         if texts:
             check_text(events)
         check_each_once(events)
-        messages = self.hand.do(lambda sessions: sessions.messages(known.session))
+        messages = self.story_client.do(lambda sessions: sessions.messages(known.session))
         assert len({message.id for message in messages}) == len(messages)
 
 
@@ -213,12 +213,12 @@ class Story(RuleBasedStateMachine):
 @pytest.mark.parametrize("provider", TARGETS)
 def test_after_many_turns_a_cut_brings_the_right_one(provider: str, at_byte: int) -> None:
     with serve(provider) as emulator:
-        hand, session = Hand(emulator, awaits=False), new_session(emulator)
+        story_client, session = StoryClient(emulator, awaits=False), new_session(emulator)
         for number in range(4):
-            hand.follow(session, f"turn {number}")
+            story_client.follow(session, f"turn {number}")
         emulator.faults.add(Fault("end", path=STREAM[provider], at_byte=at_byte))
-        events, _ = hand.follow(session, "hello there")
-        hand.close()
+        events, _ = story_client.follow(session, "hello there")
+        story_client.close()
 
     assert spoken(events) == ["You said: hello there"]
 
@@ -249,7 +249,7 @@ def test_any_story_ends_as_the_model_says(
         pass
 
     OneStory.emulator, OneStory.awaits, OneStory.told = emulator, awaits, {"steps": 0, "turns": 0}
-    long = request.config.getoption("--strength")
+    long = request.config.getoption("--stress")
     run_state_machine_as_test(
         OneStory,
         settings=settings(

@@ -10,9 +10,9 @@ import pytest
 
 from polysession import DeadlineExceeded, Event
 from polysession.testing.comparing import check_same
-from strength.following import CASES, DEADLINE_S, RETRY, Baselines, Case, follow, side_by_side
-from strength.outcomes import BORDERS, FRAMES, GAPS
-from strength.stream_faults import ENDS, SAID, STALL_S, cut
+from stress.following import CASES, DEADLINE_S, RETRY, Baselines, Case, follow, side_by_side
+from stress.outcomes import BORDERS, FRAMES, GAPS
+from stress.stream_faults import ENDS, SAID, STALL_S, cut
 from support.cuts import check_ended
 from support.fault_proxy import FaultInjector, FaultProxy, Move, chunk
 
@@ -41,7 +41,7 @@ def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(sai
 def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
     said: str, end: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
 ) -> None:
-    stride = 1 if request.config.getoption("--strength") else BORDERS[said, end]
+    stride = 1 if request.config.getoption("--stress") else BORDERS[said, end]
 
     def check_case(case: Case) -> None:
         for after in range(0 if stride == 1 else FIRST, FRAMES[said][case.provider], stride):
@@ -56,7 +56,7 @@ def test_a_look_behind_a_break_that_fails_is_made_again_and_loses_nothing(
     refused: int, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
 ) -> None:
     """The first calls that look at what the broken stream missed are refused, so that whole looks fail."""
-    stride = 1 if request.config.getoption("--strength") else 5
+    stride = 1 if request.config.getoption("--stress") else 5
     looked: set[str] = set()
 
     def check_case(case: Case) -> None:

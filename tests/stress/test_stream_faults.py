@@ -10,10 +10,10 @@ import pytest
 
 from polysession import Event, MessageCompleted, MessageDelta
 from polysession.testing.comparing import check_same
-from strength import outcomes
-from strength.following import DEADLINE_S, Baselines, Case, Followed, follow, side_by_side
-from strength.outcomes import REOPENED, STREAMS, StreamOutcome, outcome_of_stream
-from strength.stream_faults import FAULTS, REOPENING, SAID, UNKNOWN_TYPE, cut
+from stress import outcomes
+from stress.following import DEADLINE_S, Baselines, Case, Followed, follow, side_by_side
+from stress.outcomes import REOPENED, STREAMS, StreamOutcome, outcome_of_stream
+from stress.stream_faults import FAULTS, REOPENING, SAID, UNKNOWN_TYPE, cut
 from support.cuts import check_ended
 from support.fault_proxy import FaultInjector, FaultProxy
 

@@ -11,7 +11,7 @@ import httpx
 
 from live.sources import Source
 from polysession import Agent, ModelConfig, Session, SessionStatus
-from support.faces import Face
+from support.client_runners import ClientRunner
 
 MODELS_URL: Final = "http://models.test/v1"
 """Where the model stub is on a cassette."""
@@ -26,17 +26,17 @@ class User:
 
     Attributes:
         source: The service.
-        face: The client that is used.
+        runner: The client that is used.
         id: A name of its own for each test, because a service lists all that a user has.
     """
 
     source: Source
-    face: Face
+    runner: ClientRunner
     id: str
 
     def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
         """What a client of this user gives; a list is read to its end."""
-        return self.face.call("agentscope", use, base_url=self.source.base_url, user_id=self.id, **settings)
+        return self.runner.call("agentscope", use, base_url=self.source.base_url, user_id=self.id, **settings)
 
     def create_credential(self) -> str:
         """A credential for the model stub; gives its id."""

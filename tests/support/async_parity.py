@@ -1,4 +1,4 @@
-"""Compares a blocking module with its async twin."""
+"""Compares the functions of a sync module with those of its async counterpart."""
 
 from __future__ import annotations
 

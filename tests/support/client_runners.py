@@ -1,4 +1,4 @@
-"""The blocking and the async client, used in the same way, so that one test shows both."""
+"""Runs the same test code with `Client` and with `AsyncClient`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import pytest
 from polysession._drivers.transport import tls_context
 from polysession.async_client import AsyncClient, AsyncPaginator
 from polysession.client import Client, Paginator
-from support.sides import Awaited
+from support.stream_runners import Awaited
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Use = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Face:
-    """One of the two clients."""
+class ClientRunner:
+    """Runs calls and scenarios with one of the two clients."""
 
     awaited: bool
 
     def http(self, handler: Handler, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """An HTTP client of this face's kind that asks a function in place of a server."""
+        """An HTTP client, sync or async like the runner, that calls `handler` instead of a server."""
         transport = httpx.MockTransport(handler)
         if self.awaited:
             return httpx.AsyncClient(transport=transport, **options)
         return httpx.Client(transport=transport, **options)
 
     def real_http(self, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """An HTTP client of this face's kind that speaks to real servers."""
+        """An HTTP client, sync or async like the runner, that opens connections."""
         kind = httpx.AsyncClient if self.awaited else httpx.Client
         return kind(verify=tls_context(), trust_env=False, **options)
 
     def call(self, provider: str, use: Use, /, **options: Any) -> Any:
-        """What `use` returns for a new client: awaited, and a list read to its end."""
+        """Return what `use` returns for a new client; awaitables are awaited, and lists are read to their end."""
         if self.awaited:
             return asyncio.run(self._call_async(provider, use, options))
         with Client(provider, **options) as client:
@@ -47,7 +47,7 @@ class Face:
             return list(result) if isinstance(result, Paginator) else result
 
     def play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], /, **options: Any) -> Any:
-        """What a scenario gives that is written once, for the awaited client; the blocking one is used in its way."""
+        """Run a scenario that is written for `AsyncClient`; `Client` is adapted to it."""
         return asyncio.run(self._play(provider, scenario, options))
 
     async def _play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], options: dict[str, Any]) -> Any:
@@ -66,7 +66,7 @@ class Face:
 
 
 class AwaitedClient:
-    """A blocking client that is used like its twin."""
+    """Adapts `Client` to the interface of `AsyncClient`."""
 
     def __init__(self, client: Client) -> None:
         self.sessions = _AwaitedSessions(client.sessions)
@@ -89,7 +89,7 @@ class _AwaitedSessions:
         return call
 
 
-SYNC, ASYNC = Face(awaited=False), Face(awaited=True)
+SYNC, ASYNC = ClientRunner(awaited=False), ClientRunner(awaited=True)
 
-both_faces = pytest.mark.parametrize("face", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
+both_runners = pytest.mark.parametrize("runner", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
 """Runs a test once with each client."""

@@ -13,7 +13,7 @@ from live.sources import Source
 from polysession import RetryPolicy, Session, SessionStatus
 from polysession._drivers.transport import tls_context
 from polysession_everruns import EverrunsNewSession
-from support.faces import Face
+from support.client_runners import ClientRunner
 
 API_KEY: Final = "any-text"
 """An engine without authentication takes any."""
@@ -28,12 +28,12 @@ class Caller:
 
     Attributes:
         source: The engine.
-        face: The client that is used.
+        runner: The client that is used.
         api_key: The key that it sends.
     """
 
     source: Source
-    face: Face
+    runner: ClientRunner
     api_key: str = API_KEY
 
     def locked_out(self, api_key: str) -> Self:
@@ -43,7 +43,7 @@ class Caller:
 
     def do(self, use: Callable[[Any], Any]) -> Any:
         """What a client gives; a list is read to its end."""
-        return self.face.call("everruns", use, base_url=self.source.base_url, api_key=self.api_key, retry=_ONCE)
+        return self.runner.call("everruns", use, base_url=self.source.base_url, api_key=self.api_key, retry=_ONCE)
 
     def create(self, agent: str = "echo", **fields: Any) -> Session:
         """A session of one of the engine's agents."""

@@ -10,7 +10,7 @@ import pytest
 from polysession._core.retry import RetryPolicy
 from polysession.errors import PolysessionError
 from support.acme import TOKEN
-from support.faces import Face, Use
+from support.client_runners import ClientRunner, Use
 
 Answer = httpx.Response | Exception
 SESSION = {"id": "s1", "title": "Ticket", "tags": ["a"]}
@@ -34,16 +34,16 @@ class Script:
     def keys(self) -> list[str]:
         return [request.headers["acme-key"] for request in self.requests]
 
-    def call(self, face: Face, use: Use, **options: Any) -> Any:
-        options = {"http_client": face.http(self), "retry": QUICK, "token": TOKEN} | options
+    def call(self, runner: ClientRunner, use: Use, **options: Any) -> Any:
+        options = {"http_client": runner.http(self), "retry": QUICK, "token": TOKEN} | options
         try:
-            return face.call("acme", use, **options)
+            return runner.call("acme", use, **options)
         finally:
             assert not self._answers, "not every answer was asked for"
 
-    def failure(self, face: Face, use: Use, **options: Any) -> PolysessionError:
+    def failure(self, runner: ClientRunner, use: Use, **options: Any) -> PolysessionError:
         with pytest.raises(PolysessionError) as caught:
-            self.call(face, use, **options)
+            self.call(runner, use, **options)
         return caught.value
 
 

@@ -1,4 +1,4 @@
-"""The blocking and the async streams, used in the same way, so that one scenario shows both."""
+"""Runs the same stream scenarios with `Client` and with `AsyncClient`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Scenario = Callable[[Any], Awaitable[Any]]
 
 
 class AwaitedLoop:
-    """A loop over a blocking stream."""
+    """Adapts an iterator over a sync stream to an async one."""
 
     def __init__(self, events: Any) -> None:
         self._events = events
@@ -50,7 +50,7 @@ class AwaitedLoop:
 
 
 class Awaited(AwaitedLoop):
-    """A blocking stream, used like its twin."""
+    """Adapts a sync stream to the interface of an async one."""
 
     def __init__(self, blocking: Any) -> None:
         super().__init__(blocking)
@@ -74,8 +74,8 @@ class Awaited(AwaitedLoop):
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two clients, for scenarios that are written once."""
+class StreamRunner:
+    """Runs stream scenarios with one of the two clients."""
 
     awaited: bool
 
@@ -108,7 +108,7 @@ class AwaitedSessions:
         return Awaited(self._sessions.stream(*arguments, **options))
 
     def __getattr__(self, name: str) -> Any:
-        """Any other verb, to be awaited."""
+        """Any other method, as a coroutine function."""
 
         async def call(*arguments: Any, **options: Any) -> Any:
             return getattr(self._sessions, name)(*arguments, **options)
@@ -116,8 +116,10 @@ class AwaitedSessions:
         return call
 
 
-SYNC, ASYNC = Side(awaited=False), Side(awaited=True)
-both_sides = pytest.mark.parametrize("side", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")])
+SYNC, ASYNC = StreamRunner(awaited=False), StreamRunner(awaited=True)
+both_stream_runners = pytest.mark.parametrize(
+    "stream_runner", [pytest.param(SYNC, id="sync"), pytest.param(ASYNC, id="async")]
+)
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def acme_streams(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
-    """No file descriptor stays open, and nothing is closed by the garbage collector only: that would warn."""
+    """Check that no file descriptor stays open and that nothing is left to the garbage collector to close."""
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir()))
     yield

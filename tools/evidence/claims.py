@@ -13,8 +13,8 @@ import pytest
 
 from polysession.plugins import installed_providers, load_provider
 from polysession.testing import features_shown
-from support.cassettes.evidence import NAMED, read_header
-from support.cassettes.provenance import CASSETTES
+from tools.recordings.inventory import NAMED, read_header
+from tools.recordings.provenance import CASSETTES
 
 BACKENDS: Final = frozenset(installed_providers())
 """Our own: a provider that a test makes up is no evidence of anything."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from support.evidence.record import RECORDS, Record
+from tools.evidence.record import RECORDS, Record
 
 MARK: Final = (
     "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
@@ -21,12 +21,14 @@ _PROPERTY: Final = "evidence"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
     group = parser.getgroup("evidence")
     group.addoption("--evidence", metavar="NAME", help="write what this run shows to docs/evidence/NAME.json")
     group.addoption("--evidence-check", metavar="NAME", help="fail if docs/evidence/NAME.json says otherwise")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark, and the collecting plugins if an option asks for them."""
     config.addinivalue_line("markers", MARK)
     if not (config.getoption("evidence") or config.getoption("evidence_check")):
         return
@@ -42,19 +44,22 @@ class Watcher:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
+        """Patch the library so that calls and events are observed."""
         # Imported here because most runs collect no evidence, and not earlier: coverage begins with the session.
-        from support.evidence.claims import claim_of  # noqa: PLC0415
-        from support.evidence.observer import Observer  # noqa: PLC0415
+        from tools.evidence.claims import claim_of  # noqa: PLC0415
+        from tools.evidence.observer import Observer  # noqa: PLC0415
 
         self._seen, self._claim_of = Observer(), claim_of
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
+        """Forget the previous test."""
         self._seen.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Attach what the test showed to its report."""
         yield
         claim = self._claim_of(item)
         if claim is None:
@@ -76,6 +81,7 @@ class Collector:
         self._stale: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the evidence of a test that passed."""
         if report.when == "call":  # what a test shows is only there if it passed
             for name, claim in report.user_properties:
                 if name == _PROPERTY:
@@ -97,6 +103,7 @@ class Collector:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """List the tests whose written evidence is stale."""
         if self._stale:
             where = f"docs/evidence/{self._checked}.json"
             terminalreporter.write_line(f"{where} is stale, run `nox -s evidence`: it says otherwise of", red=True)

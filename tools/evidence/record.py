@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-RECORDS: Final = Path(__file__).parents[3] / "docs/evidence"
+RECORDS: Final = Path(__file__).parents[2] / "docs/evidence"
 
 
 @dataclass

@@ -1,8 +1,8 @@
-"""Writes the table of counts in `cassettes/README.md`: `PYTHONPATH=tests python -m support.cassettes`."""
+"""Writes the table of counts in `cassettes/README.md`: `python -m tools.recordings`."""
 
 from __future__ import annotations
 
-from support.cassettes.evidence import page
-from support.cassettes.provenance import CASSETTES
+from tools.recordings.inventory import page
+from tools.recordings.provenance import CASSETTES
 
 (CASSETTES / "README.md").write_text(page(), encoding="utf-8")

@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from vcr.request import Request
 
 from polysession.emulation.faults import CONTROL_PATH
-from support.cassettes import guard
-from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
-from support.cassettes.scrubbing import Scrubber
+from tools.recordings import guard
+from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
+from tools.recordings.scrubbing import Scrubber
 
 T = TypeVar("T", bound=Callable[..., None])
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from support.cassettes.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
-from support.cassettes.scrubbing import REDACTED, SUSPICIONS, struck_out
+from tools.recordings.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
+from tools.recordings.scrubbing import REDACTED, SUSPICIONS, struck_out
 
 _SHOWN: Final = 12
 

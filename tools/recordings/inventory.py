@@ -14,10 +14,10 @@ from polysession.testing.agents import AgentContract
 from polysession.testing.lists import ListContract
 from polysession.testing.sessions import SessionContract
 from polysession.testing.updates import UpdateContract
-from support.cassettes import guard
-from support.cassettes.cassettes import problems_of, read_provenance
-from support.cassettes.provenance import CASSETTES, BadEvidence, Provenance
-from support.cassettes.tapes import read_tape
+from tools.recordings import guard
+from tools.recordings.cassettes import problems_of, read_provenance
+from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
+from tools.recordings.tapes import read_tape
 
 NAMED: Final = ("tape", "default_cassette")
 """Marks that name the file that a test plays."""

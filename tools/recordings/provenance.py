@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-CASSETTES: Final = Path(__file__).parents[3] / "cassettes"
+CASSETTES: Final = Path(__file__).parents[2] / "cassettes"
 """Where the files live, as `<backend>/{recorded,documented,streams}/`."""
 
 _RECORD: Final = "nox -s record -- "

@@ -10,7 +10,7 @@ from polysession._core.flow import Call, Flow, Response
 from polysession._core.retry import RetryPolicy
 from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
 from polysession.event import Event
-from support.cassettes.tapes import Exchange, Tape
+from tools.recordings.tapes import Exchange, Tape
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from vcr.request import Request
 
-from support.cassettes.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
+from tools.recordings.allowed import CREDENTIAL_HEADERS, KEYS, OPEN_KEYS, REQUEST_HEADERS, RESPONSE_HEADERS
 
 REDACTED: Final = "REDACTED"
 

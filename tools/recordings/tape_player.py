@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from support.cassettes.allowed import CREDENTIAL_HEADERS
-from support.cassettes.loopback import LoopbackServer
-from support.cassettes.provenance import BadEvidence
-from support.cassettes.scrubbing import struck_out
-from support.cassettes.tape_recorder import parsed
-from support.cassettes.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest
+from tools.recordings.allowed import CREDENTIAL_HEADERS
+from tools.recordings.loopback import LoopbackServer
+from tools.recordings.provenance import BadEvidence
+from tools.recordings.scrubbing import struck_out
+from tools.recordings.tape_recorder import parsed
+from tools.recordings.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest
 
 _LIMIT_S: Final = 5.0
 _REFUSED: Final = 599

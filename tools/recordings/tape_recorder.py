@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from support.cassettes.loopback import LoopbackServer
-from support.cassettes.provenance import Provenance
-from support.cassettes.scrubbing import Scrubber
-from support.cassettes.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest, TapedResponse
+from tools.recordings.loopback import LoopbackServer
+from tools.recordings.provenance import Provenance
+from tools.recordings.scrubbing import Scrubber
+from tools.recordings.tapes import Chunk, End, Entry, Exchange, Tape, TapedRequest, TapedResponse
 
 _LIMIT_S: Final = 90.0
 _HOP_BY_HOP: Final = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})

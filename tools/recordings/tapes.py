@@ -32,10 +32,10 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 import pytest
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from support.cassettes import guard
-from support.cassettes.allowed import REQUEST_HEADERS, RESPONSE_HEADERS
-from support.cassettes.provenance import BadEvidence, Provenance
-from support.cassettes.scrubbing import Scrubber
+from tools.recordings import guard
+from tools.recordings.allowed import REQUEST_HEADERS, RESPONSE_HEADERS
+from tools.recordings.provenance import BadEvidence, Provenance
+from tools.recordings.scrubbing import Scrubber
 
 T = TypeVar("T", bound=Callable[..., None])
 

@@ -1,4 +1,4 @@
-"""`python -m support.drift`: compares, prints a table, and exits with 1 if something differs."""
+"""`python -m tools.spec_drift`: compares, prints a table, and exits with 1 if something differs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from support.drift.backends import BACKENDS
-from support.drift.compare import table
-from support.drift.sources import (
+from tools.spec_drift.backends import BACKENDS
+from tools.spec_drift.compare import table
+from tools.spec_drift.sources import (
     agentscope_service,
     everruns_crate,
     findings,
@@ -45,7 +45,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nox -s drift --", description="Compare what backends publish with our code.")
+    parser = argparse.ArgumentParser(
+        prog="nox -s spec_drift --", description="Compare what backends publish with our code."
+    )
     parser.add_argument(
         "--openapi",
         metavar="BACKEND=PATH_OR_URL",

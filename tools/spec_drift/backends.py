@@ -37,7 +37,7 @@ from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuer
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, OldStreamPlan, Provider
-from support.drift.ours import Ours, ours, read_within, reads, reads_data, writes
+from tools.spec_drift.ours import Ours, ours, read_within, reads, reads_data, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from support.drift.fingerprint import Fingerprint
-from support.drift.ours import Known, Ours
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.ours import Known, Ours
 
 EVENT_TYPES: Final = "event types"
 ROUTES: Final = "routes"

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from support.drift.fingerprint import Fingerprint
-from support.drift.scope import Scope
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.scope import Scope
 
 _CONTRACTS: Final = "everruns-contracts"
 _EVENT_TYPE: Final = re.compile(r'^pub const [A-Z_]+: &str = "([a-z_]+(?:\.[a-z_]+)+)";', re.MULTILINE)

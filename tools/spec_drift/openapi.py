@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from support.drift.fingerprint import Fingerprint
-from support.drift.scope import Scope, route
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.scope import Scope, route
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _VARIANTS: Final = ("oneOf", "anyOf", "allOf")

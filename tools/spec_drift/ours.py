@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
 from polysession.plugins import load_provider
-from support.drift.scope import Scope, route
+from tools.spec_drift.scope import Scope, route
 
 
 @dataclass(frozen=True)

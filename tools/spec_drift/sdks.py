@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from support.drift.fingerprint import Fingerprint
-from support.drift.scope import Scope, route
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.scope import Scope, route
 
 _LITERAL: Final = re.compile(r"Literal\[([^\]]*)\]")
 _QODER_CALL: Final = re.compile(r'"""(GET|POST|PUT|PATCH|DELETE) (/[^\s.?]*)')

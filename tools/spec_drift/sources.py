@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import httpx
 
-from support.drift import crates, sdks
-from support.drift.backends import BACKENDS
-from support.drift.compare import Finding, changes, gaps, load_accepted
-from support.drift.fingerprint import Fingerprint
-from support.drift.openapi import Document
-from support.drift.scope import Scope
+from tools.spec_drift import crates, sdks
+from tools.spec_drift.backends import BACKENDS
+from tools.spec_drift.compare import Finding, changes, gaps, load_accepted
+from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.openapi import Document
+from tools.spec_drift.scope import Scope
 
-RECORDS: Final = Path(__file__).parents[2] / "drift"
+RECORDS: Final = Path(__file__).parents[2] / "tests/spec_drift"
 SDKS: Final[Mapping[str, Callable[[Scope], Fingerprint]]] = {"everruns": sdks.everruns, "qoder": sdks.qoder}
-_DESCRIBE: Final = Path(__file__).parents[2] / "live/agentscope_service/describe.py"
+_DESCRIBE: Final = Path(__file__).parents[2] / "tests/live/agentscope_service/describe.py"
 
 
 def record(backend: str, source: str) -> Path:

@@ -22,7 +22,7 @@ from polysession import (
     ToolOutput,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
-from support.faces import SYNC, Face, both_faces
+from support.client_runners import SYNC, ClientRunner, both_runners
 
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
 LIMIT_S = 20.0
@@ -46,11 +46,11 @@ def new_session(handle: EmulatorHandle) -> Session:
         return client.sessions.create(agent=handle.agent_id, title="T", model=model)
 
 
-def call(handle: EmulatorHandle, face: Face, use: Any) -> Any:
-    return face.call("agentscope", use, retry=AT_ONCE, **handle.settings)
+def call(handle: EmulatorHandle, runner: ClientRunner, use: Any) -> Any:
+    return runner.call("agentscope", use, retry=AT_ONCE, **handle.settings)
 
 
-def run(handle: EmulatorHandle, face: Face, session: Session, turn_input: Any) -> tuple[list[Any], Any]:
+def run(handle: EmulatorHandle, runner: ClientRunner, session: Session, turn_input: Any) -> tuple[list[Any], Any]:
     """The events of a turn, and its result."""
 
     async def run_async() -> tuple[list[Any], Any]:
@@ -60,7 +60,7 @@ def run(handle: EmulatorHandle, face: Face, session: Session, turn_input: Any) -
         ):
             return [event async for event in turn], turn.result
 
-    if face.awaited:
+    if runner.awaited:
         return asyncio.run(run_async())
     with (
         Client("agentscope", retry=AT_ONCE, **handle.settings) as client,
@@ -73,73 +73,73 @@ def modelled(events: list[Any]) -> list[str]:
     return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
 
 
-@both_faces
-def test_thinking_and_tools_are_told(emulator: EmulatorHandle, face: Face) -> None:
+@both_runners
+def test_thinking_and_tools_are_told(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
-    thought, result = run(emulator, face, session, "/think")
+    thought, result = run(emulator, runner, session, "/think")
     said = ["message.started", "message.completed", "usage", "turn.ended"]
     assert modelled(thought) == ["turn.started", "thinking.started", "thinking.delta", "thinking.completed", *said]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "I have thought about it.")
-    used, result = run(emulator, face, session, "/tool")
+    used, result = run(emulator, runner, session, "/tool")
     called = ["tool_call.started", "tool_call.completed", "usage", "tool_result.delta", "tool_result.completed"]
     assert modelled(used) == ["turn.started", *called, *said]
     assert result.usage.input_tokens == 14
 
 
-@both_faces
-def test_approvals_are_asked_for_one_after_the_other(emulator: EmulatorHandle, face: Face) -> None:
+@both_runners
+def test_approvals_are_asked_for_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
-    _, first = run(emulator, face, session, "/ask 2")
-    (pending,) = call(emulator, face, lambda client: client.sessions.pending_actions(session))
+    _, first = run(emulator, runner, session, "/ask 2")
+    (pending,) = call(emulator, runner, lambda client: client.sessions.pending_actions(session))
     assert (first.outcome, [action.id for action in first.actions]) == (Outcome.REQUIRES_ACTION, [pending.id])
-    approved, second = run(emulator, face, session, [Approve(pending)])
+    approved, second = run(emulator, runner, session, [Approve(pending)])
     assert [event.is_error for event in approved if event.type == "tool_result.completed"] == [False]
-    denied, last = run(emulator, face, session, [Deny(second.actions[0].id)])
+    denied, last = run(emulator, runner, session, [Deny(second.actions[0].id)])
     assert [event.is_error for event in denied if event.type == "tool_result.completed"] == [True]
     assert (last.outcome, last.text) == (Outcome.COMPLETED, "The decision was heard.")
 
 
-@both_faces
-def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHandle, face: Face) -> None:
+@both_runners
+def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
-    _, both = run(emulator, face, session, "/client-tool 2")
+    _, both = run(emulator, runner, session, "/client-tool 2")
     assert len(both.actions) == 2
-    _, result = run(emulator, face, session, [ToolOutput(action, "blue") for action in both.actions])
+    _, result = run(emulator, runner, session, [ToolOutput(action, "blue") for action in both.actions])
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
-    _, both = run(emulator, face, session, "/client-tool 2")
-    _, rest = run(emulator, face, session, [ToolOutput(both.actions[0], "blue")])
+    _, both = run(emulator, runner, session, "/client-tool 2")
+    _, rest = run(emulator, runner, session, [ToolOutput(both.actions[0], "blue")])
     assert [action.id for action in rest.actions] == [both.actions[1].id]
-    _, result = run(emulator, face, session, [ToolOutput(rest.actions[0], "red", is_error=True)])
+    _, result = run(emulator, runner, session, [ToolOutput(rest.actions[0], "red", is_error=True)])
     assert result.outcome is Outcome.COMPLETED
 
 
-@both_faces
-def test_history_has_what_was_said(emulator: EmulatorHandle, face: Face) -> None:
+@both_runners
+def test_history_has_what_was_said(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     for text in ("one", "/tool"):
-        run(emulator, face, session, text)
-    messages = call(emulator, face, lambda client: client.sessions.messages(session, page_size=3))
+        run(emulator, runner, session, text)
+    messages = call(emulator, runner, lambda client: client.sessions.messages(session, page_size=3))
     assert [(message.role.value, message.text) for message in messages] == [
         ("user", "one"),
         ("assistant", "You said: one"),
         ("user", "/tool"),
         ("assistant", "The tool has answered."),
     ]
-    events = call(emulator, face, lambda client: client.sessions.events(session, page_size=1))
+    events = call(emulator, runner, lambda client: client.sessions.events(session, page_size=1))
     told = [event.type for event in events if event.type != "native"]
     assert told == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
 
 
-@both_faces
-def test_a_late_answer_is_refused(emulator: EmulatorHandle, face: Face) -> None:
+@both_runners
+def test_a_late_answer_is_refused(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
-    _, result = run(emulator, face, session, "/ask")
-    run(emulator, face, session, [Approve(result.actions[0])])
+    _, result = run(emulator, runner, session, "/ask")
+    run(emulator, runner, session, [Approve(result.actions[0])])
     with pytest.raises(Conflict):
-        run(emulator, face, session, [Approve(result.actions[0])])
-    run(emulator, face, session, "/ask")
+        run(emulator, runner, session, [Approve(result.actions[0])])
+    run(emulator, runner, session, "/ask")
     with pytest.raises(NotFound):
-        run(emulator, face, session, [Approve(result.actions[0])])
+        run(emulator, runner, session, [Approve(result.actions[0])])
 
 
 def test_what_waits_takes_a_message_only_once_it_is_cancelled(current: EmulatorHandle) -> None:
@@ -151,12 +151,14 @@ def test_what_waits_takes_a_message_only_once_it_is_cancelled(current: EmulatorH
     assert run(current, SYNC, session, "hi")[1].text == "You said: hi"
 
 
-@both_faces
+@both_runners
 @pytest.mark.parametrize("kind", ["drop", "end"])
-def test_a_break_while_the_turn_goes_on_doubles_nothing(current: EmulatorHandle, face: Face, kind: Any) -> None:
+def test_a_break_while_the_turn_goes_on_doubles_nothing(
+    current: EmulatorHandle, runner: ClientRunner, kind: Any
+) -> None:
     for at_byte in (0, 900, 1500):
         current.faults.add(Fault(kind, path="/stream", at_byte=at_byte))
-        events, result = run(current, face, new_session(current), "/slow 6")
+        events, result = run(current, runner, new_session(current), "/slow 6")
         deltas = [event.text for event in events if event.type == "message.delta"]
         assert "".join(deltas) == result.text == "word0 word1 word2 word3 word4 word5 "
         assert not [event for event in events if event.synthetic]
