@@ -17,7 +17,7 @@ PAGE: Final = 10
 """Messages that are read in one call to find a reply."""
 
 _ALL: Final = (
-    *("turn.started", "action.required", "usage", "error", "native"),
+    *("turn.started", "action.required", "usage", "error", "raw"),
     *("message.started", "message.delta", "message.completed"),
     *("thinking.started", "thinking.delta", "thinking.completed"),
     *("tool_call.started", "tool_call.delta", "tool_call.completed"),

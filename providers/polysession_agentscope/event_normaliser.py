@@ -372,12 +372,12 @@ def _as_it_is(_reply: ReplyState, _wire: WireEvent, common: _Common) -> Iterator
     yield RawEvent(**common)
 
 
-_NATIVE: Final = ("native",)
+_NATIVE: Final = ("raw",)
 _REQUIRED: Final = (_ask, ("action.required", "turn.ended"))
-_ANSWERED: Final = (_answered, ("action.required", "turn.ended", "turn.started", "native"))
+_ANSWERED: Final = (_answered, ("action.required", "turn.ended", "turn.started", "raw"))
 
 _TABLE: Final[Mapping[str, tuple[_Reader, tuple[str, ...]]]] = {
-    "REPLY_START": (_start, ("action.required", "turn.ended", "turn.started", "native")),
+    "REPLY_START": (_start, ("action.required", "turn.ended", "turn.started", "raw")),
     "REPLY_END": (_end, ("error", "turn.ended")),
     "HINT_BLOCK": (_hint, _NATIVE),
     "MODEL_CALL_START": (_model_call, _NATIVE),

@@ -78,7 +78,7 @@ def missed_events(session_id: str, message: WireMessage, told: set[str]) -> Iter
 def lost_with(missed: Iterable[Event]) -> tuple[str, ...]:
     """The types of events of which some are lost where these are told from what is stored."""
     pieces = {piece for event in missed for piece in _PIECES.get(event.type, ())}
-    return ("native", *sorted(pieces))
+    return ("raw", *sorted(pieces))
 
 
 def is_whole(raw: Mapping[str, Any]) -> bool:

@@ -261,16 +261,16 @@ _MODELLED: Final[Mapping[str, tuple[type[WireEventHead], _Reader, tuple[str, ...
     "session.usage": (WireUsageEvent, _usage, ("usage",)),
     "session.error": _ERROR,
     "error": _ERROR,
-    "span.model_request_end": (WireEventHead, _of_state(model_request_end), ("native",)),
-    "event_start": (WirePreviewStart, _preview_start, ("message.started", "thinking.started", "native")),
+    "span.model_request_end": (WireEventHead, _of_state(model_request_end), ("raw",)),
+    "event_start": (WirePreviewStart, _preview_start, ("message.started", "thinking.started", "raw")),
     "event_delta": (
         WirePreviewDelta,
         _preview_delta,
-        ("message.started", "message.delta", "thinking.delta", "native"),
+        ("message.started", "message.delta", "thinking.delta", "raw"),
     ),
     # June and July 2026: previews were events of their own, with ids, and stayed in the list.
     "agent.message_start": (WireMessageEvent, _stored_start, ("message.started",)),
-    "agent.content_block_delta": (WireStoredDelta, _stored_delta, ("message.delta", "thinking.delta", "native")),
+    "agent.content_block_delta": (WireStoredDelta, _stored_delta, ("message.delta", "thinking.delta", "raw")),
 }
 _AS_THEY_ARE: Final = (
     "user.interrupt",
@@ -300,6 +300,6 @@ _READERS: Final[Mapping[str, _Reader]] = {name: reader for name, (_, reader, _) 
 
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     **{name: common for name, (_, _, common) in _MODELLED.items()},
-    **dict.fromkeys(_AS_THEY_ARE, ("native",)),
+    **dict.fromkeys(_AS_THEY_ARE, ("raw",)),
 }
 """What each of Qoder's types becomes. A type that is not here becomes `native`."""

@@ -128,8 +128,10 @@ _READ_ONLY: Final[Mapping[str, str]] = {
     "started_at": "times begin anew; read it before",
     "finished_at": "times begin anew; read it before",
     "preview": "the new backend makes its own",
+    "output_preview": "the new backend makes its own",
+    "origin": "the new session is created by you",
+    "parent_session_id": "the new session has no parent",
     "native_status": "a word of the old backend; use status",
-    "raw": "in the old backend's shape; code that reads it has to be written anew",
 }
 """Fields that only the backend writes. `provider` is what is switched."""
 
@@ -257,7 +259,7 @@ def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
 
 
 def _told(provider: _Class) -> set[str]:
-    return {common for commons in provider.event_types.values() for common in commons} - {"native"}
+    return {common for commons in provider.event_types.values() for common in commons} - {"raw"}
 
 
 def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:

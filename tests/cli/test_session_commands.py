@@ -11,8 +11,8 @@ from polysession import Agent, Client, ModelConfig, Session, SessionStatus
 from polysession.emulation import EmulatorHandle, Fault
 from support.command import Shell, created
 
-SESSION_KEYS = set(Session.model_fields) - {"raw"}
-AGENT_KEYS = set(Agent.model_fields) - {"raw"}
+SESSION_KEYS = set(Session.model_fields) - {"source"}
+AGENT_KEYS = set(Agent.model_fields) - {"source"}
 
 
 def test_a_session_lives_from_its_creation_to_its_end(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
@@ -25,7 +25,12 @@ def test_a_session_lives_from_its_creation_to_its_end(any_shell: Shell, any_emul
     assert all(set(line) == SESSION_KEYS for line in listed)
     assert [line["title"] for line in listed if line["id"] == session] == ["Done"]
     cancelled = any_shell.done("sessions", "cancel", session, "--json").json
-    assert cancelled == {"provider": any_emulator.provider, "session_id": session, "state": "nothing_running"}
+    assert cancelled == {
+        "provider": any_emulator.provider,
+        "session_id": session,
+        "state": "nothing_running",
+        "problems": [],
+    }
     deleted = any_shell.done("sessions", "delete", session, "--json").json
     assert deleted == {"provider": any_emulator.provider, "session_id": session, "deleted": True}
     assert any_shell.run("sessions", "get", session).code == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polysession import Client, Feature, Message
+from polysession import Client, Feature, Message, ToolExecution
 from polysession.emulation import EmulatorHandle
 from support.command import Shell, created
 
@@ -50,7 +50,7 @@ def test_a_message_is_sent_followed_and_read_back(any_shell: Shell, any_emulator
     assert (sent["provider"], sent["sent"]) == (any_emulator.provider, True)
     any_shell.done("run", session, "three")
     messages = any_shell.done("messages", session, "--json", "--page-size", "2").lines
-    assert all(set(message) == set(Message.model_fields) - {"raw"} for message in messages)
+    assert all(set(message) == set(Message.model_fields) - {"source"} for message in messages)
     told = any_shell.done("messages", session).out
     assert "user: one\n" in told
     assert "assistant: You said: three\n" in told
@@ -86,7 +86,7 @@ def test_what_the_agent_waits_for_is_listed_and_answered(any_shell: Shell, sessi
     waits = any_shell.run("run", session, "/client-tool")
     assert (waits.code, "the agent waits: polysession pending" in waits.err) == (14, True)
     (action,) = any_shell.done("pending", session, "--json").lines
-    assert (set(action), action["arguments"]) == ({"type", "id", "name", "arguments"}, {"query": "item 0"})
+    assert (set(action), action["arguments"]) == (set(ToolExecution.model_fields) - {"source"}, {"query": "item 0"})
     assert "lookup(query='item 0')" in any_shell.done("pending", session).out
     answered = any_shell.done("answer", session, "--output", f"{action['id']}=in stock")
     assert answered.out == "The output was received.\n"

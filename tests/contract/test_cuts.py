@@ -85,7 +85,7 @@ def follow(stream: Iterator[Event], up_to: str) -> list[Event]:
 PIECES = {"message.started", "message.delta"}
 
 
-@pytest.mark.parametrize("left_at", ["native", "message.delta"])
+@pytest.mark.parametrize("left_at", ["raw", "message.delta"])
 def test_a_stream_from_a_stored_cursor_may_be_cut_as_well(emulator: EmulatorHandle, left_at: str) -> None:
     """The first of two clients leaves in the middle of a turn; the stream of the second breaks too.
 

@@ -187,7 +187,7 @@ LISTS = pytest.mark.parametrize(
 def test_a_list_is_read_page_by_page_to_its_end(runner: ClientRunner, path: str, list_of: Use) -> None:
     server = Server(two_pages)
 
-    items = call(runner, server, lambda client: list_of(client)(limit=2))
+    items = call(runner, server, lambda client: list_of(client)(page_size=2))
 
     assert [item.id for item in items] == ["s1", "s2", "s3"]
     assert server.asked == [f"GET {path}?limit=2", f"GET {path}?limit=2&cursor=2"]

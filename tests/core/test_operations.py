@@ -40,7 +40,7 @@ VERBS: Mapping[Feature, Verb] = {
     Feature.SESSIONS_CANCEL: lambda operations: next(operations.cancel_session("s1")),
     Feature.AGENTS_CREATE: lambda operations, **values: next(operations.create_agent(**{"name": "a"} | values)),
     Feature.AGENTS_GET: lambda operations: next(operations.get_agent("a1")),
-    Feature.AGENTS_LIST: lambda operations, limit=None: next(operations.list_agents(limit)(None)),
+    Feature.AGENTS_LIST: lambda operations, page_size=None: next(operations.list_agents(page_size)(None)),
 }
 VALUES: Mapping[str, Any] = {
     "agent": "a1",
@@ -60,7 +60,7 @@ VALUES: Mapping[str, Any] = {
     "created_before": datetime(2026, 1, 1, tzinfo=UTC),
     "include_archived": True,
     "oldest_first": True,
-    "limit": 3,
+    "page_size": 3,
     "system_prompt": "Be brief.",
     "description": "Helps.",
 }
@@ -172,7 +172,10 @@ def test_clearing_a_field_needs_a_feature_of_its_own(name: str, feature: Feature
         (Feature.SESSIONS_CREATE, dict.fromkeys(CREATE_FIELDS)),
         (Feature.SESSIONS_CREATE, {"metadata": {}, "tags": [], "capabilities": ()}),
         (Feature.SESSIONS_UPDATE, {"add_tags": [], "remove_tags": ()}),
-        (Feature.SESSIONS_LIST, {"statuses": [], "tags": (), "metadata": {}, "include_archived": False, "limit": None}),
+        (
+            Feature.SESSIONS_LIST,
+            {"statuses": [], "tags": (), "metadata": {}, "include_archived": False, "page_size": None},
+        ),
         (Feature.AGENTS_CREATE, dict.fromkeys(AGENT_FIELDS)),
     ],
 )
@@ -304,17 +307,17 @@ def test_a_model_may_be_its_id() -> None:
 
 
 @pytest.mark.parametrize("operation", [Feature.SESSIONS_LIST, Feature.AGENTS_LIST])
-@pytest.mark.parametrize("limit", [0, -1, "3"])
-def test_a_limit_counts_from_one_and_is_checked_at_once(operation: Feature, limit: Any) -> None:
+@pytest.mark.parametrize("page_size", [0, -1, "3"])
+def test_a_page_size_counts_from_one_and_is_checked_at_once(operation: Feature, page_size: Any) -> None:
     operations = Operations(acme())
     lists: Mapping[Feature, Verb] = {
         Feature.SESSIONS_LIST: operations.list_sessions,
         Feature.AGENTS_LIST: operations.list_agents,
     }
 
-    error = refusal(lambda: lists[operation](limit=limit))
+    error = refusal(lambda: lists[operation](page_size=page_size))
 
-    assert "limit" in error.message
+    assert "page_size" in error.message
     assert (error.provider, error.operation) == ("acme", operation.value)
 
 

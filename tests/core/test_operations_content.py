@@ -58,11 +58,11 @@ class Recorder(AcmeProvider):
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         return self._record(ref, answers)
 
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
-        return self._record(ref, limit, cursor)
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        return self._record(ref, page_size, cursor)
 
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
-        return self._record(ref, limit, cursor)
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
+        return self._record(ref, page_size, cursor)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         return self._record(ref)
@@ -232,12 +232,14 @@ def test_a_list_of_what_happened_is_read_page_by_page(verb: Callable[..., Any]) 
 
 
 @pytest.mark.parametrize(("verb", "feature"), LISTS)
-@pytest.mark.parametrize(("session", "limit"), [("s1", 0), ("s1", "3"), ("", 3), (Session(provider="x", id="s1"), 3)])
+@pytest.mark.parametrize(
+    ("session", "page_size"), [("s1", 0), ("s1", "3"), ("", 3), (Session(provider="x", id="s1"), 3)]
+)
 def test_a_list_is_checked_before_it_is_read(
-    verb: Callable[..., Any], feature: Feature, session: Any, limit: Any
+    verb: Callable[..., Any], feature: Feature, session: Any, page_size: Any
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        verb(Operations(Recorder()), session, limit)
+        verb(Operations(Recorder()), session, page_size)
     assert (caught.value.provider, caught.value.operation) == ("acme", feature.value)
 
     with pytest.raises(UnsupportedOperation):

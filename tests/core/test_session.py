@@ -104,8 +104,17 @@ def test_records_are_frozen_and_know_their_fields(record: BaseModel) -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         setattr(record, name, "other")
-    with pytest.raises(ValidationError, match="Extra inputs"):
-        type(record).model_validate(record.model_dump() | {"colour": "red"})
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_unknown_fields_are_refused_only_in_what_callers_give(record: BaseModel) -> None:
+    """A dump of a newer version can be read."""
+    newer = record.model_dump() | {"colour": "red"}
+    if isinstance(record, ModelConfig | AgentCapability):
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            type(record).model_validate(newer)
+    else:
+        assert type(record).model_validate(newer) == record
 
 
 @pytest.mark.parametrize("record", RECORDS)
@@ -123,9 +132,9 @@ def test_a_session_that_says_nothing_is_of_unknown_status() -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        Session(provider="acme", id="s1", raw={"key": "c4n4ry"}),
-        Agent(provider="acme", id="a1", name="a", raw={"key": "c4n4ry"}),
-        Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED, raw={"key": "c4n4ry"}),
+        Session(provider="acme", id="s1", source=b'{"key": "c4n4ry"}'),
+        Agent(provider="acme", id="a1", name="a", source=b'{"key": "c4n4ry"}'),
+        Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED, source=b'{"key": "c4n4ry"}'),
     ],
 )
 def test_the_wire_object_is_kept_and_not_shown(record: Any) -> None:

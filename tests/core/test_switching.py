@@ -37,13 +37,13 @@ class OldProvider(AcmeProvider):
         Feature.SESSIONS_CREATE_PERMISSION_MODE: unsupported(""),
         Feature.SESSIONS_UPDATE_PERMISSION_MODE: unsupported(""),
     }
-    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("native", "error")}
+    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("raw", "error")}
     resume_mode = ResumeMode.SERVER_REPLAY
 
     def archive_session(self, ref: object) -> object:  # type: ignore[override]
         raise NotImplementedError
 
-    def list_messages(self, ref: object, limit: object, cursor: object) -> object:  # type: ignore[override]
+    def list_messages(self, ref: object, page_size: object, cursor: object) -> object:  # type: ignore[override]
         raise NotImplementedError
 
 
@@ -110,7 +110,7 @@ def test_declarations_are_compared_field_by_field() -> None:
 def test_every_field_of_a_session_is_told_of() -> None:
     told = fates(switch_check("old", "new"), "session")
 
-    assert set(told) - {"messages"} == set(Session.model_fields) - {"provider"}
+    assert set(told) - {"messages"} == set(Session.model_fields) - {"provider", "source", "problems"}
 
 
 def test_every_feature_is_told_of() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from polysession import Agent
-from polysession.cli.forms import age, agent_fields, record_form
+from polysession.cli.forms import age, agent_fields, record_json
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.parsing import native_body
 from polysession.cli.printing import Output
@@ -37,7 +37,7 @@ def list_agents(
         shown = counter.over(islice(client.agents.list(page_size=page_size), limit))
         if output.as_json:
             for agent in shown:
-                output.json(record_form(agent, raw=raw))
+                output.json(record_json(agent, raw=raw))
             return
         rows = [(agent.id, agent.model or "", age(agent.created_at), agent.name) for agent in shown]
     output.table(("id", "model", "age", "name"), rows)
@@ -83,6 +83,6 @@ def create_agent(
 
 def _show(output: Output, agent: Agent, *, raw: bool) -> None:
     if output.as_json:
-        output.json(record_form(agent, raw=raw))
+        output.json(record_json(agent, raw=raw))
     else:
         output.fields(agent_fields(agent))

@@ -12,7 +12,6 @@ from polysession import (
     Agent,
     ErrorReported,
     Event,
-    Message,
     MessageCompleted,
     MessageDelta,
     PendingAction,
@@ -30,24 +29,20 @@ from polysession import (
     TurnEnded,
     UsageReported,
 )
+from polysession.record import ReceivedRecord
 from polysession.session import Usage
 
 _AGES: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
-def record_form(record: Session | Agent | Message, *, raw: bool) -> dict[str, Any]:
-    """A record as JSON values: its fields under their names; `raw` only if asked for."""
-    return record.dump(with_source=raw)
+def record_json(record: ReceivedRecord, *, raw: bool) -> dict[str, Any]:
+    """A record as JSON values.
 
-
-def event_form(event: Event, *, raw: bool) -> dict[str, Any]:
-    """An event as JSON values, likewise."""
-    return event.dump(with_source=raw)
-
-
-def action_form(action: PendingAction) -> dict[str, Any]:
-    """What the agent waits for, as JSON values."""
-    return action.dump()
+    Args:
+        record: A session, an agent, a message, an event or a pending action.
+        raw: Add the backend's own object, as `raw`.
+    """
+    return record.dump() | ({"raw": record.raw} if raw else {})
 
 
 def session_fields(session: Session) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polysession import UNSET, Feature, Session, SessionStatus
-from polysession.cli.forms import age, record_form, session_fields
+from polysession.cli.forms import age, record_json, session_fields
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.parsing import (
     capabilities,
@@ -92,7 +92,7 @@ def list_sessions(
         shown = counter.over(islice(found, limit))
         if output.as_json:
             for session in shown:
-                output.json(record_form(session, raw=raw))
+                output.json(record_json(session, raw=raw))
             return
         rows = [_row(session) for session in shown]
     output.table(("id", "status", "age", "title"), rows)
@@ -279,7 +279,7 @@ def _change(name: str, value: object, *, clear: bool) -> object:
 
 def _show(output: Output, session: Session, *, raw: bool) -> None:
     if output.as_json:
-        output.json(record_form(session, raw=raw))
+        output.json(record_json(session, raw=raw))
     else:
         output.fields(session_fields(session))
 

@@ -28,7 +28,7 @@ from polysession import (
 )
 from polysession.cli.chat import Chat
 from polysession.cli.failing import ExitCode
-from polysession.cli.forms import action_form, action_text, event_form, event_line, record_form
+from polysession.cli.forms import action_text, event_line, record_json
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.parsing import message_text, model_config, pairs
 from polysession.cli.printing import Output, one_line, printable
@@ -179,7 +179,7 @@ def messages(
     with invocation.client() as client, output.counting("messages", prints=True) as counter:
         for message in counter.over(islice(client.sessions.messages(session, page_size=page_size), limit)):
             if output.as_json:
-                output.json(record_form(message, raw=raw))
+                output.json(record_json(message, raw=raw))
             else:
                 output.text(f"{message.role.value}: {message.text}")
 
@@ -194,7 +194,7 @@ def pending(invocation: Invocation, session: SessionId) -> None:
         found = client.sessions.pending_actions(session)
     if output.as_json:
         for action in found:
-            output.json(action_form(action))
+            output.json(record_json(action, raw=False))
         return
     output.table(
         ("id", "type", "call"),
@@ -289,6 +289,6 @@ def _follow(
 
 def _show_event(output: Output, event: Event, *, raw: bool, cursor: str | None = None) -> None:
     if output.as_json:
-        output.json(event_form(event, raw=raw) | ({"cursor": cursor} if cursor else {}))
+        output.json(record_json(event, raw=raw) | ({"cursor": cursor} if cursor else {}))
     else:
         output.text(one_line(event_line(event)))

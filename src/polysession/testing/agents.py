@@ -61,7 +61,7 @@ class AgentContract(ContractBase):
     def test_agents_are_listed_newest_first_over_all_pages(self, client: Client, backend: Backend) -> None:
         created = [client.agents.create(**self.agent_values(backend)).id for _ in range(3)]
 
-        for limit in (None, 2):
-            listed = [agent.id for agent in client.agents.list(page_size=limit)]
+        for page_size in (None, 2):
+            listed = [agent.id for agent in client.agents.list(page_size=page_size)]
             assert [agent_id for agent_id in listed if agent_id in created] == created[::-1]
             assert len(listed) == len(set(listed))

@@ -101,11 +101,11 @@ class BadInputContract(ContractBase):
                 self.check_refusal(caught.value, nowhere)
 
     @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_PAGE_SIZE)
-    @pytest.mark.parametrize("limit", [0, -1, "ten"])
+    @pytest.mark.parametrize("page_size", [0, -1, "ten"])
     def test_a_limit_that_is_none_is_not_sent(
-        self, face: Face, backend: Backend, nowhere: FaultServer, limit: Any
+        self, face: Face, backend: Backend, nowhere: FaultServer, page_size: Any
     ) -> None:
-        self.refused(face, backend, nowhere, lambda client: list(client.sessions.list(page_size=limit)))
+        self.refused(face, backend, nowhere, lambda client: list(client.sessions.list(page_size=page_size)))
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TITLE)
     def test_a_value_of_the_wrong_type_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:

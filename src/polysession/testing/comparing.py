@@ -9,7 +9,7 @@ from typing import Any
 
 from polysession import Event, PendingAction, Usage
 
-NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "raw", "synthetic", "native_type"}
+NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "source", "synthetic", "native_type"}
 """What differs between two turns with the same events, or between an event and one told from what is stored."""
 
 

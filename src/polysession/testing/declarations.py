@@ -139,7 +139,7 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: _list(include_archived=True),
     Feature.SESSIONS_LIST_CREATED: _list(created_after=_LONG_AGO),
     Feature.SESSIONS_LIST_OLDEST_FIRST: _list(oldest_first=True),
-    Feature.SESSIONS_LIST_PAGE_SIZE: _list(limit=5),
+    Feature.SESSIONS_LIST_PAGE_SIZE: _list(page_size=5),
     Feature.SESSIONS_SEND_IMAGE: lambda client, session: client.sessions.send(session, [TextBlock(text="See"), _IMAGE]),
     Feature.SESSIONS_SEND_DOCUMENT: lambda client, session: client.sessions.send(
         session, [TextBlock(text="Read"), _DOCUMENT]

@@ -45,10 +45,10 @@ class ListContract(ContractBase):
             assert (read.title, read.agent_id, read.created_at) == (listed.title, listed.agent_id, listed.created_at)
 
     @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_PAGE_SIZE)
-    @pytest.mark.parametrize("limit", [1, 2, 5])
-    def test_a_list_runs_over_all_its_pages(self, client: Client, backend: Backend, limit: int) -> None:
+    @pytest.mark.parametrize("page_size", [1, 2, 5])
+    def test_a_list_runs_over_all_its_pages(self, client: Client, backend: Backend, page_size: int) -> None:
         ids, mine = self.some(client, backend, 5)
-        assert self.listed(client, ids, limit=limit, **mine) == ids[::-1]
+        assert self.listed(client, ids, page_size=page_size, **mine) == ids[::-1]
 
     @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_PAGE_SIZE)
     def test_a_page_tells_how_to_go_on(self, client: Client, backend: Backend) -> None:

@@ -166,8 +166,8 @@ class TurnContract(ContractBase):
     def test_what_was_said_is_kept(self, client: Client, session: Session) -> None:
         results = [self.run(client, session, text)[1] for text in (self.script.plain, self.script.tool)]
 
-        for limit in (None, 1, 3):
-            messages = [each for each in client.sessions.messages(session, page_size=limit) if each.text]
+        for page_size in (None, 1, 3):
+            messages = [each for each in client.sessions.messages(session, page_size=page_size) if each.text]
             assert [(message.role, message.text) for message in messages] == [
                 (Role.USER, self.script.plain),
                 (Role.ASSISTANT, results[0].text),

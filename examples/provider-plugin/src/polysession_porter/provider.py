@@ -213,15 +213,15 @@ class PorterProvider(Provider[PorterSettings]):
             return PorterTurn(ref, last, "/answer", _output(turn_input))
         return PorterTurn(ref, last, "/say", {"text": _text(turn_input)})
 
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of notes. Our cursor is the number of the last one."""
-        notes, reply, next_cursor = yield from _notes(ref, limit, cursor)
+        notes, reply, next_cursor = yield from _notes(ref, page_size, cursor)
         events = [event for raw in notes for event in read_as(lambda note: to_events(ref.id, note), raw, reply)]
         return Page(tuple(events), next_cursor)
 
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of notes, and keep what was said."""
-        notes, reply, next_cursor = yield from _notes(ref, limit, cursor)
+        notes, reply, next_cursor = yield from _notes(ref, page_size, cursor)
         read = [read_as(Note.model_validate, raw, reply) for raw in notes]
         said = tuple(to_message(ref.id, note) for note in read if note.note in {"heard", "said"})
         return Page(said, next_cursor)
@@ -257,10 +257,10 @@ def _newest(ref: SessionRef) -> Flow[int]:
 
 
 def _notes(
-    ref: SessionRef, limit: int | None, cursor: str | None
+    ref: SessionRef, page_size: int | None, cursor: str | None
 ) -> Flow[tuple[list[dict[str, Any]], Response, str | None]]:
     """One page of notes, the reply that it came in, and where the list goes on."""
-    query = {"after": _number(cursor), "take": limit}
+    query = {"after": _number(cursor), "take": page_size}
     reply = yield Call("GET", with_query(f"{errand_path(ref)}/notes", query))
     page = read_as(NotePage.model_validate, _result(reply), reply)
     next_cursor = str(read_as(Note.model_validate, page.notes[-1], reply).n) if page.more and page.notes else None
