@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import runpy
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,19 @@ from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def code_blocks(page: Path) -> list[str]:
+    """The Python code of a page, also where it is indented inside a tab."""
+    return [textwrap.dedent(block) for _, block in CODE.findall(page.read_text())]
+
+
 BACKEND_PAGES = sorted((ROOT / "docs/providers").glob("*.md"))
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
-    for number, block in enumerate(CODE.findall(page.read_text()))
+    for number, block in enumerate(code_blocks(page))
 ]
 
 
@@ -67,7 +75,7 @@ def environment_for(emulator: EmulatorHandle) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", BACKEND_PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_backend_page_runs_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = CODE.findall(page.read_text())
+    blocks = code_blocks(page)
     assert blocks
     with serve(page.stem) as emulator, Client(page.stem, **emulator.settings) as client:
         for variable, value in environment_for(emulator).items():
@@ -79,7 +87,7 @@ def test_the_code_of_a_backend_page_runs_from_top_to_bottom(page: Path, monkeypa
 
 
 def test_the_code_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = CODE.findall((ROOT / "README.md").read_text())
+    (block,) = code_blocks(ROOT / "README.md")
     with serve("qoder") as emulator:
         for variable, value in environment_for(emulator).items():
             monkeypatch.setenv(variable, value)
