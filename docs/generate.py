@@ -87,7 +87,7 @@ def unchecked(found: Mapping[str, Any]) -> str:
         features = _unchecked(name, _counts(found, name))
         seen = found["events"].get(name, {})
         elsewhere = {each for kind in KINDS[1:] for each in seen.get(kind, ())}
-        modelled = {each for each, common in load_provider(name).event_types.items() if set(common) - {"native"}}
+        modelled = {each for each, common in load_provider(name).event_types.items() if set(common) - {"raw"}}
         events = sorted(modelled - elsewhere)
         parts += [f"**{_title(name)}**", ""]
         parts += [f"- features: {_listed(features)}", f"- event types: {_listed(events)}", ""]

@@ -94,7 +94,7 @@ def test_sessions_are_listed_newest_first_and_filtered(user: User) -> None:
         found = user.do(lambda client: client.sessions.list(**filters), agent_id=agent.id)
         return [session.id for session in found]
 
-    assert ids() == ids(limit=2) == ids(statuses=[SessionStatus.IDLE]) == [third.id, second.id, first.id]
+    assert ids() == ids(page_size=2) == ids(statuses=[SessionStatus.IDLE]) == [third.id, second.id, first.id]
     assert ids(statuses=[SessionStatus.RUNNING]) == []
     assert ids(title_contains="SECOND") == [second.id]
     assert ids(created_after=first.created_at) == [third.id, second.id]

@@ -64,7 +64,7 @@ def run(runner: ClientRunner, settings: dict[str, Any], session: Session, turn_i
 
 
 def modelled(events: list[Any]) -> list[str]:
-    return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
+    return [event.type for event in events if event.type not in {"raw", "message.delta", "tool_call.delta"}]
 
 
 @tape("agentscope/streams/plain.jsonl")

@@ -103,7 +103,7 @@ async def until_idle(events: Any) -> list[Any]:
 
 def told(events: Sequence[Any]) -> list[str]:
     """The types of common events, without deltas."""
-    return [event.type for event in events if event.type not in {"native", "message.delta", "thinking.delta"}]
+    return [event.type for event in events if event.type not in {"raw", "message.delta", "thinking.delta"}]
 
 
 def text_of(events: Sequence[Any]) -> str:

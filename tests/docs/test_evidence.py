@@ -200,7 +200,7 @@ def test_it_is_no_evidence():
 def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makepyfile(test_probe=PROBE, test_contract=CONTRACT)
     pytester.makeconftest(CONFTEST)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     assert pytester.runpytest_subprocess("-p", "xdist", "-n", "1", "--evidence=run").ret == 0

@@ -226,7 +226,7 @@ def test_sessions_are_listed_newest_first_and_filtered(user: User, agent: Agent)
         return [session.id for session in found]
 
     everything = [third.id, second.id, first.id]
-    assert ids() == ids(limit=1) == ids(limit=2) == ids(statuses=[SessionStatus.IDLE]) == everything
+    assert ids() == ids(page_size=1) == ids(page_size=2) == ids(statuses=[SessionStatus.IDLE]) == everything
     assert ids(statuses=[SessionStatus.RUNNING]) == []
     assert ids(title_contains="SECOND") == [second.id]
     assert ids(created_after=first.created_at) == [third.id, second.id]

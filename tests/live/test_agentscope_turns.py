@@ -89,7 +89,7 @@ def new_talk(service: AgentScopeService, script: str = "scripted") -> Talk:
 
 
 def modelled(events: list[Any]) -> list[str]:
-    return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
+    return [event.type for event in events if event.type not in {"raw", "message.delta", "tool_call.delta"}]
 
 
 @both_runners

@@ -13,8 +13,7 @@ import httpx
 import pluggy
 import pytest
 
-from polysession import Client, Session, lazy
-from polysession._core import reading
+from polysession import Client
 from polysession.testing.fault_server import FaultServer, http
 
 SESSION = {"id": "sess_1", "agent": {"id": "agent_1"}, "status": "idle", "extra": {"kept": True}}
@@ -112,38 +111,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 def read_stream(client: Client) -> int:
     with client.sessions.stream("sess_1", cursor="evt_0") as events:
         return sum(1 for _ in events)
-
-
-USES: dict[str, Callable[[Client], object]] = {
-    "get": lambda client: client.sessions.get("sess_1"),
-    "update": lambda client: client.sessions.update("sess_1", title="new"),
-    "page": lambda client: client.sessions.list().page(),
-    "stream": read_stream,
-}
-
-
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_json_is_read_once_and_raw_not_at_all(
-    client: Client, calls: Callable[..., list[str]], use: Callable[[Client], object]
-) -> None:
-    decoded = calls(reading, "from_json"), calls(lazy, "from_json")
-    assert use(client)
-    assert decoded == ([], [])
-
-
-def test_a_page_is_decoded_once_for_all_of_its_raw_objects(client: Client, calls: Callable[..., list[str]]) -> None:
-    decoded = calls(lazy, "from_json")
-    assert [session.raw["extra"] for session in client.sessions.list()] == [{"kept": True}] * 5
-    assert len(decoded) == 1
-
-
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_a_record_is_not_validated_again(
-    client: Client, calls: Callable[..., list[str]], use: Callable[[Client], object]
-) -> None:
-    validated = calls(Session, "__init__")
-    assert use(client)
-    assert validated == []
 
 
 def test_no_hook_is_called_for_an_event(client: Client, calls: Callable[..., list[str]]) -> None:

@@ -53,7 +53,7 @@ def check_whole(
 ) -> None:
     check_ended(events)
     strange = [event for event in events if event.native_type == UNKNOWN_TYPE]
-    assert [event.type for event in strange] == ["native"] * (fault == "unknown event type")
+    assert [event.type for event in strange] == ["raw"] * (fault == "unknown event type")
     ours = [event for event in events if event not in strange]
     if expected.note == outcomes.DOUBLED:
         ours, whole = _without_deltas(ours), _without_deltas(whole)

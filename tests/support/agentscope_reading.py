@@ -23,4 +23,4 @@ def types(events: Iterable[Any]) -> list[str]:
 
 
 def modelled(events: Iterable[Any]) -> list[str]:
-    return [told.type for told in events if told.type != "native"]
+    return [told.type for told in events if told.type != "raw"]

@@ -110,7 +110,7 @@ def answering(parked: dict[str, Any], *answers: Any, status: str = "awaiting_per
 
 def modelled(events: Iterable[Any]) -> list[str]:
     """The types of events without what is not modelled; those that are inferred have a star."""
-    return [found.type + ("*" if found.synthetic else "") for found in events if found.type != "native"]
+    return [found.type + ("*" if found.synthetic else "") for found in events if found.type != "raw"]
 
 
 PLAIN = [
