@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -22,14 +24,25 @@ def replace_lone_surrogates(content: bytes) -> bytes:
 
 
 def decode_json(content: bytes) -> Any:
-    """Decode JSON text of any kind.
+    """Decode JSON text of any kind. A number beyond the range of floats is a `Decimal`.
 
     Raises:
         ValueError: It is not JSON, or nested too deeply.
     """
-    for text in (content, replace_lone_surrogates(content)):
-        try:
-            return msgspec.json.decode(text)
-        except JSON_FAILURES as error:
-            problem = str(error)
+    try:
+        return msgspec.json.decode(content)
+    except JSON_FAILURES:
+        pass
+    try:
+        return _TOLERANT.decode(replace_lone_surrogates(content))
+    except JSON_FAILURES as error:
+        problem = str(error)
     raise ValueError(problem)
+
+
+def _finite(number: str) -> float | Decimal:
+    value = float(number)
+    return value if isfinite(value) else Decimal(number)
+
+
+_TOLERANT: Final = msgspec.json.Decoder(Any, float_hook=_finite)

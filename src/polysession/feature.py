@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
@@ -122,3 +123,32 @@ def emulated(cost: str) -> FeatureSupport:
 def unsupported(hint: str) -> FeatureSupport:
     """Declare that it cannot be done, with the reason or the way round."""
     return FeatureSupport(Support.UNSUPPORTED, hint)
+
+
+def declared(
+    *,
+    native: Mapping[Feature, str] | Iterable[Feature] = (),
+    emulated: Mapping[Feature, str] | None = None,
+    unsupported: Mapping[Feature, str] | None = None,
+    otherwise: str = "",
+) -> Mapping[Feature, FeatureSupport]:
+    """A provider's declaration of all features.
+
+    Args:
+        native: What the backend itself does, with a note on each where there is something to say.
+        emulated: What the provider does with other calls, with the cost of each.
+        unsupported: What cannot be done, with the reason or the way round.
+        otherwise: The reason for all features that are named nowhere.
+
+    Raises:
+        ValueError: A feature is declared twice.
+    """
+    notes = native if isinstance(native, Mapping) else dict.fromkeys(native, "")
+    groups = ((Support.NATIVE, notes), (Support.EMULATED, emulated or {}), (Support.UNSUPPORTED, unsupported or {}))
+    found: dict[Feature, FeatureSupport] = {}
+    for support, group in groups:
+        twice = sorted(found.keys() & group.keys())
+        if twice:
+            raise ValueError(f"{twice[0].name} is declared twice")
+        found |= {feature: FeatureSupport(support, note) for feature, note in group.items()}
+    return {feature: found.get(feature, FeatureSupport(Support.UNSUPPORTED, otherwise)) for feature in Feature}

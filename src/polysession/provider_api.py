@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Final
 from polysession._core.decoding import decoder
 from polysession._core.filtering import apply_filters
 from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
+from polysession._core.old_reading import Form, read_as, read_wire
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, TurnInput, deferred
 from polysession._core.reading import (
-    Form,
-    read_as,
+    answer_id,
+    fastapi_error,
+    one_page,
+    raw_event,
+    read_frame,
     read_json,
     read_json_or_none,
     read_json_or_nothing,
-    read_wire,
+    read_list,
+    read_response,
+    read_whole,
 )
 from polysession._core.writing import write_back
+from polysession._json import decode_json
 from polysession._lazy_names import lazy_names
 from polysession.change import (
     UNSET,
@@ -40,7 +47,7 @@ from polysession.errors import (
     UnsupportedOperation,
     UsageError,
 )
-from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, emulated, native, unsupported
+from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, declared, emulated, native, unsupported
 from polysession.lazy import (
     JsonText,
     LazyRecord,
@@ -66,7 +73,15 @@ from polysession.session import (
     SessionStatus,
     Usage,
 )
-from polysession.settings import BaseUrl, FromEnv, HeaderSecret, HeaderText, ProviderSettings, check_header_value
+from polysession.settings import (
+    BaseUrl,
+    FromEnv,
+    HeaderSecret,
+    HeaderText,
+    PathText,
+    ProviderSettings,
+    check_header_value,
+)
 
 if TYPE_CHECKING:
     from polysession._core.old_plans import OldStreamPlan, OldTurnPlan
@@ -249,6 +264,7 @@ __all__ = [
     "OldTurnPlan",
     "Outcome",
     "Page",
+    "PathText",
     "PendingAction",
     "PolledStream",
     "PolledTurn",
@@ -302,11 +318,15 @@ __all__ = [
     "UsageReported",
     "UsualTime",
     "UtcDatetime",
+    "answer_id",
     "apply_filters",
     "check_header_value",
+    "declared",
+    "decode_json",
     "decoder",
     "deferred",
     "emulated",
+    "fastapi_error",
     "filled",
     "filled_event",
     "for_record",
@@ -316,11 +336,17 @@ __all__ = [
     "lazy_names",
     "loaded",
     "native",
+    "one_page",
     "path_segment",
+    "raw_event",
     "read_as",
+    "read_frame",
     "read_json",
     "read_json_or_none",
     "read_json_or_nothing",
+    "read_list",
+    "read_response",
+    "read_whole",
     "read_wire",
     "trusted",
     "trusted_event",

@@ -50,6 +50,21 @@ def check_header_value(text: str) -> str:
     return text
 
 
+def check_path_text(text: str) -> str:
+    """An id that can stand in a path.
+
+    Raises:
+        ValueError: See `polysession.provider_api.path_segment`.
+    """
+    from polysession._core.flow import path_segment  # noqa: PLC0415  (few settings stand in a path)
+
+    try:
+        path_segment(text, "path segment")
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return text
+
+
 def _check_secret(secret: SecretStr) -> SecretStr:
     check_header_value(secret.get_secret_value())
     return secret
@@ -57,6 +72,7 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 HeaderText = Annotated[str, AfterValidator(check_header_value)]
+PathText = Annotated[str, AfterValidator(check_path_text)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 

@@ -131,6 +131,7 @@ _READ_ONLY: Final[Mapping[str, str]] = {
     "output_preview": "the new backend makes its own",
     "origin": "the new session is created by you",
     "parent_session_id": "the new session has no parent",
+    "raw": "in the old backend's shape; code that reads it has to be written anew",
     "native_status": "a word of the old backend; use status",
 }
 """Fields that only the backend writes. `provider` is what is switched."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from polysession._core.exchange import USER_AGENT, Exchange, plain_text, redact
+from polysession._core.exchange import USER_AGENT, Exchange, redact
 from polysession._core.flow import Call, Response
 from polysession.errors import (
     AuthenticationFailed,
@@ -445,18 +445,3 @@ def test_foreign_text_is_made_printable(text: str, shown: str) -> None:
 @pytest.mark.parametrize(("text", "shown"), [("abc", "abc"), ("abcd", "abc…"), (" abc ", "abc")])
 def test_foreign_text_is_cut_at_its_limit(text: str, shown: str) -> None:
     assert redact(text, limit=3) == shown
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        (b"plain", "plain"),
-        (b"\xff", "\N{REPLACEMENT CHARACTER}"),
-        (b"<!doctype html><HTML lang=en><Title id=t> Sign in </Title>", 'an HTML page titled "Sign in"'),
-        (b"<html></html>", "an HTML page"),
-        (b"<html><title></title>", "an HTML page"),
-        (b"<html><title>never closed", "an HTML page"),
-    ],
-)
-def test_a_page_is_told_by_its_title(content: bytes, text: str) -> None:
-    assert plain_text(content) == text

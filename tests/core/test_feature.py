@@ -1,23 +1,37 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from polysession.feature import Feature
-
-OPERATIONS = {feature.value for feature in Feature if " " not in feature.value}
+from polysession.feature import Feature, Support, declared, emulated, native, unsupported
 
 
-@pytest.mark.parametrize("feature", Feature)
-def test_a_feature_is_an_operation_or_a_field_of_one(feature: Feature) -> None:
-    operation, _, field = feature.value.partition(" ")
+def test_what_is_named_nowhere_is_unsupported() -> None:
+    features = declared(native=[Feature.SESSIONS_GET], otherwise="the server has no such thing")
 
-    assert operation in OPERATIONS
-    assert re.fullmatch(r"(sessions|agents)\.[a-z_]+", operation)
-    assert field == field.strip()
+    assert list(features) == list(Feature)
+    assert features[Feature.SESSIONS_GET] == native()
+    assert {support for feature, support in features.items() if feature is not Feature.SESSIONS_GET} == {
+        unsupported("the server has no such thing")
+    }
 
 
-def test_a_feature_is_named_like_its_value() -> None:
-    assert f"{Feature.SESSIONS_GET}" == "sessions.get"
-    assert Feature("sessions.update title=None") is Feature.SESSIONS_UPDATE_TITLE_CLEAR
+def test_each_group_has_its_notes() -> None:
+    features = declared(
+        native={Feature.SESSIONS_GET: "one call"},
+        emulated={Feature.SESSIONS_LIST: "all are read"},
+        unsupported={Feature.SESSIONS_DELETE: "sessions expire"},
+    )
+
+    assert features[Feature.SESSIONS_GET] == native("one call")
+    assert features[Feature.SESSIONS_LIST] == emulated("all are read")
+    assert features[Feature.SESSIONS_DELETE] == unsupported("sessions expire")
+    assert features[Feature.AGENTS_GET] == unsupported("")
+
+
+def test_a_feature_is_declared_once() -> None:
+    with pytest.raises(ValueError, match="SESSIONS_GET is declared twice"):
+        declared(native=[Feature.SESSIONS_GET], unsupported={Feature.SESSIONS_GET: "no"})
+
+
+def test_only_unsupported_is_false() -> None:
+    assert [support for support in Support if not support] == [Support.UNSUPPORTED]

@@ -12,6 +12,7 @@ from polysession.settings import (
     BaseUrl,
     FromEnv,
     HeaderText,
+    PathText,
     ProviderSettings,
     check_base_url,
     check_header_value,
@@ -183,3 +184,18 @@ def test_a_variable_is_read_from_wherever_it_is_marked() -> None:
         base_url: Annotated[BaseUrl, FromEnv("ONE", "TWO")]
 
     assert load_settings(Marked, "marked", {}, {"TWO": "http://two"}).base_url == "http://two"
+
+
+class PathSettings(ProviderSettings):
+    user_id: PathText
+
+
+@pytest.mark.parametrize("text", ["alice", "a.b", "ü@x"])
+def test_an_id_that_can_stand_in_a_path_is_taken(text: str) -> None:
+    assert PathSettings(base_url="http://127.0.0.1", user_id=text).user_id == text
+
+
+@pytest.mark.parametrize("text", ["", "..", "a/b", "a b", "a\n"])
+def test_an_id_that_cannot_stand_in_a_path_is_a_usage_error(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"is not a path segment|the path segment .* holds"):
+        PathSettings(base_url="http://127.0.0.1", user_id=text)

@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from polysession._core.body import ACCEPT_ENCODING
-from polysession._core.escaping import escaped
 from polysession._core.flow import Call, Response
 from polysession._core.provider import ErrorDetail, Provider
 from polysession._core.retry import Outcome, retry_after_s
+from polysession._core.text import escaped, plain_text
 from polysession._version import __version__
 from polysession.errors import (
     AuthenticationFailed,
@@ -226,15 +226,6 @@ def _spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
 def _alone(spelling: str) -> str:
     """Matches a spelling that is no part of a word. What comes before it may be an escape, such as `%20`."""
     return rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[a-z])){re.escape(spelling)}(?!\w)"
-
-
-def plain_text(content: bytes) -> str:
-    """What a body that is not the backend's JSON says: that it is a page, and its title, or the text itself."""
-    text = content.decode("utf-8", errors="replace")
-    if "<html" not in text.lower():
-        return text
-    title = re.search(r"<title[^>]*>\s*([^<]{1,80}?)\s*<", text, re.IGNORECASE)
-    return f'an HTML page titled "{title[1]}"' if title else "an HTML page"
 
 
 def _may_have_acted(outcome: Outcome) -> bool:

@@ -1,125 +1,223 @@
-"""Reads reply bodies."""
+"""Reads response bodies and frames into wire structs and records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, Final, Generic, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import from_json
-
-from polysession._core.exchange import plain_text
 from polysession._core.flow import Response
-from polysession.errors import MalformedResponse
+from polysession._core.provider import ErrorDetail, Page
+from polysession._core.text import plain_text
+from polysession._json import decode_json
+from polysession.errors import MalformedResponse, UsageError
+
+if TYPE_CHECKING:
+    from polysession._core.sse import Frame
+    from polysession.event import RawEvent
 
 T = TypeVar("T")
-W = TypeVar("W", bound=BaseModel)
 
 _QUOTED: Final = 80
-_PROBLEMS_SHOWN: Final = 3
+_FINDINGS_SHOWN: Final = 3
 
 
-def read_json(reply: Response) -> dict[str, Any]:
-    """The JSON object in a reply.
+def read_response(read: Callable[[bytes], T], response: Response) -> T:
+    """Read a response by a function of its body: a `decoder`, or a reader of sessions.
+
+    Raises:
+        MalformedResponse: The body is no JSON object, or lacks what the function needs. It names the HTTP status and
+            the backend's id of the request, and holds nothing of the body but a short sentence.
+    """
+    try:
+        return read(response.content)
+    except MalformedResponse as error:
+        problem = error.message
+    # Outside the handler: the traceback of the first error holds the body.
+    raise _malformed(response, _instead_of_json(response.content) or problem)
+
+
+def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: Response) -> T:
+    """Read a response of which every part is needed, such as a page: an unreadable cursor must not end a list.
+
+    Args:
+        decode: A `decoder`. List items that may be odd are `msgspec.Raw` in its struct: see `read_list`.
+        response: The response.
+
+    Raises:
+        MalformedResponse: As for `read_response`, or a part cannot be read.
+    """
+    struct, problems = read_response(decode, response)
+    if problems:
+        raise _malformed(response, "; ".join(problems[:_FINDINGS_SHOWN]))
+    return struct
+
+
+def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_cursor: str | None = None) -> Page[T]:
+    """Read the items of a page. One that is of no use is named in the page's problems, and its neighbours stay.
+
+    Args:
+        items: The items as `msgspec.Raw`; None counts as none.
+        read: Reads one item: the same function that reads a single resource.
+        next_cursor: Continues the list on the next page; None on the last one.
+    """
+    found: list[T] = []
+    problems: list[str] = []
+    for index, item in enumerate(items or ()):
+        try:
+            found.append(read(bytes(item)))
+        except MalformedResponse as error:
+            problems.append(f"item {index}: {error.message}")
+    return Page(tuple(found), next_cursor, tuple(problems))
+
+
+def one_page(items: Sequence[T], page_size: int | None, cursor: str | None) -> Page[T]:
+    """One page of a list that had to be read whole. Its cursors are numbers of items.
+
+    Raises:
+        UsageError: The cursor is not one of this list.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and int(cursor) <= len(items)):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    start = int(cursor or 0)
+    end = len(items) if page_size is None else start + page_size
+    return Page(tuple(items[start:end]), str(end) if end < len(items) else None)
+
+
+def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Frame) -> tuple[T | None, tuple[str, ...]]:
+    """Read the data of a frame, without failing: one odd frame does not end a stream.
+
+    Returns:
+        The struct and its problems; None in place of the struct if the data is of no use: see `raw_event`.
+    """
+    try:
+        return decode(frame.data)
+    except MalformedResponse as error:
+        return None, (error.message,)
+
+
+def raw_event(session_id: str, source: bytes, **envelope: Any) -> RawEvent:
+    """The event for what is not modelled, or cannot be read.
+
+    Its payload is the backend's object; for another JSON value `{"value": ...}`, and for what is no JSON
+    `{"text": "..."}`.
+
+    Args:
+        session_id: The session.
+        source: What the backend sent.
+        envelope: Other fields of the event, such as `native_type`, `id` and `problems`.
+    """
+    from polysession.event import RawEvent  # noqa: PLC0415  (reading a session needs no events)
+
+    try:
+        value = decode_json(source)
+    except ValueError:
+        payload: dict[str, Any] = {"text": source.decode("utf-8", "replace")}
+    else:
+        payload = value if isinstance(value, dict) else {"value": value}
+    return RawEvent(session_id=session_id, payload=payload, source=source, **envelope)
+
+
+def answer_id(response: Response, *path: str | int) -> str:
+    """The id in the answer to a write.
+
+    Args:
+        response: The response.
+        path: Keys and indexes that lead to the id, such as `"data", 0, "id"`.
+
+    Raises:
+        MalformedResponse: There is no text or whole number at this place.
+    """
+    found = _id_at(read_json(response), path)
+    if found is None:
+        raise _malformed(response, f"it has no id at {'.'.join(map(str, path))}")
+    return found
+
+
+def _id_at(value: Any, path: Iterable[str | int]) -> str | None:
+    for step in path:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def read_json(response: Response) -> dict[str, Any]:
+    """The JSON object in a response.
 
     Raises:
         MalformedResponse: The body is empty, is not JSON, or is not an object.
     """
-    try:
-        value = from_json(reply.content)
-    except ValueError as error:
-        raise _malformed(reply, _instead_of_json(reply, error)) from error
-    if not isinstance(value, dict):
-        raise _malformed(reply, f"instead of a JSON object came a {type(value).__name__}")
-    return value
+    value = _decoded(response.content)
+    if isinstance(value, dict):
+        return value
+    kind = type(value).__name__
+    del value  # tracebacks with locals must not show the body
+    raise _malformed(response, _instead_of_json(response.content) or f"instead of a JSON object came a {kind}")
 
 
-def read_wire(model: type[W], reply: Response) -> W:
-    """The wire model in a reply, straight from its text.
-
-    Raises:
-        MalformedResponse: The body is no JSON object, or not that of the model.
-    """
-    try:
-        return model.model_validate_json(reply.content)
-    except ValidationError:
-        pass
-    return read_as(model.model_validate, read_json(reply), reply)  # step by step, to say what is wrong
-
-
-class Form(Generic[T]):
-    """A form that bodies nearly always have: read in half of the time that a model takes, or not at all.
-
-    Args:
-        form: A `TypedDict`. It may be narrower than what the backend sends: what does not fit is read by a model.
-    """
-
-    def __init__(self, form: type[T]) -> None:
-        self._form = form
-
-    def read(self, reply: Response) -> T | None:
-        """What a reply holds; None if it does not have this form, whatever else it may be."""
-        return self.read_text(reply.content)
-
-    def read_text(self, text: bytes) -> T | None:
-        """The same of a text."""
-        try:
-            return self.reader(text)
-        except ValidationError:
-            return None
-
-    @cached_property
-    def reader(self) -> Callable[[bytes], T]:
-        """Reads a text, or raises pydantic's `ValidationError`."""
-        # Of the validator itself, because the adapter's own method costs half as much again.
-        return cast("Callable[[bytes], T]", TypeAdapter(self._form).validator.validate_json)
-
-
-def read_as(normalise: Callable[[Any], T], value: object, reply: Response) -> T:
-    """What a normaliser, or a wire model's `model_validate`, makes of a decoded value.
-
-    Raises:
-        MalformedResponse: A field that we need is missing, or has a type that no generation of the backend sends.
-    """
-    try:
-        return normalise(value)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False, include_context=False)[:_PROBLEMS_SHOWN]
-        )
-    # Raised out here, so that pydantic's error does not come along: it holds the body, which may hold credentials.
-    del value  # for the same reason: tracebacks with locals would show it
-    raise _malformed(reply, problems)
-
-
-def read_json_or_nothing(reply: Response) -> dict[str, Any] | None:
-    """The JSON object in a reply that may as well have no body: None then. So that a page is not taken for success.
+def read_json_or_nothing(response: Response) -> dict[str, Any] | None:
+    """The JSON object in a response that may have no body: None then. An HTML page is not taken for success.
 
     Raises:
         MalformedResponse: There is a body, and it is no JSON object.
     """
-    return read_json(reply) if reply.content.strip() else None
+    return read_json(response) if response.content.strip() else None
 
 
-def read_json_or_none(reply: Response) -> Mapping[str, Any] | None:
-    """The JSON object in a reply; None if there is none. For error bodies, which may be anything."""
-    try:
-        value = from_json(reply.content)
-    except ValueError:
-        return None
+def read_json_or_none(response: Response) -> Mapping[str, Any] | None:
+    """The JSON object in a response; None if there is none. For error bodies, which may be anything."""
+    value = _decoded(response.content)
     return value if isinstance(value, dict) else None
 
 
-def _instead_of_json(reply: Response, error: ValueError) -> str:
-    text = plain_text(reply.content).strip()
-    if not text:
+def fastapi_error(response: Response) -> ErrorDetail:
+    """Read an error body of a server built with FastAPI: `detail` is a sentence, or a list of findings.
+
+    A finding's place and message are shown, never the input that it repeats.
+
+    Backend: https://fastapi.tiangolo.com/tutorial/handling-errors/ (read 2026-11-30)
+    """
+    detail = (read_json_or_none(response) or {}).get("detail")
+    if isinstance(detail, str):
+        return ErrorDetail(detail)
+    if isinstance(detail, Mapping):
+        message, code = detail.get("message"), detail.get("code")
+        return ErrorDetail(message if isinstance(message, str) else "", None if code is None else str(code))
+    findings = [_finding(item) for item in detail if isinstance(item, Mapping)] if isinstance(detail, list) else []
+    more = len(findings) - _FINDINGS_SHOWN
+    return ErrorDetail("; ".join(findings[:_FINDINGS_SHOWN]) + (f"; and {more} more" if more > 0 else ""))
+
+
+def _finding(item: Mapping[str, Any]) -> str:
+    place = item.get("loc")
+    where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
+    what = str(item.get("msg", ""))
+    return f"{where}: {what}" if where else what
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return decode_json(content)
+    except ValueError:
+        return None
+
+
+def _instead_of_json(content: bytes) -> str:
+    """What a body is that is not JSON; empty text for JSON."""
+    if not content.strip():
         return "the body is empty"
-    # Quoted whole or not at all: a cut could leave a piece of a secret, which would not be recognised any more.
-    return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
+    try:
+        decode_json(content)
+    except ValueError as error:
+        text = plain_text(content)
+        # Quoted whole or not at all: a cut could leave a piece of a secret, which would not be recognised any more.
+        return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
+    return ""
 
 
-def _malformed(reply: Response, what: str) -> MalformedResponse:
+def _malformed(response: Response, what: str) -> MalformedResponse:
     message = f"the backend answered success, with a body that cannot be read: {what}"
-    return MalformedResponse(message, status=reply.status, request_id=reply.headers.get("x-request-id"))
+    return MalformedResponse(message, status=response.status, request_id=response.headers.get("x-request-id"))

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from polysession._core.escaping import escaped
+from polysession._core.text import escaped
 
 T = TypeVar("T")
 
