@@ -45,7 +45,7 @@ def test_the_handle_says_how_to_reach_it() -> None:
             "e1",
             None,
         )
-        assert isinstance(handle.emulator, AcmeEmulator)
+        assert isinstance(handle.control, AcmeEmulator)
 
 
 def test_an_older_generation_is_served_on_request() -> None:

@@ -101,7 +101,7 @@ def test_the_emulator_answers_as_the_service_does(
     real, emulated = sides
     if scenario.running:
         _start_slow_turn(real)
-        emulator.emulator.start_turn(emulated.ids["<session>"], duration_s=30)
+        emulator.control.start_turn(emulated.ids["<session>"], duration_s=30)
     found = difference(scenario.asks, *sides)
     if found:
         pytest.fail(found, pytrace=False)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-from polysession.emulation import Emulator, Generation, RequestIdMiddleware, Seeded
+from polysession.emulation import Answer, ApiRequest, Emulator, Generation, InitialResources, Route, build_app
 
 
 class AcmeEmulator(Emulator):
@@ -16,13 +11,17 @@ class AcmeEmulator(Emulator):
     base_path = "/api"
 
     def __init__(self, generation: Generation = "current") -> None:
-        self.generation = generation
+        super().__init__(generation)
         self.settings = {"token": "any"}
-        self.seeded = Seeded(agent_id="a1", environment_id="e1")
-        self.app = RequestIdMiddleware(Starlette(routes=[Route("/api/sessions/{id}", self._get)]))
+        self.initial = InitialResources(agent_id="a1", environment_id="e1")
+        self.app = build_app(
+            [Route("GET", "/sessions/{id}", self._get)],
+            base_path=self.base_path,
+            error=lambda refusal, _: Answer({"error": refusal.message}, refusal.status),
+        )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         raise KeyError(f"no turn of {duration_s} s in {session_id}")
 
-    async def _get(self, request: Request) -> JSONResponse:
-        return JSONResponse({"id": request.path_params["id"], "title": self.generation})
+    def _get(self, request: ApiRequest) -> dict[str, str]:
+        return {"id": request.parameters["id"], "title": self.generation}

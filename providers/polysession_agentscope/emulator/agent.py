@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, hex_id
+from polysession.emulation import Act, Ask, AskApproval, ClientTool, Fail, Say, Think, ToolUse, UseTools, hex_id
 from polysession.emulation.event_log import Signal
 from polysession_agentscope.emulator.events import event, local_stamp, reply_end, reply_start
 from polysession_agentscope.emulator.progress import Progress, ToolCall
@@ -151,31 +151,32 @@ class ScriptedAgent:
                 self._unfinished.clear()
                 raise AgentFailed("upstream")
             case Think(text):
-                async for happened in self._speak("THINKING", Say((text,))):
+                async for happened in self._speak("THINKING", [text]):
                     yield happened
             case Say():
-                async for happened in self._speak("TEXT", act, text=None):
+                async for happened in self._speak("TEXT", act.deltas, act.pause_s, text=None):
                     yield happened
-            case UseTools(uses, ask):
-                for happened in self._call_tools(uses, "approval" if ask else None):
+            case UseTools(uses):
+                for happened in self._call_tools(uses):
                     yield happened
-            case UseClientTools(uses):
-                for happened in self._call_tools(uses, "caller"):
-                    yield happened
+            case Ask():
+                raise AssertionError("the service has no questions; the scripts split there")
 
-    async def _speak(self, kind: str, say: Say, **at_end: None) -> AsyncIterator[Json]:
+    async def _speak(
+        self, kind: str, deltas: Sequence[str], pause_s: float = 0.0, **at_end: None
+    ) -> AsyncIterator[Json]:
         block_id = hex_id()
         yield self._event(f"{kind}_BLOCK_START", block_id=block_id)
         self._unfinished.append(self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end))
-        for delta in say.deltas:
+        for delta in deltas:
             yield self._event(f"{kind}_BLOCK_DELTA", block_id=block_id, delta=delta)
-            if await self.interruption.wait(say.pause_s):
+            if await self.interruption.wait(pause_s):
                 raise _Interrupted
         self._unfinished.pop()
         yield self._event(f"{kind}_BLOCK_END", block_id=block_id, **at_end)
 
-    def _call_tools(self, uses: Sequence[ToolUse], waits_for: str | None) -> Iterator[Json]:
-        calls = [ToolCall(use, waits_for) for use in uses]
+    def _call_tools(self, uses: Sequence[ToolUse]) -> Iterator[Json]:
+        calls = [ToolCall(use) for use in uses]
         for call in calls:
             yield self._event("TOOL_CALL_START", tool_call_id=call.id, tool_call_name=call.use.name)
             yield self._event("TOOL_CALL_DELTA", tool_call_id=call.id, delta=call.arguments)
@@ -186,7 +187,7 @@ class ScriptedAgent:
     def _use_tools(self) -> Iterator[Json]:
         """Run the tools in order, up to the first that asks; the caller's are all handed over."""
         for call in list(self.progress.calls):
-            if call.waits_for == "caller":
+            if isinstance(call.use, ClientTool):
                 yield from self._hand_over(call)
                 continue
             decision = self._decision(call)
@@ -200,7 +201,9 @@ class ScriptedAgent:
 
     def _decision(self, call: ToolCall) -> str:
         allowed = self.permissions["allow_rules"].get(call.use.name, [])
-        if call.waits_for is None or any(rule["rule_content"] == call.rule["rule_content"] for rule in allowed):
+        if not isinstance(call.use, AskApproval) or any(
+            rule["rule_content"] == call.rule["rule_content"] for rule in allowed
+        ):
             return "run"
         return _DECISIONS[self.permissions["mode"]]
 

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from polysession.emulation import Emulator, ModelConfig, Seeded, hex_id
+from polysession.emulation import Emulator, InitialResources, ModelConfig, hex_id
 from polysession.emulation.emulator import Generation
 from polysession_agentscope.emulator import chat
 from polysession_agentscope.emulator.generations import CurrentGeneration, LegacyGeneration
@@ -64,18 +64,20 @@ class AgentScopeEmulator(Emulator):
     """
 
     def __init__(self, generation: Generation = "current") -> None:
-        self._state = State(LegacyGeneration() if generation == "legacy" else CurrentGeneration())
+        super().__init__(generation)
+        rules = LegacyGeneration() if generation == "legacy" else CurrentGeneration()
+        self._state = State(rules, self.scripts)
         self.pace = self._state.pace
         credential_id = self._state.create_credential(
             _USER_ID, {"type": "openai_credential", "name": "Emulated credential", "api_key": "not-a-key"}
         )
-        self.seeded = Seeded(
+        self.initial = InitialResources(
             agent_id=self._state.create_agent(_USER_ID, {"name": "Emulated agent", "system_prompt": "Echo."}),
             credential_id=credential_id,
             workspace_id=hex_id(),
             model=ModelConfig(id="demo-model", type="openai_credential", credential_id=credential_id),
         )
-        self.settings = {"user_id": _USER_ID, "agent_id": self.seeded.agent_id}
+        self.settings = {"user_id": _USER_ID, "agent_id": self.initial.agent_id}
         operations = [each for each in _OPERATIONS if generation in each.generations]
         self.app = Starlette(
             routes=[ExactRoute(each, self._state) for each in operations],

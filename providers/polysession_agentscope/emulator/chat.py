@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
-from polysession.emulation import hex_id, pause, script_for
+from polysession.emulation import hex_id, pause
 from polysession_agentscope.emulator.agent import AgentFailed, ScriptedAgent
 from polysession_agentscope.emulator.conversation import Conversation, frame
 from polysession_agentscope.emulator.events import add_to_reply, event, new_reply, reply_end, reply_start
@@ -122,7 +122,7 @@ async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[s
     turn.conversation.streaming += 1
     try:
         _accept(turn)
-        async for happened in _work(turn, agent):
+        async for happened in _work(state, turn, agent):
             yield frame(state.generation.event(happened))
         _store(state, turn, agent)
     finally:
@@ -153,7 +153,7 @@ async def _run(state: State, turn: Turn) -> None:
     except AgentFailed as failure:
         _report(turn, failure.error_type)
     else:
-        await _publish(turn, agent)
+        await _publish(state, turn, agent)
         _store(state, turn, agent)
         await pause(state.pace.settle_s)
         await _name(state, turn)
@@ -200,7 +200,7 @@ def _accept(turn: Turn) -> None:
         raise AgentFailed("setup")
 
 
-async def _publish(turn: Turn, agent: ScriptedAgent) -> None:
+async def _publish(state: State, turn: Turn, agent: ScriptedAgent) -> None:
     """Let the agent work, and tell what happens to all who listen."""
     permissions = deepcopy(agent.permissions)
     if is_answer(turn.wanted):
@@ -208,7 +208,7 @@ async def _publish(turn: Turn, agent: ScriptedAgent) -> None:
             turn.publish(turn.wanted)
         turn.publish(reply_start(turn.session_id, agent.progress.reply_id, agent.name))
     try:
-        async for happened in _work(turn, agent):
+        async for happened in _work(state, turn, agent):
             turn.publish(happened)
     except AgentFailed as failure:
         end = reply_end(turn.session_id, agent.progress.reply_id, "error", failure.error_type)
@@ -223,24 +223,24 @@ async def _publish(turn: Turn, agent: ScriptedAgent) -> None:
         turn.conversation.publish(event("CUSTOM", name="state_updated", value=deepcopy(value)))
 
 
-async def _work(turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
+async def _work(state: State, turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
     """The events of an agent at work, each after its effect on the reply."""
     if is_answer(turn.wanted) and turn.reply is not None:
         add_to_reply(turn.reply, turn.wanted)
-    async for happened in _acts(turn, agent):
+    async for happened in _acts(state, turn, agent):
         if turn.reply is None:
             turn.reply = new_reply(agent.progress.reply_id, agent.name)
         add_to_reply(turn.reply, happened)
         yield happened
 
 
-async def _acts(turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
+async def _acts(state: State, turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
     if turn.wanted is INTERRUPTION:
         for happened in agent.give_up():
             yield happened
     elif not is_answer(turn.wanted):
         turn.conversation.context += turn.wanted
-        script = script_for(last_text(turn.conversation.context))
+        script = state.scripts.take(turn.session_id, last_text(turn.conversation.context))
         # Without a message, the model only says once more what it had to say last.
         async for happened in agent.reply(script if turn.wanted else script[-1:]):
             yield happened

@@ -18,12 +18,10 @@ class ToolCall:
     """One use of a tool, as far as it has come.
 
     Attributes:
-        waits_for: Whose turn it is if the tool cannot simply run: `approval` or `caller`.
         state: In the service's words.
     """
 
     use: ToolUse
-    waits_for: str | None
     id: str = field(default_factory=lambda: hex_id("call_"))
     state: str = "pending"
 
@@ -35,7 +33,7 @@ class ToolCall:
     @property
     def rule(self) -> Json:
         """The rule that allows such a call for good."""
-        content = " ".join(self.use.arguments.values())
+        content = " ".join(map(str, self.use.arguments.values()))
         return {"tool_name": self.use.name, "rule_content": content, "behavior": "allow", "source": "suggested"}
 
     def block(self) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from polysession.emulation import TurnClock, hex_id
+from polysession.emulation import Scripts, TurnClock, hex_id
 from polysession_agentscope.emulator.bodies import OPENAI_CREDENTIAL
 from polysession_agentscope.emulator.conversation import Conversation
 from polysession_agentscope.emulator.generations import CurrentGeneration, ServiceFault
@@ -119,8 +119,9 @@ class Tenant:
 class State:
     """All users' resources, under the rules of one generation of the service."""
 
-    def __init__(self, generation: CurrentGeneration) -> None:
+    def __init__(self, generation: CurrentGeneration, scripts: Scripts) -> None:
         self.generation = generation
+        self.scripts = scripts
         self.pace = Pace()
         self._tenants: dict[str, Tenant] = {}
 

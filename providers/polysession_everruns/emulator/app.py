@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from polysession.emulation import Emulator, ModelConfig, RequestIdMiddleware, Seeded
+from polysession.emulation import Emulator, InitialResources, ModelConfig, RequestIdMiddleware
 from polysession.emulation.emulator import Generation
 from polysession_everruns.emulator import requests, rules
 from polysession_everruns.emulator.admission import check_admission
@@ -49,15 +49,16 @@ class EverrunsEmulator(Emulator):
 
     def __init__(self, generation: Generation = "current") -> None:
         """Start with the seeded agent, in the shape of one generation of the backend."""
+        super().__init__(generation)
         is_legacy = generation == "legacy"
         self._create_shape = requests.SEED_SESSION_CREATE if is_legacy else requests.SESSION_CREATE
         self._update_shape = requests.SEED_SESSION_UPDATE if is_legacy else requests.SESSION_UPDATE
         self._answers = ANSWERS[generation]
         self._state = EverrunsState(keeps_deltas=is_legacy)
         self.pace = Pace(asks=not is_legacy)
-        self._conversation = ConversationRoutes(self._state, self._answers, self.pace)
+        self._conversation = ConversationRoutes(self._state, self._answers, self.pace, self.scripts)
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
-        self.seeded = Seeded(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
+        self.initial = InitialResources(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
         self.settings = {"api_key": _TOKEN}
         self.app = Starlette(
             routes=[Route("/health", _health), Mount(f"{self.base_path}/v1", routes=self._routes())],

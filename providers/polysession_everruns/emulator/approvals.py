@@ -137,12 +137,15 @@ def _go_on(session: Session, settled: Mapping[str, str], tools: Mapping[str, str
     for call_id, outcome in settled.items():
         if outcome.endswith("_always"):
             session.approval_rules[tools[call_id]] = outcome in _ALLOWING
-    session.awaits_tool_results = False
     session.touch()
-    if session.scripted is not None:
-        session.scripted.approved = [outcome in _ALLOWING for outcome in settled.values()]
-        session.scripted.pending.clear()
-        session.scripted.answered.give()
+    turn = session.scripted
+    if turn is not None:
+        turn.approved = [outcome in _ALLOWING for outcome in settled.values()]
+        turn.pending = {call_id: name for call_id, name in turn.pending.items() if call_id not in settled}
+        if turn.pending:
+            return  # the caller's tools of the same step
+        turn.answered.give()
+    session.awaits_tool_results = False
 
 
 def _pending(session: Session) -> list[Json]:

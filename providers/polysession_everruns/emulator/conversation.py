@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from polysession.emulation import Act, Scripts
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.messages import NewMessage, new_message, text_of, text_part
 from polysession_everruns.emulator.records import Session
@@ -19,9 +20,10 @@ from polysession_everruns.emulator.turn_records import Pace, TurnRecord
 class Conversations:
     """The scripted agent, in conversation with whoever speaks to it."""
 
-    def __init__(self, model: Mapping[str, Any], pace: Pace) -> None:
+    def __init__(self, model: Mapping[str, Any], pace: Pace, scripts: Scripts) -> None:
         self._model = model
         self._pace = pace
+        self._scripts = scripts
 
     def hear(self, session: Session, new: NewMessage) -> None:
         """Take a message: it begins a turn, or steers the one that runs; a wait for tool results ends."""
@@ -61,4 +63,8 @@ class Conversations:
     def _begin_turn(self, session: Session, new: NewMessage) -> None:
         session.begin()
         session.scripted = TurnRecord(new.message["id"], [text_of(new.message)])
-        session.task.start(Turn(session, session.scripted, self._model, self._pace).run())
+
+        def script_for(message: str) -> tuple[Act, ...]:
+            return self._scripts.take(session.id, message)
+
+        session.task.start(Turn(session, session.scripted, self._model, self._pace, script_for).run())

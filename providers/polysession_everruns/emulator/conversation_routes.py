@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from polysession.emulation import Scripts
 from polysession_everruns.emulator.answers import CurrentAnswers, Json
 from polysession_everruns.emulator.approvals import decide, read_decisions
 from polysession_everruns.emulator.conversation import Conversations
@@ -38,11 +39,11 @@ _NOTHING_TO_CANCEL: Final[Json] = {"status": "no_op", "message": "No turn curren
 class ConversationRoutes:
     """What is under a session in the tree of resources."""
 
-    def __init__(self, state: EverrunsState, answers: CurrentAnswers, pace: Pace) -> None:
+    def __init__(self, state: EverrunsState, answers: CurrentAnswers, pace: Pace, scripts: Scripts) -> None:
         self._state = state
         self._answers = answers
         self._pace = pace
-        self._conversations = Conversations(state.catalogue.model, pace)
+        self._conversations = Conversations(state.catalogue.model, pace, scripts)
 
     @property
     def handlers(self) -> Mapping[tuple[str, str], Handler]:

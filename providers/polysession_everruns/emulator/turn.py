@@ -9,11 +9,23 @@ Backend: https://docs.everruns.com, events, and https://github.com/everruns/ever
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, hex_id, pause, script_for
-from polysession.emulation.event_log import Signal
+from polysession.emulation import (
+    Act,
+    Ask,
+    AskApproval,
+    ClientTool,
+    Fail,
+    Say,
+    Signal,
+    Think,
+    ToolUse,
+    UseTools,
+    hex_id,
+    pause,
+)
 from polysession_everruns.emulator import approvals
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.messages import new_message, text_part
@@ -34,11 +46,19 @@ class _ModelFailureError(Exception):
 class Turn:
     """One turn, from its first event to the session's return to idle."""
 
-    def __init__(self, session: Session, record: TurnRecord, model: Mapping[str, Any], pace: Pace) -> None:
+    def __init__(
+        self,
+        session: Session,
+        record: TurnRecord,
+        model: Mapping[str, Any],
+        pace: Pace,
+        script_for: Callable[[str], Sequence[Act]],
+    ) -> None:
         self._session = session
         self._record = record
         self._model = model
         self._pace = pace
+        self._script_for = script_for
         self._began_s = time.monotonic()
         self._first_token_ms: int | None = None
         self._iterations = 0
@@ -56,7 +76,7 @@ class Turn:
         try:
             while self._record.inbox:
                 self._prompt = self._record.inbox.pop(0)
-                for act in script_for(self._prompt):
+                for act in self._script_for(self._prompt):
                     await self._perform(act)
         except _ModelFailureError as failure:
             self._fail(str(failure))
@@ -70,18 +90,16 @@ class Turn:
             case Say():
                 await self._say(act)
             case UseTools():
-                await (self._use_tools_if_approved if act.ask and self._pace.asks else self._use_tools)(act.uses)
-            case UseClientTools():
-                await self._use_client_tools(act.uses)
+                await self._use_tools(act.uses)
+            case Ask():
+                raise AssertionError
             case Fail():
                 raise _ModelFailureError(act.message)
 
     async def _think(self, text: str) -> None:
         self._begin_reasoning()
         self._write("reason.thinking.started", {"turn_id": self._record.id, "model": self._model["model_id"]})
-        words = text.split(" ")
-        deltas = [f" {word}" if number else word for number, word in enumerate(words)]
-        await self._stream("reason.thinking.delta", deltas, pause_s=0.0)
+        await self._stream("reason.thinking.delta", Say(text).deltas, pause_s=0.0)
         self._write("reason.thinking.completed", {"turn_id": self._record.id, "thinking": text})
 
     async def _say(self, said: Say) -> None:
@@ -99,28 +117,41 @@ class Turn:
             self._write(event_type, {"turn_id": self._record.id, "delta": delta, "accumulated": accumulated})
             await pause(pause_s)
 
-    async def _use_tools(self, uses: Sequence[ToolUse], approved: Sequence[bool] | None = None) -> None:
-        """Call tools, and run those that may run: all of them if nobody was asked."""
+    async def _use_tools(self, uses: Sequence[ToolUse]) -> None:
+        """Use tools in one step. The caller runs its own; calls that need an approval fail, and are asked about."""
         calls = self._call_tools(uses)
+        handed = [call for call, use in zip(calls, uses, strict=True) if isinstance(use, ClientTool)]
+        held = {call["id"]: use for call, use in zip(calls, uses, strict=True) if self._is_held(use)}
+        requests = {call["id"]: self._request(call) for call in calls if call["id"] in held}
+        own = [(call, use) for call, use in zip(calls, uses, strict=True) if not isinstance(use, ClientTool)]
+        outcomes = [self._outcome(use, requests.get(call["id"])) for call, use in own]
+        if own:
+            await self._act([call for call, _ in own], outcomes)
+        if handed or requests:
+            await self._wait_for([*handed, *requests.values()])
+        if held:
+            await self._use_again(list(held.values()), self._record.approved)
+
+    async def _use_again(self, uses: Sequence[ToolUse], approved: Sequence[bool]) -> None:
+        """Call tools once more, after the decision about each: the model does so when it was told."""
         outcomes = [
             {"result": [text_part(use.result)]} if may_run else {"error": approvals.BLOCKED}
-            for use, may_run in zip(uses, approved or [True] * len(uses), strict=True)
+            for use, may_run in zip(uses, approved, strict=True)
         ]
-        await self._act(calls, outcomes)
+        await self._act(self._call_tools(uses), outcomes)
 
-    async def _use_tools_if_approved(self, uses: Sequence[ToolUse]) -> None:
-        """Call tools that do not run before somebody says yes. The model calls them again when it was told."""
-        rules = self._session.approval_rules
-        if all(use.name in rules for use in uses):
-            await self._use_tools(uses, [rules[use.name] for use in uses])
-            return
-        calls = self._call_tools(uses)
-        asking = [approvals.request_for(call, self._pace.approval_wait_s) for call in calls]
-        await self._act(calls, [{"error": request["arguments"]["error"]} for request in asking])
-        self._record.approved = [False] * len(uses)
-        if not await self._wait_for(asking, self._pace.approval_wait_s):
-            approvals.settle(self._session, {}, "expired")
-        await self._use_tools(uses, self._record.approved)
+    def _is_held(self, use: ToolUse) -> bool:
+        return isinstance(use, AskApproval) and self._pace.asks and use.name not in self._session.approval_rules
+
+    def _request(self, call: Json) -> Json:
+        return approvals.request_for(call, self._pace.approval_wait_s)
+
+    def _outcome(self, use: ToolUse, request: Json | None) -> Json:
+        if request is not None:
+            return {"error": request["arguments"]["error"]}
+        if isinstance(use, AskApproval) and not self._session.approval_rules.get(use.name, True):
+            return {"error": approvals.BLOCKED}
+        return {"result": [text_part(use.result)]}
 
     async def _act(self, calls: Sequence[Json], outcomes: Sequence[Json]) -> None:
         acting = self._step(ordered_id("exec_"))
@@ -137,18 +168,21 @@ class Turn:
         counts = {"success_count": len(calls) - failures, "error_count": failures}
         self._write("act.completed", {"completed": True, **counts}, acting)
 
-    async def _use_client_tools(self, uses: Sequence[ToolUse]) -> None:
-        if not await self._wait_for(self._call_tools(uses), self._pace.results_wait_s):
-            stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
-
-    async def _wait_for(self, calls: Sequence[Json], limit_s: float) -> bool:
-        """Hand calls to the client; tells whether it answered in time."""
+    async def _wait_for(self, calls: Sequence[Json]) -> None:
+        """Hand calls to the client, and wait until it has answered all of them, or is late."""
+        asks = any(call["name"] == approvals.APPROVAL_TOOL for call in calls)
         self._record.answered = Signal()
+        self._record.approved = [False] * sum(call["name"] == approvals.APPROVAL_TOOL for call in calls)
         self._record.pending = {call["id"]: call["name"] for call in calls}
         self._write("tool.call_requested", {"tool_calls": calls, "tool_summaries": _summaries(calls)})
         await pause(self._pace.waiting_after_s)
         self._session.awaits_tool_results = True
-        return await self._record.answered.wait(limit_s)
+        if await self._record.answered.wait(self._pace.approval_wait_s if asks else self._pace.results_wait_s):
+            return
+        if approvals.APPROVAL_TOOL in self._record.pending.values():
+            approvals.settle(self._session, {}, "expired")
+        if self._session.awaits_tool_results:
+            stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
 
     def _call_tools(self, uses: Sequence[ToolUse]) -> list[Json]:
         self._begin_reasoning()

@@ -5,54 +5,42 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from polysession.emulation import Emulator, ModelConfig, RequestIdMiddleware, Seeded, base36_id
-from polysession.emulation.emulator import Generation
+from polysession.emulation import (
+    Answer,
+    ApiRequest,
+    Emulator,
+    EventStream,
+    Generation,
+    Idempotency,
+    InitialResources,
+    ModelConfig,
+    Refusal,
+    Route,
+    base36_id,
+    build_app,
+)
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
-from polysession_qoder.emulator.http import (
-    Answer,
-    Call,
-    Handler,
-    Replays,
-    RequireToken,
-    endpoint,
-    exception_handlers,
-    raw_endpoint,
-)
-from polysession_qoder.emulator.listing import (
-    WINDOW_FIELDS,
-    cut,
-    read_plain_filter,
-    read_window,
-)
-from polysession_qoder.emulator.prerequisites import Agents, Environment, Environments
-from polysession_qoder.emulator.rules import Json, Refusal, invalid, only, take
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.requests import betas, check_token, read_body, read_query
+from polysession_qoder.emulator.resources import Agents, Environments
+from polysession_qoder.emulator.routes import CREATED, resource_routes
 from polysession_qoder.emulator.shapes import (
-    agent_shape,
     cancelled_shape,
     created_session_shape,
     deleted_shape,
-    environment_shape,
-    models_shape,
+    error_answer,
+    mount_shape,
     page_shape,
-    resource_shape,
     session_shape,
 )
 from polysession_qoder.emulator.state import Session, Sessions
+from polysession_qoder.emulator.validation import Json, conflict, invalid, only
 
 SEARCH_BETA = "search-2026-08-31"
-
-_PLAIN_LIST_FIELDS = WINDOW_FIELDS | {"created_at[gte]", "created_at[lte]", "include_archived"}
-_CREATED_CODE: Mapping[Generation, int] = {"current": 200, "legacy": 201}
 
 
 class QoderEmulator(Emulator):
@@ -61,15 +49,24 @@ class QoderEmulator(Emulator):
     base_path: ClassVar[str] = "/api/v1/cloud"
 
     def __init__(self, generation: Generation = "current") -> None:
-        self._generation: Generation = generation
-        self._agents = Agents()
-        self._environments = Environments()
-        self._sessions = Sessions(self._agents, self._environments, generation)
-        agent = self._agents.create({"name": "Emulated agent", "model": "ultimate"})
-        environment = self._environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
-        self.seeded = Seeded(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
+        super().__init__(generation)
+        agents, environments = Agents(), Environments()
+        self._sessions = Sessions(agents, environments, generation, self.scripts)
+        agent = agents.create({"name": "Emulated agent", "model": "ultimate"})
+        environment = environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
+        self.initial = InitialResources(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
         self.settings: Mapping[str, str] = {"token": "pt-emulator"}
-        self.app = self._build_app()
+        self.app = build_app(
+            [*self._session_routes(), *resource_routes(agents, environments, generation)],
+            base_path=self.base_path,
+            error=lambda refusal, request_id: error_answer(refusal, request_id, generation),
+            admit=check_token,
+            idempotency=Idempotency(
+                headers=("idempotency-key", "x-idempotency-key"),
+                methods={"POST", "DELETE"},
+                mismatch=lambda: conflict("Idempotency key reused with a different request body."),
+            ),
+        )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
@@ -83,172 +80,80 @@ class QoderEmulator(Emulator):
             raise KeyError(session_id) from refusal
         session.start_turn(duration_s)
 
-    def _build_app(self) -> Starlette:
-        replays = Replays()
-        app = Starlette(
-            routes=[
-                Route(self.base_path + path, endpoint(handler, replays), methods=[method])
-                for method, path, handler in self._routes()
-            ]
-            + [
-                Route(f"{self.base_path}/sessions/{{id}}/events", raw_endpoint(self._events), methods=["GET"]),
-                Route(f"{self.base_path}/sessions/{{id}}/events/stream", raw_endpoint(self._stream), methods=["GET"]),
-            ],
-            middleware=[Middleware(RequestIdMiddleware), Middleware(RequireToken, self._generation)],
-            exception_handlers=exception_handlers(self._generation),
-        )
-        app.router.redirect_slashes = False
-        return app
+    def _session_routes(self) -> Iterable[Route]:
+        address = "/sessions/{id}"
+        if self.generation == "current":
+            yield Route("POST", "/sessions/search", self._search_sessions)
+        yield Route("POST", "/sessions", self._create_session, CREATED[self.generation])
+        yield Route("GET", "/sessions", self._list_sessions)
+        yield Route("GET", address, lambda ask: self._shape(self._session(ask)))
+        yield Route("POST", address, self._update_session)
+        yield Route("DELETE", address, self._delete_session)
+        yield Route("POST", f"{address}/archive", self._archive_session)
+        yield Route("POST", f"{address}/cancel", self._cancel_session)
+        yield Route("GET", f"{address}/resources", self._list_mounts)
+        yield Route("POST", f"{address}/events", self._send_events)
+        yield Route("GET", f"{address}/events", self._list_events)
+        yield Route("GET", f"{address}/events/stream", self._stream_events)
 
-    def _routes(self) -> list[tuple[str, str, Handler]]:
-        search: list[tuple[str, str, Handler]] = [("POST", "/sessions/search", self._search_sessions)]
-        return [
-            *(search if self._generation == "current" else []),
-            ("GET", "/models", self._list_models),
-            ("POST", "/sessions", self._create_session),
-            ("GET", "/sessions", self._list_sessions),
-            ("GET", "/sessions/{id}", self._get_session),
-            ("POST", "/sessions/{id}", self._update_session),
-            ("DELETE", "/sessions/{id}", self._delete_session),
-            ("POST", "/sessions/{id}/archive", self._archive_session),
-            ("POST", "/sessions/{id}/cancel", self._cancel_session),
-            ("GET", "/sessions/{id}/resources", self._list_resources),
-            ("POST", "/sessions/{id}/events", self._send_events),
-            ("POST", "/agents", self._create_agent),
-            ("GET", "/agents", self._list_agents),
-            ("GET", "/agents/{id}", self._get_agent),
-            ("POST", "/agents/{id}", self._update_agent),
-            ("GET", "/agents/{id}/versions", self._list_agent_versions),
-            ("POST", "/agents/{id}/archive", self._archive_agent),
-            ("POST", "/environments", self._create_environment),
-            ("GET", "/environments", self._list_environments),
-            ("GET", "/environments/{id}", self._get_environment),
-            ("POST", "/environments/{id}", self._update_environment),
-            ("DELETE", "/environments/{id}", self._delete_environment),
-            ("POST", "/environments/{id}/archive", self._archive_environment),
-        ]
+    def _session(self, request: ApiRequest) -> Session:
+        return self._sessions.find(request.parameters["id"])
 
-    def _list_models(self, _call: Call) -> Answer:
-        return Answer(models_shape())
+    def _shape(self, session: Session) -> Json:
+        return session_shape(session, self.generation)
 
-    def _create_session(self, call: Call) -> Answer:
-        session = self._sessions.create(call.body)
-        return Answer(created_session_shape(session, self._generation), _CREATED_CODE[self._generation])
+    def _create_session(self, request: ApiRequest) -> Json:
+        return created_session_shape(self._sessions.create(read_body(request)), self.generation)
 
-    def _get_session(self, call: Call) -> Answer:
-        return self._session_answer(self._sessions.find(call.path["id"]))
+    def _update_session(self, request: ApiRequest) -> Json:
+        return self._shape(self._sessions.update(request.parameters["id"], read_body(request)))
 
-    def _update_session(self, call: Call) -> Answer:
-        return self._session_answer(self._sessions.update(call.path["id"], call.body))
+    def _archive_session(self, request: ApiRequest) -> Json:
+        return self._shape(self._sessions.archive(request.parameters["id"]))
 
-    def _archive_session(self, call: Call) -> Answer:
-        return self._session_answer(self._sessions.archive(call.path["id"]))
+    def _delete_session(self, request: ApiRequest) -> Json:
+        self._sessions.delete(request.parameters["id"])
+        return deleted_shape(request.parameters["id"], "session")
 
-    def _delete_session(self, call: Call) -> Answer:
-        self._sessions.delete(call.path["id"])
-        return Answer(deleted_shape(call.path["id"], "session"))
+    def _cancel_session(self, request: ApiRequest) -> Answer:
+        was_running = self._sessions.cancel(request.parameters["id"])
+        return Answer(cancelled_shape(request.parameters["id"]), 202 if was_running else 200)
 
-    def _cancel_session(self, call: Call) -> Answer:
-        was_running = self._sessions.cancel(call.path["id"])
-        return Answer(cancelled_shape(call.path["id"]), 202 if was_running else 200)
+    def _list_sessions(self, request: ApiRequest) -> Json:
+        query = read_query(request)
+        rows = self._sessions.select(read_list_filter(query, self.generation))
+        return page_shape(cut(rows, self._sessions.positions, read_window(query)), self._shape, self.generation)
 
-    def _send_events(self, call: Call) -> Answer:
-        session = self._sessions.find(call.path["id"])
-        accepted = events.send(session, call.body)
-        if self._generation == "current":
+    def _search_sessions(self, request: ApiRequest) -> Json:
+        if SEARCH_BETA not in betas(request):
+            raise invalid(f"This endpoint needs the header 'x-qoder-beta: {SEARCH_BETA}'.")
+        body = read_body(request)
+        rows = self._sessions.select(read_search_filter(body))
+        page = page_shape(cut(rows, self._sessions.positions, read_window(body)), self._shape, self.generation)
+        return {**page, "total": len(rows)} if body.get("page") is None else page
+
+    def _list_mounts(self, request: ApiRequest) -> Json:
+        query = read_query(request)
+        only(query, WINDOW_FIELDS)
+        mounts = self._session(request).resources
+        positions = {mount_id: position for position, mount_id in enumerate(mounts)}
+        page = cut(mounts, positions, read_window(query, newest_first=False))
+        return page_shape(page, lambda mount: mount_shape(mount, self.generation), self.generation)
+
+    def _send_events(self, request: ApiRequest) -> Answer:
+        session = self._session(request)
+        accepted = events.send(session, read_body(request))
+        if self.generation == "current":
             return Answer({"data": accepted})
         turn = {"session_id": session.id, "turn_id": base36_id("turn_"), "schema_version": "1.0"}
         return Answer({**turn, "created_at": accepted[0]["processed_at"]}, 202)
 
-    def _events(self, request: Request, call: Call) -> Response:
-        """The list; the same address is the stream for a caller who asks for one."""
+    def _list_events(self, request: ApiRequest) -> Json | EventStream:
+        """The list; the same address is the stream for a caller that asks for one."""
         if "text/event-stream" in request.headers.get("accept", ""):
-            return self._stream(request, call)
-        session = self._sessions.find(call.path["id"])
-        return JSONResponse(events.list_events(session, call.query, self._generation))
+            return self._stream_events(request)
+        return events.list_events(self._session(request), read_query(request), self.generation)
 
-    def _stream(self, request: Request, call: Call) -> Response:
-        session = self._sessions.find(call.path["id"])
-        return events.stream(session, call.query, request.headers.get("last-event-id"), self._generation)
-
-    def _list_sessions(self, call: Call) -> Answer:
-        rows = self._sessions.select(read_list_filter(call.query, self._generation))
-        page = cut(rows, self._sessions.positions, read_window(call.query))
-        return Answer(page_shape(page, self._session_shape, self._generation))
-
-    def _search_sessions(self, call: Call) -> Answer:
-        if SEARCH_BETA not in call.betas:
-            raise invalid(f"This endpoint needs the header 'x-qoder-beta: {SEARCH_BETA}'.")
-        rows = self._sessions.select(read_search_filter(call.body))
-        page = cut(rows, self._sessions.positions, read_window(call.body))
-        envelope = page_shape(page, self._session_shape, self._generation)
-        is_first_page = call.body.get("page") is None
-        return Answer({**envelope, "total": len(rows)} if is_first_page else envelope)
-
-    def _list_resources(self, call: Call) -> Answer:
-        only(call.query, WINDOW_FIELDS)
-        resources = self._sessions.find(call.path["id"]).resources
-        positions = {resource_id: position for position, resource_id in enumerate(resources)}
-        page = cut(resources, positions, read_window(call.query, newest_first=False))
-        return Answer(page_shape(page, lambda resource: resource_shape(resource, self._generation), self._generation))
-
-    def _session_shape(self, session: Session) -> Json:
-        return session_shape(session, self._generation)
-
-    def _session_answer(self, session: Session) -> Answer:
-        return Answer(self._session_shape(session))
-
-    def _create_agent(self, call: Call) -> Answer:
-        return Answer(agent_shape(self._agents.create(call.body)), _CREATED_CODE[self._generation])
-
-    def _get_agent(self, call: Call) -> Answer:
-        only(call.query, {"version"})
-        return Answer(agent_shape(self._agents.find(call.path["id"]), take(call.query, "version", int)))
-
-    def _update_agent(self, call: Call) -> Answer:
-        return Answer(agent_shape(self._agents.update(call.path["id"], call.body)))
-
-    def _archive_agent(self, call: Call) -> Answer:
-        return Answer(agent_shape(self._agents.archive(call.path["id"])))
-
-    def _list_agents(self, call: Call) -> Answer:
-        only(call.query, _PLAIN_LIST_FIELDS)
-        rows = self._agents.select(read_plain_filter(call.query))
-        page = cut(rows, self._agents.positions, read_window(call.query))
-        return Answer(page_shape(page, agent_shape, self._generation))
-
-    def _list_agent_versions(self, call: Call) -> Answer:
-        only(call.query, WINDOW_FIELDS)
-        agent = self._agents.find(call.path["id"])
-        numbers = {str(fields["version"]): fields["version"] for fields in agent.versions}
-        page = cut(numbers, numbers, read_window(call.query))
-        return Answer(page_shape(page, lambda version: agent_shape(agent, version), self._generation))
-
-    def _create_environment(self, call: Call) -> Answer:
-        environment = self._environments.create(call.body)
-        return Answer(environment_shape(environment, self._generation), _CREATED_CODE[self._generation])
-
-    def _get_environment(self, call: Call) -> Answer:
-        return self._environment_answer(self._environments.find(call.path["id"]))
-
-    def _update_environment(self, call: Call) -> Answer:
-        return self._environment_answer(self._environments.update(call.path["id"], call.body))
-
-    def _archive_environment(self, call: Call) -> Answer:
-        return self._environment_answer(self._environments.archive(call.path["id"]))
-
-    def _delete_environment(self, call: Call) -> Answer:
-        self._environments.delete(call.path["id"])
-        return Answer(deleted_shape(call.path["id"], "environment"))
-
-    def _list_environments(self, call: Call) -> Answer:
-        only(call.query, _PLAIN_LIST_FIELDS)
-        rows = self._environments.select(read_plain_filter(call.query))
-        page = cut(rows, self._environments.positions, read_window(call.query))
-        return Answer(page_shape(page, self._environment_shape, self._generation))
-
-    def _environment_shape(self, environment: Environment) -> Json:
-        return environment_shape(environment, self._generation)
-
-    def _environment_answer(self, environment: Environment) -> Answer:
-        return Answer(self._environment_shape(environment))
+    def _stream_events(self, request: ApiRequest) -> EventStream:
+        last_event_id = request.headers.get("last-event-id")
+        return events.stream(self._session(request), read_query(request), last_event_id, self.generation)

@@ -9,13 +9,15 @@ https://docs.qoder.com/cloud-agents/events-stream (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from polysession.emulation import (
     Act,
+    AskApproval,
+    ClientTool,
     EventLog,
     Fail,
     Say,
@@ -23,12 +25,10 @@ from polysession.emulation import (
     Think,
     ToolUse,
     TurnTask,
-    UseClientTools,
     UseTools,
     base36_id,
-    script_for,
 )
-from polysession_qoder.emulator.rules import Json
+from polysession_qoder.emulator.validation import Json
 
 REQUEST_CREDITS = Decimal("0.05")
 """What one model request costs here."""
@@ -74,11 +74,13 @@ class Conversation:
     """What was said in one session, and the turn that works on it.
 
     Attributes:
+        script_for: Gives the agent's acts in answer to a message.
         log: Everything that streams get, in order.
         pending: What the agent waits for, by event id.
         credits: What the session has cost so far.
     """
 
+    script_for: Callable[[str], tuple[Act, ...]]
     log: EventLog[Entry] = field(default_factory=EventLog)
     pending: dict[str, Pending] = field(default_factory=dict)
     credits: Decimal = Decimal(0)
@@ -111,7 +113,7 @@ class Conversation:
 
     def begin(self, events: list[Json], message: str) -> None:
         """Start a turn in answer to a message."""
-        self._acts = list(script_for(message))
+        self._acts = list(self.script_for(message))
         self._start(events)
 
     def answer(self, events: list[Json]) -> None:
@@ -169,7 +171,7 @@ class Conversation:
                 self._emit("session.error", error={**error, "retry_status": {"type": "exhausted"}})
                 self._close_span(is_error=True)
                 return {"type": "retries_exhausted"}
-            else:
+            elif isinstance(act, UseTools):
                 self._use(act)
             self._close_span()
             self._tell_results()
@@ -191,10 +193,9 @@ class Conversation:
         self._emit("agent.message", event_id, content=[{"type": "text", "text": say.text}])
         return False
 
-    def _use(self, act: UseTools | UseClientTools) -> None:
-        is_custom = isinstance(act, UseClientTools)
-        asks = isinstance(act, UseTools) and act.ask
+    def _use(self, act: UseTools) -> None:
         for use in act.uses:
+            is_custom, asks = isinstance(use, ClientTool), isinstance(use, AskApproval)
             given: Json = {"name": use.name, "input": dict(use.arguments)}
             if not is_custom:
                 given["evaluated_permission"] = "ask" if asks else "allow"

@@ -5,19 +5,24 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send, /list and
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
-from starlette.responses import StreamingResponse
-
-from polysession.emulation import base36_id
-from polysession.emulation.emulator import Generation
-from polysession_qoder.emulator.conversation import Conversation, Entry, timestamp_now
+from polysession.emulation import HEARTBEAT, EventStream, Generation, base36_id, sse_frame
+from polysession_qoder.emulator.conversation import Conversation, timestamp_now
 from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_created_at, read_window
-from polysession_qoder.emulator.rules import Json, conflict, invalid, need, only, take, take_all, take_typed_objects
 from polysession_qoder.emulator.shapes import page_shape
 from polysession_qoder.emulator.state import Session
+from polysession_qoder.emulator.validation import (
+    Json,
+    conflict,
+    invalid,
+    need,
+    only,
+    take,
+    take_all,
+    take_typed_objects,
+)
 
 HEARTBEAT_S = 15.0
 
@@ -132,7 +137,7 @@ def list_events(session: Session, query: Json, generation: Generation) -> Json:
     return page_shape(cut(rows, positions, read_window(query, newest_first=False)), lambda event: event, generation)
 
 
-def stream(session: Session, query: Json, last_event_id: str | None, generation: Generation) -> StreamingResponse:
+def stream(session: Session, query: Json, last_event_id: str | None, generation: Generation) -> EventStream:
     """The live stream: what comes after `last_event_id`, else from now on, or in 2026-05 from the beginning."""
     only(query, _STREAM_FIELDS)
     wanted = frozenset(take_all(query, "event_deltas", str))
@@ -141,7 +146,7 @@ def stream(session: Session, query: Json, last_event_id: str | None, generation:
     talk = session.conversation
     start = _start(talk, last_event_id, generation)
     frames = _frames(talk, start, with_previews="agent.message" in wanted, generation=generation)
-    return StreamingResponse(frames, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+    return EventStream(frames)
 
 
 def _start(talk: Conversation, last_event_id: str | None, generation: Generation) -> int:
@@ -161,13 +166,8 @@ async def _frames(
     finished = {entry.id for entry in talk.log.entries if not entry.is_preview}
     async for entry in talk.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
-            yield b"event: heartbeat\ndata: {}\n\n" if generation == "legacy" else b": heartbeat\n\n"
+            yield sse_frame({"event": "heartbeat", "data": {}}) if generation == "legacy" else HEARTBEAT
         elif not entry.is_preview or (with_previews and entry.id not in finished):
-            yield _frame(entry)
+            yield sse_frame({"id": entry.id, "event": entry.event["type"], "data": entry.event})
         if entry is not None and entry.event["type"] in _TERMINAL:
             return
-
-
-def _frame(entry: Entry) -> bytes:
-    data = json.dumps(entry.event, ensure_ascii=False, separators=(",", ":"))
-    return f"id: {entry.id}\nevent: {entry.event['type']}\ndata: {data}\n\n".encode()

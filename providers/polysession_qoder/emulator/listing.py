@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from polysession_qoder.emulator.rules import Json, invalid, not_found, take, take_moment
+from polysession_qoder.emulator.validation import Json, invalid, not_found, take, take_moment
 
 WINDOW_FIELDS = frozenset({"limit", "page", "after_id", "before_id"})
 

@@ -1,6 +1,6 @@
 """The JSON that the Qoder emulator answers with, in the shape of each generation.
 
-The seed generation of 2026-05 is read back in two shapes: a create answers as the create page showed it, every other
+The legacy generation of 2026-05 is read back in two shapes: a create answers as the create page showed it, every other
 call as the update page did.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas and /cloud-agents/api/conventions/schemas
@@ -11,20 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from polysession.emulation.emulator import Generation
+from polysession.emulation import Answer, Generation, Refusal
 from polysession_qoder.emulator.listing import Page
-from polysession_qoder.emulator.prerequisites import Agent, Environment
-from polysession_qoder.emulator.resources import Resource
-from polysession_qoder.emulator.rules import Json, Refusal
+from polysession_qoder.emulator.mounts import Mount
+from polysession_qoder.emulator.resources import Agent, Environment
 from polysession_qoder.emulator.state import PinnedAgent, Session
+from polysession_qoder.emulator.validation import Json
 
 STATUSES: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"idle", "running", "rescheduling", "terminated"}),
     "legacy": frozenset({"idle", "processing", "canceling", "cancelled", "archived"}),
 }
 
+_ERROR_TYPES: Mapping[int, str] = {401: "authentication_error", 404: "not_found_error", 409: "conflict_error"}
 _CONTEXT_WINDOW = 200_000
 _SNAPSHOT_FIELDS = ("version", "name", "description", "system", "tools", "skills", "mcp_servers")
 
@@ -58,12 +59,12 @@ def _turn_status(session: Session) -> str:
 
 def session_shape(session: Session, generation: Generation) -> Json:
     """A session as every call but create answers it."""
-    return _current_session(session) if generation == "current" else _seed_session(session)
+    return _current_session(session) if generation == "current" else _legacy_session(session)
 
 
 def created_session_shape(session: Session, generation: Generation) -> Json:
     """A session as create answers it."""
-    return _current_session(session) if generation == "current" else _created_seed_session(session)
+    return _current_session(session) if generation == "current" else _created_legacy_session(session)
 
 
 def _current_session(session: Session) -> Json:
@@ -76,7 +77,7 @@ def _current_session(session: Session) -> Json:
         "environment_id": session.environment_id,
         "environment_variables": session.environment_variables,
         "metadata": session.metadata,
-        "resources": [resource_shape(resource, "current") for resource in session.resources.values()],
+        "resources": [mount_shape(mount, "current") for mount in session.resources.values()],
         "vault_ids": session.vault_ids,
         "deployment_id": None,
         "outcome_evaluations": [],
@@ -89,23 +90,23 @@ def _current_session(session: Session) -> Json:
     return shape if session.budget is None else {**shape, "budget": session.budget}
 
 
-def _seed_session(session: Session) -> Json:
+def _legacy_session(session: Session) -> Json:
     return {
-        **_seed_session_base(session),
+        **_legacy_session_base(session),
         "turn_status": _turn_status(session),
         "metadata": session.metadata,
         "environment_variables": {},
         "agent": {
-            **_seed_agent(session.agent),
+            **_legacy_agent(session.agent),
             "metadata": session.agent.fields["metadata"],
             "skills": session.agent.fields["skills"],
         },
     }
 
 
-def _created_seed_session(session: Session) -> Json:
+def _created_legacy_session(session: Session) -> Json:
     return {
-        **_seed_session_base(session),
+        **_legacy_session_base(session),
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,
@@ -113,14 +114,14 @@ def _created_seed_session(session: Session) -> Json:
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         },
         "agent": {
-            **_seed_agent(session.agent),
+            **_legacy_agent(session.agent),
             "instructions": session.agent.fields["system"],
             "default_environment": None,
         },
     }
 
 
-def _seed_session_base(session: Session) -> Json:
+def _legacy_session_base(session: Session) -> Json:
     return {
         "id": session.id,
         "type": "session",
@@ -129,7 +130,7 @@ def _seed_session_base(session: Session) -> Json:
         "title": session.title or "",
         "status": session_status(session, "legacy"),
         "memory_store_ids": session.memory_store_ids,
-        "resources": [resource_shape(resource, "legacy") for resource in session.resources.values()],
+        "resources": [mount_shape(mount, "legacy") for mount in session.resources.values()],
         "vault_ids": session.vault_ids,
         "delta_flush_interval_ms": session.delta_flush_interval_ms,
         "created_at": timestamp(session.created_at),
@@ -149,7 +150,7 @@ def _model_shape(model: str | Json) -> Json:
     return {**given, "effective_context_window": given.get("context_window") or _CONTEXT_WINDOW}
 
 
-def _seed_agent(agent: PinnedAgent) -> Json:
+def _legacy_agent(agent: PinnedAgent) -> Json:
     return {
         "id": agent.id,
         "type": "agent",
@@ -174,13 +175,13 @@ def deleted_shape(record_id: str, kind: str) -> Json:
     return {"id": record_id, "type": f"{kind}_deleted"}
 
 
-def resource_shape(resource: Resource, generation: Generation) -> Json:
+def mount_shape(mount: Mount, generation: Generation) -> Json:
     """Something mounted in a session."""
     if generation == "legacy":
-        fields = resource.fields
+        fields = mount.fields
         return {"type": fields["type"], "file_id": fields["file_id"], "path": fields["mount_path"]}
-    moment = timestamp(resource.created_at)
-    return {"id": resource.id, **resource.fields, "created_at": moment, "updated_at": moment}
+    moment = timestamp(mount.created_at)
+    return {"id": mount.id, **mount.fields, "created_at": moment, "updated_at": moment}
 
 
 def agent_shape(agent: Agent, version: int | None = None) -> Json:
@@ -241,7 +242,7 @@ def _model_info(model_id: str, *, price_factor: float) -> Json:
 
 
 def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation) -> Json:
-    """The envelope of a list. The seed generation continues with `after_id`, so it names no next page."""
+    """The envelope of a list. The legacy generation continues with `after_id`, so it names no next page."""
     ids = list(page.items)
     envelope: Json = {
         "data": [shape(item) for item in page.items.values()],
@@ -252,10 +253,12 @@ def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation
     return envelope if generation == "legacy" else {**envelope, "next_page": page.next_page}
 
 
-def error_shape(refusal: Refusal, request_id: str, generation: Generation) -> Json:
-    """An error body. The seed generation does not repeat the request id in it."""
-    error: dict[str, Any] = {"type": refusal.type, "message": refusal.message}
-    if refusal.param is not None:
-        error["param"] = refusal.param
+def error_answer(refusal: Refusal, request_id: str, generation: Generation) -> Answer:
+    """An error body. The legacy generation does not repeat the request id in it."""
+    error: Json = {"type": _ERROR_TYPES.get(refusal.status, "invalid_request_error"), "message": refusal.message}
+    if refusal.details.get("param") is not None:
+        error["param"] = refusal.details["param"]
     shape: Json = {"type": "error", "error": error}
-    return shape if generation == "legacy" else {**shape, "request_id": request_id}
+    if generation == "current":
+        shape["request_id"] = request_id
+    return Answer(shape, refusal.status)

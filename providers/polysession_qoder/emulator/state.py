@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from polysession.emulation import TurnClock, base36_id
-from polysession.emulation.emulator import Generation
+from polysession.emulation import Generation, Scripts, TurnClock, base36_id
 from polysession_qoder.emulator.conversation import Conversation
 from polysession_qoder.emulator.listing import Shelf
-from polysession_qoder.emulator.prerequisites import AGENT_OVERRIDES, Agents, Environment, Environments, read_overrides
-from polysession_qoder.emulator.resources import Resource, read_resources
-from polysession_qoder.emulator.rules import (
+from polysession_qoder.emulator.mounts import Mount, read_mounts
+from polysession_qoder.emulator.resources import AGENT_OVERRIDES, Agents, Environment, Environments, read_overrides
+from polysession_qoder.emulator.validation import (
     Json,
     conflict,
     invalid,
@@ -94,7 +93,7 @@ class Session:
     """A session.
 
     Attributes:
-        memory_store_ids: The way in which the seed generation named memory stores.
+        memory_store_ids: The way in which the legacy generation named memory stores.
         cancelling: Whether the turn was asked to stop; says nothing once the turn is over.
     """
 
@@ -104,7 +103,7 @@ class Session:
     title: str | None
     metadata: dict[str, str]
     environment_variables: dict[str, str]
-    resources: dict[str, Resource]
+    resources: dict[str, Mount]
     vault_ids: list[str]
     memory_store_ids: list[str]
     delta_flush_interval_ms: int
@@ -114,7 +113,7 @@ class Session:
     archived_at: datetime | None = None
     turn: TurnClock = field(default_factory=TurnClock)
     cancelling: bool = False
-    conversation: Conversation = field(default_factory=Conversation)
+    conversation: Conversation
 
     @property
     def busy(self) -> bool:
@@ -135,24 +134,26 @@ class Session:
 class Sessions(Shelf[Session]):
     """All sessions, by the rules of one generation."""
 
-    def __init__(self, agents: Agents, environments: Environments, generation: Generation) -> None:
+    def __init__(self, agents: Agents, environments: Environments, generation: Generation, scripts: Scripts) -> None:
         super().__init__("Session")
         self._agents = agents
         self._environments = environments
         self._generation = generation
+        self._scripts = scripts
 
     def create(self, body: Json) -> Session:
         """Create an idle session for an agent, pinned at a version, in an environment."""
         only(body, _CREATE_FIELDS[self._generation])
         environment_id = need(body, "environment_id", str)
         now = datetime.now(UTC)
+        session_id = base36_id("sess_")
         session = Session(
-            id=base36_id("sess_"),
+            id=session_id,
             environment_id=environment_id,
             title=take(body, "title", str),
             metadata=new_metadata(body),
             environment_variables=take_environment_variables(body),
-            resources=read_resources(body, self._generation, now),
+            resources=read_mounts(body, self._generation, now),
             vault_ids=take_all(body, "vault_ids", str),
             memory_store_ids=take_all(body, "memory_store_ids", str),
             delta_flush_interval_ms=take_flush_interval_ms(body) or _DEFAULT_FLUSH_INTERVAL_MS,
@@ -160,6 +161,7 @@ class Sessions(Shelf[Session]):
             agent=self._pin(body),
             created_at=now,
             updated_at=now,
+            conversation=Conversation(lambda message: self._scripts.take(session_id, message)),
         )
         self._enter(self._environments.find(environment_id), session)
         return self.add(session)

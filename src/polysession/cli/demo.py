@@ -89,7 +89,7 @@ def place_of(emulator: EmulatorHandle) -> Place:
         agent=emulator.agent_id,
         environment=emulator.environment_id,
         model=emulator.model or "demo-model",
-        begin_turn=lambda session: emulator.emulator.start_turn(session.id, duration_s=60),
+        begin_turn=lambda session: emulator.control.start_turn(session.id, duration_s=60),
     )
 
 

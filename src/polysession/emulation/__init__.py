@@ -4,39 +4,66 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 `polysession[emulator]`.
 """
 
-from polysession.emulation.emulator import Emulator, Generation, Seeded, TurnClock
+from polysession.emulation.answers import HEARTBEAT, Answer, EventStream, Refusal, sse_frame
+from polysession.emulation.api import ApiRequest, Route, build_app
+from polysession.emulation.emulator import Emulator, Generation, InitialResources, TurnClock
 from polysession.emulation.event_log import EventLog, Signal, TurnTask, pause
 from polysession.emulation.faults import Fault, Faults
+from polysession.emulation.idempotency import Idempotency
 from polysession.emulation.ids import base36_id, hex_id
 from polysession.emulation.request_id import RequestIdMiddleware
-from polysession.emulation.script import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, script_for
+from polysession.emulation.script import (
+    Act,
+    Ask,
+    AskApproval,
+    ClientTool,
+    Fail,
+    Say,
+    Think,
+    ToolUse,
+    UseTools,
+    script_for,
+)
+from polysession.emulation.scripts import Scripts
 from polysession.emulation.server import EmulatorHandle, serve, serve_app
 from polysession.session import ModelConfig
 
 __all__ = [
+    "HEARTBEAT",
     "Act",
+    "Answer",
+    "ApiRequest",
+    "Ask",
+    "AskApproval",
+    "ClientTool",
     "Emulator",
     "EmulatorHandle",
     "EventLog",
+    "EventStream",
     "Fail",
     "Fault",
     "Faults",
     "Generation",
+    "Idempotency",
+    "InitialResources",
     "ModelConfig",
+    "Refusal",
     "RequestIdMiddleware",
+    "Route",
     "Say",
-    "Seeded",
+    "Scripts",
     "Signal",
     "Think",
     "ToolUse",
     "TurnClock",
     "TurnTask",
-    "UseClientTools",
     "UseTools",
     "base36_id",
+    "build_app",
     "hex_id",
     "pause",
     "script_for",
     "serve",
     "serve_app",
+    "sse_frame",
 ]

@@ -1,4 +1,4 @@
-"""What an emulator is: an ASGI application with state, and a few seeded resources."""
+"""The base class of emulators: an ASGI application with state and some resources to begin with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import ClassVar, Literal
 
 from starlette.types import ASGIApp
 
+from polysession.emulation.scripts import Scripts
 from polysession.session import ModelConfig
 
 Generation = Literal["current", "legacy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Seeded:
+class InitialResources:
     """Ids of the resources that exist when an emulator starts; None where the backend has no such thing.
 
     Attributes:
@@ -38,20 +39,25 @@ class Emulator(ABC):
     """One backend's wire protocol over state in memory.
 
     Attributes:
-        base_path: What stands between the origin and the routes, such as `/api`; empty for none.
-        app: The application to serve.
-        seeded: Resources that exist from the start.
+        base_path: Path between the origin and the routes, such as `/api`; empty for none.
+        has_questions: Whether the backend's agents can ask a question and wait for the reply.
+        app: The application to serve; see `build_app`.
+        initial: Resources that exist from the start.
         settings: Client settings besides `base_url` with which a `Client` may talk to it.
+        generation: The backend's generation that it speaks.
+        scripts: Gives the agent's acts in answer to a message: `self.scripts.take(session_id, message)`.
     """
 
     base_path: ClassVar[str] = ""
+    has_questions: ClassVar[bool] = False
     app: ASGIApp
-    seeded: Seeded
+    initial: InitialResources
     settings: Mapping[str, str]
 
-    @abstractmethod
     def __init__(self, generation: Generation = "current") -> None:
-        """Start with the seeded resources, in the shape of one generation of the backend."""
+        """Start with the initial resources, in the shape of one generation of the backend."""
+        self.generation: Generation = generation
+        self.scripts = Scripts(has_questions=self.has_questions)
 
     @abstractmethod
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
@@ -64,7 +70,7 @@ class Emulator(ABC):
 
 @dataclass(slots=True)
 class TurnClock:
-    """When a session's turn is over; asked on each look, so that no timer runs in the background."""
+    """A turn by the clock: it is over when its time is, and no timer runs in the background."""
 
     _ends_at_s: float = field(default=0.0)
 
@@ -73,7 +79,7 @@ class TurnClock:
         self._ends_at_s = time.monotonic() + duration_s
 
     def stop(self) -> bool:
-        """End the turn now; tells whether one was running."""
+        """End the turn now; true if one was running."""
         was_running = self.running
         self._ends_at_s = 0.0
         return was_running

@@ -1,128 +1,168 @@
-"""The scripted agent: what an emulated agent does in answer to a message, the same whatever the backend.
+"""The scripted agent: the acts of an emulated agent in answer to a message, the same for each backend.
 
 | message begins with | the agent |
 |---|---|
-| anything else | says the text back, in several deltas |
+| anything else | repeats the text, in several deltas |
 | `/think` | thinks first |
-| `/tool` | uses a tool on the server |
-| `/ask N` | uses N tools (1 if not said) that each need an approval |
-| `/client-tool N` | uses N tools (1 if not said) that the caller has to run |
+| `/tool N` | uses N tools (1 by default) on the server |
+| `/ask N` | uses N tools (1 by default) that each need an approval |
+| `/client-tool N` | uses N tools (1 by default) that the caller runs |
+| `/mixed` | uses a tool that needs an approval and a tool that the caller runs, in one step |
+| `/question` | asks a question |
 | `/fail` | fails, as if its model had |
-| `/slow N` | says N words (10 if not said), a tenth of a second apart |
-| `/long N` | says N words (1,000 if not said) |
+| `/slow N` | says N words (10 by default), a tenth of a second apart |
+| `/long N` | says N words (1,000 by default) |
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 SLOW_PAUSE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Reason, before anything is said."""
+    """Reason, before anything else."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Answer in these deltas, with that many seconds between two of them."""
+    """Answer, in deltas of one word each, `pause_s` seconds apart."""
 
-    deltas: tuple[str, ...]
+    text: str
     pause_s: float = 0.0
 
     @property
-    def text(self) -> str:
-        """The whole answer."""
-        return "".join(self.deltas)
+    def deltas(self) -> tuple[str, ...]:
+        """The text in pieces."""
+        return tuple(re.findall(r"[^ ]* |[^ ]+", self.text))
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """One use of a tool, with the result that it will have if it runs."""
+    """One use of a tool that the server runs.
+
+    Attributes:
+        name: Name of the tool.
+        arguments: What the agent gives it; JSON values.
+        result: Text that the tool gives.
+    """
 
     name: str
-    arguments: Mapping[str, str]
-    result: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
+class AskApproval(ToolUse):
+    """One use of a tool that the server runs once the caller has approved it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTool(ToolUse):
+    """One use of a tool that the caller runs; `result` is not used."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class UseTools:
-    """Use tools on the server, all in one step; `ask` needs an approval for each."""
+    """Use tools, all in one step of the agent."""
 
     uses: tuple[ToolUse, ...]
-    ask: bool = False
+
+    def __init__(self, *uses: ToolUse) -> None:
+        object.__setattr__(self, "uses", uses)
 
 
 @dataclass(frozen=True, slots=True)
-class UseClientTools:
-    """Use tools that the caller runs, all in one step."""
+class Ask:
+    """Ask a question, and wait for the reply.
 
-    uses: tuple[ToolUse, ...]
+    Where the backend has no questions the agent says it and its turn ends; the acts behind it belong to the session's
+    next turn.
+
+    Attributes:
+        prompt: The question.
+        options: Replies to choose from; empty for any.
+    """
+
+    prompt: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Fail, as if the model had."""
+    """Fail, as if the model had; the turn ends."""
 
-    message: str
+    message: str = "the model is out of order"
 
 
-Act: TypeAlias = Think | Say | UseTools | UseClientTools | Fail
+Act: TypeAlias = Think | Say | UseTools | Ask | Fail
 
 
 def script_for(message: str) -> tuple[Act, ...]:
-    """What the agent does in answer to a message."""
+    """The acts in answer to a message; see the table of commands."""
     command, rest = (*message.split(maxsplit=1), "", "")[:2]
     if command in _COMMANDS:
         return _COMMANDS[command](rest.strip())
-    return (Say(_words(f"You said: {message}")),)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    """A text in deltas of one word each."""
-    return tuple(re.findall(r"[^ ]* |[^ ]+", text))
+    return (Say(f"You said: {message}"),)
 
 
 def _number(text: str, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else default
 
 
-def _uses(text: str) -> tuple[ToolUse, ...]:
-    return tuple(ToolUse("lookup", {"query": f"item {n}"}, f"item {n} is in stock") for n in range(_number(text, 1)))
+def _lookup(kind: type[ToolUse], number: int) -> ToolUse:
+    return kind("lookup", {"query": f"item {number}"}, f"item {number} is in stock")
+
+
+def _lookups(kind: type[ToolUse], text: str) -> UseTools:
+    return UseTools(*(_lookup(kind, number) for number in range(_number(text, 1))))
 
 
 def _think(_rest: str) -> tuple[Act, ...]:
-    return Think("The user wants to see me think."), Say(_words("I have thought about it."))
+    return Think("The user wants to see me think."), Say("I have thought about it.")
 
 
 def _tool(rest: str) -> tuple[Act, ...]:
-    return UseTools(_uses(rest)), Say(_words("The tool has answered."))
+    return _lookups(ToolUse, rest), Say("The tool has answered.")
 
 
 def _ask(rest: str) -> tuple[Act, ...]:
-    return UseTools(_uses(rest), ask=True), Say(_words("The decision was heard."))
+    return _lookups(AskApproval, rest), Say("The decision was heard.")
 
 
 def _client_tool(rest: str) -> tuple[Act, ...]:
-    return UseClientTools(_uses(rest)), Say(_words("The output was received."))
+    return _lookups(ClientTool, rest), Say("The output was received.")
+
+
+def _mixed(_rest: str) -> tuple[Act, ...]:
+    return UseTools(_lookup(AskApproval, 0), _lookup(ClientTool, 1)), Say("Both have answered.")
+
+
+def _question(_rest: str) -> tuple[Act, ...]:
+    return Ask("Which colour?", ("red", "green")), Say("The reply was received.")
 
 
 def _fail(_rest: str) -> tuple[Act, ...]:
-    return (Fail("the model is out of order"),)
+    return (Fail(),)
 
 
 def _slow(rest: str) -> tuple[Act, ...]:
-    return (Say(tuple(f"word{n} " for n in range(_number(rest, 10))), pause_s=SLOW_PAUSE_S),)
+    return (Say(_counted(_number(rest, 10)), pause_s=SLOW_PAUSE_S),)
 
 
 def _long(rest: str) -> tuple[Act, ...]:
-    return (Say(tuple(f"word{n} " for n in range(_number(rest, 1000)))),)
+    return (Say(_counted(_number(rest, 1000))),)
+
+
+def _counted(words: int) -> str:
+    return "".join(f"word{number} " for number in range(words))
 
 
 _COMMANDS: Final[Mapping[str, Callable[[str], tuple[Act, ...]]]] = {
@@ -130,6 +170,8 @@ _COMMANDS: Final[Mapping[str, Callable[[str], tuple[Act, ...]]]] = {
     "/tool": _tool,
     "/ask": _ask,
     "/client-tool": _client_tool,
+    "/mixed": _mixed,
+    "/question": _question,
     "/fail": _fail,
     "/slow": _slow,
     "/long": _long,

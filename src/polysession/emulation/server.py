@@ -6,15 +6,16 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from polysession.emulation.emulator import Emulator, Generation
 from polysession.emulation.faults import FaultMiddleware, Faults
 from polysession.emulation.loading import load_emulator
+from polysession.emulation.script import Act, ToolUse
 from polysession.errors import PolysessionError, UsageError
-from polysession.session import ModelConfig
+from polysession.session import ModelConfig, Session
 
 if TYPE_CHECKING:
     import uvicorn
@@ -31,13 +32,13 @@ class EmulatorHandle:
         provider: Name of the provider that it stands in for.
         base_url: Ready for `Client(base_url=...)` and for the backend's official SDK.
         settings: All settings of a `Client` for it, `base_url` among them: `Client(name, **handle.settings)`.
-        agent_id: Id of the seeded agent; empty if the backend has none.
-        environment_id: Id of the seeded environment; None if the backend has none.
-        credential_id: Id of the seeded model credential; None if the backend has none.
+        agent_id: Id of an agent; empty if the backend has none.
+        environment_id: Id of an environment; None if the backend has none.
+        credential_id: Id of a model credential; None if the backend has none.
         workspace_id: Id of a workspace; None if the backend has none.
-        model: A model that its sessions and agents may have; None if the backend lets nobody choose.
-        emulator: The emulator itself, for its controls.
-        faults: What is to go wrong with the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
+        model: A model that its sessions and agents may have; None if the backend offers no choice.
+        control: The emulator itself, such as `handle.control.start_turn(session_id, duration_s=5)`.
+        faults: Faults of the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
     """
 
     provider: str
@@ -48,8 +49,24 @@ class EmulatorHandle:
     credential_id: str | None
     workspace_id: str | None
     model: ModelConfig | None
-    emulator: Emulator
+    control: Emulator
     faults: Faults
+
+    def script(self, script: Iterable[Act | ToolUse], *, session: Session | str | None = None) -> None:
+        """Queue what the agent does in one turn to come, in place of its answer to the message.
+
+        Example: `handle.script([Think("Hm."), AskApproval("delete", {"path": "a"}), Say("Done.")])`.
+
+        Args:
+            script: Acts in order: `Say`, `Think`, `UseTools`, `Ask`, `Fail`, or a single `ToolUse`, `AskApproval` or
+                `ClientTool`.
+            session: The session whose next turn it is; None for the next turn of any session.
+
+        Raises:
+            UsageError: Something in the script is no act.
+        """
+        session_id = session.id if isinstance(session, Session) else session
+        self.control.scripts.add(script, session_id=session_id)
 
 
 @contextlib.contextmanager
@@ -63,8 +80,11 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
 
     Raises:
         UnknownProvider: No provider has that name.
-        UsageError: The provider ships no emulator, or the port is taken.
+        UsageError: The provider ships no emulator, there is no such generation, or the port is taken.
     """
+    if generation not in get_args(Generation):
+        accepted = " or ".join(repr(known) for known in get_args(Generation))
+        raise UsageError(f"generation {generation!r} is unknown; it is {accepted}", provider=name)
     emulator = load_emulator(name)(generation)
     faults = Faults()
     with serve_app(FaultMiddleware(emulator.app, faults), port=port) as origin:
@@ -73,12 +93,12 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
             provider=name,
             base_url=base_url,
             settings={"base_url": base_url, **emulator.settings},
-            agent_id=emulator.seeded.agent_id,
-            environment_id=emulator.seeded.environment_id,
-            credential_id=emulator.seeded.credential_id,
-            workspace_id=emulator.seeded.workspace_id,
-            model=emulator.seeded.model,
-            emulator=emulator,
+            agent_id=emulator.initial.agent_id,
+            environment_id=emulator.initial.environment_id,
+            credential_id=emulator.initial.credential_id,
+            workspace_id=emulator.initial.workspace_id,
+            model=emulator.initial.model,
+            control=emulator,
             faults=faults,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from polysession.emulation import Act, Fail, Say, Think, ToolUse, UseClientTools, UseTools, script_for
+from polysession.emulation import Act, AskApproval, ClientTool, Fail, Say, Think, ToolUse, UseTools, script_for
 
 _NAMING_TOOL = "generate_structured_output"
 _REMINDER = "<system-reminder>"
@@ -61,7 +61,7 @@ def _rounds(script: Sequence[Act]) -> list[list[Act]]:
     rounds: list[list[Act]] = [[]]
     for act in script:
         rounds[-1].append(act)
-        if isinstance(act, UseTools | UseClientTools):
+        if isinstance(act, UseTools):
             rounds.append([])
     return rounds
 
@@ -75,21 +75,25 @@ def _answer(acts: Sequence[Act]) -> Answer:
                 return Answer(status=500)
             case Think(text):
                 deltas.append({"reasoning_content": text})
-            case Say(texts, pause_s):
-                deltas += [{"content": text} for text in texts]
-            case UseTools(uses, ask):
-                deltas.append(_calls([_bash(use, ask=ask) for use in uses]))
-            case UseClientTools(uses):
-                deltas.append(_calls([(use.name, use.arguments) for use in uses]))
+            case Say(_, pause_s):
+                deltas += [{"content": text} for text in act.deltas]
+            case UseTools(uses):
+                deltas.append(_calls([_call(use) for use in uses]))
     return Answer(tuple(deltas), pause_s)
 
 
-def _bash(use: ToolUse, *, ask: bool) -> tuple[str, Mapping[str, str]]:
-    """A redact use of the service's own tool in its place; one that writes has to be approved."""
-    return "Bash", {"command": f"touch {use.arguments['query'].replace(' ', '-')}" if ask else f"echo {use.result}"}
+def _call(use: ToolUse) -> tuple[str, Mapping[str, Any]]:
+    """A harmless use of the service's own tool in its place, one that writes if it has to be approved."""
+    match use:
+        case ClientTool():
+            return use.name, use.arguments
+        case AskApproval():
+            return "Bash", {"command": f"touch {use.arguments['query'].replace(' ', '-')}"}
+        case _:
+            return "Bash", {"command": f"echo {use.result}"}
 
 
-def _calls(calls: Sequence[tuple[str, Mapping[str, str]]]) -> Mapping[str, Any]:
+def _calls(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, Any]:
     return {
         "tool_calls": [
             {

@@ -53,7 +53,7 @@ class Api:
         return f"/sessions/{session_id}{rest}?agent_id={self.agent_id}"
 
     def run(self, session_id: str, duration_s: float = 30) -> None:
-        self.handle.emulator.start_turn(session_id, duration_s=duration_s)
+        self.handle.control.start_turn(session_id, duration_s=duration_s)
 
 
 @contextmanager

@@ -216,8 +216,8 @@ def test_an_interruption_ends_the_reply(talk: Talk, message: str) -> None:
 def test_an_interruption_before_the_first_event_undoes_the_turn(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, emulator: tuple[EmulatorHandle, httpx.Client]
 ) -> None:
-    assert isinstance(emulator[0].emulator, AgentScopeEmulator)
-    monkeypatch.setattr(emulator[0].emulator.pace, "setup_s", LIMIT_S)
+    assert isinstance(emulator[0].control, AgentScopeEmulator)
+    monkeypatch.setattr(emulator[0].control.pace, "setup_s", LIMIT_S)
     talk.say("hello")
     talk.ok("POST", talk.path(talk.session_id, "/interrupt"), status=202)
     assert (talk.raise_for_outcome(), talk.messages()["messages"]) == ("idle", [])
@@ -226,8 +226,8 @@ def test_an_interruption_before_the_first_event_undoes_the_turn(
 def test_a_turn_is_not_over_with_its_last_event(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, emulator: tuple[EmulatorHandle, httpx.Client]
 ) -> None:
-    assert isinstance(emulator[0].emulator, AgentScopeEmulator)
-    monkeypatch.setattr(emulator[0].emulator.pace, "settle_s", 0.3)
+    assert isinstance(emulator[0].control, AgentScopeEmulator)
+    monkeypatch.setattr(emulator[0].control.pace, "settle_s", 0.3)
     talk.turn("hello")
     active = f"Session '{talk.session_id}' already has an active chat run in this process."
     assert refusal(talk.say("too early")) == (409, active)
@@ -293,9 +293,9 @@ def test_a_silent_stream_sends_comments(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, emulator: tuple[EmulatorHandle, httpx.Client]
 ) -> None:
     handle, http = emulator
-    assert isinstance(handle.emulator, AgentScopeEmulator)
-    assert handle.emulator.pace.heartbeat_s == 30
-    monkeypatch.setattr(handle.emulator.pace, "heartbeat_s", 0.02)
+    assert isinstance(handle.control, AgentScopeEmulator)
+    assert handle.control.pace.heartbeat_s == 30
+    monkeypatch.setattr(handle.control.pace, "heartbeat_s", 0.02)
     url = handle.base_url + talk.path(talk.session_id, "/stream")
     with http.stream("GET", url, headers={"x-user-id": talk.user_id}) as answer:
         assert next(answer.iter_raw()) == b":\n\n"

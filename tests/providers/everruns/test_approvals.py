@@ -169,7 +169,7 @@ def test_a_late_or_double_decision_is_a_clear_error(client: Client, handle: Emul
 
 
 def test_nobody_decides_and_the_turn_goes_on_without(client: Client, handle: EmulatorHandle) -> None:
-    handle.emulator.pace.approval_wait_s = 0.1  # type: ignore[attr-defined]
+    handle.control.pace.approval_wait_s = 0.1  # type: ignore[attr-defined]
     session = client.sessions.create(agent=handle.agent_id)
     ends: list[Outcome] = []
     events: list[Any] = []
@@ -262,7 +262,7 @@ def test_wrong_decisions_are_refused(api: Api) -> None:
     ],
 )
 def test_a_decision_that_comes_too_late_or_too_early_is_a_conflict(api: Api, wait_s: float, problem: str) -> None:
-    pace = api.handle.emulator.pace  # type: ignore[attr-defined]
+    pace = api.handle.control.pace  # type: ignore[attr-defined]
     pace.approval_wait_s, pace.waiting_after_s = wait_s, 0.5
     session_id, (asked_id,) = asks(api)
     assert refused(api, session_id, 409, (asked_id, "allow")) == problem
@@ -292,7 +292,7 @@ def test_an_older_server_runs_tools_without_asking() -> None:
 
 
 async def decided_by_the_official_client(handle: EmulatorHandle) -> list[Any]:
-    handle.emulator.pace.waiting_after_s = 0.0  # type: ignore[attr-defined]
+    handle.control.pace.waiting_after_s = 0.0  # type: ignore[attr-defined]
     async with AgentClient(agent_url=f"{handle.base_url}/v1", credential=handle.settings["api_key"]) as agent:
         session_id = (await agent.create_session("Ticket 42"))["id"]
 

@@ -160,7 +160,7 @@ def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
 @covers(Feature.SESSIONS_CANCEL)
 def test_every_status_is_one_that_the_client_knows(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
-        emulator: Any = handle.emulator
+        emulator: Any = handle.control
         session_id = (await create(everruns)).id
         emulator.start_turn(session_id, duration_s=60)
         assert (await everruns.sessions.get(session_id)).status == "active"

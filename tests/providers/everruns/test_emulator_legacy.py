@@ -21,7 +21,7 @@ def test_an_older_session_has_the_older_fields_only(seed: Api) -> None:
     always = {"id", "organization_id", "agent_id", "harness_id", "status", "created_at", "updated_at", "tags"}
     assert set(created) == {*always, "capabilities", "title"}
     assert (created["tags"], created["capabilities"]) == ([], [])
-    seed.handle.emulator.start_turn(created["id"], duration_s=0)
+    seed.handle.control.start_turn(created["id"], duration_s=0)
     read = seed.ok("GET", f"sessions/{created['id']}")
     assert set(read) == {*created, "started_at"}
     assert datetime.fromisoformat(read["started_at"]) <= datetime.now(UTC)
@@ -63,5 +63,5 @@ def test_older_lists_and_agents_have_no_links(seed: Api) -> None:
 
 def test_an_older_session_waits_in_the_other_spelling(seed: Api) -> None:
     session_id = seed.session(agent_id=seed.handle.agent_id)["id"]
-    seed.handle.emulator.await_tool_results(session_id)  # type: ignore[attr-defined]
+    seed.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
     assert seed.ok("GET", f"sessions/{session_id}")["status"] == "waiting_for_tool_results"

@@ -131,7 +131,7 @@ def test_links_are_absolute_and_actions_follow_the_state(api: Api) -> None:
     page = f"{api.origin}/sessions/{session['id']}/chat"
     assert [session[name] for name in LINKS] == [href, page, page]
     api.http.put(f"{href}/pin")
-    api.handle.emulator.start_turn(session["id"], duration_s=60)
+    api.handle.control.start_turn(session["id"], duration_s=60)
     actions = [conforms(action, "AllowedAction") for action in api.ok("GET", href)["allowed_actions"]]
     assert {(action["rel"], action["method"], action["href"]) for action in actions} == {
         ("self", "GET", href),

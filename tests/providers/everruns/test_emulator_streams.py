@@ -262,7 +262,7 @@ def test_types_narrow_a_stream_and_exclude_removes(api: Api) -> None:
 
 
 def test_silence_has_heartbeats_and_longer_retry_hints(api: Api) -> None:
-    api.handle.emulator.pace.heartbeat_s = 0.05  # type: ignore[attr-defined]
+    api.handle.control.pace.heartbeat_s = 0.05  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     with stream(api, session_id) as frames:
         assert [next(frames) for _ in range(4)] == [{"comment": "heartbeat"}] * 4
@@ -273,7 +273,7 @@ def test_silence_has_heartbeats_and_longer_retry_hints(api: Api) -> None:
 
 
 def test_a_stream_is_cycled(api: Api) -> None:
-    api.handle.emulator.pace.stream_s = 0.2  # type: ignore[attr-defined]
+    api.handle.control.pace.stream_s = 0.2  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     with stream(api, session_id) as silent:
         assert list(silent) == [{"event": "disconnecting", "data": '{"reason":"connection_cycle","retry_ms":100}'}]
@@ -287,7 +287,7 @@ def test_a_stream_is_cycled(api: Api) -> None:
 
 
 def test_client_side_tools_park_the_turn_until_their_results_come(api: Api) -> None:
-    api.handle.emulator.pace.waiting_after_s = 0.3  # type: ignore[attr-defined]
+    api.handle.control.pace.waiting_after_s = 0.3  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     path = f"sessions/{session_id}/tool-results"
     with stream(api, session_id) as frames:
@@ -338,7 +338,7 @@ def test_a_message_ends_the_wait_for_results(api: Api) -> None:
 
 
 def test_a_wait_for_results_has_a_limit(api: Api) -> None:
-    api.handle.emulator.pace.results_wait_s = 0.05  # type: ignore[attr-defined]
+    api.handle.control.pace.results_wait_s = 0.05  # type: ignore[attr-defined]
     session_id, events = turn_of(api, "/client-tool")
     (made_up,) = [event["data"] for event in events if event["type"] == "tool.completed"]
     assert (made_up["success"], made_up["status"], made_up["tool_name"]) == (False, "timeout", "lookup")
@@ -348,7 +348,7 @@ def test_a_wait_for_results_has_a_limit(api: Api) -> None:
 
 def test_results_end_a_wait_that_has_no_turn(api: Api) -> None:
     session_id = api.session()["id"]
-    api.handle.emulator.await_tool_results(session_id)  # type: ignore[attr-defined]
+    api.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
     api.ok("POST", f"sessions/{session_id}/tool-results", 200, {"tool_results": [{"tool_call_id": "a"}]})
     assert api.ok("GET", f"sessions/{session_id}")["status"] == "idle"
     assert last(api, session_id, "tool.completed")["result"] == []
@@ -381,7 +381,7 @@ def test_a_message_steers_a_running_turn(api: Api) -> None:
 
 def test_a_message_to_a_turn_without_a_script_begins_no_other(api: Api) -> None:
     session_id = api.session()["id"]
-    api.handle.emulator.start_turn(session_id, duration_s=60)
+    api.handle.control.start_turn(session_id, duration_s=60)
     say(api, session_id, "hello")
     assert types(stored(api, session_id)) == ["session.started", "input.message"]
 
@@ -418,7 +418,7 @@ def turn_again(api: Api, session_id: str) -> list[Any]:
 
 def test_cancelling_a_turn_without_a_script_has_the_same_events(api: Api) -> None:
     session_id = api.session()["id"]
-    api.handle.emulator.start_turn(session_id, duration_s=60)
+    api.handle.control.start_turn(session_id, duration_s=60)
     api.ok("POST", f"sessions/{session_id}/cancel", 200, {})
     assert types(stored(api, session_id)) == ["session.started", *CANCELLED]
 
@@ -435,7 +435,7 @@ def test_deleting_a_session_ends_its_turn_and_its_streams(api: Api) -> None:
 
 def test_a_reader_that_leaves_leaves_no_task(api: Api) -> None:
     session_id, _ = turn_of(api, "a")
-    server: Any = api.handle.emulator
+    server: Any = api.handle.control
     loop = server._state.sessions[session_id].task._task.get_loop()
     before = asyncio.all_tasks(loop)
     with stream(api, session_id):

@@ -23,24 +23,24 @@ def fresh() -> Iterator[Api]:
 def test_a_session_is_started_then_active_then_idle(api: Api) -> None:
     path = f"sessions/{(session := api.session())['id']}"
     assert (session["status"], "started_at" in session) == ("started", False)
-    api.handle.emulator.start_turn(session["id"], duration_s=60)
+    api.handle.control.start_turn(session["id"], duration_s=60)
     running = conforms(api.ok("GET", path), "WithUrls_Session")
     assert (running["status"], running["started_at"]) == ("active", running["updated_at"])
-    api.handle.emulator.start_turn(session["id"], duration_s=0)
+    api.handle.control.start_turn(session["id"], duration_s=0)
     after = api.ok("GET", path)
     assert (after["status"], after["started_at"]) == ("idle", running["started_at"])
 
 
 def test_a_turn_of_no_session_cannot_be_started(api: Api) -> None:
     with pytest.raises(KeyError):
-        api.handle.emulator.start_turn(UNKNOWN_SESSION, duration_s=1)
+        api.handle.control.start_turn(UNKNOWN_SESSION, duration_s=1)
 
 
 def test_a_session_that_needs_the_client_waits_for_tool_results(api: Api) -> None:
     session = api.session()
-    api.handle.emulator.await_tool_results(session["id"])  # type: ignore[attr-defined]
+    api.handle.control.await_tool_results(session["id"])  # type: ignore[attr-defined]
     assert api.ok("GET", f"sessions/{session['id']}")["status"] == "waitingfortoolresults"
-    api.handle.emulator.start_turn(session["id"], duration_s=60)
+    api.handle.control.start_turn(session["id"], duration_s=60)
     assert api.ok("GET", f"sessions/{session['id']}")["status"] == "active"
 
 
@@ -54,14 +54,14 @@ def test_cancelling_ends_a_turn_and_is_no_error_without_one(api: Api, begin: str
     session_id = api.session()["id"]
     assert cancel(api, session_id) == ("no_op", "No turn currently running")
     options = {"duration_s": 60} if begin == "start_turn" else {}
-    getattr(api.handle.emulator, begin)(session_id, **options)
+    getattr(api.handle.control, begin)(session_id, **options)
     assert cancel(api, session_id) == ("cancelled", "Turn cancelled successfully")
     assert api.ok("GET", f"sessions/{session_id}")["status"] == "idle"
     assert cancel(api, session_id) == ("no_op", "No turn currently running")
 
 
 def test_stats_count_sessions_by_status(fresh: Api) -> None:
-    emulator: Any = fresh.handle.emulator
+    emulator: Any = fresh.handle.control
     ids = [fresh.session()["id"] for _ in range(10)]
     for session_id in ids[:2]:
         emulator.start_turn(session_id, duration_s=60)
@@ -89,7 +89,7 @@ def test_a_fork_inherits_and_may_override(api: Api) -> None:
 
 def test_a_session_in_a_turn_cannot_be_forked(api: Api) -> None:
     session_id = api.session()["id"]
-    api.handle.emulator.start_turn(session_id, duration_s=60)
+    api.handle.control.start_turn(session_id, duration_s=60)
     api.refused("POST", f"sessions/{session_id}/fork", 409, {})
-    api.handle.emulator.await_tool_results(session_id)  # type: ignore[attr-defined]
+    api.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
     api.refused("POST", f"sessions/{session_id}/fork", 409, {})

@@ -100,7 +100,7 @@ def test_a_list_is_filtered_by_what_only_the_current_generation_knows(new_client
     agent = own_agent(new_client)
     store = QoderNewSession(resources=[QoderMemoryStore(memory_store_id="memstore_1")])
     stored, busy = create(new_client, current, agent=agent, native=store), create(new_client, current, agent=agent)
-    current.emulator.start_turn(busy.id, duration_s=60)
+    current.control.start_turn(busy.id, duration_s=60)
 
     def found(**query: Any) -> list[str]:
         return ids(new_client.sessions.list(agent=agent, **query))
@@ -134,7 +134,7 @@ def test_a_search_finds_by_title_and_metadata(new_client: Any, current: Emulator
     new_client.sessions.archive(sessions[0])
     assert found(metadata={"odd": "0"}) == expected[2::2]
     assert found(metadata={"odd": "0"}, include_archived=True) == expected[::2]
-    current.emulator.start_turn(expected[2], duration_s=60)
+    current.control.start_turn(expected[2], duration_s=60)
     assert found(metadata={"odd": "0"}, statuses=[SessionStatus.RUNNING]) == [expected[2]]
 
 

@@ -74,7 +74,7 @@ class Api:
         return [item["id"] for item in self.ok("GET", path, params=query)["data"]]
 
     def start_turn(self, session_id: str, duration_s: float = 60) -> None:
-        self.handle.emulator.start_turn(session_id, duration_s=duration_s)
+        self.handle.control.start_turn(session_id, duration_s=duration_s)
 
     def wait_until_idle(self, session_id: str) -> None:
         deadline_s = time.monotonic() + 5

@@ -253,7 +253,7 @@ def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
 @covers(Feature.SESSIONS_CANCEL)
 def test_a_turn_is_cancelled(judge: Judge) -> None:
     session = judge.new_session()
-    judge.handle.emulator.start_turn(session.id, duration_s=60)
+    judge.handle.control.start_turn(session.id, duration_s=60)
     assert judge(lambda sdk: sdk.sessions.retrieve(session.id)).status == "running"
     answer = judge(lambda sdk: sdk.sessions.cancel(session.id))
     assert answer.to_dict() == {"id": session.id, "type": "session", "status": "canceling"}

@@ -6,42 +6,40 @@ It writes Porter's JSON by hand, and shares no code with the provider: a mistake
 from __future__ import annotations
 
 import itertools
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
-
 from polysession.emulation import (
     Act,
+    Answer,
+    ApiRequest,
+    ClientTool,
     Emulator,
     EventLog,
+    EventStream,
     Fail,
     Generation,
-    RequestIdMiddleware,
+    InitialResources,
+    Refusal,
+    Route,
     Say,
-    Seeded,
-    Think,
     ToolUse,
     TurnClock,
     TurnTask,
-    UseClientTools,
     UseTools,
+    build_app,
     pause,
-    script_for,
+    sse_frame,
 )
 
 KEY: Final = "porter-key-for-the-emulator"
 _HEARTBEAT_S: Final = 10.0
 _KINDS: Final = {400: "nonsense", 401: "stranger", 404: "missing", 405: "nonsense", 409: "busy"}
 _LARGEST_PAGE: Final = 100
+
+Json = dict[str, Any]
 
 
 @dataclass
@@ -97,147 +95,138 @@ class Errand:
 class PorterEmulator(Emulator):
     """Porter over state in memory. It has one generation."""
 
-    def __init__(self, generation: Generation = "current") -> None:  # noqa: ARG002  (there is one)
+    def __init__(self, generation: Generation = "current") -> None:
+        super().__init__(generation)
         self._errands: dict[int, Errand] = {}
         self._numbers = itertools.count(1)
         self._calls = itertools.count(1)
-        self.seeded = Seeded()
+        self.initial = InitialResources()
         self.settings = {"key": KEY}
-        self.app = Starlette(
-            routes=[
-                Route("/errands", self._guarded(self._create), methods=["POST"]),
-                Route("/errands", self._guarded(self._list), methods=["GET"]),
-                Route("/errands/{no}", self._guarded(self._get), methods=["GET"]),
-                Route("/errands/{no}", self._guarded(self._replace), methods=["PUT"]),
-                Route("/errands/{no}", self._guarded(self._delete), methods=["DELETE"]),
-                Route("/errands/{no}/stop", self._guarded(self._stop), methods=["POST"]),
-                Route("/errands/{no}/say", self._guarded(self._say), methods=["POST"]),
-                Route("/errands/{no}/answer", self._guarded(self._answer), methods=["POST"]),
-                Route("/errands/{no}/notes", self._guarded(self._notes), methods=["GET"]),
+        self.app = build_app(
+            [
+                Route("POST", "/errands", self._create, 201),
+                Route("GET", "/errands", self._list),
+                Route("GET", "/errands/{no}", lambda request: _result(self._errand(request).as_json())),
+                Route("PUT", "/errands/{no}", self._replace),
+                Route("DELETE", "/errands/{no}", self._delete, 204),
+                Route("POST", "/errands/{no}/stop", self._stop),
+                Route("POST", "/errands/{no}/say", self._say, 202),
+                Route("POST", "/errands/{no}/answer", self._answer, 202),
+                Route("GET", "/errands/{no}/notes", self._notes),
             ],
-            middleware=[Middleware(RequestIdMiddleware)],
-            exception_handlers={HTTPException: _refusal},
+            admit=_check_key,
+            error=_error,
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         """Keep an errand busy for a while."""
         self._errands[int(session_id)].clock.start(duration_s)
 
-    def _guarded(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-        """A route that wants the key."""
-
-        async def guarded(request: Request) -> Response:
-            if request.headers.get("porter-key") != KEY:
-                raise HTTPException(401, "I do not know you.")
-            response: Response = await answer(request)
-            return response
-
-        return guarded
-
-    def _errand(self, request: Request) -> Errand:
-        no = request.path_params["no"]
+    def _errand(self, request: ApiRequest) -> Errand:
+        no = request.parameters["no"]
         errand = self._errands.get(int(no)) if no.isascii() and no.isdigit() else None
         if errand is None:
-            raise HTTPException(404, f"There is no errand {no}.")
+            raise Refusal(404, f"There is no errand {no}.")
         return errand
 
-    async def _create(self, request: Request) -> Response:
-        subject, labels = await _description(request)
+    def _create(self, request: ApiRequest) -> Json:
+        subject, labels = _description(request)
         newest = max((errand.made for errand in self._errands.values()), default=0)
         made = max(_now(), newest + 1)
         errand = Errand(next(self._numbers), subject, labels, made, made)
         self._errands[errand.no] = errand
-        return _answered(errand.as_json(), 201)
+        return _result(errand.as_json())
 
-    async def _list(self, request: Request) -> Response:
+    def _list(self, request: ApiRequest) -> Json:
         skip, take = _integer(request, "skip", 0), _integer(request, "take", _LARGEST_PAGE)
         order = list(self._errands.values())
-        if request.query_params.get("order") != "old":
+        if request.query.get("order") != "old":
             order.reverse()
         page = [errand.as_json() for errand in order[skip : skip + min(take, _LARGEST_PAGE)]]
-        return _answered({"errands": page, "total": len(order)})
+        return _result({"errands": page, "total": len(order)})
 
-    async def _get(self, request: Request) -> Response:
-        return _answered(self._errand(request).as_json())
-
-    async def _replace(self, request: Request) -> Response:
+    def _replace(self, request: ApiRequest) -> Json:
         errand = self._errand(request)
-        errand.subject, errand.labels = await _description(request)
+        errand.subject, errand.labels = _description(request)
         errand.touched = max(_now(), errand.touched + 1)
-        return _answered(errand.as_json())
+        return _result(errand.as_json())
 
-    async def _delete(self, request: Request) -> Response:
+    async def _delete(self, request: ApiRequest) -> None:
         errand = self._errand(request)
         await errand.task.cancel()
         errand.log.close()
         del self._errands[errand.no]
-        return Response(status_code=204)
 
-    async def _stop(self, request: Request) -> Response:
+    async def _stop(self, request: ApiRequest) -> Json:
         errand = self._errand(request)
         asked, errand.asks = errand.asks is not None, None
         stopped = await errand.task.cancel()
         if stopped:
             errand.note("rested", because="stopped")
-        return _answered({"stopped": errand.clock.stop() or stopped or asked})
+        return _result({"stopped": errand.clock.stop() or stopped or asked})
 
-    async def _say(self, request: Request) -> Response:
+    async def _say(self, request: ApiRequest) -> Json:
         errand = self._errand(request)
-        text = (await _body(request)).get("text")
+        text = _body(request).get("text")
         if not isinstance(text, str) or not text:
-            raise HTTPException(400, "Say something: text.")
+            raise Refusal(400, "Say something: text.")
         if errand.doing != "resting":
-            raise HTTPException(409, f"Errand {errand.no} is {errand.doing}.")
+            raise Refusal(409, f"Errand {errand.no} is {errand.doing}.")
         first = errand.note("heard", text=text)
         errand.note("began")
-        errand.task.start(self._work(errand, script_for(text)))
-        return _answered({"first": first}, 202)
+        errand.task.start(self._work(errand, self.scripts.take(str(errand.no), text)))
+        return _result({"first": first})
 
-    async def _answer(self, request: Request) -> Response:
-        errand, body = self._errand(request), await _body(request)
+    async def _answer(self, request: ApiRequest) -> Json:
+        errand, body = self._errand(request), _body(request)
         if errand.asks is None:
-            raise HTTPException(409, f"Errand {errand.no} asks for nothing.")
+            raise Refusal(409, f"Errand {errand.no} asks for nothing.")
         if body.get("call") != errand.call:
-            raise HTTPException(404, f"Errand {errand.no} did not ask for {body.get('call')!r}.")
+            raise Refusal(404, f"Errand {errand.no} did not ask for {body.get('call')!r}.")
         errand.asks = None
         first = errand.note("began")
         errand.note("got", call=errand.call, text=str(body.get("text", "")), failed=body.get("failed") is True)
         errand.task.start(self._work(errand, errand.rest))
-        return _answered({"first": first}, 202)
+        return _result({"first": first})
 
-    async def _notes(self, request: Request) -> Response:
+    def _notes(self, request: ApiRequest) -> Json | EventStream:
         errand, after = self._errand(request), _integer(request, "after", 0)
         if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(_frames(errand, after), media_type="text/event-stream")
+            return EventStream(_frames(errand, after))
         take = min(_integer(request, "take", _LARGEST_PAGE), _LARGEST_PAGE)
         left = errand.log.entries[after:]
-        return _answered({"notes": left[:take], "more": len(left) > take})
+        return _result({"notes": left[:take], "more": len(left) > take})
 
     async def _work(self, errand: Errand, script: Sequence[Act]) -> None:
         """Do what the script says, until it ends or asks for something."""
         for number, act in enumerate(script):
             match act:
-                case Say(deltas, pause_s):
-                    for delta in deltas:
+                case Say(text, pause_s):
+                    for delta in act.deltas:
                         errand.note("piece", text=delta)
                         await pause(pause_s)
-                    errand.note("said", text=act.text)
+                    errand.note("said", text=text)
                 case UseTools(uses):
-                    for use in uses:
-                        call = self._used(errand, "used", use)
-                        errand.note("got", call=call, text=use.result)
-                case UseClientTools(uses):
-                    errand.rest = (*(UseClientTools((use,)) for use in uses[1:]), *script[number + 1 :])
-                    errand.call = self._used(errand, "asks", uses[0])
-                    errand.note("rested", because="asking")
-                    errand.asks = uses[0]
-                    return
+                    if self._use(errand, uses, script[number + 1 :]):
+                        return
                 case Fail(message):
                     errand.note("rested", because="broke", text=message)
                     return
-                case Think():
-                    pass  # Porter acts
+                case _:
+                    pass  # Porter does not tell what it thinks
         errand.note("rested", because="done")
+
+    def _use(self, errand: Errand, uses: Sequence[ToolUse], rest: Sequence[Act]) -> bool:
+        """Use tools one after the other, up to the first that the caller runs; true if there is one."""
+        for place, use in enumerate(uses):
+            if isinstance(use, ClientTool):
+                errand.rest = (UseTools(*uses[place + 1 :]), *rest)
+                errand.call = self._used(errand, "asks", use)
+                errand.note("rested", because="asking")
+                errand.asks = use
+                return True
+            errand.note("got", call=self._used(errand, "used", use), text=use.result)
+        return False
 
     def _used(self, errand: Errand, kind: str, use: ToolUse) -> str:
         call = f"call-{next(self._calls)}"
@@ -245,46 +234,50 @@ class PorterEmulator(Emulator):
         return call
 
 
-async def _frames(errand: Errand, after: int) -> AsyncIterator[str]:
+async def _frames(errand: Errand, after: int) -> AsyncIterator[bytes]:
     """The notes after a number, as they are written, with a sign of life in each silence."""
     async for note in errand.log.follow(after, heartbeat_s=_HEARTBEAT_S):
-        yield ": still here\n\n" if note is None else f"data: {json.dumps(note)}\n\n"
+        yield b": still here\n\n" if note is None else sse_frame({"data": note})
 
 
-async def _description(request: Request) -> tuple[str | None, dict[str, str]]:
+def _check_key(headers: Mapping[str, str]) -> None:
+    if headers.get("porter-key") != KEY:
+        raise Refusal(401, "I do not know you.")
+
+
+def _description(request: ApiRequest) -> tuple[str | None, dict[str, str]]:
     """Subject and labels of a body that describes an errand whole."""
-    body = await _body(request)
+    body = _body(request)
     subject, labels = body.get("subject"), body.get("labels", {})
     if set(body) - {"subject", "labels"} or not isinstance(subject, str | None) or not isinstance(labels, dict):
-        raise HTTPException(400, "Describe the errand: subject, labels.")
+        raise Refusal(400, "Describe the errand: subject, labels.")
     return subject, labels
 
 
-async def _body(request: Request) -> dict[str, Any]:
+def _body(request: ApiRequest) -> Json:
     try:
-        body = json.loads(await request.body())
+        body = request.json()
     except ValueError as error:
-        raise HTTPException(400, "That is no JSON.") from error
+        raise Refusal(400, "That is no JSON.") from error
     if not isinstance(body, dict):
-        raise HTTPException(400, "That is no object.")
+        raise Refusal(400, "That is no object.")
     return body
 
 
-def _integer(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
+def _integer(request: ApiRequest, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdigit()):
-        raise HTTPException(400, f"{name} is a number.")
+        raise Refusal(400, f"{name} is a number.")
     return int(text)
 
 
-def _answered(result: dict[str, Any], status: int = 200) -> Response:
-    return JSONResponse({"result": result}, status)
+def _result(result: Json) -> Json:
+    return {"result": result}
 
 
-async def _refusal(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = error.detail if isinstance(error, HTTPException) else ""
-    return JSONResponse({"why": {"kind": _KINDS.get(status, "other"), "text": text}}, status)
+def _error(refusal: Refusal, _request_id: str) -> Answer:
+    why = {"kind": _KINDS.get(refusal.status, "other"), "text": refusal.message}
+    return Answer({"why": why}, refusal.status)
 
 
 def _now() -> int:

@@ -1,6 +1,6 @@
-"""What the Qoder emulator refuses: the rules for the values of fields.
+"""Validation of fields in the Qoder emulator.
 
-Where the documentation is silent about a field, it is refused, so that a client that relies on it learns so here.
+A field that the documentation does not have is refused, so that a client that relies on it learns so here.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/errors and /cloud-agents/api/conventions/schemas
 (read 2026-11)
@@ -12,6 +12,8 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any, TypeVar
+
+from polysession.emulation import Refusal
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -29,35 +31,19 @@ _CREDIT_COST = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 _FLUSH_INTERVAL_MS = range(50, 5001)
 
 
-class Refusal(Exception):  # noqa: N818  (an answer of the backend, not a fault of the emulator)
-    """A request that is answered with an error body.
-
-    Attributes:
-        type: The backend's error type, such as `"not_found_error"`.
-        message: One sentence for people.
-        param: The field that is wrong; None if no single one is.
-    """
-
-    def __init__(self, error_type: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.type = error_type
-        self.message = message
-        self.param = param
-
-
 def invalid(message: str, param: str | None = None) -> Refusal:
-    """A refusal of the request as wrong."""
-    return Refusal("invalid_request_error", message, param)
+    """A refusal of the request as wrong; `param` names the field, None if no single one is wrong."""
+    return Refusal(400, message, param=param)
 
 
 def conflict(message: str) -> Refusal:
     """A refusal because of the state that the resource is in."""
-    return Refusal("conflict_error", message)
+    return Refusal(409, message)
 
 
 def not_found(kind: str, record_id: str) -> Refusal:
     """A refusal because there is no such resource."""
-    return Refusal("not_found_error", f"{kind} {record_id!r} was not found.")
+    return Refusal(404, f"{kind} {record_id!r} was not found.")
 
 
 def only(values: Json, accepted: Collection[str]) -> None:
@@ -176,7 +162,7 @@ def take_budget(values: Json) -> Json | None:
 
 
 def take_flush_interval_ms(values: Json) -> int | None:
-    """Milliseconds between deltas, as the seed generation had them; None if not given."""
+    """Milliseconds between deltas, as the legacy generation had them; None if not given."""
     name = "delta_flush_interval_ms"
     interval_ms = take(values, name, int)
     if interval_ms is not None and interval_ms not in _FLUSH_INTERVAL_MS:

@@ -1,0 +1,90 @@
+"""Answers of an emulator: JSON, refusals, and streams of server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+HEARTBEAT: Final = b": heartbeat\n\n"
+"""A comment, which keeps a silent stream alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One complete answer.
+
+    Attributes:
+        body: A JSON value, or text if `media_type` is a text type; None sends no body.
+        status: HTTP status.
+        headers: Headers besides the content type.
+        media_type: Content type of the body.
+    """
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """An answer that lasts: server-sent events, as they come.
+
+    Attributes:
+        frames: Whole frames, encoded. The iterator is cancelled when the client closes the connection.
+        headers: Headers besides the content type.
+    """
+
+    frames: AsyncIterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=lambda: {"cache-control": "no-cache"})
+
+
+class Refusal(Exception):  # noqa: N818  (an answer of the backend, not a fault of the emulator)
+    """A request that the backend answers with an error.
+
+    Raised by handlers. The emulator's `error` function gives it the backend's shape.
+
+    Attributes:
+        status: HTTP status of the answer.
+        message: One sentence for people.
+        details: What else the backend's error body shows, such as a code.
+        headers: Headers of the answer.
+    """
+
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.details: Mapping[str, Any] = details
+        self.headers: Mapping[str, str] = headers or {}
+
+
+def sse_frame(fields: Mapping[str, object]) -> bytes:
+    """One frame of an event stream, its fields in the order given.
+
+    Args:
+        fields: `id`, `event`, `retry` and `data`. A value that is neither text nor a number is sent as compact JSON.
+            None leaves the field out.
+    """
+    lines = [f"{name}: {_field_text(value)}\n" for name, value in fields.items() if value is not None]
+    return ("".join(lines) + "\n").encode()
+
+
+def to_response(answer: Answer | EventStream) -> Response:
+    """An answer as the ASGI application sends it."""
+    if isinstance(answer, EventStream):
+        return StreamingResponse(answer.frames, headers=dict(answer.headers), media_type="text/event-stream")
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=dict(answer.headers), media_type=answer.media_type)
+    kind = Response if answer.media_type.startswith("text/") else JSONResponse
+    return kind(answer.body, answer.status, headers=dict(answer.headers), media_type=answer.media_type)
+
+
+def _field_text(value: object) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
