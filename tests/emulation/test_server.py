@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import socket
 import threading
+from typing import Any
 
 import pytest
 
 from polysession.client import Client
-from polysession.emulation import EmulatorHandle, serve
+from polysession.emulation import EmulatorHandle, Say, serve
 from polysession.emulation import server as server_module
 from polysession.errors import PolysessionError, UnknownProvider, UsageError
+from polysession.session import Session
 from support.acme_emulator import AcmeEmulator
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
@@ -51,6 +53,22 @@ def test_the_handle_says_how_to_reach_it() -> None:
 def test_an_older_generation_is_served_on_request() -> None:
     with serve("acme", generation="legacy") as handle:
         assert title_of_a_session(handle) == "legacy"
+
+
+@pytest.mark.parametrize("generation", ["bogus", "seed", None, ["current"]])
+def test_an_unknown_generation_is_a_usage_error(generation: Any) -> None:
+    with pytest.raises(UsageError, match="it is 'current' or 'legacy'"), serve("acme", generation=generation):
+        pass
+
+
+def test_a_script_is_queued_for_any_session_or_for_one() -> None:
+    with serve("acme") as handle:
+        handle.script([Say("common")])
+        handle.script([Say("by id")], session="s1")
+        handle.script([Say("by record")], session=Session(id="s1", provider="acme"))
+        taken = [handle.control.scripts.take(session_id, "x") for session_id in ("s1", "s1", "s2")]
+
+    assert taken == [(Say("by id"),), (Say("by record"),), (Say("common"),)]
 
 
 def test_several_are_served_at_once() -> None:
