@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -200,7 +201,7 @@ def test_it_is_no_evidence():
 def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makepyfile(test_probe=PROBE, test_contract=CONTRACT)
     pytester.makeconftest(CONFTEST)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     assert pytester.runpytest_subprocess("-p", "xdist", "-n", "1", "--evidence=run").ret == 0
@@ -216,7 +217,7 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
             [
                 "sessions.get",
                 "sessions.list",
-                "sessions.list limit",
+                "sessions.list page_size",
                 "sessions.update",
                 "sessions.update add_tags/remove_tags",
             ],
