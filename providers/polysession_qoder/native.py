@@ -19,7 +19,7 @@ class QoderBody(NativeBody):
 
 
 class TypedBody(QoderBody):
-    """A body with a `type` that is always sent, although nobody needs to write it."""
+    """A body with a `type` that is always sent, also where it was not given."""
 
     def model_post_init(self, _context: Any, /) -> None:
         """Count `type` as given."""
@@ -141,6 +141,8 @@ class QoderNewSession(QoderBody):
         budget: A limit on its cost.
         initial_events: Events to begin with: `user.message` and `user.define_outcome`.
         delta_flush_interval_ms: For servers of May 2026; newer ones do not know it.
+        memory_store_ids: Memory stores to mount, for servers of May 2026; newer ones take a `QoderMemoryStore` among
+            the resources.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/create (read 2026-11)
     """
@@ -152,6 +154,7 @@ class QoderNewSession(QoderBody):
     budget: QoderBudget | None = None
     initial_events: list[dict[str, Any]] | None = None
     delta_flush_interval_ms: DeltaFlushIntervalMs | None = None
+    memory_store_ids: list[str] | None = None
 
 
 class QoderAgentChanges(QoderBody):

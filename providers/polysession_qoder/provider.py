@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
-from pydantic import ValidationError
-
 from polysession.provider_api import (
     Agent,
     BaseUrl,
@@ -24,7 +22,6 @@ from polysession.provider_api import (
     FromEnv,
     HeaderSecret,
     HeaderText,
-    JsonText,
     NewAgent,
     NewSession,
     Page,
@@ -38,28 +35,27 @@ from polysession.provider_api import (
     SessionRef,
     TurnInput,
     apply_filters,
+    decoder,
     deferred,
     emulated,
     json_body,
-    lazily,
     native,
     path_segment,
-    read_as,
-    read_json,
-    read_json_or_none,
-    read_wire,
     unsupported,
     with_query,
 )
-from polysession_qoder import normaliser, usual
-from polysession_qoder.calls import IDEMPOTENCY_KEY, next_cursor, page_parameters, post, read_page, session_path
-from polysession_qoder.wire import WireDeleted, WireErrorBody, WirePageEnd, WireSession, WireSessions
+from polysession_qoder import sessions
+from polysession_qoder.sessions import page_parameters, post, session_path, to_agent, to_page, to_session
+from polysession_qoder.wire import WireDeleted, WireObject
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
+
+_read_deleted: Final = decoder(WireDeleted)
+_read_object: Final = decoder(WireObject)
 
 _NO_TAGS: Final = unsupported("Qoder sessions have no tags; use metadata")
 _NO_MODE: Final = unsupported("Qoder keeps permission policies in the agent's tools")
@@ -148,7 +144,7 @@ class QoderSettings(ProviderSettings):
 class QoderProvider(Provider[QoderSettings]):
     """Qoder Cloud Agents."""
 
-    name = normaliser.NAME
+    name = sessions.NAME
     docs_url = "https://docs.qoder.com/cloud-agents/sessions"
     settings_type = QoderSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
@@ -157,7 +153,7 @@ class QoderProvider(Provider[QoderSettings]):
     session_query_type = deferred("polysession_qoder.native:QoderSessionQuery")
     new_agent_type = deferred("polysession_qoder.native:QoderNewAgent")
     resume_mode = ResumeMode.SERVER_REPLAY
-    event_types = deferred("polysession_qoder.event_normaliser:EVENT_TYPES")
+    event_types = deferred("polysession_qoder.events:EVENT_TYPES")
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -169,52 +165,46 @@ class QoderProvider(Provider[QoderSettings]):
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body; those of older generations lack `request_id`."""
-        try:
-            body = WireErrorBody.model_validate(read_json_or_none(reply))
-        except ValidationError:
-            return ErrorDetail()
-        message = body.error.message or ""
-        if body.error.param:
-            message = f"{message} (parameter {body.error.param})"
-        return ErrorDetail(message, body.error.code or body.error.type, body.request_id)
+        return sessions.to_error(reply.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
-        reply = yield post("/sessions", normaliser.from_new_session(new))
-        return _session(reply)
+        reply = yield post("/sessions", sessions.new_session_body(new))
+        return to_session(reply.content)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
         reply = yield Call("GET", session_path(ref))
-        return _session(reply)
+        return to_session(reply.content)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page: by `GET /sessions`, or by the search endpoint for the filters that only it has."""
         if query.title_contains or query.metadata:
             return (yield from _search(query, cursor))
-        filters = {"statuses[]" if name == "statuses" else name: value for name, value in _filters(query).items()}
-        parameters = filters | _created(query) | page_parameters(query.page_size, cursor)
+        filters = sessions.session_filters(query)
+        filters = {"statuses[]" if name == "statuses" else name: value for name, value in filters.items()}
+        parameters = filters | sessions.created_filters(query) | page_parameters(query.page_size, cursor)
         reply = yield Call("GET", with_query("/sessions", parameters))
-        return _sessions(reply)
+        return to_page(reply.content, to_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for. Removing all metadata needs to read its keys first."""
         known: Mapping[str, Any] = {}
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata
-        reply = yield post(session_path(ref), normaliser.from_changes(changes, known))
-        return _session(reply)
+        reply = yield post(session_path(ref), sessions.changes_body(changes, known))
+        return to_session(reply.content)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
         """Archive a session."""
         reply = yield post(f"{session_path(ref)}/archive", {})
-        return _session(reply)
+        return to_session(reply.content)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session. The answer names it; one without a body will do."""
-        reply = yield Call("DELETE", session_path(ref), idempotency_header=IDEMPOTENCY_KEY)
-        if reply.content:
-            read_as(WireDeleted.model_validate, read_json(reply), reply)
+        reply = yield Call("DELETE", session_path(ref), idempotency_header=sessions.IDEMPOTENCY_KEY)
+        if reply.content.strip():
+            _read_deleted(reply.content)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. The body is the same whether one was running; the status code tells.
@@ -222,113 +212,79 @@ class QoderProvider(Provider[QoderSettings]):
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
         reply = yield post(f"{session_path(ref)}/cancel", {})
+        _read_object(reply.content)
         running = reply.status == _TURN_WAS_RUNNING
         state = CancelState.REQUESTED if running else CancelState.NOTHING_RUNNING
-        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=read_json(reply))
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, source=reply.content)
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message."""
-        from polysession_qoder import streams
+        from polysession_qoder import turns
 
-        return streams.send_message(ref, content)
+        return turns.send_message(ref, content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
-        """Make ready to follow a session."""
-        from polysession_qoder import streams
+        """Prepare to follow a session."""
+        from polysession_qoder import turns
 
-        return streams.stream_events(ref, cursor)
+        return turns.stream_events(ref, cursor)
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
-        """Make ready to follow the turn that this input starts."""
-        from polysession_qoder import streams
+        """Prepare to follow the turn that this input starts."""
+        from polysession_qoder import turns
 
-        return streams.start_turn(ref, turn_input)
+        return turns.start_turn(ref, turn_input)
 
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of events."""
-        from polysession_qoder import streams
+        from polysession_qoder import turns
 
-        return streams.list_events(ref, limit, cursor)
+        return turns.list_events(ref, page_size, cursor)
 
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of messages."""
-        from polysession_qoder import streams
+        from polysession_qoder import turns
 
-        return streams.list_messages(ref, limit, cursor)
+        return turns.list_messages(ref, page_size, cursor)
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-        """Answer what the agent waits for."""
-        from polysession_qoder import streams
+        """Answer pending actions."""
+        from polysession_qoder import turns
 
-        return streams.answer_actions(ref, answers)
+        return turns.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read what the agent waits for."""
-        from polysession_qoder import streams
+        """Read the pending actions."""
+        from polysession_qoder import turns
 
-        return streams.pending_actions(ref)
+        return turns.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
-        reply = yield post("/agents", normaliser.from_new_agent(new))
-        return read_as(normaliser.to_agent, read_json(reply), reply)
+        reply = yield post("/agents", sessions.new_agent_body(new))
+        return to_agent(reply.content)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
         reply = yield Call("GET", f"/agents/{path_segment(agent_id, 'agent id')}")
-        return read_as(normaliser.to_agent, read_json(reply), reply)
+        return to_agent(reply.content)
 
-    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
-        reply = yield Call("GET", with_query("/agents", page_parameters(limit, cursor)))
-        return read_page(reply, normaliser.to_agent)
-
-
-def _session(reply: Response) -> Session:
-    fields = usual.SESSION.read(reply)
-    if fields is not None:
-        return usual.to_session(fields, lazily(JsonText(reply.content)))
-    # No name for what is raw: the traceback of a refusal would show it, and it may quote a credential.
-    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
-
-
-def _sessions(reply: Response) -> Page[Session]:
-    text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
-    if usually is not None:
-        sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
-        return Page(tuple(sessions), next_cursor(WirePageEnd.model_validate(usually), reply))
-    page = read_wire(WireSessions, reply)
-    items = (normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data))
-    return Page(tuple(items), next_cursor(page, reply))
+        reply = yield Call("GET", with_query("/agents", page_parameters(page_size, cursor)))
+        return to_page(reply.content, to_agent)
 
 
 def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     """The only server-side filter by metadata or title.
 
-    How it takes times is not documented, so those are compared here.
+    How it compares times is not documented, so those are compared here.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/search (read 2026-11)
     """
     wanted = {"name": query.title_contains or None, "metadata": dict(query.metadata) if query.metadata else None}
     body = {name: value for name, value in wanted.items() if value is not None}
-    body |= _filters(query) | page_parameters(query.page_size, cursor)
+    body |= sessions.session_filters(query) | page_parameters(query.page_size, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
-    page = _sessions(reply)
-    return Page(apply_filters(page.items, query, {Feature.SESSIONS_LIST_CREATED}), page.next_cursor)
-
-
-def _filters(query: SessionQuery) -> dict[str, Any]:
-    """The filters that a list and a search share."""
-    wanted: dict[str, Any] = {
-        "agent_id": query.agent,
-        "statuses": [normaliser.wire_status(status) for status in query.statuses] or None,
-        "include_archived": True if query.include_archived else None,
-        "order": "asc" if query.oldest_first else None,
-    }
-    wanted |= query.native.to_body() if query.native else {}
-    return {name: value for name, value in wanted.items() if value is not None}
-
-
-def _created(query: SessionQuery) -> dict[str, str]:
-    bounds = {"created_at[gt]": query.created_after, "created_at[lt]": query.created_before}
-    return {name: normaliser.wire_time(moment) for name, moment in bounds.items() if moment is not None}
+    page = to_page(reply.content, to_session)
+    return Page(apply_filters(page.items, query, {Feature.SESSIONS_LIST_CREATED}), page.next_cursor, page.problems)

@@ -5,7 +5,7 @@ What is there for streams and messages is loaded when it is first used.
 
 from typing import TYPE_CHECKING, Final
 
-from polysession._core.decoding import decoder
+from polysession._core.decoding import decoder, record_reader, remove_unusable
 from polysession._core.filtering import apply_filters
 from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
 from polysession._core.old_reading import Form, read_as, read_wire
@@ -348,6 +348,8 @@ __all__ = [
     "read_response",
     "read_whole",
     "read_wire",
+    "record_reader",
+    "remove_unusable",
     "trusted",
     "trusted_event",
     "undecoded",

@@ -52,7 +52,22 @@ ASK = event("evt_a", "agent.tool_use", name="Bash", input={"command": "ls"}, eva
 MCP = event("evt_m", "agent.mcp_tool_use", name="find", input={}, session_thread_id="sthr_1")
 CUSTOM = event("evt_c", "agent.custom_tool_use", name="lookup", input={"q": 1})
 WAITING = idle("evt_i", "requires_action", "evt_a", "evt_m", "evt_c")
-APPROVAL = ToolApproval(id="evt_a", name="Bash", arguments={"command": "ls"}, raw=ASK)
-MCP_APPROVAL = ToolApproval(id="evt_m", name="find", arguments={}, raw=MCP)
-EXECUTION = ToolExecution(id="evt_c", name="lookup", arguments={"q": 1}, raw=CUSTOM)
+APPROVAL = ToolApproval(
+    id="evt_a",
+    name="Bash",
+    arguments={"command": "ls"},
+    reference='{"type":"user.tool_confirmation","tool_use_id":"evt_a"}',
+)
+MCP_APPROVAL = ToolApproval(
+    id="evt_m",
+    name="find",
+    arguments={},
+    reference='{"type":"user.tool_confirmation","tool_use_id":"evt_m","session_thread_id":"sthr_1"}',
+)
+EXECUTION = ToolExecution(
+    id="evt_c",
+    name="lookup",
+    arguments={"q": 1},
+    reference='{"type":"user.custom_tool_result","custom_tool_use_id":"evt_c"}',
+)
 PARKED = page(WAITING, event("evt_u", "session.usage"), CUSTOM, MCP, ASK, echo())

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel
-
 import polysession_agentscope.actions as agentscope_actions
 import polysession_agentscope.calls as agentscope_calls
 import polysession_agentscope.event_normaliser as agentscope_events
@@ -24,20 +22,17 @@ import polysession_everruns.native as everruns_native
 import polysession_everruns.normaliser as everruns_sessions
 import polysession_everruns.wire as everruns
 import polysession_everruns.wire_events as everruns_wire_events
-import polysession_qoder.actions as qoder_actions
-import polysession_qoder.event_normaliser as qoder_events
 import polysession_qoder.native as qoder_native
-import polysession_qoder.normaliser as qoder_sessions
-import polysession_qoder.streams as qoder_streams
+import polysession_qoder.sessions as qoder_sessions
+import polysession_qoder.turns as qoder_turns
 import polysession_qoder.wire as qoder
-import polysession_qoder.wire_events as qoder_wire_events
 from polysession import AgentCapability, ModelConfig, SessionStatus
-from polysession.action import Approve, Deny, ToolOutput
+from polysession.action import Approve, Deny, ToolApproval, ToolExecution, ToolOutput
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, OldStreamPlan, Provider
-from tools.spec_drift.ours import Ours, ours, read_within, reads, reads_data, writes
+from tools.spec_drift.ours import Ours, ours, reads, reads_data, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")
@@ -48,33 +43,35 @@ _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d"
 
 
 def _qoder() -> Ours:
-    new, changed = qoder_sessions.from_new_session(_NEW), qoder_sessions.from_changes(_changes(metadata={"k": "v"}))
-    agent = qoder_sessions.from_new_agent(_AGENT)
-    event: tuple[type[BaseModel], ...] = (qoder_wire_events.WireEventHead, *qoder_events._SHAPES.values())
+    new, changed = qoder_sessions.new_session_body(_NEW), qoder_sessions.changes_body(_changes(metadata={"k": "v"}))
+    agent = qoder_sessions.new_agent_body(_AGENT)
+    shapes = [shape for shape in vars(qoder).values() if isinstance(shape, type) and issubclass(shape, qoder.WireEvent)]
     provider = _provider("qoder", token="t")
     (message,) = _said(provider)["events"]
-    allowed, denied = qoder_actions._confirmation(Approve("i"), "i"), qoder_actions._confirmation(Deny("i", "no"), "i")
-    output = qoder_actions._output(ToolOutput("i", "text", is_error=True), "i")
+    confirmation = ToolApproval(
+        id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
+    )
+    allowed, denied = (qoder_turns.answer_event(answer, confirmation) for answer in (Approve("i"), Deny("i", "no")))
+    execution = ToolExecution(
+        id="i", name="n", arguments={}, reference='{"type":"user.custom_tool_result","custom_tool_use_id":"i"}'
+    )
+    output = qoder_turns.answer_event(ToolOutput("i", "text", is_error=True), execution)
     return ours(
         "qoder",
         [
             reads(qoder.WireSession, "Session"),
-            reads(qoder.WireSessionAgent, "SessionAgent"),
-            reads(qoder.WireModel, "ModelConfig"),
+            reads(qoder.WireAgentSnapshot, "SessionAgent"),
+            writes("", "ModelConfig", ("id",)),
             reads(qoder.WireUsage, "SessionUsage"),
             reads(qoder.WireAgent, "Agent"),
-            reads(event, "SessionEvent", "SessionStreamEvent"),
-            reads(qoder_wire_events.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
-            reads(qoder_wire_events.WireEventError, "SessionErrorEventErrorUnion"),
-            reads(qoder_wire_events.WirePreviewed, "StartEventPreviewUnion"),
-            reads(
-                qoder_wire_events.WireDelta,
-                "DeltaContent",
-                more=read_within(qoder_wire_events.WirePreviewDelta, "delta"),
-            ),
-            writes("piece", "TextBlock", read_within(qoder_wire_events.WirePreviewDelta, "delta", "content")),
+            reads((*shapes, qoder.WireUsage), "SessionEvent", "SessionStreamEvent"),
+            reads(qoder.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
+            reads(qoder.WireReportedError, "SessionErrorEventErrorUnion"),
+            reads(qoder.WirePreviewed, "StartEventPreviewUnion"),
+            reads(qoder.WireDelta, "DeltaContent"),
+            reads(qoder.WireDeltaContent, "TextBlock"),
             reads(qoder.WireDeleted, "DeletedSession"),
-            reads(qoder_wire_events.WireSent, "SendSessionEvents"),
+            reads(qoder.WireSent, "SendSessionEvents"),
             reads(qoder_native.QoderNewSession, "SessionCreateParams", more=new),
             reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
             reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
@@ -97,7 +94,7 @@ def _qoder() -> Ours:
             reads(qoder_native.QoderCommit, "CommitCheckoutParam"),
         ],
         {
-            "SessionEventStreamParams.event_deltas": qoder_streams._DELTAS,
+            "SessionEventStreamParams.event_deltas": qoder_turns._DELTAS,
             "SessionListParams.order": ("asc", "desc"),
             "UserToolConfirmationEventParams.result": ("allow", "deny"),
             "MemoryStoreResourceParam.access": ("read_write", "read_only"),

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pydantic import AliasPath, BaseModel
 from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
 from polysession.plugins import load_provider
 from tools.spec_drift.scope import Scope, route
+
+Shape = BaseModel | msgspec.Struct
+"""What our code reads JSON into."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[st
     return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types), found, scope_routes)
 
 
-def reads(model: type[BaseModel] | tuple[type[BaseModel], ...], *published: str, more: Iterable[str] = ()) -> Known:
+def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: Iterable[str] = ()) -> Known:
     """Models of ours, and the published objects that they stand for.
 
     Args:
@@ -94,7 +98,10 @@ def read_within(model: type[BaseModel], *keys: str) -> Iterable[str]:
     return [str(path[len(keys)]) for path in paths if path[: len(keys)] == list(keys) and len(path) > len(keys)]
 
 
-def _wire_names(model: type[BaseModel]) -> Iterable[str]:
+def _wire_names(model: type[Shape]) -> Iterable[str]:
+    if issubclass(model, msgspec.Struct):
+        yield from (field.encode_name for field in msgspec.structs.fields(model))
+        return
     for name, field in model.model_fields.items():
         if isinstance(field.validation_alias, AliasPath):
             yield str(field.validation_alias.path[0])  # what is within it is read by no model of its own

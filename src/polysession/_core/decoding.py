@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
+from pydantic import ValidationError
 
 from polysession._json import JSON_FAILURES, replace_lone_surrogates
 from polysession.errors import MalformedResponse
 
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
 
 _UNREADABLE: Final = object()
 
@@ -41,6 +45,62 @@ def decoder(shape: type[T]) -> Callable[[bytes], tuple[T, tuple[str, ...]]]:
         return _read_struct(shape, replace_lone_surrogates(content), "", problems), tuple(problems)
 
     return read
+
+
+def record_reader(shape: type[T], build: Callable[[T, bytes, tuple[str, ...]], R]) -> Callable[[bytes], R]:
+    """A function that reads JSON text into a record.
+
+    Args:
+        shape: The struct that the text is decoded into.
+        build: Builds the record from the struct, the text and the problems.
+
+    Returns:
+        A function from JSON text to the record. It raises `MalformedResponse` as the function of `decoder` does, and
+        if no record can hold the object.
+    """
+    decode = decoder(shape)
+
+    def read(content: bytes) -> R:
+        wire, problems = decode(content)
+        try:
+            return build(wire, content, problems)
+        except ValidationError:
+            pass  # outside the handlers: tracebacks must not hold the body
+        problems += remove_unusable(wire)
+        try:
+            return build(wire, content, problems)
+        except ValidationError as error:
+            refused = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False, include_url=False))
+        raise MalformedResponse(f"the backend's JSON has a value that no record can hold: {refused}")
+
+    return read
+
+
+def remove_unusable(wire: msgspec.Struct, path: str = "") -> tuple[str, ...]:
+    """Set the values to None that can be decoded and that no record can hold, and name them.
+
+    These are times outside the years 1 to 9999 in UTC, and decimal numbers that are not finite.
+    """
+    problems: list[str] = []
+    for field in msgspec.structs.fields(wire):
+        value, name = getattr(wire, field.name), f"{path}{field.encode_name}"
+        if isinstance(value, msgspec.Struct):
+            problems += remove_unusable(value, f"{name}.")
+        elif isinstance(value, datetime) and not _is_in_utc_range(value):
+            problems.append(f"{name}: not a time within the years 1 to 9999 in UTC")
+            setattr(wire, field.name, None)
+        elif isinstance(value, Decimal) and not value.is_finite():
+            problems.append(f"{name}: not a finite number")
+            setattr(wire, field.name, None)
+    return tuple(problems)
+
+
+def _is_in_utc_range(moment: datetime) -> bool:
+    try:
+        moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 @cache

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from polysession import (
     AgentCapability,
+    Cancellation,
     CancelState,
     Feature,
     MalformedResponse,
@@ -150,6 +151,7 @@ CREATED_NATIVELY: dict[str, list[tuple[Any, Any]]] = {
     "budget": [(QoderBudget(max_credit_cost="12.50"), {"type": "limit", "max_credit_cost": "12.50"})],
     "initial_events": [([{"type": "user.message"}], [{"type": "user.message"}])],
     "delta_flush_interval_ms": [(50, 50), (5000, 5000)],
+    "memory_store_ids": [(["memstore_1"], ["memstore_1"])],
 }
 
 
@@ -272,7 +274,7 @@ def test_metadata_over_a_limit_raises_before_any_call(
         (QoderSessionChanges, {"delta_flush_interval_ms": 49}),
         (QoderSessionChanges, {"delta_flush_interval_ms": 5001}),
         (QoderSessionChanges, {"vault_ids": ["vault_1"]}),
-        (QoderNewSession, {"memory_store_ids": ["memstore_1"]}),
+        (QoderNewSession, {"memory_store_ids": "memstore_1"}),
         (QoderBudget, {"max_credit_cost": "0.00"}),
         (QoderBudget, {"max_credit_cost": "1.234"}),
         (QoderBudget, {"max_credit_cost": "1234567890123"}),
@@ -341,7 +343,8 @@ def test_cancel_tells_by_the_status_whether_a_turn_was_running(status: int, stat
     answer = {"id": "sess_1", "type": "session", "status": "canceling"}
     assert sent(OPERATIONS.cancel_session("sess_1"), ok(answer, status)) == (write("/sessions/sess_1/cancel"), {})
     _, cancellation = step(OPERATIONS.cancel_session("sess_1"), ok(answer, status))
-    assert cancellation.model_dump() == {"provider": "qoder", "session_id": "sess_1", "state": state, "raw": answer}
+    assert cancellation == Cancellation(provider="qoder", session_id="sess_1", state=state)
+    assert cancellation.raw == answer
 
 
 ON_ONE_SESSION: list[tuple[Callable[[str], Flow[Any]], str]] = [

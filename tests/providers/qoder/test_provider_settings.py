@@ -81,7 +81,12 @@ def test_every_request_carries_the_token_and_the_workspace(workspace_id: str | N
             ErrorDetail("", "session_archived"),
         ),
         ({"error": {}}, ErrorDetail()),
-        ({"error": "boom"}, ErrorDetail()),
+        (
+            {"request_id": 5, "error": {"type": "conflict_error", "code": 409, "message": "busy", "param": []}},
+            ErrorDetail("busy", "409"),
+        ),
+        ({"error": {"type": ["x"], "message": "busy"}}, ErrorDetail("busy")),
+        ({"error": "boom"}, ErrorDetail("boom")),
         ({"message": "no route"}, ErrorDetail()),
         ([], ErrorDetail()),
     ],

@@ -203,7 +203,7 @@ def test_pending_actions_are_answered_from_elsewhere(handle: EmulatorHandle, cli
         assert actions == parked.actions
         other.sessions.answer(session.id, [Approve(action.id) for action in actions])
 
-    with pytest.raises(Conflict, match="waits for nothing"):
+    with pytest.raises(Conflict, match="no pending actions"):
         client.sessions.answer(session, [Approve(actions[0])])
     assert client.sessions.pending_actions(session) == ()
 

@@ -145,11 +145,18 @@ def test_a_list_that_does_not_advance_is_reported() -> None:
         step(OPERATIONS.pending_actions("sess_1"), *[ok(page(next_page="p"))] * 2)
 
 
-@pytest.mark.parametrize("listed", [{"id": "evt_1"}, {"type": ["x"]}, {"type": "user.message", "id": {}}])
-def test_events_that_cannot_be_read_are_reported(listed: JsonObject) -> None:
-    for flow in (OPERATIONS.pending_actions("sess_1"), OPERATIONS.list_events("sess_1", None)(None)):
-        with pytest.raises(MalformedResponse):
-            step(flow, ok(page(listed)))
+@pytest.mark.parametrize("odd", [{"id": "evt_1"}, {"type": ["x"]}, {"type": "user.message", "id": {}}, 5, None])
+def test_an_odd_event_of_a_page_costs_nothing_but_itself(odd: Any) -> None:
+    listed = ok(page(said("evt_0", "Hello"), odd, WAITING, CUSTOM, MCP, ASK))
+
+    _, actions = step(OPERATIONS.pending_actions("sess_1"), listed)
+    _, events = step(OPERATIONS.list_events("sess_1", None)(None), listed)
+    _, messages = step(OPERATIONS.list_messages("sess_1", None)(None), listed)
+
+    assert actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
+    assert [event.raw for event in events.items][:2] == [said("evt_0", "Hello"), odd]
+    assert shown(events.items)[0] == "message.completed Hello"
+    assert messages.items[0].text == "Hello"
 
 
 def test_a_confirmation_of_nothing_changes_nothing() -> None:
@@ -213,7 +220,7 @@ def test_answers_go_together() -> None:
 @pytest.mark.parametrize(
     ("answers", "newest", "error", "what"),
     [
-        ([Approve("evt_a")], page(BEFORE), Conflict, "waits for nothing"),
+        ([Approve("evt_a")], page(BEFORE), Conflict, "no pending actions"),
         ([Approve("evt_x")], PARKED, NotFound, "evt_x.*waits for evt_a, evt_m, evt_c"),
         ([Approve("evt_c")], PARKED, UsageError, "with ToolOutput, not with Approve"),
         ([ToolOutput("evt_a", "42")], PARKED, UsageError, "with Approve or Deny, not with ToolOutput"),

@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from polysession import (
+    EVENT,
     Event,
     MessageCompleted,
     Outcome,
+    RawBlock,
+    RawEvent,
     Role,
     SessionStatus,
     TextBlock,
-    ToolApproval,
-    ToolExecution,
     Usage,
 )
-from polysession_qoder import event_normaliser, stream_state
-from polysession_qoder.event_normaliser import EVENT_TYPES, EventNormaliser
+from polysession.event import EventRecord
+from polysession_qoder import events as qoder_events
+from polysession_qoder.events import EVENT_TYPES, EventReader
+from support.qoder_events import APPROVAL, ASK, CUSTOM, EXECUTION
 
 JsonObject = dict[str, Any]
-Told = tuple[str, JsonObject]
+Summary = tuple[str, JsonObject]
 """An event's type, and its fields besides those that every event has."""
 
-ENVELOPE = {"session_id", "id", "turn_id", "sequence", "created_at", "native_type", "synthetic", "raw", "type"}
+ENVELOPE = EventRecord.model_fields.keys() | {"type"}
 SAYING: JsonObject = {"type": "text", "text": "Hello"}
 
 
-def read(normaliser: EventNormaliser, *raws: JsonObject) -> list[Event]:
-    return [event for raw in raws for event in normaliser.read(raw)]
+def read(reader: EventReader, *raws: Any) -> list[Event]:
+    return [event for raw in raws for event in reader.read(json.dumps(raw).encode())]
 
 
-def told(event: Event) -> Told:
-    own = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in ENVELOPE}
+def summary(event: Event) -> Summary:
+    own = {name: getattr(event, name) for name in type(event).model_fields if name not in ENVELOPE}
+    if isinstance(event, RawEvent):
+        assert own.pop("payload") == event.raw
     if isinstance(event, MessageCompleted):
         own = {"role": event.message.role, "text": event.message.text, "message_id": event.message.id}
     return event.type, own
@@ -66,46 +70,48 @@ def delta(text: str, event_id: str = "evt_9", index: int = 0) -> JsonObject:
     }
 
 
-def status(word: SessionStatus, native: str) -> Told:
+def status(word: SessionStatus, native: str) -> Summary:
     return "session.status", {"status": word, "native_status": native}
 
 
-def ended(outcome: Outcome, reason: str, error: str | None = None) -> Told:
-    return "turn.ended", {"outcome": outcome, "native_reason": reason, "usage": None, "error": error}
+def ended(outcome: Outcome, reason: str, error: str | None = None) -> Summary:
+    return "turn.ended", {
+        "outcome": outcome,
+        "native_reason": reason,
+        "usage": None,
+        "error": error,
+        "continues": False,
+    }
 
 
-def says(role: Role, text: str, message_id: str = "evt_1") -> Told:
+def says(role: Role, text: str, message_id: str = "evt_1") -> Summary:
     return "message.completed", {"role": role, "text": text, "message_id": message_id}
 
 
-def result(call_id: str, text: str = "", *, is_error: bool = False) -> Told:
+def result(call_id: str, text: str = "", *, is_error: bool = False) -> Summary:
     return "tool_result.completed", {"tool_call_id": call_id, "text": text, "is_error": is_error}
 
 
-def call(name: str, **arguments: Any) -> Told:
+def call(name: str, **arguments: Any) -> Summary:
     return "tool_call.completed", {"tool_call_id": "evt_1", "name": name, "arguments": arguments}
 
 
-def error(message: str, code: str | None = None) -> Told:
+def error(message: str, code: str | None = None) -> Summary:
     return "error", {"message": message, "code": code}
 
 
 RUNNING = raw("session.status_running", "evt_run")
 IDLE = status(SessionStatus.IDLE, "idle")
-STARTED: Told = ("turn.started", {})
-NATIVE: Told = ("native", {})
-ASK = raw("agent.tool_use", "evt_a", name="Bash", input={"command": "ls"}, evaluated_permission="ask")
-CUSTOM = raw("agent.custom_tool_use", "evt_c", name="lookup", input={"q": 1})
-APPROVAL = ToolApproval(id="evt_a", name="Bash", arguments={"command": "ls"}, raw=ASK)
-EXECUTION = ToolExecution(id="evt_c", name="lookup", arguments={"q": 1}, raw=CUSTOM)
-MESSAGE_STARTED: Told = ("message.started", {"message_id": "evt_9"})
+STARTED: Summary = ("turn.started", {})
+RAW: Summary = ("raw", {})
+MESSAGE_STARTED: Summary = ("message.started", {"message_id": "evt_9"})
 
 
-def wrote(text: str, message_id: str | None = "evt_9") -> Told:
+def wrote(text: str, message_id: str | None = "evt_9") -> Summary:
     return "message.delta", {"message_id": message_id, "text": text}
 
 
-MODELLED: list[tuple[list[JsonObject], JsonObject, list[Told]]] = [
+MODELLED: list[tuple[list[JsonObject], JsonObject, list[Summary]]] = [
     # What came before, the event, and what it becomes.
     ([], raw("user.message", content=[SAYING]), [says(Role.USER, "Hello")]),
     ([], raw("user.message", content="as in May 2026"), [says(Role.USER, "as in May 2026")]),
@@ -189,18 +195,18 @@ MODELLED: list[tuple[list[JsonObject], JsonObject, list[Told]]] = [
     ([], raw("session.error", error={"type": "unknown_error"}), [error("unknown_error", "unknown_error")]),
     ([], raw("session.error"), [error("the backend reports an error, and not which")]),
     ([], {"type": "error", "error": {"type": "api_error", "message": "closing"}}, [error("closing", "api_error")]),
-    ([], raw("span.model_request_end", is_error=False, model_usage={"credits": 1}), [NATIVE]),
+    ([], raw("span.model_request_end", is_error=False, model_usage={"credits": 1}), [RAW]),
     ([], start(), [MESSAGE_STARTED]),
     ([], start("agent.thinking"), [("thinking.started", {})]),
-    ([], start("agent.new_kind"), [NATIVE]),
-    ([], {"type": "event_start"}, [NATIVE]),
+    ([], start("agent.new_kind"), [RAW]),
+    ([], {"type": "event_start"}, [RAW]),
     ([start()], delta("Hel"), [wrote("Hel")]),
     ([], delta("lo"), [MESSAGE_STARTED, wrote("lo")]),
     ([start("agent.thinking")], delta("Hm"), [("thinking.delta", {"text": "Hm"})]),
-    ([start()], {"type": "event_delta", "event_id": "evt_9"}, [NATIVE]),
-    ([start()], {"type": "event_delta", "event_id": "evt_9", "delta": {"type": "new_delta"}}, [NATIVE]),
-    ([start()], {"type": "event_delta", "event_id": "evt_9", "delta": {"content": {"type": "json"}}}, [NATIVE]),
-    ([start()], {"type": "event_delta", "delta": {"content": {"text": "whose?"}}}, [NATIVE]),
+    ([start()], {"type": "event_delta", "event_id": "evt_9"}, [RAW]),
+    ([start()], {"type": "event_delta", "event_id": "evt_9", "delta": {"type": "new_delta"}}, [RAW]),
+    ([start()], {"type": "event_delta", "event_id": "evt_9", "delta": {"content": {"type": "json"}}}, [RAW]),
+    ([start()], {"type": "event_delta", "delta": {"content": {"text": "whose?"}}}, [RAW]),
     ([], raw("agent.message_start", message_id="evt_9"), [MESSAGE_STARTED]),
     (
         [],
@@ -212,28 +218,33 @@ MODELLED: list[tuple[list[JsonObject], JsonObject, list[Told]]] = [
         raw("agent.content_block_delta", delta={"type": "thinking_delta", "thinking": "Hm"}),
         [("thinking.delta", {"text": "Hm"})],
     ),
-    ([], raw("agent.content_block_delta", delta={"type": "input_json_delta", "partial_json": "{"}), [NATIVE]),
-    ([], raw("agent.content_block_delta"), [NATIVE]),
+    ([], raw("agent.content_block_delta", delta={"type": "input_json_delta", "partial_json": "{"}), [RAW]),
+    ([], raw("agent.content_block_delta"), [RAW]),
 ]
 UNMODELLED = [
     (kind, raw(kind, content=5, error=[], stop_reason=1))  # their bodies are never looked at
-    for kind in (*event_normaliser._AS_THEY_ARE, "agent.of_next_year", "")
+    for kind in (
+        *(kind for kind, types in EVENT_TYPES.items() if types == ("raw",) and kind != "span.model_request_end"),
+        "agent.of_next_year",
+        "",
+    )
 ]
 
 
 @pytest.mark.parametrize(("before", "event", "expected"), MODELLED)
-def test_an_event_becomes(before: list[JsonObject], event: JsonObject, expected: list[Told]) -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, *before)
+def test_an_event_becomes(before: list[JsonObject], event: JsonObject, expected: list[Summary]) -> None:
+    reader = EventReader("sess_1")
+    read(reader, *before)
 
-    assert [told(event) for event in normaliser.read(event)] == expected
+    assert [summary(event) for event in read(reader, event)] == expected
 
 
 @pytest.mark.parametrize(("kind", "event"), UNMODELLED)
-def test_what_is_not_modelled_is_delivered_as_it_is(kind: str, event: JsonObject) -> None:
-    (native,) = EventNormaliser("sess_1").read(event)
+def test_an_event_that_is_not_modelled_is_delivered_raw(kind: str, event: JsonObject) -> None:
+    (delivered,) = read(EventReader("sess_1"), event)
 
-    assert (native.type, native.native_type, native.raw) == ("native", kind, event)
+    assert isinstance(delivered, RawEvent)
+    assert (delivered.native_type, delivered.payload, delivered.raw) == (kind, event, event)
 
 
 def test_the_table_says_what_each_type_becomes() -> None:
@@ -242,28 +253,28 @@ def test_the_table_says_what_each_type_becomes() -> None:
         assert expected
         produced[event["type"]] |= {kind for kind, _ in expected}
     for kind, _ in UNMODELLED[:-2]:
-        produced[kind].add("native")
+        produced[kind].add("raw")
 
     assert {kind: set(common) for kind, common in EVENT_TYPES.items()} == produced
 
 
 def test_every_event_has_its_envelope() -> None:
-    normaliser = EventNormaliser("sess_1")
+    reader = EventReader("sess_1")
     event = raw("session.status_running", turn_id="turn_1")
 
-    for common in normaliser.read(event):
+    for common in read(reader, event):
         assert (common.session_id, common.id, common.turn_id) == ("sess_1", "evt_1", "turn_1")
-        assert common.created_at == datetime(2026, 10, 1, 0, 0, 0, 123456, UTC)
+        assert common.created_at == datetime(2026, 10, 1, 0, 0, 0, 123457, UTC)
         assert (common.native_type, common.synthetic, common.raw) == ("session.status_running", False, event)
 
 
 def test_a_message_is_whole() -> None:
     event = raw("agent.message", content=[SAYING], created_at="2026-10-02T00:00:00Z", processed_at=None)
 
-    (completed,) = EventNormaliser("sess_1").read(event)
+    (completed,) = read(EventReader("sess_1"), event)
 
     assert isinstance(completed, MessageCompleted)
-    assert completed.message.model_dump(exclude={"raw"}) == {
+    assert completed.message.model_dump(exclude={"problems"}) == {
         "provider": "qoder",
         "id": "evt_1",
         "session_id": "sess_1",
@@ -271,48 +282,154 @@ def test_a_message_is_whole() -> None:
         "content": (TextBlock(text="Hello").model_dump(),),
         "usage": None,
         "created_at": datetime(2026, 10, 2, tzinfo=UTC),
+        "author": None,
     }
     assert completed.message.raw == event
     assert completed.created_at == completed.message.created_at
 
 
+# Odd values.
+
+
+ODD: list[tuple[JsonObject, Summary, tuple[str, ...]]] = [
+    # What the backend sends, what it becomes, and its problems.
+    ({}, RAW, ()),
+    ({"type": 5}, RAW, ("type: not text",)),
+    ({"type": "user.message", "id": {}}, says(Role.USER, "", ""), ("id: not text",)),
+    (raw("agent.message", content=5), says(Role.ASSISTANT, ""), ("content: not a list or text",)),
+    (raw("agent.message", content=[5, SAYING]), says(Role.ASSISTANT, "Hello"), ("content[0]: not an object or text",)),
+    (raw("agent.message", content=None), says(Role.ASSISTANT, ""), ()),
+    (raw("agent.message", processed_at=""), says(Role.ASSISTANT, ""), ("processed_at: not datetime",)),
+    (
+        {**raw("agent.message"), "processed_at": "9999-12-31T23:59:59-05:00"},
+        says(Role.ASSISTANT, ""),
+        ("processed_at: not a time within the years 1 to 9999 in UTC",),
+    ),
+    (raw("agent.tool_use", name="Bash", input='{"command": "ls"}'), call("Bash", command="ls"), ()),
+    (raw("agent.tool_use", name="Bash", input="{}"), call("Bash"), ()),
+    (raw("agent.tool_use", name="Bash", input="ls"), call("Bash"), ("input: not an object",)),
+    (raw("agent.tool_use", name="Bash", input=[1]), call("Bash"), ("input: not an object or text",)),
+    (raw("session.error", error={"message": "oh"}, code=409), error("oh", "409"), ()),
+    (
+        raw("session.usage", total_credits="NaN", model_credits=1),
+        ("usage", {"usage": Usage(model_credits=Decimal(1)), "is_delta": False}),
+        ("total_credits: not a finite number",),
+    ),
+    (
+        raw("session.usage", total_credits="123456789012345678.91"),
+        ("usage", {"usage": Usage(credits=Decimal("123456789012345678.91")), "is_delta": False}),
+        (),
+    ),
+    (raw("user.message", content=[{"type": "text", "text": "a\ud83d"}]), says(Role.USER, "a\ufffd"), ()),
+    ({"type": "event_start", "event": {"id": 5, "type": "agent.message"}}, RAW, ("event.id: not text",)),
+]
+
+
+@pytest.mark.parametrize(("event", "expected", "problems"), ODD)
+def test_an_odd_value_costs_nothing_but_itself(event: JsonObject, expected: Summary, problems: tuple[str, ...]) -> None:
+    (delivered,) = read(EventReader("sess_1"), event)
+
+    assert (summary(delivered), delivered.problems) == (expected, problems)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"5", b"", b"<html>", b'{"type":'])
+def test_an_event_that_is_not_an_object_is_delivered_raw(content: bytes) -> None:
+    (delivered,) = EventReader("sess_1").read(content, kind="agent.message", event_id="evt_1")
+
+    assert isinstance(delivered, RawEvent)
+    assert (delivered.id, delivered.native_type, delivered.payload) == ("evt_1", "agent.message", {})
+    assert (delivered.source, len(delivered.problems)) == (content, 1)
+
+
+def test_an_odd_time_ends_the_turn_all_the_same() -> None:
+    event = {**idle("end_turn"), "processed_at": "0001-01-01T00:00:00+05:00"}
+
+    assert [summary(delivered) for delivered in read(EventReader("sess_1"), event)] == [
+        IDLE,
+        ended(Outcome.COMPLETED, "end_turn"),
+    ]
+
+
+def test_a_medium_that_cannot_be_read_is_a_raw_block() -> None:
+    odd = {"type": "image", "source": {"type": "url", "url": 5}}
+
+    (event,) = read(EventReader("sess_1"), raw("user.message", content=[odd, SAYING]))
+
+    assert isinstance(event, MessageCompleted)
+    assert event.message.content == (RawBlock(payload=odd), TextBlock(text="Hello"))
+
+
 @pytest.mark.parametrize(
-    "event",
-    [{}, {"type": 5}, raw("agent.message", content=5), raw("agent.tool_use", input="ls"), {"type": "x", "id": 5}],
+    ("pieces", "expected"),
+    [
+        (["a\ud83d", "\ude00b"], ["a", "\U0001f600b"]),
+        (["\ud83d", "\ude00"], ["\U0001f600"]),
+        (["a\ud83d", "b"], ["a", "\ufffdb"]),
+        (["a\ude00"], ["a\ufffd"]),
+        (["a\ufffdb"], ["a\ufffdb"]),
+        (["\U0001f600"], ["\U0001f600"]),
+    ],
 )
-def test_what_cannot_be_read_is_refused(event: JsonObject) -> None:
-    with pytest.raises(ValidationError):
-        EventNormaliser("sess_1").read(event)
+def test_the_halves_of_a_surrogate_pair_in_two_deltas_are_joined(pieces: list[str], expected: list[str]) -> None:
+    reader = EventReader("sess_1")
+    read(reader, start())
+
+    assert texts(read(reader, *map(delta, pieces))) == expected
+
+
+@pytest.mark.parametrize("event", [event for _, event, _ in MODELLED], ids=lambda event: str(event["type"]))
+def test_an_event_survives_storage(event: JsonObject) -> None:
+    reader = EventReader("sess_1")
+    read(reader, start(), ASK, CUSTOM)
+
+    for delivered in read(reader, event):
+        assert delivered.source != b"{}"
+        assert EVENT.validate_json(EVENT.dump_json(delivered)) == delivered
+
+
+@pytest.mark.parametrize(
+    ("kind", "event_id", "content"),
+    [
+        ("agent.message", "evt_1", {"content": "Hello"}),
+        ("message", "evt_0", raw("agent.message", content="Hello")),
+        ("", None, raw("agent.message", content="Hello")),
+    ],
+)
+def test_type_and_id_may_stand_outside_the_json(kind: str, event_id: str | None, content: JsonObject) -> None:
+    (delivered,) = EventReader("sess_1").read(json.dumps(content).encode(), kind=kind, event_id=event_id)
+
+    assert (delivered.native_type, delivered.id) == ("agent.message", "evt_1")
+    assert summary(delivered) == says(Role.ASSISTANT, "Hello")
 
 
 # Ends that the backend does not send.
 
 
 def test_the_end_of_a_turn_is_inferred_only_when_its_session_ends() -> None:
-    normaliser = EventNormaliser("sess_1")
+    reader = EventReader("sess_1")
 
-    events = read(normaliser, RUNNING, raw("session.deleted"))
+    events = read(reader, RUNNING, raw("session.deleted"))
     assert [event.synthetic for event in events if event.type == "turn.ended"] == [True]
 
-    events = read(EventNormaliser("sess_1"), RUNNING, idle("end_turn"), raw("session.status_terminated"))
+    events = read(EventReader("sess_1"), RUNNING, idle("end_turn"), raw("session.status_terminated"))
     assert [event.synthetic for event in events if event.type == "turn.ended"] == [False]
 
 
 def test_a_turn_that_was_expected_ends_with_the_session() -> None:
-    normaliser = EventNormaliser("sess_1")
-    normaliser.expect_turn()
+    reader = EventReader("sess_1")
+    reader.expect_turn()
 
-    assert [event.type for event in normaliser.read(raw("session.deleted"))] == ["session.status", "turn.ended"]
+    assert [event.type for event in read(reader, raw("session.deleted"))] == ["session.status", "turn.ended"]
 
 
 def test_a_turn_that_was_rescheduled_goes_on() -> None:
     moved = raw("session.status_rescheduled", "evt_moved")
     again = raw("session.status_running", "evt_again")
 
-    events = read(EventNormaliser("sess_1"), RUNNING, moved, again)
+    events = read(EventReader("sess_1"), RUNNING, moved, again)
     assert [event.type for event in events].count("turn.started") == 1
 
-    events = read(EventNormaliser("sess_1"), RUNNING, idle("end_turn"), moved, again)
+    events = read(EventReader("sess_1"), RUNNING, idle("end_turn"), moved, again)
     assert [event.type for event in events].count("turn.started") == 2
 
 
@@ -320,29 +437,29 @@ def test_an_error_belongs_to_its_turn_only() -> None:
     failed = raw("session.error", "evt_e", error={"message": "old"})
     again = raw("session.status_running", "evt_again")
 
-    events = read(EventNormaliser("sess_1"), failed, again, idle("refusal"))
+    events = read(EventReader("sess_1"), failed, again, idle("refusal"))
 
-    assert told(events[-1]) == ended(Outcome.FAILED, "refusal", "the turn stopped: refusal")
+    assert summary(events[-1]) == ended(Outcome.FAILED, "refusal", "the turn stopped: refusal")
 
 
 # Actions.
 
 
 def test_what_was_read_elsewhere_is_remembered() -> None:
-    normaliser = EventNormaliser("sess_1")
-    normaliser.remember(ASK)
+    reader = EventReader("sess_1")
+    reader.remember(APPROVAL)
 
-    assert told(normaliser.read(idle("requires_action", "evt_a"))[1])[1] == {"actions": (APPROVAL,)}
+    assert summary(read(reader, idle("requires_action", "evt_a"))[1])[1] == {"actions": (APPROVAL,)}
 
 
 @pytest.mark.parametrize(
     "after", [raw("agent.tool_result", tool_use_id="evt_a"), {**idle("end_turn"), "id": "evt_earlier"}]
 )
 def test_a_tool_use_is_forgotten_when_it_is_over(after: JsonObject) -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, ASK, after)
+    reader = EventReader("sess_1")
+    read(reader, ASK, after)
 
-    assert told(normaliser.read(idle("requires_action", "evt_a"))[1])[1] == {"actions": ()}
+    assert summary(read(reader, idle("requires_action", "evt_a"))[1])[1] == {"actions": ()}
 
 
 # Previews and replays.
@@ -355,9 +472,9 @@ def texts(events: list[Event]) -> list[str]:
 
 
 def test_a_message_is_announced_written_and_completed_under_one_id() -> None:
-    events = read(EventNormaliser("sess_1"), start(), delta("Hel"), delta("lo"), WHOLE)
+    events = read(EventReader("sess_1"), start(), delta("Hel"), delta("lo"), WHOLE)
 
-    assert [told(event) for event in events] == [
+    assert [summary(event) for event in events] == [
         MESSAGE_STARTED,
         wrote("Hel"),
         wrote("lo"),
@@ -367,7 +484,7 @@ def test_a_message_is_announced_written_and_completed_under_one_id() -> None:
 
 
 def test_an_announcement_that_was_missed_is_inferred() -> None:
-    events = read(EventNormaliser("sess_1"), delta("lo"))
+    events = read(EventReader("sess_1"), delta("lo"))
 
     assert [event.synthetic for event in events] == [True, False]
 
@@ -382,65 +499,65 @@ def test_an_announcement_that_was_missed_is_inferred() -> None:
     ],
 )
 def test_a_replay_adds_only_what_was_not_delivered(replayed: list[str], fresh: list[str]) -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("Hel"), delta("lo"))
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("Hel"), delta("lo"))
 
-    events = read(normaliser, start(), *map(delta, replayed))
+    events = read(reader, start(), *map(delta, replayed))
 
     assert texts(events) == fresh
     assert len(events) == len(fresh)
 
 
 def test_a_second_replay_adds_only_what_was_not_delivered() -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("Hello"), start(), delta("He"))
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("Hello"), start(), delta("He"))
 
-    assert texts(read(normaliser, start(), delta("Hello"), delta("!"))) == ["!"]
+    assert texts(read(reader, start(), delta("Hello"), delta("!"))) == ["!"]
 
 
 def test_a_preview_that_goes_on_without_its_beginning_is_delivered() -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("Hel"))
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("Hel"))
 
-    assert texts(read(normaliser, delta("lo"))) == ["lo"]
+    assert texts(read(reader, delta("lo"))) == ["lo"]
 
 
 def test_blocks_are_counted_apart() -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("ab"), delta("x", index=1))
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("ab"), delta("x", index=1))
 
-    assert texts(read(normaliser, start(), delta("ab"), delta("xy", index=1))) == ["y"]
+    assert texts(read(reader, start(), delta("ab"), delta("xy", index=1))) == ["y"]
 
 
 @pytest.mark.parametrize("late", [start(), delta("lo")])
 def test_a_preview_behind_its_whole_event_adds_nothing(late: JsonObject) -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("Hel"), WHOLE)
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("Hel"), WHOLE)
 
-    assert normaliser.read(late) == []
+    assert read(reader, late) == []
 
 
 @pytest.mark.parametrize("closing", [raw("span.model_request_end"), idle("cancelled")])
 def test_a_preview_without_its_whole_event_is_given_up(closing: JsonObject) -> None:
-    normaliser = EventNormaliser("sess_1")
-    read(normaliser, start(), delta("Hel"), closing)
+    reader = EventReader("sess_1")
+    read(reader, start(), delta("Hel"), closing)
 
-    assert texts(read(normaliser, start(), delta("Hel"))) == ["Hel"]
+    assert texts(read(reader, start(), delta("Hel"))) == ["Hel"]
 
 
 @pytest.mark.parametrize("event", [event for _, event, _ in MODELLED if "id" in event][:20])
 def test_an_event_comes_once(event: JsonObject) -> None:
-    normaliser = EventNormaliser("sess_1")
+    reader = EventReader("sess_1")
 
-    assert normaliser.read(event)
-    assert normaliser.read(event) == []
+    assert read(reader, event)
+    assert read(reader, event) == []
 
 
 def test_ids_are_forgotten_after_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_state, "_REMEMBERED_IDS", 2)
-    normaliser = EventNormaliser("sess_1")
+    monkeypatch.setattr(qoder_events, "_REMEMBERED_IDS", 2)
+    reader = EventReader("sess_1")
     events = [raw("user.interrupt", f"evt_{number}") for number in range(6)]
-    read(normaliser, *events)
+    read(reader, *events)
 
-    assert read(normaliser, *events[-2:]) == []
-    assert len(read(normaliser, events[0])) == 1
+    assert read(reader, *events[-2:]) == []
+    assert len(read(reader, events[0])) == 1

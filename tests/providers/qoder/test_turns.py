@@ -172,9 +172,22 @@ def test_id_and_type_may_stand_outside_the_json() -> None:
 
 
 @pytest.mark.parametrize("data", ["[]", "{", '{"type":["x"]}', '{"type":"agent.message","content":5}'])
-def test_a_frame_that_cannot_be_read_is_an_error(data: str) -> None:
-    with pytest.raises(MalformedResponse):
-        fed(open_stream("evt_0"), f"event: x\ndata: {data}\n\n".encode())
+def test_an_odd_frame_is_delivered_and_the_stream_goes_on(data: str) -> None:
+    plan = open_stream("evt_0")
+
+    odd, *_, message = fed(plan, f"id: evt_1\nevent: x\ndata: {data}\n\n".encode(), tape(said("evt_2", "Hello")))
+
+    assert odd.problems
+    assert shown([message]) == ["message.completed Hello"]
+    assert plan.cursor == "evt_2"
+
+
+def test_the_cursor_moves_past_an_odd_frame() -> None:
+    plan = open_stream("evt_0")
+
+    fed(plan, b"id: evt_1\nevent: x\ndata: []\n\n")
+
+    assert plan.cursor == "evt_1"
 
 
 @pytest.mark.parametrize("kind", ["session.status_terminated", "session.deleted"])
@@ -251,15 +264,15 @@ PLAIN = [
 SHOWN = [
     "turn.started",
     "session.status",
-    "native",
+    "raw",
     "message.completed Hi",
-    "native",
+    "raw",
     "thinking.completed",
     "message.started",
     "message.delta Hel",
     "message.delta lo",
     "message.completed Hello",
-    "native",
+    "raw",
     "usage",
     "session.status",
     "turn.ended completed",
@@ -393,7 +406,7 @@ def test_a_turn_stops_to_ask_and_goes_on_when_it_is_answered() -> None:
     assert sent_bodies(calls)[0]["events"][0]["tool_use_id"] == "evt_a"
 
     events = fed(plan, tape(confirmed, idle("evt_j", "requires_action", "evt_c")))
-    assert shown(events) == ["native", "session.status", "action.required", "turn.ended requires_action"]
+    assert shown(events) == ["raw", "session.status", "action.required", "turn.ended requires_action"]
     assert [item.actions for item in events if item.type == "action.required"] == [(EXECUTION,)]
 
 
@@ -405,7 +418,7 @@ def test_an_answered_turn_does_not_end_at_the_stop_before_it(with_ids: bool) -> 
 
     events = fed(plan, tape(WAITING, confirmed, event("evt_r", "session.status_running"), idle("evt_k", "cancelled")))
 
-    assert shown(events) == ["native", "turn.started", "session.status", "session.status", "turn.ended cancelled"]
+    assert shown(events) == ["raw", "turn.started", "session.status", "session.status", "turn.ended cancelled"]
 
 
 # What is declared.

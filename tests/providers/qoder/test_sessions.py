@@ -1,4 +1,4 @@
-"""Qoder's shapes, generation by generation, and the two laws of reading and writing back."""
+"""Qoder's sessions and agents: every generation, odd values, pages, errors; and the bodies that are sent."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from polysession import Agent, ModelConfig, Session, SessionStatus, Usage, UsageError
-from polysession.change import NewAgent, NewSession, SessionChanges
-from polysession_qoder.normaliser import (
-    from_changes,
-    from_new_agent,
-    from_new_session,
-    from_session,
-    to_agent,
-    to_session,
-    wire_status,
-    wire_time,
+from polysession import Agent, MalformedResponse, ModelConfig, Session, SessionStatus, Usage, UsageError
+from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
+from polysession_qoder import sessions
+from polysession_qoder.sessions import (
+    changes_body,
+    created_filters,
+    new_agent_body,
+    new_session_body,
+    session_filters,
+    to_page,
 )
 
 JsonObject = dict[str, Any]
@@ -53,7 +49,7 @@ CURRENT: JsonObject = {
     "usage": {"total_credits": 4.63, "model_credits": 4.05, "sandbox_runtime_credits": 0.58},
     "budget": {"type": "limit", "max_credit_cost": "100.00"},
     "archived_at": "2026-10-01T09:30:00Z",
-    "created_at": "2026-10-01T08:00:00.123456789Z",
+    "created_at": "2026-10-01T08:00:00.1234562Z",
     "updated_at": "2026-10-01T09:30:00Z",
 }
 JUNE: JsonObject = {
@@ -165,20 +161,88 @@ STATUSES = {
 }
 
 
+def to_session(raw: Any) -> Session:
+    return sessions.to_session(json.dumps(raw).encode())
+
+
+def to_agent(raw: Any) -> Agent:
+    return sessions.to_agent(json.dumps(raw).encode())
+
+
 @pytest.mark.parametrize(("raw", "expected"), READ.values(), ids=READ)
 def test_every_generation_is_read(raw: JsonObject, expected: JsonObject) -> None:
-    assert to_session(raw) == Session(provider="qoder", id="sess_1", raw=raw, **COMMON, **expected)
+    session = to_session(raw)
+
+    assert session == Session(provider="qoder", id="sess_1", **COMMON, **expected)
+    assert (session.raw, session.problems) == (raw, ())
 
 
 @pytest.mark.parametrize("raw", [MINIMAL, NULLS], ids=["absent", "null"])
 def test_all_but_the_id_may_be_missing(raw: JsonObject) -> None:
-    assert to_session(raw) == Session(provider="qoder", id="sess_1", raw=raw)
+    assert to_session(raw) == Session(provider="qoder", id="sess_1")
 
 
-@pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": "sess_1", "created_at": "yesterday"}, [], None])
-def test_what_is_no_session_is_not_read(raw: Any) -> None:
-    with pytest.raises(ValidationError):
+@pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": 5}, [], None, "sess_1"])
+def test_an_object_without_an_id_is_not_a_session(raw: Any) -> None:
+    with pytest.raises(MalformedResponse):
         to_session(raw)
+
+
+ODD: list[tuple[JsonObject, JsonObject, tuple[str, ...]]] = [
+    # What the backend sends, the fields that are read, and the problems.
+    ({"metadata": {"n": 3, "deep": [None]}}, {"metadata": {"n": 3, "deep": [None]}}, ()),
+    ({"agent": "agent_1"}, {"agent_id": "agent_1"}, ()),
+    ({"metadata": 5, "title": "T"}, {"title": "T"}, ("metadata: not an object",)),
+    (
+        {"title": 5, "created_at": "", "status": "idle"},
+        {"status": SessionStatus.IDLE, "native_status": "idle"},
+        ("title: not text", "created_at: not datetime"),
+    ),
+    ({"created_at": "2026-06-30T23:59:60Z"}, {}, ("created_at: not datetime",)),
+    ({"created_at": "0001-01-01T00:00:00+05:00"}, {}, ("created_at: not a time within the years 1 to 9999 in UTC",)),
+    ({"agent": {"id": "agent_1", "model": {"effort": "high"}}}, {"agent_id": "agent_1"}, ("agent.model.id: not text",)),
+    ({"agent": {"id": "agent_1", "model": 5}}, {"agent_id": "agent_1"}, ("agent.model: not an object or text",)),
+    ({"agent": ["agent_1"], "agent_id": "agent_1"}, {"agent_id": "agent_1"}, ("agent: not an object or text",)),
+    (
+        {"usage": {"total_credits": "x", "model_credits": 1}},
+        {"usage": Usage(model_credits=Decimal(1))},
+        ("usage.total_credits: not Decimal",),
+    ),
+    (
+        {"usage": {"total_credits": "NaN", "input_tokens": 1}},
+        {"usage": Usage(input_tokens=1)},
+        ("usage.total_credits: not a finite number",),
+    ),
+    ({"title": "a\ud83db"}, {"title": "a\ufffdb"}, ()),
+]
+
+
+@pytest.mark.parametrize(("raw", "fields", "problems"), ODD)
+def test_an_odd_value_costs_nothing_but_itself(raw: JsonObject, fields: JsonObject, problems: tuple[str, ...]) -> None:
+    session = to_session({"id": "sess_1", "environment_id": "env_1", **raw})
+
+    assert session == Session(provider="qoder", id="sess_1", environment_id="env_1", problems=problems, **fields)
+
+
+def test_metadata_that_no_record_can_hold_is_malformed() -> None:
+    deep = "[" * 400 + "]" * 400
+
+    with pytest.raises(MalformedResponse, match="no record can hold: metadata"):
+        sessions.to_session(f'{{"id":"sess_1","metadata":{{"m":{deep}}}}}'.encode())
+
+
+def test_the_deployment_that_created_a_session_is_its_origin() -> None:
+    assert to_session({"id": "sess_1", "deployment_id": "dep_1"}).origin == "deployment"
+    assert to_session({"id": "sess_1", "deployment_id": None}).origin is None
+
+
+@pytest.mark.parametrize("raw", [case[0] for case in READ.values()], ids=READ)
+def test_a_session_survives_storage(raw: JsonObject) -> None:
+    session = to_session(raw)
+    stored = session.model_dump_json()
+
+    assert "source" not in json.loads(stored)
+    assert Session.model_validate_json(stored) == session
 
 
 @pytest.mark.parametrize(("word", "status"), STATUSES.items())
@@ -221,7 +285,7 @@ def test_the_agent_id_is_read_from_either_place(raw: JsonObject, agent_id: str) 
         ("2026-10-01T08:00:00.123Z", datetime(2026, 10, 1, 8, 0, 0, 123000, UTC)),
         ("2026-10-01T08:00:00.12345Z", datetime(2026, 10, 1, 8, 0, 0, 123450, UTC)),
         ("2026-10-01T08:00:00.123456Z", datetime(2026, 10, 1, 8, 0, 0, 123456, UTC)),
-        ("2026-10-01T08:00:00.123456789Z", datetime(2026, 10, 1, 8, 0, 0, 123456, UTC)),
+        ("2026-10-01T08:00:00.123456789Z", datetime(2026, 10, 1, 8, 0, 0, 123457, UTC)),
         ("2026-10-01T10:00:00+02:00", datetime(2026, 10, 1, 8, tzinfo=UTC)),
     ],
 )
@@ -236,6 +300,7 @@ def test_times_are_read_with_any_number_of_digits(text: str, moment: datetime) -
         ({}, Usage()),
         ({"total_credits": 0}, Usage(credits=Decimal(0))),
         ({"total_credits": 0.1}, Usage(credits=Decimal("0.1"))),
+        ({"total_credits": "123456789012345678.91"}, Usage(credits=Decimal("123456789012345678.91"))),
         ({"cache_creation": {}}, Usage(cache_creation_tokens=0)),
         ({"cache_creation": {"a": 2, "b": None}}, Usage(cache_creation_tokens=2)),
         ({"cache_creation": None}, Usage()),
@@ -271,146 +336,68 @@ def test_agents_of_every_generation_are_read(given_fields: JsonObject, expected:
         **given_fields,
     }
     common: JsonObject = {"id": "agent_1", "name": "Fixer", "created_at": CREATED, "updated_at": LATER}
-    assert to_agent(raw) == Agent(provider="qoder", raw=raw, **common, **expected)
+    agent = to_agent(raw)
+    assert agent == Agent(provider="qoder", **common, **expected)
+    assert (agent.raw, Agent.model_validate_json(agent.model_dump_json())) == (raw, agent)
 
 
-@pytest.mark.parametrize("raw", [{"id": "agent_1"}, {"name": "Fixer"}])
-def test_what_is_no_agent_is_not_read(raw: JsonObject) -> None:
-    with pytest.raises(ValidationError):
-        to_agent(raw)
-
-
-# The laws.
-
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine proves nothing
-
-TEXT = st.text(min_size=1, max_size=5)
-MAYBE_TEXT = st.none() | TEXT
-COUNT = st.none() | st.integers(0, 10**9)
-CREDITS = st.none() | st.decimals(0, 10**6, places=2)
-MOMENT = st.none() | st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-SETTINGS = st.dictionaries(TEXT.filter(lambda key: key != "id"), st.none() | st.booleans() | st.integers() | TEXT)
-USAGES = st.builds(
-    Usage,
-    input_tokens=COUNT,
-    output_tokens=COUNT,
-    cache_read_tokens=COUNT,
-    cache_creation_tokens=COUNT,
-    credits=CREDITS,
-    model_credits=CREDITS,
-    sandbox_credits=CREDITS,
-)
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "id": TEXT,
-    "agent_id": MAYBE_TEXT,
-    "title": MAYBE_TEXT,
-    "metadata": st.dictionaries(TEXT, TEXT, max_size=3),
-    "model": st.none() | st.builds(ModelConfig, id=TEXT, parameters=SETTINGS),
-    "environment_id": MAYBE_TEXT,
-    "usage": st.none() | USAGES,
-    "created_at": MOMENT,
-    "updated_at": MOMENT,
-    "archived_at": MOMENT,
-}
-STATUS_FIELDS = st.sampled_from([{"native_status": word, "status": status} for word, status in STATUSES.items()])
-
-WIRE_TIMES = st.sampled_from([None, "2026-10-01T08:00:00Z", "2026-10-01T08:00:00.1Z", "2026-10-01T08:00:00.123456789Z"])
-WIRE_USAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "total_credits": st.sampled_from([None, 0, 4.63]),
-        "model_credits": st.sampled_from([None, 0.1]),
-        "input_tokens": COUNT,
-        "cache_creation": st.none() | st.dictionaries(TEXT, COUNT, max_size=2),
-        "list_cost": st.just({"amount": "1.00", "currency": "USD"}),
-    },
-)
-WIRE_AGENTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": MAYBE_TEXT,
-        "model": MAYBE_TEXT | st.builds(lambda model_id, rest: {"id": model_id, **rest}, TEXT, SETTINGS),
-        "tools": st.just([{"type": "custom"}]),
-    },
-)
-WIRES = st.fixed_dictionaries(
-    {"id": TEXT},
-    optional={
-        "agent": st.none() | WIRE_AGENTS,
-        "agent_id": MAYBE_TEXT,
-        "title": st.none() | st.text(max_size=5),
-        "status": st.none() | st.sampled_from(list(STATUSES)),
-        "turn_status": st.sampled_from([None, "idle", "running", "canceling"]),
-        "metadata": st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
-        "environment_id": MAYBE_TEXT,
-        "usage": st.none() | WIRE_USAGES,
-        "created_at": WIRE_TIMES,
-        "updated_at": WIRE_TIMES,
-        "archived_at": WIRE_TIMES,
-        "of a later year": SETTINGS,
-    },
-)
-
-
-def read_back(session: Session) -> Session:
-    """Write a session, send it as JSON, and read it; without `raw`."""
-    return to_session(json.loads(json.dumps(from_session(session)))).model_copy(update={"raw": {}})
-
-
-@PATIENT
-@given(st.fixed_dictionaries(FIELDS), STATUS_FIELDS)
-def test_a_session_is_read_back_as_it_was_written(fields: JsonObject, status: JsonObject) -> None:
-    session = Session(provider="qoder", **fields, **status)
-    assert read_back(session) == session
-
-
-@PATIENT
-@given(WIRES, st.fixed_dictionaries({}, optional=FIELDS), STATUS_FIELDS)
-def test_a_changed_session_is_read_back_as_it_was_written(
-    wire: JsonObject, fields: JsonObject, status: JsonObject
-) -> None:
-    session = to_session(wire).model_copy(update={**fields, **status})
-    assert read_back(session) == session.model_copy(update={"raw": {}})
-
-
-@PATIENT
-@given(WIRES)
-def test_a_session_that_was_read_is_written_back_unchanged(wire: JsonObject) -> None:
-    assert json.dumps(from_session(to_session(wire))) == json.dumps(wire)
-
-
-def test_a_change_of_one_counter_leaves_the_others_as_they_are() -> None:
-    session = to_session(MAY_CREATED)
-    assert session.usage is not None
-    changed = session.model_copy(update={"usage": session.usage.model_copy(update={"output_tokens": 6})})
-    assert from_session(changed) == {**MAY_CREATED, "usage": {**MAY_CREATED["usage"], "output_tokens": 6}}
-
-
-def test_a_change_of_the_agent_is_written_wherever_the_generation_says_it() -> None:
-    wire = from_session(to_session(MAY_UPDATED).model_copy(update={"agent_id": "agent_2"}))
-    assert (wire["agent_id"], wire["agent"]) == ("agent_2", {**MAY_UPDATED["agent"], "id": "agent_2"})
+def test_an_object_without_an_id_is_not_an_agent() -> None:
+    with pytest.raises(MalformedResponse):
+        to_agent({"name": "Fixer"})
 
 
 @pytest.mark.parametrize(
-    ("status", "written"),
+    ("raw", "fields", "problems"),
     [
-        (SessionStatus.IDLE, {"status": "idle", "turn_status": "idle"}),
-        (SessionStatus.RUNNING, {"status": "idle", "turn_status": "running"}),
-        (SessionStatus.TERMINATED, {"status": "terminated", "turn_status": "idle"}),
+        ({}, {}, ()),
+        ({"name": 5, "version": 3}, {"version": "3"}, ("name: not text",)),
+        ({"model": {"effort": "high"}, "name": "Fixer"}, {"name": "Fixer"}, ("model.id: not text",)),
     ],
 )
-def test_a_changed_status_outdoes_the_words_beside_it(status: SessionStatus, written: JsonObject) -> None:
-    wire = from_session(to_session(MAY_UPDATED).model_copy(update={"status": status}))
-    assert wire == {**MAY_UPDATED, **written}
+def test_an_odd_value_of_an_agent_costs_nothing_but_itself(
+    raw: JsonObject, fields: JsonObject, problems: tuple[str, ...]
+) -> None:
+    assert to_agent({"id": "agent_1", **raw}) == Agent(provider="qoder", id="agent_1", problems=problems, **fields)
 
 
-def test_a_status_alone_is_written_in_the_current_word() -> None:
-    session = Session(provider="qoder", id="sess_1", status=SessionStatus.RUNNING)
-    assert from_session(session)["status"] == "running"
-    changed = to_session({"id": "sess_1", "status": "idle", "turn_status": "idle"}).model_copy(
-        update={"status": SessionStatus.RUNNING}
-    )
-    assert from_session(changed) == {"id": "sess_1", "status": "running", "turn_status": "running"}
+def test_credits_keep_the_digits_of_a_number() -> None:
+    session = sessions.to_session(b'{"id":"s","usage":{"total_credits":123456789012345678.91}}')
+    assert session.usage == Usage(credits=Decimal("123456789012345678.91"))
+
+
+# Pages.
+
+
+def page_of(*items: Any, **envelope: Any) -> bytes:
+    return json.dumps({"data": list(items), **envelope}).encode()
+
+
+def test_an_odd_item_of_a_page_is_read_with_its_problem() -> None:
+    page = to_page(page_of({"id": "sess_1"}, {"id": "sess_2", "title": 5}, {"id": "sess_3"}), sessions.to_session)
+
+    assert [session.id for session in page.items] == ["sess_1", "sess_2", "sess_3"]
+    assert [session.problems for session in page.items] == [(), ("title: not text",), ()]
+    assert page.problems == ()
+    assert page.items[1].raw == {"id": "sess_2", "title": 5}
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": None}, "sess_2", None, 5])
+def test_an_item_without_an_id_is_reported_and_its_neighbours_stay(odd: Any) -> None:
+    page = to_page(page_of({"id": "sess_1"}, odd, {"id": "sess_3"}, next_page="p2"), sessions.to_session)
+
+    assert [session.id for session in page.items] == ["sess_1", "sess_3"]
+    assert [problem.partition(":")[0] for problem in page.problems] == ["data[1]"]
+    assert page.next_cursor == "page=p2"
+
+
+@pytest.mark.parametrize("odd", [{"next_page": 5}, {"next_page": {}}, {"has_more": "perhaps"}])
+def test_an_unreadable_next_cursor_never_ends_the_list(odd: JsonObject) -> None:
+    with pytest.raises(MalformedResponse, match="end of the list"):
+        to_page(page_of({"id": "sess_1"}, **odd), sessions.to_session)
+
+
+def test_a_null_page_is_empty() -> None:
+    assert to_page(b'{"data":null}', sessions.to_session).items == ()
 
 
 # What is sent.
@@ -418,17 +405,17 @@ def test_a_status_alone_is_written_in_the_current_word() -> None:
 
 @pytest.mark.parametrize("status", SessionStatus)
 def test_a_status_is_sent_in_the_current_word_or_refused(status: SessionStatus) -> None:
+    query = SessionQuery(statuses=[status])
     if status.value in {"idle", "running", "rescheduling", "terminated"}:
-        assert wire_status(status) == status.value
+        assert session_filters(query) == {"statuses": [status.value]}
         return
     with pytest.raises(UsageError, match=r"it is one of idle, running, rescheduling, terminated$"):
-        wire_status(status)
-    with pytest.raises(UsageError):
-        from_session(to_session(CURRENT).model_copy(update={"status": status}))
+        session_filters(query)
 
 
 def test_a_time_is_sent_in_utc() -> None:
-    assert wire_time(datetime.fromisoformat("2026-10-01T10:00:00+02:00")) == "2026-10-01T08:00:00.000000Z"
+    query = SessionQuery(created_after=datetime.fromisoformat("2026-10-01T10:00:00+02:00"))
+    assert created_filters(query) == {"created_at[gt]": "2026-10-01T08:00:00.000000Z"}
 
 
 AT_THE_LIMIT = [
@@ -445,29 +432,29 @@ OVER_THE_LIMIT = [
 
 @pytest.mark.parametrize("metadata", AT_THE_LIMIT)
 def test_metadata_at_a_limit_is_sent(metadata: dict[str, str]) -> None:
-    assert from_new_session(NewSession(agent="a", environment="e", metadata=metadata))["metadata"] == metadata
-    assert from_changes(SessionChanges(metadata=metadata)) == {"metadata": metadata}
+    assert new_session_body(NewSession(agent="a", environment="e", metadata=metadata))["metadata"] == metadata
+    assert changes_body(SessionChanges(metadata=metadata)) == {"metadata": metadata}
 
 
-@pytest.mark.parametrize(("metadata", "said"), OVER_THE_LIMIT)
-def test_metadata_over_a_limit_is_refused(metadata: dict[str, str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        from_new_session(NewSession(agent="a", environment="e", metadata=metadata))
-    with pytest.raises(UsageError, match=said):
-        from_changes(SessionChanges(metadata=metadata))
+@pytest.mark.parametrize(("metadata", "message"), OVER_THE_LIMIT)
+def test_metadata_over_a_limit_is_refused(metadata: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        new_session_body(NewSession(agent="a", environment="e", metadata=metadata))
+    with pytest.raises(UsageError, match=message):
+        changes_body(SessionChanges(metadata=metadata))
 
 
 def test_removed_keys_do_not_count_towards_the_limit() -> None:
     metadata = {str(number): None if number else "kept" for number in range(30)}
-    assert from_changes(SessionChanges(metadata=metadata)) == {"metadata": metadata}
+    assert changes_body(SessionChanges(metadata=metadata)) == {"metadata": metadata}
 
 
 @pytest.mark.parametrize("new", [NewSession(), NewSession(agent="a"), NewSession(environment="e")])
 def test_a_session_needs_an_agent_and_an_environment(new: NewSession) -> None:
     with pytest.raises(UsageError, match="both an agent and an environment"):
-        from_new_session(new)
+        new_session_body(new)
 
 
 def test_an_agent_needs_a_model() -> None:
     with pytest.raises(UsageError, match="needs a model"):
-        from_new_agent(NewAgent(name="Fixer"))
+        new_agent_body(NewAgent(name="Fixer"))

@@ -1,0 +1,521 @@
+"""Qoder's events to the common ones: one reader with its state, and one table. Pure.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview and, for June and July 2026,
+https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pydantic import ValidationError
+
+from polysession.provider_api import (
+    ActionRequired,
+    Block,
+    ErrorReported,
+    Event,
+    MalformedResponse,
+    MediaBlock,
+    Message,
+    MessageCompleted,
+    MessageDelta,
+    MessageStarted,
+    Outcome,
+    PendingAction,
+    RawBlock,
+    RawEvent,
+    RecentIds,
+    Role,
+    SessionStatus,
+    StatusChanged,
+    TextBlock,
+    ThinkingCompleted,
+    ThinkingDelta,
+    ThinkingStarted,
+    ToolApproval,
+    ToolCallCompleted,
+    ToolExecution,
+    ToolResultCompleted,
+    TurnEnded,
+    TurnStarted,
+    UsageReported,
+    decode_json,
+    decoder,
+    json_body,
+    record_reader,
+    remove_unusable,
+)
+from polysession_qoder.sessions import NAME, to_usage
+from polysession_qoder.wire import (
+    WireErrorEvent,
+    WireEvent,
+    WireIdle,
+    WireMessage,
+    WirePreviewDelta,
+    WirePreviewStart,
+    WireReportedError,
+    WireStopReason,
+    WireThinking,
+    WireToolResult,
+    WireToolUse,
+    WireUsage,
+)
+
+PREVIEWS: Final = frozenset({"event_start", "event_delta"})
+"""Frames that only a stream has. Their id is that of the event that will follow; they have none of their own."""
+
+LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
+"""Nothing follows one of these."""
+
+ROLES: Final[Mapping[str, Role]] = {
+    "user.message": Role.USER,
+    "agent.message": Role.ASSISTANT,
+    "system.message": Role.SYSTEM,
+}
+"""The events that are messages."""
+
+TOOL_USES: Final[Mapping[str, tuple[type[ToolApproval | ToolExecution], str, str]]] = {
+    "agent.tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
+    "agent.mcp_tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
+    "agent.custom_tool_use": (ToolExecution, "user.custom_tool_result", "custom_tool_use_id"),
+}
+"""The events that an agent can wait at: the action, and the type of its answer with the key that names the event."""
+
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "end_turn": Outcome.COMPLETED,
+    "requires_action": Outcome.REQUIRES_ACTION,
+    "cancelled": Outcome.CANCELLED,
+    "budget_reached": Outcome.LIMIT_REACHED,
+}
+MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
+"""The key of the value in a source of each type: the same names as in `MediaBlock`."""
+
+_REMEMBERED_IDS: Final = 10_000
+
+Envelope: TypeAlias = dict[str, Any]
+"""The fields that all events have."""
+Content: TypeAlias = list[dict[str, Any] | str] | str | None
+
+_read_usage: Final = record_reader(WireUsage, lambda wire, _content, problems: (to_usage(wire), problems))
+
+
+@dataclass(slots=True)
+class Preview:
+    """An event that is being written: the characters of each of its blocks, of all connections and of this one."""
+
+    is_message: bool
+    delivered: dict[int, int] = field(default_factory=dict)
+    received: dict[int, int] = field(default_factory=dict)
+    half: str = ""
+
+    def restart(self) -> None:
+        """The backend replays it from its beginning."""
+        self.received.clear()
+        self.half = ""
+
+    def add(self, index: int, text: str) -> str:
+        """The part of this piece that was not delivered yet."""
+        before = self.received.get(index, 0)
+        delivered = self.delivered.get(index, 0)
+        after = self.received[index] = before + len(text)
+        self.delivered[index] = max(delivered, after)
+        return text[max(0, delivered - before) :]
+
+    def join_halves(self, text: str) -> str:
+        """The text with its surrogate pairs joined, also where a piece ends within one; a lone half is U+FFFD."""
+        text, self.half = self.half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+@dataclass(slots=True)
+class State:
+    """What the events of one stream need to know of those before them."""
+
+    session_id: str
+    seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
+    tool_uses: dict[str, PendingAction] = field(default_factory=dict)
+    previews: dict[str, Preview] = field(default_factory=dict)
+    in_turn: bool = False
+    is_rescheduled: bool = False
+    error: str | None = None
+
+
+def _raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    try:
+        payload = decode_json(envelope["source"])
+    except ValueError:
+        payload = None
+    return (RawEvent(payload=payload if isinstance(payload, dict) else {}, **envelope),)
+
+
+def _message(state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
+    message = _to_message(state.session_id, wire, envelope)
+    state.previews.pop(envelope["id"] or "", None)
+    return (MessageCompleted(message=message, **envelope),)
+
+
+def _thinking(state: State, wire: WireThinking, envelope: Envelope) -> Sequence[Event]:
+    state.previews.pop(envelope["id"] or "", None)
+    return (ThinkingCompleted(text=wire.thinking or _text_of(wire.content), **envelope),)
+
+
+def _tool_use(state: State, wire: WireToolUse, envelope: Envelope) -> Sequence[Event]:
+    action = _to_action(wire, envelope)
+    state.tool_uses[action.id] = action
+    envelope["problems"] = action.problems
+    return (ToolCallCompleted(tool_call_id=action.id, name=action.name, arguments=action.arguments, **envelope),)
+
+
+def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequence[Event]:
+    tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
+    state.tool_uses.pop(tool_call_id, None)
+    text = wire.output if isinstance(wire.output, str) else _text_of(wire.content)
+    return (ToolResultCompleted(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **envelope),)
+
+
+def _running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    changed = StatusChanged(status=SessionStatus.RUNNING, native_status="running", **envelope)
+    continues = state.in_turn and state.is_rescheduled
+    state.in_turn, state.is_rescheduled = True, False
+    if continues:
+        return (changed,)
+    state.error = None
+    return (TurnStarted(**envelope), changed)
+
+
+def _rescheduled(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    state.is_rescheduled = True
+    return (StatusChanged(status=SessionStatus.RESCHEDULING, native_status="rescheduled", **envelope),)
+
+
+def _idle(state: State, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:
+    reason = reason_of(wire)
+    outcome = _OUTCOMES.get(reason, Outcome.FAILED)
+    error = None
+    if outcome is Outcome.FAILED:
+        error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
+    changed = StatusChanged(status=SessionStatus.IDLE, native_status="idle", **envelope)
+    ended = TurnEnded(outcome=outcome, native_reason=reason, error=error, **envelope)
+    if outcome is not Outcome.REQUIRES_ACTION:
+        state.tool_uses.clear()
+        _close_turn(state)
+        return (changed, ended)
+    actions = [state.tool_uses[event_id] for event_id in awaited_ids(wire) if event_id in state.tool_uses]
+    _close_turn(state)
+    return (changed, ActionRequired(actions=tuple(actions), **envelope), ended)
+
+
+def _last(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """The session is over, and with it a turn that was not."""
+    word = envelope["native_type"].removeprefix("session.").removeprefix("status_")
+    changed = StatusChanged(status=SessionStatus.TERMINATED, native_status=word, **envelope)
+    in_turn, error = state.in_turn, state.error or f"the session was {word}"
+    _close_turn(state)
+    if not in_turn:
+        return (changed,)
+    ended = TurnEnded(outcome=Outcome.FAILED, native_reason=word, error=error, **{**envelope, "synthetic": True})
+    return (changed, ended)
+
+
+def _close_turn(state: State) -> None:
+    state.in_turn, state.is_rescheduled, state.error = False, False, None
+    state.previews.clear()
+
+
+def _usage(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    usage, problems = _read_usage(envelope["source"])
+    envelope["problems"] += problems
+    return (UsageReported(usage=usage, is_delta=False, **envelope),)
+
+
+def _session_error(state: State, wire: WireErrorEvent, envelope: Envelope) -> Sequence[Event]:
+    error = wire.error if isinstance(wire.error, WireReportedError) else WireReportedError(message=wire.error)
+    code = error.type or (None if wire.code is None else str(wire.code))
+    state.error = error.message or code or "the backend reports an error, and not which"
+    return (ErrorReported(message=state.error, code=code, **envelope),)
+
+
+def _request_end(state: State, wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """The model has finished: an event that is not complete by now never will be."""
+    state.previews.clear()
+    return _raw(state, wire, envelope)
+
+
+def _preview_start(state: State, wire: WirePreviewStart, envelope: Envelope) -> Sequence[Event]:
+    target, kind = (wire.event.id, wire.event.type) if wire.event else (None, None)
+    if target is None or kind not in {"agent.message", "agent.thinking"}:
+        return _raw(state, wire, envelope)
+    if target in state.previews:
+        state.previews[target].restart()
+    elif target not in state.seen:
+        state.previews[target] = Preview(is_message=kind == "agent.message")
+        if kind == "agent.thinking":
+            return (ThinkingStarted(**envelope),)
+        return (MessageStarted(message_id=target, **envelope),)
+    return ()
+
+
+def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
+    target, delta = wire.event_id, wire.delta
+    text = delta.content.text if delta is not None and delta.content is not None else None
+    if delta is None or text is None or target is None:
+        return _raw(state, wire, envelope)
+    preview = state.previews.get(target)
+    if preview is None:
+        return _unannounced_delta(state, target, wire, envelope)
+    if "\ufffd" in text or preview.half:
+        text = preview.join_halves(json.loads(envelope["source"])["delta"]["content"]["text"])
+    text = preview.add(delta.index or 0, text)
+    if not text:
+        return ()
+    if preview.is_message:
+        return (MessageDelta(message_id=target, text=text, **envelope),)
+    return (ThinkingDelta(text=text, **envelope),)
+
+
+def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
+    """A piece of an event that was delivered whole already, or whose start was missed."""
+    if target in state.seen:
+        return ()
+    state.previews[target] = Preview(is_message=True)
+    started = MessageStarted(message_id=target, **{**envelope, "synthetic": True})
+    return (started, *_preview_delta(state, wire, envelope))
+
+
+def _stored_start(_state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
+    return (MessageStarted(message_id=wire.message_id or envelope["id"], **envelope),)
+
+
+def _stored_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
+    delta = wire.delta
+    if delta is not None and delta.text is not None:
+        return (MessageDelta(message_id=wire.message_id, text=delta.text, **envelope),)
+    if delta is not None and delta.thinking is not None:
+        return (ThinkingDelta(text=delta.thinking, **envelope),)
+    return _raw(state, wire, envelope)
+
+
+def reason_of(wire: WireIdle) -> str:
+    """Why a session became idle, in Qoder's word; empty if it does not say."""
+    reason = wire.stop_reason
+    return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
+
+
+def awaited_ids(wire: WireIdle) -> list[str]:
+    """Ids of the events that a session waits at when it becomes idle so."""
+    reason = wire.stop_reason
+    if isinstance(reason, WireStopReason) and reason.type == "requires_action":
+        return reason.event_ids or []
+    return []
+
+
+def _text_of(content: Content) -> str:
+    """The text in content. Other blocks are in the source only."""
+    parts = [content] if isinstance(content, str) else content or []
+    return "".join([part if isinstance(part, str) else part["text"] for part in parts if _is_text(part)])
+
+
+def _is_text(part: dict[str, Any] | str) -> bool:
+    return isinstance(part, str) or (part.get("type") == "text" and isinstance(part.get("text"), str))
+
+
+def _to_message(session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
+    parts = [wire.content] if isinstance(wire.content, str) else wire.content or []
+    return Message(
+        provider=NAME,
+        id=wire.message_id or envelope["id"] or "",
+        session_id=session_id,
+        role=ROLES.get(envelope["native_type"], Role.UNKNOWN),
+        content=tuple([TextBlock(text=part) if isinstance(part, str) else _to_block(part) for part in parts]),
+        created_at=envelope["created_at"],
+        source=envelope["source"],
+        problems=envelope["problems"],
+    )
+
+
+def _to_block(part: dict[str, Any]) -> Block:
+    if _is_text(part):
+        return TextBlock(text=part["text"])
+    source = part.get("source")
+    source = source if isinstance(source, dict) else {}
+    name = MEDIA_SOURCES.get(str(source.get("type")))
+    if name is None or source.get(name) is None:
+        return RawBlock(payload=part)
+    media = {"type": part.get("type"), "media_type": source.get("media_type"), "title": part.get("title")}
+    try:
+        return MediaBlock(**media, **{name: source[name]})
+    except ValidationError:
+        return RawBlock(payload=part)
+
+
+def to_action(content: bytes) -> PendingAction:
+    """Read the action that an event of `TOOL_USES` asks for.
+
+    Raises:
+        MalformedResponse: It is not a JSON object.
+    """
+    wire, problems = _read_tool_use(content)
+    return _to_action(wire, {"id": wire.id, "native_type": wire.type, "source": content, "problems": problems})
+
+
+def _to_action(wire: WireToolUse, envelope: Envelope) -> ToolApproval | ToolExecution:
+    action_type, answer_type, key = TOOL_USES[envelope["native_type"]]
+    arguments, problems = wire.input or {}, envelope["problems"]
+    if isinstance(arguments, str):
+        arguments, problems = _parse_arguments(arguments, problems)
+    reference = {"type": answer_type, key: envelope["id"]}
+    if wire.session_thread_id is not None:  # of a sub-agent, whose thread the answer has to name
+        reference["session_thread_id"] = wire.session_thread_id
+    return action_type(
+        id=envelope["id"] or "",
+        name=wire.name or "",
+        arguments=arguments,
+        reference=json_body(reference).decode(),
+        source=envelope["source"],
+        problems=problems,
+    )
+
+
+def _parse_arguments(text: str, problems: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    try:
+        arguments = decode_json(text.encode())
+    except ValueError:
+        arguments = None
+    if isinstance(arguments, dict):
+        return arguments, problems
+    return {}, (*problems, "input: not an object")
+
+
+_ToEvents: TypeAlias = Callable[[State, Any, Envelope], Sequence[Event]]
+
+
+class _Row(NamedTuple):
+    """How an event of one type is read.
+
+    Attributes:
+        decode: Decodes its struct.
+        to_events: Builds the common events.
+        types: The types of these.
+    """
+
+    decode: Callable[[bytes], tuple[Any, tuple[str, ...]]]
+    to_events: _ToEvents
+    types: tuple[str, ...]
+
+
+def _row(shape: type[WireEvent], to_events: _ToEvents, *types: str) -> _Row:
+    return _Row(decoder(shape), to_events, types)
+
+
+_read_tool_use: Final = decoder(WireToolUse)
+_RAW: Final = _row(WireEvent, _raw, "raw")
+_MESSAGE: Final = _row(WireMessage, _message, "message.completed")
+_TOOL_USE: Final = _row(WireToolUse, _tool_use, "tool_call.completed")
+_TOOL_RESULT: Final = _row(WireToolResult, _tool_result, "tool_result.completed")
+_LAST: Final = _row(WireEvent, _last, "session.status", "turn.ended")
+_ERROR: Final = _row(WireErrorEvent, _session_error, "error")
+_START: Final = _row(WirePreviewStart, _preview_start, "message.started", "thinking.started", "raw")
+_DELTA: Final = _row(WirePreviewDelta, _preview_delta, "message.started", "message.delta", "thinking.delta", "raw")
+
+_TABLE: Final[Mapping[str, _Row]] = {
+    "event_delta": _DELTA,
+    "event_start": _START,
+    "user.message": _MESSAGE,
+    "system.message": _MESSAGE,
+    "agent.message": _MESSAGE,
+    "agent.thinking": _row(WireThinking, _thinking, "thinking.completed"),
+    **dict.fromkeys(TOOL_USES, _TOOL_USE),
+    **dict.fromkeys(("agent.tool_result", "agent.mcp_tool_result"), _TOOL_RESULT),
+    **dict.fromkeys(("user.custom_tool_result", "user.tool_result"), _TOOL_RESULT),
+    "session.status_running": _row(WireEvent, _running, "turn.started", "session.status"),
+    "session.status_rescheduled": _row(WireEvent, _rescheduled, "session.status"),
+    "session.status_idle": _row(WireIdle, _idle, "session.status", "action.required", "turn.ended"),
+    **dict.fromkeys(("session.status_terminated", "session.deleted"), _LAST),
+    "session.usage": _row(WireEvent, _usage, "usage"),
+    **dict.fromkeys(("session.error", "error"), _ERROR),
+    "span.model_request_end": _row(WireEvent, _request_end, "raw"),
+    # June and July 2026: previews were events of their own, with ids, and stayed in the list.
+    "agent.message_start": _row(WireMessage, _stored_start, "message.started"),
+    "agent.content_block_delta": _row(WirePreviewDelta, _stored_delta, "message.delta", "thinking.delta", "raw"),
+    **dict.fromkeys(("agent.content_block_start", "agent.content_block_stop"), _RAW),
+    **dict.fromkeys(("agent.message_delta", "agent.message_stop"), _RAW),
+    **dict.fromkeys(("user.interrupt", "user.tool_confirmation", "user.define_outcome"), _RAW),
+    **dict.fromkeys(("agent.artifact_delivered", "agent.thread_context_compacted"), _RAW),
+    **dict.fromkeys(("agent.thread_message_sent", "agent.thread_message_received"), _RAW),
+    **dict.fromkeys(("session.updated", "session.thread_created"), _RAW),
+    **dict.fromkeys(("session.thread_status_running", "session.thread_status_idle"), _RAW),
+    **dict.fromkeys(("session.thread_status_rescheduled", "session.thread_status_terminated"), _RAW),
+    **dict.fromkeys(("span.model_request_start", "span.outcome_evaluation_start"), _RAW),
+    **dict.fromkeys(("span.outcome_evaluation_ongoing", "span.outcome_evaluation_end"), _RAW),
+}
+
+EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {kind: row.types for kind, row in _TABLE.items()}
+"""The types of the common events that each of Qoder's becomes. A type that is not here becomes `raw`."""
+
+
+def _decode(content: bytes, kind: str) -> tuple[_Row, str, Any, tuple[str, ...]]:
+    """The row and the type of an event, its struct, and its problems."""
+    row = _TABLE.get(kind, _RAW)
+    try:
+        wire, problems = row.decode(content)
+    except MalformedResponse as error:
+        return _RAW, kind, WireEvent(), (error.message,)
+    if not wire.type or wire.type == kind:
+        return row, kind, wire, problems
+    row = _TABLE.get(wire.type, _RAW)
+    return row, wire.type, *row.decode(content)
+
+
+class EventReader:
+    """Reads the events of one session, in their order and each once.
+
+    Args:
+        session_id: The session.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self._state = State(session_id)
+
+    def read(self, content: bytes, *, kind: str = "", event_id: str | None = None) -> Sequence[Event]:
+        """The common events of one event; none if it came before.
+
+        Args:
+            content: Its JSON text.
+            kind: Its type, if that is known from elsewhere; a type in the JSON wins.
+            event_id: Its id, if that is known from elsewhere; an id in the JSON wins.
+        """
+        row, kind, wire, problems = _decode(content, kind)
+        identity = None if kind in PREVIEWS else wire.id or event_id
+        if identity is not None and not self._state.seen.add(identity):
+            return ()
+        if kind.startswith("agent."):
+            self._state.in_turn = True  # also if the stream began in the middle of the turn
+        envelope: Envelope = {
+            "session_id": self._state.session_id,
+            "id": identity,
+            "turn_id": wire.turn_id,
+            "created_at": wire.processed_at or wire.created_at,
+            "native_type": kind,
+            "source": content,
+            "problems": problems,
+        }
+        try:
+            return row.to_events(self._state, wire, envelope)
+        except ValidationError:
+            envelope["problems"] += remove_unusable(wire)
+        envelope["created_at"] = wire.processed_at or wire.created_at
+        return row.to_events(self._state, wire, envelope)
+
+    def remember(self, action: PendingAction) -> None:
+        """Note an action that was read elsewhere, for the event that waits at it."""
+        self._state.tool_uses[action.id] = action
+
+    def expect_turn(self) -> None:
+        """Note that input was sent: an end of the session now ends a turn."""
+        self._state.in_turn = True
