@@ -27,7 +27,6 @@ from polysession.provider_api import (
     Outcome,
     PendingAction,
     RawBlock,
-    RawEvent,
     RecentIds,
     Role,
     SessionStatus,
@@ -46,6 +45,7 @@ from polysession.provider_api import (
     decode_json,
     decoder,
     json_body,
+    raw_event,
     record_reader,
     remove_unusable,
 )
@@ -147,11 +147,7 @@ class State:
 
 
 def _raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    try:
-        payload = decode_json(envelope["source"])
-    except ValueError:
-        payload = None
-    return (RawEvent(payload=payload if isinstance(payload, dict) else {}, **envelope),)
+    return (raw_event(**envelope),)
 
 
 def _message(state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:

@@ -35,13 +35,12 @@ from polysession.provider_api import (
     SessionRef,
     TurnInput,
     apply_filters,
+    declared,
     decoder,
     deferred,
-    emulated,
     json_body,
-    native,
     path_segment,
-    unsupported,
+    read_response,
     with_query,
 )
 from polysession_qoder import sessions
@@ -57,74 +56,72 @@ _TURN_WAS_RUNNING: Final = 202
 _read_deleted: Final = decoder(WireDeleted)
 _read_object: Final = decoder(WireObject)
 
-_NO_TAGS: Final = unsupported("Qoder sessions have no tags; use metadata")
-_NO_MODE: Final = unsupported("Qoder keeps permission policies in the agent's tools")
-_PINNED_MODEL: Final = unsupported("the model belongs to the agent, at the version that the session was created with")
-_SEARCH: Final = native("through POST /sessions/search, a beta of the backend")
+_NO_TAGS: Final = "Qoder sessions have no tags; use metadata"
+_NO_MODE: Final = "Qoder keeps permission policies in the agent's tools"
+_PINNED_MODEL: Final = "the model belongs to the agent, at the version that the session was created with"
+_SEARCH: Final = "through POST /sessions/search, a beta of the backend"
 
-_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.SESSIONS_CREATE: native(),
-    Feature.SESSIONS_GET: native(),
-    Feature.SESSIONS_LIST: native(),
-    Feature.SESSIONS_UPDATE: native(),
-    Feature.SESSIONS_ARCHIVE: native("there is no way back"),
-    Feature.SESSIONS_DELETE: native(),
-    Feature.SESSIONS_CANCEL: native(),
-    Feature.SESSIONS_SEND: native(),
-    Feature.SESSIONS_STREAM: native("one more call, to find where to begin; none with a cursor"),
-    Feature.SESSIONS_RUN: native("one more call before the input, to find where to begin"),
-    Feature.SESSIONS_EVENTS: native(),
-    Feature.SESSIONS_MESSAGES: emulated(
-        "picked out of the events by their type; the backend says no usage of a message"
-    ),
-    Feature.SESSIONS_ANSWER: native("one more call before it, to see what is pending"),
-    Feature.SESSIONS_PENDING_ACTIONS: emulated(
-        "found in the newest events; more calls if the agent waits at very many"
-    ),
-    Feature.AGENTS_CREATE: native(),
-    Feature.AGENTS_GET: native(),
-    Feature.AGENTS_LIST: native(),
-    Feature.SESSIONS_CREATE_AGENT: native(),
-    Feature.SESSIONS_CREATE_ENVIRONMENT: native(),
-    Feature.SESSIONS_CREATE_WORKSPACE: unsupported("the workspace is the setting workspace_id"),
-    Feature.SESSIONS_CREATE_TITLE: native(),
-    Feature.SESSIONS_CREATE_METADATA: native(),
-    Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
-    Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("abilities belong to the agent"),
-    Feature.SESSIONS_CREATE_MODEL: unsupported(
-        "the model belongs to the agent; QoderNewSession(agent=...) can override it"
-    ),
-    Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
-    Feature.SESSIONS_UPDATE_TITLE: native(),
-    Feature.SESSIONS_UPDATE_METADATA: native(),
-    Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_MODEL: _PINNED_MODEL,
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
-    Feature.SESSIONS_UPDATE_TITLE_CLEAR: native(),
-    Feature.SESSIONS_UPDATE_METADATA_CLEAR: emulated(
-        "one more call, to read the keys; keys that are added meanwhile stay"
-    ),
-    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _PINNED_MODEL,
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
-    Feature.SESSIONS_LIST_AGENT: native(),
-    Feature.SESSIONS_LIST_STATUSES: native(),
-    Feature.SESSIONS_LIST_TITLE_CONTAINS: _SEARCH,
-    Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
-    Feature.SESSIONS_LIST_METADATA: _SEARCH,
-    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: native(),
-    Feature.SESSIONS_LIST_CREATED: native("compared in the client if title_contains or metadata is given too"),
-    Feature.SESSIONS_LIST_OLDEST_FIRST: native(),
-    Feature.SESSIONS_LIST_PAGE_SIZE: native("1 to 100"),
-    Feature.SESSIONS_SEND_IMAGE: native(),
-    Feature.SESSIONS_SEND_DOCUMENT: native(),
-    Feature.SESSIONS_ANSWER_APPROVAL: native(),
-    Feature.SESSIONS_ANSWER_OUTPUT: native(),
-    Feature.AGENTS_CREATE_MODEL: native(),
-    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native(),
-    Feature.AGENTS_CREATE_DESCRIPTION: native(),
-}
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
+    native={
+        Feature.SESSIONS_CREATE: "",
+        Feature.SESSIONS_GET: "",
+        Feature.SESSIONS_LIST: "",
+        Feature.SESSIONS_UPDATE: "",
+        Feature.SESSIONS_ARCHIVE: "it cannot be undone",
+        Feature.SESSIONS_DELETE: "",
+        Feature.SESSIONS_CANCEL: "",
+        Feature.SESSIONS_SEND: "",
+        Feature.SESSIONS_STREAM: "one more call, to find the start; none with a cursor",
+        Feature.SESSIONS_RUN: "one more call before the input, to find the start",
+        Feature.SESSIONS_EVENTS: "",
+        Feature.SESSIONS_ANSWER: "one more call before it, to see which actions are pending",
+        Feature.AGENTS_CREATE: "",
+        Feature.AGENTS_GET: "",
+        Feature.AGENTS_LIST: "",
+        Feature.SESSIONS_CREATE_AGENT: "",
+        Feature.SESSIONS_CREATE_ENVIRONMENT: "",
+        Feature.SESSIONS_CREATE_TITLE: "",
+        Feature.SESSIONS_CREATE_METADATA: "text values only",
+        Feature.SESSIONS_UPDATE_TITLE: "",
+        Feature.SESSIONS_UPDATE_METADATA: "text values only",
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "",
+        Feature.SESSIONS_LIST_AGENT: "",
+        Feature.SESSIONS_LIST_STATUSES: "",
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: _SEARCH,
+        Feature.SESSIONS_LIST_METADATA: _SEARCH,
+        Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "",
+        Feature.SESSIONS_LIST_CREATED: "compared in the client if title_contains or metadata is given too",
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "",
+        Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 100",
+        Feature.SESSIONS_SEND_IMAGE: "",
+        Feature.SESSIONS_SEND_DOCUMENT: "",
+        Feature.SESSIONS_ANSWER_APPROVAL: "",
+        Feature.SESSIONS_ANSWER_OUTPUT: "",
+        Feature.AGENTS_CREATE_MODEL: "",
+        Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_CREATE_DESCRIPTION: "",
+    },
+    emulated={
+        Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; more calls if there are very many actions",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
+    },
+    unsupported={
+        Feature.SESSIONS_CREATE_WORKSPACE: "the workspace is the setting workspace_id",
+        Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_CREATE_CAPABILITIES: "abilities belong to the agent",
+        Feature.SESSIONS_CREATE_MODEL: "the model belongs to the agent; QoderNewSession(agent=...) can override it",
+        Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_MODEL: _PINNED_MODEL,
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: _PINNED_MODEL,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+        Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+    },
+)
 
 
 class QoderSettings(ProviderSettings):
@@ -170,12 +167,12 @@ class QoderProvider(Provider[QoderSettings]):
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
         reply = yield post("/sessions", sessions.new_session_body(new))
-        return to_session(reply.content)
+        return read_response(to_session, reply)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
         reply = yield Call("GET", session_path(ref))
-        return to_session(reply.content)
+        return read_response(to_session, reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page: by `GET /sessions`, or by the search endpoint for the filters that only it has."""
@@ -185,7 +182,7 @@ class QoderProvider(Provider[QoderSettings]):
         filters = {"statuses[]" if name == "statuses" else name: value for name, value in filters.items()}
         parameters = filters | sessions.created_filters(query) | page_parameters(query.page_size, cursor)
         reply = yield Call("GET", with_query("/sessions", parameters))
-        return to_page(reply.content, to_session)
+        return to_page(reply, to_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for. Removing all metadata needs to read its keys first."""
@@ -193,18 +190,18 @@ class QoderProvider(Provider[QoderSettings]):
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata
         reply = yield post(session_path(ref), sessions.changes_body(changes, known))
-        return to_session(reply.content)
+        return read_response(to_session, reply)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
         """Archive a session."""
         reply = yield post(f"{session_path(ref)}/archive", {})
-        return to_session(reply.content)
+        return read_response(to_session, reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session. The answer names it; one without a body will do."""
         reply = yield Call("DELETE", session_path(ref), idempotency_header=sessions.IDEMPOTENCY_KEY)
         if reply.content.strip():
-            _read_deleted(reply.content)
+            read_response(_read_deleted, reply)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. The body is the same whether one was running; the status code tells.
@@ -212,7 +209,7 @@ class QoderProvider(Provider[QoderSettings]):
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
         reply = yield post(f"{session_path(ref)}/cancel", {})
-        _read_object(reply.content)
+        read_response(_read_object, reply)
         running = reply.status == _TURN_WAS_RUNNING
         state = CancelState.REQUESTED if running else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=reply.content)
@@ -262,17 +259,17 @@ class QoderProvider(Provider[QoderSettings]):
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
         reply = yield post("/agents", sessions.new_agent_body(new))
-        return to_agent(reply.content)
+        return read_response(to_agent, reply)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
         reply = yield Call("GET", f"/agents/{path_segment(agent_id, 'agent id')}")
-        return to_agent(reply.content)
+        return read_response(to_agent, reply)
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         reply = yield Call("GET", with_query("/agents", page_parameters(page_size, cursor)))
-        return to_page(reply.content, to_agent)
+        return to_page(reply, to_agent)
 
 
 def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
@@ -286,5 +283,5 @@ def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     body = {name: value for name, value in wanted.items() if value is not None}
     body |= sessions.session_filters(query) | page_parameters(query.page_size, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
-    page = to_page(reply.content, to_session)
+    page = to_page(reply, to_session)
     return Page(apply_filters(page.items, query, {Feature.SESSIONS_LIST_CREATED}), page.next_cursor, page.problems)

@@ -20,6 +20,7 @@ from polysession.provider_api import (
     NewAgent,
     NewSession,
     Page,
+    Response,
     Session,
     SessionChanges,
     SessionQuery,
@@ -31,6 +32,8 @@ from polysession.provider_api import (
     decoder,
     json_body,
     path_segment,
+    read_list,
+    read_response,
     record_reader,
 )
 from polysession_qoder.wire import (
@@ -158,27 +161,20 @@ def _to_model(model: dict[str, Any] | str | None) -> ModelConfig | None:
     return ModelConfig(id=model_id, parameters=parameters) if isinstance(model_id, str) else None
 
 
-def to_page(content: bytes, to_item: Callable[[bytes], T]) -> Page[T]:
+def to_page(response: Response, to_item: Callable[[bytes], T]) -> Page[T]:
     """Read a page. An item that cannot be read is reported in the page's `problems`.
 
     Args:
-        content: The page.
+        response: The response.
         to_item: Reads an item.
 
     Raises:
         MalformedResponse: It is not a page, or the position of the next page cannot be read.
     """
-    wire, problems = _read_page(content)
+    wire, problems = read_response(_read_page, response)
     if any(problem.startswith(("next_page:", "has_more:")) for problem in problems):
-        raise MalformedResponse(f"the end of the list cannot be told from a page with {'; '.join(problems)}")
-    items: list[T] = []
-    unread = list(problems)
-    for index, item in enumerate(wire.data or ()):
-        try:
-            items.append(to_item(bytes(item)))
-        except MalformedResponse as error:
-            unread.append(f"data[{index}]: {error.message}")
-    return Page(tuple(items), _next_cursor(wire), tuple(unread))
+        raise MalformedResponse(f"cannot tell where the list continues: {'; '.join(problems)}")
+    return read_list(wire.data, to_item, next_cursor=_next_cursor(wire))
 
 
 def _next_cursor(page: WirePage) -> str | None:

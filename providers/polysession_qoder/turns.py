@@ -39,6 +39,7 @@ from polysession.provider_api import (
     UsageError,
     decode_json,
     decoder,
+    read_response,
     with_query,
 )
 from polysession_qoder.events import (
@@ -241,7 +242,7 @@ def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> F
     Where the session waited at tool uses of an earlier page, those are looked up.
     """
     reply = yield Call("GET", with_query(_events_path(ref), page_parameters(page_size, cursor)))
-    page = to_page(reply.content, bytes)
+    page = to_page(reply, bytes)
     heads = [_head_of(item) for item in page.items]
     stops = [item for item, head in zip(page.items, heads, strict=True) if head.type == "session.status_idle"]
     awaited = {event_id for item in stops for event_id in awaited_ids(_read_idle(item)[0])}
@@ -256,7 +257,7 @@ def list_messages(ref: SessionRef, page_size: int | None, cursor: str | None) ->
     parameters = {"types[]": list(ROLES)} | page_parameters(page_size, cursor)
     reply = yield Call("GET", with_query(_events_path(ref), parameters))
     reader = EventReader(ref.id)
-    page = to_page(reply.content, reader.read)
+    page = to_page(reply, reader.read)
     events = [event for found in page.items for event in found]
     messages = tuple(event.message for event in events if isinstance(event, MessageCompleted))
     unread = [f"an event: {problem}" for event in events if not event.native_type for problem in event.problems]
@@ -269,13 +270,13 @@ def _events_path(ref: SessionRef) -> str:
 
 def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Flow[WireSent]:
     reply = yield post(_events_path(ref), {"events": events})
-    return _read_sent(reply.content)[0]
+    return read_response(_read_sent, reply)[0]
 
 
 def _newest_id(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
     """Id of the newest event. The reader sees it, for what it says of a turn that is in progress."""
     reply = yield Call("GET", with_query(_events_path(ref), {**_NEWEST_FIRST, **page_parameters(1, None)}))
-    page = to_page(reply.content, reader.read)
+    page = to_page(reply, reader.read)
     return next((event.id for events in page.items for event in events), None)
 
 
@@ -303,7 +304,7 @@ def _walk(ref: SessionRef, query: Mapping[str, Any], is_enough: Callable[[Sequen
     cursors = {cursor}
     while True:
         reply = yield Call("GET", with_query(_events_path(ref), {**query, **page_parameters(MAX_PAGE_SIZE, cursor)}))
-        page = to_page(reply.content, bytes)
+        page = to_page(reply, bytes)
         found += page.items
         if is_enough(page.items) or page.next_cursor is None:
             return found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from polysession import Agent, MalformedResponse, ModelConfig, Session, SessionStatus, Usage, UsageError
+from polysession._core.flow import Response
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
 from polysession_qoder import sessions
 from polysession_qoder.sessions import (
@@ -20,6 +21,7 @@ from polysession_qoder.sessions import (
     session_filters,
     to_page,
 )
+from support.flows import ok
 
 JsonObject = dict[str, Any]
 
@@ -368,8 +370,8 @@ def test_credits_keep_the_digits_of_a_number() -> None:
 # Pages.
 
 
-def page_of(*items: Any, **envelope: Any) -> bytes:
-    return json.dumps({"data": list(items), **envelope}).encode()
+def page_of(*items: Any, **envelope: Any) -> Response:
+    return ok({"data": list(items), **envelope})
 
 
 def test_an_odd_item_of_a_page_is_read_with_its_problem() -> None:
@@ -386,18 +388,18 @@ def test_an_item_without_an_id_is_reported_and_its_neighbours_stay(odd: Any) -> 
     page = to_page(page_of({"id": "sess_1"}, odd, {"id": "sess_3"}, next_page="p2"), sessions.to_session)
 
     assert [session.id for session in page.items] == ["sess_1", "sess_3"]
-    assert [problem.partition(":")[0] for problem in page.problems] == ["data[1]"]
+    assert [problem.partition(":")[0] for problem in page.problems] == ["item 1"]
     assert page.next_cursor == "page=p2"
 
 
 @pytest.mark.parametrize("odd", [{"next_page": 5}, {"next_page": {}}, {"has_more": "perhaps"}])
 def test_an_unreadable_next_cursor_never_ends_the_list(odd: JsonObject) -> None:
-    with pytest.raises(MalformedResponse, match="end of the list"):
+    with pytest.raises(MalformedResponse, match="where the list continues"):
         to_page(page_of({"id": "sess_1"}, **odd), sessions.to_session)
 
 
 def test_a_null_page_is_empty() -> None:
-    assert to_page(b'{"data":null}', sessions.to_session).items == ()
+    assert to_page(ok({"data": None}), sessions.to_session).items == ()
 
 
 # What is sent.
