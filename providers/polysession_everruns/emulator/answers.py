@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
-from starlette.datastructures import URL
-
+from polysession.emulation import Answer, ApiRequest, Refusal
 from polysession_everruns.emulator.records import Definition, Record, Session, Status, timestamp
 from polysession_everruns.emulator.requests import Window
-from polysession_everruns.emulator.rules import ConflictError, InvalidInputError, RefusedError
-from polysession_everruns.emulator.state import ORGANIZATION_ID
+from polysession_everruns.emulator.validation import ORGANIZATION_ID
 
 Json = dict[str, Any]
+
+BASE_PATH: Final = "/api"
 
 _OMITTED_WHEN_EMPTY = frozenset({"capabilities", "initial_files", "tools"})
 
@@ -35,26 +36,38 @@ class Origin:
     api: str
     ui: str
 
+    @classmethod
+    def of(cls, request: ApiRequest) -> Origin:
+        """The address that a request came to."""
+        return cls(api=request.origin + BASE_PATH, ui=request.origin)
+
 
 class CurrentAnswers:
     """Answers of the current generation."""
 
-    error_media_type: ClassVar[str] = "application/problem+json"
     status_names: ClassVar[Mapping[Status, str]] = {
         "started": "started",
         "active": "active",
         "idle": "idle",
         "waiting": "waitingfortoolresults",
     }
-    # What refuses tool results that nobody waits for.
-    not_waiting_error: ClassVar[type[RefusedError]] = ConflictError
+    # Status of the refusal of tool results that no turn waits for.
+    not_waiting_status: ClassVar[int] = 409
     # Whether a stream without a cursor begins with all that was stored, or with what comes next.
     replays_all: ClassVar[bool] = False
 
-    def error(self, status: int, refusal: RefusedError) -> Json:
-        """A problem object (RFC 9457)."""
-        problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": refusal.detail}
-        return problem if refusal.code is None else {**problem, "code": refusal.code}
+    def error(self, refusal: Refusal) -> Answer:
+        """A problem object (RFC 9457); a line of text where the web framework refuses."""
+        if refusal.details.get("is_plain"):
+            return Answer(refusal.message, refusal.status, media_type="text/plain")
+        return self._error(refusal)
+
+    def _error(self, refusal: Refusal) -> Answer:
+        problem: Json = {"title": HTTPStatus(refusal.status).phrase, "status": refusal.status}
+        problem["detail"] = refusal.message
+        if refusal.details.get("code") is not None:
+            problem["code"] = refusal.details["code"]
+        return Answer(problem, refusal.status, media_type="application/problem+json")
 
     def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
         """A session.
@@ -105,14 +118,14 @@ class CurrentAnswers:
         path = f"/{collection}/{body['id']}"
         return {**body, **_links(origin, f"/v1{path}", path)}
 
-    def page(self, items: Sequence[Json], total: int, window: Window, url: URL) -> Json:
+    def page(self, items: Sequence[Json], total: int, window: Window, request: ApiRequest) -> Json:
         """One page of a list; it links to its neighbours, where there are any."""
         page: Json = {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
         following = window.offset + window.limit
         if following < total:
-            page["next_url"] = str(url.include_query_params(offset=following))
+            page["next_url"] = _address_of(request, following)
         if window.offset > 0:
-            page["prev_url"] = str(url.include_query_params(offset=max(window.offset - window.limit, 0)))
+            page["prev_url"] = _address_of(request, max(window.offset - window.limit, 0))
         return page
 
     def _definition(self, definition: Definition) -> Json:
@@ -127,13 +140,12 @@ class CurrentAnswers:
 class LegacyAnswers(CurrentAnswers):
     """Answers of the older generation: fewer fields, no links, and errors that are a single text."""
 
-    error_media_type: ClassVar[str] = "application/json"
     # The documentation of that time spells it with underscores; a client has to know both.
     status_names: ClassVar[Mapping[Status, str]] = {
         **CurrentAnswers.status_names,
         "waiting": "waiting_for_tool_results",
     }
-    not_waiting_error: ClassVar[type[RefusedError]] = InvalidInputError
+    not_waiting_status: ClassVar[int] = 400
     replays_all: ClassVar[bool] = True
 
     # `harness_id` came with the next generation; the official client reads no session without it.
@@ -154,9 +166,8 @@ class LegacyAnswers(CurrentAnswers):
         "usage",
     )
 
-    def error(self, status: int, refusal: RefusedError) -> Json:  # noqa: ARG002  (the older body does not tell it)
-        """An object with the text of the error."""
-        return {"error": refusal.detail}
+    def _error(self, refusal: Refusal) -> Answer:
+        return Answer({"error": refusal.message}, refusal.status)
 
     def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
         """A session of few fields; its capabilities are there even when it has none."""
@@ -176,7 +187,7 @@ class LegacyAnswers(CurrentAnswers):
         """A member of a collection, as it is."""
         return dict(body)
 
-    def page(self, items: Sequence[Json], total: int, window: Window, url: URL) -> Json:  # noqa: ARG002
+    def page(self, items: Sequence[Json], total: int, window: Window, request: ApiRequest) -> Json:  # noqa: ARG002
         """One page of a list, without links."""
         return {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
 
@@ -206,6 +217,12 @@ def _without_absent(body: Json) -> Json:
 def _links(origin: Origin, api_path: str, ui_path: str) -> Json:
     view_url = origin.ui + ui_path
     return {"self_url": origin.api + api_path, "view_url": view_url, "ui_link": view_url}
+
+
+def _address_of(request: ApiRequest, offset: int) -> str:
+    """The address of the same list from another offset on."""
+    query = [(name, value) for name, value in request.query.multi_items() if name != "offset"]
+    return f"{request.origin}{request.path}?{urlencode([*query, ('offset', offset)])}"
 
 
 def _session_actions(session: Session, href: str) -> list[Json]:

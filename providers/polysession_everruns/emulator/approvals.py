@@ -20,7 +20,7 @@ from typing import Any, Final
 from polysession_everruns.emulator.messages import new_message, text_part
 from polysession_everruns.emulator.records import Session, utc_now
 from polysession_everruns.emulator.requests import Shape, read_body, read_values, wrong_type
-from polysession_everruns.emulator.rules import ConflictError, InvalidInputError, UnknownEntityError
+from polysession_everruns.emulator.validation import conflict, invalid, unknown
 
 Json = dict[str, Any]
 
@@ -77,7 +77,7 @@ def read_decisions(content: bytes) -> list[Decision]:
     """The decisions in a request body.
 
     Raises:
-        UnreadableError: It is not JSON, or not the JSON that was expected.
+        Refusal: It is not JSON, or not the JSON that was expected (400 or 422).
     """
     decisions = []
     for sent in read_body(content, _REQUEST)["decisions"]:
@@ -92,14 +92,13 @@ def decide(session: Session, decisions: Sequence[Decision]) -> Json:
     """Settle everything that is asked for, and let the turn go on; what was left out is not approved.
 
     Raises:
-        InvalidInputError: There are no decisions, too many, or two about one request.
-        UnknownEntityError: Nothing of that id is asked for.
-        ConflictError: It is too late, or the session does not wait.
+        Refusal: There are no decisions, too many, or two about one request (400). Nothing of that id is asked for
+            (404). It is too late, or the session does not wait (409).
     """
     requests = _pending(session)
     outcomes = _checked(decisions, {request["id"]: request["arguments"] for request in requests})
     if not session.awaits_tool_results:
-        raise ConflictError(_why_not(session, requests))
+        raise conflict(_why_not(session, requests))
     return {"resolved": settle(session, outcomes, "not_approved"), "status": "active"}
 
 
@@ -156,18 +155,18 @@ def _pending(session: Session) -> list[Json]:
 
 def _checked(decisions: Sequence[Decision], requests: Mapping[str, Json]) -> dict[str, str]:
     if not decisions:
-        raise InvalidInputError("decisions must not be empty")
+        raise invalid("decisions must not be empty")
     if len(decisions) > _MOST_DECISIONS:
-        raise InvalidInputError(f"at most {_MOST_DECISIONS} decisions per submission")
+        raise invalid(f"at most {_MOST_DECISIONS} decisions per submission")
     outcomes: dict[str, str] = {}
     for decision in decisions:
         quoted = json.dumps(decision.call_id)
         if decision.call_id in outcomes:
-            raise InvalidInputError(f"tool call {quoted} is answered more than once")
+            raise invalid(f"tool call {quoted} is answered more than once")
         if decision.call_id not in requests:
-            raise UnknownEntityError(f"No pending tool approval request {quoted}")
+            raise unknown(f"No pending tool approval request {quoted}")
         if datetime.fromisoformat(requests[decision.call_id]["expires_at"]) <= utc_now():
-            raise ConflictError("The approval request expired and counts as rejected")
+            raise conflict("The approval request expired and counts as rejected")
         outcomes[decision.call_id] = decision.outcome
     return outcomes
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 from polysession.emulation import hex_id
 from polysession_everruns.emulator.records import Definition, timestamp, utc_now
 from polysession_everruns.emulator.requests import given
-from polysession_everruns.emulator.rules import (
-    ConflictError,
-    InvalidInputError,
-    UnknownEntityError,
+from polysession_everruns.emulator.validation import (
     check_id,
     check_slug,
     client_side_tools,
+    conflict,
+    invalid,
     is_slug,
+    unknown,
 )
 
 Values = Mapping[str, Any]
@@ -51,8 +51,7 @@ class Catalogue:
         """The agent with that id.
 
         Raises:
-            InvalidInputError: The id is malformed.
-            UnknownEntityError: There is none.
+            Refusal: The id is malformed (400). There is none (404).
         """
         return _by_id("agent", self.agents, agent_id)
 
@@ -64,15 +63,15 @@ class Catalogue:
         """The agent that a new session asks for, by id or by name; None if it asks for none.
 
         Raises:
-            InvalidInputError: Both were given, the id is malformed, or the agent is archived.
-            UnknownEntityError: There is no such agent.
+            Refusal: Both were given, the id is malformed, or the agent is archived (400). There is no such agent
+                (404).
         """
         _check_one_of("agent", agent_id, name)
         if agent_id is None and name is None:
             return None
         agent = self.agent(agent_id) if agent_id is not None else self._agent_named(str(name))
         if agent.archived_at is not None:
-            raise InvalidInputError(f"Agent '{agent.name}' is archived and cannot be assigned")
+            raise invalid(f"Agent '{agent.name}' is archived and cannot be assigned")
         return agent
 
     def usable_harness(self, *, harness_id: str | None, name: str | None) -> Definition | None:
@@ -93,22 +92,20 @@ class Catalogue:
         """Accept the id of a model, or none.
 
         Raises:
-            InvalidInputError: The id is malformed.
-            UnknownEntityError: There is no such model.
+            Refusal: The id is malformed (400). There is no such model (404).
         """
         if model_id is None:
             return
         check_id("model", model_id)
         if model_id != self.model["id"]:
-            raise UnknownEntityError("Model not found")
+            raise unknown("Model not found")
 
     def create_agent(self, values: Values) -> Definition:
         """Keep a new agent, or replace the one whose id the caller chose again.
 
         Raises:
-            InvalidInputError: A value breaks a rule, or the agent to be replaced is archived.
-            UnknownEntityError: The harness or the model does not exist.
-            ConflictError: Another agent has the name.
+            Refusal: A value breaks a rule, or the agent to be replaced is archived (400). The harness or the model
+                does not exist (404). Another agent has the name (409).
         """
         agent_id = values.get("id") or hex_id("agent_")
         check_id("agent", agent_id)
@@ -136,9 +133,8 @@ class Catalogue:
         """Set the values that are given and not None.
 
         Raises:
-            InvalidInputError: A value breaks a rule, or the agent is archived and is to stay so.
-            UnknownEntityError: The agent, the harness or the model does not exist.
-            ConflictError: Another agent has the name.
+            Refusal: A value breaks a rule, or the agent is archived and is to stay so (400). The agent, the harness
+                or the model does not exist (404). Another agent has the name (409).
         """
         agent = self.agent(agent_id)
         status = changes.get("status")
@@ -161,9 +157,8 @@ class Catalogue:
         """Keep a new harness.
 
         Raises:
-            InvalidInputError: A value breaks a rule.
-            UnknownEntityError: The parent or the model does not exist.
-            ConflictError: Another harness has the name.
+            Refusal: A value breaks a rule (400). The parent or the model does not exist (404). Another harness has
+                the name (409).
         """
         _check_name("Harness", values["name"], self.harnesses.values())
         self.check_model(values.get("default_model_id"))
@@ -211,29 +206,29 @@ def _only_model() -> Values:
 
 def _check_active(agent: Definition) -> None:
     if agent.archived_at is not None:
-        raise InvalidInputError("Cannot update archived agent")
+        raise invalid("Cannot update archived agent")
 
 
 def _check_one_of(kind: str, by_id: str | None, by_name: str | None) -> None:
     if by_id is not None and by_name is not None:
-        raise InvalidInputError(f"Cannot specify both {kind}_id and {kind}_name")
+        raise invalid(f"Cannot specify both {kind}_id and {kind}_name")
 
 
 def _check_name(kind: str, name: str, others: Iterable[Definition]) -> None:
     check_slug(kind, name)
     if any(other.name == name for other in others):
-        raise ConflictError(f"{kind} with name '{name}' already exists", code="already_exists")
+        raise conflict(f"{kind} with name '{name}' already exists", code="already_exists")
 
 
 def _by_id(kind: str, known: Mapping[str, Definition], wanted: str) -> Definition:
     check_id(kind, wanted)
     if wanted not in known:
-        raise UnknownEntityError(f"{kind.capitalize()} not found")
+        raise unknown(f"{kind.capitalize()} not found")
     return known[wanted]
 
 
 def _by_name(kind: str, known: Mapping[str, Definition], name: str) -> Definition:
     found = next((definition for definition in known.values() if definition.name == name), None)
     if found is None:
-        raise UnknownEntityError(f"{kind} not found")
+        raise unknown(f"{kind} not found")
     return found

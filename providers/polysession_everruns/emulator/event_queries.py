@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from starlette.datastructures import QueryParams
-
+from polysession.emulation import QueryParams
 from polysession_everruns.emulator.requests import bad_query, read_count, read_switch
-from polysession_everruns.emulator.rules import InvalidInputError, UnknownEntityError, check_id
 from polysession_everruns.emulator.session_log import DELTA_TYPES
+from polysession_everruns.emulator.validation import check_id, invalid, unknown
 
 Json = dict[str, Any]
 
@@ -65,7 +64,7 @@ def read_type_filter(query: QueryParams) -> TypeFilter:
     """The filter by type.
 
     Raises:
-        InvalidInputError: There is no such type, or too many are named.
+        Refusal: There is no such type, or too many are named (400).
     """
     return TypeFilter(wanted=_read_types(query, "types"), excluded=_read_types(query, "exclude"))
 
@@ -74,7 +73,7 @@ def read_since_id(query: QueryParams) -> str | None:
     """The id of the event after which to begin; None if none is given.
 
     Raises:
-        InvalidInputError: It is malformed.
+        Refusal: It is malformed (400).
     """
     since_id = query.get("since_id")
     if since_id is not None:
@@ -86,9 +85,8 @@ def select_events(events: Sequence[Json], query: QueryParams) -> list[Json]:
     """Those of the stored events that a query asks for, in the order that it asks for.
 
     Raises:
-        UnreadableError: A number, a time or a switch cannot be read.
-        InvalidInputError: An id is malformed, a type unknown, or cursors do not go together.
-        UnknownEntityError: The event to look around is not there.
+        Refusal: A number, a time or a switch cannot be read (400 or 422). An id is malformed, a type unknown, or
+            cursors do not go together (400). The event to look around is not there (404).
     """
     types = read_type_filter(query)
     criteria = _read_criteria(query)
@@ -174,10 +172,10 @@ _CRITERIA: Final[Mapping[str, Callable[[str], _Criterion]]] = {
 def _read_types(query: QueryParams, name: str) -> frozenset[str]:
     types = query.getlist(name)
     if len(types) > _MOST_TYPES:
-        raise InvalidInputError(f"At most {_MOST_TYPES} values are accepted for '{name}', got {len(types)}")
+        raise invalid(f"At most {_MOST_TYPES} values are accepted for '{name}', got {len(types)}")
     for event_type in types:
         if event_type not in EVENT_TYPES:
-            raise InvalidInputError(f"Unknown event type in '{name}': {event_type}")
+            raise invalid(f"Unknown event type in '{name}': {event_type}")
     return frozenset(types)
 
 
@@ -202,11 +200,11 @@ def _last(events: Sequence[Json], limit: int) -> list[Json]:
 
 def _around(events: Sequence[Json], found: Sequence[Json], query: QueryParams) -> list[Json]:
     if any(name in query for name in ("since_id", "after_sequence", "before_sequence")):
-        raise InvalidInputError("'around' cannot be combined with since_id, after_sequence or before_sequence")
+        raise invalid("'around' cannot be combined with since_id, after_sequence or before_sequence")
     check_id("event", query["around"])
     anchor = next((event["sequence"] for event in events if event["id"] == query["around"]), None)
     if anchor is None:
-        raise UnknownEntityError("Event not found")
+        raise unknown("Event not found")
     window = min(read_count(query, "window", _DEFAULT_WINDOW), _LARGEST_WINDOW)
     earlier = [event for event in found if event["sequence"] < anchor]
     later = [event for event in found if event["sequence"] > anchor]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.records import timestamp, utc_now
 from polysession_everruns.emulator.requests import Shape, given, read_body, read_values, wrong_type
-from polysession_everruns.emulator.rules import InvalidInputError
+from polysession_everruns.emulator.validation import invalid
 
 Json = dict[str, Any]
 
@@ -103,8 +103,7 @@ def read_message(content: bytes) -> NewMessage:
     """The message in a request body.
 
     Raises:
-        UnreadableError: It is not JSON, or not the JSON that was expected.
-        InvalidInputError: Its role is not that of a user.
+        Refusal: It is not JSON, or not the JSON that was expected (400 or 422). Its role is not that of a user (400).
     """
     body = read_body(content, _REQUEST)
     sent = body["message"]
@@ -124,12 +123,11 @@ def read_tool_results(content: bytes) -> list[ToolResult]:
     """The results of client-side tools in a request body.
 
     Raises:
-        UnreadableError: It is not JSON, or not the JSON that was expected.
-        InvalidInputError: There are none.
+        Refusal: It is not JSON, or not the JSON that was expected (400 or 422). There are none (400).
     """
     sent = read_body(content, _TOOL_RESULTS)["tool_results"]
     if not sent:
-        raise InvalidInputError("tool_results must not be empty")
+        raise invalid("tool_results must not be empty")
     return [_read_tool_result(result) for result in sent]
 
 
@@ -137,7 +135,7 @@ def _check_role(role: object) -> None:
     if not isinstance(role, str) or role not in _ROLES:
         raise wrong_type(f"message.role: unknown variant {role!r}")
     if role != "user":
-        raise InvalidInputError(f"Only user messages can be created via the API, got role '{role}'")
+        raise invalid(f"Only user messages can be created via the API, got role '{role}'")
 
 
 def _read_part(part: Mapping[str, Any]) -> Json:

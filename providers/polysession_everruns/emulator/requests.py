@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.datastructures import QueryParams
+from polysession.emulation import QueryParams, Refusal
 
 Shape = Mapping[str, str]
 """What a body may hold: names, and kinds out of `_KINDS`. A `!` after the kind: must be there; a `?`: may be null."""
@@ -21,19 +21,13 @@ _DEFAULT_LIMIT = 20
 _LARGEST_LIMIT = 100
 
 
-class UnreadableError(Exception):
-    """The request cannot be taken apart, before any rule of the server is asked.
+def unreadable(status: int, text: str) -> Refusal:
+    """A refusal of a request that cannot be parsed.
 
-    The answer to it is not documented: it is the web framework's own, a line of plain text. Status 400 is for what is
-    no JSON or no number, 422 for JSON of the wrong type.
-
-    Attributes:
-        status: HTTP status of the answer.
+    The backend does not document the answer: it is the web framework's own, a line of plain text. Status 400 is for
+    text that is not JSON or not a number, 422 for JSON of the wrong type.
     """
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+    return Refusal(status, text, is_plain=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +104,14 @@ SESSION_FORK: Final[Shape] = {
 }
 
 # The older generation: an agent is a must, and a session has few fields.
-SEED_SESSION_CREATE: Final[Shape] = {
+LEGACY_SESSION_CREATE: Final[Shape] = {
     "agent_id": "text!",
     "capabilities": "capabilities",
     "model_id": "text?",
     "tags": "texts",
     "title": "text?",
 }
-SEED_SESSION_UPDATE: Final[Shape] = {"tags": "texts?", "title": "text?"}
+LEGACY_SESSION_UPDATE: Final[Shape] = {"tags": "texts?", "title": "text?"}
 
 AGENT_CREATE: Final[Shape] = {
     **_BEHAVIOUR,
@@ -153,12 +147,12 @@ def read_body(content: bytes, shape: Shape) -> dict[str, Any]:
     """The values of a JSON body that the shape knows, nulls included.
 
     Raises:
-        UnreadableError: It is not JSON, not an object, lacks a value, or has one of the wrong type.
+        Refusal: It is not JSON, not an object, lacks a value, or has one of the wrong type (400 or 422).
     """
     try:
         body = json.loads(content)
     except ValueError as error:
-        raise UnreadableError(400, f"Failed to parse the request body as JSON: {error}") from error
+        raise unreadable(400, f"Failed to parse the request body as JSON: {error}") from error
     if not isinstance(body, dict):
         raise wrong_type("the body is not an object")
     return read_values(body, shape)
@@ -168,7 +162,7 @@ def read_values(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     """Those values of a JSON object that the shape knows, nulls included.
 
     Raises:
-        UnreadableError: It lacks a value, or has one of the wrong type.
+        Refusal: It lacks a value, or has one of the wrong type (400 or 422).
     """
     for name, kind in shape.items():
         _check_value(values, name, kind)
@@ -188,16 +182,16 @@ def _check_value(body: Mapping[str, Any], name: str, kind: str) -> None:
         raise wrong_type(f"{name}: invalid type")
 
 
-def wrong_type(problem: str) -> UnreadableError:
+def wrong_type(problem: str) -> Refusal:
     """What is JSON, but not the JSON that was expected."""
-    return UnreadableError(422, f"Failed to deserialize the JSON body into the target type: {problem}")
+    return unreadable(422, f"Failed to deserialize the JSON body into the target type: {problem}")
 
 
 def read_window(query: QueryParams) -> Window:
     """The page that a query asks for; a limit outside 1 to 100 is brought inside, not refused.
 
     Raises:
-        UnreadableError: `offset` or `limit` is not a whole number, or negative.
+        Refusal: `offset` or `limit` is not a whole number, or negative (400 or 422).
     """
     limit = min(max(read_count(query, "limit", _DEFAULT_LIMIT), 1), _LARGEST_LIMIT)
     return Window(offset=read_count(query, "offset", 0), limit=limit)
@@ -207,7 +201,7 @@ def read_switch(query: QueryParams, name: str) -> bool:
     """A switch that is off unless the query says `true`.
 
     Raises:
-        UnreadableError: It says something other than `true` or `false`.
+        Refusal: It says something other than `true` or `false` (400 or 422).
     """
     text = query.get(name, "false")
     if text not in {"true", "false"}:
@@ -219,7 +213,7 @@ def read_count(query: QueryParams, name: str, default: int) -> int:
     """A whole number that is not negative.
 
     Raises:
-        UnreadableError: It is something else.
+        Refusal: It is something else (400 or 422).
     """
     text = query.get(name)
     if text is None:
@@ -229,6 +223,6 @@ def read_count(query: QueryParams, name: str, default: int) -> int:
     return int(text)
 
 
-def bad_query(name: str) -> UnreadableError:
+def bad_query(name: str) -> Refusal:
     """A value of the query that cannot be read."""
-    return UnreadableError(400, f"Failed to deserialize query string: {name}: invalid value")
+    return unreadable(400, f"Failed to deserialize query string: {name}: invalid value")

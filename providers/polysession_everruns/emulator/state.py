@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from polysession.emulation import hex_id
 from polysession_everruns.emulator.catalogue import Catalogue, Values
 from polysession_everruns.emulator.records import Definition, Session
-from polysession_everruns.emulator.rules import (
-    ConflictError,
-    UnknownEntityError,
-    check_id,
-    check_tags,
-    client_side_tools,
-)
 from polysession_everruns.emulator.session_log import SessionLog
-
-ORGANIZATION_ID: Final = "org_00000000000000000000000000000001"
+from polysession_everruns.emulator.validation import check_id, check_tags, client_side_tools, conflict, unknown
 
 _REFERENCES = ("agent_id", "agent_name", "harness_id", "harness_name", "workspace_id")
 
@@ -37,8 +29,8 @@ class EverrunsState:
         """Keep a new session.
 
         Raises:
-            InvalidInputError: A value breaks a rule.
-            UnknownEntityError: The agent, the harness, the model or the workspace does not exist.
+            Refusal: A value breaks a rule (400). The agent, the harness, the model or the workspace does not exist
+                (404).
         """
         agent = self.catalogue.usable_agent(agent_id=values.get("agent_id"), name=values.get("agent_name"))
         harness = self.catalogue.usable_harness(harness_id=values.get("harness_id"), name=values.get("harness_name"))
@@ -57,12 +49,11 @@ class EverrunsState:
         """The session with that id.
 
         Raises:
-            InvalidInputError: The id is malformed.
-            UnknownEntityError: There is none.
+            Refusal: The id is malformed (400). There is none (404).
         """
         check_id("session", session_id)
         if session_id not in self.sessions:
-            raise UnknownEntityError("Session not found", code="session_not_found")
+            raise unknown("Session not found", code="session_not_found")
         return self.sessions[session_id]
 
     def list_sessions(self, *, agent_id: str | None, search: str | None) -> list[Session]:
@@ -73,7 +64,7 @@ class EverrunsState:
             search: Only those with this in the title, in either case; None for all.
 
         Raises:
-            InvalidInputError: The agent id is malformed.
+            Refusal: The agent id is malformed (400).
         """
         if agent_id is not None:
             check_id("agent", agent_id)
@@ -89,8 +80,7 @@ class EverrunsState:
         """Set the values that are given; None leaves one as it is, except the agent identity, which it clears.
 
         Raises:
-            InvalidInputError: An id is malformed, or a tag is reserved.
-            UnknownEntityError: There is no such session.
+            Refusal: An id is malformed, or a tag is reserved (400). There is no such session (404).
 
         Backend: https://docs.everruns.com, PATCH /v1/sessions/{session_id} (read 2026-11)
         """
@@ -110,13 +100,12 @@ class EverrunsState:
         """Keep a new session that continues another.
 
         Raises:
-            InvalidInputError: A value breaks a rule.
-            UnknownEntityError: The session, the agent or the model does not exist.
-            ConflictError: The session is in a turn.
+            Refusal: A value breaks a rule (400). The session, the agent or the model does not exist (404). The
+                session is in a turn (409).
         """
         parent = self.session(session_id)
         if parent.is_mid_turn:
-            raise ConflictError("Cannot fork a session while it is mid-turn")
+            raise conflict("Cannot fork a session while it is mid-turn")
         agent = self.catalogue.usable_agent(agent_id=overrides.get("agent_id"), name=None)
         values = {**parent.values, **self._accept(overrides)}
         if "title" in parent.values and overrides.get("title") is None:
@@ -159,7 +148,7 @@ class EverrunsState:
             return hex_id("wsp_")
         check_id("workspace", wanted)
         if wanted not in self._workspace_ids:
-            raise UnknownEntityError("Workspace not found")
+            raise unknown("Workspace not found")
         return wanted
 
     def _accept(self, values: Values) -> dict[str, Any]:

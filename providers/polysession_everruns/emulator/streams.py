@@ -5,18 +5,17 @@ Backend: https://docs.everruns.com, streaming, and https://github.com/everruns/s
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
+from polysession.emulation import HEARTBEAT, sse_frame
 from polysession_everruns.emulator.event_queries import TypeFilter
 from polysession_everruns.emulator.session_log import Entry, SessionLog
 from polysession_everruns.emulator.turn_records import Pace
 
 _SHORTEST_RETRY_MS: Final = 100
 _LONGEST_RETRY_MS: Final = 500
-_HEARTBEAT: Final = b": heartbeat\n\n"
 
 
 def open_stream(
@@ -42,7 +41,7 @@ def open_stream(
 async def _frames(
     log: SessionLog, types: TypeFilter, pace: Pace, *, start: int, live_from: int
 ) -> AsyncIterator[bytes]:
-    yield _frame("connected", {"status": "connected"})
+    yield sse_frame({"event": "connected", "data": {"status": "connected"}})
     ends_at_s = time.monotonic() + pace.stream_s
     retry_ms = _SHORTEST_RETRY_MS
     place = start
@@ -53,18 +52,15 @@ async def _frames(
             place += 1
             retry_ms = _SHORTEST_RETRY_MS
         elif time.monotonic() < ends_at_s:
-            yield _HEARTBEAT
+            yield HEARTBEAT
             retry_ms = min(retry_ms * 2, _LONGEST_RETRY_MS)
         if time.monotonic() >= ends_at_s:
-            yield _frame("disconnecting", {"reason": "connection_cycle", "retry_ms": _SHORTEST_RETRY_MS})
+            data = {"reason": "connection_cycle", "retry_ms": _SHORTEST_RETRY_MS}
+            yield sse_frame({"event": "disconnecting", "data": data})
             return
 
 
 def _event_frame(entry: Entry, retry_ms: int) -> bytes:
-    head = f"id: {entry.event['id']}\n" if entry.is_stored else ""
-    return _frame(entry.event["type"], entry.event, head=f"{head}retry: {retry_ms}\n")
-
-
-def _frame(name: str, data: Mapping[str, Any], *, head: str = "") -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {name}\n{head}data: {text}\n\n".encode()
+    event = entry.event
+    event_id = event["id"] if entry.is_stored else None
+    return sse_frame({"event": event["type"], "id": event_id, "retry": retry_ms, "data": event})

@@ -4,6 +4,8 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 `polysession[emulator]`.
 """
 
+from starlette.datastructures import Headers, QueryParams
+
 from polysession.emulation.answers import HEARTBEAT, Answer, EventStream, Refusal, sse_frame
 from polysession.emulation.api import ApiRequest, Route, build_app
 from polysession.emulation.emulator import Emulator, Generation, InitialResources, TurnClock
@@ -44,9 +46,11 @@ __all__ = [
     "Fault",
     "Faults",
     "Generation",
+    "Headers",
     "Idempotency",
     "InitialResources",
     "ModelConfig",
+    "QueryParams",
     "Refusal",
     "RequestIdMiddleware",
     "Route",

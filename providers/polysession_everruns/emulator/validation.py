@@ -1,4 +1,4 @@
-"""What the emulated Everruns server refuses: malformed ids, names, tags, tools and change reasons.
+"""Validation in an emulated Everruns server: credentials, ids, names, tags, tools and change reasons.
 
 Backend: https://github.com/everruns/sdk (openapi/openapi.json) and https://github.com/everruns/everruns (read 2026-11)
 """
@@ -11,40 +11,25 @@ from typing import Any, Final
 from unicodedata import category
 from urllib.parse import unquote
 
-
-class RefusedError(Exception):
-    """The server declines a request.
-
-    Attributes:
-        detail: Sentence for people.
-        code: Machine-readable code; None where the backend documents none.
-    """
-
-    def __init__(self, detail: str, *, code: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.code = code
+from polysession.emulation import Refusal
 
 
-class InvalidInputError(RefusedError):
-    """The request itself breaks a rule."""
+def invalid(detail: str, *, code: str | None = None) -> Refusal:
+    """A refusal of a request that breaks a rule; `code` is None where the backend documents none."""
+    return Refusal(400, detail, code=code)
 
 
-class UnauthenticatedError(RefusedError):
-    """There is no usable credential."""
+def unknown(detail: str, *, code: str | None = None) -> Refusal:
+    """A refusal because nothing has that id, which is well formed."""
+    return Refusal(404, detail, code=code)
 
 
-class ForbiddenError(RefusedError):
-    """The credential does not reach what was asked for."""
+def conflict(detail: str, *, code: str | None = None) -> Refusal:
+    """A refusal because of the state of a resource."""
+    return Refusal(409, detail, code=code)
 
 
-class UnknownEntityError(RefusedError):
-    """The id is well formed, and nothing has it."""
-
-
-class ConflictError(RefusedError):
-    """The state of something else stands in the way."""
-
+ORGANIZATION_ID: Final = "org_00000000000000000000000000000001"
 
 ID_PREFIXES: Final[Mapping[str, str]] = {
     "session": "session",
@@ -58,6 +43,7 @@ ID_PREFIXES: Final[Mapping[str, str]] = {
     "workspace": "wsp",
 }
 
+_SCHEMES = frozenset({"bearer", "apikey"})
 _ID_DIGITS = 32
 _LOWERCASE_HEX = re.compile(r"[0-9a-f]*")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -80,7 +66,7 @@ def check_id(kind: str, value: str) -> None:
     """Accept an id of that kind, a key of `ID_PREFIXES`.
 
     Raises:
-        InvalidInputError: The prefix, the length or the digits are wrong, looked at in that order.
+        Refusal: The prefix, the length or the digits are wrong, looked at in that order (400).
     """
     prefix, _, digits = value.partition("_")
     expected = ID_PREFIXES[kind]
@@ -92,7 +78,7 @@ def check_id(kind: str, value: str) -> None:
         problem = f"invalid hex in ID: {digits}"
     else:
         return
-    raise InvalidInputError(f"Invalid {kind} ID: {problem}")
+    raise invalid(f"Invalid {kind} ID: {problem}")
 
 
 def is_slug(name: str) -> bool:
@@ -104,10 +90,10 @@ def check_slug(kind: str, name: str) -> None:
     """Accept the name of an agent or a harness.
 
     Raises:
-        InvalidInputError: It is not a slug, or too long.
+        Refusal: It is not a slug, or too long (400).
     """
     if not is_slug(name):
-        raise InvalidInputError(
+        raise invalid(
             f"{kind} name must be at most {_SLUG_LIMIT} lowercase letters, digits and single inner hyphens: {name!r}"
         )
 
@@ -116,24 +102,24 @@ def check_tags(tags: Iterable[str]) -> None:
     """Accept the tags of a session.
 
     Raises:
-        InvalidInputError: One begins with a prefix that the server keeps to itself.
+        Refusal: One begins with a prefix that the server keeps to itself (400).
     """
     for tag in tags:
         for prefix in _RESERVED_TAG_PREFIXES:
             if tag.startswith(prefix):
-                raise InvalidInputError(f"Tags with the prefix '{prefix}' are reserved for internal subsystems")
+                raise invalid(f"Tags with the prefix '{prefix}' are reserved for internal subsystems")
 
 
 def client_side_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The tools that the server keeps: client-side ones; it drops every other kind without a word.
 
     Raises:
-        InvalidInputError: The name of one begins with `mcp_`.
+        Refusal: The name of one begins with `mcp_` (400).
     """
     kept = [tool for tool in tools if tool.get("type") == "client_side"]
     for tool in kept:
         if str(tool.get("name", "")).startswith("mcp_"):
-            raise InvalidInputError("Tool names must not begin with 'mcp_'")
+            raise invalid("Tool names must not begin with 'mcp_'")
     return kept
 
 
@@ -141,7 +127,7 @@ def check_change_reason(header: str) -> None:
     """Accept the value of `Everruns-Change-Reason`: percent-encoded UTF-8 of 1 to 1000 characters.
 
     Raises:
-        InvalidInputError: It does not decode, is blank or too long, or has control characters besides newline and tab.
+        Refusal: It does not decode, is blank or too long, or has control characters besides newline and tab (400).
     """
     try:
         reason = unquote(header, errors="strict").strip()
@@ -155,5 +141,41 @@ def check_change_reason(header: str) -> None:
         raise _bad_reason("must not contain control characters")
 
 
-def _bad_reason(problem: str) -> InvalidInputError:
-    return InvalidInputError(f"Change reason {problem}", code="invalid_change_reason")
+def _bad_reason(problem: str) -> Refusal:
+    return invalid(f"Change reason {problem}", code="invalid_change_reason")
+
+
+def check_admission(headers: Mapping[str, str]) -> None:
+    """Accept the headers of a request; names are looked up in lower case.
+
+    Raises:
+        Refusal: There is no token of a user, the organization id is malformed or not the token's, or the change reason
+            is bad.
+    """
+    if not _is_user_token(_token(headers.get("authorization", ""))):
+        raise Refusal(401, "Authentication required")
+    _check_organization(headers.get("x-org-id"))
+    reason = headers.get("everruns-change-reason")
+    if reason is not None:
+        check_change_reason(reason)
+
+
+def _token(authorization: str) -> str:
+    """The credential behind `Bearer` or `ApiKey`, or bare as the official clients send it."""
+    scheme, _, rest = authorization.partition(" ")
+    return rest.strip() if scheme.lower() in _SCHEMES else authorization
+
+
+def _is_user_token(token: str) -> bool:
+    # The key of an agent opens only that agent's own API, not this one.
+    return token.startswith("evr_") and not token.startswith("evr_ak_")
+
+
+def _check_organization(organization_id: str | None) -> None:
+    if organization_id is None:
+        return
+    check_id("organization", organization_id)
+    if organization_id != ORGANIZATION_ID:
+        # 403, not 404: the documented 404 is for an entity that another organization has, and 403 for a policy that
+        # refuses the caller, which is what a token without membership meets.
+        raise Refusal(403, "The token does not reach this organization")
