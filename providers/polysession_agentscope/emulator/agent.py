@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from polysession.emulation import Act, Ask, AskApproval, ClientTool, Fail, Say, Think, ToolUse, UseTools, hex_id
-from polysession.emulation.event_log import Signal
+from polysession.emulation import Act, Ask, AskApproval, ClientTool, Fail, Say, Signal, Think, ToolUse, UseTools, hex_id
 from polysession_agentscope.emulator.events import event, local_stamp, reply_end, reply_start
 from polysession_agentscope.emulator.progress import Progress, ToolCall
 from polysession_agentscope.emulator.shapes import Json

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-
-from polysession.emulation import Emulator, InitialResources, ModelConfig, hex_id
-from polysession.emulation.emulator import Generation
+from polysession.emulation import Emulator, Generation, InitialResources, ModelConfig, build_app, hex_id
 from polysession_agentscope.emulator import chat
 from polysession_agentscope.emulator.generations import CurrentGeneration, LegacyGeneration
-from polysession_agentscope.emulator.http import ExactRoute, Operation, answer_refusal
 from polysession_agentscope.emulator.inputs import CHAT
+from polysession_agentscope.emulator.requests import Operation, error_answer
 from polysession_agentscope.emulator.shapes import Json
 from polysession_agentscope.emulator.state import State
 
@@ -54,9 +50,9 @@ _CREDENTIAL_SCHEMA: Final = {
 
 
 class AgentScopeEmulator(Emulator):
-    """AgentScope's agent service 2.0.10 over state in memory; 2.0.0 as the seed generation.
+    """AgentScope's agent service 2.0.10 over state in memory; 2.0.0 as the legacy generation.
 
-    The user `emulator` owns the seeded agent and credential; any other user id is a new, empty tenant.
+    The user `emulator` owns the initial agent and credential; any other user id is a new, empty tenant.
     A session needs a `chat_model_config` with a credential that exists before its agent says anything.
 
     Attributes:
@@ -78,10 +74,11 @@ class AgentScopeEmulator(Emulator):
             model=ModelConfig(id="demo-model", type="openai_credential", credential_id=credential_id),
         )
         self.settings = {"user_id": _USER_ID, "agent_id": self.initial.agent_id}
-        operations = [each for each in _OPERATIONS if generation in each.generations]
-        self.app = Starlette(
-            routes=[ExactRoute(each, self._state) for each in operations],
-            exception_handlers={HTTPException: answer_refusal},
+        self.app = build_app(
+            [each.route(self._state) for each in _OPERATIONS if generation in each.generations],
+            error=error_answer,
+            gives_request_ids=False,
+            redirects_slashes=True,
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:

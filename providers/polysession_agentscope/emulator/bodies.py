@@ -66,7 +66,7 @@ _COMPRESSION: Final = {
     "summary_schema": Field(MAPPING, default={"type": "object", "properties": {"summary": {"type": "string"}}}),
 }
 
-_SEED_AGENT_CONFIGS: Final = {
+_LEGACY_AGENT_CONFIGS: Final = {
     "context_config": Object({
         "trigger_ratio": Field(number(gt=0, lt=0.9), default=0.8),
         "reserve_ratio": Field(number(gt=0, lt=0.9), default=0.1),
@@ -124,9 +124,9 @@ _KNOWLEDGE_CONFIG: Final = Object(
 )
 _PERMISSION_MODE: Final = Choice(("default", "accept_edits", "explore", "bypass", "dont_ask"))
 
-_SEED_CONFIG: Final[Mapping[str, Shape]] = {"name": TEXT, "chat_model_config": _MODEL_CONFIG}
+_LEGACY_CONFIG: Final[Mapping[str, Shape]] = {"name": TEXT, "chat_model_config": _MODEL_CONFIG}
 _CONFIG: Final[Mapping[str, Shape]] = {
-    **_SEED_CONFIG,
+    **_LEGACY_CONFIG,
     "fallback_chat_model_config": _MODEL_CONFIG,
     "tts_model_config": _MODEL_CONFIG,
     "realtime_model_config": _MODEL_CONFIG,
@@ -139,13 +139,13 @@ _AGENT_CHANGE: Final[Mapping[str, Shape]] = {"name": TEXT, "system_prompt": TEXT
 _CREDENTIAL: Final = Object({"data": Field(MAPPING, required=True)})
 _PAGE_SIZE: Final = Field(integer(ge=1, le=200), default=50)
 
-SEED: Final = Bodies(
-    create_session=Object(_NEW_SESSION | _optional(_SEED_CONFIG)),
-    update_session=Object(_optional({**_SEED_CONFIG, **_PERMISSION_CHANGE})),
-    create_agent=Object(_NEW_AGENT | _not_null(_SEED_AGENT_CONFIGS)),
-    update_agent=Object(_optional({**_AGENT_CHANGE, **_SEED_AGENT_CONFIGS})),
+LEGACY: Final = Bodies(
+    create_session=Object(_NEW_SESSION | _optional(_LEGACY_CONFIG)),
+    update_session=Object(_optional({**_LEGACY_CONFIG, **_PERMISSION_CHANGE})),
+    create_agent=Object(_NEW_AGENT | _not_null(_LEGACY_AGENT_CONFIGS)),
+    update_agent=Object(_optional({**_AGENT_CHANGE, **_LEGACY_AGENT_CONFIGS})),
     credential=_CREDENTIAL,
-    agent_configs=_SEED_AGENT_CONFIGS,
+    agent_configs=_LEGACY_AGENT_CONFIGS,
     messages_query=Object({"offset": Field(integer(ge=0), default=0), "limit": _PAGE_SIZE}),
 )
 

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
-from polysession.emulation import hex_id, pause
+from polysession.emulation import Refusal, hex_id, pause
 from polysession_agentscope.emulator.agent import AgentFailed, ScriptedAgent
 from polysession_agentscope.emulator.conversation import Conversation, frame
 from polysession_agentscope.emulator.events import add_to_reply, event, new_reply, reply_end, reply_start
@@ -21,13 +21,6 @@ from polysession_agentscope.emulator.state import NotFound, Session, State
 
 _NAME_WORDS = 5
 """Words of a first message that the emulated model takes for a session's name."""
-
-
-class ChatRunning(Exception):  # noqa: N818  (an answer of the service)
-    """The session takes no message while a turn runs."""
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(f"Session '{session_id}' already has an active chat run in this process.")
 
 
 @dataclass(slots=True)
@@ -66,7 +59,7 @@ def start(state: State, user_id: str, body: Json) -> Json:
     """Begin a turn in the background; nothing of the request is compared with what exists.
 
     Raises:
-        ChatRunning: A turn runs, and the input is no answer to a reply that waits.
+        Refusal: A turn runs, and the input is no answer to a reply that waits.
     """
     session = state.find_session(body["session_id"])
     if session is not None:
@@ -82,7 +75,7 @@ def interrupt(state: State, user_id: str, agent_id: str, session_id: str) -> Jso
     return {"session_id": session_id}
 
 
-def stream(state: State, user_id: str, session_id: str, after: str | None) -> AsyncIterator[str]:
+def stream(state: State, user_id: str, session_id: str, after: str | None) -> AsyncIterator[bytes]:
     """The frames of a session's events."""
     conversation = state.tenant(user_id).session(session_id).conversation
     return conversation.frames(after, state.pace.heartbeat_s)
@@ -109,7 +102,7 @@ def messages_by_offset(state: State, user_id: str, session_id: str, query: Json)
     return {"messages": [state.generation.message(message) for message in page], "is_running": session.running}
 
 
-async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[str]:
+async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[bytes]:
     """The frames of one turn's events, as 2.0.0 answered a message: who stops reading stops the turn.
 
     Raises:
@@ -131,7 +124,7 @@ async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[s
 
 def _begin(state: State, turn: Turn) -> None:
     if turn.session.running and not is_answer(turn.wanted):
-        raise ChatRunning(turn.session_id)
+        raise Refusal(409, f"Session '{turn.session_id}' already has an active chat run in this process.")
     turn.conversation.begin(partial(_run, state, turn))
 
 

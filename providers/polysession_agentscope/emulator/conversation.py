@@ -12,8 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
-from polysession.emulation import EventLog, TurnTask, hex_id
-from polysession.emulation.event_log import Signal
+from polysession.emulation import EventLog, Signal, TurnTask, hex_id, sse_frame
 from polysession_agentscope.emulator.progress import Progress
 from polysession_agentscope.emulator.shapes import Json
 
@@ -81,14 +80,14 @@ class Conversation:
         self.cursor = position
         self._replay_from = next(index for index, entry in enumerate(self.log.entries) if entry[0] == position)
 
-    async def frames(self, after: str | None, heartbeat_s: float) -> AsyncGenerator[str]:
+    async def frames(self, after: str | None, heartbeat_s: float) -> AsyncGenerator[bytes]:
         """The frames of a new stream: what is replayed, then what happens.
 
         Raises:
             ValueError: The cursor cannot be read; the service, too, finds out when the answer has begun.
         """
         async for entry in self.log.follow(self._replay_start(after), heartbeat_s=heartbeat_s):
-            yield ":\n\n" if entry is None else frame(entry[1])
+            yield b":\n\n" if entry is None else frame(entry[1])
 
     def _replay_start(self, after: str | None) -> int:
         entries = self.log.entries
@@ -121,9 +120,9 @@ class Conversation:
         return block | {"finished_at": None}
 
 
-def frame(happened: Json) -> str:
+def frame(happened: Json) -> bytes:
     """An event as a stream sends it."""
-    return f"data: {json.dumps(happened, ensure_ascii=False)}\n\n"
+    return sse_frame({"data": json.dumps(happened, ensure_ascii=False)})
 
 
 def _is_awaited(block: Json) -> bool:

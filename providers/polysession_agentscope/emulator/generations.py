@@ -1,6 +1,6 @@
 """The records of the AgentScope service, and the rules in which its generations differ.
 
-Current is 2.0.10 with SQL storage. Seed is 2.0.0, whose storage was Redis.
+Current is 2.0.10 with SQL storage. Legacy is 2.0.0, whose storage was Redis.
 https://docs.agentscope.io/api-reference (read 2026-11)
 """
 
@@ -174,7 +174,7 @@ class CurrentGeneration:
 class LegacyGeneration(CurrentGeneration):
     """Version 2.0.0, which the documentation's page on updating a session describes."""
 
-    bodies: ClassVar[Bodies] = wire_bodies.SEED
+    bodies: ClassVar[Bodies] = wire_bodies.LEGACY
     locks_running_sessions: ClassVar[bool] = False
     reminds: ClassVar[bool] = False
     shares_credential_ids: ClassVar[bool] = False
@@ -228,13 +228,13 @@ class LegacyGeneration(CurrentGeneration):
 
     def event(self, event: Json) -> Json:
         """An event as streams show it."""
-        unknown = _UNKNOWN_TO_SEED["event"] | _UNKNOWN_TO_SEED.get(event["type"], set())
-        return _without(unknown, event) | _seed_blocks(event, "tool_calls")
+        unknown = _UNKNOWN_TO_LEGACY["event"] | _UNKNOWN_TO_LEGACY.get(event["type"], set())
+        return _without(unknown, event) | _legacy_blocks(event, "tool_calls")
 
     def message(self, message: Json) -> Json:
         """A message as answers show it."""
-        usage = message["usage"] and _without(_UNKNOWN_TO_SEED["usage"], message["usage"])
-        return _without(_UNKNOWN_TO_SEED["message"], message) | _seed_blocks(message, "content") | {"usage": usage}
+        usage = message["usage"] and _without(_UNKNOWN_TO_LEGACY["usage"], message["usage"])
+        return _without(_UNKNOWN_TO_LEGACY["message"], message) | _legacy_blocks(message, "content") | {"usage": usage}
 
     def reply_state(self, reply_id: str, steps: int) -> Json:
         """What a session's state tells about the last reply, of which so many steps are done."""
@@ -244,7 +244,7 @@ class LegacyGeneration(CurrentGeneration):
         return self.reply_state(hex_id(), 0)
 
 
-_UNKNOWN_TO_SEED: Final[Mapping[str, set[str]]] = {
+_UNKNOWN_TO_LEGACY: Final[Mapping[str, set[str]]] = {
     "event": {"metadata"},
     "REPLY_END": {"finished_reason", "error"},
     "MODEL_CALL_END": {"cache_input_tokens", "cache_creation_input_tokens", "finished_reason"},
@@ -260,14 +260,14 @@ def _without(keys: set[str], value: Json) -> Json:
     return {key: item for key, item in value.items() if key not in keys}
 
 
-def _seed_blocks(owner: Json, key: str) -> Json:
+def _legacy_blocks(owner: Json, key: str) -> Json:
     """The blocks of a message or an event in their older shape, if it has some."""
-    return {key: [_seed_block(block) for block in owner[key]]} if key in owner else {}
+    return {key: [_legacy_block(block) for block in owner[key]]} if key in owner else {}
 
 
-def _seed_block(block: Json) -> Json:
-    older = _without(_UNKNOWN_TO_SEED["block"], block)
-    return older | _seed_blocks(older, "output") if isinstance(older.get("output"), list) else older
+def _legacy_block(block: Json) -> Json:
+    older = _without(_UNKNOWN_TO_LEGACY["block"], block)
+    return older | _legacy_blocks(older, "output") if isinstance(older.get("output"), list) else older
 
 
 def _without_nulls(changes: Json) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from polysession.emulation import Scripts, TurnClock, hex_id
+from polysession.emulation import Refusal, Scripts, TurnClock, hex_id
 from polysession_agentscope.emulator.bodies import OPENAI_CREDENTIAL
 from polysession_agentscope.emulator.conversation import Conversation
 from polysession_agentscope.emulator.generations import CurrentGeneration, ServiceFault
@@ -30,15 +30,11 @@ _MODEL_CONFIGS = (
 Resource = TypeVar("Resource")
 
 
-class NotFound(Exception):  # noqa: N818  (an answer of the service)
+class NotFound(Refusal):
     """The user has no resource with that id; another user's do not count."""
 
     def __init__(self, kind: str, resource_id: str) -> None:
-        super().__init__(f"{kind} '{resource_id}' not found.")
-
-
-class SessionRunning(Exception):  # noqa: N818  (an answer of the service)
-    """The session cannot be changed while a turn runs."""
+        super().__init__(404, f"{kind} '{resource_id}' not found.")
 
 
 @dataclass(slots=True)
@@ -204,7 +200,7 @@ class State:
         tenant = self.tenant(user_id)
         session = tenant.session(session_id)
         if session.running and self.generation.locks_running_sessions:
-            raise SessionRunning
+            raise Refusal(409, "Cannot modify session configuration while the session is running.")
         _check_references(tenant, changes)
         config = {key: value for key, value in changes.items() if key != "permission_mode"}
         config = self.generation.changed_session_config(session.record["config"], config)

@@ -271,7 +271,7 @@ def test_a_new_stream_replays_the_running_turn_or_the_end_of_the_last(talk: Talk
 
 
 def test_no_more_than_the_newest_thousand_events_are_replayed() -> None:
-    async def replayed() -> list[str]:
+    async def replayed() -> list[bytes]:
         conversation = Conversation()
         for number in range(1100):
             conversation.publish({"number": number})
@@ -281,7 +281,7 @@ def test_no_more_than_the_newest_thousand_events_are_replayed() -> None:
         return heard
 
     heard = asyncio.run(replayed())
-    assert [heard[0], heard[-2], heard[-1]] == ['data: {"number": 100}\n\n', 'data: {"number": 1099}\n\n', ":\n\n"]
+    assert [heard[0], heard[-2], heard[-1]] == [b'data: {"number": 100}\n\n', b'data: {"number": 1099}\n\n', b":\n\n"]
 
 
 def test_a_cursor_that_cannot_be_read_breaks_the_answer(talk: Talk) -> None:
