@@ -17,6 +17,7 @@ from polysession._core.reading import (
     one_page,
     raw_event,
     read_frame,
+    read_frames,
     read_json,
     read_json_or_none,
     read_json_or_nothing,
@@ -270,3 +271,8 @@ def test_a_body_that_need_not_be_there_is_still_json() -> None:
 )
 def test_an_error_body_of_fastapi_is_read(body: bytes, detail: ErrorDetail) -> None:
     assert fastapi_error(reply(body, 422)) == detail
+
+
+def test_the_frames_of_a_whole_stream_are_read_without_its_unfinished_end() -> None:
+    response = Response(200, {}, b'event: a\ndata: {"id": 1}\n\n: heartbeat\n\ndata: 2\n\ndata: cut')
+    assert read_frames(response) == [Frame("a", b'{"id": 1}', None), Frame("", b"2", None)]

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from polysession.emulation import (
     HEARTBEAT,
+    JSON_NULL,
     Answer,
     ApiRequest,
     EventStream,
@@ -69,6 +70,16 @@ def test_an_answer_without_a_body_is_empty() -> None:
     response = ask(app_of(Route("DELETE", "/a", lambda _: None, 204)), "DELETE", "/a")
 
     assert (response.status_code, response.content) == (204, b"")
+
+
+def test_an_answer_may_be_null() -> None:
+    response = ask(app_of(Route("DELETE", "/a", lambda _: Answer(JSON_NULL))), "DELETE", "/a")
+
+    assert (response.status_code, response.headers["content-type"], response.content) == (
+        200,
+        "application/json",
+        b"null",
+    )
 
 
 def test_a_handler_may_be_a_coroutine_function() -> None:

@@ -95,6 +95,13 @@ def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Fram
         return None, (error.message,)
 
 
+def read_frames(response: Response) -> list[Frame]:
+    """The frames of a stream that was read to its end before it was looked at."""
+    from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
+
+    return list(SseDecoder().feed(response.content))
+
+
 def raw_event(session_id: str, source: bytes, **envelope: Any) -> RawEvent:
     """The event for what is not modelled, or cannot be read.
 

@@ -6,7 +6,7 @@ An emulator speaks its backend's wire protocol, so that code can be tried withou
 
 from starlette.datastructures import Headers, QueryParams
 
-from polysession.emulation.answers import HEARTBEAT, Answer, EventStream, Refusal, sse_frame
+from polysession.emulation.answers import HEARTBEAT, JSON_NULL, Answer, EventStream, Refusal, sse_frame
 from polysession.emulation.api import ApiRequest, Route, build_app
 from polysession.emulation.emulator import Emulator, Generation, InitialResources, TurnClock
 from polysession.emulation.event_log import EventLog, Signal, TurnTask, pause
@@ -32,6 +32,7 @@ from polysession.session import ModelConfig
 
 __all__ = [
     "HEARTBEAT",
+    "JSON_NULL",
     "Act",
     "Answer",
     "ApiRequest",

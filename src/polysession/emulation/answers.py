@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+JSON_NULL: Final = object()
+"""The body of an `Answer` that is `null`."""
+
 HEARTBEAT: Final = b": heartbeat\n\n"
 """A comment, which keeps a silent stream alive."""
 
@@ -18,7 +21,7 @@ class Answer:
     """One complete answer.
 
     Attributes:
-        body: A JSON value, or text if `media_type` is a text type; None sends no body.
+        body: A JSON value, or text if `media_type` is a text type; None sends no body, `JSON_NULL` sends null.
         status: HTTP status.
         headers: Headers besides the content type.
         media_type: Content type of the body.
@@ -81,7 +84,8 @@ def to_response(answer: Answer | EventStream) -> Response:
     if answer.body is None:
         return Response(status_code=answer.status, headers=dict(answer.headers), media_type=answer.media_type)
     kind = Response if answer.media_type.startswith("text/") else JSONResponse
-    return kind(answer.body, answer.status, headers=dict(answer.headers), media_type=answer.media_type)
+    body = None if answer.body is JSON_NULL else answer.body
+    return kind(body, answer.status, headers=dict(answer.headers), media_type=answer.media_type)
 
 
 def _field_text(value: object) -> str:
