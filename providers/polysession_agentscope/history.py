@@ -1,64 +1,310 @@
-"""What a session's messages tell: its history, and how far its last turn has come.
+"""Stored messages of AgentScope: the messages, and the events that they stand for.
 
-Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.10 (read 2026-11)
+A room of its own, because the service stores no events: its history, the rest of a turn after a broken stream, and the
+pending actions all come from stored messages. The whole reply to one input is one message.
+
+Times of messages have no zone and are the server's local time: they stay in `source`.
+
+Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from polysession.provider_api import (
+    Block,
     Call,
+    ErrorReported,
     Event,
     Flow,
     MalformedResponse,
+    MediaBlock,
     Message,
+    MessageCompleted,
     Page,
-    Response,
+    RawBlock,
+    RawEvent,
+    Role,
+    TextBlock,
+    ThinkingBlock,
+    ThinkingCompleted,
+    ToolCallBlock,
+    ToolCallCompleted,
+    ToolResultBlock,
+    ToolResultCompleted,
+    Usage,
     UsageError,
-    read_as,
-    read_json,
+    decode_json,
+    decoder,
 )
-from polysession_agentscope import normaliser
-from polysession_agentscope.calls import Place, list_call, session_items
-from polysession_agentscope.message_normaliser import to_message
-from polysession_agentscope.stored_events import history_events
-from polysession_agentscope.wire_events import WireMessage, WireMessages
+from polysession_agentscope.sessions import NAME, SessionAddress, list_call, read_sessions
+from polysession_agentscope.wire import (
+    WireBlock,
+    WireMessage,
+    WireMessages,
+    WireModelEnd,
+    WireSession,
+    WireSource,
+    WireUsage,
+)
 
 T = TypeVar("T")
 
-_LARGEST_PAGE: Final = 200
+PAGE: Final = 10
+"""Messages that are read in one call to find a reply."""
 
-Stored: TypeAlias = list[dict[str, Any]]
-"""Messages as the server stores them, oldest first."""
+_LARGEST_PAGE: Final = 200
+_ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
+_NOT_FAILED: Final = frozenset({"success", "running", None})
+"""A result that is still running went on in the background: a later turn brings it."""
+
+_PIECES: Final[Mapping[str, tuple[str, ...]]] = {
+    "message.completed": ("message.started", "message.delta"),
+    "thinking.completed": ("thinking.started", "thinking.delta"),
+    "tool_call.completed": ("tool_call.started", "tool_call.delta"),
+    "tool_result.completed": ("tool_result.delta",),
+}
+"""The events that precede an event on the stream, and are not stored."""
+
+_read_message = decoder(WireMessage)
+_read_messages = decoder(WireMessages)
+_read_block = decoder(WireBlock)
+_read_listed = decoder(WireSession)
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class StoredBlock:
+    """A block of a stored message.
+
+    Attributes:
+        wire: What it says.
+        source: Its JSON text.
+        problems: The parts that could not be read.
+    """
+
+    wire: WireBlock
+    source: bytes
+    problems: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others of its message: a tool's call and its result share one id."""
+        return f"{self.wire.type}:{self.wire.id}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is complete: a tool that has not answered yet has an empty result."""
+        return self.wire.type != "tool_result" or self.wire.state != "running" or bool(self.wire.output)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A stored message.
+
+    Attributes:
+        wire: What it says.
+        blocks: Its content, without what is not a block.
+        source: Its JSON text.
+        problems: The parts that could not be read.
+    """
+
+    wire: WireMessage
+    blocks: tuple[StoredBlock, ...]
+    source: bytes
+    problems: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Its id; the id of the reply, if it is one."""
+        return self.wire.id
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether the agent wrote it."""
+        return self.wire.role == Role.ASSISTANT.value
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is a reply that is over."""
+        return bool(self.wire.finished_reason or self.wire.finished_at)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTail:
     """The end of a session's history.
 
     Attributes:
         messages: The newest messages, oldest first; more than were asked for from a server older than 2.0.6.
-        cursor: Where the event stream goes on after them; None if nothing has happened, or the server does not say.
-        has_stream: Whether the session has an event stream. On 2.0.0 each turn has its own, which nothing can resume.
-        reply: The answer that they are from.
+        cursor: Where the event stream continues after them; None before the first event, and before 2.0.10.
+        has_stream: Whether the session has an event stream. On 2.0.0 each turn has its own, which cannot be resumed.
+        problems: The items that are no messages.
     """
 
-    messages: Stored
+    messages: list[StoredMessage]
     cursor: str | None
     has_stream: bool
-    reply: Response
+    problems: tuple[str, ...] = ()
+
+    @property
+    def replies(self) -> list[StoredMessage]:
+        """The messages that the agent wrote."""
+        return [message for message in self.messages if message.is_reply]
 
 
-def read_newest(
-    place: Place, limit: int = 1, enough: Callable[[Stored], bool] = lambda _: True, after_s: float = 0.0
-) -> Flow[Newest]:
+def read_stored(content: bytes) -> StoredMessage:
+    """Read a stored message.
+
+    Raises:
+        MalformedResponse: It is not an object, or has no id.
+    """
+    wire, problems = _read_message(content)
+    if isinstance(wire.content, str):  # bare text
+        return StoredMessage(wire, (StoredBlock(WireBlock("text", text=wire.content), content),), content, problems)
+    blocks: list[StoredBlock] = []
+    found = list(problems)
+    for index, raw in enumerate(wire.content or ()):
+        source = bytes(raw)
+        try:
+            block, missing = _read_block(source)
+        except MalformedResponse:
+            found.append(f"content[{index}]: not an object")
+            continue
+        blocks.append(StoredBlock(block, source, missing))
+        found += [f"content[{index}].{problem}" for problem in missing]
+    return StoredMessage(wire, tuple(blocks), content, tuple(found))
+
+
+def to_message(session_id: str, stored: StoredMessage) -> Message:
+    """The message."""
+    return Message(
+        provider=NAME,
+        id=stored.id,
+        session_id=session_id,
+        role=_ROLES.get(stored.wire.role, Role.UNKNOWN),
+        content=tuple([to_block(block) for block in stored.blocks]),
+        usage=None if stored.wire.usage is None else to_usage(stored.wire.usage),
+        source=stored.source,
+        problems=stored.problems,
+    )
+
+
+def assistant_message(session_id: str, message_id: str, block: Block, source: bytes) -> Message:
+    """One block of a reply as a message of its own."""
+    return Message(
+        provider=NAME, id=message_id, session_id=session_id, role=Role.ASSISTANT, content=(block,), source=source
+    )
+
+
+def to_block(block: StoredBlock) -> Block:
+    """The block. Hints to the model, and unknown types, become raw ones."""
+    build = BLOCKS.get(block.wire.type)
+    return RawBlock(payload=decode_json(block.source)) if build is None else build(block.wire)
+
+
+def to_arguments(text: str | None) -> dict[str, Any]:
+    """A tool's arguments from the model's JSON text. Text that is no JSON object stands under `input`."""
+    try:
+        value = decode_json((text or "{}").encode("utf-8", "surrogatepass"))
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"input": text}
+
+
+def to_media(source: WireSource, title: str | None) -> MediaBlock:
+    """An image, or else a document."""
+    is_image = (source.media_type or "").startswith("image/")
+    return MediaBlock(
+        type="image" if is_image else "document",
+        url=source.url,
+        data=source.data,
+        media_type=source.media_type,
+        title=title,
+    )
+
+
+def to_output(output: str | list[WireBlock] | None) -> str:
+    """The text of a tool's output."""
+    if isinstance(output, list):
+        return "".join(block.text or "" for block in output)
+    return output or ""
+
+
+def is_failed(state: str | None) -> bool:
+    """Whether a tool's result in this state is no success."""
+    return state not in _NOT_FAILED
+
+
+def to_usage(wire: WireUsage | WireModelEnd) -> Usage:
+    """What was consumed. Cached tokens are in `input_tokens` too."""
+    return Usage(
+        input_tokens=wire.input_tokens,
+        output_tokens=wire.output_tokens,
+        cache_read_tokens=wire.cache_input_tokens,
+        cache_creation_tokens=wire.cache_creation_input_tokens,
+    )
+
+
+def history_events(session_id: str, stored: StoredMessage) -> list[Event]:
+    """The events that a stored message stands for."""
+    if not stored.is_reply:
+        message = to_message(session_id, stored)
+        return [MessageCompleted(session_id=session_id, message=message, synthetic=True, source=stored.source)]
+    events = list(missed_events(session_id, stored, set()))
+    failure = stored.wire.error
+    if failure is not None:
+        events.append(
+            ErrorReported(
+                message=failure.message or f"the turn failed with {failure.type!r}",
+                code=failure.type,
+                session_id=session_id,
+                turn_id=stored.id,
+                synthetic=True,
+                source=stored.source,
+            )
+        )
+    return events
+
+
+def missed_events(session_id: str, reply: StoredMessage, delivered: set[str]) -> Iterator[Event]:
+    """The events of the blocks that were not delivered yet.
+
+    Args:
+        session_id: The session.
+        reply: A reply.
+        delivered: Keys of the blocks that were delivered. The new ones are added.
+    """
+    for block in reply.blocks:
+        if block.key not in delivered and block.is_whole:
+            delivered.add(block.key)
+            envelope = {
+                "session_id": session_id,
+                "turn_id": reply.id,
+                "synthetic": True,
+                "source": block.source,
+                "problems": block.problems,
+            }
+            yield _BLOCK_EVENTS.get(block.wire.type, _raw_event)(block, envelope)
+
+
+def lost_with(missed: Iterable[Event]) -> tuple[str, ...]:
+    """Types of the events that are lost where these are read from stored messages."""
+    pieces = {piece for event in missed for piece in _PIECES.get(event.type, ())}
+    return ("raw", *sorted(pieces))
+
+
+def read_tail(
+    address: SessionAddress,
+    limit: int = 1,
+    enough: Callable[[Sequence[StoredMessage]], bool] = lambda _: True,
+    after_s: float = 0.0,
+) -> Flow[HistoryTail]:
     """Read messages back from the newest.
 
     Args:
-        place: The session.
+        address: The session.
         limit: Messages to read in one call.
         enough: Whether nothing older is needed.
         after_s: Seconds to wait first.
@@ -66,69 +312,144 @@ def read_newest(
     Raises:
         NotFound: There is no such session.
     """
-    reply = yield Call("GET", place.path("/messages", limit=limit), after_s=after_s)
-    page = _page(reply)
-    messages, cursor = page.messages, page.event_cursor
+    response = yield Call("GET", address.path("/messages", limit=limit), after_s=after_s)
+    page, messages, problems = _read_page(response.content)
+    cursor = page.event_cursor
     if page.has_more is None:
-        messages = yield from _from_the_oldest(place)
-        return Newest(messages, None, (yield from _lists_views(place)), reply)
-    seen: set[str | None] = set()
-    while page.has_more and page.messages and not enough(messages):
-        before = read_as(WireMessage.model_validate, messages[0], reply).id
-        if before in seen:
-            raise MalformedResponse("the list of messages does not advance: a page begins with a message of another")
+        messages, problems = yield from _read_from_oldest(address)
+        return HistoryTail(messages, None, (yield from _lists_views(address)), problems)
+    seen: set[str] = set()
+    while page.has_more and not enough(messages):
+        before = messages[0].id if messages else None
+        if before is None or before in seen:
+            raise MalformedResponse("the list of messages does not advance: a page begins with no new message")
         seen.add(before)
-        reply = yield Call("GET", place.path("/messages", limit=limit, before=before))
-        page = _page(reply)
-        messages = page.messages + messages
-    return Newest(messages, cursor, has_stream=True, reply=reply)
+        response = yield Call("GET", address.path("/messages", limit=limit, before=before))
+        page, older, found = _read_page(response.content)
+        messages, problems = older + messages, found + problems
+    return HistoryTail(messages, cursor, has_stream=True, problems=problems)
 
 
-def list_messages(place: Place, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+def list_messages(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
     """One page of messages, oldest first. Our cursor is the id of the last message before it."""
-    return (yield from _list(place, limit, cursor, lambda raw: (to_message(place.session_id, raw),)))
+    return (yield from _list(address, page_size, cursor, lambda stored: (to_message(address.session_id, stored),)))
 
 
-def list_events(place: Place, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """The events that one page of messages tells of."""
-    return (yield from _list(place, limit, cursor, lambda raw: history_events(place.session_id, raw)))
+def list_events(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    """The events that one page of messages stands for."""
+    return (yield from _list(address, page_size, cursor, lambda stored: history_events(address.session_id, stored)))
 
 
 def _list(
-    place: Place, limit: int | None, cursor: str | None, normalise: Callable[[dict[str, Any]], Sequence[T]]
+    address: SessionAddress,
+    page_size: int | None,
+    cursor: str | None,
+    to_records: Callable[[StoredMessage], Sequence[T]],
 ) -> Flow[Page[T]]:
-    newest = yield from read_newest(place, _LARGEST_PAGE, lambda stored: cursor in _ids(stored))
-    ids = _ids(newest.messages)
+    tail = yield from read_tail(address, _LARGEST_PAGE, lambda stored: cursor in [message.id for message in stored])
+    ids = [message.id for message in tail.messages]
     if cursor is not None and cursor not in ids:
         raise UsageError(f"{cursor!r} is not a cursor of this list")
     start = 0 if cursor is None else ids.index(cursor) + 1
-    end = len(ids) if limit is None else start + limit
-    items = [item for raw in newest.messages[start:end] for item in read_as(normalise, raw, newest.reply)]
-    return Page(tuple(items), ids[end - 1] if end < len(ids) else None)
+    end = len(ids) if page_size is None else start + page_size
+    items = [record for stored in tail.messages[start:end] for record in to_records(stored)]
+    return Page(tuple(items), ids[end - 1] if end < len(ids) else None, tail.problems)
 
 
-def _ids(stored: Stored) -> list[str | None]:
-    return [raw.get("id") for raw in stored]
+def _read_page(content: bytes) -> tuple[WireMessages, list[StoredMessage], tuple[str, ...]]:
+    page, _ = _read_messages(content)
+    messages: list[StoredMessage] = []
+    problems: list[str] = []
+    for index, item in enumerate(page.messages):
+        try:
+            messages.append(read_stored(bytes(item)))
+        except MalformedResponse as error:
+            problems.append(f"messages[{index}]: {error.message}")
+    return page, messages, tuple(problems)
 
 
-def _page(reply: Response) -> WireMessages:
-    return read_as(WireMessages.model_validate, read_json(reply), reply)
-
-
-def _from_the_oldest(place: Place) -> Flow[Stored]:
+def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage], tuple[str, ...]]]:
     """All messages, from a server older than 2.0.6: its pages begin with the oldest."""
-    messages: Stored = []
+    messages: list[StoredMessage] = []
+    problems: tuple[str, ...] = ()
+    offset = 0
     while True:
-        path = place.path("/messages", limit=_LARGEST_PAGE, offset=len(messages))
-        page = _page((yield Call("GET", path)))
-        if messages and page.messages[:1] == messages[:1]:
+        response = yield Call("GET", address.path("/messages", limit=_LARGEST_PAGE, offset=offset))
+        page, found, missing = _read_page(response.content)
+        if messages and [message.id for message in found[:1]] == [messages[0].id]:
             raise MalformedResponse("the list of messages does not advance: its first page came again")
-        messages += page.messages
+        messages, problems, offset = messages + found, problems + missing, offset + len(page.messages)
         if len(page.messages) < _LARGEST_PAGE:
-            return messages
+            return messages, problems
 
 
-def _lists_views(place: Place) -> Flow[bool]:
-    """Whether the server is newer than 2.0.0, which lists bare records."""
-    items = session_items((yield list_call(place.agent_id)))
-    return all(normaliser.is_view(item) for item in items)
+def _lists_views(address: SessionAddress) -> Flow[bool]:
+    """Whether the server is newer than 2.0.0, which lists bare records and has no stream of a session."""
+    listed, _ = read_sessions((yield list_call(address.agent_id)).content)
+    return all(_read_listed(bytes(item))[0].session is not None for item in listed.sessions)
+
+
+def _text(wire: WireBlock) -> Block:
+    return TextBlock(text=wire.text or "")
+
+
+def _thinking(wire: WireBlock) -> Block:
+    return ThinkingBlock(text=wire.thinking or "")
+
+
+def _media(wire: WireBlock) -> Block:
+    source = wire.source if isinstance(wire.source, WireSource) else WireSource(url=wire.source)
+    return to_media(source, wire.name)
+
+
+def _tool_call(wire: WireBlock) -> Block:
+    return ToolCallBlock(id=wire.id or "", name=wire.name or "", arguments=to_arguments(wire.input))
+
+
+def _tool_result(wire: WireBlock) -> Block:
+    return ToolResultBlock(tool_call_id=wire.id or "", text=to_output(wire.output), is_error=is_failed(wire.state))
+
+
+def _message_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
+    message = assistant_message(envelope["session_id"], block.wire.id or "", to_block(block), block.source)
+    return MessageCompleted(message=message, **envelope)
+
+
+def _thinking_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
+    return ThinkingCompleted(text=block.wire.thinking or "", **envelope)
+
+
+def _call_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
+    wire = block.wire
+    return ToolCallCompleted(
+        tool_call_id=wire.id or "", name=wire.name or "", arguments=to_arguments(wire.input), **envelope
+    )
+
+
+def _result_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
+    wire = block.wire
+    return ToolResultCompleted(
+        tool_call_id=wire.id or "", text=to_output(wire.output), is_error=is_failed(wire.state), **envelope
+    )
+
+
+def _raw_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
+    return RawEvent(payload=decode_json(block.source), **envelope | {"native_type": block.wire.type})
+
+
+BLOCKS: Final[Mapping[str, Callable[[WireBlock], Block]]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "data": _media,
+    "tool_call": _tool_call,
+    "tool_result": _tool_result,
+}
+"""How each type of block is read. A type that is not here becomes a `RawBlock`."""
+
+_BLOCK_EVENTS: Final[Mapping[str, Callable[[StoredBlock, dict[str, Any]], Event]]] = {
+    "text": _message_event,
+    "data": _message_event,
+    "thinking": _thinking_event,
+    "tool_call": _call_event,
+    "tool_result": _result_event,
+}

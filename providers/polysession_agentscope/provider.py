@@ -13,18 +13,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     Conflict,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
@@ -32,10 +35,14 @@ from polysession.provider_api import (
     HeaderSecret,
     HeaderText,
     MalformedResponse,
+    Message,
     NewAgent,
     NewSession,
     NotFound,
+    OldStreamPlan,
+    OldTurnPlan,
     Page,
+    PendingAction,
     PolysessionError,
     Provider,
     ProviderSettings,
@@ -49,34 +56,17 @@ from polysession.provider_api import (
     TurnInput,
     UsageError,
     apply_filters,
-    deferred,
+    decoder,
     emulated,
     json_body,
     native,
-    read_as,
-    read_json,
-    read_json_or_none,
-    read_json_or_nothing,
     unsupported,
 )
-from polysession_agentscope import normaliser
-from polysession_agentscope.calls import (
-    Place,
-    changed_session,
-    find_session,
-    list_call,
-    listed_sessions,
-    no_session,
-    probe_status,
-    read_status,
-    read_version,
-    status_word,
-    too_old,
-)
-from polysession_agentscope.wire import WireAgents, WireErrorBody, WireNewAgent, WireNewSession
-
-if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
+from polysession_agentscope import history, sessions, turns
+from polysession_agentscope.events import EVENT_TYPES
+from polysession_agentscope.native import AgentScopeNewAgent, AgentScopeNewSession, AgentScopeSessionChanges
+from polysession_agentscope.sessions import NAME, SessionAddress
+from polysession_agentscope.wire import WireAgents, WireError, WireNewAgent, WireNewSession
 
 T = TypeVar("T")
 
@@ -86,6 +76,12 @@ _OUR_HEADERS: Final = frozenset({_USER_HEADER, "content-type", "content-length",
 _CURSOR = re.compile(r"[0-9]{1,9}")
 _PROBLEMS_SHOWN: Final = 3
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+_read_error = decoder(WireError)
+_read_new_session = decoder(WireNewSession)
+_read_new_agent = decoder(WireNewAgent)
+_read_agent_list = decoder(WireAgents)
+
 _CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
 """The end of a turn is announced before it is stored; until then the session cannot be changed."""
 _STOPPING_S: Final = (0.05, 0.1, 0.2)
@@ -207,65 +203,65 @@ class AgentScopeSettings(ProviderSettings):
 class AgentScopeProvider(Provider[AgentScopeSettings]):
     """AgentScope's agent service."""
 
-    name = normaliser.NAME
+    name = NAME
     docs_url = "https://docs.agentscope.io/deploy/agent-service"
     settings_type = AgentScopeSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = deferred("polysession_agentscope.native:AgentScopeNewSession")
-    session_changes_type = deferred("polysession_agentscope.native:AgentScopeSessionChanges")
-    new_agent_type = deferred("polysession_agentscope.native:AgentScopeNewAgent")
+    new_session_type = AgentScopeNewSession
+    session_changes_type = AgentScopeSessionChanges
+    new_agent_type = AgentScopeNewAgent
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
-    event_types = deferred("polysession_agentscope.event_normaliser:EVENT_TYPES")
+    event_types = EVENT_TYPES
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:
-        """The user, and what a gateway wants."""
+        """The user, and the headers that a gateway needs."""
         further = {name.lower(): value.get_secret_value() for name, value in self.settings.headers.items()}
         return further | {_USER_HEADER: self.settings.user_id}
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body: a sentence, or a list of what is wrong. What was sent is never repeated."""
+        """Read an error body: a sentence, or a list of problems. What was sent is never repeated."""
         try:
-            detail = WireErrorBody.model_validate(read_json_or_none(reply)).detail
-        except ValidationError:
+            detail = _read_error(reply.content)[0].detail
+        except MalformedResponse:
             return ErrorDetail()
-        if isinstance(detail, str):
-            return ErrorDetail(detail)
+        if not isinstance(detail, list):
+            return ErrorDetail(detail or "")
         shown = [f"{'.'.join(str(part) for part in item.loc)}: {item.msg}" for item in detail[:_PROBLEMS_SHOWN]]
         more = len(detail) - len(shown)
         return ErrorDetail("; ".join(shown) + (f"; and {more} more" if more else ""))
 
     def read_version(self) -> Flow[str | None]:
-        """Ask for the version."""
-        return read_version()
+        """Read the version of the server."""
+        return sessions.read_version()
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a session, set its permission mode, and read it: the creation answers no more than an id."""
+        """Create a session, set its permission mode, and read it: the creation answers an id only."""
         agent_id = self._agent_id(new.agent, "agent=...")
-        body = normaliser.from_new_session(new, agent_id)
-        mode = None if new.permission_mode is None else normaliser.checked_mode(new.permission_mode)
-        reply = yield Call("POST", "/sessions/", body=json_body(body))
-        session_id = read_as(WireNewSession.model_validate, read_json(reply), reply).session_id
+        body = sessions.build_new_session(new, agent_id)
+        mode = None if new.permission_mode is None else sessions.require_mode(new.permission_mode)
+        response = yield Call("POST", "/sessions/", body=json_body(body))
+        session_id = _read_new_session(response.content)[0].session_id
         with _already_done(f"session {session_id!r} was created"):
             if mode is not None:
                 yield from _patch(session_id, agent_id, {"permission_mode": mode})
-            session = yield from find_session(session_id, agent_id)
-            _check_taken(normaliser.ignored_fields(body, session.raw))
+            session = yield from sessions.find_session(session_id, agent_id)
+            _check_taken([*sessions.ignored_fields(body, session), *sessions.ignored_parts(body, session)])
             return session
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
-        """Read a session, from the list of its agent's: there is no other way that changes nothing."""
-        return (yield from find_session(ref.id, self._agent_of(ref)))
+        """Read a session from the list of its agent: no other call reads it without a change."""
+        return (yield from sessions.find_session(ref.id, self._agent_of(ref)))
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read all sessions of an agent, and keep one page of them."""
         agent_id = self._agent_id(query.agent, "agent=...")
-        normaliser.check_statuses(query.statuses)
-        records, make = listed_sessions((yield list_call(agent_id)))
-        numbers, next_cursor = _slice(range(len(records)), query.page_size, cursor)
-        sessions = tuple(make(number) for number in numbers)
-        _check_statuses_told(sessions, query)
-        return Page(apply_filters(sessions, query, _FILTERED_HERE), next_cursor)
+        sessions.check_statuses(query.statuses)
+        listed, _ = sessions.read_sessions((yield sessions.list_call(agent_id)).content)
+        items, next_cursor = _slice(listed.sessions, query.page_size, cursor)
+        found, problems = sessions.read_items(items, sessions.to_session, "sessions")
+        _check_statuses_shown(found, query)
+        return Page(apply_filters(tuple(found), query, _FILTERED_HERE), next_cursor, problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for, and read the status, which the answer lacks.
@@ -273,108 +269,98 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session (read 2026-11)
         """
         agent_id = self._agent_of(ref)
-        body = normaliser.from_changes(changes)
-        if ref.agent_id is None or normaliser.depends_on_version(body):
-            before = yield from find_session(ref.id, agent_id)
-            _check_understood(normaliser.ignored_fields(body, before.raw))
-        reply = yield from _patch(ref.id, agent_id, body)
+        body = sessions.build_changes(changes)
+        if ref.agent_id is None or sessions.depends_on_version(body):
+            before = yield from sessions.find_session(ref.id, agent_id)
+            _check_understood(sessions.ignored_fields(body, before))
+        response = yield from _patch(ref.id, agent_id, body)
         with _already_done("the change was made"):
-            session = changed_session(reply)
+            session = sessions.to_session(response.content)
             if session.agent_id not in {agent_id, None}:
-                raise no_session(ref.id, agent_id)
-            status = yield from probe_status(Place(ref.id, agent_id))
-            return session if status is None else normaliser.with_status(session, status_word(status))
+                raise sessions.no_session(ref.id, agent_id)
+            _check_taken(sessions.ignored_parts(body, session))
+            status = yield from sessions.probe_status(SessionAddress(ref.id, agent_id))
+            return session if status is None else sessions.with_status(session, sessions.status_word(status))
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session, and stop its turn."""
-        agent_id = yield from self._checked_agent_of(ref)
-        read_json_or_nothing((yield Call("DELETE", Place(ref.id, agent_id).path())))
+        address = yield from self._checked_address(ref)
+        response = yield Call("DELETE", address.path())
+        if response.content.strip():
+            sessions.read_answer(response.content)  # so that an HTML page is not taken for success
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
 
-        An interrupt is lost if the turn comes to rest in that moment, to wait: it is sent again then.
+        An interrupt is lost if the turn starts to wait in that moment: it is sent again then.
         """
-        place = yield from self._checked_place(ref)
-        reply = _required((yield from probe_status(place)))
-        status = normaliser.to_status(status_word(reply))
-        state, answer = CancelState.NOTHING_RUNNING, read_json(reply)
+        address = yield from self._checked_address(ref)
+        answer = _required((yield from sessions.probe_status(address)))
+        status = sessions.to_status(sessions.status_word(answer))
+        state = CancelState.NOTHING_RUNNING
         if status is not SessionStatus.IDLE:
-            interrupt = Call("POST", place.path("/interrupt"))
-            answer = read_json((yield interrupt))
+            interrupt = Call("POST", address.path("/interrupt"))
+            answer = yield interrupt
+            sessions.read_answer(answer.content)
             state = CancelState.REQUESTED
             with _already_done("the turn was asked to stop"):
-                if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(place)):
-                    answer = read_json((yield interrupt))
-        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=answer)
+                if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(address)):
+                    answer = yield interrupt
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, source=answer.content)
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
-        """Send a message, and leave the turn to itself."""
-        from polysession_agentscope import turns
-
-        yield from turns.send_message((yield from self._checked_place(ref)), content)
+        """Send a message without following the turn."""
+        yield from turns.send_message((yield from self._checked_address(ref)), content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
-        """Follow a session."""
-        from polysession_agentscope import turns
-
-        return (yield from turns.stream_events(self._place(ref), cursor))
+        """Prepare a stream plan for a session."""
+        return (yield from turns.stream_events(self._address(ref), cursor))
 
     def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
-        """Follow a turn."""
-        from polysession_agentscope import turns
+        """Prepare a stream plan for a turn."""
+        return (yield from turns.start_turn((yield from self._checked_address(ref)), turn_input))
 
-        return (yield from turns.start_turn((yield from self._checked_place(ref)), turn_input))
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+        """Read the events that a page of messages stands for."""
+        return (yield from history.list_events(self._address(ref), page_size, cursor))
 
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
-        """Read what a page of messages tells."""
-        from polysession_agentscope import history
-
-        return (yield from history.list_events(self._place(ref), limit, cursor))
-
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read all messages, and keep one page of them."""
-        from polysession_agentscope import history
-
-        return (yield from history.list_messages(self._place(ref), limit, cursor))
+        return (yield from history.list_messages(self._address(ref), page_size, cursor))
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-        """Answer what the agent waits for, and leave the turn to itself."""
-        from polysession_agentscope import turns
-
-        yield from turns.answer_actions((yield from self._checked_place(ref)), answers)
+        """Answer pending actions without following the turn."""
+        yield from turns.answer_actions((yield from self._checked_address(ref)), answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read what the agent waits for."""
-        from polysession_agentscope import turns
-
-        return (yield from turns.pending_actions(self._place(ref)))
+        """Read the pending actions."""
+        return (yield from turns.pending_actions(self._address(ref)))
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
-        """Create an agent, and read it: the creation answers no more than an id."""
-        body = normaliser.from_new_agent(new)
-        reply = yield Call("POST", "/agent/", body=json_body(body))
-        agent_id = read_as(WireNewAgent.model_validate, read_json(reply), reply).agent_id
+        """Create an agent, and read it: the creation answers an id only."""
+        body = sessions.build_new_agent(new)
+        response = yield Call("POST", "/agent/", body=json_body(body))
+        agent_id = _read_new_agent(response.content)[0].agent_id
         with _already_done(f"agent {agent_id!r} was created"):
             agent = yield from self.get_agent(agent_id)
-            _check_taken([name for name in body if name not in agent.raw["data"]])
+            known = agent.raw.get("data") or {}
+            _check_taken([name for name in body if name not in known])
             return agent
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
-        """Read an agent, from the list of all: there is no other way."""
-        reply = yield Call("GET", "/agent/")
-        item = next((item for item in _agent_items(reply) if item.get("id") == agent_id), None)
-        if item is None:
+        """Read an agent from the list of all: no call reads a single one."""
+        agents, _ = yield from _read_agents()
+        agent = next((agent for agent in agents if agent.id == agent_id), None)
+        if agent is None:
             raise NotFound(f"user {self.settings.user_id!r} has no agent {agent_id!r}")
-        return read_as(normaliser.to_agent, item, reply)
+        return agent
 
-    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read all agents, and keep one page of them. The server gives them in any order."""
-        reply = yield Call("GET", "/agent/")
-        agents = [read_as(normaliser.to_agent, item, reply) for item in _agent_items(reply)]
+        agents, problems = yield from _read_agents()
         agents.sort(key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
-        items, next_cursor = _slice(agents, limit, cursor)
-        return Page(tuple(items), next_cursor)
+        items, next_cursor = _slice(agents, page_size, cursor)
+        return Page(tuple(items), next_cursor, problems)
 
     def _agent_id(self, given: str | None, way: str) -> str:
         agent_id = self.settings.agent_id if given is None else given
@@ -388,23 +374,20 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     def _agent_of(self, ref: SessionRef) -> str:
         return self._agent_id(ref.agent_id, "the Session itself, which knows its agent, in place of its id")
 
-    def _place(self, ref: SessionRef) -> Place:
-        return Place(ref.id, self._agent_of(ref))
+    def _address(self, ref: SessionRef) -> SessionAddress:
+        return SessionAddress(ref.id, self._agent_of(ref))
 
-    def _checked_place(self, ref: SessionRef) -> Flow[Place]:
-        return Place(ref.id, (yield from self._checked_agent_of(ref)))
-
-    def _checked_agent_of(self, ref: SessionRef) -> Flow[str]:
-        """The session's agent. One that was only assumed is checked, because the server would take any."""
-        agent_id = self._agent_of(ref)
+    def _checked_address(self, ref: SessionRef) -> Flow[SessionAddress]:
+        """The session's address. An agent that was only assumed is checked, because the server would take any."""
+        address = self._address(ref)
         if ref.agent_id is None:
-            yield from find_session(ref.id, agent_id)
-        return agent_id
+            yield from sessions.find_session(ref.id, address.agent_id)
+        return address
 
 
 @contextmanager
 def _already_done(what: str) -> Iterator[None]:
-    """Say in an error what had been carried out before it."""
+    """State in an error what had been carried out before it."""
     try:
         yield
     except PolysessionError as error:
@@ -412,13 +395,14 @@ def _already_done(what: str) -> Iterator[None]:
         raise
 
 
-def _agent_items(reply: Response) -> list[dict[str, Any]]:
-    return read_as(WireAgents.model_validate, read_json(reply), reply).agents
+def _read_agents() -> Flow[tuple[list[Agent], tuple[str, ...]]]:
+    listed, _ = _read_agent_list((yield Call("GET", "/agent/")).content)
+    return sessions.read_items(listed.agents, sessions.to_agent, "agents")
 
 
-def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Response]:
+def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[Response]:
     """Change a session; after a conflict again, for the short while that a turn takes to be stored."""
-    call = Call("PATCH", Place(session_id, agent_id).path(), body=json_body(body))
+    call = Call("PATCH", SessionAddress(session_id, agent_id).path(), body=json_body(body))
     for wait_s in _CONFLICT_WAITS_S:
         try:
             return (yield call)
@@ -427,45 +411,47 @@ def _patch(session_id: str, agent_id: str, body: Mapping[str, Any]) -> Flow[Resp
     return (yield call)
 
 
-def _has_come_to_wait(place: Place) -> Flow[bool]:
+def _has_come_to_wait(address: SessionAddress) -> Flow[bool]:
     """Whether a turn that ran a moment ago waits for an answer now."""
     for wait_s in _STOPPING_S:
-        status = normaliser.to_status((yield from read_status(place, after_s=wait_s)))
+        status = sessions.to_status((yield from sessions.read_status(address, after_s=wait_s)))
         if status is not SessionStatus.RUNNING:
             return status is SessionStatus.REQUIRES_ACTION
     return False
 
 
 def _required(probed: Response | None) -> Response:
-    """The answer of the status probe, from a server that can cancel: both came with the same version."""
+    """The answer of the status call, from a server that can cancel: both came with the same version."""
     if probed is None:
-        raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
+        raise sessions.too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
     return probed
 
 
-def _check_statuses_told(sessions: tuple[Session, ...], query: SessionQuery) -> None:
-    """Raise rather than filter by a status that the server does not tell."""
+def _check_statuses_shown(found: Sequence[Session], query: SessionQuery) -> None:
+    """Raise rather than filter by a status that the server does not show."""
     if not query.statuses or SessionStatus.UNKNOWN in query.statuses:
         return
-    if not all(session.native_status for session in sessions):
-        raise too_old(Feature.SESSIONS_LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
+    if not all(session.native_status for session in found):
+        raise sessions.too_old(Feature.SESSIONS_LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
 
 
 def _check_understood(ignored: list[str]) -> None:
     if ignored:
         feature = Feature.SESSIONS_UPDATE_MODEL_CLEAR if "chat_model_config" in ignored else Feature.SESSIONS_UPDATE
-        raise too_old(feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it")
+        raise sessions.too_old(
+            feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it"
+        )
 
 
 def _check_taken(ignored: list[str]) -> None:
     if ignored:
-        raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and left it out without a word")
+        raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and ignored it silently")
 
 
-def _slice(items: Sequence[T], limit: int | None, cursor: str | None) -> tuple[Sequence[T], str | None]:
+def _slice(items: Sequence[T], page_size: int | None, cursor: str | None) -> tuple[Sequence[T], str | None]:
     """One page of a whole list. Our cursor counts the items before the page."""
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise UsageError(f"{cursor!r} is not a cursor of this list")
     start = int(cursor or 0)
-    end = len(items) if limit is None else start + limit
+    end = len(items) if page_size is None else start + page_size
     return items[start:end], str(end) if end < len(items) else None

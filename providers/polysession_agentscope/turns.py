@@ -1,11 +1,11 @@
-"""The flows of messages, answers and streams of AgentScope.
+"""Messages and answers of AgentScope: what is sent, what is pending, and the plans that follow.
 
-Backend: `POST /chat/` and `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.10 (read 2026-11)
+Backend: `POST /chat/` and `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,153 +17,269 @@ from polysession.provider_api import (
     Deny,
     Feature,
     Flow,
+    MediaBlock,
+    NotFound,
     OldStreamPlan,
     OldTurnPlan,
     PendingAction,
+    Reply,
+    TextBlock,
+    ToolExecution,
     ToolOutput,
     TurnInput,
-    read_as,
+    UnsupportedOperation,
+    UsageError,
+    decode_json,
+    json_body,
 )
-from polysession_agentscope.actions import check_answers, from_answers, is_waiting, pending_in
-from polysession_agentscope.calls import Place, read_status, too_old
-from polysession_agentscope.catching_up import PAGE, know_replies, missed_since, read_since
-from polysession_agentscope.event_normaliser import EventNormaliser
-from polysession_agentscope.history import Newest, read_newest
-from polysession_agentscope.message_normaliser import from_blocks
-from polysession_agentscope.replies import Phase
-from polysession_agentscope.seed_turn import SeedTurn
-from polysession_agentscope.streams import CONFLICT_WAITS_S, RECENT, AgentScopeTurn, Bookmark, SessionStream, post_input
-
-_SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
-"""A turn that comes to rest is announced before it is stored; until then the session is still running."""
+from polysession_agentscope.events import EventReader
+from polysession_agentscope.history import PAGE, HistoryTail, StoredMessage, read_tail
+from polysession_agentscope.plans import (
+    CONFLICT_WAITS_S,
+    RECENT,
+    SETTLING_S,
+    AgentScopeTurn,
+    AnsweredTurn,
+    Bookmark,
+    SessionStream,
+    events_since,
+    mark_replies,
+    post_input,
+    read_since,
+)
+from polysession_agentscope.replies import Phase, actions_in, is_waiting
+from polysession_agentscope.sessions import RUNNING, SessionAddress, read_settled_status, too_old
 
 _TURN_BOUND: Final = "a turn of 2.0.0 lives only as long as its answer is read: use run"
+_NO_REASON: Final = "AgentScope tells the agent that it was denied, and not why: deny without a reason"
 
 
 @dataclass(frozen=True, slots=True)
-class _Parked:
-    """A reply that waits for an answer.
+class _Waiting:
+    """A reply with pending actions.
 
     Attributes:
-        raw: The stored reply.
-        pending: What it waits for, by id.
-        newest: The end of the session's history.
+        reply: The stored reply.
+        actions: The pending actions, by id.
+        tail: The end of the session's history.
     """
 
-    raw: dict[str, Any]
-    pending: Mapping[str, PendingAction]
-    newest: Newest
+    reply: StoredMessage
+    actions: Mapping[str, PendingAction]
+    tail: HistoryTail
 
 
-def send_message(place: Place, content: tuple[Block, ...]) -> Flow[None]:
-    """Send a message. The messages are read first: the server would take one for a session that does not exist."""
-    wire_input = from_blocks(content)
-    newest = yield from _read_free(place)
-    _require_stream(newest, Feature.SESSIONS_SEND, "to leave a turn to itself", _TURN_BOUND)
-    yield from post_input(place, wire_input, EventNormaliser(place.session_id))
+def send_message(address: SessionAddress, content: tuple[Block, ...]) -> Flow[None]:
+    """Send a message. The messages are read first: the server accepts one for a session that does not exist."""
+    wire_input = build_message(content)
+    tail = yield from _read_free(address)
+    _require_stream(tail, Feature.SESSIONS_SEND, "to leave a turn to itself", _TURN_BOUND)
+    yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
-def answer_actions(place: Place, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer what the agent waits for."""
-    check_answers(answers)
-    parked = yield from _read_parked(place)
-    wire_input = from_answers(answers, parked.raw["id"], parked.pending)
-    _require_stream(parked.newest, Feature.SESSIONS_ANSWER, "to leave a turn to itself", _TURN_BOUND)
-    yield from post_input(place, wire_input, EventNormaliser(place.session_id))
+def answer_actions(address: SessionAddress, answers: tuple[Answer, ...]) -> Flow[None]:
+    """Answer pending actions."""
+    _check_answers(answers)
+    waiting = yield from _read_waiting(address)
+    wire_input = build_answers(answers, waiting.actions)
+    _require_stream(waiting.tail, Feature.SESSIONS_ANSWER, "to leave a turn to itself", _TURN_BOUND)
+    yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
-def start_turn(place: Place, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+def start_turn(address: SessionAddress, turn_input: TurnInput) -> Flow[OldTurnPlan]:
     """Read where the session stands, for a plan that opens the stream there and then sends the input."""
-    if isinstance(turn_input[0], Approve | Deny | ToolOutput):
-        return (yield from _go_on(place, turn_input))
-    wire_input = from_blocks(turn_input)
-    normaliser = EventNormaliser(place.session_id)
-    newest = yield from _read_free(place)
-    know_replies(newest, normaliser)
-    if not newest.has_stream:
-        return SeedTurn(place, normaliser, wire_input)
-    return AgentScopeTurn(place, newest, normaliser, wire_input)
+    if isinstance(turn_input[0], Approve | Deny | ToolOutput | Reply):
+        return (yield from _resume(address, turn_input))
+    wire_input = build_message(turn_input)
+    reader = EventReader(address.session_id)
+    tail = yield from _read_free(address)
+    mark_replies(tail, reader)
+    if not tail.has_stream:
+        return AnsweredTurn(address, reader, wire_input)
+    return AgentScopeTurn(address, tail, reader, wire_input)
 
 
-def stream_events(place: Place, cursor: str | None) -> Flow[OldStreamPlan]:
-    """Read where the session stands, for a plan that follows it from there, or from a bookmark."""
+def stream_events(address: SessionAddress, cursor: str | None) -> Flow[OldStreamPlan]:
+    """Read where the session stands, for a plan that follows it from there, or from a cursor."""
     mark = None if cursor is None else Bookmark.read(cursor)
-    normaliser = EventNormaliser(place.session_id)
+    reader = EventReader(address.session_id)
     if mark is None:
-        newest = yield from read_newest(place, RECENT)
-        know_replies(newest, normaliser)
-        plan = SessionStream(place, newest.cursor, normaliser)
+        tail = yield from read_tail(address, RECENT)
+        mark_replies(tail, reader)
+        plan = SessionStream(address, tail.cursor, reader)
     else:
         if mark.before is not None:
-            normaliser.restore(mark.before, Phase.OVER, ())
+            reader.restore(mark.before, Phase.ENDED, ())
         if mark.reply is not None:
-            normaliser.restore(mark.reply, mark.phase, mark.told)
-        newest = yield from read_since(place, normaliser)
-        # A server that was started anew gives no cursor, and counts its events from the start: an old one hides them.
-        after = None if newest.cursor is None else mark.after
-        plan = SessionStream(place, after, normaliser, mark, missed_since(newest, normaliser))
-    _require_stream(newest, Feature.SESSIONS_STREAM, "to stream a session", "run follows one turn")
+            reader.restore(mark.reply, mark.phase, mark.delivered)
+        tail = yield from read_since(address, reader)
+        # A restarted server gives no cursor, and counts its events from the start: an old cursor hides them.
+        after = None if tail.cursor is None else mark.after
+        plan = SessionStream(address, after, reader, mark, events_since(tail, reader))
+    _require_stream(tail, Feature.SESSIONS_STREAM, "to stream a session", "run follows one turn")
     return plan
 
 
-def pending_actions(place: Place) -> Flow[tuple[PendingAction, ...]]:
-    """What the agent waits for."""
-    parked = yield from _find_parked(place)
-    return () if parked is None else tuple(parked.pending.values())
+def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
+    """Read the pending actions."""
+    waiting = yield from _find_waiting(address)
+    return () if waiting is None else tuple(waiting.actions.values())
 
 
-def _read_free(place: Place) -> Flow[Newest]:
-    """Where a session stands that takes a message. One that waits would store it, and fail.
+def build_message(blocks: Iterable[Block]) -> dict[str, Any]:
+    """The input that says these blocks.
 
     Raises:
-        Conflict: It waits for an answer, and not only because a cancellation has not been carried out yet.
+        UsageError: A block cannot be sent.
+    """
+    content = [_build_media(block) if isinstance(block, MediaBlock) else _build_text(block) for block in blocks]
+    return {"name": "user", "role": "user", "content": content}
+
+
+def build_answers(answers: tuple[Answer, ...], pending: Mapping[str, PendingAction]) -> dict[str, Any]:
+    """The input that answers actions: from the reference of each, or of the pending one where only its id is given.
+
+    Args:
+        answers: The caller's answers.
+        pending: The pending actions, by id.
+
+    Raises:
+        NotFound: One of the actions is not pending.
+        UsageError: An action is answered with the wrong kind of answer, or both kinds come together.
+    """
+    actions = [_action_of(answer, pending) for answer in answers]
+    for answer, action in zip(answers, actions, strict=True):
+        _check_kind(answer, action)
+    references = [_read_reference(action) for action in actions]
+    pairs = list(zip(answers, (reference["tool_call"] for reference in references), strict=True))
+    outputs = [_build_output(answer, call) for answer, call in pairs if isinstance(answer, ToolOutput)]
+    decisions = [_build_decision(answer, call) for answer, call in pairs if not isinstance(answer, ToolOutput)]
+    if outputs and decisions:
+        raise UsageError("AgentScope takes outputs and approvals one after the other: answer those of one kind first")
+    kind, results = ("EXTERNAL_EXECUTION_RESULT", "execution_results") if outputs else _DECISIONS
+    return {"type": kind, "reply_id": references[0]["reply_id"], results: outputs or decisions}
+
+
+_DECISIONS: Final = ("USER_CONFIRM_RESULT", "confirm_results")
+
+
+def _read_free(address: SessionAddress) -> Flow[HistoryTail]:
+    """Where a session stands that takes a message. One with pending actions would store the message, and fail.
+
+    Raises:
+        Conflict: It has pending actions, and not only because a cancellation was not carried out yet.
     """
     for wait_s in (0.0, *CONFLICT_WAITS_S):
-        newest = yield from read_newest(place, RECENT, after_s=wait_s)
-        if not any(is_waiting(raw) for raw in newest.messages[-RECENT:]):
-            return newest
+        tail = yield from read_tail(address, RECENT, after_s=wait_s)
+        if not any(is_waiting(message) for message in tail.messages[-RECENT:]):
+            return tail
     raise Conflict("the agent waits for an answer, and takes no message before: answer it, or cancel")
 
 
-def _go_on(place: Place, answers: tuple[Answer, ...]) -> Flow[OldTurnPlan]:
-    check_answers(answers)
-    parked = yield from _read_parked(place)
-    reply_id = parked.raw["id"]
-    wire_input = from_answers(answers, reply_id, parked.pending)
-    normaliser = EventNormaliser(place.session_id)
-    know_replies(parked.newest, normaliser)
-    if not parked.newest.has_stream:
-        return SeedTurn(place, normaliser, wire_input, reply_id)
-    return AgentScopeTurn(place, parked.newest, normaliser, wire_input, reply_id)
+def _resume(address: SessionAddress, answers: tuple[Answer, ...]) -> Flow[OldTurnPlan]:
+    _check_answers(answers)
+    waiting = yield from _read_waiting(address)
+    wire_input = build_answers(answers, waiting.actions)
+    reader = EventReader(address.session_id)
+    mark_replies(waiting.tail, reader)
+    if not waiting.tail.has_stream:
+        return AnsweredTurn(address, reader, wire_input, waiting.reply.id)
+    return AgentScopeTurn(address, waiting.tail, reader, wire_input, waiting.reply.id)
 
 
-def _read_parked(place: Place) -> Flow[_Parked]:
-    """The reply that waits. An answer that nobody waits for would be taken without a word.
+def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
+    """The reply with pending actions. The server would accept an answer without one, and ignore it.
 
     Raises:
         Conflict: There is none.
     """
-    parked = yield from _find_parked(place)
-    if parked is None:
-        raise Conflict("the agent waits for nothing: the actions were answered already, or a turn is running")
-    return parked
+    waiting = yield from _find_waiting(address)
+    if waiting is None:
+        raise Conflict("no pending actions: they were already answered, or a turn is running")
+    return waiting
 
 
-def _find_parked(place: Place) -> Flow[_Parked | None]:
-    word = yield from read_status(place)
-    for wait_s in _SETTLING_S:
-        if word != "running":
-            break
-        word = yield from read_status(place, after_s=wait_s)
-    if word in {"running", "idle"}:
+def _find_waiting(address: SessionAddress) -> Flow[_Waiting | None]:
+    word = yield from read_settled_status(address, SETTLING_S)
+    if word in {RUNNING, "idle"}:
         return None
-    newest = yield from read_newest(place, PAGE, lambda stored: any(is_waiting(raw) for raw in stored))
-    waiting = [raw for raw in newest.messages if is_waiting(raw)]
-    if not waiting:
-        return None
-    return _Parked(waiting[-1], read_as(pending_in, waiting[-1], newest.reply), newest)
+    tail = yield from read_tail(address, PAGE, lambda stored: any(map(is_waiting, stored)))
+    waiting = [message for message in tail.messages if is_waiting(message)]
+    return _Waiting(waiting[-1], actions_in(waiting[-1]), tail) if waiting else None
 
 
-def _require_stream(newest: Newest, feature: Feature, to_what: str, hint: str) -> None:
-    if not newest.has_stream:
+def _require_stream(tail: HistoryTail, feature: Feature, to_what: str, hint: str) -> None:
+    if not tail.has_stream:
         raise too_old(feature, to_what, hint)
+
+
+def _check_answers(answers: Iterable[Answer]) -> None:
+    """Raise before any call if the backend cannot carry one of the answers.
+
+    Raises:
+        UsageError: One replies to a question.
+        UnsupportedOperation: A denial has a reason.
+    """
+    if any(isinstance(answer, Reply) for answer in answers):
+        raise UsageError("AgentScope asks no questions: answer with Approve, Deny or ToolOutput")
+    if any(isinstance(answer, Deny) and answer.reason is not None for answer in answers):
+        raise UnsupportedOperation(_NO_REASON, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=_NO_REASON)
+
+
+def _action_of(answer: Answer, pending: Mapping[str, PendingAction]) -> PendingAction:
+    """The action that is answered."""
+    action_id = answer.action if isinstance(answer.action, str) else answer.action.id
+    if action_id not in pending:
+        raise NotFound(f"the agent does not wait for action {action_id!r}; it waits for {', '.join(pending)}")
+    given = None if isinstance(answer.action, str) else answer.action
+    return given if given is not None and given.reference else pending[action_id]
+
+
+def _read_reference(action: PendingAction) -> dict[str, Any]:
+    """The reply that waits and the tool call, as `to_action` stored them."""
+    try:
+        reference = decode_json(action.reference.encode())
+        return {"reply_id": str(reference["reply_id"]), "tool_call": dict(reference["tool_call"])}
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise UsageError(f"the reference of action {action.id!r} is not one of AgentScope")
+
+
+def _check_kind(answer: Answer, action: PendingAction) -> None:
+    if isinstance(answer, ToolOutput) != isinstance(action, ToolExecution):
+        wanted = "ToolOutput" if isinstance(action, ToolExecution) else "Approve or Deny"
+        raise UsageError(f"action {action.id!r} is answered with {wanted}, not with {type(answer).__name__}")
+
+
+def _build_decision(answer: Answer, call: Mapping[str, Any]) -> dict[str, Any]:
+    """The tool runs with the arguments that come back here: the model's own text, unless the caller edits them."""
+    tool_call = {name: call.get(name) for name in ("type", "id", "name", "input")}
+    if isinstance(answer, Approve) and answer.arguments is not None:
+        tool_call["input"] = json_body(answer.arguments).decode()
+    return {"confirmed": not isinstance(answer, Deny), "tool_call": tool_call}
+
+
+def _build_output(answer: ToolOutput, call: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "tool_result",
+        "id": call.get("id"),
+        "name": call.get("name"),
+        "output": answer.content,
+        "state": "error" if answer.is_error else "success",
+    }
+
+
+def _build_text(block: Block) -> dict[str, Any]:
+    if not isinstance(block, TextBlock):
+        raise UsageError(f"a message to AgentScope is made of text and media, not of {block.type}")
+    return {"type": "text", "text": block.text}
+
+
+def _build_media(block: MediaBlock) -> dict[str, Any]:
+    if block.file_id is not None:
+        raise UsageError(f"AgentScope keeps no files: give the {block.type} by url or data, not by file_id")
+    if (block.url is None) == (block.data is None) or block.media_type is None:
+        raise UsageError(f"AgentScope takes the {block.type} with its media_type, and with either url or data")
+    where = {"type": "base64", "data": block.data} if block.url is None else {"type": "url", "url": block.url}
+    wire = {"type": "data", "source": where | {"media_type": block.media_type}}
+    return wire if block.title is None else wire | {"name": block.title}

@@ -1,36 +1,31 @@
-"""AgentScope's JSON, in its own words: what we read of it.
+"""AgentScope's JSON, in its own words: the parts that are read.
 
-Read are, here and in `wire_events`, the servers from 2.0.0 to 2.0.11. A field that newer ones added may be absent.
+One struct holds all generations, 2.0.0 to 2.0.11. Only what a record cannot be without is required; a comment marks
+each field that not every generation has. What is not listed stays in the `source` of the records.
 
-Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and the OpenAPI document that every server
-offers at `/openapi.json` (read 2026-11)
+Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session, and the OpenAPI document that every server
+publishes at `/openapi.json` (read 2026-11)
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from polysession.provider_api import UtcDatetime
+from msgspec import Raw, Struct
 
 
-class Wire(BaseModel):
-    """Base of what we read. Fields that are not modelled stay in the record's `raw`."""
-
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-
-
-class WireModelConfig(Wire):
+class WireModelConfig(Struct):
     """The model of a session."""
 
+    model: str
     type: str | None = None
     credential_id: str | None = None
-    model: str
     parameters: dict[str, Any] | None = None
+    model_class: str | None = None  # since 2.0.11
 
 
-class WireSessionConfig(Wire):
+class WireSessionConfig(Struct):
     """What a session was configured with."""
 
     workspace_id: str | None = None
@@ -38,98 +33,262 @@ class WireSessionConfig(Wire):
     chat_model_config: WireModelConfig | None = None
 
 
-class WirePermissions(Wire):
+class WirePermissions(Struct):
     """How tool calls are approved."""
 
     mode: str | None = None
 
 
-class WireState(Wire):
+class WireState(Struct):
     """What the agent remembers."""
 
     permission_context: WirePermissions | None = None
 
 
-class WireRecord(Wire):
+class WireOrigin(Struct):
+    """What created a session."""
+
+    type: str | None = None
+
+
+class WireRecord(Struct):
     """A session as it is stored: what 2.0.0 lists, and what every server answers to a change."""
 
-    id: str
+    id: str | None = None  # the record is inside `WireSession.session` otherwise
     user_id: str | None = None
     agent_id: str | None = None
+    origin: WireOrigin | None = None  # since 2.0.8
+    source: str | None = None  # 2.0.0 to 2.0.7: the type of the origin
     config: WireSessionConfig | None = None
     state: WireState | None = None
-    created_at: UtcDatetime | None = None
-    updated_at: UtcDatetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
-class WireView(Wire):
-    """A session as servers from 2.0.1 on list it. `status` came with 2.0.6."""
+class WireTeamRecord(Struct):
+    """A team of agents. `session_id` is its leader's session."""
 
-    session: WireRecord
-    status: str | None = None
-    is_running: bool | None = None
+    session_id: str | None = None
 
 
-class WireAgentData(Wire):
-    """What an agent is made of. Its own `id` is not the agent's."""
+class WireTeam(Struct):
+    """The team that a session belongs to."""
 
-    name: str
-    system_prompt: str | None = None
-
-
-class WireAgent(Wire):
-    """An agent."""
-
-    id: str
-    data: WireAgentData
-    created_at: UtcDatetime | None = None
-    updated_at: UtcDatetime | None = None
+    team: WireTeamRecord | None = None
 
 
-class WireSessions(Wire):
-    """All sessions of an agent: records or views."""
+class WireSession(WireRecord):
+    """A session, bare or in the view that lists show since 2.0.1."""
 
-    sessions: list[dict[str, Any]]
-
-
-class WireAgents(Wire):
-    """All agents of the user."""
-
-    agents: list[dict[str, Any]]
+    session: WireRecord | None = None  # since 2.0.1
+    is_running: bool | None = None  # since 2.0.1
+    status: str | None = None  # since 2.0.6
+    team: WireTeam | None = None  # since 2.0.1
 
 
-class WireNewSession(Wire):
-    """The answer to a creation."""
+class WireSessions(Struct):
+    """All sessions of an agent."""
+
+    sessions: list[Raw]
+
+
+class WireNewSession(Struct):
+    """The answer to the creation of a session."""
 
     session_id: str
 
 
-class WireNewAgent(Wire):
-    """The answer to a creation."""
-
-    agent_id: str
-
-
-class WireStatus(Wire):
-    """The answer of the status probe."""
+class WireStatus(Struct):
+    """The status of one session. Since 2.0.4."""
 
     status: str
 
 
-class WireHealth(Wire):
-    """`GET /health`."""
+class WireAgentData(Struct):
+    """What an agent is made of. Its own `id` is not the agent's."""
+
+    name: str | None = None
+    system_prompt: str | None = None
+
+
+class WireAgent(Struct):
+    """An agent."""
+
+    id: str
+    data: WireAgentData | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class WireAgents(Struct):
+    """All agents of the user."""
+
+    agents: list[Raw]
+
+
+class WireNewAgent(Struct):
+    """The answer to the creation of an agent."""
+
+    agent_id: str
+
+
+class WireHealth(Struct):
+    """The answer of `GET /health`. Since 2.0.6."""
 
     version: str | None = None
 
 
-class WireProblem(Wire):
-    """One thing that is wrong with a request. What was sent is in it too, and is not read: it may be a secret."""
-
-    loc: list[str | int]
-    msg: str
+class WireAnswer(Struct):
+    """Any JSON object: the answer to a change that tells nothing else."""
 
 
-class WireErrorBody(Wire):
-    """An error body."""
+class WireProblem(Struct):
+    """One problem of a request. It repeats what was sent as well, which is not read: it may be a secret."""
 
-    detail: str | list[WireProblem]
+    loc: list[str | int] = []
+    msg: str = ""
+
+
+class WireError(Struct):
+    """An error body: one sentence, or a list of problems."""
+
+    detail: str | list[WireProblem] | None = None
+
+
+class WireUsage(Struct):
+    """What a message's model calls consumed."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_input_tokens: int | None = None  # since 2.0.1
+    cache_creation_input_tokens: int | None = None  # since 2.0.1
+
+
+class WireFailure(Struct):
+    """Why a reply failed."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+class WireSource(Struct):
+    """Where the content of a data block is."""
+
+    data: str | None = None
+    url: str | None = None
+    media_type: str | None = None
+
+
+class WireBlock(Struct):
+    """A block of a message, of any type. A tool's call and its result share one id."""
+
+    type: str = ""
+    id: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    source: WireSource | str | None = None
+    name: str | None = None
+    input: str | None = None
+    output: str | list[WireBlock] | None = None
+    state: str | None = None
+    suggested_rules: list[dict[str, Any]] | None = None
+
+
+class WireMessage(Struct):
+    """A stored message. The whole reply to one input is a single message."""
+
+    id: str
+    role: str | None = None
+    name: str | None = None
+    content: str | list[Raw] | None = None
+    usage: WireUsage | None = None
+    finished_at: str | None = None
+    finished_reason: str | None = None  # since 2.0.1
+    error: WireFailure | None = None  # since 2.0.1
+
+
+class WireMessages(Struct):
+    """A page of messages."""
+
+    messages: list[Raw]
+    event_cursor: str | None = None  # since 2.0.10
+    has_more: bool | None = None  # since 2.0.6
+
+
+class WireEvent(Struct):
+    """What every event has, and the pieces of text that most of them are."""
+
+    type: str = ""
+    id: str | None = None
+    reply_id: str | None = None  # none in CUSTOM
+    block_id: str | None = None
+    tool_call_id: str | None = None
+    delta: str | None = None
+
+
+class WireTextEnd(WireEvent):
+    """TEXT_BLOCK_END."""
+
+    text: str | None = None  # since 2.0.1: the whole text, if it differs from the pieces
+
+
+class WireMedia(WireEvent):
+    """DATA_BLOCK_START and DATA_BLOCK_DELTA."""
+
+    media_type: str | None = None
+    name: str | None = None
+    data: str | None = None
+    url: str | None = None
+
+
+class WireToolStart(WireEvent):
+    """TOOL_CALL_START and TOOL_RESULT_START."""
+
+    tool_call_name: str | None = None
+
+
+class WireToolEnd(WireEvent):
+    """TOOL_RESULT_END."""
+
+    state: str | None = None
+
+
+class WireModelEnd(WireEvent):
+    """MODEL_CALL_END."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_input_tokens: int | None = None  # since 2.0.1
+    cache_creation_input_tokens: int | None = None  # since 2.0.1
+
+
+class WireRequest(WireEvent):
+    """REQUIRE_USER_CONFIRM and REQUIRE_EXTERNAL_EXECUTION."""
+
+    tool_calls: list[Raw] = []
+
+
+class WireCallId(Struct):
+    """A tool call or its result, of which only the id is read."""
+
+    id: str | None = None
+
+
+class WireDecision(Struct):
+    """What was decided about a tool call."""
+
+    tool_call: WireCallId | None = None
+
+
+class WireAnswered(WireEvent):
+    """USER_CONFIRM_RESULT and EXTERNAL_EXECUTION_RESULT."""
+
+    confirm_results: list[WireDecision] = []
+    execution_results: list[WireCallId] = []
+
+
+class WireReplyEnd(WireEvent):
+    """REPLY_END."""
+
+    finished_reason: str | None = None  # since 2.0.1
+    error: WireFailure | None = None  # since 2.0.1

@@ -266,7 +266,7 @@ def _without_doubles(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_id(model: ModelConfig) -> str:
-    extra = [name for name in ("type", "credential_id", "parameters") if getattr(model, name)]
+    extra = [name for name in ("type", "credential_id", "parameters", "model_class") if getattr(model, name)]
     if extra:
         raise UsageError(f"an Everruns session takes a model by its id alone; it cannot carry {', '.join(extra)}")
     return model.id

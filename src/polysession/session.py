@@ -32,6 +32,8 @@ class ModelConfig(Record):
         type: Kind of model access, such as `"openai_credential"`; None if the backend has no kinds.
         credential_id: Id of the credential that pays for it; None if the backend has no such thing.
         parameters: Settings of the model, in the backend's words.
+        model_class: Which of its implementations the backend reaches the model by, in the backend's word; None leaves
+            the choice to the backend.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +42,7 @@ class ModelConfig(Record):
     type: str | None = None
     credential_id: str | None = None
     parameters: JsonObject = Field(default_factory=dict)
+    model_class: str | None = None
 
 
 class AgentCapability(Record):

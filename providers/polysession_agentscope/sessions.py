@@ -1,0 +1,381 @@
+"""Sessions and agents of AgentScope: its JSON to records, requests to bodies, and the calls that find them.
+
+Record times have no zone. They are read as UTC, which they are on SQL storage; on Redis storage they are the server's
+local time.
+
+Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and its siblings (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from msgspec import Raw
+
+from polysession.provider_api import (
+    Agent,
+    Call,
+    Feature,
+    Flow,
+    MalformedResponse,
+    ModelConfig,
+    NewAgent,
+    NewSession,
+    NotFound,
+    Response,
+    Session,
+    SessionChanges,
+    SessionStatus,
+    Unset,
+    UnsupportedOperation,
+    UsageError,
+    decoder,
+    path_segment,
+    with_query,
+)
+from polysession_agentscope.native import AgentScopeSessionChanges
+from polysession_agentscope.wire import (
+    WireAgent,
+    WireAgentData,
+    WireAnswer,
+    WireHealth,
+    WireModelConfig,
+    WirePermissions,
+    WireRecord,
+    WireSession,
+    WireSessionConfig,
+    WireSessions,
+    WireState,
+    WireStatus,
+    WireTeam,
+)
+
+T = TypeVar("T")
+
+NAME: Final = "agentscope"
+STATUSES: Final[Mapping[str, SessionStatus]] = {
+    "idle": SessionStatus.IDLE,
+    "running": SessionStatus.RUNNING,
+    "awaiting_permission": SessionStatus.REQUIRES_ACTION,
+    "awaiting_external_result": SessionStatus.REQUIRES_ACTION,
+}
+PERMISSION_MODES: Final = ("default", "accept_edits", "explore", "bypass", "dont_ask")
+RUNNING: Final = "running"
+
+_POSSIBLE_STATUSES: Final = frozenset({*STATUSES.values(), SessionStatus.UNKNOWN})
+_UNKNOWN_ROUTE: Final = "Not Found"
+_LATER_FIELDS: Final = frozenset(AgentScopeSessionChanges.model_fields)
+"""Fields of a configuration that not every server knows."""
+
+read_session = decoder(WireSession)
+read_sessions = decoder(WireSessions)
+read_agent = decoder(WireAgent)
+read_status_body = decoder(WireStatus)
+read_health = decoder(WireHealth)
+read_answer = decoder(WireAnswer)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAddress:
+    """A session, and the agent through which it is reached."""
+
+    session_id: str
+    agent_id: str
+
+    def path(self, suffix: str = "", **query: str | int | None) -> str:
+        """The path of one of the session's resources. A parameter that is None is left out."""
+        session = path_segment(self.session_id, "session id")
+        return with_query(f"/sessions/{session}{suffix}", {"agent_id": self.agent_id, **query})
+
+
+def to_session(content: bytes) -> Session:
+    """Read a session of any generation: a bare record, or the view of a list.
+
+    Raises:
+        MalformedResponse: It is not an object, or has no id.
+    """
+    wire, problems = read_session(content)
+    record = wire.session or wire
+    if not record.id:
+        raise MalformedResponse("the backend's JSON lacks a readable id of the session")
+    config = record.config or WireSessionConfig()
+    permissions = (record.state or WireState()).permission_context or WirePermissions()
+    native_status = wire.status or (RUNNING if wire.is_running else "")
+    return Session(
+        provider=NAME,
+        id=record.id,
+        agent_id=record.agent_id,
+        title=config.name,
+        status=to_status(native_status),
+        native_status=native_status,
+        model=_to_model(config.chat_model_config),
+        permission_mode=permissions.mode,
+        workspace_id=config.workspace_id,
+        owner_id=record.user_id,
+        origin=record.source if record.origin is None else record.origin.type,
+        parent_session_id=_to_parent(record, wire.team),
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        source=content,
+        problems=problems,
+    )
+
+
+def to_status(word: str) -> SessionStatus:
+    """The common status for the backend's word."""
+    return STATUSES.get(word, SessionStatus.UNKNOWN)
+
+
+def with_status(session: Session, word: str) -> Session:
+    """The session with a status that was read separately; `source` stays what was received."""
+    return session.model_copy(update={"status": to_status(word), "native_status": word})
+
+
+def to_agent(content: bytes) -> Agent:
+    """Read an agent.
+
+    Raises:
+        MalformedResponse: It is not an object, or has no id.
+    """
+    wire, problems = read_agent(content)
+    data = wire.data or WireAgentData()
+    return Agent(
+        provider=NAME,
+        id=wire.id,
+        name=data.name or "",
+        system_prompt=data.system_prompt,
+        created_at=wire.created_at,
+        updated_at=wire.updated_at,
+        source=content,
+        problems=problems,
+    )
+
+
+def read_items(items: Sequence[Raw], to_record: Callable[[bytes], T], name: str) -> tuple[list[T], tuple[str, ...]]:
+    """The records of a list, and a problem for each item that is none."""
+    records: list[T] = []
+    problems: list[str] = []
+    for index, item in enumerate(items):
+        try:
+            records.append(to_record(bytes(item)))
+        except MalformedResponse as error:
+            problems.append(f"{name}[{index}]: {error.message}")
+    return records, tuple(problems)
+
+
+def build_new_session(new: NewSession, agent_id: str) -> dict[str, Any]:
+    """The body of `POST /sessions/`. The permission mode has no place in it.
+
+    Raises:
+        UsageError: The model lacks a part.
+    """
+    given = {
+        "agent_id": agent_id,
+        "name": new.title,
+        "workspace_id": new.workspace,
+        "chat_model_config": None if new.model is None else _build_model(new.model),
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    return body | (new.native.to_body() if new.native else {})
+
+
+def build_changes(changes: SessionChanges) -> dict[str, Any]:
+    """The body of `PATCH /sessions/{id}`: what is to change, and no more.
+
+    Raises:
+        UsageError: The model lacks a part, or there is no such permission mode.
+    """
+    body: dict[str, Any] = {}
+    if not isinstance(changes.title, Unset):
+        body["name"] = changes.title
+    if not isinstance(changes.model, Unset):
+        body["chat_model_config"] = None if changes.model is None else _build_model(changes.model)
+    if isinstance(changes.permission_mode, str):
+        body["permission_mode"] = require_mode(changes.permission_mode)
+    return body | (changes.native.to_body() if changes.native else {})
+
+
+def build_new_agent(new: NewAgent) -> dict[str, Any]:
+    """The body of `POST /agent/`."""
+    given = {"name": new.name, "system_prompt": new.system_prompt}
+    body = {name: value for name, value in given.items() if value is not None}
+    return body | (new.native.to_body() if new.native else {})
+
+
+def depends_on_version(body: Mapping[str, Any]) -> bool:
+    """Whether a change has a part that some generation of the server ignores silently."""
+    return any(value is None or name in _LATER_FIELDS for name, value in body.items())
+
+
+def ignored_fields(body: Mapping[str, Any], session: Session) -> list[str]:
+    """The parts of a creation or a change that the server ignores silently.
+
+    A server shows every field that it knows in the `config` of a session, and one that lists bare records (2.0.0)
+    keeps the old value where a null is sent.
+
+    Args:
+        body: Of the creation or the change.
+        session: Any session of that server, as it lists it.
+    """
+    is_view = "session" in session.raw
+    config = _config_of(session)
+    return [
+        name
+        for name, value in body.items()
+        if (name in _LATER_FIELDS and name not in config) or (value is None and not is_view)
+    ]
+
+
+def ignored_parts(body: Mapping[str, Any], session: Session) -> list[str]:
+    """The parts of a model that was sent and that the server left out: `model_class` before 2.0.11."""
+    config = _config_of(session)
+    return [
+        f"{name}.model_class"
+        for name in ("chat_model_config", "fallback_chat_model_config")
+        if _object(body.get(name)).get("model_class") and "model_class" not in _object(config.get(name))
+    ]
+
+
+def require_mode(mode: str) -> str:
+    """The permission mode, if there is one of that name.
+
+    Raises:
+        UsageError: There is not.
+    """
+    if mode not in PERMISSION_MODES:
+        raise UsageError(f"{mode!r} is not a permission mode; AgentScope has {', '.join(PERMISSION_MODES)}")
+    return mode
+
+
+def check_statuses(statuses: Iterable[SessionStatus]) -> None:
+    """Check that a session can have each of these statuses.
+
+    Raises:
+        UsageError: A session never has one of them.
+    """
+    for status in statuses:
+        if status not in _POSSIBLE_STATUSES:
+            possible = ", ".join(sorted(_POSSIBLE_STATUSES))
+            raise UsageError(f"an AgentScope session is never {status.value!r}; it is one of {possible}")
+
+
+def list_call(agent_id: str) -> Call:
+    """The call that lists all sessions of an agent."""
+    return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
+
+
+def find_session(session_id: str, agent_id: str) -> Flow[Session]:
+    """Find a session among those of its agent: no call reads a single one.
+
+    Raises:
+        NotFound: It is not among them.
+    """
+    page, _ = read_sessions((yield list_call(agent_id)).content)
+    for item in page.sessions:
+        content = bytes(item)
+        try:
+            wire = read_session(content)[0]
+        except MalformedResponse:
+            continue  # not an object, so not the one that is looked for
+        record = wire.session or wire
+        if record.id == session_id and record.agent_id in {agent_id, None}:
+            return to_session(content)
+    raise no_session(session_id, agent_id)
+
+
+def no_session(session_id: str, agent_id: str) -> NotFound:
+    """The error for a session that the agent does not have."""
+    return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
+
+
+def probe_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Response | None]:
+    """Read the status; None from a server older than 2.0.4, which has no such call."""
+    try:
+        return (yield Call("GET", address.path("/status"), after_s=after_s))
+    except NotFound as error:
+        # A missing session is a 404 as well, and is named in its message; there is no code that tells them apart.
+        if error.message != _UNKNOWN_ROUTE:
+            raise
+        return None
+
+
+def read_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[str]:
+    """Read the status in the backend's word; a server older than 2.0.4 knows `running` and the empty text only."""
+    response = yield from probe_status(address, after_s=after_s)
+    if response is None:
+        return (yield from find_session(address.session_id, address.agent_id)).native_status
+    return status_word(response)
+
+
+def read_settled_status(address: SessionAddress, waits_s: Iterable[float]) -> Flow[str]:
+    """Read the status, and again after each of these waits while the session is running."""
+    word = yield from read_status(address)
+    for wait_s in waits_s:
+        if word != RUNNING:
+            break
+        word = yield from read_status(address, after_s=wait_s)
+    return word
+
+
+def status_word(response: Response) -> str:
+    """The status in the answer of the status call."""
+    return read_status_body(response.content)[0].status
+
+
+def read_version() -> Flow[str | None]:
+    """Read the version of the server; None from one older than 2.0.6, which does not tell it."""
+    try:
+        response = yield Call("GET", "/health")
+    except NotFound:
+        return None
+    return read_health(response.content)[0].version
+
+
+def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:
+    """The error for what only a newer server can do."""
+    message = f"this AgentScope server is too old {to_what}: {hint}"
+    return UnsupportedOperation(message, feature=feature.value, hint=hint)
+
+
+def _config_of(session: Session) -> dict[str, Any]:
+    return _object(_object(session.raw.get("session", session.raw)).get("config"))
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _to_model(wire: WireModelConfig | None) -> ModelConfig | None:
+    if wire is None:
+        return None
+    return ModelConfig(
+        id=wire.model,
+        type=wire.type,
+        credential_id=wire.credential_id,
+        parameters=wire.parameters or {},
+        model_class=wire.model_class or None,
+    )
+
+
+def _to_parent(record: WireRecord, team: WireTeam | None) -> str | None:
+    """The session of the team's leader, unless the session is that one."""
+    leader = team.team.session_id if team and team.team else None
+    return None if leader == record.id else leader
+
+
+def _build_model(model: ModelConfig) -> dict[str, Any]:
+    """A model with the four keys that the backend requires."""
+    if model.type is None or model.credential_id is None:
+        raise UsageError(
+            f"model {model.id!r} lacks its {'type' if model.type is None else 'credential_id'}: AgentScope needs"
+            " ModelConfig(id=..., type='openai_credential', credential_id=...) or the like"
+        )
+    keys = {
+        "type": model.type,
+        "credential_id": model.credential_id,
+        "model": model.id,
+        "parameters": dict(model.parameters),
+    }
+    return keys if model.model_class is None else keys | {"model_class": model.model_class}
