@@ -20,7 +20,6 @@ from polysession.provider_api import (
     MessageDelta,
     MessageStarted,
     Outcome,
-    RawEvent,
     StreamGap,
     TextBlock,
     ThinkingCompleted,
@@ -35,8 +34,8 @@ from polysession.provider_api import (
     TurnEnded,
     TurnStarted,
     UsageReported,
-    decode_json,
     decoder,
+    raw_event,
 )
 from polysession_agentscope.history import (
     StoredBlock,
@@ -106,7 +105,8 @@ class EventReader:
         }
         row = _ROWS.get(wire.type)
         if row is None or not wire.reply_id:
-            return (_raw_event(envelope),)
+            # The payload is whole, so that odd values in it are no problem.
+            return (raw_event(**envelope | {"problems": () if wire.type or wire.id else problems}),)
         reply = self.reply(wire.reply_id)
         if reply.phase is Phase.NEW:
             reply.phase = Phase.OPEN
@@ -200,21 +200,10 @@ def read_head(content: bytes) -> tuple[WireEvent, tuple[str, ...]]:
         return WireEvent(), (error.message,)
 
 
-def _raw_event(envelope: _Envelope) -> Event:
-    """The event as it came, whole: its parts need no problems."""
-    try:
-        payload = decode_json(envelope["source"])
-    except ValueError:
-        payload = None
-    if not isinstance(payload, dict):
-        return RawEvent(**envelope)
-    return RawEvent(payload=payload, **envelope | {"problems": ()})
-
-
 def _start(reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -> Iterator[Event]:
     is_started, reply.was_answered = reply.was_answered, False
     if is_started:
-        yield _raw_event(envelope)
+        yield raw_event(**envelope)
         return
     yield from _end_of_wait(reply, envelope)
     reply.phase = Phase.OPEN
@@ -266,7 +255,7 @@ def _answered(reply: ReplyState, wire: WireAnswered, envelope: _Envelope) -> Ite
         yield TurnStarted(**envelope)
     decided = [decision.tool_call for decision in wire.confirm_results if decision.tool_call is not None]
     reply.calls.answer(call.id for call in (*decided, *wire.execution_results) if call.id is not None)
-    yield _raw_event(envelope)
+    yield raw_event(**envelope)
 
 
 def _end_of_wait(reply: ReplyState, envelope: _Envelope) -> Iterator[Event]:
@@ -298,7 +287,7 @@ def _action_required(reply: ReplyState, envelope: _Envelope) -> Event:
 
 def _model_call(reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
     reply.calls.clear()
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 def _usage(reply: ReplyState, wire: WireModelEnd, envelope: _Envelope) -> Iterable[Event]:
@@ -307,12 +296,12 @@ def _usage(reply: ReplyState, wire: WireModelEnd, envelope: _Envelope) -> Iterab
 
 def _limit(reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
     reply.hit_limit = True
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 def _hint(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
     reply.delivered.add(f"hint:{wire.block_id}")
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 def _text_start(_reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -353,7 +342,7 @@ def _media_start(reply: ReplyState, wire: WireMedia, envelope: _Envelope) -> Ite
 
 def _media_delta(reply: ReplyState, wire: WireMedia, envelope: _Envelope) -> Iterable[Event]:
     reply.add_media(wire)
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 def _media_end(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -381,7 +370,7 @@ def _call_end(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterab
 
 def _result_start(reply: ReplyState, wire: WireToolStart, envelope: _Envelope) -> Iterable[Event]:
     reply.calls.begin(wire.tool_call_id or "")
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 def _result_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -399,7 +388,7 @@ def _result_end(reply: ReplyState, wire: WireToolEnd, envelope: _Envelope) -> It
 
 
 def _raw(_reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    return (_raw_event(envelope),)
+    return (raw_event(**envelope),)
 
 
 class Row(NamedTuple):

@@ -26,7 +26,7 @@ from polysession.provider_api import (
     MessageCompleted,
     Page,
     RawBlock,
-    RawEvent,
+    Response,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -39,14 +39,16 @@ from polysession.provider_api import (
     UsageError,
     decode_json,
     decoder,
+    raw_event,
+    read_list,
+    read_whole,
 )
-from polysession_agentscope.sessions import NAME, SessionAddress, list_call, read_sessions
+from polysession_agentscope.sessions import NAME, SessionAddress, is_view, list_items
 from polysession_agentscope.wire import (
     WireBlock,
     WireMessage,
     WireMessages,
     WireModelEnd,
-    WireSession,
     WireSource,
     WireUsage,
 )
@@ -57,8 +59,8 @@ PAGE: Final = 10
 """Messages that are read in one call to find a reply."""
 
 _LARGEST_PAGE: Final = 200
-_ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
-_NOT_FAILED: Final = frozenset({"success", "running", None})
+ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
+NOT_FAILED: Final = frozenset({"success", "running", None})
 """A result that is still running went on in the background: a later turn brings it."""
 
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -72,7 +74,6 @@ _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
 _read_message = decoder(WireMessage)
 _read_messages = decoder(WireMessages)
 _read_block = decoder(WireBlock)
-_read_listed = decoder(WireSession)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def to_message(session_id: str, stored: StoredMessage) -> Message:
         provider=NAME,
         id=stored.id,
         session_id=session_id,
-        role=_ROLES.get(stored.wire.role, Role.UNKNOWN),
+        role=ROLES.get(stored.wire.role, Role.UNKNOWN),
         content=tuple([to_block(block) for block in stored.blocks]),
         usage=None if stored.wire.usage is None else to_usage(stored.wire.usage),
         source=stored.source,
@@ -234,7 +235,7 @@ def to_output(output: str | list[WireBlock] | None) -> str:
 
 def is_failed(state: str | None) -> bool:
     """Whether a tool's result in this state is no success."""
-    return state not in _NOT_FAILED
+    return state not in NOT_FAILED
 
 
 def to_usage(wire: WireUsage | WireModelEnd) -> Usage:
@@ -313,7 +314,7 @@ def read_tail(
         NotFound: There is no such session.
     """
     response = yield Call("GET", address.path("/messages", limit=limit), after_s=after_s)
-    page, messages, problems = _read_page(response.content)
+    page, messages, problems = _read_page(response)
     cursor = page.event_cursor
     if page.has_more is None:
         messages, problems = yield from _read_from_oldest(address)
@@ -325,7 +326,7 @@ def read_tail(
             raise MalformedResponse("the list of messages does not advance: a page begins with no new message")
         seen.add(before)
         response = yield Call("GET", address.path("/messages", limit=limit, before=before))
-        page, older, found = _read_page(response.content)
+        page, older, found = _read_page(response)
         messages, problems = older + messages, found + problems
     return HistoryTail(messages, cursor, has_stream=True, problems=problems)
 
@@ -356,16 +357,10 @@ def _list(
     return Page(tuple(items), ids[end - 1] if end < len(ids) else None, tail.problems)
 
 
-def _read_page(content: bytes) -> tuple[WireMessages, list[StoredMessage], tuple[str, ...]]:
-    page, _ = _read_messages(content)
-    messages: list[StoredMessage] = []
-    problems: list[str] = []
-    for index, item in enumerate(page.messages):
-        try:
-            messages.append(read_stored(bytes(item)))
-        except MalformedResponse as error:
-            problems.append(f"messages[{index}]: {error.message}")
-    return page, messages, tuple(problems)
+def _read_page(response: Response) -> tuple[WireMessages, list[StoredMessage], tuple[str, ...]]:
+    page = read_whole(_read_messages, response)
+    messages = read_list(page.messages, read_stored)
+    return page, list(messages.items), messages.problems
 
 
 def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage], tuple[str, ...]]]:
@@ -375,7 +370,7 @@ def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage]
     offset = 0
     while True:
         response = yield Call("GET", address.path("/messages", limit=_LARGEST_PAGE, offset=offset))
-        page, found, missing = _read_page(response.content)
+        page, found, missing = _read_page(response)
         if messages and [message.id for message in found[:1]] == [messages[0].id]:
             raise MalformedResponse("the list of messages does not advance: its first page came again")
         messages, problems, offset = messages + found, problems + missing, offset + len(page.messages)
@@ -385,8 +380,8 @@ def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage]
 
 def _lists_views(address: SessionAddress) -> Flow[bool]:
     """Whether the server is newer than 2.0.0, which lists bare records and has no stream of a session."""
-    listed, _ = read_sessions((yield list_call(address.agent_id)).content)
-    return all(_read_listed(bytes(item))[0].session is not None for item in listed.sessions)
+    items = yield from list_items(address.agent_id)
+    return all(is_view(bytes(item)) for item in items)
 
 
 def _text(wire: WireBlock) -> Block:
@@ -434,7 +429,7 @@ def _result_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
 
 
 def _raw_event(block: StoredBlock, envelope: dict[str, Any]) -> Event:
-    return RawEvent(payload=decode_json(block.source), **envelope | {"native_type": block.wire.type})
+    return raw_event(native_type=block.wire.type, **envelope)
 
 
 BLOCKS: Final[Mapping[str, Callable[[WireBlock], Block]]] = {

@@ -34,7 +34,7 @@ from polysession.provider_api import (
 from polysession_agentscope.events import EventReader, read_head
 from polysession_agentscope.history import PAGE, HistoryTail, StoredMessage, read_tail
 from polysession_agentscope.replies import Phase, actions_in
-from polysession_agentscope.sessions import RUNNING, SessionAddress, read_answer, read_settled_status
+from polysession_agentscope.sessions import RUNNING, SessionAddress, check_answer, read_settled_status
 from polysession_agentscope.wire import WireEvent
 
 RECENT: Final = 2
@@ -395,13 +395,13 @@ def post_input(address: SessionAddress, wire_input: dict[str, Any], reader: Even
     call = input_call(address, wire_input)
     for wait_s in CONFLICT_WAITS_S:
         try:
-            read_answer((yield call).content)
+            check_answer((yield call))
         except Conflict:
             newest = yield from read_tail(address, RECENT, after_s=wait_s)
             mark_replies(newest, reader)
         else:
             return
-    read_answer((yield call).content)
+    check_answer((yield call))
 
 
 class AnsweredTurn(OldTurnPlan):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
@@ -58,26 +58,25 @@ from polysession.provider_api import (
     apply_filters,
     decoder,
     emulated,
+    fastapi_error,
     json_body,
     native,
+    one_page,
+    read_list,
+    read_response,
     unsupported,
 )
 from polysession_agentscope import history, sessions, turns
 from polysession_agentscope.events import EVENT_TYPES
 from polysession_agentscope.native import AgentScopeNewAgent, AgentScopeNewSession, AgentScopeSessionChanges
 from polysession_agentscope.sessions import NAME, SessionAddress
-from polysession_agentscope.wire import WireAgents, WireError, WireNewAgent, WireNewSession
-
-T = TypeVar("T")
+from polysession_agentscope.wire import WireAgents, WireNewAgent, WireNewSession
 
 _USER_HEADER: Final = "x-user-id"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OUR_HEADERS: Final = frozenset({_USER_HEADER, "content-type", "content-length", "transfer-encoding"})
-_CURSOR = re.compile(r"[0-9]{1,9}")
-_PROBLEMS_SHOWN: Final = 3
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
-_read_error = decoder(WireError)
 _read_new_session = decoder(WireNewSession)
 _read_new_agent = decoder(WireNewAgent)
 _read_agent_list = decoder(WireAgents)
@@ -221,15 +220,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body: a sentence, or a list of problems. What was sent is never repeated."""
-        try:
-            detail = _read_error(reply.content)[0].detail
-        except MalformedResponse:
-            return ErrorDetail()
-        if not isinstance(detail, list):
-            return ErrorDetail(detail or "")
-        shown = [f"{'.'.join(str(part) for part in item.loc)}: {item.msg}" for item in detail[:_PROBLEMS_SHOWN]]
-        more = len(detail) - len(shown)
-        return ErrorDetail("; ".join(shown) + (f"; and {more} more" if more else ""))
+        return fastapi_error(reply)
 
     def read_version(self) -> Flow[str | None]:
         """Read the version of the server."""
@@ -241,7 +232,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         body = sessions.build_new_session(new, agent_id)
         mode = None if new.permission_mode is None else sessions.require_mode(new.permission_mode)
         response = yield Call("POST", "/sessions/", body=json_body(body))
-        session_id = _read_new_session(response.content)[0].session_id
+        session_id = read_response(_read_new_session, response)[0].session_id
         with _already_done(f"session {session_id!r} was created"):
             if mode is not None:
                 yield from _patch(session_id, agent_id, {"permission_mode": mode})
@@ -257,11 +248,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         """Read all sessions of an agent, and keep one page of them."""
         agent_id = self._agent_id(query.agent, "agent=...")
         sessions.check_statuses(query.statuses)
-        listed, _ = sessions.read_sessions((yield sessions.list_call(agent_id)).content)
-        items, next_cursor = _slice(listed.sessions, query.page_size, cursor)
-        found, problems = sessions.read_items(items, sessions.to_session, "sessions")
-        _check_statuses_shown(found, query)
-        return Page(apply_filters(tuple(found), query, _FILTERED_HERE), next_cursor, problems)
+        page = one_page((yield from sessions.list_items(agent_id)), query.page_size, cursor)
+        found = read_list(page.items, sessions.to_session, next_cursor=page.next_cursor)
+        _check_statuses_shown(found.items, query)
+        return replace(found, items=apply_filters(found.items, query, _FILTERED_HERE))
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for, and read the status, which the answer lacks.
@@ -275,7 +265,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             _check_understood(sessions.ignored_fields(body, before))
         response = yield from _patch(ref.id, agent_id, body)
         with _already_done("the change was made"):
-            session = sessions.to_session(response.content)
+            session = read_response(sessions.to_session, response)
             if session.agent_id not in {agent_id, None}:
                 raise sessions.no_session(ref.id, agent_id)
             _check_taken(sessions.ignored_parts(body, session))
@@ -285,9 +275,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session, and stop its turn."""
         address = yield from self._checked_address(ref)
-        response = yield Call("DELETE", address.path())
-        if response.content.strip():
-            sessions.read_answer(response.content)  # so that an HTML page is not taken for success
+        sessions.check_answer((yield Call("DELETE", address.path())))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
@@ -301,7 +289,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         if status is not SessionStatus.IDLE:
             interrupt = Call("POST", address.path("/interrupt"))
             answer = yield interrupt
-            sessions.read_answer(answer.content)
+            sessions.check_answer(answer)
             state = CancelState.REQUESTED
             with _already_done("the turn was asked to stop"):
                 if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(address)):
@@ -340,7 +328,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         """Create an agent, and read it: the creation answers an id only."""
         body = sessions.build_new_agent(new)
         response = yield Call("POST", "/agent/", body=json_body(body))
-        agent_id = _read_new_agent(response.content)[0].agent_id
+        agent_id = read_response(_read_new_agent, response)[0].agent_id
         with _already_done(f"agent {agent_id!r} was created"):
             agent = yield from self.get_agent(agent_id)
             known = agent.raw.get("data") or {}
@@ -349,18 +337,17 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent from the list of all: no call reads a single one."""
-        agents, _ = yield from _read_agents()
-        agent = next((agent for agent in agents if agent.id == agent_id), None)
+        agents = yield from _read_agents()
+        agent = next((agent for agent in agents.items if agent.id == agent_id), None)
         if agent is None:
             raise NotFound(f"user {self.settings.user_id!r} has no agent {agent_id!r}")
         return agent
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read all agents, and keep one page of them. The server gives them in any order."""
-        agents, problems = yield from _read_agents()
-        agents.sort(key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
-        items, next_cursor = _slice(agents, page_size, cursor)
-        return Page(tuple(items), next_cursor, problems)
+        agents = yield from _read_agents()
+        newest_first = sorted(agents.items, key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
+        return replace(one_page(newest_first, page_size, cursor), problems=agents.problems)
 
     def _agent_id(self, given: str | None, way: str) -> str:
         agent_id = self.settings.agent_id if given is None else given
@@ -395,9 +382,9 @@ def _already_done(what: str) -> Iterator[None]:
         raise
 
 
-def _read_agents() -> Flow[tuple[list[Agent], tuple[str, ...]]]:
-    listed, _ = _read_agent_list((yield Call("GET", "/agent/")).content)
-    return sessions.read_items(listed.agents, sessions.to_agent, "agents")
+def _read_agents() -> Flow[Page[Agent]]:
+    listed, _ = read_response(_read_agent_list, (yield Call("GET", "/agent/")))
+    return read_list(listed.agents, sessions.to_agent)
 
 
 def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[Response]:
@@ -446,12 +433,3 @@ def _check_understood(ignored: list[str]) -> None:
 def _check_taken(ignored: list[str]) -> None:
     if ignored:
         raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and ignored it silently")
-
-
-def _slice(items: Sequence[T], page_size: int | None, cursor: str | None) -> tuple[Sequence[T], str | None]:
-    """One page of a whole list. Our cursor counts the items before the page."""
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    start = int(cursor or 0)
-    end = len(items) if page_size is None else start + page_size
-    return items[start:end], str(end) if end < len(items) else None

@@ -8,9 +8,9 @@ Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import Raw
 
@@ -33,6 +33,8 @@ from polysession.provider_api import (
     UsageError,
     decoder,
     path_segment,
+    read_response,
+    record_reader,
     with_query,
 )
 from polysession_agentscope.native import AgentScopeSessionChanges
@@ -52,8 +54,6 @@ from polysession_agentscope.wire import (
     WireTeam,
 )
 
-T = TypeVar("T")
-
 NAME: Final = "agentscope"
 STATUSES: Final[Mapping[str, SessionStatus]] = {
     "idle": SessionStatus.IDLE,
@@ -69,12 +69,11 @@ _UNKNOWN_ROUTE: Final = "Not Found"
 _LATER_FIELDS: Final = frozenset(AgentScopeSessionChanges.model_fields)
 """Fields of a configuration that not every server knows."""
 
-read_session = decoder(WireSession)
-read_sessions = decoder(WireSessions)
-read_agent = decoder(WireAgent)
-read_status_body = decoder(WireStatus)
-read_health = decoder(WireHealth)
-read_answer = decoder(WireAnswer)
+_read_session = decoder(WireSession)
+_read_sessions = decoder(WireSessions)
+_read_status = decoder(WireStatus)
+_read_health = decoder(WireHealth)
+_read_answer = decoder(WireAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +89,7 @@ class SessionAddress:
         return with_query(f"/sessions/{session}{suffix}", {"agent_id": self.agent_id, **query})
 
 
-def to_session(content: bytes) -> Session:
-    """Read a session of any generation: a bare record, or the view of a list.
-
-    Raises:
-        MalformedResponse: It is not an object, or has no id.
-    """
-    wire, problems = read_session(content)
+def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) -> Session:
     record = wire.session or wire
     if not record.id:
         raise MalformedResponse("the backend's JSON lacks a readable id of the session")
@@ -123,6 +116,10 @@ def to_session(content: bytes) -> Session:
     )
 
 
+to_session: Final = record_reader(WireSession, _to_session)
+"""Reads a session of any generation: a bare record, or the view of a list."""
+
+
 def to_status(word: str) -> SessionStatus:
     """The common status for the backend's word."""
     return STATUSES.get(word, SessionStatus.UNKNOWN)
@@ -133,13 +130,7 @@ def with_status(session: Session, word: str) -> Session:
     return session.model_copy(update={"status": to_status(word), "native_status": word})
 
 
-def to_agent(content: bytes) -> Agent:
-    """Read an agent.
-
-    Raises:
-        MalformedResponse: It is not an object, or has no id.
-    """
-    wire, problems = read_agent(content)
+def _to_agent(wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Agent:
     data = wire.data or WireAgentData()
     return Agent(
         provider=NAME,
@@ -153,16 +144,8 @@ def to_agent(content: bytes) -> Agent:
     )
 
 
-def read_items(items: Sequence[Raw], to_record: Callable[[bytes], T], name: str) -> tuple[list[T], tuple[str, ...]]:
-    """The records of a list, and a problem for each item that is none."""
-    records: list[T] = []
-    problems: list[str] = []
-    for index, item in enumerate(items):
-        try:
-            records.append(to_record(bytes(item)))
-        except MalformedResponse as error:
-            problems.append(f"{name}[{index}]: {error.message}")
-    return records, tuple(problems)
+to_agent: Final = record_reader(WireAgent, _to_agent)
+"""Reads an agent."""
 
 
 def build_new_session(new: NewSession, agent_id: str) -> dict[str, Any]:
@@ -266,17 +249,29 @@ def list_call(agent_id: str) -> Call:
     return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
 
 
+def list_items(agent_id: str) -> Flow[Sequence[Raw]]:
+    """All sessions of an agent, undecoded."""
+    return read_response(_read_sessions, (yield list_call(agent_id)))[0].sessions
+
+
+def is_view(content: bytes) -> bool:
+    """Whether an item of a list is a view, as it is since 2.0.1, and not a bare record."""
+    try:
+        return _read_session(content)[0].session is not None
+    except MalformedResponse:
+        return True  # unreadable, so it tells nothing
+
+
 def find_session(session_id: str, agent_id: str) -> Flow[Session]:
     """Find a session among those of its agent: no call reads a single one.
 
     Raises:
         NotFound: It is not among them.
     """
-    page, _ = read_sessions((yield list_call(agent_id)).content)
-    for item in page.sessions:
+    for item in (yield from list_items(agent_id)):
         content = bytes(item)
         try:
-            wire = read_session(content)[0]
+            wire = _read_session(content)[0]
         except MalformedResponse:
             continue  # not an object, so not the one that is looked for
         record = wire.session or wire
@@ -321,7 +316,7 @@ def read_settled_status(address: SessionAddress, waits_s: Iterable[float]) -> Fl
 
 def status_word(response: Response) -> str:
     """The status in the answer of the status call."""
-    return read_status_body(response.content)[0].status
+    return read_response(_read_status, response)[0].status
 
 
 def read_version() -> Flow[str | None]:
@@ -330,7 +325,17 @@ def read_version() -> Flow[str | None]:
         response = yield Call("GET", "/health")
     except NotFound:
         return None
-    return read_health(response.content)[0].version
+    return read_response(_read_health, response)[0].version
+
+
+def check_answer(response: Response) -> None:
+    """Check that the answer to a change is a JSON object, or empty: an HTML page is no success.
+
+    Raises:
+        MalformedResponse: It is neither.
+    """
+    if response.content.strip():
+        read_response(_read_answer, response)
 
 
 def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:

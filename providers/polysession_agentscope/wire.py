@@ -142,19 +142,6 @@ class WireAnswer(Struct):
     """Any JSON object: the answer to a change that tells nothing else."""
 
 
-class WireProblem(Struct):
-    """One problem of a request. It repeats what was sent as well, which is not read: it may be a secret."""
-
-    loc: list[str | int] = []
-    msg: str = ""
-
-
-class WireError(Struct):
-    """An error body: one sentence, or a list of problems."""
-
-    detail: str | list[WireProblem] | None = None
-
-
 class WireUsage(Struct):
     """What a message's model calls consumed."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
-from polysession_agentscope import streams
+from polysession_agentscope import plans
 from stress.following import CASES, DEADLINE_S, HALF, Baselines, Case
 
 
@@ -41,7 +41,7 @@ def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a second of silence a turn of AgentScope looks at what is stored: a busy machine may be silent so long."""
-    monkeypatch.setattr(streams, "_FIRST_SILENCE_S", DEADLINE_S / 2)
+    monkeypatch.setattr(plans, "_FIRST_SILENCE_S", DEADLINE_S / 2)
 
 
 @pytest.fixture

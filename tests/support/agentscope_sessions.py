@@ -14,8 +14,9 @@ from polysession_agentscope import (
     AgentScopeModelConfig,
     AgentScopeProvider,
     AgentScopeSettings,
-    normaliser,
 )
+from polysession_agentscope.sessions import to_session
+from support.agentscope_reading import text_of
 from support.flows import ok, sent_bodies
 
 BASE = {"base_url": "http://agents.test", "user_id": "u1"}
@@ -56,7 +57,7 @@ def view(status: str = "idle", **record: Any) -> dict[str, Any]:
     return {"session": {**RECORD, **record}, "status": status, "is_running": status == "running", "team": None}
 
 
-def listed(*items: dict[str, Any]) -> Response:
+def listed(*items: Any) -> Response:
     return ok({"sessions": items, "total": len(items)})
 
 
@@ -69,7 +70,7 @@ def running() -> StatusError:
     return refused(Conflict, 409, "Cannot modify session configuration while the session is running.")
 
 
-HANDLE = normaliser.to_session(view())
+HANDLE = to_session(text_of(view()))
 
 
 def summaries(calls: list[Call]) -> list[tuple[str, str, Any]]:

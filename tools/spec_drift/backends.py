@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-import polysession_agentscope.actions as agentscope_actions
-import polysession_agentscope.calls as agentscope_calls
-import polysession_agentscope.event_normaliser as agentscope_events
-import polysession_agentscope.message_normaliser as agentscope_messages
+import polysession_agentscope.events as agentscope_events
+import polysession_agentscope.history as agentscope_history
 import polysession_agentscope.native as agentscope_native
-import polysession_agentscope.normaliser as agentscope_sessions
+import polysession_agentscope.plans as agentscope_plans
+import polysession_agentscope.replies as agentscope_replies
+import polysession_agentscope.sessions as agentscope_sessions
+import polysession_agentscope.turns as agentscope_turns
 import polysession_agentscope.wire as agentscope
-import polysession_agentscope.wire_events as agentscope_wire_events
 import polysession_everruns.endings as everruns_endings
 import polysession_everruns.message_normaliser as everruns_messages
 import polysession_everruns.native as everruns_native
@@ -167,18 +167,18 @@ def _everruns() -> Ours:
 
 
 def _agentscope() -> Ours:
-    new = agentscope_sessions.from_new_session(NewSession(title="t", workspace="w", model=_WHOLE_MODEL), "a")
-    changes = agentscope_sessions.from_changes(SessionChanges(title="t", model=_WHOLE_MODEL, permission_mode="default"))
-    agent = agentscope_sessions.from_new_agent(_AGENT)
+    new = agentscope_sessions.build_new_session(NewSession(title="t", workspace="w", model=_WHOLE_MODEL), "a")
+    changes = agentscope_sessions.build_changes(_changes(model=_WHOLE_MODEL, permission_mode="default"))
+    agent = agentscope_sessions.build_new_agent(_AGENT)
     provider = _provider("agentscope", base_url="http://127.0.0.1", user_id="u")
-    message = agentscope_messages.from_blocks([TextBlock(text="hi")])
-    place = agentscope_calls.Place("s", "a")
+    message = agentscope_turns.build_message([TextBlock(text="hi")])
+    place = agentscope_sessions.SessionAddress("s", "a")
     blocks = ("TextBlock", "ThinkingBlock", "DataBlock", "ToolCallBlock", "ToolResultBlock", "HintBlock")
     return ours(
         "agentscope",
         [
             reads(agentscope.WireRecord, "SessionRecord"),
-            reads(agentscope.WireView, "SessionView"),
+            writes("read", "SessionView", ("session", "status", "is_running", "team")),
             reads(agentscope.WireSessionConfig, "SessionConfig"),
             reads(agentscope.WireModelConfig, "ChatModelConfig"),
             reads(agentscope.WireState, "AgentState"),
@@ -190,20 +190,20 @@ def _agentscope() -> Ours:
             reads(agentscope.WireNewSession, "CreateSessionResponse"),
             reads(agentscope.WireNewAgent, "CreateAgentResponse"),
             reads(agentscope.WireStatus, "SessionStatusResponse"),
-            reads(agentscope_wire_events.WireUsage, "Usage"),
-            reads(agentscope_wire_events.WireFailure, "ErrorInfo"),
-            reads(agentscope_wire_events.WireSource, "Base64Source", "URLSource"),
-            reads(agentscope_wire_events.WireBlock, *blocks),
-            reads(agentscope_wire_events.WireMessage, "Msg"),
-            reads(agentscope_wire_events.WireMessages, "ListMessagesResponse"),
-            reads(agentscope_wire_events.WireDecision, "ConfirmResult"),
-            reads(agentscope_wire_events.WireEvent, *_AGENTSCOPE_EVENTS),
-            reads(agentscope.WireProblem, "ValidationError"),
-            reads(agentscope.WireErrorBody, "HTTPValidationError"),
+            reads(agentscope.WireUsage, "Usage"),
+            reads(agentscope.WireFailure, "ErrorInfo"),
+            reads(agentscope.WireSource, "Base64Source", "URLSource"),
+            reads(agentscope.WireBlock, *blocks),
+            reads(agentscope.WireMessage, "Msg"),
+            reads(agentscope.WireMessages, "ListMessagesResponse"),
+            reads(agentscope.WireDecision, "ConfirmResult"),
+            reads(tuple({row.shape: None for row in agentscope_events.TABLE.values()}), *_AGENTSCOPE_EVENTS),
+            writes("read by the core", "ValidationError", ("loc", "msg")),
+            writes("read by the core", "HTTPValidationError", ("detail",)),
             reads(agentscope_native.AgentScopeNewSession, "CreateSessionRequest", more=new),
             reads(agentscope_native.AgentScopeSessionChanges, "UpdateSessionRequest", more=changes),
             writes("messages query", f"GET {_MESSAGES}", _query_of(next(provider.list_messages(_REF, 5, None)))),
-            writes("input", "ChatRequest", _body(agentscope_calls.input_call(place, message))),
+            writes("input", "ChatRequest", _body(agentscope_plans.input_call(place, message))),
             writes("message", "Msg", message),
             reads(agentscope_native.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
             reads(agentscope_native.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
@@ -214,13 +214,13 @@ def _agentscope() -> Ours:
             reads(agentscope_native.AgentScopeInviteConfig, "InviteConfig"),
         ],
         {
-            "SessionStatus": agentscope_sessions._STATUSES,
-            "PermissionMode": agentscope_sessions._PERMISSION_MODES,
-            "ReplyFinishedReason": agentscope_events._OUTCOMES,
-            "ToolCallState": agentscope_actions._ACTIONS,
-            "ToolResultState": agentscope_messages._NOT_FAILED,
-            "Msg.role": agentscope_messages._ROLES,
-            "Msg.content.type": agentscope_messages._BLOCKS,
+            "SessionStatus": agentscope_sessions.STATUSES,
+            "PermissionMode": agentscope_sessions.PERMISSION_MODES,
+            "ReplyFinishedReason": agentscope_events.OUTCOMES,
+            "ToolCallState": agentscope_replies.ACTIONS,
+            "ToolResultState": agentscope_history.NOT_FAILED,
+            "Msg.role": agentscope_history.ROLES,
+            "Msg.content.type": agentscope_history.BLOCKS,
         },
         r" /sessions",
         r" /chat/",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from polysession.action import Approve, Deny, ToolApproval, ToolOutput
+from polysession.action import ACTION, Approve, Deny, ToolApproval, ToolOutput
 from polysession.errors import Conflict, NotFound, PolysessionError, UnsupportedOperation, UsageError
 from polysession.event import Outcome
 from polysession.feature import Feature
 from support.agentscope_events import (
     asks,
+    call,
     call_block,
     confirmed,
     end,
@@ -32,6 +37,7 @@ from support.agentscope_streams import (
     STATUS,
     answering,
     failure,
+    listening,
     messages,
     modelled,
     page,
@@ -44,7 +50,8 @@ from support.flows import sent_bodies, step
 @pytest.mark.parametrize("as_object", [True, False])
 def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
     odd = call_block("c1", "asking", arguments='{ "command":"ls" }')
-    action = ToolApproval(id="c1", name="Bash", arguments={}, raw=odd)
+    reference = json.dumps({"reply_id": "r1", "tool_call": odd})
+    action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference)
     flow = OPERATIONS.start_turn(SESSION, [Approve(action if as_object else "c1")])
     calls, plan = steps(flow, told("awaiting_permission"), page(said_by_user(), reply(odd, reason=None)))
     assert calls == [STATUS, messages(10)]
@@ -55,6 +62,43 @@ def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
     wire_input = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1", "confirm_results": [decision]}
     assert [(call.method, call.path) for call in sent] == [CHAT]
     assert sent_bodies(sent) == [{"agent_id": "a1", "session_id": "s1", "input": wire_input}]
+
+
+def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> None:
+    (asked,) = listening().hear(start(), *call("c1"), asks("c1"))[-2].actions
+    program = (
+        "import sys; from polysession.action import ACTION, Approve; from support.agentscope_streams import *;"
+        "action = ACTION.validate_json(sys.stdin.read());"
+        "flow = OPERATIONS.start_turn(SESSION, [Approve(action)]);"
+        "_, plan = step(flow, told('awaiting_permission'), page(PARKED));"
+        "sys.stdout.buffer.write(step(plan.send(), STARTED)[0][0].body)"
+    )
+    ran = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", program],
+        input=ACTION.dump_json(asked),
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": "tests"},
+    )
+    tool_call = {"type": "tool_call", "id": "c1", "name": "Bash", "input": '{"command":"ls"}'}
+    expected = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1"}
+    expected |= {"confirm_results": [{"confirmed": True, "tool_call": tool_call}]}
+    assert json.loads(ran.stdout)["input"] == expected
+
+
+@pytest.mark.parametrize("reference", ["", "5", "{}", '{"reply_id": "r1", "tool_call": 5}'])
+def test_a_reference_of_another_backend_is_refused(reference: str) -> None:
+    action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference or "oops")
+    flow = OPERATIONS.answer_actions(SESSION, [Approve(action)])
+    _, error = failure(flow, told("awaiting_permission"), page(PARKED))
+    assert type(error) is UsageError
+
+
+def test_edited_arguments_replace_those_of_the_model() -> None:
+    flow = OPERATIONS.answer_actions(SESSION, [Approve("c1", arguments={"command": "ls -l"})])
+    calls, _ = step(flow, told("awaiting_permission"), page(PARKED), STARTED)
+    (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
+    assert decision["tool_call"]["input"] == '{"command":"ls -l"}'
 
 
 def test_denials_and_outputs_have_their_forms() -> None:
@@ -139,7 +183,7 @@ def test_an_answered_turn_goes_on_in_its_reply() -> None:
     turn = answering(PARKED, Approve("c1"))
     stale = asks("c1")  # servers older than 2.0.10 replay where the reply waits
     events = turn.hear(stale, confirmed("c1"), start(), *result("c1"), *text("Done"), model_end(), end())
-    assert [found.type for found in events[:3]] == ["turn.started", "native", "native"]
+    assert [found.type for found in events[:3]] == ["turn.started", "raw", "raw"]
     assert modelled(events)[:3] == ["turn.started", "tool_result.delta", "tool_result.completed"]
     assert (events[-1].outcome, turn.reader.is_finished()) == (Outcome.COMPLETED, True)
 

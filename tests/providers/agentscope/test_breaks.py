@@ -66,7 +66,7 @@ def test_a_turn_that_ended_meanwhile_is_told_from_its_message() -> None:
         "usage*",
         "turn.ended*",
     ]
-    assert events[-4].lost == ("native", "message.delta", "message.started")
+    assert events[-4].lost == ("raw", "message.delta", "message.started")
     assert turn.reader.is_finished()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from polysession.errors import UsageError
-from support.agentscope_events import call_block, reply, result_block, text_block
+from polysession.errors import MalformedResponse, UsageError
+from polysession.message import Message
+from support.agentscope_events import call_block, reply, result_block, said_by_user, text_block
 from support.agentscope_streams import OPERATIONS, SESSION, failure, messages, modelled, page, steps, user
 
 
@@ -39,3 +40,32 @@ def test_events_are_told_from_messages() -> None:
 def test_what_is_no_cursor_of_history_is_refused() -> None:
     _, error = failure(OPERATIONS.list_messages(SESSION, None)("zz"), page(user(0)))
     assert type(error) is UsageError
+
+
+def test_an_odd_message_costs_no_other_and_one_without_an_id_is_reported() -> None:
+    odd = said_by_user("b", "u1") | {"usage": "much", "content": [5, {"type": "text", "text": ["b"]}, text_block("c")]}
+    _, found = steps(OPERATIONS.list_messages(SESSION, None)(None), page(user(0), 5, {"role": "user"}, odd))  # type: ignore[arg-type]
+    assert [(message.id, message.problems) for message in found.items] == [
+        ("u0", ()),
+        ("u1", ("usage: not an object", "content[0]: not an object", "content[1].text: not text")),
+    ]
+    assert found.items[1].text == "c"
+    assert found.problems == (
+        "messages[1]: the body is not a JSON object",
+        "messages[2]: the backend's JSON lacks a readable id",
+    )
+
+
+def test_older_messages_that_cannot_be_asked_for_are_an_error() -> None:
+    for stored in ([], [{"role": "user"}]):
+        flow = OPERATIONS.list_messages(SESSION, None)(None)
+        _, error = failure(flow, page(*stored, has_more=True))
+        assert type(error) is MalformedResponse
+
+
+def test_messages_survive_storage() -> None:
+    stored = user(0), reply(call_block("c1", "finished"), result_block("c1"), text_block("Done"), {"type": "hint"})
+    _, found = steps(OPERATIONS.list_messages(SESSION, None)(None), page(*stored))
+    for message, raw in zip(found.items, stored, strict=True):
+        assert Message.model_validate_json(message.model_dump_json()) == message
+        assert message.raw == raw

@@ -14,8 +14,9 @@ from polysession_agentscope import (
     AgentScopeInviteConfig,
     AgentScopeNewAgent,
     AgentScopeReactConfig,
-    normaliser,
 )
+from polysession_agentscope.sessions import to_agent
+from support.agentscope_reading import text_of
 from support.agentscope_sessions import AGENT, OPERATIONS, PROVIDER, outcome, summaries
 from support.flows import ok, step
 
@@ -94,7 +95,7 @@ def test_create_agent_sends_what_was_given_and_reads_the_agent(asked: dict[str, 
         ok({"agents": [{**AGENT, "id": "x"}, NEW_AGENT]}),
     )
     assert summaries(calls) == [("POST", "/agent/", {"name": "Helper", **body}), AGENTS]
-    assert agent == normaliser.to_agent(NEW_AGENT)
+    assert agent == to_agent(text_of(NEW_AGENT))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,17 @@ def test_get_agent_finds_it_among_all_by_its_outer_id() -> None:
     misleading = {"id": "a2", "data": {"id": "a1", "name": "Another"}}
     calls, agent = step(OPERATIONS.get_agent("a1"), ok({"agents": [misleading, AGENT]}))
     assert summaries(calls) == [AGENTS]
-    assert agent == normaliser.to_agent(AGENT)
+    assert agent == to_agent(text_of(AGENT))
+
+
+def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
+    odd = {"id": "a2", "data": 5}
+    _, page = step(OPERATIONS.list_agents(None)(None), ok({"agents": [1, AGENT, {"data": {}}, odd]}))
+    assert [(agent.id, agent.problems) for agent in page.items] == [("a1", ()), ("a2", ("data: not an object",))]
+    assert page.problems == (
+        "agents[0]: the body is not a JSON object",
+        "agents[2]: the backend's JSON lacks a readable id",
+    )
 
 
 def test_an_agent_that_is_not_there_is_not_found() -> None:

@@ -18,7 +18,9 @@ from polysession.errors import (
 )
 from polysession.feature import Feature
 from polysession.session import CancelState, Session, SessionStatus
-from polysession_agentscope import AgentScopeSessionChanges, normaliser
+from polysession_agentscope import AgentScopeSessionChanges
+from polysession_agentscope.sessions import to_session
+from support.agentscope_reading import text_of
 from support.agentscope_sessions import (
     CHANGES,
     DELETE,
@@ -77,7 +79,7 @@ def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, An
     calls, session = step(OPERATIONS.update_session(HANDLE, **asked), ok(RECORD), told("awaiting_permission"))
     assert summaries(calls) == [patch(body), STATUS]
     expected = {"status": SessionStatus.REQUIRES_ACTION, "native_status": "awaiting_permission"}
-    assert session == normaliser.to_session(RECORD).model_copy(update=expected)
+    assert session == to_session(text_of(RECORD)).model_copy(update=expected)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_a_refused_change_is_not_repeated(answer: StatusError) -> None:
 def test_a_server_that_has_no_status_leaves_it_unknown() -> None:
     calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), ok(SEED), no_route())
     assert summaries(calls) == [patch({"name": "x"}), STATUS]
-    assert session == normaliser.to_session(SEED)
+    assert session == to_session(text_of(SEED))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 
 from polysession._core.flow import Response
 from polysession._core.provider import Page
-from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
+from polysession.errors import MalformedResponse, NotFound, UnsupportedOperation, UsageError
 from polysession.session import SessionStatus
-from polysession_agentscope import normaliser
+from polysession_agentscope.sessions import to_session
+from support.agentscope_reading import text_of
 from support.agentscope_sessions import LIST, OPERATIONS, RECORD, SEED, listed, outcome, summaries, view
 from support.flows import ok, step
 
@@ -21,13 +22,36 @@ def test_get_finds_the_session_among_its_agents(item: dict[str, Any]) -> None:
     broken = {"session": {"id": "s0", "config": "of tomorrow"}}
     calls, session = step(OPERATIONS.get_session("s1"), listed(broken, item))
     assert summaries(calls) == [LIST]
-    assert session == normaliser.to_session(item)
+    assert session == to_session(text_of(item))
 
 
-@pytest.mark.parametrize("answer", [ok({}), ok({"sessions": [1]}), ok([]), Response(200, {}, b"")])
+@pytest.mark.parametrize("answer", [ok({}), ok({"sessions": None}), ok([]), Response(200, {}, b"")])
 def test_a_list_that_cannot_be_read_is_reported(answer: Response) -> None:
     for flow in (OPERATIONS.get_session("s1"), OPERATIONS.list_sessions()(None)):
         assert type(step(outcome(flow), answer)[1]) is MalformedResponse
+
+
+ODD_ITEMS = [view(id="s3"), 1, {"session": {}}, {"session": {**RECORD, "id": "s2", "config": "odd"}}, view()]
+
+
+def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
+    _, page = step(OPERATIONS.list_sessions()(None), listed(*ODD_ITEMS))
+    assert [(session.id, session.problems) for session in page.items] == [
+        ("s3", ()),
+        ("s2", ("session.config: not an object",)),
+        ("s1", ()),
+    ]
+    assert page.problems == (
+        "sessions[1]: the body is not a JSON object",
+        "sessions[2]: the backend's JSON lacks a readable id of the session",
+    )
+
+
+def test_a_session_is_found_beside_items_that_cannot_be_read() -> None:
+    _, session = step(OPERATIONS.get_session("s1"), listed(*ODD_ITEMS))
+    assert session.id == "s1"
+    _, error = step(outcome(OPERATIONS.get_session("s9")), listed(*ODD_ITEMS))
+    assert type(error) is NotFound
 
 
 FIVE = tuple(
@@ -57,7 +81,7 @@ def at(hour: int) -> datetime:
         ({"title_contains": "TICKET"}, ["s4", "s3", "s1"]),
         ({"created_after": at(2), "created_before": at(4)}, ["s3"]),
         ({"title_contains": "ticket", "statuses": [SessionStatus.RUNNING], "created_after": at(1)}, ["s4"]),
-        ({"title_contains": "ticket", "limit": 3}, ["s4", "s3"]),
+        ({"title_contains": "ticket", "page_size": 3}, ["s4", "s3"]),
     ],
 )
 def test_list_reads_the_agents_sessions_and_filters_them(asked: dict[str, Any], ids: list[str]) -> None:

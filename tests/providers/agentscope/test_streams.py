@@ -110,7 +110,7 @@ def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None
     live.hear(end("r2"))
     events = live.probe(page(reply(reply_id="r1")))
     assert modelled(events) == ["stream.gap*", "turn.ended"]
-    assert {"turn.started", "message.completed", "native"} <= set(events[0].lost)
+    assert {"turn.started", "message.completed", "raw"} <= set(events[0].lost)
 
 
 def test_after_a_break_a_stream_replays_the_running_turn() -> None:
@@ -182,12 +182,12 @@ def test_a_cursor_tells_where_a_stream_stands() -> None:
         "event": happened[-1]["id"],
         "reply": "r1",
         "before": "r0",
-        "phase": "over",
-        "told": ["text:b1"],
+        "phase": "ended",
+        "delivered": ["text:b1"],
     }
     assert json.loads(cursor) == expected
     fresh = json.loads(listening().reader.cursor or "")
-    assert fresh == {"after": None, "event": None, "reply": None, "before": None, "phase": "new", "told": []}
+    assert fresh == {"after": None, "event": None, "reply": None, "before": None, "phase": "new", "delivered": []}
 
 
 @pytest.mark.parametrize("cursor", ["", "37-0", "{}", "[]", '{"after": 5}'])

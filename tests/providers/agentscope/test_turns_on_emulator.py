@@ -70,7 +70,7 @@ def run(handle: EmulatorHandle, runner: ClientRunner, session: Session, turn_inp
 
 
 def modelled(events: list[Any]) -> list[str]:
-    return [event.type for event in events if event.type not in {"native", "message.delta", "tool_call.delta"}]
+    return [event.type for event in events if event.type not in {"raw", "message.delta", "tool_call.delta"}]
 
 
 @both_runners
@@ -126,7 +126,7 @@ def test_history_has_what_was_said(emulator: EmulatorHandle, runner: ClientRunne
         ("assistant", "The tool has answered."),
     ]
     events = call(emulator, runner, lambda client: client.sessions.events(session, page_size=1))
-    told = [event.type for event in events if event.type != "native"]
+    told = [event.type for event in events if event.type != "raw"]
     assert told == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
 
 

@@ -10,10 +10,10 @@ from polysession.errors import UsageError
 from polysession.event import Outcome
 from polysession.message import MediaBlock, RawBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
 from polysession.session import Usage
-from polysession_agentscope.event_normaliser import EventNormaliser
-from polysession_agentscope.message_normaliser import from_blocks, to_message
+from polysession_agentscope.events import EventReader
+from polysession_agentscope.history import history_events, to_message
 from polysession_agentscope.replies import Phase
-from polysession_agentscope.stored_events import history_events
+from polysession_agentscope.turns import build_message
 from support.agentscope_events import (
     COUNTS,
     asks,
@@ -31,7 +31,7 @@ from support.agentscope_events import (
     text,
     text_block,
 )
-from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, types
+from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, stored, text_of, types
 
 # What stored messages tell.
 
@@ -48,7 +48,7 @@ STORED = reply(
 
 
 def test_a_message_has_all_its_blocks() -> None:
-    message = to_message("s1", STORED)
+    message = to_message("s1", stored(STORED))
     assert (message.id, message.session_id, message.role, message.usage) == ("r1", "s1", Role.ASSISTANT, USAGE)
     assert (message.text, message.raw, message.created_at) == ("Hello", STORED, None)
     assert message.content == (
@@ -64,7 +64,7 @@ def test_a_message_has_all_its_blocks() -> None:
 
 def test_a_block_that_nobody_can_say_is_refused() -> None:
     with pytest.raises(UsageError):
-        from_blocks([ThinkingBlock(text="Hm")])
+        build_message([ThinkingBlock(text="Hm")])
 
 
 OOPS = {"input": "{oops"}
@@ -87,15 +87,15 @@ OOPS = {"input": "{oops"}
     ],
 )
 def test_messages_of_other_shapes_are_read(wire: dict[str, Any], role: Role, content: tuple[Any, ...]) -> None:
-    message = to_message("s1", {"id": "m", **wire})
+    message = to_message("s1", stored({"id": "m", **wire}))
     assert (message.role, message.content, message.usage) == (role, content, None)
 
 
 def test_history_tells_each_block_as_an_event() -> None:
-    assert types(history_events("s1", said_by_user("hi"))) == ["message.completed"]
-    events: list[Any] = history_events("s1", STORED)
+    assert types(history_events("s1", stored(said_by_user("hi")))) == ["message.completed"]
+    events: list[Any] = history_events("s1", stored(STORED))
     assert types(events) == [
-        "native",
+        "raw",
         "thinking.completed",
         "tool_call.completed",
         "tool_result.completed",
@@ -109,19 +109,19 @@ def test_history_tells_each_block_as_an_event() -> None:
 
 def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
     waiting = reply(call_block("c1", "submitted"), result_block("c1", [], "running"), reason=None)
-    assert types(history_events("s1", waiting)) == ["tool_call.completed"]
+    assert types(history_events("s1", stored(waiting))) == ["tool_call.completed"]
     silent = reply(call_block("c1", "finished"), result_block("c1", []))
-    assert types(history_events("s1", silent)) == ["tool_call.completed", "tool_result.completed"]
+    assert types(history_events("s1", stored(silent))) == ["tool_call.completed", "tool_result.completed"]
     behind = reply(call_block("c1", "finished"), result_block("c1", "later", "running"))
-    assert types(history_events("s1", behind)) == ["tool_call.completed", "tool_result.completed"]
+    assert types(history_events("s1", stored(behind))) == ["tool_call.completed", "tool_result.completed"]
 
 
 def test_history_tells_why_a_reply_failed() -> None:
     failed = reply(text_block("half"), reason="error") | {"error": {"type": "upstream", "message": "no answer"}}
-    told: list[Any] = history_events("s1", failed)
+    told: list[Any] = history_events("s1", stored(failed))
     said, error = told
     assert (said.type, error.type, error.message, error.code) == ("message.completed", "error", "no answer", "upstream")
-    again: list[Any] = history_events("s1", failed | {"error": {"type": "x"}})
+    again: list[Any] = history_events("s1", stored(failed | {"error": {"type": "x"}}))
     assert again[-1].message == "the turn failed with 'x'"
 
 
@@ -129,12 +129,12 @@ def test_history_tells_why_a_reply_failed() -> None:
 
 
 def test_only_what_was_not_told_is_caught_up() -> None:
-    normaliser = EventNormaliser("s1")
+    reader = EventReader("s1")
     hint = event("HINT_BLOCK", block_id="h", source=None, hint="Mind.")
-    told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], normaliser=normaliser)
+    told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], reader=reader)
     assert modelled(told)[-2:] == ["message.started", "message.delta"]
-    stored = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
-    events: list[Any] = normaliser.catch_up(stored, may_lack=False)
+    whole = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
+    events: list[Any] = reader.catch_up(stored(whole), may_lack=False)
     assert types(events) == [
         "stream.gap",
         "thinking.completed",
@@ -148,35 +148,35 @@ def test_only_what_was_not_told_is_caught_up() -> None:
     assert all(missed.synthetic for missed in events)
     assert events[-2].usage == USAGE
     assert events[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
-    assert normaliser.catch_up(stored, may_lack=False) == []
-    assert normaliser.read(end()) == []
+    assert reader.catch_up(stored(whole), may_lack=False) == []
+    assert reader.read(text_of(end())) == ()
 
 
 def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None:
     failed = reply(reason="error", usage=None, error={"type": "upstream", "message": "Broken."})
-    events: list[Any] = EventNormaliser("s1").catch_up(failed, may_lack=False)
+    events: list[Any] = EventReader("s1").catch_up(stored(failed), may_lack=False)
     assert types(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-1].outcome, events[-1].error, events[-1].usage) == (Outcome.FAILED, "Broken.", None)
 
 
 def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
-    normaliser = EventNormaliser("s1")
+    reader = EventReader("s1")
     waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
-    assert types(normaliser.catch_up(waiting, may_lack=True)) == [
+    assert types(reader.catch_up(stored(waiting), may_lack=True)) == [
         "turn.started", "stream.gap", "tool_call.completed", "tool_call.completed", "usage", "action.required",
         "turn.ended",
     ]  # fmt: skip
-    assert normaliser.catch_up(waiting, may_lack=True) == []
-    read(confirmed("c1"), start(), normaliser=normaliser)
+    assert reader.catch_up(stored(waiting), may_lack=True) == []
+    read(confirmed("c1"), start(), reader=reader)
     further = reply(call_block("c1", "finished"), result_block("c1"), call_block("c2", "asking"), reason=None)
-    events: list[Any] = normaliser.catch_up(further, may_lack=False)
+    events: list[Any] = reader.catch_up(stored(further), may_lack=False)
     assert types(events) == ["stream.gap", "tool_result.completed", "action.required", "turn.ended"]
-    assert events[0].lost == ("native", "tool_result.delta")
+    assert events[0].lost == ("raw", "tool_result.delta")
     assert [action.id for action in events[2].actions] == ["c2"]
 
 
 def test_a_reply_that_was_left_has_no_end() -> None:
-    assert types(EventNormaliser("s1").catch_up(reply(text_block("Hel"), reason=None), may_lack=False)) == [
+    assert types(EventReader("s1").catch_up(stored(reply(text_block("Hel"), reason=None)), may_lack=False)) == [
         "turn.started",
         "stream.gap",
         "message.completed",
@@ -185,32 +185,29 @@ def test_a_reply_that_was_left_has_no_end() -> None:
 
 
 def test_what_is_known_is_not_told_again() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.know(STORED)
-    assert normaliser.catch_up(STORED, may_lack=True) == []
-    assert normaliser.read(end()) == []
+    reader = EventReader("s1")
+    reader.mark_delivered(stored(STORED))
+    assert reader.catch_up(stored(STORED), may_lack=True) == []
+    assert reader.read(text_of(end())) == ()
     parked = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
-    normaliser = EventNormaliser("s1")
-    normaliser.know(parked)
-    assert normaliser.read(asks("c1")) == []
-    events = read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)
+    reader = EventReader("s1")
+    reader.mark_delivered(stored(parked))
+    assert reader.read(text_of(asks("c1"))) == ()
+    events = read(confirmed("c1"), start(), *result("c1"), asks("c2"), reader=reader)
     assert [action.id for action in events[-2].actions] == ["c2"]
     assert events[-1].usage is None
 
 
 def test_a_stored_call_that_may_still_run_keeps_the_turn_open() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.know(
-        reply(call_block("c1", "asking"), call_block("c2", "pending"), call_block("c3", "pending"), reason=None)
-    )
-    assert (
-        read(confirmed("c1"), start(), *result("c1"), asks("c2"), normaliser=normaliser)[-1].type == "action.required"
-    )
+    reader = EventReader("s1")
+    waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), call_block("c3", "pending"), reason=None)
+    reader.mark_delivered(stored(waiting))
+    assert read(confirmed("c1"), start(), *result("c1"), asks("c2"), reader=reader)[-1].type == "action.required"
 
 
 def test_another_stream_takes_up_where_one_stood() -> None:
-    normaliser = EventNormaliser("s1")
-    normaliser.restore("r1", Phase.OPEN, ["text:b1"])
-    assert types(normaliser.catch_up(reply(text_block("Hello")), may_lack=False)) == [
+    reader = EventReader("s1")
+    reader.restore("r1", Phase.OPEN, ["text:b1"])
+    assert types(reader.catch_up(stored(reply(text_block("Hello"))), may_lack=False)) == [
         "stream.gap", "usage", "turn.ended",
     ]  # fmt: skip

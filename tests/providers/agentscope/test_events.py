@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from polysession.event import Outcome
+from polysession.event import EVENT, Outcome
 from polysession.message import MediaBlock, Role
 from polysession.session import Usage
-from polysession_agentscope.event_normaliser import EVENT_TYPES, EventNormaliser
+from polysession_agentscope.events import EVENT_TYPES, EventReader
 from support.agentscope_events import (
     asks,
     call,
@@ -27,20 +27,20 @@ from support.agentscope_events import (
     text,
     text_block,
 )
-from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, types
+from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, stored, text_of, types
 
 # For each of AgentScope's types: what comes before it, it, and what becomes of it.
 WAITING = [start(), *call("c1"), *call("c2"), asks("c1")]
 HALF_ANSWERED = [start(), *call("c3"), *hands_over("c1", "c2"), executed("c1"), start(), *result("c1", begun=True)]
 SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([], start(), ["turn.started"]),
-    ([start(), *call("c1"), asks("c1"), confirmed("c1")], start(), ["native"]),
+    ([start(), *call("c1"), asks("c1"), confirmed("c1")], start(), ["raw"]),
     ([*WAITING[:-1], *hands_over("c1")], start(), ["turn.ended", "turn.started"]),
     ([start()], end(), ["turn.ended"]),
     ([start()], end(reason="error", error={"type": "setup", "message": "no"}), ["error", "turn.ended"]),
     ([start(), end()], end(), []),
-    ([start()], event("HINT_BLOCK", block_id="h", source=None, hint="Mind."), ["native"]),
-    ([start()], event("MODEL_CALL_START", model_name="m"), ["native"]),
+    ([start()], event("HINT_BLOCK", block_id="h", source=None, hint="Mind."), ["raw"]),
+    ([start()], event("MODEL_CALL_START", model_name="m"), ["raw"]),
     ([start()], model_end(), ["usage"]),
     *(
         ([start()], raw, [kind])
@@ -50,14 +50,14 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([start()], event("THINKING_BLOCK_DELTA", block_id="t", delta="Hm"), ["thinking.delta"]),
     ([start()], event("THINKING_BLOCK_END", block_id="t"), ["thinking.completed"]),
     ([start()], event("DATA_BLOCK_START", block_id="d", media_type="image/png", name="a"), ["message.started"]),
-    ([start()], event("DATA_BLOCK_DELTA", block_id="d", media_type="image/png", data=PNG), ["native"]),
+    ([start()], event("DATA_BLOCK_DELTA", block_id="d", media_type="image/png", data=PNG), ["raw"]),
     ([start()], event("DATA_BLOCK_END", block_id="d"), ["message.completed"]),
     ([start()], call("c1")[0], ["tool_call.started"]),
     ([start()], call("c1")[1], ["tool_call.delta"]),
     ([start()], call("c1")[-1], ["tool_call.completed"]),
-    ([start()], result("c1")[0], ["native"]),
+    ([start()], result("c1")[0], ["raw"]),
     ([start()], result("c1")[1], ["tool_result.delta"]),
-    ([start()], event("TOOL_RESULT_DATA_DELTA", tool_call_id="c", block_id="d", data=PNG), ["native"]),
+    ([start()], event("TOOL_RESULT_DATA_DELTA", tool_call_id="c", block_id="d", data=PNG), ["raw"]),
     ([start()], result("c1")[-1], ["tool_result.completed"]),
     ([start(), *hands_over("c1")], result("c2")[-1], ["tool_result.completed"]),
     ([start(), *call("c2"), *hands_over("c1")], result("c2")[-1], ["tool_result.completed", "turn.ended"]),
@@ -66,23 +66,23 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([start(), *call("c1"), *call("c2")], asks("c1"), ["action.required"]),
     ([start(), *call("c1"), asks("c1")], asks("c1"), []),
     ([start(), *call("c1")], hands_over("c1")[-1], ["action.required", "turn.ended"]),
-    ([start(), *call("c1"), asks("c1")], confirmed("c1"), ["turn.started", "native"]),
-    (WAITING, confirmed("c1"), ["turn.ended", "turn.started", "native"]),
-    ([], confirmed("c1"), ["native"]),
-    ([start(), *call("c1"), *hands_over("c1")], executed("c1"), ["turn.started", "native"]),
+    ([start(), *call("c1"), asks("c1")], confirmed("c1"), ["turn.started", "raw"]),
+    (WAITING, confirmed("c1"), ["turn.ended", "turn.started", "raw"]),
+    ([], confirmed("c1"), ["raw"]),
+    ([start(), *call("c1"), *hands_over("c1")], executed("c1"), ["turn.started", "raw"]),
     (HALF_ANSWERED, start(), ["action.required", "turn.ended", "turn.started"]),
-    (HALF_ANSWERED, executed("c2"), ["action.required", "turn.ended", "turn.started", "native"]),
-    (HALF_ANSWERED, confirmed("c2"), ["action.required", "turn.ended", "turn.started", "native"]),
+    (HALF_ANSWERED, executed("c2"), ["action.required", "turn.ended", "turn.started", "raw"]),
+    (HALF_ANSWERED, confirmed("c2"), ["action.required", "turn.ended", "turn.started", "raw"]),
     (
         [start(), *hands_over("c1", "c2"), executed("c1")],
         result("c1")[-1],
         ["tool_result.completed", "action.required", "turn.ended"],
     ),
-    ([start()], event("EXCEED_MAX_ITERS", name="Agent"), ["native"]),
-    ([start()], event("USER_INTERRUPT"), ["native"]),
-    ([start()], event("CUSTOM", None, name="state_updated", value={}), ["native"]),
-    ([start()], event("BRAND_NEW", delta={"not": "text"}), ["native"]),
-    ([start()], end(reply_id=""), ["native"]),
+    ([start()], event("EXCEED_MAX_ITERS", name="Agent"), ["raw"]),
+    ([start()], event("USER_INTERRUPT"), ["raw"]),
+    ([start()], event("CUSTOM", None, name="state_updated", value={}), ["raw"]),
+    ([start()], event("BRAND_NEW", delta={"not": "text"}), ["raw"]),
+    ([start()], end(reply_id=""), ["raw"]),
 ]
 
 
@@ -90,11 +90,12 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
 def test_each_event_becomes_what_the_table_says(
     before: list[dict[str, Any]], raw: dict[str, Any], expected: list[str]
 ) -> None:
-    normaliser = EventNormaliser("s1")
-    read(*before, normaliser=normaliser)
-    found = normaliser.read(raw)
+    reader = EventReader("s1")
+    read(*before, reader=reader)
+    found = reader.read(text_of(raw))
     assert types(found) == expected
-    assert all(told.raw is raw and told.session_id == "s1" for told in found)
+    assert all((told.raw, told.session_id, told.problems) == (raw, "s1", ()) for told in found)
+    assert all(told.payload == raw for told in found if told.type == "raw")
     assert all(
         (told.id, told.native_type) == ((None, "") if told.synthetic else (raw["id"], raw["type"])) for told in found
     )
@@ -105,7 +106,7 @@ def test_the_table_holds_every_type_and_nothing_that_never_happens() -> None:
     found: dict[str, set[str]] = {}
     for _, raw, expected in SAMPLES:
         found.setdefault(raw["type"], set()).update(expected)
-    found["REPLY_END"].remove("native")  # one without a reply is not of a turn
+    found["REPLY_END"].remove("raw")  # one without a reply is not of a turn
     assert {name: found[name] for name in EVENT_TYPES} == {name: set(common) for name, common in EVENT_TYPES.items()}
 
 
@@ -192,9 +193,9 @@ def test_2_0_0_told_the_limit_before_the_end() -> None:
 def test_usage_is_summed_over_a_turn_and_begins_anew_in_the_next() -> None:
     parked = read(start(), model_end(), model_end(), *call("c1"), asks("c1"))
     assert parked[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
-    normaliser = EventNormaliser("s1")
-    read(start(), model_end(), *call("c1"), asks("c1"), normaliser=normaliser)
-    assert read(confirmed("c1"), start(), *result("c1"), model_end(), end(), normaliser=normaliser)[-1].usage == USAGE
+    reader = EventReader("s1")
+    read(start(), model_end(), *call("c1"), asks("c1"), reader=reader)
+    assert read(confirmed("c1"), start(), *result("c1"), model_end(), end(), reader=reader)[-1].usage == USAGE
     assert read(start(), end())[-1].usage is None
     old = event("MODEL_CALL_END", input_tokens=7, output_tokens=3)
     assert read(start(), old, end())[-1].usage == Usage(input_tokens=7, output_tokens=3)
@@ -258,9 +259,9 @@ def test_a_turn_that_waits_ends_when_nothing_else_goes_on(
 
 
 def test_what_stays_unanswered_is_told_again_at_the_end() -> None:
-    normaliser = EventNormaliser("s1")
-    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), normaliser=normaliser)
-    events = read(executed("c1"), start(), *result("c1", begun=True), normaliser=normaliser)
+    reader = EventReader("s1")
+    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), reader=reader)
+    events = read(executed("c1"), start(), *result("c1", begun=True), reader=reader)
     assert modelled(events) == [
         "turn.started",
         "tool_result.delta",
@@ -274,10 +275,10 @@ def test_what_stays_unanswered_is_told_again_at_the_end() -> None:
 
 
 def test_an_interrupt_of_what_waits_is_one_turn() -> None:
-    normaliser = EventNormaliser("s1")
-    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), normaliser=normaliser)
+    reader = EventReader("s1")
+    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), reader=reader)
     results = [*result("c1", state="interrupted", begun=True), *result("c2", state="interrupted", begun=True)]
-    events = read(start(), *results, end(reason="interrupted"), normaliser=normaliser)
+    events = read(start(), *results, end(reason="interrupted"), reader=reader)
     assert [told.type for told in events if told.type.startswith("turn.")] == ["turn.started", "turn.ended"]
 
 
@@ -285,32 +286,99 @@ def test_an_action_carries_what_its_answer_needs() -> None:
     (action,) = read(start(), *call("c1"), asks("c1"))[-2].actions
     assert (action.type, action.id, action.name, action.arguments) == ("approval", "c1", "Bash", {"command": "ls"})
     assert action.raw == call_block("c1", "asking")
+    assert json.loads(action.reference) == {"reply_id": "r1", "tool_call": call_block("c1", "asking")}
     (action,) = read(start(), *call("c1"), *hands_over("c1"))[-2].actions
     assert (action.type, action.name) == ("execution", "lookup")
 
 
-@pytest.mark.parametrize("raw", [{"id": "e"}, {"type": 5}, {"type": "TEXT_BLOCK_DELTA", "reply_id": "r", "delta": []}])
-def test_a_broken_event_is_an_error(raw: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        EventNormaliser("s1").read(raw)
+@pytest.mark.parametrize("content", [b"[]", b"5", b"{", b'"text"', b"\xff"])
+def test_what_is_no_object_is_a_raw_event_with_a_problem(content: bytes) -> None:
+    (event,) = EventReader("s1").read(content)
+    assert (event.type, event.source, event.native_type) == ("raw", content, "")
+    assert len(event.problems) == 1
+
+
+ODD: list[tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
+    ([], {"id": "e"}, {"type": "raw", "payload": {"id": "e"}}, ()),
+    ([], {"type": 5}, {"type": "raw", "payload": {"type": 5}}, ()),
+    (
+        [start(), text("a")[0]],
+        event("TEXT_BLOCK_DELTA", block_id="b1", delta=[]),
+        {"type": "message.delta", "text": ""},
+        ("delta: not text",),
+    ),
+    ([start()], event("TEXT_BLOCK_END", block_id="b1", text=7), {"type": "message.completed"}, ("text: not text",)),
+    (
+        [start()],
+        event("MODEL_CALL_END", input_tokens="many", output_tokens=3),
+        {"type": "usage", "usage": Usage(output_tokens=3)},
+        ("input_tokens: not a whole number",),
+    ),
+    (
+        [start()],
+        event("REPLY_END", finished_reason="completed", error=5),
+        {"type": "turn.ended", "outcome": Outcome.COMPLETED},
+        ("error: not an object",),
+    ),
+    (
+        [start()],
+        event("TOOL_CALL_START", tool_call_id=3, tool_call_name="ls"),
+        {"tool_call_id": "", "name": "ls"},
+        ("tool_call_id: not text",),
+    ),
+    ([start()], event("BRAND_NEW", delta={"not": "text"}), {"type": "raw"}, ()),
+]
+
+
+@pytest.mark.parametrize(("before", "raw", "expected", "problems"), ODD)
+def test_an_odd_value_costs_no_event(
+    before: list[dict[str, Any]], raw: dict[str, Any], expected: dict[str, Any], problems: tuple[str, ...]
+) -> None:
+    reader = EventReader("s1")
+    read(*before, reader=reader)
+    (event,) = reader.read(text_of(raw))
+    assert {name: getattr(event, name) for name in expected} == expected
+    assert event.problems == problems
+
+
+def test_an_odd_tool_call_is_asked_for_all_the_same() -> None:
+    asked = event("REQUIRE_USER_CONFIRM", tool_calls=[5, call_block("c1", "asking") | {"input": {"command": "ls"}}])
+    required = read(start(), *call("c1"), asked)[-2]
+    (action,) = required.actions
+    assert (action.id, action.name, action.problems) == ("c1", "Bash", ("input: not text",))
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    content = text_of(event("TEXT_BLOCK_DELTA", block_id="b1", delta="half")).replace(b"half", b"\\ud83d!")
+    (delta,) = EventReader("s1").read(content)
+    assert (delta.type, delta.text) == ("message.delta", "\N{REPLACEMENT CHARACTER}!")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("before", "raw", "_expected"), SAMPLES)
+def test_every_event_survives_storage(before: list[dict[str, Any]], raw: dict[str, Any], _expected: list[str]) -> None:
+    reader = EventReader("s1")
+    read(*before, reader=reader)
+    for found in reader.read(text_of(raw)):
+        assert EVENT.validate_json(EVENT.dump_json(found)) == found
+        assert found.source == text_of(raw)
 
 
 @pytest.mark.parametrize("may_lack", [True, False])
 def test_there_is_a_gap_where_the_stream_broke_or_something_was_missed(*, may_lack: bool) -> None:
     """A turn of which only the end is told from its message lacks nothing, if the stream was open all the time."""
-    normaliser = EventNormaliser("s1")
-    told = read(start(), *text("Hello"), model_end(), normaliser=normaliser)
+    reader = EventReader("s1")
+    told = read(start(), *text("Hello"), model_end(), reader=reader)
     assert modelled(told)[-1] == "usage"
-    events: list[Any] = normaliser.catch_up(reply(text_block("Hello")), may_lack=may_lack)
+    events: list[Any] = reader.catch_up(stored(reply(text_block("Hello"))), may_lack=may_lack)
     assert types(events) == (["stream.gap"] if may_lack else []) + ["turn.ended"]
     assert all(event.synthetic for event in events)
     if may_lack:
-        assert (events[0].lost, events[0].turn_id) == (("native",), "r1")
+        assert (events[0].lost, events[0].turn_id) == (("raw",), "r1")
 
 
 def test_old_replies_are_forgotten() -> None:
-    normaliser = EventNormaliser("s1")
-    read(*(start(f"r{number}") for number in range(101)), normaliser=normaliser)
-    assert not normaliser.knows("r0")
-    assert normaliser.knows("r1")
-    assert not normaliser.knows(None)
+    reader = EventReader("s1")
+    read(*(start(f"r{number}") for number in range(101)), reader=reader)
+    assert not reader.knows("r0")
+    assert reader.knows("r1")
+    assert not reader.knows(None)
