@@ -106,7 +106,7 @@ class EventReader:
         row = _ROWS.get(wire.type)
         if row is None or not wire.reply_id:
             # The payload is whole, so that odd values in it are no problem.
-            return (raw_event(**envelope | {"problems": () if wire.type or wire.id else problems}),)
+            return (raw_event(**envelope | {"problems": () if wire.type else problems}),)
         reply = self.reply(wire.reply_id)
         if reply.phase is Phase.NEW:
             reply.phase = Phase.OPEN

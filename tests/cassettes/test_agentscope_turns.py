@@ -100,7 +100,7 @@ def test_tools_are_approved_and_denied(user: User, vcr: Any) -> None:
     user.run_until(session, SessionStatus.IDLE)
     assert pending(user, session) == ()
     assert texts(user, session)[-1] == ("assistant", "The decision was heard.")
-    with pytest.raises(Conflict, match="waits for nothing"):
+    with pytest.raises(Conflict, match="no pending actions"):
         answer(user, session, Approve(first))
     _, *answers = sent(vcr, "POST", "/chat/")
     given = [(each["input"]["type"], each["input"]["confirm_results"][0]) for each in answers]

@@ -176,6 +176,7 @@ def test_no_list_is_an_empty_one() -> None:
         (2, "4", "e", None),
         (5, None, "abcde", None),
         (None, "5", "", None),
+        (2, "6", "", None),
     ],
 )
 def test_a_list_that_is_read_whole_is_cut_into_pages(
@@ -184,7 +185,7 @@ def test_a_list_that_is_read_whole_is_cut_into_pages(
     assert one_page("abcde", page_size, cursor) == Page(tuple(items), next_cursor)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "-1", "6", "٣", "1.0"])
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "٣", "1.0", "9" * 5000])
 def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
     with pytest.raises(UsageError, match="is not a cursor of this list"):
         one_page("abcde", 2, cursor)

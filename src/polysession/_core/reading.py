@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _QUOTED: Final = 80
+_CURSOR_DIGITS: Final = 9
 _FINDINGS_SHOWN: Final = 3
 
 
@@ -73,10 +74,12 @@ def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_c
 def one_page(items: Sequence[T], page_size: int | None, cursor: str | None) -> Page[T]:
     """One page of a list that had to be read whole. Its cursors are numbers of items.
 
+    A cursor behind the end is followed by nothing: the list may have become shorter.
+
     Raises:
         UsageError: The cursor is not one of this list.
     """
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and int(cursor) <= len(items)):
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
         raise UsageError(f"{cursor!r} is not a cursor of this list")
     start = int(cursor or 0)
     end = len(items) if page_size is None else start + page_size

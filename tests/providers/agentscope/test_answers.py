@@ -81,7 +81,7 @@ def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> No
         env=os.environ | {"PYTHONPATH": "tests"},
     )
     tool_call = {"type": "tool_call", "id": "c1", "name": "Bash", "input": '{"command":"ls"}'}
-    expected = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1"}
+    expected: dict[str, Any] = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1"}
     expected |= {"confirm_results": [{"confirmed": True, "tool_call": tool_call}]}
     assert json.loads(ran.stdout)["input"] == expected
 

@@ -300,7 +300,7 @@ def test_what_is_no_object_is_a_raw_event_with_a_problem(content: bytes) -> None
 
 ODD: list[tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ([], {"id": "e"}, {"type": "raw", "payload": {"id": "e"}}, ()),
-    ([], {"type": 5}, {"type": "raw", "payload": {"type": 5}}, ()),
+    ([], {"type": 5}, {"type": "raw", "payload": {"type": 5}}, ("type: not text",)),
     (
         [start(), text("a")[0]],
         event("TEXT_BLOCK_DELTA", block_id="b1", delta=[]),

@@ -51,8 +51,8 @@ def test_an_odd_message_costs_no_other_and_one_without_an_id_is_reported() -> No
     ]
     assert found.items[1].text == "c"
     assert found.problems == (
-        "messages[1]: the body is not a JSON object",
-        "messages[2]: the backend's JSON lacks a readable id",
+        "item 1: the body is not a JSON object",
+        "item 2: the backend's JSON lacks a readable id",
     )
 
 

@@ -126,8 +126,8 @@ def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
     _, page = step(OPERATIONS.list_agents(None)(None), ok({"agents": [1, AGENT, {"data": {}}, odd]}))
     assert [(agent.id, agent.problems) for agent in page.items] == [("a1", ()), ("a2", ("data: not an object",))]
     assert page.problems == (
-        "agents[0]: the body is not a JSON object",
-        "agents[2]: the backend's JSON lacks a readable id",
+        "item 0: the body is not a JSON object",
+        "item 2: the backend's JSON lacks a readable id",
     )
 
 

@@ -42,8 +42,8 @@ def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
         ("s1", ()),
     ]
     assert page.problems == (
-        "sessions[1]: the body is not a JSON object",
-        "sessions[2]: the backend's JSON lacks a readable id of the session",
+        "item 1: the body is not a JSON object",
+        "item 2: the backend's JSON lacks a readable id of the session",
     )
 
 

@@ -50,7 +50,7 @@ SEED = {
     "config": {"workspace_id": "w1", "name": "first", "chat_model_config": MODEL},
     "state": {**COMMON_STATE, "reply_id": "8" * 32, "cur_iter": 0},
 }
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "workspace_id": "w1",
     "name": "first",
     "naming": {"auto": False},
