@@ -66,7 +66,7 @@ class EverrunsNetworkAccess(NativeBody):
 
 
 class _Definition(NativeBody):
-    """What can be said of one session, and of an agent for all of its sessions."""
+    """Fields of one session, and of an agent for all of its sessions."""
 
     harness_id: str | None = None
     harness_name: str | None = None

@@ -6,25 +6,30 @@ Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
-    JsonText,
+    MalformedResponse,
+    Message,
     NewAgent,
     NewSession,
     Page,
+    PendingAction,
     Provider,
     ProviderSettings,
     Response,
@@ -36,35 +41,39 @@ from polysession.provider_api import (
     TurnInput,
     UsageError,
     apply_filters,
-    deferred,
+    decoder,
     emulated,
     json_body,
-    lazily,
     native,
     path_segment,
-    read_as,
-    read_json,
-    read_json_or_none,
     read_json_or_nothing,
-    read_wire,
+    read_list,
+    read_response,
+    read_whole,
     unsupported,
     with_query,
 )
-from polysession_everruns import normaliser, usual
-from polysession_everruns.calls import cursor_number, session_path
-from polysession_everruns.wire import WireAgents, WirePageEnd, WireSession, WireSessions
-
-if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
+from polysession_everruns import interim, sessions, turns
+from polysession_everruns.events import EVENT_TYPES
+from polysession_everruns.native import (
+    EverrunsNewAgent,
+    EverrunsNewSession,
+    EverrunsSessionChanges,
+    EverrunsSessionQuery,
+)
+from polysession_everruns.wire import WireList, WireStatus
 
 T = TypeVar("T")
 
-_DEFAULT_LIMIT: Final = 20
-_MAX_LIMIT: Final = 100
+_DEFAULT_PAGE_SIZE: Final = 20
+_MAX_PAGE_SIZE: Final = 100
 _NOTHING_TO_CANCEL: Final = "no_op"
 _FILTERED_HERE: Final = frozenset(
     {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TAGS, Feature.SESSIONS_LIST_CREATED}
 )
+
+_read_list: Final = decoder(WireList)
+_read_status: Final = decoder(WireStatus)
 
 _NO_METADATA: Final = unsupported("Everruns sessions have no metadata; use tags")
 _NO_MODE: Final = unsupported("Everruns sessions have no permission mode")
@@ -148,7 +157,7 @@ class EverrunsSettings(ProviderSettings):
     Attributes:
         api_key: Personal access token (`evr_pat_...`), sent as it is. It may begin with a scheme: `Bearer ...` or
             `ApiKey ...`.
-        base_url: Where the API is, without `/v1`; the hosted service unless said otherwise.
+        base_url: Where the API is, without `/v1`; the hosted service by default.
         org_id: Organization to act in; needed only when the token reaches several.
     """
 
@@ -164,16 +173,16 @@ class EverrunsSettings(ProviderSettings):
 class EverrunsProvider(Provider[EverrunsSettings]):
     """Everruns."""
 
-    name = normaliser.NAME
+    name = sessions.NAME
     docs_url = "https://docs.everruns.com"
     settings_type = EverrunsSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = deferred("polysession_everruns.native:EverrunsNewSession")
-    session_changes_type = deferred("polysession_everruns.native:EverrunsSessionChanges")
-    session_query_type = deferred("polysession_everruns.native:EverrunsSessionQuery")
-    new_agent_type = deferred("polysession_everruns.native:EverrunsNewAgent")
+    new_session_type = EverrunsNewSession
+    session_changes_type = EverrunsSessionChanges
+    session_query_type = EverrunsSessionQuery
+    new_agent_type = EverrunsNewAgent
     resume_mode = ResumeMode.SERVER_REPLAY
-    event_types = deferred("polysession_everruns.event_normaliser:EVENT_TYPES")
+    event_types = EVENT_TYPES
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -185,31 +194,36 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body: problem details, `{"error": {...}}`, or the `{"error": "..."}` of older servers."""
-        body = read_json_or_none(reply) or {}
-        error = body.get("error")
-        inner = error if isinstance(error, Mapping) else {"message": error}
-        return ErrorDetail(
-            message=_first_text(body.get("detail"), inner.get("message"), body.get("title")) or "",
-            code=_first_text(body.get("code"), inner.get("code")),
-        )
+        return sessions.to_error(reply.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a session."""
-        reply = yield Call("POST", "/v1/sessions", body=json_body(normaliser.from_new_session(new)))
-        return _session(reply)
+        """Create a session.
+
+        Raises:
+            MalformedResponse: The server created a session, and left out a field that was asked for.
+        """
+        response = yield Call("POST", "/v1/sessions", body=json_body(sessions.new_session_body(new)))
+        session = read_response(sessions.to_session, response)
+        ignored = sessions.ignored_fields(new, session)
+        if ignored:
+            error = MalformedResponse(
+                f"the server left out {', '.join(ignored)} without an error: it does not know them, or not there"
+            )
+            error.already_done = f"session {session.id!r} was created"
+            raise error
+        return session
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session."""
-        reply = yield Call("GET", session_path(ref))
-        return _session(reply)
+        return read_response(sessions.to_session, (yield Call("GET", sessions.session_path(ref))))
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page. What the server cannot filter by is compared here."""
-        normaliser.check_statuses(query.statuses)
+        """Read one page. Filters that the server does not have are applied here."""
+        sessions.check_statuses(query.statuses)
         filters = {"agent_id": query.agent, "search": query.title_contains or None}
         filters |= query.native.to_body() if query.native else {}
-        page = yield from _page("/v1/sessions", filters, query.page_size, cursor, _sessions)
-        return Page(apply_filters(page.items, query, _FILTERED_HERE), page.next_cursor)
+        page = yield from _page("/v1/sessions", filters, query.page_size, cursor, sessions.to_session)
+        return Page(apply_filters(page.items, query, _FILTERED_HERE), page.next_cursor, page.problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Change what was asked for.
@@ -217,134 +231,96 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         The server takes tags as a whole list, so that editing them reads them first. It has no version check: of two
         writers at once the last one wins. A session whose tags are already right is returned as it was read.
         """
-        body = normaliser.from_changes(changes)
+        body = sessions.changes_body(changes)
         if changes.add_tags or changes.remove_tags:
             before = yield from self.get_session(ref)
-            tags = normaliser.edited_tags(before.tags, changes)
+            tags = sessions.edited_tags(before.tags, changes)
             if tags is not None:
                 body["tags"] = tags
             elif not body:
                 return before
-        reply = yield Call("PATCH", session_path(ref), body=json_body(body))
-        return _session(reply)
+        response = yield Call("PATCH", sessions.session_path(ref), body=json_body(body))
+        return read_response(sessions.to_session, response)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session for good."""
-        read_json_or_nothing((yield Call("DELETE", session_path(ref))))
+        read_json_or_nothing((yield Call("DELETE", sessions.session_path(ref))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Cancel the turn. A server that answers in another word than the known two has still taken the request."""
-        reply = yield Call("POST", f"{session_path(ref)}/cancel")
-        answer = read_json(reply)
-        idle = answer.get("status") == _NOTHING_TO_CANCEL
+        """Cancel the turn. A server that answers with another word than the known ones has still taken the request."""
+        response = yield Call("POST", f"{sessions.session_path(ref)}/cancel")
+        answer, problems = read_response(_read_status, response)
+        idle = answer.status == _NOTHING_TO_CANCEL
         state = CancelState.NOTHING_RUNNING if idle else CancelState.REQUESTED
-        return Cancellation(provider=self.name, session_id=ref.id, state=state, raw=answer)
+        return Cancellation(
+            provider=self.name, session_id=ref.id, state=state, source=response.content, problems=problems
+        )
 
     def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
         """Send a message."""
-        from polysession_everruns import streams
+        return turns.send_message(ref, content)
 
-        return streams.send_message(ref, content)
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[Any]:
+        """Prepare to follow a session."""
+        return interim.old(turns.stream_events(ref, cursor))
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
-        """Make ready to follow a session."""
-        from polysession_everruns import streams
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[Any]:
+        """Prepare to follow a turn."""
+        return interim.old(turns.start_turn(ref, turn_input))
 
-        return streams.stream_events(ref, cursor)
-
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
-        """Make ready to follow a turn."""
-        from polysession_everruns import streams
-
-        return streams.start_turn(ref, turn_input)
-
-    def list_events(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
         """Read one page of past events."""
-        from polysession_everruns import streams
+        return turns.list_events(ref, page_size, cursor)
 
-        return streams.list_events(ref, limit, cursor)
-
-    def list_messages(self, ref: SessionRef, limit: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
         """Read one page of messages."""
-        from polysession_everruns import streams
-
-        return streams.list_messages(ref, limit, cursor)
+        return turns.list_messages(ref, page_size, cursor)
 
     def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-        """Give the outputs of tools that the client runs."""
-        from polysession_everruns import streams
-
-        return streams.answer_actions(ref, answers)
+        """Answer pending actions."""
+        return turns.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read which tools the client is to run."""
-        from polysession_everruns import streams
-
-        return streams.pending_actions(ref)
+        """Read the pending actions."""
+        return turns.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""
-        reply = yield Call("POST", "/v1/agents", body=json_body(normaliser.from_new_agent(new)))
-        return read_as(normaliser.to_agent, read_json(reply), reply)
+        response = yield Call("POST", "/v1/agents", body=json_body(sessions.new_agent_body(new)))
+        return read_response(sessions.to_agent, response)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
-        reply = yield Call("GET", f"/v1/agents/{path_segment(agent_id, 'agent id')}")
-        return read_as(normaliser.to_agent, read_json(reply), reply)
+        response = yield Call("GET", f"/v1/agents/{path_segment(agent_id, 'agent id')}")
+        return read_response(sessions.to_agent, response)
 
-    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
-        return (yield from _page("/v1/agents", {}, limit, cursor, _agents))
-
-
-def _session(reply: Response) -> Session:
-    fields = usual.SESSION.read(reply)
-    if fields is not None:
-        return usual.to_session(fields, lazily(JsonText(reply.content)))
-    # No name for what is raw: the traceback of a refusal would show it, and it may quote a credential.
-    return normaliser.read_session(read_wire(WireSession, reply), lazily(JsonText(reply.content)))
-
-
-def _sessions(reply: Response) -> tuple[WirePageEnd, list[Session]]:
-    text, usually = JsonText(reply.content), usual.SESSIONS.read(reply)
-    if usually is not None:
-        sessions = [usual.to_session(fields, lazily(text, "data", at)) for at, fields in enumerate(usually["data"])]
-        return WirePageEnd.model_validate(usually), sessions
-    page = read_wire(WireSessions, reply)
-    return page, [normaliser.read_session(wire, lazily(text, "data", at)) for at, wire in enumerate(page.data)]
-
-
-def _agents(reply: Response) -> tuple[WireAgents, list[Agent]]:
-    page = read_wire(WireAgents, reply)
-    return page, [read_as(normaliser.to_agent, item, reply) for item in page.data]
-
-
-def _first_text(*candidates: object) -> str | None:
-    return next((text for text in candidates if isinstance(text, str) and text), None)
+        return (yield from _page("/v1/agents", {}, page_size, cursor, sessions.to_agent))
 
 
 def _page(
     path: str,
     filters: Mapping[str, Any],
-    limit: int | None,
+    page_size: int | None,
     cursor: str | None,
-    read: Callable[[Response], tuple[WirePageEnd, list[T]]],
+    read: Callable[[bytes], T],
 ) -> Flow[Page[T]]:
-    """Read one page. Our cursor is the offset of its first item, as text."""
-    if limit is not None and limit > _MAX_LIMIT:
+    """Read one page. The cursor is the offset of its first item, as text."""
+    if page_size is not None and page_size > _MAX_PAGE_SIZE:
         # The server would return fewer than asked for, and not say so.
-        raise UsageError(f"limit is {limit}; a page of Everruns has at most {_MAX_LIMIT} items")
-    offset = None if cursor is None else cursor_number(cursor)
-    reply = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": limit}))
-    page, items = read(reply)
-    return Page(tuple(items), _next_cursor(page, len(items), offset or 0, limit))
+        raise UsageError(f"page_size is {page_size}; a page of Everruns has at most {_MAX_PAGE_SIZE} items")
+    offset = None if cursor is None else sessions.cursor_number(cursor)
+    response = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": page_size}))
+    page = read_whole(_read_list, response)
+    return read_list(page.data, read, next_cursor=_next_cursor(page, offset or 0, page_size))
 
 
-def _next_cursor(page: WirePageEnd, count: int, offset: int, limit: int | None) -> str | None:
+def _next_cursor(page: WireList, offset: int, page_size: int | None) -> str | None:
     """Where the next page begins. Without a total, a link or a full page says that there is one."""
-    end = offset + count
+    count = len(page.data)
     if page.total is not None:
-        more = end < page.total
+        more = offset + count < page.total
     else:
-        more = page.next_url is not None or count >= (page.limit or limit or _DEFAULT_LIMIT)
-    return str(end) if more and count else None
+        more = page.next_url is not None or count >= (page.limit or page_size or _DEFAULT_PAGE_SIZE)
+    return str(offset + count) if more and count else None

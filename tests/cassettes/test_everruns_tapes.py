@@ -167,7 +167,8 @@ def test_a_question_is_asked(on_tape: OnTape, runner: ClientRunner) -> None:
     _, result = run(runner, on_tape, "asker")
     assert result.outcome is Outcome.REQUIRES_ACTION
     (action,) = result.actions
-    assert (action.name, action.arguments["questions"][0]["question"]) == ("ask_user", "Where should it go?")
+    assert (action.type, action.id, action.prompt) == ("question", "call_llmsim_0_0/question_1", "Where should it go?")
+    assert (action.options, action.payload["header"]) == (("Staging", "Production"), "Target")
 
 
 @tape("everruns/streams/approval.jsonl")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from pydantic import Field, create_model
 
 import polysession_everruns.wire as everruns_wire
 from polysession_everruns.wire import WireSession
@@ -100,11 +100,8 @@ def test_a_change_of_a_source_is_listed(now: Fingerprint, difference: tuple[str,
 
 
 def test_a_field_that_is_renamed_in_a_wire_model_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields: dict[str, Any] = {
-        "name" if name == "title" else name: (field.annotation, field)
-        for name, field in WireSession.model_fields.items()
-    }
-    renamed = create_model("WireSession", __base__=everruns_wire.Wire, **fields)
+    names = [field.name for field in msgspec.structs.fields(WireSession)]
+    renamed = msgspec.defstruct("WireSession", ["name" if name == "title" else name for name in names])
     monkeypatch.setattr(everruns_wire, "WireSession", renamed)
 
     assert gaps_of(BACKENDS["everruns"]()) == [
@@ -114,7 +111,8 @@ def test_a_field_that_is_renamed_in_a_wire_model_is_listed(monkeypatch: pytest.M
 
 
 def test_a_field_is_known_by_its_name_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = create_model("WireSession", __base__=WireSession, usage=(Any, Field(default=None, alias="spent")))
+    spent = ("usage", Any, msgspec.field(default=None, name="spent"))
+    model = msgspec.defstruct("WireSession", [spent], bases=(WireSession,))
     monkeypatch.setattr(everruns_wire, "WireSession", model)
 
     assert gaps_of(BACKENDS["everruns"]()) == [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from polysession_everruns.wire_events import WireEvent
+from polysession.event import Event
+from polysession_everruns.events import EventReader
 
 SESSION_ID = "session_0195e0c0000070008000000000000001"
 MESSAGE = {
@@ -16,10 +18,21 @@ MESSAGE = {
 CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
 CALLS = {"tool_calls": [CALL, {**CALL, "id": "call_2"}]}
 RESULT = {"tool_call_id": "call_1", "tool_name": "look_up", "success": True, "status": "success"}
+QUESTION = {
+    "id": "question_1",
+    "question": "Where should it go?",
+    "header": "Target",
+    "kind": "choice",
+    "multi_select": False,
+    "allow_other": False,
+    "options": [{"label": "Staging", "description": "Safe", "default": True}, {"label": "Production"}],
+}
+"""As the engine asks it, but for `allow_other`."""
 
 
-def wire(kind: str, data: Any = None, **changes: Any) -> WireEvent:
-    raw = {
+def raw_event(kind: str, data: Any = None, **changes: Any) -> dict[str, Any]:
+    """An event as an object."""
+    return {
         "id": "event_1",
         "type": kind,
         "ts": "2026-03-01T10:00:00.123Z",
@@ -29,4 +42,18 @@ def wire(kind: str, data: Any = None, **changes: Any) -> WireEvent:
         "data": {} if data is None else data,
         **changes,
     }
-    return WireEvent.of(raw)
+
+
+def wire(kind: str, data: Any = None, **changes: Any) -> bytes:
+    """An event as text."""
+    return json.dumps(raw_event(kind, data, **changes)).encode()
+
+
+def to_events(content: bytes) -> list[Event]:
+    """The common events of one event by itself."""
+    return list(EventReader(SESSION_ID).read(content))
+
+
+def asking(*questions: dict[str, Any], call_id: str = "call_1") -> dict[str, Any]:
+    """A call of `ask_user`."""
+    return {"id": call_id, "name": "ask_user", "arguments": {"questions": list(questions), "timeout_seconds": 300}}

@@ -64,7 +64,13 @@ HISTORY = [event(number, "turn.started" if number % 2 else "llm.generation") for
 REQUESTED = event(4, "tool.call_requested", {"tool_calls": [CALL]}, context={"turn_id": "turn_1"})
 BOTH = event(4, "tool.call_requested", {"tool_calls": [CALL, OTHER_CALL]}, context={"turn_id": "turn_1"})
 DONE = event(5, "tool.completed", {"tool_call_id": "call_1", "tool_name": "", "success": True, "result": []})
-ACTION = ToolExecution(id="call_1", name="look_up", arguments={"word": "x"}, raw=CALL)
+ACTION = ToolExecution(
+    id="call_1",
+    name="look_up",
+    arguments={"word": "x"},
+    group=f"event_{4:032x}/outputs",
+    reference='{"call_id":"call_1","question":null}',
+)
 NEWEST = ("GET", f"{PATH}/events?limit=50", None, 0.0)
 RESULTS = f"{PATH}/tool-results"
 ACCEPTED = ok({"accepted": 1, "status": "active"})

@@ -16,12 +16,12 @@ import polysession_agentscope.replies as agentscope_replies
 import polysession_agentscope.sessions as agentscope_sessions
 import polysession_agentscope.turns as agentscope_turns
 import polysession_agentscope.wire as agentscope
-import polysession_everruns.endings as everruns_endings
-import polysession_everruns.message_normaliser as everruns_messages
+import polysession_everruns.events as everruns_events
+import polysession_everruns.messages as everruns_messages
 import polysession_everruns.native as everruns_native
-import polysession_everruns.normaliser as everruns_sessions
+import polysession_everruns.sessions as everruns_sessions
+import polysession_everruns.turns as everruns_turns
 import polysession_everruns.wire as everruns
-import polysession_everruns.wire_events as everruns_wire_events
 import polysession_qoder.native as qoder_native
 import polysession_qoder.sessions as qoder_sessions
 import polysession_qoder.turns as qoder_turns
@@ -32,13 +32,12 @@ from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuer
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, OldStreamPlan, Provider
-from tools.spec_drift.ours import Ours, ours, reads, reads_data, writes
+from tools.spec_drift.ours import Ours, ours, reads, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 _MODEL: Final = ModelConfig(id="m")
 _WHOLE_MODEL: Final = ModelConfig(id="m", type="t", credential_id="c")
 _NEW: Final = NewSession(agent="a", environment="e", title="t", metadata={"k": "v"})
-_TURN_IDS: Final = ("turn_id", "input_message_id")
 _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d")
 
 
@@ -108,7 +107,7 @@ def _qoder() -> Ours:
 
 
 def _everruns() -> Ours:
-    new = everruns_sessions.from_new_session(
+    new = everruns_sessions.new_session_body(
         NewSession(
             agent="a", workspace="w", title="t", tags=["x"], capabilities=[AgentCapability(ref="r")], model=_MODEL
         )
@@ -125,28 +124,24 @@ def _everruns() -> Ours:
             reads(everruns.WireCapability, "AgentCapabilityConfig"),
             reads(everruns.WireUsage, "TokenUsage"),
             reads(everruns.WireAgent, "Agent"),
-            reads(everruns_wire_events.WireMessage, "Message"),
-            writes("read", "EventContext", _TURN_IDS),
-            reads(everruns_wire_events.WireEvent, "Event"),
-            reads_data(
-                everruns_wire_events.WireTurnEvent, *turn_data, *session_data, "ReasonCompletedData", more=_TURN_IDS
-            ),
-            reads_data(everruns_wire_events.WireTextEvent, *text_data, *thinking_data),
-            reads_data(everruns_wire_events.WireMessageEvent, "InputMessageData", "OutputMessageCompletedData"),
-            reads_data(everruns_wire_events.WireConversationEvent, "ConversationMessageData"),
-            reads(everruns_wire_events.WireToolCall, "ToolCall", "ToolCallSummary"),
-            reads_data(
-                everruns_wire_events.WireToolEvent, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"
-            ),
-            reads_data(everruns_wire_events.WireToolCallsEvent, "ActStartedData", "ToolCallRequestedData"),
+            reads(everruns.WireMessage, "Message"),
+            reads(everruns.WireContext, "EventContext"),
+            reads(everruns.WireEvent, "Event"),
+            reads(everruns.WireTurnData, *turn_data, *session_data, "ReasonCompletedData"),
+            reads(everruns.WireTextData, *text_data, *thinking_data),
+            reads(everruns.WireMessageData, "InputMessageData", "OutputMessageCompletedData"),
+            reads(everruns.WireConversationData, "ConversationMessageData"),
+            reads(everruns.WireToolCall, "ToolCall", "ToolCallSummary"),
+            reads(everruns.WireToolData, "ToolStartedData", "ToolCompletedData", "ToolOutputDeltaData"),
+            reads(everruns.WireToolCallsData, "ActStartedData", "ToolCallRequestedData"),
             reads(everruns_native.EverrunsNewSession, "CreateSessionRequest", more=new),
             reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
             reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
-            writes("stream query", f"GET {_SSE}", _opening(provider, "event_1")),
+            writes("stream query", f"GET {_SSE}", _opening(provider, everruns_turns.to_cursor("event_1"))),
             writes("message", "CreateMessageRequest", _said(provider)),
             writes("message", "InputMessage", _said(provider)["message"]),
             reads(
-                everruns_native.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.from_new_agent(_AGENT)
+                everruns_native.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.new_agent_body(_AGENT)
             ),
             reads(everruns_native.EverrunsCapability, "AgentCapabilityConfig"),
             reads(everruns_native.EverrunsClientTool, "ClientSideTool"),
@@ -155,10 +150,10 @@ def _everruns() -> Ours:
         ],
         {
             "SessionStatus": everruns_sessions._STATUSES,
-            "MessageRole": everruns_messages.ROLES,
+            "MessageRole": everruns_messages._ROLES,
             "ContentPart.type": everruns_messages._BLOCKS,
             "CancelStatus": ("cancelled", "no_op"),
-            "TurnStopReason": everruns_endings._STOPPED,
+            "TurnStopReason": everruns_events._STOPPED,
             "EventData": (),
         },
         r" /v1/sessions",
@@ -252,7 +247,7 @@ def _changes(**values: Any) -> SessionChanges:
 
 
 def _changed_everruns() -> dict[str, Any]:
-    return {**everruns_sessions.from_changes(_changes(tags=["x"]))}
+    return {**everruns_sessions.changes_body(_changes(tags=["x"]))}
 
 
 def _provider(backend: str, **settings: Any) -> Provider[Any]:

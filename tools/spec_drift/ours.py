@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from pydantic import AliasPath, BaseModel
+from pydantic import BaseModel
 from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
@@ -80,22 +80,9 @@ def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: I
     return Known(models[0].__name__, frozenset({*fields, *more}), published)
 
 
-def reads_data(model: type[BaseModel], *published: str, more: Iterable[str] = ()) -> Known:
-    """A model that reads an event, and the published objects that the event's data are."""
-    anywhere = {"turn_id"}  # looked for in the data of every event
-    return Known(model.__name__, frozenset({*read_within(model, "data")} - anywhere | {*more}), published)
-
-
 def writes(name: str, published: str, fields: Iterable[str]) -> Known:
     """What our code sends that has no model: called by `name` here."""
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
-
-
-def read_within(model: type[BaseModel], *keys: str) -> Iterable[str]:
-    """What a model reads of the object to which these keys lead, without a model of that."""
-    aliases = (field.validation_alias for field in model.model_fields.values())
-    paths = [alias.path for alias in aliases if isinstance(alias, AliasPath)]
-    return [str(path[len(keys)]) for path in paths if path[: len(keys)] == list(keys) and len(path) > len(keys)]
 
 
 def _wire_names(model: type[Shape]) -> Iterable[str]:
@@ -103,10 +90,7 @@ def _wire_names(model: type[Shape]) -> Iterable[str]:
         yield from (field.encode_name for field in msgspec.structs.fields(model))
         return
     for name, field in model.model_fields.items():
-        if isinstance(field.validation_alias, AliasPath):
-            yield str(field.validation_alias.path[0])  # what is within it is read by no model of its own
-        else:
-            yield field.serialization_alias or field.alias or name
+        yield field.serialization_alias or field.alias or name
 
 
 def _routes_of(backend: str) -> list[str]:

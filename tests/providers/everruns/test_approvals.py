@@ -107,7 +107,7 @@ def test_an_answer_of_the_wrong_kind_is_not_sent(answers: Any, error: type[Excep
 
 
 def test_of_two_approvals_none_is_left_out() -> None:
-    with pytest.raises(UsageError, match="there is none for 'tool_approval_call_2'"):
+    with pytest.raises(UsageError, match="an answer is missing for 'tool_approval_call_2'"):
         step(OPERATIONS.answer_actions(ID, [Approve("tool_approval_call_1")]), asked(call(1), call(2)))
 
 

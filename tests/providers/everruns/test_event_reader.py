@@ -1,20 +1,53 @@
-"""What spans several of Everruns' events: deltas, parked turns, approvals, and what a session waits for."""
+"""State over several of Everruns' events: deltas, turns that wait, approvals, questions and mixed rounds."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from polysession.event import ActionRequired
-from polysession_everruns.event_normaliser import EventReader, Waiting, to_events
-from polysession_everruns.wire_events import WireEvent
-from support.everruns_events import CALL, CALLS, MESSAGE, RESULT, wire
+from polysession.action import ACTION, PendingAction, Question, ToolApproval
+from polysession.event import ActionRequired, Event, Outcome, TurnEnded
+from polysession_everruns.events import EventReader, rest_required
+from support.everruns_events import (
+    CALL,
+    CALLS,
+    MESSAGE,
+    QUESTION,
+    RESULT,
+    SESSION_ID,
+    asking,
+    raw_event,
+    to_events,
+)
+
+
+class Reader(EventReader):
+    """Reads events as objects, and gives each an id of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(SESSION_ID)
+        self._count = 0
+
+    def take(self, event: dict[str, Any]) -> list[Event]:
+        self._count += 1
+        return list(self.read(json.dumps({**event, "id": f"event_{self._count}"}).encode()))
+
+
+wire = raw_event
+
+
+def as_text(kind: str, data: Any) -> bytes:
+    return json.dumps(raw_event(kind, data)).encode()
+
+
+WireEvent = dict[str, Any]
 
 
 def deltas(*events: WireEvent) -> list[str]:
-    reader = EventReader()
-    read = [event for item in events for event in reader.read(item)]
+    reader = Reader()
+    read = [event for item in events for event in reader.take(item)]
     return [event.text for event in read if event.type in {"message.delta", "thinking.delta"}]
 
 
@@ -103,24 +136,24 @@ def test_a_delta_tells_what_lies_beyond_the_text_that_was_told(told: list[WireEv
 
 
 def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
-    reader = EventReader()
-    reader.read(wire("tool.call_requested", CALLS))
-    first = reader.read(wire("tool.completed", RESULT, context={"turn_id": "other"}))
-    second = reader.read(wire("tool.completed", {**RESULT, "tool_call_id": "call_2"}))
+    reader = Reader()
+    reader.take(wire("tool.call_requested", CALLS))
+    first = reader.take(wire("tool.completed", RESULT, context={"turn_id": "other"}))
+    second = reader.take(wire("tool.completed", {**RESULT, "tool_call_id": "call_2"}))
     assert [event.type for event in first] == ["turn.started", "tool_result.completed"]
     assert (first[0].synthetic, first[0].turn_id, first[0].native_type, first[0].id) == (True, "turn_1", "", None)
     assert [event.type for event in second] == ["tool_result.completed"]
 
 
 def test_a_parked_turn_that_goes_on_without_answers_begins_again_too() -> None:
-    reader = EventReader()
-    reader.read(wire("tool.call_requested", CALLS))
-    said = reader.read(wire("input.message", {"message": MESSAGE}))
+    reader = Reader()
+    reader.take(wire("tool.call_requested", CALLS))
+    said = reader.take(wire("input.message", {"message": MESSAGE}))
     assert [event.type for event in said] == ["turn.started", "message.completed"]
-    assert [event.type for event in reader.read(wire("reason.started"))] == ["native"]
-    reader.read(wire("tool.call_requested", CALLS))
-    assert [event.type for event in reader.read(wire("reason.started"))] == ["turn.started", "native"]
-    assert [event.type for event in reader.read(wire("reason.started"))] == ["native"]
+    assert [event.type for event in reader.take(wire("reason.started"))] == ["raw"]
+    reader.take(wire("tool.call_requested", CALLS))
+    assert [event.type for event in reader.take(wire("reason.started"))] == ["turn.started", "raw"]
+    assert [event.type for event in reader.take(wire("reason.started"))] == ["raw"]
 
 
 HELD = {"code": "tool_approval_required", "tool_call_id": "call_1", "tool": "send", "arguments": {"to": "a"}}
@@ -129,11 +162,12 @@ ASKING = {"id": "tool_approval_call_1", "name": "approve_tool_call", "arguments"
 
 def test_an_approval_is_asked_for_by_a_call_that_the_server_made_up() -> None:
     """As the server's source has it, `pending_approvals_from_events`, and as the engine was recorded."""
-    asked, ended = to_events(wire("tool.call_requested", {"tool_calls": [ASKING]}))
+    asked, ended = to_events(as_text("tool.call_requested", {"tool_calls": [ASKING]}))
     assert (asked.type, ended.type) == ("action.required", "turn.ended")
     assert isinstance(asked, ActionRequired)
     (action,) = asked.actions
-    assert (action.type, action.id, action.name) == ("approval", "tool_approval_call_1", "send")
+    assert isinstance(action, ToolApproval)
+    assert (action.id, action.name) == ("tool_approval_call_1", "send")
     assert (action.arguments, action.raw) == ({"to": "a"}, ASKING)
 
 
@@ -142,9 +176,11 @@ def test_an_approval_is_asked_for_by_a_call_that_the_server_made_up() -> None:
 )
 def test_arguments_that_the_server_has_cut_are_told_as_they_are(arguments: Any, told: dict[str, Any]) -> None:
     call = {**ASKING, "arguments": {**HELD, "arguments": arguments}}
-    asked, _ = to_events(wire("tool.call_requested", {"tool_calls": [call]}))
+    asked, _ = to_events(as_text("tool.call_requested", {"tool_calls": [call]}))
     assert isinstance(asked, ActionRequired)
-    assert asked.actions[0].arguments == told
+    (action,) = asked.actions
+    assert isinstance(action, ToolApproval)
+    assert action.arguments == told
 
 
 @pytest.mark.parametrize(
@@ -157,7 +193,7 @@ def test_arguments_that_the_server_has_cut_are_told_as_they_are(arguments: Any, 
     ],
 )
 def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any]) -> None:
-    call, asked, _ = to_events(wire("tool.call_requested", {"tool_calls": [forged]}))
+    call, asked, _ = to_events(as_text("tool.call_requested", {"tool_calls": [forged]}))
     assert call.type == "tool_call.completed"
     assert isinstance(asked, ActionRequired)
     assert asked.actions[0].type == "execution"
@@ -166,12 +202,12 @@ def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any
 @pytest.mark.parametrize("message_first", [True, False])
 def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_first: bool) -> None:
     """The server tells the message first, its embedded engine the call."""
-    reader = EventReader()
-    reader.read(wire("tool.call_requested", {"tool_calls": [ASKING]}))
+    reader = Reader()
+    reader.take(wire("tool.call_requested", {"tool_calls": [ASKING]}))
     done = {"tool_call_id": ASKING["id"], "tool_name": "approve_tool_call", "success": True, "status": "success"}
     told = [wire("input.message", {"message": MESSAGE}), wire("tool.completed", done)]
-    events = [event.type for each in (told if message_first else told[::-1]) for event in reader.read(each)]
-    rest = ["message.completed", "native"]
+    events = [event.type for each in (told if message_first else told[::-1]) for event in reader.take(each)]
+    rest = ["message.completed", "raw"]
     assert events == ["turn.started", *(rest if message_first else rest[::-1])]
 
 
@@ -197,14 +233,162 @@ def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_
     ],
 )
 def test_what_a_session_waits_for_follows_from_its_events(events: list[WireEvent], pending: list[str]) -> None:
-    waiting = Waiting()
+    reader = Reader()
     for event in events:
-        waiting.take(event)
-    assert list(waiting.actions) == pending
+        reader.take(event)
+    assert [action.id for action in reader.waiting.actions] == pending
 
 
 def test_an_answer_after_the_wait_is_over_starts_nothing() -> None:
-    reader = EventReader()
-    reader.read(wire("tool.call_requested", CALLS))
-    reader.read(wire("turn.cancelled"))
-    assert [event.type for event in reader.read(wire("tool.completed", RESULT))] == ["tool_result.completed"]
+    reader = Reader()
+    reader.take(wire("tool.call_requested", CALLS))
+    reader.take(wire("turn.cancelled"))
+    assert [event.type for event in reader.take(wire("tool.completed", RESULT))] == ["tool_result.completed"]
+
+
+# --- Mixed rounds
+
+
+MIXED = {"tool_calls": [ASKING, {**ASKING, "id": "tool_approval_call_2"}, {**CALL, "id": "call_9"}]}
+
+
+def decided(number: int) -> WireEvent:
+    data = {"tool_call_id": f"tool_approval_call_{number}", "tool_name": "approve_tool_call", "success": True}
+    return wire("tool.completed", data)
+
+
+def said(**context: str) -> WireEvent:
+    return wire("input.message", {"message": {**MESSAGE, "role": "user"}}, context=context)
+
+
+@pytest.mark.parametrize(
+    ("events", "pending", "may_wait"),
+    [
+        pytest.param([decided(1)], ["tool_approval_call_2", "call_9"], True, id="engine-after-the-first-decision"),
+        pytest.param(
+            [decided(1), said(turn_id="turn_1"), decided(2), said(turn_id="turn_1")],
+            ["call_9"],
+            True,
+            id="engine-writes-a-message-after-each",
+        ),
+        pytest.param([said(), decided(1), decided(2)], ["call_9"], True, id="server-writes-one-message-before"),
+        pytest.param([decided(1), decided(2), said()], [], False, id="a-message-of-the-user"),
+        pytest.param([decided(1), decided(2), said(turn_id="turn_2")], [], False, id="a-message-about-another-turn"),
+        pytest.param(
+            [said(), decided(1), decided(2), wire("tool.completed", {**RESULT, "tool_call_id": "call_9"})],
+            [],
+            False,
+            id="server-settles-the-rest",
+        ),
+        pytest.param([decided(1), decided(2), wire("reason.started")], [], False, id="server-works-on"),
+    ],
+)
+def test_the_servers_own_message_leaves_the_other_calls_waiting(
+    *, events: list[WireEvent], pending: list[str], may_wait: bool
+) -> None:
+    reader = Reader()
+    reader.take(wire("tool.call_requested", MIXED))
+    assert not reader.waiting.may_wait_for_rest
+    types = [event.type for each in events for event in reader.take(each)]
+    assert types[0] == "turn.started"
+    assert types.count("turn.started") == 1
+    assert [action.id for action in reader.waiting.actions] == pending
+    assert reader.waiting.may_wait_for_rest is may_wait
+
+
+def test_actions_of_one_kind_are_a_group() -> None:
+    reader = Reader()
+    reader.take(wire("tool.call_requested", MIXED))
+    groups = [action.group for action in reader.waiting.actions]
+    assert groups == ["event_1/approvals", "event_1/approvals", "event_1/outputs"]
+    reader.take(wire("tool.call_requested", MIXED))
+    assert {action.group for action in reader.waiting.actions}.isdisjoint(groups)
+
+
+def test_a_turn_that_still_waits_for_the_rest_ends_again_and_begins_again() -> None:
+    reader = Reader()
+    for event in (wire("tool.call_requested", MIXED), decided(1), decided(2)):
+        reader.take(event)
+
+    asked, ended = rest_required(reader.waiting, SESSION_ID)
+
+    assert isinstance(asked, ActionRequired)
+    assert [action.id for action in asked.actions] == ["call_9"]
+    assert (asked.turn_id, asked.synthetic, asked.session_id) == ("turn_1", True, SESSION_ID)
+    assert isinstance(ended, TurnEnded)
+    assert (ended.outcome, ended.turn_id, ended.synthetic) == (Outcome.REQUIRES_ACTION, "turn_1", True)
+    assert not reader.waiting.may_wait_for_rest
+    answered = reader.take(wire("tool.completed", {**RESULT, "tool_call_id": "call_9"}))
+    assert [event.type for event in answered] == ["turn.started", "tool_result.completed"]
+
+
+# --- Questions
+
+
+def asked_by(*calls: dict[str, Any]) -> tuple[PendingAction, ...]:
+    *_, asked, _ = to_events(as_text("tool.call_requested", {"tool_calls": list(calls)}))
+    assert isinstance(asked, ActionRequired)
+    return asked.actions
+
+
+def test_each_question_of_a_call_is_an_action() -> None:
+    text = {"id": "question_2", "question": "Why?", "kind": "text"}
+    many = {**QUESTION, "id": "question_3", "multi_select": True, "allow_other": True}
+
+    first, second, third = asked_by(asking(QUESTION, text, many))
+
+    assert isinstance(first, Question)
+    assert (first.id, first.group, first.prompt) == ("call_1/question_1", "call_1", "Where should it go?")
+    assert (first.options, first.response_schema, first.payload) == (("Staging", "Production"), None, QUESTION)
+    assert isinstance(second, Question)
+    assert (second.id, second.options, second.response_schema) == ("call_1/question_2", (), None)
+    assert isinstance(third, Question)
+    assert third.response_schema == {"type": "array", "items": {"type": "string"}}
+    assert {first.group, second.group, third.group} == {"call_1"}
+
+
+def test_the_options_bound_a_list_where_nothing_else_is_allowed() -> None:
+    (question,) = asked_by(asking({**QUESTION, "multi_select": True}))
+    assert isinstance(question, Question)
+    items = {"type": "string", "enum": ["Staging", "Production"]}
+    assert question.response_schema == {"type": "array", "items": items}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "call_1", "name": "ask_user", "arguments": {}},
+        {"id": "call_1", "name": "ask_user", "arguments": {"questions": []}},
+        {"id": "call_1", "name": "ask_user", "arguments": {"questions": ["Where?"]}},
+        {"id": "call_1", "name": "ask_user", "arguments": {"questions": [{"question": "Where?"}]}},
+        asking(QUESTION) | {"name": "ask"},
+    ],
+)
+def test_a_call_without_readable_questions_is_a_tool_of_the_client(call: dict[str, Any]) -> None:
+    (action,) = asked_by(call)
+    assert (action.type, action.id) == ("execution", "call_1")
+
+
+def test_a_question_is_a_call_of_the_model_and_its_reply_a_result() -> None:
+    reader = Reader()
+    events = reader.take(wire("tool.call_requested", {"tool_calls": [asking(QUESTION)]}))
+    assert [event.type for event in events] == ["tool_call.completed", "action.required", "turn.ended"]
+    done = {"tool_call_id": "call_1", "tool_name": "ask_user", "success": True, "result": "Staging"}
+    events = reader.take(wire("tool.completed", done))
+    assert [event.type for event in events] == ["turn.started", "tool_result.completed"]
+    assert reader.waiting.actions == ()
+
+
+@pytest.mark.parametrize("call", [asking({**QUESTION, "options": [{}, {"label": "b"}]}), ASKING, CALL])
+def test_an_action_comes_back_from_its_stored_json(call: dict[str, Any]) -> None:
+    (action,) = asked_by(call)
+    assert action.source
+    assert action.reference
+    assert ACTION.validate_json(action.model_dump_json()) == action
+    assert ACTION.validate_python(action.dump()) == action
+
+
+def test_an_odd_option_is_named_and_the_others_stay() -> None:
+    (question,) = asked_by(asking({**QUESTION, "options": [{"label": 7}, {"label": "b"}]}))
+    assert isinstance(question, Question)
+    assert (question.options, question.problems) == (("b",), ("options[0]: not an object",))

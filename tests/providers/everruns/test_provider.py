@@ -184,9 +184,57 @@ def wire_name(name: str) -> str:
     ],
 )
 def test_create_sends_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    calls, session = step(OPERATIONS.create_session(**asked), ok(SESSION, 201))
+    calls, session = step(OPERATIONS.create_session(**asked), ok({**SESSION, **body}, 201))
     assert [summary(call) for call in calls] == [("POST", "/v1/sessions", body)]
     assert (session.id, session.status) == (ID, SessionStatus.IDLE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "ignored"),
+    [
+        pytest.param({"agent": "worker"}, {"agent_id": "echo"}, "agent", id="another-agent"),
+        pytest.param({"agent": "worker"}, {}, "agent", id="no-agent"),
+        pytest.param({"model": "model_1"}, {}, "model", id="no-model"),
+        pytest.param({"model": "model_1"}, {"model_id": "model_2"}, "model", id="another-model"),
+        pytest.param(
+            {"capabilities": [AgentCapability(ref="a"), AgentCapability(ref="b")]},
+            {"capabilities": [{"ref": "a"}]},
+            "capabilities",
+            id="one-capability-less",
+        ),
+        pytest.param({"workspace": "wsp_1"}, {"workspace_id": "wsp_2"}, "workspace", id="another-workspace"),
+        pytest.param({"title": "Ticket"}, {"title": None}, "title", id="no-title"),
+        pytest.param({"tags": ["x"]}, {"tags": []}, "tags", id="no-tags"),
+        pytest.param(
+            {"agent": "worker", "model": "model_1", "title": "Old"}, {"agent_id": "echo"}, "agent, model", id="several"
+        ),
+    ],
+)
+def test_fields_that_the_server_leaves_out_are_noticed(
+    asked: dict[str, Any], answer: dict[str, Any], ignored: str
+) -> None:
+    """As the engine on its own does: it takes an agent by name, and knows no models, capabilities or workspaces."""
+    with pytest.raises(MalformedResponse, match=f"left out {ignored} without an error") as caught:
+        step(OPERATIONS.create_session(**asked), ok({**SESSION, **answer}, 201))
+    assert caught.value.already_done == f"session {ID!r} was created"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ({"tags": ["a"]}, {"tags": ["a", "app:1"]}),
+        ({"capabilities": [AgentCapability(ref="a", config=1)]}, {"capabilities": [{"ref": "b"}, {"ref": "a"}]}),
+        ({"title": ""}, {"title": None}),
+        ({"agent": "agent_1", "model": "model_1"}, {"agent_id": 5, "model_id": {}}),
+        ({"capabilities": [AgentCapability(ref="a")]}, {"capabilities": "a"}),
+        ({}, {"agent_id": "agent_of_the_organization", "tags": ["app:1"]}),
+    ],
+)
+def test_fields_that_the_server_adds_or_that_cannot_be_read_are_no_fault(
+    asked: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    _, session = step(OPERATIONS.create_session(**asked), ok({**SESSION, **answer}, 201))
+    assert session.id == ID
 
 
 def test_every_native_field_is_tried() -> None:

@@ -22,7 +22,7 @@ REFUSED = {name: feature for name, feature in LIST_FIELDS.items() if not PROVIDE
 VALUES: Mapping[str, Any] = {"metadata": {"team": "red"}, "include_archived": True, "oldest_first": True}
 
 
-def page(*items: Mapping[str, Any], **envelope: Any) -> Response:
+def page(*items: Any, **envelope: Any) -> Response:
     return ok({"data": items, **envelope})
 
 
@@ -34,8 +34,8 @@ def many(count: int) -> Sequence[Mapping[str, Any]]:
     ("asked", "query"),
     [
         ({}, ""),
-        ({"limit": 1}, "?limit=1"),
-        ({"limit": 100}, "?limit=100"),
+        ({"page_size": 1}, "?limit=1"),
+        ({"page_size": 100}, "?limit=100"),
         ({"agent": "agent_1"}, "?agent_id=agent_1"),
         ({"title_contains": "Ticket 42&"}, "?search=Ticket+42%26"),
         ({"title_contains": ""}, ""),
@@ -51,7 +51,7 @@ def many(count: int) -> Sequence[Mapping[str, Any]]:
         ({"native": EverrunsSessionQuery(order="last_activity")}, "?order=last_activity"),
         ({"native": EverrunsSessionQuery(side_chats_only=True)}, "?side_chats_only=true"),
         (
-            {"agent": "agent_1", "limit": 5, "native": EverrunsSessionQuery(mine=True)},
+            {"agent": "agent_1", "page_size": 5, "native": EverrunsSessionQuery(mine=True)},
             "?agent_id=agent_1&mine=true&limit=5",
         ),
     ],
@@ -144,7 +144,30 @@ def test_list_refuses_unsupported_filters(name: str, feature: Feature) -> None:
     assert caught.value.hint == PROVIDER.support(feature).note
 
 
-@pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": [{}]}, {"data": ["session_1"]}])
-def test_a_page_that_cannot_be_read_is_malformed(answer: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        {"data": None},
+        {"data": {}},
+        {"data": [], "total": "many"},
+        {"data": [], "next_url": 7},
+        {"data": [], "limit": []},
+    ],
+)
+def test_a_page_that_cannot_be_read_is_malformed(answer: Any) -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.list_sessions()(None), ok(answer))
+
+
+@pytest.mark.parametrize(
+    "start", [OPERATIONS.list_sessions, lambda: OPERATIONS.list_agents(None)], ids=["sessions", "agents"]
+)
+def test_an_item_without_an_id_is_named_and_its_neighbours_stay(start: Callable[[], Any]) -> None:
+    odd = {"id": "2", "name": 7, "title": 7, "created_at": ""}
+    _, found = step(start()(None), page({"id": "1"}, {}, "x", odd, {"id": None}, total=9))
+    assert [item.id for item in found.items] == ["1", "2"]
+    assert found.items[1].problems[-1] == "created_at: not datetime"
+    assert [problem.partition(":")[0] for problem in found.problems] == ["item 1", "item 2", "item 4"]
+    assert found.next_cursor == "5"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from polysession._core.sse import Frame
 from polysession._core.stream import StreamPlan
-from polysession.errors import MalformedResponse, UsageError
+from polysession.errors import UsageError
 from polysession.event import Event
 from polysession.feature import ResumeMode
+from polysession_everruns.turns import from_cursor, to_cursor
 from support.everruns_streams import (
     HISTORY,
     ID,
@@ -51,16 +53,24 @@ def test_a_stream_begins_after_the_newest_event(events: list[dict[str, Any]], qu
         calls, plan = step(flow, listed(*events))
         assert [summary(call) for call in calls] == [("GET", f"{PATH}/events?limit=1", None, 0.0)]
         assert opened(plan) == f"{PATH}/sse{query}"
-        assert plan.cursor == (query.rpartition("=")[2] or None)
+        assert from_cursor(plan.cursor or "") == (query.rpartition("=")[2] or None)
         assert plan.silence_s == 45.0
 
 
 def test_a_stream_goes_on_after_a_cursor() -> None:
-    calls, plan = step(OPERATIONS.stream_events(ID, "event_7"))
-    assert (calls, opened(plan), plan.cursor) == ([], f"{PATH}/sse?since_id=event_7", "event_7")
+    cursor = to_cursor("event_7")
+    calls, plan = step(OPERATIONS.stream_events(ID, cursor))
+    assert (calls, opened(plan), plan.cursor) == ([], f"{PATH}/sse?since_id=event_7", cursor)
 
 
-@pytest.mark.parametrize("cursor", ["", "7", "event_", "event_1 2", "event_1&types=x", "session_1"])
+@pytest.mark.parametrize("after", [None, "event_7", "7", "any text: \u00e9 & ?"])
+def test_a_cursor_is_text_that_can_stand_in_a_shell_and_an_address(after: str | None) -> None:
+    cursor = to_cursor(after)
+    assert re.fullmatch(r"[\w-]+", cursor, re.ASCII)
+    assert from_cursor(cursor) == after
+
+
+@pytest.mark.parametrize("cursor", ["", "7", "event_7", "event_1 2", "bnVsbA", "e30", "eyJhIjoxfQ", "W10", "\u00e9"])
 def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
     with pytest.raises(UsageError, match="not a cursor"):
         step(OPERATIONS.stream_events(ID, cursor))
@@ -69,7 +79,7 @@ def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
 def streamed(cursor: str | None = "event_0") -> StreamPlan:
     if cursor is None:
         return step(OPERATIONS.stream_events(ID, None), listed())[1]
-    return step(OPERATIONS.stream_events(ID, cursor))[1]
+    return step(OPERATIONS.stream_events(ID, to_cursor(cursor)))[1]
 
 
 def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
@@ -83,17 +93,27 @@ def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
         event(4, "turn.failed"),
     ):
         assert len(told(plan, raw)) == 1
-        cursors.append(plan.cursor)
+        cursors.append(from_cursor(plan.cursor or ""))
     assert cursors == ["event_0", *[f"event_{3:032x}"] * 3, f"event_{4:032x}"]
 
 
 def test_a_stored_event_without_a_number_moves_the_cursor_too() -> None:
     plan = streamed()
     told(plan, event(3, "turn.started"), event(9, "llm.generation", sequence=None), event(4, "llm.generation"))
-    assert plan.cursor == f"event_{4:032x}"
+    assert from_cursor(plan.cursor or "") == f"event_{4:032x}"
 
 
-@pytest.mark.parametrize(("data", "wait_s"), [(b'{"retry_ms":250}', 0.25), (b'{"reason":"shutdown"}', 0.1)])
+@pytest.mark.parametrize(
+    ("data", "wait_s"),
+    [
+        (b'{"retry_ms":250}', 0.25),
+        (b'{"reason":"shutdown"}', 0.1),
+        (b'{"retry_ms":0}', 0.0),
+        (b'{"retry_ms":-1}', 0.1),
+        (b'{"retry_ms":"soon"}', 0.1),
+        (b"bye", 0.1),
+    ],
+)
 def test_an_announced_end_is_no_failure(data: bytes, wait_s: float) -> None:
     plan = streamed()
     waits = []
@@ -103,26 +123,33 @@ def test_an_announced_end_is_no_failure(data: bytes, wait_s: float) -> None:
     ):
         assert list(plan.read(frame_of_the_connection)) == []
         waits.append(plan.reopen_after_s)
-    assert (waits, plan.cursor) == ([None, wait_s], "event_0")
+    assert (waits, from_cursor(plan.cursor or "")) == ([None, wait_s], "event_0")
 
 
 def test_a_frame_that_is_no_event_is_delivered_whole() -> None:
     (found,) = streamed().read(Frame("of.tomorrow", b'{"a":1}', None))
-    assert (found.type, found.native_type, found.raw, found.session_id) == ("native", "of.tomorrow", {"a": 1}, ID)
+    assert (found.type, found.native_type, found.raw, found.session_id) == ("raw", "of.tomorrow", {"a": 1}, ID)
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        Frame("turn.started", b"{", None),
-        Frame("turn.started", b"[]", None),
-        Frame("turn.completed", b'{"type":"turn.completed","data":{"usage":7}}', None),
-        Frame("disconnecting", b'{"retry_ms":-1}', None),
+        Frame("turn.started", b"{", "event_5"),
+        Frame("turn.started", b"[]", "event_5"),
+        Frame("turn.completed", b'{"id":"event_5","type":"turn.completed","data":{"usage":7}}', "event_5"),
     ],
 )
-def test_a_frame_that_cannot_be_read_is_malformed(bad: Frame) -> None:
-    with pytest.raises(MalformedResponse):
-        streamed().read(bad)
+def test_a_frame_that_cannot_be_read_moves_the_cursor_like_any_other(bad: Frame) -> None:
+    plan = streamed()
+    (found,) = plan.read(bad)
+    assert (found.native_type, found.source) == (bad.event, bad.data)
+    assert found.problems
+    assert from_cursor(plan.cursor or "") == "event_5"
+
+
+def test_a_frame_without_a_name_is_read_by_the_type_of_its_event() -> None:
+    (found,) = streamed().read(Frame("", json.dumps(event(1, "turn.started")).encode(), "event_1"))
+    assert (found.type, found.native_type) == ("turn.started", "turn.started")
 
 
 def test_each_event_comes_once_also_when_it_is_sent_again() -> None:
@@ -165,7 +192,7 @@ def test_without_a_cursor_a_break_is_bridged_by_the_list() -> None:
     calls, events = step(plan.probe(), listed(event(1, "session.started"), event(2, "turn.started")))
     assert [summary(call) for call in calls] == [("GET", f"{PATH}/events", None, 0.0)]
     assert [found.native_type for found in events] == ["session.started", "turn.started"]
-    assert plan.cursor == f"event_{2:032x}"
+    assert from_cursor(plan.cursor or "") == f"event_{2:032x}"
     plan.open()
     assert not plan.probe_due
     assert told(plan, event(2, "turn.started")) == []

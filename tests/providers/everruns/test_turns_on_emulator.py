@@ -26,6 +26,7 @@ from polysession import (
     UsageError,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession_everruns.turns import to_cursor
 
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
@@ -79,7 +80,7 @@ def session(handle: EmulatorHandle, client: Client) -> Session:
 
 def types(events: Sequence[Event]) -> list[str]:
     """The types of events, without what is native."""
-    return [event.type for event in events if event.type != "native"]
+    return [event.type for event in events if event.type != "raw"]
 
 
 def text_of(events: Sequence[Event], kind: str = "message.delta") -> str:
@@ -281,7 +282,7 @@ def test_a_stream_that_cannot_go_on_tells_its_cursor(handle: EmulatorHandle, cli
         client.sessions.stream(session, deadline_s=DEADLINE_S) as broken,
     ):
         next(broken)
-    assert (caught.value.cursor, caught.value.events_seen) == (newest.id, 0)
+    assert (caught.value.cursor, caught.value.events_seen) == (to_cursor(newest.id), 0)
 
 
 def test_connections_that_are_cycled_go_on_without_a_failure(session: Session, handle: EmulatorHandle) -> None:

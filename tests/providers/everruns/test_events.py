@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from polysession.action import ToolExecution
-from polysession.event import Event, Outcome, RawEvent
+from polysession.event import EVENT, Event, Outcome, RawEvent
 from polysession.message import Role
 from polysession.session import SessionStatus, Usage
-from polysession_everruns.event_normaliser import EVENT_TYPES, EventReader, to_events
-from polysession_everruns.wire_events import WireEvent
-from support.everruns_events import CALL, CALLS, MESSAGE, RESULT, SESSION_ID, wire
+from polysession_everruns.events import EVENT_TYPES, TABLE, EventReader
+from support.everruns_events import (
+    CALL,
+    CALLS,
+    MESSAGE,
+    QUESTION,
+    RESULT,
+    SESSION_ID,
+    asking,
+    raw_event,
+    to_events,
+    wire,
+)
 
 TURN = {"turn_id": "turn_1"}
 USAGE = {"input_tokens": 12, "output_tokens": 3}
 COUNTED = Usage(input_tokens=12, output_tokens=3)
 TEXT = {"turn_id": "turn_1", "delta": "lo", "accumulated": "Hello"}
+APPROVAL = {
+    "id": "tool_approval_call_1",
+    "name": "approve_tool_call",
+    "arguments": {"code": "tool_approval_required", "tool": "send", "arguments": {"to": "a"}},
+}
 
 
 def facts(event: Event) -> dict[str, Any]:
-    """What an event says besides its envelope."""
-    hidden = {"session_id", "id", "turn_id", "sequence", "created_at", "native_type", "synthetic", "raw"}
-    return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in hidden}
+    """The fields of an event besides its envelope."""
+    hidden = {"session_id", "id", "turn_id", "sequence", "created_at", "author", "native_type", "synthetic", "source"}
+    return {name: value for name, value in vars(event).items() if name not in hidden | {"problems", "continues"}}
+
+
+def raw(kind: str, data: Any) -> dict[str, Any]:
+    """The fields of the raw event that an event without a common one becomes."""
+    return {"type": "raw", "payload": raw_event(kind, data)}
 
 
 def execution(number: int) -> ToolExecution:
-    raw = {**CALL, "id": f"call_{number}"}
-    return ToolExecution(id=f"call_{number}", name="look_up", arguments={"word": "x"}, raw=raw)
+    call_id = f"call_{number}"
+    reference = json.dumps({"call_id": call_id, "question": None}, separators=(",", ":"))
+    arguments = {"word": "x"}
+    return ToolExecution(id=call_id, name="look_up", arguments=arguments, group="event_1/outputs", reference=reference)
 
 
 # --- Every type
@@ -52,7 +73,11 @@ COMMON: list[tuple[str, Any, list[dict[str, Any]]]] = [
         {"success": False, "error": "No key"},
         [{"type": "error", "message": "No key", "code": None}],
     ),
-    ("reason.completed", {"success": True, "error": None, "usage": USAGE}, [{"type": "native"}]),
+    (
+        "reason.completed",
+        {"success": True, "error": None, "usage": USAGE},
+        [raw("reason.completed", {"success": True, "error": None, "usage": USAGE})],
+    ),
     (
         "act.started",
         CALLS,
@@ -210,30 +235,29 @@ def test_a_message_comes_whole(kind: str, role: Role) -> None:
     assert (event.message.text, event.message.usage, event.message.raw) == ("Hi", COUNTED, raw)
 
 
-def test_the_table_of_types_is_what_the_functions_make() -> None:
-    """Every sample of this file, and each type with the least that it needs."""
+def test_the_table_of_types_is_what_the_functions_build() -> None:
+    """Every sample of this file, and each type without data."""
     samples = [
         *((kind, data) for kind, data, _ in COMMON),
         *((kind, data) for kind, data, *_ in ENDS),
         *((kind, {"message": MESSAGE}) for kind in ("input.message", "output.message.completed")),
         ("conversation.message", {"message_id": "message_1", "text": "Hi"}),
+        ("tool.completed", RESULT),
+        *((kind, None) for kind in TABLE),
     ]
-    made: dict[str, set[str]] = {}
+    built: dict[str, set[str]] = {kind: set() for kind in TABLE}
     for kind, data in samples:
-        made.setdefault(kind, set()).update(event.type for event in to_events(wire(kind, data)))
-    reader = EventReader()
-    reader.read(wire("tool.call_requested", CALLS))
-    made["tool.completed"] = {event.type for event in reader.read(wire("tool.completed", RESULT))}
-    decided = {**RESULT, "tool_call_id": "tool_approval_call_1", "tool_name": "approve_tool_call"}
-    made["tool.completed"] |= {event.type for event in reader.read(wire("tool.completed", decided))}
-    reader.read(wire("tool.call_requested", CALLS))
-    made["input.message"] = {event.type for event in reader.read(wire("input.message", {"message": MESSAGE}))}
-    reader.read(wire("tool.call_requested", CALLS))
-    made["reason.started"] = {event.type for event in reader.read(wire("reason.started"))}
-    for kind in EVENT_TYPES.keys() - made.keys() - {"connected", "disconnecting"}:
-        made[kind] = {event.type for event in to_events(wire(kind))}
-    told = {kind: set(types) for kind, types in EVENT_TYPES.items() if types}
-    assert made == told
+        built[kind].update(event.type for event in to_events(wire(kind, data)))
+    for kind, data in (
+        ("tool.completed", RESULT),
+        ("input.message", {"message": MESSAGE}),
+        ("reason.started", None),
+    ):
+        reader = EventReader(SESSION_ID)
+        reader.read(wire("tool.call_requested", CALLS))
+        built[kind].update(event.type for event in reader.read(wire(kind, data, id="event_2")))
+    assert built == {kind: set(types) for kind, types in EVENT_TYPES.items() if types}
+    assert {kind for kind, types in EVENT_TYPES.items() if not types} == {"connected", "disconnecting"}
     assert len(EVENT_TYPES) == 67
 
 
@@ -242,14 +266,14 @@ def test_the_table_of_types_is_what_the_functions_make() -> None:
 )
 @pytest.mark.parametrize("data", [{}, None, {"anything": [1]}])
 def test_what_is_not_modelled_or_has_nothing_to_tell_is_delivered_whole(kind: str, data: Any) -> None:
-    event = wire(kind, data, metadata={"a": 1})
-    (found,) = to_events(event)
+    event = raw_event(kind, data, metadata={"a": 1})
+    (found,) = to_events(json.dumps(event).encode())
     assert isinstance(found, RawEvent)
-    assert (found.native_type, found.raw, found.raw["metadata"], found.id) == (kind, event.raw, {"a": 1}, "event_1")
+    assert (found.native_type, found.payload, found.raw, found.id) == (kind, event, event, "event_1")
 
 
 def test_a_request_without_calls_does_not_end_the_turn() -> None:
-    assert [event.type for event in to_events(wire("tool.call_requested", {"tool_calls": []}))] == ["native"]
+    assert [event.type for event in to_events(wire("tool.call_requested", {"tool_calls": []}))] == ["raw"]
 
 
 # --- Envelope
@@ -265,17 +289,18 @@ def test_a_request_without_calls_does_not_end_the_turn() -> None:
     ],
 )
 def test_the_envelope_is_kept(changes: dict[str, Any], turn_id: str | None) -> None:
-    event = wire("turn.started", **changes)
-    (found,) = to_events(event)
+    event = raw_event("turn.started", **changes)
+    (found,) = to_events(json.dumps(event).encode())
     assert (found.id, found.session_id, found.turn_id, found.sequence) == ("event_1", SESSION_ID, turn_id, 7)
     assert found.created_at == datetime(2026, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
-    assert (found.native_type, found.synthetic, found.raw) == ("turn.started", False, event.raw)
+    assert (found.native_type, found.synthetic, found.raw) == ("turn.started", False, event)
 
 
 def test_an_envelope_may_lack_everything() -> None:
-    (found,) = to_events(WireEvent.of({"oops": 1}, type="error", session_id=SESSION_ID))
-    assert (found.type, found.id, found.sequence, found.created_at, found.turn_id) == ("native", None, None, None, None)
-    assert (found.native_type, found.session_id, found.raw) == ("error", SESSION_ID, {"oops": 1})
+    (found,) = EventReader(SESSION_ID).read(b'{"oops": 1}', "error")
+    assert isinstance(found, RawEvent)
+    assert (found.id, found.sequence, found.created_at, found.turn_id) == (None, None, None, None)
+    assert (found.native_type, found.session_id, found.payload) == ("error", SESSION_ID, {"oops": 1})
 
 
 def test_the_end_of_a_parked_turn_is_ours_and_the_request_is_not() -> None:
@@ -285,13 +310,108 @@ def test_the_end_of_a_parked_turn_is_ours_and_the_request_is_not() -> None:
     assert {event.synthetic for event in told} == {False}
 
 
+# --- Odd values
+
+ODD: list[tuple[str, Any, str, tuple[str, ...]]] = [
+    ("output.message.completed", {}, "raw", ()),
+    (
+        "output.message.completed",
+        {"message": {"role": "agent"}},
+        "raw",
+        ("data.message: the backend's JSON lacks a readable id",),
+    ),
+    ("output.message.completed", {"message": "Hi"}, "raw", ("data.message: the body is not a JSON object",)),
+    ("input.message", None, "raw", ()),
+    ("input.message", "Hi", "raw", ("data: not an object",)),
+    ("conversation.message", {"message_id": "m", "text": 5}, "raw", ("data.text: not text",)),
+    ("output.message.delta", {"delta": 5}, "message.delta", ("data.delta: not text",)),
+    ("reason.thinking.delta", [], "thinking.delta", ("data: not an object",)),
+    ("tool.started", {"tool_call": {}}, "raw", ("data.tool_call: not an object",)),
+    (
+        "tool.started",
+        {"tool_call": {**CALL, "arguments": "{}"}},
+        "tool_call.completed",
+        ("data.tool_call.arguments: not an object",),
+    ),
+    ("tool.completed", {"result": "x"}, "raw", ()),
+    ("tool.completed", {**RESULT, "success": "yes"}, "tool_result.completed", ("data.success: not true or false",)),
+    (
+        "act.started",
+        {"tool_calls": [CALL, 5]},
+        "tool_call.started",
+        ("data.tool_calls[1]: the body is not a JSON object",),
+    ),
+    ("turn.completed", {"usage": 7}, "turn.ended", ("data.usage: not an object",)),
+    ("turn.completed", {"usage": {"input_tokens": []}}, "turn.ended", ("data.usage.input_tokens: not a whole number",)),
+    (
+        "turn.completed",
+        {"usage": {"actual_cost_usd": "Infinity"}},
+        "turn.ended",
+        ("data.usage.actual_cost_usd: not a finite number",),
+    ),
+    ("session.idled", {"turn_id": 7}, "session.status", ("data.turn_id: not text",)),
+    ("of.tomorrow", "anything", "raw", ("data: not an object",)),
+]
+ODD_ENVELOPES: list[tuple[dict[str, Any], str]] = [
+    ({"ts": ""}, "ts: not datetime"),
+    ({"ts": "2026-12-31T23:59:60Z"}, "ts: not datetime"),
+    ({"ts": "9999-12-31T23:59:59-14:00"}, "ts: not a time within the years 1 to 9999 in UTC"),
+    ({"sequence": "first"}, "sequence: not a whole number"),
+    ({"id": 5}, "id: not text"),
+    ({"context": []}, "context: not an object"),
+    ({"session_id": {}}, "session_id: not text"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "type_", "problems"), ODD)
+def test_an_odd_value_in_the_data_is_named_and_the_event_is_delivered(
+    kind: str, data: Any, type_: str, problems: tuple[str, ...]
+) -> None:
+    event = raw_event(kind) | {"data": data}
+    (found,) = to_events(json.dumps(event).encode())
+    assert (found.type, found.native_type, found.problems, found.raw) == (type_, kind, problems, event)
+
+
+@pytest.mark.parametrize(("changes", "problem"), ODD_ENVELOPES)
+@pytest.mark.parametrize("kind", ["output.message.delta", "turn.started", "llm.generation"])
+def test_an_odd_value_in_the_envelope_is_named_and_the_event_is_delivered(
+    kind: str, changes: dict[str, Any], problem: str
+) -> None:
+    (found,) = to_events(wire(kind, TEXT, **changes))
+    assert (found.native_type, found.session_id, found.problems) == (kind, SESSION_ID, (problem,))
+    if found.type == "message.delta":
+        assert found.text == ("Hello" if "sequence" in changes else "lo")
+
+
 @pytest.mark.parametrize(
-    ("kind", "data"),
-    [("output.message.completed", {}), ("tool.started", {"tool_call": {}}), ("turn.completed", {"usage": 7})],
+    ("content", "payload"), [(b"[]", {"value": []}), (b"{", {"text": "{"}), (b"\xff", {"text": "\ufffd"})]
 )
-def test_data_of_another_shape_are_not_guessed_at(kind: str, data: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        to_events(wire(kind, data))
+def test_what_is_no_object_is_delivered_as_it_came(content: bytes, payload: dict[str, Any]) -> None:
+    (found,) = EventReader(SESSION_ID).read(content, "turn.started")
+    assert isinstance(found, RawEvent)
+    assert (found.payload, found.native_type, found.source) == (payload, "turn.started", content)
+    assert found.problems == ("the event: not a JSON object",)
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    (found,) = to_events(wire("output.message.delta", {"delta": "a\ud83d"}))
+    assert (found.type, getattr(found, "text", None), found.problems) == ("message.delta", "a\ufffd", ())
+
+
+def test_each_event_comes_back_from_its_stored_json() -> None:
+    samples: list[tuple[str, Any]] = [
+        *((kind, data) for kind, data, _ in COMMON),
+        *((kind, data) for kind, data, *_ in ENDS),
+        *((kind, data) for kind, data, *_ in ODD),
+        ("tool.completed", RESULT),
+        ("input.message", {"message": MESSAGE}),
+        ("tool.call_requested", {"tool_calls": [asking(QUESTION), APPROVAL]}),
+    ]
+    for kind, data in samples:
+        for event in to_events(wire(kind, data)):
+            assert event.source or event.synthetic
+            assert EVENT.validate_json(event.model_dump_json()) == event
+            assert EVENT.validate_python(event.dump()) == event
 
 
 def test_costs_come_along() -> None:

@@ -1,4 +1,4 @@
-"""Everruns' wire objects to the common model, and back. Pure and total.
+"""Everruns' sessions and agents to the common records, and requests to Everruns' bodies. Pure.
 
 Backend: https://docs.everruns.com, PATCH /v1/sessions/{session_id}, for the older shape, and
 https://github.com/everruns/sdk, openapi/openapi.json, for the current one (read 2026-11)
@@ -6,36 +6,39 @@ https://github.com/everruns/sdk, openapi/openapi.json, for the current one (read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from polysession.provider_api import (
     Agent,
     AgentCapability,
+    ErrorDetail,
+    MalformedResponse,
     ModelConfig,
     NewAgent,
     NewSession,
     Session,
     SessionChanges,
+    SessionRef,
     SessionStatus,
     Unset,
     UnsupportedOperation,
     Usage,
     UsageError,
-    trusted,
-    write_back,
+    decoder,
+    path_segment,
+    record_reader,
 )
-from polysession_everruns.wire import WireAgent, WireCapability, WireSession, WireUsage
+from polysession_everruns.wire import (
+    WireAgent,
+    WireCapability,
+    WireError,
+    WireErrorDetail,
+    WireSession,
+    WireUsage,
+)
 
 NAME: Final = "everruns"
-
-# What a wire model holds was validated.
-_new_session: Final = trusted(Session)
-_new_model: Final = trusted(ModelConfig)
-_new_usage: Final = trusted(Usage)
-_new_capability: Final = trusted(AgentCapability)
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "started": SessionStatus.IDLE,
@@ -44,7 +47,7 @@ _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "waitingfortoolresults": SessionStatus.REQUIRES_ACTION,
     "waiting_for_tool_results": SessionStatus.REQUIRES_ACTION,
     "paused": SessionStatus.PAUSED,
-    # Words of the first servers, read as today's servers read them: a session never ends.
+    # Words of the first servers, read as current servers read them: a session never ends.
     "running": SessionStatus.RUNNING,
     "pending": SessionStatus.IDLE,
     "completed": SessionStatus.IDLE,
@@ -62,24 +65,18 @@ _RESERVED_TAG_PREFIXES: Final = (
     "agent:",
     "endpoint:",
 )
+_CURSOR_DIGITS: Final = 18
 _EXCLUSIVE: Final = (("agent_id", "agent_name"), ("harness_id", "harness_name"))
 _KEPT_ON_NULL: Final = ("locale", "goal")
-# The first that is there counts: the server's own best figure, what was charged, what the price list says.
-COSTS: Final = ("effective_cost_usd", "actual_cost_usd", "estimated_cost_usd")
+
+_read_error: Final = decoder(WireError)
 
 
-def to_session(raw: dict[str, Any]) -> Session:
-    """A session from its wire object, of any generation.
-
-    Raises:
-        pydantic.ValidationError: It is not a session.
-    """
-    return read_session(WireSession.model_validate(raw), raw)
+# --- Records
 
 
-def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
-    """A session from its wire model; `raw` is the object that this was read from."""
-    return _new_session(
+def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) -> Session:
+    return Session(
         provider=NAME,
         id=wire.id,
         agent_id=wire.agent_id,
@@ -87,45 +84,46 @@ def read_session(wire: WireSession, raw: dict[str, Any]) -> Session:
         status=to_status(wire.status),
         native_status=wire.status or "",
         tags=tuple(wire.tags or ()),
-        capabilities=_capabilities(wire.capabilities),
-        model=_new_model(id=wire.model_id) if wire.model_id else None,
+        capabilities=_to_capabilities(wire.capabilities) if wire.capabilities else (),
+        model=ModelConfig(id=wire.model_id) if wire.model_id else None,
         workspace_id=wire.workspace_id,
         owner_id=wire.owner_principal_id,
         organization_id=wire.organization_id,
-        usage=to_usage(wire.usage),
+        usage=None if wire.usage is None else to_usage(wire.usage),
         created_at=wire.created_at,
         updated_at=wire.updated_at,
         started_at=wire.started_at,
         finished_at=wire.finished_at,
         preview=wire.preview,
-        raw=raw,
+        output_preview=wire.output_preview,
+        origin=wire.source,
+        parent_session_id=wire.parent_session_id,
+        source=content,
+        problems=problems,
     )
 
 
-def from_session(session: Session) -> dict[str, Any]:
-    """The wire object of a session: every key of `raw` kept, every field that the backend has written."""
-    return write_back(session, to_session, _WRITERS)
-
-
-def to_agent(raw: dict[str, Any]) -> Agent:
-    """An agent from its wire object.
-
-    Raises:
-        pydantic.ValidationError: It is not an agent.
-    """
-    wire = WireAgent.model_validate(raw)
+def _to_agent(wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Agent:
     return Agent(
         provider=NAME,
         id=wire.id,
-        name=wire.name,
+        name=wire.name or "",
         description=wire.description,
         model=wire.default_model_id,
         system_prompt=wire.system_prompt,
         created_at=wire.created_at,
         updated_at=wire.updated_at,
         archived_at=wire.archived_at,
-        raw=raw,
+        source=content,
+        problems=problems,
     )
+
+
+to_session: Final = record_reader(WireSession, _to_session)
+"""Reads a session of any generation. Raises `MalformedResponse` without an id."""
+
+to_agent: Final = record_reader(WireAgent, _to_agent)
+"""Reads an agent. Raises `MalformedResponse` without an id."""
 
 
 def to_status(word: str | None) -> SessionStatus:
@@ -133,26 +131,60 @@ def to_status(word: str | None) -> SessionStatus:
     return _STATUSES.get(word or "", SessionStatus.UNKNOWN)
 
 
-def to_usage(usage: WireUsage | None) -> Usage | None:
-    """What was consumed, of a session, a turn or a single model call; None if it is not told."""
-    if usage is None:
-        return None
-    return _new_usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_creation_tokens=usage.cache_creation_tokens,
-        cost_usd=to_cost(getattr(usage, name) for name in COSTS),
+def to_usage(wire: WireUsage) -> Usage:
+    """Consumption of a session, a turn or a single model call.
+
+    The cost is the server's own best figure, else the charged one, else that of the price list.
+    """
+    cost = wire.effective_cost_usd
+    if cost is None:
+        cost = wire.estimated_cost_usd if wire.actual_cost_usd is None else wire.actual_cost_usd
+    return Usage(
+        input_tokens=wire.input_tokens,
+        output_tokens=wire.output_tokens,
+        cache_read_tokens=wire.cache_read_tokens,
+        cache_creation_tokens=wire.cache_creation_tokens,
+        cost_usd=cost,
     )
 
 
-def to_cost(figures: Iterable[float | None]) -> Decimal | None:
-    """The first of the figures of what it cost that is told, in the order of `COSTS`."""
-    cost = next((figure for figure in figures if figure is not None), None)
-    return None if cost is None else Decimal(str(cost))
+def _to_capabilities(wires: Iterable[WireCapability]) -> tuple[AgentCapability, ...]:
+    return tuple([AgentCapability(ref=wire.ref, config=wire.config) for wire in wires])
 
 
-def from_new_session(new: NewSession) -> dict[str, Any]:
+# --- Errors
+
+
+def to_error(content: bytes) -> ErrorDetail:
+    """The message and code of an error body of any generation; nothing of a body that is something else."""
+    try:
+        body, _ = _read_error(content)
+    except MalformedResponse:
+        return ErrorDetail()
+    inner = body.error if isinstance(body.error, WireErrorDetail) else WireErrorDetail(message=body.error)
+    return ErrorDetail(message=body.detail or inner.message or body.title or "", code=body.code or inner.code or None)
+
+
+# --- Requests
+
+
+def session_path(ref: SessionRef) -> str:
+    """Path of a session."""
+    return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
+
+
+def cursor_number(cursor: str) -> int:
+    """The number in the cursor of a list.
+
+    Raises:
+        UsageError: It is no number.
+    """
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _CURSOR_DIGITS):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    return int(cursor)
+
+
+def new_session_body(new: NewSession) -> dict[str, Any]:
     """The body of `POST /v1/sessions`: what was given, and no more.
 
     Raises:
@@ -163,19 +195,40 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
         "workspace_id": new.workspace,
         "title": new.title,
         "tags": None if new.tags is None else _checked_tags(new.tags),
-        "capabilities": None if new.capabilities is None else _written_capabilities(new.capabilities),
+        "capabilities": None if new.capabilities is None else [_capability_body(each) for each in new.capabilities],
         "model_id": None if new.model is None else _model_id(new.model),
     }
     body = {name: value for name, value in given.items() if value is not None}
     return _without_doubles(body | (new.native.to_body() if new.native else {}))
 
 
-def from_changes(changes: SessionChanges) -> dict[str, Any]:
-    """The body of `PATCH /v1/sessions/{session_id}`, without the edits of tags: what was asked for, and no more.
+def ignored_fields(new: NewSession, session: Session) -> list[str]:
+    """The common fields of a new session that the server left out, although it answered success.
+
+    A field that cannot be read in the answer is not counted: its problem is named there.
+
+    Backend: https://crates.io/crates/everruns-serve, 0.50.1, which takes an agent by its name alone and knows neither
+    models nor capabilities (read 2026-11)
+    """
+    refs = {capability.ref for capability in session.capabilities}
+    kept = {
+        "agent": new.agent in {None, session.agent_id},
+        "workspace": new.workspace in {None, session.workspace_id},
+        "title": new.title in {None, session.title or ""},
+        "tags": set(new.tags or ()) <= set(session.tags),
+        "capabilities": {capability.ref for capability in new.capabilities or ()} <= refs,
+        "model": new.model is None or (session.model is not None and session.model.id == new.model.id),
+    }
+    unreadable = {problem.partition(":")[0].partition("[")[0].removesuffix("_id") for problem in session.problems}
+    return [name for name, is_kept in kept.items() if not is_kept and name not in unreadable]
+
+
+def changes_body(changes: SessionChanges) -> dict[str, Any]:
+    """The body of `PATCH /v1/sessions/{session_id}`, without edits of tags: what was asked for, and no more.
 
     Raises:
-        UsageError: A tag is reserved, or is to be both added and removed.
-        UnsupportedOperation: A native field is to be cleared that the server keeps.
+        UsageError: A tag is reserved, or is both added and removed.
+        UnsupportedOperation: A native field is cleared that the server keeps.
     """
     _check_edits(changes)
     body: dict[str, Any] = {}
@@ -202,7 +255,7 @@ def edited_tags(tags: Sequence[str], changes: SessionChanges) -> list[str] | Non
     return None if edited == list(tags) else _checked_tags(edited)
 
 
-def from_new_agent(new: NewAgent) -> dict[str, Any]:
+def new_agent_body(new: NewAgent) -> dict[str, Any]:
     """The body of `POST /v1/agents`.
 
     Raises:
@@ -224,7 +277,7 @@ def check_statuses(statuses: Iterable[SessionStatus]) -> None:
     """Accept statuses to filter by.
 
     Raises:
-        UsageError: No Everruns session is ever in one of them.
+        UsageError: No Everruns session ever has one of them.
     """
     for status in statuses:
         if status not in _POSSIBLE_STATUSES:
@@ -233,7 +286,7 @@ def check_statuses(statuses: Iterable[SessionStatus]) -> None:
 
 
 def _checked_tags(tags: Iterable[str]) -> list[str]:
-    """The tags, none of them with a prefix that the backend keeps to itself.
+    """The tags, none of them with a prefix that the backend reserves.
 
     Backend: https://github.com/everruns/everruns, rules of session updates (read 2026-11)
     """
@@ -266,79 +319,12 @@ def _without_doubles(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_id(model: ModelConfig) -> str:
-    extra = [name for name in ("type", "credential_id", "parameters", "model_class") if getattr(model, name)]
+    extra = [name for name in ("type", "credential_id", "parameters") if getattr(model, name)]
     if extra:
         raise UsageError(f"an Everruns session takes a model by its id alone; it cannot carry {', '.join(extra)}")
     return model.id
 
 
-def _capabilities(capabilities: Iterable[WireCapability] | None) -> tuple[AgentCapability, ...]:
-    return tuple(_new_capability(ref=item.ref, config=item.config) for item in capabilities or ())
-
-
-def _written_capabilities(capabilities: Iterable[AgentCapability]) -> list[dict[str, Any]]:
-    return [
-        {"ref": item.ref} if item.config is None else {"ref": item.ref, "config": item.config} for item in capabilities
-    ]
-
-
-def _write_usage(wire: dict[str, Any], usage: Usage | None) -> None:
-    if usage is None:
-        wire["usage"] = None
-        return
-    cost = usage.cost_usd
-    wire["usage"] = {
-        **(wire.get("usage") or {}),
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_creation_tokens": usage.cache_creation_tokens,
-        # No cost means none of the three: with one of them left, it would be read again.
-        **(dict.fromkeys(COSTS) if cost is None else {COSTS[0]: float(cost)}),
-    }
-
-
-def _write_capabilities(wire: dict[str, Any], capabilities: Iterable[AgentCapability]) -> None:
-    wire["capabilities"] = _written_capabilities(capabilities)
-
-
-def _write_model(wire: dict[str, Any], model: ModelConfig | None) -> None:
-    wire["model_id"] = None if model is None else _model_id(model)
-
-
-def _write_native_status(wire: dict[str, Any], status: str) -> None:
-    wire["status"] = status or None
-
-
-def _key(name: str) -> Callable[[dict[str, Any], Any], None]:
-    def write(wire: dict[str, Any], value: Any) -> None:
-        wire[name] = list(value) if isinstance(value, tuple) else value
-
-    return write
-
-
-def _time(name: str) -> Callable[[dict[str, Any], datetime | None], None]:
-    def write(wire: dict[str, Any], moment: datetime | None) -> None:
-        wire[name] = moment and moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-    return write
-
-
-_WRITERS: Final[Mapping[str, Callable[[dict[str, Any], Any], None]]] = {
-    "id": _key("id"),
-    "organization_id": _key("organization_id"),
-    "agent_id": _key("agent_id"),
-    "workspace_id": _key("workspace_id"),
-    "owner_id": _key("owner_principal_id"),
-    "native_status": _write_native_status,
-    "title": _key("title"),
-    "tags": _key("tags"),
-    "capabilities": _write_capabilities,
-    "model": _write_model,
-    "preview": _key("preview"),
-    "usage": _write_usage,
-    "created_at": _time("created_at"),
-    "updated_at": _time("updated_at"),
-    "started_at": _time("started_at"),
-    "finished_at": _time("finished_at"),
-}
+def _capability_body(capability: AgentCapability) -> dict[str, Any]:
+    body = {"ref": capability.ref, "config": capability.config}
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Messages, answers and history of Everruns, from flows that are stepped by hand."""
+"""Everruns' messages and past events: sent, listed and cut into pages, from flows that are stepped by hand."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ from typing import Any
 
 import pytest
 
-from polysession.action import Answer, ToolExecution, ToolOutput
-from polysession.errors import Conflict, InvalidRequest, MalformedResponse, NotFound, UnsupportedOperation, UsageError
+from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
 from polysession.message import Block, MediaBlock, TextBlock
 from support.everruns_streams import (
-    ACCEPTED,
-    ACTION,
-    BOTH,
-    DONE,
     HI,
     HISTORY,
     ID,
-    NEWEST,
     OPERATIONS,
     PATH,
     POSTED,
-    REQUESTED,
-    RESULTS,
-    conflict,
     event,
     listed,
     message,
@@ -135,95 +126,36 @@ def test_events_without_numbers_cannot_be_cut() -> None:
         step(OPERATIONS.list_events(ID, 1)(None), listed(*events))
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "-1", "²", "1.0", "event_1"])
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "²", "1.0", "event_1", "9" * 5_000])
 def test_a_foreign_cursor_of_a_list_is_refused(cursor: str) -> None:
     for flow in (OPERATIONS.list_events(ID, 1)(cursor), OPERATIONS.list_messages(ID, 1)(cursor)):
         with pytest.raises(UsageError, match="not a cursor"):
             step(flow)
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [1]}, {"data": [{"sequence": "x"}]}])
+@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {}}, [], {"data": [], "total": "all"}])
 def test_a_list_of_another_shape_is_malformed(body: Any) -> None:
-    with pytest.raises(MalformedResponse):
-        step(OPERATIONS.list_events(ID, None)(None), ok(body))
+    for flow in (OPERATIONS.list_events(ID, None)(None), OPERATIONS.list_messages(ID, None)(None)):
+        with pytest.raises(MalformedResponse):
+            step(flow, ok(body))
 
 
-OUTPUT = {"tool_call_id": "call_1", "result": "found"}
+def test_an_odd_event_of_a_list_costs_nothing_but_itself() -> None:
+    odd = {"id": "event_9", "type": "turn.started", "sequence": "x"}
+    _, page = step(OPERATIONS.list_events(ID, None)(None), ok({"data": [1, odd, HISTORY[0]]}))
+    first, second, third = page.items
+    assert (first.type, first.problems) == ("raw", ("the event: not a JSON object",))
+    assert (second.type, second.id, second.problems) == (
+        "turn.started",
+        "event_9",
+        ("sequence: not a whole number",),
+    )
+    assert (third.sequence, third.problems) == (1, ())
 
 
-@pytest.mark.parametrize(
-    ("events", "pending"),
-    [
-        ([], ()),
-        ([HISTORY[0], REQUESTED], (ACTION,)),
-        ([REQUESTED, DONE], ()),
-        ([REQUESTED, event(5, "turn.failed")], ()),
-    ],
-)
-def test_pending_actions_are_found_in_the_newest_events(
-    events: list[dict[str, Any]], pending: tuple[ToolExecution, ...]
-) -> None:
-    calls, actions = step(OPERATIONS.pending_actions(ID), listed(*events))
-    assert [summary(call) for call in calls] == [NEWEST]
-    assert actions == pending
-    assert [action.raw for action in actions] == [action.raw for action in pending]
-
-
-@pytest.mark.parametrize(
-    ("answers", "requested", "results"),
-    [
-        ([ToolOutput(ACTION, "found")], REQUESTED, [OUTPUT]),
-        ([ToolOutput("call_1", "found")], REQUESTED, [OUTPUT]),
-        ([ToolOutput(ACTION, "no", is_error=True)], REQUESTED, [{"tool_call_id": "call_1", "error": "no"}]),
-        (
-            [ToolOutput("call_2", ""), ToolOutput(ACTION, "found")],
-            BOTH,
-            [{"tool_call_id": "call_2", "result": ""}, OUTPUT],
-        ),
-    ],
-)
-def test_outputs_are_given_together(
-    answers: list[Answer], requested: dict[str, Any], results: list[dict[str, Any]]
-) -> None:
-    calls, nothing = step(OPERATIONS.answer_actions(ID, answers), listed(requested), ACCEPTED)
-    assert [summary(call) for call in calls] == [NEWEST, ("POST", RESULTS, {"tool_results": results}, 0.0)]
-    assert nothing is None
-
-
-@pytest.mark.parametrize(
-    ("answers", "events", "error", "problem"),
-    [
-        (["call_1"], [], Conflict, "waits for nothing"),
-        (["call_1"], [REQUESTED, DONE], Conflict, "answered before"),
-        (["call_1", "call_9"], [REQUESTED], NotFound, "does not wait for 'call_9'; it waits for 'call_1'"),
-        (["call_1"], [BOTH], UsageError, "none for 'call_2'"),
-    ],
-)
-def test_what_is_not_waited_for_is_not_sent(
-    answers: list[str], events: list[dict[str, Any]], error: type[Exception], problem: str
-) -> None:
-    outputs = [ToolOutput(answer, "x") for answer in answers]
-    for flow in (OPERATIONS.answer_actions(ID, outputs), OPERATIONS.start_turn(ID, outputs)):
-        with pytest.raises(error, match=problem):
-            step(flow, listed(*events))
-
-
-@pytest.mark.parametrize("status", [409, 400])
-def test_a_session_that_does_not_wait_yet_is_asked_again(status: int) -> None:
-    flow = OPERATIONS.answer_actions(ID, [ToolOutput(ACTION, "found")])
-    calls, _ = step(flow, listed(REQUESTED), *[conflict(status) for _ in range(6)], ACCEPTED)
-    body = {"tool_results": [OUTPUT]}
-    waits = [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
-    assert [summary(call) for call in calls] == [NEWEST, *(("POST", RESULTS, body, wait_s) for wait_s in waits)]
-
-
-def test_the_seventh_conflict_is_the_last() -> None:
-    flow = OPERATIONS.answer_actions(ID, [ToolOutput(ACTION, "found")])
-    with pytest.raises(Conflict, match="not waiting"):
-        step(flow, listed(REQUESTED), *[conflict() for _ in range(7)])
-
-
-def test_another_refusal_is_not_repeated() -> None:
-    flow = OPERATIONS.answer_actions(ID, [ToolOutput(ACTION, "found")])
-    with pytest.raises(InvalidRequest, match="too large"):
-        step(flow, listed(REQUESTED), InvalidRequest("too large", status=413))
+def test_a_message_without_an_id_is_named_and_its_neighbours_stay() -> None:
+    items = [{"role": "user"}, "Hi", {"id": "message_1", "role": 7}]
+    _, page = step(OPERATIONS.list_messages(ID, None)(None), ok({"data": items}))
+    (found,) = page.items
+    assert (found.id, found.problems) == ("message_1", ("role: not text",))
+    assert len(page.problems) == 2

@@ -1,13 +1,17 @@
+"""Everruns' messages and their parts to the common ones."""
+
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from polysession.errors import MalformedResponse
 from polysession.message import (
     MediaBlock,
+    Message,
     RawBlock,
     Role,
     TextBlock,
@@ -15,18 +19,12 @@ from polysession.message import (
     ToolCallBlock,
     ToolResultBlock,
 )
-from polysession_everruns.event_normaliser import to_events
-from polysession_everruns.message_normaliser import to_message
-from polysession_everruns.wire_events import WireEvent
+from polysession_everruns.messages import message_reader
+from support.everruns_events import CALL, MESSAGE, SESSION_ID, to_events, wire
 
-SESSION_ID = "session_0195e0c0000070008000000000000001"
-MESSAGE = {
-    "id": "message_1",
-    "role": "agent",
-    "content": [{"type": "text", "text": "Hi"}],
-    "created_at": "2026-03-01T10:00:00.000Z",
-}
-CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
+
+def to_message(wire_message: dict[str, Any]) -> Message:
+    return message_reader(SESSION_ID)(json.dumps(wire_message).encode())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,7 @@ CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
     ],
 )
 def test_a_part_becomes_a_block(part: dict[str, Any], block: Any) -> None:
-    assert to_message({**MESSAGE, "content": [part]}, SESSION_ID).content == (block,)
+    assert to_message({**MESSAGE, "content": [part]}).content == (block,)
 
 
 @pytest.mark.parametrize(
@@ -90,33 +88,65 @@ def test_a_part_becomes_a_block(part: dict[str, Any], block: Any) -> None:
     ],
 )
 def test_who_said_it(role: str | None, expected: Role) -> None:
-    assert to_message({**MESSAGE, "role": role}, SESSION_ID).role is expected
+    assert to_message({**MESSAGE, "role": role}).role is expected
 
 
 def test_both_shapes_of_a_message_are_read() -> None:
     listed = {**MESSAGE, "session_id": SESSION_ID, "sequence": 3, "phase": "FinalAnswer"}
     told = {**MESSAGE, "thinking": "So", "thinking_signature": "s"}
-    assert to_message(listed, SESSION_ID).content == (TextBlock(text="Hi"),)
-    assert to_message(told, SESSION_ID).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
-    bare = to_message({"id": "message_1", "content": None}, SESSION_ID)
+    assert to_message(listed).content == (TextBlock(text="Hi"),)
+    assert to_message(told).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
+    bare = to_message({"id": "message_1", "content": None})
     assert (bare.content, bare.created_at, bare.usage) == ((), None, None)
-    assert to_message(listed, SESSION_ID).created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert to_message(listed).created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
-def sent(data: dict[str, Any]) -> WireEvent:
-    envelope = {"id": "event_1", "type": "conversation.message", "ts": "2026-03-01T10:00:00Z", "session_id": SESSION_ID}
-    return WireEvent.of({**envelope, "data": data})
+@pytest.mark.parametrize(
+    ("odd", "content", "problems"),
+    [
+        ({"content": "Hi"}, (), ("content: not a list",)),
+        ({"content": ["Hi", *MESSAGE["content"]]}, (TextBlock(text="Hi"),), ("content[0]: not an object",)),
+        (
+            {"content": [{"type": "image", "url": "https://a/b", "media_type": 5}]},
+            (MediaBlock(type="image", url="https://a/b"),),
+            ("content[0].media_type: not text",),
+        ),
+        (
+            {"content": [{"type": "tool_call", **CALL, "arguments": "{}"}]},
+            (ToolCallBlock(id="call_1", name="look_up"),),
+            ("content[0].arguments: not an object",),
+        ),
+        ({"content": [{"type": "text", "text": "\ud83d"}]}, (TextBlock(text="\ufffd"),), ()),
+        ({"thinking": 7}, (TextBlock(text="Hi"),), ("thinking: not text",)),
+        ({"created_at": ""}, (TextBlock(text="Hi"),), ("created_at: not datetime",)),
+    ],
+)
+def test_an_odd_value_costs_nothing_but_itself(odd: dict[str, Any], content: Any, problems: tuple[str, ...]) -> None:
+    message = to_message({**MESSAGE, **odd})
+    assert (message.id, message.content, message.problems) == ("message_1", content, problems)
+    assert message.raw == json.loads(json.dumps({**MESSAGE, **odd}).replace("\\ud83d", "\ufffd"))
+    assert Message.model_validate_json(message.model_dump_json()) == message
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"id": 7}'])
+def test_what_is_no_message_is_refused(content: bytes) -> None:
+    with pytest.raises(MalformedResponse):
+        message_reader(SESSION_ID)(content)
 
 
 def test_a_message_that_the_agent_sent_on_purpose_is_a_message() -> None:
     data = {"message_id": "message_1", "text": "**Hi**", "tool_call_id": "call_1"}
 
-    (event,) = to_events(sent(data))
+    (event,) = to_events(wire("conversation.message", data, ts="2026-03-01T10:00:00Z"))
 
     assert event.type == "message.completed"
     message = event.message
     assert (message.id, message.role, message.text) == ("message_1", Role.ASSISTANT, "**Hi**")
     assert (message.session_id, message.created_at) == (SESSION_ID, datetime(2026, 3, 1, 10, tzinfo=UTC))
     assert message.raw == data
-    with pytest.raises(ValidationError):
-        to_events(sent({"text": "Hi"}))
+
+
+def test_a_message_sent_on_purpose_without_an_id_is_delivered_as_it_came() -> None:
+    (event,) = to_events(wire("conversation.message", {"text": "Hi"}))
+    assert event.type == "raw"
+    assert event.payload["data"] == {"text": "Hi"}

@@ -1,0 +1,219 @@
+"""Everruns' messages to the common ones, whole and in fragments. Pure.
+
+A room of its own, because messages stand in lists, in the answer to a new one, and inside events.
+
+Backend: https://github.com/everruns/sdk, openapi/openapi.json, Message and ContentPart; newer parts:
+https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Block,
+    MalformedResponse,
+    MediaBlock,
+    Message,
+    RawBlock,
+    Role,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+    Usage,
+    decode_json,
+    decoder,
+    record_reader,
+)
+from polysession_everruns.sessions import NAME
+from polysession_everruns.wire import WireMessage, WirePart
+
+MESSAGE: Final = "output.message"
+THINKING: Final = "reason.thinking"
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "user": Role.USER,
+    "agent": Role.ASSISTANT,
+    "assistant": Role.ASSISTANT,
+    "system": Role.SYSTEM,
+}
+_REMEMBERED_MESSAGES: Final = 100
+"""Completed messages whose late deltas are known: far more than a turn writes while its last deltas arrive."""
+
+_read_part: Final = decoder(WirePart)
+
+
+def message_reader(session_id: str, usage: Usage | None = None) -> Callable[[bytes], Message]:
+    """A function that reads a message of either shape. It raises `MalformedResponse` for one without an id.
+
+    Args:
+        session_id: The session that it belongs to; a message inside an event does not say.
+        usage: What it consumed; None if the backend does not say.
+    """
+
+    def build(wire: WireMessage, content: bytes, problems: tuple[str, ...]) -> Message:
+        blocks, unreadable = _to_blocks(wire.content or ())
+        thinking: tuple[Block, ...] = (ThinkingBlock(text=wire.thinking),) if wire.thinking else ()
+        return Message(
+            provider=NAME,
+            id=wire.id,
+            session_id=session_id,
+            role=_ROLES.get(wire.role or "", Role.UNKNOWN),
+            content=(*thinking, *blocks),
+            usage=usage,
+            created_at=wire.created_at,
+            source=content,
+            problems=problems + unreadable,
+        )
+
+    return record_reader(WireMessage, build)
+
+
+def _to_blocks(parts: Iterable[bytes]) -> tuple[list[Block], tuple[str, ...]]:
+    """The blocks of a message, and what could not be read of them."""
+    blocks: list[Block] = []
+    problems: list[str] = []
+    for number, raw in enumerate(parts):
+        content = bytes(raw)
+        try:
+            part, unreadable = _read_part(content)
+        except MalformedResponse:
+            problems.append(f"content[{number}]: not an object")
+            continue
+        build = _BLOCKS.get(part.type or "")
+        block = None if build is None else build(part)
+        blocks.append(block or RawBlock(payload=decode_json(content)))
+        problems += [f"content[{number}].{problem}" for problem in unreadable]
+    return blocks, tuple(problems)
+
+
+def _text(part: WirePart) -> Block | None:
+    return TextBlock(text=part.text) if isinstance(part.text, str) else None
+
+
+def _image(part: WirePart) -> Block | None:
+    if part.url is None and part.base64 is None:
+        return None
+    return MediaBlock(type="image", url=part.url, data=part.base64, media_type=part.media_type)
+
+
+def _image_file(part: WirePart) -> Block | None:
+    return MediaBlock(type="image", file_id=part.image_id, title=part.filename) if part.image_id else None
+
+
+def _file(part: WirePart) -> Block | None:
+    return MediaBlock(type="document", file_id=part.file_id, title=part.filename) if part.file_id else None
+
+
+def _reasoning(part: WirePart) -> Block | None:
+    """The reasoning that the model's provider shows: its own words, or a summary. Not all show any."""
+    match part.text:
+        case {"kind": "plain", "text": str(text)}:
+            return ThinkingBlock(text=text)
+        case {"kind": "summary", "parts": [*parts]} if all(isinstance(text, str) for text in parts):
+            return ThinkingBlock(text="\n\n".join(parts))
+    return None
+
+
+def _tool_call(part: WirePart) -> Block | None:
+    if part.id is None or part.name is None:
+        return None
+    return ToolCallBlock(id=part.id, name=part.name, arguments=part.arguments or {})
+
+
+def _tool_result(part: WirePart) -> Block | None:
+    if part.tool_call_id is None:
+        return None
+    text = to_output(part.result) if part.error is None else part.error
+    return ToolResultBlock(tool_call_id=part.tool_call_id, text=text, is_error=part.error is not None)
+
+
+_BLOCKS: Final[Mapping[str, Callable[[WirePart], Block | None]]] = {
+    "text": _text,
+    "image": _image,
+    "image_file": _image_file,
+    "tool_call": _tool_call,
+    "tool_result": _tool_result,
+    # Newer servers.
+    "file": _file,
+    "reasoning": _reasoning,
+}
+
+
+def to_output(value: Any) -> str:
+    """The result of a tool as text: JSON, unless it is text or made of text parts only."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list) and value and all(_is_text(part) for part in value):
+        return "".join(part["text"] for part in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def unquoted(text: str) -> str:
+    """The output of a client's tool as the client gave it: the server keeps it as JSON, and does not name the tool.
+
+    Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+class Fragments:
+    """The text of messages and thoughts in the making, and how much of a live delta is new.
+
+    Deltas that are sent only while they happen may be lost or late. They carry the text so far, or, from the engine,
+    the new text alone.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[str, tuple[str | None, str]] = {}
+        self._completed: dict[str, None] = {}
+        self._rest_of_thought = ""
+
+    def forget(self, part: str | None = None) -> None:
+        """Start a turn, or one message or thought."""
+        if part is None:
+            self._texts.clear()
+        else:
+            self._texts.pop(part, None)
+
+    def add(self, part: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
+        """The text that a live delta adds to the text before it; None if it adds nothing."""
+        if message_id in self._completed or (part == THINKING and self._is_late_thought(delta, accumulated)):
+            return None
+        known_id, known = self._texts.get(part, (message_id, ""))
+        if known_id != message_id:
+            known = ""
+        text = known + delta if accumulated is None else accumulated
+        if known and known.startswith(text):
+            return None
+        self._texts[part] = (message_id, text)
+        return text.removeprefix(known)
+
+    def complete_message(self, message_id: str) -> None:
+        """Note that a message is complete, so that its late deltas add nothing."""
+        self._completed[message_id] = None
+        if len(self._completed) > _REMEMBERED_MESSAGES:
+            del self._completed[next(iter(self._completed))]
+
+    def complete_thought(self, whole: str) -> None:
+        """Note that a thought is complete. Thoughts have no id: their late deltas are known by the rest of the text."""
+        _, known = self._texts.get(THINKING, (None, ""))
+        self._rest_of_thought = whole.removeprefix(known) if whole.startswith(known) else ""
+
+    def _is_late_thought(self, delta: str, accumulated: str | None) -> bool:
+        if accumulated is not None or not delta:
+            return False
+        is_late = self._rest_of_thought.startswith(delta)
+        self._rest_of_thought = self._rest_of_thought.removeprefix(delta) if is_late else ""
+        return is_late

@@ -1,0 +1,221 @@
+"""Pending actions of Everruns and the answers to them, from flows that are stepped by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from polysession._core.flow import Flow
+from polysession.action import ACTION, Answer, Approve, Question, Reply, ToolExecution, ToolOutput
+from polysession.change import SessionRef
+from polysession.errors import Conflict, InvalidRequest, NotFound, UnsupportedOperation, UsageError
+from polysession_everruns.pending import check_expected
+from support.everruns_events import QUESTION, asking, raw_event
+from support.everruns_streams import (
+    ACCEPTED,
+    BOTH,
+    DONE,
+    HISTORY,
+    ID,
+    NEWEST,
+    OPERATIONS,
+    PATH,
+    PROVIDER,
+    REQUESTED,
+    RESULTS,
+    conflict,
+    event,
+    listed,
+    summary,
+)
+from support.everruns_streams import (
+    ACTION as EXECUTION,
+)
+from support.flows import ok, step
+
+CALL = {"id": "call_1", "name": "look_up", "arguments": {"word": "x"}}
+OUTPUT = {"tool_call_id": "call_1", "result": "found"}
+
+
+@pytest.mark.parametrize(
+    ("events", "pending"),
+    [
+        ([], ()),
+        ([HISTORY[0], REQUESTED], (EXECUTION,)),
+        ([REQUESTED, DONE], ()),
+        ([REQUESTED, event(5, "turn.failed")], ()),
+    ],
+)
+def test_pending_actions_are_found_in_the_newest_events(
+    events: list[dict[str, Any]], pending: tuple[ToolExecution, ...]
+) -> None:
+    calls, actions = step(OPERATIONS.pending_actions(ID), listed(*events))
+    assert [summary(call) for call in calls] == [NEWEST]
+    assert actions == pending
+    assert [action.raw for action in actions] == [CALL for _ in pending]
+
+
+@pytest.mark.parametrize(
+    ("answers", "requested", "results"),
+    [
+        ([ToolOutput(EXECUTION, "found")], REQUESTED, [OUTPUT]),
+        ([ToolOutput("call_1", "found")], REQUESTED, [OUTPUT]),
+        ([ToolOutput(EXECUTION, "no", is_error=True)], REQUESTED, [{"tool_call_id": "call_1", "error": "no"}]),
+        (
+            [ToolOutput("call_2", ""), ToolOutput(EXECUTION, "found")],
+            BOTH,
+            [{"tool_call_id": "call_2", "result": ""}, OUTPUT],
+        ),
+    ],
+)
+def test_outputs_are_given_together(
+    answers: list[Answer], requested: dict[str, Any], results: list[dict[str, Any]]
+) -> None:
+    calls, nothing = step(OPERATIONS.answer_actions(ID, answers), listed(requested), ACCEPTED)
+    assert [summary(call) for call in calls] == [NEWEST, ("POST", RESULTS, {"tool_results": results}, 0.0)]
+    assert nothing is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "events", "error", "problem"),
+    [
+        (["call_1"], [], Conflict, "waits for nothing"),
+        (["call_1"], [REQUESTED, DONE], Conflict, "answered before"),
+        (["call_1", "call_9"], [REQUESTED], NotFound, "does not wait for 'call_9'; it waits for 'call_1'"),
+        (["call_1"], [BOTH], UsageError, "missing for 'call_2'"),
+    ],
+)
+def test_what_is_not_waited_for_is_not_sent(
+    answers: list[str], events: list[dict[str, Any]], error: type[Exception], problem: str
+) -> None:
+    outputs = [ToolOutput(answer, "x") for answer in answers]
+    for flow in (OPERATIONS.answer_actions(ID, outputs), OPERATIONS.start_turn(ID, outputs)):
+        with pytest.raises(error, match=problem):
+            step(flow, listed(*events))
+
+
+@pytest.mark.parametrize("status", [409, 400])
+def test_a_session_that_does_not_wait_yet_is_asked_again(status: int) -> None:
+    flow = OPERATIONS.answer_actions(ID, [ToolOutput(EXECUTION, "found")])
+    calls, _ = step(flow, listed(REQUESTED), *[conflict(status) for _ in range(6)], ACCEPTED)
+    body = {"tool_results": [OUTPUT]}
+    waits = [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
+    assert [summary(call) for call in calls] == [NEWEST, *(("POST", RESULTS, body, wait_s) for wait_s in waits)]
+
+
+def test_the_seventh_conflict_is_the_last() -> None:
+    flow = OPERATIONS.answer_actions(ID, [ToolOutput(EXECUTION, "found")])
+    with pytest.raises(Conflict, match="not waiting"):
+        step(flow, listed(REQUESTED), *[conflict() for _ in range(7)])
+
+
+def test_another_refusal_is_not_repeated() -> None:
+    flow = OPERATIONS.answer_actions(ID, [ToolOutput(EXECUTION, "found")])
+    with pytest.raises(InvalidRequest, match="too large"):
+        step(flow, listed(REQUESTED), InvalidRequest("too large", status=413))
+
+
+# --- Questions
+
+REPLIED = ok({"status": "answered", "answered_by": "user", "session_status": "active"})
+FREE = {"id": "question_2", "question": "Why?", "kind": "text"}
+MANY = {**QUESTION, "id": "question_3", "multi_select": True, "allow_other": True}
+SECRET = {"id": "question_4", "question": "The key?", "kind": "secret", "secret_name": "KEY"}
+
+
+def answer(*answers: Answer) -> Flow[None]:
+    return PROVIDER.answer_actions(SessionRef(ID), answers)
+
+
+def asked(*questions: dict[str, Any]) -> Any:
+    return listed(raw_event("tool.call_requested", {"tool_calls": [asking(*questions)]}))
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "body"),
+    [
+        (QUESTION, "Staging", {"selected": ["Staging"]}),
+        (QUESTION, ["Staging"], {"selected": ["Staging"]}),
+        ({**QUESTION, "allow_other": True}, "Elsewhere", {"selected": [], "other_text": "Elsewhere"}),
+        (FREE, "Because", {"selected": [], "other_text": "Because"}),
+        (MANY, ["Staging", "Production"], {"selected": ["Staging", "Production"]}),
+        (MANY, ["Elsewhere", "Staging"], {"selected": ["Staging"], "other_text": "Elsewhere"}),
+        (SECRET, "session:KEY", {"secret_ref": "session:KEY"}),
+    ],
+)
+def test_a_reply_is_sent_as_the_server_takes_it(question: dict[str, Any], value: Any, body: dict[str, Any]) -> None:
+    flow = answer(Reply(f"call_1/{question['id']}", value))
+    calls, _ = step(flow, asked(question), REPLIED)
+    answers = {"tool_call_id": "call_1", "answers": [{"id": question["id"], **body}]}
+    assert [summary(call) for call in calls] == [NEWEST, ("POST", f"{PATH}/question-answers", answers, 0.0)]
+
+
+def test_the_questions_of_a_call_are_answered_together() -> None:
+    replies = [Reply("call_1/question_2", "Because"), Reply("call_1/question_1", "Staging")]
+    calls, _ = step(answer(*replies), asked(QUESTION, FREE), REPLIED)
+    body = summary(calls[1])[2]
+    assert [answer["id"] for answer in body["answers"]] == ["question_2", "question_1"]
+    with pytest.raises(UsageError, match="an answer is missing for 'call_1/question_2'"):
+        step(answer(*replies[1:]), asked(QUESTION, FREE))
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "problem"),
+    [
+        (QUESTION, "Moon", "not an option of 'question_1': 'Production', 'Staging'"),
+        (QUESTION, ["Staging", "Production"], "takes one reply, not 2"),
+        ({**QUESTION, "allow_other": True}, ["Here", "There"], "takes one reply, not 2"),
+        (MANY, ["Here", "There"], "takes one reply"),
+        (QUESTION, {"selected": ["Staging"]}, "must be text"),
+        (QUESTION, None, "must be text"),
+        (QUESTION, [], "must be text"),
+        (SECRET, "hunter2", "asks for a secret, which is not sent in a reply"),
+    ],
+)
+def test_a_reply_that_the_question_does_not_allow_is_not_sent(
+    question: dict[str, Any], value: Any, problem: str
+) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        step(answer(Reply(f"call_1/{question['id']}", value)), asked(question))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Reply("call_1", "x"), ToolOutput("call_2", "x")],
+        [Approve("call_1"), Reply("call_2", "x")],
+        [Approve("call_1"), ToolOutput("call_2", "x")],
+    ],
+)
+def test_answers_of_several_kinds_are_refused_before_any_call(answers: list[Answer]) -> None:
+    with pytest.raises(UsageError, match="one kind at a time"):
+        step(answer(*answers))
+
+
+def test_edited_arguments_are_refused_before_any_call() -> None:
+    with pytest.raises(UnsupportedOperation, match="the agent's arguments"):
+        step(answer(Approve("tool_approval_1", arguments={"a": 1})))
+
+
+def test_a_question_is_not_answered_with_an_output() -> None:
+    with pytest.raises(UsageError, match="'call_1/question_1' is to be answered with Reply"):
+        step(answer(ToolOutput("call_1/question_1", "x")), asked(QUESTION))
+
+
+def test_wrong_answers_of_a_question_are_not_repeated() -> None:
+    flow = answer(Reply("call_1/question_1", "Staging"))
+    with pytest.raises(InvalidRequest, match="was not answered"):
+        step(flow, asked(QUESTION), InvalidRequest('question "question_2" was not answered', status=400))
+
+
+def test_the_answer_is_built_from_the_reference_of_a_stored_action() -> None:
+    """No other field of the action is needed, so that it can be answered after it was stored."""
+    _, pending = step(OPERATIONS.pending_actions(ID), asked(QUESTION))
+    (stored,) = [ACTION.validate_json(action.model_dump_json()) for action in pending]
+    assert isinstance(stored, Question)
+    ((_, reference),) = check_expected([Reply(stored, "Staging")], pending)
+    assert reference == stored.reference
+    assert json.loads(stored.reference)["call_id"] == "call_1"
