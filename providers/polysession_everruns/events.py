@@ -245,10 +245,11 @@ def _thinking_delta(reader: EventReader, data: WireTextData, envelope: Envelope)
 
 
 def _new_text(reader: EventReader, part: str, data: WireTextData, envelope: Envelope) -> str | None:
-    """The new text of a delta. Deltas that are stored have a sequence number, and are all there."""
+    """The new text of a delta. Deltas that are stored have a sequence number, and none of them is missing."""
+    delta = reader.fragments.join(part, data.delta, envelope["source"])
     if envelope["sequence"] is not None:
-        return data.delta
-    return reader.fragments.add(part, data.message_id, data.delta, data.accumulated)
+        return delta
+    return reader.fragments.add(part, data.message_id, delta, data.accumulated)
 
 
 def _thinking_completed(reader: EventReader, data: WireTextData, envelope: Envelope) -> Sequence[Event]:

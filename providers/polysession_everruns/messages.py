@@ -40,6 +40,7 @@ _ROLES: Final[Mapping[str, Role]] = {
     "assistant": Role.ASSISTANT,
     "system": Role.SYSTEM,
 }
+_REPLACEMENT: Final = "\ufffd"
 _REMEMBERED_MESSAGES: Final = 100
 """Completed messages whose late deltas are known: far more than a turn writes while its last deltas arrive."""
 
@@ -178,14 +179,31 @@ class Fragments:
     def __init__(self) -> None:
         self._texts: dict[str, tuple[str | None, str]] = {}
         self._completed: dict[str, None] = {}
+        self._halves: dict[str, str] = {}
         self._rest_of_thought = ""
 
     def forget(self, part: str | None = None) -> None:
         """Start a turn, or one message or thought."""
-        if part is None:
-            self._texts.clear()
-        else:
-            self._texts.pop(part, None)
+        for each in (MESSAGE, THINKING) if part is None else (part,):
+            self._texts.pop(each, None)
+            self._halves.pop(each, None)
+
+    def join(self, part: str, delta: str, source: bytes) -> str:
+        """The text of a delta, with the surrogate pairs that two deltas share; a half that stays alone is U+FFFD.
+
+        Args:
+            part: The message or the thought.
+            delta: The text as it was read, with U+FFFD for each half.
+            source: The event.
+        """
+        half = self._halves.pop(part, "")
+        if not half and _REPLACEMENT not in delta:
+            return delta
+        exact = json.loads(source)["data"]["delta"]
+        text = half + (exact if isinstance(exact, str) else delta)
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._halves[part] = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def add(self, part: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
         """The text that a live delta adds to the text before it; None if it adds nothing."""
@@ -194,7 +212,8 @@ class Fragments:
         known_id, known = self._texts.get(part, (message_id, ""))
         if known_id != message_id:
             known = ""
-        text = known + delta if accumulated is None else accumulated
+        # The end of the text so far may be half a character: the next delta has it whole.
+        text = known + delta if accumulated is None else accumulated.removesuffix(_REPLACEMENT)
         if known and known.startswith(text):
             return None
         self._texts[part] = (message_id, text)

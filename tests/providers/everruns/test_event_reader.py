@@ -135,6 +135,39 @@ def test_a_delta_tells_what_lies_beyond_the_text_that_was_told(told: list[WireEv
     assert deltas(*told) == expected
 
 
+def stored(new: str, kind: str = "output.message") -> WireEvent:
+    return wire(f"{kind}.delta", {"delta": new})
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param([stored("a\ud83d"), stored("\ude00b")], ["a", "\U0001f600b"], id="two-deltas"),
+        pytest.param([stored("\ud83d"), stored("\ude00"), stored("c")], ["", "\U0001f600", "c"], id="alone"),
+        pytest.param([stored("a\ud83d"), stored("b")], ["a", "\ufffdb"], id="without-the-other-half"),
+        pytest.param([stored("\ude00b")], ["\ufffdb"], id="second-half-only"),
+        pytest.param([stored("a\ufffd"), stored("b")], ["a\ufffd", "b"], id="a-replacement-character"),
+        pytest.param([delta(None, "a\ud83d"), delta(None, "\ude00b")], ["a", "\U0001f600b"], id="live"),
+        pytest.param([delta("a\ud83d"), delta("a\U0001f600b")], ["a", "\U0001f600b"], id="with-the-text-so-far"),
+        pytest.param(
+            [stored("a\ud83d"), stored("b", "reason.thinking"), stored("\ude00")],
+            ["a", "b", "\U0001f600"],
+            id="a-thought-between",
+        ),
+        pytest.param(
+            [stored("a\ud83d"), wire("output.message.started"), stored("\ude00")], ["a", "\ufffd"], id="a-new-message"
+        ),
+        pytest.param(
+            [stored("a\ud83d"), wire("output.message.delta", {"delta": 5}), stored("\ude00")],
+            ["a", "", "\U0001f600"],
+            id="odd",
+        ),
+    ],
+)
+def test_the_halves_of_a_surrogate_pair_in_two_deltas_are_joined(events: list[WireEvent], expected: list[str]) -> None:
+    assert deltas(*events) == expected
+
+
 def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
     reader = Reader()
     reader.take(wire("tool.call_requested", CALLS))
