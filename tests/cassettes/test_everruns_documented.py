@@ -66,8 +66,8 @@ def test_a_session_is_updated(do: Do, vcr: Any) -> None:
     ]
 
 
-@cassette("everruns/documented/seed_update.yaml")
-def test_a_session_of_the_seed_is_updated(do: Do, vcr: Any) -> None:
+@cassette("everruns/documented/legacy_update.yaml")
+def test_a_legacy_session_is_updated(do: Do, vcr: Any) -> None:
     session = do(lambda client: client.sessions.update(ONE, title="Updated session title", tags=["resolved"]))
     assert (session.title, session.tags, session.agent_id) == ("Updated session title", ("resolved",), AGENT)
     assert [capability.ref for capability in session.capabilities] == ["current_time"]

@@ -23,7 +23,7 @@ from polysession import (
     ServerError,
     SessionStatus,
 )
-from polysession_qoder import QoderNewSession
+from polysession_qoder import QoderNewSession, QoderSessionChanges
 from support.client_runners import ClientRunner
 from tools.recordings.cassettes import cassette, sent
 
@@ -103,6 +103,23 @@ def test_a_updates_as_in_late_may(do: Do, vcr: Any) -> None:
     assert session.created_at == datetime(2026, 5, 27, 15, 30, 48, 336828, tzinfo=UTC)
     assert session.raw["resources"][0]["path"] == "/data/input.py"
     assert sent(vcr, "POST") == [{"title": "New title", "metadata": {"priority": "high"}}]
+
+
+@cassette("qoder/documented/a_update_page.yaml")
+def test_a_updates_as_the_page_says(do: Do, vcr: Any) -> None:
+    changes = QoderSessionChanges(delta_flush_interval_ms=250)
+    session = do(
+        lambda client: client.sessions.update(
+            "sess_019e6a0f4d9170a989eee39f6685f3fb", title="New title", metadata={"priority": "high"}, native=changes
+        )
+    )
+    assert (session.title, session.status, session.archived_at) == ("doc-test-title", SessionStatus.IDLE, None)
+    assert session.metadata == {"priority": "high"}
+    assert (session.agent_id, session.model.id) == ("agent_019e6886cdf5778098368adde92a2a02", "ultimate")
+    assert session.raw["agent"]["tools"][0]["type"] == "agent_toolset_20260401"
+    assert sent(vcr, "POST") == [
+        {"title": "New title", "metadata": {"priority": "high"}, "delta_flush_interval_ms": 250}
+    ]
 
 
 @cassette("qoder/documented/a_archive.yaml")

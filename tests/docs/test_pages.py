@@ -127,7 +127,9 @@ def test_the_error_tree_is_drawn_alike_in_code_and_docs() -> None:
 
 def test_the_reference_has_every_public_name() -> None:
     pages = (ROOT / "docs/reference").glob("*.md")
-    shown = {path for page in pages for path in re.findall(r"^::: polysession\.([\w.]+)$", page.read_text(), re.MULTILINE)}
+    shown = {
+        path for page in pages for path in re.findall(r"^::: polysession\.([\w.]+)$", page.read_text(), re.MULTILINE)
+    }
     names = {path.rpartition(".")[2] for path in shown}
     of_errors = {name for name in polysession.__all__ if hasattr(errors, name)}  # shown as one module
 

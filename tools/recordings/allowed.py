@@ -36,14 +36,14 @@ _EVERYWHERE: Final = """
 
 _AGENTSCOPE: Final = """
     Bash activated_groups after agent agent_id agents allow_rules ask_rules before behavior block_id blocked_by
-    blocks chat_config chat_model_config config confirm_results context context_config credential_id credentials ctx
-    cwd delta deny_rules editable event_cursor execution_results expected fallback_chat_model_config finished_at
-    finished_reason hint input invite_config knowledge_base_ids knowledge_config loc media_type messages
-    middle_context mode model_name msg naming offset origin output owner permission_context permission_mode
-    react_config read_file_cache realtime_model_config reason reply_context reply_id rule_content rules session
-    session_id sessions source source_schedule_id state subject suggested_rules summary system_prompt tasks
-    tasks_context team team_id thinking tool_call tool_call_id tool_call_name tool_calls tool_context tool_name
-    total tts_model_config usage user_id value workspace_id
+    blocks chat_config chat_model_config config confirm_results context context_config credential_id credentials
+    ctx cwd delta deny_rules editable event_cursor execution_results expected fallback_chat_model_config file_path
+    finished_at finished_reason hint input invite_config knowledge_base_ids knowledge_config lines loc media_type
+    messages middle_context mode model_name msg naming offset origin output owner permission_context
+    permission_mode react_config read_file_cache realtime_model_config reason reply_context reply_id rule_content
+    rules session session_id sessions source source_schedule_id state subject suggested_rules summary
+    system_prompt tasks tasks_context team team_id thinking tool_call tool_call_id tool_call_name tool_calls
+    tool_context tool_name total tts_model_config usage user_id value workspace_id
 """
 
 _EVERRUNS: Final = """

@@ -19,26 +19,27 @@ from polysession.emulation import (
     ModelConfig,
     Refusal,
     Route,
-    base36_id,
     build_app,
 )
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.listing import cut, read_window
+from polysession_qoder.emulator.mount_routes import MountRoutes
 from polysession_qoder.emulator.requests import betas, check_token, read_body, read_query
 from polysession_qoder.emulator.resources import Agents, Environments
 from polysession_qoder.emulator.routes import CREATED, resource_routes
 from polysession_qoder.emulator.shapes import (
     cancelled_shape,
+    changed_fields,
     created_session_shape,
     deleted_shape,
     error_answer,
-    mount_shape,
     page_shape,
     session_shape,
 )
 from polysession_qoder.emulator.state import Session, Sessions
-from polysession_qoder.emulator.validation import Json, conflict, invalid, only
+from polysession_qoder.emulator.thread_routes import ThreadRoutes
+from polysession_qoder.emulator.validation import Json, conflict, invalid
 
 SEARCH_BETA = "search-2026-08-31"
 
@@ -74,11 +75,39 @@ class QoderEmulator(Emulator):
         Raises:
             KeyError: There is no such session.
         """
+        self._known(session_id).start_turn(duration_s)
+
+    def terminate(self, session_id: str) -> None:
+        """End a session for good, as the backend does after an unrecoverable error.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        self.run_in_server(self._known(session_id).conversation.terminate)
+
+    def reschedule(self, session_id: str, *, duration_s: float) -> None:
+        """Take a session off its place for `duration_s` seconds; a turn in work goes on after that.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        conversation = self._known(session_id).conversation
+        self.run_in_server(lambda: conversation.reschedule(duration_s))
+
+    def consult(self, session_id: str, agent_name: str, question: str, answer: str) -> str:
+        """Let a session's agent ask another agent; gives the id of the thread in which that one answers.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        threads = self._known(session_id).threads
+        return self.run_in_server(lambda: threads.consult(agent_name, question, answer))
+
+    def _known(self, session_id: str) -> Session:
         try:
-            session = self._sessions.find(session_id)
+            return self._sessions.find(session_id)
         except Refusal as refusal:
             raise KeyError(session_id) from refusal
-        session.start_turn(duration_s)
 
     def _session_routes(self) -> Iterable[Route]:
         address = "/sessions/{id}"
@@ -91,10 +120,12 @@ class QoderEmulator(Emulator):
         yield Route("DELETE", address, self._delete_session)
         yield Route("POST", f"{address}/archive", self._archive_session)
         yield Route("POST", f"{address}/cancel", self._cancel_session)
-        yield Route("GET", f"{address}/resources", self._list_mounts)
         yield Route("POST", f"{address}/events", self._send_events)
         yield Route("GET", f"{address}/events", self._list_events)
         yield Route("GET", f"{address}/events/stream", self._stream_events)
+        yield from MountRoutes(self._sessions, self.generation).routes()
+        if self.generation == "current":
+            yield from ThreadRoutes(self._sessions).routes()
 
     def _session(self, request: ApiRequest) -> Session:
         return self._sessions.find(request.parameters["id"])
@@ -103,10 +134,20 @@ class QoderEmulator(Emulator):
         return session_shape(session, self.generation)
 
     def _create_session(self, request: ApiRequest) -> Json:
-        return created_session_shape(self._sessions.create(read_body(request)), self.generation)
+        body = read_body(request)
+        initial_events = events.read_initial(body)
+        session = self._sessions.create(body)
+        if initial_events:
+            events.send(session, {"events": initial_events}, self.generation)
+        return created_session_shape(session, self.generation)
 
     def _update_session(self, request: ApiRequest) -> Json:
-        return self._shape(self._sessions.update(request.parameters["id"], read_body(request)))
+        before = self._shape(self._session(request))
+        session = self._sessions.update(request.parameters["id"], read_body(request))
+        changed = changed_fields(before, self._shape(session))
+        if changed and self.generation == "current":
+            session.conversation.writer.emit("session.updated", **changed)
+        return self._shape(session)
 
     def _archive_session(self, request: ApiRequest) -> Json:
         return self._shape(self._sessions.archive(request.parameters["id"]))
@@ -132,21 +173,13 @@ class QoderEmulator(Emulator):
         page = page_shape(cut(rows, self._sessions.positions, read_window(body)), self._shape, self.generation)
         return {**page, "total": len(rows)} if body.get("page") is None else page
 
-    def _list_mounts(self, request: ApiRequest) -> Json:
-        query = read_query(request)
-        only(query, WINDOW_FIELDS)
-        mounts = self._session(request).resources
-        positions = {mount_id: position for position, mount_id in enumerate(mounts)}
-        page = cut(mounts, positions, read_window(query, newest_first=False))
-        return page_shape(page, lambda mount: mount_shape(mount, self.generation), self.generation)
-
     def _send_events(self, request: ApiRequest) -> Answer:
         session = self._session(request)
-        accepted = events.send(session, read_body(request))
+        accepted = events.send(session, read_body(request), self.generation)
         if self.generation == "current":
             return Answer({"data": accepted})
-        turn = {"session_id": session.id, "turn_id": base36_id("turn_"), "schema_version": "1.0"}
-        return Answer({**turn, "created_at": accepted[0]["processed_at"]}, 202)
+        turn = ("session_id", "turn_id", "schema_version", "created_at")
+        return Answer({name: accepted[0][name] for name in turn}, 202)
 
     def _list_events(self, request: ApiRequest) -> Json | EventStream:
         """The list; the same address is the stream for a caller that asks for one."""

@@ -1,18 +1,21 @@
 """Sending, listing and streaming events in the Qoder emulator.
 
-Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send, /list and /stream beside it (read 2026-11)
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send, /list and /stream beside it, and for the legacy
+generation https://docs.qoder.com/cloud-agents/api/sessions/stream-events (read 2026-11)
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
+from typing import Final
 
 from polysession.emulation import HEARTBEAT, EventStream, Generation, base36_id, sse_frame
-from polysession_qoder.emulator.conversation import Conversation, timestamp_now
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_created_at, read_window
+from polysession_qoder.emulator.conversation import Conversation
+from polysession_qoder.emulator.event_writer import Entry
+from polysession_qoder.emulator.listing import CREATED_AT_FIELDS, WINDOW_FIELDS, cut, read_created_at, read_window
 from polysession_qoder.emulator.shapes import page_shape
-from polysession_qoder.emulator.state import Session
+from polysession_qoder.emulator.state import Session, check_open
 from polysession_qoder.emulator.validation import (
     Json,
     conflict,
@@ -25,38 +28,72 @@ from polysession_qoder.emulator.validation import (
 )
 
 HEARTBEAT_S = 15.0
+INITIAL_EVENTS: Final = 50
 
-_CREATED_AT = frozenset({"created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"})
-_LIST_FIELDS = WINDOW_FIELDS | _CREATED_AT | {"order", "types"}
-_STREAM_FIELDS = frozenset({"event_deltas"})
+_LIST_FIELDS = WINDOW_FIELDS | CREATED_AT_FIELDS | {"order", "types"}
+_STREAM_FIELDS: Mapping[Generation, frozenset[str]] = {
+    "current": frozenset({"event_deltas"}),
+    "legacy": frozenset({"event_deltas", "type", "types"}),
+}
 _PREVIEWABLE = frozenset({"agent.message", "agent.thinking"})
 _FIELDS: Mapping[str, Collection[str]] = {
     "user.message": {"content"},
     "user.interrupt": {"session_thread_id"},
     "user.tool_confirmation": {"tool_use_id", "result", "deny_message", "session_thread_id"},
     "user.custom_tool_result": {"custom_tool_use_id", "content", "is_error", "session_thread_id"},
+    "user.tool_result": {"tool_use_id", "content", "is_error", "session_thread_id"},
     "user.define_outcome": {"description", "rubric", "max_iterations"},
     "system.message": {"content"},
 }
-_ANSWERS = frozenset({"user.tool_confirmation", "user.custom_tool_result"})
+_ANSWERED_IN: Mapping[str, str] = {
+    "user.tool_confirmation": "tool_use_id",
+    "user.custom_tool_result": "custom_tool_use_id",
+}
+_LEGACY_DECISIONS = {"approve": "allow", "deny": "deny"}
 _BLOCKS = frozenset({"text", "image", "document", "redacted"})
 _TERMINAL = frozenset({"session.deleted", "session.status_terminated"})
 
 
-def send(session: Session, body: Json) -> list[Json]:
+def read_initial(body: Json) -> list[Json]:
+    """The events that a new session begins with, taken out of the body of its creation."""
+    events = take_typed_objects(body, "initial_events")
+    if len(events) > INITIAL_EVENTS:
+        raise invalid(f"Field 'initial_events' may hold {INITIAL_EVENTS} events.", "initial_events")
+    for event in events:
+        if event["type"] not in {"user.message", "user.define_outcome"}:
+            raise invalid(f"A session cannot begin with {event['type']!r}.", "initial_events")
+        _check_event(event, is_last=False)
+    return events
+
+
+def send(session: Session, body: Json, generation: Generation) -> list[Json]:
     """Accept events, all or none; the accepted events with their permanent ids."""
     only(body, {"events"})
-    events = take_typed_objects(body, "events")
-    if not events:
+    sent = take_typed_objects(body, "events")
+    if not sent:
         raise invalid("Missing required field: events", "events")
-    if session.archived_at is not None:
-        raise conflict(f"Session {session.id!r} is archived.")
+    check_open(session)
+    events = [_modern(event) for event in sent] if generation == "legacy" else sent
     for position, event in enumerate(events):
         _check_event(event, is_last=position == len(events) - 1)
     _check_state(session, events)
-    accepted = [{**event, "id": base36_id("evt_"), "processed_at": timestamp_now()} for event in events]
-    _apply(session, accepted)
+    talk = session.conversation
+    if any(event["type"] == "user.message" for event in events):
+        talk.writer.turn_id = base36_id("turn_")
+    accepted = [talk.writer.accepted(event) for event in sent]
+    _apply(talk, events, accepted)
     return accepted
+
+
+def _modern(event: Json) -> Json:
+    """An event of the legacy generation under the names of today. That the names of today were refused is not known."""
+    if event["type"] == "user.tool_confirmation" and "decision" in event:
+        rest = {name: value for name, value in event.items() if name != "decision"}
+        return {**rest, "result": _LEGACY_DECISIONS.get(event["decision"], event["decision"])}
+    if event["type"] == "user.custom_tool_result" and "tool_use_id" in event:
+        rest = {name: value for name, value in event.items() if name != "tool_use_id"}
+        return {**rest, "custom_tool_use_id": event["tool_use_id"]}
+    return event
 
 
 def _check_event(event: Json, *, is_last: bool) -> None:
@@ -72,8 +109,8 @@ def _check_event(event: Json, *, is_last: bool) -> None:
         need(event, "tool_use_id", str)
         if need(event, "result", str) not in {"allow", "deny"}:
             raise invalid("Field 'result' must be 'allow' or 'deny'.", "result")
-    elif kind == "user.custom_tool_result":
-        need(event, "custom_tool_use_id", str)
+    elif kind in {"user.custom_tool_result", "user.tool_result"}:
+        need(event, _ANSWERED_IN.get(kind, "tool_use_id"), str)
         take_typed_objects(event, "content")
         take(event, "is_error", bool)
 
@@ -94,26 +131,34 @@ def _check_state(session: Session, events: list[Json]) -> None:
     if "user.message" in kinds and (session.busy or talk.pending):
         raise conflict(f"Session {session.id!r} is busy.")
     for event in events:
-        if event["type"] not in _ANSWERS:
+        if event["type"] == "user.tool_result" and event["tool_use_id"] not in talk.delegated:
+            raise invalid(f"Event {event['tool_use_id']!r} does not wait for a result.", "tool_use_id")
+        if event["type"] not in _ANSWERED_IN:
             continue
-        is_custom = event["type"] == "user.custom_tool_result"
-        name = "custom_tool_use_id" if is_custom else "tool_use_id"
+        name = _ANSWERED_IN[event["type"]]
         pending = talk.pending.get(event[name])
-        if pending is None or pending.is_custom is not is_custom:
+        if pending is None or pending.is_custom is not (name == "custom_tool_use_id"):
             raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
 
 
-def _apply(session: Session, events: list[Json]) -> None:
+def _apply(talk: Conversation, events: list[Json], accepted: list[Json]) -> None:
     """Let accepted events take effect."""
-    talk = session.conversation
     messages = [event for event in events if event["type"] == "user.message"]
-    answers = [event for event in events if event["type"] in _ANSWERS]
+    answers = {
+        event[_ANSWERED_IN[event["type"]]]: event.get("result") != "deny"
+        for event in events
+        if event["type"] in _ANSWERED_IN
+    }
+    results = [event for event in accepted if event["type"] == "user.tool_result"]
     if messages:
-        talk.begin(events, _text(messages[-1]))
+        talk.begin(accepted, _text(messages[-1]))
     elif answers:
-        talk.answer(answers)
+        answering = [event for event in accepted if event["type"] in _ANSWERED_IN]
+        talk.answer(answering, answers)
+    elif results:
+        talk.take_results(results)
     else:
-        talk.note(events)
+        talk.writer.note(accepted)
     if any(event["type"] == "user.interrupt" for event in events):
         talk.interrupt()
 
@@ -139,14 +184,23 @@ def list_events(session: Session, query: Json, generation: Generation) -> Json:
 
 def stream(session: Session, query: Json, last_event_id: str | None, generation: Generation) -> EventStream:
     """The live stream: what comes after `last_event_id`, else from now on, or in 2026-05 from the beginning."""
-    only(query, _STREAM_FIELDS)
-    wanted = frozenset(take_all(query, "event_deltas", str))
-    if not wanted <= _PREVIEWABLE:
+    only(query, _STREAM_FIELDS[generation])
+    previewed = frozenset(take_all(query, "event_deltas", str))
+    if not previewed <= _PREVIEWABLE:
         raise invalid("Only agent.message and agent.thinking have deltas.", "event_deltas")
+    types = frozenset([*take_all(query, "type", str), *take_all(query, "types", str)])
     talk = session.conversation
     start = _start(talk, last_event_id, generation)
-    frames = _frames(talk, start, with_previews="agent.message" in wanted, generation=generation)
-    return EventStream(frames)
+    heartbeat = HEARTBEAT if generation == "current" else sse_frame({"event": "heartbeat", "data": {}})
+    # Previews of an event that was finished before the stream was opened are not told again.
+    finished = {entry.id for entry in talk.log.entries if entry.previewed is None}
+
+    def is_wanted(entry: Entry) -> bool:
+        if entry.previewed is not None:
+            return entry.previewed in previewed and entry.id not in finished
+        return not types or entry.event["type"] in types
+
+    return EventStream(_frames(talk, start, is_wanted, heartbeat))
 
 
 def _start(talk: Conversation, last_event_id: str | None, generation: Generation) -> int:
@@ -160,14 +214,12 @@ def _start(talk: Conversation, last_event_id: str | None, generation: Generation
 
 
 async def _frames(
-    talk: Conversation, start: int, *, with_previews: bool, generation: Generation
+    talk: Conversation, start: int, is_wanted: Callable[[Entry], bool], heartbeat: bytes
 ) -> AsyncIterator[bytes]:
-    # Previews of an event that was finished before the stream was opened are not told again.
-    finished = {entry.id for entry in talk.log.entries if not entry.is_preview}
     async for entry in talk.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
-            yield sse_frame({"event": "heartbeat", "data": {}}) if generation == "legacy" else HEARTBEAT
-        elif not entry.is_preview or (with_previews and entry.id not in finished):
+            yield heartbeat
+        elif is_wanted(entry):
             yield sse_frame({"id": entry.id, "event": entry.event["type"], "data": entry.event})
         if entry is not None and entry.event["type"] in _TERMINAL:
             return

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from polysession.emulation import Generation, hex_id
 from polysession_qoder.emulator.validation import Json, invalid, need, only, take, take_typed_objects
 
 _INSTRUCTIONS_CHARS = 4096
-_SECRETS = frozenset({"authorization_token", "password"})
+_ROTATED = {"github_repository": "authorization_token", "git_repository": "password"}
+_SECRETS = frozenset(_ROTATED.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ _TYPES: Mapping[Generation, frozenset[str]] = {"current": frozenset(_KINDS), "le
 _CHECKOUTS = {"branch": "name", "commit": "sha"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mount:
     """Something mounted in a session.
 
@@ -48,15 +49,34 @@ class Mount:
     id: str
     fields: Json
     created_at: datetime
+    updated_at: datetime
 
 
 def read_mounts(body: Json, generation: Generation, now: datetime) -> dict[str, Mount]:
     """The resources that a new session asks for, by id."""
-    resources = [
-        Mount(id=hex_id("sesr_", 24), fields=_read(given, generation), created_at=now)
-        for given in take_typed_objects(body, "resources")
-    ]
-    return {resource.id: resource for resource in resources}
+    mounts = [_mount(_read(given, generation), now) for given in take_typed_objects(body, "resources")]
+    return {mount.id: mount for mount in mounts}
+
+
+def read_mount(body: Json) -> Mount:
+    """The resource that is added to a session; only files can be."""
+    if need(body, "type", str) != "file":
+        raise invalid("Only resources of type 'file' can be added to a session.", "type")
+    return _mount(_read(body, "current"), datetime.now(UTC))
+
+
+def rotate_secret(mount: Mount, body: Json) -> None:
+    """Take a new secret of a repository; nothing else of a resource can be changed."""
+    name = _ROTATED.get(mount.fields["type"])
+    if name is None:
+        raise invalid(f"Resources of type {mount.fields['type']!r} have no secret.")
+    only(body, {name})
+    need(body, name, str)
+    mount.updated_at = datetime.now(UTC)
+
+
+def _mount(fields: Json, now: datetime) -> Mount:
+    return Mount(id=hex_id("sesr_", 24), fields=fields, created_at=now, updated_at=now)
 
 
 def _read(given: Json, generation: Generation) -> Json:

@@ -13,7 +13,7 @@ from polysession_qoder.emulator.validation import Json, invalid
 
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
 
-_LISTS = frozenset({"statuses", "types", "event_deltas"})
+_LISTS = frozenset({"statuses", "type", "types", "event_deltas"})
 _NUMBERS = frozenset({"limit", "version", "agent_version"})
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 _FLAGS = {"true": True, "false": False}

@@ -18,6 +18,7 @@ from polysession_qoder.emulator.listing import Page
 from polysession_qoder.emulator.mounts import Mount
 from polysession_qoder.emulator.resources import Agent, Environment
 from polysession_qoder.emulator.state import PinnedAgent, Session
+from polysession_qoder.emulator.threads import Thread
 from polysession_qoder.emulator.validation import Json
 
 STATUSES: Mapping[Generation, frozenset[str]] = {
@@ -26,6 +27,7 @@ STATUSES: Mapping[Generation, frozenset[str]] = {
 }
 
 _ERROR_TYPES: Mapping[int, str] = {401: "authentication_error", 404: "not_found_error", 409: "conflict_error"}
+_TOLD_WHEN_UPDATED = ("agent", "budget", "metadata", "title")
 _CONTEXT_WINDOW = 200_000
 _SNAPSHOT_FIELDS = ("version", "name", "description", "system", "tools", "skills", "mcp_servers")
 
@@ -44,11 +46,19 @@ def _timestamp_or_null(moment: datetime | None) -> str | None:
 def session_status(session: Session, generation: Generation) -> str:
     """What the session is doing, in the words of one generation."""
     if generation == "current":
-        return "running" if session.busy else "idle"
+        return _current_status(session)
     if session.archived_at is not None:
         return "archived"
     turn_status = _turn_status(session)
     return "processing" if turn_status == "running" else turn_status
+
+
+def _current_status(session: Session) -> str:
+    if session.conversation.is_terminated:
+        return "terminated"
+    if session.conversation.is_rescheduled:
+        return "rescheduling"
+    return "running" if session.busy else "idle"
 
 
 def _turn_status(session: Session) -> str:
@@ -96,6 +106,8 @@ def _legacy_session(session: Session) -> Json:
         "turn_status": _turn_status(session),
         "metadata": session.metadata,
         "environment_variables": {},
+        "stats": {"active_seconds": 0, "duration_seconds": 0},
+        "archived_at": _timestamp_or_null(session.archived_at),
         "agent": {
             **_legacy_agent(session.agent),
             "metadata": session.agent.fields["metadata"],
@@ -116,7 +128,7 @@ def _created_legacy_session(session: Session) -> Json:
         "agent": {
             **_legacy_agent(session.agent),
             "instructions": session.agent.fields["system"],
-            "default_environment": None,
+            "default_environment": "",
         },
     }
 
@@ -132,7 +144,6 @@ def _legacy_session_base(session: Session) -> Json:
         "memory_store_ids": session.memory_store_ids,
         "resources": [mount_shape(mount, "legacy") for mount in session.resources.values()],
         "vault_ids": session.vault_ids,
-        "delta_flush_interval_ms": session.delta_flush_interval_ms,
         "created_at": timestamp(session.created_at),
         "updated_at": timestamp(session.updated_at),
     }
@@ -157,6 +168,7 @@ def _legacy_agent(agent: PinnedAgent) -> Json:
         "name": agent.fields["name"],
         "description": agent.fields["description"],
         "model": _model_shape(agent.fields["model"])["id"],
+        "system": agent.fields["system"],
         "tools": agent.fields["tools"],
         "mcp_servers": agent.fields["mcp_servers"],
         "version": agent.fields["version"],
@@ -180,8 +192,31 @@ def mount_shape(mount: Mount, generation: Generation) -> Json:
     if generation == "legacy":
         fields = mount.fields
         return {"type": fields["type"], "file_id": fields["file_id"], "path": fields["mount_path"]}
-    moment = timestamp(mount.created_at)
-    return {"id": mount.id, **mount.fields, "created_at": moment, "updated_at": moment}
+    created_at, updated_at = timestamp(mount.created_at), timestamp(mount.updated_at)
+    return {"id": mount.id, **mount.fields, "created_at": created_at, "updated_at": updated_at}
+
+
+def thread_shape(session: Session, thread: Thread) -> Json:
+    """A thread; the coordinator's has the agent and the status of the session."""
+    is_coordinator = thread.parent_id is None
+    status = "idle" if thread.archived_at is None else "terminated"
+    return {
+        "id": thread.id,
+        "type": "session_thread",
+        "session_id": session.id,
+        "parent_thread_id": thread.parent_id,
+        "agent": _snapshot(session.agent) if is_coordinator else {"type": "agent", "name": thread.agent_name},
+        "status": session_status(session, "current") if is_coordinator else status,
+        "stats": {"active_seconds": 0, "duration_seconds": 0, "startup_seconds": 0},
+        "archived_at": _timestamp_or_null(thread.archived_at),
+        "created_at": timestamp(thread.created_at),
+        "updated_at": timestamp(thread.archived_at or thread.created_at),
+    }
+
+
+def changed_fields(before: Json, after: Json) -> Json:
+    """The fields of a session that an update changed, of those that `session.updated` tells; null for a removed one."""
+    return {name: after.get(name) for name in _TOLD_WHEN_UPDATED if after.get(name) != before.get(name)}
 
 
 def agent_shape(agent: Agent, version: int | None = None) -> Json:

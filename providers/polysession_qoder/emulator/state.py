@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 
 from polysession.emulation import Generation, Scripts, TurnClock, base36_id
 from polysession_qoder.emulator.conversation import Conversation
+from polysession_qoder.emulator.event_writer import EventWriter, LegacyEventWriter
 from polysession_qoder.emulator.listing import Shelf
 from polysession_qoder.emulator.mounts import Mount, read_mounts
 from polysession_qoder.emulator.resources import AGENT_OVERRIDES, Agents, Environment, Environments, read_overrides
+from polysession_qoder.emulator.threads import Threads
 from polysession_qoder.emulator.validation import (
     Json,
+    check_flush_interval_ms,
     conflict,
     invalid,
     need,
@@ -27,13 +30,10 @@ from polysession_qoder.emulator.validation import (
     take_all,
     take_budget,
     take_environment_variables,
-    take_flush_interval_ms,
 )
 
 CANCEL_TAKES_S = 0.05
 """Seconds from a request to cancel until the turn is over."""
-
-_DEFAULT_FLUSH_INTERVAL_MS = 100
 
 _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     "current": frozenset(
@@ -46,6 +46,7 @@ _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
             "resources",
             "vault_ids",
             "budget",
+            "initial_events",
         }
     ),
     "legacy": frozenset(
@@ -62,7 +63,7 @@ _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     ),
 }
 _UPDATE_FIELDS: Mapping[Generation, frozenset[str]] = {
-    "current": frozenset({"title", "metadata", "agent", "budget"}),
+    "current": frozenset({"title", "metadata", "agent", "budget", "environment_variables"}),
     "legacy": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
 }
 _AGENT_FORMS = {
@@ -93,6 +94,7 @@ class Session:
     """A session.
 
     Attributes:
+        threads: The threads of its agents.
         memory_store_ids: The way in which the legacy generation named memory stores.
         cancelling: Whether the turn was asked to stop; says nothing once the turn is over.
     """
@@ -106,7 +108,6 @@ class Session:
     resources: dict[str, Mount]
     vault_ids: list[str]
     memory_store_ids: list[str]
-    delta_flush_interval_ms: int
     budget: Json | None
     created_at: datetime
     updated_at: datetime
@@ -114,6 +115,7 @@ class Session:
     turn: TurnClock = field(default_factory=TurnClock)
     cancelling: bool = False
     conversation: Conversation
+    threads: Threads
 
     @property
     def busy(self) -> bool:
@@ -144,9 +146,11 @@ class Sessions(Shelf[Session]):
     def create(self, body: Json) -> Session:
         """Create an idle session for an agent, pinned at a version, in an environment."""
         only(body, _CREATE_FIELDS[self._generation])
+        check_flush_interval_ms(body)
         environment_id = need(body, "environment_id", str)
         now = datetime.now(UTC)
         session_id = base36_id("sess_")
+        conversation = self._new_conversation(session_id)
         session = Session(
             id=session_id,
             environment_id=environment_id,
@@ -156,12 +160,12 @@ class Sessions(Shelf[Session]):
             resources=read_mounts(body, self._generation, now),
             vault_ids=take_all(body, "vault_ids", str),
             memory_store_ids=take_all(body, "memory_store_ids", str),
-            delta_flush_interval_ms=take_flush_interval_ms(body) or _DEFAULT_FLUSH_INTERVAL_MS,
             budget=take_budget(body),
             agent=self._pin(body),
             created_at=now,
             updated_at=now,
-            conversation=Conversation(lambda message: self._scripts.take(session_id, message)),
+            conversation=conversation,
+            threads=Threads(conversation),
         )
         self._enter(self._environments.find(environment_id), session)
         return self.add(session)
@@ -170,15 +174,17 @@ class Sessions(Shelf[Session]):
         """Change the fields that are given, all or none: null clears a title, metadata is a patch."""
         session = self.find(session_id)
         only(body, _UPDATE_FIELDS[self._generation])
-        if session.archived_at is not None:
-            raise conflict(f"Session {session_id!r} is archived.")
+        check_open(session)
         title = take(body, "title", str) if "title" in body else session.title
         metadata = patched_metadata(session.metadata, body)
         budget = take_budget(body) if "budget" in body else session.budget
-        interval_ms = take_flush_interval_ms(body) or session.delta_flush_interval_ms
+        variables = session.environment_variables
+        if "environment_variables" in body:
+            variables = take_environment_variables({"environment_variables": take(body, "environment_variables", dict)})
+        check_flush_interval_ms(body)
         session.agent = _swap_tools(session, body) if "agent" in body else session.agent
         session.title, session.metadata, session.budget = title, metadata, budget
-        session.delta_flush_interval_ms = interval_ms
+        session.environment_variables = variables
         session.updated_at = datetime.now(UTC)
         return session
 
@@ -191,7 +197,7 @@ class Sessions(Shelf[Session]):
 
     def delete(self, session_id: str) -> None:
         """Delete a session, whatever it is doing. Its environment still counts as used."""
-        self.find(session_id).conversation.end("session.deleted")
+        self.find(session_id).conversation.delete()
         self.remove(session_id)
 
     def cancel(self, session_id: str) -> bool:
@@ -207,6 +213,10 @@ class Sessions(Shelf[Session]):
             session.cancelling = True
             session.turn.start(CANCEL_TAKES_S)
         return True
+
+    def _new_conversation(self, session_id: str) -> Conversation:
+        writer = EventWriter(session_id) if self._generation == "current" else LegacyEventWriter(session_id)
+        return Conversation(lambda message: self._scripts.take(session_id, message), writer)
 
     def _pin(self, body: Json) -> PinnedAgent:
         reference = self._read_agent_reference(body)
@@ -233,6 +243,15 @@ class Sessions(Shelf[Session]):
         if environment.config["type"] == "self_hosted" and (session.resources or session.environment_variables):
             raise invalid("A self-hosted environment takes neither resources nor environment variables.")
         environment.used = True
+        session.conversation.has_worker = environment.config["type"] == "self_hosted"
+
+
+def check_open(session: Session) -> None:
+    """Accept a session that is neither archived nor terminated."""
+    if session.archived_at is not None:
+        raise conflict(f"Session {session.id!r} is archived.")
+    if session.conversation.is_terminated:
+        raise conflict(f"Session {session.id!r} is terminated.")
 
 
 def _swap_tools(session: Session, body: Json) -> PinnedAgent:

@@ -161,10 +161,9 @@ def take_budget(values: Json) -> Json | None:
     return budget
 
 
-def take_flush_interval_ms(values: Json) -> int | None:
-    """Milliseconds between deltas, as the legacy generation had them; None if not given."""
+def check_flush_interval_ms(values: Json) -> None:
+    """Accept the milliseconds between deltas, as the legacy generation had them; no answer shows them."""
     name = "delta_flush_interval_ms"
     interval_ms = take(values, name, int)
     if interval_ms is not None and interval_ms not in _FLUSH_INTERVAL_MS:
         raise invalid(f"Field {name!r} must be between 50 and 5000.", name)
-    return interval_ms

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from polysession.emulation.scripts import Scripts
 from polysession.session import ModelConfig
 
 Generation = Literal["current", "legacy"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,28 @@ class Emulator(ABC):
         """Start with the initial resources, in the shape of one generation of the backend."""
         self.generation: Generation = generation
         self.scripts = Scripts(has_questions=self.has_questions)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        self._loop = asyncio.get_running_loop()
+        await self.app(scope, receive, send)
+
+    def run_in_server(self, action: Callable[[], T]) -> T:
+        """Run an action in the server's event loop, where the state lives, and wait for its result.
+
+        For methods that tests call from their own thread.
+
+        Raises:
+            RuntimeError: The emulator has not answered a request yet.
+        """
+        if self._loop is None:
+            raise RuntimeError("the emulator has not answered a request yet")
+
+        async def act() -> T:
+            return action()
+
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result()
 
     @abstractmethod
     def start_turn(self, session_id: str, *, duration_s: float) -> None:

@@ -87,7 +87,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
         raise UsageError(f"generation {generation!r} is unknown; it is {accepted}", provider=name)
     emulator = load_emulator(name)(generation)
     faults = Faults()
-    with serve_app(FaultMiddleware(emulator.app, faults), port=port) as origin:
+    with serve_app(FaultMiddleware(emulator, faults), port=port) as origin:
         base_url = origin + emulator.base_path
         yield EmulatorHandle(
             provider=name,

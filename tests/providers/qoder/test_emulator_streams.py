@@ -185,7 +185,16 @@ def test_the_older_generation_replays_everything_and_answers_202() -> None:
         sent = http.post(f"{session}/events", json={"events": [MESSAGE]})
         assert sent.status_code == 202
         assert sent.json().keys() == {"session_id", "turn_id", "schema_version", "created_at"}
-        assert [event["type"] for _, event in frames(http, f"{session}/events/stream", 2)] == [
+        told = [event for _, event in frames(http, f"{session}/events/stream", 5)]
+        assert [event["type"] for event in told] == [
+            "user.message",
             "session.status_running",
-            "session.thread_status_running",
+            "span.model_request_start",
+            "agent.message",
+            "span.model_request_end",
         ]
+        assert {name: {event[name] for event in told} for name in ("session_id", "turn_id", "schema_version")} == {
+            "session_id": {sent.json()["session_id"]},
+            "turn_id": {sent.json()["turn_id"]},
+            "schema_version": {"1.0"},
+        }

@@ -96,7 +96,9 @@ def test_a_plain_turn(run: Run, handle: EmulatorHandle, session: Session) -> Non
     )
     assert deltas(events) == result.text
     assert types(events).count("turn.started") == types(events).count("turn.ended") == 1
-    assert types(events)[0] == "turn.started"
+    # In May 2026 the echo of the message came before the session ran.
+    before = types(events)[: types(events).index("turn.started")]
+    assert before == ([] if handle.control.generation == "current" else ["message.completed"])
     assert types(events)[-1] == "turn.ended"
     assert [event.message.role for event in events if event.type == "message.completed"] == [
         Role.USER,

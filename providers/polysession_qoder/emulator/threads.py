@@ -1,0 +1,106 @@
+"""Threads of a Qoder session: the coordinator's, and those of the agents that it works with.
+
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the pages beside it (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from polysession.emulation import HEARTBEAT, base36_id, sse_frame
+from polysession_qoder.emulator.conversation import Conversation
+from polysession_qoder.emulator.event_writer import EventWriter
+from polysession_qoder.emulator.validation import Json, conflict, not_found
+
+HEARTBEAT_S = 15.0
+
+
+@dataclass(slots=True)
+class Thread:
+    """The thread of one agent of a session.
+
+    Attributes:
+        parent_id: The thread that began it; None for the coordinator's.
+        agent_name: Name of its agent; None for the session's own.
+    """
+
+    id: str
+    parent_id: str | None = None
+    agent_name: str | None = None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    archived_at: datetime | None = None
+
+
+class Threads:
+    """The threads of one session, the coordinator's first."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        coordinator = Thread(conversation.writer.thread_id)
+        self.all: dict[str, Thread] = {coordinator.id: coordinator}
+        self._coordinator_id = coordinator.id
+
+    def find(self, thread_id: str) -> Thread:
+        """The thread with that id; refused as not found if there is none."""
+        if thread_id not in self.all:
+            raise not_found("Thread", thread_id)
+        return self.all[thread_id]
+
+    def archive(self, thread_id: str) -> Thread:
+        """End a thread, which is not the coordinator's; a second time changes nothing."""
+        thread = self.find(thread_id)
+        if thread.parent_id is None:
+            raise conflict("The coordinator thread cannot be archived.")
+        if thread.archived_at is None:
+            thread.archived_at = datetime.now(UTC)
+            self._writer.emit("session.thread_status_terminated", session_thread_id=thread_id)
+        return thread
+
+    def consult(self, agent_name: str, question: str, answer: str) -> str:
+        """Let the coordinator ask another agent, in a thread of its own; gives the id of the thread."""
+        thread = Thread(base36_id("sthr_"), self._coordinator_id, agent_name)
+        self.all[thread.id] = thread
+        own = {"session_thread_id": thread.id}
+        emit = self._writer.emit
+        emit("session.thread_created", **own, agent_name=agent_name)
+        emit(
+            "agent.thread_message_sent",
+            to_session_thread_id=thread.id,
+            to_agent_name=agent_name,
+            content=_text(question),
+        )
+        emit("session.thread_status_running", **own, agent_name=agent_name)
+        emit("agent.message", **own, content=_text(answer))
+        sender = {"from_session_thread_id": thread.id, "from_agent_name": agent_name}
+        emit("agent.thread_message_received", **sender, content=_text(answer))
+        emit("session.thread_status_idle", **own, agent_name=agent_name, stop_reason={"type": "end_turn"})
+        return thread.id
+
+    def events(self, thread_id: str) -> list[Json]:
+        """The events that are kept of one thread."""
+        belongs = self._filter(self.find(thread_id))
+        return [event for event in self._conversation.persisted() if belongs(event)]
+
+    async def frames(self, thread_id: str) -> AsyncIterator[bytes]:
+        """The live stream of one thread, from now on."""
+        log = self._conversation.log
+        belongs = self._filter(self.find(thread_id))
+        async for entry in log.follow(len(log.entries), heartbeat_s=HEARTBEAT_S):
+            if entry is None:
+                yield HEARTBEAT
+            elif entry.previewed is None and belongs(entry.event):
+                yield sse_frame({"id": entry.id, "event": entry.event["type"], "data": entry.event})
+
+    @property
+    def _writer(self) -> EventWriter:
+        return self._conversation.writer
+
+    def _filter(self, thread: Thread) -> Callable[[Json], bool]:
+        """Which events are of a thread; those that name none are the coordinator's."""
+        return lambda event: event.get("session_thread_id", self._coordinator_id) == thread.id
+
+
+def _text(text: str) -> list[Json]:
+    return [{"type": "text", "text": text}]

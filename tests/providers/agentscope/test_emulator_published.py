@@ -1,0 +1,43 @@
+"""The legacy generation of the AgentScope emulator answers as the page of 2.0.0, key for key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from polysession.emulation import EmulatorHandle
+from providers.agentscope.test_emulator import Api, served
+from support.published import differences, example
+
+UPDATE = example("agentscope/documented/legacy_update.yaml")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[tuple[EmulatorHandle, httpx.Client]]:
+    with served("legacy") as both:
+        yield both
+
+
+@pytest.fixture
+def api(emulator: tuple[EmulatorHandle, httpx.Client]) -> Api:
+    return Api(*emulator)
+
+
+def test_a_session_is_updated_as_published(api: Api) -> None:
+    path = api.path(api.new_session(chat_model_config=api.model))
+    model = {**UPDATE.request["chat_model_config"], "credential_id": api.model["credential_id"]}
+
+    answer = api.ok("PATCH", path, {**UPDATE.request, "chat_model_config": model})
+
+    # Null unless a schedule made the session.
+    assert differences(UPDATE.answer, answer) == [".source_schedule_id: str published, NoneType answered"]
+    assert answer["config"]["name"] == UPDATE.request["name"]
+
+
+@pytest.mark.parametrize("mode", ["default", "accept_edits", "explore", "bypass", "dont_ask"])
+def test_each_published_permission_mode_is_accepted(api: Api, mode: str) -> None:
+    answer = api.ok("PATCH", api.path(api.new_session()), {"permission_mode": mode})
+
+    assert answer["state"]["permission_context"]["mode"] == mode

@@ -1,0 +1,59 @@
+"""Compares what an emulator answers with a published example: the same keys, each with a value of the same type."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CASSETTES = Path(__file__).parents[2] / "cassettes"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One published exchange.
+
+    Attributes:
+        request: The body that is sent.
+        status: Status of the answer.
+        answer: Its body.
+    """
+
+    request: dict[str, Any]
+    status: int
+    answer: dict[str, Any]
+
+
+def example(name: str) -> Example:
+    """The first exchange with a request body in a file of `cassettes/`."""
+    document = yaml.safe_load((CASSETTES / name).read_text(encoding="utf-8"))
+    exchange = next(each for each in document["interactions"] if each["request"]["body"])
+    response = exchange["response"]
+    answer = json.loads(response["body"]["string"])
+    return Example(json.loads(exchange["request"]["body"]), response["status"]["code"], answer)
+
+
+def differences(published: Any, answered: Any, path: str = "") -> list[str]:
+    """Where two JSON values differ in keys or types, whichever of them has more.
+
+    Items of lists are compared with the first item of the other list; a list that is empty on one side is not looked
+    into.
+    """
+    if isinstance(published, dict) and isinstance(answered, dict):
+        missing = [f"{path}.{name}: missing" for name in published.keys() - answered.keys()]
+        extra = [f"{path}.{name}: not published" for name in answered.keys() - published.keys()]
+        shared = sorted(published.keys() & answered.keys())
+        inner = [found for name in shared for found in differences(published[name], answered[name], f"{path}.{name}")]
+        return sorted(missing + extra) + inner
+    if isinstance(published, list) and isinstance(answered, list):
+        return [found for item in answered if published for found in differences(published[0], item, f"{path}[]")]
+    if _kind(published) != _kind(answered):
+        return [f"{path}: {_kind(published)} published, {_kind(answered)} answered"]
+    return []
+
+
+def _kind(value: Any) -> str:
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
