@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from polysession._json import decode_json
 from polysession.errors import UsageError
 from polysession.record import UtcDatetime
 from polysession.session import AgentCapability, ModelConfig, SessionStatus
@@ -65,6 +67,8 @@ class Request(BaseModel):
 class NewSession(Request):
     """A session to create. None means that the caller did not say."""
 
+    id: str | None = None
+    owner: str | None = None
     agent: str | None = None
     environment: str | None = None
     workspace: str | None = None
@@ -74,6 +78,7 @@ class NewSession(Request):
     capabilities: Sequence[AgentCapability] | None = None
     model: ModelConfig | None = None
     permission_mode: str | None = None
+    idempotency_key: str | None = None
     native: NativeBody | None = None
 
 
@@ -93,6 +98,8 @@ class SessionChanges(Request):
 class SessionQuery(Request):
     """Which sessions to list. A filter that is None or empty keeps every session."""
 
+    owner: str | None = None
+    origin: str | None = None
     agent: str | None = None
     statuses: Sequence[SessionStatus] = ()
     title_contains: str | None = None
@@ -116,16 +123,35 @@ class NewAgent(Request):
     native: NativeBody | None = None
 
 
-class SessionRef(NamedTuple):
-    """Which session is meant.
+class NewEnvironment(Request):
+    """An environment to create. None means that the caller did not say."""
+
+    name: str
+    description: str | None = None
+    metadata: Mapping[str, str] | None = None
+    native: NativeBody | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """The address of a session. Callers may give one wherever a session is expected.
 
     Attributes:
         id: Its id.
         agent_id: Its agent, if the caller's `Session` carries it; None for a bare id.
+        owner_id: Its owner, if the caller's `Session` carries it, or the client's own user.
+        source: The backend's JSON text of the session, if the caller's `Session` carries it.
     """
 
     id: str
     agent_id: str | None = None
+    owner_id: str | None = None
+    source: bytes = field(default=b"{}", repr=False, compare=False)
+
+    @property
+    def native(self) -> Any:
+        """The backend's own object of the session, decoded at each access; empty for a bare id."""
+        return decode_json(self.source)
 
 
 R = TypeVar("R", bound=Request)

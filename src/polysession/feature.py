@@ -6,12 +6,18 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
+from polysession.errors import UsageError
+
 
 class Feature(StrEnum):
     """An operation, or a field that a caller may write or filter by.
 
     The value is the name shown in errors and tables. A feature that a provider does not declare is unsupported, so
     that older providers survive a new feature.
+
+    Attributes:
+        operation: The operation, such as `"sessions.create"`.
+        field: The field of the operation, such as `"title"`; empty for the operation itself.
     """
 
     SESSIONS_CREATE = "sessions.create"
@@ -28,9 +34,14 @@ class Feature(StrEnum):
     SESSIONS_MESSAGES = "sessions.messages"
     SESSIONS_ANSWER = "sessions.answer"
     SESSIONS_PENDING_ACTIONS = "sessions.pending_actions"
+    SESSIONS_REJOIN = "sessions.rejoin"
     AGENTS_CREATE = "agents.create"
     AGENTS_GET = "agents.get"
     AGENTS_LIST = "agents.list"
+    ENVIRONMENTS_CREATE = "environments.create"
+    ENVIRONMENTS_GET = "environments.get"
+    ENVIRONMENTS_LIST = "environments.list"
+    MODELS_LIST = "models.list"
 
     SESSIONS_CREATE_AGENT = "sessions.create agent"
     SESSIONS_CREATE_ENVIRONMENT = "sessions.create environment"
@@ -41,6 +52,9 @@ class Feature(StrEnum):
     SESSIONS_CREATE_CAPABILITIES = "sessions.create capabilities"
     SESSIONS_CREATE_MODEL = "sessions.create model"
     SESSIONS_CREATE_PERMISSION_MODE = "sessions.create permission_mode"
+    SESSIONS_CREATE_ID = "sessions.create id"
+    SESSIONS_CREATE_OWNER = "sessions.create owner"
+    SESSIONS_CREATE_IDEMPOTENCY_KEY = "sessions.create idempotency_key"
 
     SESSIONS_UPDATE_TITLE = "sessions.update title"
     SESSIONS_UPDATE_METADATA = "sessions.update metadata"
@@ -49,11 +63,14 @@ class Feature(StrEnum):
     SESSIONS_UPDATE_MODEL = "sessions.update model"
     SESSIONS_UPDATE_PERMISSION_MODE = "sessions.update permission_mode"
     SESSIONS_UPDATE_TITLE_CLEAR = "sessions.update title=None"
+    SESSIONS_UPDATE_METADATA_REMOVE = "sessions.update metadata[key]=None"
     SESSIONS_UPDATE_METADATA_CLEAR = "sessions.update metadata=None"
     SESSIONS_UPDATE_TAGS_CLEAR = "sessions.update tags=None"
     SESSIONS_UPDATE_MODEL_CLEAR = "sessions.update model=None"
     SESSIONS_UPDATE_PERMISSION_MODE_CLEAR = "sessions.update permission_mode=None"
 
+    SESSIONS_LIST_OWNER = "sessions.list owner"
+    SESSIONS_LIST_ORIGIN = "sessions.list origin"
     SESSIONS_LIST_AGENT = "sessions.list agent"
     SESSIONS_LIST_STATUSES = "sessions.list statuses"
     SESSIONS_LIST_TITLE_CONTAINS = "sessions.list title_contains"
@@ -66,12 +83,48 @@ class Feature(StrEnum):
 
     SESSIONS_SEND_IMAGE = "sessions.send image"
     SESSIONS_SEND_DOCUMENT = "sessions.send document"
+    SESSIONS_SEND_IDEMPOTENCY_KEY = "sessions.send idempotency_key"
+    SESSIONS_RUN_IDEMPOTENCY_KEY = "sessions.run idempotency_key"
+    SESSIONS_EVENTS_NEWEST_FIRST = "sessions.events newest_first"
+    SESSIONS_MESSAGES_NEWEST_FIRST = "sessions.messages newest_first"
     SESSIONS_ANSWER_APPROVAL = "sessions.answer approval"
+    SESSIONS_ANSWER_ARGUMENTS = "sessions.answer arguments"
     SESSIONS_ANSWER_OUTPUT = "sessions.answer output"
+    SESSIONS_ANSWER_QUESTION = "sessions.answer question"
 
     AGENTS_CREATE_MODEL = "agents.create model"
     AGENTS_CREATE_SYSTEM_PROMPT = "agents.create system_prompt"
     AGENTS_CREATE_DESCRIPTION = "agents.create description"
+    ENVIRONMENTS_CREATE_DESCRIPTION = "environments.create description"
+    ENVIRONMENTS_CREATE_METADATA = "environments.create metadata"
+
+    @property
+    def operation(self) -> str:
+        """The operation that the feature is, or belongs to."""
+        return self.value.partition(" ")[0]
+
+    @property
+    def field(self) -> str:
+        """The field of the operation; empty for the operation itself."""
+        return self.value.partition(" ")[2]
+
+
+def find_feature(feature: Feature | str) -> Feature:
+    """A feature, given as such or by its value.
+
+    Raises:
+        UsageError: There is no such feature; the message names the nearest one.
+    """
+    if isinstance(feature, Feature):
+        return feature
+    if isinstance(feature, str) and feature in (known := {each.value: each for each in Feature}):
+        return known[feature]
+    import difflib  # noqa: PLC0415  (only a wrong name needs it)
+
+    spellings = {**{each.value: each.value for each in Feature}, **{each.name: each.value for each in Feature}}
+    close = difflib.get_close_matches(str(feature), spellings, n=1)
+    guess = f" Did you mean {spellings[close[0]]!r}?" if close else ""
+    raise UsageError(f"there is no feature {feature!r}.{guess}")
 
 
 class Support(Enum):
@@ -96,6 +149,45 @@ class ResumeMode(Enum):
     CURRENT_RUN_REPLAY = "current_run_replay"
     LIST_AND_DEDUPE = "list_and_dedupe"
     NONE = "none"
+
+
+class TurnLife(Enum):
+    """What becomes of a running turn when its stream is left.
+
+    `DETACHED`: it runs on. `ATTENDED`: it ends, because the backend works only while somebody reads.
+    """
+
+    DETACHED = "detached"
+    ATTENDED = "attended"
+
+
+class WhenBusy(Enum):
+    """What a backend does with a message that arrives while a turn runs.
+
+    `REFUSED`: it answers with a conflict. `QUEUED`: the message starts a turn afterwards. `STEERS`: the running turn
+    takes the message in. `UNSAFE`: the conversation may be damaged. `UNKNOWN`: it is not documented.
+    """
+
+    REFUSED = "refused"
+    QUEUED = "queued"
+    STEERS = "steers"
+    UNSAFE = "unsafe"
+    UNKNOWN = "unknown"
+
+
+class WhenWaiting(Enum):
+    """What a backend does with a message that arrives while the agent waits for an answer.
+
+    `REFUSED`: it answers with a conflict. `KEEPS_WAITING`: the pending actions stay. `DROPS_QUESTION`: the message
+    starts a turn and the pending actions are gone. `TAKEN_AS_ANSWER`: the backend would run the tool; polysession
+    refuses to send the message. `UNKNOWN`: it is not documented.
+    """
+
+    REFUSED = "refused"
+    KEEPS_WAITING = "keeps_waiting"
+    DROPS_QUESTION = "drops_question"
+    TAKEN_AS_ANSWER = "taken_as_answer"
+    UNKNOWN = "unknown"
 
 
 class FeatureSupport(NamedTuple):

@@ -36,9 +36,14 @@ _METHODS: Final[Mapping[Feature, str]] = {
     Feature.SESSIONS_MESSAGES: "list_messages",
     Feature.SESSIONS_ANSWER: "answer_actions",
     Feature.SESSIONS_PENDING_ACTIONS: "pending_actions",
+    Feature.SESSIONS_REJOIN: "rejoin_turn",
     Feature.AGENTS_CREATE: "create_agent",
     Feature.AGENTS_GET: "get_agent",
     Feature.AGENTS_LIST: "list_agents",
+    Feature.ENVIRONMENTS_CREATE: "create_environment",
+    Feature.ENVIRONMENTS_GET: "get_environment",
+    Feature.ENVIRONMENTS_LIST: "list_environments",
+    Feature.MODELS_LIST: "list_models",
 }
 
 hookimpl = pluggy.HookimplMarker(PROJECT)

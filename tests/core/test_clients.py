@@ -4,13 +4,22 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
-from polysession import async_client, client
+from polysession import (
+    async_client,
+    async_paginator,
+    async_session_operations,
+    client,
+    paginator,
+    session_operations,
+)
 from polysession.async_client import AsyncClient
+from polysession.async_session_operations import AsyncSessions
 from polysession.client import Client
 from polysession.errors import MissingCredentials, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
@@ -29,6 +38,8 @@ TWINS = {
     "AsyncPaginator": "Paginator",
     "AsyncSessions": "Sessions",
     "AsyncAgents": "Agents",
+    "AsyncEnvironments": "Environments",
+    "AsyncModels": "Models",
     "AsyncTurn": "Turn",
     "AsyncEventStream": "EventStream",
     "async_stream": "sync_stream",
@@ -62,17 +73,29 @@ def call(runner: ClientRunner, server: Server, use: Use) -> Any:
     return runner.call("acme", use, http_client=runner.http(server), token=TOKEN)
 
 
-def test_the_clients_are_twins() -> None:
+@pytest.mark.parametrize(
+    ("blocking", "awaited"),
+    [
+        (client, async_client),
+        (session_operations, async_session_operations),
+        (paginator, async_paginator),
+    ],
+    ids=lambda module: module.__name__,
+)
+def test_the_clients_are_counterparts(blocking: ModuleType, awaited: ModuleType) -> None:
     # __iter__ is left out: an async generator has no `yield from`.
-    assert outline(async_client, TWINS, skip="__iter__") == outline(client, {}, skip="__iter__")
+    assert outline(awaited, TWINS, skip="__iter__") == outline(blocking, {}, skip="__iter__")
 
 
-@pytest.mark.parametrize("group", [async_client.AsyncSessions, async_client.AsyncAgents])
-def test_a_verb_is_awaited_unless_its_result_is_looped_over(group: type) -> None:
-    for name, verb in vars(group).items():
+@pytest.mark.parametrize(
+    "group",
+    [AsyncSessions, async_client.AsyncAgents, async_client.AsyncEnvironments, async_client.AsyncModels],
+)
+def test_an_operation_is_awaited_unless_its_result_is_looped_over(group: type) -> None:
+    for name, operation in vars(group).items():
         if not name.startswith("_"):
-            lazy = inspect.signature(verb).return_annotation.startswith("Async")
-            assert inspect.iscoroutinefunction(verb) is not lazy, name
+            lazy = inspect.signature(operation).return_annotation.startswith("Async")
+            assert inspect.iscoroutinefunction(operation) is not lazy, name
 
 
 @both_runners

@@ -63,6 +63,10 @@ VALUES: Mapping[str, Any] = {
     "page_size": 3,
     "system_prompt": "Be brief.",
     "description": "Helps.",
+    "id": "s1",
+    "owner": "alice",
+    "origin": "schedule",
+    "idempotency_key": "k1",
 }
 
 
@@ -84,22 +88,22 @@ class Recorder(AcmeProvider):
         return self._record(new)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
-        return self._record(ref)
+        return self._record(ref, result=OURS)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
-        return self._record(ref)
+        return self._record(ref, result=OURS)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         return self._record(ref)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        return self._record(ref, changes)
+        return self._record(ref, changes, result=OURS)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         return self._record(query, cursor)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
-        return self._record(agent_id)
+        return self._record(agent_id, result=OUR_AGENT)
 
 
 def declaring(*declared: Feature) -> Operations:

@@ -59,7 +59,7 @@ BROKEN = {
         "returned <class 'dict'>, which is not a subclass of Provider",
     ),
     "wrong name": (MODULE.format(body="name = 'acme'"), "entry point is named 'other', and its class says 'acme'"),
-    "wrong version": (MODULE.format(body="api_version = 99"), "written for provider API 99; this is 1"),
+    "wrong version": (MODULE.format(body="api_version = 99"), "written for provider API 99; this is 2"),
     "wrong settings": (MODULE.format(body="settings_type = dict"), "settings_type is not a subclass of Provider"),
     "settings no class": (MODULE.format(body="settings_type = 5"), "settings_type is not a subclass of Provider"),
     "features no mapping": (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from polysession._core.flow import Flow, path_segment
 from polysession._core.provider import Page, Provider
@@ -13,6 +14,7 @@ from polysession.change import (
     UNSET,
     NativeBody,
     NewAgent,
+    NewEnvironment,
     NewSession,
     Request,
     SessionChanges,
@@ -20,10 +22,10 @@ from polysession.change import (
     SessionRef,
     validate_request,
 )
-from polysession.errors import NotFound, UsageError
-from polysession.feature import Feature
-from polysession.resources import Agent
-from polysession.session import Cancellation, ModelConfig, Session
+from polysession.errors import Conflict, MalformedResponse, NotFound, UsageError
+from polysession.feature import Feature, WhenWaiting
+from polysession.resources import Agent, Environment, Model
+from polysession.session import Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
     from polysession._core.stream import StreamPlan, TurnPlan
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
     from polysession.message import Block, Message
 
 T = TypeVar("T")
+R = TypeVar("R", NewSession, SessionQuery)
+Rec = TypeVar("Rec", Session, Agent, Environment)
+
+AnySession: TypeAlias = Session | SessionRef | str
+"""A session, its address, or its id."""
 
 Content: TypeAlias = "str | Sequence[Block]"
 """What a caller says: text, or blocks."""
@@ -49,6 +56,9 @@ CREATE_FIELDS: Final[Mapping[str, Feature]] = {
     "capabilities": Feature.SESSIONS_CREATE_CAPABILITIES,
     "model": Feature.SESSIONS_CREATE_MODEL,
     "permission_mode": Feature.SESSIONS_CREATE_PERMISSION_MODE,
+    "id": Feature.SESSIONS_CREATE_ID,
+    "owner": Feature.SESSIONS_CREATE_OWNER,
+    "idempotency_key": Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY,
 }
 UPDATE_FIELDS: Final[Mapping[str, Feature]] = {
     "title": Feature.SESSIONS_UPDATE_TITLE,
@@ -67,6 +77,8 @@ CLEAR_FIELDS: Final[Mapping[str, Feature]] = {
     "permission_mode": Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR,
 }
 LIST_FIELDS: Final[Mapping[str, Feature]] = {
+    "owner": Feature.SESSIONS_LIST_OWNER,
+    "origin": Feature.SESSIONS_LIST_ORIGIN,
     "agent": Feature.SESSIONS_LIST_AGENT,
     "statuses": Feature.SESSIONS_LIST_STATUSES,
     "title_contains": Feature.SESSIONS_LIST_TITLE_CONTAINS,
@@ -83,10 +95,14 @@ AGENT_FIELDS: Final[Mapping[str, Feature]] = {
     "system_prompt": Feature.AGENTS_CREATE_SYSTEM_PROMPT,
     "description": Feature.AGENTS_CREATE_DESCRIPTION,
 }
+ENVIRONMENT_FIELDS: Final[Mapping[str, Feature]] = {
+    "description": Feature.ENVIRONMENTS_CREATE_DESCRIPTION,
+    "metadata": Feature.ENVIRONMENTS_CREATE_METADATA,
+}
 
 
 class Operations:
-    """The verbs on sessions and agents, as flows. Each raises `UsageError` before its first call."""
+    """The operations of a client, as flows. Each raises `UsageError` before its first call."""
 
     def __init__(self, provider: Provider[Any]) -> None:
         self._provider = provider
@@ -97,24 +113,29 @@ class Operations:
         new = validate_request(NewSession, self._plain(values))
         self._require_fields(new, CREATE_FIELDS)
         self._check_native(new.native, self._provider.new_session_type)
-        return (yield from self._provider.create_session(new))
+        return (yield from self._provider.create_session(self._with_owner(new)))
 
-    def get_session(self, session: Session | str) -> Flow[Session]:
+    def get_session(self, session: AnySession) -> Flow[Session]:
         """`sessions.get`."""
         self._provider.require(Feature.SESSIONS_GET)
-        return (yield from self._provider.get_session(self._ref(session)))
+        ref = self._ref(session)
+        return _same(ref.id, (yield from self._provider.get_session(ref)))
 
     def list_sessions(self, **values: Any) -> PageFlow[Session]:
         """`sessions.list`. Checked at once, although nothing is read yet."""
         with self._naming(Feature.SESSIONS_LIST):
             self._provider.require(Feature.SESSIONS_LIST)
+            limit = values.pop("limit", None)
             query = validate_request(SessionQuery, self._plain(values))
             self._require_fields(query, LIST_FIELDS)
             self._check_native(query.native, self._provider.session_query_type)
-            _check_page_size(query.page_size)
+            page_size = self._page_size(query.page_size, limit)
+            if page_size != query.page_size and self._provider.support(Feature.SESSIONS_LIST_PAGE_SIZE).support:
+                query = query.model_copy(update={"page_size": page_size})
+            query = self._with_owner(query)
         return lambda cursor: self._provider.list_sessions(query, cursor)
 
-    def update_session(self, session: Session | str, **values: Any) -> Flow[Session]:
+    def update_session(self, session: AnySession, **values: Any) -> Flow[Session]:
         """`sessions.update`."""
         self._provider.require(Feature.SESSIONS_UPDATE)
         changes = validate_request(SessionChanges, self._plain(values))
@@ -122,17 +143,21 @@ class Operations:
         for name, feature in CLEAR_FIELDS.items():
             if getattr(changes, name) is None:
                 self._provider.require(feature)
+        if isinstance(changes.metadata, Mapping) and None in changes.metadata.values():
+            self._provider.require(Feature.SESSIONS_UPDATE_METADATA_REMOVE)
         if changes.tags is not UNSET and (changes.add_tags or changes.remove_tags):
             raise UsageError("tags replaces the whole list: give either it, or add_tags and remove_tags")
         self._check_native(changes.native, self._provider.session_changes_type)
-        return (yield from self._provider.update_session(self._ref(session), changes))
+        ref = self._ref(session)
+        return _same(ref.id, (yield from self._provider.update_session(ref, changes)))
 
-    def archive_session(self, session: Session | str) -> Flow[Session]:
+    def archive_session(self, session: AnySession) -> Flow[Session]:
         """`sessions.archive`."""
         self._provider.require(Feature.SESSIONS_ARCHIVE)
-        return (yield from self._provider.archive_session(self._ref(session)))
+        ref = self._ref(session)
+        return _same(ref.id, (yield from self._provider.archive_session(ref)))
 
-    def delete_session(self, session: Session | str) -> Flow[None]:
+    def delete_session(self, session: AnySession) -> Flow[None]:
         """`sessions.delete`."""
         self._provider.require(Feature.SESSIONS_DELETE)
         try:
@@ -142,57 +167,99 @@ class Operations:
             if not error.outcome_unknown:
                 raise
 
-    def cancel_session(self, session: Session | str) -> Flow[Cancellation]:
+    def cancel_session(self, session: AnySession) -> Flow[Cancellation]:
         """`sessions.cancel`."""
         self._provider.require(Feature.SESSIONS_CANCEL)
         return (yield from self._provider.cancel_session(self._ref(session)))
 
-    def send_message(self, session: Session | str, content: Content) -> Flow[None]:
+    def send_message(
+        self,
+        session: AnySession,
+        content: Content,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[None]:
         """`sessions.send`."""
         from polysession._core.turn_input import checked_blocks  # noqa: PLC0415  (others need no messages)
 
         self._provider.require(Feature.SESSIONS_SEND)
         ref = self._ref(session)
-        return (yield from self._provider.send_message(ref, checked_blocks(self._provider, content)))
+        blocks = checked_blocks(self._provider, content)
+        self._check_native(native, self._provider.message_type)
+        options = self._options(Feature.SESSIONS_SEND_IDEMPOTENCY_KEY, native, idempotency_key)
+        yield from self._refuse_while_waiting(ref)
+        yield from self._provider.send_message(ref, blocks, **options)
 
-    def stream_events(self, session: Session | str, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
         self._provider.require(Feature.SESSIONS_STREAM)
         return (yield from self._provider.stream_events(self._ref(session), cursor))
 
-    def start_turn(self, session: Session | str, turn_input: Content | Sequence[Answer]) -> Flow[TurnPlan]:
+    def start_turn(
+        self,
+        session: AnySession,
+        turn_input: Content | Sequence[Answer],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[TurnPlan]:
         """`sessions.run`."""
-        from polysession._core.turn_input import checked_turn_input  # noqa: PLC0415  (others need no messages)
+        from polysession._core.turn_input import checked_turn_input, holds_answers  # noqa: PLC0415  (likewise)
 
         self._provider.require(Feature.SESSIONS_RUN)
+        ref = self._ref(session)
         checked_input = checked_turn_input(self._provider, turn_input)
-        return (yield from self._provider.start_turn(self._ref(session), checked_input))
+        is_answer = holds_answers(turn_input)
+        self._check_native(native, self._provider.answer_type if is_answer else self._provider.message_type)
+        options = self._options(Feature.SESSIONS_RUN_IDEMPOTENCY_KEY, native, idempotency_key)
+        if not is_answer:
+            yield from self._refuse_while_waiting(ref)
+        return (yield from self._provider.start_turn(ref, checked_input, **options))
 
-    def list_events(self, session: Session | str, page_size: int | None) -> PageFlow[Event]:
+    def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[TurnPlan]:
+        """`sessions.rejoin`."""
+        self._provider.require(Feature.SESSIONS_REJOIN)
+        if not isinstance(cursor, str) or not cursor:
+            raise UsageError(f"the cursor must be text that a turn gave, not {cursor!r}")
+        return (yield from self._provider.rejoin_turn(self._ref(session), cursor))
+
+    def list_events(
+        self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False
+    ) -> PageFlow[Event]:
         """`sessions.events`. Checked at once, although nothing is read yet."""
         with self._naming(Feature.SESSIONS_EVENTS):
             self._provider.require(Feature.SESSIONS_EVENTS)
-            _check_page_size(page_size)
+            order = self._order(Feature.SESSIONS_EVENTS_NEWEST_FIRST, newest_first=newest_first)
+            page_size = self._page_size(page_size, limit)
             ref = self._ref(session)
-        return lambda cursor: self._provider.list_events(ref, page_size, cursor)
+        return lambda cursor: self._provider.list_events(ref, page_size, cursor, **order)
 
-    def list_messages(self, session: Session | str, page_size: int | None) -> PageFlow[Message]:
+    def list_messages(
+        self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False
+    ) -> PageFlow[Message]:
         """`sessions.messages`. Checked at once, although nothing is read yet."""
         with self._naming(Feature.SESSIONS_MESSAGES):
             self._provider.require(Feature.SESSIONS_MESSAGES)
-            _check_page_size(page_size)
+            order = self._order(Feature.SESSIONS_MESSAGES_NEWEST_FIRST, newest_first=newest_first)
+            page_size = self._page_size(page_size, limit)
             ref = self._ref(session)
-        return lambda cursor: self._provider.list_messages(ref, page_size, cursor)
+        return lambda cursor: self._provider.list_messages(ref, page_size, cursor, **order)
 
-    def answer_actions(self, session: Session | str, answers: Sequence[Answer]) -> Flow[None]:
+    def answer_actions(
+        self, session: AnySession, answers: Sequence[Answer], *, native: NativeBody | None = None
+    ) -> Flow[None]:
         """`sessions.answer`."""
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (others need no messages)
 
         self._provider.require(Feature.SESSIONS_ANSWER)
         ref = self._ref(session)
-        return (yield from self._provider.answer_actions(ref, checked_answers(self._provider, answers)))
+        checked = checked_answers(self._provider, answers)
+        self._check_native(native, self._provider.answer_type)
+        options = {} if native is None else {"native": native}
+        yield from self._provider.answer_actions(ref, checked, **options)
 
-    def pending_actions(self, session: Session | str) -> Flow[tuple[PendingAction, ...]]:
+    def pending_actions(self, session: AnySession) -> Flow[tuple[PendingAction, ...]]:
         """`sessions.pending_actions`."""
         self._provider.require(Feature.SESSIONS_PENDING_ACTIONS)
         return (yield from self._provider.pending_actions(self._ref(session)))
@@ -208,25 +275,60 @@ class Operations:
     def get_agent(self, agent: Agent | str) -> Flow[Agent]:
         """`agents.get`."""
         self._provider.require(Feature.AGENTS_GET)
-        agent_id = self._agent_id(agent)
+        agent_id = self._id_of(agent, Agent)
         path_segment(agent_id, "agent id")
-        return (yield from self._provider.get_agent(agent_id))
+        return _same(agent_id, (yield from self._provider.get_agent(agent_id)))
 
-    def list_agents(self, page_size: int | None) -> PageFlow[Agent]:
+    def list_agents(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Agent]:
         """`agents.list`. Checked at once, although nothing is read yet."""
-        with self._naming(Feature.AGENTS_LIST):
-            self._provider.require(Feature.AGENTS_LIST)
-            _check_page_size(page_size)
-        return lambda cursor: self._provider.list_agents(page_size, cursor)
+        size = self._check_list(Feature.AGENTS_LIST, page_size, limit)
+        return lambda cursor: self._provider.list_agents(size, cursor)
+
+    def create_environment(self, **values: Any) -> Flow[Environment]:
+        """`environments.create`."""
+        self._provider.require(Feature.ENVIRONMENTS_CREATE)
+        new = validate_request(NewEnvironment, values)
+        self._require_fields(new, ENVIRONMENT_FIELDS)
+        self._check_native(new.native, self._provider.new_environment_type)
+        return (yield from self._provider.create_environment(new))
+
+    def get_environment(self, environment: Environment | str) -> Flow[Environment]:
+        """`environments.get`."""
+        self._provider.require(Feature.ENVIRONMENTS_GET)
+        environment_id = self._id_of(environment, Environment)
+        path_segment(environment_id, "environment id")
+        return _same(environment_id, (yield from self._provider.get_environment(environment_id)))
+
+    def list_environments(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Environment]:
+        """`environments.list`. Checked at once, although nothing is read yet."""
+        size = self._check_list(Feature.ENVIRONMENTS_LIST, page_size, limit)
+        return lambda cursor: self._provider.list_environments(size, cursor)
+
+    def list_models(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Model]:
+        """`models.list`. Checked at once, although nothing is read yet."""
+        size = self._check_list(Feature.MODELS_LIST, page_size, limit)
+        return lambda cursor: self._provider.list_models(size, cursor)
 
     @contextmanager
     def _naming(self, feature: Feature) -> Iterator[None]:
-        """Say in an error what it is about. A flow's errors are told by the driver that runs it."""
+        """Name provider and operation in an error. For a flow's errors the driver does so."""
         try:
             yield
         except UsageError as error:
             error.provider, error.operation = self._provider.name, feature.value
             raise
+
+    def _check_list(self, feature: Feature, page_size: int | None, limit: int | None) -> int | None:
+        with self._naming(feature):
+            self._provider.require(feature)
+            return self._page_size(page_size, limit)
+
+    def _page_size(self, page_size: int | None, limit: int | None) -> int | None:
+        """How many items one request asks for: as few pages as possible for what is wanted in all."""
+        _check_count("page_size", page_size)
+        _check_count("limit", limit)
+        largest = self._provider.largest_page
+        return min(limit, largest) if page_size is None and limit is not None and largest is not None else page_size
 
     def _require_fields(self, request: Request, fields: Mapping[str, Feature]) -> None:
         for name, feature in fields.items():
@@ -243,36 +345,111 @@ class Operations:
                 f"native must be a {expected.__name__}, not a {type(native).__name__}", provider=self._provider.name
             )
 
-    def _ref(self, session: Session | str) -> SessionRef:
+    def _options(self, key_feature: Feature, native: NativeBody | None, idempotency_key: str | None) -> dict[str, Any]:
+        """The options that were given: a provider that declares none of them needs no arguments for them."""
+        if idempotency_key is not None:
+            self._provider.require(key_feature)
+            if not isinstance(idempotency_key, str) or not idempotency_key:
+                raise UsageError(f"idempotency_key must be text, not {idempotency_key!r}")
+        given = {"native": native, "idempotency_key": idempotency_key}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _order(self, feature: Feature, *, newest_first: bool) -> dict[str, bool]:
+        if not newest_first:
+            return {}
+        self._provider.require(feature)
+        return {"newest_first": True}
+
+    def _refuse_while_waiting(self, ref: SessionRef) -> Flow[None]:
+        """Refuse a message that the backend would take for an answer to a pending action."""
+        if self._provider.when_waiting is not WhenWaiting.TAKEN_AS_ANSWER:
+            return
+        actions = yield from self._provider.pending_actions(ref)
+        if actions:
+            raise Conflict(
+                f"the agent waits for an answer to {actions[0].id!r}, and the backend would take the message for one:"
+                " answer, or cancel the turn, first"
+            )
+
+    def _ref(self, session: AnySession) -> SessionRef:
         if isinstance(session, Session):
-            self._check_owner(session)
-            ref = SessionRef(session.id, session.agent_id)
+            self._check_provider(session)
+            ref = SessionRef(session.id, session.agent_id, session.owner_id, session.source)
         else:
-            ref = SessionRef(session)
+            ref = session if isinstance(session, SessionRef) else SessionRef(session)
         path_segment(ref.id, "session id")
-        return ref
+        if self._provider.owner_setting is None:
+            return ref
+        return replace(ref, owner_id=self._owner(ref.owner_id, f"session {ref.id!r}"))
+
+    def _with_owner(self, request: R) -> R:
+        """The request with the client's user in it, where sessions are addressed by their owner."""
+        if self._provider.owner_setting is None:
+            return request
+        given: str | None = getattr(request, "owner")  # noqa: B009  (of both requests that have one)
+        return request.model_copy(update={"owner": self._owner(given, "this call")})
+
+    def _owner(self, given: str | None, what: str) -> str:
+        """The owner that a call is about: a session of one user is never read as another."""
+        setting = self._provider.owner_setting or ""
+        own: str | None = getattr(self._provider.settings, setting)
+        if given is not None and own is not None and given != own:
+            raise UsageError(f"{what} is owned by {given!r}, and this client is of {setting} {own!r}")
+        owner = own if given is None else given
+        if owner is None:
+            raise UsageError(
+                f"{what} needs its owner: give owner=..., or a Session or SessionRef with its owner,"
+                f" or set {setting} for this client"
+            )
+        path_segment(owner, "owner")
+        return owner
 
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments with the short forms written out: an agent's id for an `Agent`, a `ModelConfig` for a model id."""
+        """Arguments with the short forms expanded: an id for a record, a `ModelConfig` for a model's id."""
         plain = dict(values)
-        if isinstance(plain.get("agent"), Agent):
-            plain["agent"] = self._agent_id(plain["agent"])
-        if isinstance(plain.get("model"), str):
-            plain["model"] = ModelConfig(id=plain["model"])
+        for name, record_type in (("agent", Agent), ("environment", Environment)):
+            if isinstance(plain.get(name), record_type):
+                plain[name] = self._id_of(plain[name], record_type)
+        model = plain.get("model")
+        if isinstance(model, str):
+            plain["model"] = ModelConfig(id=model)
+        elif isinstance(model, Model):
+            self._check_provider(model)
+            plain["model"] = ModelConfig(id=model.id, type=model.type, credential_id=model.credential_id)
+        if "statuses" in plain:
+            plain["statuses"] = _statuses(plain["statuses"])
         return plain
 
-    def _agent_id(self, agent: Agent | str) -> str:
-        if not isinstance(agent, Agent):
-            return agent
-        self._check_owner(agent)
-        return agent.id
+    def _id_of(self, record: Any, record_type: type[Agent | Environment]) -> str:
+        if not isinstance(record, record_type):
+            return cast("str", record)
+        self._check_provider(record)
+        return record.id
 
-    def _check_owner(self, record: Session | Agent) -> None:
+    def _check_provider(self, record: Session | Agent | Environment | Model) -> None:
         if record.provider != self._provider.name:
             raise UsageError(
                 f"{type(record).__name__} {record.id!r} comes from provider {record.provider!r};"
                 f" this client speaks to {self._provider.name!r}"
             )
+
+
+def _same(asked: str, record: Rec) -> Rec:
+    """The record, if it is the one that was asked for: an answer that belongs to another request is an error."""
+    if record.id != asked:
+        raise MalformedResponse(f"the answer is about {record.id!r}, and {asked!r} was asked for")
+    return record
+
+
+def _statuses(given: Any) -> Any:
+    """Statuses given as text, as members of the enum."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return given
+    known = {status.value: status for status in SessionStatus}
+    for status in given:
+        if isinstance(status, str) and status not in known:
+            raise UsageError(f"there is no status {status!r}; there are {', '.join(known)}")
+    return [known[status] if isinstance(status, str) else status for status in given]
 
 
 def _asked(request: Request, name: str) -> bool:
@@ -286,6 +463,6 @@ def _defaults(request_type: type[Request]) -> dict[str, Any]:
     return {name: info.default for name, info in request_type.model_fields.items()}
 
 
-def _check_page_size(page_size: int | None) -> None:
-    if page_size is not None and (not isinstance(page_size, int) or page_size < 1):
-        raise UsageError(f"page_size is {page_size!r}; it counts the items of a page and must be at least 1")
+def _check_count(name: str, count: int | None) -> None:
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+        raise UsageError(f"{name} is {count!r}; it counts items and must be at least 1")

@@ -1,4 +1,4 @@
-"""A list that is read page by page, as it is looked at."""
+"""Reads a list page by page."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ Item = TypeVar("Item", bound=Identified)
 
 
 _REPEATS: Final = 10
-"""Paginator without anything new, one after the other: a list grows, but not so fast."""
+"""Pages in a row without anything new after which a list counts as endless: a list grows, but not so fast."""
 
 
 class PageWalk(Generic[Item]):
-    """Where one reading of a list stands. Both faces drive it, by running `next_page` until it is `finished`."""
+    """The state of one reading of a list: both clients run `next_page` until it is `finished`.
 
-    def __init__(self, page_flow: PageFlow[Item], cursor: str | None) -> None:
+    Args:
+        page_flow: Reads the page that a cursor points to.
+        cursor: Where to start; None for the first page.
+        limit: How many items to read in all; None for all.
+    """
+
+    def __init__(self, page_flow: PageFlow[Item], cursor: str | None, limit: int | None = None) -> None:
         self._page_flow = page_flow
+        self._left = limit
         self._cursor = cursor
         self._cursors = {cursor}
         self._previous_ids: frozenset[str | None] = frozenset()
@@ -55,4 +62,8 @@ class PageWalk(Generic[Item]):
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)
         self.finished = page.next_cursor is None
-        return Page(fresh, page.next_cursor, page.problems)
+        if self._left is not None:
+            fresh = fresh[: self._left]
+            self._left -= len(fresh)
+            self.finished = self.finished or self._left == 0
+        return Page(fresh, None if self.finished else page.next_cursor, page.problems)

@@ -5,13 +5,31 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
-from polysession._core.flow import Flow, Response
-from polysession.change import NativeBody, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession._core.flow import Call, Flow, Response
+from polysession.change import (
+    NativeBody,
+    NewAgent,
+    NewEnvironment,
+    NewSession,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+)
 from polysession.errors import StatusError, UnsupportedOperation
-from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, unsupported
-from polysession.resources import Agent
+from polysession.feature import (
+    Feature,
+    FeatureSupport,
+    ResumeMode,
+    Support,
+    TurnLife,
+    WhenBusy,
+    WhenWaiting,
+    unsupported,
+)
+from polysession.resources import Agent, Environment, Model
 from polysession.session import Cancellation, Session
 from polysession.settings import ProviderSettings
 
@@ -21,7 +39,7 @@ if TYPE_CHECKING:
     from polysession.event import Event
     from polysession.message import Block, Message
 
-PROVIDER_API_VERSION = 1
+PROVIDER_API_VERSION = 2
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ProviderSettings)
@@ -54,11 +72,27 @@ class ErrorDetail(NamedTuple):
         message: The backend's own sentence; empty if it sent none.
         code: Its error code or type.
         request_id: Its id of the request.
+        status: HTTP status that the body states, for a refusal inside a success; None if it states none.
     """
 
     message: str = ""
     code: str | None = None
     request_id: str | None = None
+    status: int | None = None
+
+
+class Authorisation(NamedTuple):
+    """Headers that identify a client for some time.
+
+    Attributes:
+        headers: Added to the headers of every call.
+        secrets: Texts in them that no message may show, such as a token.
+        expires_at: When they stop working, aware UTC; None for never.
+    """
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
 
 class _Deferred:
@@ -103,9 +137,20 @@ class Provider(ABC, Generic[S]):
         session_changes_type: Type of `native` in `sessions.update`.
         session_query_type: Type of `native` in `sessions.list`.
         new_agent_type: Type of `native` in `agents.create`.
+        new_environment_type: Type of `native` in `environments.create`.
+        message_type: Type of `native` in `sessions.send`, and in `sessions.run` with a message.
+        answer_type: Type of `native` in `sessions.answer`, and in `sessions.run` with answers.
         error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
         event_types: The backend's event types, each with the types of the common events that it becomes.
-        resume: How its streams go on after a break.
+        resume_mode: How its streams go on after a break.
+        turn_life: What becomes of a turn whose stream is left.
+        when_busy: What happens to a message that arrives while a turn runs.
+        when_waiting: What happens to a message that arrives while the agent waits for an answer.
+        largest_page: Most items that one page of a list may have, so that `limit` takes as few pages as possible; None
+            if it is not known.
+        owner_setting: Name of the setting that holds the client's user, where the user is a part of a session's
+            address: the core then checks that a handle's owner is this user, and gives each handle an owner. None
+            where the credential alone decides.
         emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.
     """
 
@@ -118,9 +163,17 @@ class Provider(ABC, Generic[S]):
     session_changes_type: ClassVar[type[NativeBody] | None] = None
     session_query_type: ClassVar[type[NativeBody] | None] = None
     new_agent_type: ClassVar[type[NativeBody] | None] = None
+    new_environment_type: ClassVar[type[NativeBody] | None] = None
+    message_type: ClassVar[type[NativeBody] | None] = None
+    answer_type: ClassVar[type[NativeBody] | None] = None
     error_classes: ClassVar[Mapping[str, type[StatusError]]] = {}
     event_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     resume_mode: ClassVar[ResumeMode] = ResumeMode.NONE
+    turn_life: ClassVar[TurnLife] = TurnLife.DETACHED
+    when_busy: ClassVar[WhenBusy] = WhenBusy.UNKNOWN
+    when_waiting: ClassVar[WhenWaiting] = WhenWaiting.UNKNOWN
+    largest_page: ClassVar[int | None] = None
+    owner_setting: ClassVar[str | None] = None
     emulator: ClassVar[str | None] = None
 
     def __init__(self, settings: S) -> None:
@@ -133,6 +186,23 @@ class Provider(ABC, Generic[S]):
     @abstractmethod
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body of any generation, never failing: an empty or foreign body gives an empty detail."""
+
+    def is_refusal(self, response: Response) -> bool:
+        """Whether a response with a 2xx status refuses the call in its body: `read_error` reads it then."""
+        return False
+
+    def authorise(self, call: Call, now: datetime) -> Flow[Authorisation | None]:
+        """Fetch what identifies the client in calls to come, such as a token that is exchanged for a key.
+
+        The driver keeps the result until shortly before it expires, lets one refresh at a time run, and asks once more
+        after a 401. The calls of this flow carry the constant headers alone. None where `headers` is enough.
+
+        Args:
+            call: The call that needs it.
+            now: The time, aware UTC.
+        """
+        yield from ()
+        return None
 
     def read_version(self) -> Flow[str | None]:
         """Ask the backend for its version. None where it tells none; nothing is sent then."""
@@ -167,28 +237,75 @@ class Provider(ABC, Generic[S]):
         """Stop the running turn."""
         raise self._missing(Feature.SESSIONS_CANCEL)
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
-        """Send a message, and leave the turn that it starts to itself."""
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[None]:
+        """Send a message without following the turn that it starts.
+
+        Args:
+            ref: The session.
+            content: The blocks of the message.
+            native: A `message_type`; None if the caller gave none.
+            idempotency_key: Key of the caller's; None if the caller gave none.
+        """
         raise self._missing(Feature.SESSIONS_SEND)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
-        """Make ready to follow a session: from now on, or after `cursor`."""
+        """Prepare a stream plan for a session: from now on, or after `cursor`."""
         raise self._missing(Feature.SESSIONS_STREAM)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
-        """Make ready to follow the turn that this input starts, or that these answers let go on."""
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[TurnPlan]:
+        """Prepare a plan for the turn that a message starts, or that answers continue.
+
+        Args:
+            ref: The session.
+            turn_input: The blocks of a message, or answers.
+            native: A `message_type`, or with answers an `answer_type`; None if the caller gave none.
+            idempotency_key: Key of the caller's; None if the caller gave none.
+        """
         raise self._missing(Feature.SESSIONS_RUN)
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-        """Read one page of past events, oldest first."""
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+        """Prepare a plan that continues a turn after a cursor of its plan, in another process.
+
+        The plan's `send` does nothing. The cursor names the turn, also one that was read before the input was sent.
+        """
+        raise self._missing(Feature.SESSIONS_REJOIN)
+
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
+        """Read one page of past events, oldest first or newest first."""
         raise self._missing(Feature.SESSIONS_EVENTS)
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-        """Read one page of messages, oldest first."""
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
+        """Read one page of messages, oldest first or newest first."""
         raise self._missing(Feature.SESSIONS_MESSAGES)
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-        """Answer what the agent waits for, and leave the turn to itself."""
+    def answer_actions(
+        self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
+    ) -> Flow[None]:
+        """Answer pending actions without following the turn that continues.
+
+        Args:
+            ref: The session.
+            answers: Answers of one group are sent together, in their order.
+            native: An `answer_type`; None if the caller gave none.
+        """
         raise self._missing(Feature.SESSIONS_ANSWER)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
@@ -207,6 +324,22 @@ class Provider(ABC, Generic[S]):
         """Read one page of agents."""
         raise self._missing(Feature.AGENTS_LIST)
 
+    def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
+        """Create an environment."""
+        raise self._missing(Feature.ENVIRONMENTS_CREATE)
+
+    def get_environment(self, environment_id: str) -> Flow[Environment]:
+        """Read an environment."""
+        raise self._missing(Feature.ENVIRONMENTS_GET)
+
+    def list_environments(self, page_size: int | None, cursor: str | None) -> Flow[Page[Environment]]:
+        """Read one page of environments."""
+        raise self._missing(Feature.ENVIRONMENTS_LIST)
+
+    def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
+        """Read one page of the models that sessions and agents may name."""
+        raise self._missing(Feature.MODELS_LIST)
+
     @classmethod
     def support(cls, feature: Feature) -> FeatureSupport:
         """The declaration for one feature."""
@@ -224,9 +357,10 @@ class Provider(ABC, Generic[S]):
 
     @classmethod
     def _missing(cls, feature: Feature) -> UnsupportedOperation:
-        operation, _, field = feature.value.partition(" ")
         hint = cls.support(feature).note
-        message = f"{field} is not supported" if field else "not supported"
+        message = f"{feature.field} is not supported" if feature.field else "not supported"
         if hint:
             message += f": {hint}"
-        return UnsupportedOperation(message, feature=feature.value, hint=hint, provider=cls.name, operation=operation)
+        return UnsupportedOperation(
+            message, feature=feature.value, hint=hint, provider=cls.name, operation=feature.operation
+        )

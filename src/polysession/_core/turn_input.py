@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from polysession._core.provider import Provider
-from polysession.action import Answer, Approve, Deny, ToolOutput
+from polysession.action import Answer, Approve, Deny, Question, Reply, ToolApproval, ToolExecution, ToolOutput
 from polysession.errors import UsageError
 from polysession.feature import Feature
 from polysession.message import Block, MediaBlock, TextBlock
@@ -20,6 +20,15 @@ _MEDIA: Final[Mapping[str, Feature]] = {
     "document": Feature.SESSIONS_SEND_DOCUMENT,
 }
 
+_ANSWERS: Final = (Approve, Deny, ToolOutput, Reply)
+_ANSWERED: Final[Mapping[type[Answer], tuple[Feature, type[ToolApproval | ToolExecution | Question]]]] = {
+    Approve: (Feature.SESSIONS_ANSWER_APPROVAL, ToolApproval),
+    Deny: (Feature.SESSIONS_ANSWER_APPROVAL, ToolApproval),
+    ToolOutput: (Feature.SESSIONS_ANSWER_OUTPUT, ToolExecution),
+    Reply: (Feature.SESSIONS_ANSWER_QUESTION, Question),
+}
+"""The feature that each answer needs, and the action that it answers."""
+
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
     """The blocks of a message, or answers, that start a turn or let it go on.
@@ -27,9 +36,14 @@ def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[A
     Raises:
         UsageError: It is neither, or a mixture, or the provider takes no such thing.
     """
-    if isinstance(turn_input, Sequence) and any(isinstance(part, Approve | Deny | ToolOutput) for part in turn_input):
+    if holds_answers(turn_input):
         return checked_answers(provider, cast("Sequence[Answer]", turn_input))
     return checked_blocks(provider, cast("Content", turn_input))
+
+
+def holds_answers(turn_input: object) -> bool:
+    """Whether any part is an answer."""
+    return isinstance(turn_input, Sequence) and any(isinstance(part, _ANSWERS) for part in turn_input)
 
 
 def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ...]:
@@ -63,14 +77,23 @@ def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple
     if not answers:
         raise UsageError("there is nothing to answer with")
     for answer in answers:
-        if not isinstance(answer, Approve | Deny | ToolOutput):
-            raise UsageError(f"an answer is an Approve, a Deny or a ToolOutput, not a {type(answer).__name__}")
-        output = isinstance(answer, ToolOutput)
-        provider.require(Feature.SESSIONS_ANSWER_OUTPUT if output else Feature.SESSIONS_ANSWER_APPROVAL)
+        _check_answer(provider, answer)
     ids = [answer.action if isinstance(answer.action, str) else answer.action.id for answer in answers]
     if len(set(ids)) < len(ids):
         raise UsageError("an action is answered twice")
     return tuple(answers)
+
+
+def _check_answer(provider: Provider[Any], answer: object) -> None:
+    if not isinstance(answer, Approve | Deny | ToolOutput | Reply):
+        names = "an Approve, a Deny, a ToolOutput or a Reply"
+        raise UsageError(f"an answer is {names}, not a {type(answer).__name__}")
+    feature, action_type = _ANSWERED[type(answer)]
+    provider.require(feature)
+    if isinstance(answer, Approve) and answer.arguments is not None:
+        provider.require(Feature.SESSIONS_ANSWER_ARGUMENTS)
+    if not isinstance(answer.action, action_type | str):
+        raise UsageError(f"{type(answer).__name__} does not answer a {type(answer.action).__name__}")
 
 
 def _check_media(block: MediaBlock) -> None:

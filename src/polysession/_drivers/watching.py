@@ -15,6 +15,7 @@ from polysession.plugins import PROJECT
 from polysession.session import Session
 
 if TYPE_CHECKING:
+    from polysession._core.operations import AnySession
     from polysession._drivers.watched import TurnWatch, Watched
     from polysession.event import Event
     from polysession.observing import Observers, TurnContent
@@ -59,13 +60,13 @@ class Watch:
         url = redact(self._exchange.url(call))
         return Watched(self.observers, redact, RequestSent(self._provider, operation, call.method, url, attempt))
 
-    def turn(self, session: Session | str, content: TurnContent) -> TurnWatch:
+    def turn(self, session: AnySession, content: TurnContent) -> TurnWatch:
         """A turn that `run` is to follow."""
         from polysession._drivers.watched import TurnWatch
         from polysession.observing import TurnWatched
 
-        if isinstance(session, Session):
-            model = session.model.id if session.model else None
+        if not isinstance(session, str):
+            model = session.model.id if isinstance(session, Session) and session.model else None
             turn = TurnWatched(self._provider, self._base_url, session.id, session.agent_id, model, content)
         else:
             turn = TurnWatched(self._provider, self._base_url, session, content=content)

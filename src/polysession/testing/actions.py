@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polysession import (
+    ACTION,
     Approve,
     Client,
     Conflict,
@@ -12,6 +13,8 @@ from polysession import (
     Feature,
     NotFound,
     Outcome,
+    Question,
+    Reply,
     Session,
     SessionStatus,
     ToolApproval,
@@ -56,6 +59,58 @@ class ActionContract(ContractBase):
         events, result = self.run(client, session, [Deny(action) for action in asked.actions])
 
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [True]
+        assert result.outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL, Feature.SESSIONS_ANSWER_ARGUMENTS)
+    def test_a_tool_is_approved_with_other_arguments(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.ask)
+        (action,) = asked.actions
+        assert isinstance(action, ToolApproval)
+        edited = {name: "edited" if isinstance(value, str) else value for name, value in action.arguments.items()}
+
+        events, result = self.run(client, session, [Approve(action, arguments=edited)])
+
+        assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
+        assert result.outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_QUESTION)
+    def test_a_question_is_answered(self, client: Client, session: Session) -> None:
+        _, asked = self.run(client, session, self.script.question)
+        assert asked.outcome is Outcome.REQUIRES_ACTION
+        (action,) = asked.actions
+        assert isinstance(action, Question)
+        assert action.prompt
+
+        events, result = self.run(client, session, [Reply(action, action.options[0] if action.options else "blue")])
+
+        assert result.outcome is Outcome.COMPLETED
+        assert result.actions == ()
+        check_each_once(events)
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_QUESTION, Feature.SESSIONS_PENDING_ACTIONS)
+    def test_a_question_that_was_stored_is_answered_by_another_process(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        _, asked = self.run(client, session, self.script.question)
+        (stored,) = (ACTION.dump_json(action) for action in asked.actions)
+
+        with self.open(face, backend.settings) as other:
+            _, result = self.run(other, session, [Reply(ACTION.validate_json(stored), "blue")])
+            assert result.outcome is Outcome.COMPLETED
+            assert other.sessions.pending_actions(session) == ()
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
+    def test_an_approval_that_was_stored_is_given_by_another_process(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        """The action's JSON is all that the other process has."""
+        _, asked = self.run(client, session, self.script.ask)
+        (stored,) = (ACTION.dump_json(action) for action in asked.actions)
+
+        with self.open(face, backend.settings) as other:
+            events, result = self.run(other, session, [Approve(ACTION.validate_json(stored))])
+
+        assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
         assert result.outcome is Outcome.COMPLETED
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)

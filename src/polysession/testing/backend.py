@@ -22,6 +22,7 @@ class Backend:
         environment_id: An environment that they can be created in.
         workspace_id: A workspace that they can be created on; None takes that of another session.
         model: A model that sessions and agents may have.
+        owner_id: A user that sessions may belong to, besides the client's own; None if the backend has no such thing.
     """
 
     settings: Mapping[str, Any]
@@ -30,6 +31,7 @@ class Backend:
     environment_id: str | None = None
     workspace_id: str | None = None
     model: ModelConfig | None = None
+    owner_id: str | None = None
 
     @classmethod
     def of(cls, emulator: EmulatorHandle) -> Self:
@@ -56,6 +58,7 @@ class Script:
         think: It thinks first.
         tool: It uses a tool on the server, once.
         ask: It uses a tool that needs an approval, once.
+        question: It asks a question, and waits for the reply.
         client_tool: It uses a tool that the caller has to run, once.
         fail: Its turn fails.
         slow: It speaks for at least five seconds, so that it can be interrupted.
@@ -68,6 +71,7 @@ class Script:
     think: str = "/think"
     tool: str = "/tool"
     ask: str = "/ask"
+    question: str = "/question"
     client_tool: str = "/client-tool"
     fail: str = "/fail"
     slow: str = "/slow 100"

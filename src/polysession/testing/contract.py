@@ -9,6 +9,7 @@ from polysession.testing.declarations import DeclarationContract
 from polysession.testing.errors import ErrorContract
 from polysession.testing.lifetimes import LifetimeContract
 from polysession.testing.lists import ListContract
+from polysession.testing.resources import ResourceContract
 from polysession.testing.sessions import SessionContract
 from polysession.testing.streams import StreamContract
 from polysession.testing.turns import TurnContract
@@ -20,6 +21,7 @@ class BackendContract(
     UpdateContract,
     ListContract,
     AgentContract,
+    ResourceContract,
     TurnContract,
     ActionContract,
     StreamContract,

@@ -23,6 +23,7 @@ from polysession import (
     MediaBlock,
     Outcome,
     PolysessionError,
+    Reply,
     RetryPolicy,
     Session,
     SessionStatus,
@@ -79,8 +80,17 @@ def _agent(**values: Any) -> Callable[[Client, Session], object]:
     return lambda client, _: client.agents.create(name="contract", **values)
 
 
-def _run(client: Client, session: Session) -> None:
-    with client.sessions.run(session, "hello", deadline_s=5) as turn:
+def _environment(**values: Any) -> Callable[[Client, Session], object]:
+    return lambda client, _: client.environments.create(name="contract", **values)
+
+
+def _run(client: Client, session: Session, **options: Any) -> None:
+    with client.sessions.run(session, "hello", deadline_s=5, **options) as turn:
+        turn.wait()
+
+
+def _rejoin(client: Client, session: Session) -> None:
+    with client.sessions.rejoin(session, "Y3Vyc29y", deadline_s=5) as turn:
         turn.wait()
 
 
@@ -108,6 +118,11 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_MESSAGES: lambda client, session: list(client.sessions.messages(session)),
     Feature.SESSIONS_ANSWER: lambda client, session: client.sessions.answer(session, [ToolOutput("call_1", "42")]),
     Feature.SESSIONS_PENDING_ACTIONS: lambda client, session: client.sessions.pending_actions(session),
+    Feature.SESSIONS_REJOIN: _rejoin,
+    Feature.ENVIRONMENTS_CREATE: _environment(),
+    Feature.ENVIRONMENTS_GET: lambda client, _: client.environments.get("environment_1"),
+    Feature.ENVIRONMENTS_LIST: lambda client, _: list(client.environments.list()),
+    Feature.MODELS_LIST: lambda client, _: list(client.models.list()),
     Feature.AGENTS_CREATE: _agent(),
     Feature.AGENTS_GET: lambda client, _: client.agents.get("agent_1"),
     Feature.AGENTS_LIST: lambda client, _: list(client.agents.list()),
@@ -120,6 +135,9 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_CREATE_CAPABILITIES: _create(capabilities=[AgentCapability(ref="web_fetch")]),
     Feature.SESSIONS_CREATE_MODEL: _create(model="model_1"),
     Feature.SESSIONS_CREATE_PERMISSION_MODE: _create(permission_mode="default"),
+    Feature.SESSIONS_CREATE_ID: _create(id="session-1"),
+    Feature.SESSIONS_CREATE_OWNER: _create(owner="alice"),
+    Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _create(idempotency_key="key-1"),
     Feature.SESSIONS_UPDATE_TITLE: _update(title="Done"),
     Feature.SESSIONS_UPDATE_METADATA: _update(metadata={"team": "blue"}),
     Feature.SESSIONS_UPDATE_TAGS: _update(tags=["blue"]),
@@ -127,10 +145,13 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_UPDATE_MODEL: _update(model="model_1"),
     Feature.SESSIONS_UPDATE_PERMISSION_MODE: _update(permission_mode="default"),
     Feature.SESSIONS_UPDATE_TITLE_CLEAR: _update(title=None),
+    Feature.SESSIONS_UPDATE_METADATA_REMOVE: _update(metadata={"team": None}),
     Feature.SESSIONS_UPDATE_METADATA_CLEAR: _update(metadata=None),
     Feature.SESSIONS_UPDATE_TAGS_CLEAR: _update(tags=None),
     Feature.SESSIONS_UPDATE_MODEL_CLEAR: _update(model=None),
     Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _update(permission_mode=None),
+    Feature.SESSIONS_LIST_OWNER: _list(owner="alice"),
+    Feature.SESSIONS_LIST_ORIGIN: _list(origin="schedule"),
     Feature.SESSIONS_LIST_AGENT: _list(agent="agent_1"),
     Feature.SESSIONS_LIST_STATUSES: _list(statuses=[SessionStatus.IDLE]),
     Feature.SESSIONS_LIST_TITLE_CONTAINS: _list(title_contains="Ticket"),
@@ -144,10 +165,26 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_SEND_DOCUMENT: lambda client, session: client.sessions.send(
         session, [TextBlock(text="Read"), _DOCUMENT]
     ),
+    Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: lambda client, session: client.sessions.send(
+        session, "hello", idempotency_key="key-1"
+    ),
+    Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: lambda client, session: _run(client, session, idempotency_key="key-1"),
+    Feature.SESSIONS_EVENTS_NEWEST_FIRST: lambda client, session: list(
+        client.sessions.events(session, newest_first=True)
+    ),
+    Feature.SESSIONS_MESSAGES_NEWEST_FIRST: lambda client, session: list(
+        client.sessions.messages(session, newest_first=True)
+    ),
     Feature.SESSIONS_ANSWER_APPROVAL: lambda client, session: client.sessions.answer(session, [Approve("call_1")]),
     Feature.SESSIONS_ANSWER_OUTPUT: lambda client, session: client.sessions.answer(
         session, [ToolOutput("call_1", "42")]
     ),
+    Feature.SESSIONS_ANSWER_ARGUMENTS: lambda client, session: client.sessions.answer(
+        session, [Approve("call_1", arguments={"path": "a"})]
+    ),
+    Feature.SESSIONS_ANSWER_QUESTION: lambda client, session: client.sessions.answer(session, [Reply("call_1", "yes")]),
+    Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _environment(description="Builds what is broken"),
+    Feature.ENVIRONMENTS_CREATE_METADATA: _environment(metadata={"team": "red"}),
     Feature.AGENTS_CREATE_MODEL: _agent(model="model_1"),
     Feature.AGENTS_CREATE_SYSTEM_PROMPT: _agent(system_prompt="Be brief."),
     Feature.AGENTS_CREATE_DESCRIPTION: _agent(description="Mends what is broken"),
@@ -272,10 +309,12 @@ class DeclarationContract(ContractBase):
                 assert allowed, f"{module} imports {imported}: import it from polysession.provider_api"
 
 
-_FIELD_OF: Final = {feature: Feature(feature.value.partition(" ")[0]) for feature in Feature}
+_FIELD_OF: Final = {feature: Feature(feature.operation) for feature in Feature}
 _NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
     **{feature: (operation,) for feature, operation in _FIELD_OF.items() if operation is not feature},
     Feature.SESSIONS_ANSWER: (Feature.SESSIONS_ANSWER_OUTPUT,),
+    Feature.SESSIONS_ANSWER_ARGUMENTS: (Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL),
+    Feature.SESSIONS_UPDATE_METADATA_REMOVE: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA),
     Feature.SESSIONS_UPDATE_TITLE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE),
     Feature.SESSIONS_UPDATE_METADATA_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA),
     Feature.SESSIONS_UPDATE_TAGS_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS),

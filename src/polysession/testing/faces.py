@@ -7,10 +7,12 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from enum import StrEnum
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from polysession._drivers.async_stream import AsyncEventStream
-from polysession.async_client import AsyncAgents, AsyncClient, AsyncPaginator, AsyncSessions
+from polysession.async_client import AsyncAgents, AsyncClient, AsyncEnvironments, AsyncModels
+from polysession.async_paginator import AsyncPaginator
+from polysession.async_session_operations import AsyncSessions
 from polysession.client import Client
 
 _END = object()
@@ -74,6 +76,9 @@ async def _close_async(client: AsyncClient, injected: Any) -> None:
         await injected.aclose()
 
 
+_PARTS: Final = (AsyncSessions, AsyncAgents, AsyncEnvironments, AsyncModels, AsyncPaginator)
+
+
 class _Blocking:
     """Something of the async client, with the methods of its blocking twin."""
 
@@ -119,7 +124,7 @@ class _Blocking:
         if inspect.isawaitable(value):
             return self._run(value)
         streamed = hasattr(value, "__aiter__") or hasattr(value, "__aenter__")
-        if streamed or isinstance(value, AsyncSessions | AsyncAgents | AsyncPaginator):
+        if streamed or isinstance(value, _PARTS):
             return _Blocking(value, self._runner)
         return value
 

@@ -145,6 +145,23 @@ class ListContract(ContractBase):
         assert self.listed(client, ids, created_after=first, created_before=third, **mine) == [ids[1]]
         assert self.listed(client, ids, created_after=third + timedelta(seconds=1), **mine) == []
 
+    @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_ORIGIN)
+    def test_a_list_is_of_one_origin(self, client: Client, backend: Backend) -> None:
+        ids, mine = self.some(client, backend, 1)
+        (session,) = [session for session in client.sessions.list(**mine) if session.id in ids]
+        assert session.origin
+        assert self.listed(client, ids, origin=session.origin, **mine) == ids
+        assert self.listed(client, ids, origin="contract-none", **mine) == []
+
+    @covers(Feature.SESSIONS_LIST)
+    def test_a_list_ends_at_its_limit(self, client: Client, backend: Backend) -> None:
+        self.some(client, backend, 3)
+        everything = [session.id for session in client.sessions.list(limit=3)]
+        for limit in (1, 2):
+            pages = list(client.sessions.list(limit=limit).pages())
+            assert [session.id for page in pages for session in page.items] == everything[:limit]
+            assert pages[-1].next_cursor is None
+
     @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_INCLUDE_ARCHIVED, Feature.SESSIONS_ARCHIVE)
     def test_archived_sessions_are_listed_on_demand(self, client: Client, backend: Backend) -> None:
         ids, mine = self.some(client, backend, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC
 from typing import Any
 
@@ -53,6 +54,25 @@ class SessionContract(ContractBase):
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_TITLE)
     def test_a_session_is_created_with_a_title(self, client: Client, backend: Backend) -> None:
         assert self.new_session(client, backend, title="Ticket 42").title == "Ticket 42"
+
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_ID)
+    def test_a_session_is_created_under_an_id(self, client: Client, backend: Backend) -> None:
+        session_id = f"contract-{uuid.uuid4().hex[:12]}"
+        assert self.new_session(client, backend, id=session_id).id == session_id
+
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_OWNER)
+    def test_a_session_belongs_to_its_owner(self, client: Client, backend: Backend) -> None:
+        assert backend.owner_id is not None, "Backend.owner_id is None, and the provider supports owners"
+        session = self.new_session(client, backend, owner=backend.owner_id)
+
+        assert session.owner_id == backend.owner_id
+        assert client.sessions.get(session).owner_id == backend.owner_id
+        assert session.id in [each.id for each in client.sessions.list(owner=backend.owner_id)]
+
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY)
+    def test_the_same_key_creates_one_session(self, client: Client, backend: Backend) -> None:
+        values = {**self.session_values(backend), "idempotency_key": uuid.uuid4().hex}
+        assert client.sessions.create(**values).id == client.sessions.create(**values).id
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_METADATA)
     def test_a_session_is_created_with_metadata(self, client: Client, backend: Backend) -> None:

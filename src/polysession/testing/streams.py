@@ -126,6 +126,27 @@ class StreamContract(ContractBase):
         (said,) = [event.message for event in rest if isinstance(event, MessageCompleted) and event.message.text]
         assert len(said.text.split()) > 1, "the message is not whole"
 
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_REJOIN)
+    def test_a_turn_is_rejoined_in_another_process(
+        self, client: Client, session: Session, face: Face, backend: Backend
+    ) -> None:
+        with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
+            first = [next(turn)]
+            while first[-1].type != "message.delta":
+                first.append(next(turn))
+            cursor = turn.cursor
+        assert cursor
+
+        with (
+            self.open(face, backend.settings) as other,
+            other.sessions.rejoin(session, cursor, deadline_s=self.patience_s) as rejoined,
+        ):
+            rest = list(rejoined)
+
+        assert rejoined.result.outcome is Outcome.COMPLETED
+        assert rejoined.result.text
+        check_each_once([*first, *rest])
+
     @covers(Feature.SESSIONS_RUN)
     def test_a_cut_loses_and_doubles_nothing(self, client: Client, backend: Backend, session: Session) -> None:
         whole, _ = self.run(client, session, self.script.tool)

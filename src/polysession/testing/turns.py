@@ -6,6 +6,7 @@ beginnings of things, and messages without text.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Final
 
@@ -174,6 +175,46 @@ class TurnContract(ContractBase):
                 (Role.USER, self.script.tool),
                 (Role.ASSISTANT, results[1].text),
             ]
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES, Feature.SESSIONS_MESSAGES_NEWEST_FIRST)
+    def test_messages_are_listed_newest_first(self, client: Client, session: Session) -> None:
+        for text in (self.script.plain, self.script.tool):
+            self.run(client, session, text)
+
+        oldest_first = [message.id for message in client.sessions.messages(session)]
+        for page_size in (None, 1, 3):
+            listed = client.sessions.messages(session, newest_first=True, page_size=page_size)
+            assert [message.id for message in listed] == oldest_first[::-1]
+        newest = client.sessions.messages(session, newest_first=True, limit=1).first()
+        assert newest is not None
+        assert newest.id == oldest_first[-1]
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS, Feature.SESSIONS_EVENTS_NEWEST_FIRST)
+    def test_events_are_listed_newest_first(self, client: Client, session: Session) -> None:
+        self.run(client, session, self.script.tool)
+
+        stored = [event.id for event in client.sessions.events(session) if event.id]
+        for page_size in (None, 2):
+            listed = client.sessions.events(session, newest_first=True, page_size=page_size)
+            newest_first = [event.id for event in listed if event.id]
+            assert list(dict.fromkeys(newest_first)) == list(dict.fromkeys(reversed(stored)))
+
+    @covers(Feature.SESSIONS_SEND, Feature.SESSIONS_SEND_IDEMPOTENCY_KEY, Feature.SESSIONS_MESSAGES)
+    def test_the_same_key_sends_one_message(self, client: Client, session: Session) -> None:
+        key = uuid.uuid4().hex
+        for _ in range(2):
+            client.sessions.send(session, self.script.plain, idempotency_key=key)
+
+        self.eventually(lambda: len(list(client.sessions.messages(session))) > 1, "the turn is stored")
+        said = [message for message in client.sessions.messages(session) if message.role is Role.USER]
+        assert len(said) == 1
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_RUN_IDEMPOTENCY_KEY)
+    def test_a_turn_is_started_with_a_key(self, client: Client, session: Session) -> None:
+        with client.sessions.run(
+            session, self.script.plain, deadline_s=self.patience_s, idempotency_key=uuid.uuid4().hex
+        ) as turn:
+            assert turn.wait().outcome is Outcome.COMPLETED
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
     def test_what_happened_is_kept(self, client: Client, session: Session) -> None:

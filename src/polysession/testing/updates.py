@@ -64,7 +64,12 @@ class UpdateContract(ContractBase):
     def test_a_key_of_metadata_is_changed(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": {"team": "blue"}}, metadata={"team": "blue", "keep": "yes"})
 
-    @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA, Feature.SESSIONS_CREATE_METADATA)
+    @covers(
+        Feature.SESSIONS_UPDATE,
+        Feature.SESSIONS_UPDATE_METADATA,
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE,
+        Feature.SESSIONS_CREATE_METADATA,
+    )
     def test_a_key_of_metadata_is_removed(self, client: Client, full: Session) -> None:
         self.changed(client, full, {"metadata": {"team": None, "new": "1"}}, metadata={"keep": "yes", "new": "1"})
 

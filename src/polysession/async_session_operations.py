@@ -1,0 +1,399 @@
+"""The operations on sessions for asyncio. `session_operations` has the same methods, blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from polysession._core.operations import AnySession, Content, Operations
+from polysession._drivers.async_driver import AsyncDriver
+from polysession.async_paginator import AsyncPaginator
+from polysession.change import UNSET, NativeBody, Unset
+from polysession.feature import Feature
+from polysession.resources import Agent, Environment, Model
+from polysession.session import AgentCapability, Cancellation, ModelConfig, Session, SessionStatus
+
+if TYPE_CHECKING:
+    from polysession._drivers.async_stream import AsyncEventStream, AsyncTurn
+    from polysession.action import Answer, PendingAction
+    from polysession.event import Event
+    from polysession.message import Message
+
+
+class AsyncSessions:
+    """The sessions of a backend.
+
+    A `session` argument is a `Session`, a `SessionRef` or an id. Where a backend needs the agent or the owner as well,
+    a `Session` carries it, a `SessionRef` may, and for an id the client's settings are used.
+
+    Every method may raise `UsageError` before anything is sent, `UnsupportedOperation` among them, and
+    `TransportError`, `StatusError` or `MalformedResponse` after.
+    """
+
+    def __init__(self, driver: AsyncDriver, operations: Operations) -> None:
+        self._driver = driver
+        self._operations = operations
+
+    async def create(
+        self,
+        *,
+        agent: Agent | str | None = None,
+        environment: Environment | str | None = None,
+        workspace: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+        capabilities: Sequence[AgentCapability] | None = None,
+        model: ModelConfig | Model | str | None = None,
+        permission_mode: str | None = None,
+        id: str | None = None,  # noqa: A002  (the backend's own word)
+        owner: str | None = None,
+        idempotency_key: str | None = None,
+        native: NativeBody | None = None,
+    ) -> Session:
+        """Create a session.
+
+        Args:
+            agent: The agent to talk to, or its id.
+            environment: The environment that tools run in, or its id.
+            workspace: Id of the workspace to work on.
+            title: Label for people.
+            metadata: Flat text keys and values.
+            tags: Labels.
+            capabilities: Abilities added on top of the agent's.
+            model: The model that answers, or its id.
+            permission_mode: How tool calls are approved, in the backend's word.
+            id: Id of the new session; None lets the backend choose.
+            owner: User that the session belongs to; None takes the client's user.
+            idempotency_key: The backend creates no second session for the same key, also in another process.
+            native: Further fields of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend has no such field; nothing was sent.
+            NotFound: There is no such agent, environment, workspace or credential.
+            InvalidRequest: The backend refuses a value.
+        """
+        return await self._driver.run(
+            Feature.SESSIONS_CREATE,
+            self._operations.create_session(
+                agent=agent,
+                environment=environment,
+                workspace=workspace,
+                title=title,
+                metadata=metadata,
+                tags=tags,
+                capabilities=capabilities,
+                model=model,
+                permission_mode=permission_mode,
+                id=id,
+                owner=owner,
+                idempotency_key=idempotency_key,
+                native=native,
+            ),
+        )
+
+    async def get(self, session: AnySession) -> Session:
+        """Read a session.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        return await self._driver.run(Feature.SESSIONS_GET, self._operations.get_session(session))
+
+    def list(
+        self,
+        *,
+        agent: Agent | str | None = None,
+        owner: str | None = None,
+        origin: str | None = None,
+        statuses: Sequence[SessionStatus | str] = (),
+        title_contains: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_archived: bool = False,
+        oldest_first: bool = False,
+        limit: int | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        native: NativeBody | None = None,
+    ) -> AsyncPaginator[Session]:
+        """List sessions, newest first. Nothing is read until the result is looped over.
+
+        Args:
+            agent: Only sessions of this agent.
+            owner: Only sessions of this user; None takes the client's user.
+            origin: Only sessions created by this, in the backend's word.
+            statuses: Only sessions in one of these, as `SessionStatus` or as its text.
+            title_contains: Only sessions with this text in their title, in upper or lower case.
+            tags: Only sessions with all of these.
+            metadata: Only sessions with all of these keys and values.
+            created_after: Only sessions created later; a time without a zone is in UTC.
+            created_before: Only sessions created earlier; a time without a zone is in UTC.
+            include_archived: Archived sessions too.
+            oldest_first: Oldest first.
+            limit: How many sessions in all, over as many pages as it takes; None for all.
+            page_size: How many one request asks for; None leaves it to the backend. A filter that is emulated leaves
+                fewer.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+            native: Further filters of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend has no such filter; nothing was sent.
+        """
+        page_flow = self._operations.list_sessions(
+            agent=agent,
+            owner=owner,
+            origin=origin,
+            statuses=statuses,
+            title_contains=title_contains,
+            tags=tags,
+            metadata=metadata,
+            created_after=created_after,
+            created_before=created_before,
+            include_archived=include_archived,
+            oldest_first=oldest_first,
+            limit=limit,
+            page_size=page_size,
+            native=native,
+        )
+        return AsyncPaginator(self._driver, Feature.SESSIONS_LIST, page_flow, cursor=cursor, limit=limit)
+
+    async def update(
+        self,
+        session: AnySession,
+        *,
+        title: str | Unset | None = UNSET,
+        metadata: Mapping[str, str | None] | Unset | None = UNSET,
+        tags: Sequence[str] | Unset | None = UNSET,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        model: ModelConfig | Model | str | Unset | None = UNSET,
+        permission_mode: str | Unset | None = UNSET,
+        native: NativeBody | None = None,
+    ) -> Session:
+        """Change what is given, and leave the rest alone. None clears a field.
+
+        Args:
+            session: The session, or its id.
+            title: Label for people.
+            metadata: Keys to set; a key with None is removed, and the others stay. None removes all.
+            tags: Replaces the whole list.
+            add_tags: Added to the list that is there: read, changed and written back, so the last writer wins.
+            remove_tags: Taken from the list that is there, likewise.
+            model: Replaces the whole model configuration.
+            permission_mode: How tool calls are approved, in the backend's word.
+            native: Further changes of this backend, in its own words.
+
+        Raises:
+            UnsupportedOperation: The backend cannot change or clear a field; nothing was sent.
+            NotFound: There is no such session.
+            Conflict: The session cannot be changed now, such as while a turn runs.
+            InvalidRequest: The backend refuses a value.
+        """
+        return await self._driver.run(
+            Feature.SESSIONS_UPDATE,
+            self._operations.update_session(
+                session,
+                title=title,
+                metadata=metadata,
+                tags=tags,
+                add_tags=add_tags,
+                remove_tags=remove_tags,
+                model=model,
+                permission_mode=permission_mode,
+                native=native,
+            ),
+        )
+
+    async def archive(self, session: AnySession) -> Session:
+        """Archive a session: it becomes read-only, and lists leave it out by default.
+
+        Raises:
+            UnsupportedOperation: The backend cannot archive; nothing was sent.
+            NotFound: There is no such session.
+        """
+        return await self._driver.run(Feature.SESSIONS_ARCHIVE, self._operations.archive_session(session))
+
+    async def delete(self, session: AnySession) -> None:
+        """Delete a session for good.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        await self._driver.run(Feature.SESSIONS_DELETE, self._operations.delete_session(session))
+
+    async def cancel(self, session: AnySession) -> Cancellation:
+        """Stop the turn that is running. The session itself stays.
+
+        Raises:
+            NotFound: There is no such session.
+        """
+        return await self._driver.run(Feature.SESSIONS_CANCEL, self._operations.cancel_session(session))
+
+    async def send(
+        self,
+        session: AnySession,
+        content: Content,
+        *,
+        idempotency_key: str | None = None,
+        native: NativeBody | None = None,
+    ) -> None:
+        """Send a message without following the turn that it starts; `run` follows it.
+
+        Args:
+            session: The session, or its id.
+            content: Text, or a list of `TextBlock` and `MediaBlock`.
+            idempotency_key: The backend takes no second message with the same key, also from another process.
+            native: Further fields of the message, in the backend's words.
+
+        Raises:
+            UnsupportedOperation: The backend takes no such block; nothing was sent.
+            Conflict: A turn is running, and the backend takes no message then; or the agent waits for an answer, and
+                the backend would take the message for one.
+        """
+        await self._driver.run(
+            Feature.SESSIONS_SEND,
+            self._operations.send_message(session, content, native=native, idempotency_key=idempotency_key),
+        )
+
+    def run(
+        self,
+        session: AnySession,
+        content: Content | Sequence[Answer],
+        *,
+        deadline_s: float | None = None,
+        idempotency_key: str | None = None,
+        native: NativeBody | None = None,
+    ) -> AsyncTurn:
+        """Send a message, or answers to what the agent waits for, and follow the turn to its end.
+
+        Open it with `with`: the input is sent then, after the stream was opened. The events are those of
+        this turn, and end with its `turn.ended`.
+
+        Args:
+            session: The session, or its id.
+            content: Text, a list of `TextBlock` and `MediaBlock`, or a list of `Approve`, `Deny`, `ToolOutput` and
+                `Reply`.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+            idempotency_key: The backend takes no second message with the same key, also from another process.
+            native: Further fields of the message or the answers, in the backend's words.
+
+        Raises:
+            DeadlineExceeded: While reading: the deadline has passed.
+            StreamInterrupted: While reading: the connection broke, and could not be resumed.
+        """
+        from polysession._drivers.async_stream import AsyncTurn  # noqa: PLC0415  (others need no streams)
+
+        flow = self._operations.start_turn(session, content, native=native, idempotency_key=idempotency_key)
+        watch = self._driver.watch.turn(session, content)
+        return AsyncTurn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s)
+
+    def stream(
+        self, session: AnySession, *, cursor: str | None = None, deadline_s: float | None = None
+    ) -> AsyncEventStream:
+        """Follow a session, turn after turn. Open it with `with`.
+
+        Args:
+            session: The session, or its id.
+            cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to go on after its last event; None
+                begins with what happens next.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+
+        Raises:
+            DeadlineExceeded: While reading: the deadline has passed.
+            StreamInterrupted: While reading: the connection broke, and could not be resumed.
+        """
+        from polysession._drivers.async_stream import AsyncEventStream  # noqa: PLC0415  (others need no streams)
+
+        flow = self._operations.stream_events(session, cursor)
+        return AsyncEventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
+
+    def rejoin(self, session: AnySession, cursor: str, *, deadline_s: float | None = None) -> AsyncTurn:
+        """Follow a turn on, to its end, from another process. Open it with `with`.
+
+        Args:
+            session: The session, or its id.
+            cursor: `cursor` of the turn. It names the turn, also if it was read before the input was sent.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+
+        Raises:
+            UnsupportedOperation: The backend's turns end with their connection.
+            DeadlineExceeded: While reading: the deadline has passed.
+            StreamInterrupted: While reading: the connection broke, and could not be resumed.
+        """
+        from polysession._drivers.async_stream import AsyncTurn  # noqa: PLC0415  (others need no streams)
+
+        flow = self._operations.rejoin_turn(session, cursor)
+        watch = self._driver.watch.turn(session, ())
+        return AsyncTurn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s)
+
+    def events(
+        self,
+        session: AnySession,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+    ) -> AsyncPaginator[Event]:
+        """List past events, oldest first. Nothing is read until the result is looped over.
+
+        Args:
+            session: The session, or its id.
+            newest_first: Newest first.
+            limit: How many events in all, over as many pages as it takes; None for all.
+            page_size: How many one request asks for, as the backend counts them; None leaves it to the backend.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+
+        Raises:
+            UnsupportedOperation: The backend does not list events, or not in this order; nothing was sent.
+        """
+        page_flow = self._operations.list_events(session, page_size, limit=limit, newest_first=newest_first)
+        return AsyncPaginator(self._driver, Feature.SESSIONS_EVENTS, page_flow, cursor=cursor, limit=limit)
+
+    def messages(
+        self,
+        session: AnySession,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+    ) -> AsyncPaginator[Message]:
+        """List messages, oldest first. Nothing is read until the result is looped over.
+
+        Args:
+            session: The session, or its id.
+            newest_first: Newest first.
+            limit: How many messages in all, over as many pages as it takes; None for all.
+            page_size: How many one request asks for; None leaves it to the backend.
+            cursor: `next_cursor` of an earlier page of the same list, to continue there.
+
+        Raises:
+            UnsupportedOperation: The backend does not list messages, or not in this order; nothing was sent.
+        """
+        page_flow = self._operations.list_messages(session, page_size, limit=limit, newest_first=newest_first)
+        return AsyncPaginator(self._driver, Feature.SESSIONS_MESSAGES, page_flow, cursor=cursor, limit=limit)
+
+    async def answer(self, session: AnySession, answers: Sequence[Answer], *, native: NativeBody | None = None) -> None:
+        """Answer pending actions without following the turn that continues; `run` with the same answers follows it.
+
+        Args:
+            session: The session, or its id.
+            answers: An `Approve`, `Deny`, `ToolOutput` or `Reply` for each pending action.
+            native: Further fields of the answers, in the backend's words.
+
+        Raises:
+            NotFound: One of the actions is not pending.
+            Conflict: No action is pending.
+        """
+        await self._driver.run(
+            Feature.SESSIONS_ANSWER, self._operations.answer_actions(session, answers, native=native)
+        )
+
+    async def pending_actions(self, session: AnySession) -> tuple[PendingAction, ...]:
+        """Read the pending actions, in any process."""
+        return await self._driver.run(Feature.SESSIONS_PENDING_ACTIONS, self._operations.pending_actions(session))
