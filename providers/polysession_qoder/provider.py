@@ -84,6 +84,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_CREATE_METADATA: "text values only",
         Feature.SESSIONS_UPDATE_TITLE: "",
         Feature.SESSIONS_UPDATE_METADATA: "text values only",
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE: "",
         Feature.SESSIONS_UPDATE_TITLE_CLEAR: "",
         Feature.SESSIONS_LIST_AGENT: "",
         Feature.SESSIONS_LIST_STATUSES: "",

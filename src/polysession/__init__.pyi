@@ -138,7 +138,7 @@ from polysession.session import (
     Usage as Usage,
 )
 from polysession.switching import (
-    Fate as Fate,
+    SwitchEffect as SwitchEffect,
     SwitchItem as SwitchItem,
     SwitchReport as SwitchReport,
     switch_check as switch_check,

@@ -8,25 +8,25 @@ from typing import Any, Final
 
 from polysession._core.provider import Provider
 from polysession.errors import UsageError
-from polysession.feature import Feature, FeatureSupport, ResumeMode, Support
+from polysession.feature import Feature, FeatureSupport, ResumeMode, Support, TurnLife
 from polysession.plugins import load_provider
 from polysession.record import Record
 from polysession.session import Session, SessionStatus
 
 
-class Fate(StrEnum):
-    """What becomes of something in a switch.
+class SwitchEffect(StrEnum):
+    """The effect of a switch on something.
 
-    `carries`: it is the same there. `emulated`: it is there too, at a cost that the reason names. `choose`: it is there
-    too, and the value is the old backend's own, so that another has to be chosen. `lost`: it is not there. `absent`:
-    there is nothing to carry. `gained`: only the new backend has it.
+    `kept`: it is the same there. `emulated`: it is there too, at a cost that the reason names. `remapped`: it is there
+    too, and another value has to be chosen, because the old one is the old backend's own. `lost`: it is not there.
+    `not_applicable`: there is nothing to keep. `gained`: only the new backend has it.
     """
 
-    CARRIES = "carries"
+    KEPT = "kept"
     EMULATED = "emulated"
-    CHOOSE = "choose"
+    REMAPPED = "remapped"
     LOST = "lost"
-    ABSENT = "absent"
+    NOT_APPLICABLE = "not_applicable"
     GAINED = "gained"
 
 
@@ -34,16 +34,16 @@ class SwitchItem(Record):
     """One thing in a switch.
 
     Attributes:
-        area: What kind of thing: `session`, `operations`, `update`, `list`, `content`, `agents`, `native`, `events` or
-            `resume`.
+        area: What kind of thing: `session`, `operations`, `update`, `list`, `content`, `history`, `agents`,
+            `environments`, `native`, `events`, `resume` or `turns`.
         name: The field, the operation or the type of event.
-        fate: What becomes of it.
+        effect: The effect of the switch on it.
         reason: Why, and what to do instead; empty if it simply carries over or is absent on both sides.
     """
 
     area: str
     name: str
-    fate: Fate
+    effect: SwitchEffect
     reason: str = ""
 
 
@@ -62,9 +62,9 @@ class SwitchReport(Record):
     session_id: str | None = None
     items: tuple[SwitchItem, ...]
 
-    def with_fate(self, *fates: Fate) -> tuple[SwitchItem, ...]:
-        """The things that have one of these fates."""
-        return tuple(item for item in self.items if item.fate in fates)
+    def with_effect(self, *effects: SwitchEffect) -> tuple[SwitchItem, ...]:
+        """The things that have one of these effects."""
+        return tuple(item for item in self.items if item.effect in effects)
 
 
 def switch_check(source: str, target: str, session: Session | None = None) -> SwitchReport:
@@ -88,6 +88,7 @@ def switch_check(source: str, target: str, session: Session | None = None) -> Sw
         *_native_bodies(old, new),
         *_events(old, new),
         _resume(old, new),
+        *_turns(old, new),
     ]
     session_id = None if session is None else session.id
     return SwitchReport(source=source, target=target, session_id=session_id, items=tuple(items))
@@ -142,16 +143,29 @@ _AREAS: Final[Mapping[str, str]] = {
     "sessions.update": "update",
     "sessions.list": "list",
     "sessions.send": "content",
+    "sessions.create": "operations",
     "sessions.answer": "content",
+    "sessions.run": "content",
+    "sessions.events": "history",
+    "sessions.messages": "history",
     "agents.create": "agents",
+    "environments.create": "environments",
 }
-"""Area of the fields of each operation. Those of `sessions.create` are told as fields of the session."""
+"""Area of the fields of each operation. Those of `sessions.create` are reported as fields of the session."""
+
+_OF_CREATION_ALONE: Final = frozenset(
+    {Feature.SESSIONS_CREATE_ID, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY}
+)
+"""Fields of `sessions.create` that are no written fields of the session."""
 
 _NATIVE_BODIES: Final[Mapping[str, str]] = {
     "sessions.create native": "new_session_type",
     "sessions.update native": "session_changes_type",
     "sessions.list native": "session_query_type",
     "agents.create native": "new_agent_type",
+    "environments.create native": "new_environment_type",
+    "sessions.send native": "message_type",
+    "sessions.answer native": "answer_type",
 }
 
 _RESUMED_BY: Final[Mapping[ResumeMode, str]] = {
@@ -172,7 +186,9 @@ def _fields(old: _Class, new: _Class, session: Session | None) -> Iterator[Switc
     yield _history(old, session)
     for name, reason in _READ_ONLY.items():
         has_none = session is not None and not getattr(session, name)
-        yield _item("session", name, Fate.ABSENT if has_none else Fate.LOST, "" if has_none else reason)
+        yield _item(
+            "session", name, SwitchEffect.NOT_APPLICABLE if has_none else SwitchEffect.LOST, "" if has_none else reason
+        )
 
 
 def _written(
@@ -188,20 +204,32 @@ def _written(
         has_it = bool(getattr(session, name))
     if not has_it:
         gained = session is None and (there.support or later.support)
-        return _item("session", name, Fate.GAINED if gained else Fate.ABSENT, there.note if gained else "")
+        return _item(
+            "session",
+            name,
+            SwitchEffect.GAINED if gained else SwitchEffect.NOT_APPLICABLE,
+            there.note if gained else "",
+        )
     if not there.support and not later.support:
-        return _item("session", name, Fate.LOST, _lost(new, there))
+        return _item("session", name, SwitchEffect.LOST, _lost(new, there))
     if name in _OWN_VALUES:
-        return _item("session", name, Fate.CHOOSE, _joined(_OWN_VALUES[name], there.note))
+        return _item("session", name, SwitchEffect.REMAPPED, _joined(_OWN_VALUES[name], there.note))
     if not there.support:
-        return _item("session", name, Fate.EMULATED, _joined("by sessions.update, after the creation", later.note))
-    return _item("session", name, _fate(there), there.note)
+        return _item(
+            "session", name, SwitchEffect.EMULATED, _joined("by sessions.update, after the creation", later.note)
+        )
+    return _item("session", name, _effect(there), there.note)
 
 
 def _status(session: Session | None) -> SwitchItem:
     if session is None or session.status in _ENDED:
-        return _item("session", "status", Fate.ABSENT if session else Fate.LOST, "" if session else _NOT_MOVED)
-    return _item("session", "status", Fate.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
+        return _item(
+            "session",
+            "status",
+            SwitchEffect.NOT_APPLICABLE if session else SwitchEffect.LOST,
+            "" if session else _NOT_MOVED,
+        )
+    return _item("session", "status", SwitchEffect.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
 
 
 _NOT_MOVED: Final = "a turn that is going on stays behind; let it end, or cancel it, before the switch"
@@ -209,12 +237,12 @@ _NOT_MOVED: Final = "a turn that is going on stays behind; let it end, or cancel
 
 def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
     if not (old.support(Feature.SESSIONS_ARCHIVE).support if session is None else session.archived_at):
-        return _item("session", "archived_at", Fate.ABSENT)
+        return _item("session", "archived_at", SwitchEffect.NOT_APPLICABLE)
     there = new.support(Feature.SESSIONS_ARCHIVE)
     if not there.support:
-        return _item("session", "archived_at", Fate.LOST, _lost(new, there))
+        return _item("session", "archived_at", SwitchEffect.LOST, _lost(new, there))
     reason = _joined("by sessions.archive, after the creation; the time is another", there.note)
-    return _item("session", "archived_at", Fate.EMULATED, reason)
+    return _item("session", "archived_at", SwitchEffect.EMULATED, reason)
 
 
 def _history(old: _Class, session: Session | None) -> SwitchItem:
@@ -225,26 +253,30 @@ def _history(old: _Class, session: Session | None) -> SwitchItem:
         reason = "no backend takes over a conversation"
     if old.support(Feature.SESSIONS_MESSAGES).support:
         reason += "; keep it by sessions.messages, and tell the new agent what it must know"
-    return _item("session", "messages", Fate.LOST, reason)
+    return _item("session", "messages", SwitchEffect.LOST, reason)
 
 
 def _features(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     """What becomes of each operation, and of each field and filter of one."""
     for feature in Feature:
-        operation, _, field = feature.value.partition(" ")
-        if operation == "sessions.create" and field:
+        if feature.operation == "sessions.create" and feature.field and feature not in _OF_CREATION_ALONE:
             continue
-        yield _feature(_AREAS[operation] if field else "operations", feature, old, new)
+        yield _feature(_AREAS[feature.operation] if feature.field else "operations", feature, old, new)
 
 
 def _feature(area: str, feature: Feature, old: _Class, new: _Class) -> SwitchItem:
     here, there = old.support(feature), new.support(feature)
     if not here.support:
         gained = bool(there.support)
-        return _item(area, feature.value, Fate.GAINED if gained else Fate.ABSENT, there.note if gained else "")
+        return _item(
+            area,
+            feature.value,
+            SwitchEffect.GAINED if gained else SwitchEffect.NOT_APPLICABLE,
+            there.note if gained else "",
+        )
     if not there.support:
-        return _item(area, feature.value, Fate.LOST, _lost(new, there))
-    return _item(area, feature.value, _fate(there), there.note)
+        return _item(area, feature.value, SwitchEffect.LOST, _lost(new, there))
+    return _item(area, feature.value, _effect(there), there.note)
 
 
 def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
@@ -252,11 +284,11 @@ def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     here, there = _told(old), _told(new)
     for name in sorted(here | there):
         if name not in there:
-            yield _item("events", name, Fate.LOST, f"{new.name} declares no such event")
+            yield _item("events", name, SwitchEffect.LOST, f"{new.name} declares no such event")
         elif name not in here:
-            yield _item("events", name, Fate.GAINED)
+            yield _item("events", name, SwitchEffect.GAINED)
         else:
-            yield _item("events", name, Fate.CARRIES)
+            yield _item("events", name, SwitchEffect.KEPT)
 
 
 def _told(provider: _Class) -> set[str]:
@@ -268,24 +300,49 @@ def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     for name, attribute in _NATIVE_BODIES.items():
         here, there = getattr(old, attribute), getattr(new, attribute)
         if here is None:
-            yield _item("native", name, Fate.ABSENT if there is None else Fate.GAINED, there.__name__ if there else "")
+            yield _item(
+                "native",
+                name,
+                SwitchEffect.NOT_APPLICABLE if there is None else SwitchEffect.GAINED,
+                there.__name__ if there else "",
+            )
         elif there is None:
-            yield _item("native", name, Fate.LOST, f"{new.name} takes no {here.__name__}, and none of its own")
+            yield _item("native", name, SwitchEffect.LOST, f"{new.name} takes no {here.__name__}, and none of its own")
         else:
-            yield _item("native", name, Fate.CHOOSE, f"{here.__name__} becomes {there.__name__}, in other words")
+            yield _item(
+                "native", name, SwitchEffect.REMAPPED, f"{here.__name__} becomes {there.__name__}, in other words"
+            )
 
 
 def _resume(old: _Class, new: _Class) -> SwitchItem:
     if old.resume_mode is new.resume_mode:
-        return _item("resume", "contract", Fate.CARRIES, f"{old.resume_mode.value}: {_RESUMED_BY[old.resume_mode]}")
+        return _item(
+            "resume", "contract", SwitchEffect.KEPT, f"{old.resume_mode.value}: {_RESUMED_BY[old.resume_mode]}"
+        )
     ranks = list(_RESUMED_BY)
-    fate = Fate.GAINED if ranks.index(new.resume_mode) > ranks.index(old.resume_mode) else Fate.LOST
+    effect = SwitchEffect.GAINED if ranks.index(new.resume_mode) > ranks.index(old.resume_mode) else SwitchEffect.LOST
     change = f"{old.resume_mode.value} becomes {new.resume_mode.value}: after a break, {_RESUMED_BY[new.resume_mode]}"
-    return _item("resume", "contract", fate, change)
+    return _item("resume", "contract", effect, change)
 
 
-def _fate(there: FeatureSupport) -> Fate:
-    return Fate.EMULATED if there.support is Support.EMULATED else Fate.CARRIES
+def _effect(there: FeatureSupport) -> SwitchEffect:
+    return SwitchEffect.EMULATED if there.support is Support.EMULATED else SwitchEffect.KEPT
+
+
+def _turns(old: _Class, new: _Class) -> Iterator[SwitchItem]:
+    """How turns behave: when their stream is left, and when a message arrives at a bad moment."""
+    if old.turn_life is new.turn_life:
+        yield _item("turns", "turn_life", SwitchEffect.KEPT)
+    elif new.turn_life is TurnLife.ATTENDED:
+        yield _item("turns", "turn_life", SwitchEffect.LOST, f"{new.name} ends a turn whose stream is left")
+    else:
+        yield _item("turns", "turn_life", SwitchEffect.GAINED, "a turn whose stream is left runs on")
+    for name, here, there in (
+        ("when_busy", old.when_busy.value, new.when_busy.value),
+        ("when_waiting", old.when_waiting.value, new.when_waiting.value),
+    ):
+        effect = SwitchEffect.KEPT if here == there else SwitchEffect.REMAPPED
+        yield _item("turns", name, effect, "" if here == there else f"{here} before, {there} after")
 
 
 def _lost(new: _Class, there: FeatureSupport) -> str:
@@ -296,5 +353,5 @@ def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _item(area: str, name: str, fate: Fate, reason: str = "") -> SwitchItem:
-    return SwitchItem(area=area, name=name, fate=fate, reason=reason)
+def _item(area: str, name: str, effect: SwitchEffect, reason: str = "") -> SwitchItem:
+    return SwitchItem(area=area, name=name, effect=effect, reason=reason)

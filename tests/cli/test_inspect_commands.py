@@ -73,7 +73,7 @@ def test_features_are_told_as_json() -> None:
     }
 
     assert list(told) == [feature.value for feature in Feature]
-    assert told["sessions.archive"] == {"qoder": {"support": "native", "note": "there is no way back"}}
+    assert told["sessions.archive"] == {"qoder": {"support": "native", "note": "it cannot be undone"}}
 
 
 @pytest.mark.parametrize("source", ALL)
@@ -93,9 +93,9 @@ def test_a_switch_is_checked_with_the_fields_of_a_session(any_shell: Shell, any_
     checked = any_shell.done(
         "switch-check", "--from", any_emulator.provider, "--to", target, "--session", session, "--json"
     )
-    items = {item["name"]: item["fate"] for item in checked.json["items"] if item["area"] == "session"}
+    items = {item["name"]: item["effect"] for item in checked.json["items"] if item["area"] == "session"}
     assert checked.json["session_id"] == session
-    assert (items["title"], items["tags"]) == ("carries", "absent")
+    assert (items["title"], items["tags"]) == ("kept", "not_applicable")
     table = any_shell.done(
         "switch-check", "--from", any_emulator.provider, "--to", target, "--session", session, "--all"
     )

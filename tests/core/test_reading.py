@@ -85,10 +85,11 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert read_json(reply(rb'{"a": "\ud83d!"}')) == {"a": "\N{REPLACEMENT CHARACTER}!"}
 
 
+@pytest.mark.parametrize("read", [read_json, lambda response: read_response(read_thing, response)])
 @pytest.mark.parametrize(("content", "kind"), [(b"[]", "list"), (b"null", "NoneType"), (b'"text"', "str")])
-def test_another_json_value_is_named(content: bytes, kind: str) -> None:
+def test_another_json_value_is_named(read: Callable[[Response], Any], content: bytes, kind: str) -> None:
     with pytest.raises(MalformedResponse, match=f"instead of a JSON object came a {kind}"):
-        read_json(reply(content))
+        read(reply(content))
 
 
 def test_a_long_body_is_not_quoted_so_that_no_secret_is_cut_in_half() -> None:

@@ -9,13 +9,13 @@ from typing import ClassVar
 import pytest
 
 from polysession import (
-    Fate,
     Feature,
     FeatureSupport,
     ModelConfig,
     ResumeMode,
     Session,
     SessionStatus,
+    SwitchEffect,
     SwitchReport,
     UnknownProvider,
     UsageError,
@@ -39,6 +39,7 @@ class OldProvider(AcmeProvider):
     }
     event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("raw", "error")}
     resume_mode = ResumeMode.SERVER_REPLAY
+    when_busy = WhenBusy.QUEUED
 
     def archive_session(self, ref: object) -> object:  # type: ignore[override]
         raise NotImplementedError
@@ -61,6 +62,7 @@ class NewProvider(AcmeProvider):
     }
     event_types: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("message.delta", "error")}
     session_query_type = None  # type: ignore[assignment]
+    turn_life = TurnLife.ATTENDED
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
 
 
@@ -83,8 +85,8 @@ def _answer(provider: type[AcmeProvider]) -> Callable[[], type[AcmeProvider]]:
     return polysession_provider
 
 
-def fates(report: SwitchReport, area: str) -> dict[str, tuple[str, str]]:
-    return {item.name: (item.fate.value, item.reason) for item in report.items if item.area == area}
+def effects(report: SwitchReport, area: str) -> dict[str, tuple[str, str]]:
+    return {item.name: (item.effect.value, item.reason) for item in report.items if item.area == area}
 
 
 def session(**values: object) -> Session:
@@ -95,12 +97,12 @@ def test_declarations_are_compared_field_by_field() -> None:
     report = switch_check("old", "new")
 
     assert (report.source, report.target, report.session_id) == ("old", "new", None)
-    told = fates(report, "session")
+    told = effects(report, "session")
     assert told["title"] == ("emulated", "one more call")
     assert told["metadata"] == ("lost", "use tags")
     assert told["tags"] == ("emulated", "by sessions.update, after the creation; ten at most")
     assert told["capabilities"] == ("lost", "new has no such thing")
-    assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "choose"
+    assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "remapped"
     assert told["permission_mode"] == ("gained", "")
     assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
     assert told["messages"][0] == "lost"
@@ -108,7 +110,7 @@ def test_declarations_are_compared_field_by_field() -> None:
 
 
 def test_every_field_of_a_session_is_told_of() -> None:
-    told = fates(switch_check("old", "new"), "session")
+    told = effects(switch_check("old", "new"), "session")
 
     assert set(told) - {"messages", "raw"} == set(Session.model_fields) - {"provider", "source", "problems"}
 
@@ -123,35 +125,49 @@ def test_every_feature_is_told_of() -> None:
 def test_operations_events_native_bodies_and_the_resume_contract_are_compared() -> None:
     report = switch_check("old", "new")
 
-    operations = fates(report, "operations")
+    operations = effects(report, "operations")
     assert operations["sessions.get"] == ("emulated", "found in the list")
     assert operations["sessions.archive"] == ("lost", "acme keeps every session; delete it")
-    assert operations["sessions.update"] == ("carries", "")
-    assert operations["sessions.stream"] == ("absent", "")
-    assert fates(report, "events") == {
-        "error": ("carries", ""),
+    assert operations["sessions.update"] == ("kept", "")
+    assert operations["sessions.stream"] == ("not_applicable", "")
+    assert effects(report, "events") == {
+        "error": ("kept", ""),
         "message.completed": ("lost", "new declares no such event"),
         "message.delta": ("gained", ""),
     }
-    assert fates(report, "native") == {
-        "sessions.create native": ("choose", "AcmeNewSession becomes AcmeNewSession, in other words"),
-        "sessions.update native": ("choose", "AcmeSessionChanges becomes AcmeSessionChanges, in other words"),
+    assert effects(report, "native") == {
+        "sessions.create native": ("remapped", "AcmeNewSession becomes AcmeNewSession, in other words"),
+        "sessions.update native": ("remapped", "AcmeSessionChanges becomes AcmeSessionChanges, in other words"),
         "sessions.list native": ("lost", "new takes no AcmeSessionQuery, and none of its own"),
-        "agents.create native": ("absent", ""),
+        **dict.fromkeys(
+            (
+                "agents.create native",
+                "environments.create native",
+                "sessions.send native",
+                "sessions.answer native",
+            ),
+            ("not_applicable", ""),
+        ),
     }
-    fate, reason = fates(report, "resume")["contract"]
-    assert fate == "lost"
+    assert effects(report, "turns") == {
+        "turn_life": ("lost", "new ends a turn whose stream is left"),
+        "when_busy": ("remapped", "queued before, unknown after"),
+        "when_waiting": ("kept", ""),
+    }
+    effect, reason = effects(report, "resume")["contract"]
+    assert effect == "lost"
     assert reason.startswith("server_replay becomes current_run_replay: after a break, the turn that is going on")
 
 
 def test_the_way_back_gains_what_the_way_there_loses() -> None:
     report = switch_check("new", "old")
 
-    assert fates(report, "session")["metadata"] == ("gained", "")
-    assert fates(report, "operations")["sessions.archive"] == ("gained", "")
-    assert fates(report, "native")["sessions.list native"] == ("gained", "AcmeSessionQuery")
-    assert fates(report, "resume")["contract"][0] == "gained"
-    assert "sessions.messages" not in fates(report, "session")["messages"][1]
+    assert effects(report, "session")["metadata"] == ("gained", "")
+    assert effects(report, "operations")["sessions.archive"] == ("gained", "")
+    assert effects(report, "native")["sessions.list native"] == ("gained", "AcmeSessionQuery")
+    assert effects(report, "resume")["contract"][0] == "gained"
+    assert effects(report, "turns")["turn_life"] == ("gained", "a turn whose stream is left runs on")
+    assert "sessions.messages" not in effects(report, "session")["messages"][1]
 
 
 def test_a_session_is_judged_by_what_it_holds() -> None:
@@ -168,11 +184,11 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
 
     report = switch_check("old", "new", held)
 
-    told = fates(report, "session")
+    told = effects(report, "session")
     assert report.session_id == "s1"
     assert told["title"][0] == told["tags"][0] == "emulated"
-    assert told["metadata"] == told["capabilities"] == told["environment_id"] == told["usage"] == ("absent", "")
-    assert told["permission_mode"][0] == told["model"][0] == "choose"
+    assert told["metadata"] == told["capabilities"] == told["environment_id"] == told["usage"] == ("not_applicable", "")
+    assert told["permission_mode"][0] == told["model"][0] == "remapped"
     assert told["status"][0] == "lost"
     assert told["status"][1].startswith("it is running: ")
     assert told["archived_at"][0] == "lost"
@@ -183,16 +199,16 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
 def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> None:
     held = session(status=SessionStatus.IDLE, preview="Hello")
 
-    told = fates(switch_check("old", "new", held), "session")
+    told = effects(switch_check("old", "new", held), "session")
 
-    assert told["status"] == told["archived_at"] == ("absent", "")
+    assert told["status"] == told["archived_at"] == ("not_applicable", "")
     assert told["messages"][1].startswith("no backend takes over a conversation")
 
 
 def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
     held = Session(provider="new", id="s1", archived_at=MOMENT)
 
-    told = fates(switch_check("new", "old", held), "session")
+    told = effects(switch_check("new", "old", held), "session")
 
     assert told["archived_at"] == ("emulated", "by sessions.archive, after the creation; the time is another")
 
@@ -200,12 +216,12 @@ def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
 def test_a_switch_to_the_same_provider_loses_no_feature() -> None:
     report = switch_check("old", "old")
 
-    assert {item.fate for item in report.items if item.area not in {"session", "native"}} <= {
-        Fate.CARRIES,
-        Fate.EMULATED,
-        Fate.ABSENT,
+    assert {item.effect for item in report.items if item.area not in {"session", "native"}} <= {
+        SwitchEffect.KEPT,
+        SwitchEffect.EMULATED,
+        SwitchEffect.NOT_APPLICABLE,
     }
-    assert report.with_fate(Fate.GAINED) == ()
+    assert report.with_effect(SwitchEffect.GAINED) == ()
 
 
 def test_a_session_of_another_provider_is_refused() -> None:

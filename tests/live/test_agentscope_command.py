@@ -141,5 +141,5 @@ def test_a_switch_is_checked_with_a_real_session(terminal: Terminal) -> None:
     session = new_session(terminal, "Moved")
 
     (report,) = terminal.json("switch-check", "--from", "agentscope", "--to", "qoder", "--session", session)
-    fates = {item["name"]: item["fate"] for item in report["items"] if item["area"] == "session"}
-    assert (fates["title"], fates["model"], fates["permission_mode"]) == ("carries", "lost", "lost")
+    effects = {item["name"]: item["effect"] for item in report["items"] if item["area"] == "session"}
+    assert (effects["title"], effects["model"], effects["permission_mode"]) == ("kept", "lost", "lost")

@@ -34,7 +34,7 @@ def read_response(read: Callable[[bytes], T], response: Response) -> T:
     except MalformedResponse as error:
         problem = error.message
     # Outside the handler: the traceback of the first error holds the body.
-    raise _malformed(response, _instead_of_json(response.content) or problem)
+    raise _malformed(response, _instead_of_object(response.content) or problem)
 
 
 def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: Response) -> T:
@@ -163,9 +163,8 @@ def read_json(response: Response) -> dict[str, Any]:
     value = _decoded(response.content)
     if isinstance(value, dict):
         return value
-    kind = type(value).__name__
     del value  # tracebacks with locals must not show the body
-    raise _malformed(response, _instead_of_json(response.content) or f"instead of a JSON object came a {kind}")
+    raise _malformed(response, _instead_of_object(response.content))
 
 
 def read_json_or_nothing(response: Response) -> dict[str, Any] | None:
@@ -215,17 +214,17 @@ def _decoded(content: bytes) -> Any:
         return None
 
 
-def _instead_of_json(content: bytes) -> str:
-    """What a body is that is not JSON; empty text for JSON."""
+def _instead_of_object(content: bytes) -> str:
+    """What a body is that is not a JSON object; empty text for an object."""
     if not content.strip():
         return "the body is empty"
     try:
-        decode_json(content)
+        kind = type(decode_json(content))
     except ValueError as error:
         text = plain_text(content)
         # Quoted whole or not at all: a cut could leave a piece of a secret, which would not be recognised any more.
         return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
-    return ""
+    return "" if kind is dict else f"instead of a JSON object came a {kind.__name__}"
 
 
 def _malformed(response: Response, what: str) -> MalformedResponse:

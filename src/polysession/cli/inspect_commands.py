@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from polysession import Fate, Feature, PolysessionError, Support, SwitchItem, SwitchReport, switch_check
+from polysession import Feature, PolysessionError, Support, SwitchEffect, SwitchItem, SwitchReport, switch_check
 from polysession.cli.invocation import Invocation, command, complete_provider
 from polysession.cli.printing import Output, one_line
 from polysession.errors import UsageError
@@ -21,13 +21,13 @@ SUPPORT_STYLES: Final[Mapping[Support, str]] = {
     Support.EMULATED: "yellow",
     Support.UNSUPPORTED: "red",
 }
-_FATE_STYLES: Final[Mapping[Fate, str]] = {
-    Fate.CARRIES: "green",
-    Fate.GAINED: "green",
-    Fate.EMULATED: "yellow",
-    Fate.CHOOSE: "yellow",
-    Fate.LOST: "red",
-    Fate.ABSENT: "dim",
+_EFFECT_STYLES: Final[Mapping[SwitchEffect, str]] = {
+    SwitchEffect.KEPT: "green",
+    SwitchEffect.GAINED: "green",
+    SwitchEffect.EMULATED: "yellow",
+    SwitchEffect.REMAPPED: "yellow",
+    SwitchEffect.LOST: "red",
+    SwitchEffect.NOT_APPLICABLE: "dim",
 }
 
 ProviderName = Annotated[
@@ -134,22 +134,22 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
         told = _area_rows(list(items), fold=not everything and area != "session", absent=everything)
         rows += [(Text(area, "bold"), "", ""), *told] if told else []
     output.table(("", "", ""), rows, last_folds=True)
-    counts = ", ".join(f"{len(report.with_fate(fate))} {fate.value}" for fate in Fate)
+    counts = ", ".join(f"{len(report.with_effect(effect))} {effect.value}" for effect in SwitchEffect)
     output.text(counts, "dim")
 
 
 def _area_rows(items: list[SwitchItem], *, fold: bool, absent: bool) -> list[tuple[str | Text, ...]]:
-    """The rows of one area; those that need no attention folded into one for each fate."""
-    folded = (Fate.CARRIES, Fate.GAINED) if fold else ()
+    """The rows of one area; those that need no attention folded into one for each effect."""
+    folded = (SwitchEffect.KEPT, SwitchEffect.GAINED) if fold else ()
     rows: list[tuple[str | Text, ...]] = [
-        (f"  {_short(item)}", Text(item.fate.value, _FATE_STYLES[item.fate]), item.reason)
+        (f"  {_short(item)}", Text(item.effect.value, _EFFECT_STYLES[item.effect]), item.reason)
         for item in items
-        if item.fate not in folded and (absent or item.fate is not Fate.ABSENT)
+        if item.effect not in folded and (absent or item.effect is not SwitchEffect.NOT_APPLICABLE)
     ]
-    for fate in folded:
-        names = ", ".join(_short(item) for item in items if item.fate is fate)
+    for effect in folded:
+        names = ", ".join(_short(item) for item in items if item.effect is effect)
         if names:
-            rows.append(("  the others" if rows else "  all", Text(fate.value, _FATE_STYLES[fate]), names))
+            rows.append(("  the others" if rows else "  all", Text(effect.value, _EFFECT_STYLES[effect]), names))
     return rows
 
 
