@@ -13,6 +13,8 @@ from polysession import (
     FeatureSupport,
     ModelConfig,
     ResumeMode,
+    TurnLife,
+    WhenBusy,
     Session,
     SessionStatus,
     SwitchEffect,
