@@ -2,6 +2,7 @@
 
 Costs are CPU time of the client's process alone, medians over rounds in which every client has its turn. A ratio is
 the median over the rounds of one client's cost as a share of the yardstick's in that same round; its quartiles follow.
+`--python PATH` adds rows for the polysession of another environment, such as that of an earlier version.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import os
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,15 +19,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks import cold, construction, growth
+from benchmarks import cold, construction, growth, our_clients, peak
+from benchmarks.baseline import Baseline, baseline
 from benchmarks.bodies import STREAMED
-from benchmarks.clients import ASYNC, BURST, EVERRUNS, SYNC
+from benchmarks.clients import GROUPS
 from benchmarks.rounds import Figure, cpu_of, interleave
 from benchmarks.server import served
 
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
-"""Not in force here: pip compiles what it installs, and a checkout's own code would be compiled anew at every start."""
+"""Unset here: pip compiles what it installs, and a checkout's own code would be compiled again at every start."""
+_OTHER: Final = "other polysession"
+"""Rows of the polysession of another environment."""
 
 
 @dataclass(frozen=True)
@@ -37,96 +42,145 @@ class Size:
     calls: int
     pages: int
     events: int
+    paced: int
     bursts: int
     requests: int
     streams: int
 
 
 FULL: Final = Size(
-    rounds=20, cold_rounds=5, calls=30, pages=2, events=STREAMED, bursts=100, requests=20_000, streams=100
+    rounds=20, cold_rounds=5, calls=30, pages=2, events=STREAMED, paced=1_000, bursts=100, requests=20_000, streams=100
 )
-QUICK: Final = Size(rounds=4, cold_rounds=3, calls=10, pages=1, events=1_000, bursts=100, requests=500, streams=10)
+QUICK: Final = Size(
+    rounds=4, cold_rounds=3, calls=10, pages=1, events=1_000, paced=500, bursts=100, requests=500, streams=10
+)
 
 
-def imports(_base_url: str, size: Size) -> None:
+@dataclass(frozen=True)
+class Bench:
+    """What a run measures with.
+
+    Attributes:
+        base_url: The server.
+        size: How much is measured.
+        other: The process that runs another polysession.
+        other_python: Its interpreter.
+    """
+
+    base_url: str
+    size: Size
+    other: Baseline | None = None
+    other_python: str | None = None
+
+
+def imports(bench: Bench) -> None:
     """Import time, and memory."""
     held: dict[str, float] = {}
-    show("import", "ms", 1e3, interleave(_cold(cold.IMPORTS, held), size.cold_rounds), held)
+    show("import", "ms", 1e3, interleave(_cold(cold.IMPORTS, held), bench.size.cold_rounds), held)
 
 
-def first_calls(base_url: str, size: Size) -> None:
+def first_calls(bench: Bench) -> None:
     """From nothing to the first answer: imports, a client, a call."""
-    codes = {name: code.format(base_url=base_url) for name, code in cold.FIRST_CALLS.items()}
+    codes = {name: code.format(base_url=bench.base_url) for name, code in cold.FIRST_CALLS.items()}
     held: dict[str, float] = {}
-    show("imports, client and first get", "ms", 1e3, interleave(_cold(codes, held), size.cold_rounds), held)
+    show("imports, client and first get", "ms", 1e3, interleave(_cold(codes, held), bench.size.cold_rounds), held)
 
 
-def command(_base_url: str, size: Size) -> None:
+def command(bench: Bench) -> None:
     """The command's start."""
     runs = {name: _bound(cold.run_command, line) for name, line in cold.COMMANDS.items()}
-    show("whole process", "ms", 1e3, interleave(runs, size.cold_rounds))
+    show("whole process", "ms", 1e3, interleave(runs, bench.size.cold_rounds))
 
 
-def clients(base_url: str, size: Size) -> None:
+def clients(bench: Bench) -> None:
     """A further client in a process that has one."""
-    with construction.makers(f"{base_url}/qoder") as makers:
+    with construction.makers(f"{bench.base_url}/qoder") as makers:
         works = {name: cpu_of(make, 3) for name, make in makers.items()}
-        show("a second client", "us", 1e6, interleave(works, size.rounds))
+        show("a second client", "us", 1e6, interleave(works, bench.size.rounds))
 
 
-def get(base_url: str, size: Size) -> None:
+def get(bench: Bench) -> None:
     """Reading a session."""
-    _compare(base_url, "get", size.calls, size.rounds)
+    _compare(bench, "get", bench.size.calls, bench.size.rounds)
 
 
-def update(base_url: str, size: Size) -> None:
+def update(bench: Bench) -> None:
     """Changing a session."""
-    _compare(base_url, "update", size.calls, size.rounds)
+    _compare(bench, "update", bench.size.calls, bench.size.rounds)
 
 
-def page(base_url: str, size: Size) -> None:
+def page(bench: Bench) -> None:
     """Reading a page of 100 sessions."""
-    _compare(base_url, "page", size.pages, size.rounds)
+    _compare(bench, "page", bench.size.pages, bench.size.rounds)
 
 
-def stream(base_url: str, size: Size) -> None:
-    """Events of a stream, read to typed events. The cost is that of one event."""
-    _compare(base_url, "stream", size.events, max(3, size.rounds // 8))
+def stream(bench: Bench) -> None:
+    """Events of a stream, one a chunk, read to typed events. The cost is that of one event."""
+    _compare(bench, "stream", bench.size.events, max(3, bench.size.rounds // 4))
 
 
-def burst(base_url: str, size: Size) -> None:
+def paced(bench: Bench) -> None:
+    """The same where the client waits for each chunk."""
+    _compare(bench, "paced", bench.size.paced, max(3, bench.size.rounds // 2))
+
+
+def burst(bench: Bench) -> None:
     """A hundred reads at once. The cost is that of one read."""
-    _measure(BURST, base_url, "burst", size.bursts, max(3, size.rounds // 3), f"{size.bursts} gets at once, each")
+    size = bench.size
+    _measure(bench, "burst", "burst", size.bursts, max(3, size.rounds // 3), f"{size.bursts} gets at once, each")
 
 
-def memory(base_url: str, size: Size) -> None:
+def memory(bench: Bench) -> None:
     """Growth of memory, in MB."""
+    size = bench.size
     print(f"\n{size.requests} gets and {size.streams} streams: MB more than before")
     for name in growth.CONTENDERS:
-        requests_mb, streams_mb = growth.growth_mb(name, base_url, size.requests, size.streams)
+        requests_mb, streams_mb = growth.growth_mb(name, bench.base_url, size.requests, size.streams)
         print(f"  {name:32}{requests_mb:10.2f}{streams_mb:10.2f}")
 
 
-WORK: Final[Mapping[str, Callable[[str, Size], None]]] = {
-    work.__name__: work for work in (imports, first_calls, command, clients, get, update, page, stream, burst, memory)
+def peaks(bench: Bench) -> None:
+    """Peak of memory while a page or a stream is read and held, in MB."""
+    contenders = {"hand": ("hand", sys.executable), "polysession": ("polysession", sys.executable)}
+    if bench.other_python:
+        contenders[_OTHER] = ("polysession", bench.other_python)
+    rounds = bench.size.cold_rounds
+    for kind, (title, _, _) in peak.KINDS.items():
+        print(f"\n{title}, all held: {'MB':>6}  of hand")
+        found = {
+            name: statistics.median(peak.peak_mb(python, client, kind, bench.base_url) for _ in range(rounds))
+            for name, (client, python) in contenders.items()
+        }
+        for name, peak_mb in found.items():
+            print(f"  {name:32}{peak_mb:10.2f}{peak_mb / found['hand']:8.2f}")
+
+
+WORK: Final[Mapping[str, Callable[[Bench], None]]] = {
+    work.__name__: work
+    for work in (imports, first_calls, command, clients, get, update, page, stream, paced, burst, memory, peaks)
 }
 
 
-def _compare(base_url: str, kind: str, times: int, rounds: int) -> None:
-    _measure(SYNC, base_url, kind, times, rounds, f"Qoder, {kind}")
-    _measure(ASYNC, base_url, kind, times, rounds, f"Qoder, {kind}, async")
-    _measure(EVERRUNS, base_url, kind, times, rounds, f"Everruns, {kind}, async")
+def _compare(bench: Bench, kind: str, times: int, rounds: int) -> None:
+    _measure(bench, "sync", kind, times, rounds, f"Qoder, {kind}")
+    _measure(bench, "async", kind, times, rounds, f"Qoder, {kind}, async")
+    _measure(bench, "everruns", kind, times, rounds, f"Everruns, {kind}, async")
+    _measure(bench, "agentscope", kind, times, rounds, f"AgentScope, {kind}, async")
 
 
-def _measure(contenders: Mapping[str, Any], base_url: str, kind: str, times: int, rounds: int, title: str) -> None:
+def _measure(bench: Bench, group: str, kind: str, times: int, rounds: int, title: str) -> None:
     with asyncio.Runner() as runner, ExitStack() as stack:
-        opened = {name: stack.enter_context(client(base_url, runner)) for name, client in contenders.items()}
+        opened = {name: stack.enter_context(client(bench.base_url, runner)) for name, client in GROUPS[group].items()}
         works = {name: work[kind] for name, work in opened.items() if kind in work}
         if len(works) < len(("hand", "polysession")):
             return
         for work in works.values():
             work(times)
         measures = {name: cpu_of(work, times) for name, work in works.items()}
+        if bench.other is not None:
+            theirs = "async" if group == "burst" else group
+            for name in [name for name in works if name in our_clients.BY_GROUP[theirs]]:
+                measures[f"{_OTHER}{name.removeprefix('polysession')}"] = bench.other.measure(theirs, name, kind, times)
         show(title, "us", 1e6, interleave(measures, rounds))
 
 
@@ -162,6 +216,7 @@ def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("work", nargs="*", metavar="WORK", help=f"any of {', '.join(WORK)}; all by default")
+    parser.add_argument("--python", metavar="PATH", help="interpreter of an environment with another polysession")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: one to two minutes, and less sure")
     asked = parser.parse_args()
     unknown = sorted(set(asked.work) - set(WORK))
@@ -171,9 +226,11 @@ def main() -> None:
         os.environ.pop(name, None)
     started_s = time.monotonic()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    with served() as base_url:
+    with served() as base_url, ExitStack() as stack:
+        other = stack.enter_context(baseline(asked.python, base_url)) if asked.python else None
+        bench = Bench(base_url, QUICK if asked.quick else FULL, other, asked.python)
         for name in asked.work or WORK:
-            WORK[name](base_url, QUICK if asked.quick else FULL)
+            WORK[name](bench)
     print(f"\n{time.monotonic() - started_s:.0f} s in all")
 
 

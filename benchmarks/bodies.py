@@ -1,6 +1,7 @@
-"""Prepared answers of the server: sessions, pages and turns in the shapes of two backends.
+"""Prepared answers of the server: sessions, pages and turns in the shapes of the backends.
 
-An id that ends in a number asks for that many events: a stream of `sess_...020000` has 20,000.
+An id that ends in a number asks for that many events: a stream of `sess_...020000` has 20,000. `PACED` more than the
+number asks for a pause before each event.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from functools import cache
 from itertools import chain, count, islice
 from typing import Any, Final
 
+from benchmarks import agentscope_bodies
+
 Json = dict[str, Any]
 
 PAGE_SIZE: Final = 100
 STREAMED: Final = 20_000
-EVENTS_PER_WRITE: Final = 50
+PACED: Final = 10**15
 
 QODER_ID: Final = "sess_00000000000000000001"
 EVERRUNS_ID: Final = f"session_{1:032d}"
@@ -215,30 +218,34 @@ def _frame(event: Json) -> bytes:
     return f"{head}event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
 
 
-_TOLD_TWICE: Final = frozenset({"session.status_running", "session.status_idle"})
-"""Events that we tell as two: the state of the session, and the start or the end of the turn."""
+_DELIVERED_AS_TWO: Final = frozenset({"session.status_running", "session.status_idle"})
+"""Events that become two: the state of the session, and the start or the end of the turn."""
 
 
 @cache
 def common_events(backend: str, events: int) -> int:
-    """How many events of ours the first so many of a stream become."""
-    return events + sum(event["type"] in _TOLD_TWICE for event in _events(backend, events))
+    """How many common events the first events of a stream become."""
+    return events + sum(event["type"] in _DELIVERED_AS_TWO for event in _events(backend, events))
 
 
 def _events(backend: str, events: int) -> Iterator[Json]:
+    if backend == "agentscope":
+        return islice(agentscope_bodies.events(), events)
     turn = _everruns_turn if backend == "everruns" else _qoder_turn
     return islice(chain.from_iterable(turn(number) for number in count()), events)
 
 
 @cache
 def stream_chunks(backend: str, events: int) -> tuple[bytes, ...]:
-    """That many events, as the pieces in which the server writes them."""
-    frames = [_frame(event) for event in _events(backend, events)]
-    return tuple(b"".join(frames[at : at + EVENTS_PER_WRITE]) for at in range(0, events, EVENTS_PER_WRITE))
+    """That many events, each one chunk, as agents send them."""
+    return tuple(_frame(event) for event in _events(backend, events))
 
 
 def answers(backend: str) -> dict[str, bytes]:
-    """The bodies of a backend: `session` and `page`."""
+    """The bodies of a backend: `session` and `page`; for AgentScope `messages` too."""
+    if backend == "agentscope":
+        one, many = agentscope_bodies.session_list(1), agentscope_bodies.session_list(PAGE_SIZE)
+        return _encoded(session=one, page=many, messages=agentscope_bodies.messages())
     if backend == "everruns":
         items = [everruns_session(number) for number in range(PAGE_SIZE)]
         page: Json = {"data": items, "total": PAGE_SIZE, "offset": 0, "limit": PAGE_SIZE, "next_url": None}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bodies import EVERRUNS_ID, QODER_ID
-from benchmarks.clients import TOKEN
+from benchmarks.hand_clients import TOKEN
 
 _FRAME: Final = """
 import sys, time

@@ -10,7 +10,7 @@ import anthropic
 import httpx
 import qca
 
-from benchmarks.clients import TOKEN
+from benchmarks.hand_clients import TOKEN
 from polysession import Client
 
 

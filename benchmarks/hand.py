@@ -101,3 +101,65 @@ class EverrunsPage(BaseModel):
     total: int
     limit: int
     next_url: str | None = None
+
+
+class AgentScopeModel(BaseModel):
+    """A model of a session."""
+
+    type: str
+    credential_id: str
+    model: str
+    parameters: dict[str, Any] = {}
+    model_class: str = ""
+
+
+class AgentScopeConfig(BaseModel):
+    """Settings of a session."""
+
+    workspace_id: str
+    name: str
+    cwd: str | None = None
+    chat_model_config: AgentScopeModel | None = None
+    fallback_chat_model_config: AgentScopeModel | None = None
+
+
+class Permissions(BaseModel):
+    """What the agent may do."""
+
+    mode: str
+
+
+class AgentScopeState(BaseModel):
+    """State of a session."""
+
+    summary: str | None = None
+    permission_context: Permissions
+
+
+class AgentScopeSession(BaseModel):
+    """A session: the fields that `polysession.Session` has too."""
+
+    id: str
+    agent_id: str
+    user_id: str
+    config: AgentScopeConfig
+    state: AgentScopeState
+    source: str | None = None
+    team_id: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class AgentScopeView(BaseModel):
+    """A session in a list, with its status."""
+
+    session: AgentScopeSession
+    is_running: bool
+    status: Literal["idle", "running"]
+
+
+class AgentScopeList(BaseModel):
+    """All sessions of an agent."""
+
+    sessions: list[AgentScopeView]
+    total: int

@@ -235,6 +235,62 @@ EVERRUNS_EVENT: TypeAdapter[Any] = TypeAdapter(
 )
 
 
+class AgentScopeEvent(BaseModel):
+    """What every event has."""
+
+    id: str
+    created_at: datetime
+    reply_id: str
+
+
+class ReplyEvent(AgentScopeEvent):
+    """An event."""
+
+    type: Literal["REPLY_START", "REPLY_END", "MODEL_CALL_START"]
+    finished_reason: str | None = None
+    error: Any = None
+
+
+class ModelCallEnd(AgentScopeEvent):
+    """An event."""
+
+    type: Literal["MODEL_CALL_END"]
+    input_tokens: int
+    output_tokens: int
+    cache_input_tokens: int
+    cache_creation_input_tokens: int
+
+
+class TextEvent(AgentScopeEvent):
+    """An event."""
+
+    type: Literal["TEXT_BLOCK_START", "TEXT_BLOCK_DELTA", "TEXT_BLOCK_END"]
+    block_id: str
+    delta: str = ""
+
+
+class CallEvent(AgentScopeEvent):
+    """An event."""
+
+    type: Literal[
+        "TOOL_CALL_START",
+        "TOOL_CALL_DELTA",
+        "TOOL_CALL_END",
+        "TOOL_RESULT_START",
+        "TOOL_RESULT_TEXT_DELTA",
+        "TOOL_RESULT_END",
+    ]
+    tool_call_id: str
+    tool_call_name: str | None = None
+    delta: str = ""
+    state: str | None = None
+
+
+AGENTSCOPE_EVENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[ReplyEvent | ModelCallEnd | TextEvent | CallEvent, Field(discriminator="type")]
+)
+
+
 def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The data of each frame: quick, and right for servers that write what ours here does."""
     rest = b""

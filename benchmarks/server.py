@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from benchmarks.bodies import answers, stream_chunks
+from benchmarks.agentscope_bodies import AGENT_OF_MANY
+from benchmarks.bodies import PACED, answers, stream_chunks
 
-_ANSWERS: Final = {backend: answers(backend) for backend in ("qoder", "everruns")}
+_ANSWERS: Final = {backend: answers(backend) for backend in ("qoder", "everruns", "agentscope")}
 _LENGTH: Final = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
-_STREAM: Final = re.compile(r"(\d+)/(?:events/stream|sse)")
+_STREAM: Final = re.compile(r"(\d+)/(?:events/stream|sse|stream)")
+_PAUSE_S: Final = 0.0002
+"""Before each event of a paced stream: long enough for the client to be waiting."""
 _STREAM_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -63,20 +66,30 @@ class _Connection(asyncio.Protocol):
         self._can_write.set()
 
     def _answer(self, target: str) -> None:
-        backend = "everruns" if target.startswith("/everruns") else "qoder"
+        backend = target.split("/", 2)[1]
         stream = _STREAM.search(target)
         if stream is not None:
-            self._streaming = asyncio.ensure_future(self._stream(stream_chunks(backend, int(stream[1]))))
+            is_paced, events = divmod(int(stream[1]), PACED)
+            chunks = stream_chunks(backend, events)
+            self._streaming = asyncio.ensure_future(self._stream(chunks, _PAUSE_S if is_paced else 0))
             return
-        is_page = target.partition("?")[0].endswith("/sessions")
-        self._transport.write(_READY[backend, "page" if is_page else "session"])
+        self._transport.write(_READY[backend, _kind(target)])
 
-    async def _stream(self, chunks: tuple[bytes, ...]) -> None:
+    async def _stream(self, chunks: tuple[bytes, ...], pause_s: float) -> None:
         self._transport.write(_STREAM_HEAD)
         for chunk in chunks:
-            await self._can_write.wait()
+            await (asyncio.sleep(pause_s) if pause_s else self._can_write.wait())
             self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self._transport.write(b"0\r\n\r\n")
+
+
+def _kind(target: str) -> str:
+    """Name of the body that answers a request."""
+    path = target.partition("?")[0].rstrip("/")
+    if path.endswith("/messages"):
+        return "messages"
+    is_page = AGENT_OF_MANY in target if path.startswith("/agentscope") else path.endswith("/sessions")
+    return "page" if is_page else "session"
 
 
 async def _serve() -> None:

@@ -1,5 +1,6 @@
 """Options of the test run."""
 
+import gc
 import signal
 
 import pytest
@@ -45,6 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is to run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program of a test would hear Ctrl-C either
     config.addinivalue_line("markers", "long: only with --stress")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what collection created from the garbage collector: tests that collect take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
