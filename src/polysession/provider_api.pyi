@@ -15,6 +15,9 @@ from polysession._core.flow import (
     path_segment as path_segment,
     with_query as with_query,
 )
+from polysession._core.identifiers import (
+    new_id as new_id,
+)
 from polysession._core.old_plans import (
     OldStreamPlan as OldStreamPlan,
     OldTurnPlan as OldTurnPlan,
