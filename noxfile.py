@@ -17,13 +17,14 @@ nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "stream_c
 
 PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
+TWO_PROCESSES = ("--numprocesses=2", "--dist=worksteal")
 SERVICE_PINS = "tests/live/agentscope_service/requirements.txt"
 
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the tests; the core and the normalisers must be covered, branches included."""
-    session.run(PYTHON, "-m", "pytest", "--cov", "--cov-report=", *session.posargs)
+    session.run(PYTHON, "-m", "pytest", "--cov", "--cov-report=", *TWO_PROCESSES, *session.posargs)
     full = "src/polysession/_core/*,providers/*/*normaliser.py"
     session.run(PYTHON, "-m", "coverage", "report", f"--include={full}", "--fail-under=100", "--show-missing")
 
@@ -73,7 +74,9 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def stream_cuts(session: nox.Session) -> None:
     """Cut the stream of each emulator at every byte, and reconnect there."""
-    session.run(PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", "-q", *session.posargs)
+    session.run(
+        PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", *TWO_PROCESSES, "-q", *session.posargs
+    )
 
 
 @nox.session(venv_backend="none")
@@ -84,8 +87,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def stress(session: nox.Session) -> None:
-    """Run every fault in every combination, and many random stories."""
-    session.run(PYTHON, "-m", "pytest", "tests/stress", "--stress", "-q", *session.posargs)
+    """Run all tests whole: every fault in every combination, many random stories, every matrix that is sampled."""
+    session.run(PYTHON, "-m", "pytest", "--stress", *TWO_PROCESSES, "-q", *session.posargs)
 
 
 @nox.session(venv_backend="none")

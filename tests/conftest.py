@@ -6,8 +6,10 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("shared machine")  # where an example's time says nothing about the code
+from sampling import left_out
+
+settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time says nothing
+settings.register_profile("normal", settings.get_profile("whole"), max_examples=25, derandomize=True)
 
 pytest_plugins = ["pytester", "tools.evidence.plugin"]
 
@@ -43,9 +45,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("whole" if config.getoption("--stress") else "normal")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is to run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program of a test would hear Ctrl-C either
-    config.addinivalue_line("markers", "long: only with --stress")
+    config.addinivalue_line("markers", "long: only with --stress, as in `nox -s stress`")
 
 
 def pytest_collection_finish() -> None:
@@ -55,10 +58,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless it is asked for."""
-    if config.getoption("--stress"):
+    """Leave out what takes long and what is sampled, unless all of it or single tests are asked for."""
+    if config.getoption("--stress") or any("::" in argument for argument in config.args):
         return
-    long = [item for item in items if item.get_closest_marker("long")]
+    sampled = left_out(item.nodeid for item in items)
+    long = {item for item in items if item.get_closest_marker("long") or item.nodeid in sampled}
     if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+        config.hook.pytest_deselected(items=list(long))
+        items[:] = [item for item in items if item not in long]

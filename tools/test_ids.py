@@ -18,7 +18,7 @@ from typing import Final
 
 RUNS: Final = {
     "normal": (),
-    "stress": ("tests/stress", "--stress"),
+    "stress": ("--stress",),
     "stream_cuts": ("tests/contract/test_cuts.py", "--every-byte"),
 }
 """Arguments of pytest for the normal run and the nox sessions."""

@@ -13,14 +13,14 @@ from polysession import (
     FeatureSupport,
     ModelConfig,
     ResumeMode,
-    TurnLife,
-    WhenBusy,
     Session,
     SessionStatus,
     SwitchEffect,
     SwitchReport,
+    TurnLife,
     UnknownProvider,
     UsageError,
+    WhenBusy,
     switch_check,
 )
 from polysession.provider_api import emulated, hookimpl, native, unsupported

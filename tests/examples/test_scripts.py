@@ -30,8 +30,15 @@ def test_the_list_of_examples_is_whole() -> None:
     assert [path.name for path in SCRIPTS if f"`{path.name}`" not in page] == []
 
 
-@pytest.mark.parametrize("provider", list(emulated_providers()))
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+RUNS = [
+    pytest.param(script, provider, id=f"{script.stem}-{provider}", marks=[] if (at - of) % 3 == 0 else pytest.mark.long)
+    for at, script in enumerate(SCRIPTS)
+    for of, provider in enumerate(emulated_providers())
+]
+"""Each example on each backend; the normal run has each example once."""
+
+
+@pytest.mark.parametrize(("script", "provider"), RUNS)
 def test_an_example_runs(script: Path, provider: str) -> None:
     run = subprocess.run(  # noqa: S603  (our own interpreter)
         [sys.executable, "-W", "error", str(script), provider],

@@ -17,7 +17,7 @@ from support.steady_server import steady_server
 AT_ONCE = RetryPolicy(first_wait_s=0.0)
 BLOCKS_PER_ROUND = 0.5
 """Allocations that one request or reconnection may leave behind on average: a leak leaves whole objects, and more."""
-SMALL = {"requests": 500, "reconnects": 100}
+SMALL = {"requests": 200, "reconnects": 40}
 FULL = {"requests": 20_000, "reconnects": 1_000}
 WARM_UP = 300
 """Rounds until the caches of the libraries are full: those of regular expressions, addresses and the like."""
@@ -86,7 +86,7 @@ def blocks() -> int:
 
 def growths(work: Work, times: int, samples: int) -> list[float]:
     """Blocks of memory that each round leaves behind, measured so often."""
-    work(WARM_UP)
+    work(WARM_UP if times > WARM_UP else WARM_UP // 2)
     found = []
     for _ in range(samples):
         before = blocks()

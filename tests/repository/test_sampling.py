@@ -1,0 +1,35 @@
+"""The sample of the normal run: what it leaves out exists, and of each matrix something is left."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from sampling import LEFT_OUT, SAMPLED, left_out
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("group", SAMPLED)
+def test_each_group_exists(group: str) -> None:
+    file, *names = group.split("::")
+    scope: list[ast.stmt] = ast.parse((ROOT / file).read_text()).body
+    for name in names:
+        found = [node for node in scope if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
+        assert found, f"{group}: there is no {name}"
+        scope = found[0].body
+
+
+def test_every_so_manieth_item_of_a_group_is_left_in() -> None:
+    group = next(name for name, every in SAMPLED.items() if every == 5)
+    ids = [f"{group}::test_{number}" for number in range(12)]
+    others = ["tests/other.py::test_x", f"{group}Not::test_y"]
+
+    assert left_out([*ids, *others]) == set(ids) - {ids[0], ids[5], ids[10]}
+
+
+def test_a_program_that_takes_seconds_is_left_out_whole() -> None:
+    name = next(name for name, every in SAMPLED.items() if every == LEFT_OUT)
+    assert left_out([name, f"{name}[x]"]) == {name, f"{name}[x]"}
