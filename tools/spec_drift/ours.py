@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
+from polysession.emulation.request_id import RequestIdMiddleware
 from polysession.plugins import load_provider
 from tools.spec_drift.scope import Scope, route
 
@@ -96,6 +97,8 @@ def _wire_names(model: type[Shape]) -> Iterable[str]:
 def _routes_of(backend: str) -> list[str]:
     emulator = load_emulator(backend)
     app: Any = emulator().app
+    if isinstance(app, RequestIdMiddleware):
+        app = app.app
     return list(_walk(app.routes, "", emulator.base_path))
 
 

@@ -12,12 +12,12 @@ class RequestIdMiddleware:
     """Echoes the caller's `X-Request-Id` on every response, or makes a UUID; `scope["request_id"]` holds it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         request_id = Headers(scope=scope).get("x-request-id") or str(uuid.uuid4())
         scope["request_id"] = request_id
@@ -27,4 +27,4 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        await self.app(scope, receive, send_with_id)
