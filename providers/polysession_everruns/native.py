@@ -139,6 +139,62 @@ class EverrunsSessionChanges(NativeBody):
     virtual_user_id: str | None = None
 
 
+class EverrunsReasoning(NativeBody):
+    """How much the model reasons.
+
+    Attributes:
+        effort: `low`, `medium` or `high`; newer servers also `none`, `minimal` and `xhigh`.
+    """
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class EverrunsControls(NativeBody):
+    """Settings of one turn.
+
+    Attributes:
+        model_id: Model of this turn, in place of the session's.
+        reasoning: How much the model reasons.
+        locale: Language as a BCP 47 tag.
+        hints: Abilities of this client, merged over the session's.
+        error_disclosure: How much an error says; it can only be narrowed.
+        speed: Newer servers only.
+        verbosity: Newer servers only: length of the answers.
+    """
+
+    model_id: str | None = None
+    reasoning: EverrunsReasoning | None = None
+    locale: str | None = None
+    hints: dict[str, Any] | None = None
+    error_disclosure: Literal["generic", "standard", "detailed"] | None = None
+    speed: Literal["flex", "default", "priority"] | None = None
+    verbosity: str | None = None
+
+
+class EverrunsMessage(NativeBody):
+    """Fields of `POST /v1/sessions/{session_id}/messages` that only Everruns has.
+
+    Attributes:
+        controls: Settings of the turn that the message starts.
+        metadata: Keys and values that are kept with the message.
+        tags: Labels of the event.
+        external_actor: The person that a caller sends it for: `actor_id`, `source`, `actor_name`, `metadata`.
+        addressed_participant_id: The participant that is to answer (`part_...`).
+        client_message_id: Newer servers only: a message with an id that the session has is not stored again. Older
+            ones ignore it.
+
+    Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateMessageRequest; newer fields:
+    https://github.com/everruns/everruns (read 2026-11)
+    """
+
+    controls: EverrunsControls | None = None
+    metadata: dict[str, Any] | None = None
+    tags: list[str] | None = None
+    external_actor: dict[str, Any] | None = None
+    addressed_participant_id: str | None = None
+    client_message_id: str | None = None
+
+
 SessionSource = Literal[
     "chat",
     "api",

@@ -26,6 +26,8 @@ from polysession.provider_api import (
     HeaderText,
     MalformedResponse,
     Message,
+    Model,
+    NativeBody,
     NewAgent,
     NewSession,
     Page,
@@ -40,22 +42,24 @@ from polysession.provider_api import (
     SessionRef,
     TurnInput,
     UsageError,
+    WhenBusy,
+    WhenWaiting,
     apply_filters,
+    declared,
     decoder,
-    emulated,
     json_body,
-    native,
+    one_page,
     path_segment,
     read_json_or_nothing,
     read_list,
     read_response,
     read_whole,
-    unsupported,
     with_query,
 )
 from polysession_everruns import interim, sessions, turns
 from polysession_everruns.events import EVENT_TYPES
 from polysession_everruns.native import (
+    EverrunsMessage,
     EverrunsNewAgent,
     EverrunsNewSession,
     EverrunsSessionChanges,
@@ -69,86 +73,111 @@ _DEFAULT_PAGE_SIZE: Final = 20
 _MAX_PAGE_SIZE: Final = 100
 _NOTHING_TO_CANCEL: Final = "no_op"
 _FILTERED_HERE: Final = frozenset(
-    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TAGS, Feature.SESSIONS_LIST_CREATED}
+    {
+        Feature.SESSIONS_LIST_STATUSES,
+        Feature.SESSIONS_LIST_TAGS,
+        Feature.SESSIONS_LIST_CREATED,
+        Feature.SESSIONS_LIST_ORIGIN,  # older servers ignore it
+    }
 )
 
 _read_list: Final = decoder(WireList)
 _read_status: Final = decoder(WireStatus)
 
-_NO_METADATA: Final = unsupported("Everruns sessions have no metadata; use tags")
-_NO_MODE: Final = unsupported("Everruns sessions have no permission mode")
-_FIXED_MODEL: Final = unsupported(
-    "the model is chosen when the session is created; the server ignores a later change without a word"
+_NO_METADATA: Final = "Everruns sessions have no metadata; use tags"
+_NO_MODE: Final = "Everruns sessions have no permission mode"
+_NO_ENVIRONMENT: Final = "a session runs on a harness: EverrunsNewSession(harness_id=...)"
+_NO_OWNER: Final = "the token decides whose sessions are created and listed"
+_NO_KEY: Final = "the management API takes no idempotency keys"
+_FIXED_MODEL: Final = (
+    "the model is chosen when the session is created; the server ignores a later change without an error"
 )
-_FILTER: Final = emulated("every session is read and compared here, so pages may be short or empty")
+_FILTER: Final = "every session is read and compared here, so pages may be short or empty"
 
-_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.SESSIONS_CREATE: native(),
-    Feature.SESSIONS_GET: native(),
-    Feature.SESSIONS_LIST: native(),
-    Feature.SESSIONS_UPDATE: native(),
-    Feature.SESSIONS_ARCHIVE: unsupported(
-        "the published API archives agents only; sessions.delete removes a session for good"
-    ),
-    Feature.SESSIONS_DELETE: native("there is no way back"),
-    Feature.SESSIONS_CANCEL: native(),
-    Feature.SESSIONS_SEND: native("a message during a turn steers that turn"),
-    Feature.SESSIONS_STREAM: native("one call before, to begin after the newest event on servers of every age"),
-    Feature.SESSIONS_RUN: native("one call before, as for a stream"),
-    Feature.SESSIONS_EVENTS: native("with a limit, each page reads all that follows and is cut here"),
-    Feature.SESSIONS_MESSAGES: native("with a limit, each page reads all messages and is cut here"),
-    Feature.SESSIONS_ANSWER: native("one call before, because the server does not look at what is answered"),
-    Feature.SESSIONS_PENDING_ACTIONS: emulated("found in the newest 50 events"),
-    Feature.AGENTS_CREATE: native(),
-    Feature.AGENTS_GET: native(),
-    Feature.AGENTS_LIST: native(),
-    Feature.SESSIONS_CREATE_AGENT: native("optional; EverrunsNewSession(agent_name=...) finds it by name"),
-    Feature.SESSIONS_CREATE_ENVIRONMENT: unsupported("a session runs on a harness: EverrunsNewSession(harness_id=...)"),
-    Feature.SESSIONS_CREATE_WORKSPACE: native(),
-    Feature.SESSIONS_CREATE_TITLE: native(),
-    Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
-    Feature.SESSIONS_CREATE_TAGS: native(),
-    Feature.SESSIONS_CREATE_CAPABILITIES: native(),
-    Feature.SESSIONS_CREATE_MODEL: native("by its id alone"),
-    Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
-    Feature.SESSIONS_UPDATE_TITLE: native(),
-    Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
-    Feature.SESSIONS_UPDATE_TAGS: native(),
-    Feature.SESSIONS_UPDATE_TAGS_EDIT: emulated(
-        "one more call, to read the tags; of two writers at once the last one wins"
-    ),
-    Feature.SESSIONS_UPDATE_MODEL: _FIXED_MODEL,
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
-    Feature.SESSIONS_UPDATE_TITLE_CLEAR: unsupported(
-        "the server takes null as no change, so that a title stays; give another one"
-    ),
-    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
-    Feature.SESSIONS_UPDATE_TAGS_CLEAR: native(),
-    Feature.SESSIONS_UPDATE_MODEL_CLEAR: _FIXED_MODEL,
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
-    Feature.SESSIONS_LIST_AGENT: native(),
-    Feature.SESSIONS_LIST_STATUSES: _FILTER,
-    Feature.SESSIONS_LIST_TITLE_CONTAINS: native("whatever the case of its letters"),
-    Feature.SESSIONS_LIST_TAGS: _FILTER,
-    Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
-    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: unsupported(
-        "only newer servers can, and older ones would ignore it: EverrunsSessionQuery(include_archived=True)"
-    ),
-    Feature.SESSIONS_LIST_CREATED: _FILTER,
-    Feature.SESSIONS_LIST_OLDEST_FIRST: unsupported("the server lists the newest first"),
-    Feature.SESSIONS_LIST_PAGE_SIZE: native("1 to 100"),
-    Feature.SESSIONS_SEND_IMAGE: native("an uploaded image, given by its id, is kept and does not reach the model"),
-    Feature.SESSIONS_SEND_DOCUMENT: unsupported(
-        "a message holds text and images; EverrunsNewSession(initial_files=...)"
-    ),
-    Feature.SESSIONS_ANSWER_APPROVAL: native(
-        "newer servers; all that are asked for at once, a denial without a reason"
-    ),
-    Feature.SESSIONS_ANSWER_OUTPUT: native("all outputs that the session waits for, at once"),
-    Feature.AGENTS_CREATE_MODEL: native(),
-    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native("required"),
-    Feature.AGENTS_CREATE_DESCRIPTION: native(),
-}
+_FEATURES: Final = declared(
+    native={
+        Feature.SESSIONS_CREATE: "",
+        Feature.SESSIONS_GET: "",
+        Feature.SESSIONS_LIST: "",
+        Feature.SESSIONS_UPDATE: "",
+        Feature.SESSIONS_DELETE: "there is no way back",
+        Feature.SESSIONS_CANCEL: "",
+        Feature.SESSIONS_SEND: "a message during a turn steers that turn",
+        Feature.SESSIONS_STREAM: "one call before, to begin after the newest event on servers of every age",
+        Feature.SESSIONS_RUN: "one call before, as for a stream",
+        Feature.SESSIONS_EVENTS: "with a page size, each page reads all that follows and is cut here",
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
+        Feature.SESSIONS_MESSAGES: "with a page size, each page reads all messages and is cut here",
+        Feature.SESSIONS_ANSWER: "one call before, because the server does not compare answers with what it asked",
+        Feature.AGENTS_CREATE: "",
+        Feature.AGENTS_GET: "",
+        Feature.AGENTS_LIST: "",
+        Feature.MODELS_LIST: "",
+        Feature.SESSIONS_CREATE_AGENT: "optional; EverrunsNewSession(agent_name=...) finds it by name",
+        Feature.SESSIONS_CREATE_WORKSPACE: "",
+        Feature.SESSIONS_CREATE_TITLE: "",
+        Feature.SESSIONS_CREATE_TAGS: "",
+        Feature.SESSIONS_CREATE_CAPABILITIES: "",
+        Feature.SESSIONS_CREATE_MODEL: "by its id alone",
+        Feature.SESSIONS_UPDATE_TITLE: "",
+        Feature.SESSIONS_UPDATE_TAGS: "",
+        Feature.SESSIONS_UPDATE_TAGS_CLEAR: "",
+        Feature.SESSIONS_LIST_AGENT: "",
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: "whatever the case of its letters",
+        Feature.SESSIONS_LIST_ORIGIN: "newer servers; sessions of older ones have no origin",
+        Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 100",
+        Feature.SESSIONS_SEND_IMAGE: "an uploaded image, given by its id, is kept and does not reach the model",
+        Feature.SESSIONS_ANSWER_APPROVAL: "newer servers; all of one request together, a denial without a reason",
+        Feature.SESSIONS_ANSWER_OUTPUT: "all of one request together",
+        Feature.SESSIONS_ANSWER_QUESTION: "newer servers; all of one call together",
+        Feature.AGENTS_CREATE_MODEL: "",
+        Feature.AGENTS_CREATE_SYSTEM_PROMPT: "required",
+        Feature.AGENTS_CREATE_DESCRIPTION: "",
+    },
+    emulated={
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest 50 events",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "each page reads all messages and is turned round here",
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: "one more call, to read the tags; of two writers at once the last one wins",
+        Feature.SESSIONS_LIST_STATUSES: _FILTER,
+        Feature.SESSIONS_LIST_TAGS: _FILTER,
+        Feature.SESSIONS_LIST_CREATED: _FILTER,
+    },
+    unsupported={
+        Feature.SESSIONS_ARCHIVE: "the published API archives agents only; sessions.delete removes a session for good",
+        Feature.SESSIONS_REJOIN: "sessions.stream with the cursor continues the events",
+        Feature.ENVIRONMENTS_CREATE: _NO_ENVIRONMENT,
+        Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _NO_ENVIRONMENT,
+        Feature.ENVIRONMENTS_CREATE_METADATA: _NO_ENVIRONMENT,
+        Feature.ENVIRONMENTS_GET: _NO_ENVIRONMENT,
+        Feature.ENVIRONMENTS_LIST: _NO_ENVIRONMENT,
+        Feature.SESSIONS_CREATE_ID: "the server chooses the id of a session",
+        Feature.SESSIONS_CREATE_OWNER: _NO_OWNER,
+        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _NO_KEY,
+        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: _NO_KEY,
+        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: _NO_KEY,
+        Feature.SESSIONS_CREATE_ENVIRONMENT: _NO_ENVIRONMENT,
+        Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
+        Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_MODEL: _FIXED_MODEL,
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: _FIXED_MODEL,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: (
+            "the server takes null as no change, so that a title stays; give another one"
+        ),
+        Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
+        Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
+        Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: (
+            "only newer servers can, and older ones would ignore it: EverrunsSessionQuery(include_archived=True)"
+        ),
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "the server lists the newest first",
+        Feature.SESSIONS_SEND_DOCUMENT: "a message holds text and images; EverrunsNewSession(initial_files=...)",
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "an approved call runs with the agent's arguments",
+    },
+)
 
 
 class EverrunsSettings(ProviderSettings):
@@ -181,7 +210,11 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     session_changes_type = EverrunsSessionChanges
     session_query_type = EverrunsSessionQuery
     new_agent_type = EverrunsNewAgent
+    message_type = EverrunsMessage
     resume_mode = ResumeMode.SERVER_REPLAY
+    when_busy = WhenBusy.STEERS
+    when_waiting = WhenWaiting.DROPS_QUESTION
+    largest_page = _MAX_PAGE_SIZE
     event_types = EVENT_TYPES
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
 
@@ -220,7 +253,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page. Filters that the server does not have are applied here."""
         sessions.check_statuses(query.statuses)
-        filters = {"agent_id": query.agent, "search": query.title_contains or None}
+        filters = {"agent_id": query.agent, "search": query.title_contains or None, "source": query.origin}
         filters |= query.native.to_body() if query.native else {}
         page = yield from _page("/v1/sessions", filters, query.page_size, cursor, sessions.to_session)
         return Page(apply_filters(page.items, query, _FILTERED_HERE), page.next_cursor, page.problems)
@@ -256,27 +289,52 @@ class EverrunsProvider(Provider[EverrunsSettings]):
             provider=self.name, session_id=ref.id, state=state, source=response.content, problems=problems
         )
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[None]:
         """Send a message."""
-        return turns.send_message(ref, content)
+        return turns.send_message(ref, content, native)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[Any]:
         """Prepare to follow a session."""
         return interim.old(turns.stream_events(ref, cursor))
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[Any]:
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[Any]:
         """Prepare to follow a turn."""
-        return interim.old(turns.start_turn(ref, turn_input))
+        return interim.old(turns.start_turn(ref, turn_input, native))
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
         """Read one page of past events."""
-        return turns.list_events(ref, page_size, cursor)
+        read = turns.list_newest_events if newest_first else turns.list_events
+        return read(ref, page_size, cursor)
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
         """Read one page of messages."""
-        return turns.list_messages(ref, page_size, cursor)
+        return turns.list_messages(ref, page_size, cursor, newest_first=newest_first)
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    def answer_actions(
+        self,
+        ref: SessionRef,
+        answers: tuple[Answer, ...],
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[None]:
         """Answer pending actions."""
         return turns.answer_actions(ref, answers)
 
@@ -297,6 +355,12 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         return (yield from _page("/v1/agents", {}, page_size, cursor, sessions.to_agent))
+
+    def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
+        """Read one page of models. The server sends them all."""
+        items = read_whole(_read_list, (yield Call("GET", "/v1/models"))).data
+        page = one_page(items, page_size, cursor)
+        return read_list(page.items, sessions.to_model, next_cursor=page.next_cursor)
 
 
 def _page(

@@ -14,6 +14,7 @@ from polysession.provider_api import (
     AgentCapability,
     ErrorDetail,
     MalformedResponse,
+    Model,
     ModelConfig,
     NewAgent,
     NewSession,
@@ -34,6 +35,7 @@ from polysession_everruns.wire import (
     WireCapability,
     WireError,
     WireErrorDetail,
+    WireModel,
     WireSession,
     WireUsage,
 )
@@ -124,6 +126,14 @@ to_session: Final = record_reader(WireSession, _to_session)
 
 to_agent: Final = record_reader(WireAgent, _to_agent)
 """Reads an agent. Raises `MalformedResponse` without an id."""
+
+
+def _to_model(wire: WireModel, content: bytes, problems: tuple[str, ...]) -> Model:
+    return Model(provider=NAME, id=wire.id, name=wire.display_name or wire.model_id, source=content, problems=problems)
+
+
+to_model: Final = record_reader(WireModel, _to_model)
+"""Reads a model. Raises `MalformedResponse` without an id."""
 
 
 def to_status(word: str | None) -> SessionStatus:

@@ -28,6 +28,7 @@ from polysession.provider_api import (
     MediaBlock,
     Message,
     MessageCompleted,
+    NativeBody,
     Page,
     PendingAction,
     RawEvent,
@@ -61,6 +62,7 @@ from polysession_everruns.wire import WireCursor, WireDisconnecting, WireEvent, 
 _NEWEST: Final = 1
 _RECENT: Final = 50
 """Enough to hold what a session waits for: nothing but its answers comes after the request."""
+_MOST_EVENTS: Final = 1000
 _STREAM_HEADERS: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
 _DEFAULT_RETRY_MS: Final = 100
 _NEW_TURN: Final = "started"
@@ -81,30 +83,37 @@ _read_reference: Final = decoder(WireReference)
 # --- Messages
 
 
-def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+def send_message(ref: SessionRef, content: tuple[Block, ...], native: NativeBody | None = None) -> Flow[None]:
     """Store a message; a turn starts, or the one that runs is steered."""
-    yield from _post_message(ref, _to_parts(content))
+    yield from _post_message(ref, _message_body(content, native))
 
 
-def list_messages(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """One page of messages. The server sends them all; the cursor is the number of those that were read before."""
-    start = 0 if cursor is None else cursor_number(cursor)
+def list_messages(
+    ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+) -> Flow[Page[Message]]:
+    """One page of messages. The server sends them all; the cursor is the number of those before it, oldest first."""
+    place = None if cursor is None else cursor_number(cursor)
     response = yield Call("GET", f"{session_path(ref)}/messages")
     items = read_whole(_read_list, response).data
-    end = len(items) if page_size is None else start + page_size
-    next_cursor = str(end) if end < len(items) else None
-    return read_list(items[start:end], message_reader(ref.id), next_cursor=next_cursor)
+    if newest_first:
+        end = len(items) if place is None else min(place, len(items))
+        start = 0 if page_size is None else max(0, end - page_size)
+        next_cursor, chosen = str(start) if start else None, items[start:end][::-1]
+    else:
+        start = place or 0
+        end = len(items) if page_size is None else start + page_size
+        next_cursor, chosen = str(end) if end < len(items) else None, items[start:end]
+    return read_list(chosen, message_reader(ref.id), next_cursor=next_cursor)
 
 
-def _post_message(ref: SessionRef, parts: Sequence[Mapping[str, Any]]) -> Flow[WireMessage]:
-    body = json_body({"message": {"role": "user", "content": parts}})
-    response = yield Call("POST", f"{session_path(ref)}/messages", body=body)
+def _post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:
+    response = yield Call("POST", f"{session_path(ref)}/messages", body=json_body(body))
     message, _ = read_response(_read_message, response)
     return message
 
 
-def _to_parts(content: Iterable[Block]) -> list[dict[str, Any]]:
-    """The parts of a message; the core lets text and images through, and nothing else.
+def _message_body(content: Iterable[object], native: NativeBody | None) -> dict[str, Any]:
+    """The body of a message; the core lets text and images through, and nothing else.
 
     Raises:
         UsageError: An image has something that the server cannot take.
@@ -115,7 +124,7 @@ def _to_parts(content: Iterable[Block]) -> list[dict[str, Any]]:
             parts.append({"type": "text", "text": block.text})
         elif isinstance(block, MediaBlock):
             parts.append(_to_image(block))
-    return parts
+    return {"message": {"role": "user", "content": parts}, **(native.to_body() if native else {})}
 
 
 def _to_image(block: MediaBlock) -> dict[str, Any]:
@@ -146,15 +155,39 @@ def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> F
     """
     after = None if cursor is None else cursor_number(cursor)
     items = yield from _read_events(ref, after_sequence=after)
-    reader, last = EventReader(ref.id), 0
-    found: list[Event] = []
     page = items if page_size is None else items[:page_size]
-    for item in page:
+    events, sequences = _read_page(ref, page)
+    is_cut = len(page) < len(items)
+    return Page(events, str(_known(sequences)[-1]) if is_cut else None)
+
+
+def list_newest_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    """One page of events, newest first: the cursor is the sequence number of the last one."""
+    if page_size is not None and page_size > _MOST_EVENTS:
+        raise UsageError(f"page_size is {page_size}; a page of Everruns has at most {_MOST_EVENTS} events")
+    before = None if cursor is None else cursor_number(cursor)
+    items = yield from _read_events(ref, before_sequence=before, limit=page_size)
+    events, sequences = _read_page(ref, items)
+    is_cut = page_size is not None and len(items) >= page_size and _known(sequences)[0] > 1
+    return Page(events[::-1], str(sequences[0]) if is_cut else None)
+
+
+def _read_page(ref: SessionRef, items: Sequence[Any]) -> tuple[tuple[Event, ...], Sequence[int]]:
+    """The events of a list, and the sequence numbers in order."""
+    reader = EventReader(ref.id)
+    found: list[Event] = []
+    sequences: list[int] = []
+    for item in items:
         found += reader.read(bytes(item))
-        last = max(last, (reader.last.sequence or 0) if reader.last else 0)
-    if len(page) < len(items) and not last:
+        if reader.last is not None and reader.last.sequence is not None:
+            sequences.append(reader.last.sequence)
+    return tuple(found), sorted(sequences)
+
+
+def _known(sequences: Sequence[int]) -> Sequence[int]:
+    if not sequences:
         raise MalformedResponse("the list of events cannot be read in pages: its events have no sequence numbers")
-    return Page(tuple(found), str(last) if len(page) < len(items) else None)
+    return sequences
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
@@ -305,9 +338,9 @@ class MessageTurn(SessionStream, TurnPlan):
     turn runs is ours to follow when that turn works on, which takes the message in; if it ends before, it is not.
     """
 
-    def __init__(self, ref: SessionRef, after: str | None, parts: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, ref: SessionRef, after: str | None, body: Mapping[str, Any]) -> None:
         super().__init__(ref, after)
-        self._parts = parts
+        self._body = body
         self._message_id = ""
         self._delivery: str | None = None
         self._is_stored = False
@@ -319,7 +352,7 @@ class MessageTurn(SessionStream, TurnPlan):
 
     def send(self) -> Flow[None]:
         """Store the message."""
-        stored = yield from _post_message(self._ref, self._parts)
+        stored = yield from _post_message(self._ref, self._body)
         self._message_id, self._delivery = stored.id, stored.delivery
 
     def is_ours(self, event: Event) -> bool:
@@ -409,15 +442,15 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     return SessionStream(ref, (yield from _read_newest(ref)))
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[StreamPlan]:
     """Prepare to follow a turn. Older servers replay from the start unless they get the id of the newest event."""
     answers = tuple(part for part in turn_input if isinstance(part, Approve | Deny | ToolOutput | Reply))
     if answers:
         check_answers(answers)
         waiting, newest = yield from _read_waiting(ref)
         return AnswerTurn(ref, newest, waiting, check_expected(answers, waiting.actions))
-    parts = _to_parts(part for part in turn_input if isinstance(part, TextBlock | MediaBlock))
-    return MessageTurn(ref, (yield from _read_newest(ref)), parts)
+    body = _message_body(turn_input, native)
+    return MessageTurn(ref, (yield from _read_newest(ref)), body)
 
 
 # --- Cursors of streams

@@ -103,6 +103,14 @@ class WireAgent(msgspec.Struct):
     archived_at: datetime | None = None
 
 
+class WireModel(msgspec.Struct):
+    """A model: `id` is what sessions and agents are given, `model_id` the name at its provider."""
+
+    id: str
+    model_id: str | None = None
+    display_name: str | None = None
+
+
 class WirePart(msgspec.Struct):
     """A part of a message: the fields of every type."""
 

@@ -30,11 +30,16 @@ def _created(session: Session, query: SessionQuery) -> bool:
     return created is not None and (after is None or created > after) and (before is None or created < before)
 
 
+def _origin(session: Session, query: SessionQuery) -> bool:
+    return query.origin is None or session.origin == query.origin
+
+
 _FILTERS: Final[Mapping[Feature, Callable[[Session, SessionQuery], bool]]] = {
     Feature.SESSIONS_LIST_STATUSES: _statuses,
     Feature.SESSIONS_LIST_TITLE_CONTAINS: _title,
     Feature.SESSIONS_LIST_TAGS: _tags,
     Feature.SESSIONS_LIST_CREATED: _created,
+    Feature.SESSIONS_LIST_ORIGIN: _origin,
 }
 
 

@@ -120,6 +120,47 @@ def test_events_are_read_oldest_first(
     assert ([item.sequence for item in page.items], page.next_cursor) == (sequences, next_cursor)
 
 
+@pytest.mark.parametrize(
+    ("page_size", "cursor", "query", "sent", "sequences", "next_cursor"),
+    [
+        (None, None, "", HISTORY, [5, 4, 3, 2, 1], None),
+        (2, None, "?limit=2", HISTORY[3:], [5, 4], "4"),
+        (2, "4", "?before_sequence=4&limit=2", HISTORY[1:3], [3, 2], "2"),
+        (2, "2", "?before_sequence=2&limit=2", HISTORY[:1], [1], None),
+        (5, None, "?limit=5", HISTORY, [5, 4, 3, 2, 1], None),
+        (2, None, "?limit=2", [], [], None),
+    ],
+)
+def test_events_are_read_newest_first(
+    *,
+    page_size: int | None,
+    cursor: str | None,
+    query: str,
+    sent: list[dict[str, Any]],
+    sequences: list[int],
+    next_cursor: str | None,
+) -> None:
+    flow = OPERATIONS.list_events(ID, page_size, newest_first=True)(cursor)
+    calls, page = step(flow, listed(*sent))
+    assert [summary(call) for call in calls] == [("GET", f"{PATH}/events{query}", None, 0.0)]
+    assert ([item.sequence for item in page.items], page.next_cursor) == (sequences, next_cursor)
+
+
+def test_the_newest_events_come_in_pages_that_the_server_takes() -> None:
+    with pytest.raises(UsageError, match="at most 1000"):
+        step(OPERATIONS.list_events(ID, 1001, newest_first=True)(None))
+
+
+@pytest.mark.parametrize(
+    ("cursor", "ids", "next_cursor"),
+    [(None, ["m4", "m3"], "3"), ("3", ["m2", "m1"], "1"), ("1", ["m0"], None), ("9", ["m4", "m3"], "3")],
+)
+def test_messages_are_read_newest_first(cursor: str | None, ids: list[str], next_cursor: str | None) -> None:
+    items = [{"id": f"m{number}"} for number in range(5)]
+    _, page = step(OPERATIONS.list_messages(ID, 2, newest_first=True)(cursor), ok({"data": items}))
+    assert ([item.id for item in page.items], page.next_cursor) == (ids, next_cursor)
+
+
 def test_events_without_numbers_cannot_be_cut() -> None:
     events = [event(1, "turn.started", sequence=None), event(2, "turn.completed", sequence=None)]
     with pytest.raises(MalformedResponse, match="sequence"):

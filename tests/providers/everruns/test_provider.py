@@ -14,16 +14,20 @@ from polysession._core.provider import ErrorDetail
 from polysession.change import NewAgent
 from polysession.errors import MalformedResponse, MissingCredentials, NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
+from polysession.provider_api import OldTurnPlan, TurnPlan
 from polysession.session import AgentCapability, CancelState, ModelConfig, SessionStatus
 from polysession.settings import load_settings
 from polysession_everruns import (
     EverrunsCapability,
     EverrunsClientTool,
+    EverrunsControls,
     EverrunsInitialFile,
+    EverrunsMessage,
     EverrunsNetworkAccess,
     EverrunsNewAgent,
     EverrunsNewSession,
     EverrunsProvider,
+    EverrunsReasoning,
     EverrunsSessionChanges,
     EverrunsSettings,
     polysession_provider,
@@ -49,6 +53,9 @@ VALUES: Mapping[str, Any] = {
     "metadata": {"team": "red"},
     "model": "model_1",
     "permission_mode": "ask",
+    "id": "session_1",
+    "owner": "alice",
+    "idempotency_key": "key-1",
 }
 
 
@@ -237,7 +244,34 @@ def test_fields_that_the_server_adds_or_that_cannot_be_read_are_no_fault(
     assert session.id == ID
 
 
+MESSAGE: Mapping[str, tuple[Any, Any]] = {
+    "controls": (
+        EverrunsControls(model_id="model_1", reasoning=EverrunsReasoning(effort="low")),
+        {"model_id": "model_1", "reasoning": {"effort": "low"}},
+    ),
+    "metadata": ({"k": "v"}, {"k": "v"}),
+    "tags": (["x"], ["x"]),
+    "external_actor": ({"actor_id": "a", "source": "s"}, {"actor_id": "a", "source": "s"}),
+    "addressed_participant_id": ("part_1", "part_1"),
+    "client_message_id": ("mine", "mine"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "sent"), [(name, *values) for name, values in MESSAGE.items()])
+def test_a_message_carries_its_native_fields(name: str, value: Any, sent: Any) -> None:
+    native = EverrunsMessage(**{name: value})
+    posted = ok({"id": "message_1"}, 201)
+    body = {"message": {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, name: sent}
+    calls, _ = step(OPERATIONS.send_message(ID, "Hi", native=native), posted)
+    assert [summary(call) for call in calls] == [("POST", f"{PATH}/messages", body)]
+    _, plan = step(OPERATIONS.start_turn(ID, "Hi", native=native), ok({"data": []}))
+    assert isinstance(plan, TurnPlan | OldTurnPlan)
+    calls, _ = step(plan.send(), posted)
+    assert sent_bodies(calls) == [body]
+
+
 def test_every_native_field_is_tried() -> None:
+    assert set(MESSAGE) == set(EverrunsMessage.model_fields)
     assert set(NEW_SESSION) == set(EverrunsNewSession.model_fields)
     assert set(NEW_AGENT) == set(EverrunsNewAgent.model_fields)
 
@@ -494,6 +528,30 @@ def test_get_reads_one_agent() -> None:
     calls, agent = step(OPERATIONS.get_agent("agent_1"), ok(AGENT))
     assert [summary(call) for call in calls] == [("GET", "/v1/agents/agent_1", None)]
     assert agent.raw == AGENT
+
+
+# --- Models
+
+
+def test_models_are_listed_whole_and_cut_here() -> None:
+    items = [
+        {"id": "model_1", "model_id": "gpt", "display_name": "GPT"},
+        {"id": "model_2", "model_id": "claude"},
+        {"model_id": "nameless"},
+        {"id": "model_3", "display_name": 7},
+    ]
+    calls, page = step(OPERATIONS.list_models(None)(None), ok({"data": items}))
+    assert [summary(call) for call in calls] == [("GET", "/v1/models", None)]
+    assert [(model.id, model.name) for model in page.items] == [
+        ("model_1", "GPT"),
+        ("model_2", "claude"),
+        ("model_3", None),
+    ]
+    assert (page.items[0].raw, page.items[2].problems) == (items[0], ("display_name: not text",))
+    assert len(page.problems) == 1
+    _, first = step(OPERATIONS.list_models(1)(None), ok({"data": items}))
+    _, second = step(OPERATIONS.list_models(1)(first.next_cursor), ok({"data": items}))
+    assert [model.id for model in (*first.items, *second.items)] == ["model_1", "model_2"]
 
 
 # --- Errors

@@ -19,7 +19,12 @@ MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PROVIDER = EverrunsProvider(EverrunsSettings(api_key="evr_pat_test"))
 OPERATIONS = Operations(PROVIDER)
 REFUSED = {name: feature for name, feature in LIST_FIELDS.items() if not PROVIDER.support(feature).support}
-VALUES: Mapping[str, Any] = {"metadata": {"team": "red"}, "include_archived": True, "oldest_first": True}
+VALUES: Mapping[str, Any] = {
+    "metadata": {"team": "red"},
+    "include_archived": True,
+    "oldest_first": True,
+    "owner": "alice",
+}
 
 
 def page(*items: Any, **envelope: Any) -> Response:
@@ -40,6 +45,7 @@ def many(count: int) -> Sequence[Mapping[str, Any]]:
         ({"title_contains": "Ticket 42&"}, "?search=Ticket+42%26"),
         ({"title_contains": ""}, ""),
         ({"tags": ["a"], "statuses": [SessionStatus.IDLE], "created_after": MOMENT, "created_before": MOMENT}, ""),
+        ({"origin": "schedule"}, "?source=schedule"),
         ({"native": EverrunsSessionQuery(source=["chat", "api"])}, "?source=chat%2Capi"),
         ({"native": EverrunsSessionQuery(status=["running", "failed"])}, "?status=running%2Cfailed"),
         ({"native": EverrunsSessionQuery(status=None, source=[])}, ""),
@@ -115,6 +121,8 @@ def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], A
         ({"statuses": [SessionStatus.IDLE]}, ["1", "3"]),
         ({"statuses": [SessionStatus.UNKNOWN, SessionStatus.REQUIRES_ACTION]}, ["2"]),
         ({"created_after": MOMENT}, ["2", "3"]),
+        ({"origin": "api"}, ["2"]),
+        ({"origin": "slack"}, []),
         ({"created_before": datetime(2026, 3, 3, tzinfo=UTC)}, ["1", "2"]),
         # `search` is the server's work: its idea of a match is not second-guessed.
         ({"title_contains": "nowhere"}, ["1", "2", "3"]),
@@ -123,7 +131,13 @@ def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], A
 def test_what_the_server_cannot_filter_by_is_compared_here(asked: dict[str, Any], kept: list[str]) -> None:
     items = [
         {"id": "1", "status": "idle", "tags": ["a", "b"], "created_at": "2026-03-01T10:00:00Z"},
-        {"id": "2", "status": "waitingfortoolresults", "tags": ["b"], "created_at": "2026-03-02T10:00:00Z"},
+        {
+            "id": "2",
+            "status": "waitingfortoolresults",
+            "tags": ["b"],
+            "created_at": "2026-03-02T10:00:00Z",
+            "source": "api",
+        },
         {"id": "3", "status": "started", "tags": [], "created_at": "2026-03-03T10:00:00Z"},
     ]
     _, found = step(OPERATIONS.list_sessions(**asked)(None), page(*items, total=9))
