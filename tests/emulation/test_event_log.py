@@ -67,6 +67,24 @@ def test_every_follower_gets_every_entry() -> None:
     assert play(scenario) == [["a"]] * 3
 
 
+def test_followers_are_counted_from_their_first_entry_to_their_end() -> None:
+    async def scenario() -> list[int]:
+        log: EventLog[str] = EventLog()
+        log.append("a")
+        first, second = (aiter(log.follow(0, heartbeat_s=LONG_S)) for _ in range(2))
+        counts = [log.followers]
+        for entries in (first, second):
+            await anext(entries)
+            counts.append(log.followers)
+        await first.aclose()  # type: ignore[attr-defined]
+        counts.append(log.followers)
+        log.close()
+        assert await collect(second) == []
+        return [*counts, log.followers]
+
+    assert play(scenario) == [0, 1, 2, 1, 0]
+
+
 def test_silence_is_told_and_does_not_end_the_log() -> None:
     async def scenario() -> list[str | None]:
         log: EventLog[str] = EventLog()

@@ -13,7 +13,7 @@ from typing import Final
 
 from polysession.emulation import Act, Ask, AskApproval, ClientTool, Fail, Say, Signal, Think, ToolUse, UseTools, hex_id
 from polysession_agentscope.emulator.events import event, local_stamp, reply_end, reply_start
-from polysession_agentscope.emulator.progress import Progress, ToolCall
+from polysession_agentscope.emulator.progress import Progress, ToolCall, read_arguments
 from polysession_agentscope.emulator.shapes import Json
 
 _DECISIONS: Final = {
@@ -27,6 +27,7 @@ _DECISIONS: Final = {
 
 _DENIED_BY_USER: Final = '<system-reminder>The execution of tool "{}" is denied by user!</system-reminder>'
 _DENIED_BY_MODE: Final = "Permission denied for {} ({} mode is read-only)"
+_BAD_ARGUMENTS: Final = "The arguments of {} are not a JSON object."
 _INTERRUPTED: Final = "<system-reminder>The tool call has been interrupted by the user.</system-reminder>"
 _REMINDER: Final = "<system-reminder>\n<current-time>{:%Y-%m-%dT%H:%M:%S}</current-time>\n</system-reminder>"
 
@@ -212,7 +213,12 @@ class ScriptedAgent:
             return
         for rule in decision["rules"] or []:
             self.permissions["allow_rules"].setdefault(rule["tool_name"], []).append(rule)
-        yield from self._result(call, call.use.result, "success")
+        # The arguments that come back are those that the tool runs with; the reply keeps what the model wrote.
+        edited = read_arguments(decision["tool_call"]["input"])
+        if edited is None:
+            yield from self._result(call, _BAD_ARGUMENTS.format(call.use.name), "error")
+        else:
+            yield from self._result(call, call.use.edited(edited).result, "success")
 
     def _hand_over(self, call: ToolCall) -> Iterator[Json]:
         call.state = "submitted"

@@ -18,7 +18,7 @@ from polysession_agentscope.emulator.state import State
 _USER_ID: Final = "emulator"
 _HEALTH: Final = {
     "status": "ok",
-    "version": "2.0.10",
+    "version": "2.0.11",
     "components": {
         "storage": "ok",
         "message_bus": "ok",
@@ -50,7 +50,7 @@ _CREDENTIAL_SCHEMA: Final = {
 
 
 class AgentScopeEmulator(Emulator):
-    """AgentScope's agent service 2.0.10 over state in memory; 2.0.0 as the legacy generation.
+    """AgentScope's agent service 2.0.11 over state in memory; 2.0.0 as the legacy generation.
 
     The user `emulator` owns the initial agent and credential; any other user id is a new, empty tenant.
     A session needs a `chat_model_config` with a credential that exists before its agent says anything.
@@ -88,6 +88,17 @@ class AgentScopeEmulator(Emulator):
             KeyError: There is no such session.
         """
         self._state.start_turn(session_id, duration_s)
+
+    def open_streams(self, session_id: str) -> int:
+        """How many streams of a session are open.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        session = self._state.find_session(session_id)
+        if session is None:
+            raise KeyError(session_id)
+        return session.conversation.log.followers + session.conversation.streaming
 
 
 def _listed(name: str, items: list[Json]) -> Json:

@@ -116,6 +116,7 @@ _MODEL_CONFIG: Final = Object(
         "parameters": Field(MAPPING, required=True),
     }
 )
+_CHAT_MODEL_CONFIG: Final = Object({**_MODEL_CONFIG.fields, "model_class": Field(TEXT, default="")})
 _KNOWLEDGE_CONFIG: Final = Object(
     {
         "knowledge_base_ids": Field(Listed(TEXT), default=[]),
@@ -126,8 +127,9 @@ _PERMISSION_MODE: Final = Choice(("default", "accept_edits", "explore", "bypass"
 
 _LEGACY_CONFIG: Final[Mapping[str, Shape]] = {"name": TEXT, "chat_model_config": _MODEL_CONFIG}
 _CONFIG: Final[Mapping[str, Shape]] = {
-    **_LEGACY_CONFIG,
-    "fallback_chat_model_config": _MODEL_CONFIG,
+    "name": TEXT,
+    "chat_model_config": _CHAT_MODEL_CONFIG,
+    "fallback_chat_model_config": _CHAT_MODEL_CONFIG,
     "tts_model_config": _MODEL_CONFIG,
     "realtime_model_config": _MODEL_CONFIG,
     "knowledge_config": _KNOWLEDGE_CONFIG,

@@ -1,6 +1,6 @@
 """The records of the AgentScope service, and the rules in which its generations differ.
 
-Current is 2.0.10 with SQL storage. Legacy is 2.0.0, whose storage was Redis.
+Current is 2.0.11 with SQL storage. Legacy is 2.0.0, whose storage was Redis.
 https://docs.agentscope.io/api-reference (read 2026-11)
 """
 
@@ -22,7 +22,7 @@ class ServiceFault(Exception):  # noqa: N818  (no fault of the emulator: the ser
 
 
 class CurrentGeneration:
-    """Version 2.0.10.
+    """Version 2.0.11.
 
     Attributes:
         bodies: The request bodies it takes.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from polysession.emulation import Act, ToolUse, hex_id
 from polysession_agentscope.emulator.events import tool_call_block
@@ -40,6 +41,15 @@ class ToolCall:
         """The call as the events show it that wait for somebody."""
         rules = [self.rule] if self.state == "asking" else []
         return tool_call_block(self.id, self.use.name, self.arguments, self.state, rules)
+
+
+def read_arguments(text: str) -> dict[str, Any] | None:
+    """Arguments as a caller sends them back; None if they are not a JSON object."""
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        return None
+    return arguments if isinstance(arguments, dict) else None
 
 
 @dataclass(slots=True)

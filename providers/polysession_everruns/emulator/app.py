@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from polysession.emulation import ApiRequest, Emulator, Generation, InitialResources, ModelConfig, Route, build_app
+from polysession.emulation import (
+    ApiRequest,
+    Emulator,
+    Generation,
+    InitialResources,
+    ModelConfig,
+    Route,
+    Scripts,
+    build_app,
+)
 from polysession_everruns.emulator import requests
 from polysession_everruns.emulator.answers import ANSWERS, BASE_PATH, Json, Origin
 from polysession_everruns.emulator.catalogue_routes import CatalogueRoutes, page
@@ -21,6 +30,8 @@ from polysession_everruns.emulator.validation import check_admission
 
 _TOKEN: Final = "evr_pat_emulator"  # noqa: S105  (opens nothing but this emulator)
 
+_IGNORED_OPTIONS: Final = frozenset({"agent_id", "agent_name", "capabilities", "model_id"})
+
 
 class EverrunsEmulator(Emulator):
     """An Everruns server with one organization, one user, one model, one harness and one agent.
@@ -29,6 +40,8 @@ class EverrunsEmulator(Emulator):
 
     Attributes:
         pace: How long things take; a test may shorten it.
+        ignores_options: Whether a new session gets the initial agent and nothing of what the caller chose for it, as
+            with the engine on its own; the answer shows it.
     """
 
     base_path: ClassVar[str] = BASE_PATH
@@ -37,11 +50,13 @@ class EverrunsEmulator(Emulator):
         """Start with the initial agent, in the shape of one generation of the backend."""
         super().__init__(generation)
         is_legacy = generation == "legacy"
+        self.scripts = Scripts(has_questions=not is_legacy)
         self._create_shape = requests.LEGACY_SESSION_CREATE if is_legacy else requests.SESSION_CREATE
         self._update_shape = requests.LEGACY_SESSION_UPDATE if is_legacy else requests.SESSION_UPDATE
         self._answers = ANSWERS[generation]
         self._state = EverrunsState(keeps_deltas=is_legacy)
         self.pace = Pace(asks=not is_legacy)
+        self.ignores_options = False
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
         self.initial = InitialResources(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
         self.settings = {"api_key": _TOKEN}
@@ -56,6 +71,14 @@ class EverrunsEmulator(Emulator):
             KeyError: There is no such session.
         """
         self._state.sessions[session_id].start_turn(duration_s)
+
+    def open_streams(self, session_id: str) -> int:
+        """How many streams of a session are open.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        return self._state.sessions[session_id].log.entries.followers
 
     def await_tool_results(self, session_id: str) -> None:
         """Make a session wait until the client has run tools.
@@ -86,8 +109,11 @@ class EverrunsEmulator(Emulator):
         return self._answers.session(session, self._state.owner_principal_id, Origin.of(request), with_pin=with_pin)
 
     def _create_session(self, request: ApiRequest) -> Json:
-        session = self._state.create_session(requests.read_body(request.content, self._create_shape))
-        return self._session_body(request, session)
+        values = requests.read_body(request.content, self._create_shape)
+        if self.ignores_options:
+            kept = {name: value for name, value in values.items() if name not in _IGNORED_OPTIONS}
+            values = {**kept, "agent_id": self.initial.agent_id}
+        return self._session_body(request, self._state.create_session(values))
 
     def _list_sessions(self, request: ApiRequest) -> Json:
         found = self._state.list_sessions(agent_id=request.query.get("agent_id"), search=request.query.get("search"))

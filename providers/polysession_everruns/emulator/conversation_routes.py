@@ -20,6 +20,7 @@ from polysession_everruns.emulator.event_queries import (
     summarise,
 )
 from polysession_everruns.emulator.messages import read_message, read_tool_results
+from polysession_everruns.emulator.questions import answer, check_no_question
 from polysession_everruns.emulator.records import Session
 from polysession_everruns.emulator.state import EverrunsState
 from polysession_everruns.emulator.streams import open_stream
@@ -48,6 +49,7 @@ class ConversationRoutes:
         yield Route("POST", f"{session}/tool-results", self._submit_tool_results)
         if self._pace.asks:
             yield Route("POST", f"{session}/tool-approvals", self._decide_approvals)
+            yield Route("POST", f"{session}/question-answers", lambda ask: answer(self._session(ask), ask.content))
         yield Route("POST", f"{session}/cancel", self._cancel_turn)
         yield Route("GET", f"{session}/events", self._list_events)
         yield Route("GET", f"{session}/events/summary", lambda ask: summarise(self._session(ask).log.events))
@@ -73,6 +75,7 @@ class ConversationRoutes:
         if not session.awaits_tool_results:
             text = f"Session is not waiting for tool results (current status: {session.status})"
             raise Refusal(self._answers.not_waiting_status, text)
+        check_no_question(session)
         take_results(session, results)
         return self._answers.tool_results(len(results))
 

@@ -26,7 +26,7 @@ from polysession.emulation import (
     hex_id,
     pause,
 )
-from polysession_everruns.emulator import approvals
+from polysession_everruns.emulator import approvals, questions
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.messages import new_message, text_part
 from polysession_everruns.emulator.records import PREVIEW_LIMIT, Session
@@ -92,7 +92,7 @@ class Turn:
             case UseTools():
                 await self._use_tools(act.uses)
             case Ask():
-                raise AssertionError
+                await self._ask(act)
             case Fail():
                 raise _ModelFailureError(act.message)
 
@@ -153,6 +153,10 @@ class Turn:
             return {"error": approvals.BLOCKED}
         return {"result": [text_part(use.result)]}
 
+    async def _ask(self, ask: Ask) -> None:
+        arguments = questions.arguments_of(ask, self._pace.question_wait_s)
+        await self._wait_for(self._call_tools([ToolUse(questions.ASK_TOOL, arguments)]))
+
     async def _act(self, calls: Sequence[Json], outcomes: Sequence[Json]) -> None:
         acting = self._step(ordered_id("exec_"))
         self._write("act.started", {"tool_calls": _summaries(calls), "headline": "Using tools"}, acting)
@@ -170,19 +174,28 @@ class Turn:
 
     async def _wait_for(self, calls: Sequence[Json]) -> None:
         """Hand calls to the client, and wait until it has answered all of them, or is late."""
-        asks = any(call["name"] == approvals.APPROVAL_TOOL for call in calls)
+        names = [call["name"] for call in calls]
         self._record.answered = Signal()
-        self._record.approved = [False] * sum(call["name"] == approvals.APPROVAL_TOOL for call in calls)
+        self._record.approved = [False] * names.count(approvals.APPROVAL_TOOL)
         self._record.pending = {call["id"]: call["name"] for call in calls}
         self._write("tool.call_requested", {"tool_calls": calls, "tool_summaries": _summaries(calls)})
         await pause(self._pace.waiting_after_s)
         self._session.awaits_tool_results = True
-        if await self._record.answered.wait(self._pace.approval_wait_s if asks else self._pace.results_wait_s):
+        if await self._record.answered.wait(self._limit_s(names)):
             return
-        if approvals.APPROVAL_TOOL in self._record.pending.values():
+        waiting = self._record.pending.values()
+        if approvals.APPROVAL_TOOL in waiting:
             approvals.settle(self._session, {}, "expired")
+        elif questions.ASK_TOOL in waiting:
+            questions.expire(self._session)
         if self._session.awaits_tool_results:
             stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
+
+    def _limit_s(self, names: Sequence[str]) -> float:
+        """How long to wait for answers to calls of these names."""
+        if approvals.APPROVAL_TOOL in names:
+            return self._pace.approval_wait_s
+        return self._pace.question_wait_s if questions.ASK_TOOL in names else self._pace.results_wait_s
 
     def _call_tools(self, uses: Sequence[ToolUse]) -> list[Json]:
         self._begin_reasoning()

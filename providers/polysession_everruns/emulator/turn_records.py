@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from polysession.emulation.event_log import Signal
+from polysession.emulation import Signal
 from polysession_everruns.emulator.ids import ordered_id
 
 
@@ -63,7 +63,9 @@ class Pace:
             heartbeat is due, so that a silent stream may grow older by one heartbeat.
         results_wait_s: How long a turn waits for the results of client-side tools.
         approval_wait_s: How long a turn waits for a decision.
-        asks: Whether tools that need an approval are asked about; an older server runs them.
+        question_wait_s: How long a turn waits for the answer to a question.
+        asks: Whether the agent asks for approvals and asks questions; a legacy server runs the tools, and says the
+            questions.
         waiting_after_s: Time between the event that asks for results and the status that says so.
     """
 
@@ -72,4 +74,5 @@ class Pace:
     results_wait_s: float = 300.0
     waiting_after_s: float = 0.05
     approval_wait_s: float = 900.0
+    question_wait_s: float = 300.0
     asks: bool = True

@@ -77,6 +77,14 @@ class QoderEmulator(Emulator):
         """
         self._known(session_id).start_turn(duration_s)
 
+    def open_streams(self, session_id: str) -> int:
+        """How many streams of a session are open.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        return self._known(session_id).conversation.log.followers
+
     def terminate(self, session_id: str) -> None:
         """End a session for good, as the backend does after an unrecoverable error.
 

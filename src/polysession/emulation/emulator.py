@@ -42,16 +42,15 @@ class Emulator(ABC):
 
     Attributes:
         base_path: Path between the origin and the routes, such as `/api`; empty for none.
-        has_questions: Whether the backend's agents can ask a question and wait for the reply.
         app: The application to serve; see `build_app`.
         initial: Resources that exist from the start.
         settings: Client settings besides `base_url` with which a `Client` may talk to it.
         generation: The backend's generation that it speaks.
-        scripts: Gives the agent's acts in answer to a message: `self.scripts.take(session_id, message)`.
+        scripts: Gives the agent's acts in answer to a message: `self.scripts.take(session_id, message)`. An emulator
+            whose agents can ask questions replaces it by `Scripts(has_questions=True)`.
     """
 
     base_path: ClassVar[str] = ""
-    has_questions: ClassVar[bool] = False
     app: ASGIApp
     initial: InitialResources
     settings: Mapping[str, str]
@@ -59,7 +58,7 @@ class Emulator(ABC):
     def __init__(self, generation: Generation = "current") -> None:
         """Start with the initial resources, in the shape of one generation of the backend."""
         self.generation: Generation = generation
-        self.scripts = Scripts(has_questions=self.has_questions)
+        self.scripts = Scripts()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +89,15 @@ class Emulator(ABC):
         Raises:
             KeyError: There is no such session.
         """
+
+    def open_streams(self, session_id: str) -> int:
+        """How many streams of a session are open, so that a test can wait for one before it sends a message.
+
+        Raises:
+            KeyError: There is no such session.
+            NotImplementedError: The emulator does not count them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not count the streams of {session_id!r}")
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What an emulated session has said so far, who is listening, and the turn that works on it."""
+"""The event log of an emulated session, its followers, and the turn that works on it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ E = TypeVar("E")
 
 
 class EventLog(Generic[E]):
-    """An append-only log that any number of streams follow. Lives in the server's event loop."""
+    """An append-only log that any number of streams follow. Lives in the server's event loop.
+
+    Attributes:
+        entries: The entries, oldest first.
+        closed: Whether nothing more will come.
+        followers: How many streams follow it at this moment.
+    """
 
     def __init__(self) -> None:
         self.entries: list[E] = []
         self.closed = False
+        self.followers = 0
         self._changed = asyncio.Event()
 
     def append(self, entry: E) -> None:
@@ -30,18 +37,22 @@ class EventLog(Generic[E]):
 
     async def follow(self, start: int, *, heartbeat_s: float) -> AsyncIterator[E | None]:
         """Entries from index `start` on, then as they come; None after each `heartbeat_s` seconds of silence."""
-        position = start
-        while True:
-            changed = self._changed
-            while position < len(self.entries):
-                position += 1
-                yield self.entries[position - 1]
-            if self.closed:
-                return
-            try:
-                await asyncio.wait_for(changed.wait(), heartbeat_s)
-            except TimeoutError:
-                yield None
+        self.followers += 1
+        try:
+            position = start
+            while True:
+                changed = self._changed
+                while position < len(self.entries):
+                    position += 1
+                    yield self.entries[position - 1]
+                if self.closed:
+                    return
+                try:
+                    await asyncio.wait_for(changed.wait(), heartbeat_s)
+                except TimeoutError:
+                    yield None
+        finally:
+            self.followers -= 1
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -64,7 +75,7 @@ class TurnTask:
         self._task = asyncio.get_running_loop().create_task(work)
 
     async def cancel(self) -> bool:
-        """Stop the turn, and wait until it has stopped; tells whether one was running."""
+        """Stop the turn, and wait until it has stopped; true if one was running."""
         task = self._task
         if task is None or task.done() or task is asyncio.current_task():
             return False
@@ -74,7 +85,7 @@ class TurnTask:
 
 
 class Signal:
-    """Something that a turn waits for, or heeds in its pauses. Lives in the server's event loop."""
+    """A signal that a turn waits for, or checks in its pauses. Lives in the server's event loop."""
 
     def __init__(self) -> None:
         self._given = asyncio.Event()
@@ -84,7 +95,7 @@ class Signal:
         self._given.set()
 
     async def wait(self, limit_s: float) -> bool:
-        """Wait inside a turn for at most `limit_s` seconds; tells whether the signal was given, as soon as it is."""
+        """Wait inside a turn for at most `limit_s` seconds; true as soon as the signal was given."""
         await asyncio.sleep(0)
         if limit_s > 0 and not self._given.is_set():
             with contextlib.suppress(TimeoutError):

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self, TypeAlias
 
 SLOW_PAUSE_S: Final = 0.1
 
@@ -57,6 +57,14 @@ class ToolUse:
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     result: str = ""
+
+    def edited(self, arguments: Mapping[str, Any]) -> Self:
+        """The same use with other arguments; a text that changes is replaced in the result, too."""
+        result = self.result
+        for name, value in self.arguments.items():
+            if isinstance(value, str) and value and isinstance(arguments.get(name), str):
+                result = result.replace(value, arguments[name])
+        return replace(self, arguments=arguments, result=result)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def test_a_session_record_has_all_keys(api: Api) -> None:
             "name": "first",
             "naming": {"auto": False},
             "cwd": None,
-            "chat_model_config": api.model,
+            "chat_model_config": api.model | {"model_class": ""},
             "fallback_chat_model_config": None,
             "tts_model_config": None,
             "realtime_model_config": None,
@@ -438,3 +438,21 @@ def test_a_body_that_is_not_text_is_a_400(api: Api) -> None:
     headers = {"x-user-id": api.user_id, "content-type": "application/json"}
     answer = api.http.patch(url, content=b'{"name":"\xff"}', headers=headers)
     assert refusal(answer) == (400, "There was an error parsing the body")
+
+
+def test_the_class_of_a_chat_model_is_kept(api: Api) -> None:
+    chosen = api.model | {"model_class": "openai_response"}
+    session_id = api.new_session(chat_model_config=chosen, fallback_chat_model_config=api.model)
+
+    config = api.ok("PATCH", api.path(session_id), {})["config"]
+
+    assert config["chat_model_config"] == chosen
+    assert config["fallback_chat_model_config"] == api.model | {"model_class": ""}
+    wrong = api.ask("PATCH", api.path(session_id), {"chat_model_config": chosen | {"model_class": 1}})
+    assert wrong.json()["detail"][0]["loc"] == ["body", "chat_model_config", "model_class"]
+
+
+def test_other_models_have_no_class(api: Api) -> None:
+    session_id = api.new_session(tts_model_config=api.model | {"model_class": "openai_response"})
+
+    assert api.ok("PATCH", api.path(session_id), {})["config"]["tts_model_config"] == api.model

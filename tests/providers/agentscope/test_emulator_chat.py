@@ -227,7 +227,7 @@ def test_a_turn_is_not_over_with_its_last_event(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, emulator: tuple[EmulatorHandle, httpx.Client]
 ) -> None:
     assert isinstance(emulator[0].control, AgentScopeEmulator)
-    monkeypatch.setattr(emulator[0].control.pace, "settle_s", 0.3)
+    monkeypatch.setattr(emulator[0].control.pace, "settle_s", 1.0)
     talk.turn("hello")
     active = f"Session '{talk.session_id}' already has an active chat run in this process."
     assert refusal(talk.say("too early")) == (409, active)
@@ -373,3 +373,26 @@ def test_to_stop_reading_stops_a_turn_of_the_seed_generation(old_talk: Talk) -> 
         time.sleep(0.01)
     page = old_talk.messages()
     assert (page["is_running"], [each["role"] for each in page["messages"]]) == (False, ["user"])
+
+
+def test_a_tool_runs_with_the_arguments_that_come_back(talk: Talk) -> None:
+    (call,) = talk.turn("/ask")[-1]["tool_calls"]
+    with talk.events(talk.messages()["event_cursor"]) as events:
+        talk.decide(call | {"input": '{"query": "item 7"}'}, confirmed=True)
+        told = until(events, "REPLY_END")
+
+    assert [event["delta"] for event in told if event["type"] == "TOOL_RESULT_TEXT_DELTA"] == ["item 7 is in stock"]
+    talk.raise_for_outcome()
+    blocks = [block for block in talk.messages()["messages"][-1]["content"] if block["type"] == "tool_call"]
+    assert [block["input"] for block in blocks] == [call["input"]]
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[1]"])
+def test_arguments_that_are_no_object_fail_the_tool(talk: Talk, text: str) -> None:
+    (call,) = talk.turn("/ask")[-1]["tool_calls"]
+    with talk.events(talk.messages()["event_cursor"]) as events:
+        talk.decide(call | {"input": text}, confirmed=True)
+        told = until(events, "REPLY_END")
+
+    assert [event["state"] for event in told if event["type"] == "TOOL_RESULT_END"] == ["error"]
+    assert told[-1]["finished_reason"] == "completed"

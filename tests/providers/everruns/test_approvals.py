@@ -30,7 +30,7 @@ from polysession.testing import covers
 from polysession_everruns import EverrunsProvider, EverrunsSettings
 from providers.everruns.test_emulator import Api, served
 from providers.everruns.test_emulator_streams import last, reach, say, stored
-from providers.everruns.test_emulator_streams_judged import until
+from providers.everruns.test_emulator_streams_judged import opened, until
 from support.flows import ok, sent_bodies, step
 
 OPERATIONS = Operations(EverrunsProvider(EverrunsSettings(api_key="evr_pat_x", base_url="http://everruns.test/api")))
@@ -263,7 +263,7 @@ def test_wrong_decisions_are_refused(api: Api) -> None:
 )
 def test_a_decision_that_comes_too_late_or_too_early_is_a_conflict(api: Api, wait_s: float, problem: str) -> None:
     pace = api.handle.control.pace  # type: ignore[attr-defined]
-    pace.approval_wait_s, pace.waiting_after_s = wait_s, 0.5
+    pace.approval_wait_s, pace.waiting_after_s = wait_s, 30.0
     session_id, (asked_id,) = asks(api)
     assert refused(api, session_id, 409, (asked_id, "allow")) == problem
 
@@ -304,7 +304,7 @@ async def decided_by_the_official_client(handle: EmulatorHandle) -> list[Any]:
                 assert answer == {"resolved": [resolved], "status": "active"}
 
         reading = asyncio.create_task(until(agent.stream_events(session_id), "session.idled", allow))
-        await asyncio.sleep(0.3)
+        await opened(handle, session_id)
         await agent.send_message(session_id, "/ask")
         return await reading
 

@@ -287,7 +287,7 @@ def test_a_stream_is_cycled(api: Api) -> None:
 
 
 def test_client_side_tools_park_the_turn_until_their_results_come(api: Api) -> None:
-    api.handle.control.pace.waiting_after_s = 0.3  # type: ignore[attr-defined]
+    api.handle.control.pace.waiting_after_s = 1.0  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     path = f"sessions/{session_id}/tool-results"
     with stream(api, session_id) as frames:

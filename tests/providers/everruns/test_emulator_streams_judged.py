@@ -56,10 +56,19 @@ async def until(stream: Any, last: str, on_event: Callable[[Any], Awaitable[None
     return seen
 
 
-async def turn(everruns: Any, session_id: str, text: str, on_event: Any = None, **options: Any) -> list[Any]:
+async def opened(handle: EmulatorHandle, session_id: str) -> None:
+    """Wait until a stream of the session is open."""
+    async with asyncio.timeout(20):
+        while not handle.control.open_streams(session_id):  # noqa: ASYNC110  (it opens in the server's thread)
+            await asyncio.sleep(0.01)
+
+
+async def turn(
+    handle: EmulatorHandle, everruns: Any, session_id: str, text: str, on_event: Any = None, **options: Any
+) -> list[Any]:
     """The events of one turn, from a stream of the client that is open before the message is sent."""
     reading = asyncio.create_task(until(everruns.events.stream(session_id, **options), "session.idled", on_event))
-    await asyncio.sleep(0.3)
+    await opened(handle, session_id)
     await say(everruns, session_id, text)
     return await reading
 
@@ -81,7 +90,7 @@ def names(events: Sequence[Any]) -> list[str]:
 def test_the_client_streams_a_whole_turn(handle: EmulatorHandle, text: str, story: list[str]) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns, agent_id=handle.agent_id)
-        events = await turn(everruns, session.id, text)
+        events = await turn(handle, everruns, session.id, text)
         assert names(events) == story
         by_type = {event.type: event for event in events}
         deltas = [event for event in events if event.type == DELTA]
@@ -104,7 +113,7 @@ def test_the_client_comes_back_after_every_disconnecting(handle: EmulatorHandle)
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
         emulator.pace.stream_s = 0.35
-        events = await turn(everruns, session.id, "/slow 12")
+        events = await turn(handle, everruns, session.id, "/slow 12")
         durable = [event for event in events if event.type != DELTA]
         # Deltas that fall between two connections are lost; nothing else is, and nothing comes twice.
         assert 0 < len(events) - len(durable) < 12
@@ -119,7 +128,7 @@ def test_the_client_resumes_after_a_dropped_connection(handle: EmulatorHandle) -
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
         handle.faults.add(Fault("drop", path="/sse", at_byte=2500))
-        events = await turn(everruns, session.id, "hello", exclude=[DELTA])
+        events = await turn(handle, everruns, session.id, "hello", exclude=[DELTA])
         assert handle.faults.waiting() == []
         assert [event.type for event in events] == WITHOUT_DELTAS
 
@@ -129,7 +138,7 @@ def test_the_client_resumes_after_a_dropped_connection(handle: EmulatorHandle) -
 def test_the_client_starts_after_an_event_it_names(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
-        events = await turn(everruns, session.id, "hello", exclude=[DELTA])
+        events = await turn(handle, everruns, session.id, "hello", exclude=[DELTA])
         stream = everruns.events.stream(session.id, since_id=events[4].id)
         assert await until(stream, "session.idled") == events[5:]
         types = ["turn.started", "turn.completed"]
@@ -158,7 +167,7 @@ def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(
                 ]
                 accepted.append(await everruns.messages.create_tool_results(session.id, results))
 
-        events = await turn(everruns, session.id, "/client-tool 2", run_tools)
+        events = await turn(handle, everruns, session.id, "/client-tool 2", run_tools)
         assert [(answer.accepted, answer.status) for answer in accepted] == [(2, "active")]
         completed = [event.data for event in events if event.type == "tool.completed"]
         assert [(data["success"], data["status"]) for data in completed] == [(True, "success"), (False, "error")]
@@ -175,7 +184,7 @@ def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
         (model,) = await everruns.models.list()
-        await turn(everruns, session.id, "/tool")
+        await turn(handle, everruns, session.id, "/tool")
         sent = await say(everruns, session.id, "/slow 50", Controls(model_id=model.id))
         assert (sent.role, sent.content[0].text, sent.controls.model_id) == ("user", "/slow 50", model.id)
         await everruns.sessions.cancel(session.id)
@@ -191,7 +200,7 @@ def test_the_client_reads_messages_of_every_kind(handle: EmulatorHandle) -> None
 def test_the_client_streams_and_lists_a_failure(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
-        events = await turn(everruns, session.id, "/fail")
+        events = await turn(handle, everruns, session.id, "/fail")
         assert names(events)[-4:] == ["output.message.completed", "reason.completed", "turn.failed", "session.idled"]
         (failed,) = await everruns.events.list(session.id, types=["turn.failed"], limit=1, order_desc=True)
         assert failed == events[-2]
@@ -199,12 +208,12 @@ def test_the_client_streams_and_lists_a_failure(handle: EmulatorHandle) -> None:
     judge(handle, scenario)
 
 
-def test_the_client_replays_a_session_of_the_older_generation() -> None:
+def test_the_client_replays_a_session_of_the_legacy_generation() -> None:
     with serve("everruns", generation="legacy") as older:
 
         async def scenario(everruns: Any) -> None:
             session = await create(everruns, agent_id=older.agent_id)
-            events = await turn(everruns, session.id, "hello")
+            events = await turn(older, everruns, session.id, "hello")
             assert names(events) == ["session.started", *BEGIN, *ANSWER, *END]
             assert await until(everruns.events.stream(session.id), "session.idled") == events
             assert await everruns.events.list(session.id) == events
