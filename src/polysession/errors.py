@@ -43,10 +43,14 @@ class PolysessionError(Exception):
         outcome_unknown: True if the backend may have carried a change out all the same, so that to ask again may do it
             twice. False for what only reads.
         already_done: What had been carried out before the failure, in words; None if nothing was.
+        cursor: Of an error that ended a stream: continues it after the last event, in any process. None elsewhere.
+        events_seen: Of an error that ended a stream: how many events had been delivered.
     """
 
     retryable: bool = False
     outcome_unknown: bool = False
+    cursor: str | None = None
+    events_seen: int = 0
 
     def __init__(
         self,
@@ -157,19 +161,17 @@ class ConnectionLost(TransportError):
 
 
 class StreamInterrupted(TransportError):
-    """A live stream broke, and could not be resumed.
-
-    Attributes:
-        cursor: Continues the stream after the last event, in any process; None if there is nothing to continue after.
-        events_seen: How many events had been delivered.
-    """
-
-    cursor: str | None = None
-    events_seen: int = 0
+    """A live stream broke, and could not be resumed: `cursor` continues it."""
 
 
 class StatusError(PolysessionError):
-    """The backend answered with something else than success."""
+    """The backend answered with something else than success.
+
+    Attributes:
+        retry_after_s: Seconds that the backend asks to wait; None if it does not say.
+    """
+
+    retry_after_s: float | None = None
 
 
 class InvalidRequest(StatusError):
@@ -193,14 +195,9 @@ class Conflict(StatusError):
 
 
 class RateLimited(StatusError):
-    """Too many requests.
-
-    Attributes:
-        retry_after_s: Seconds that the backend asks to wait; None if it does not say.
-    """
+    """Too many requests."""
 
     retryable = True
-    retry_after_s: float | None = None
 
 
 class UnexpectedRedirect(StatusError):

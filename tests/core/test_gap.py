@@ -41,12 +41,11 @@ def watched(script: str, watch: GapWatch) -> str:
     out: list[str] = []
     for word in script.split():
         if word == BREAK:
-            watch.broke_off()
+            watch.connection_ended()
             continue
-        event = event_of(word)
-        for told in watch.take([event]):
-            assert told is event or isinstance(told, StreamGap)
-            out.append(word if told is event else "*")
+        gap = watch.gap_before(event_of(word))
+        assert gap is None or isinstance(gap, StreamGap)
+        out += [word] if gap is None else ["*", word]
     return " ".join(out)
 
 
@@ -77,8 +76,8 @@ def test_an_empty_piece_is_no_piece() -> None:
 
 def test_a_gap_says_what_is_lost_and_where() -> None:
     watch = GapWatch(LOST)
-    watch.broke_off()
-    gap = watch.take([event_of("=ab")])[0]
+    watch.connection_ended()
+    gap = watch.gap_before(event_of("=ab"))
     assert gap == StreamGap(session_id="s1", turn_id="t1", lost=LOST, synthetic=True)
 
 

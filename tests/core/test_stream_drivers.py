@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession._drivers import async_stream, sync_stream
 from polysession.async_client import AsyncClient
 from polysession.client import Client
 from polysession.errors import (
@@ -28,7 +27,6 @@ from polysession.errors import (
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, closed_port, http
 from support.acme import TOKEN
-from support.async_parity import outline
 from support.stream_runners import (
     ASYNC,
     END,
@@ -51,36 +49,6 @@ from support.stream_server import AFTER_INPUT, Stream, StreamServer, stream
 __all__ = ["acme_streams", "no_leaks"]
 
 pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
-
-
-def test_the_streams_are_twins() -> None:
-    words = {
-        "AsyncEventStream": "EventStream",
-        "AsyncTurn": "Turn",
-        "AsyncDriver": "SyncDriver",
-        "asyncio": "time",
-        "AsyncGenerator": "Generator",
-        "AsyncIterator": "Iterator",
-        "async with": "with",
-        "aclose": "close",
-        "aiter_bytes": "iter_bytes",
-        "aiter_raw": "iter_raw",
-        "__aenter__": "__enter__",
-        "__aexit__": "__exit__",
-        "__aiter__": "__iter__",
-        "__anext__": "__next__",
-        "anext": "next",
-    }
-    # Only the deadline is kept by other means.
-    own = {f"EventStream.{name}" for name in ("__init__", "_release", "_start", "_advance", "_set_alarm")}
-    twins = [outline(async_stream, words, skip="_break_off"), outline(sync_stream, {}, skip="_break_off")]
-
-    one, other = (
-        {name: source.replace("Awaitable[T]", "T") for name, source in twin.items() if name not in own}
-        for twin in twins
-    )
-    assert one == other
-    assert {"EventStream._read", "EventStream._persist", "Turn.wait"} <= set(one)
 
 
 @both_stream_runners

@@ -92,7 +92,7 @@ def test_a_failed_reopening_is_tried_again(stream_runner: StreamRunner) -> None:
 
 @both_stream_runners
 def test_a_stream_that_ends_again_and_again_without_an_event_is_interrupted(stream_runner: StreamRunner) -> None:
-    with StreamServer(stream(START, end="close"), stream(b": ping\n\n", end="close")) as server:
+    with StreamServer(stream(START, end="close"), stream(end="close")) as server:
         error = stream_runner.failure(server.url, follow)
 
     assert isinstance(error, StreamInterrupted)
@@ -102,9 +102,29 @@ def test_a_stream_that_ends_again_and_again_without_an_event_is_interrupted(stre
 
 @both_stream_runners
 def test_an_announced_closing_is_no_failure(stream_runner: StreamRunner) -> None:
-    closings = [stream(frame(number, "closing"), end="close") for number in range(1, 8)]
-    with StreamServer(*closings, stream(frame(8, "say", "hello"), frame(9, "gone"), end="close")) as server:
-        assert stream_runner.play(server.url, follow) == ["hello"]
+    closings = [
+        stream(frame(number, "say", "x"), frame(number + 1, "closing"), end="close") for number in range(1, 15, 2)
+    ]
+    with StreamServer(*closings, stream(frame(15, "say", "hello"), frame(16, "gone"), end="close")) as server:
+        assert stream_runner.play(server.url, follow) == [*"xxxxxxx", "hello"]
+
+
+@both_stream_runners
+def test_announced_closings_without_an_event_count(stream_runner: StreamRunner) -> None:
+    closings = [stream(frame(number, "closing"), end="close") for number in range(1, 9)]
+    with StreamServer(*closings) as server:
+        assert isinstance(stream_runner.failure(server.url, follow), StreamInterrupted)
+
+    assert len(server.targets) == QUICK.attempts
+
+
+@both_stream_runners
+def test_a_connection_that_brought_a_heartbeat_is_no_failure(stream_runner: StreamRunner) -> None:
+    beating = [stream(b": ping\n\n", end="close")] * 6
+    with StreamServer(*beating, stream(HELLO, frame(9, "gone"))) as server:
+        told = stream_runner.play(server.url, follow, retry=RetryPolicy(first_wait_s=0.0, max_wait_s=0.1))
+
+    assert told == ["hello"]
 
 
 @both_stream_runners

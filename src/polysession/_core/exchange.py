@@ -104,7 +104,7 @@ class Exchange:
             return {**prepared, **call.headers, call.idempotency_header: idempotency_key}
         return {**prepared, **call.headers} if call.headers else prepared
 
-    def failure(self, error: Exception) -> TransportError | None:
+    def failure(self, error: BaseException) -> TransportError | None:
         """The error of ours for one of the HTTP library's, which becomes its cause; None if it is none of those."""
         if isinstance(error, TransportError):
             return error
@@ -180,8 +180,7 @@ class Exchange:
             code=detail.code,
             request_id=reply.headers.get("x-request-id") or detail.request_id,
         )
-        if isinstance(error, RateLimited):
-            error.retry_after_s = retry_after_s(reply.headers, now)
+        error.retry_after_s = retry_after_s(reply.headers, now)
         return error
 
     def _message(self, error_class: type[StatusError], reply: Response, detail: ErrorDetail) -> str:
@@ -234,7 +233,7 @@ def _may_have_acted(outcome: Outcome) -> bool:
     return outcome.status == _TIMED_OUT_AT_SERVER or outcome.status >= _SERVER_FAULT
 
 
-def _transport_error(error: Exception, text: str) -> TransportError | None:
+def _transport_error(error: BaseException, text: str) -> TransportError | None:
     """The error of ours for one of the HTTP library's, with this text; None if it is none of those.
 
     Goes by the names of its classes, so that any library with httpx's exceptions will do.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from polysession.event import Event, MessageCompleted, MessageDelta, StreamGap, ThinkingCompleted, ThinkingDelta
@@ -19,41 +18,33 @@ class GapWatch:
         may_lack: Whether something may be missing before the first event.
 
     Attributes:
-        said: The pieces of the message that is being told; None if there is nothing to watch.
+        texts: The pieces of the message that is being written; None if there is nothing to watch.
     """
 
     def __init__(self, not_replayed: tuple[str, ...], *, may_lack: bool = False) -> None:
-        self.said: list[str] | None = [] if not_replayed else None
-        self._thought: list[str] = []
+        self.texts: list[str] | None = [] if not_replayed else None
+        self._thoughts: list[str] = []
         self._not_replayed = not_replayed
         self._may_lack = may_lack
-        self._was_cut = {"said": False, "thought": False}
+        self._was_cut = {"message": False, "thinking": False}
 
-    def broke_off(self) -> None:
+    def connection_ended(self) -> None:
         """From here on something may be missing, until pieces come again."""
         self._may_lack = True
-        self._was_cut = {"said": any(self.said or ()), "thought": any(self._thought)}
-
-    def take(self, events: Iterable[Event]) -> Sequence[Event]:
-        """The events, with a gap before the first of which pieces are missing since the stream broke."""
-        told: list[Event] = []
-        for event in events:
-            gap = self.gap_before(event)
-            told += (event,) if gap is None else (gap, event)
-        return told
+        self._was_cut = {"message": any(self.texts or ()), "thinking": any(self._thoughts)}
 
     def gap_before(self, event: Event) -> StreamGap | None:
         """The gap before the next event, if pieces of it are missing since the stream broke."""
-        if self.said is None or type(event) not in _WATCHED:
+        if self.texts is None or type(event) not in _WATCHED:
             return None
         if isinstance(event, MessageDelta):
-            self.said.append(event.text)
+            self.texts.append(event.text)
         elif isinstance(event, ThinkingDelta):
-            self._thought.append(event.text)
+            self._thoughts.append(event.text)
         elif isinstance(event, ThinkingCompleted):
-            return self._compared(event, "thought", self._thought, event.text)
+            return self._compared(event, "thinking", self._thoughts, event.text)
         elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
-            return self._compared(event, "said", self.said, event.message.text)
+            return self._compared(event, "message", self.texts, event.message.text)
         return None
 
     def _compared(self, event: Event, kind: str, pieces: list[str], whole: str) -> StreamGap | None:

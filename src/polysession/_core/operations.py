@@ -28,7 +28,8 @@ from polysession.resources import Agent, Environment, Model
 from polysession.session import Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
-    from polysession._core.stream import StreamPlan, TurnPlan
+    from polysession._core.old_plans import OldStreamPlan, OldTurnPlan
+    from polysession._core.plans import StreamPlan
     from polysession.action import Answer, PendingAction
     from polysession.event import Event
     from polysession.message import Block, Message
@@ -191,7 +192,7 @@ class Operations:
         yield from self._refuse_while_waiting(ref)
         yield from self._provider.send_message(ref, blocks, **options)
 
-    def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan | OldStreamPlan]:
         """`sessions.stream`."""
         self._provider.require(Feature.SESSIONS_STREAM)
         return (yield from self._provider.stream_events(self._ref(session), cursor))
@@ -203,7 +204,7 @@ class Operations:
         *,
         native: NativeBody | None = None,
         idempotency_key: str | None = None,
-    ) -> Flow[TurnPlan]:
+    ) -> Flow[StreamPlan | OldTurnPlan]:
         """`sessions.run`."""
         from polysession._core.turn_input import checked_turn_input, holds_answers  # noqa: PLC0415  (likewise)
 
@@ -217,7 +218,7 @@ class Operations:
             yield from self._refuse_while_waiting(ref)
         return (yield from self._provider.start_turn(ref, checked_input, **options))
 
-    def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[TurnPlan]:
+    def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan | OldTurnPlan]:
         """`sessions.rejoin`."""
         self._provider.require(Feature.SESSIONS_REJOIN)
         if not isinstance(cursor, str) or not cursor:

@@ -44,7 +44,8 @@ class Reconcile(Step):
     """Look elsewhere for what the stream does not tell: run `StreamPlan.reconcile`, whose items come next.
 
     Attributes:
-        after_s: Seconds to wait first, while the open connection is read on. 0 reconciles at once.
+        after_s: Seconds to wait first, while the open connection is read on. 0 reconciles at once. Of several that
+            wait, the earliest counts for all.
     """
 
     after_s: float = 0.0
@@ -90,10 +91,14 @@ class StreamPlan(ABC):
 
     Attributes:
         cursor: Opaque base64url text from which another stream, in any process, continues after the last event that
-            was read. A session without events has one, too, which means "from the start".
+            was read. A session without events has one, too, which means "from the start". It is read after each event,
+            so keep the text, and build it only when it changes.
         silence_s: Seconds without a byte after which the connection counts as lost: above the backend's heartbeat.
             None for no limit: TCP keep-alive has to notice a dead peer then.
-        quiet_s: Seconds without an event, heartbeats or not, after which `quiet` is asked; None never asks.
+        quiet_s: Seconds without an event, heartbeats or not, after which `quiet` is asked; None never asks. While still
+            nothing comes it is asked again each time that the silence has doubled, at least every 30 seconds.
+        drain_s: Seconds for which the body is read on, at the end of the turn or stream, before it is closed: for a
+            server that finishes its work only when its answer is read to the end. 0 closes it at once.
         not_replayed: Types of events that are sent only while they happen, and not again to a reopened stream.
         is_resumed: Whether it continues after a caller's cursor, so that events of the types in `not_replayed` may be
             missing before its first one.
@@ -102,6 +107,7 @@ class StreamPlan(ABC):
     cursor: str = ""
     silence_s: float | None = 45.0
     quiet_s: float | None = None
+    drain_s: float = 0.0
     not_replayed: tuple[str, ...] = ()
     is_resumed: bool = False
 
@@ -118,7 +124,12 @@ class StreamPlan(ABC):
         return ()
 
     def quiet(self, for_s: float) -> Items:
-        """React to `quiet_s` seconds without an event; `for_s` is how long it has been. The stream stays open."""
+        """React to `quiet_s` seconds without an event; `for_s` is how long it has been.
+
+        The stream stays open, except that a blocking client opens it again, without counting that as a failure: it
+        calls `ended` with `NetworkTimeout` after this, unless the stream is finished. It does not do so for an attended
+        turn, where `quiet` waits for a heartbeat.
+        """
         return ()
 
     def on_refusal(self, error: PolysessionError) -> Items:

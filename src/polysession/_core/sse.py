@@ -52,10 +52,12 @@ class SseDecoder:
 
     Attributes:
         retry_ms: The last `retry` field, in milliseconds; None if there was none. More than 11 days are not believed.
+        has_comments: Whether a comment came: it is a sign of life.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.retry_ms: int | None = None
+        self.has_comments = False
         self._max_event_bytes = max_event_bytes
         self._line = bytearray()
         self._start: bytes | None = b""  # the first bytes, until it is known whether they are a byte order mark
@@ -93,6 +95,11 @@ class SseDecoder:
                 yield self._dispatch()
             elif line is not None:
                 self._event = ""
+
+    @property
+    def is_inside_frame(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return not self._holds_nothing()
 
     def _holds_nothing(self) -> bool:
         """Whether the next byte begins a frame."""
@@ -142,6 +149,8 @@ class SseDecoder:
             self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry_ms = int(value)
+        elif not name:
+            self.has_comments = True
 
     def _add(self, value: bytes) -> None:
         self._data.append(value)

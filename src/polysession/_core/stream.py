@@ -210,7 +210,7 @@ class StreamReader:
             MalformedResponse: A frame cannot be read, or is too large. The events before it have been delivered.
         """
         plan, tracker, watch = self.plan, self._tracker, self._watch
-        said = watch.said
+        texts = watch.texts
         if self.is_finished():
             return
         for frame in self._decoder.feed(piece):
@@ -221,8 +221,8 @@ class StreamReader:
                 self._set_mark(before)
                 yield from self.take(events)
             elif type(event) is MessageDelta:  # nine of ten: no call for these
-                if said is not None:
-                    said.append(event.text)
+                if texts is not None:
+                    texts.append(event.text)
                 self.events_seen += 1
                 yield event
             elif (gap := watch.gap_before(event)) is None:
@@ -250,7 +250,11 @@ class StreamReader:
         if tracker is not None:
             events = tracker.take(events)
             self._is_at_mark = tracker.holds_back
-        return self._one_by_one(self._watch.take(events))
+        found: list[Event] = []
+        for event in events:
+            gap = self._watch.gap_before(event)
+            found += (event,) if gap is None else (gap, event)
+        return self._one_by_one(found)
 
     def _set_mark(self, cursor: str | None) -> None:
         """Note what continues before the events that come next, unless some are held back from before."""
@@ -269,7 +273,7 @@ class StreamReader:
 
     def broke_off(self, failure: PolysessionError | None) -> None:
         """The connection broke, or ended without a failure."""
-        self._watch.broke_off()
+        self._watch.connection_ended()
         self.plan.broke_off(failure)
 
     def interrupted(self, failure: PolysessionError | None) -> Wait:

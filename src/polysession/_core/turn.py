@@ -1,11 +1,12 @@
-"""What came of a turn, gathered from its events."""
+"""Which events are of our turn, and what came of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polysession.action import PendingAction
-from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, TurnEnded
+from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, TurnEnded, TurnStarted
 from polysession.message import Message, Role
 from polysession.session import Usage
 
@@ -61,3 +62,47 @@ class TurnSummary:
             )
             return self.result
         return None
+
+
+class TurnTracker:
+    """Selects the events of one turn, from its start to its end.
+
+    Everything since the last start or end of a turn waits, each event with its cursor, until one of them proves that
+    they are ours.
+
+    Args:
+        is_ours: Whether an event proves that the turn in progress is ours; None if there is no other.
+
+    Attributes:
+        in_turn: Whether our turn is in progress.
+        ended: The end of our turn; None until it came.
+    """
+
+    def __init__(self, is_ours: Callable[[Event], bool] | None = None) -> None:
+        self.in_turn = is_ours is None
+        self.ended: TurnEnded | None = None
+        self._is_ours = is_ours
+        self._waiting: list[tuple[Event, str | None]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are events that may turn out to be the beginning of our turn."""
+        return bool(self._waiting)
+
+    def take(self, event: Event, cursor: str | None) -> Sequence[tuple[Event, str | None]]:
+        """The events to deliver now, each with the cursor that continues after it."""
+        if self.ended is not None:
+            return ()
+        if not self.in_turn and isinstance(event, TurnStarted):
+            self._waiting.clear()
+        self._waiting.append((event, cursor))
+        self.in_turn = self.in_turn or self._is_ours is None or self._is_ours(event)
+        ends = isinstance(event, TurnEnded)
+        if not self.in_turn and not ends:
+            return ()
+        ready, self._waiting = self._waiting, []
+        if not self.in_turn:
+            return ()  # it was the end of somebody else's turn
+        if isinstance(event, TurnEnded):
+            self.ended, self.in_turn = event, False
+        return ready

@@ -27,7 +27,6 @@ from polysession._drivers.transport import (
     is_read,
     is_stream,
     request_options,
-    stream_options,
 )
 from polysession._drivers.watching import Watch
 from polysession.change import Unset
@@ -53,6 +52,7 @@ class AsyncDriver:
         self._exchange = Exchange(provider)
         self.watch = Watch(provider, self._exchange, observers)
         self.retry = retry
+        self.turn_life = provider.turn_life
         self._owns_http = http_client is None
         self._http = new_async_http_client() if http_client is None else http_client
         self._options = request_options(timeout)
@@ -99,20 +99,22 @@ class AsyncDriver:
         if self._owns_http:
             await self._http.aclose()
 
-    async def connect(self, operation: str, call: Call, silence_s: float) -> httpx.Response:
+    async def connect(self, operation: str, call: Call, deadline: Deadline) -> httpx.Response:
         """Open a stream of events.
 
         Args:
             operation: What the caller asked for.
             call: The call that opens it.
-            silence_s: Seconds without a byte after which the connection counts as broken.
+            deadline: When to stop.
 
         Raises:
             TransportError: No connection could be made.
             StatusError: The backend refused.
             MalformedResponse: The answer is a success, and no stream.
         """
-        opened = await self._open(operation, call, self._request(call, stream_options(silence_s)))
+        request = self._request(call, self._options)
+        deadline.bound(request)
+        opened = await self._open(operation, call, request)
         if not isinstance(opened, Response | PolysessionError):
             return opened
         reply = self._exchange.raise_for_outcome(call, [opened], _now())
@@ -124,7 +126,7 @@ class AsyncDriver:
             attempts=reply.attempts,
         )
 
-    def failure(self, error: Exception) -> TransportError | None:
+    def failure(self, error: BaseException) -> TransportError | None:
         """The error of ours for one of the HTTP library's; None if it is none of those."""
         return self._exchange.failure(error)
 

@@ -1,52 +1,51 @@
-"""Live streams over an async HTTP client. The twin is `sync_stream`; what they share is in `_core.stream`."""
+"""Live streams over an async HTTP client: performs the effects of `_core.streams`, and decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from functools import partial
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
-from polysession._core.flow import Flow
-from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
-from polysession._core.turn import TurnResult, TurnSummary
-from polysession._drivers.async_driver import AsyncDriver
-from polysession._drivers.transport import Deadline, drawn_s, is_read
-from polysession._drivers.watched import TurnWatch
-from polysession.errors import PolysessionError, UsageError
+from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
+from polysession._core.plans import Head
+from polysession._core.turn import TurnResult
+from polysession._drivers.stream_base import NOT_OPEN, StreamBase, TurnBase
+from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
+from polysession.errors import ConnectionLost, PolysessionError
 from polysession.event import Event
 
 if TYPE_CHECKING:
     import httpx
 
-T = TypeVar("T")
+    from polysession._drivers.async_driver import AsyncDriver
+
+READ_AHEAD: Final = 16
+"""Chunks that may wait for the caller while the next one is received."""
 
 
-class AsyncEventStream:
+class AsyncEventStream(StreamBase):
     """Events of a session as they happen. Open it with `async with`; leaving the block closes the connection.
 
-    A connection that breaks is opened again, and the stream goes on where it was: each event comes once, in order.
+    A connection that breaks is opened again, and the stream continues where it was: each event comes once, in order. A
+    read that is cancelled loses nothing: whatever waits for the network is a task of its own, and the next read
+    continues.
     """
 
-    def __init__(
-        self, driver: AsyncDriver, operation: str, plan_flow: Flow[Any], *, deadline_s: float | None = None
-    ) -> None:
-        self._driver = driver
-        self._operation = operation
-        self._plan_flow = plan_flow
-        self._deadline = Deadline(deadline_s)
-        self._was_entered = False
-        self._reader: StreamReader | None = None
-        self._response: httpx.Response | None = None
-        self._batches: AsyncGenerator[Iterator[Event]] | None = None
-        self._events: AsyncGenerator[Event] | None = None
-        self._look_on = driver.watch.on_event
+    _can_wake: ClassVar[bool] = True
 
-    @property
-    def cursor(self) -> str | None:
-        """Text that continues this stream, in this process or another: `sessions.stream(session, cursor=...)`."""
-        return None if self._reader is None else self._reader.cursor
+    def __init__(self, driver: AsyncDriver, *arguments: Any, **options: Any) -> None:
+        super().__init__(driver, *arguments, **options)
+        self._driver = driver
+        self._steps = self._loop.run()
+        self._effect: Effect | None = None  # one that a read was cancelled at, which the next read waits for
+        self._task: asyncio.Task[Any] | None = None  # performs it
+        self._connection: _Connection | None = None
+        self._is_open = self._has_ended = self._is_reading = False
 
     async def __aenter__(self) -> Self:
         """Connect; a turn's input is sent when the stream is open.
@@ -54,15 +53,12 @@ class AsyncEventStream:
         Raises:
             PolysessionError: It could not be opened, or the input not sent.
         """
-        if self._was_entered:
-            raise self._misused("this stream was opened before; ask for another one")
-        self._was_entered = True
+        self._enter()
+        self._is_open = True
         try:
-            await self._start()
-        except BaseException as error:
+            await self._advance()
+        except BaseException:
             await self._release()
-            if isinstance(error, PolysessionError):
-                self._driver.add_context(error, self._operation)
             raise
         return self
 
@@ -74,178 +70,135 @@ class AsyncEventStream:
     async def aclose(self) -> None:
         """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
 
-        To be called by who reads the events, not from beside while an event is awaited.
+        Call it from the task that reads the events.
         """
         await self._release()
 
-    async def _release(self) -> None:
-        events, self._events, batches, self._batches = self._events, None, self._batches, None
-        try:
-            for open_one in (events, batches):
-                if open_one is not None:
-                    await open_one.aclose()
-        finally:
-            await self._hang_up()
-
     def __aiter__(self) -> AsyncIterator[Event]:
-        """The events, as `anext` gives them: each comes once, however often a loop over them is begun."""
-        return self if self._events is None else self._events
+        """The events, as `anext` gives them: each comes once, however often a loop over them is started."""
+        return _EventLoop(self) if self._is_open else self
 
     async def __anext__(self) -> Event:
         """The next event, when it happens.
 
         Raises:
-            StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
+            StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
-        if self._events is None:
-            raise self._misused("this stream is not open: use async with ... as events, and read inside the block")
-        return await anext(self._events)
-
-    async def _tell(self, batches: AsyncGenerator[Iterator[Event]]) -> AsyncGenerator[Event]:
-        """The events one by one: no call of ours comes between a loop and its next event."""
+        if not self._is_open:
+            if self._has_ended:
+                raise StopAsyncIteration
+            raise self._misused(NOT_OPEN)
+        if self._is_reading:
+            raise self._misused("this stream is being read by another task")
+        self._is_reading = True
         try:
-            while (batch := await self._advance(batches)) is not None:
-                for event in batch:
-                    if self._look_on is not None:
-                        self._look_on(event)
-                    yield event
-        except GeneratorExit:
-            self._events = None  # closed by us, or by who got it from a loop: nobody is to see the events end with it
-            raise
-        except BaseException as error:
-            if isinstance(error, PolysessionError):
-                self._driver.add_context(error, self._operation)
-                self._fail(error)
-            self._events = None
-            await self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
-            raise
+            event = cast("Event", await self._advance())
+        finally:
+            self._is_reading = False
+        if self._observe is not None:
+            self._observe(event)
+        return event
 
-    def _fail(self, error: PolysessionError) -> None:
-        """The stream ends in this error."""
-
-    async def _start(self) -> None:
-        self._deadline.start()
-        plan: StreamPlan = await self._driver.run(self._operation, self._plan_flow, self._deadline)
-        self._reader = StreamReader(plan, self._driver.retry)
-        await self._persist(self._reader, partial(self._connect, self._reader))
-        if isinstance(plan, TurnPlan):
-            await self._driver.run(self._operation, plan.send(), self._deadline)
-        self._batches = self._read(self._reader)
-        self._events = self._tell(self._batches)
-
-    async def _advance(self, batches: AsyncGenerator[Iterator[Event]]) -> Iterator[Event] | None:
-        left_s = self._deadline.left_s()
-        if left_s is None:
-            return await anext(batches, None)
+    async def _advance(self) -> Event | Ready:
+        """Perform effects until the loop delivers something."""
+        steps = self._steps
+        effect, self._effect = self._effect, None
         try:
-            async with asyncio.timeout(left_s):
-                return await anext(batches, None)
-        except TimeoutError:
-            raise self._deadline.exceeded() from None
-
-    async def _read(self, reader: StreamReader) -> AsyncGenerator[Iterator[Event]]:
-        is_open, failure = True, None
-        while not reader.is_finished():
-            if reader.is_probe_due():
-                yield await self._probe(reader)
-            elif not is_open:
-                await self._wait(reader, failure)
-                await self._persist(reader, partial(self._connect, reader))
-                is_open, failure = True, None
-            else:
+            item = effect or next(steps)
+            while isinstance(item, Effect):
+                failure: PolysessionError | None = None
+                result: Any = None
                 try:
-                    async for chunk in self._chunks():
-                        for piece in reader.pieces(chunk):
-                            yield reader.feed(piece)
-                        if reader.is_probe_due():
-                            yield await self._probe(reader)
-                        if reader.is_finished():
-                            return
-                        self._deadline.check()
-                except Exception as error:  # noqa: BLE001  (what is none of the HTTP library's is raised again)
-                    failure = self._failure(error)
-                await self._hang_up()
-                reader.broke_off(failure)
-                is_open = False
-
-    def _failure(self, error: Exception) -> PolysessionError:
-        """The error of ours for one of the HTTP library's; any other is raised."""
-        failure = self._driver.failure(error)
-        if failure is None:
-            raise error
-        return failure
-
-    async def _probe(self, reader: StreamReader) -> Iterator[Event]:
-        """The events of a probe."""
-        return reader.take(await self._persist(reader, partial(self._look, reader)))
-
-    async def _look(self, reader: StreamReader) -> Sequence[Event]:
-        return await self._driver.run(self._operation, reader.probe(), self._deadline)
-
-    async def _persist(self, reader: StreamReader, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try it until it succeeds, has failed too often, or is not to be repeated."""
-        while True:
-            self._deadline.check()
-            try:
-                return await attempt()
-            except PolysessionError as error:
-                if error.outcome_unknown or not error.retryable:
-                    raise
-                await self._wait(reader, error)
-
-    async def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        wait_s = self._deadline.within_s(drawn_s(*reader.interrupted(failure)))
-        self._driver.watch.interrupted(self._operation, failure, wait_s)
-        await asyncio.sleep(wait_s)
-
-    async def _connect(self, reader: StreamReader) -> None:
-        silence_s = self._deadline.within_s(reader.plan.silence_s)
-        try:
-            response = await self._driver.connect(self._operation, reader.plan.open(), silence_s)
-        except PolysessionError as error:
-            self._deadline.check(error)
+                    if type(item) is Receive:
+                        result = await self._receive(item)
+                    elif type(item) is Now:
+                        result = time.monotonic()
+                    else:
+                        result = await self._perform_apart(item)
+                except BaseException as error:
+                    failure = error if isinstance(error, PolysessionError) else self._driver.failure(error)
+                    if failure is None:
+                        self._effect = item
+                        raise
+                item = steps.send(result) if failure is None else steps.throw(failure)
+        except StopIteration:
+            self._has_ended = True
+            await self._release()
+            raise StopAsyncIteration from None
+        except BaseException as error:
+            if self._effect is None:  # the loop has ended in this error
+                self._fail(error)
+                await self._release()
             raise
-        self._response = response
-        reader.opened("" if is_read(response) else response.headers.get("content-encoding", ""))
+        return item
+
+    async def _receive(self, effect: Receive) -> bytes | None:
+        if self._connection is None:
+            raise ConnectionLost("the connection was closed")
+        try:
+            return await self._connection.receive(effect.wake_s)
+        except Exception:
+            await self._hang_up()
+            raise
+
+    async def _perform_apart(self, effect: Effect) -> Any:
+        """Perform an effect in a task of its own, which goes on if the read is cancelled."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._perform(effect))
+        await asyncio.wait([self._task])
+        task, self._task = self._task, None
+        return task.result()
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Open():
+                return await self._connect(effect)
+            case Run():
+                return await self._driver.run(self._operation, effect.start(), Deadline(effect.limit_s))
+            case Wait():
+                wait_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                if effect.after is not None:
+                    self._driver.watch.interrupted(self._operation, effect.after.failure, wait_s)
+                return await asyncio.sleep(wait_s)
+            case Drain():
+                return await self._drain(effect)
+
+    async def _connect(self, effect: Open) -> Head:
+        await self._hang_up()
+        deadline = Deadline.until(effect.until_s)
+        response = await self._driver.connect(self._operation, effect.call, deadline)
+        limit_silence(response, effect.silence_s)
+        self._connection = _Connection(response)
+        return to_head(response)
+
+    async def _drain(self, effect: Drain) -> None:
+        size_bytes = 0
+        connection = self._connection
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(effect.limit_s):
+                while connection is not None and (chunk := await connection.receive(None)):
+                    size_bytes += len(chunk)
+                    if size_bytes > effect.most_bytes:
+                        return
+
+    async def _release(self) -> None:
+        self._is_open = False
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        await self._hang_up()
+        self._steps.close()
 
     async def _hang_up(self) -> None:
-        response, self._response = self._response, None
-        if response is not None:
-            await response.aclose()
-
-    def _open_response(self) -> httpx.Response:
-        if self._response is None:
-            raise self._misused("this stream was closed while it was read")
-        return self._response
-
-    def _chunks(self) -> AsyncIterator[bytes]:
-        """What comes, as it comes: compressed if it is."""
-        response = self._open_response()
-        return response.aiter_bytes() if is_read(response) else response.aiter_raw()
-
-    def _misused(self, how: str) -> UsageError:
-        error = UsageError(how)
-        self._driver.add_context(error, self._operation)
-        return error
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
 
 
-class AsyncTurn(AsyncEventStream):
+class AsyncTurn(TurnBase, AsyncEventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
-
-    def __init__(
-        self,
-        driver: AsyncDriver,
-        operation: str,
-        plan_flow: Flow[TurnPlan],
-        watch: TurnWatch,
-        *,
-        deadline_s: float | None = None,
-    ) -> None:
-        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
-        self._summary = TurnSummary()
-        self._watch = watch
-        self._show, self._look_on = self._look_on, self._follow
 
     async def __aenter__(self) -> Self:
         """Connect, and send the input; see `AsyncEventStream`."""
@@ -259,38 +212,113 @@ class AsyncTurn(AsyncEventStream):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._watch.end(self._summary.result, exc)
+        self._leave(exc)
         await super().__aexit__(exc_type, exc, traceback)
 
     async def aclose(self) -> None:
         """Close the connection; see `AsyncEventStream`."""
-        self._watch.end(self._summary.result)
+        self._leave(None)
         await super().aclose()
 
-    def _follow(self, event: Event) -> None:
-        if self._show is not None:
-            self._show(event)
-        result = self._summary.take(event)
-        if result is not None:
-            self._watch.end(result)
-
-    def _fail(self, error: PolysessionError) -> None:
-        self._watch.end(error=error)
-
-    @property
-    def result(self) -> TurnResult:
-        """What came of it, once its events have been read to the end.
-
-        Raises:
-            UsageError: It has not ended yet.
-        """
-        if self._summary.result is None:
-            raise self._misused("the turn has not ended: read its events first, or call wait()")
-        return self._summary.result
-
     async def wait(self) -> TurnResult:
-        """Read the events to the end, for what came of it."""
+        """Consume the remaining events, and return what came of the turn."""
         if self._summary.result is None:
             async for _ in self:
                 pass
         return self.result
+
+
+class _EventLoop:
+    """A loop over a stream. It ends when the stream is closed, where `anext` on the stream itself is an error."""
+
+    def __init__(self, stream: AsyncEventStream) -> None:
+        self._stream = stream
+        self.aclose = stream.aclose
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        if not self._stream._is_open:  # noqa: SLF001  (one class in two)
+            raise StopAsyncIteration
+        return await self._stream.__anext__()
+
+
+class _Connection:
+    """An open response that a task reads, so that a wait for its bytes can be cancelled, or woken, without loss."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._received: deque[bytes | Exception] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained = asyncio.Event()
+        self._wake_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_woken = False
+        self._task = asyncio.create_task(self._read())
+
+    async def receive(self, wake_s: float | None) -> bytes | None:
+        """The next bytes; `b""` at the end, None if nothing came until `wake_s`."""
+        if wake_s != self._wake_s:
+            self._set_timer(wake_s)
+        while not self._received:
+            if self._is_woken:
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        item = self._received[0]
+        if isinstance(item, Exception):
+            raise item
+        if item:  # the end stays there
+            self._received.popleft()
+            self._drained.set()
+        return item
+
+    async def aclose(self) -> None:
+        """Stop reading, and close the connection."""
+        self._set_timer(None)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._response.aclose()
+
+    async def _read(self) -> None:
+        response = self._response
+        try:
+            async for chunk in response.aiter_bytes() if is_read(response) else response.aiter_raw():
+                self._put(chunk)
+                if len(self._received) >= READ_AHEAD:
+                    self._drained.clear()
+                    await self._drained.wait()
+            self._put(b"")
+        except Exception as error:  # noqa: BLE001  (the reader raises it)
+            self._put(error)
+
+    def _put(self, item: bytes | Exception) -> None:
+        self._received.append(item)
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _set_timer(self, wake_s: float | None) -> None:
+        is_later = self._wake_s is not None and wake_s is not None and wake_s > self._wake_s
+        self._wake_s, self._is_woken = wake_s, False
+        if self._timer is not None and not is_later:  # else it sees when it fires that it is too early
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self._wake_s is not None:
+            left_s = max(self._wake_s - time.monotonic(), 0.0)
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._wake_s is not None and time.monotonic() < self._wake_s:
+            self._start_timer()
+        else:
+            self._is_woken = True
+            self._notify()

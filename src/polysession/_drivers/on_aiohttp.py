@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
@@ -69,7 +69,7 @@ class _Transport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = self._new_session()
         waits_s = request.extensions.get("timeout", {})
-        with _errors_of_httpx():
+        async with _waiting(waits_s.get("read")):
             response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
@@ -77,11 +77,13 @@ class _Transport(httpx.AsyncBaseTransport):
                 data=await request.aread() or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
-                    connect=waits_s.get("pool"), sock_connect=waits_s.get("connect"), sock_read=waits_s.get("read")
+                    connect=waits_s.get("pool"), sock_connect=waits_s.get("connect"), sock_read=None
                 ),
                 **self._proxy,
             )
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response), request=request)
+        return httpx.Response(
+            response.status, headers=response.raw_headers, stream=_Body(response, request), request=request
+        )
 
     async def aclose(self) -> None:
         session, self._session = self._session, None
@@ -100,23 +102,32 @@ class _Transport(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """The body of an answer, as it comes."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
+        self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx():
-            async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
-                yield chunk
+        wait_s = self._request.extensions.get("timeout", {}).get("read")  # of a stream another than for its head
+        while True:
+            async with _waiting(wait_s):
+                chunk = await self._response.content.read(_CHUNK_BYTES)
+            if not chunk:
+                return
+            yield chunk
 
     async def aclose(self) -> None:
         self._response.release()
         await asyncio.sleep(0)  # the socket is closed in the next round of the loop: when we return, it is
 
 
-@contextmanager
-def _errors_of_httpx() -> Iterator[None]:
+@asynccontextmanager
+async def _waiting(wait_s: float | None) -> AsyncIterator[None]:
+    """Wait for the network, no longer than this, and raise httpx's errors for aiohttp's."""
     try:
-        yield
+        async with asyncio.timeout(wait_s):
+            yield
     except aiohttp.ClientError as error:
         kind = next(kind for theirs, kind in _ERRORS if isinstance(error, theirs))
         raise kind(str(error)) from error
+    except TimeoutError as error:
+        raise httpx.ReadTimeout("nothing came in time") from error

@@ -8,7 +8,6 @@ transport: whatever replaces its method, to record or to fake answers, goes on w
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import Any, Final
 from urllib.request import getproxies
@@ -71,11 +70,8 @@ def new_http_client() -> httpx.Client:
 
 
 def new_async_http_client() -> httpx.AsyncClient:
-    """An async one: on aiohttp where that is installed, because many calls at once cost far less there."""
-    kind = OwnAsyncClient
-    with contextlib.suppress(ImportError):
-        from polysession._drivers.on_aiohttp import AiohttpClient as kind  # noqa: PLC0415, N813
-    return kind()
+    """An async one."""
+    return OwnAsyncClient()
 
 
 def _are_proxies_set() -> bool:

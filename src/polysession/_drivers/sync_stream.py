@@ -1,54 +1,48 @@
-"""Live streams over a blocking HTTP client. The twin is `async_stream`; what they share is in `_core.stream`."""
+"""Live streams over a blocking HTTP client: performs the effects of `_core.streams`, and decides nothing."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from polysession._core.flow import Flow
-from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
-from polysession._core.turn import TurnResult, TurnSummary
-from polysession._drivers.sync_driver import SyncDriver
-from polysession._drivers.transport import Deadline, break_off, drawn_s, is_read
-from polysession._drivers.watched import TurnWatch
-from polysession.errors import PolysessionError, UsageError
+from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
+from polysession._core.plans import Head
+from polysession._core.turn import TurnResult
+from polysession._drivers.stream_base import NOT_OPEN, StreamBase, TurnBase
+from polysession._drivers.transport import Deadline, break_off, is_read, limit_silence, to_head
+from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.event import Event
 
 if TYPE_CHECKING:
     import httpx
 
-T = TypeVar("T")
+    from polysession._drivers.sync_driver import SyncDriver
 
 
-class EventStream:
+class EventStream(StreamBase):
     """Events of a session as they happen. Open it with `with`; leaving the block closes the connection.
 
-    A connection that breaks is opened again, and the stream goes on where it was: each event comes once, in order.
+    A connection that breaks is opened again, and the stream continues where it was: each event comes once, in order. A
+    read that is interrupted, for example by `KeyboardInterrupt`, loses nothing: the next one continues.
     """
 
-    def __init__(
-        self, driver: SyncDriver, operation: str, plan_flow: Flow[Any], *, deadline_s: float | None = None
-    ) -> None:
-        self._driver = driver
-        self._operation = operation
-        self._plan_flow = plan_flow
-        self._deadline = Deadline(deadline_s)
-        self._alarm: threading.Timer | None = None
-        self._was_entered = False
-        self._reader: StreamReader | None = None
-        self._response: httpx.Response | None = None
-        self._batches: Generator[Iterator[Event]] | None = None
-        self._events: Generator[Event] | None = None
-        self._look_on = driver.watch.on_event
+    _can_wake: ClassVar[bool] = False
 
-    @property
-    def cursor(self) -> str | None:
-        """Text that continues this stream, in this process or another: `sessions.stream(session, cursor=...)`."""
-        return None if self._reader is None else self._reader.cursor
+    def __init__(self, driver: SyncDriver, *arguments: Any, **options: Any) -> None:
+        super().__init__(driver, *arguments, **options)
+        self._driver = driver
+        self._steps = self._loop.run()
+        self._effect: Effect | None = None  # an interrupted one, which the next read performs again
+        self._response: httpx.Response | None = None
+        self._chunks: Iterator[bytes] = _interrupted()
+        self._watchdog: Watchdog | None = None
+        self._is_open = self._has_ended = False
 
     def __enter__(self) -> Self:
         """Connect; a turn's input is sent when the stream is open.
@@ -56,15 +50,12 @@ class EventStream:
         Raises:
             PolysessionError: It could not be opened, or the input not sent.
         """
-        if self._was_entered:
-            raise self._misused("this stream was opened before; ask for another one")
-        self._was_entered = True
+        self._enter()
+        self._is_open = True
         try:
-            self._start()
-        except BaseException as error:
+            self._advance()
+        except BaseException:
             self._release()
-            if isinstance(error, PolysessionError):
-                self._driver.add_context(error, self._operation)
             raise
         return self
 
@@ -76,187 +67,123 @@ class EventStream:
     def close(self) -> None:
         """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
 
-        To be called by who reads the events, not from beside while an event is awaited.
+        Call it from the thread that reads the events.
         """
         self._release()
 
-    def _release(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        events, self._events, batches, self._batches = self._events, None, self._batches, None
-        try:
-            for open_one in (events, batches):
-                if open_one is not None:
-                    open_one.close()
-        finally:
-            self._hang_up()
-
     def __iter__(self) -> Iterator[Event]:
-        """The events, as `next` gives them: each comes once, however often a loop over them is begun."""
-        return self if self._events is None else self._events
+        """The events, as `next` gives them: each comes once, however often a loop over them is started."""
+        return _EventLoop(self) if self._is_open else self
 
     def __next__(self) -> Event:
         """The next event, when it happens.
 
         Raises:
-            StreamInterrupted: The connection broke and could not be resumed; it holds the cursor.
+            StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
-        if self._events is None:
-            raise self._misused("this stream is not open: use with ... as events, and read inside the block")
-        return next(self._events)
+        if not self._is_open:
+            if self._has_ended:
+                raise StopIteration
+            raise self._misused(NOT_OPEN)
+        event = cast("Event", self._advance())
+        if self._observe is not None:
+            self._observe(event)
+        return event
 
-    def _tell(self, batches: Generator[Iterator[Event]]) -> Generator[Event]:
-        """The events one by one: no call of ours comes between a loop and its next event."""
+    def _advance(self) -> Event | Ready:
+        """Perform effects until the loop delivers something."""
+        steps = self._steps
+        effect, self._effect = self._effect, None
         try:
-            while (batch := self._advance(batches)) is not None:
-                for event in batch:
-                    if self._look_on is not None:
-                        self._look_on(event)
-                    yield event
-        except GeneratorExit:
-            self._events = None  # closed by us, or by who got it from a loop: nobody is to see the events end with it
+            item = effect or next(steps)
+            while isinstance(item, Effect):
+                failure = None
+                try:
+                    result = self._receive(item) if type(item) is Receive else self._perform(item)
+                except BaseException as error:
+                    failure = error if isinstance(error, PolysessionError) else self._driver.failure(error)
+                    if type(item) is Receive:
+                        self._hang_up()  # an iterator of an HTTP library is not read again after it raised
+                    if failure is None:
+                        self._effect = item
+                        raise
+                item = steps.send(result) if failure is None else steps.throw(failure)
+        except StopIteration:
+            self._has_ended = True
+            self._release()
             raise
         except BaseException as error:
-            if isinstance(error, PolysessionError):
-                self._driver.add_context(error, self._operation)
+            if self._effect is None:  # the loop has ended in this error
                 self._fail(error)
-            self._events = None
-            self._release()  # and so a caller who goes on reading is told, in place of seeing the events end
+                self._release()
             raise
+        return item
 
-    def _fail(self, error: PolysessionError) -> None:
-        """The stream ends in this error."""
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Now():
+                return time.monotonic()
+            case Open():
+                return self._connect(effect)
+            case Run():
+                return self._driver.run(self._operation, effect.start(), Deadline(effect.limit_s))
+            case Wait():
+                wait_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                if effect.after is not None:
+                    self._driver.watch.interrupted(self._operation, effect.after.failure, wait_s)
+                return time.sleep(wait_s)
+            case Drain():
+                return self._drain(effect)
 
-    def _start(self) -> None:
-        self._deadline.start()
-        plan: StreamPlan = self._driver.run(self._operation, self._plan_flow, self._deadline)
-        self._reader = StreamReader(plan, self._driver.retry)
-        self._persist(self._reader, partial(self._connect, self._reader))
-        if isinstance(plan, TurnPlan):
-            self._driver.run(self._operation, plan.send(), self._deadline)
-        self._set_alarm()
-        self._batches = self._read(self._reader)
-        self._events = self._tell(self._batches)
-
-    def _set_alarm(self) -> None:
-        """Let the deadline end a wait for bytes: a blocking read cannot be given a new limit once it has begun."""
-        left_s = self._deadline.left_s()
-        if left_s is not None:
-            self._alarm = threading.Timer(left_s, self._break_off)
-            self._alarm.daemon = True
-            self._alarm.start()
-
-    def _break_off(self) -> None:
-        response = self._response
-        if response is not None:
-            break_off(response)
-
-    def _advance(self, batches: Generator[Iterator[Event]]) -> Iterator[Event] | None:
-        return next(batches, None)
-
-    def _read(self, reader: StreamReader) -> Generator[Iterator[Event]]:
-        is_open, failure = True, None
-        while not reader.is_finished():
-            if reader.is_probe_due():
-                yield self._probe(reader)
-            elif not is_open:
-                self._wait(reader, failure)
-                self._persist(reader, partial(self._connect, reader))
-                is_open, failure = True, None
-            else:
-                try:
-                    for chunk in self._chunks():
-                        for piece in reader.pieces(chunk):
-                            yield reader.feed(piece)
-                        if reader.is_probe_due():
-                            yield self._probe(reader)
-                        if reader.is_finished():
-                            return
-                        self._deadline.check()
-                except Exception as error:  # noqa: BLE001  (what is none of the HTTP library's is raised again)
-                    failure = self._failure(error)
-                self._hang_up()
-                reader.broke_off(failure)
-                is_open = False
-
-    def _failure(self, error: Exception) -> PolysessionError:
-        """The error of ours for one of the HTTP library's; any other is raised."""
-        failure = self._driver.failure(error)
-        if failure is None:
-            raise error
-        return failure
-
-    def _probe(self, reader: StreamReader) -> Iterator[Event]:
-        """The events of a probe."""
-        return reader.take(self._persist(reader, partial(self._look, reader)))
-
-    def _look(self, reader: StreamReader) -> Sequence[Event]:
-        return self._driver.run(self._operation, reader.probe(), self._deadline)
-
-    def _persist(self, reader: StreamReader, attempt: Callable[[], T]) -> T:
-        """Try it until it succeeds, has failed too often, or is not to be repeated."""
-        while True:
-            self._deadline.check()
-            try:
-                return attempt()
-            except PolysessionError as error:
-                if error.outcome_unknown or not error.retryable:
-                    raise
-                self._wait(reader, error)
-
-    def _wait(self, reader: StreamReader, failure: PolysessionError | None) -> None:
-        wait_s = self._deadline.within_s(drawn_s(*reader.interrupted(failure)))
-        self._driver.watch.interrupted(self._operation, failure, wait_s)
-        time.sleep(wait_s)
-
-    def _connect(self, reader: StreamReader) -> None:
-        silence_s = self._deadline.within_s(reader.plan.silence_s)
+    def _receive(self, effect: Receive) -> bytes:
+        if effect.wake_s is None or self._watchdog is None:
+            return next(self._chunks, b"")
+        self._watchdog.set(effect.wake_s)
         try:
-            response = self._driver.connect(self._operation, reader.plan.open(), silence_s)
-        except PolysessionError as error:
-            self._deadline.check(error)
-            raise
-        self._response = response
-        reader.opened("" if is_read(response) else response.headers.get("content-encoding", ""))
+            chunk = next(self._chunks, b"")
+        except Exception:
+            if not self._watchdog.has_fired:
+                raise
+            chunk = b""
+        if not chunk and self._watchdog.has_fired:
+            raise NetworkTimeout("nothing came until the connection was closed, to look elsewhere")
+        return chunk
+
+    def _connect(self, effect: Open) -> Head:
+        self._hang_up()
+        self._response = response = self._driver.connect(self._operation, effect.call, Deadline.until(effect.until_s))
+        limit_silence(response, effect.silence_s)
+        self._chunks = response.iter_bytes() if is_read(response) else response.iter_raw()
+        self._watchdog = Watchdog(response)
+        return to_head(response)
+
+    def _drain(self, effect: Drain) -> None:
+        size_bytes = 0
+        if self._watchdog is not None:
+            self._watchdog.set(time.monotonic() + effect.limit_s)
+        with contextlib.suppress(Exception):
+            for chunk in self._chunks:
+                size_bytes += len(chunk)
+                if size_bytes > effect.most_bytes:
+                    return
+
+    def _release(self) -> None:
+        self._is_open = False
+        self._hang_up()
+        self._steps.close()
 
     def _hang_up(self) -> None:
-        response, self._response = self._response, None
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            watchdog.cancel()
+        response, self._response, self._chunks = self._response, None, _interrupted()
         if response is not None:
             response.close()
 
-    def _open_response(self) -> httpx.Response:
-        if self._response is None:
-            raise self._misused("this stream was closed while it was read")
-        return self._response
 
-    def _chunks(self) -> Iterator[bytes]:
-        """What comes, as it comes: compressed if it is."""
-        response = self._open_response()
-        return response.iter_bytes() if is_read(response) else response.iter_raw()
-
-    def _misused(self, how: str) -> UsageError:
-        error = UsageError(how)
-        self._driver.add_context(error, self._operation)
-        return error
-
-
-class Turn(EventStream):
+class Turn(TurnBase, EventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
-
-    def __init__(
-        self,
-        driver: SyncDriver,
-        operation: str,
-        plan_flow: Flow[TurnPlan],
-        watch: TurnWatch,
-        *,
-        deadline_s: float | None = None,
-    ) -> None:
-        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
-        self._summary = TurnSummary()
-        self._watch = watch
-        self._show, self._look_on = self._look_on, self._follow
 
     def __enter__(self) -> Self:
         """Connect, and send the input; see `EventStream`."""
@@ -270,38 +197,90 @@ class Turn(EventStream):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._watch.end(self._summary.result, exc)
+        self._leave(exc)
         super().__exit__(exc_type, exc, traceback)
 
     def close(self) -> None:
         """Close the connection; see `EventStream`."""
-        self._watch.end(self._summary.result)
+        self._leave(None)
         super().close()
 
-    def _follow(self, event: Event) -> None:
-        if self._show is not None:
-            self._show(event)
-        result = self._summary.take(event)
-        if result is not None:
-            self._watch.end(result)
-
-    def _fail(self, error: PolysessionError) -> None:
-        self._watch.end(error=error)
-
-    @property
-    def result(self) -> TurnResult:
-        """What came of it, once its events have been read to the end.
-
-        Raises:
-            UsageError: It has not ended yet.
-        """
-        if self._summary.result is None:
-            raise self._misused("the turn has not ended: read its events first, or call wait()")
-        return self._summary.result
-
     def wait(self) -> TurnResult:
-        """Read the events to the end, for what came of it."""
+        """Consume the remaining events, and return what came of the turn."""
         if self._summary.result is None:
             for _ in self:
                 pass
         return self.result
+
+
+class _EventLoop:
+    """A loop over a stream. It ends when the stream is closed, where `next` on the stream itself is an error."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self.close = stream.close
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        if not self._stream._is_open:  # noqa: SLF001  (one class in two)
+            raise StopIteration
+        return next(self._stream)
+
+
+class Watchdog:
+    """Ends a blocking read at a time, from another thread, by shutting the connection's socket down.
+
+    The read timeout of httpx cannot do it: with HTTP/1.1 it is looked up once for a whole body. The thread exists only
+    where there is such a time.
+
+    Attributes:
+        has_fired: Whether it has.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.has_fired = False
+        self._response: httpx.Response | None = response
+        self._at_s = math.inf
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def set(self, at_s: float) -> None:
+        """Let it fire at this time, in place of the one before."""
+        if at_s == self._at_s:
+            return
+        with self._lock:
+            is_later, self._at_s = at_s > self._at_s, at_s
+            if self._timer is None or not is_later:  # else the timer sees when it fires that it is too early
+                self._start()
+
+    def cancel(self) -> None:
+        """Leave the connection alone from now on."""
+        with self._lock:
+            self._response = None
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(max(self._at_s - time.monotonic(), 0.0), self._fire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _fire(self) -> None:
+        with self._lock:
+            if self._response is None:
+                return
+            if time.monotonic() < self._at_s:
+                self._start()
+                return
+            self.has_fired = True
+            break_off(self._response)
+
+
+def _interrupted() -> Iterator[bytes]:
+    """The bytes of a connection that was closed while they were awaited."""
+    yield from ()
+    raise ConnectionLost("the connection was closed, because a read was interrupted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import ssl
 import time
@@ -16,6 +15,7 @@ import httpx
 
 from polysession._core.body import Decompressor
 from polysession._core.flow import Call, Response
+from polysession._core.plans import Head
 from polysession.change import Unset
 from polysession.errors import DeadlineExceeded, MalformedResponse, NetworkTimeout, PolysessionError, UsageError
 
@@ -45,8 +45,7 @@ def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
         return {}
     if timeout_s is None:
         return {"timeout": None}
-    if not isinstance(timeout_s, int | float) or not timeout_s > 0:
-        raise UsageError(f"timeout is {timeout_s!r}; it must be a number of seconds above zero, or None for no limit")
+    timeout_s = cast("float", checked_seconds(timeout_s, "timeout"))
     # A plain tuple (connect, read, write, pool), which any library with httpx's methods understands.
     return {"timeout": (min(timeout_s, CONNECT_LIMIT_S), timeout_s, timeout_s, timeout_s)}
 
@@ -84,9 +83,31 @@ def _address(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def stream_options(silence_s: float) -> dict[str, Any]:
-    """What to build the request of a stream with: `silence_s` seconds for each wait for bytes, less for connecting."""
-    return {"timeout": (CONNECT_LIMIT_S, silence_s, CONNECT_LIMIT_S, CONNECT_LIMIT_S)}
+def checked_seconds(seconds: float | None, name: str) -> float | None:
+    """A number of seconds that a caller gave; None for no limit.
+
+    Raises:
+        UsageError: It is no number above zero.
+    """
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int | float) or not seconds > 0:
+        raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above zero, or None for no limit")
+    return seconds
+
+
+def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
+    """Replace the timeout for the head of a response by the one for silence. httpx reads it again for the body."""
+    waits_s = response.request.extensions.get("timeout") or {}
+    response.request.extensions["timeout"] = {**waits_s, "read": silence_s}
+
+
+def to_head(response: httpx.Response) -> Head:
+    """The head of a response; without its encoding if the body is decompressed already."""
+    headers = response.headers.copy()
+    if is_read(response):
+        headers.pop("content-encoding", None)
+    return Head(response.status_code, headers)
 
 
 def is_stream(response: httpx.Response) -> bool:
@@ -175,35 +196,21 @@ class BodyReader:
         return error
 
 
-def drawn_s(least_s: float, most_s: float) -> float:
-    """A number of seconds between the two."""
-    return random.uniform(least_s, most_s)  # noqa: S311  (spreads load, keeps no secret)
-
-
 class Deadline:
-    """When a stream stops waiting.
+    """When to stop waiting.
 
     Args:
-        seconds: Counted from `start`; None waits for ever.
+        seconds: Counted from now; None waits for ever.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._ends_at_s: float | None = None
+        self._ends_at_s = None if seconds is None else time.monotonic() + seconds
 
-    def start(self) -> None:
-        """Begin to count.
-
-        Raises:
-            UsageError: The seconds are no number above zero.
-        """
-        if self._seconds is None:
-            return
-        if not isinstance(self._seconds, int | float) or not self._seconds > 0:
-            raise UsageError(
-                f"deadline_s is {self._seconds!r}; it must be a number of seconds above zero, or None for no limit"
-            )
-        self._ends_at_s = time.monotonic() + self._seconds
+    @classmethod
+    def until(cls, ends_at_s: float | None) -> Deadline:
+        """The deadline that ends at this time of the monotonic clock; None waits for ever."""
+        return cls(None if ends_at_s is None else max(ends_at_s - time.monotonic(), 0.0))
 
     def left_s(self) -> float | None:
         """Seconds that are left, at least a thousandth; None if there is no limit."""

@@ -1,0 +1,419 @@
+"""The loop that follows a live stream, as one generator of effects. It does no I/O and reads no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Final
+
+from polysession._core.body import Decompressor
+from polysession._core.effects import NOW, READY, RECEIVE, Drain, Effect, Interruption, Loop, Open, Receive, Run, Wait
+from polysession._core.flow import Flow
+from polysession._core.gap import GapWatch
+from polysession._core.outage import RetryState
+from polysession._core.plans import (
+    AnsweredTurn,
+    BodyEnd,
+    Finished,
+    Head,
+    Items,
+    PolledStream,
+    Reconcile,
+    Reopen,
+    Step,
+    StreamPlan,
+    TurnPlan,
+)
+from polysession._core.retry import RetryPolicy
+from polysession._core.sse import SseDecoder
+from polysession._core.turn import TurnTracker
+from polysession.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    NetworkTimeout,
+    PolysessionError,
+    StatusError,
+    StreamInterrupted,
+)
+from polysession.event import (
+    Event,
+    MessageDelta,
+    ToolCallCompleted,
+    ToolCallDelta,
+    ToolCallStarted,
+    ToolResultCompleted,
+    ToolResultDelta,
+)
+
+DRAIN_BYTES: Final = 1024 * 1024
+"""Most bytes that are read behind the end of a turn."""
+_PLAIN: Final = (MessageDelta, ToolCallDelta, ToolResultDelta, ToolCallStarted, ToolCallCompleted, ToolResultCompleted)
+"""Types of events that begin, end and complete nothing that is watched."""
+_TOLERANCE_S: Final = 0.01
+"""Timers may fire a little early."""
+_LONGEST_QUIET_S: Final = 30.0
+"""Where the waits between two calls of `quiet` stop growing."""
+
+
+class StreamLoop:
+    """Follows one stream over as many connections, or polls, as it takes.
+
+    Args:
+        prepare: Makes the flow that prepares the plan.
+        retry: How often, and how long, the stream is opened again.
+        deadline_s: Seconds for everything; None for no limit.
+        can_wake: Whether the driver can end a `Receive` without losing the connection.
+        attended: Whether leaving the stream ends the turn, so that a connection is given up only if it is lost.
+
+    Attributes:
+        cursor: Continues after the event that was delivered last; None before the plan is there.
+        events_seen: How many were delivered.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[], Flow[StreamPlan]],
+        retry: RetryPolicy,
+        *,
+        deadline_s: float | None = None,
+        can_wake: bool,
+        attended: bool = False,
+    ) -> None:
+        self.cursor: str | None = None
+        self.events_seen = 0
+        self._prepare = prepare
+        self._retry = RetryState(retry)
+        self._deadline_s = deadline_s
+        self._until_s = math.inf
+        self._wakes = can_wake or not attended
+        self._plan: StreamPlan
+        self._tracker: TurnTracker | None = None
+        self._gaps = GapWatch(())
+        self._position: str | None = None  # the plan's cursor while events wait for proof that they are ours
+        self._finished = False
+        self._was_opened = False
+        self._announced: Reopen | None = None
+        self._heartbeat = False
+        self._seen_before_failure = 0
+        self._is_open = False
+        self._decoder = SseDecoder()
+        self._decompressor: Decompressor | None = None
+        self._woke = False
+        self._receive = RECEIVE
+        self._due_s = math.inf
+        self._quiet_since_s = 0.0
+        self._quiet_due_s = math.inf
+        self._reconcile_due_s = math.inf
+
+    def run(self) -> Loop:
+        """The loop: hand each result to `send`, each `PolysessionError` to `throw`.
+
+        Raises:
+            DeadlineExceeded: The deadline has passed.
+            StreamInterrupted: The stream broke and could not be opened again.
+            PolysessionError: It was refused, or a frame could not be read. Each error has `cursor` and `events_seen`.
+        """
+        try:
+            yield from self._start()
+            plan = self._plan
+            yield from self._poll(plan) if isinstance(plan, PolledStream) else self._follow()
+        except PolysessionError as error:
+            error.cursor, error.events_seen = self.cursor, self.events_seen
+            raise
+
+    def _start(self) -> Loop:
+        if self._deadline_s is not None:
+            self._until_s = (yield NOW) + self._deadline_s
+            self._schedule()
+        self._plan = plan = yield from self._run(self._prepare)
+        self.cursor = self._position = plan.cursor
+        self._gaps = GapWatch(plan.not_replayed, may_lack=plan.is_resumed)
+        if isinstance(plan, TurnPlan):
+            self._tracker = TurnTracker(plan.is_ours)
+        elif isinstance(plan, AnsweredTurn):
+            self._tracker = TurnTracker()
+        items: Items = ()
+        if not isinstance(plan, PolledStream):
+            items = yield from self._open()
+        if isinstance(plan, TurnPlan):
+            yield from self._run(plan.send)
+        yield READY
+        yield from self._restart_clock()
+        yield from self._take(items)
+
+    def _follow(self) -> Loop:
+        plan, tracker, texts = self._plan, self._tracker, self._gaps.texts
+        while not self._is_finished():
+            chunk: bytes | None = b""
+            failure: PolysessionError | None = None
+            seen = self.events_seen
+            try:
+                chunk = yield self._receive
+                for frame in self._frames(chunk or b""):
+                    items = plan.read(frame)
+                    event = items[0] if len(items) == 1 else None
+                    if isinstance(event, _PLAIN) and (tracker is None or tracker.in_turn):
+                        # Hot path: nine of ten frames hold one such event, in the middle of our turn.
+                        if texts is not None and isinstance(event, MessageDelta):
+                            texts.append(event.text)
+                        self.cursor = plan.cursor
+                        self.events_seen += 1
+                        yield event
+                    else:
+                        self._heartbeat = self._heartbeat or not items
+                        yield from self._take(items)
+                        if self._is_finished():
+                            break
+            except (ConnectionLost, NetworkTimeout) as error:
+                chunk, failure = b"", error
+            if self._due_s is not math.inf:
+                yield from self._look_at_clock(failure, has_events=self.events_seen != seen)
+            if chunk == b"" and not self._is_finished():
+                yield from self._reconnect(failure)
+
+    def _poll(self, plan: PolledStream) -> Loop:
+        """Read the history again and again: more seldom while nothing comes."""
+        wait_s, longest_s = plan.every_s
+        while not self._is_finished():
+            seen = self.events_seen
+            items = yield from self._persist(lambda: self._run(plan.poll), plan.on_refusal)
+            self._was_opened = True
+            yield from self._take(items)
+            if self.events_seen != seen:
+                wait_s = plan.every_s[0]
+            yield from self._look_at_clock(None, has_events=self.events_seen != seen)
+            if self._is_finished():
+                return
+            left_s = yield from self._left_s()
+            bound_s = min(wait_s, math.inf if left_s is None else left_s)
+            yield Wait(bound_s, bound_s)
+            wait_s = min(2 * wait_s, longest_s)
+
+    def _is_finished(self) -> bool:
+        return self._finished
+
+    def _frames(self, chunk: bytes) -> Iterable[Any]:
+        if self._decompressor is None:
+            return self._decoder.feed(chunk)
+        return (frame for piece in self._decompressor.pieces(chunk) for frame in self._decoder.feed(piece))
+
+    def _take(self, items: Items) -> Loop:
+        """Deliver events and take steps, in order. Only after the last event does the plan's cursor hold."""
+        tracker = self._tracker
+        before = self._position if tracker is not None and tracker.waiting else self.cursor
+        events_left = sum(not isinstance(item, Step) for item in items)
+        for item in items:
+            if self._is_finished():
+                return
+            if isinstance(item, Step):
+                yield from self._step(item)
+                continue
+            events_left -= 1
+            cursor = before if events_left else self._plan.cursor
+            for event, continues_at in [(item, cursor)] if tracker is None else tracker.take(item, cursor):
+                yield from self._deliver(event, continues_at)
+        self._settle()
+
+    def _deliver(self, event: Event, cursor: str | None) -> Loop:
+        gap = self._gaps.gap_before(event)
+        if gap is not None:
+            self.events_seen += 1
+            yield gap
+        if self._tracker is not None and self._tracker.ended is event:
+            yield from self._finish()
+        self.cursor = cursor
+        self.events_seen += 1
+        yield event
+
+    def _settle(self) -> None:
+        """Move the cursor to where the plan is, unless events wait for proof that they are ours."""
+        if self._tracker is not None and self._tracker.waiting:
+            self._position = self._plan.cursor
+        else:
+            self.cursor = self._plan.cursor
+
+    def _step(self, step: Step) -> Loop:
+        match step:
+            case Finished():
+                yield from self._finish()
+            case Reopen():
+                self._announced = step
+            case Reconcile(after_s=0.0):
+                items = yield from self._persist(lambda: self._run(self._plan.reconcile))
+                yield from self._take(items)
+            case Reconcile():
+                self._reconcile_due_s = min(self._reconcile_due_s, (yield NOW) + step.after_s)
+                self._schedule()
+
+    def _finish(self) -> Loop:
+        self._finished = True
+        drain_s = self._plan.drain_s
+        if drain_s and self._is_open:
+            left_s = yield from self._left_s()
+            yield Drain(drain_s if left_s is None else min(drain_s, left_s), DRAIN_BYTES)
+
+    # --- Time
+
+    def _restart_clock(self) -> Generator[Effect, Any, None]:
+        """Note that an event came, for `quiet`."""
+        if self._plan.quiet_s is not None:
+            self._quiet_since_s = yield NOW
+            self._quiet_due_s = self._quiet_since_s + self._plan.quiet_s
+            self._schedule()
+
+    def _look_at_clock(self, failure: PolysessionError | None, *, has_events: bool) -> Loop:
+        if has_events:
+            yield from self._restart_clock()
+        if not self._finished and (yield NOW) >= self._due_s - _TOLERANCE_S:
+            yield from self._on_time(failure)
+
+    def _schedule(self) -> None:
+        self._due_s = min(self._until_s, self._quiet_due_s, self._reconcile_due_s)
+        wake_s = self._due_s if self._wakes else self._until_s
+        self._receive = RECEIVE if wake_s is math.inf else Receive(wake_s)
+
+    def _on_time(self, failure: PolysessionError | None) -> Loop:
+        """Do what is due: give up, ask the plan about a silence, reconcile."""
+        now_s = yield NOW
+        if now_s >= self._until_s - _TOLERANCE_S:
+            raise self._deadline_exceeded(failure)
+        self._woke = isinstance(failure, NetworkTimeout) and self._receive.wake_s is not None
+        if now_s >= self._quiet_due_s - _TOLERANCE_S:
+            for_s = now_s - self._quiet_since_s
+            self._quiet_due_s = now_s + min(for_s, max(_LONGEST_QUIET_S, self._plan.quiet_s or 0.0))
+            yield from self._take(self._plan.quiet(for_s))
+        if now_s >= self._reconcile_due_s - _TOLERANCE_S and not self._is_finished():
+            self._reconcile_due_s = math.inf
+            yield from self._step(Reconcile())
+        self._schedule()
+
+    def _left_s(self, failure: PolysessionError | None = None) -> Generator[Effect, Any, float | None]:
+        """Seconds until the deadline; None if there is none.
+
+        Raises:
+            DeadlineExceeded: It has passed; `failure` is what happened meanwhile.
+        """
+        if self._until_s is math.inf:
+            return None
+        left_s: float = self._until_s - (yield NOW)
+        if left_s <= _TOLERANCE_S:
+            raise self._deadline_exceeded(failure)
+        return left_s
+
+    def _deadline_exceeded(self, failure: PolysessionError | None) -> DeadlineExceeded:
+        error = DeadlineExceeded(f"not ended after {self._deadline_s} seconds; the session may still be running")
+        error.outcome_unknown = failure is not None and failure.outcome_unknown
+        error.__cause__ = failure.__cause__ if isinstance(failure, DeadlineExceeded) else failure
+        return error
+
+    # --- Connections
+
+    def _open(self) -> Generator[Any, Any, Items]:
+        """Open a connection, perhaps after failures; gives what the plan says to its head."""
+        plan, again = self._plan, self._was_opened
+        head: Head | None = yield from self._persist(self._open_once, plan.on_refusal)
+        if head is None:
+            return ()
+        self._retry.opened((yield NOW))
+        encoding = head.headers.get("content-encoding", "")
+        self._decompressor = Decompressor(encoding) if encoding else None
+        retry_ms, self._decoder = self._decoder.retry_ms, SseDecoder()
+        self._decoder.retry_ms = retry_ms
+        self._announced = None
+        self._heartbeat = False
+        self._is_open = self._was_opened = True
+        return plan.opened(head, again=again)
+
+    def _open_once(self) -> Generator[Effect, Any, Head]:
+        yield from self._left_s()
+        plan = self._plan
+        call = plan.rejoin() if isinstance(plan, AnsweredTurn) and self._was_opened else plan.open()
+        if call is None:
+            raise self._interrupted(None)
+        head: Head = yield Open(call, plan.silence_s, None if self._until_s is math.inf else self._until_s)
+        return head
+
+    def _reconnect(self, failure: PolysessionError | None) -> Loop:
+        self._is_open = False
+        self._gaps.connection_ended()
+        heartbeat = self._heartbeat or self._decoder.has_comments
+        plan = self._plan
+        yield from self._take(plan.ended(BodyEnd(failure, inside_frame=self._decoder.is_inside_frame)))
+        if self._is_finished():
+            return
+        if isinstance(plan, AnsweredTurn) and plan.rejoin() is None:
+            raise self._interrupted(failure)
+        woke, self._woke = self._woke, False
+        if not woke:
+            yield from self._back_off(failure, heartbeat=heartbeat)
+        yield from self._take((yield from self._open()))
+
+    # --- Failures
+
+    def _run(self, start: Callable[[], Flow[Any]]) -> Generator[Effect, Any, Any]:
+        limit_s = yield from self._left_s()
+        try:
+            return (yield Run(start, limit_s))
+        except PolysessionError as error:
+            failure = error
+        yield from self._left_s(failure)  # what was too slow for the deadline is no failure of the backend
+        raise failure
+
+    def _persist(
+        self,
+        attempt: Callable[[], Generator[Effect, Any, Any]],
+        on_refusal: Callable[[PolysessionError], Items] | None = None,
+    ) -> Generator[Any, Any, Any]:
+        """Repeat an attempt until it succeeds, is refused, or has failed too often.
+
+        Gives None if `on_refusal` finished the stream.
+        """
+        while True:
+            try:
+                return (yield from attempt())
+            except (DeadlineExceeded, StreamInterrupted):
+                raise
+            except PolysessionError as error:
+                failure = error
+            yield from self._left_s(failure)
+            if failure.outcome_unknown or not failure.retryable:
+                items = on_refusal(failure) if on_refusal is not None and self._was_opened else ()
+                if not items:
+                    raise failure
+                yield from self._take(items)
+                if self._is_finished():
+                    return None
+            yield from self._back_off(failure)
+
+    def _back_off(self, failure: PolysessionError | None, *, heartbeat: bool = False) -> Loop:
+        """Wait before the next attempt.
+
+        Raises:
+            PolysessionError: There have been too many.
+        """
+        progress, self._seen_before_failure = self.events_seen > self._seen_before_failure, self.events_seen
+        announced, self._announced = self._announced, None
+        wish_s = (self._decoder.retry_ms or 0) / 1000
+        if isinstance(failure, StatusError) and failure.retry_after_s is not None:
+            wish_s = failure.retry_after_s
+        elif announced is not None:
+            wish_s = announced.after_s
+            # Temporary, for old plans: they wait for a silence to look elsewhere, and announce that.
+            progress = progress or isinstance(failure, NetworkTimeout)
+        bounds = self._retry.wait_after(
+            (yield NOW), progress=progress, heartbeat=heartbeat, wish_s=wish_s, announced=announced is not None
+        )
+        if bounds is None:
+            raise self._interrupted(failure)
+        left_s = yield from self._left_s(failure)
+        least_s, most_s = bounds if left_s is None else (min(bounds[0], left_s), min(bounds[1], left_s))
+        yield Wait(least_s, most_s, Interruption(failure))
+
+    def _interrupted(self, failure: PolysessionError | None) -> PolysessionError:
+        """The error of a stream that cannot go on: its cause if that says why, else `StreamInterrupted`."""
+        if failure is not None and (not self._was_opened or not failure.retryable):
+            return failure
+        how = "the backend closed it" if failure is None else failure.message
+        error = StreamInterrupted(f"the stream was interrupted, and could not be resumed: {how}")
+        error.__cause__ = failure
+        return error
