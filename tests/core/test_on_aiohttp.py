@@ -37,8 +37,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def use(base_url: str, scenario: Callable[[AsyncClient], Awaitable[T]], **options: Any) -> T:
     async def run() -> T:
-        async with AsyncClient("acme", **{"base_url": base_url, "token": TOKEN, "retry": None} | options) as client:
-            assert isinstance(client._driver._http, AiohttpClient)
+        async with (
+            AiohttpClient() as http_client,
+            AsyncClient(
+                "acme",
+                **{"base_url": base_url, "token": TOKEN, "retry": None, "http_client": http_client, "timeout": 30.0}
+                | options,
+            ) as client,
+        ):
             return await scenario(client)
 
     return asyncio.run(run())
