@@ -138,7 +138,7 @@ def _everruns() -> Ours:
             reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
             reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
             writes("stream query", f"GET {_SSE}", _opening(provider, everruns_turns.to_cursor("event_1"))),
-            writes("message", "CreateMessageRequest", _said(provider)),
+            reads(everruns_native.EverrunsMessage, "CreateMessageRequest", more=_said(provider)),
             writes("message", "InputMessage", _said(provider)["message"]),
             reads(
                 everruns_native.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.new_agent_body(_AGENT)
