@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Never, TypeAlias
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, SerializationInfo, TypeAdapter
 
 from polysession.record import JsonObject, ReceivedRecord, TypedRecord
 
@@ -145,6 +145,10 @@ class Reply(AnswerRecord):
 
     type: Literal["reply"] = "reply"
     value: JsonValue
+
+    def _always_dumped(self, info: SerializationInfo) -> dict[str, Any]:
+        """A reply of null is one, too."""
+        return {**super()._always_dumped(info), "value": self.value}
 
     def __init__(self, action: PendingAction | str, value: JsonValue, **fields: Never) -> None:
         super().__init__(**{"action": action, "value": value, **fields})
