@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
 from polysession._json import decode_json
 from polysession.errors import UsageError
@@ -75,11 +75,11 @@ class NewSession(Request):
     title: str | None = None
     metadata: Mapping[str, str] | None = None
     tags: Sequence[str] | None = None
-    capabilities: Sequence[AgentCapability] | None = None
-    model: ModelConfig | None = None
+    capabilities: Sequence[InstanceOf[AgentCapability]] | None = None
+    model: InstanceOf[ModelConfig] | None = None
     permission_mode: str | None = None
     idempotency_key: str | None = None
-    native: NativeBody | None = None
+    native: InstanceOf[NativeBody] | None = None
 
 
 class SessionChanges(Request):
@@ -90,9 +90,9 @@ class SessionChanges(Request):
     tags: Sequence[str] | Unset | None = UNSET
     add_tags: Sequence[str] = ()
     remove_tags: Sequence[str] = ()
-    model: ModelConfig | Unset | None = UNSET
+    model: InstanceOf[ModelConfig] | Unset | None = UNSET
     permission_mode: str | Unset | None = UNSET
-    native: NativeBody | None = None
+    native: InstanceOf[NativeBody] | None = None
 
 
 class SessionQuery(Request):
@@ -110,7 +110,7 @@ class SessionQuery(Request):
     include_archived: bool = False
     oldest_first: bool = False
     page_size: int | None = None
-    native: NativeBody | None = None
+    native: InstanceOf[NativeBody] | None = None
 
 
 class NewAgent(Request):
@@ -120,7 +120,7 @@ class NewAgent(Request):
     model: str | None = None
     system_prompt: str | None = None
     description: str | None = None
-    native: NativeBody | None = None
+    native: InstanceOf[NativeBody] | None = None
 
 
 class NewEnvironment(Request):
@@ -129,7 +129,7 @@ class NewEnvironment(Request):
     name: str
     description: str | None = None
     metadata: Mapping[str, str] | None = None
-    native: NativeBody | None = None
+    native: InstanceOf[NativeBody] | None = None
 
 
 @dataclass(frozen=True, slots=True)

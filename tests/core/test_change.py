@@ -83,7 +83,7 @@ def test_changes_leave_alone_what_is_not_given() -> None:
     [
         (NewSession, {"title": 5}, "wrong argument: title: Input should be a valid string"),
         (NewSession, {"metadata": {"a": "x", "b": 5}}, "wrong argument: metadata: Input should be a valid string"),
-        (NewSession, {"native": "x"}, "native: Input should be a valid dictionary or instance of NativeBody"),
+        (NewSession, {"native": "x"}, "native: Input should be an instance of NativeBody"),
         (NewSession, {"colour": "red"}, "wrong argument: colour: Extra inputs are not permitted"),
         (NewAgent, {}, "wrong argument: name: Field required"),
         (NewAgent, {"name": None}, "wrong argument: name: Input should be a valid string"),

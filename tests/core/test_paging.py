@@ -16,7 +16,9 @@ def agent(agent_id: str) -> Agent:
     return Agent(provider="acme", id=agent_id, name=agent_id)
 
 
-def walk_over(pages: Mapping[str | None, tuple[str, str | None]], start: str | None = None) -> PageWalk[Agent]:
+def walk_over(
+    pages: Mapping[str | None, tuple[str, str | None]], start: str | None = None, limit: int | None = None
+) -> PageWalk[Agent]:
     """A walk over prepared pages: by cursor, the ids on the page and the next cursor."""
 
     def page_flow(cursor: str | None) -> Flow[Page[Agent]]:
@@ -24,7 +26,7 @@ def walk_over(pages: Mapping[str | None, tuple[str, str | None]], start: str | N
         ids, next_cursor = pages[cursor]
         return Page(tuple(agent(agent_id) for agent_id in ids), next_cursor)
 
-    return PageWalk(page_flow, start)
+    return PageWalk(page_flow, start, limit)
 
 
 def read(walk: PageWalk[Agent]) -> list[str]:
@@ -83,3 +85,23 @@ def test_a_list_that_grows_by_whole_pages_is_read_on() -> None:
     walk = walk_over({None: ("a", "1"), "1": ("a", "2"), "2": ("a", "3"), "3": ("b", "4"), "4": ("b", None)})
 
     assert read(walk) == ["a", "", "", "b", ""]
+
+
+@pytest.mark.parametrize(
+    ("limit", "pages"), [(1, ["a"]), (2, ["ab"]), (3, ["ab", "c"]), (5, ["ab", "cd", "e"]), (9, ["ab", "cd", "e"])]
+)
+def test_a_limit_ends_a_walk_within_a_page(limit: int, pages: list[str]) -> None:
+    walk = walk_over({None: ("ab", "2"), "2": ("cd", "3"), "3": ("e", None)}, limit=limit)
+
+    assert read(walk) == pages
+
+
+def test_the_page_that_a_limit_cuts_has_no_cursor() -> None:
+    walk = walk_over({None: ("ab", "2"), "2": ("cd", "3")}, limit=3)
+
+    assert [step(walk.next_page())[1].next_cursor for _ in range(2)] == ["2", None]
+    assert walk.finished
+
+
+def test_items_that_moved_do_not_count_against_a_limit() -> None:
+    assert read(walk_over({None: ("abc", "2"), "2": ("cd", "3"), "3": ("e", None)}, limit=4)) == ["abc", "d"]
