@@ -11,45 +11,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 from pydantic import ValidationError
 
 from polysession.provider_api import (
     ActionRequired,
-    Block,
     ErrorReported,
     Event,
     MalformedResponse,
-    MediaBlock,
-    Message,
     MessageCompleted,
     MessageDelta,
     MessageStarted,
     Outcome,
     PendingAction,
-    RawBlock,
     RecentIds,
-    Role,
     SessionStatus,
     StatusChanged,
-    TextBlock,
     ThinkingCompleted,
     ThinkingDelta,
     ThinkingStarted,
-    ToolApproval,
     ToolCallCompleted,
-    ToolExecution,
     ToolResultCompleted,
     TurnEnded,
     TurnStarted,
     UsageReported,
-    decode_json,
     decoder,
-    json_body,
     raw_event,
     record_reader,
     remove_unusable,
 )
-from polysession_qoder.sessions import NAME, to_usage
+from polysession_qoder.messages import TOOL_USES, Envelope, read_action, text_of, to_message
+from polysession_qoder.sessions import to_usage
 from polysession_qoder.wire import (
     WireErrorEvent,
     WireEvent,
@@ -71,34 +63,15 @@ PREVIEWS: Final = frozenset({"event_start", "event_delta"})
 LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
 """Nothing follows one of these."""
 
-ROLES: Final[Mapping[str, Role]] = {
-    "user.message": Role.USER,
-    "agent.message": Role.ASSISTANT,
-    "system.message": Role.SYSTEM,
-}
-"""The events that are messages."""
-
-TOOL_USES: Final[Mapping[str, tuple[type[ToolApproval | ToolExecution], str, str]]] = {
-    "agent.tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
-    "agent.mcp_tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
-    "agent.custom_tool_use": (ToolExecution, "user.custom_tool_result", "custom_tool_use_id"),
-}
-"""The events that an agent can wait at: the action, and the type of its answer with the key that names the event."""
-
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "end_turn": Outcome.COMPLETED,
     "requires_action": Outcome.REQUIRES_ACTION,
     "cancelled": Outcome.CANCELLED,
     "budget_reached": Outcome.LIMIT_REACHED,
 }
-MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
-"""The key of the value in a source of each type: the same names as in `MediaBlock`."""
-
 _REMEMBERED_IDS: Final = 10_000
-
-Envelope: TypeAlias = dict[str, Any]
-"""The fields that all events have."""
-Content: TypeAlias = list[dict[str, Any] | str] | str | None
+_KEPT_ERROR: Final = 500
+"""Characters of an error's message that a position keeps."""
 
 _read_usage: Final = record_reader(WireUsage, lambda wire, _content, problems: (to_usage(wire), problems))
 
@@ -133,9 +106,25 @@ class Preview:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """The place after an event, and the state of the turn there.
+
+    Attributes:
+        after: Id of the event; None for the start of the session.
+        in_turn: Whether a turn is in progress.
+        is_rescheduled: Whether the session was rescheduled in it.
+        error: The last error that was reported in it.
+    """
+
+    after: str | None = None
+    in_turn: bool = False
+    is_rescheduled: bool = False
+    error: str | None = None
+
+
 @dataclass(slots=True)
 class State:
-    """What the events of one stream need to know of those before them."""
+    """Facts that later events of a stream depend on."""
 
     session_id: str
     seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
@@ -151,18 +140,18 @@ def _raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]
 
 
 def _message(state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
-    message = _to_message(state.session_id, wire, envelope)
+    message = to_message(state.session_id, wire, envelope)
     state.previews.pop(envelope["id"] or "", None)
     return (MessageCompleted(message=message, **envelope),)
 
 
 def _thinking(state: State, wire: WireThinking, envelope: Envelope) -> Sequence[Event]:
     state.previews.pop(envelope["id"] or "", None)
-    return (ThinkingCompleted(text=wire.thinking or _text_of(wire.content), **envelope),)
+    return (ThinkingCompleted(text=wire.thinking or text_of(wire.content), **envelope),)
 
 
 def _tool_use(state: State, wire: WireToolUse, envelope: Envelope) -> Sequence[Event]:
-    action = _to_action(wire, envelope)
+    action = read_action(wire, envelope)
     state.tool_uses[action.id] = action
     envelope["problems"] = action.problems
     return (ToolCallCompleted(tool_call_id=action.id, name=action.name, arguments=action.arguments, **envelope),)
@@ -171,7 +160,7 @@ def _tool_use(state: State, wire: WireToolUse, envelope: Envelope) -> Sequence[E
 def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequence[Event]:
     tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
     state.tool_uses.pop(tool_call_id, None)
-    text = wire.output if isinstance(wire.output, str) else _text_of(wire.content)
+    text = wire.output if isinstance(wire.output, str) else text_of(wire.content)
     return (ToolResultCompleted(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **envelope),)
 
 
@@ -311,83 +300,6 @@ def awaited_ids(wire: WireIdle) -> list[str]:
     return []
 
 
-def _text_of(content: Content) -> str:
-    """The text in content. Other blocks are in the source only."""
-    parts = [content] if isinstance(content, str) else content or []
-    return "".join([part if isinstance(part, str) else part["text"] for part in parts if _is_text(part)])
-
-
-def _is_text(part: dict[str, Any] | str) -> bool:
-    return isinstance(part, str) or (part.get("type") == "text" and isinstance(part.get("text"), str))
-
-
-def _to_message(session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
-    parts = [wire.content] if isinstance(wire.content, str) else wire.content or []
-    return Message(
-        provider=NAME,
-        id=wire.message_id or envelope["id"] or "",
-        session_id=session_id,
-        role=ROLES.get(envelope["native_type"], Role.UNKNOWN),
-        content=tuple([TextBlock(text=part) if isinstance(part, str) else _to_block(part) for part in parts]),
-        created_at=envelope["created_at"],
-        source=envelope["source"],
-        problems=envelope["problems"],
-    )
-
-
-def _to_block(part: dict[str, Any]) -> Block:
-    if _is_text(part):
-        return TextBlock(text=part["text"])
-    source = part.get("source")
-    source = source if isinstance(source, dict) else {}
-    name = MEDIA_SOURCES.get(str(source.get("type")))
-    if name is None or source.get(name) is None:
-        return RawBlock(payload=part)
-    media = {"type": part.get("type"), "media_type": source.get("media_type"), "title": part.get("title")}
-    try:
-        return MediaBlock(**media, **{name: source[name]})
-    except ValidationError:
-        return RawBlock(payload=part)
-
-
-def to_action(content: bytes) -> PendingAction:
-    """Read the action that an event of `TOOL_USES` asks for.
-
-    Raises:
-        MalformedResponse: It is not a JSON object.
-    """
-    wire, problems = _read_tool_use(content)
-    return _to_action(wire, {"id": wire.id, "native_type": wire.type, "source": content, "problems": problems})
-
-
-def _to_action(wire: WireToolUse, envelope: Envelope) -> ToolApproval | ToolExecution:
-    action_type, answer_type, key = TOOL_USES[envelope["native_type"]]
-    arguments, problems = wire.input or {}, envelope["problems"]
-    if isinstance(arguments, str):
-        arguments, problems = _parse_arguments(arguments, problems)
-    reference = {"type": answer_type, key: envelope["id"]}
-    if wire.session_thread_id is not None:  # of a sub-agent, whose thread the answer has to name
-        reference["session_thread_id"] = wire.session_thread_id
-    return action_type(
-        id=envelope["id"] or "",
-        name=wire.name or "",
-        arguments=arguments,
-        reference=json_body(reference).decode(),
-        source=envelope["source"],
-        problems=problems,
-    )
-
-
-def _parse_arguments(text: str, problems: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    try:
-        arguments = decode_json(text.encode())
-    except ValueError:
-        arguments = None
-    if isinstance(arguments, dict):
-        return arguments, problems
-    return {}, (*problems, "input: not an object")
-
-
 _ToEvents: TypeAlias = Callable[[State, Any, Envelope], Sequence[Event]]
 
 
@@ -409,7 +321,6 @@ def _row(shape: type[WireEvent], to_events: _ToEvents, *types: str) -> _Row:
     return _Row(decoder(shape), to_events, types)
 
 
-_read_tool_use: Final = decoder(WireToolUse)
 _RAW: Final = _row(WireEvent, _raw, "raw")
 _MESSAGE: Final = _row(WireMessage, _message, "message.completed")
 _TOOL_USE: Final = _row(WireToolUse, _tool_use, "tool_call.completed")
@@ -473,10 +384,13 @@ class EventReader:
 
     Args:
         session_id: The session.
+        position: Where the events begin.
     """
 
-    def __init__(self, session_id: str) -> None:
-        self._state = State(session_id)
+    def __init__(self, session_id: str, position: Position = Position()) -> None:  # noqa: B008  (it is frozen)
+        self._state = State(
+            session_id, in_turn=position.in_turn, is_rescheduled=position.is_rescheduled, error=position.error
+        )
 
     def read(self, content: bytes, *, kind: str = "", event_id: str | None = None) -> Sequence[Event]:
         """The common events of one event; none if it came before.
@@ -507,6 +421,15 @@ class EventReader:
             envelope["problems"] += remove_unusable(wire)
         envelope["created_at"] = wire.processed_at or wire.created_at
         return row.to_events(self._state, wire, envelope)
+
+    def position_after(self, event_id: str | None) -> Position:
+        """The place after the last event that was read.
+
+        Args:
+            event_id: The id of that event.
+        """
+        state = self._state
+        return Position(event_id, state.in_turn, state.is_rescheduled, state.error and state.error[:_KEPT_ERROR])
 
     def remember(self, action: PendingAction) -> None:
         """Note an action that was read elsewhere, for the event that waits at it."""

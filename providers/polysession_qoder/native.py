@@ -49,7 +49,7 @@ class QoderCommit(TypedBody):
 
 
 QoderCheckout = Annotated[QoderBranch | QoderCommit, Field(discriminator="type")]
-"""What to check out of a repository."""
+"""A part of a repository to check out."""
 
 
 class QoderGithubRepository(TypedBody):

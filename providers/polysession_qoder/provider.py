@@ -44,11 +44,12 @@ from polysession.provider_api import (
     with_query,
 )
 from polysession_qoder import sessions
+from polysession_qoder.native import QoderNewAgent, QoderNewSession, QoderSessionChanges, QoderSessionQuery
 from polysession_qoder.sessions import page_parameters, post, session_path, to_agent, to_page, to_session
 from polysession_qoder.wire import WireDeleted, WireObject
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, OldStreamPlan, OldTurnPlan, PendingAction
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -130,7 +131,7 @@ class QoderSettings(ProviderSettings):
 
     Attributes:
         token: Personal access token (`pt-...`) or service access token.
-        base_url: Where the API is; the global site unless said otherwise.
+        base_url: Where the API is; the global site unless given.
         workspace_id: Workspace to act in; None leaves it to the token.
     """
 
@@ -146,10 +147,10 @@ class QoderProvider(Provider[QoderSettings]):
     docs_url = "https://docs.qoder.com/cloud-agents/sessions"
     settings_type = QoderSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
-    new_session_type = deferred("polysession_qoder.native:QoderNewSession")
-    session_changes_type = deferred("polysession_qoder.native:QoderSessionChanges")
-    session_query_type = deferred("polysession_qoder.native:QoderSessionQuery")
-    new_agent_type = deferred("polysession_qoder.native:QoderNewAgent")
+    new_session_type = QoderNewSession
+    session_changes_type = QoderSessionChanges
+    session_query_type = QoderSessionQuery
+    new_agent_type = QoderNewAgent
     resume_mode = ResumeMode.SERVER_REPLAY
     event_types = deferred("polysession_qoder.events:EVENT_TYPES")
     emulator = "polysession_qoder.emulator:QoderEmulator"
@@ -205,7 +206,7 @@ class QoderProvider(Provider[QoderSettings]):
             read_response(_read_deleted, reply)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Cancel the turn. The body is the same whether one was running; the status code tells.
+        """Cancel the turn. The body is the same whether one was running; the status code differs.
 
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
@@ -221,13 +222,13 @@ class QoderProvider(Provider[QoderSettings]):
 
         return turns.send_message(ref, content)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
         from polysession_qoder import turns
 
         return turns.stream_events(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
         """Prepare to follow the turn that this input starts."""
         from polysession_qoder import turns
 

@@ -132,7 +132,7 @@ to_agent: Final = record_reader(WireAgent, _to_agent)
 def to_status(word: str | None, turn_word: str | None = None) -> SessionStatus:
     """A status in common words.
 
-    In May 2026 a session stayed `idle` while `turn_status` said that it works.
+    In May 2026 a session stayed `idle` while `turn_status` was `running`.
     """
     status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
     return SessionStatus.RUNNING if turn_word in _BUSY_TURNS and status is SessionStatus.IDLE else status

@@ -7,10 +7,15 @@ https://docs.qoder.com/cloud-agents/permission-policies (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from polysession.provider_api import (
+    ActionRequired,
     Answer,
     Approve,
     Block,
@@ -18,49 +23,44 @@ from polysession.provider_api import (
     Conflict,
     Deny,
     Event,
+    Finished,
     Flow,
     Frame,
+    Head,
+    Items,
     MalformedResponse,
-    MediaBlock,
     Message,
     MessageCompleted,
     NotFound,
-    OldStreamPlan,
-    OldTurnPlan,
     Page,
     PendingAction,
-    PolysessionError,
+    Reconcile,
     Reply,
     SessionRef,
-    ToolExecution,
+    StreamPlan,
     ToolOutput,
+    TurnEnded,
     TurnInput,
+    TurnPlan,
     TurnStarted,
     UsageError,
-    decode_json,
+    as_utc,
     decoder,
     read_response,
     with_query,
 )
-from polysession_qoder.events import (
-    LAST_EVENTS,
-    MEDIA_SOURCES,
-    ROLES,
-    TOOL_USES,
-    EventReader,
-    awaited_ids,
-    to_action,
-)
+from polysession_qoder.events import LAST_EVENTS, EventReader, Position, awaited_ids
+from polysession_qoder.messages import ANSWERED_IN, ROLES, TOOL_USES, answer_event, message_event, to_action
 from polysession_qoder.sessions import MAX_PAGE_SIZE, page_parameters, post, session_path, to_page
 from polysession_qoder.wire import WireConfirmation, WireEvent, WireIdle, WireSent
 
 _DELTAS: Final = ("agent.message", "agent.thinking")
 _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
 _END_OF_STREAM: Final = b"[DONE]"
-_CURSOR_PREFIX: Final = "evt_"
+_LOOKED_BACK: Final = 10
+"""Events that are read before a stream is opened, for the state of the turn."""
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 _NOT_WAITING: Final = frozenset({"session.status_running", *LAST_EVENTS})
-_ANSWERED_IN: Final[Mapping[str, str]] = {answer_type: key for _, answer_type, key in TOOL_USES.values()}
 
 _read_head: Final = decoder(WireEvent)
 _read_idle: Final = decoder(WireIdle)
@@ -68,127 +68,196 @@ _read_confirmation: Final = decoder(WireConfirmation)
 _read_sent: Final = decoder(WireSent)
 
 
-class QoderStream(OldStreamPlan):
-    """Follows a session from after one event on. The backend replays what came after it.
+class QoderStream(StreamPlan):
+    """Follows a session from a position on. The backend replays the stored events after it.
 
     Args:
         ref: The session.
-        cursor: Id of that event; None if the session has none yet.
-        reader: Reads the events.
+        reader: Reads the events, from the position on.
+        after: Id of the last event before the position; None for the start of the session.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream (read 2026-11)
     """
 
-    cursor: str | None = None
     not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
 
-    def __init__(self, ref: SessionRef, cursor: str | None, reader: EventReader) -> None:
-        super().__init__()
+    def __init__(self, ref: SessionRef, reader: EventReader, after: str | None) -> None:
         self._ref = ref
-        self.cursor = cursor
-        self._has_broken = False
         self._reader = reader
+        self._held: Sequence[Event] = ()  # events that need to be reconciled before they are delivered
+        self._move_to(after)
 
     def open(self) -> Call:
-        """Without a cursor the stream begins with what happens next: a probe reads what was before a reopening.
+        """Open the stream after the last stored event; without one it begins with the next event.
 
         Raises:
             MalformedResponse: The backend gave its last event an id that it cannot be asked for.
         """
-        self.probe_due = self._has_broken and self.cursor is None
         headers = {"accept": "text/event-stream"}
-        if self.cursor is not None:
-            if not _fits_a_header(self.cursor):
-                raise MalformedResponse(
-                    f"the stream cannot continue after {self.cursor!r}: no header can carry that id"
-                )
-            headers["last-event-id"] = self.cursor
+        if self._after is not None:
+            if not (self._after.isascii() and self._after.isprintable() and " " not in self._after):
+                raise MalformedResponse(f"no header can carry {self._after!r}, after which the stream would continue")
+            headers["last-event-id"] = self._after
         return Call("GET", with_query(f"{_events_path(self._ref)}/stream", {"event_deltas[]": _DELTAS}), headers)
 
-    def read(self, frame: Frame) -> Sequence[Event]:
+    def opened(self, _head: Head, *, again: bool) -> Items:
+        """Look for events before this opening, if the backend could not be asked to replay them."""
+        return (Reconcile(),) if self._after is None and (again or self.is_resumed) else ()
+
+    def read(self, frame: Frame) -> Items:
         """The events of one frame. May 2026 kept id and type outside the JSON."""
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
-        if events:
-            self._move_to(events[0])
-        return events
+        if events and isinstance(events[-1], TurnEnded) and self._is_unclear(events):
+            self._held = events
+            return (Reconcile(),)
+        return self._deliver(events)
 
-    def _move_to(self, event: Event) -> None:
-        self.cursor = event.id or self.cursor  # a preview has none
-        self.finished = self.finished or event.native_type in LAST_EVENTS
+    def _is_unclear(self, events: Sequence[Event]) -> bool:
+        """Whether these events, the last of a turn, lack something that the history has."""
+        return any(_missing_ids(event) for event in events)
 
-    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break is alike)
-        """From here on a reopening may miss something."""
-        self._has_broken = True
+    def _deliver(self, events: Sequence[Event]) -> Items:
+        if not events or events[0].id is None:  # a preview has none
+            return events
+        self._move_to(events[0].id)
+        return (*events, Finished()) if events[0].native_type in LAST_EVENTS else events
 
-    def probe(self) -> Flow[list[Event]]:
-        """All stored events: only if there is no cursor yet, because then no reopened stream would tell them."""
-        found = yield from _walk(self._ref, {}, lambda _: False)
-        events: list[Event] = []
-        for item in found:
-            events += self._reader.read(item)
-        for event in events:
-            self._move_to(event)
-        return events
+    def _move_to(self, event_id: str | None) -> None:
+        self._after = event_id
+        self.cursor = _to_cursor(self._reader.position_after(event_id))
+
+    def reconcile(self) -> Flow[Items]:
+        """Complete the events that are held; without any, read all stored events."""
+        if self._held:
+            events = yield from _with_actions(self._ref, self._held)
+            self._held = ()
+            return self._deliver(events)
+        stored = yield from _walk(self._ref, {}, lambda _: False)
+        return [item for content in stored for item in self._deliver(self._reader.read(content))]
 
 
-class QoderTurn(QoderStream, OldTurnPlan):
+class QoderTurn(QoderStream, TurnPlan):
     """Follows the turn that some events start.
 
     Args:
         ref: The session.
-        cursor: Id of the last event before the turn; None if there is none.
-        reader: Reads the events.
+        reader: Reads the events, from the position on.
+        after: Id of the last event before the turn; None without any.
         events: What to send.
     """
 
-    def __init__(self, ref: SessionRef, cursor: str | None, reader: EventReader, events: list[dict[str, Any]]) -> None:
-        super().__init__(ref, cursor, reader)
+    def __init__(self, ref: SessionRef, reader: EventReader, after: str | None, events: list[dict[str, Any]]) -> None:
+        super().__init__(ref, reader, after)
         self._events = events
-        self._answered_ids = {event[_ANSWERED_IN[event["type"]]] for event in events if event["type"] in _ANSWERED_IN}
+        self._answered_ids = {event[ANSWERED_IN[event["type"]]] for event in events if event["type"] in ANSWERED_IN}
         self._sent_ids: set[str] = set()
         self._turn_id: str | None = None
+        self._accepted_at: datetime | None = None
+        self._is_proven = False
 
     def send(self) -> Flow[None]:
-        """Send the events, and note the ids under which the stream will show them."""
+        """Send the events, and note the ids and the time that the backend gives them."""
         sent = yield from _send(self._ref, self._events)
-        self._sent_ids = {event.id for event in sent.data or () if event.id}
+        accepted = sent.data or []
+        self._sent_ids = {event.id for event in accepted if event.id}
         self._turn_id = sent.turn_id
+        times = [_to_utc(event.processed_at or event.created_at) for event in accepted] or [_to_utc(sent.created_at)]
+        self._accepted_at = max((moment for moment in times if moment is not None), default=None)
         self._reader.expect_turn()
 
-    def begins(self, event: Event) -> bool:
-        """Whether it is what we sent, come back. May 2026 gave no ids: there the next turn to start is ours."""
-        # Our turn also ends with the session, whether or not it had begun.
-        if self.finished or (event.native_type in _ANSWERED_IN and _answered_id(event.source) in self._answered_ids):
+    def is_ours(self, event: Event) -> bool:
+        """Whether the turn in progress is ours.
+
+        It is if the event is what we sent, or happened after the backend accepted that: no turn was in progress then,
+        and no other starts before ours ends. The end of the session is the end of our turn, too.
+        """
+        self._is_proven = self._is_proven or self._proves(event)
+        return self._is_proven
+
+    def _proves(self, event: Event) -> bool:
+        if event.native_type in LAST_EVENTS or event.id in self._sent_ids:
             return True
-        if self._sent_ids:
-            return event.id in self._sent_ids
-        return isinstance(event, TurnStarted) or (event.turn_id is not None and event.turn_id == self._turn_id)
+        if event.native_type in ANSWERED_IN and _answered_id(event.source) in self._answered_ids:
+            return True
+        if event.turn_id is not None and event.turn_id == self._turn_id:
+            return True
+        is_later = self._is_later(event)
+        # May 2026 gave no ids.
+        return bool(is_later) or (not self._sent_ids and isinstance(event, TurnStarted) and is_later is None)
+
+    def _is_later(self, event: Event) -> bool | None:
+        """Whether an event happened after ours were accepted; None if a time is missing, or both are the same."""
+        if self._accepted_at is None or event.created_at is None or event.created_at == self._accepted_at:
+            return None
+        return event.created_at > self._accepted_at
+
+    def _is_unclear(self, events: Sequence[Event]) -> bool:
+        """Whether these events may end another client's turn, or lack something that the history has."""
+        may_be_foreign = self._is_later(events[-1]) is None and not any(self.is_ours(event) for event in events)
+        return may_be_foreign or super()._is_unclear(events)
+
+    def reconcile(self) -> Flow[Items]:
+        """Also look whether the end that is held came after what we sent."""
+        if self._held and not self._is_proven:
+            self._is_proven = yield from self._ends_our_turn(self._held[-1])
+        return (yield from super().reconcile())
+
+    def _ends_our_turn(self, end: Event) -> Flow[bool]:
+        """Whether the end of a turn is later in the history than what we sent, or is the end of the newest turn."""
+        newer: list[WireEvent] = []
+
+        def take(items: Sequence[bytes]) -> bool:
+            newer.extend(_head_of(item) for item in items)
+            return any(head.id in {end.id, *self._sent_ids} for head in newer)
+
+        yield from _walk(self._ref, _NEWEST_FIRST, take)
+        for head in newer:
+            if head.id == end.id:
+                return True
+            if head.id in self._sent_ids or head.type == "session.status_running":
+                return False
+        return False
 
 
-def _fits_a_header(event_id: str) -> bool:
-    return event_id.isascii() and event_id.isprintable() and " " not in event_id
+def _to_utc(moment: datetime | None) -> datetime | None:
+    """The moment in UTC; None also for one outside the years 1 to 9999."""
+    try:
+        return moment and as_utc(moment)
+    except ValueError:
+        return None
 
 
-def stream_events(ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
+def _to_cursor(position: Position) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> Position:
+    try:
+        content = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.json.decode(content, type=Position)
+    except (ValueError, msgspec.MsgspecError):
+        pass
+    raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream")
+
+
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     """Prepare to follow a session: after the cursor, or after the newest event.
 
     Raises:
         UsageError: The cursor is not one of ours.
     """
-    reader = EventReader(ref.id)
-    is_resumed = cursor is not None
     if cursor is None:
-        cursor = yield from _newest_id(ref, reader)
-    elif not (cursor.startswith(_CURSOR_PREFIX) and _fits_a_header(cursor)):
-        raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream: those begin with {_CURSOR_PREFIX!r}")
-    plan = QoderStream(ref, cursor, reader)
-    plan.is_resumed = is_resumed
+        reader = EventReader(ref.id)
+        return QoderStream(ref, reader, (yield from _read_newest(ref, reader)))
+    position = _from_cursor(cursor)
+    plan = QoderStream(ref, EventReader(ref.id, position), position.after)
+    plan.is_resumed = True
     return plan
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
     """Prepare to follow the turn that this input starts, from the newest event on.
 
     Raises:
@@ -200,12 +269,11 @@ def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
     if not answers:
         blocks = tuple(item for item in turn_input if not isinstance(item, Approve | Deny | ToolOutput | Reply))
         message = message_event(blocks)
-        cursor = yield from _newest_id(ref, reader)
-        return QoderTurn(ref, cursor, reader, [message])
+        return QoderTurn(ref, reader, (yield from _read_newest(ref, reader)), [message])
     pending = yield from _search_pending(ref)
     for action in pending.actions.values():
         reader.remember(action)  # the turn may stop again at those that are not answered
-    return QoderTurn(ref, pending.newest_id, reader, answer_events(answers, pending))
+    return QoderTurn(ref, reader, pending.newest_id, answer_events(answers, pending))
 
 
 def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
@@ -242,14 +310,9 @@ def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> F
     Where the session waited at tool uses of an earlier page, those are looked up.
     """
     reply = yield Call("GET", with_query(_events_path(ref), page_parameters(page_size, cursor)))
-    page = to_page(reply, bytes)
-    heads = [_head_of(item) for item in page.items]
-    stops = [item for item, head in zip(page.items, heads, strict=True) if head.type == "session.status_idle"]
-    awaited = {event_id for item in stops for event_id in awaited_ids(_read_idle(item)[0])}
-    reader = EventReader(ref.id)
-    yield from _look_up(ref, awaited - {head.id for head in heads}, reader)
-    events = tuple(event for item in page.items for event in reader.read(item))
-    return Page(events, page.next_cursor, page.problems)
+    page = to_page(reply, EventReader(ref.id).read)
+    events = yield from _with_actions(ref, [event for found in page.items for event in found])
+    return Page(tuple(events), page.next_cursor, page.problems)
 
 
 def list_messages(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
@@ -273,11 +336,13 @@ def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Flow[WireSent]:
     return read_response(_read_sent, reply)[0]
 
 
-def _newest_id(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
-    """Id of the newest event. The reader sees it, for what it says of a turn that is in progress."""
-    reply = yield Call("GET", with_query(_events_path(ref), {**_NEWEST_FIRST, **page_parameters(1, None)}))
-    page = to_page(reply, reader.read)
-    return next((event.id for events in page.items for event in events), None)
+def _read_newest(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
+    """Read the newest events, for the state of the turn that is in progress; the id of the newest, None without any."""
+    query = {**_NEWEST_FIRST, **page_parameters(_LOOKED_BACK, None)}
+    reply = yield Call("GET", with_query(_events_path(ref), query))
+    newest_first = to_page(reply, bytes).items
+    events = [event for content in reversed(newest_first) for event in reader.read(content)]
+    return next((event.id for event in reversed(events) if event.id is not None), None)
 
 
 def _head_of(item: bytes) -> WireEvent:
@@ -314,20 +379,35 @@ def _walk(ref: SessionRef, query: Mapping[str, Any], is_enough: Callable[[Sequen
         cursors.add(cursor)
 
 
-def _look_up(ref: SessionRef, event_ids: Iterable[str | None], reader: EventReader) -> Flow[None]:
-    """Let the reader know these tool uses, as far as there are any."""
-    missing = set(event_ids)
+def _missing_ids(event: Event) -> list[str]:
+    """Ids of the tool uses that the session waits at and whose events were not read."""
+    if not isinstance(event, ActionRequired):
+        return []
+    known = {action.id for action in event.actions}
+    return [event_id for event_id in awaited_ids(_read_idle(event.source)[0]) if event_id not in known]
+
+
+def _with_actions(ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Event]]:
+    """The events, with the pending actions that were not read before, as far as the history has them."""
+    missing = {event_id for event in events for event_id in _missing_ids(event)}
+    found: dict[str, PendingAction] = {}
 
     def take(items: Sequence[bytes]) -> bool:
         for item in items:
             head = _head_of(item)
             if head.id in missing and head.type in TOOL_USES:
-                reader.remember(to_action(item))
-                missing.remove(head.id)
-        return not missing
+                found[head.id] = to_action(item)
+        return missing <= found.keys()
 
     if missing:
         yield from _walk(ref, {**_NEWEST_FIRST, "types[]": list(TOOL_USES)}, take)
+    return [_completed(event, found) if isinstance(event, ActionRequired) else event for event in events]
+
+
+def _completed(event: ActionRequired, found: Mapping[str, PendingAction]) -> Event:
+    known = {**found, **{action.id: action for action in event.actions}}
+    awaited = awaited_ids(_read_idle(event.source)[0])
+    return event.model_copy(update={"actions": tuple(known[event_id] for event_id in awaited if event_id in known)})
 
 
 # Pending actions, and what is sent.
@@ -337,7 +417,7 @@ class _Pending:
     """Finds the pending actions in a session's events, which are read newest first.
 
     Attributes:
-        newest_id: Id of the newest event; None if there is none.
+        newest_id: Id of the newest event; None without any.
     """
 
     def __init__(self) -> None:
@@ -373,7 +453,7 @@ class _Pending:
         return self._awaited is not None and not self.missing
 
     def _look_for_state(self, item: bytes, kind: str) -> None:
-        if kind in _ANSWERED_IN:
+        if kind in ANSWERED_IN:
             self._answered.add(_answered_id(item))  # after the session became idle: it has not acted on it yet
         elif kind == "session.status_idle":
             awaited = awaited_ids(_read_idle(item)[0])
@@ -421,60 +501,3 @@ def _action_of(answer: Answer, pending: _Pending) -> PendingAction:
     if action_id not in pending.actions:
         raise MalformedResponse(f"the session waits at {action_id}, which its events do not hold")
     return pending.actions[action_id]
-
-
-def answer_event(answer: Answer, action: PendingAction) -> dict[str, Any]:
-    """The event that answers an action, built from its reference.
-
-    Raises:
-        UsageError: It is the wrong kind of answer, or the action is another backend's.
-    """
-    if isinstance(answer, ToolOutput) != isinstance(action, ToolExecution) or isinstance(answer, Reply):
-        wanted = "ToolOutput" if isinstance(action, ToolExecution) else "Approve or Deny"
-        raise UsageError(f"action {action.id!r} is answered with {wanted}, not with {type(answer).__name__}")
-    try:
-        event = decode_json(action.reference.encode())
-    except ValueError:
-        event = None
-    if not isinstance(event, dict) or event.get("type") not in _ANSWERED_IN:
-        raise UsageError(f"the reference of action {action.id!r} is not one of Qoder's")
-    return {**event, **_answer_fields(answer)}
-
-
-def _answer_fields(answer: Approve | Deny | ToolOutput) -> dict[str, Any]:
-    if isinstance(answer, ToolOutput):
-        output = {"content": [{"type": "text", "text": answer.content}]}
-        return output | {"is_error": True} if answer.is_error else output
-    if isinstance(answer, Approve):
-        return {"result": "allow"}
-    return {"result": "deny"} if answer.reason is None else {"result": "deny", "deny_message": answer.reason}
-
-
-def message_event(blocks: tuple[Block, ...]) -> dict[str, Any]:
-    """The event that says these blocks, to be sent.
-
-    Raises:
-        UsageError: A block has something that Qoder does not take.
-    """
-    content = [
-        _media(block) if isinstance(block, MediaBlock) else block.model_dump(include={"type", "text"})
-        for block in blocks
-    ]
-    return {"type": "user.message", "content": content}
-
-
-def _media(block: MediaBlock) -> dict[str, Any]:
-    if block.media_type is not None and block.data is None:
-        raise UsageError("Qoder takes a media_type together with data only")
-    if block.title is not None and block.type == "image":
-        raise UsageError("Qoder's images have no title")
-    source: dict[str, Any] = {"media_type": block.media_type}
-    for kind, name in MEDIA_SOURCES.items():
-        if (value := getattr(block, name)) is not None:  # exactly one is
-            source |= {"type": kind, name: value}
-    wire = {"type": block.type, "source": _without_none(source), "title": block.title}
-    return _without_none(wire)
-
-
-def _without_none(wire: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wire.items() if value is not None}

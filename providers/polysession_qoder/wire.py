@@ -167,7 +167,7 @@ class WireIdle(WireEvent):
 
 
 class WireReportedError(msgspec.Struct):
-    """What went wrong in a session."""
+    """A failure that a session reports."""
 
     type: str | None = None
     message: str | None = None
@@ -221,3 +221,4 @@ class WireSent(msgspec.Struct):
 
     data: list[WireEvent] | None = None
     turn_id: str | None = None  # May 2026
+    created_at: datetime | None = None  # May 2026

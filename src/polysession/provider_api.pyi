@@ -178,6 +178,7 @@ from polysession.plugins import (
 )
 from polysession.record import (
     UtcDatetime as UtcDatetime,
+    as_utc as as_utc,
 )
 from polysession.resources import (
     Agent as Agent,

@@ -146,7 +146,7 @@ def test_a_takes_a_message(do: Do, vcr: Any) -> None:
 def test_a_lists_events(do: Do) -> None:
     said, *running = do(lambda client: client.sessions.events(TALK, page_size=5).page()).items
     assert (said.type, said.message.text) == ("message.completed", "你好,这是一个测试消息")
-    assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888851, tzinfo=UTC)
+    assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888852, tzinfo=UTC)
     assert {event.native_type for event in running} == {"session.status_running"}
     assert running[0].id == "evt_771c1195bcbd4a07834d4ed4dd6450ca"
 
@@ -237,7 +237,7 @@ def test_c_lists_messages(do: Do) -> None:
     said, answered = do(lambda client: client.sessions.messages(TALK, page_size=5))
     assert (said.role, said.text) == ("user", "Hello, this is a test message.")
     assert (answered.role, answered.text) == ("assistant", "Hello!")
-    assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888851, tzinfo=UTC)
+    assert said.created_at == datetime(2026, 5, 18, 3, 40, 48, 888852, tzinfo=UTC)
 
 
 @cassette("qoder/documented/c_turn.yaml")

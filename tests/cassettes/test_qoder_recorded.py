@@ -1,6 +1,6 @@
-"""Qoder's real service, recorded by who has a token: `QODER_ACCESS_TOKEN=... nox -s record -- qoder`.
+"""Qoder's real service, recorded with a token: `QODER_ACCESS_TOKEN=... nox -s record -- qoder`.
 
-Until somebody has done that there is nothing to play, and these tests are not collected; `test_qoder_recording.py`
+Without that recording there is nothing to play, and these tests are not collected; `test_qoder_recording.py`
 tries them out.
 """
 

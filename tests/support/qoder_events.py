@@ -37,7 +37,7 @@ def said(event_id: str, text: str) -> JsonObject:
 
 
 def shown(events: Sequence[Event]) -> list[str]:
-    """What is delivered, with the text of messages and the outcome of turns."""
+    """The types of the events, with the text of messages and the outcome of turns."""
     texts = {"message.delta": "text", "turn.ended": "outcome", "thinking.completed": "text"}
     out = []
     for item in events:

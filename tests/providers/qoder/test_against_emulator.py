@@ -129,8 +129,8 @@ def test_a_search_finds_by_title_and_metadata(new_client: Any, current: Emulator
     assert found(title_contains="3") == [expected[3]]
     assert found(metadata={"odd": "1"}) == [expected[1], expected[3]]
     assert found(metadata={"odd": "1", "all": ""}, title_contains="ticket 1") == [expected[1]]
-    assert found(metadata={"odd": "0"}, limit=1) == expected[::2]
-    assert found(metadata={"all": ""}, limit=2, created_after=sessions[1].created_at) == expected[2:]
+    assert found(metadata={"odd": "0"}, page_size=1) == expected[::2]
+    assert found(metadata={"all": ""}, page_size=2, created_after=sessions[1].created_at) == expected[2:]
     new_client.sessions.archive(sessions[0])
     assert found(metadata={"odd": "0"}) == expected[2::2]
     assert found(metadata={"odd": "0"}, include_archived=True) == expected[::2]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from polysession import (
+    ACTION,
     Answer,
     Approve,
     Conflict,
@@ -15,14 +17,18 @@ from polysession import (
     MalformedResponse,
     MediaBlock,
     NotFound,
+    PendingAction,
     RawBlock,
+    Reply,
     Role,
     TextBlock,
+    ToolApproval,
     ToolOutput,
     UsageError,
 )
 from polysession._core.flow import Call
 from polysession._core.operations import Operations
+from polysession.change import SessionRef
 from polysession.message import Block
 from polysession_qoder import QoderProvider, QoderSettings
 from support.flows import ok, sent_bodies, step
@@ -147,9 +153,10 @@ def test_a_list_that_does_not_advance_is_reported() -> None:
 
 @pytest.mark.parametrize("odd", [{"id": "evt_1"}, {"type": ["x"]}, {"type": "user.message", "id": {}}, 5, None])
 def test_an_odd_event_of_a_page_costs_nothing_but_itself(odd: Any) -> None:
-    listed = ok(page(said("evt_0", "Hello"), odd, WAITING, CUSTOM, MCP, ASK))
+    listed = ok(page(said("evt_0", "Hello"), odd, ASK, MCP, CUSTOM, WAITING))
+    newest_first = ok(page(said("evt_0", "Hello"), odd, WAITING, CUSTOM, MCP, ASK))
 
-    _, actions = step(OPERATIONS.pending_actions("sess_1"), listed)
+    _, actions = step(OPERATIONS.pending_actions("sess_1"), newest_first)
     _, events = step(OPERATIONS.list_events("sess_1", None)(None), listed)
     _, messages = step(OPERATIONS.list_messages("sess_1", None)(None), listed)
 
@@ -205,6 +212,47 @@ def test_an_answer_is_sent_once_it_is_known_to_be_awaited(answer: Answer, wire: 
 
     assert [replace(call, body=None) for call in calls] == [NEWEST_FIRST, SEND]
     assert sent_bodies(calls) == [None, {"events": [wire]}]
+
+
+@pytest.mark.parametrize("action", [APPROVAL, MCP_APPROVAL, EXECUTION], ids=lambda action: str(action.id))
+def test_a_stored_action_is_answered_without_its_event(action: PendingAction) -> None:
+    stored = ACTION.validate_json(ACTION.dump_json(action))
+    answer = ToolOutput(stored, "42") if action is EXECUTION else Approve(stored)
+
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", [answer]), ok(page(WAITING)), ok({"data": []}))
+
+    (sent,) = sent_bodies(calls)[-1]["events"]
+    assert sent == {**json.loads(action.reference), **({"result": "allow"} if action is not EXECUTION else OUTPUT)}
+
+
+OUTPUT = {"content": [{"type": "text", "text": "42"}]}
+
+
+def test_an_id_whose_event_the_history_does_not_hold_is_reported() -> None:
+    with pytest.raises(MalformedResponse, match="evt_a"):
+        step(OPERATIONS.answer_actions("sess_1", [Approve("evt_a")]), ok(page(WAITING)))
+
+
+@pytest.mark.parametrize("reference", ["other", "[]", '{"type":"user.message"}', '{"tool_call_id":"1"}'])
+def test_an_action_of_another_backend_is_refused(reference: str) -> None:
+    foreign = ToolApproval(id="evt_a", name="Bash", arguments={}, reference=reference)
+
+    with pytest.raises(UsageError, match="not one of Qoder's"):
+        step(OPERATIONS.answer_actions("sess_1", [Approve(foreign)]), ok(PARKED))
+
+
+def test_an_action_without_a_reference_is_answered_by_its_id() -> None:
+    bare = ToolApproval(id="evt_m", name="find", arguments={})
+
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", [Deny(bare)]), ok(PARKED), ok({"data": []}))
+
+    (sent,) = sent_bodies(calls)[-1]["events"]
+    assert sent == {**json.loads(MCP_APPROVAL.reference), "result": "deny"}
+
+
+def test_a_question_is_not_answered() -> None:
+    with pytest.raises(UsageError, match="Approve or Deny, not with Reply"):
+        step(PROVIDER.answer_actions(SessionRef("sess_1"), (Reply("evt_a", "yes"),)), ok(PARKED))
 
 
 def test_answers_go_together() -> None:

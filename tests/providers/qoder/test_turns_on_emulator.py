@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -208,6 +211,33 @@ def test_pending_actions_are_answered_from_elsewhere(handle: EmulatorHandle, cli
     with pytest.raises(Conflict, match="no pending actions"):
         client.sessions.answer(session, [Approve(actions[0])])
     assert client.sessions.pending_actions(session) == ()
+
+
+ANSWERS_STORED_ACTIONS = """
+import json, sys
+from polysession import ACTION, Approve, Client
+
+given = json.load(sys.stdin)
+with Client("qoder", **given["settings"]) as client:
+    actions = [ACTION.validate_python(action) for action in given["actions"]]
+    client.sessions.answer(given["session"], [Approve(action) for action in actions])
+"""
+
+
+def test_stored_actions_are_answered_by_another_process(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    with client.sessions.run(session, "/ask 2", deadline_s=DEADLINE_S) as turn:
+        turn.wait()
+    parked, cursor = turn.result, turn.cursor
+    stored = [action.model_dump(mode="json") for action in parked.actions]
+    given = json.dumps({"settings": handle.settings, "session": session.id, "actions": stored})
+
+    subprocess.run([sys.executable, "-c", ANSWERS_STORED_ACTIONS], input=given, text=True, check=True)  # noqa: S603
+
+    assert client.sessions.pending_actions(session) == ()
+    with client.sessions.stream(session, cursor=cursor, deadline_s=DEADLINE_S) as events:
+        assert next(event.outcome for event in events if event.type == "turn.ended") is Outcome.COMPLETED
 
 
 def test_an_unknown_action_is_not_answered(handle: EmulatorHandle, client: Client, session: Session) -> None:
