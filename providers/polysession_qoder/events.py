@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -40,7 +41,15 @@ from polysession.provider_api import (
     record_reader,
     remove_unusable,
 )
-from polysession_qoder.messages import TOOL_USES, Envelope, read_action, text_of, to_message
+from polysession_qoder.messages import (
+    TOOL_USES,
+    Envelope,
+    awaited_ids,
+    read_action,
+    reason_of,
+    text_of,
+    to_message,
+)
 from polysession_qoder.sessions import to_usage
 from polysession_qoder.wire import (
     WireErrorEvent,
@@ -50,7 +59,6 @@ from polysession_qoder.wire import (
     WirePreviewDelta,
     WirePreviewStart,
     WireReportedError,
-    WireStopReason,
     WireThinking,
     WireToolResult,
     WireToolUse,
@@ -59,9 +67,6 @@ from polysession_qoder.wire import (
 
 PREVIEWS: Final = frozenset({"event_start", "event_delta"})
 """Frames that only a stream has. Their id is that of the event that will follow; they have none of their own."""
-
-LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
-"""Nothing follows one of these."""
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "end_turn": Outcome.COMPLETED,
@@ -106,6 +111,26 @@ class Preview:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+class TurnMark(msgspec.Struct, frozen=True, array_like=True):
+    """Facts by which a turn of ours is recognised, also by another process.
+
+    Attributes:
+        digest: Digest of the message that starts it; None for answers.
+        answered_ids: Ids of the events that were answered.
+        sent_ids: Ids that the backend gave to what was sent; empty before that, and in May 2026.
+        turn_id: Id that the backend gave to the turn; None after May 2026.
+        accepted_at: When the backend accepted what was sent, in UTC.
+        is_proven: Whether the turn in progress is known to be ours.
+    """
+
+    digest: str | None = None
+    answered_ids: tuple[str, ...] = ()
+    sent_ids: tuple[str, ...] = ()
+    turn_id: str | None = None
+    accepted_at: datetime | None = None
+    is_proven: bool = False
+
+
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """The place after an event, and the state of the turn there.
 
@@ -114,12 +139,14 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
         in_turn: Whether a turn is in progress.
         is_rescheduled: Whether the session was rescheduled in it.
         error: The last error that was reported in it.
+        turn: The turn of ours that is followed; None for a stream.
     """
 
     after: str | None = None
     in_turn: bool = False
     is_rescheduled: bool = False
     error: str | None = None
+    turn: TurnMark | None = None
 
 
 @dataclass(slots=True)
@@ -286,20 +313,6 @@ def _stored_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> S
     return _raw(state, wire, envelope)
 
 
-def reason_of(wire: WireIdle) -> str:
-    """Why a session became idle, in Qoder's word; empty if it does not say."""
-    reason = wire.stop_reason
-    return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
-
-
-def awaited_ids(wire: WireIdle) -> list[str]:
-    """Ids of the events that a session waits at when it becomes idle so."""
-    reason = wire.stop_reason
-    if isinstance(reason, WireStopReason) and reason.type == "requires_action":
-        return reason.event_ids or []
-    return []
-
-
 _ToEvents: TypeAlias = Callable[[State, Any, Envelope], Sequence[Event]]
 
 
@@ -422,14 +435,16 @@ class EventReader:
         envelope["created_at"] = wire.processed_at or wire.created_at
         return row.to_events(self._state, wire, envelope)
 
-    def position_after(self, event_id: str | None) -> Position:
+    def position_after(self, event_id: str | None, turn: TurnMark | None) -> Position:
         """The place after the last event that was read.
 
         Args:
             event_id: The id of that event.
+            turn: The turn of ours that is followed.
         """
         state = self._state
-        return Position(event_id, state.in_turn, state.is_rescheduled, state.error and state.error[:_KEPT_ERROR])
+        error = state.error and state.error[:_KEPT_ERROR]
+        return Position(event_id, state.in_turn, state.is_rescheduled, error, turn)
 
     def remember(self, action: PendingAction) -> None:
         """Note an action that was read elsewhere, for the event that waits at it."""

@@ -1,6 +1,6 @@
-"""Qoder's messages and actions, in both directions: read from events, and written into the events that are sent.
+"""Qoder's messages and pending actions, in both directions: read from events, and written into the events to send.
 
-Reading (`events`) and sending (`turns`) share these tables. Pure.
+A room of its own, because reading (`events`) and sending (`turns`) share these tables. Pure.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send and
 https://docs.qoder.com/cloud-agents/permission-policies (read 2026-11)
@@ -8,7 +8,8 @@ https://docs.qoder.com/cloud-agents/permission-policies (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -18,9 +19,12 @@ from polysession.provider_api import (
     Answer,
     Approve,
     Block,
+    Conflict,
     Deny,
+    MalformedResponse,
     MediaBlock,
     Message,
+    NotFound,
     PendingAction,
     RawBlock,
     Reply,
@@ -34,7 +38,10 @@ from polysession.provider_api import (
     decoder,
 )
 from polysession_qoder.sessions import NAME
-from polysession_qoder.wire import WireMessage, WireToolUse
+from polysession_qoder.wire import WireConfirmation, WireEvent, WireIdle, WireMessage, WireStopReason, WireToolUse
+
+LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
+"""Nothing follows one of these."""
 
 ROLES: Final[Mapping[str, Role]] = {
     "user.message": Role.USER,
@@ -61,7 +68,12 @@ Content: TypeAlias = list[dict[str, Any] | str] | str | None
 Envelope: TypeAlias = dict[str, Any]
 """The fields that all events have."""
 
+_NOT_WAITING: Final = frozenset({"session.status_running", *LAST_EVENTS})
+
 _read_tool_use: Final = decoder(WireToolUse)
+_read_head: Final = decoder(WireEvent)
+_read_idle: Final = decoder(WireIdle)
+_read_confirmation: Final = decoder(WireConfirmation)
 
 
 def to_message(session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
@@ -198,3 +210,129 @@ def _media(block: MediaBlock) -> dict[str, Any]:
 
 def _without_none(wire: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wire.items() if value is not None}
+
+
+def reason_of(wire: WireIdle) -> str:
+    """Why a session became idle, in Qoder's word; empty if it does not say."""
+    reason = wire.stop_reason
+    return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
+
+
+def read_idle(content: bytes) -> WireIdle:
+    """The event of a session that became idle.
+
+    Raises:
+        MalformedResponse: It is not a JSON object.
+    """
+    return _read_idle(content)[0]
+
+
+def awaited_ids(wire: WireIdle) -> list[str]:
+    """Ids of the events that a session waits at when it becomes idle so."""
+    reason = wire.stop_reason
+    if isinstance(reason, WireStopReason) and reason.type == "requires_action":
+        return reason.event_ids or []
+    return []
+
+
+def content_of(event: bytes) -> Any:
+    """The content of a stored message; None without any."""
+    value = decode_json(event)
+    return value.get("content") if isinstance(value, dict) else None
+
+
+def digest_of(content: Any) -> str:
+    """A digest of the content of a message, to recognise it by."""
+    return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+
+
+def head_of(item: bytes) -> WireEvent:
+    """The fields that all events have; none for what is not an object."""
+    try:
+        return _read_head(item)[0]
+    except MalformedResponse:
+        return WireEvent()
+
+
+class PendingActions:
+    """Finds the pending actions in a session's events, which are read newest first.
+
+    Attributes:
+        newest_id: Id of the newest event; None without any.
+    """
+
+    def __init__(self) -> None:
+        self.newest_id: str | None = None
+        self._awaited: list[str] | None = None  # None until it is known
+        self._answered: set[str] = set()
+        self._found: dict[str, PendingAction] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all, in the order in which the backend names them."""
+        return self._awaited or []
+
+    @property
+    def missing(self) -> list[str]:
+        """Ids of those whose events were not read yet."""
+        return [event_id for event_id in self.ids if event_id not in self._found]
+
+    @property
+    def actions(self) -> dict[str, PendingAction]:
+        """Those whose events were read, by id."""
+        return {event_id: self._found[event_id] for event_id in self.ids if event_id in self._found}
+
+    def take(self, items: Sequence[bytes]) -> bool:
+        """Read the next older events; whether nothing older has to be read."""
+        for item in items:
+            head = head_of(item)
+            self.newest_id = self.newest_id or head.id
+            if self._awaited is None:
+                self._look_for_state(item, head.type or "")
+            elif head.type in TOOL_USES and head.id in self._awaited:
+                self._found[head.id] = to_action(item)
+        return self._awaited is not None and not self.missing
+
+    def _look_for_state(self, item: bytes, kind: str) -> None:
+        if kind in ANSWERED_IN:
+            self._answered.add(answered_id(item))  # after the session became idle: it has not acted on it yet
+        elif kind == "session.status_idle":
+            awaited = awaited_ids(read_idle(item))
+            self._awaited = [event_id for event_id in awaited if event_id not in self._answered]
+        elif kind in _NOT_WAITING:
+            self._awaited = []
+
+
+def answered_id(item: bytes) -> str:
+    """Id of the event that a stored answer is about."""
+    wire, _ = _read_confirmation(item)
+    return wire.tool_use_id or wire.custom_tool_use_id or ""
+
+
+def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[dict[str, Any]]:
+    """The events that answer, to be sent.
+
+    Args:
+        answers: The caller's answers.
+        pending: The pending actions.
+
+    Raises:
+        Conflict: There are none.
+        NotFound: One of the actions is not pending.
+        UsageError: An action is answered with the wrong kind of answer.
+    """
+    if not pending.ids:
+        raise Conflict("no pending actions: they were already answered, or the turn ended")
+    return [answer_event(answer, _action_of(answer, pending)) for answer in answers]
+
+
+def _action_of(answer: Answer, pending: PendingActions) -> PendingAction:
+    """The action that is answered: the caller's own, or for a bare id the one in the events."""
+    action_id = answer.action if isinstance(answer.action, str) else answer.action.id
+    if action_id not in pending.ids:
+        raise NotFound(f"action {action_id!r} is not pending; the agent waits for {', '.join(pending.ids)}")
+    if not isinstance(answer.action, str) and answer.action.reference:
+        return answer.action
+    if action_id not in pending.actions:
+        raise MalformedResponse(f"the session waits at {action_id}, which its events do not hold")
+    return pending.actions[action_id]

@@ -205,3 +205,18 @@ class QoderNewAgent(QoderBody):
     skills: list[dict[str, Any]] | None = None
     metadata: Metadata | None = None
     multiagent: dict[str, Any] | None = None
+
+
+class QoderNewEnvironment(QoderBody):
+    """Fields of `POST /environments` that only Qoder has.
+
+    Attributes:
+        config: In place of `{"type": "cloud"}`: networking, packages and a setup script, or `{"type": "self_hosted"}`.
+            Without `networking` a sandbox has no open internet.
+        scope: Who may use it, in Qoder's words.
+
+    Backend: https://docs.qoder.com/cloud-agents/api/environments/create (read 2026-11)
+    """
+
+    config: dict[str, Any] | None = None
+    scope: str | None = None

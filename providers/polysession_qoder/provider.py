@@ -7,6 +7,7 @@ https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from polysession.provider_api import (
@@ -15,6 +16,7 @@ from polysession.provider_api import (
     Call,
     Cancellation,
     CancelState,
+    Environment,
     ErrorDetail,
     Feature,
     FeatureSupport,
@@ -22,7 +24,10 @@ from polysession.provider_api import (
     FromEnv,
     HeaderSecret,
     HeaderText,
+    Model,
+    NativeBody,
     NewAgent,
+    NewEnvironment,
     NewSession,
     Page,
     Provider,
@@ -34,22 +39,39 @@ from polysession.provider_api import (
     SessionQuery,
     SessionRef,
     TurnInput,
+    WhenBusy,
     apply_filters,
     declared,
     decoder,
     deferred,
     json_body,
+    one_page,
     path_segment,
     read_response,
     with_query,
 )
 from polysession_qoder import sessions
-from polysession_qoder.native import QoderNewAgent, QoderNewSession, QoderSessionChanges, QoderSessionQuery
-from polysession_qoder.sessions import page_parameters, post, session_path, to_agent, to_page, to_session
+from polysession_qoder.native import (
+    QoderNewAgent,
+    QoderNewEnvironment,
+    QoderNewSession,
+    QoderSessionChanges,
+    QoderSessionQuery,
+)
+from polysession_qoder.sessions import (
+    page_parameters,
+    post,
+    session_path,
+    to_agent,
+    to_environment,
+    to_listed_model,
+    to_page,
+    to_session,
+)
 from polysession_qoder.wire import WireDeleted, WireObject
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -78,7 +100,18 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_ANSWER: "one more call before it, to see which actions are pending",
         Feature.AGENTS_CREATE: "",
         Feature.AGENTS_GET: "",
+        Feature.SESSIONS_REJOIN: "",
         Feature.AGENTS_LIST: "",
+        Feature.ENVIRONMENTS_CREATE: "a cloud environment, unless QoderNewEnvironment(config=...) is given",
+        Feature.ENVIRONMENTS_GET: "",
+        Feature.ENVIRONMENTS_LIST: "",
+        Feature.MODELS_LIST: "the backend has them on one page",
+        Feature.ENVIRONMENTS_CREATE_DESCRIPTION: "",
+        Feature.ENVIRONMENTS_CREATE_METADATA: "text values only",
+        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: "kept for 24 hours",
+        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: "kept for 24 hours",
+        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: "kept for 24 hours",
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
         Feature.SESSIONS_CREATE_AGENT: "",
         Feature.SESSIONS_CREATE_ENVIRONMENT: "",
         Feature.SESSIONS_CREATE_TITLE: "",
@@ -105,10 +138,17 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     },
     emulated={
         Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by their type",
         Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; more calls if there are very many actions",
         Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
     },
     unsupported={
+        Feature.SESSIONS_CREATE_ID: "Qoder chooses the id",
+        Feature.SESSIONS_CREATE_OWNER: "a session belongs to the account of the token",
+        Feature.SESSIONS_LIST_OWNER: "a session belongs to the account of the token",
+        Feature.SESSIONS_LIST_ORIGIN: "QoderSessionQuery(deployment_id=...) lists the sessions of one deployment",
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "Qoder takes no other arguments than the agent's",
+        Feature.SESSIONS_ANSWER_QUESTION: "Qoder's agents ask for approvals and tool outputs only",
         Feature.SESSIONS_CREATE_WORKSPACE: "the workspace is the setting workspace_id",
         Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
         Feature.SESSIONS_CREATE_CAPABILITIES: "abilities belong to the agent",
@@ -151,6 +191,9 @@ class QoderProvider(Provider[QoderSettings]):
     session_changes_type = QoderSessionChanges
     session_query_type = QoderSessionQuery
     new_agent_type = QoderNewAgent
+    new_environment_type = QoderNewEnvironment
+    largest_page = sessions.MAX_PAGE_SIZE
+    when_busy = WhenBusy.REFUSED
     resume_mode = ResumeMode.SERVER_REPLAY
     event_types = deferred("polysession_qoder.events:EVENT_TYPES")
     emulator = "polysession_qoder.emulator:QoderEmulator"
@@ -168,7 +211,7 @@ class QoderProvider(Provider[QoderSettings]):
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
-        reply = yield post("/sessions", sessions.new_session_body(new))
+        reply = yield post("/sessions", sessions.new_session_body(new), new.idempotency_key)
         return read_response(to_session, reply)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
@@ -216,11 +259,18 @@ class QoderProvider(Provider[QoderSettings]):
         state = CancelState.REQUESTED if running else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=reply.content)
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        idempotency_key: str | None = None,
+    ) -> Flow[None]:
         """Send a message."""
         from polysession_qoder import turns
 
-        return turns.send_message(ref, content)
+        return turns.send_message(ref, content, idempotency_key)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
@@ -228,25 +278,48 @@ class QoderProvider(Provider[QoderSettings]):
 
         return turns.stream_events(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        idempotency_key: str | None = None,
+    ) -> Flow[TurnPlan]:
         """Prepare to follow the turn that this input starts."""
         from polysession_qoder import turns
 
-        return turns.start_turn(ref, turn_input)
+        return turns.start_turn(ref, turn_input, idempotency_key)
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+        """Prepare to continue a turn."""
+        from polysession_qoder import turns
+
+        return turns.rejoin_turn(ref, cursor)
+
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
         """Read one page of events."""
         from polysession_qoder import turns
 
-        return turns.list_events(ref, page_size, cursor)
+        return turns.list_events(ref, page_parameters(page_size, cursor), newest_first=newest_first)
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
         """Read one page of messages."""
         from polysession_qoder import turns
 
-        return turns.list_messages(ref, page_size, cursor)
+        return turns.list_messages(ref, page_parameters(page_size, cursor), newest_first=newest_first)
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    def answer_actions(
+        self,
+        ref: SessionRef,
+        answers: tuple[Answer, ...],
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+    ) -> Flow[None]:
         """Answer pending actions."""
         from polysession_qoder import turns
 
@@ -272,6 +345,27 @@ class QoderProvider(Provider[QoderSettings]):
         """Read one page of agents."""
         reply = yield Call("GET", with_query("/agents", page_parameters(page_size, cursor)))
         return to_page(reply, to_agent)
+
+    def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
+        """Create an environment."""
+        reply = yield post("/environments", sessions.new_environment_body(new))
+        return read_response(to_environment, reply)
+
+    def get_environment(self, environment_id: str) -> Flow[Environment]:
+        """Read an environment."""
+        reply = yield Call("GET", f"/environments/{path_segment(environment_id, 'environment id')}")
+        return read_response(to_environment, reply)
+
+    def list_environments(self, page_size: int | None, cursor: str | None) -> Flow[Page[Environment]]:
+        """Read one page of environments."""
+        reply = yield Call("GET", with_query("/environments", page_parameters(page_size, cursor)))
+        return to_page(reply, to_environment)
+
+    def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
+        """Read the models. The backend has them on one page."""
+        reply = yield Call("GET", "/models")
+        found = to_page(reply, to_listed_model)
+        return replace(one_page(found.items, page_size, cursor), problems=found.problems)
 
 
 def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:

@@ -1,4 +1,4 @@
-"""Qoder's sessions and agents to the common records, and requests to Qoder's calls. Pure.
+"""Qoder's sessions, agents, environments and models to the common records, and requests to Qoder's calls. Pure.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas,
 https://docs.qoder.com/cloud-agents/api/conventions/pagination and
@@ -14,10 +14,13 @@ from typing import Any, Final, TypeVar
 from polysession.provider_api import (
     Agent,
     Call,
+    Environment,
     ErrorDetail,
     MalformedResponse,
+    Model,
     ModelConfig,
     NewAgent,
+    NewEnvironment,
     NewSession,
     Page,
     Response,
@@ -39,8 +42,10 @@ from polysession.provider_api import (
 from polysession_qoder.wire import (
     WireAgent,
     WireAgentSnapshot,
+    WireEnvironment,
     WireError,
     WireErrorBody,
+    WireModel,
     WirePage,
     WireSession,
     WireUsage,
@@ -127,6 +132,32 @@ to_session: Final = record_reader(WireSession, _to_session)
 
 to_agent: Final = record_reader(WireAgent, _to_agent)
 """Reads an agent of any generation. Raises `MalformedResponse` without an id."""
+
+
+def _to_environment(wire: WireEnvironment, content: bytes, problems: tuple[str, ...]) -> Environment:
+    return Environment(
+        provider=NAME,
+        id=wire.id,
+        name=wire.name or "",
+        description=wire.description or None,
+        metadata=wire.metadata or {},
+        archived_at=wire.archived_at,
+        created_at=wire.created_at,
+        updated_at=wire.updated_at,
+        source=content,
+        problems=problems,
+    )
+
+
+def _to_listed_model(wire: WireModel, content: bytes, problems: tuple[str, ...]) -> Model:
+    return Model(provider=NAME, id=wire.id, name=wire.display_name or None, source=content, problems=problems)
+
+
+to_environment: Final = record_reader(WireEnvironment, _to_environment)
+"""Reads an environment of any generation. Raises `MalformedResponse` without an id."""
+
+to_listed_model: Final = record_reader(WireModel, _to_listed_model)
+"""Reads an item of the list of models. Raises `MalformedResponse` without an id."""
 
 
 def to_status(word: str | None, turn_word: str | None = None) -> SessionStatus:
@@ -219,9 +250,16 @@ def to_error(content: bytes) -> ErrorDetail:
     return ErrorDetail(message, None if code is None else str(code), body.request_id)
 
 
-def post(path: str, body: Mapping[str, Any]) -> Call:
-    """Build a write that is safe to repeat."""
-    return Call("POST", path, body=json_body(body), idempotency_header=IDEMPOTENCY_KEY)
+def post(path: str, body: Mapping[str, Any], idempotency_key: str | None = None) -> Call:
+    """Build a write that is safe to repeat.
+
+    Args:
+        path: Its path.
+        body: Its JSON object.
+        idempotency_key: The caller's key; None for one that is made when the call is sent.
+    """
+    headers = {} if idempotency_key is None else {IDEMPOTENCY_KEY: idempotency_key}
+    return Call("POST", path, headers, body=json_body(body), idempotency_header=IDEMPOTENCY_KEY)
 
 
 def session_path(ref: SessionRef) -> str:
@@ -313,6 +351,18 @@ def new_agent_body(new: NewAgent) -> dict[str, Any]:
     if not body.get("model"):
         raise UsageError("a Qoder agent needs a model, such as 'auto'")
     return body
+
+
+def new_environment_body(new: NewEnvironment) -> dict[str, Any]:
+    """The body of `POST /environments`. Without a native `config` it is the smallest cloud environment."""
+    given = {
+        "name": new.name,
+        "description": new.description,
+        "metadata": None if new.metadata is None else _check_metadata(new.metadata),
+        "config": {"type": "cloud"},
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    return body | (new.native.to_body() if new.native else {})
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

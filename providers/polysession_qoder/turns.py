@@ -20,7 +20,6 @@ from polysession.provider_api import (
     Approve,
     Block,
     Call,
-    Conflict,
     Deny,
     Event,
     Finished,
@@ -31,7 +30,6 @@ from polysession.provider_api import (
     MalformedResponse,
     Message,
     MessageCompleted,
-    NotFound,
     Page,
     PendingAction,
     Reconcile,
@@ -49,10 +47,25 @@ from polysession.provider_api import (
     read_response,
     with_query,
 )
-from polysession_qoder.events import LAST_EVENTS, EventReader, Position, awaited_ids
-from polysession_qoder.messages import ANSWERED_IN, ROLES, TOOL_USES, answer_event, message_event, to_action
+from polysession_qoder.events import EventReader, Position, TurnMark
+from polysession_qoder.messages import (
+    ANSWERED_IN,
+    LAST_EVENTS,
+    ROLES,
+    TOOL_USES,
+    PendingActions,
+    answer_events,
+    answered_id,
+    awaited_ids,
+    content_of,
+    digest_of,
+    head_of,
+    message_event,
+    read_idle,
+    to_action,
+)
 from polysession_qoder.sessions import MAX_PAGE_SIZE, page_parameters, post, session_path, to_page
-from polysession_qoder.wire import WireConfirmation, WireEvent, WireIdle, WireSent
+from polysession_qoder.wire import WireSent
 
 _DELTAS: Final = ("agent.message", "agent.thinking")
 _KEEP_ALIVE: Final = frozenset({"heartbeat", "ping"})
@@ -60,11 +73,7 @@ _END_OF_STREAM: Final = b"[DONE]"
 _LOOKED_BACK: Final = 10
 """Events that are read before a stream is opened, for the state of the turn."""
 _NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
-_NOT_WAITING: Final = frozenset({"session.status_running", *LAST_EVENTS})
 
-_read_head: Final = decoder(WireEvent)
-_read_idle: Final = decoder(WireIdle)
-_read_confirmation: Final = decoder(WireConfirmation)
 _read_sent: Final = decoder(WireSent)
 
 
@@ -80,6 +89,7 @@ class QoderStream(StreamPlan):
     """
 
     not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
+    _mark: TurnMark | None = None
 
     def __init__(self, ref: SessionRef, reader: EventReader, after: str | None) -> None:
         self._ref = ref
@@ -126,7 +136,7 @@ class QoderStream(StreamPlan):
 
     def _move_to(self, event_id: str | None) -> None:
         self._after = event_id
-        self.cursor = _to_cursor(self._reader.position_after(event_id))
+        self.cursor = _to_cursor(self._reader.position_after(event_id, self._mark))
 
     def reconcile(self) -> Flow[Items]:
         """Complete the events that are held; without any, read all stored events."""
@@ -144,54 +154,79 @@ class QoderTurn(QoderStream, TurnPlan):
     Args:
         ref: The session.
         reader: Reads the events, from the position on.
-        after: Id of the last event before the turn; None without any.
-        events: What to send.
+        after: Id of the last event before the position; None without any.
+        mark: Facts by which the turn is recognised.
+        to_send: The call that starts the turn; None for a turn that another process started.
     """
 
-    def __init__(self, ref: SessionRef, reader: EventReader, after: str | None, events: list[dict[str, Any]]) -> None:
+    _mark: TurnMark
+
+    def __init__(
+        self, ref: SessionRef, reader: EventReader, after: str | None, mark: TurnMark, to_send: Call | None = None
+    ) -> None:
+        self._mark = mark
         super().__init__(ref, reader, after)
-        self._events = events
-        self._answered_ids = {event[ANSWERED_IN[event["type"]]] for event in events if event["type"] in ANSWERED_IN}
-        self._sent_ids: set[str] = set()
-        self._turn_id: str | None = None
-        self._accepted_at: datetime | None = None
-        self._is_proven = False
+        self._start = after
+        self._to_send = to_send
+        self.is_resumed = to_send is None
+        if to_send is None:
+            reader.expect_turn()
 
     def send(self) -> Flow[None]:
         """Send the events, and note the ids and the time that the backend gives them."""
-        sent = yield from _send(self._ref, self._events)
+        if self._to_send is None:
+            return
+        reply = yield self._to_send
+        sent, _ = read_response(_read_sent, reply)
         accepted = sent.data or []
-        self._sent_ids = {event.id for event in accepted if event.id}
-        self._turn_id = sent.turn_id
         times = [_to_utc(event.processed_at or event.created_at) for event in accepted] or [_to_utc(sent.created_at)]
-        self._accepted_at = max((moment for moment in times if moment is not None), default=None)
         self._reader.expect_turn()
+        self._note(
+            sent_ids=tuple(event.id for event in accepted if event.id),
+            turn_id=sent.turn_id,
+            accepted_at=max((moment for moment in times if moment is not None), default=None),
+        )
+
+    def _note(self, **facts: Any) -> None:
+        self._mark = msgspec.structs.replace(self._mark, **facts)
+        self._move_to(self._after)
 
     def is_ours(self, event: Event) -> bool:
         """Whether the turn in progress is ours.
 
-        It is if the event is what we sent, or happened after the backend accepted that: no turn was in progress then,
+        It is if the event is what was sent, or happened after the backend accepted that: no turn was in progress then,
         and no other starts before ours ends. The end of the session is the end of our turn, too.
         """
-        self._is_proven = self._is_proven or self._proves(event)
-        return self._is_proven
+        if not self._mark.is_proven and self._proves(event):
+            self._note(is_proven=True)
+        return self._mark.is_proven
 
     def _proves(self, event: Event) -> bool:
-        if event.native_type in LAST_EVENTS or event.id in self._sent_ids:
+        mark = self._mark
+        if event.native_type in LAST_EVENTS or event.id in mark.sent_ids:
             return True
-        if event.native_type in ANSWERED_IN and _answered_id(event.source) in self._answered_ids:
+        if event.turn_id is not None and event.turn_id == mark.turn_id:
             return True
-        if event.turn_id is not None and event.turn_id == self._turn_id:
+        if self._is_sent(event.native_type, event.source):
             return True
         is_later = self._is_later(event)
-        # May 2026 gave no ids.
-        return bool(is_later) or (not self._sent_ids and isinstance(event, TurnStarted) and is_later is None)
+        if is_later is None and not mark.sent_ids:  # May 2026 gave no ids
+            return self._to_send is not None and isinstance(event, TurnStarted)
+        return bool(is_later)
+
+    def _is_sent(self, kind: str | None, content: bytes) -> bool:
+        """Whether an event answers the same actions, or says the same where no ids are known yet."""
+        if kind in ANSWERED_IN:
+            return answered_id(content) in self._mark.answered_ids
+        is_known = self._mark.digest is None or self._mark.sent_ids
+        return kind == "user.message" and not is_known and digest_of(content_of(content)) == self._mark.digest
 
     def _is_later(self, event: Event) -> bool | None:
         """Whether an event happened after ours were accepted; None if a time is missing, or both are the same."""
-        if self._accepted_at is None or event.created_at is None or event.created_at == self._accepted_at:
+        accepted_at = self._mark.accepted_at
+        if accepted_at is None or event.created_at is None or event.created_at == accepted_at:
             return None
-        return event.created_at > self._accepted_at
+        return event.created_at > accepted_at
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
         """Whether these events may end another client's turn, or lack something that the history has."""
@@ -199,26 +234,29 @@ class QoderTurn(QoderStream, TurnPlan):
         return may_be_foreign or super()._is_unclear(events)
 
     def reconcile(self) -> Flow[Items]:
-        """Also look whether the end that is held came after what we sent."""
-        if self._held and not self._is_proven:
-            self._is_proven = yield from self._ends_our_turn(self._held[-1])
+        """Also look whether the end that is held came after the events that were sent."""
+        if self._held and not self._mark.is_proven and (yield from self._ends_our_turn(self._held[-1])):
+            self._note(is_proven=True)
         return (yield from super().reconcile())
 
     def _ends_our_turn(self, end: Event) -> Flow[bool]:
-        """Whether the end of a turn is later in the history than what we sent, or is the end of the newest turn."""
-        newer: list[WireEvent] = []
+        """Whether the end of a turn is later in the history than what was sent, or is the end of the newest turn."""
 
-        def take(items: Sequence[bytes]) -> bool:
-            newer.extend(_head_of(item) for item in items)
-            return any(head.id in {end.id, *self._sent_ids} for head in newer)
+        def is_ours(item: bytes) -> bool:
+            head = head_of(item)
+            return head.id in self._mark.sent_ids or self._is_sent(head.type, item)
 
-        yield from _walk(self._ref, _NEWEST_FIRST, take)
-        for head in newer:
-            if head.id == end.id:
-                return True
-            if head.id in self._sent_ids or head.type == "session.status_running":
-                return False
-        return False
+        def is_enough(items: Sequence[bytes]) -> bool:
+            return any(head_of(item).id == self._start or is_ours(item) for item in items)
+
+        is_newer = has_successor = False
+        for item in (yield from _walk(self._ref, _NEWEST_FIRST, is_enough)):
+            head = head_of(item)
+            is_newer = is_newer or head.id == end.id
+            if is_ours(item):
+                return is_newer
+            has_successor = has_successor or (head.type == "session.status_running" and not is_newer)
+        return is_newer and not has_successor
 
 
 def _to_utc(moment: datetime | None) -> datetime | None:
@@ -257,7 +295,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     return plan
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput, idempotency_key: str | None) -> Flow[TurnPlan]:
     """Prepare to follow the turn that this input starts, from the newest event on.
 
     Raises:
@@ -269,16 +307,34 @@ def start_turn(ref: SessionRef, turn_input: TurnInput) -> Flow[StreamPlan]:
     if not answers:
         blocks = tuple(item for item in turn_input if not isinstance(item, Approve | Deny | ToolOutput | Reply))
         message = message_event(blocks)
-        return QoderTurn(ref, reader, (yield from _read_newest(ref, reader)), [message])
+        to_send = _sending(ref, [message], idempotency_key)
+        after = yield from _read_newest(ref, reader)
+        return QoderTurn(ref, reader, after, TurnMark(digest=digest_of(message["content"])), to_send)
     pending = yield from _search_pending(ref)
     for action in pending.actions.values():
         reader.remember(action)  # the turn may stop again at those that are not answered
-    return QoderTurn(ref, reader, pending.newest_id, answer_events(answers, pending))
+    events = answer_events(answers, pending)
+    mark = TurnMark(answered_ids=tuple(event[ANSWERED_IN[event["type"]]] for event in events))
+    return QoderTurn(ref, reader, pending.newest_id, mark, _sending(ref, events, idempotency_key))
 
 
-def send_message(ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+    """Prepare to continue a turn after a cursor of its plan.
+
+    Raises:
+        UsageError: The cursor is not that of a turn.
+    """
+    yield from ()  # a flow without a call
+    position = _from_cursor(cursor)
+    if position.turn is None:
+        raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
+    return QoderTurn(ref, EventReader(ref.id, position), position.after, position.turn)
+
+
+def send_message(ref: SessionRef, content: tuple[Block, ...], idempotency_key: str | None) -> Flow[None]:
     """Send a message."""
-    yield from _send(ref, [message_event(content)])
+    reply = yield _sending(ref, [message_event(content)], idempotency_key)
+    read_response(_read_sent, reply)
 
 
 def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
@@ -289,7 +345,8 @@ def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
         NotFound: One of the actions is not pending.
     """
     pending = yield from _search_pending(ref)
-    yield from _send(ref, answer_events(answers, pending))
+    reply = yield _sending(ref, answer_events(answers, pending), None)
+    read_response(_read_sent, reply)
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
@@ -304,53 +361,51 @@ def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
     return tuple(pending.actions.values())
 
 
-def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """Read one page of events, oldest first.
+def list_events(ref: SessionRef, parameters: Mapping[str, Any], *, newest_first: bool) -> Flow[Page[Event]]:
+    """Read one page of events.
 
     Where the session waited at tool uses of an earlier page, those are looked up.
     """
-    reply = yield Call("GET", with_query(_events_path(ref), page_parameters(page_size, cursor)))
-    page = to_page(reply, EventReader(ref.id).read)
-    events = yield from _with_actions(ref, [event for found in page.items for event in found])
-    return Page(tuple(events), page.next_cursor, page.problems)
+    order = _NEWEST_FIRST if newest_first else {}
+    reply = yield Call("GET", with_query(_events_path(ref), {**order, **parameters}))
+    page = to_page(reply, bytes)
+    events = _read_in_order(page.items, EventReader(ref.id), newest_first=newest_first)
+    completed = yield from _with_actions(ref, events)
+    return Page(tuple(completed), page.next_cursor, page.problems)
 
 
-def list_messages(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """Read one page of messages, oldest first: the events that are messages."""
-    parameters = {"types[]": list(ROLES)} | page_parameters(page_size, cursor)
-    reply = yield Call("GET", with_query(_events_path(ref), parameters))
-    reader = EventReader(ref.id)
-    page = to_page(reply, reader.read)
-    events = [event for found in page.items for event in found]
+def list_messages(ref: SessionRef, parameters: Mapping[str, Any], *, newest_first: bool) -> Flow[Page[Message]]:
+    """Read one page of messages: the events that are messages."""
+    order = _NEWEST_FIRST if newest_first else {}
+    reply = yield Call("GET", with_query(_events_path(ref), {"types[]": list(ROLES), **order, **parameters}))
+    page = to_page(reply, bytes)
+    events = _read_in_order(page.items, EventReader(ref.id), newest_first=newest_first)
     messages = tuple(event.message for event in events if isinstance(event, MessageCompleted))
     unread = [f"an event: {problem}" for event in events if not event.native_type for problem in event.problems]
     return Page(messages, page.next_cursor, (*page.problems, *unread))
+
+
+def _read_in_order(items: Sequence[bytes], reader: EventReader, *, newest_first: bool) -> list[Event]:
+    """The common events of a page, in its order; they are read from the oldest on."""
+    oldest_first = reversed(items) if newest_first else items
+    events = [event for item in oldest_first for event in reader.read(item)]
+    return events[::-1] if newest_first else events
 
 
 def _events_path(ref: SessionRef) -> str:
     return f"{session_path(ref)}/events"
 
 
-def _send(ref: SessionRef, events: list[dict[str, Any]]) -> Flow[WireSent]:
-    reply = yield post(_events_path(ref), {"events": events})
-    return read_response(_read_sent, reply)[0]
+def _sending(ref: SessionRef, events: list[dict[str, Any]], idempotency_key: str | None) -> Call:
+    return post(_events_path(ref), {"events": events}, idempotency_key)
 
 
 def _read_newest(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
     """Read the newest events, for the state of the turn that is in progress; the id of the newest, None without any."""
     query = {**_NEWEST_FIRST, **page_parameters(_LOOKED_BACK, None)}
     reply = yield Call("GET", with_query(_events_path(ref), query))
-    newest_first = to_page(reply, bytes).items
-    events = [event for content in reversed(newest_first) for event in reader.read(content)]
-    return next((event.id for event in reversed(events) if event.id is not None), None)
-
-
-def _head_of(item: bytes) -> WireEvent:
-    """The fields that all events have; none for what is not an object."""
-    try:
-        return _read_head(item)[0]
-    except MalformedResponse:
-        return WireEvent()
+    events = _read_in_order(to_page(reply, bytes).items, reader, newest_first=True)
+    return next((event.id for event in events if event.id is not None), None)
 
 
 def _walk(ref: SessionRef, query: Mapping[str, Any], is_enough: Callable[[Sequence[bytes]], bool]) -> Flow[list[bytes]]:
@@ -384,7 +439,7 @@ def _missing_ids(event: Event) -> list[str]:
     if not isinstance(event, ActionRequired):
         return []
     known = {action.id for action in event.actions}
-    return [event_id for event_id in awaited_ids(_read_idle(event.source)[0]) if event_id not in known]
+    return [event_id for event_id in awaited_ids(read_idle(event.source)) if event_id not in known]
 
 
 def _with_actions(ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Event]]:
@@ -394,7 +449,7 @@ def _with_actions(ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Eve
 
     def take(items: Sequence[bytes]) -> bool:
         for item in items:
-            head = _head_of(item)
+            head = head_of(item)
             if head.id in missing and head.type in TOOL_USES:
                 found[head.id] = to_action(item)
         return missing <= found.keys()
@@ -406,98 +461,11 @@ def _with_actions(ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Eve
 
 def _completed(event: ActionRequired, found: Mapping[str, PendingAction]) -> Event:
     known = {**found, **{action.id: action for action in event.actions}}
-    awaited = awaited_ids(_read_idle(event.source)[0])
+    awaited = awaited_ids(read_idle(event.source))
     return event.model_copy(update={"actions": tuple(known[event_id] for event_id in awaited if event_id in known)})
 
 
-# Pending actions, and what is sent.
-
-
-class _Pending:
-    """Finds the pending actions in a session's events, which are read newest first.
-
-    Attributes:
-        newest_id: Id of the newest event; None without any.
-    """
-
-    def __init__(self) -> None:
-        self.newest_id: str | None = None
-        self._awaited: list[str] | None = None  # None until it is known
-        self._answered: set[str] = set()
-        self._found: dict[str, PendingAction] = {}
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of all, in the order in which the backend names them."""
-        return self._awaited or []
-
-    @property
-    def missing(self) -> list[str]:
-        """Ids of those whose events were not read yet."""
-        return [event_id for event_id in self.ids if event_id not in self._found]
-
-    @property
-    def actions(self) -> dict[str, PendingAction]:
-        """Those whose events were read, by id."""
-        return {event_id: self._found[event_id] for event_id in self.ids if event_id in self._found}
-
-    def take(self, items: Sequence[bytes]) -> bool:
-        """Read the next older events; whether nothing older has to be read."""
-        for item in items:
-            head = _head_of(item)
-            self.newest_id = self.newest_id or head.id
-            if self._awaited is None:
-                self._look_for_state(item, head.type or "")
-            elif head.type in TOOL_USES and head.id in self._awaited:
-                self._found[head.id] = to_action(item)
-        return self._awaited is not None and not self.missing
-
-    def _look_for_state(self, item: bytes, kind: str) -> None:
-        if kind in ANSWERED_IN:
-            self._answered.add(_answered_id(item))  # after the session became idle: it has not acted on it yet
-        elif kind == "session.status_idle":
-            awaited = awaited_ids(_read_idle(item)[0])
-            self._awaited = [event_id for event_id in awaited if event_id not in self._answered]
-        elif kind in _NOT_WAITING:
-            self._awaited = []
-
-
-def _search_pending(ref: SessionRef) -> Flow[_Pending]:
-    pending = _Pending()
+def _search_pending(ref: SessionRef) -> Flow[PendingActions]:
+    pending = PendingActions()
     yield from _walk(ref, _NEWEST_FIRST, pending.take)
     return pending
-
-
-def _answered_id(item: bytes) -> str:
-    """Id of the event that a stored answer is about."""
-    wire, _ = _read_confirmation(item)
-    return wire.tool_use_id or wire.custom_tool_use_id or ""
-
-
-def answer_events(answers: tuple[Answer, ...], pending: _Pending) -> list[dict[str, Any]]:
-    """The events that answer, to be sent.
-
-    Args:
-        answers: The caller's answers.
-        pending: The pending actions.
-
-    Raises:
-        Conflict: There are none.
-        NotFound: One of the actions is not pending.
-        UsageError: An action is answered with the wrong kind of answer.
-    """
-    if not pending.ids:
-        raise Conflict("no pending actions: they were already answered, or the turn ended")
-    return [answer_event(answer, _action_of(answer, pending)) for answer in answers]
-
-
-def _action_of(answer: Answer, pending: _Pending) -> PendingAction:
-    """The action that is answered: the caller's own, or for a bare id the one in the events."""
-    action_id = answer.action if isinstance(answer.action, str) else answer.action.id
-    if action_id not in pending.ids:
-        raise NotFound(f"action {action_id!r} is not pending; the agent waits for {', '.join(pending.ids)}")
-    if not isinstance(answer.action, str) and answer.action.reference:
-        return answer.action
-    if action_id not in pending.actions:
-        raise MalformedResponse(f"the session waits at {action_id}, which its events do not hold")
-    return pending.actions[action_id]

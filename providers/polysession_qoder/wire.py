@@ -72,6 +72,25 @@ class WireAgent(msgspec.Struct):
     updated_at: datetime | None = None
 
 
+class WireEnvironment(msgspec.Struct):
+    """An environment."""
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    metadata: dict[str, Any] | None = None
+    archived_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class WireModel(msgspec.Struct):
+    """A model that agents can name."""
+
+    id: str
+    display_name: str | None = None
+
+
 class WirePage(msgspec.Struct):
     """A page of a list."""
 
