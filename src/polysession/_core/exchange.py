@@ -98,10 +98,10 @@ class Exchange:
         return url
 
     def headers(self, call: Call, idempotency_key: str | None) -> Mapping[str, str]:
-        """All headers of a call. `idempotency_key` is the value for its idempotency header."""
+        """All headers of a call. `idempotency_key` is for its idempotency header, unless the call has a value itself."""
         prepared = self._headers if call.body is None else self._json_headers
         if call.idempotency_header is not None and idempotency_key is not None:
-            return {**prepared, **call.headers, call.idempotency_header: idempotency_key}
+            return {**prepared, call.idempotency_header: idempotency_key, **call.headers}
         return {**prepared, **call.headers} if call.headers else prepared
 
     def failure(self, error: BaseException) -> TransportError | None:

@@ -36,7 +36,8 @@ class Call:
         body: JSON text; None for no body.
         after_s: Seconds to wait before sending.
         read_only: The call changes nothing, although its method may say otherwise.
-        idempotency_header: Header that makes the call safe to repeat. Its value is made once per call when it is sent.
+        idempotency_header: Header that makes the call safe to repeat. Unless `headers` has a value for it, one is made
+            once per call when it is sent.
     """
 
     method: str
