@@ -588,6 +588,73 @@ def test_a_turn_that_stops_at_tool_uses_that_were_not_seen_is_completed_from_the
 MCP_SEEN = event("evt_m", "agent.mcp_tool_use", name="find", input={})
 
 
+# Rejoining.
+
+
+def rejoin(cursor: str | None, *connections: bytes, replies: Sequence[Response] = ()) -> Followed:
+    assert cursor is not None
+    return follow(lambda: PROVIDER.rejoin_turn(REF, cursor), replies, [[part] for part in connections])
+
+
+@pytest.mark.parametrize("seen", range(1, len(SHOWN)))
+def test_a_turn_is_rejoined_from_each_of_its_cursors(seen: int) -> None:
+    left = turn(tape(*PLAIN), leave_after=seen)
+    last = step(PROVIDER.rejoin_turn(REF, str(left.cursors[-1])))[1].open().headers["last-event-id"]
+
+    followed = rejoin(left.cursors[-1], tape(*after(last)))
+
+    assert followed.finished
+    assert [call.method for call in followed.calls] == ["GET"]
+    shown_again = [text for text in shown(followed.events) if text != "stream.gap"]
+    assert shown_again == SHOWN[len(SHOWN) - len(shown_again) :]
+    assert len(shown_again) >= len(SHOWN) - seen
+
+
+def before_the_send() -> str:
+    return step(PROVIDER.start_turn(REF, (TextBlock(text="Hi"),)), ok(page(BEFORE)))[1].cursor
+
+
+@pytest.mark.parametrize("sent_back", [echo(), echo(text="Hi")], ids=["same", "equal"])
+def test_a_turn_is_rejoined_from_a_cursor_that_was_read_before_its_input_was_sent(sent_back: JsonObject) -> None:
+    own = [sent_back if wire["type"] == "user.message" else wire for wire in PLAIN]
+
+    alone = rejoin(before_the_send(), tape(*own))
+    behind = rejoin(before_the_send(), tape(*OTHER, *own), replies=[ok(page(*LISTED[::-1], *OTHER[::-1]))] * 2)
+
+    for followed in (alone, behind):
+        assert [text for text in shown(followed.events) if text != "stream.gap"] == SHOWN
+        assert followed.finished
+
+
+def test_an_answered_turn_is_rejoined_from_a_cursor_that_was_read_before_the_answer() -> None:
+    plan = step(PROVIDER.start_turn(REF, (Approve(APPROVAL),)), ok(PARKED))[1]
+    confirmed = event("evt_ok", "user.tool_confirmation", tool_use_id="evt_a", result="allow")
+
+    followed = rejoin(plan.cursor, tape(confirmed, event("evt_r", "session.status_running"), idle("evt_k", "end_turn")))
+
+    assert shown(followed.events)[-1] == "turn.ended completed"
+    assert followed.finished
+
+
+def test_the_cursor_of_a_stream_is_not_that_of_a_turn() -> None:
+    with pytest.raises(UsageError, match="follows no turn"):
+        step(PROVIDER.rejoin_turn(REF, ELSEWHERE))
+
+
+def test_the_cursor_of_a_turn_continues_a_stream() -> None:
+    assert step(PROVIDER.stream_events(REF, before_the_send()))[1].open().headers["last-event-id"] == "evt_before"
+
+
+def test_a_key_of_the_caller_is_sent_with_the_input() -> None:
+    replies = [ok(page(BEFORE)), ok({"data": [echo()]})]
+
+    followed = follow(
+        lambda: PROVIDER.start_turn(REF, (TextBlock(text="Hi"),), idempotency_key="k1"), replies, [[tape(*PLAIN)]]
+    )
+
+    assert followed.calls[2].headers == {"idempotency-key": "k1"}
+
+
 # What is declared.
 
 

@@ -316,6 +316,34 @@ def test_tool_uses_of_an_earlier_page_are_looked_up() -> None:
     assert required.actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
 
 
+def test_events_are_listed_newest_first() -> None:
+    oldest_first = [event("evt_r", "session.status_running"), ASK, CUSTOM, idle("evt_i", "requires_action", "evt_a")]
+    flow = OPERATIONS.list_events("sess_1", 50, newest_first=True)(None)
+
+    calls, found = step(flow, ok(page(*oldest_first[::-1], next_page="p2")))
+
+    assert calls == [Call("GET", f"{EVENTS}?order=desc&limit=50")]
+    assert shown(found.items) == [
+        "turn.ended requires_action",
+        "action.required",
+        "session.status",
+        "tool_call.completed",
+        "tool_call.completed",
+        "session.status",
+        "turn.started",
+    ]
+    assert [item.actions for item in found.items if item.type == "action.required"] == [(APPROVAL,)]
+
+
+def test_messages_are_listed_newest_first() -> None:
+    flow = OPERATIONS.list_messages("sess_1", None, newest_first=True)("page=p1")
+
+    calls, found = step(flow, ok(page(said("evt_2", "Hello"), echo("evt_1"))))
+
+    assert calls[0].path.endswith("&order=desc&page=p1")
+    assert [message.id for message in found.items] == ["evt_2", "evt_1"]
+
+
 def test_messages_are_the_events_that_are_messages() -> None:
     listed = [echo("evt_1"), said("evt_2", "Hello"), event("evt_3", "system.message", content="Be brief.")]
 
