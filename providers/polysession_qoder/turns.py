@@ -35,6 +35,7 @@ from polysession.provider_api import (
     Reconcile,
     Reply,
     SessionRef,
+    Step,
     StreamPlan,
     ToolOutput,
     TurnEnded,
@@ -191,6 +192,13 @@ class QoderTurn(QoderStream, TurnPlan):
         self._mark = msgspec.structs.replace(self._mark, **facts)
         self._move_to(self._after)
 
+    def read(self, frame: Frame) -> Items:
+        """The events of one frame. Their cursor keeps it if one of them proves that the turn is ours."""
+        items = super().read(frame)
+        if not self._mark.is_proven:
+            any(self.is_ours(item) for item in items if not isinstance(item, Step))
+        return items
+
     def is_ours(self, event: Event) -> bool:
         """Whether the turn in progress is ours.
 
@@ -218,8 +226,9 @@ class QoderTurn(QoderStream, TurnPlan):
         """Whether an event answers the same actions, or says the same where no ids are known yet."""
         if kind in ANSWERED_IN:
             return answered_id(content) in self._mark.answered_ids
-        is_known = self._mark.digest is None or self._mark.sent_ids
-        return kind == "user.message" and not is_known and digest_of(content_of(content)) == self._mark.digest
+        mark = self._mark
+        is_compared = mark.digest is not None and not (mark.sent_ids or mark.turn_id)
+        return is_compared and kind == "user.message" and digest_of(content_of(content)) == mark.digest
 
     def _is_later(self, event: Event) -> bool | None:
         """Whether an event happened after ours were accepted; None if a time is missing, or both are the same."""

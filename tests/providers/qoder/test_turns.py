@@ -498,7 +498,7 @@ def test_a_turn_of_a_new_session_survives_a_break_before_its_first_event() -> No
     [
         ({"session_id": "sess_1", "turn_id": "turn_1"}, "message.completed Hi"),
         ({"session_id": "sess_1", "turn_id": "turn_2"}, "turn.started"),
-        ({"data": []}, "turn.started"),
+        ({"data": []}, "message.completed Hi"),
     ],
 )
 def test_a_turn_of_may_2026_begins_without_ids(reply: JsonObject, begins_with: str) -> None:
