@@ -32,6 +32,7 @@ from polysession_qoder import (
     QoderGitRepository,
     QoderMemoryStore,
     QoderNewAgent,
+    QoderNewEnvironment,
     QoderNewSession,
     QoderSessionChanges,
     QoderSessionQuery,
@@ -215,6 +216,32 @@ def test_agents_are_created_read_and_listed(client: Any) -> None:
     assert client.agents.get(created) == created
     others = [own_agent(client).id for _ in range(3)]
     assert ids(client.agents.list(page_size=2))[:4] == [*others[::-1], created.id]
+
+
+def test_environments_are_created_read_and_listed(client: Any) -> None:
+    native = QoderNewEnvironment(config={"type": "cloud", "networking": {"type": "unrestricted"}})
+    created = client.environments.create(name="Open", description="For tests", native=native)
+    assert (created.name, created.description) == ("Open", "For tests")
+    assert created.raw["config"]["networking"]["type"] == "unrestricted"
+    assert client.environments.get(created) == created
+    others = [client.environments.create(name=f"env {number}").id for number in range(3)]
+    assert ids(client.environments.list(page_size=2))[:4] == [*others[::-1], created.id]
+
+
+def test_a_first_session_needs_no_other_tool(client: Any) -> None:
+    model, *_ = client.models.list()
+    agent = client.agents.create(name="Fixer", model=model.id)
+    environment = client.environments.create(name="cloud")
+    session = client.sessions.create(agent=agent, environment=environment)
+    assert (session.agent_id, session.environment_id) == (agent.id, environment.id)
+
+
+def test_a_key_of_the_caller_creates_one_session(client: Any, handle: EmulatorHandle) -> None:
+    key = f"key-{own_agent(client).id}"
+    first = create(client, handle, idempotency_key=key)
+    assert create(client, handle, idempotency_key=key).id == first.id
+    with pytest.raises(Conflict, match="Idempotency"):
+        create(client, handle, idempotency_key=key, title="Other")
 
 
 def test_a_refusal_says_what_the_backend_said(client: Any, handle: EmulatorHandle) -> None:

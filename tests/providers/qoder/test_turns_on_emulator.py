@@ -240,6 +240,23 @@ def test_stored_actions_are_answered_by_another_process(
         assert next(event.outcome for event in events if event.type == "turn.ended") is Outcome.COMPLETED
 
 
+@pytest.mark.parametrize("seen", [0, 2, 6])
+def test_a_turn_is_rejoined_after_it_was_left(
+    handle: EmulatorHandle, client: Client, session: Session, seen: int
+) -> None:
+    with client.sessions.run(session, "a message of several words", deadline_s=DEADLINE_S) as turn:
+        for _ in range(seen):
+            next(turn)
+        cursor = turn.cursor
+    assert cursor is not None
+
+    with client_for(handle) as other, other.sessions.rejoin(session.id, cursor, deadline_s=DEADLINE_S) as turn:
+        turn.wait()
+
+    assert turn.result.outcome is Outcome.COMPLETED
+    assert turn.result.text == "You said: a message of several words"
+
+
 def test_an_unknown_action_is_not_answered(handle: EmulatorHandle, client: Client, session: Session) -> None:
     run_sync(handle, session, "/ask")
 
