@@ -256,7 +256,7 @@ def post(path: str, body: Mapping[str, Any], idempotency_key: str | None = None)
     Args:
         path: Its path.
         body: Its JSON object.
-        idempotency_key: The caller's key; None for one that is made when the call is sent.
+        idempotency_key: The caller's key; None for a random one.
     """
     headers = {} if idempotency_key is None else {IDEMPOTENCY_KEY: idempotency_key}
     return Call("POST", path, headers, body=json_body(body), idempotency_header=IDEMPOTENCY_KEY)

@@ -98,7 +98,7 @@ class Exchange:
         return url
 
     def headers(self, call: Call, idempotency_key: str | None) -> Mapping[str, str]:
-        """All headers of a call. `idempotency_key` is for its idempotency header, unless the call has a value itself."""
+        """All headers of a call. `idempotency_key` is for its idempotency header, unless the call brings a value."""
         prepared = self._headers if call.body is None else self._json_headers
         if call.idempotency_header is not None and idempotency_key is not None:
             return {**prepared, call.idempotency_header: idempotency_key, **call.headers}
