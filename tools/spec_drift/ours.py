@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from pydantic import BaseModel
-from starlette.routing import BaseRoute, Mount, Route
 
 from polysession.emulation.loading import load_emulator
-from polysession.emulation.request_id import RequestIdMiddleware
 from polysession.plugins import load_provider
 from tools.spec_drift.scope import Scope, route
 
@@ -95,17 +92,5 @@ def _wire_names(model: type[Shape]) -> Iterable[str]:
 
 
 def _routes_of(backend: str) -> list[str]:
-    emulator = load_emulator(backend)
-    app: Any = emulator().app
-    if isinstance(app, RequestIdMiddleware):
-        app = app.app
-    return list(_walk(app.routes, "", emulator.base_path))
-
-
-def _walk(routes: Iterable[BaseRoute], prefix: str, base_path: str) -> Iterable[str]:
-    for each in routes:
-        if isinstance(each, Mount):
-            yield from _walk(each.routes, prefix + each.path, base_path)
-        elif isinstance(each, Route):
-            methods = (each.methods or set()) - {"HEAD"}
-            yield from (route(method, (prefix + each.path).removeprefix(base_path)) for method in methods)
+    emulator = load_emulator(backend)()
+    return [route(each.method, each.path.removeprefix(emulator.base_path)) for each in emulator.routes]

@@ -13,7 +13,7 @@ from polysession_agentscope.emulator.generations import CurrentGeneration, Legac
 from polysession_agentscope.emulator.inputs import CHAT
 from polysession_agentscope.emulator.requests import Operation, error_answer
 from polysession_agentscope.emulator.shapes import Json
-from polysession_agentscope.emulator.state import State
+from polysession_agentscope.emulator.state import NotFound, State
 
 _USER_ID: Final = "emulator"
 _HEALTH: Final = {
@@ -34,18 +34,32 @@ _HEALTH: Final = {
         "knowledge_base": "disabled",
     },
 }
+_CREDENTIAL_TYPE: Final = "openai_credential"
 _CREDENTIAL_SCHEMA: Final = {
     "title": "OpenAI API",
     "type": "object",
     "required": ["api_key"],
     "properties": {
-        "type": {"const": "openai_credential", "type": "string"},
+        "type": {"const": _CREDENTIAL_TYPE, "type": "string"},
         "id": {"type": "string"},
         "name": {"type": "string"},
         "api_key": {"type": "string", "format": "password", "writeOnly": True},
         "organization": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "base_url": {"anyOf": [{"type": "string"}, {"type": "null"}]},
     },
+}
+_MODEL_CARD: Final = {
+    "type": "chat_model",
+    "name": "demo-model",
+    "label": "Demo model",
+    "status": "active",
+    "deprecated_at": None,
+    "input_types": ["text/plain"],
+    "output_types": ["text/plain"],
+    "context_size": 128_000,
+    "output_size": 16_000,
+    "parameter_schema": {"type": "object", "properties": {}},
+    "parameters_overrides": {},
 }
 
 
@@ -74,8 +88,9 @@ class AgentScopeEmulator(Emulator):
             model=ModelConfig(id="demo-model", type="openai_credential", credential_id=credential_id),
         )
         self.settings = {"user_id": _USER_ID, "agent_id": self.initial.agent_id}
+        self.routes = [each.route(self._state) for each in _OPERATIONS if generation in each.generations]
         self.app = build_app(
-            [each.route(self._state) for each in _OPERATIONS if generation in each.generations],
+            self.routes,
             error=error_answer,
             gives_request_ids=False,
             redirects_slashes=True,
@@ -105,12 +120,26 @@ def _listed(name: str, items: list[Json]) -> Json:
     return {name: items, "total": len(items)}
 
 
+def _models(state: State, provider: str) -> Json:
+    """The models of one type of credential."""
+    if provider != _CREDENTIAL_TYPE:
+        raise NotFound("Provider", provider)
+    return _listed("models", [{**_MODEL_CARD, **state.generation.model_card}])
+
+
 _OPERATIONS: Final = (
     Operation("GET", "/health", lambda *_: _HEALTH, generations=("current",)),
     Operation(
         "GET",
         "/credential/schemas",
         lambda *_: {"schemas": [_CREDENTIAL_SCHEMA]},
+        anonymous=True,
+    ),
+    Operation(
+        "GET",
+        "/model/",
+        lambda state, ask: _models(state, ask.query["provider"]),
+        query=lambda bodies: bodies.models_query,
         anonymous=True,
     ),
     Operation(

@@ -41,6 +41,7 @@ class Bodies:
     agent_configs: Mapping[str, Object]
     messages_query: Object
     stream_query: ClassVar[Object] = Object({"after": Field(TEXT)})
+    models_query: ClassVar[Object] = Object({"provider": Field(TEXT, required=True)})
 
 
 def _optional(shapes: Mapping[str, Shape]) -> dict[str, Field]:

@@ -29,12 +29,14 @@ class CurrentGeneration:
         locks_running_sessions: Whether a session cannot be changed while a turn runs.
         reminds: Whether the model is told the time in a session's first turn, which streams show.
         shares_credential_ids: Whether a credential id that one user chose is taken for all others.
+        model_card: What the catalogue tells of a model besides the fields of each generation.
     """
 
     bodies: ClassVar[Bodies] = wire_bodies.CURRENT
     locks_running_sessions: ClassVar[bool] = True
     reminds: ClassVar[bool] = True
     shares_credential_ids: ClassVar[bool] = True
+    model_card: ClassVar[Mapping[str, Json]] = {"model_class": ""}
 
     def stamp(self) -> str:
         """This moment as records show it: in UTC, without saying so."""
@@ -178,6 +180,7 @@ class LegacyGeneration(CurrentGeneration):
     locks_running_sessions: ClassVar[bool] = False
     reminds: ClassVar[bool] = False
     shares_credential_ids: ClassVar[bool] = False
+    model_card: ClassVar[Mapping[str, Json]] = {}
 
     def stamp(self) -> str:
         """This moment as records show it: the server's local time, without saying so."""

@@ -60,9 +60,8 @@ class EverrunsEmulator(Emulator):
         agent = self._state.catalogue.create_agent({"name": "emulated", "system_prompt": "You are an emulated agent."})
         self.initial = InitialResources(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
         self.settings = {"api_key": _TOKEN}
-        self.app = build_app(
-            self._routes(), error=lambda refusal, _: self._answers.error(refusal), admit=check_admission
-        )
+        self.routes = list(self._routes())
+        self.app = build_app(self.routes, error=lambda refusal, _: self._answers.error(refusal), admit=check_admission)
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         """Make a session active for `duration_s` seconds, then idle.

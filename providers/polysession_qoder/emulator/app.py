@@ -57,8 +57,9 @@ class QoderEmulator(Emulator):
         environment = environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
         self.initial = InitialResources(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
         self.settings: Mapping[str, str] = {"token": "pt-emulator"}
+        self.routes = [*self._session_routes(), *resource_routes(agents, environments, generation)]
         self.app = build_app(
-            [*self._session_routes(), *resource_routes(agents, environments, generation)],
+            self.routes,
             base_path=self.base_path,
             error=lambda refusal, request_id: error_answer(refusal, request_id, generation),
             admit=check_token,

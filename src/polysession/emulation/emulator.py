@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polysession.emulation.api import Route
 from polysession.emulation.scripts import Scripts
 from polysession.session import ModelConfig
 
@@ -42,6 +43,7 @@ class Emulator(ABC):
 
     Attributes:
         base_path: Path between the origin and the routes, such as `/api`; empty for none.
+        routes: The routes that it offers, for its documentation and tests.
         app: The application to serve; see `build_app`.
         initial: Resources that exist from the start.
         settings: Client settings besides `base_url` with which a `Client` may talk to it.
@@ -51,6 +53,7 @@ class Emulator(ABC):
     """
 
     base_path: ClassVar[str] = ""
+    routes: Sequence[Route] = ()
     app: ASGIApp
     initial: InitialResources
     settings: Mapping[str, str]

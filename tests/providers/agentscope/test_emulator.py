@@ -456,3 +456,14 @@ def test_other_models_have_no_class(api: Api) -> None:
     session_id = api.new_session(tts_model_config=api.model | {"model_class": "openai_response"})
 
     assert api.ok("PATCH", api.path(session_id), {})["config"]["tts_model_config"] == api.model
+
+
+def test_the_models_of_a_type_of_credential_are_listed(api: Api) -> None:
+    listed = api.ok("GET", "/model/?provider=openai_credential")
+    (card,) = listed["models"]
+
+    assert (listed["total"], card["name"], card["status"], card["model_class"]) == (1, "demo-model", "active", "")
+    assert api.handle.model is not None
+    assert card["name"] == api.handle.model.id
+    assert api.ask("GET", "/model/?provider=other").json() == {"detail": "Provider 'other' not found."}
+    assert api.ask("GET", "/model/").json()["detail"][0]["loc"] == ["query", "provider"]
