@@ -1,33 +1,38 @@
 """The invented provider with live streams.
 
-A frame is `{"type": ..., "text": ...}` and has a number for its `id`: `start`, `say` and `end` tell a turn, `closing`
-announces that the server will close, `gone` that nothing follows, and after `quiet` no end is told: it is in the
-session's title then. After `trimmed` it is there as well, and is looked for at once.
+A frame is `{"type": ..., "text": ...}` and has a number for its `id`: `start`, `say` and `end` are a turn, `closing`
+announces that the server will close, `gone` that nothing follows. After `quiet` no end is sent: it is in the session's
+title, where it is looked for when the connection ends. After `trimmed` it is looked for at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from polysession.provider_api import (
+    BodyEnd,
     Call,
     Event,
     Feature,
     FeatureSupport,
+    Finished,
     Flow,
     Frame,
+    Items,
     MalformedResponse,
     MessageDelta,
-    OldStreamPlan,
-    OldTurnPlan,
     Outcome,
-    PolysessionError,
     Provider,
+    Reconcile,
+    Reopen,
     SessionRef,
+    Step,
+    StreamPlan,
     TurnEnded,
     TurnInput,
+    TurnPlan,
     TurnStarted,
     hookimpl,
     json_body,
@@ -37,53 +42,50 @@ from polysession.provider_api import (
 from support.acme import AcmeProvider, session_path, to_session
 
 
-class AcmeStream(OldStreamPlan):
-    """Goes on after the number of the last frame."""
+class AcmeStream(StreamPlan):
+    """Continues after the number of the last frame."""
 
     def __init__(self, ref: SessionRef, cursor: str | None) -> None:
-        super().__init__()
         self._ref = ref
-        self._last = int(cursor or 0)
+        self.cursor = cursor or ""
         self._quiet = False
 
-    @property
-    def cursor(self) -> str | None:
-        return str(self._last) if self._last else None
-
     def open(self) -> Call:
-        path = with_query(f"{session_path(self._ref)}/stream", {"after": self.cursor})
+        path = with_query(f"{session_path(self._ref)}/stream", {"after": self.cursor or None})
         return Call("GET", path, headers={"accept": "text/event-stream"})
 
-    def read(self, frame: Frame) -> Iterable[Event]:
+    def read(self, frame: Frame) -> Items:
         if frame.id is None:
             raise MalformedResponse("a frame has no id")
-        if int(frame.id) <= self._last:
+        if int(frame.id) <= int(self.cursor or 0):
             return ()
-        self._last = int(frame.id)
+        self.cursor = frame.id
         body = json.loads(frame.data)
-        self.reopen_after_s = 0.0 if body["type"] == "closing" else None
-        self.finished = body["type"] == "gone"
         self._quiet = body["type"] == "quiet"
-        self.probe_due = body["type"] == "trimmed"
-        return self._events(body)
+        return (*to_events(self._ref, body), *STEPS.get(body["type"], ()))
 
-    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any break will do)
-        self.probe_due = self._quiet
+    def ended(self, end: BodyEnd) -> Items:  # noqa: ARG002  (any end is alike)
+        return (Reconcile(),) if self._quiet else ()
 
-    def probe(self) -> Flow[Sequence[Event]]:
+    def reconcile(self) -> Flow[Items]:
         reply = yield Call("GET", session_path(self._ref))
         done = to_session(reply).title == "done"
-        return self._events({"type": "end"}) if done else ()
-
-    def _events(self, body: Mapping[str, Any]) -> Sequence[Event]:
-        if body["type"] == "start":
-            return (TurnStarted(session_id=self._ref.id),)
-        if body["type"] == "say":
-            return tuple(MessageDelta(session_id=self._ref.id, text=text) for text in body["text"].split())
-        return (TurnEnded(session_id=self._ref.id, outcome=Outcome.COMPLETED),) if body["type"] == "end" else ()
+        return to_events(self._ref, {"type": "end"}) if done else ()
 
 
-class AcmeTurn(AcmeStream, OldTurnPlan):
+STEPS: Mapping[str, Sequence[Step]] = {"closing": (Reopen(),), "gone": (Finished(),), "trimmed": (Reconcile(),)}
+
+
+def to_events(ref: SessionRef, body: Mapping[str, Any]) -> Sequence[Event]:
+    """The events of a frame's object."""
+    if body["type"] == "start":
+        return (TurnStarted(session_id=ref.id),)
+    if body["type"] == "say":
+        return tuple(MessageDelta(session_id=ref.id, text=text) for text in body["text"].split())
+    return (TurnEnded(session_id=ref.id, outcome=Outcome.COMPLETED),) if body["type"] == "end" else ()
+
+
+class AcmeTurn(AcmeStream, TurnPlan):
     """Any turn that starts is ours."""
 
     def __init__(self, ref: SessionRef, turn_input: TurnInput) -> None:
@@ -93,7 +95,7 @@ class AcmeTurn(AcmeStream, OldTurnPlan):
     def send(self) -> Flow[None]:
         yield Call("POST", f"{session_path(self._ref)}/messages", body=json_body({"parts": len(self._input)}))
 
-    def begins(self, event: Event) -> bool:
+    def is_ours(self, event: Event) -> bool:
         return isinstance(event, TurnStarted)
 
 
@@ -104,11 +106,11 @@ class AcmeStreams(AcmeProvider):
         Feature.SESSIONS_STREAM: native(),
     }
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         yield from ()
         return AcmeStream(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput, **_: Any) -> Flow[StreamPlan]:
         yield from ()
         return AcmeTurn(ref, turn_input)
 

@@ -65,6 +65,7 @@ class StreamServer:
         self._posted = threading.Event()
         self._closed = threading.Semaphore(0)
         self._lock = threading.Lock()
+        self._whole = 0
         self.requests: list[bytes] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -72,6 +73,10 @@ class StreamServer:
     def targets(self) -> list[str]:
         """Method and target of each request."""
         return [request.split(b" HTTP/1.1\r\n", 1)[0].decode() for request in self.requests]
+
+    def sent_whole(self) -> int:
+        """How many streams were sent to their end, and read there by a client that had not hung up."""
+        return self._whole
 
     def saw_close(self, times: int = 1) -> bool:
         """Whether the client closes so many streams that we did not end, within two seconds each."""
@@ -134,6 +139,12 @@ class StreamServer:
             else:
                 time.sleep(part)
         if told.end == "close":
+            connection.settimeout(0)
+            with contextlib.suppress(BlockingIOError):
+                if not connection.recv(1):
+                    raise ConnectionResetError
+            connection.settimeout(_LIMIT_S)
+            self._whole += 1
             connection.sendall(b"0\r\n\r\n")
         elif told.end == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
