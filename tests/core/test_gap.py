@@ -13,6 +13,7 @@ from polysession.event import (
     StreamGap,
     ThinkingCompleted,
     ThinkingDelta,
+    ThinkingStarted,
 )
 from polysession.message import Message, Role, TextBlock
 
@@ -21,12 +22,17 @@ BREAK = "|"
 
 
 def event_of(word: str) -> Event:
-    """An event: `-x` is a piece, `=x` a whole message, `?x` and `!x` the same of a thought, `u` what the user said."""
+    """An event: `-x` is a piece, `=x` a whole message, `?x` and `!x` the same of a thought.
+
+    `s` is the start of a thought, `u` a message of the user's.
+    """
     kind, text = word[0], word[1:]
     if kind == "-":
         return MessageDelta(session_id="s1", turn_id="t1", text=text)
     if kind == "?":
         return ThinkingDelta(session_id="s1", turn_id="t1", text=text)
+    if kind == "s":
+        return ThinkingStarted(session_id="s1", turn_id="t1")
     if kind == "!":
         return ThinkingCompleted(session_id="s1", turn_id="t1", text=text)
     if kind in "=u":
@@ -68,6 +74,21 @@ def watched(script: str, watch: GapWatch) -> str:
 )
 def test_a_gap_comes_before_what_lacks_its_pieces(script: str, told: str) -> None:
     assert watched(script, GapWatch(LOST)) == told
+
+
+@pytest.mark.parametrize(
+    ("script", "delivered"),
+    [
+        pytest.param("! =a", "! =a", id="no break"),
+        pytest.param("| !", "* !", id="its start is missing"),
+        pytest.param("| s !", "s !", id="its start came after the break"),
+        pytest.param("s | !", "s !", id="its start came before the break"),
+        pytest.param("s ! | ! s !", "s ! * ! s !", id="the start of the second"),
+        pytest.param("| ! !", "* ! !", id="once for each break"),
+    ],
+)
+def test_a_thought_without_pieces_lacks_its_start(script: str, delivered: str) -> None:
+    assert watched(script, GapWatch((*LOST, "thinking.started"))) == delivered
 
 
 def test_an_empty_piece_is_no_piece() -> None:

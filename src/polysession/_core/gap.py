@@ -1,20 +1,30 @@
-"""Says where a reopened stream lacks what was told only while it happened. Pure."""
+"""Says where a reopened stream lacks events that are sent only while they happen. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from polysession.event import Event, MessageCompleted, MessageDelta, StreamGap, ThinkingCompleted, ThinkingDelta
+from polysession.event import (
+    Event,
+    MessageCompleted,
+    MessageDelta,
+    StreamGap,
+    ThinkingCompleted,
+    ThinkingDelta,
+    ThinkingStarted,
+)
 from polysession.message import Role
 
-_WATCHED: Final = frozenset({MessageCompleted, MessageDelta, ThinkingCompleted, ThinkingDelta})
+_WATCHED: Final = frozenset({MessageCompleted, MessageDelta, ThinkingCompleted, ThinkingDelta, ThinkingStarted})
 
 
 class GapWatch:
-    """Compares what was heard in pieces with the whole that follows them, after the stream broke.
+    """Compares the pieces that came with the whole that follows them, after the stream broke.
+
+    A thought may have no pieces: then it is its start that may be missing.
 
     Args:
-        not_replayed: Types of events that a reopened stream does not tell again; without any there is nothing to watch.
+        not_replayed: Types of events that a reopened stream does not send again; without any there is nothing to watch.
         may_lack: Whether something may be missing before the first event.
 
     Attributes:
@@ -24,6 +34,8 @@ class GapWatch:
     def __init__(self, not_replayed: tuple[str, ...], *, may_lack: bool = False) -> None:
         self.texts: list[str] | None = [] if not_replayed else None
         self._thoughts: list[str] = []
+        self._starts_are_watched = "thinking.started" in not_replayed
+        self._thought_started = not self._starts_are_watched
         self._not_replayed = not_replayed
         self._may_lack = may_lack
         self._was_cut = {"message": False, "thinking": False}
@@ -41,19 +53,24 @@ class GapWatch:
             self.texts.append(event.text)
         elif isinstance(event, ThinkingDelta):
             self._thoughts.append(event.text)
+        elif isinstance(event, ThinkingStarted):
+            self._thought_started = True
         elif isinstance(event, ThinkingCompleted):
-            return self._compared(event, "thinking", self._thoughts, event.text)
+            is_announced, self._thought_started = self._thought_started, not self._starts_are_watched
+            return self._compared(event, "thinking", self._thoughts, event.text, is_announced=is_announced)
         elif isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
             return self._compared(event, "message", self.texts, event.message.text)
         return None
 
-    def _compared(self, event: Event, kind: str, pieces: list[str], whole: str) -> StreamGap | None:
+    def _compared(
+        self, event: Event, kind: str, pieces: list[str], whole: str, *, is_announced: bool = True
+    ) -> StreamGap | None:
         was_cut, self._was_cut[kind] = self._was_cut[kind], False
         text = "".join(pieces) if self._may_lack else ""
         pieces.clear()
         if not self._may_lack:
             return None
-        if text != whole:
+        if text != whole or not is_announced:
             self._may_lack = False
             lost = self._not_replayed
             return StreamGap(session_id=event.session_id, turn_id=event.turn_id, lost=lost, synthetic=True)
