@@ -146,7 +146,7 @@ def test_any_cuts_of_anything_give_the_same_frames(data: bytes, drawn: st.DataOb
 def test_retry_is_a_whole_number_of_milliseconds(lines: bytes, retry_ms: int | None) -> None:
     decoder = SseDecoder()
 
-    decode([lines], decoder)
+    decode([lines, b"\n"], decoder)
 
     assert decoder.retry_ms == retry_ms
 
@@ -154,12 +154,12 @@ def test_retry_is_a_whole_number_of_milliseconds(lines: bytes, retry_ms: int | N
 @pytest.mark.parametrize(
     ("too_large", "fits"),
     [
-        pytest.param(b"data: " + b"x" * 60, b"data: " + b"x" * 58, id="a line that ends"),
-        pytest.param(b"event: " + b"x" * 60, b"event: " + b"x" * 57 + b"\ndata", id="an event field"),
-        pytest.param(b": " + b"x" * 70, b": " + b"x" * 62 + b"\ndata", id="a comment"),
+        pytest.param(b"data: " + b"x" * 59, b"data: " + b"x" * 58, id="a line that ends"),
+        pytest.param(b"event: " + b"x" * 53 + b"\ndata", b"event: " + b"x" * 52 + b"\ndata", id="an event field"),
+        pytest.param(b": " + b"x" * 58 + b"\ndata", b": " + b"x" * 57 + b"\ndata", id="a comment"),
         pytest.param(
-            b"data:" + b"x" * 30 + b"\ndata:" + b"x" * 33,
-            b"data:" + b"x" * 30 + b"\ndata:" + b"x" * 32,
+            b"data:" + b"x" * 30 + b"\ndata:" + b"x" * 24,
+            b"data:" + b"x" * 30 + b"\ndata:" + b"x" * 23,
             id="an event of two lines",
         ),
     ],
@@ -174,6 +174,34 @@ def test_what_is_too_large_is_refused_wherever_it_is_cut(too_large: bytes, fits:
 
 def test_a_line_without_an_end_is_refused() -> None:
     assert frames_until_refused([b"x" * 40, b"x" * 40], 64) == []
+
+
+def test_the_message_of_an_event_that_is_too_large_names_a_way_to_read_it() -> None:
+    with pytest.raises(MalformedResponse, match=r"sessions\.messages"):
+        decode([b"data: xxx\n\n"], SseDecoder(8))
+
+
+def test_a_frame_comes_with_the_byte_that_completes_it() -> None:
+    for line_end in (b"\n", b"\r", b"\r\n"):
+        assert len(decode([b"data: 1" + line_end + line_end[:1]])) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"), [(b"", False), (b"data: a\n\n", False), (b"\n", False), (b"data", True), (b"data: a\n", True)]
+)
+def test_a_decoder_knows_whether_it_is_inside_a_frame(data: bytes, *, expected: bool) -> None:
+    decoder = SseDecoder()
+    decode([data], decoder)
+
+    assert decoder.is_inside_frame is expected
+
+
+@pytest.mark.parametrize(("data", "expected"), [(b": ping\n\n", True), (b":\n\n", True), (b"data: a\n\n\n\n", False)])
+def test_a_comment_is_noticed(data: bytes, *, expected: bool) -> None:
+    decoder = SseDecoder()
+    decode([data], decoder)
+
+    assert decoder.has_comments is expected
 
 
 def test_an_event_of_a_megabyte_is_read() -> None:

@@ -520,7 +520,7 @@ def test_an_announcement_is_forgotten_when_the_stream_is_open_again() -> None:
 
 def test_the_servers_wish_is_a_lower_bound_within_the_policy() -> None:
     loop = SteppedLoop(Plan(), PATIENT)
-    loop.feed(b"retry: 40\n", b"", b"", b"retry: 999999\n", b"")
+    loop.feed(b"retry: 40\n\n", b"", b"", b"retry: 999999\n\n", b"")
 
     assert loop.waits == [(0.04, 0.5), (0.04, 1.0), (3.0, 3.0)]
 

@@ -6,31 +6,21 @@ Lines end at CR, LF or CRLF and nowhere else: U+2028 inside JSON is data.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from polysession.errors import MalformedResponse
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
-"""Largest frame that is accepted, in bytes; a single line is bound by the same number."""
+"""Largest frame that is accepted, in bytes, with its field names."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_RETRY_DIGITS: Final = 9
-_new: Final = tuple.__new__  # for a named tuple a third of the time that its class takes
-_usual_frames: Final = re.compile(
-    rb"(?:id: ?+(.++)\n)?+(?:event: ?+(.++)\n)?+data: ?+(.*+)\n(?:retry: ?+([0-9]{1,9})\n)?+(?:id: ?+(.++)\n)?+\n"
-    rb"|([\0-\xff]+)"
-).findall
-"""Whole frames as most servers write them, up to the first other one, from which on all is in the last group.
-
-Where lines end at LF, and there is no NUL. A field that is not given is empty in it, and of two ids the second counts.
-"""
-_TRIES: Final = 8
-"""How often in a chunk frames are looked for so: each time what is behind them is copied."""
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One dispatched frame.
 
     Attributes:
@@ -45,7 +35,9 @@ class Frame(NamedTuple):
 
 
 class SseDecoder:
-    """Turns bytes into frames. What is incomplete when the stream ends is dropped, as the specification says.
+    """Turns bytes into frames: blocks of lines that end at a blank line.
+
+    What is incomplete when the stream ends is dropped, as the specification says.
 
     Args:
         max_event_bytes: Largest frame that is accepted.
@@ -59,110 +51,81 @@ class SseDecoder:
         self.retry_ms: int | None = None
         self.has_comments = False
         self._max_event_bytes = max_event_bytes
-        self._line = bytearray()
-        self._start: bytes | None = b""  # the first bytes, until it is known whether they are a byte order mark
-        self._after_cr = False
-        self._event = ""
-        self._data: list[bytes] = []
-        self._data_bytes = 0
-        self._id: str | None = None
+        self._parts: list[bytes] = []  # of the block that is not complete, joined once
+        self._size_bytes = 0
+        self._ends_with_cr = False
+        self._ends_with_lf = False  # the LF is held back: before another one it ends the block
+        self._is_at_start = True
+        self._id: str | None = None  # of a block without data: the next frame has it
+
+    @property
+    def is_inside_frame(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return any(self._parts)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """The frames that this chunk completes. They are decoded as they are asked for: read them to the end.
 
         Raises:
-            MalformedResponse: A line or a frame is larger than the bound.
+            MalformedResponse: A frame is larger than the bound.
         """
-        chunk = self._with_lf(self._without_bom(chunk))
-        at, tries_left = 0, 0 if b"\0" in chunk or len(chunk) > self._max_event_bytes else _TRIES
-        while at < len(chunk):
-            if tries_left and self._holds_nothing():
-                tries_left -= 1
-                for first_id, event, data, retry, last_id, rest in _usual_frames(chunk, at):
-                    if rest:
-                        break
-                    id_ = last_id or first_id
-                    if retry:
-                        self.retry_ms = int(retry)
-                    yield _new(
-                        Frame, (event.decode("utf-8", "replace"), data, id_.decode("utf-8", "replace") if id_ else None)
-                    )
-                at = len(chunk) - len(rest)
-            at, line = self._line_from(chunk, at)
-            if line:
-                self._take(line)
-            elif line is not None and self._data:
-                yield self._dispatch()
-            elif line is not None:
-                self._event = ""
-
-    @property
-    def is_inside_frame(self) -> bool:
-        """Whether a frame has begun and is not complete."""
-        return not self._holds_nothing()
-
-    def _holds_nothing(self) -> bool:
-        """Whether the next byte begins a frame."""
-        return not (self._line or self._event or self._data) and self._id is None
+        if self._ends_with_cr or b"\r" in chunk:
+            chunk = self._with_lf(chunk)
+        if self._ends_with_lf and chunk:
+            self._ends_with_lf, chunk = False, b"\n" + chunk
+        start = 0
+        while (end := chunk.find(b"\n\n", start)) >= 0:
+            block = chunk[start:end]
+            start = end + 2
+            frame = self._read(self._joined(block) if self._parts else block)
+            if frame is not None:
+                yield frame
+        if start < len(chunk):
+            self._keep(chunk[start:])
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """The chunk with LF at the end of each of its lines."""
-        if chunk and self._after_cr:
-            self._after_cr, chunk = False, chunk.removeprefix(b"\n")
-        if b"\r" in chunk:
-            self._after_cr = chunk.endswith(b"\r")
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        return chunk
+        """The chunk with LF for each CR and CRLF, also for a CRLF that was cut in two."""
+        if self._ends_with_cr and chunk:
+            self._ends_with_cr, chunk = False, chunk.removeprefix(b"\n")
+        self._ends_with_cr = self._ends_with_cr or chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _line_from(self, chunk: bytes, at: int) -> tuple[int, bytes | None]:
-        """Where the line that ends next does, and that line; if there is none, the rest of the chunk is kept."""
-        end = chunk.find(b"\n", at)
-        if end < 0:
-            self._line += chunk[at:]
-            self._check_size(len(self._line))
-            return len(chunk), None
-        line = bytes(self._line) + chunk[at:end]
-        self._line.clear()
-        return end + 1, line
+    def _keep(self, rest: bytes) -> None:
+        self._ends_with_lf = rest.endswith(b"\n")
+        part = rest[:-1] if self._ends_with_lf else rest
+        self._parts.append(part)
+        self._size_bytes += len(rest)
+        self._check_size(self._size_bytes - self._ends_with_lf)
 
-    def _without_bom(self, chunk: bytes) -> bytes:
-        if self._start is None:
-            return chunk
-        start = self._start + chunk
-        if len(start) < len(_BOM) and _BOM.startswith(start):
-            self._start = start
-            return b""
-        self._start = None
-        return start.removeprefix(_BOM)
+    def _joined(self, block: bytes) -> bytes:
+        parts, self._parts, self._size_bytes = self._parts, [], 0
+        return b"".join((*parts, block))
 
-    def _take(self, line: bytes) -> None:
-        """Interpret one line that is not empty."""
-        self._check_size(len(line))
-        name, _, value = line.partition(b":")
-        if value[:1] == b" ":
-            value = value[1:]
-        if name == b"data":
-            self._add(value)
-        elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
-        elif name == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
-        elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
-            self.retry_ms = int(value)
-        elif not name:
-            self.has_comments = True
+    def _read(self, block: bytes) -> Frame | None:
+        """Interpret the lines before a blank line; None if they hold no data."""
+        self._check_size(len(block))
+        if self._is_at_start:
+            self._is_at_start, block = False, block.removeprefix(_BOM)
+        event, data, frame_id = "", [], self._id
+        for line in block.split(b"\n"):
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if name == b"data":
+                data.append(value)
+            elif name == b"event":
+                event = value.decode("utf-8", "replace")
+            elif name == b"id" and b"\0" not in value:
+                frame_id = value.decode("utf-8", "replace")
+            elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
+                self.retry_ms = int(value)
+            elif line and not name:
+                self.has_comments = True
+        self._id = None if data else frame_id
+        return Frame(event, data[0] if len(data) == 1 else b"\n".join(data), frame_id) if data else None
 
-    def _add(self, value: bytes) -> None:
-        self._data.append(value)
-        self._data_bytes += len(value) + 1
-        self._check_size(self._data_bytes)
-
-    def _dispatch(self) -> Frame:
-        data = self._data
-        frame = Frame(self._event, data[0] if len(data) == 1 else b"\n".join(data), self._id)
-        self._event, self._data, self._data_bytes, self._id = "", [], 0, None
-        return frame
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_event_bytes:
-            raise MalformedResponse(f"an event of the stream is larger than {self._max_event_bytes} bytes")
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_event_bytes:
+            raise MalformedResponse(
+                f"an event of the stream is larger than {self._max_event_bytes} bytes; what it holds can be read with"
+                " `sessions.messages` or `sessions.events`"
+            )
