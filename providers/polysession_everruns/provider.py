@@ -40,6 +40,7 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    StreamPlan,
     TurnInput,
     UsageError,
     WhenBusy,
@@ -56,7 +57,7 @@ from polysession.provider_api import (
     read_whole,
     with_query,
 )
-from polysession_everruns import interim, sessions, turns
+from polysession_everruns import sessions, turns
 from polysession_everruns.events import EVENT_TYPES
 from polysession_everruns.native import (
     EverrunsMessage,
@@ -300,9 +301,9 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         """Send a message."""
         return turns.send_message(ref, content, native)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[Any]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
-        return interim.old(turns.stream_events(ref, cursor))
+        return turns.stream_events(ref, cursor)
 
     def start_turn(
         self,
@@ -311,9 +312,9 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         *,
         native: NativeBody | None = None,
         idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
-    ) -> Flow[Any]:
+    ) -> Flow[StreamPlan]:
         """Prepare to follow a turn."""
-        return interim.old(turns.start_turn(ref, turn_input, native))
+        return turns.start_turn(ref, turn_input, native)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False

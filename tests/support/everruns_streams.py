@@ -6,7 +6,7 @@ from typing import Any
 
 from polysession._core.flow import Call
 from polysession._core.operations import Operations
-from polysession._core.stream import StreamPlan
+from polysession._core.plans import StreamPlan
 from polysession.action import ToolExecution
 from polysession.errors import Conflict, InvalidRequest
 from polysession_everruns import EverrunsProvider, EverrunsSettings

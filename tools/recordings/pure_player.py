@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from polysession._core.effects import Effect, Now, Open, Ready, Receive, Run
 from polysession._core.flow import Call, Flow, Response
+from polysession._core.old_plans import adapted
+from polysession._core.plans import Head
 from polysession._core.retry import RetryPolicy
-from polysession._core.stream import StreamPlan, StreamReader, TurnPlan
+from polysession._core.streams import StreamLoop
 from polysession.event import Event
 from tools.recordings.tapes import Exchange, Tape
 
@@ -24,23 +28,41 @@ def pieces(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
     yield from (whole[start : start + size] for start in range(0, len(whole), size))
 
 
-def events_of(tape: Tape, begin: Callable[[], Flow[StreamPlan]], size: int | None) -> list[Event]:
+def events_of(tape: Tape, begin: Callable[[], Flow[Any]], size: int | None) -> list[Event]:
     """The events of a tape's first stream, as a driver would deliver them.
 
     Args:
         tape: The tape.
-        begin: What the client did first: the flow that gives the plan of its stream.
+        begin: The client's first step: the flow that prepares the plan of its stream.
         size: See `pieces`.
     """
     exchanges = iter(tape.exchanges)
-    plan = _run(begin(), exchanges)
-    reader = StreamReader(plan, RetryPolicy())
-    _answer(plan.open(), exchanges)
-    reader.opened()
-    if isinstance(plan, TurnPlan):
-        _run(plan.send(), exchanges)
-    chunks = tape.streams()[0]
-    return [event for piece in pieces(chunks, size) for event in reader.feed(piece)]
+    chunks = pieces(tape.streams()[0], size)
+    loop = StreamLoop(lambda: adapted(begin()), RetryPolicy(), can_wake=True).run()
+    events: list[Event] = []
+    result: Any = None
+    with suppress(StopIteration):
+        while True:
+            item = loop.send(result)
+            if isinstance(item, Receive):
+                result = next(chunks)
+            elif isinstance(item, Effect):
+                result = _perform(item, exchanges)
+            elif not isinstance(item, Ready):
+                events.append(item)
+    return events
+
+
+def _perform(effect: Effect, exchanges: Iterator[Exchange]) -> Any:
+    match effect:
+        case Run(start=start):
+            return _run(start(), exchanges)
+        case Open(call=call):
+            _answer(call, exchanges)
+            return Head(200, {})
+        case Now():
+            return 0.0
+    raise AssertionError(f"a tape's first stream asks for {effect}")
 
 
 def _run(flow: Flow[T], exchanges: Iterator[Exchange]) -> T:

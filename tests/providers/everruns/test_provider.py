@@ -14,7 +14,7 @@ from polysession._core.provider import ErrorDetail
 from polysession.change import NewAgent
 from polysession.errors import MalformedResponse, MissingCredentials, NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
-from polysession.provider_api import OldTurnPlan, TurnPlan
+from polysession.provider_api import TurnPlan
 from polysession.session import AgentCapability, CancelState, ModelConfig, SessionStatus
 from polysession.settings import load_settings
 from polysession_everruns import (
@@ -265,7 +265,7 @@ def test_a_message_carries_its_native_fields(name: str, value: Any, sent: Any) -
     calls, _ = step(OPERATIONS.send_message(ID, "Hi", native=native), posted)
     assert [summary(call) for call in calls] == [("POST", f"{PATH}/messages", body)]
     _, plan = step(OPERATIONS.start_turn(ID, "Hi", native=native), ok({"data": []}))
-    assert isinstance(plan, TurnPlan | OldTurnPlan)
+    assert isinstance(plan, TurnPlan)
     calls, _ = step(plan.send(), posted)
     assert sent_bodies(calls) == [body]
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from polysession._core.plans import Head, Reconcile, Reopen, Step, StreamPlan
+from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
-from polysession._core.stream import StreamPlan
-from polysession.errors import UsageError
+from polysession.change import SessionRef
+from polysession.errors import ConnectionLost, InvalidRequest, StreamInterrupted, UsageError
 from polysession.event import Event
 from polysession.feature import ResumeMode
+from polysession.message import TextBlock
 from polysession_everruns.turns import from_cursor, to_cursor
 from support.everruns_streams import (
     HISTORY,
@@ -28,6 +31,7 @@ from support.everruns_streams import (
     summary,
 )
 from support.flows import step
+from support.stepped_streams import STAYS_OPEN, Connection, Followed, follow
 
 
 def frame(raw: dict[str, Any]) -> Frame:
@@ -35,9 +39,19 @@ def frame(raw: dict[str, Any]) -> Frame:
     return Frame(raw["type"], json.dumps(raw).encode(), stored_id)
 
 
-def told(plan: StreamPlan, *raws: dict[str, Any]) -> list[Event]:
-    """What a plan makes of frames."""
-    return [found for raw in raws for found in plan.read(frame(raw))]
+def events_in(plan: StreamPlan, *frames: Frame) -> list[Event]:
+    """The events that a plan reads from frames, which ask for no step."""
+    found: list[Event] = []
+    for each in frames:
+        for item in plan.read(each):
+            assert not isinstance(item, Step)
+            found.append(item)
+    return found
+
+
+def read(plan: StreamPlan, *raws: dict[str, Any]) -> list[Event]:
+    """The events that a plan reads from the frames of these."""
+    return events_in(plan, *map(frame, raws))
 
 
 def test_streams_are_replayed_by_the_server() -> None:
@@ -49,17 +63,18 @@ def test_streams_are_replayed_by_the_server() -> None:
     [([], ""), (HISTORY[:1], f"?since_id=event_{1:032x}"), (HISTORY[:3], f"?since_id=event_{3:032x}")],
 )
 def test_a_stream_begins_after_the_newest_event(events: list[dict[str, Any]], query: str) -> None:
-    for flow in (OPERATIONS.stream_events(ID, None), OPERATIONS.start_turn(ID, "Hi")):
+    blocks = (TextBlock(text="Hi"),)
+    for flow in (PROVIDER.stream_events(SessionRef(ID), None), PROVIDER.start_turn(SessionRef(ID), blocks)):
         calls, plan = step(flow, listed(*events))
         assert [summary(call) for call in calls] == [("GET", f"{PATH}/events?limit=1", None, 0.0)]
         assert opened(plan) == f"{PATH}/sse{query}"
-        assert from_cursor(plan.cursor or "") == (query.rpartition("=")[2] or None)
+        assert from_cursor(plan.cursor) == (query.rpartition("=")[2] or None)
         assert plan.silence_s == 45.0
 
 
 def test_a_stream_goes_on_after_a_cursor() -> None:
     cursor = to_cursor("event_7")
-    calls, plan = step(OPERATIONS.stream_events(ID, cursor))
+    calls, plan = step(PROVIDER.stream_events(SessionRef(ID), cursor))
     assert (calls, opened(plan), plan.cursor) == ([], f"{PATH}/sse?since_id=event_7", cursor)
 
 
@@ -78,8 +93,8 @@ def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
 
 def streamed(cursor: str | None = "event_0") -> StreamPlan:
     if cursor is None:
-        return step(OPERATIONS.stream_events(ID, None), listed())[1]
-    return step(OPERATIONS.stream_events(ID, to_cursor(cursor)))[1]
+        return step(PROVIDER.stream_events(SessionRef(ID), None), listed())[1]
+    return step(PROVIDER.stream_events(SessionRef(ID), to_cursor(cursor)))[1]
 
 
 def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
@@ -92,15 +107,15 @@ def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
         event(2, "session.activated"),
         event(4, "turn.failed"),
     ):
-        assert len(told(plan, raw)) == 1
-        cursors.append(from_cursor(plan.cursor or ""))
+        assert len(read(plan, raw)) == 1
+        cursors.append(from_cursor(plan.cursor))
     assert cursors == ["event_0", *[f"event_{3:032x}"] * 3, f"event_{4:032x}"]
 
 
 def test_a_stored_event_without_a_number_moves_the_cursor_too() -> None:
     plan = streamed()
-    told(plan, event(3, "turn.started"), event(9, "llm.generation", sequence=None), event(4, "llm.generation"))
-    assert from_cursor(plan.cursor or "") == f"event_{4:032x}"
+    read(plan, event(3, "turn.started"), event(9, "llm.generation", sequence=None), event(4, "llm.generation"))
+    assert from_cursor(plan.cursor) == f"event_{4:032x}"
 
 
 @pytest.mark.parametrize(
@@ -116,18 +131,13 @@ def test_a_stored_event_without_a_number_moves_the_cursor_too() -> None:
 )
 def test_an_announced_end_is_no_failure(data: bytes, wait_s: float) -> None:
     plan = streamed()
-    waits = []
-    for frame_of_the_connection in (
-        Frame("connected", b'{"status":"connected"}', None),
-        Frame("disconnecting", data, None),
-    ):
-        assert list(plan.read(frame_of_the_connection)) == []
-        waits.append(plan.reopen_after_s)
-    assert (waits, from_cursor(plan.cursor or "")) == ([None, wait_s], "event_0")
+    assert plan.read(Frame("connected", b'{"status":"connected"}', None)) == ()
+    assert plan.read(Frame("disconnecting", data, None)) == (Reopen(wait_s),)
+    assert from_cursor(plan.cursor) == "event_0"
 
 
 def test_a_frame_that_is_no_event_is_delivered_whole() -> None:
-    (found,) = streamed().read(Frame("of.tomorrow", b'{"a":1}', None))
+    (found,) = events_in(streamed(), Frame("of.tomorrow", b'{"a":1}', None))
     assert (found.type, found.native_type, found.raw, found.session_id) == ("raw", "of.tomorrow", {"a": 1}, ID)
 
 
@@ -141,21 +151,21 @@ def test_a_frame_that_is_no_event_is_delivered_whole() -> None:
 )
 def test_a_frame_that_cannot_be_read_moves_the_cursor_like_any_other(bad: Frame) -> None:
     plan = streamed()
-    (found,) = plan.read(bad)
+    (found,) = events_in(plan, bad)
     assert (found.native_type, found.source) == (bad.event, bad.data)
     assert found.problems
-    assert from_cursor(plan.cursor or "") == "event_5"
+    assert from_cursor(plan.cursor) == "event_5"
 
 
 def test_a_frame_without_a_name_is_read_by_the_type_of_its_event() -> None:
-    (found,) = streamed().read(Frame("", json.dumps(event(1, "turn.started")).encode(), "event_1"))
+    (found,) = events_in(streamed(), Frame("", json.dumps(event(1, "turn.started")).encode(), "event_1"))
     assert (found.type, found.native_type) == ("turn.started", "turn.started")
 
 
 def test_each_event_comes_once_also_when_it_is_sent_again() -> None:
     plan = streamed()
     first = [event(1, "turn.started"), live("H"), event(2, "llm.generation")]
-    assert [found.native_type for found in told(plan, *first, *first, event(3, "turn.completed"))] == [
+    assert [found.native_type for found in read(plan, *first, *first, event(3, "turn.completed"))] == [
         "turn.started",
         "output.message.delta",
         "llm.generation",
@@ -165,34 +175,93 @@ def test_each_event_comes_once_also_when_it_is_sent_again() -> None:
 
 def test_what_is_remembered_against_repetition_is_bounded() -> None:
     plan = streamed()
-    told(plan, *[event(number, "llm.generation") for number in range(1, 2003)])
-    assert len(told(plan, event(1003, "llm.generation"))) == 0
-    assert len(told(plan, event(1, "llm.generation"))) == 1
+    read(plan, *[event(number, "llm.generation") for number in range(1, 2003)])
+    assert len(read(plan, event(1003, "llm.generation"))) == 0
+    assert len(read(plan, event(1, "llm.generation"))) == 1
 
 
 def test_a_break_in_the_middle_of_a_message_costs_no_text_and_repeats_none() -> None:
     plan = streamed()
-    before = told(plan, event(1, "output.message.started"), live("H"), live("He"))
+    before = read(plan, event(1, "output.message.started"), live("H"), live("He"))
     assert opened(plan).endswith(f"since_id=event_{1:032x}")
-    after = told(plan, live("Hello"), event(2, "output.message.completed", message("message_2", "agent")))
+    after = read(plan, live("Hello"), event(2, "output.message.completed", message("message_2", "agent")))
     texts = [found.text for found in (*before, *after) if found.type == "message.delta"]
     assert texts == ["H", "e", "llo"]
 
 
-def test_without_a_cursor_a_break_is_bridged_by_the_list() -> None:
+def opened_again(plan: StreamPlan) -> Any:
+    plan.open()
+    return plan.opened(Head(200, {}), again=True)
+
+
+def test_a_session_without_events_has_a_cursor_and_a_break_is_bridged_by_the_list() -> None:
     plan = streamed(None)
-    for _ in range(2):  # a first opening may have to be tried again: nothing is missed by that
-        plan.open()
-        assert not plan.probe_due
-    told(plan, live("H"))
-    plan.broke_off(None)
-    plan.open()
-    looks = plan.probe_due
-    assert looks
-    calls, events = step(plan.probe(), listed(event(1, "session.started"), event(2, "turn.started")))
+    assert from_cursor(plan.cursor) is None
+    assert plan.opened(Head(200, {}), again=False) == ()
+    read(plan, live("H"))
+    assert opened_again(plan) == (Reconcile(),)
+    calls, items = step(plan.reconcile(), listed(event(1, "session.started"), event(2, "turn.started")))
     assert [summary(call) for call in calls] == [("GET", f"{PATH}/events", None, 0.0)]
-    assert [found.native_type for found in events] == ["session.started", "turn.started"]
-    assert from_cursor(plan.cursor or "") == f"event_{2:032x}"
-    plan.open()
-    assert not plan.probe_due
-    assert told(plan, event(2, "turn.started")) == []
+    assert [item.native_type for item in items if not isinstance(item, Step)] == ["session.started", "turn.started"]
+    assert from_cursor(plan.cursor) == f"event_{2:032x}"
+    assert opened_again(plan) == ()
+    assert read(plan, event(2, "turn.started")) == []
+
+
+def test_a_stream_that_continues_from_the_start_reads_the_list_at_once() -> None:
+    _, plan = step(PROVIDER.stream_events(SessionRef(ID), to_cursor(None)))
+    assert opened(plan) == f"{PATH}/sse"
+    assert plan.opened(Head(200, {}), again=False) == (Reconcile(),)
+    _, items = step(plan.reconcile(), listed(event(1, "session.started")))
+    assert [item.native_type for item in items if not isinstance(item, Step)] == ["session.started"]
+
+
+# --- Connections, on the loop
+
+CONNECTED = b'event: connected\ndata: {"status":"connected"}\n\n'
+CURSOR = to_cursor("event_0")
+
+
+def cycle(retry_ms: int) -> bytes:
+    return f'event: disconnecting\ndata: {{"reason":"connection_cycle","retry_ms":{retry_ms}}}\n\n'.encode()
+
+
+def written(number: int) -> bytes:
+    raw = event(number, "turn.started")
+    return f"event: turn.started\nid: {raw['id']}\ndata: {json.dumps(raw)}\n\n".encode()
+
+
+def streaming(*connections: Connection, retry: RetryPolicy | None = None) -> Followed:
+    return follow(lambda: PROVIDER.stream_events(SessionRef(ID), CURSOR), [], *connections, retry=retry)
+
+
+@pytest.mark.parametrize(("retry_ms", "wait_s"), [(0, 0.0), (100, 0.1), (2500, 2.5), (10**9, 8.0)])
+def test_the_wait_that_a_server_announces_is_bounded_by_the_policy(retry_ms: int, wait_s: float) -> None:
+    retry = RetryPolicy(attempts=2, max_wait_s=8.0, deadline_s=60.0)
+    followed = streaming(*[[CONNECTED, written(number), cycle(retry_ms)] for number in (1, 2, 3, 4)], retry=retry)
+    assert followed.waits[:3] == [(wait_s, wait_s)] * 3
+    assert [call.path.rpartition("=")[2] for call in followed.openings] == [
+        "event_0",
+        *(f"event_{number:032x}" for number in (1, 2, 3)),
+    ]
+
+
+def test_announced_ends_without_an_event_are_limited() -> None:
+    followed = streaming(*[[CONNECTED, cycle(0)]] * 20, retry=RetryPolicy(attempts=4))
+    assert isinstance(followed.error, StreamInterrupted)
+    assert len(followed.openings) == 4
+    assert sum(most for _, most in followed.waits) > 0
+
+
+def test_a_stream_whose_cursor_is_refused_is_the_backends_own_error_with_the_cursor() -> None:
+    refusal = InvalidRequest("event cursor does not belong to this session", status=400)
+    followed = streaming([CONNECTED, written(1), ConnectionLost("gone")], [refusal])
+    assert followed.error is refusal
+    assert (refusal.cursor, refusal.events_seen) == (to_cursor(f"event_{1:032x}"), 1)
+
+
+def test_an_odd_frame_does_not_end_the_stream() -> None:
+    odd = b"event: turn.completed\nid: event_9\ndata: {\n\n"
+    followed = streaming([CONNECTED, odd, b"event: of.tomorrow\ndata: 5\n\n", written(10), STAYS_OPEN])
+    assert [found.type for found in followed.events] == ["raw", "raw", "turn.started"]
+    assert followed.cursor == to_cursor(f"event_{10:032x}")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from polysession._core.retry import RetryPolicy
-from polysession._core.stream import StreamPlan, StreamReader
-from polysession.action import ToolOutput
+from polysession._core.flow import Call, Response
+from polysession.action import Answer, Approve, ToolOutput
+from polysession.change import SessionRef
+from polysession.message import TextBlock
 from polysession_everruns.turns import to_cursor
 from support.everruns_streams import (
     ACCEPTED,
@@ -24,7 +25,7 @@ from support.everruns_streams import (
     NEWEST,
     OPERATIONS,
     PATH,
-    POSTED,
+    PROVIDER,
     REQUESTED,
     RESULTS,
     conflict,
@@ -32,10 +33,10 @@ from support.everruns_streams import (
     listed,
     live,
     message,
-    opened,
     summary,
 )
 from support.flows import ok, step
+from support.stepped_streams import STAYS_OPEN, Connection, Followed, follow
 
 TURN = {"turn_id": "turn_1", "input_message_id": "message_1"}
 
@@ -49,23 +50,30 @@ def written(raws: Sequence[dict[str, Any]]) -> bytes:
     return ": heartbeat\n\n".join(parts).encode()
 
 
-def delivered(plan: StreamPlan, *raws: dict[str, Any]) -> list[str]:
-    """Native types, or ours where we inferred it, that a reader lets through."""
-    reader = StreamReader(plan, RetryPolicy())
-    return [found.native_type or found.type for found in reader.feed(written(raws))]
+def names(followed: Followed) -> list[str]:
+    """Native types of the delivered events, or ours where the backend has none."""
+    return [event.native_type or event.type for event in followed.events]
 
 
 # --- A turn that a message starts
 
 
-def message_turn(*events: dict[str, Any], **stored: str) -> Any:
-    """A turn whose message was sent and stored as `message_1`."""
-    _, plan = step(OPERATIONS.start_turn(ID, "Hi"), listed(*events))
-    posted = {"id": "message_1", "role": "user", "content": HI, **stored}
-    calls, _ = step(plan.send(), ok(posted, 201))
-    expected = {"message": {"role": "user", "content": HI}}
-    assert [summary(call) for call in calls] == [("POST", f"{PATH}/messages", expected, 0.0)]
-    return plan
+def message_turn(*connections: Connection, looks: Sequence[Response] = (), **stored: Any) -> Followed:
+    """Follow a turn whose message is stored as `message_1`."""
+    posted = ok({"id": "message_1", "role": "user", "content": HI, **stored}, 201)
+    followed = follow(
+        lambda: PROVIDER.start_turn(SessionRef(ID), (TextBlock(text="Hi"),)), [listed(), posted, *looks], *connections
+    )
+    message = {"message": {"role": "user", "content": HI}}
+    assert [summary(call) for call in followed.calls[:2]] == [
+        ("GET", f"{PATH}/events?limit=1", None, 0.0),
+        ("POST", f"{PATH}/messages", message, 0.0),
+    ]
+    return followed
+
+
+def delivered(*raws: dict[str, Any], **stored: Any) -> list[str]:
+    return names(message_turn([written(raws), STAYS_OPEN], **stored))
 
 
 OURS = [
@@ -94,11 +102,14 @@ STALE = [
         pytest.param([], id="nothing"),
         pytest.param(STALE, id="a-whole-turn"),
         pytest.param(STALE[1:], id="its-end"),
-        pytest.param(STALE[2:], id="what-follows-its-end"),
+        pytest.param(STALE[2:], id="events-after-its-end"),
     ],
 )
 def test_a_turn_is_ours_from_its_message_to_its_end(before: list[dict[str, Any]]) -> None:
-    assert delivered(message_turn(), *before, *OURS, event(18, "session.idled")) == NAMES
+    followed = message_turn([written([*before, *OURS, event(18, "session.idled")])])
+    assert names(followed) == NAMES
+    assert followed.is_finished
+    assert followed.cursor == to_cursor(f"event_{17:032x}")
 
 
 @pytest.mark.parametrize(
@@ -109,35 +120,52 @@ def test_a_turn_is_ours_from_its_message_to_its_end(before: list[dict[str, Any]]
         event(12, "reason.started", context={"input_message_id": "message_1"}),
     ],
 )
-def test_a_turn_is_ours_also_if_its_work_is_told_before_the_message(first: dict[str, Any]) -> None:
-    assert delivered(message_turn(), *STALE, first, OURS[0], OURS[-1]) == [
-        first["type"],
-        "input.message",
-        "turn.completed",
-    ]
+def test_a_turn_is_ours_also_if_its_work_comes_before_the_message(first: dict[str, Any]) -> None:
+    assert delivered(*STALE, first, OURS[0], OURS[-1]) == [first["type"], "input.message", "turn.completed"]
 
 
-def test_a_message_that_steers_a_turn_ends_with_it() -> None:
-    steered = [
-        event(9, "llm.generation"),
-        event(11, "input.message", message()),
-        event(12, "reason.started", context={"turn_id": "turn_0", "input_message_id": "message_0"}),
-        event(13, "turn.completed", {"turn_id": "turn_0"}),
-    ]
-    for told_by_server in ({}, {"delivery": "steered"}):
-        assert delivered(message_turn(**told_by_server), *steered) == [
-            "input.message",
-            "reason.started",
-            "turn.completed",
-        ]
+def test_a_turn_is_ours_without_an_echo_of_its_message() -> None:
+    assert delivered(*STALE, *OURS[1:]) == NAMES[1:]
 
 
-def test_a_new_turn_does_not_end_with_the_one_before() -> None:
+THEIRS = [
+    event(1, "input.message", message("message_0")),
+    event(2, "session.activated", {"turn_id": "turn_0", "input_message_id": "message_0"}),
+    event(3, "turn.started", {"turn_id": "turn_0", "input_message_id": "message_0"}),
+    event(4, "reason.started", context={"turn_id": "turn_0"}),
+    event(5, "output.message.completed", message("message_8", "agent")),
+    event(6, "turn.completed", {"turn_id": "turn_0"}),
+]
+
+
+def test_a_whole_turn_of_another_client_after_our_opening_is_not_ours() -> None:
+    assert delivered(*THEIRS, *OURS) == NAMES
+
+
+STEERED = [
+    event(9, "llm.generation"),
+    event(11, "input.message", message()),
+    event(12, "reason.started", context={"turn_id": "turn_0", "input_message_id": "message_0"}),
+    event(13, "turn.completed", {"turn_id": "turn_0"}),
+]
+
+
+@pytest.mark.parametrize("answered", [{}, {"delivery": "steered"}, {"delivery": "resumed"}])
+def test_a_message_that_steers_a_turn_ends_with_it(answered: dict[str, str]) -> None:
+    assert delivered(*STEERED, **answered) == ["input.message", "reason.started", "turn.completed"]
+
+
+def test_a_server_that_says_that_it_steers_is_believed() -> None:
+    """The turn may end without another call of the model."""
+    assert delivered(STEERED[1], STEERED[3], delivery="steered") == ["input.message", "turn.completed"]
+
+
+@pytest.mark.parametrize("answered", [{}, {"delivery": "started"}])
+def test_a_turn_does_not_end_with_the_one_before(answered: dict[str, str]) -> None:
     late = event(12, "turn.completed", {"turn_id": "turn_0"})
     began = [event(number + 1, raw["type"], raw["data"]) for number, raw in enumerate(OURS[1:3], 12)]
-    plan = message_turn(delivery="started")
     ended = event(17, "turn.completed", {"turn_id": "turn_1"})
-    assert delivered(plan, *STALE[:1], OURS[0], late, *began, ended) == [
+    assert delivered(*STALE[:1], OURS[0], late, *began, ended, **answered) == [
         "session.activated",
         "turn.started",
         "turn.completed",
@@ -145,24 +173,51 @@ def test_a_new_turn_does_not_end_with_the_one_before() -> None:
 
 
 def test_a_new_turn_begins_with_its_message() -> None:
-    assert delivered(message_turn(delivery="started"), *STALE[1:], *OURS) == NAMES
+    assert delivered(*STALE[1:], *OURS, delivery="started") == NAMES
 
 
-def test_a_turn_that_needs_the_client_ends_parked() -> None:
-    _, plan = step(OPERATIONS.start_turn(ID, "Hi"), listed())
-    step(plan.send(), POSTED)
-    reader = StreamReader(plan, RetryPolicy())
-    events = list(reader.feed(written([*OURS[:3], event(14, "tool.call_requested", {"tool_calls": [CALL]})])))
-    assert [found.type for found in events[-3:]] == ["tool_call.completed", "action.required", "turn.ended"]
-    assert events[-2].type == "action.required"
-    assert events[-2].actions == (ACTION.model_copy(update={"group": f"event_{14:032x}/outputs"}),)
-    assert events[-1].type == "turn.ended"
-    assert (events[-1].outcome.value, events[-1].synthetic) == ("requires_action", True)
-    assert (reader.is_finished(), reader.cursor) == (True, to_cursor(f"event_{14:032x}"))
+def session(status: str) -> Response:
+    return ok({"id": ID, "status": status})
+
+
+CANCELLED = [STALE[0], OURS[0], event(30, "turn.cancelled", {"turn_id": "turn_0"})]
+
+
+def test_the_end_of_another_turn_is_ours_if_the_session_rests() -> None:
+    """The turn was cancelled before it took the message in, and no turn follows."""
+    looks = [session("active"), session("idle"), session("idle")]
+    followed = message_turn([written(CANCELLED), STAYS_OPEN], looks=looks)
+    assert names(followed) == ["turn.cancelled"]
+    assert followed.is_finished
+    assert [summary(call)[:2] for call in followed.calls[2:]] == [("GET", PATH)] * 3
+
+
+def test_the_end_of_another_turn_is_not_ours_if_our_own_follows() -> None:
+    followed = message_turn([written(CANCELLED), written(OURS[1:])], looks=[session("idle")])
+    assert names(followed) == NAMES[1:]
+    assert followed.is_finished
+
+
+def test_the_end_of_another_turn_is_looked_into_no_more_when_our_own_follows() -> None:
+    began = [event(31, "turn.started", TURN)]
+    followed = message_turn([written(CANCELLED), written(began), STAYS_OPEN], looks=[session("idle")] * 9)
+    assert names(followed) == ["turn.started"]
+    assert len(followed.calls) == 2
+
+
+def test_a_turn_that_needs_the_client_ends_waiting() -> None:
+    followed = message_turn([written([*OURS[:3], event(14, "tool.call_requested", {"tool_calls": [CALL]})])])
+    *_, called, asked, ended = followed.events
+    assert called.type == "tool_call.completed"
+    assert asked.type == "action.required"
+    assert asked.actions == (ACTION.model_copy(update={"group": f"event_{14:032x}/outputs"}),)
+    assert ended.type == "turn.ended"
+    assert (ended.outcome.value, ended.synthetic) == ("requires_action", True)
+    assert (followed.is_finished, followed.cursor) == (True, to_cursor(f"event_{14:032x}"))
 
 
 def slim(raw: dict[str, Any]) -> dict[str, Any]:
-    """An event with no more than is looked at, because the stream is read once for each of its bytes."""
+    """An event with few fields, because the stream is read once for each of its bytes."""
     return {name: raw[name] for name in ("id", "type", "sequence", "data") if name in raw}
 
 
@@ -172,88 +227,147 @@ SHORT_NAMES = [raw["type"] for raw in SHORT[1:]]
 
 def test_any_cut_of_the_bytes_gives_the_same_events() -> None:
     content = written(SHORT)
-    whole = list(StreamReader(message_turn(), RetryPolicy()).feed(content))
+    whole = message_turn([content]).events
     assert [found.native_type for found in whole] == SHORT_NAMES
-    for place in range(len(content)):
-        reader = StreamReader(message_turn(), RetryPolicy())
-        events = [found for part in (content[:place], content[place:]) for found in reader.feed(part)]
-        assert events == whole
-        assert reader.is_finished()
+    for place in range(1, len(content)):
+        followed = message_turn([content[:place], content[place:]])
+        assert followed.events == whole
+        assert followed.is_finished
 
 
-def test_a_broken_connection_is_gone_on_with_at_any_byte() -> None:
-    """The server sends again what it stored after the cursor; deltas that were on their way are lost."""
+def test_a_connection_that_breaks_at_any_byte_is_opened_again_after_its_cursor() -> None:
+    """The server sends again the events that it stored after the cursor; deltas on their way are lost."""
     content = written(SHORT)
     stored = [raw for raw in SHORT if "sequence" in raw]
-    ids = [to_cursor(raw["id"]) for raw in stored]
+    ids = [raw["id"] for raw in stored]
+
+    def rest(call: Call) -> list[bytes]:
+        after = call.path.rpartition("since_id=")[2]
+        return [written(stored[ids.index(after) + 1 :] if after in ids else stored)]
+
     for place in range(len(content)):
-        plan = message_turn()
-        reader = StreamReader(plan, RetryPolicy())
-        events = list(reader.feed(content[:place]))
-        if not reader.is_finished():
-            reader.opened()
-            rest = stored[ids.index(plan.cursor) + 1 :] if plan.cursor in ids else stored
-            events += reader.feed(written(rest))
-        kept = [found.native_type for found in events if found.type != "message.delta"]
+        followed = message_turn([content[:place]] if place else [], rest, looks=[listed()])
+        kept = [found.native_type for found in followed.events if found.type not in {"message.delta", "stream.gap"}]
         assert kept == [name for name in SHORT_NAMES if name != "output.message.delta"]
-        texts = "".join(found.text for found in events if found.type == "message.delta")
+        texts = "".join(found.text for found in followed.events if found.type == "message.delta")
         assert "Hi é\u2028".startswith(texts)
+        assert followed.is_finished
 
 
-# --- A turn that goes on
+# --- A turn that continues
 
 
-def answer_turn(requested: dict[str, Any] = REQUESTED, *ids: str) -> Any:
-    answers = [ToolOutput(action_id, "found") for action_id in ids or ("call_1",)]
-    calls, plan = step(OPERATIONS.start_turn(ID, answers), listed(HISTORY[0], requested))
-    assert [summary(call) for call in calls] == [NEWEST]
-    assert opened(plan) == f"{PATH}/sse?since_id={requested['id']}"
-    calls, _ = step(plan.send(), conflict(), ACCEPTED)
-    results = [{"tool_call_id": answer.action, "result": "found"} for answer in answers]
-    assert [summary(call) for call in calls] == [
-        ("POST", RESULTS, {"tool_results": results}, wait_s) for wait_s in (0.0, 0.1)
+def answer_turn(
+    *raws: dict[str, Any],
+    requested: dict[str, Any] = REQUESTED,
+    ids: Sequence[str] = ("call_1",),
+    looks: Sequence[Response] = (),
+) -> Followed:
+    answers: tuple[Answer, ...] = tuple(ToolOutput(action_id, "found") for action_id in ids)
+    followed = follow(
+        lambda: PROVIDER.start_turn(SessionRef(ID), answers),
+        [listed(HISTORY[0], requested), conflict(), ACCEPTED, *looks],
+        [written(raws), STAYS_OPEN],
+    )
+    results = [{"tool_call_id": action_id, "result": "found"} for action_id in ids]
+    assert [summary(call) for call in followed.calls[:3]] == [
+        NEWEST,
+        *(("POST", RESULTS, {"tool_results": results}, wait_s) for wait_s in (0.0, 0.1)),
     ]
-    return plan
+    assert [call.path for call in followed.openings] == [f"{PATH}/sse?since_id={requested['id']}"]
+    return followed
 
 
 FOREIGN = {"turn_id": "turn_of_the_session", "input_message_id": "message_of_the_session"}
+ENDED = event(7, "turn.completed", {"turn_id": "turn_1"})
 
 
-def test_a_turn_that_goes_on_begins_with_an_output_of_ours() -> None:
+def test_a_turn_that_continues_begins_with_an_output_of_ours() -> None:
     done = {**DONE, "context": FOREIGN}
-    ended = event(7, "turn.completed", {"turn_id": "turn_1"})
     for requested in (REQUESTED, {**REQUESTED, "context": {}}):
-        assert delivered(
-            answer_turn(requested), done, event(6, "reason.started"), ended, event(8, "session.idled")
-        ) == [
-            "turn.started",
-            "tool.completed",
-            "reason.started",
-            "turn.completed",
-        ]
+        followed = answer_turn(done, event(6, "reason.started"), ENDED, event(8, "session.idled"), requested=requested)
+        assert names(followed) == ["turn.started", "tool.completed", "reason.started", "turn.completed"]
 
 
-def test_a_turn_that_goes_on_may_be_told_by_its_id() -> None:
-    going_on = event(5, "reason.started", context={"turn_id": "turn_1"})
-    ended = event(7, "turn.failed", {"turn_id": "turn_1", "error": "Broken"})
-    assert delivered(answer_turn(), going_on, ended) == ["turn.started", "reason.started", "turn.failed"]
+def test_a_turn_that_continues_is_known_by_its_id() -> None:
+    works = event(5, "reason.started", context={"turn_id": "turn_1"})
+    failed = event(7, "turn.failed", {"turn_id": "turn_1", "error": "Broken"})
+    assert names(answer_turn(works, failed)) == ["turn.started", "reason.started", "turn.failed"]
 
 
-def test_another_turn_is_not_the_one_that_goes_on() -> None:
+def test_another_turn_is_not_the_one_that_continues() -> None:
     anonymous = event(4, "tool.call_requested", {"tool_calls": [CALL]})
     other = event(5, "turn.completed", {"turn_id": "turn_0"})
     nameless = event(6, "turn.completed")
     foreign = event(7, "tool.completed", {"tool_call_id": "call_9"})
     for requested in (REQUESTED, anonymous):
-        assert delivered(answer_turn(requested), other, nameless, foreign) == []
+        assert names(answer_turn(other, nameless, foreign, requested=requested)) == []
 
 
 def test_the_outputs_of_several_tools_begin_the_turn_once() -> None:
     both = [DONE, {**DONE, **event(6, "tool.completed", {"tool_call_id": "call_2", "result": []})}]
-    ended = event(7, "turn.completed", {"turn_id": "turn_1"})
-    assert delivered(answer_turn(BOTH, "call_1", "call_2"), *both, ended) == [
-        "turn.started",
-        "tool.completed",
-        "tool.completed",
-        "turn.completed",
+    followed = answer_turn(*both, ENDED, requested=BOTH, ids=("call_1", "call_2"))
+    assert names(followed) == ["turn.started", "tool.completed", "tool.completed", "turn.completed"]
+    assert len(followed.calls) == 3  # between the two results nothing is read
+
+
+# --- Mixed rounds
+
+HELD = {"code": "tool_approval_required", "tool": "send", "arguments": {"to": "a"}}
+ASKING = {"id": "tool_approval_call_2", "name": "approve_tool_call", "arguments": HELD}
+MIXED = event(4, "tool.call_requested", {"tool_calls": [ASKING, CALL]}, context={"turn_id": "turn_1"})
+DECIDED = event(
+    5,
+    "tool.completed",
+    {"tool_call_id": "tool_approval_call_2", "tool_name": "approve_tool_call", "success": True},
+    context={"turn_id": "turn_1"},
+)
+IN_WORDS = event(6, "input.message", message("message_5"), context={"turn_id": "turn_1"})
+SETTLED = event(7, "tool.completed", {"tool_call_id": "call_1", "success": False}, context={"turn_id": "turn_1"})
+
+
+def decision(*raws: dict[str, Any], looks: Sequence[Response] = (), **more: Any) -> Followed:
+    answers: tuple[Answer, ...] = (Approve("tool_approval_call_2"),)
+    decided = ok({"resolved": [], "status": "active"})
+    return follow(
+        lambda: PROVIDER.start_turn(SessionRef(ID), answers),
+        [listed(MIXED), decided, *looks],
+        [written(raws), STAYS_OPEN],
+        **more,
+    )
+
+
+@pytest.mark.parametrize("status", ["waitingfortoolresults", "waiting_for_tool_results"])
+def test_a_round_of_which_a_part_is_answered_ends_again_with_the_rest(status: str) -> None:
+    """As the engine: it writes the decision, a message about it, and waits for the tool of the client."""
+    followed = decision(DECIDED, IN_WORDS, looks=[session("active"), session(status)])
+    assert [event.type for event in followed.events] == [
+        *("turn.started", "raw", "message.completed", "action.required", "turn.ended"),
     ]
+    *_, asked, ended = followed.events
+    assert asked.type == "action.required"
+    assert [action.id for action in asked.actions] == ["call_1"]
+    assert ended.type == "turn.ended"
+    assert (ended.outcome.value, ended.turn_id) == ("requires_action", "turn_1")
+    assert followed.is_finished
+    assert [summary(call)[:2] for call in followed.calls[2:]] == [("GET", PATH)] * 2
+
+
+def test_a_round_of_which_the_server_settles_the_rest_continues() -> None:
+    works = event(8, "reason.started", context={"turn_id": "turn_1"})
+    followed = decision(DECIDED, IN_WORDS, SETTLED, works, event(9, "turn.completed", {"turn_id": "turn_1"}))
+    assert [event.type for event in followed.events] == [
+        *("turn.started", "raw", "message.completed", "tool_result.completed", "raw", "turn.ended"),
+    ]
+    assert len(followed.calls) == 2
+
+
+def test_the_rest_of_a_round_is_still_pending() -> None:
+    _, actions = step(OPERATIONS.pending_actions(ID), listed(MIXED, DECIDED, IN_WORDS))
+    assert [action.id for action in actions] == ["call_1"]
+
+
+def test_a_message_of_the_user_ends_the_wait_for_the_rest() -> None:
+    own = event(6, "input.message", message("message_5"), context={})
+    _, actions = step(OPERATIONS.pending_actions(ID), listed(MIXED, DECIDED, own))
+    assert actions == ()

@@ -287,7 +287,7 @@ def test_a_stream_that_cannot_go_on_tells_its_cursor(handle: EmulatorHandle, cli
 
 def test_connections_that_are_cycled_go_on_without_a_failure(session: Session, handle: EmulatorHandle) -> None:
     emulator: Any = handle.control
-    before, emulator.pace.stream_s = emulator.pace.stream_s, 0.05
+    before, emulator.pace.stream_s = emulator.pace.stream_s, 0.35
     try:
         with (
             Client("everruns", retry=None, **handle.settings) as client,

@@ -1,0 +1,172 @@
+"""Questions, mixed rounds and several clients at once, against the emulator, through both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from polysession import (
+    Answer,
+    Approve,
+    AsyncClient,
+    Client,
+    Conflict,
+    Deny,
+    Outcome,
+    Question,
+    Reply,
+    RetryPolicy,
+    Session,
+    ToolApproval,
+    ToolExecution,
+    ToolOutput,
+    UsageError,
+)
+from polysession.emulation import Ask, EmulatorHandle, Say, serve
+from providers.everruns.test_turns_on_emulator import DEADLINE_S, Run, both, client_for, types
+
+
+@pytest.fixture
+def handle() -> Iterator[EmulatorHandle]:
+    with serve("everruns") as handle:
+        yield handle
+
+
+@pytest.fixture
+def client(handle: EmulatorHandle) -> Iterator[Client]:
+    with client_for(handle) as client:
+        yield client
+
+
+@pytest.fixture
+def session(handle: EmulatorHandle, client: Client) -> Session:
+    return client.sessions.create(agent=handle.agent_id)
+
+
+# --- Questions
+
+
+@both
+def test_a_question_is_asked_and_replied_to(handle: EmulatorHandle, session: Session, run: Run) -> None:
+    events, asked = run(handle, session, "/question")
+    assert types(events)[-3:] == ["tool_call.completed", "action.required", "turn.ended"]
+    (question,) = asked.actions
+    assert isinstance(question, Question)
+    assert (question.prompt, question.options) == ("Which colour?", ("red", "green"))
+
+    events, result = run(handle, session, [Reply(question, "green")])
+
+    assert types(events)[:2] == ["turn.started", "tool_result.completed"]
+    (replied,) = [event for event in events if event.type == "tool_result.completed"]
+    assert json.loads(replied.text)["answers"] == [{"id": "question_1", "selected": ["green"], "other_text": None}]
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "The reply was received.")
+
+
+def test_a_reply_in_words_of_its_own_is_taken_where_it_is_allowed(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    handle.script([Ask("Which colour?", ("red", "green")), Ask("Why?"), Say("Thanks.")], session=session.id)
+    with client.sessions.run(session, "go", deadline_s=DEADLINE_S) as turn:
+        turn.wait()
+    for value in ("mauve", "because"):
+        (question,) = turn.result.actions
+        with client.sessions.run(session, [Reply(question.id, value)], deadline_s=DEADLINE_S) as turn:
+            turn.wait()
+    assert (turn.result.outcome, turn.result.text) == (Outcome.COMPLETED, "Thanks.")
+
+
+def test_a_question_is_not_answered_in_another_way(client: Client, session: Session) -> None:
+    with client.sessions.run(session, "/question", deadline_s=DEADLINE_S) as turn:
+        turn.wait()
+    (question,) = client.sessions.pending_actions(session)
+    answers: Sequence[Answer] = (Approve(question.id), Deny(question.id), ToolOutput(question.id, "green"))
+    for answer in answers:
+        with pytest.raises(UsageError, match="is to be answered with Reply"):
+            client.sessions.answer(session, [answer])
+    client.sessions.answer(session, [Reply(question, "red")])
+    assert client.sessions.pending_actions(session) == ()
+
+
+# --- Mixed rounds
+
+
+def mixed(handle: EmulatorHandle, session: Session, run: Run) -> tuple[ToolApproval, ToolExecution]:
+    """The two actions of a round in which both kinds wait."""
+    _, asked = run(handle, session, "/mixed")
+    execution, approval = asked.actions
+    assert isinstance(approval, ToolApproval)
+    assert isinstance(execution, ToolExecution)
+    assert approval.group != execution.group
+    return approval, execution
+
+
+@both
+def test_a_decision_leaves_the_tool_of_the_client_waiting(handle: EmulatorHandle, session: Session, run: Run) -> None:
+    approval, execution = mixed(handle, session, run)
+
+    events, rest = run(handle, session, [Approve(approval)])
+
+    assert types(events)[0] == "turn.started"
+    assert types(events)[-2:] == ["action.required", "turn.ended"]
+    assert (rest.outcome, rest.actions) == (Outcome.REQUIRES_ACTION, (execution,))
+    with client_for(handle) as other:
+        assert other.sessions.pending_actions(session) == rest.actions
+
+    _, result = run(handle, session, [ToolOutput(execution, "in stock")])
+
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "Both have answered.")
+    assert result.actions == ()
+
+
+@both
+def test_an_output_settles_the_approval_as_failed(handle: EmulatorHandle, session: Session, run: Run) -> None:
+    approval, execution = mixed(handle, session, run)
+
+    _, result = run(handle, session, [ToolOutput(execution, "in stock")])
+
+    assert (result.outcome, result.actions) == (Outcome.COMPLETED, ())
+    with client_for(handle) as other, pytest.raises(Conflict, match="waits for nothing"):
+        other.sessions.answer(session, [Approve(approval)])
+
+
+def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session: Session) -> None:
+    ends: list[Outcome] = []
+    with client.sessions.stream(session, deadline_s=DEADLINE_S) as stream:
+        client.sessions.send(session, "/mixed")
+        for event in stream:
+            if event.type != "turn.ended":
+                continue
+            ends.append(event.outcome)
+            if event.outcome is not Outcome.REQUIRES_ACTION:
+                break
+            *_, action = client.sessions.pending_actions(session)  # the approval, then the tool of the client
+            answer = Approve(action) if isinstance(action, ToolApproval) else ToolOutput(action, "in stock")
+            client.sessions.answer(session, [answer])
+    assert ends == [Outcome.REQUIRES_ACTION, Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
+
+
+# --- Several clients at once
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+def test_each_of_several_clients_on_one_session_gets_its_own_answer(
+    handle: EmulatorHandle, session: Session, clients: int
+) -> None:
+    async def say(number: int) -> tuple[Outcome, list[str]]:
+        retry = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
+        async with (
+            AsyncClient("everruns", retry=retry, **handle.settings) as client,
+            client.sessions.run(session, f"text {number}", deadline_s=DEADLINE_S) as turn,
+        ):
+            await turn.wait()
+            return turn.result.outcome, [message.text for message in turn.result.messages]
+
+    async def say_all() -> list[tuple[Outcome, list[str]]]:
+        return await asyncio.gather(*[say(number) for number in range(clients)])
+
+    for number, (outcome, texts) in enumerate(asyncio.run(say_all())):
+        assert outcome is Outcome.COMPLETED
+        assert f"You said: text {number}" in texts
