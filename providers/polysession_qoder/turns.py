@@ -196,7 +196,9 @@ class QoderTurn(QoderStream, TurnPlan):
         """The events of one frame. Their cursor keeps it if one of them proves that the turn is ours."""
         items = super().read(frame)
         if not self._mark.is_proven:
-            any(self.is_ours(item) for item in items if not isinstance(item, Step))
+            for item in items:
+                if not isinstance(item, Step):
+                    self.is_ours(item)
         return items
 
     def is_ours(self, event: Event) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import httpx
 import pytest
 
 from polysession import (
@@ -255,6 +257,65 @@ def test_a_turn_is_rejoined_after_it_was_left(
 
     assert turn.result.outcome is Outcome.COMPLETED
     assert turn.result.text == "You said: a message of several words"
+
+
+class WithoutEcho(httpx.HTTPTransport):
+    """Leaves the caller's own messages out of streams."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        if request.url.path.endswith("/stream"):
+            response.stream = _WithoutEcho(response.stream)  # type: ignore[arg-type]
+        return response
+
+
+class _WithoutEcho(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = b""
+        for chunk in self._stream:
+            *frames, left = (left + chunk).split(b"\n\n")
+            yield b"".join(frame + b"\n\n" for frame in frames if b"event: user.message" not in frame)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def test_a_turn_whose_message_is_not_streamed_ends(handle: EmulatorHandle, session: Session) -> None:
+    with (
+        httpx.Client(transport=WithoutEcho()) as http,
+        Client("qoder", http_client=http, **handle.settings) as client,
+        client.sessions.run(session, "Hello", deadline_s=DEADLINE_S) as turn,
+    ):
+        events = list(turn)
+
+    assert (turn.result.outcome, turn.result.text) == (Outcome.COMPLETED, "You said: Hello")
+    assert [event.message.role for event in events if event.type == "message.completed"] == [Role.ASSISTANT]
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+def test_clients_on_one_session_get_their_own_turns(handle: EmulatorHandle, session: Session, clients: int) -> None:
+    async def run_until_accepted(client: AsyncClient, text: str) -> str:
+        while True:
+            try:
+                async with client.sessions.run(session, text, deadline_s=DEADLINE_S) as turn:
+                    await turn.wait()
+                    return turn.result.text
+            except Conflict:
+                await asyncio.sleep(0)
+
+    async def run() -> list[str]:
+        async with contextlib.AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(AsyncClient("qoder", retry=RETRY, **handle.settings))
+                for _ in range(clients)
+            ]
+            runs = [run_until_accepted(client, f"from {number}") for number, client in enumerate(opened)]
+            return await asyncio.gather(*runs)
+
+    assert asyncio.run(run()) == [f"You said: from {number}" for number in range(clients)]
 
 
 def test_an_unknown_action_is_not_answered(handle: EmulatorHandle, client: Client, session: Session) -> None:
