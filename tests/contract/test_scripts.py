@@ -8,8 +8,23 @@ from typing import Any
 import pytest
 
 from polysession import Approve, Client, Outcome, ToolApproval, ToolExecution, ToolOutput
-from polysession.emulation import AskApproval, ClientTool, EmulatorHandle, Fail, Say, Think, ToolUse, UseTools, serve
+from polysession.emulation import (
+    AskApproval,
+    ClientTool,
+    EmulatorHandle,
+    Fail,
+    Say,
+    Think,
+    ToolUse,
+    UseTools,
+    script_for,
+    serve,
+)
 from polysession.session import Session
+
+(ANSWER,) = script_for("go")
+assert isinstance(ANSWER, Say)
+REPEATED = ANSWER.text
 
 
 @pytest.fixture(params=["agentscope", "everruns", "qoder"])
@@ -26,8 +41,12 @@ def client(handle: EmulatorHandle) -> Iterator[Client]:
 
 @pytest.fixture
 def session(handle: EmulatorHandle, client: Client) -> Session:
-    model = {"model": handle.model} if handle.provider == "agentscope" else {}
-    return client.sessions.create(agent=handle.agent_id or None, environment=handle.environment_id, title="T", **model)
+    return client.sessions.create(
+        agent=handle.agent_id or None,
+        environment=handle.environment_id,
+        title="T",
+        model=handle.model if handle.provider == "agentscope" else None,
+    )
 
 
 def run(client: Client, session: Session, content: Any = "go") -> Any:
@@ -39,7 +58,7 @@ def test_a_script_replaces_the_answer_once(handle: EmulatorHandle, client: Clien
     handle.script([Think("Hm."), ToolUse("lookup", {"n": 1}, "found"), Say("It is there.")])
 
     assert run(client, session).text == "It is there."
-    assert run(client, session).text == "You said: go"
+    assert run(client, session).text == REPEATED
 
 
 def test_scripts_of_a_session_are_not_taken_by_another(
@@ -49,7 +68,7 @@ def test_scripts_of_a_session_are_not_taken_by_another(
     handle.script([Say("yours")], session=session)
 
     assert run(client, session).text == "yours"
-    assert run(client, session).text == "You said: go"
+    assert run(client, session).text == REPEATED
     assert handle.control.scripts.waiting == 1
 
 

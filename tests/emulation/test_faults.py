@@ -45,7 +45,7 @@ class Served:
         return self.http.get("/stream").content
 
     def read(self) -> tuple[bytes, bool]:
-        """What came of the stream, and whether it ended properly."""
+        """The body of the stream, and whether it ended properly."""
         received = b""
         with self.http.stream("GET", "/stream") as response:
             try:
@@ -185,7 +185,7 @@ def test_a_fault_waits_for_a_request_that_it_fits() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="fault kind 'explode' is none of status, malformed, drop"):
+    with pytest.raises(ValueError, match="unknown fault kind 'explode'; known are status, malformed, drop"):
         Faults().add(Fault("explode"))  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from polysession.emulation import RequestIdMiddleware
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the request id that the scope holds, or tells that it holds none."""
+    """Answers with the request id that the scope holds, or `None`."""
     del receive
     body = str(scope.get("request_id")).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -23,7 +23,7 @@ _DECISIONS: Final = {
     "explore": "denied",
     "bypass": "run",
 }
-"""What becomes, in each permission mode, of a tool call that needs an approval: what becomes of writing a file."""
+"""The decision about a tool call that needs an approval, in each permission mode: the one about writing a file."""
 
 _DENIED_BY_USER: Final = '<system-reminder>The execution of tool "{}" is denied by user!</system-reminder>'
 _DENIED_BY_MODE: Final = "Permission denied for {} ({} mode is read-only)"
@@ -33,7 +33,7 @@ _REMINDER: Final = "<system-reminder>\n<current-time>{:%Y-%m-%dT%H:%M:%S}</curre
 
 
 class AgentFailed(Exception):  # noqa: N818  (it says what happened)
-    """The reply cannot go on; `error_type` is the service's word for why."""
+    """The reply fails; `error_type` is the service's word for the cause."""
 
     def __init__(self, error_type: str) -> None:
         super().__init__(error_type)
@@ -50,7 +50,7 @@ class ScriptedAgent:
 
     Attributes:
         permissions: The session's permission context; approvals may add rules to it.
-        reminds: Whether the model is told the time first, as it is in a session's first turn.
+        reminds: Whether the model gets the time first, as in a session's first turn.
     """
 
     session_id: str
@@ -73,7 +73,7 @@ class ScriptedAgent:
             yield happened
 
     async def decide(self, decisions: Sequence[Json]) -> AsyncIterator[Json]:
-        """Go on after approvals and denials; without any, or when nothing waits, there is nothing to do.
+        """Continue after approvals and denials; without any, or if no call waits, there is nothing to do.
 
         Raises:
             AgentFailed: A decision is about a call that does not wait for one.
@@ -86,7 +86,7 @@ class ScriptedAgent:
         for decision in decisions:
             for happened in self._decided(asking[decision["tool_call"]["id"]], decision):
                 yield happened
-        # Tools that run are a step of the agent; results that are only told to it are not.
+        # Tools that run are a step of the agent; results that it only receives are not.
         is_step = bool(self.progress.calls) or any(decision["confirmed"] for decision in decisions)
         for happened in self._use_tools():
             yield happened
@@ -96,12 +96,12 @@ class ScriptedAgent:
                 yield happened
 
     async def take_results(self, results: Sequence[Json]) -> AsyncIterator[Json]:
-        """Go on with the results of tools that the caller ran; those that nobody waits for are passed over."""
+        """Continue with the results of tools that the caller ran; results that no call waits for are ignored."""
         submitted = {call.id: call for call in self.progress.calls if call.state == "submitted"}
         expected = [result for result in results if result["id"] in submitted]
         for result in expected:
             call = submitted[result["id"]]
-            self.progress.told[call.id] = result["output"]
+            self.progress.received[call.id] = result["output"]
             for happened in self._output(call, result["output"]):
                 yield happened
             yield self._result_end(call, result["state"])
@@ -115,7 +115,7 @@ class ScriptedAgent:
             yield from self._interrupted_end()
 
     async def _go_on(self) -> AsyncIterator[Json]:
-        """Work until the script is done, or somebody has to be waited for."""
+        """Work until the script is done, or the caller has to answer."""
         try:
             while self.progress.rest:
                 async for happened in self._call_model():
@@ -229,7 +229,7 @@ class ScriptedAgent:
         if call.state != "submitted":
             yield self._event("TOOL_RESULT_START", tool_call_id=call.id, tool_call_name=call.use.name)
         if state != "success":
-            self.progress.told[call.id] = text
+            self.progress.received[call.id] = text
         yield from self._output(call, text)
         yield self._result_end(call, state)
 

@@ -26,7 +26,7 @@ from polysession_agentscope.emulator.shapes import (
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """What one generation of the service takes as request bodies.
+    """Shapes of the request bodies of one generation of the service.
 
     Attributes:
         agent_configs: The parts of an agent's configuration; read from `{}`, each gives its defaults.

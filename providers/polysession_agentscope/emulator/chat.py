@@ -25,11 +25,11 @@ _NAME_WORDS = 5
 
 @dataclass(slots=True)
 class Turn:
-    """What a caller asked for, and what came of it.
+    """One input of a caller, and the reply to it.
 
     Attributes:
         wanted: The input, complete.
-        reply: The message that the turn makes or goes on with; None as long as there is none.
+        reply: The message that the turn writes or continues; None before it begins.
         position: Position of the turn's last event in the log.
     """
 
@@ -271,7 +271,7 @@ def _store(state: State, turn: Turn, agent: ScriptedAgent) -> None:
 
 
 async def _name(state: State, turn: Turn) -> None:
-    """Name the session after its first message, if nobody gave it a name."""
+    """Name the session after its first message, unless the caller named it."""
     record = turn.session.record
     text = "" if is_answer(turn.wanted) else last_text(turn.wanted)
     if not (text and record["config"].get("naming", {}).get("auto")):

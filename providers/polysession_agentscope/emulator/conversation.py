@@ -1,4 +1,4 @@
-"""What was said in a session: its messages, its event log, and who works on it.
+"""The conversation of a session: its messages, its event log, and the turn in work.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -37,7 +37,7 @@ class Conversation:
         task: What works on a turn in the background.
         interruption: How the turn in work is asked to stop.
         waiting: What is to be done after the turn in work.
-        streaming: How many turns are in work of which the answer to the request is the stream.
+        streaming: How many turns are in work whose events are the answer to the request.
     """
 
     messages: dict[str, Json] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Conversation:
         if block["type"] in {"text", "thinking"}:
             block["id"] = self._memory_ids.setdefault(block["id"], hex_id())
         if block["type"] == "tool_result":
-            block["output"] = self.progress.told.get(block["id"], block["output"])
+            block["output"] = self.progress.received.get(block["id"], block["output"])
         return block | {"finished_at": None}
 
 

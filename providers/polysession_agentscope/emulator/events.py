@@ -20,7 +20,7 @@ ERROR_MESSAGES: Final = {
     "unknown": "The reply failed with an unknown error.",
     "internal": "Session no longer exists.",
 }
-"""What the service says about each kind of failure; never more."""
+"""The one sentence of the service about each kind of failure."""
 
 
 def local_stamp() -> str:
@@ -34,7 +34,7 @@ def event(kind: str, **fields: Json) -> Json:
 
 
 def reply_start(session_id: str, reply_id: str, name: str) -> Json:
-    """The event that begins a reply, or goes on with it."""
+    """The event that begins or continues a reply."""
     return event("REPLY_START", session_id=session_id, reply_id=reply_id, name=name, role="assistant")
 
 
@@ -157,7 +157,7 @@ def _end_result(reply: Json, happened: Json) -> None:
 
 
 def _add_stray_results(reply: Json, happened: Json) -> None:
-    """The service keeps results that nobody waits for, beside those that the agent takes."""
+    """The service keeps results that no call waits for, beside those that the agent takes."""
     expected = {block["id"] for block in reply["content"] if block["type"] == "tool_result"}
     reply["content"] += [deepcopy(result) for result in happened["execution_results"] if result["id"] not in expected]
 

@@ -27,9 +27,9 @@ class CurrentGeneration:
     Attributes:
         bodies: The request bodies it takes.
         locks_running_sessions: Whether a session cannot be changed while a turn runs.
-        reminds: Whether the model is told the time in a session's first turn, which streams show.
+        reminds: Whether the model gets the time in a session's first turn, which streams show.
         shares_credential_ids: Whether a credential id that one user chose is taken for all others.
-        model_card: What the catalogue tells of a model besides the fields of each generation.
+        model_card: Fields of a model in the catalogue that only this generation has.
     """
 
     bodies: ClassVar[Bodies] = wire_bodies.CURRENT
@@ -51,7 +51,7 @@ class CurrentGeneration:
         return self._record(user_id) | {"source": "user", "data": self.agent_data(body)}
 
     def agent_data(self, body: Json) -> Json:
-        """What a new agent's record holds about it."""
+        """The data in a new agent's record."""
         chat_config = self._default_configs() | body.get("chat_config", {}) | self._given_configs(body)
         return {
             "id": hex_id(),
@@ -126,7 +126,7 @@ class CurrentGeneration:
         return message
 
     def reply_state(self, reply_id: str, steps: int) -> Json:
-        """What a session's state tells about the last reply, of which so many steps are done."""
+        """The last reply in a session's state, after so many steps."""
         return {
             "reply_context": {
                 "reply_id": reply_id,
@@ -191,7 +191,7 @@ class LegacyGeneration(CurrentGeneration):
         return self._record(user_id) | {"data": self.agent_data(body)}
 
     def agent_data(self, body: Json) -> Json:
-        """What a new agent's record holds about it."""
+        """The data in a new agent's record."""
         named = {"id": hex_id(), "name": body["name"], "system_prompt": body["system_prompt"]}
         return named | self._default_configs() | self._given_configs(body)
 
@@ -240,7 +240,7 @@ class LegacyGeneration(CurrentGeneration):
         return _without(_UNKNOWN_TO_LEGACY["message"], message) | _legacy_blocks(message, "content") | {"usage": usage}
 
     def reply_state(self, reply_id: str, steps: int) -> Json:
-        """What a session's state tells about the last reply, of which so many steps are done."""
+        """The last reply in a session's state, after so many steps."""
         return {"reply_id": reply_id, "cur_iter": steps}
 
     def _reply(self) -> Json:

@@ -167,7 +167,7 @@ def is_answer(wanted: Json) -> bool:
 
 
 def last_text(messages: Sequence[Json]) -> str:
-    """What the user said last; empty if that was no text, or nothing."""
+    """The last text of the user; empty if there is no text."""
     said = [message for message in messages if message["role"] == "user"]
     return "".join(block["text"] for block in said[-1]["content"] if block["type"] == "text") if said else ""
 

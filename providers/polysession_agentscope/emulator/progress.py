@@ -38,7 +38,7 @@ class ToolCall:
         return {"tool_name": self.use.name, "rule_content": content, "behavior": "allow", "source": "suggested"}
 
     def block(self) -> Json:
-        """The call as the events show it that wait for somebody."""
+        """The call as the events that ask for an answer show it."""
         rules = [self.rule] if self.state == "asking" else []
         return tool_call_block(self.id, self.use.name, self.arguments, self.state, rules)
 
@@ -60,14 +60,14 @@ class Progress:
         steps: Rounds of model call and tools that are done.
         calls: The tool calls that have no result yet.
         rest: What the agent does after them.
-        told: By tool call, the results that no tool of the service gave, as the agent was told them.
+        received: By tool call, the results that no tool of the service gave, as the agent received them.
     """
 
     reply_id: str
     steps: int = 0
     calls: list[ToolCall] = field(default_factory=list)
     rest: tuple[Act, ...] = ()
-    told: dict[str, Json] = field(default_factory=dict)
+    received: dict[str, Json] = field(default_factory=dict)
 
     @property
     def status(self) -> str:

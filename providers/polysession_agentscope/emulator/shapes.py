@@ -1,4 +1,4 @@
-"""What the values in a request must be, and the service's words about those that are not.
+"""Shapes of the values in a request, and the service's words about values that do not fit.
 
 The AgentScope service is built with FastAPI: it answers a bad request with a list of problems, each with its place.
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
@@ -42,7 +42,7 @@ def missing(loc: Loc, owner: Json = None) -> Problem:
 
 
 class Shape(Protocol):
-    """What a value must be."""
+    """The required shape of a value."""
 
     def read(self, value: Json, loc: Loc, problems: list[Problem]) -> Json:
         """The value as the service stores it; what is wrong with it is added to `problems`."""
@@ -84,7 +84,7 @@ class Choice(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Literal(Shape):
-    """One of a few strings, in words of which the service has others than for `Choice`.
+    """One of a few strings, which the service reports in other words than `Choice`.
 
     Attributes:
         values: The strings.

@@ -44,7 +44,7 @@ class Session:
     Attributes:
         record: What answers show of it.
         turn: A turn without a script, by the clock.
-        conversation: What was said in it, and who works on it.
+        conversation: Its messages, events and turns.
     """
 
     record: Json
@@ -62,7 +62,7 @@ class Session:
         return "running" if self.running else self.conversation.progress.status
 
     def stop(self) -> bool:
-        """Ask a turn to stop, which takes a moment; tells whether one runs."""
+        """Ask a turn to stop, which takes a moment; true if one runs."""
         if self.turn.running:
             self.turn.start(_WIND_DOWN_S)
         elif self.conversation.running:
@@ -89,7 +89,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Tenant:
-    """What one user has, each in the order of creation."""
+    """The resources of one user, each kind in the order of creation."""
 
     credentials: dict[str, Json] = field(default_factory=dict)
     agents: dict[str, Json] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class State:
         del tenant.sessions[session_id]
 
     def session_status(self, user_id: str, session_id: str) -> str:
-        """A session's status; that it is running is told to anybody who knows its id."""
+        """A session's status; any user who knows the id learns that it is running."""
         session = self.find_session(session_id)
         if session and session.running:
             return session.status
@@ -234,7 +234,7 @@ class State:
         session.turn.start(duration_s)
 
     def tenant(self, user_id: str) -> Tenant:
-        """What a user has; any user id is a tenant."""
+        """The resources of a user; any user id is a tenant."""
         return self._tenants.setdefault(user_id, Tenant())
 
     def find_session(self, session_id: str) -> Session | None:

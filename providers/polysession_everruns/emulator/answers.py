@@ -38,7 +38,7 @@ class Origin:
 
     @classmethod
     def of(cls, request: ApiRequest) -> Origin:
-        """The address that a request came to."""
+        """The address of a request."""
         return cls(api=request.origin + BASE_PATH, ui=request.origin)
 
 
@@ -110,7 +110,7 @@ class CurrentAnswers:
         return self.linked({**self._definition(harness), "is_built_in": harness.is_built_in}, origin, "harnesses")
 
     def tool_results(self, accepted: int) -> Json:
-        """What tool results are thanked with."""
+        """The answer to tool results."""
         return {"accepted": accepted, "status": "active"}
 
     def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:
@@ -180,7 +180,7 @@ class LegacyAnswers(CurrentAnswers):
         return super().agent(agent, origin)
 
     def tool_results(self, accepted: int) -> Json:
-        """What tool results are thanked with, in the words of the older description."""
+        """The answer to tool results, in the words of the older description."""
         return {"status": "accepted", "tool_results_count": accepted}
 
     def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:  # noqa: ARG002
@@ -206,7 +206,7 @@ def _common(record: Record) -> Json:
 
 
 def _without_absent(body: Json) -> Json:
-    """What the server sends of it: an optional value that is not there is left out, not null."""
+    """The body without absent values: the server leaves them out, and sends no null."""
     return {
         name: value
         for name, value in body.items()

@@ -1,7 +1,7 @@
 """How an emulated Everruns server asks for approvals, and takes the decisions.
 
 A call that needs one fails at first. The server then makes up a call that asks for the decision, as it asks for
-client-side tools. The decisions are told to the agent as a message of the user, and the agent makes the calls again:
+client-side tools. The agent gets the decisions as a message of the user, and the agent makes the calls again:
 one that was approved runs, one that was rejected is blocked.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/tool_approvals.rs,
@@ -46,7 +46,7 @@ _ALLOWING: Final = frozenset({"allow", "allow_always"})
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a caller decided about one request."""
+    """The caller's decision about one request."""
 
     call_id: str
     outcome: str
@@ -89,7 +89,7 @@ def read_decisions(content: bytes) -> list[Decision]:
 
 
 def decide(session: Session, decisions: Sequence[Decision]) -> Json:
-    """Settle everything that is asked for, and let the turn go on; what was left out is not approved.
+    """Settle all requests, and resume the turn; requests that were left out are not approved.
 
     Raises:
         Refusal: There are no decisions, too many, or two about one request (400). Nothing of that id is asked for
@@ -103,7 +103,7 @@ def decide(session: Session, decisions: Sequence[Decision]) -> Json:
 
 
 def settle(session: Session, outcomes: Mapping[str, str], others: str) -> list[Json]:
-    """Tell the agent how each request ended, and let the turn go on.
+    """Report the outcome of each request to the agent, and resume the turn.
 
     Args:
         session: A session that waits.

@@ -1,4 +1,4 @@
-"""What sessions are made of on an emulated Everruns server: agents, harnesses, models and capabilities."""
+"""The catalogue of an emulated Everruns server: agents, harnesses, models and capabilities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CAPABILITIES: Final[tuple[Values, ...]] = (
     {
         "id": "current_time",
         "name": "Current time",
-        "description": "Tells the agent what time it is.",
+        "description": "Gives the agent the current time.",
         "status": "available",
     },
     {
@@ -51,7 +51,7 @@ class Catalogue:
         """The agent with that id.
 
         Raises:
-            Refusal: The id is malformed (400). There is none (404).
+            Refusal: The id is malformed (400). No agent has it (404).
         """
         return _by_id("agent", self.agents, agent_id)
 
@@ -121,7 +121,7 @@ class Catalogue:
         return self.agents[agent_id]
 
     def put_agent(self, reference: str, values: Values) -> tuple[Definition, bool]:
-        """Replace the agent with that id or name, or make it; tells whether it is new. Raises as `create_agent`."""
+        """Replace the agent with that id or name, or create it; true if it is new. Raises as `create_agent`."""
         if is_slug(reference):
             existing = next((agent.id for agent in self.agents.values() if agent.name == reference), None)
         else:

@@ -1,4 +1,4 @@
-"""What callers do to the conversation of a session of an emulated Everruns server: speak, and interrupt.
+"""Messages to a session of an emulated Everruns server, and interruptions.
 
 Backend: https://docs.everruns.com and https://github.com/everruns/everruns, specs/events.md (read 2026-11)
 """
@@ -18,7 +18,7 @@ from polysession_everruns.emulator.turn_records import Pace, TurnRecord
 
 
 class Conversations:
-    """The scripted agent, in conversation with whoever speaks to it."""
+    """The scripted agent, in conversation with its callers."""
 
     def __init__(self, model: Mapping[str, Any], pace: Pace, scripts: Scripts) -> None:
         self._model = model
@@ -37,7 +37,7 @@ class Conversations:
             self._begin_turn(session, new)
 
     async def cancel(self, session: Session) -> bool:
-        """End the turn; tells whether there was one."""
+        """End the turn; true if there was one."""
         turn = session.scripted
         if not session.end_turn():
             return False

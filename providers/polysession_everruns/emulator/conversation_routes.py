@@ -33,7 +33,7 @@ _NOTHING_TO_CANCEL: Final[Json] = {"status": "no_op", "message": "No turn curren
 
 
 class ConversationRoutes:
-    """What is under a session in the tree of resources."""
+    """The resources below a session."""
 
     def __init__(self, state: EverrunsState, answers: CurrentAnswers, pace: Pace, scripts: Scripts) -> None:
         self._state = state

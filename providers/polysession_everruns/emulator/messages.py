@@ -50,7 +50,7 @@ _TOOL_RESULT: Final[Shape] = {"error": "text?", "tool_call_id": "text!"}
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """What a caller says.
+    """A message of a caller.
 
     Attributes:
         message: The message as it will be kept.
@@ -65,7 +65,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a client-side tool gave.
+    """The result of a client-side tool.
 
     Attributes:
         call_id: Id of the call.
@@ -79,7 +79,7 @@ class ToolResult:
 
 
 def new_message(role: str, content: Sequence[Json], **extra: Any) -> Json:
-    """A message made at this moment; extras that are None are left out."""
+    """A new message; extras without a value are left out."""
     message = {
         "id": ordered_id("message_"),
         "role": role,

@@ -52,7 +52,7 @@ def arguments_of(ask: Ask, wait_s: float) -> Json:
 
 
 def answer(session: Session, content: bytes) -> Json:
-    """Take the answers to the questions that wait, and let the turn go on.
+    """Take the answers to the questions that wait, and resume the turn.
 
     Raises:
         Refusal: It cannot be read (400 or 422). It does not fit the questions (400). Nothing is asked (404). It is
@@ -71,7 +71,7 @@ def answer(session: Session, content: bytes) -> Json:
 
 
 def expire(session: Session) -> None:
-    """Answer in the place of a user who is late: with the default option, or not at all if there is none."""
+    """Answer for a user who is late: with the default option, or not at all without options."""
     call = _asked(session, None)
     (question,) = call["arguments"]["questions"]
     if question["options"]:

@@ -31,7 +31,7 @@ def timestamp(moment: datetime) -> str:
 
 @dataclass(slots=True)
 class Record:
-    """What everything kept has in common.
+    """The common fields of all records.
 
     Attributes:
         id: Prefixed id.
@@ -84,7 +84,7 @@ class Session(Record):
         started_at: When its first turn began; None before that.
         is_pinned: Whether the one user of this server has pinned it.
         turn: How long it is busy with a turn that follows no script.
-        scripted: The turn of the scripted agent; None if there is none.
+        scripted: The turn of the scripted agent; None between turns.
         task: What works on that turn.
         awaits_tool_results: Whether its turn waits for the client to run tools.
         approval_rules: What was decided for the rest of the session, by tool.
@@ -140,7 +140,7 @@ class Session(Record):
         self.awaits_tool_results = True
 
     def end_turn(self) -> bool:
-        """Return to idle; tells whether there was a turn to end."""
+        """Return to idle; true if there was a turn to end."""
         if not self.is_mid_turn:
             return False
         self.touch()

@@ -183,7 +183,7 @@ def _check_value(body: Mapping[str, Any], name: str, kind: str) -> None:
 
 
 def wrong_type(problem: str) -> Refusal:
-    """What is JSON, but not the JSON that was expected."""
+    """A refusal of JSON that is not of the expected type."""
     return unreadable(422, f"Failed to deserialize the JSON body into the target type: {problem}")
 
 

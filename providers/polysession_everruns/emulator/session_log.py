@@ -1,4 +1,4 @@
-"""What has happened in a session of an emulated Everruns server, as events.
+"""The events of a session of an emulated Everruns server.
 
 Backend: https://docs.everruns.com, events (read 2026-11)
 """
@@ -50,7 +50,7 @@ class SessionLog:
         context: Mapping[str, str] | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        """Add an event. Values that are None are left out of its payload."""
+        """Add an event; absent values are left out of its payload."""
         is_stored = self._keeps_deltas or event_type not in DELTA_TYPES
         event: Json = {
             "id": ordered_id("event_"),

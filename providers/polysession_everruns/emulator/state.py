@@ -49,7 +49,7 @@ class EverrunsState:
         """The session with that id.
 
         Raises:
-            Refusal: The id is malformed (400). There is none (404).
+            Refusal: The id is malformed (400). No session has it (404).
         """
         check_id("session", session_id)
         if session_id not in self.sessions:

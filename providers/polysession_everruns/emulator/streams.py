@@ -28,7 +28,7 @@ def open_stream(
         types: What passes.
         pace: When heartbeats and the end of the stream are due.
         since_id: Stored events after this one come first; None for none.
-        replays_all: Whether all stored events come first where `since_id` is None.
+        replays_all: Whether all stored events come first without `since_id`.
     """
     entries = log.entries.entries
     live_from = len(entries)

@@ -14,7 +14,7 @@ from polysession_everruns.emulator.records import Session
 
 
 def take_results(session: Session, results: Sequence[ToolResult]) -> None:
-    """Record results, and let the turn go on: calls without one count as failed. Ids of calls are not looked at."""
+    """Record results, and resume the turn: calls without one count as failed. Ids of calls are not checked."""
     for result in results:
         if session.scripted is not None:
             session.scripted.pending.pop(result.call_id, None)
@@ -23,7 +23,7 @@ def take_results(session: Session, results: Sequence[ToolResult]) -> None:
 
 
 def stop_waiting(session: Session, *, status: str, error: str) -> None:
-    """Let the turn go on; every call that has no result yet gets an error."""
+    """Resume the turn; every call that has no result yet gets an error."""
     session.awaits_tool_results = False
     session.touch()
     turn = session.scripted

@@ -133,7 +133,7 @@ class Turn:
             await self._use_again(list(held.values()), self._record.approved)
 
     async def _use_again(self, uses: Sequence[ToolUse], approved: Sequence[bool]) -> None:
-        """Call tools once more, after the decision about each: the model does so when it was told."""
+        """Call tools once more, after the decision about each, as the model does."""
         outcomes = [
             {"result": [text_part(use.result)]} if may_run else {"error": approvals.BLOCKED}
             for use, may_run in zip(uses, approved, strict=True)

@@ -1,4 +1,4 @@
-"""What an emulated Everruns server knows about a turn, and about the tokens that it took."""
+"""Turns of an emulated Everruns server, and the tokens that they use."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from polysession.emulation import Refusal
 
 
 def invalid(detail: str, *, code: str | None = None) -> Refusal:
-    """A refusal of a request that breaks a rule; `code` is None where the backend documents none."""
+    """A refusal of a request that breaks a rule; `code` is the documented one, if any."""
     return Refusal(400, detail, code=code)
 
 

@@ -95,7 +95,7 @@ class QoderEmulator(Emulator):
         self.run_in_server(self._known(session_id).conversation.terminate)
 
     def reschedule(self, session_id: str, *, duration_s: float) -> None:
-        """Take a session off its place for `duration_s` seconds; a turn in work goes on after that.
+        """Take a session off its place for `duration_s` seconds; a turn in work continues after that.
 
         Raises:
             KeyError: There is no such session.

@@ -105,7 +105,7 @@ class Conversation:
         self.log.close()
 
     def reschedule(self, duration_s: float) -> None:
-        """Take the session off its place for a while; a turn in work goes on after that."""
+        """Take the session off its place for a while; a turn in work continues after that."""
         self.is_rescheduled = True
         self._placed = Signal()
         self.writer.rescheduled()
@@ -117,7 +117,7 @@ class Conversation:
         self._start(events)
 
     def answer(self, events: list[Json], answers: dict[str, bool]) -> None:
-        """Take answers to pending tool uses; once the last is there, the turn goes on.
+        """Take answers to pending tool uses; once the last is there, the turn continues.
 
         Args:
             events: The events that hold them, as they are kept.

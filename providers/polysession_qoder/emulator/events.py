@@ -192,7 +192,7 @@ def stream(session: Session, query: Json, last_event_id: str | None, generation:
     talk = session.conversation
     start = _start(talk, last_event_id, generation)
     heartbeat = HEARTBEAT if generation == "current" else sse_frame({"event": "heartbeat", "data": {}})
-    # Previews of an event that was finished before the stream was opened are not told again.
+    # Previews of an event that was finished before the stream was opened are not sent again.
     finished = {entry.id for entry in talk.log.entries if entry.previewed is None}
 
     def is_wanted(entry: Entry) -> bool:

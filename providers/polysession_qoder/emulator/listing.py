@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Record(Protocol):
-    """What a shelf keeps."""
+    """A record on a shelf."""
 
     id: str
     created_at: datetime
@@ -60,7 +60,7 @@ class Shelf(Generic[R]):
         return record
 
     def find(self, record_id: str) -> R:
-        """The record of that id; refused as not found if there is none."""
+        """The record of that id; refused as not found if it does not exist."""
         if record_id not in self._records:
             raise not_found(self.kind, record_id)
         return self._records[record_id]

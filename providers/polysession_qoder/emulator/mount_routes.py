@@ -17,7 +17,7 @@ from polysession_qoder.emulator.validation import Json, not_found, only
 
 
 class MountRoutes:
-    """What is under `/sessions/{id}/resources`. The legacy generation has the list only."""
+    """The resources of a session. The legacy generation has the list only."""
 
     def __init__(self, sessions: Sessions, generation: Generation) -> None:
         self._sessions = sessions

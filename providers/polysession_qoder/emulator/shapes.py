@@ -44,7 +44,7 @@ def _timestamp_or_null(moment: datetime | None) -> str | None:
 
 
 def session_status(session: Session, generation: Generation) -> str:
-    """What the session is doing, in the words of one generation."""
+    """The status of the session, in the words of one generation."""
     if generation == "current":
         return _current_status(session)
     if session.archived_at is not None:
@@ -215,7 +215,7 @@ def thread_shape(session: Session, thread: Thread) -> Json:
 
 
 def changed_fields(before: Json, after: Json) -> Json:
-    """The fields of a session that an update changed, of those that `session.updated` tells; null for a removed one."""
+    """The fields of `session.updated`: those that an update changed; null for a removed one."""
     return {name: after.get(name) for name in _TOLD_WHEN_UPDATED if after.get(name) != before.get(name)}
 
 

@@ -201,7 +201,7 @@ class Sessions(Shelf[Session]):
         self.remove(session_id)
 
     def cancel(self, session_id: str) -> bool:
-        """Ask the turn to stop, which takes a moment; tells whether one was running."""
+        """Ask the turn to stop, which takes a moment; true if one was running."""
         session = self.find(session_id)
         if session.archived_at is not None:
             raise not_found(self.kind, session_id)

@@ -16,7 +16,7 @@ from polysession_qoder.emulator.validation import Json, only
 
 
 class ThreadRoutes:
-    """What is under `/sessions/{id}/threads`. The legacy generation has no threads."""
+    """The threads of a session. The legacy generation has no threads."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions

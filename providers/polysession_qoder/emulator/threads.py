@@ -43,7 +43,7 @@ class Threads:
         self._coordinator_id = coordinator.id
 
     def find(self, thread_id: str) -> Thread:
-        """The thread with that id; refused as not found if there is none."""
+        """The thread with that id; refused as not found if it does not exist."""
         if thread_id not in self.all:
             raise not_found("Thread", thread_id)
         return self.all[thread_id]

@@ -150,7 +150,7 @@ def _assignments(text: str) -> Json:
 
 
 def take_budget(values: Json) -> Json | None:
-    """A limit in credits; None if there is none."""
+    """A limit in credits; None if none is given."""
     budget = take(values, "budget", dict)
     if budget is None:
         return None

@@ -1,4 +1,4 @@
-"""Faults on request: what a network and a tired backend do to answers."""
+"""Faults on request: failures of the network and of a busy backend."""
 
 from __future__ import annotations
 
@@ -20,17 +20,24 @@ FaultKind = Literal["status", "malformed", "drop", "end", "stall", "duplicate", 
 
 @dataclass(slots=True)
 class Fault:
-    """One thing to go wrong.
+    """One failure of the next requests that it fits.
+
+    | kind | effect |
+    |---|---|
+    | `status` | answers `status` without a body, and with `retry_after` if given |
+    | `malformed` | answers 200 with half a JSON object |
+    | `drop` | breaks the connection after `at_byte` bytes of the body |
+    | `end` | ends the body cleanly there |
+    | `stall` | waits `seconds` there, then continues |
+    | `duplicate` | sends frame number `frame` of a stream twice |
+    | `reorder` | sends that frame after the next one |
 
     Attributes:
-        kind: `status`: answer `status` without a body, and `retry_after` if given. `malformed`: answer 200 with half
-            a JSON object. `drop`: break the connection after `at_byte` bytes of the body. `end`: end the body cleanly
-            there. `stall`: wait `seconds` there, then go on. `duplicate`: send frame number `frame` of a stream twice.
-            `reorder`: send that frame after the next one.
-        path: Only requests whose path ends so.
-        method: Only requests with this method; None for any.
-        streams_only: Only requests that ask for a stream of events.
-        times: How many requests it meets before it is spent.
+        kind: See the table.
+        path: End of the path of the requests; empty for any.
+        method: HTTP method of the requests, in capitals; None for any.
+        streams_only: Whether only requests for a stream of events fail.
+        times: How many requests fail.
         at_byte: See `kind`.
         frame: See `kind`, counted from 0.
         status: See `kind`.
@@ -52,20 +59,24 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults that wait for a request, oldest first. May be added to from any thread."""
+    """The faults that wait for a request, oldest first. Thread-safe."""
 
     _waiting: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> None:
-        """Let this go wrong with the next requests that it fits."""
+        """Let the next requests that it fits fail.
+
+        Raises:
+            ValueError: The kind is unknown.
+        """
         if fault.kind not in get_args(FaultKind):
-            raise ValueError(f"fault kind {fault.kind!r} is none of {', '.join(get_args(FaultKind))}")
+            raise ValueError(f"unknown fault kind {fault.kind!r}; known are {', '.join(get_args(FaultKind))}")
         with self._lock:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget all that wait."""
+        """Remove all that wait."""
         with self._lock:
             self._waiting.clear()
 
@@ -75,7 +86,7 @@ class Faults:
             return [asdict(fault) for fault in self._waiting]
 
     def take(self, method: str, path: str, accept: str = "") -> Fault | None:
-        """The oldest fault that fits a request; it is spent by one."""
+        """The oldest fault that fits a request; it counts down."""
         asks_for_stream = "text/event-stream" in accept
         with self._lock:
             for fault in self._waiting:
@@ -116,7 +127,7 @@ class FaultMiddleware:
         elif fault.kind == "malformed":
             await Response(b'{"id": "', media_type="application/json")(scope, receive, send)
         else:
-            await self._app(scope, receive, _Spoiler(fault, send))
+            await self._app(scope, receive, _FaultInjector(fault, send))
 
     async def _control(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -129,8 +140,8 @@ class FaultMiddleware:
         return JSONResponse({"waiting": self._faults.waiting()})
 
 
-class _Spoiler:
-    """A `send` that spoils the body on its way out."""
+class _FaultInjector:
+    """A `send` that changes the body on its way out."""
 
     def __init__(self, fault: Fault, send: Send) -> None:
         self._fault = fault

@@ -42,7 +42,7 @@ class Idempotency:
         content: bytes,
         run: Callable[[], Awaitable[Answer | EventStream]],
     ) -> Answer | EventStream:
-        """The kept answer, or else the one that `run` gives. Keys of one credential are strangers to another's."""
+        """The kept answer, or else the one that `run` gives. Each credential has its own keys."""
         key = next((headers[name] for name in self.headers if name in headers), None)
         if key is None or method not in self.methods:
             return await run()

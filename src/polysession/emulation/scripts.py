@@ -55,7 +55,7 @@ class Scripts:
             return acts if self._has_questions else self._split(session_id, acts)
 
     def _split(self, session_id: str, acts: tuple[Act, ...]) -> tuple[Act, ...]:
-        """The acts up to the first question, which is said; the others wait for the session's next turn."""
+        """The acts up to the first question, as text; the others wait for the session's next turn."""
         for position, act in enumerate(acts):
             if isinstance(act, Ask):
                 rest = acts[position + 1 :]
@@ -71,5 +71,5 @@ def _to_act(item: object) -> Act:
     if not isinstance(item, Act):
         kinds = (*get_args(Act), ToolUse, AskApproval, ClientTool)
         accepted = ", ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"a script holds {accepted}; {item!r} is none of them")
+        raise UsageError(f"a script holds {accepted}, and not {item!r}")
     return item

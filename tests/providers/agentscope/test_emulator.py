@@ -287,7 +287,7 @@ def test_a_running_session_is_locked_until_it_is_idle(api: Api) -> None:
     api.run(session_id)
     assert api.sessions()[0].items() >= {"is_running": True, "status": "running"}.items()
     stranger = api.ask("GET", api.path(session_id, "/status"), **{"x-user-id": "stranger"})
-    assert stranger.json() == {"session_id": session_id, "status": "running"}, "the service tells it to anybody"
+    assert stranger.json() == {"session_id": session_id, "status": "running"}, "the service answers any user"
     running = (409, "Cannot modify session configuration while the session is running.")
     assert refusal(api.ask("PATCH", api.path(session_id), {"name": None})) == running
     assert refusal(api.ask("PATCH", api.path(session_id), {"name": 3}))[0] == 422

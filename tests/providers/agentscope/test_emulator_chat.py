@@ -71,7 +71,7 @@ class Talk(Api):
         return self.status()
 
     def turn(self, text: str) -> list[dict[str, Any]]:
-        """The events of a turn, from its message to its end or until it waits for somebody."""
+        """The events of a turn, from its message to its end or until it waits for an answer."""
         self.raise_for_outcome()
         with self.events(self.messages()["event_cursor"]) as events:
             assert self.say(text).json() == {"status": "started", "session_id": self.session_id}

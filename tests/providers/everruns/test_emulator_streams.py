@@ -112,7 +112,7 @@ def stored(api: Api, session_id: str, query: str = "") -> list[Any]:
 
 
 def types(events: Sequence[Any]) -> list[str]:
-    """Types of events, several deltas in a row told once."""
+    """Types of events, several deltas in a row once."""
     names = [event["type"] for event in events]
     return [name for i, name in enumerate(names) if not (name.endswith(".delta") and i and names[i - 1] == name)]
 

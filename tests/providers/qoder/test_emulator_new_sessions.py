@@ -1,4 +1,4 @@
-"""What a new session of the Qoder emulator is, seen from the wire.
+"""A new session of the Qoder emulator, seen from the wire.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """

@@ -116,7 +116,7 @@ def test_a_cursor_continues_after_its_event(http: httpx.Client, session: str) ->
     cursor = {"last-event-id": kept[3]["id"]}
     told = frames(http, f"{session}/events/stream?event_deltas[]=agent.message", len(kept) - 4, headers=cursor)
 
-    # The message was finished before: its previews are not told again.
+    # The message was finished before: its previews are not sent again.
     assert told == [(event["id"], event) for event in kept[4:]]
 
 

@@ -126,7 +126,7 @@ def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
 
     assert kinds(half) == ["user.tool_confirmation", *END]
     assert half[-1].stop_reason.event_ids == ids[1:]
-    # Follow the turn to its end, from the answer that let it go on.
+    # Follow the turn to its end, from the answer that resumed it.
     assert rest[-1].stop_reason.type == "requires_action"
     events = list(sdk.sessions.events.list(session_id, limit=100))
     results = {event.tool_use_id: event.is_error for event in events if event.type == "agent.tool_result"}
