@@ -5,7 +5,7 @@ from polysession._core.provider import (
 from polysession._core.retry import (
     RetryPolicy as RetryPolicy,
 )
-from polysession._core.turn import (
+from polysession.result import (
     TurnResult as TurnResult,
 )
 from polysession._drivers.async_stream import (
@@ -64,6 +64,10 @@ from polysession.errors import (
     PolysessionError as PolysessionError,
     RateLimited as RateLimited,
     ServerError as ServerError,
+    ActionRequiredError as ActionRequiredError,
+    TurnCancelled as TurnCancelled,
+    TurnFailed as TurnFailed,
+    TurnLimitReached as TurnLimitReached,
     StatusError as StatusError,
     StreamInterrupted as StreamInterrupted,
     TransportError as TransportError,

@@ -23,10 +23,19 @@ PolysessionError
 │   ├── UnexpectedRedirect
 │   └── ServerError               5xx, and 408
 ├── MalformedResponse              the backend answered success, and the body cannot be read
-└── DeadlineExceeded                   we stopped waiting; the session may still be running
+├── TurnFailed                     raised by `raise_for_outcome`, as the next three
+├── TurnCancelled
+├── TurnLimitReached
+├── ActionRequiredError
+└── DeadlineExceeded               we stopped waiting; the session may still be running
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polysession.action import PendingAction
 
 
 class PolysessionError(Exception):
@@ -212,6 +221,32 @@ class ServerError(StatusError):
 
 class MalformedResponse(PolysessionError):
     """The backend reported success, with a body that cannot be read as what was asked for."""
+
+
+class TurnFailed(PolysessionError):
+    """The turn ended in a failure."""
+
+
+class TurnCancelled(PolysessionError):
+    """The turn was cancelled."""
+
+
+class TurnLimitReached(PolysessionError):
+    """The turn was stopped at a limit of the backend, such as a number of steps or a budget."""
+
+
+class ActionRequiredError(PolysessionError):
+    """The turn waits for answers to pending actions.
+
+    Attributes:
+        actions: The pending actions.
+    """
+
+    def __init__(
+        self, message: str = "", *, actions: tuple[PendingAction, ...] = (), provider: str | None = None
+    ) -> None:
+        super().__init__(message, provider=provider)
+        self.actions = actions
 
 
 class DeadlineExceeded(PolysessionError):

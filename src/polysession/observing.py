@@ -23,10 +23,10 @@ from polysession.errors import PolysessionError, UsageError
 from polysession.plugins import PROJECT, hookimpl, hookspec
 
 if TYPE_CHECKING:
-    from polysession._core.turn import TurnResult
     from polysession.action import Answer
     from polysession.event import Event
     from polysession.message import Block
+    from polysession.result import TurnResult
 
 __all__ = ["ObserverHooks", "Observers", "RequestSent", "ResponseReceived", "TurnWatched", "hookimpl"]
 

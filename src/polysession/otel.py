@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer
 
-from polysession._core.turn import TurnResult
 from polysession._version import __version__
 from polysession.errors import PolysessionError
 from polysession.event import Outcome
 from polysession.message import TextBlock
 from polysession.observing import TurnContent, TurnWatched, hookimpl
+from polysession.result import TurnResult
 from polysession.session import Usage
 
 _OPERATION: Final = "invoke_agent"

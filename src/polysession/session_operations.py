@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from polysession._core.operations import AnySession, Content, Operations
 from polysession._drivers.sync_driver import SyncDriver
 from polysession.change import UNSET, NativeBody, Unset
+from polysession.errors import PolysessionError
 from polysession.feature import Feature
 from polysession.paginator import Paginator
 from polysession.resources import Agent, Environment, Model
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from polysession.action import Answer, PendingAction
     from polysession.event import Event
     from polysession.message import Message
+    from polysession.result import TurnResult
+
+OnAction: TypeAlias = "Callable[[PendingAction], Answer | None]"
+"""Gives the answer to a pending action; None leaves its group unanswered."""
 
 
 class Sessions:
@@ -264,32 +269,46 @@ class Sessions:
         session: AnySession,
         content: Content | Sequence[Answer],
         *,
+        on_action: OnAction | None = None,
+        cancel_on_exit: bool | None = None,
         deadline_s: float | None = None,
         idempotency_key: str | None = None,
         native: NativeBody | None = None,
     ) -> Turn:
-        """Send a message, or answers to what the agent waits for, and follow the turn to its end.
+        """Send a message, or answers to pending actions, and follow the turn to its end.
 
         Open it with `with`: the input is sent then, after the stream was opened. The events are those of
-        this turn, and end with its `turn.ended`.
+        this turn, and end with its `turn.ended`. With `on_action` a turn has a part for each round of answers; each
+        part but the last ends with `turn.ended` and `continues=True`.
 
         Args:
             session: The session, or its id.
             content: Text, a list of `TextBlock` and `MediaBlock`, or a list of `Approve`, `Deny`, `ToolOutput` and
                 `Reply`.
-            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+            on_action: Called once for each pending action, where the events are read, after the part has ended and its
+                connection is closed. It gives an answer, with which the turn continues, or None, which leaves the
+                actions of that group unanswered. If it raises, the session keeps waiting.
+            cancel_on_exit: Whether a turn that is left before its end is cancelled, within 5 seconds. None leaves that
+                to the backend: see `client.turn_life`. A turn that waits for an answer is not cancelled.
+            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes. The
+                time in `on_action` does not count.
             idempotency_key: The backend takes no second message with the same key, also from another process.
             native: Further fields of the message or the answers, in the backend's words.
 
         Raises:
             DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
+            UnsupportedOperation: `cancel_on_exit` is False, and the backend ends a turn whose stream is left; or True,
+                and it cannot cancel.
         """
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 
+        control = self._operations.turn_control(
+            Feature.SESSIONS_RUN, session, on_action=on_action, cancel_on_exit=cancel_on_exit
+        )
         flow = self._operations.start_turn(session, content, native=native, idempotency_key=idempotency_key)
         watch = self._driver.watch.turn(session, content)
-        return Turn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s)
+        return Turn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s, control=control)
 
     def stream(self, session: AnySession, *, cursor: str | None = None, deadline_s: float | None = None) -> EventStream:
         """Follow a session, turn after turn. Open it with `with`.
@@ -309,12 +328,59 @@ class Sessions:
         flow = self._operations.stream_events(session, cursor)
         return EventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
 
-    def rejoin(self, session: AnySession, cursor: str, *, deadline_s: float | None = None) -> Turn:
+    def ask(
+        self,
+        session: AnySession,
+        content: Content | Sequence[Answer],
+        *,
+        on_action: OnAction | None = None,
+        deadline_s: float | None = None,
+    ) -> TurnResult:
+        """Send a message, or answers to pending actions, and wait until the turn has completed.
+
+        Args:
+            session: The session, or its id.
+            content: As for `run`.
+            on_action: As for `run`.
+            deadline_s: Seconds after which to stop waiting; None waits as long as it takes. The time in `on_action`
+                does not count.
+
+        Returns:
+            The result of the turn; its outcome is `completed`.
+
+        Raises:
+            TurnFailed: The turn failed.
+            TurnCancelled: It was cancelled.
+            TurnLimitReached: It was stopped at a limit of the backend.
+            ActionRequiredError: It waits for answers to pending actions.
+            DeadlineExceeded: The deadline has passed.
+            StreamInterrupted: The connection broke, and could not be resumed.
+        """
+        with self.run(session, content, on_action=on_action, deadline_s=deadline_s) as turn:
+            result = turn.wait()
+        try:
+            result.raise_for_outcome()
+        except PolysessionError as error:
+            self._driver.add_context(error, Feature.SESSIONS_RUN)
+            raise
+        return result
+
+    def rejoin(
+        self,
+        session: AnySession,
+        cursor: str,
+        *,
+        on_action: OnAction | None = None,
+        cancel_on_exit: bool | None = None,
+        deadline_s: float | None = None,
+    ) -> Turn:
         """Follow a turn on, to its end, from another process. Open it with `with`.
 
         Args:
             session: The session, or its id.
             cursor: `cursor` of the turn. It names the turn, also if it was read before the input was sent.
+            on_action: As for `run`.
+            cancel_on_exit: As for `run`.
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 
         Raises:
@@ -324,9 +390,12 @@ class Sessions:
         """
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 
+        control = self._operations.turn_control(
+            Feature.SESSIONS_REJOIN, session, on_action=on_action, cancel_on_exit=cancel_on_exit
+        )
         flow = self._operations.rejoin_turn(session, cursor)
         watch = self._driver.watch.turn(session, ())
-        return Turn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s)
+        return Turn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control)
 
     def events(
         self,

@@ -41,6 +41,7 @@ TWINS = {
     "AsyncEnvironments": "Environments",
     "AsyncModels": "Models",
     "AsyncTurn": "Turn",
+    "AsyncOnAction": "OnAction",
     "AsyncEventStream": "EventStream",
     "async_stream": "sync_stream",
     "async with": "with",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from polysession._core.flow import Flow, path_segment
@@ -22,14 +22,15 @@ from polysession.change import (
     SessionRef,
     validate_request,
 )
-from polysession.errors import Conflict, MalformedResponse, NotFound, UsageError
-from polysession.feature import Feature, WhenWaiting
+from polysession.errors import Conflict, MalformedResponse, NotFound, UnsupportedOperation, UsageError
+from polysession.feature import Feature, TurnLife, WhenWaiting
 from polysession.resources import Agent, Environment, Model
 from polysession.session import Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
     from polysession._core.old_plans import OldStreamPlan, OldTurnPlan
     from polysession._core.plans import StreamPlan
+    from polysession._core.turn import TurnControl
     from polysession.action import Answer, PendingAction
     from polysession.event import Event
     from polysession.message import Block, Message
@@ -217,6 +218,35 @@ class Operations:
         if not is_answer:
             yield from self._refuse_while_waiting(ref)
         return (yield from self._provider.start_turn(ref, checked_input, **options))
+
+    def turn_control(
+        self,
+        feature: Feature,
+        session: AnySession,
+        *,
+        on_action: Callable[[PendingAction], Any] | None,
+        cancel_on_exit: bool | None,
+    ) -> TurnControl:
+        """What a turn does about pending actions, and when it is left early. Checked at once."""
+        from polysession._core.turn import TurnControl  # noqa: PLC0415  (others need no turns)
+        from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (likewise)
+
+        with self._naming(feature):
+            if on_action is not None and not callable(on_action):
+                raise UsageError(f"on_action must be a function of a pending action, not {on_action!r}")
+            if cancel_on_exit not in {None, True, False}:
+                raise UsageError(f"cancel_on_exit must be True, False or None, not {cancel_on_exit!r}")
+            if cancel_on_exit:
+                self._provider.require(Feature.SESSIONS_CANCEL)
+            if cancel_on_exit is False and self._provider.turn_life is TurnLife.ATTENDED:
+                hint = "a turn of this backend ends when its stream is left"
+                raise UnsupportedOperation(f"cancel_on_exit=False: {hint}", feature=feature.value, hint=hint)
+        return TurnControl(
+            on_action=on_action,
+            check=partial(checked_answers, self._provider),
+            start=partial(self.start_turn, session),
+            cancel=partial(self.cancel_session, session) if cancel_on_exit else None,
+        )
 
     def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan | OldTurnPlan]:
         """`sessions.rejoin`."""

@@ -105,6 +105,11 @@ class StreamLoop:
         self._quiet_due_s = math.inf
         self._reconcile_due_s = math.inf
 
+    @property
+    def until_s(self) -> float:
+        """Time of the deadline, of the monotonic clock; infinite without one."""
+        return self._until_s
+
     def run(self) -> Loop:
         """The loop: hand each result to `send`, each `PolysessionError` to `throw`.
 

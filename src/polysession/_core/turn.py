@@ -4,64 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from polysession.action import PendingAction
+from polysession._core.flow import Flow
+from polysession.action import Answer, PendingAction
 from polysession.event import ActionRequired, Event, MessageCompleted, Outcome, TurnEnded, TurnStarted
 from polysession.message import Message, Role
+from polysession.result import TurnResult
 from polysession.session import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnResult:
-    """What came of a turn.
+class TurnSummary:
+    """Builds a turn's result from its events, over all its parts.
 
     Attributes:
-        outcome: How it ended. Only `completed` is success.
-        native_reason: The backend's word for it.
-        messages: What the agent said, in whole messages.
-        actions: What it waits for, if the outcome is `requires_action`.
-        usage: What the turn consumed; None if the backend does not say.
-        error: What went wrong; None unless it failed.
+        result: The result; None until the last part has ended.
     """
-
-    outcome: Outcome
-    native_reason: str = ""
-    messages: tuple[Message, ...] = ()
-    actions: tuple[PendingAction, ...] = ()
-    usage: Usage | None = None
-    error: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The text of the last message; empty if there is none."""
-        return self.messages[-1].text if self.messages else ""
-
-
-class TurnSummary:
-    """Gathers a turn's result while its events go by."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
         self._actions: dict[str, PendingAction] = {}
+        self._usage: Usage | None = None
         self.result: TurnResult | None = None
 
+    @property
+    def actions(self) -> tuple[PendingAction, ...]:
+        """The actions that the current part has asked for."""
+        return tuple(self._actions.values())
+
     def take(self, event: Event) -> TurnResult | None:
-        """Note what an event adds; gives the result if it is the turn's end."""
+        """Note what an event adds; gives the result if it is the end of the last part."""
         if isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
             self._messages.append(event.message)
         elif isinstance(event, ActionRequired):
             self._actions |= {action.id: action for action in event.actions}
         elif isinstance(event, TurnEnded):
+            self._usage = added(self._usage, event.usage)
+            if event.continues:
+                self._actions.clear()
+                return None
             self.result = TurnResult(
                 outcome=event.outcome,
                 native_reason=event.native_reason,
                 messages=tuple(self._messages),
-                actions=tuple(self._actions.values()) if event.outcome is Outcome.REQUIRES_ACTION else (),
-                usage=event.usage,
+                actions=self.actions if event.outcome is Outcome.REQUIRES_ACTION else (),
+                usage=self._usage,
                 error=event.error,
             )
             return self.result
         return None
+
+
+def added(one: Usage | None, other: Usage | None) -> Usage | None:
+    """The sum of two usages; a counter that only one of them has is taken as it is."""
+    if one is None or other is None:
+        return other if one is None else one
+    counters = {name: [getattr(usage, name) for usage in (one, other)] for name in Usage.model_fields}
+    known = {name: [value for value in values if value is not None] for name, values in counters.items()}
+    return Usage(**{name: sum(values[1:], start=values[0]) for name, values in known.items() if values})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnControl:
+    """What a turn does besides following its stream.
+
+    Attributes:
+        on_action: Gives the answer to an action, or None; None in its place ends the turn at its first pending action.
+        check: Refuses answers that cannot be sent.
+        start: Makes the flow that prepares the next part of the turn, which answers start.
+        cancel: Makes the flow that cancels a turn which is left before its end; None leaves it alone.
+    """
+
+    on_action: Callable[[PendingAction], Any] | None = None
+    check: Callable[[Sequence[Answer]], object] = len
+    start: Callable[[Sequence[Answer]], Flow[Any]] | None = None
+    cancel: Callable[[], Flow[Any]] | None = None
+
+
+class ActionAnswers:
+    """Collects the answers that `on_action` gives in one run.
+
+    Each action is asked about once. Where one action of a group has no answer, the whole group stays unanswered.
+    """
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+
+    def to_ask(self, actions: Sequence[PendingAction]) -> list[PendingAction]:
+        """The actions that were not asked about yet, in order."""
+        new = [action for action in actions if action.id not in self._asked]
+        self._asked |= {action.id for action in new}
+        return new
+
+    @staticmethod
+    def to_send(
+        actions: Sequence[PendingAction], answered: Sequence[tuple[PendingAction, Answer | None]]
+    ) -> list[Answer]:
+        """The answers of the groups that are complete, group by group, in order."""
+        answers = {action.id: answer for action, answer in answered if answer is not None}
+        groups: dict[str, list[str]] = {}
+        for action in actions:
+            groups.setdefault(f"group {action.group}" if action.group is not None else f"id {action.id}", []).append(
+                action.id
+            )
+        return [answers[each] for ids in groups.values() if answers.keys() >= set(ids) for each in ids]
 
 
 class TurnTracker:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
+import anyio
+
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
-from polysession._core.turn import TurnResult
-from polysession._drivers.stream_base import NOT_OPEN, StreamBase, TurnBase
+from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
+from polysession.action import Answer, PendingAction
 from polysession.errors import ConnectionLost, PolysessionError
-from polysession.event import Event
+from polysession.event import Event, TurnEnded
+from polysession.feature import Feature
+from polysession.result import TurnResult
 
 if TYPE_CHECKING:
     import httpx
@@ -213,12 +218,60 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leave(exc)
-        await super().__aexit__(exc_type, exc, traceback)
+        try:
+            await super().__aexit__(exc_type, exc, traceback)
+        finally:
+            await self._cancel()
 
     async def aclose(self) -> None:
         """Close the connection; see `AsyncEventStream`."""
         self._leave(None)
-        await super().aclose()
+        try:
+            await super().aclose()
+        finally:
+            await self._cancel()
+
+    async def _advance(self) -> Event | Ready:
+        item = await super()._advance()
+        if isinstance(item, Ready):
+            return await super()._advance() if self._is_later_part else item
+        actions = self._asks_about(item)
+        return item if actions is None else await self._answer(cast("TurnEnded", item), actions)
+
+    async def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
+        """Ask for answers to pending actions, and prepare the part of the turn that they start."""
+        await self._hang_up()
+        on_action = cast("Callable[[PendingAction], Any]", self._control.on_action)
+        try:
+            answered: list[tuple[PendingAction, Answer | None]] = []
+            for action in actions:
+                given = on_action(action)
+                answered.append((action, await given if inspect.isawaitable(given) else given))
+            event, loop = self._next_part(event, answered)
+        except BaseException:
+            self._follow(event)  # the turn ends here, and waits
+            raise
+        if loop is not None:
+            self._steps.close()
+            self._loop, self._steps, self._is_later_part = loop, loop.run(), True
+        return event
+
+    async def _cancel(self) -> None:
+        flow = self._cancellation()
+        if flow is None:
+            return
+        task = asyncio.create_task(self._driver.run(Feature.SESSIONS_CANCEL, flow, Deadline(CANCEL_LIMIT_S)))
+        interrupted: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):
+            while not task.done():
+                try:
+                    await asyncio.wait([task])
+                except asyncio.CancelledError as error:  # of a task that is cancelled twice
+                    interrupted = error
+        with contextlib.suppress(PolysessionError):  # observers see it
+            task.result()
+        if interrupted is not None:
+            raise interrupted
 
     async def wait(self) -> TurnResult:
         """Consume the remaining events, and return what came of the turn."""

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from polysession._core.effects import Ready
 from polysession._core.flow import Flow
 from polysession._core.old_plans import adapted
 from polysession._core.streams import StreamLoop
-from polysession._core.turn import TurnResult, TurnSummary
+from polysession._core.turn import ActionAnswers, TurnControl, TurnSummary
 from polysession._drivers.transport import checked_seconds
+from polysession.action import Answer, PendingAction
 from polysession.errors import PolysessionError, UsageError
-from polysession.event import Event
+from polysession.event import Event, Outcome, TurnEnded
 from polysession.feature import TurnLife
+from polysession.result import TurnResult
 
 if TYPE_CHECKING:
     from polysession._drivers.async_driver import AsyncDriver
     from polysession._drivers.sync_driver import SyncDriver
     from polysession._drivers.watched import TurnWatch
 
+CANCEL_LIMIT_S: Final = 5.0
+"""Seconds for the cancellation of a turn that is left early."""
 NOT_OPEN = "this stream is not open: read it inside its `with` or `async with` block"
 
 
@@ -46,21 +54,26 @@ class StreamBase:
         deadline_s: float | None = None,
     ) -> None:
         self._context = driver.add_context
+        self._retry = driver.retry
+        self._is_attended = driver.turn_life is TurnLife.ATTENDED
         self._operation = operation
+        self._was_entered = False
         try:
             deadline_s = checked_seconds(deadline_s, "deadline_s")
         except UsageError as error:
             driver.add_context(error, operation)
             raise
-        self._loop = StreamLoop(
+        self._loop = self._new_loop(plan_flow, deadline_s)
+        self._observe: Callable[[Event], None] | None = driver.watch.on_event
+
+    def _new_loop(self, plan_flow: Flow[Any], deadline_s: float | None) -> StreamLoop:
+        return StreamLoop(
             lambda: adapted(plan_flow),
-            driver.retry,
+            self._retry,
             deadline_s=deadline_s,
             can_wake=self._can_wake,
-            attended=driver.turn_life is TurnLife.ATTENDED,
+            attended=self._is_attended,
         )
-        self._was_entered = False
-        self._observe: Callable[[Event], None] | None = driver.watch.on_event
 
     @property
     def cursor(self) -> str | None:
@@ -84,7 +97,16 @@ class StreamBase:
 
 
 class TurnBase(StreamBase):
-    """A turn before it is opened: a stream, and what comes of it. `watch` is shown its start and end."""
+    """A turn before it is opened: a stream, and its result.
+
+    Args:
+        driver: Performs the calls.
+        operation: What the caller asked for.
+        plan_flow: Prepares the plan.
+        watch: Is shown the start and the end.
+        deadline_s: Seconds from the opening after which to stop waiting; None for no limit.
+        control: What is done about pending actions, and when the turn is left early.
+    """
 
     def __init__(
         self,
@@ -94,11 +116,54 @@ class TurnBase(StreamBase):
         watch: TurnWatch,
         *,
         deadline_s: float | None = None,
+        control: TurnControl = TurnControl(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
+        self._control = control
+        self._answers = ActionAnswers()
+        self._is_later_part = False
+        self._is_left = False
         self._summary = TurnSummary()
         self._watch = watch
         self._show, self._observe = self._observe, self._follow
+
+    def __del__(self) -> None:
+        """Warn of a turn that was prepared and never entered: its input was not sent."""
+        if not getattr(self, "_was_entered", True) and hasattr(self, "_watch"):
+            warnings.warn(
+                f"{self._operation} was never entered, so nothing was sent: use it in a `with` or `async with` block",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def _asks_about(self, event: Event | Ready) -> list[PendingAction] | None:
+        """The actions to ask about at the end of a part; None at any other event."""
+        if self._control.on_action is None or not isinstance(event, TurnEnded):
+            return None
+        if event.outcome is not Outcome.REQUIRES_ACTION:
+            return None
+        return self._answers.to_ask(self._summary.actions)
+
+    def _next_part(
+        self, event: TurnEnded, answered: Sequence[tuple[PendingAction, Answer | None]]
+    ) -> tuple[TurnEnded, StreamLoop | None]:
+        """The event that ends a part, and the loop of the next one; None if nothing is answered."""
+        answers = self._answers.to_send(self._summary.actions, answered)
+        if not answers or self._control.start is None:
+            return event, None
+        self._control.check(answers)
+        left_s = self._loop.until_s - time.monotonic()
+        loop = self._new_loop(self._control.start(answers), None if left_s == math.inf else left_s)
+        loop.cursor, loop.events_seen = self._loop.cursor, self._loop.events_seen
+        return event.model_copy(update={"continues": True}), loop
+
+    def _cancellation(self) -> Flow[Any] | None:
+        """The flow that cancels the turn, if it is left before its end; once."""
+        if self._is_left or self._summary.result is not None or self._control.cancel is None:
+            return None
+        self._is_left = True
+        return self._control.cancel()
 
     def _follow(self, event: Event) -> None:
         if self._show is not None:

@@ -7,17 +7,19 @@ import math
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
-from polysession._core.turn import TurnResult
-from polysession._drivers.stream_base import NOT_OPEN, StreamBase, TurnBase
+from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, break_off, is_read, limit_silence, to_head
+from polysession.action import Answer, PendingAction
 from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
-from polysession.event import Event
+from polysession.event import Event, TurnEnded
+from polysession.feature import Feature
+from polysession.result import TurnResult
 
 if TYPE_CHECKING:
     import httpx
@@ -199,11 +201,40 @@ class Turn(TurnBase, EventStream):
     ) -> None:
         self._leave(exc)
         super().__exit__(exc_type, exc, traceback)
+        self._cancel()
 
     def close(self) -> None:
         """Close the connection; see `EventStream`."""
         self._leave(None)
         super().close()
+        self._cancel()
+
+    def _advance(self) -> Event | Ready:
+        item = super()._advance()
+        if isinstance(item, Ready):
+            return super()._advance() if self._is_later_part else item
+        actions = self._asks_about(item)
+        return item if actions is None else self._answer(cast("TurnEnded", item), actions)
+
+    def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
+        """Ask for answers to pending actions, and prepare the part of the turn that they start."""
+        self._hang_up()
+        on_action = cast("Callable[[PendingAction], Answer | None]", self._control.on_action)
+        try:
+            event, loop = self._next_part(event, [(action, on_action(action)) for action in actions])
+        except BaseException:
+            self._follow(event)  # the turn ends here, and waits
+            raise
+        if loop is not None:
+            self._steps.close()
+            self._loop, self._steps, self._is_later_part = loop, loop.run(), True
+        return event
+
+    def _cancel(self) -> None:
+        flow = self._cancellation()
+        if flow is not None:
+            with contextlib.suppress(PolysessionError):  # observers see it
+                self._driver.run(Feature.SESSIONS_CANCEL, flow, Deadline(CANCEL_LIMIT_S))
 
     def wait(self) -> TurnResult:
         """Consume the remaining events, and return what came of the turn."""

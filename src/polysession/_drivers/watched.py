@@ -10,8 +10,8 @@ import httpx
 
 from polysession._core.flow import Response
 from polysession._core.retry import Outcome
-from polysession._core.turn import TurnResult
 from polysession.observing import LOGGER, Observers, RequestSent, ResponseReceived, TurnWatched, notify
+from polysession.result import TurnResult
 
 
 class Watched:

@@ -6,6 +6,7 @@ import pytest
 
 from polysession import (
     ACTION,
+    ActionRequiredError,
     Approve,
     Client,
     Conflict,
@@ -13,6 +14,7 @@ from polysession import (
     Feature,
     NotFound,
     Outcome,
+    PendingAction,
     Question,
     Reply,
     Session,
@@ -20,6 +22,8 @@ from polysession import (
     ToolApproval,
     ToolExecution,
     ToolOutput,
+    TurnEnded,
+    TurnFailed,
 )
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
@@ -112,6 +116,67 @@ class ActionContract(ContractBase):
 
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
         assert result.outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
+    def test_a_run_continues_through_actions(self, client: Client, session: Session) -> None:
+        """The same program on all backends, with one pending action or two."""
+        for said, number in ((self.script.ask, 1), (self.script.ask_twice, 2)):
+            asked: list[str] = []
+
+            def approve(action: PendingAction, asked: list[str] = asked) -> Approve:
+                asked.append(action.id)
+                return Approve(action)
+
+            with client.sessions.run(session, said, on_action=approve, deadline_s=self.patience_s) as turn:
+                events = list(turn)
+
+            assert len(asked) == len(set(asked)) == number
+            ends = [event for event in events if isinstance(event, TurnEnded)]
+            assert [event.continues for event in ends] == [True] * (len(ends) - 1) + [False]
+            assert [event.outcome for event in ends][-1] is Outcome.COMPLETED
+            assert turn.result.outcome is Outcome.COMPLETED
+            assert turn.result.actions == ()
+            assert turn.result.text
+            check_each_once(events)
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
+    def test_an_action_that_is_left_unanswered_waits(self, client: Client, session: Session) -> None:
+        seen: list[PendingAction] = []
+        with client.sessions.run(
+            session, self.script.client_tool, on_action=seen.append, deadline_s=self.patience_s
+        ) as turn:
+            result = turn.wait()
+
+        assert result.outcome is Outcome.REQUIRES_ACTION
+        assert result.actions == tuple(seen)
+        assert self.run(client, session, [ToolOutput(seen[0], "42")])[1].outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
+    def test_an_error_of_on_action_leaves_the_session_waiting(self, client: Client, session: Session) -> None:
+        def fail(_: PendingAction) -> None:
+            raise ZeroDivisionError
+
+        with client.sessions.run(session, self.script.client_tool, on_action=fail, deadline_s=self.patience_s) as turn:
+            with pytest.raises(ZeroDivisionError):
+                turn.wait()
+            assert turn.result.outcome is Outcome.REQUIRES_ACTION
+
+        (action,) = turn.result.actions
+        assert self.run(client, session, [ToolOutput(action, "42")])[1].outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
+    def test_to_ask_is_to_run_to_the_end(self, client: Client, session: Session) -> None:
+        def answer(action: PendingAction) -> ToolOutput:
+            return ToolOutput(action, "42")
+
+        result = client.sessions.ask(session, self.script.client_tool, on_action=answer, deadline_s=self.patience_s)
+        assert result.outcome is Outcome.COMPLETED
+        with pytest.raises(ActionRequiredError) as caught:
+            client.sessions.ask(session, self.script.client_tool, deadline_s=self.patience_s)
+        assert (caught.value.provider, len(caught.value.actions)) == (self.provider, 1)
+        self.run(client, session, [ToolOutput(action, "42") for action in caught.value.actions])
+        with pytest.raises(TurnFailed):
+            client.sessions.ask(session, self.script.fail, deadline_s=self.patience_s)
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_a_tool_of_the_caller_is_answered(self, client: Client, session: Session) -> None:

@@ -58,6 +58,7 @@ class Script:
         think: It thinks first.
         tool: It uses a tool on the server, once.
         ask: It uses a tool that needs an approval, once.
+        ask_twice: It uses two tools that need an approval each, at the same time.
         question: It asks a question, and waits for the reply.
         client_tool: It uses a tool that the caller has to run, once.
         fail: Its turn fails.
@@ -71,6 +72,7 @@ class Script:
     think: str = "/think"
     tool: str = "/tool"
     ask: str = "/ask"
+    ask_twice: str = "/ask 2"
     question: str = "/question"
     client_tool: str = "/client-tool"
     fail: str = "/fail"

@@ -22,10 +22,12 @@ from polysession import (
     Outcome,
     Role,
     Session,
+    SessionStatus,
     TextBlock,
     TurnEnded,
     UsageError,
 )
+from polysession.emulation import Fault
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.marks import covers
@@ -162,6 +164,23 @@ class TurnContract(ContractBase):
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_SEND_DOCUMENT)
     def test_a_document_is_sent(self, client: Client, session: Session) -> None:
         assert self.run(client, session, [TextBlock(text="Read"), self.document])[1].outcome is Outcome.COMPLETED
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_CANCEL, Feature.SESSIONS_GET)
+    def test_a_turn_that_is_left_is_cancelled_if_asked_for(self, client: Client, session: Session) -> None:
+        with client.sessions.run(session, self.script.slow, cancel_on_exit=True, deadline_s=self.patience_s) as turn:
+            next(turn)
+
+        self.eventually(lambda: client.sessions.get(session).status is not SessionStatus.RUNNING, "it was cancelled")
+
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_CANCEL)
+    def test_a_turn_that_has_ended_is_not_cancelled(self, client: Client, session: Session, backend: Backend) -> None:
+        with client.sessions.run(session, self.script.plain, cancel_on_exit=True, deadline_s=self.patience_s) as turn:
+            turn.wait()
+            backend.faults.add(Fault("status", status=500))  # which a cancellation would meet
+
+        assert turn.result.outcome is Outcome.COMPLETED
+        assert len(backend.faults.waiting()) == 1
+        backend.faults.clear()
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES)
     def test_what_was_said_is_kept(self, client: Client, session: Session) -> None:
