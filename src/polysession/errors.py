@@ -10,7 +10,7 @@ PolysessionError
 │   └── DuplicateProvider
 ├── TransportError                 no complete HTTP answer
 │   ├── ConnectError
-│   ├── NetworkTimeout
+│   ├── NetworkTimeout             also a TimeoutError
 │   ├── ConnectionLost
 │   └── StreamInterrupted
 ├── StatusError                    the backend answered, and refused
@@ -27,7 +27,7 @@ PolysessionError
 ├── TurnCancelled
 ├── TurnLimitReached
 ├── ActionRequiredError
-└── DeadlineExceeded               we stopped waiting; the session may still be running
+└── DeadlineExceeded               we stopped waiting; the session may still be running. Also a TimeoutError
 """
 
 from __future__ import annotations
@@ -104,6 +104,9 @@ class PolysessionError(Exception):
             text += f" Already done: {self.already_done}."
         return text
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class UsageError(PolysessionError):
     """The call cannot be made as it was asked for; nothing was sent."""
@@ -161,7 +164,7 @@ class ConnectError(TransportError):
     """No connection to the backend could be made; this attempt was not sent."""
 
 
-class NetworkTimeout(TransportError):
+class NetworkTimeout(TransportError, TimeoutError):
     """The backend did not answer in time."""
 
 
@@ -243,11 +246,16 @@ class ActionRequiredError(PolysessionError):
     """
 
     def __init__(
-        self, message: str = "", *, actions: tuple[PendingAction, ...] = (), provider: str | None = None
+        self,
+        message: str = "",
+        *,
+        actions: tuple[PendingAction, ...] = (),
+        provider: str | None = None,
+        operation: str | None = None,
     ) -> None:
-        super().__init__(message, provider=provider)
+        super().__init__(message, provider=provider, operation=operation)
         self.actions = actions
 
 
-class DeadlineExceeded(PolysessionError):
+class DeadlineExceeded(PolysessionError, TimeoutError):
     """We stopped waiting at the caller's deadline; the session may still be running."""

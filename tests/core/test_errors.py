@@ -11,6 +11,8 @@ import pytest
 from polysession import errors
 from polysession.errors import (
     ConnectError,
+    DeadlineExceeded,
+    NetworkTimeout,
     NotFound,
     PolysessionError,
     RateLimited,
@@ -117,3 +119,18 @@ def test_details_start_empty() -> None:
     assert RateLimited().retry_after_s is None
     assert (UnsupportedOperation().feature, UnsupportedOperation().hint) == ("", "")
     assert not ConnectError().outcome_unknown
+
+
+def test_a_repr_shows_what_the_text_shows() -> None:
+    error = NotFound("gone", provider="acme", operation="sessions.get", status=404, request_id="req-1")
+
+    assert repr(error) == f"NotFound({str(error)!r})"
+    assert "req-1" in repr(error)
+
+
+@pytest.mark.parametrize("error_class", [NetworkTimeout, DeadlineExceeded])
+def test_a_timeout_is_a_timeout_error(error_class: type[PolysessionError]) -> None:
+    error = error_class("too slow", provider="acme", attempts=2)
+
+    assert isinstance(error, TimeoutError)
+    assert (str(error), error.attempts, error.args) == ("acme: too slow", 2, ("too slow",))

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from polysession._core.turn import TurnSummary
-from polysession.result import TurnResult
 from polysession.action import ToolApproval, ToolExecution
 from polysession.event import ActionRequired, Event, MessageCompleted, MessageDelta, Outcome, TurnEnded
 from polysession.message import Message, Role, TextBlock, ThinkingBlock
+from polysession.result import TurnResult
 from polysession.session import Usage
 
 USAGE = Usage(input_tokens=3)
