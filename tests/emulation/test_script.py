@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from polysession.emulation.script import (
@@ -75,6 +77,21 @@ def test_tools_of_different_kinds_are_not_equal() -> None:
     assert plain != approved
     assert approved != own
     assert plain != own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        ({"path": "b.txt", "n": 1}, "b.txt is gone"),
+        ({"path": "a.txt", "n": 2}, "a.txt is gone"),
+        ({}, "a.txt is gone"),
+        ({"path": 7}, "a.txt is gone"),
+    ],
+)
+def test_edited_arguments_show_in_the_result(arguments: dict[str, Any], result: str) -> None:
+    use = AskApproval("delete", {"path": "a.txt", "n": 1}, "a.txt is gone")
+
+    assert use.edited(arguments) == AskApproval("delete", arguments, result)
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many", "1.5", "\u0663", ""])

@@ -71,6 +71,22 @@ def test_a_script_is_queued_for_any_session_or_for_one() -> None:
     assert taken == [(Say("by id"),), (Say("by record"),), (Say("common"),)]
 
 
+def test_an_action_runs_in_the_thread_of_the_server() -> None:
+    with serve("acme") as handle:
+        with pytest.raises(RuntimeError, match="not answered a request yet"):
+            handle.control.run_in_server(threading.current_thread)
+        title_of_a_session(handle)
+
+        assert handle.control.run_in_server(threading.current_thread).name == "polysession-emulator"
+        with pytest.raises(ZeroDivisionError):
+            handle.control.run_in_server(lambda: 1 // 0)
+
+
+def test_an_emulator_need_not_count_its_streams() -> None:
+    with serve("acme") as handle, pytest.raises(NotImplementedError, match="AcmeEmulator"):
+        handle.control.open_streams("s1")
+
+
 def test_several_are_served_at_once() -> None:
     with serve("acme") as one, serve("acme", generation="legacy") as two:
         assert (title_of_a_session(one), title_of_a_session(two)) == ("current", "legacy")

@@ -80,7 +80,9 @@ def refusal(answer: httpx.Response) -> tuple[int, Any]:
     return answer.status_code, answer.json()["detail"]
 
 
-def test_the_seeded_resources_belong_to_the_user_of_the_settings(emulator: tuple[EmulatorHandle, httpx.Client]) -> None:
+def test_the_initial_resources_belong_to_the_user_of_the_settings(
+    emulator: tuple[EmulatorHandle, httpx.Client],
+) -> None:
     handle, http = emulator
     assert handle.settings == {"base_url": handle.base_url, "user_id": "emulator", "agent_id": handle.agent_id}
     user = {"x-user-id": handle.settings["user_id"]}

@@ -1,4 +1,4 @@
-"""The seed generation of the AgentScope emulator: version 2.0.0, by raw HTTP."""
+"""The legacy generation of the AgentScope emulator: version 2.0.0, by raw HTTP."""
 
 import time
 from collections.abc import Iterator

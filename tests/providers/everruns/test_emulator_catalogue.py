@@ -20,7 +20,7 @@ def fresh() -> Iterator[Api]:
     yield from served()
 
 
-def test_the_seeded_agent_is_there_with_its_counts(fresh: Api) -> None:
+def test_the_initial_agent_is_there_with_its_counts(fresh: Api) -> None:
     fresh.session(agent_id=fresh.handle.agent_id)
     agent = conforms(fresh.ok("GET", f"agents/{fresh.handle.agent_id}"), "WithUrls_Agent", "ResourceWithCounts")
     assert (agent["session_count"], agent["app_count"], agent["status"]) == (1, 0, "active")

@@ -11,30 +11,30 @@ from providers.everruns.test_emulator import LINKS, UNKNOWN_SESSION, Api, served
 
 
 @pytest.fixture
-def seed() -> Iterator[Api]:
+def legacy() -> Iterator[Api]:
     yield from served("legacy")
 
 
-def test_an_older_session_has_the_older_fields_only(seed: Api) -> None:
-    body = {"agent_id": seed.handle.agent_id, "title": "T", "locale": "en-GB", "harness_name": "generic"}
-    created = seed.session(**body)
+def test_an_older_session_has_the_older_fields_only(legacy: Api) -> None:
+    body = {"agent_id": legacy.handle.agent_id, "title": "T", "locale": "en-GB", "harness_name": "generic"}
+    created = legacy.session(**body)
     always = {"id", "organization_id", "agent_id", "harness_id", "status", "created_at", "updated_at", "tags"}
     assert set(created) == {*always, "capabilities", "title"}
     assert (created["tags"], created["capabilities"]) == ([], [])
-    seed.handle.control.start_turn(created["id"], duration_s=0)
-    read = seed.ok("GET", f"sessions/{created['id']}")
+    legacy.handle.control.start_turn(created["id"], duration_s=0)
+    read = legacy.ok("GET", f"sessions/{created['id']}")
     assert set(read) == {*created, "started_at"}
     assert datetime.fromisoformat(read["started_at"]) <= datetime.now(UTC)
 
 
-def test_an_older_session_needs_an_agent(seed: Api) -> None:
-    assert seed.http.post("sessions", json={"title": "T"}).status_code == 422
-    assert seed.http.post("sessions", json={"agent_id": None}).status_code == 422
+def test_an_older_session_needs_an_agent(legacy: Api) -> None:
+    assert legacy.http.post("sessions", json={"title": "T"}).status_code == 422
+    assert legacy.http.post("sessions", json={"agent_id": None}).status_code == 422
 
 
-def test_an_older_patch_knows_title_and_tags(seed: Api) -> None:
-    path = f"sessions/{seed.session(agent_id=seed.handle.agent_id)['id']}"
-    patched = seed.ok("PATCH", path, body={"title": "T", "tags": ["a"], "locale": 5, "agent_identity_id": 5})
+def test_an_older_patch_knows_title_and_tags(legacy: Api) -> None:
+    path = f"sessions/{legacy.session(agent_id=legacy.handle.agent_id)['id']}"
+    patched = legacy.ok("PATCH", path, body={"title": "T", "tags": ["a"], "locale": 5, "agent_identity_id": 5})
     assert (patched["title"], patched["tags"]) == ("T", ["a"])
 
 
@@ -45,23 +45,23 @@ def test_an_older_patch_knows_title_and_tags(seed: Api) -> None:
         ("GET", "sessions/x", 400, "Invalid session ID: invalid prefix: expected 'session', got 'x'"),
     ],
 )
-def test_an_older_error_is_a_single_text(seed: Api, method: str, path: str, status: int, text: str) -> None:
-    response = seed.http.request(method, path)
+def test_an_older_error_is_a_single_text(legacy: Api, method: str, path: str, status: int, text: str) -> None:
+    response = legacy.http.request(method, path)
     assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
     assert response.json() == {"error": text}
 
 
-def test_older_lists_and_agents_have_no_links(seed: Api) -> None:
+def test_older_lists_and_agents_have_no_links(legacy: Api) -> None:
     for _ in range(2):
-        seed.session(agent_id=seed.handle.agent_id)
-    assert set(seed.ok("GET", "sessions?limit=1&offset=1")) == {"data", "total", "offset", "limit"}
-    assert set(seed.ok("GET", "sessions?limit=1")) == {"data", "total", "offset", "limit"}
-    (agent,) = seed.ok("GET", "agents")["data"]
+        legacy.session(agent_id=legacy.handle.agent_id)
+    assert set(legacy.ok("GET", "sessions?limit=1&offset=1")) == {"data", "total", "offset", "limit"}
+    assert set(legacy.ok("GET", "sessions?limit=1")) == {"data", "total", "offset", "limit"}
+    (agent,) = legacy.ok("GET", "agents")["data"]
     assert not {*LINKS, "session_count"} & set(agent)
-    assert not set(LINKS) & set(seed.ok("GET", "models")["data"][0])
+    assert not set(LINKS) & set(legacy.ok("GET", "models")["data"][0])
 
 
-def test_an_older_session_waits_in_the_other_spelling(seed: Api) -> None:
-    session_id = seed.session(agent_id=seed.handle.agent_id)["id"]
-    seed.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
-    assert seed.ok("GET", f"sessions/{session_id}")["status"] == "waiting_for_tool_results"
+def test_an_older_session_waits_in_the_other_spelling(legacy: Api) -> None:
+    session_id = legacy.session(agent_id=legacy.handle.agent_id)["id"]
+    legacy.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
+    assert legacy.ok("GET", f"sessions/{session_id}")["status"] == "waiting_for_tool_results"
