@@ -41,3 +41,19 @@ def test_each_published_permission_mode_is_accepted(api: Api, mode: str) -> None
     answer = api.ok("PATCH", api.path(api.new_session()), {"permission_mode": mode})
 
     assert answer["state"]["permission_context"]["mode"] == mode
+
+
+def test_messages_in_the_memory_have_the_published_keys(api: Api) -> None:
+    path = api.path(api.new_session(chat_model_config=api.model))
+    message = {"name": "u", "role": "user", "content": [{"type": "text", "text": "hello"}]}
+    session_id = path.removeprefix("/sessions/").partition("?")[0]
+    api.ask("POST", "/chat/", {"agent_id": api.agent_id, "session_id": session_id, "input": message})
+
+    context = api.ok("PATCH", path, {})["state"]["context"]
+
+    (published,) = UPDATE.answer["state"]["context"]
+    for kept in context:
+        assert kept.keys() - {"role"} == published.keys()  # the page leaves the role out
+        assert kept["content"][0].keys() == published["content"][0].keys()
+    assert context[-1]["usage"].keys() == published["usage"].keys()
+    assert [kept["role"] for kept in context] == ["user", "assistant"]
