@@ -2,6 +2,7 @@
 
 import gc
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,6 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Exempt what collection created from the garbage collector: tests that collect take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _exempt_from_collection() -> Iterator[None]:
+    """Exempt what outlives a module, too, such as reports."""
+    yield
     gc.collect()
     gc.freeze()
 

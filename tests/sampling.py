@@ -25,6 +25,8 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/cassettes/test_qoder_recording.py::test_the_command_refuses_an_emulator_and_stores_nothing": LEFT_OUT,
     "tests/cli/test_cli.py::test_the_demo_ignores_a_proxy": LEFT_OUT,
     "tests/cli/test_cli.py::test_the_demo_is_told_as_json": LEFT_OUT,
+    "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
+    "tests/cli/test_processes.py::test_names_are_completed": LEFT_OUT,
     "tests/examples/test_provider_plugin.py::test_it_keeps_the_contract": LEFT_OUT,
 }
 """Of these tests, classes and files the normal run takes every so manieth item, beginning with the first.

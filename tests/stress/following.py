@@ -123,9 +123,8 @@ class Case:
         return self.operation, self.driver
 
 
-CASES = [Case(*parts) for parts in itertools.product(emulated_providers(), OPERATIONS, DRIVERS)]
-HALF = [case for case in CASES if (case.operation == "run") is (case.driver == "sync")]
-"""Each provider, operation and driver, if not in all combinations: without `--stress` these are enough."""
+CELLS = list(itertools.product(OPERATIONS, DRIVERS))
+CASES = [Case(provider, *cell) for provider in emulated_providers() for cell in CELLS]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from polysession import AsyncClient, Client, Event, RetryPolicy
-from polysession.async_client import AsyncPaginator
+from polysession import AsyncPaginator
 from polysession.client import Paginator
 from polysession.emulation import EmulatorHandle
 

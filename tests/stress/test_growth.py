@@ -95,7 +95,16 @@ def growths(work: Work, times: int, samples: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize(
+    ("work", "kind"),
+    [
+        ("sync", "requests"),
+        ("async", "reconnects"),
+        pytest.param("sync", "reconnects", marks=pytest.mark.long),
+        pytest.param("async", "requests", marks=pytest.mark.long),
+    ],
+    indirect=["work"],
+)
 def test_memory_does_not_grow(work: dict[str, Work], kind: str) -> None:
     assert min(growths(work[kind], SMALL[kind], 3)) < BLOCKS_PER_ROUND
 

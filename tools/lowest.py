@@ -1,0 +1,36 @@
+"""Prints constraints for pip: the lowest version that `pyproject.toml` allows of each dependency, for `nox -s lowest`.
+
+Only what users install is pinned: the dependencies and the extras, without the tools of the extra `dev`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_PROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
+_FLOOR: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?>=(?P<version>[0-9.]+)")
+_TOOLS: Final = frozenset({"all", "bench", "dev"})
+"""Extras that hold what developers use."""
+
+
+def requirements(project: Mapping[str, Any]) -> list[str]:
+    """Return what users install, of the table `project`."""
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(each for name in extras if name not in _TOOLS for each in extras[name])]
+
+
+def lowest(wanted: Iterable[str]) -> list[str]:
+    """Return `name==version` for each requirement with a lowest version."""
+    floors = (_FLOOR.match(each) for each in wanted)
+    return sorted({f"{floor['name']}=={floor['version']}" for floor in floors if floor})
+
+
+if __name__ == "__main__":
+    with _PROJECT.open("rb") as file:
+        print("\n".join(lowest(requirements(tomllib.load(file)["project"]))))
+    sys.exit()
