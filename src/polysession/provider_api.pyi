@@ -201,5 +201,6 @@ from polysession.settings import (
     HeaderText as HeaderText,
     PathText as PathText,
     ProviderSettings as ProviderSettings,
+    SecretHeaders as SecretHeaders,
     check_header_value as check_header_value,
 )
