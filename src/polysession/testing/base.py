@@ -33,6 +33,7 @@ class ContractBase(Arranged):
         generation: Which generation of the backend its emulator speaks.
         evidence: What a passed test proves: `emulated`, `recorded` or `live`.
         script: What to say to the agent.
+        has_status_word: Whether the backend has a word for the status of a session.
         patience_s: Seconds after which a turn of the backend is taken to hang.
         permission_mode: A mode that is not the default one; needed where permission modes are supported.
         capability: An ability that sessions may have.
@@ -46,6 +47,7 @@ class ContractBase(Arranged):
     generation: ClassVar[Generation] = "current"
     evidence: ClassVar[str] = "emulated"
     script: ClassVar[Script] = Script()
+    has_status_word: ClassVar[bool] = True
     patience_s: ClassVar[float] = 30.0
     permission_mode: ClassVar[str | None] = None
     capability: ClassVar[AgentCapability] = AgentCapability(ref="web_fetch")

@@ -25,7 +25,7 @@ class SessionContract(ContractBase):
 
         assert (session.provider, session.status) == (self.provider, SessionStatus.IDLE)
         assert session.id
-        assert session.native_status
+        assert bool(session.native_status) is self.has_status_word
         assert session.raw
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_AGENT)
