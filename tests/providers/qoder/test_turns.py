@@ -256,6 +256,15 @@ def test_a_cursor_keeps_the_state_of_the_turn() -> None:
     ]
 
 
+def test_a_cursor_keeps_that_the_session_was_rescheduled() -> None:
+    moved = [event("evt_2", "session.status_running"), event("evt_3", "session.status_rescheduled")]
+    begun = stream(tape(*moved), newest=[BEFORE])
+
+    resumed = stream(tape(event("evt_4", "session.status_running")), cursor=begun.cursors[-1])
+
+    assert shown(resumed.events) == ["session.status"]
+
+
 def test_a_session_without_events_has_a_cursor_from_its_start() -> None:
     new = prepared()
     stored = ok(page(echo("evt_1"), said("evt_2", "Hello")))
@@ -514,6 +523,14 @@ def test_a_turn_of_may_2026_begins_without_ids(reply: JsonObject, begins_with: s
     assert (events[0], events[-1]) == (begins_with, "turn.ended completed")
 
 
+def test_a_turn_begins_after_the_last_of_its_events_was_accepted() -> None:
+    reply = {"data": [*at(4, echo("evt_x")), *at(6, echo("evt_y"))]}
+
+    followed = turn(tape(*at(5, *OTHER), *at(7, *WITHOUT_ECHO)), reply=reply)
+
+    assert shown(followed.events) == SHOWN_WITHOUT_ECHO
+
+
 def test_a_turn_of_may_2026_is_recognised_by_its_time() -> None:
     reply = {"session_id": "sess_1", "turn_id": "turn_2", "created_at": "2026-10-01T00:00:05Z"}
 
@@ -617,7 +634,10 @@ def before_the_send() -> str:
     return step(PROVIDER.start_turn(REF, (TextBlock(text="Hi"),)), ok(page(BEFORE)))[1].cursor
 
 
-@pytest.mark.parametrize("sent_back", [echo(), echo(text="Hi")], ids=["same", "equal"])
+REORDERED = event("evt_echo", "user.message", content=[{"text": "Hi", "type": "text"}])
+
+
+@pytest.mark.parametrize("sent_back", [echo(), REORDERED], ids=["same", "equal"])
 def test_a_turn_is_rejoined_from_a_cursor_that_was_read_before_its_input_was_sent(sent_back: JsonObject) -> None:
     own = [sent_back if wire["type"] == "user.message" else wire for wire in PLAIN]
 
@@ -635,6 +655,22 @@ def test_an_answered_turn_is_rejoined_from_a_cursor_that_was_read_before_the_ans
 
     followed = rejoin(plan.cursor, tape(confirmed, event("evt_r", "session.status_running"), idle("evt_k", "end_turn")))
 
+    assert shown(followed.events)[-1] == "turn.ended completed"
+    assert followed.finished
+
+
+def test_a_rejoined_turn_ends_with_its_session() -> None:
+    events = rejoin(before_the_send(), tape(event("evt_end", "session.deleted"))).events
+
+    assert shown(events) == ["session.status", "turn.ended failed"]
+
+
+def test_the_first_turn_of_a_session_is_rejoined_from_its_history() -> None:
+    cursor = step(PROVIDER.start_turn(REF, (TextBlock(text="Hi"),)), ok(page()))[1].cursor
+
+    followed = rejoin(cursor, b"", replies=[ok(page(*LISTED))])
+
+    assert [call.path for call in followed.calls] == [STREAM, f"{EVENTS}?limit=100"]
     assert shown(followed.events)[-1] == "turn.ended completed"
     assert followed.finished
 
