@@ -8,28 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from polysession.provider_api import (
     Agent,
+    Answer,
     BaseUrl,
+    Block,
     Call,
     Cancellation,
     CancelState,
     Environment,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
     Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
+    Message,
     Model,
     NativeBody,
     NewAgent,
     NewEnvironment,
     NewSession,
     Page,
+    PendingAction,
     Provider,
     ProviderSettings,
     Response,
@@ -38,19 +43,21 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    StreamPlan,
     TurnInput,
+    TurnPlan,
     WhenBusy,
     apply_filters,
     declared,
     decoder,
-    deferred,
     json_body,
     one_page,
     path_segment,
     read_response,
     with_query,
 )
-from polysession_qoder import sessions
+from polysession_qoder import sessions, turns
+from polysession_qoder.events import EVENT_TYPES
 from polysession_qoder.native import (
     QoderNewAgent,
     QoderNewEnvironment,
@@ -69,9 +76,6 @@ from polysession_qoder.sessions import (
     to_session,
 )
 from polysession_qoder.wire import WireDeleted, WireObject
-
-if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnPlan
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -195,7 +199,7 @@ class QoderProvider(Provider[QoderSettings]):
     largest_page = sessions.MAX_PAGE_SIZE
     when_busy = WhenBusy.REFUSED
     resume_mode = ResumeMode.SERVER_REPLAY
-    event_types = deferred("polysession_qoder.events:EVENT_TYPES")
+    event_types = EVENT_TYPES
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -268,14 +272,10 @@ class QoderProvider(Provider[QoderSettings]):
         idempotency_key: str | None = None,
     ) -> Flow[None]:
         """Send a message."""
-        from polysession_qoder import turns
-
         return turns.send_message(ref, content, idempotency_key)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
-        from polysession_qoder import turns
-
         return turns.stream_events(ref, cursor)
 
     def start_turn(
@@ -287,30 +287,22 @@ class QoderProvider(Provider[QoderSettings]):
         idempotency_key: str | None = None,
     ) -> Flow[TurnPlan]:
         """Prepare to follow the turn that this input starts."""
-        from polysession_qoder import turns
-
         return turns.start_turn(ref, turn_input, idempotency_key)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
         """Prepare to continue a turn."""
-        from polysession_qoder import turns
-
         return turns.rejoin_turn(ref, cursor)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
         """Read one page of events."""
-        from polysession_qoder import turns
-
         return turns.list_events(ref, page_parameters(page_size, cursor), newest_first=newest_first)
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read one page of messages."""
-        from polysession_qoder import turns
-
         return turns.list_messages(ref, page_parameters(page_size, cursor), newest_first=newest_first)
 
     def answer_actions(
@@ -321,14 +313,10 @@ class QoderProvider(Provider[QoderSettings]):
         native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
     ) -> Flow[None]:
         """Answer pending actions."""
-        from polysession_qoder import turns
-
         return turns.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the pending actions."""
-        from polysession_qoder import turns
-
         return turns.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:

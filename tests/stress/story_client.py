@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from polysession import AsyncClient, Client, Event, RetryPolicy
-from polysession import AsyncPaginator
+from polysession import AsyncClient, AsyncPaginator, Client, Event, RetryPolicy
 from polysession.client import Paginator
 from polysession.emulation import EmulatorHandle
 

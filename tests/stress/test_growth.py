@@ -15,6 +15,7 @@ from polysession import AsyncClient, Client, RetryPolicy
 from support.steady_server import steady_server
 
 AT_ONCE = RetryPolicy(first_wait_s=0.0)
+CURSOR = "WyJldnRfMCJd"  # of the event evt_0
 BLOCKS_PER_ROUND = 0.5
 """Allocations that one request or reconnection may leave behind on average: a leak leaves whole objects, and more."""
 SMALL = {"requests": 200, "reconnects": 40}
@@ -68,13 +69,13 @@ async def _agets(client: AsyncClient, times: int) -> None:
 
 
 def _reads(client: Client, times: int) -> None:
-    with client.sessions.stream("sess_1", cursor="evt_0") as events:
+    with client.sessions.stream("sess_1", cursor=CURSOR) as events:
         for _ in range(times):
             next(events)
 
 
 async def _areads(client: AsyncClient, times: int) -> None:
-    async with client.sessions.stream("sess_1", cursor="evt_0") as events:
+    async with client.sessions.stream("sess_1", cursor=CURSOR) as events:
         for _ in range(times):
             await anext(events)
 
