@@ -141,6 +141,9 @@ from polysession.session import (
     SessionStatus as SessionStatus,
     Usage as Usage,
 )
+from polysession.settings import (
+    ClearTextWarning as ClearTextWarning,
+)
 from polysession.switching import (
     SwitchEffect as SwitchEffect,
     SwitchItem as SwitchItem,

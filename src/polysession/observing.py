@@ -158,6 +158,10 @@ def _manager(plugins: Sequence[object]) -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(ObserverHooks)
     for plugin in plugins:
+        if isinstance(plugin, type):
+            raise UsageError(f"the observer {plugin.__name__} is a class: give an object of it")
+        if manager.is_registered(plugin):
+            raise UsageError(f"the observer {plugin!r} is given twice")
         manager.register(plugin)
         if not manager.get_hookcallers(plugin):
             raise UsageError(f"the observer {plugin!r} implements no hook: mark its functions with hookimpl")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.abc import InspectLoader
 from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -13,7 +16,7 @@ import pluggy
 from polysession._core.provider import PROVIDER_API_VERSION, Provider
 from polysession.errors import BrokenProvider, DuplicateProvider, UnknownProvider, UsageError
 from polysession.feature import Feature, FeatureSupport
-from polysession.settings import ProviderSettings, load_settings
+from polysession.settings import ProviderSettings, load_settings, warn_of_clear_text
 
 if TYPE_CHECKING:
     from polysession.profiles import Profile
@@ -70,13 +73,40 @@ def installed_providers() -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def _entry_points() -> Iterator[EntryPoint]:
-    """Those of our group, each distribution once. To take apart the texts of all the others would cost far more."""
+    """Those of our group, each distribution once. Parsing the texts of all the others would cost far more."""
     seen: set[str] = set()
     for distribution in distributions():
-        text = distribution.read_text("entry_points.txt") or ""
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except ValueError:  # another distribution's broken file is no reason to find none of ours
+            continue
         if f"[{GROUP}]" in text and distribution.name not in seen:
             seen.add(distribution.name)
             yield from distribution.entry_points.select(group=GROUP)
+    if PROJECT not in seen:
+        yield from _bundled()
+
+
+def unreadable_distributions() -> list[str]:
+    """The installed distributions whose entry points cannot be read, so that a provider of theirs is not found."""
+    found: list[str] = []
+    for distribution in distributions():
+        try:
+            distribution.read_text("entry_points.txt")
+        except ValueError:
+            found.append(distribution.name)
+    return sorted(found)
+
+
+def _bundled() -> Iterator[EntryPoint]:
+    """The providers that lie beside this package, for an installation without metadata, such as a copied folder."""
+    for module in iter_modules([str(Path(__file__).parents[1])]):
+        if not module.name.startswith(f"{PROJECT}_"):
+            continue
+        spec = module.module_finder.find_spec(module.name, None)
+        source = spec.loader.get_source(module.name) if spec and isinstance(spec.loader, InspectLoader) else None
+        if source is not None and "polysession_provider" in source:
+            yield EntryPoint(module.name.removeprefix(f"{PROJECT}_"), module.name, GROUP)
 
 
 @cache
@@ -123,15 +153,20 @@ def open_provider(
     provider_class = load_provider(chosen)
     settings_type = provider_class.settings_type
     if found is None:
-        return provider_class(load_settings(settings_type, chosen, given, environ))
+        return _opened(provider_class, load_settings(settings_type, chosen, given, environ))
     meant = {key: value for key, value in given.items() if value is not None and value != ""}
     try:
         values = {**given, **found.settings(settings_type, meant.keys(), environ), **meant}
-        return provider_class(load_settings(settings_type, chosen, values, environ))
+        return _opened(provider_class, load_settings(settings_type, chosen, values, environ))
     except UsageError as error:
         if found.described not in error.message:
             error.message = f"{error.message}. Used: {found.described}"
         raise
+
+
+def _opened(provider_class: type[Provider[Any]], settings: ProviderSettings) -> Provider[Any]:
+    warn_of_clear_text(settings, provider_class.name)
+    return provider_class(settings)
 
 
 def choose_provider(
@@ -217,4 +252,6 @@ def _unknown(name: str, installed: Iterable[str]) -> str:
     names = sorted(installed)
     close = difflib.get_close_matches(name, names, n=1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
-    return f"there is no provider {name!r}.{guess} Installed: {', '.join(names) or 'none'}"
+    broken = unreadable_distributions()
+    skipped = f". Not looked at, because their entry points cannot be read: {', '.join(broken)}" if broken else ""
+    return f"there is no provider {name!r}.{guess} Installed: {', '.join(names) or 'none'}{skipped}"

@@ -136,7 +136,7 @@ def read_profiles(environ: Mapping[str, str]) -> dict[str, Profile]:
     """
     path = config_path(environ)
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

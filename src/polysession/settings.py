@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -114,7 +116,36 @@ class ProviderSettings(BaseModel):
         return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr) and value)
 
 
+class ClearTextWarning(UserWarning):
+    """A credential is sent over plain HTTP, where everyone on the way can read it."""
+
+
 S = TypeVar("S", bound=ProviderSettings)
+
+
+def sends_clear_text(settings: ProviderSettings) -> bool:
+    """Whether a secret leaves this machine over plain HTTP."""
+    parts = urlsplit(settings.base_url)
+    return bool(parts.scheme == "http" and settings.secrets()) and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def warn_of_clear_text(settings: ProviderSettings, provider: str) -> None:
+    """Warn if the credential is sent over plain HTTP to another machine."""
+    if sends_clear_text(settings):
+        warnings.warn(
+            f"{provider}: the credential is sent in clear text to {settings.base_url}; use https",
+            ClearTextWarning,
+            stacklevel=4,
+        )
 
 
 def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any], environ: Mapping[str, str]) -> S:

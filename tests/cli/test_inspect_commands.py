@@ -131,7 +131,7 @@ def test_a_healthy_backend_is_healthy(any_shell: Shell, any_emulator: EmulatorHa
     for check in ("polysession", "configuration", "provider", "settings", "reachability", "authorisation", "clock"):
         assert found[check][0] == "ok", found[check]
     version = (
-        ("ok", "agentscope 2.0.10", "")
+        ("ok", "agentscope 2.0.11", "")
         if any_emulator.provider == "agentscope"
         else ("skipped", "the backend tells no version", "")
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from polysession.cli import failing
+from polysession.cli import errors as cli_errors
 from polysession.cli.app import app
 from polysession.emulation import EmulatorHandle
 from polysession.errors import PolysessionError
@@ -213,17 +213,17 @@ def kinds(kind: type[PolysessionError] = PolysessionError) -> list[type[Polysess
 
 
 def test_the_exit_codes_are_documented() -> None:
-    assert list(documented()) == [int(code) for code in failing.ExitCode]
+    assert list(documented()) == [int(code) for code in cli_errors.ExitCode]
 
 
 @pytest.mark.parametrize("kind", kinds())
 def test_every_kind_of_error_has_its_documented_exit_code(kind: type[PolysessionError]) -> None:
-    code = failing.exit_code(kind("x"))
+    code = cli_errors.exit_code(kind("x"))
     named = [status for status, names in documented().items() if kind.__name__ in names]
 
     assert named in ([code], [])
     assert named or kind.__subclasses__()
-    assert code is not failing.ExitCode.FAILED or kind is PolysessionError
+    assert code is not cli_errors.ExitCode.FAILED or kind is PolysessionError
 
 
 def test_a_defect_is_told_in_a_paragraph_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,3 +254,39 @@ def test_options_that_a_command_has_no_use_for_are_refused(shell: Shell) -> None
     ran = shell.run("--emulated", "providers")
 
     assert (ran.code, "takes no --provider" in ran.err) == (2, True)
+
+
+def shell_line(line: str, shell: Shell) -> subprocess.CompletedProcess[str]:
+    """Run a line of the system's shell, in which `$COMMAND` is the command."""
+    env = environment(shell, COMMAND=" ".join(COMMAND))
+    return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False, env=env)  # noqa: S603
+
+
+def test_a_full_disk_is_no_defect() -> None:
+    ran = shell_line("$COMMAND providers > /dev/full", Shell())
+
+    assert (ran.returncode, ran.stderr) == (1, "polysession: No space left on device\n")
+
+
+def test_a_closed_output_is_no_defect() -> None:
+    ran = shell_line("$COMMAND providers >&-", Shell())
+
+    assert (ran.returncode, ran.stderr) == (1, "polysession: standard output is closed\n")
+
+
+def test_a_closed_input_is_no_defect(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    ran = shell_line(f"$COMMAND send {session} - <&-", shell)
+
+    assert (ran.returncode, ran.stderr) == (2, "polysession: standard input is closed\n")
+
+
+def test_a_closed_error_output_changes_no_exit_status() -> None:
+    assert shell_line("$COMMAND sessions get s1 2>&-", Shell()).returncode == 2
+
+
+def test_a_byte_order_mark_before_a_message_is_not_sent(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    assert shell.done("run", session, "-", typed="\ufeffhello").out == "You said: hello\n"

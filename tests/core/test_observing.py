@@ -181,6 +181,9 @@ def test_a_turn_that_is_closed_by_hand_ends_once(stream_runner: StreamRunner, no
     assert (result is not None, error) == (reads_on, None)
 
 
+NOTES = Notes()
+
+
 def test_a_task_that_is_cancelled_ends_the_turn(notes: Notes) -> None:
     async def run(sessions: Any) -> None:
         async with asyncio.timeout(0.2), sessions.run("s1", "hi") as turn:
@@ -309,3 +312,18 @@ def test_a_mistaken_observer_is_refused() -> None:
         Observers([object()])
     with pytest.raises(UsageError, match="polysession_on_events"):
         Observers([Misspelt()])
+
+
+@pytest.mark.parametrize(
+    ("observers", "message"),
+    [
+        (Notes(), "observers must be a list of observers"),
+        ("notes", "observers must be a list of observers"),
+        ([Notes], "the observer Notes is a class: give an object of it"),
+        ([NOTES, NOTES], "is given twice"),
+        ([5], "implements no hook"),
+    ],
+)
+def test_wrong_observers_are_refused_at_construction(observers: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Client("acme", token=TOKEN, observers=observers)

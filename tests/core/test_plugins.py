@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
+from polysession import plugins
 from polysession.errors import BrokenProvider, DuplicateProvider, MissingCredentials, UnknownProvider
 from polysession.plugins import installed_providers, load_provider, open_provider
+from polysession.settings import ClearTextWarning
 from support.acme import BASE_URL, TOKEN, AcmeProvider
 from support.installed import Site
 
@@ -230,3 +234,48 @@ def test_without_a_name_the_installed_are_listed(name: str | None) -> None:
 def test_a_provider_without_its_secret_is_not_opened() -> None:
     with pytest.raises(MissingCredentials, match="ACME_TOKEN, ACME_PAT"):
         open_provider("acme", {}, {})
+
+
+def test_a_distribution_whose_entry_points_cannot_be_read_harms_nobody(site: Site, tmp_path: Path) -> None:
+    site.install("acme-sessions", "acme = support.acme")
+    site.install("foreign")
+    (tmp_path / "foreign-1.0.dist-info" / "entry_points.txt").write_bytes(b"[\xff]\n")
+
+    assert load_provider("acme").name == "acme"
+    with pytest.raises(UnknownProvider, match=r"Not looked at, because their entry points cannot be read: foreign"):
+        load_provider("acmee")
+
+
+def test_an_installation_without_metadata_finds_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "polysession_bundled.py").write_text(
+        MODULE.format(body="name = 'bundled'").replace("'other'", "'bundled'")
+    )
+    (tmp_path / "polysession_family.py").write_text("SHARED = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins, "distributions", list)
+    monkeypatch.setattr(plugins, "__file__", str(tmp_path / "polysession" / "plugins.py"))
+
+    assert list(installed_providers()) == ["bundled"]
+    assert load_provider("bundled").name == "bundled"
+    load_provider.cache_clear()
+
+
+@pytest.mark.parametrize("base_url", ["http://acme.example", "http://192.0.2.7:8000", "http://[2001:db8::1]"])
+def test_a_credential_in_clear_text_is_warned_of(site: Site, base_url: str) -> None:
+    site.install("acme-sessions", ACME)
+
+    with pytest.warns(ClearTextWarning, match="acme: the credential is sent in clear text to http"):
+        open_provider("acme", {"token": TOKEN, "base_url": base_url}, {})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://acme.example", "http://127.0.0.1:8000", "http://127.1.2.3", "http://localhost", "http://[::1]:80"],
+)
+def test_what_stays_on_the_machine_or_is_encrypted_is_not_warned_of(site: Site, base_url: str) -> None:
+    site.install("acme-sessions", ACME)
+
+    with warnings.catch_warnings(action="error"):
+        open_provider("acme", {"token": TOKEN, "base_url": base_url}, {})

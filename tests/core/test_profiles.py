@@ -242,3 +242,11 @@ def test_a_client_without_a_profile_reads_no_toml() -> None:
         "assert 'tomllib' not in sys.modules and 'polysession.profiles' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env={"PATH": ""})  # noqa: S603
+
+
+def test_a_byte_order_mark_before_the_file_is_skipped(environ: dict[str, str]) -> None:
+    """Editors on Windows write one."""
+    path = write(environ, "")
+    path.write_bytes(f"[profiles.staging]\n{STAGING}".encode("utf-8-sig"))
+
+    assert settings(environ).region == "eu"

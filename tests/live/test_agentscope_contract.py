@@ -9,7 +9,7 @@ import pytest
 
 from live.agentscope_service.process import AgentScopeService
 from polysession import ModelConfig
-from polysession.testing import CANARY, Backend, ProviderContract, relay
+from polysession.testing import CANARY, Backend, ProviderContract, proxy
 
 
 class TestAgentScopeService(ProviderContract):
@@ -26,7 +26,7 @@ class TestAgentScopeService(ProviderContract):
         user_id = f"user-{uuid.uuid4().hex}"
         agent_id = agentscope_service.create_agent(user_id)
         credential_id = agentscope_service.create_credential(user_id)
-        with relay(agentscope_service.base_url) as (base_url, faults):
+        with proxy(agentscope_service.base_url) as (base_url, faults):
             yield Backend(
                 settings={"base_url": base_url, "user_id": user_id, "agent_id": agent_id},
                 faults=faults,

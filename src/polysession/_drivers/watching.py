@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call
 from polysession._core.provider import Provider
-from polysession.errors import PolysessionError
+from polysession.errors import PolysessionError, UsageError
 from polysession.plugins import PROJECT
 from polysession.session import Session
 
@@ -39,6 +39,8 @@ class Watch:
         self._provider = provider.name
         self._base_url = provider.settings.base_url
         self._exchange = exchange
+        if isinstance(observers, str) or not isinstance(observers, Sequence):
+            raise UsageError(f"observers must be a list of observers, not {observers!r}")
         self._given = tuple(observers)
         self._watches_requests = bool(self._given) and self.observers.watch_requests
 

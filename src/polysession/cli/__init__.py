@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 from polysession._version import __version__
 
+_FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command. The version is told before anything else is imported."""
+    """Run the command. The version is printed before anything else is imported."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  (open until the process ends)
+    if sys.stdout is None:
+        sys.stderr.write("polysession: standard output is closed\n")
+        sys.exit(_FAILED)
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"polysession {__version__}\n")
         return

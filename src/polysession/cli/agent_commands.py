@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from polysession import Agent
-from polysession.cli.forms import age, agent_fields, record_json
 from polysession.cli.invocation import Invocation, command
+from polysession.cli.json_output import age, agent_fields, record_json
 from polysession.cli.parsing import native_body
 from polysession.cli.printing import Output
 from polysession.cli.session_commands import NativeJson, Raw

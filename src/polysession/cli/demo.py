@@ -13,7 +13,7 @@ from rich.text import Text
 
 from polysession import Client, Support
 from polysession._drivers.transport import direct_http_client
-from polysession.cli.story import Place, Step, tell
+from polysession.cli.demo_steps import Place, Step, tell
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import installed_providers, load_provider
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from polysession.errors import (
 )
 from polysession.plugins import choose_provider, installed_providers, load_provider, open_provider
 from polysession.profiles import Profile, config_path, read_profiles, readable_by_others
-from polysession.settings import ProviderSettings, secret_names, variables_of
+from polysession.settings import ClearTextWarning, ProviderSettings, secret_names, sends_clear_text, variables_of
 
 if TYPE_CHECKING:
     import httpx  # noqa: TID251  (the type of what is observed)
@@ -105,11 +106,15 @@ def examine(patient: DoctorTarget) -> Iterator[Finding]:
     if profile is not None:
         yield Finding("profile", State.OK, profile.described)
     try:
-        settings = open_provider(patient.provider, patient.given, patient.environ, patient.profile).settings
+        with warnings.catch_warnings(action="ignore", category=ClearTextWarning):  # a finding below
+            settings = open_provider(patient.provider, patient.given, patient.environ, patient.profile).settings
     except UsageError as error:
         yield Finding("settings", State.PROBLEM, error.message, _settings_fix(error, provider.settings_type))
         return
     yield from _settings(settings, patient.given, profile, patient.environ)
+    if sends_clear_text(settings):
+        message = f"the credential is sent in clear text to {settings.base_url}"
+        yield Finding("settings", State.WARNING, message, "use an https address")
     yield from _route(settings, patient)
     yield from _conversation(name, patient, settings)
 

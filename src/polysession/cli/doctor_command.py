@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from polysession import __version__
-from polysession.cli.failing import ExitCode
+from polysession.cli.errors import ExitCode
 from polysession.cli.invocation import Invocation, command
 from polysession.cli.printing import Output, one_line
 

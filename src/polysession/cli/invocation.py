@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 
 import typer
 
-from polysession.cli.failing import ExitCode, forget_stdout, tell
+from polysession.cli.errors import ExitCode, discard_output, report
 from polysession.cli.parsing import pairs
 from polysession.cli.printing import Output
 from polysession.errors import PolysessionError, UsageError
 from polysession.plugins import choose_provider, installed_providers, load_provider
 from polysession.profiles import PlainSecretWarning, read_profiles
-from polysession.settings import secret_names, variables_of
+from polysession.settings import ClearTextWarning, secret_names, variables_of
 
 if TYPE_CHECKING:
     from polysession import Client
@@ -255,23 +255,27 @@ def _run(invocation: Invocation, body: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            forget_stdout()
-            raise typer.Exit(ExitCode.NOBODY_READS) from None
+            discard_output()
+            raise typer.Exit(ExitCode.BROKEN_PIPE) from None
         except PolysessionError as error:
-            raise typer.Exit(tell(error, as_json=invocation.json, debug=invocation.debug)) from None
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
+        except OSError as error:
+            discard_output()
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
         except ModuleNotFoundError as error:
             missing = UsageError(f"this command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
-            raise typer.Exit(tell(missing, as_json=invocation.json, debug=invocation.debug)) from None
+            raise typer.Exit(report(missing, as_json=invocation.json, debug=invocation.debug)) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:  # noqa: BLE001  (a defect is told in a paragraph as well)
-            raise typer.Exit(tell(error, as_json=invocation.json, debug=invocation.debug)) from None
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
 
 
 @contextmanager
 def _shown_warnings(output: Output) -> Iterator[None]:
     """Show our warnings in a line, each time."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", PlainSecretWarning)
+        for kind in (PlainSecretWarning, ClearTextWarning):
+            warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_, **__: output.note(f"polysession: warning: {message}", "yellow")
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,25 @@ def json_object(text: str, option: str) -> dict[str, Any]:
 
 
 def message_text(text: str) -> str:
-    """A message: as it is, or stdin for `-`."""
-    return sys.stdin.read() if text == "-" else text
+    """A message as given, or read from stdin for `-`."""
+    return stdin_text() if text == "-" else text
+
+
+def stdin_text() -> str:
+    """All of stdin, without the byte order mark that some systems put before text.
+
+    Raises:
+        UsageError: It is closed.
+    """
+    return "".join(stdin_lines())
+
+
+def stdin_lines() -> Iterator[str]:
+    """The lines of stdin, likewise."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    for number, line in enumerate(sys.stdin):
+        yield line.removeprefix("\ufeff") if number == 0 else line
 
 
 def native_body(text: str | None, body_type: type[NativeBody] | None, provider: str) -> NativeBody | None:
@@ -124,5 +141,5 @@ def moment(text: str | None, option: str) -> datetime | None:
 
 def _source(text: str) -> str:
     if text == "-":
-        return sys.stdin.read()
-    return Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
+        return stdin_text()
+    return Path(text[1:]).read_text("utf-8-sig") if text.startswith("@") else text

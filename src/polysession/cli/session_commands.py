@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from polysession import UNSET, Feature, Session, SessionStatus
-from polysession.cli.forms import age, record_json, session_fields
 from polysession.cli.invocation import Invocation, command
+from polysession.cli.json_output import age, record_json, session_fields
 from polysession.cli.parsing import (
     capabilities,
     model_config,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -27,10 +26,10 @@ from polysession import (
     TurnEnded,
 )
 from polysession.cli.chat import Chat
-from polysession.cli.failing import ExitCode
-from polysession.cli.forms import action_text, event_line, record_json
+from polysession.cli.errors import ExitCode
 from polysession.cli.invocation import Invocation, command
-from polysession.cli.parsing import message_text, model_config, pairs
+from polysession.cli.json_output import action_text, event_line, record_json
+from polysession.cli.parsing import message_text, model_config, pairs, stdin_lines
 from polysession.cli.printing import Output, one_line, printable
 from polysession.cli.session_commands import Credential, ModelName, ModelType, Raw, SessionId
 from polysession.errors import UsageError
@@ -88,7 +87,7 @@ def chat(
                     chosen_model = emulator.model
             found = client.sessions.create(agent=agent, environment=environment, model=chosen_model)
         if invocation.json:
-            for line in filter(None, map(str.strip, sys.stdin)):
+            for line in filter(None, map(str.strip, stdin_lines())):
                 _follow_turn(invocation.output, client, found, line, deadline=None, raw=False)
             return
         if emulator is None:

@@ -40,7 +40,7 @@ from polysession.testing.marks import (  # noqa: E402
     not_done_here,
     not_offered_yet,
 )
-from polysession.testing.relay import relay  # noqa: E402
+from polysession.testing.proxy import proxy  # noqa: E402
 
 __all__ = [
     "CANARY",
@@ -56,5 +56,5 @@ __all__ = [
     "never",
     "not_done_here",
     "not_offered_yet",
-    "relay",
+    "proxy",
 ]

@@ -17,7 +17,7 @@ class Backend:
     Attributes:
         settings: Settings of a client for it, `base_url` among them.
         faults: What is to go wrong with its next answers. A service that is not ours gets them from
-            `polysession.testing.relay`.
+            `polysession.testing.proxy`.
         agent_id: An agent that sessions can be created for; None if the backend has none.
         environment_id: An environment that they can be created in.
         workspace_id: A workspace that they can be created on; None takes that of another session.

@@ -1,4 +1,4 @@
-"""How a command fails: the exit code of each kind of error, and its one paragraph."""
+"""Errors of the command: the exit status of each kind, and its message."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from polysession.cli.printing import printable, stderr_console
 from polysession.errors import (
+    ActionRequiredError,
     AuthenticationFailed,
     Conflict,
     DeadlineExceeded,
@@ -27,6 +28,9 @@ from polysession.errors import (
     ServerError,
     StatusError,
     TransportError,
+    TurnCancelled,
+    TurnFailed,
+    TurnLimitReached,
     UnexpectedRedirect,
     UnsupportedOperation,
     UsageError,
@@ -34,7 +38,7 @@ from polysession.errors import (
 
 
 class ExitCode(IntEnum):
-    """What the command's exit status says."""
+    """Exit statuses of the command."""
 
     DONE = 0
     FAILED = 1
@@ -46,13 +50,13 @@ class ExitCode(IntEnum):
     REFUSED = 7
     RATE_LIMITED = 8
     NO_CONNECTION = 9
-    BACKEND_FAULT = 10
-    WAIT_EXCEEDED = 11
+    SERVER_ERROR = 10
+    DEADLINE_EXCEEDED = 11
     BROKEN_PLUGIN = 12
     TURN_NOT_COMPLETED = 13
     ACTION_REQUIRED = 14
     INTERRUPTED = 130
-    NOBODY_READS = 141
+    BROKEN_PIPE = 141
 
 
 _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
@@ -67,10 +71,14 @@ _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
         Conflict: ExitCode.CONFLICT,
         StatusError: ExitCode.REFUSED,
         RateLimited: ExitCode.RATE_LIMITED,
-        ServerError: ExitCode.BACKEND_FAULT,
-        UnexpectedRedirect: ExitCode.BACKEND_FAULT,
-        MalformedResponse: ExitCode.BACKEND_FAULT,
-        DeadlineExceeded: ExitCode.WAIT_EXCEEDED,
+        ServerError: ExitCode.SERVER_ERROR,
+        UnexpectedRedirect: ExitCode.SERVER_ERROR,
+        MalformedResponse: ExitCode.SERVER_ERROR,
+        DeadlineExceeded: ExitCode.DEADLINE_EXCEEDED,
+        TurnFailed: ExitCode.TURN_NOT_COMPLETED,
+        TurnCancelled: ExitCode.TURN_NOT_COMPLETED,
+        TurnLimitReached: ExitCode.TURN_NOT_COMPLETED,
+        ActionRequiredError: ExitCode.ACTION_REQUIRED,
     }
 )
 
@@ -80,8 +88,8 @@ def exit_code(error: BaseException) -> ExitCode:
     return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), ExitCode.FAILED)
 
 
-def tell(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Tell an error on stderr, and say with which status to exit."""
+def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
+    """Write an error to stderr; gives the exit status."""
     code = exit_code(error)
     if debug:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
@@ -90,6 +98,8 @@ def tell(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
         return code
     if isinstance(error, PolysessionError):
         text = str(error)
+    elif isinstance(error, OSError):  # a full disk, a port in use, a file that is not there
+        text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     else:
         text = f"unexpected {type(error).__name__}: {error}. This is a defect; --debug shows where"
     stderr_console().print(Text(printable(f"polysession: {text}"), style="red"))
@@ -103,7 +113,10 @@ def error_form(error: Exception) -> dict[str, Any]:
     return form | {name: getattr(error, name, None) for name in names}
 
 
-def forget_stdout() -> None:
-    """Send what is still to be written to nowhere, so that the interpreter's last flush does not fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+def discard_output() -> None:
+    """Drop what stdout cannot take, so that the interpreter's last flush does not fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""A way to a service that is not ours, on which the faults of an emulator can be asked for."""
+"""A proxy in front of a service that is not ours, which puts the faults of an emulator on its answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_ONE_CONNECTION: Final = frozenset({"connection", "host", "keep-alive", "tran
 
 
 @contextlib.contextmanager
-def relay(base_url: str) -> Iterator[tuple[str, Faults]]:
+def proxy(base_url: str) -> Iterator[tuple[str, Faults]]:
     """Pass requests on to a service while the context is open.
 
     Args:
@@ -31,11 +31,11 @@ def relay(base_url: str) -> Iterator[tuple[str, Faults]]:
     """
     parts = urlsplit(base_url)
     faults = Faults()
-    with serve_app(FaultMiddleware(_Relay(f"{parts.scheme}://{parts.netloc}"), faults)) as origin:
+    with serve_app(FaultMiddleware(_Proxy(f"{parts.scheme}://{parts.netloc}"), faults)) as origin:
         yield origin + parts.path, faults
 
 
-class _Relay:
+class _Proxy:
     def __init__(self, origin: str) -> None:
         self._origin = origin
 

@@ -9,7 +9,7 @@ import pytest
 
 from polysession import Client
 from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession.testing import relay
+from polysession.testing import proxy
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def service() -> Iterator[EmulatorHandle]:
 
 def test_a_turn_comes_through_unchanged_and_can_be_cut(service: EmulatorHandle) -> None:
     with (
-        relay(service.base_url) as (url, faults),
+        proxy(service.base_url) as (url, faults),
         Client("qoder", **{**service.settings, "base_url": url}) as client,
     ):
         session = client.sessions.create(agent=service.agent_id, environment=service.environment_id, title="Zürich %2F")
@@ -35,7 +35,7 @@ def test_a_turn_comes_through_unchanged_and_can_be_cut(service: EmulatorHandle) 
 
 def test_answers_keep_their_status_and_headers(service: EmulatorHandle) -> None:
     headers = {"authorization": f"Bearer {service.settings['token']}", "x-request-id": "req-9"}
-    with relay(service.base_url) as (url, _):
+    with proxy(service.base_url) as (url, _):
         answer = httpx.get(f"{url}/sessions/sess_none", headers=headers, trust_env=False)
 
     assert answer.status_code == 404
