@@ -1,4 +1,4 @@
-"""Everruns' messages to the common ones, whole and in fragments. Pure.
+"""Everruns' messages: read, whole and in fragments, sent and listed. Pure.
 
 A room of its own, because messages stand in lists, in the answer to a new one, and inside events.
 
@@ -8,28 +8,39 @@ https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from polysession.provider_api import (
     Block,
+    Call,
+    Flow,
     MalformedResponse,
     MediaBlock,
     Message,
+    NativeBody,
+    Page,
     RawBlock,
     Role,
+    SessionRef,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
     ToolResultBlock,
     Usage,
+    UsageError,
     decode_json,
     decoder,
+    json_body,
+    read_list,
+    read_response,
+    read_whole,
     record_reader,
 )
-from polysession_everruns.sessions import NAME
-from polysession_everruns.wire import WireMessage, WirePart
+from polysession_everruns.sessions import NAME, cursor_number, session_path
+from polysession_everruns.wire import WireList, WireMessage, WirePart
 
 MESSAGE: Final = "output.message"
 THINKING: Final = "reason.thinking"
@@ -44,6 +55,8 @@ _REPLACEMENT: Final = "\ufffd"
 _REMEMBERED_MESSAGES: Final = 100
 """Completed messages whose late deltas are known: far more than a turn writes while its last deltas arrive."""
 
+_read_list: Final = decoder(WireList)
+_read_message: Final = decoder(WireMessage)
 _read_part: Final = decoder(WirePart)
 
 
@@ -167,6 +180,80 @@ def unquoted(text: str) -> str:
     except ValueError:
         return text
     return value if isinstance(value, str) else text
+
+
+# --- Sending and listing
+
+
+def send_message(ref: SessionRef, content: tuple[Block, ...], native: NativeBody | None = None) -> Flow[None]:
+    """Store a message; a turn starts, or the one that runs is steered."""
+    yield from post_message(ref, message_body(content, native))
+
+
+def list_messages(
+    ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+) -> Flow[Page[Message]]:
+    """One page of messages. The server sends them all; the cursor is the number of those before it, oldest first."""
+    place = None if cursor is None else cursor_number(cursor)
+    response = yield Call("GET", f"{session_path(ref)}/messages")
+    items = read_whole(_read_list, response).data
+    if newest_first:
+        end = len(items) if place is None else min(place, len(items))
+        start = 0 if page_size is None else max(0, end - page_size)
+        next_cursor, chosen = str(start) if start else None, items[start:end][::-1]
+    else:
+        start = place or 0
+        end = len(items) if page_size is None else start + page_size
+        next_cursor, chosen = str(end) if end < len(items) else None, items[start:end]
+    return read_list(chosen, message_reader(ref.id), next_cursor=next_cursor)
+
+
+def post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:
+    """Store a message; gives it as it was stored."""
+    response = yield Call("POST", f"{session_path(ref)}/messages", body=json_body(body))
+    message, _ = read_response(_read_message, response)
+    return message
+
+
+def message_body(content: Iterable[object], native: NativeBody | None) -> dict[str, Any]:
+    """The body of a message. The core lets text and images through, and nothing else.
+
+    Raises:
+        UsageError: An image has something that the server cannot take.
+    """
+    parts: list[dict[str, Any]] = []
+    for block in content:
+        if isinstance(block, TextBlock):
+            parts.append({"type": "text", "text": block.text})
+        elif isinstance(block, MediaBlock):
+            parts.append(_to_image(block))
+    return {"message": {"role": "user", "content": parts}, **(native.to_body() if native else {})}
+
+
+def _to_image(block: MediaBlock) -> dict[str, Any]:
+    if block.file_id is not None:
+        _refuse(block, "media_type", "an uploaded image")
+        return _given({"type": "image_file", "image_id": block.file_id, "filename": block.title})
+    _refuse(block, "title", "an image that is not uploaded")
+    return _given({"type": "image", "url": block.url, "base64": block.data, "media_type": block.media_type})
+
+
+def _refuse(block: MediaBlock, name: str, what: str) -> None:
+    if getattr(block, name) is not None:
+        raise UsageError(f"Everruns takes no {name} with {what}")
+
+
+def _given(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if value is not None}
+
+
+def digest_of(content: Iterable[object]) -> str:
+    """Digest of the text and the images of a message, however the server writes them."""
+    blocks = [block.model_dump(exclude_none=True) for block in content if isinstance(block, TextBlock | MediaBlock)]
+    return hashlib.sha256(json_body({"content": blocks})).hexdigest()[:16]
+
+
+# --- Fragments
 
 
 class Fragments:

@@ -57,7 +57,7 @@ from polysession.provider_api import (
     read_whole,
     with_query,
 )
-from polysession_everruns import sessions, turns
+from polysession_everruns import messages, sessions, turns
 from polysession_everruns.events import EVENT_TYPES
 from polysession_everruns.native import (
     EverrunsMessage,
@@ -106,6 +106,7 @@ _FEATURES: Final = declared(
         Feature.SESSIONS_SEND: "a message during a turn steers that turn",
         Feature.SESSIONS_STREAM: "one call before, to begin after the newest event on servers of every age",
         Feature.SESSIONS_RUN: "one call before, as for a stream",
+        Feature.SESSIONS_REJOIN: "a cursor from before the message was stored finds it by its content",
         Feature.SESSIONS_EVENTS: "with a page size, each page reads all that follows and is cut here",
         Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
         Feature.SESSIONS_MESSAGES: "with a page size, each page reads all messages and is cut here",
@@ -145,7 +146,6 @@ _FEATURES: Final = declared(
     },
     unsupported={
         Feature.SESSIONS_ARCHIVE: "the published API archives agents only; sessions.delete removes a session for good",
-        Feature.SESSIONS_REJOIN: "sessions.stream with the cursor continues the events",
         Feature.ENVIRONMENTS_CREATE: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_METADATA: _NO_ENVIRONMENT,
@@ -299,7 +299,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
     ) -> Flow[None]:
         """Send a message."""
-        return turns.send_message(ref, content, native)
+        return messages.send_message(ref, content, native)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
@@ -316,6 +316,10 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         """Prepare to follow a turn."""
         return turns.start_turn(ref, turn_input, native)
 
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
+        """Prepare to continue a turn in another process."""
+        return turns.rejoin_turn(ref, cursor)
+
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
@@ -327,7 +331,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read one page of messages."""
-        return turns.list_messages(ref, page_size, cursor, newest_first=newest_first)
+        return messages.list_messages(ref, page_size, cursor, newest_first=newest_first)
 
     def answer_actions(
         self,

@@ -1,4 +1,4 @@
-"""Everruns' messages, events and turns: the calls, and the plans of live streams.
+"""Everruns' events and turns: the calls, and the plans of live streams.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json and specs/sse-streaming.md, and https://docs.everruns.com,
 event and streaming pages (read 2026-11)
@@ -7,8 +7,9 @@ event and streaming pages (read 2026-11)
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,6 @@ import msgspec
 from polysession.provider_api import (
     Answer,
     Approve,
-    Block,
     Call,
     Deny,
     Event,
@@ -25,8 +25,6 @@ from polysession.provider_api import (
     Head,
     Items,
     MalformedResponse,
-    MediaBlock,
-    Message,
     MessageCompleted,
     NativeBody,
     Page,
@@ -39,7 +37,6 @@ from polysession.provider_api import (
     SessionStatus,
     Step,
     StreamPlan,
-    TextBlock,
     ToolOutput,
     ToolResultCompleted,
     TurnEnded,
@@ -47,17 +44,23 @@ from polysession.provider_api import (
     TurnPlan,
     UsageError,
     decoder,
-    json_body,
-    read_list,
     read_response,
     read_whole,
     with_query,
 )
 from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, rest_required
-from polysession_everruns.messages import message_reader
-from polysession_everruns.pending import TOOL_COMPLETED, WORKS, Waiting, check_answers, check_expected, post_answers
+from polysession_everruns.messages import digest_of, message_body, post_message
+from polysession_everruns.pending import INPUT, TOOL_COMPLETED, WORKS, check_answers, check_expected, post_answers
 from polysession_everruns.sessions import cursor_number, session_path, to_session
-from polysession_everruns.wire import WireCursor, WireDisconnecting, WireEvent, WireList, WireMessage, WireReference
+from polysession_everruns.wire import (
+    WireCursor,
+    WireDisconnecting,
+    WireEvent,
+    WireList,
+    WireMessage,
+    WireReference,
+    WireTurnMark,
+)
 
 _NEWEST: Final = 1
 _RECENT: Final = 50
@@ -76,72 +79,7 @@ _read_cursor: Final = decoder(WireCursor)
 _read_disconnecting: Final = decoder(WireDisconnecting)
 _read_event: Final = decoder(WireEvent)
 _read_list: Final = decoder(WireList)
-_read_message: Final = decoder(WireMessage)
 _read_reference: Final = decoder(WireReference)
-
-
-# --- Messages
-
-
-def send_message(ref: SessionRef, content: tuple[Block, ...], native: NativeBody | None = None) -> Flow[None]:
-    """Store a message; a turn starts, or the one that runs is steered."""
-    yield from _post_message(ref, _message_body(content, native))
-
-
-def list_messages(
-    ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
-) -> Flow[Page[Message]]:
-    """One page of messages. The server sends them all; the cursor is the number of those before it, oldest first."""
-    place = None if cursor is None else cursor_number(cursor)
-    response = yield Call("GET", f"{session_path(ref)}/messages")
-    items = read_whole(_read_list, response).data
-    if newest_first:
-        end = len(items) if place is None else min(place, len(items))
-        start = 0 if page_size is None else max(0, end - page_size)
-        next_cursor, chosen = str(start) if start else None, items[start:end][::-1]
-    else:
-        start = place or 0
-        end = len(items) if page_size is None else start + page_size
-        next_cursor, chosen = str(end) if end < len(items) else None, items[start:end]
-    return read_list(chosen, message_reader(ref.id), next_cursor=next_cursor)
-
-
-def _post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:
-    response = yield Call("POST", f"{session_path(ref)}/messages", body=json_body(body))
-    message, _ = read_response(_read_message, response)
-    return message
-
-
-def _message_body(content: Iterable[object], native: NativeBody | None) -> dict[str, Any]:
-    """The body of a message; the core lets text and images through, and nothing else.
-
-    Raises:
-        UsageError: An image has something that the server cannot take.
-    """
-    parts: list[dict[str, Any]] = []
-    for block in content:
-        if isinstance(block, TextBlock):
-            parts.append({"type": "text", "text": block.text})
-        elif isinstance(block, MediaBlock):
-            parts.append(_to_image(block))
-    return {"message": {"role": "user", "content": parts}, **(native.to_body() if native else {})}
-
-
-def _to_image(block: MediaBlock) -> dict[str, Any]:
-    if block.file_id is not None:
-        _refuse(block, "media_type", "an uploaded image")
-        return _given({"type": "image_file", "image_id": block.file_id, "filename": block.title})
-    _refuse(block, "title", "an image that is not uploaded")
-    return _given({"type": "image", "url": block.url, "base64": block.data, "media_type": block.media_type})
-
-
-def _refuse(block: MediaBlock, name: str, what: str) -> None:
-    if getattr(block, name) is not None:
-        raise UsageError(f"Everruns takes no {name} with {what}")
-
-
-def _given(part: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in part.items() if value is not None}
 
 
 # --- Past events and pending actions
@@ -168,7 +106,7 @@ def list_newest_events(ref: SessionRef, page_size: int | None, cursor: str | Non
     before = None if cursor is None else cursor_number(cursor)
     items = yield from _read_events(ref, before_sequence=before, limit=page_size)
     events, sequences = _read_page(ref, items)
-    is_cut = page_size is not None and len(items) >= page_size and _known(sequences)[0] > 1
+    is_cut = page_size is not None and len(items) > 0 and _known(sequences)[0] > 1  # the server may send fewer
     return Page(events[::-1], str(sequences[0]) if is_cut else None)
 
 
@@ -192,24 +130,31 @@ def _known(sequences: Sequence[int]) -> Sequence[int]:
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
     """The actions that a session waits for, from its events: its status follows them only after a moment."""
-    waiting, _ = yield from _read_waiting(ref)
-    return waiting.actions
+    reader, _ = yield from _read_recent(ref)
+    return reader.waiting.actions
 
 
 def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
     """Answer actions of one group."""
     check_answers(answers)
-    waiting, _ = yield from _read_waiting(ref)
-    yield from post_answers(session_path(ref), check_expected(answers, waiting.actions))
+    reader, _ = yield from _read_recent(ref)
+    yield from post_answers(session_path(ref), check_expected(answers, reader.waiting.actions))
 
 
-def _read_waiting(ref: SessionRef) -> Flow[tuple[Waiting, str | None]]:
-    """The pending actions by the newest events, and the id of the newest event."""
+def _read_recent(ref: SessionRef, *, up_to: str | None = None) -> Flow[tuple[EventReader, str | None]]:
+    """A reader of the newest events, and the id of the newest.
+
+    Args:
+        ref: The session.
+        up_to: Id of the last event to read; None reads all. If it is not among the newest none is read.
+    """
     items = yield from _read_events(ref, limit=_RECENT)
     reader = EventReader(ref.id)
     for item in items:
         reader.read(bytes(item))
-    return reader.waiting, _newest_of(items)
+        if up_to is not None and reader.last is not None and reader.last.id == up_to:
+            return reader, up_to
+    return (reader, _newest_of(items)) if up_to is None else (EventReader(ref.id), up_to)
 
 
 def _read_newest(ref: SessionRef) -> Flow[str | None]:
@@ -244,33 +189,31 @@ class SessionStream(StreamPlan):
 
     Args:
         ref: The session.
-        after: Id of the event to begin after; None from the start.
-        waiting: What the session waits for at that point.
+        position: Where it begins.
+        reader: The reader of the events before it.
         is_resumed: Whether it continues after a caller's cursor.
     """
 
     not_replayed = ("message.delta", "thinking.delta")
 
-    def __init__(
-        self, ref: SessionRef, after: str | None, waiting: Waiting | None = None, *, is_resumed: bool = False
-    ) -> None:
-        self.cursor = to_cursor(after)
+    def __init__(self, ref: SessionRef, position: WireCursor, reader: EventReader, *, is_resumed: bool = False) -> None:
+        self.cursor = to_cursor(position)
         self.is_resumed = is_resumed
         self._ref = ref
-        self._after = after
+        self._position = position
+        self._reader = reader
         self._last_sequence = 0
         self._lacks_history = False
         self._look_s: float | None = None
-        self._reader = EventReader(ref.id, waiting)
 
     def open(self) -> Call:
         """Build the request that opens the stream after the cursor."""
-        path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._after})
+        path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._position.since_id})
         return Call("GET", path, headers=_STREAM_HEADERS)
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (only whether it was opened before)
         """Read the list where the server may begin with what happens next: it cannot replay from the start."""
-        self._lacks_history = self._after is None and (again or self.is_resumed)
+        self._lacks_history = self._position.since_id is None and (again or self.is_resumed)
         return (Reconcile(),) if self._lacks_history else ()
 
     def read(self, frame: Frame) -> Items:
@@ -304,8 +247,9 @@ class SessionStream(StreamPlan):
     def _move_to(self, stored_id: str, event: WireEvent | None) -> None:
         event_id, sequence = (stored_id, None) if event is None else (stored_id or event.id, event.sequence)
         if event_id and (sequence is None or sequence > self._last_sequence):
-            self._after, self.cursor = event_id, to_cursor(event_id)
+            self._position.since_id = event_id
             self._last_sequence = sequence or self._last_sequence
+            self.cursor = to_cursor(self._position)
 
     def _is_look_needed(self) -> bool:
         """Whether only the session's status shows what comes next."""
@@ -331,44 +275,86 @@ class SessionStream(StreamPlan):
         return ()
 
 
-class MessageTurn(SessionStream, TurnPlan):
+class TurnStream(SessionStream, TurnPlan):
+    """Follows one turn.
+
+    Args:
+        ref: The session.
+        position: Where it begins, with the mark of the turn.
+        reader: The reader of the events before it.
+        sending: Makes the flow that sends the input; None if it was sent before, by another process.
+    """
+
+    def __init__(
+        self,
+        ref: SessionRef,
+        position: WireCursor,
+        reader: EventReader,
+        sending: Callable[[], Flow[WireMessage | None]] | None,
+    ) -> None:
+        super().__init__(ref, position, reader, is_resumed=sending is None)
+        self._mark = position.turn or WireTurnMark()
+        self._sending = sending
+
+    def send(self) -> Flow[None]:
+        """Send the input, and note the id that it gets."""
+        if self._sending is None:
+            return
+        stored = yield from self._sending()
+        if stored is not None:
+            self._mark.message_id, self._mark.delivery = stored.id, stored.delivery
+            self.cursor = to_cursor(self._position)
+
+    def is_ours(self, event: Event) -> bool:
+        """Whether an event belongs to our turn."""
+        known = event.turn_id is not None and event.turn_id == self._mark.turn_id
+        return known or self._proves(event)
+
+    def _note_turn(self, event: Event) -> None:
+        """Note the turn of an event that is ours."""
+        if event.turn_id is not None and self._mark.turn_id is None:
+            self._mark.turn_id = event.turn_id
+            self.cursor = to_cursor(self._position)
+
+    @abstractmethod
+    def _proves(self, event: Event) -> bool:
+        """Whether an event belongs to the turn of our input."""
+
+
+class MessageTurn(TurnStream):
     """Follows the turn that a message starts, or steers.
 
     The turn is ours from the first event that names our message as its input. A message that is stored while another
     turn runs is ours to follow when that turn works on, which takes the message in; if it ends before, it is not.
     """
 
-    def __init__(self, ref: SessionRef, after: str | None, body: Mapping[str, Any]) -> None:
-        super().__init__(ref, after)
-        self._body = body
-        self._message_id = ""
-        self._delivery: str | None = None
+    def __init__(
+        self,
+        ref: SessionRef,
+        position: WireCursor,
+        reader: EventReader,
+        sending: Callable[[], Flow[WireMessage | None]] | None,
+    ) -> None:
+        super().__init__(ref, position, reader, sending)
+        self._is_proven = self._has_begun = self._mark.turn_id is not None
         self._is_stored = False
-        self._is_proven = False
-        self._has_begun = False
         self._other_end: TurnEnded | None = None
         self._adopted_end: TurnEnded | None = None
         self._looks_at_rest = 0
 
-    def send(self) -> Flow[None]:
-        """Store the message."""
-        stored = yield from _post_message(self._ref, self._body)
-        self._message_id, self._delivery = stored.id, stored.delivery
-
-    def is_ours(self, event: Event) -> bool:
-        """Whether an event belongs to work on our message."""
+    def _proves(self, event: Event) -> bool:
         if self._is_worked_on(event) or event is self._adopted_end:
             return True
-        if self._delivery == _NEW_TURN:
+        if self._mark.delivery == _NEW_TURN:
             return False
-        if self._delivery in _TAKEN_BY_TURN:
+        if self._mark.delivery in _TAKEN_BY_TURN:
             return self._is_echo(event)
         return self._is_stored and event.native_type == WORKS
 
     def _read(self, content: bytes, kind: str, stored_id: str | None) -> Items:
         """Read one event; what an earlier turn leaves behind comes before our message, and is left out."""
         items = super()._read(content, kind, stored_id)
-        if self._is_proven:
+        if self._is_proven and self._mark.turn_id is not None:
             return items
         for item in items:
             if isinstance(item, Step):
@@ -376,6 +362,8 @@ class MessageTurn(SessionStream, TurnPlan):
             self._is_stored = self._is_stored or self._is_echo(item)
             self._is_proven = self._is_proven or self.is_ours(item)
             self._has_begun = self._has_begun or self._is_stored or self._is_proven
+            if self._is_proven:
+                self._note_turn(item)
             if isinstance(item, TurnEnded) and self._is_stored and not self._is_proven:
                 self._look_s, self._other_end = _SETTLES_S, item
                 return (*items, Reconcile(_SETTLES_S))
@@ -395,51 +383,47 @@ class MessageTurn(SessionStream, TurnPlan):
         return (self._other_end,)
 
     def _is_echo(self, event: Event) -> bool:
-        return isinstance(event, MessageCompleted) and event.message.id == self._message_id
+        """Whether an event is our message as the server stored it."""
+        if not isinstance(event, MessageCompleted) or event.native_type != INPUT:
+            return False
+        if (
+            self._mark.message_id is None
+            and self._sending is None
+            and self._mark.digest == digest_of(event.message.content)
+        ):
+            self._mark.message_id = event.message.id  # the cursor is from before the message was stored
+        return event.message.id == self._mark.message_id
 
     def _is_worked_on(self, event: Event) -> bool:
-        if event.synthetic:
+        if event.synthetic or self._mark.message_id is None:
             return False
         try:
             wire, _ = _read_event(event.source)
         except MalformedResponse:
             return False
-        return any(
-            place is not None and place.input_message_id == self._message_id for place in (wire.context, wire.data)
-        )
+        places = (wire.context, wire.data)
+        return any(place is not None and place.input_message_id == self._mark.message_id for place in places)
 
 
-class AnswerTurn(SessionStream, TurnPlan):
-    """Follows the turn that continues after its actions were answered."""
+class AnswerTurn(TurnStream):
+    """Follows the turn that continues after its actions were answered. It has sent no other event since it waits."""
 
-    def __init__(
-        self, ref: SessionRef, after: str | None, waiting: Waiting, answers: Sequence[tuple[Answer, str]]
-    ) -> None:
-        super().__init__(ref, after, waiting)
-        self._answers = answers
-        self._call_ids = {_read_reference(reference.encode())[0].call_id for _, reference in answers}
-        self._turn_id = waiting.turn_id
-
-    def send(self) -> Flow[None]:
-        """Send the answers."""
-        yield from post_answers(session_path(self._ref), self._answers)
-
-    def is_ours(self, event: Event) -> bool:
-        """Whether it is the result of an answer, or of the turn that waited: it has sent no other event since."""
-        if isinstance(event, ToolResultCompleted) and event.tool_call_id in self._call_ids:
-            return True
+    def _proves(self, event: Event) -> bool:
+        call_ids = self._mark.call_ids or ()
+        if isinstance(event, ToolResultCompleted):
+            return event.tool_call_id in call_ids
         if isinstance(event, RawEvent) and event.native_type == TOOL_COMPLETED:
             data = event.payload.get("data")
-            if isinstance(data, Mapping) and data.get("tool_call_id") in self._call_ids:
-                return True
-        return event.turn_id is not None and event.turn_id == self._turn_id
+            return isinstance(data, Mapping) and data.get("tool_call_id") in call_ids
+        return False
 
 
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     """Prepare to follow a session, after the cursor or after its newest event."""
-    if cursor is not None:
-        return SessionStream(ref, from_cursor(cursor), is_resumed=True)
-    return SessionStream(ref, (yield from _read_newest(ref)))
+    if cursor is None:
+        return SessionStream(ref, WireCursor((yield from _read_newest(ref))), EventReader(ref.id))
+    position = WireCursor(from_cursor(cursor).since_id)
+    return SessionStream(ref, position, EventReader(ref.id), is_resumed=True)
 
 
 def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[StreamPlan]:
@@ -447,32 +431,54 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
     answers = tuple(part for part in turn_input if isinstance(part, Approve | Deny | ToolOutput | Reply))
     if answers:
         check_answers(answers)
-        waiting, newest = yield from _read_waiting(ref)
-        return AnswerTurn(ref, newest, waiting, check_expected(answers, waiting.actions))
-    body = _message_body(turn_input, native)
-    return MessageTurn(ref, (yield from _read_newest(ref)), body)
+        reader, newest = yield from _read_recent(ref)
+        expected = check_expected(answers, reader.waiting.actions)
+        call_ids = list({_read_reference(reference.encode())[0].call_id: None for _, reference in expected})
+        mark = WireTurnMark(call_ids=call_ids, turn_id=reader.waiting.turn_id)
+        sending = partial(post_answers, session_path(ref), expected)
+        return AnswerTurn(ref, WireCursor(newest, mark), reader, sending)
+    body = message_body(turn_input, native)
+    mark = WireTurnMark(digest=digest_of(turn_input))
+    newest = yield from _read_newest(ref)
+    return MessageTurn(ref, WireCursor(newest, mark), EventReader(ref.id), partial(post_message, ref, body))
+
+
+def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
+    """Prepare to continue a turn after a cursor of its plan.
+
+    Raises:
+        UsageError: The cursor is not that of a turn.
+    """
+    position = from_cursor(cursor)
+    if position.turn is None:
+        raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
+    reader, _ = yield from _read_recent(ref, up_to=position.since_id)
+    plan = AnswerTurn if position.turn.call_ids else MessageTurn
+    return plan(ref, position, reader, None)
 
 
 # --- Cursors of streams
 
 
-def to_cursor(after: str | None) -> str:
-    """The cursor that continues after an event; None for the start of a session."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(WireCursor(after))).decode().rstrip("=")
+def to_cursor(position: WireCursor) -> str:
+    """The cursor of a position."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def from_cursor(cursor: str) -> str | None:
-    """The id of the event that a cursor continues after; None for the start.
+def from_cursor(cursor: str) -> WireCursor:
+    """The position that a cursor stands for.
 
     Raises:
         UsageError: It is not a cursor of this backend.
     """
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return _read_cursor(content)[0].since_id
-    except (ValueError, binascii.Error, MalformedResponse):
-        pass
-    raise UsageError(f"{cursor!r} is not a cursor of this stream")
+        position, problems = _read_cursor(content)
+    except (ValueError, MalformedResponse):
+        problems = ("no cursor",)
+    if problems:
+        raise UsageError(f"{cursor!r} is not a cursor of this stream")
+    return position
 
 
 def _wait_s(content: bytes) -> float:

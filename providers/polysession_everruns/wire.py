@@ -334,10 +334,34 @@ class WireReference(msgspec.Struct):
     question: WireQuestion | None = None
 
 
-class WireCursor(msgspec.Struct):
-    """Our own note in the cursor of a stream: the event that it continues after; None from the start."""
+class WireTurnMark(msgspec.Struct, omit_defaults=True):
+    """Our own note of a turn, in the cursor of its stream.
+
+    Attributes:
+        digest: Digest of the message that starts it, to find it by before it has an id.
+        message_id: Id of the message, once it is stored.
+        delivery: The server's word for what became of the message; see `WireMessage`.
+        call_ids: The calls that are answered, in place of a message.
+        turn_id: The turn, once an event proved it.
+    """
+
+    digest: str | None = None
+    message_id: str | None = None
+    delivery: str | None = None
+    call_ids: list[str] | None = None
+    turn_id: str | None = None
+
+
+class WireCursor(msgspec.Struct, omit_defaults=True):
+    """Our own note in the cursor of a stream.
+
+    Attributes:
+        since_id: The event that it continues after; None from the start.
+        turn: The turn that is followed; None for all events of the session.
+    """
 
     since_id: str | None
+    turn: WireTurnMark | None = None
 
 
 class WireDisconnecting(msgspec.Struct):

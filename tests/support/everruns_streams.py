@@ -10,6 +10,8 @@ from polysession._core.plans import StreamPlan
 from polysession.action import ToolExecution
 from polysession.errors import Conflict, InvalidRequest
 from polysession_everruns import EverrunsProvider, EverrunsSettings
+from polysession_everruns.turns import from_cursor, to_cursor
+from polysession_everruns.wire import WireCursor
 from support.flows import ok, sent_bodies
 
 ID = "session_0195e0c0000070008000000000000001"
@@ -85,3 +87,13 @@ def opened(plan: StreamPlan) -> str:
     call = plan.open()
     assert (call.method, dict(call.headers)) == ("GET", {"accept": "text/event-stream", "cache-control": "no-store"})
     return call.path
+
+
+def after(event_id: str | None) -> str:
+    """The cursor of a stream that continues after an event; None from the start."""
+    return to_cursor(WireCursor(event_id))
+
+
+def place_of(cursor: str | None) -> str | None:
+    """The id of the event that a cursor continues after."""
+    return from_cursor(cursor or "").since_id

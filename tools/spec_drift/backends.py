@@ -113,6 +113,7 @@ def _everruns() -> Ours:
         )
     )
     provider = _provider("everruns", api_key="k")
+    cursor = everruns_turns.to_cursor(everruns.WireCursor("event_1"))
     turn_data = [f"Turn{what}Data" for what in ("Started", "Completed", "Failed", "Cancelled", "Sealed")]
     session_data = [f"Session{what}Data" for what in ("Started", "Activated", "Idled")]
     text_data = [f"OutputMessage{what}Data" for what in ("Started", "Delta")]
@@ -137,7 +138,11 @@ def _everruns() -> Ours:
             reads(everruns_native.EverrunsNewSession, "CreateSessionRequest", more=new),
             reads(everruns_native.EverrunsSessionChanges, "UpdateSessionRequest", more=_changed_everruns()),
             reads(everruns_native.EverrunsSessionQuery, "GET /v1/sessions", more=(*_listing(provider), "offset")),
-            writes("stream query", f"GET {_SSE}", _opening(provider, everruns_turns.to_cursor("event_1"))),
+            writes(
+                "stream query",
+                f"GET {_SSE}",
+                _opening(provider, cursor),
+            ),
             reads(everruns_native.EverrunsMessage, "CreateMessageRequest", more=_said(provider)),
             writes("message", "InputMessage", _said(provider)["message"]),
             reads(

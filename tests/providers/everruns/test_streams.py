@@ -16,18 +16,19 @@ from polysession.errors import ConnectionLost, InvalidRequest, StreamInterrupted
 from polysession.event import Event
 from polysession.feature import ResumeMode
 from polysession.message import TextBlock
-from polysession_everruns.turns import from_cursor, to_cursor
 from support.everruns_streams import (
     HISTORY,
     ID,
     OPERATIONS,
     PATH,
     PROVIDER,
+    after,
     event,
     listed,
     live,
     message,
     opened,
+    place_of,
     summary,
 )
 from support.flows import step
@@ -68,21 +69,21 @@ def test_a_stream_begins_after_the_newest_event(events: list[dict[str, Any]], qu
         calls, plan = step(flow, listed(*events))
         assert [summary(call) for call in calls] == [("GET", f"{PATH}/events?limit=1", None, 0.0)]
         assert opened(plan) == f"{PATH}/sse{query}"
-        assert from_cursor(plan.cursor) == (query.rpartition("=")[2] or None)
+        assert place_of(plan.cursor) == (query.rpartition("=")[2] or None)
         assert plan.silence_s == 45.0
 
 
 def test_a_stream_goes_on_after_a_cursor() -> None:
-    cursor = to_cursor("event_7")
+    cursor = after("event_7")
     calls, plan = step(PROVIDER.stream_events(SessionRef(ID), cursor))
     assert (calls, opened(plan), plan.cursor) == ([], f"{PATH}/sse?since_id=event_7", cursor)
 
 
-@pytest.mark.parametrize("after", [None, "event_7", "7", "any text: \u00e9 & ?"])
-def test_a_cursor_is_text_that_can_stand_in_a_shell_and_an_address(after: str | None) -> None:
-    cursor = to_cursor(after)
+@pytest.mark.parametrize("event_id", [None, "event_7", "7", "any text: \u00e9 & ?"])
+def test_a_cursor_is_text_that_can_stand_in_a_shell_and_an_address(event_id: str | None) -> None:
+    cursor = after(event_id)
     assert re.fullmatch(r"[\w-]+", cursor, re.ASCII)
-    assert from_cursor(cursor) == after
+    assert place_of(cursor) == event_id
 
 
 @pytest.mark.parametrize("cursor", ["", "7", "event_7", "event_1 2", "bnVsbA", "e30", "eyJhIjoxfQ", "W10", "\u00e9"])
@@ -94,7 +95,7 @@ def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
 def streamed(cursor: str | None = "event_0") -> StreamPlan:
     if cursor is None:
         return step(PROVIDER.stream_events(SessionRef(ID), None), listed())[1]
-    return step(PROVIDER.stream_events(SessionRef(ID), to_cursor(cursor)))[1]
+    return step(PROVIDER.stream_events(SessionRef(ID), after(cursor)))[1]
 
 
 def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
@@ -108,14 +109,14 @@ def test_the_cursor_moves_with_stored_events_only_and_never_back() -> None:
         event(4, "turn.failed"),
     ):
         assert len(read(plan, raw)) == 1
-        cursors.append(from_cursor(plan.cursor))
+        cursors.append(place_of(plan.cursor))
     assert cursors == ["event_0", *[f"event_{3:032x}"] * 3, f"event_{4:032x}"]
 
 
 def test_a_stored_event_without_a_number_moves_the_cursor_too() -> None:
     plan = streamed()
     read(plan, event(3, "turn.started"), event(9, "llm.generation", sequence=None), event(4, "llm.generation"))
-    assert from_cursor(plan.cursor) == f"event_{4:032x}"
+    assert place_of(plan.cursor) == f"event_{4:032x}"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_an_announced_end_is_no_failure(data: bytes, wait_s: float) -> None:
     plan = streamed()
     assert plan.read(Frame("connected", b'{"status":"connected"}', None)) == ()
     assert plan.read(Frame("disconnecting", data, None)) == (Reopen(wait_s),)
-    assert from_cursor(plan.cursor) == "event_0"
+    assert place_of(plan.cursor) == "event_0"
 
 
 def test_a_frame_that_is_no_event_is_delivered_whole() -> None:
@@ -154,7 +155,7 @@ def test_a_frame_that_cannot_be_read_moves_the_cursor_like_any_other(bad: Frame)
     (found,) = events_in(plan, bad)
     assert (found.native_type, found.source) == (bad.event, bad.data)
     assert found.problems
-    assert from_cursor(plan.cursor) == "event_5"
+    assert place_of(plan.cursor) == "event_5"
 
 
 def test_a_frame_without_a_name_is_read_by_the_type_of_its_event() -> None:
@@ -184,8 +185,8 @@ def test_a_break_in_the_middle_of_a_message_costs_no_text_and_repeats_none() -> 
     plan = streamed()
     before = read(plan, event(1, "output.message.started"), live("H"), live("He"))
     assert opened(plan).endswith(f"since_id=event_{1:032x}")
-    after = read(plan, live("Hello"), event(2, "output.message.completed", message("message_2", "agent")))
-    texts = [found.text for found in (*before, *after) if found.type == "message.delta"]
+    again = read(plan, live("Hello"), event(2, "output.message.completed", message("message_2", "agent")))
+    texts = [found.text for found in (*before, *again) if found.type == "message.delta"]
     assert texts == ["H", "e", "llo"]
 
 
@@ -196,20 +197,20 @@ def opened_again(plan: StreamPlan) -> Any:
 
 def test_a_session_without_events_has_a_cursor_and_a_break_is_bridged_by_the_list() -> None:
     plan = streamed(None)
-    assert from_cursor(plan.cursor) is None
+    assert place_of(plan.cursor) is None
     assert plan.opened(Head(200, {}), again=False) == ()
     read(plan, live("H"))
     assert opened_again(plan) == (Reconcile(),)
     calls, items = step(plan.reconcile(), listed(event(1, "session.started"), event(2, "turn.started")))
     assert [summary(call) for call in calls] == [("GET", f"{PATH}/events", None, 0.0)]
     assert [item.native_type for item in items if not isinstance(item, Step)] == ["session.started", "turn.started"]
-    assert from_cursor(plan.cursor) == f"event_{2:032x}"
+    assert place_of(plan.cursor) == f"event_{2:032x}"
     assert opened_again(plan) == ()
     assert read(plan, event(2, "turn.started")) == []
 
 
 def test_a_stream_that_continues_from_the_start_reads_the_list_at_once() -> None:
-    _, plan = step(PROVIDER.stream_events(SessionRef(ID), to_cursor(None)))
+    _, plan = step(PROVIDER.stream_events(SessionRef(ID), after(None)))
     assert opened(plan) == f"{PATH}/sse"
     assert plan.opened(Head(200, {}), again=False) == (Reconcile(),)
     _, items = step(plan.reconcile(), listed(event(1, "session.started")))
@@ -219,7 +220,7 @@ def test_a_stream_that_continues_from_the_start_reads_the_list_at_once() -> None
 # --- Connections, on the loop
 
 CONNECTED = b'event: connected\ndata: {"status":"connected"}\n\n'
-CURSOR = to_cursor("event_0")
+CURSOR = after("event_0")
 
 
 def cycle(retry_ms: int) -> bytes:
@@ -257,11 +258,11 @@ def test_a_stream_whose_cursor_is_refused_is_the_backends_own_error_with_the_cur
     refusal = InvalidRequest("event cursor does not belong to this session", status=400)
     followed = streaming([CONNECTED, written(1), ConnectionLost("gone")], [refusal])
     assert followed.error is refusal
-    assert (refusal.cursor, refusal.events_seen) == (to_cursor(f"event_{1:032x}"), 1)
+    assert (refusal.cursor, refusal.events_seen) == (after(f"event_{1:032x}"), 1)
 
 
 def test_an_odd_frame_does_not_end_the_stream() -> None:
     odd = b"event: turn.completed\nid: event_9\ndata: {\n\n"
     followed = streaming([CONNECTED, odd, b"event: of.tomorrow\ndata: 5\n\n", written(10), STAYS_OPEN])
     assert [found.type for found in followed.events] == ["raw", "raw", "turn.started"]
-    assert followed.cursor == to_cursor(f"event_{10:032x}")
+    assert followed.cursor == after(f"event_{10:032x}")

@@ -11,8 +11,8 @@ import pytest
 from polysession._core.flow import Call, Response
 from polysession.action import Answer, Approve, ToolOutput
 from polysession.change import SessionRef
+from polysession.errors import UsageError
 from polysession.message import TextBlock
-from polysession_everruns.turns import to_cursor
 from support.everruns_streams import (
     ACCEPTED,
     ACTION,
@@ -28,11 +28,14 @@ from support.everruns_streams import (
     PROVIDER,
     REQUESTED,
     RESULTS,
+    after,
     conflict,
     event,
     listed,
     live,
     message,
+    opened,
+    place_of,
     summary,
 )
 from support.flows import ok, step
@@ -52,7 +55,7 @@ def written(raws: Sequence[dict[str, Any]]) -> bytes:
 
 def names(followed: Followed) -> list[str]:
     """Native types of the delivered events, or ours where the backend has none."""
-    return [event.native_type or event.type for event in followed.events]
+    return [event.native_type or event.type for event in followed.events if event.type != "stream.gap"]
 
 
 # --- A turn that a message starts
@@ -109,7 +112,7 @@ def test_a_turn_is_ours_from_its_message_to_its_end(before: list[dict[str, Any]]
     followed = message_turn([written([*before, *OURS, event(18, "session.idled")])])
     assert names(followed) == NAMES
     assert followed.is_finished
-    assert followed.cursor == to_cursor(f"event_{17:032x}")
+    assert place_of(followed.cursor) == f"event_{17:032x}"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_a_turn_that_needs_the_client_ends_waiting() -> None:
     assert asked.actions == (ACTION.model_copy(update={"group": f"event_{14:032x}/outputs"}),)
     assert ended.type == "turn.ended"
     assert (ended.outcome.value, ended.synthetic) == ("requires_action", True)
-    assert (followed.is_finished, followed.cursor) == (True, to_cursor(f"event_{14:032x}"))
+    assert (followed.is_finished, place_of(followed.cursor)) == (True, f"event_{14:032x}")
 
 
 def slim(raw: dict[str, Any]) -> dict[str, Any]:
@@ -371,3 +374,85 @@ def test_a_message_of_the_user_ends_the_wait_for_the_rest() -> None:
     own = event(6, "input.message", message("message_5"), context={})
     _, actions = step(OPERATIONS.pending_actions(ID), listed(MIXED, DECIDED, own))
     assert actions == ()
+
+
+# --- Rejoining
+
+
+def rejoined(cursor: str | None, recent: Sequence[dict[str, Any]], *connections: Connection) -> Followed:
+    assert cursor is not None
+    followed = follow(lambda: PROVIDER.rejoin_turn(SessionRef(ID), cursor), [listed(*recent)], *connections)
+    assert [summary(call) for call in followed.calls] == [NEWEST]
+    return followed
+
+
+@pytest.mark.parametrize("seen", range(2, 7))
+def test_a_turn_is_rejoined_after_any_of_its_events(seen: int) -> None:
+    """The server replays the events after the cursor."""
+    stored = [raw for raw in OURS if "sequence" in raw]
+    cursor = message_turn([written(stored[:seen]), STAYS_OPEN]).cursor
+    place = next(number for number, raw in enumerate(stored) if raw["id"] == place_of(cursor))
+    followed = rejoined(cursor, stored, [written([*stored[place + 1 :], event(18, "session.idled")])])
+    assert names(followed) == [raw["type"] for raw in stored[place + 1 :]]
+    assert followed.is_finished
+
+
+def test_the_first_turn_of_a_session_is_rejoined_from_its_start() -> None:
+    """A session without events has a cursor, and the server replays nothing after it."""
+    stored = [raw for raw in OURS if "sequence" in raw]
+    cursor = message_turn([written(stored[:1]), STAYS_OPEN]).cursor
+    assert place_of(cursor) is None
+    assert cursor is not None
+    answers = [listed(*stored), listed(*stored)]
+    followed = follow(lambda: PROVIDER.rejoin_turn(SessionRef(ID), cursor), answers, [STAYS_OPEN])
+    assert names(followed) == [raw["type"] for raw in stored]
+    assert followed.is_finished
+
+
+def test_a_turn_is_rejoined_from_before_its_message_was_stored() -> None:
+    """The message is found by its content, because it has no id yet."""
+    plan = step(PROVIDER.start_turn(SessionRef(ID), (TextBlock(text="Hi"),)), listed(STALE[0]))[1]
+    other = event(10, "input.message", {"message": {"id": "message_8", "content": [{"type": "text", "text": "Bye"}]}})
+    theirs = [STALE[1], other, event(11, "turn.completed", {"turn_id": "turn_0"})]
+    ours = [{**raw, "id": f"event_{number + 20}", "sequence": number + 20} for number, raw in enumerate(OURS)]
+    followed = rejoined(plan.cursor, [STALE[0]], [written([*theirs, *ours])])
+    assert names(followed) == NAMES
+
+
+def test_a_turn_that_steers_is_rejoined_by_the_id_of_the_turn() -> None:
+    cursor = message_turn([written(STEERED[:3]), STAYS_OPEN], delivery="steered").cursor
+    rest = [event(20, "llm.generation"), {**STEERED[3], "id": "event_21", "sequence": 21}]
+    rest = [{**raw, "context": {"turn_id": "turn_0"}} for raw in rest]
+    followed = rejoined(cursor, STEERED[:3], [written(rest)])
+    assert names(followed) == ["llm.generation", "turn.completed"]
+    assert followed.is_finished
+
+
+def test_a_turn_that_continues_is_rejoined() -> None:
+    works = event(6, "reason.started", context={"turn_id": "turn_1"})
+    begun = answer_turn(DONE)
+    followed = rejoined(begun.cursor, [REQUESTED, DONE], [written([works, ENDED])])
+    assert names(followed) == ["reason.started", "turn.completed"]
+
+
+def test_a_mixed_round_is_rejoined_and_still_ends_with_the_rest() -> None:
+    begun = decision(DECIDED)
+    cursor = begun.cursor
+    assert cursor is not None
+    followed = follow(
+        lambda: PROVIDER.rejoin_turn(SessionRef(ID), cursor),
+        [listed(MIXED, DECIDED, IN_WORDS), session("waitingfortoolresults")],
+        [written([IN_WORDS]), STAYS_OPEN],
+    )
+    assert [event.type for event in followed.events] == ["message.completed", "action.required", "turn.ended"]
+
+
+def test_the_cursor_of_a_stream_names_no_turn() -> None:
+    with pytest.raises(UsageError, match="follows no turn"):
+        step(OPERATIONS.rejoin_turn(ID, after("event_1")))
+
+
+def test_the_cursor_of_a_turn_continues_a_stream_of_the_session() -> None:
+    cursor = message_turn([written(OURS[:3]), STAYS_OPEN]).cursor
+    _, plan = step(PROVIDER.stream_events(SessionRef(ID), cursor))
+    assert opened(plan) == f"{PATH}/sse?since_id=event_{13:032x}"

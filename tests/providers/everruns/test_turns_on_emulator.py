@@ -26,7 +26,7 @@ from polysession import (
     UsageError,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession_everruns.turns import to_cursor
+from support.everruns_streams import place_of
 
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
@@ -282,7 +282,7 @@ def test_a_stream_that_cannot_go_on_tells_its_cursor(handle: EmulatorHandle, cli
         client.sessions.stream(session, deadline_s=DEADLINE_S) as broken,
     ):
         next(broken)
-    assert (caught.value.cursor, caught.value.events_seen) == (to_cursor(newest.id), 0)
+    assert (place_of(caught.value.cursor), caught.value.events_seen) == (newest.id, 0)
 
 
 def test_connections_that_are_cycled_go_on_without_a_failure(session: Session, handle: EmulatorHandle) -> None:
