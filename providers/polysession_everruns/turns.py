@@ -452,7 +452,9 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
     position = from_cursor(cursor)
     if position.turn is None:
         raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
-    reader, _ = yield from _read_recent(ref, up_to=position.since_id)
+    reader = EventReader(ref.id)
+    if position.since_id is not None:
+        reader, _ = yield from _read_recent(ref, up_to=position.since_id)
     plan = AnswerTurn if position.turn.call_ids else MessageTurn
     return plan(ref, position, reader, None)
 

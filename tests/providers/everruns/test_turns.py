@@ -45,7 +45,7 @@ TURN = {"turn_id": "turn_1", "input_message_id": "message_1"}
 
 
 def written(raws: Sequence[dict[str, Any]]) -> bytes:
-    """Frames on the wire, as a connection begins and goes on."""
+    """Frames on the wire, as a connection begins and continues."""
     parts = ['event: connected\ndata: {"status":"connected"}\n\n']
     for raw in raws:
         head = f"id: {raw['id']}\n" if "sequence" in raw else ""
@@ -403,8 +403,8 @@ def test_the_first_turn_of_a_session_is_rejoined_from_its_start() -> None:
     cursor = message_turn([written(stored[:1]), STAYS_OPEN]).cursor
     assert place_of(cursor) is None
     assert cursor is not None
-    answers = [listed(*stored), listed(*stored)]
-    followed = follow(lambda: PROVIDER.rejoin_turn(SessionRef(ID), cursor), answers, [STAYS_OPEN])
+    followed = follow(lambda: PROVIDER.rejoin_turn(SessionRef(ID), cursor), [listed(*stored)], [STAYS_OPEN])
+    assert [summary(call)[1] for call in followed.calls] == [f"{PATH}/events"]
     assert names(followed) == [raw["type"] for raw in stored]
     assert followed.is_finished
 
