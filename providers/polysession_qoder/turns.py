@@ -137,7 +137,7 @@ class QoderStream(StreamPlan):
 
     def _move_to(self, event_id: str | None) -> None:
         self._after = event_id
-        self.cursor = _to_cursor(self._reader.position_after(event_id, self._mark))
+        self.cursor = to_cursor(self._reader.position_after(event_id, self._mark))
 
     def reconcile(self) -> Flow[Items]:
         """Complete the events that are held; without any, read all stored events."""
@@ -278,7 +278,8 @@ def _to_utc(moment: datetime | None) -> datetime | None:
         return None
 
 
-def _to_cursor(position: Position) -> str:
+def to_cursor(position: Position) -> str:
+    """The text of a position, for callers."""
     return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 

@@ -22,6 +22,7 @@ import polysession_everruns.native as everruns_native
 import polysession_everruns.sessions as everruns_sessions
 import polysession_everruns.turns as everruns_turns
 import polysession_everruns.wire as everruns
+import polysession_qoder.messages as qoder_messages
 import polysession_qoder.native as qoder_native
 import polysession_qoder.sessions as qoder_sessions
 import polysession_qoder.turns as qoder_turns
@@ -50,11 +51,11 @@ def _qoder() -> Ours:
     confirmation = ToolApproval(
         id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
     )
-    allowed, denied = (qoder_turns.answer_event(answer, confirmation) for answer in (Approve("i"), Deny("i", "no")))
+    allowed, denied = (qoder_messages.answer_event(answer, confirmation) for answer in (Approve("i"), Deny("i", "no")))
     execution = ToolExecution(
         id="i", name="n", arguments={}, reference='{"type":"user.custom_tool_result","custom_tool_use_id":"i"}'
     )
-    output = qoder_turns.answer_event(ToolOutput("i", "text", is_error=True), execution)
+    output = qoder_messages.answer_event(ToolOutput("i", "text", is_error=True), execution)
     return ours(
         "qoder",
         [
@@ -75,7 +76,7 @@ def _qoder() -> Ours:
             reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
             reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
             writes("events query", "SessionEventListParams", _query_of(next(provider.list_events(_REF, 5, None)))),
-            writes("stream query", "SessionEventStreamParams", _opening(provider, "evt_1")),
+            writes("stream query", "SessionEventStreamParams", _opening(provider, qoder_turns.to_cursor(qoder_turns.Position("evt_1")))),
             writes("events", "SessionEventSendParams", _said(provider)),
             writes("message", "UserMessageEventParams", message),
             writes("confirmation", "UserToolConfirmationEventParams", (*allowed, *denied)),
