@@ -157,7 +157,7 @@ class ErrorContract(ContractBase):
     def test_a_creation_at_a_broken_server_says_whether_it_may_be_done(
         self, face: Face, backend: Backend, broken: BrokenAnswer
     ) -> None:
-        with FaultServer(broken.answer) as server:
+        with FaultServer(broken.answer, reads_from=backend.settings["base_url"]) as server:
             error = self.failure(face, backend, server.url, self.creating(backend))
 
         self.check(error, broken, Feature.SESSIONS_CREATE)
@@ -167,7 +167,7 @@ class ErrorContract(ContractBase):
 
     @covers(Feature.SESSIONS_CREATE)
     def test_a_creation_is_tried_again_only_with_a_key(self, face: Face, backend: Backend) -> None:
-        with FaultServer(http(503)) as server:
+        with FaultServer(http(503), reads_from=backend.settings["base_url"]) as server:
             first = self.failure(face, backend, server.url, self.creating(backend)).attempts
             self.failure(face, backend, server.url, self.creating(backend))
 

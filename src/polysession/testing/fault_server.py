@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -62,11 +63,14 @@ class FaultServer:
     Args:
         answers: What it sends.
         tls: How it encrypts; None for not at all.
+        reads_from: Base URL of a sound backend that answers GET requests in its place; None for none. They are not
+            among `requests`.
     """
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, reads_from: str | None = None) -> None:
         self._answers = list(answers)
         self._tls = tls
+        self._reads_from = reads_from
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.connections = 0
@@ -113,9 +117,24 @@ class FaultServer:
         request = read_request(connection)
         if not request:
             return
+        if self._reads_from is not None and request.startswith(b"GET "):
+            pass_on(request, connection, self._reads_from)
+            return
         self.requests.append(request)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         send_answer(connection, answer)
+
+
+def pass_on(request: bytes, connection: socket.socket, base_url: str) -> None:
+    """Let a backend answer a request."""
+    parts = urlsplit(base_url)
+    line, rest = request.split(b"\r\n", 1)
+    method, target = line.split(b" ", 1)
+    head = method + b" " + parts.path.encode() + target + b"\r\nconnection: close\r\n"
+    with socket.create_connection((parts.hostname, parts.port)) as backend:
+        backend.sendall(head + rest)
+        while received := backend.recv(65_536):
+            connection.sendall(received)
 
 
 def send_answer(connection: socket.socket, answer: Answer) -> None:
