@@ -1,20 +1,23 @@
-"""Questions, mixed rounds and several clients at once, against the emulator, through both clients."""
+"""Questions, mixed rounds, several clients at once and options left out, against the emulator."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from polysession import (
+    AgentCapability,
     Answer,
     Approve,
     AsyncClient,
     Client,
     Conflict,
     Deny,
+    MalformedResponse,
     Outcome,
     Question,
     Reply,
@@ -170,3 +173,17 @@ def test_each_of_several_clients_on_one_session_gets_its_own_answer(
     for number, (outcome, texts) in enumerate(asyncio.run(say_all())):
         assert outcome is Outcome.COMPLETED
         assert f"You said: text {number}" in texts
+
+
+# --- Options that the server leaves out
+
+
+def test_an_option_that_the_server_leaves_out_is_an_error(handle: EmulatorHandle, client: Client) -> None:
+    """As the engine on its own does: it answers success, with a session of another agent."""
+    worker = client.agents.create(name="worker", system_prompt="Work.")
+    emulator: Any = handle.control
+    emulator.ignores_options = True
+    with pytest.raises(MalformedResponse, match="left out agent, capabilities, model without an error") as caught:
+        client.sessions.create(agent=worker, capabilities=[AgentCapability(ref="current_time")], model="model_1")
+    assert "was created" in str(caught.value)
+    assert client.sessions.create(title="Kept").title == "Kept"
