@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from polysession._core.body import MAX_BODY_BYTES
 from polysession._core.operations import Operations
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
+from polysession._drivers.connections import Connections
+from polysession._drivers.http_client import AsyncHttpClient
 from polysession.async_paginator import AsyncPaginator
 from polysession.async_session_operations import AsyncSessions
 from polysession.change import UNSET, NativeBody, Unset
@@ -162,18 +164,23 @@ class AsyncClient:
         provider: Name of an installed provider; None takes the profile's, or reads `POLYSESSION_PROVIDER`.
         profile: Name of a profile of the user's configuration file; None reads `POLYSESSION_PROFILE`, and empty text
             means none.
-        http_client: An `httpx.AsyncClient`, or one with the same methods, to send with: for a proxy, a transport or a
-            certificate of your own. It stays open when this client closes, and its own time limits hold.
+        http_client: An `httpx.AsyncClient`, one of httpx2, or one with the same methods, to send with: for a proxy, a
+            transport or a certificate of your own. It stays open when this client closes, and its own time limits hold.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
         retry: How failed calls are tried again; None never does.
         max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
             than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
         observers: Objects that observe calls: see `polysession.observing`, and `polysession.otel` for traces.
+        http: `"aiohttp"` sends over aiohttp's connections, which cost far less when many calls run at once; it needs
+            the extra `aiohttp`.
+        limits: Bounds of the connection pool. By default connections are not bounded, and 20 idle ones are kept.
+        headers: Headers that are added to each request.
+        user_agent: Text that is added to our `user-agent`.
         settings: The provider's settings. What is not given is taken from the profile, then from the environment.
 
     Raises:
-        UsageError: The provider is unknown, or a setting is unknown, missing or unusable; the message says which are
-            accepted.
+        UsageError: The provider is unknown, a setting is unknown, missing or unusable, or an argument or an environment
+            variable of the HTTP library cannot be used; the message says which are accepted.
         PluginError: The provider is installed, and cannot be used.
 
     Attributes:
@@ -194,11 +201,15 @@ class AsyncClient:
         provider: str | None = None,
         *,
         profile: str | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: AsyncHttpClient | None = None,
         timeout: float | Unset | None = UNSET,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008  (frozen)
         max_body_bytes: int = MAX_BODY_BYTES,
         observers: Sequence[object] = (),
+        http: Literal["aiohttp"] | None = None,
+        limits: httpx.Limits | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        user_agent: str | None = None,
         **settings: Any,
     ) -> None:
         self._provider = open_provider(provider, settings, os.environ, profile)
@@ -206,9 +217,10 @@ class AsyncClient:
             self._provider,
             http_client=http_client,
             timeout=timeout,
-            retry=retry or RetryPolicy(attempts=1),
+            retry=retry,
             max_body_bytes=max_body_bytes,
             observers=observers,
+            connections=Connections(http=http, limits=limits, headers=headers, user_agent=user_agent),
         )
         operations = Operations(self._provider)
         self.sessions = AsyncSessions(self._driver, operations)

@@ -10,7 +10,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from polysession import Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession.testing import CANARY, BackendContract, ErrorContract, Face, ProviderContract, not_offered_yet
 
 NO_STATUS = not_offered_yet("2.0.0 tells no status", raises=AssertionError)

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import aiohttp
 import httpx
 import pytest
+from polysession._drivers.on_aiohttp import AiohttpClient
+from polysession._drivers.own_client import OwnAsyncClient
 
 from polysession._core.retry import RetryPolicy
 from polysession._drivers import on_aiohttp
-from polysession._drivers.on_aiohttp import AiohttpClient
-from polysession._drivers.own_client import OwnAsyncClient
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession.async_client import AsyncClient
 from polysession.errors import ConnectError, ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.testing.fault_server import Answer, FaultServer, http

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession.async_client import AsyncClient, AsyncPaginator
 from polysession.client import Client, Paginator
 from support.stream_runners import Awaited

@@ -11,7 +11,7 @@ import httpx
 
 from live.sources import Source
 from polysession import RetryPolicy, Session, SessionStatus
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession_everruns import EverrunsNewSession
 from support.client_runners import ClientRunner
 

@@ -54,7 +54,9 @@ class Decompressor:
             raise MalformedResponse(
                 f"the backend compressed its answer with {encoding!r}; only {ACCEPT_ENCODING} was asked for"
             )
-        self._head: bytes | None = b"" if name == "deflate" else None  # until it is known whether there is one
+        self._is_gzip = _WINDOWS[name] == _WITH_GZIP_HEAD
+        self._has_begun = False
+        self._head: bytes | None = None if self._is_gzip else b""  # until it is known whether there is one
         self._inflater = zlib.decompressobj(_WINDOWS[name])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
@@ -66,12 +68,32 @@ class Decompressor:
         if self._is_plain:
             yield chunk
             return
+        self._has_begun = self._has_begun or bool(chunk)
         rest, piece = self._after_head(chunk), b""
         while rest or len(piece) == _PIECE_BYTES:  # a full piece may leave something behind in the inflater
+            if self._inflater.eof:
+                if not rest:
+                    break
+                self._start_next_member()
             piece = self._inflate(rest)
-            rest = self._inflater.unconsumed_tail
+            rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
             if piece:
                 yield piece
+
+    def finish(self) -> None:
+        """Check that the body was whole.
+
+        Raises:
+            ConnectionLost: Its end, with the checksum, is missing.
+        """
+        if not self._is_plain and self._has_begun and not self._inflater.eof:
+            raise self._damaged("its end is missing")
+
+    def _start_next_member(self) -> None:
+        """A body in gzip may have several members, one after the other; nothing else may follow the end."""
+        if not self._is_gzip:
+            raise self._damaged("something follows its end")
+        self._inflater = zlib.decompressobj(_WITH_GZIP_HEAD)
 
     def _after_head(self, chunk: bytes) -> bytes:
         """What can be inflated: some servers leave out the head of "deflate", against the specification."""
@@ -90,6 +112,9 @@ class Decompressor:
         try:
             return self._inflater.decompress(data, _PIECE_BYTES)
         except zlib.error as error:
-            lost = ConnectionLost(f"the answer is incomplete, or is not HTTP: it cannot be decompressed: {error}")
-            lost.outcome_unknown = True
-            raise lost from error
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, how: str) -> ConnectionLost:
+        lost = ConnectionLost(f"the answer is incomplete, or is not HTTP: it cannot be decompressed: {how}")
+        lost.outcome_unknown = True
+        return lost

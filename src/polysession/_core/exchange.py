@@ -6,9 +6,12 @@ import html
 import json
 import platform
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -39,6 +42,10 @@ from polysession.errors import (
 
 USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version()}"
 
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_HEADER_NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+_OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
+"""Headers of the HTTP library's, and of some calls."""
 _TEXT_LIMIT: Final = 500
 _MESSAGE_LIMIT: Final = 2_000
 _URL_LIMIT: Final = 60_000
@@ -62,6 +69,7 @@ _BY_HUNDRED: Final[Mapping[int, type[StatusError]]] = {
 }
 _NOT_CONNECTED: Final = frozenset({"ConnectError", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT: Final = _NOT_CONNECTED | {"ConnectTimeout", "PoolTimeout"}
+_UNTRUSTED: Final = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
 _IN_DOUBT: Final = "The backend may have carried the request out all the same: read before you repeat it"
 _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationFailed: "the backend does not accept the credential",
@@ -72,18 +80,37 @@ _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
 
 
 class Exchange:
-    """Prepares requests of one client, and judges what came back."""
+    """Prepares requests of one client, and judges what came back.
 
-    def __init__(self, provider: Provider[Any]) -> None:
+    Args:
+        provider: The provider.
+        proxy: The environment variable that names the proxy on the way to the backend; None for no proxy.
+        headers: Headers of the caller's, added to each request.
+        user_agent: Text of the caller's, added to ours.
+
+    Raises:
+        UsageError: A header cannot be sent, or is set by us.
+    """
+
+    def __init__(
+        self,
+        provider: Provider[Any],
+        *,
+        proxy: str | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        user_agent: str | None = None,
+    ) -> None:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
         self._secrets = _spellings(provider.settings.secrets())
-        self._headers = {
+        self._proxy = proxy
+        ours = {
             "accept": "application/json",
             "accept-encoding": ACCEPT_ENCODING,
-            "user-agent": USER_AGENT,
+            "user-agent": USER_AGENT if user_agent is None else f"{USER_AGENT} {header_text(user_agent, 'user_agent')}",
             **{name.lower(): value for name, value in provider.headers().items()},
         }
+        self._headers = {**ours, **checked_headers(headers, ours.keys() | _OURS)}
         self._json_headers = {**self._headers, "content-type": "application/json"}
 
     def url(self, call: Call) -> str:
@@ -109,7 +136,7 @@ class Exchange:
         if isinstance(error, TransportError):
             return error
         text = str(error)
-        found = _transport_error(error, self.redact(text))
+        found = _transport_error(error, self.redact(text), self._proxy)
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
         if found is not None and not any(secret.search(text) for secret in self._secrets):
             found.__cause__ = error
@@ -198,6 +225,36 @@ class Exchange:
         return redact(text, self._secrets)
 
 
+def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[str, str]:
+    """Headers that a caller gave, with their names in lower case.
+
+    Raises:
+        UsageError: One cannot be sent, or is one of ours.
+    """
+    if not isinstance(headers, Mapping):
+        raise UsageError(f"headers is a {type(headers).__name__}; it must map names to text")
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        text = header_text(value, f"the header {name!r}")
+        if not isinstance(name, str) or not name or set(name) - _HEADER_NAME:
+            raise UsageError(f"{name!r} is not the name of a header")
+        if name.lower() in ours:
+            raise UsageError(f"the header {name!r} is set by polysession, and cannot be given in headers")
+        found[name.lower()] = text
+    return found
+
+
+def header_text(value: str, what: str) -> str:
+    """Text that can be sent in a header.
+
+    Raises:
+        UsageError: It is no text, or holds other characters than printable ASCII.
+    """
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise UsageError(f"{what} must be printable ASCII text")
+    return value
+
+
 def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
     """Foreign text that is safe to print: secrets struck out, then cut, and control characters escaped."""
     for secret in secrets:
@@ -233,7 +290,7 @@ def _may_have_acted(outcome: Outcome) -> bool:
     return outcome.status == _TIMED_OUT_AT_SERVER or outcome.status >= _SERVER_FAULT
 
 
-def _transport_error(error: BaseException, text: str) -> TransportError | None:
+def _transport_error(error: BaseException, text: str, proxy: str | None) -> TransportError | None:
     """The error of ours for one of the HTTP library's, with this text; None if it is none of those.
 
     Goes by the names of its classes, so that any library with httpx's exceptions will do.
@@ -242,11 +299,39 @@ def _transport_error(error: BaseException, text: str) -> TransportError | None:
     if "RequestError" not in names:
         return None
     reason = text or type(error).__name__
-    if "TimeoutException" in names:
-        found: TransportError = NetworkTimeout(f"no answer in time ({type(error).__name__})")
+    if "PoolTimeout" in names:
+        found: TransportError = ConnectError(
+            "no connection of the pool became free in time: each live stream holds one. Close some, or raise the limits"
+            " of the HTTP client"
+        )
+        found.retryable = False
+    elif "TimeoutException" in names:
+        found = NetworkTimeout(f"no answer in time ({type(error).__name__})")
     elif names & _NOT_CONNECTED:
-        found = ConnectError(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
+        found = _not_connected(error, reason, proxy)
     else:
         found = ConnectionLost(f"the answer is incomplete, or is not HTTP: {reason}")
     found.outcome_unknown = not names & _NOT_SENT
     return found
+
+
+def _not_connected(error: BaseException, reason: str, proxy: str | None) -> ConnectError:
+    if not _UNTRUSTED.isdisjoint(_class_names(error)):
+        found = ConnectError(
+            f"the backend's certificate is not trusted: {reason}. The environment variable SSL_CERT_FILE may name a"
+            " file with the certificate of its authority"
+        )
+        found.retryable = False
+        return found
+    if proxy is not None:
+        return ConnectError(f"no connection could be made through the proxy that {proxy} names: {reason}")
+    return ConnectError(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
+
+
+def _class_names(error: BaseException | None) -> set[str]:
+    """Names of the classes of an error and of its causes."""
+    names: set[str] = set()
+    while error is not None:
+        names.add(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return names

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
+from polysession.change import UNSET, Unset
 from polysession.errors import UsageError
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Call:
         read_only: The call changes nothing, although its method may say otherwise.
         idempotency_header: Header that makes the call safe to repeat. Unless `headers` has a value for it, one is made
             once per call when it is sent.
+        timeout_s: Seconds for each wait on the network; `UNSET` for the client's, None for no limit.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Call:
     after_s: float = 0.0
     read_only: bool = False
     idempotency_header: str | None = None
+    timeout_s: float | Unset | None = UNSET
 
     @property
     def changes(self) -> bool:

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 Outcome: TypeAlias = Response | TransportError | MalformedResponse
 """What one attempt brought."""
 
+_TOO_MANY: Final = 429
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
-_LONGEST_WAIT_S: Final = 1e9
-"""About thirty years; whoever asks for more is told to have asked for this."""
+LONGEST_WAIT_S: Final = 1e9
+"""About thirty years; a longer wish is taken for this."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often, and how long, a failed call is tried again.
 
-    Only calls that are safe to repeat are: reads, deletions, and writes that carry an idempotency key. What is
-    retried: a connection that failed or broke, and the statuses 408, 429, 502, 503 and 504. `Retry-After` is honoured,
-    in seconds or as a date.
+    Retried are reads, deletions, and writes that carry an idempotency key, after a connection that failed or broke and
+    after the statuses 408, 429, 502, 503 and 504. Any other write is retried only if it certainly did nothing: after a
+    connection that could not be made, and after 429. `Retry-After`, in seconds or as a date, is the least wait, unless
+    it reaches beyond `deadline_s`: then there is no further attempt.
 
     Attributes:
         attempts: Requests in all, the first included; 1 never retries.
@@ -52,12 +54,35 @@ class RetryPolicy:
             UsageError: A number is out of range.
         """
         times = (self.first_wait_s, self.max_wait_s, self.deadline_s)
-        if self.attempts < 1 or not all(seconds >= 0 for seconds in times):
-            raise UsageError(f"{self!r}: attempts must be at least 1, and no time may be negative")
+        numbers = all(isinstance(seconds, int | float) and seconds >= 0 for seconds in times)
+        if not isinstance(self.attempts, int) or self.attempts < 1 or not numbers:
+            raise UsageError(f"{self!r}: attempts must be a whole number above zero, and no time may be negative")
 
     def wants_retry(self, call: Call, outcome: Outcome) -> bool:
         """Whether the call deserves another attempt after this outcome."""
-        return call.repeatable and self.attempts > 1 and is_retryable(outcome)
+        if self.attempts == 1 or not is_retryable(outcome):
+            return False
+        return call.repeatable or _did_nothing(outcome)
+
+
+def checked_policy(retry: RetryPolicy | None) -> RetryPolicy:
+    """The policy that a caller gave; None never retries.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if retry is None:
+        return RetryPolicy(attempts=1)
+    if not isinstance(retry, RetryPolicy):
+        raise UsageError(f"retry is {retry!r}; it must be a RetryPolicy, such as RetryPolicy(attempts=3), or None")
+    return retry
+
+
+def _did_nothing(outcome: Outcome) -> bool:
+    """Whether the backend certainly carried nothing out."""
+    if isinstance(outcome, Response):
+        return outcome.status == _TOO_MANY
+    return isinstance(outcome, TransportError) and not outcome.outcome_unknown
 
 
 def is_retryable(outcome: Outcome) -> bool:
@@ -66,26 +91,38 @@ def is_retryable(outcome: Outcome) -> bool:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait, in either of its forms; None if it says nothing readable."""
+    """Seconds that a `Retry-After` header asks to wait, in either of its forms; None if it says nothing readable.
+
+    Args:
+        headers: Of the response. A date is read against their own `Date`, by the server's clock.
+        now: The time by our clock, for a response without `Date`.
+    """
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
-        return min(float(text), _LONGEST_WAIT_S)
+        return min(float(text), LONGEST_WAIT_S)
+    moment = _date(text)
+    if moment is None:
+        return None
+    return min(max(0.0, (moment - (_date(headers.get("date", "")) or now)).total_seconds()), LONGEST_WAIT_S)
+
+
+def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the latter for a year of many digits
         return None
-    if moment.tzinfo is None:  # the date form is in GMT by definition; "-0000" reads as no zone
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    # The date form is in GMT by definition; "-0000" reads as no zone.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def tenacity_settings(policy: RetryPolicy, left_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
+def tenacity_settings(policy: RetryPolicy, call: Call, left_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
     """The one set of settings that both of tenacity's loops are given.
 
     The loops run a function that returns an `Outcome`; its first call returns the failure that made us enter.
 
     Args:
         policy: The caller's wishes.
+        call: What is tried again.
         left_s: Seconds from now in which further attempts may start.
         clock: Tells the time, to read a `Retry-After` date.
     """
@@ -96,10 +133,10 @@ def tenacity_settings(policy: RetryPolicy, left_s: float, clock: Callable[[], da
     def wait(state: RetryCallState) -> float:
         outcome = _outcome(state)
         asked = retry_after_s(outcome.headers, clock()) if isinstance(outcome, Response) else None
-        return jitter(state) if asked is None else asked
+        return max(jitter(state), asked or 0.0)
 
     return {
-        "retry": tenacity.retry_if_result(is_retryable),
+        "retry": tenacity.retry_if_result(lambda outcome: policy.wants_retry(call, outcome)),
         "wait": wait,
         "stop": tenacity.stop_any(
             tenacity.stop_after_attempt(policy.attempts),

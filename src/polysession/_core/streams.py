@@ -25,7 +25,7 @@ from polysession._core.plans import (
     TurnPlan,
 )
 from polysession._core.retry import RetryPolicy
-from polysession._core.sse import SseDecoder
+from polysession._core.sse import Frame, SseDecoder
 from polysession._core.turn import TurnTracker
 from polysession.errors import (
     ConnectionLost,
@@ -154,7 +154,7 @@ class StreamLoop:
             seen = self.events_seen
             try:
                 chunk = yield self._receive
-                for frame in self._frames(chunk or b""):
+                for frame in self._frames(chunk):
                     items = plan.read(frame)
                     event = items[0] if len(items) == 1 else None
                     if isinstance(event, _PLAIN) and (tracker is None or tracker.in_turn):
@@ -197,7 +197,11 @@ class StreamLoop:
     def _is_finished(self) -> bool:
         return self._finished
 
-    def _frames(self, chunk: bytes) -> Iterable[Any]:
+    def _frames(self, chunk: bytes | None) -> Iterable[Frame]:
+        if not chunk:
+            if chunk is not None and self._decompressor is not None:
+                self._decompressor.finish()
+            return ()
         if self._decompressor is None:
             return self._decoder.feed(chunk)
         return (frame for piece in self._decompressor.pieces(chunk) for frame in self._decoder.feed(piece))

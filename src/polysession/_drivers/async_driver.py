@@ -16,13 +16,15 @@ from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
-from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
-from polysession._drivers.own_client import new_async_http_client
+from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
+from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
+from polysession._drivers.default_client import new_async_http_client
+from polysession._drivers.environment import proxy_of
+from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
     Deadline,
-    aiter_raw,
     build_request,
     is_read,
     is_stream,
@@ -43,20 +45,28 @@ class AsyncDriver:
         self,
         provider: Provider[Any],
         *,
-        http_client: httpx.AsyncClient | None,
+        http_client: AsyncHttpClient | None,
         timeout: float | Unset | None,
-        retry: RetryPolicy,
+        retry: RetryPolicy | None,
         observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
+        connections: Connections = DEFAULT_CONNECTIONS,
     ) -> None:
-        self._exchange = Exchange(provider)
-        self.watch = Watch(provider, self._exchange, observers)
-        self.retry = retry
-        self.turn_life = provider.turn_life
-        self._owns_http = http_client is None
-        self._http = new_async_http_client() if http_client is None else http_client
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
+        self.retry = checked_policy(retry)
+        self.turn_life = provider.turn_life
+        connections.check(http_client, is_async=True)
+        make = partial(new_async_http_client, connections.limits, http=connections.http)
+        self._holder = AsyncClientHolder(http_client, make, is_async=True)
+        proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
+        self._exchange = Exchange(
+            provider,
+            proxy=proxy and proxy.variable,
+            headers=connections.headers,
+            user_agent=connections.user_agent,
+        )
+        self.watch = Watch(provider, self._exchange, observers)
 
     async def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
@@ -96,8 +106,9 @@ class AsyncDriver:
 
     async def aclose(self) -> None:
         """Close the HTTP client, unless the caller brought it."""
-        if self._owns_http:
-            await self._http.aclose()
+        http = self._holder.close()
+        if http is not None:
+            await http.aclose()
 
     async def connect(self, operation: str, call: Call, deadline: Deadline) -> httpx.Response:
         """Open a stream of events.
@@ -137,12 +148,12 @@ class AsyncDriver:
     def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
         key = str(uuid.uuid4()) if call.idempotency_header else None
         headers, url = self._exchange.headers(call, key), self._exchange.url(call)
-        return build_request(self._http, call, url, headers, options, is_ours=self._owns_http)
+        return build_request(self._holder.get(), call, url, headers, options, is_ours=self._holder.is_ours)
 
     async def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
         watched = self.watch.request(operation, call)
         try:
-            response = await self._http.send(request, stream=True, follow_redirects=False)
+            response: httpx.Response = await self._holder.get().send(request, stream=True, follow_redirects=False)
             if is_stream(response):
                 if watched is not None:
                     watched.opened(response)
@@ -169,7 +180,7 @@ class AsyncDriver:
         outcomes = [await attempt()]
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
-            await self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
+            await self._attempt_again(call, attempt, outcomes, deadline.within_s(left_s))
         return self._exchange.raise_for_outcome(call, outcomes, _now())
 
     async def _attempt(
@@ -178,7 +189,7 @@ class AsyncDriver:
         deadline.bound(request)
         watched = self.watch.request(operation, call, number)
         try:
-            response = await self._http.send(request, stream=True, follow_redirects=False)
+            response = await self._holder.get().send(request, stream=True, follow_redirects=False)
             outcome: Outcome = await self._take_in(response)
         except Exception as error:
             failed = self._exchange.outcome(error)
@@ -194,15 +205,15 @@ class AsyncDriver:
         if is_read(response):
             return Response(response.status_code, response.headers, response.content)
         try:
-            intake = BodyReader(response, self._max_body_bytes)
-            async for chunk in aiter_raw(response, is_ours=self._owns_http):
-                if not intake.take(chunk):
+            body = BodyReader(response, self._max_body_bytes)
+            async for chunk in response.aiter_raw():
+                if not body.take(chunk):
                     break
-            return intake.reply()
+            return body.reply()
         finally:
             await response.aclose()
 
-    async def _attempt_again(self, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
+    async def _attempt_again(self, call: Call, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
         from tenacity import AsyncRetrying  # noqa: PLC0415  (only a failure needs it)
 
         async def attempt_or_first() -> Outcome:
@@ -210,7 +221,7 @@ class AsyncDriver:
                 outcomes.append(await attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 
-        loop = AsyncRetrying(**tenacity_settings(self.retry, left_s, _now))
+        loop = AsyncRetrying(**tenacity_settings(self.retry, call, left_s, _now))
         await loop(attempt_or_first)
 
 

@@ -15,8 +15,11 @@ from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
-from polysession._core.retry import Outcome, RetryPolicy, tenacity_settings
-from polysession._drivers.own_client import new_http_client
+from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
+from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
+from polysession._drivers.default_client import new_http_client
+from polysession._drivers.environment import proxy_of
+from polysession._drivers.http_client import ClientHolder, HttpClient
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
@@ -24,7 +27,6 @@ from polysession._drivers.transport import (
     build_request,
     is_read,
     is_stream,
-    iter_raw,
     request_options,
 )
 from polysession._drivers.watching import Watch
@@ -42,20 +44,28 @@ class SyncDriver:
         self,
         provider: Provider[Any],
         *,
-        http_client: httpx.Client | None,
+        http_client: HttpClient | None,
         timeout: float | Unset | None,
-        retry: RetryPolicy,
+        retry: RetryPolicy | None,
         observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
+        connections: Connections = DEFAULT_CONNECTIONS,
     ) -> None:
-        self._exchange = Exchange(provider)
-        self.watch = Watch(provider, self._exchange, observers)
-        self.retry = retry
-        self.turn_life = provider.turn_life
-        self._owns_http = http_client is None
-        self._http = new_http_client() if http_client is None else http_client
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
+        self.retry = checked_policy(retry)
+        self.turn_life = provider.turn_life
+        connections.check(http_client, is_async=False)
+        make = partial(new_http_client, connections.limits)
+        self._holder = ClientHolder(http_client, make, is_async=False)
+        proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
+        self._exchange = Exchange(
+            provider,
+            proxy=proxy and proxy.variable,
+            headers=connections.headers,
+            user_agent=connections.user_agent,
+        )
+        self.watch = Watch(provider, self._exchange, observers)
 
     def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
@@ -95,8 +105,9 @@ class SyncDriver:
 
     def close(self) -> None:
         """Close the HTTP client, unless the caller brought it."""
-        if self._owns_http:
-            self._http.close()
+        http = self._holder.close()
+        if http is not None:
+            http.close()
 
     def connect(self, operation: str, call: Call, deadline: Deadline) -> httpx.Response:
         """Open a stream of events.
@@ -136,12 +147,12 @@ class SyncDriver:
     def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
         key = str(uuid.uuid4()) if call.idempotency_header else None
         headers, url = self._exchange.headers(call, key), self._exchange.url(call)
-        return build_request(self._http, call, url, headers, options, is_ours=self._owns_http)
+        return build_request(self._holder.get(), call, url, headers, options, is_ours=self._holder.is_ours)
 
     def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
         watched = self.watch.request(operation, call)
         try:
-            response = self._http.send(request, stream=True, follow_redirects=False)
+            response: httpx.Response = self._holder.get().send(request, stream=True, follow_redirects=False)
             if is_stream(response):
                 if watched is not None:
                     watched.opened(response)
@@ -168,7 +179,7 @@ class SyncDriver:
         outcomes = [attempt()]
         if self.retry.wants_retry(call, outcomes[0]):
             left_s = self.retry.deadline_s - (time.monotonic() - started_s)
-            self._attempt_again(attempt, outcomes, deadline.within_s(left_s))
+            self._attempt_again(call, attempt, outcomes, deadline.within_s(left_s))
         return self._exchange.raise_for_outcome(call, outcomes, _now())
 
     def _attempt(
@@ -177,7 +188,7 @@ class SyncDriver:
         deadline.bound(request)
         watched = self.watch.request(operation, call, number)
         try:
-            response = self._http.send(request, stream=True, follow_redirects=False)
+            response = self._holder.get().send(request, stream=True, follow_redirects=False)
             outcome: Outcome = self._take_in(response)
         except Exception as error:
             failed = self._exchange.outcome(error)
@@ -193,15 +204,15 @@ class SyncDriver:
         if is_read(response):
             return Response(response.status_code, response.headers, response.content)
         try:
-            intake = BodyReader(response, self._max_body_bytes)
-            for chunk in iter_raw(response, is_ours=self._owns_http):
-                if not intake.take(chunk):
+            body = BodyReader(response, self._max_body_bytes)
+            for chunk in response.iter_raw():
+                if not body.take(chunk):
                     break
-            return intake.reply()
+            return body.reply()
         finally:
             response.close()
 
-    def _attempt_again(self, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
+    def _attempt_again(self, call: Call, attempt: Attempt, outcomes: list[Outcome], left_s: float) -> None:
         from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
 
         def attempt_or_first() -> Outcome:
@@ -209,7 +220,7 @@ class SyncDriver:
                 outcomes.append(attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 
-        loop = Retrying(**tenacity_settings(self.retry, left_s, _now))
+        loop = Retrying(**tenacity_settings(self.retry, call, left_s, _now))
         loop(attempt_or_first)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
-from polysession._drivers.transport import Deadline, break_off, is_read, limit_silence, to_head
+from polysession._drivers.transport import Deadline, is_read, limit_silence, shut_down, to_head
 from polysession.action import Answer, PendingAction
 from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.event import Event, TurnEnded
@@ -308,7 +308,7 @@ class Watchdog:
                 self._start()
                 return
             self.has_fired = True
-            break_off(self._response)
+            shut_down(self._response)
 
 
 def _interrupted() -> Iterator[bytes]:

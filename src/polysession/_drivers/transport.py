@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import ssl
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from functools import cache, lru_cache
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx
 
 from polysession._core.body import Decompressor
 from polysession._core.flow import Call, Response
 from polysession._core.plans import Head
+from polysession._drivers.default_client import CONNECT_LIMIT_S, DEFAULT_TIMEOUT
+from polysession._drivers.environment import tls_context
 from polysession.change import Unset
 from polysession.errors import DeadlineExceeded, MalformedResponse, NetworkTimeout, PolysessionError, UsageError
 
-CONNECT_LIMIT_S = 5.0
-DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
 MAX_ERROR_BYTES = 256 * 1024
 """Of an error's body no more is read: it is only told."""
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods whose requests say how long their body is even if they have none."""
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first probe, seconds between probes, and probes without an answer until it is lost."""
 _WAITS = ("connect", "read", "write", "pool")
 BODY_WAITS = 10
 """A body that comes in drops may take this many times as long as one wait on the network."""
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-"""Each live stream holds a connection, and its turn's input needs another: a bound could let all of them wait."""
+LONGEST_S = 1_000_000.0
+"""Eleven days; more than this means no limit, because timers below have bounds of their own."""
 
 
 def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
@@ -43,63 +40,62 @@ def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
     """
     if isinstance(timeout_s, Unset):
         return {}
-    if timeout_s is None:
+    seconds = checked_seconds(timeout_s, "timeout")
+    if seconds is None:
         return {"timeout": None}
-    timeout_s = cast("float", checked_seconds(timeout_s, "timeout"))
     # A plain tuple (connect, read, write, pool), which any library with httpx's methods understands.
-    return {"timeout": (min(timeout_s, CONNECT_LIMIT_S), timeout_s, timeout_s, timeout_s)}
+    return {"timeout": (min(seconds, CONNECT_LIMIT_S), seconds, seconds, seconds)}
 
 
 def build_request(
-    http: httpx.Client | httpx.AsyncClient,
-    call: Call,
-    url: str,
-    headers: Mapping[str, str],
-    options: Mapping[str, Any],
-    *,
-    is_ours: bool,
+    http: Any, call: Call, url: str, headers: Mapping[str, str], options: Mapping[str, Any], *, is_ours: bool
 ) -> httpx.Request:
-    """The request of a call.
+    """The request of a call, with what the HTTP client adds to each.
 
-    A caller's HTTP client builds it, so that its own headers and whatever else it has apply. One of ours has nothing to
-    add but cookies, and to go through it costs as much again as the request itself.
+    Raises:
+        UsageError: The caller's HTTP client would send it to another address.
     """
-    if not is_ours or http.cookies:
-        return http.build_request(call.method, url, headers=headers, content=call.body, **options)
-    address = _address(url)
-    fields = {"host": address.netloc.decode("ascii"), **headers}
-    body = call.body or b""
-    if body or call.method in _WITH_BODY:
-        fields["content-length"] = str(len(body))
-    timeout = httpx.Timeout(options["timeout"]) if options else DEFAULT_TIMEOUT
-    # With its body as a stream a request is taken as it is; else httpx looks for what it could add to the headers.
-    stream, extensions = httpx.ByteStream(body), {"timeout": timeout.as_dict()}
-    return httpx.Request(call.method, address, headers=fields, stream=stream, extensions=extensions)
+    if not isinstance(call.timeout_s, Unset):
+        options = request_options(call.timeout_s)
+    request: httpx.Request = http.build_request(call.method, url, headers=headers, content=call.body, **options)
+    if not is_ours:
+        _keep_address(request, url)
+    return request
 
 
-@lru_cache(maxsize=256)
-def _address(url: str) -> httpx.URL:
-    """An address, taken apart: that costs as much as the rest of a request, and many are used again."""
-    return httpx.URL(url)
+def _keep_address(request: httpx.Request, url: str) -> None:
+    """Put back what the `params` of the caller's HTTP client replaced in the address: they are added to it."""
+    meant = type(request.url)(url)
+    if request.url == meant:
+        return
+    if set(meant.params.multi_items()) - set(request.url.params.multi_items()):
+        request.url = meant.copy_with(query=None).copy_merge_params(request.url.params.merge(meant.params))
+    if request.url.copy_with(query=None) != meant.copy_with(query=None):
+        raise UsageError(
+            f"the http_client that was given changes the address of a request: {str(meant)!r} was meant, and it builds"
+            f" {str(request.url)!r}. Its base_url is not used; set the provider's base_url"
+        )
 
 
 def checked_seconds(seconds: float | None, name: str) -> float | None:
-    """A number of seconds that a caller gave; None for no limit.
+    """A number of seconds that a caller gave; None for no limit, or for more than eleven days.
 
     Raises:
         UsageError: It is no number above zero.
     """
     if seconds is None:
         return None
-    if not isinstance(seconds, int | float) or not seconds > 0:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
         raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above zero, or None for no limit")
-    return seconds
+    return None if seconds > LONGEST_S else seconds
 
 
 def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
     """Replace the timeout for the head of a response by the one for silence. httpx reads it again for the body."""
     waits_s = response.request.extensions.get("timeout") or {}
     response.request.extensions["timeout"] = {**waits_s, "read": silence_s}
+    if silence_s is None:
+        keep_alive(response)
 
 
 def to_head(response: httpx.Response) -> Head:
@@ -115,29 +111,37 @@ def is_stream(response: httpx.Response) -> bool:
     return response.is_success and response.headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
-def break_off(response: httpx.Response) -> None:
-    """Make a thread that waits for bytes of this response go on at once. May be called from any other thread."""
-    network_stream = response.extensions.get("network_stream")
-    if network_stream is None or response.http_version == "HTTP/2":  # which shares the connection with others
+def shut_down(response: httpx.Response) -> None:
+    """Let a thread that waits for bytes of this response continue at once. May be called from any other thread."""
+    connection = _socket_of(response)
+    if connection is None or response.http_version == "HTTP/2":  # which shares the connection with others
         return
     with contextlib.suppress(OSError):  # closed meanwhile
         # Not the method of a TLS socket, which would pull the TLS state away under the other thread.
-        socket.socket.shutdown(network_stream.get_extra_info("socket"), socket.SHUT_RDWR)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def keep_alive(response: httpx.Response) -> None:
+    """Let the operating system notice that the peer of this response is gone: TCP keep-alive."""
+    connection = _socket_of(response)
+    if connection is None:
+        return
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):  # not on every system
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _socket_of(response: httpx.Response) -> Any:
+    """The socket that a response comes from; None if it comes from none."""
+    network_stream = response.extensions.get("network_stream")
+    return None if network_stream is None else network_stream.get_extra_info("socket")
 
 
 def is_read(response: httpx.Response) -> bool:
     """Whether the body is in memory already, decompressed: a transport that makes up its answers does that."""
     return getattr(response, "is_stream_consumed", False)
-
-
-def iter_raw(response: httpx.Response, *, is_ours: bool) -> Iterable[bytes]:
-    """The body as it comes. An HTTP client of ours gives it without the count that httpx keeps on the way."""
-    return cast("httpx.SyncByteStream", response.stream) if is_ours else response.iter_raw()
-
-
-def aiter_raw(response: httpx.Response, *, is_ours: bool) -> AsyncIterable[bytes]:
-    """The same for the async driver."""
-    return cast("httpx.AsyncByteStream", response.stream) if is_ours else response.aiter_raw()
 
 
 class BodyReader:
@@ -182,7 +186,13 @@ class BodyReader:
         return True
 
     def reply(self) -> Response:
-        """The answer, with as much of its body as was taken in."""
+        """The answer, with as much of its body as was taken in.
+
+        Raises:
+            ConnectionLost: It is compressed, and its end is missing.
+        """
+        if self._size <= self._max_bytes:
+            self._decompressor.finish()
         content = b"".join(self._pieces)[: self._max_bytes]
         return Response(self._response.status_code, self._response.headers, content)
 
@@ -250,18 +260,8 @@ class Deadline:
 NO_DEADLINE = Deadline(None)
 
 
-def tls_context() -> ssl.SSLContext:
-    """The process's one TLS context: building it takes longer than a whole call."""
-    return _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-
-
-@cache
-def _tls_context(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
 def direct_http_client() -> httpx.Client:
-    """A blocking HTTP client that heeds no proxy of the environment: for servers on this machine."""
+    """A blocking HTTP client that uses no proxy of the environment: for servers on this machine."""
     return httpx.Client(trust_env=False, verify=tls_context(), timeout=DEFAULT_TIMEOUT)
 
 
@@ -271,7 +271,7 @@ def observed_http_client(observe: Callable[[httpx.Response], None], *, timeout_s
     Args:
         observe: Called with each response.
         timeout_s: Seconds for each wait on the network.
-        direct: Heed no proxy of the environment.
+        direct: Use no proxy of the environment.
     """
     return httpx.Client(
         trust_env=not direct, verify=tls_context(), timeout=timeout_s, event_hooks={"response": [observe]}

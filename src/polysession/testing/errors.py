@@ -27,7 +27,7 @@ from polysession import (
     Session,
     UnexpectedRedirect,
 )
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession.emulation import Fault
 from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase

@@ -12,7 +12,7 @@ import httpx
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from polysession._drivers.transport import tls_context
+from polysession._drivers.environment import tls_context
 from polysession.emulation import serve_app
 from polysession.emulation.faults import FaultMiddleware, Faults
 

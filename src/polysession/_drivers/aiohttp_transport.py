@@ -1,8 +1,8 @@
-"""An async HTTP client on aiohttp's connections, which cost far less when many calls run at once.
+"""A transport of httpx on aiohttp's connections, which cost far less when many calls run at once.
 
-Used by `AsyncClient` where the extra `aiohttp` is installed and no HTTP client was given. The package httpx-aiohttp
-(0.2) does the same and would not do here: it rewrites percent-encoded paths, takes a broken connection for a timeout
-while connecting, which says that nothing was sent, lets aiohttp repeat a DELETE, and stops at 100 connections.
+The package httpx-aiohttp (0.2) does the same and would not do here: it rewrites percent-encoded paths, takes a broken
+connection for a timeout while connecting, which says that nothing was sent, lets aiohttp repeat a DELETE, and stops at
+100 connections.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from polysession._drivers.own_client import OwnAsyncClient
-from polysession._drivers.transport import LIMITS, tls_context
+from polysession._drivers.environment import check_without_socks, proxy_of
 
 _CHUNK_BYTES: Final = 64 * 1024
 _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
@@ -34,38 +33,25 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] =
 """httpx's errors for aiohttp's; the first that fits counts."""
 
 
-class AiohttpClient(OwnAsyncClient):
-    """Our client with aiohttp in place of httpx's own pool, for the proxies of the environment too."""
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """One session of aiohttp, which begins with the first request, in the event loop of that.
 
-    def new_transport(self) -> httpx.AsyncBaseTransport:
-        """What carries the bytes where no proxy does."""
-        return _Transport(tls_context(), LIMITS)
+    Args:
+        verify: The TLS context.
+        limits: Of its connections.
 
-    def _init_transport(  # type: ignore[override]
-        self, *, transport: httpx.AsyncBaseTransport | None, verify: Any, limits: httpx.Limits, **_: Any
-    ) -> httpx.AsyncBaseTransport:
-        return transport or _Transport(verify, limits)
+    Raises:
+        UsageError: The environment names a SOCKS proxy.
+    """
 
-    def _init_proxy_transport(  # type: ignore[override]
-        self, proxy: httpx.Proxy, *, verify: Any, limits: httpx.Limits, **_: Any
-    ) -> httpx.AsyncBaseTransport:
-        return _Transport(verify, limits, proxy)
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """One session of aiohttp, which begins with the first request, in the event loop of that."""
-
-    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
+    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+        check_without_socks()
         self._verify = verify
         self._limits = limits
-        self._proxy: dict[str, Any] = {}
-        if proxy is not None:
-            user, password = proxy.auth or ("", "")
-            url = proxy.url.copy_with(username=user, password=password)
-            self._proxy = {"proxy": str(url), "proxy_headers": proxy.headers}
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; its body is read by the caller."""
         if self._session is None:
             self._session = self._new_session()
         waits_s = request.extensions.get("timeout", {})
@@ -76,31 +62,64 @@ class _Transport(httpx.AsyncBaseTransport):
                 headers=request.headers,
                 data=await request.aread() or None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    connect=waits_s.get("pool"), sock_connect=waits_s.get("connect"), sock_read=None
-                ),
-                **self._proxy,
+                timeout=aiohttp.ClientTimeout(connect=waits_s.get("pool"), sock_connect=waits_s.get("connect")),
+                middlewares=(_Once(),),
+                **_proxy(str(request.url)),
             )
         return httpx.Response(
-            response.status, headers=response.raw_headers, stream=_Body(response, request), request=request
+            response.status,
+            headers=response.raw_headers,
+            stream=_Body(response, request),
+            request=request,
+            extensions={"network_stream": _NetworkStream(response)},
         )
 
     async def aclose(self) -> None:
+        """Close the connections."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     def _new_session(self) -> aiohttp.ClientSession:
-        bound = self._limits.max_connections or 0  # which is none
+        bound = self._limits.max_connections or 0  # 0 is no bound
         idle_s = self._limits.keepalive_expiry
         connector = aiohttp.TCPConnector(ssl=self._verify, limit=bound, keepalive_timeout=idle_s)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
-        session._retry_connection = False  # noqa: SLF001  (else it repeats a DELETE by itself, and says nothing)
-        return session
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+
+
+class _Once:
+    """Lets a request be sent once: aiohttp repeats some by itself, a DELETE too, if a connection was closed."""
+
+    def __init__(self) -> None:
+        self._failure: Exception | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return await handler(request)
+        except aiohttp.ClientError as error:
+            self._failure = error
+            raise
+
+
+class _NetworkStream:
+    """What httpx calls the network stream of a response, as far as it is needed here."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    def get_extra_info(self, info: str) -> Any:
+        """The socket, or another property of the transport; None if the connection is closed."""
+        connection = self._response.connection
+        transport = None if connection is None else connection.transport
+        return None if transport is None else transport.get_extra_info(info)
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, as it comes."""
+    """The body of a response, as it comes."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
@@ -117,7 +136,12 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._response.release()
-        await asyncio.sleep(0)  # the socket is closed in the next round of the loop: when we return, it is
+        await asyncio.sleep(0)  # the socket is closed in the next round of the event loop: when we return, it is
+
+
+def _proxy(url: str) -> dict[str, Any]:
+    proxy = proxy_of(url)
+    return {} if proxy is None else {"proxy": proxy.url}
 
 
 @asynccontextmanager

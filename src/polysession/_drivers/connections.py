@@ -1,0 +1,47 @@
+"""What a caller says about connections, beside an HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import httpx
+
+from polysession.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Options of the connections and requests of one client.
+
+    Attributes:
+        http: `"aiohttp"` for connections of aiohttp; None for httpx's own.
+        limits: Bounds of the connection pool; None for ours.
+        headers: Added to each request.
+        user_agent: Added to our `user-agent`.
+    """
+
+    http: str | None = None
+    limits: httpx.Limits | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    user_agent: str | None = None
+
+    def check(self, http_client: object, *, is_async: bool) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            UsageError: `http` is given to a blocking client, or `http` or `limits` beside an HTTP client.
+        """
+        if self.http is not None and not is_async:
+            raise UsageError(f"http={self.http!r} is for AsyncClient: Client sends with httpx")
+        if http_client is not None and self.http is not None:
+            raise UsageError("http and http_client exclude each other: the http_client has its own connections")
+        if http_client is not None and self.limits is not None:
+            raise UsageError("limits and http_client exclude each other: give the limits to the http_client")
+        if self.limits is not None and not isinstance(self.limits, httpx.Limits):
+            raise UsageError(f"limits is a {type(self.limits).__name__}; it must be an httpx.Limits")
+
+
+DEFAULT_CONNECTIONS: Final = Connections()

@@ -1,0 +1,58 @@
+"""The HTTP clients that are used unless the caller gives one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+
+from polysession._drivers.environment import named_faults, tls_context
+from polysession.errors import UsageError
+
+CONNECT_LIMIT_S: Final = 5.0
+DEFAULT_TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Each live stream holds a connection, and its turn's input needs another: a bound could let all of them wait."""
+
+
+def new_http_client(limits: httpx.Limits | None = None) -> httpx.Client:
+    """A blocking HTTP client.
+
+    Args:
+        limits: Of its connections; None for ours.
+
+    Raises:
+        UsageError: The environment names a proxy or certificates that cannot be used.
+    """
+    with named_faults():
+        return httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=limits or LIMITS)
+
+
+def new_async_http_client(limits: httpx.Limits | None = None, *, http: str | None = None) -> httpx.AsyncClient:
+    """An async HTTP client.
+
+    Args:
+        limits: Of its connections; None for ours.
+        http: `"aiohttp"` for one on aiohttp's connections, which cost far less when many calls run at once; None for
+            httpx's own.
+
+    Raises:
+        UsageError: The environment names a proxy or certificates that cannot be used, or there is no such `http`.
+    """
+    with named_faults():
+        if http is None:
+            return httpx.AsyncClient(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=limits or LIMITS)
+        transport = _aiohttp_transport(http, limits or LIMITS)
+        return httpx.AsyncClient(transport=transport, timeout=DEFAULT_TIMEOUT)
+
+
+def _aiohttp_transport(http: str, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
+    if http != "aiohttp":
+        raise UsageError(f'http is {http!r}; it must be "aiohttp", or None for httpx itself')
+    try:
+        from polysession._drivers.aiohttp_transport import AiohttpTransport  # noqa: PLC0415  (only if asked for)
+    except ImportError as error:
+        missing = error
+    else:
+        return AiohttpTransport(tls_context(), limits)
+    raise UsageError('http="aiohttp" needs the package aiohttp: pip install "polysession[aiohttp]"') from missing

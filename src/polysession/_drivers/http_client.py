@@ -1,0 +1,129 @@
+"""The HTTP client of a driver: the caller's, or one of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from polysession.errors import UsageError
+
+
+class HttpClient(Protocol):
+    """What is used of an HTTP client: that of httpx 0.28 or httpx2, or one with the same methods."""
+
+    def build_request(self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
+        """Build a request, with what the client adds to each."""
+
+    def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any:
+        """Send a request."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class AsyncHttpClient(Protocol):
+    """The same for asyncio."""
+
+    def build_request(self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
+        """Build a request, with what the client adds to each."""
+
+    def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Awaitable[Any]:
+        """Send a request."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+
+
+H = TypeVar("H", HttpClient, AsyncHttpClient)
+
+
+class ClientHolder(Generic[H]):
+    """Holds the HTTP client, and refuses what it cannot be used for.
+
+    Args:
+        given: The caller's; None for one of ours.
+        make: Makes one of ours.
+
+    Raises:
+        UsageError: What was given is no HTTP client of this kind.
+
+    Attributes:
+        is_ours: Whether it is one of ours.
+    """
+
+    def __init__(self, given: H | None, make: Callable[[], Any], *, is_async: bool) -> None:
+        self.is_ours = given is None
+        self._make = make
+        self._http: Any = make() if given is None else _checked(given, is_async=is_async)
+        self._process_id = os.getpid()
+        self._inherited: list[Any] = []
+        self._is_closed = False
+
+    def get(self) -> Any:
+        """The client, ready for use.
+
+        Raises:
+            UsageError: It is closed, or was given to another process.
+        """
+        if self._is_closed:
+            raise UsageError("this client is closed: make another one")
+        if os.getpid() != self._process_id:
+            self._renew()
+        if not self.is_ours and getattr(self._http, "is_closed", False):
+            raise UsageError("the http_client that was given is closed")
+        return self._http
+
+    def close(self) -> Any:
+        """Refuse further use; gives the client to close, or None if it is the caller's."""
+        self._is_closed = True
+        return self._http if self.is_ours else None
+
+    def _renew(self) -> None:
+        """Leave the connections to the parent process: two processes on one connection read each other's answers."""
+        if not self.is_ours:
+            raise UsageError(
+                "the http_client that was given belongs to the parent process: give one made in this process"
+            )
+        self._inherited.append(self._http)  # to close it would end the parent's encrypted connections
+        self._http = self._make()
+        self._process_id = os.getpid()
+
+
+class AsyncClientHolder(ClientHolder[AsyncHttpClient]):
+    """The same for asyncio, where the connections belong to one event loop."""
+
+    def __init__(self, given: AsyncHttpClient | None, make: Callable[[], Any], *, is_async: bool) -> None:
+        super().__init__(given, make, is_async=is_async)
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+
+    def get(self) -> Any:
+        """The client, ready for use.
+
+        Raises:
+            UsageError: It is closed, was given to another process, or is used in a second event loop.
+        """
+        http = super().get()
+        if self.is_ours:
+            running = asyncio.get_running_loop()
+            if self._event_loop is None:
+                self._event_loop = running
+            elif self._event_loop is not running:
+                raise UsageError("this client was used in another event loop before: make one client for each of them")
+        return http
+
+    def _renew(self) -> None:
+        super()._renew()
+        self._event_loop = None
+
+
+def _checked(http: Any, *, is_async: bool) -> Any:
+    send = getattr(http, "send", None)
+    if not callable(send) or not callable(getattr(http, "build_request", None)) or isinstance(http, type):
+        raise UsageError(f"http_client is a {type(http).__name__}; it must be a client of httpx or httpx2, or like one")
+    if inspect.iscoroutinefunction(send) is not is_async:
+        expected = "AsyncClient needs an async http_client" if is_async else "Client needs a blocking http_client"
+        raise UsageError(f"http_client is a {type(http).__module__}.{type(http).__name__}; {expected}")
+    return http
