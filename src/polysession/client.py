@@ -171,7 +171,8 @@ class Client:
         max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
             than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
         observers: Objects that observe calls: see `polysession.observing`, and `polysession.otel` for traces.
-        http: For `AsyncClient` only.
+        http: `"aiohttp"`, in asyncio only, sends over aiohttp's connections, which cost far less when many calls run at
+            once. It needs the extra `aiohttp`.
         limits: Bounds of the connection pool. By default connections are not bounded, and 20 idle ones are kept.
         headers: Headers that are added to each request.
         user_agent: Text that is added to our `user-agent`.

@@ -80,6 +80,36 @@ def test_a_damaged_body_is_a_lost_connection(encoding: str) -> None:
     assert caught.value.outcome_unknown
 
 
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.integers(1, 60))
+def test_the_members_of_a_gzip_body_follow_each_other(members: list[bytes], size: int) -> None:
+    sent = b"".join(gzip.compress(member) for member in members)
+
+    assert undone("gzip", [sent[start : start + size] for start in range(0, len(sent), size)]) == b"".join(members)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_what_follows_the_end_is_refused_and_not_read_on(encoding: str) -> None:
+    with pytest.raises(ConnectionLost, match="cannot be decompressed"):
+        undone(encoding, [ENCODINGS[encoding](b"a") + bytes(24_000_000)])
+    with pytest.raises(ConnectionLost, match="cannot be decompressed"):
+        undone(encoding, [ENCODINGS[encoding](b"a"), b"bc"])
+
+
+@every_encoding
+def test_a_body_must_have_its_end(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    sent = compress(b"abc")
+    whole, cut, empty = (Decompressor(encoding) for _ in range(3))
+    list(whole.pieces(sent))
+    whole.finish()
+    empty.finish()
+    list(cut.pieces(sent[:-1]))
+    if encoding in {"", "identity"}:
+        cut.finish()
+    else:
+        with pytest.raises(ConnectionLost, match="its end is missing"):
+            cut.finish()
+
+
 @pytest.mark.parametrize("size", [0, -1, True, 1.5, "64", None])
 def test_a_bound_is_a_whole_number_above_zero(size: Any) -> None:
     with pytest.raises(UsageError, match="it must be a whole number above zero"):

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.usefixtures("acme_installed")
 TWINS = {
     "AsyncClient": "Client",
     "AsyncDriver": "SyncDriver",
+    "AsyncHttpClient": "HttpClient",
     "AsyncIterator": "Iterator",
     "AsyncPaginator": "Paginator",
     "AsyncSessions": "Sessions",
@@ -310,7 +311,7 @@ def test_a_client_without_its_secret_is_not_made(client_class: Any, monkeypatch:
 def test_a_client_closes_the_http_client_that_it_made(runner: ClientRunner) -> None:
     client = runner.call("acme", lambda client: client, token=TOKEN)
 
-    assert client._driver._http.is_closed
+    assert client._driver._holder._http.is_closed
 
 
 @both_runners

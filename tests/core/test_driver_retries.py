@@ -69,9 +69,23 @@ def test_a_passing_trouble_is_tried_again(runner: ClientRunner, use: Use, troubl
 
 @both_runners
 @pytest.mark.parametrize("use", CHANGES)
-@pytest.mark.parametrize("trouble", [status(503), status(429), httpx.ConnectError("refused")], ids=repr)
-def test_a_change_without_a_key_is_never_repeated(runner: ClientRunner, use: Use, trouble: Answer) -> None:
+@pytest.mark.parametrize("trouble", [status(503), status(408), httpx.ReadError("reset")], ids=repr)
+def test_a_change_that_may_have_been_carried_out_is_never_repeated(
+    runner: ClientRunner, use: Use, trouble: Answer
+) -> None:
     assert Script(trouble).failure(runner, use).attempts == 1
+
+
+@both_runners
+@pytest.mark.parametrize("use", CHANGES)
+@pytest.mark.parametrize(
+    "trouble", [status(429), httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")], ids=repr
+)
+def test_a_change_that_was_not_carried_out_is_repeated(runner: ClientRunner, use: Use, trouble: Answer) -> None:
+    script = Script(trouble, status(404))
+    error = script.failure(runner, use)
+
+    assert (type(error), error.attempts, len(script.requests)) == (NotFound, 2, 2)
 
 
 @both_runners

@@ -39,7 +39,8 @@ pytestmark = pytest.mark.usefixtures("acme_installed")
 
 def test_the_drivers_are_twins() -> None:
     words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "asyncio": "time"}
-    methods = {"aclose": "close", "aiter_raw": "iter_raw", "new_async_http_client": "new_http_client"}
+    methods = {"aclose": "close", "aiter_raw": "iter_raw"}
+    methods |= {"AsyncClientHolder": "ClientHolder", "AsyncHttpClient": "HttpClient"}
 
     assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 
@@ -99,7 +100,7 @@ def test_an_impossible_time_limit_is_refused(client_class: Any, timeout: Any) ->
 
 @both_runners
 def test_an_http_client_of_our_own_has_limits_and_follows_no_redirects(runner: ClientRunner) -> None:
-    http = runner.call("acme", lambda client: client, token=TOKEN)._driver._http
+    http = runner.call("acme", lambda client: client, token=TOKEN)._driver._holder._http
 
     assert http.timeout == httpx.Timeout(30.0, connect=5.0)
     assert not http.follow_redirects

@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 
 from polysession._core.flow import Call, Response
 from polysession._core.retry import Outcome, RetryPolicy, is_retryable, retry_after_s, tenacity_settings
-from polysession.errors import ConnectError, UsageError
+from polysession.errors import ConnectError, ConnectionLost, TransportError, UsageError
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 READ, WRITE, KEYED = Call("GET", "/"), Call("POST", "/"), Call("POST", "/", idempotency_header="key")
 BUSY = Response(503, {}, b"")
+
+
+def in_doubt(error: TransportError) -> TransportError:
+    error.outcome_unknown = True
+    return error
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,8 @@ BUSY = Response(503, {}, b"")
         {"max_wait_s": -1},
         {"deadline_s": -1},
         {"first_wait_s": 1.0, "deadline_s": float("nan")},
+        {"attempts": 2.5},
+        {"max_wait_s": "3"},
     ],
 )
 def test_a_policy_with_impossible_numbers_is_refused(wrong: dict[str, Any]) -> None:
@@ -51,7 +58,10 @@ def test_other_answers_are_not(status: int) -> None:
         (RetryPolicy(), READ, BUSY, True),
         (RetryPolicy(), KEYED, ConnectError(), True),
         (RetryPolicy(), WRITE, BUSY, False),
-        (RetryPolicy(), WRITE, ConnectError(), False),
+        (RetryPolicy(), WRITE, ConnectError(), True),
+        (RetryPolicy(), WRITE, Response(429, {}, b""), True),
+        (RetryPolicy(), WRITE, in_doubt(ConnectionLost()), False),
+        (RetryPolicy(attempts=1), WRITE, ConnectError(), False),
         (RetryPolicy(attempts=1), READ, BUSY, False),
         (RetryPolicy(), READ, Response(404, {}, b""), False),
     ],
@@ -87,6 +97,16 @@ def test_retry_after_is_read_in_both_forms(header: str, seconds: float | None) -
     assert retry_after_s({"retry-after": header}, NOW) == seconds
 
 
+@pytest.mark.parametrize("offset_s", [-3600, 0, 3600])
+def test_a_date_is_read_by_the_clock_of_the_server(offset_s: int) -> None:
+    server_now = NOW + timedelta(seconds=offset_s)
+    headers = {
+        "date": format_datetime(server_now, usegmt=True),
+        "retry-after": format_datetime(server_now + timedelta(seconds=30), usegmt=True),
+    }
+    assert retry_after_s(headers, NOW) == 30
+
+
 def test_no_retry_after_says_nothing() -> None:
     assert retry_after_s({}, NOW) is None
 
@@ -106,10 +126,14 @@ def test_no_retry_after_breaks_the_reader(header: str) -> None:
 class Waits(list[float]):
     """Runs tenacity's own loop over prepared outcomes, and records its waits in place of sleeping."""
 
+    def __init__(self, call: Call = READ) -> None:
+        super().__init__()
+        self._call = call
+
     def outcome_of(self, policy: RetryPolicy, *outcomes: Outcome, elapsed_s: float = 0.0) -> tuple[Outcome, int]:
         remaining = iter(outcomes)
         loop = tenacity.Retrying(
-            **tenacity_settings(policy, policy.deadline_s - elapsed_s, lambda: NOW), sleep=self.append
+            **tenacity_settings(policy, self._call, policy.deadline_s - elapsed_s, lambda: NOW), sleep=self.append
         )
         return loop(lambda: next(remaining)), loop.statistics["attempt_number"]
 
@@ -142,6 +166,22 @@ def test_the_wait_is_the_one_that_the_backend_asks_for(header: str) -> None:
     assert (waits, attempts) == ([7], 2)
     assert isinstance(last, Response)
     assert last.status == 200
+
+
+def test_a_wish_of_zero_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    waits = Waits()
+
+    waits.outcome_of(RetryPolicy(first_wait_s=0.5), *[busy_for("0")] * 4)
+
+    assert waits == [0.5, 1, 2]
+
+
+def test_a_write_is_not_repeated_after_an_attempt_that_may_have_done_something() -> None:
+    waits = Waits(call=WRITE)
+    lost = in_doubt(ConnectionLost())
+
+    assert waits.outcome_of(RetryPolicy(first_wait_s=0), ConnectError(), lost, Response(200, {}, b"")) == (lost, 2)
 
 
 @pytest.mark.parametrize("header", ["soon", ""])
@@ -181,7 +221,7 @@ def test_a_first_attempt_longer_than_the_deadline_is_the_last() -> None:
 
 
 def test_tenacity_may_not_ask_before_an_attempt() -> None:
-    settings = tenacity_settings(RetryPolicy(), 60.0, lambda: NOW)
+    settings = tenacity_settings(RetryPolicy(), READ, 60.0, lambda: NOW)
     untried = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
 
     with pytest.raises(AssertionError, match="before the first attempt"):

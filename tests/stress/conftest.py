@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from zlib import crc32
 
 import pytest
 
+from polysession._drivers import http_client
+from polysession._drivers.default_client import new_async_http_client
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession_agentscope import plans
@@ -32,11 +33,13 @@ def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
     return Baselines(emulators)
 
 
-@pytest.fixture(params=["aiohttp", pytest.param("httpx", marks=pytest.mark.long)])
+@pytest.fixture(params=["httpx", pytest.param("aiohttp", marks=pytest.mark.long)])
 def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What carries the bytes of async clients."""
-    if request.param == "httpx":
-        monkeypatch.setitem(sys.modules, "polysession._drivers.on_aiohttp", None)
+    if request.param == "aiohttp":
+        monkeypatch.setattr(
+            http_client, "new_async_http_client", lambda limits, **_: new_async_http_client(limits, http="aiohttp")
+        )
 
 
 @pytest.fixture

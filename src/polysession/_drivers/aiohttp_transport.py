@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = self._new_session()
         waits_s = request.extensions.get("timeout", {})
-        async with _waiting(waits_s.get("read")):
+        async with _waiting(_head_s(waits_s)):
             response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
@@ -137,6 +137,12 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         self._response.release()
         await asyncio.sleep(0)  # the socket is closed in the next round of the event loop: when we return, it is
+
+
+def _head_s(waits_s: Mapping[str, float | None]) -> float | None:
+    """Seconds for a connection and the head of a response: aiohttp ends a slow connection before, as not sent."""
+    connect_s, read_s = waits_s.get("connect"), waits_s.get("read")
+    return None if read_s is None else read_s + (connect_s or 0.0)
 
 
 def _proxy(url: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
-from polysession._drivers.default_client import new_async_http_client
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
 from polysession._drivers.transport import (
@@ -56,9 +55,7 @@ class AsyncDriver:
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
         self.retry = checked_policy(retry)
         self.turn_life = provider.turn_life
-        connections.check(http_client, is_async=True)
-        make = partial(new_async_http_client, connections.limits, http=connections.http)
-        self._holder = AsyncClientHolder(http_client, make, is_async=True)
+        self._holder = AsyncClientHolder(http_client, connections)
         proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
         self._exchange = Exchange(
             provider,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, ClassVar, Protocol
 
+from polysession._drivers.connections import Connections
+from polysession._drivers.default_client import new_async_http_client, new_http_client
 from polysession.errors import UsageError
 
 
@@ -37,27 +39,27 @@ class AsyncHttpClient(Protocol):
         """Close the connections."""
 
 
-H = TypeVar("H", HttpClient, AsyncHttpClient)
-
-
-class ClientHolder(Generic[H]):
-    """Holds the HTTP client, and refuses what it cannot be used for.
+class ClientHolder:
+    """Holds the HTTP client of a blocking driver, and refuses what it cannot be used for.
 
     Args:
         given: The caller's; None for one of ours.
-        make: Makes one of ours.
+        connections: Options for ours.
 
     Raises:
-        UsageError: What was given is no HTTP client of this kind.
+        UsageError: What was given is no blocking HTTP client, or contradicts the options.
 
     Attributes:
         is_ours: Whether it is one of ours.
     """
 
-    def __init__(self, given: H | None, make: Callable[[], Any], *, is_async: bool) -> None:
+    _is_async: ClassVar[bool] = False
+
+    def __init__(self, given: HttpClient | AsyncHttpClient | None, connections: Connections) -> None:
+        connections.check(given, is_async=self._is_async)
         self.is_ours = given is None
-        self._make = make
-        self._http: Any = make() if given is None else _checked(given, is_async=is_async)
+        self._connections = connections
+        self._http: Any = self._new() if given is None else _checked(given, is_async=self._is_async)
         self._process_id = os.getpid()
         self._inherited: list[Any] = []
         self._is_closed = False
@@ -81,6 +83,9 @@ class ClientHolder(Generic[H]):
         self._is_closed = True
         return self._http if self.is_ours else None
 
+    def _new(self) -> Any:
+        return new_http_client(self._connections.limits)
+
     def _renew(self) -> None:
         """Leave the connections to the parent process: two processes on one connection read each other's answers."""
         if not self.is_ours:
@@ -88,16 +93,21 @@ class ClientHolder(Generic[H]):
                 "the http_client that was given belongs to the parent process: give one made in this process"
             )
         self._inherited.append(self._http)  # to close it would end the parent's encrypted connections
-        self._http = self._make()
+        self._http = self._new()
         self._process_id = os.getpid()
 
 
-class AsyncClientHolder(ClientHolder[AsyncHttpClient]):
+class AsyncClientHolder(ClientHolder):
     """The same for asyncio, where the connections belong to one event loop."""
 
-    def __init__(self, given: AsyncHttpClient | None, make: Callable[[], Any], *, is_async: bool) -> None:
-        super().__init__(given, make, is_async=is_async)
+    _is_async: ClassVar[bool] = True
+
+    def __init__(self, given: HttpClient | AsyncHttpClient | None, connections: Connections) -> None:
+        super().__init__(given, connections)
         self._event_loop: asyncio.AbstractEventLoop | None = None
+
+    def _new(self) -> Any:
+        return new_async_http_client(self._connections.limits, http=self._connections.http)
 
     def get(self) -> Any:
         """The client, ready for use.

@@ -17,7 +17,6 @@ from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
-from polysession._drivers.default_client import new_http_client
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import ClientHolder, HttpClient
 from polysession._drivers.transport import (
@@ -55,9 +54,7 @@ class SyncDriver:
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
         self.retry = checked_policy(retry)
         self.turn_life = provider.turn_life
-        connections.check(http_client, is_async=False)
-        make = partial(new_http_client, connections.limits)
-        self._holder = ClientHolder(http_client, make, is_async=False)
+        self._holder = ClientHolder(http_client, connections)
         proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
         self._exchange = Exchange(
             provider,

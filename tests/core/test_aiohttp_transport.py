@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 import aiohttp
 import httpx
 import pytest
-from polysession._drivers.on_aiohttp import AiohttpClient
-from polysession._drivers.own_client import OwnAsyncClient
 
 from polysession._core.retry import RetryPolicy
-from polysession._drivers import on_aiohttp
+from polysession._drivers import aiohttp_transport
+from polysession._drivers.aiohttp_transport import AiohttpTransport
 from polysession._drivers.environment import tls_context
 from polysession.async_client import AsyncClient
-from polysession.errors import ConnectError, ConnectionLost, NetworkTimeout, PolysessionError
+from polysession.errors import ConnectError, ConnectionLost, NetworkTimeout, PolysessionError, UsageError
 from polysession.testing.fault_server import Answer, FaultServer, http
 from support.acme import TOKEN
 
@@ -35,19 +34,21 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
+def over_aiohttp(base_url: str, **options: Any) -> AsyncClient:
+    return AsyncClient("acme", **{"base_url": base_url, "token": TOKEN, "retry": None, "http": "aiohttp"} | options)
+
+
 def use(base_url: str, scenario: Callable[[AsyncClient], Awaitable[T]], **options: Any) -> T:
     async def run() -> T:
-        async with (
-            AiohttpClient() as http_client,
-            AsyncClient(
-                "acme",
-                **{"base_url": base_url, "token": TOKEN, "retry": None, "http_client": http_client, "timeout": 30.0}
-                | options,
-            ) as client,
-        ):
+        async with over_aiohttp(base_url, **options) as client:
+            assert isinstance(transport_of(client), AiohttpTransport)
             return await scenario(client)
 
     return asyncio.run(run())
+
+
+def transport_of(client: AsyncClient) -> Any:
+    return client._driver._holder._http._transport
 
 
 async def get(client: AsyncClient) -> Any:
@@ -114,7 +115,7 @@ def test_a_server_without_tls_is_no_connection() -> None:
     async def run() -> PolysessionError:
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with AsyncClient("acme", base_url=url, token=TOKEN, retry=None) as client:
+            async with over_aiohttp(url) as client:
                 with pytest.raises(PolysessionError) as caught:
                     await change(client)
                 return caught.value
@@ -140,7 +141,7 @@ def test_nothing_is_repeated_behind_our_back() -> None:
     async def run() -> None:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with AsyncClient("acme", base_url=url, token=TOKEN, retry=None) as client:
+            async with over_aiohttp(url) as client:
                 await client.sessions.get("s1")
                 with pytest.raises(ConnectionLost):
                     await client.sessions.delete("s1")
@@ -166,7 +167,7 @@ def test_more_than_a_hundred_calls_run_at_once() -> None:
     async def run() -> list[Any]:
         async with await asyncio.start_server(serve, "127.0.0.1", 0, backlog=count) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with AsyncClient("acme", base_url=url, token=TOKEN) as client, asyncio.timeout(30):
+            async with over_aiohttp(url) as client, asyncio.timeout(30):
                 return await asyncio.gather(*(client.sessions.get("s1") for _ in range(count)))
 
     assert len(asyncio.run(run())) == count
@@ -196,14 +197,14 @@ def test_cookies_are_kept_by_httpx_alone() -> None:
 def test_a_cancelled_call_leaves_nothing_open() -> None:
     async def run() -> int:
         with FaultServer(Answer(OPEN + b"\r\n{", hold_s=5)) as server:
-            async with AsyncClient("acme", base_url=server.url, token=TOKEN, retry=None) as client:
+            async with over_aiohttp(server.url) as client:
                 call = asyncio.ensure_future(client.sessions.get("s1"))
                 await asyncio.sleep(0.2)
                 assert server.requests
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await call
-                session = client._driver._http._transport._session  # type: ignore[attr-defined]
+                session = transport_of(client)._session
                 return sum(len(group) for group in session.connector._conns.values())
 
     assert asyncio.run(run()) == 0
@@ -211,43 +212,59 @@ def test_a_cancelled_call_leaves_nothing_open() -> None:
 
 def test_a_client_that_was_never_used_is_closed() -> None:
     async def run() -> None:
-        await AsyncClient("acme", base_url="http://127.0.0.1:9", token=TOKEN).aclose()
+        await over_aiohttp("http://127.0.0.1:9").aclose()
 
     asyncio.run(run())
+
+
+async def wait_with(error: Exception) -> None:
+    async with aiohttp_transport._waiting(None):
+        raise error
 
 
 def test_an_unknown_error_of_aiohttp_is_an_answer_that_is_no_http() -> None:
-    with pytest.raises(httpx.RemoteProtocolError, match="odd"), on_aiohttp._errors_of_httpx():
-        raise aiohttp.ClientError("odd")
-    with pytest.raises(ValueError, match="no error of aiohttp"), on_aiohttp._errors_of_httpx():
-        raise ValueError("no error of aiohttp")
+    with pytest.raises(httpx.RemoteProtocolError, match="odd"):
+        asyncio.run(wait_with(aiohttp.ClientError("odd")))
+    with pytest.raises(ValueError, match="no error of aiohttp"):
+        asyncio.run(wait_with(ValueError("no error of aiohttp")))
 
 
-@pytest.fixture
-def without_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "polysession._drivers.on_aiohttp", None)
-
-
-@pytest.mark.usefixtures("without_aiohttp")
-def test_without_aiohttp_it_is_httpx_itself() -> None:
-    async def run() -> Any:
-        with FaultServer(http(200, SESSION)) as server:
-            async with AsyncClient("acme", base_url=server.url, token=TOKEN) as client:
-                assert type(client._driver._http) is OwnAsyncClient
-                return await client.sessions.get("s1")
-
-    assert asyncio.run(run()).title == "one"
-
-
-def test_a_client_that_was_given_is_used_as_it_is() -> None:
+def test_without_being_asked_for_it_is_not_used() -> None:
     async def run() -> None:
-        async with (
-            httpx.AsyncClient(verify=tls_context()) as given,
-            AsyncClient("acme", base_url="http://127.0.0.1:9", token=TOKEN, http_client=given) as client,
-        ):
-            assert client._driver._http is given
+        async with AsyncClient("acme", base_url="http://127.0.0.1:9", token=TOKEN) as client:
+            assert isinstance(transport_of(client), httpx.AsyncHTTPTransport)
 
     asyncio.run(run())
+
+
+def test_where_it_is_not_installed_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polysession._drivers.aiohttp_transport", None)
+    with pytest.raises(UsageError, match=r'pip install "polysession\[aiohttp\]"'):
+        over_aiohttp("http://127.0.0.1:9")
+
+
+def test_a_silence_of_a_stream_is_limited_by_its_own_time() -> None:
+    """The timeout of the client is for the head, and a stream may be silent for longer, or for less long."""
+
+    async def run(url: str, read_s: float | None) -> bytes:
+        transport = AiohttpTransport(tls_context(), httpx.Limits())
+        async with httpx.AsyncClient(transport=transport, timeout=0.3) as http, http.stream("GET", url) as response:
+            response.request.extensions["timeout"] = {"read": read_s}
+            return b"".join([chunk async for chunk in response.aiter_raw()])
+
+    slow = Answer(OPEN + b"\r\n" + SESSION[:5], hold_s=0.6)
+    with FaultServer(slow) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            asyncio.run(run(server.url, 0.1))
+        with pytest.raises(httpx.ReadError):  # the server closed it
+            asyncio.run(run(server.url, None))
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY", "http_proxy"])
+def test_a_socks_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "socks5://127.0.0.1:9")
+    with pytest.raises(UsageError, match=f"{variable} names a SOCKS proxy"):
+        over_aiohttp("http://127.0.0.1:9")
 
 
 def test_retries_are_ours() -> None:
