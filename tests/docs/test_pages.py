@@ -14,6 +14,8 @@ import pytest
 import polysession
 from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
+from polysession.plugins import load_provider
+from polysession.settings import variables_of
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -67,10 +69,9 @@ def on_emulator(block: str, emulator: EmulatorHandle) -> str:
 
 def environment_for(emulator: EmulatorHandle) -> dict[str, str]:
     """The environment that points a client to an emulator."""
-    base_urls = {"qoder": "QODER_MANAGED_BASE_URL", "everruns": "EVERRUNS_API_URL", "agentscope": "AGENTSCOPE_BASE_URL"}
-    secrets = {"qoder": ("QODER_ACCESS_TOKEN", "token"), "everruns": ("EVERRUNS_API_KEY", "api_key")}
-    variable, setting = secrets.get(emulator.provider, ("AGENTSCOPE_USER_ID", "user_id"))
-    return {base_urls[emulator.provider]: emulator.base_url, variable: emulator.settings[setting]}
+    settings = {"base_url": emulator.base_url, **emulator.settings}
+    variables = variables_of(load_provider(emulator.provider).settings_type)
+    return {variables[name][0]: str(value) for name, value in settings.items() if name in variables}
 
 
 @pytest.mark.parametrize("page", BACKEND_PAGES, ids=lambda page: page.stem)
