@@ -15,13 +15,13 @@ import pytest
 
 from polysession import Client
 from polysession.testing.fault_server import FaultServer, http
+from support.qoder_events import cursor_after
 
 SESSION = {"id": "sess_1", "agent": {"id": "agent_1"}, "status": "idle", "extra": {"kept": True}}
 PAGE = {"data": [SESSION | {"id": f"sess_{number}"} for number in range(5)], "has_more": False}
 EVERRUNS_ID = "session_0195e0c0000070008000000000000001"
 DELTA = {"type": "event_delta", "event_id": "evt_1", "delta": {"content": {"text": "word "}}}
 LAST = {"type": "session.deleted", "id": "evt_2"}
-CURSOR = "WyJldnRfMCJd"  # of the event evt_0
 EVENTS: list[dict[str, Any]] = [*[DELTA] * 50, LAST]
 FRAMES = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in EVENTS)
 
@@ -110,7 +110,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 def read_stream(client: Client) -> int:
-    with client.sessions.stream("sess_1", cursor=CURSOR) as events:
+    with client.sessions.stream("sess_1", cursor=cursor_after("evt_0")) as events:
         return sum(1 for _ in events)
 
 
