@@ -14,7 +14,6 @@ import pluggy
 import pytest
 
 from polysession import Client
-from polysession.testing.fault_server import FaultServer, http
 from support.qoder_events import cursor_after
 
 SESSION = {"id": "sess_1", "agent": {"id": "agent_1"}, "status": "idle", "extra": {"kept": True}}
@@ -118,16 +117,6 @@ def test_no_hook_is_called_for_an_event(client: Client, calls: Callable[..., lis
     called = calls(pluggy.HookCaller, "__call__")
     assert read_stream(client) > 50
     assert called == []
-
-
-def test_a_request_of_our_own_http_client_is_built_directly(calls: Callable[..., list[str]]) -> None:
-    built = calls(httpx.Client, "build_request")
-    with (
-        FaultServer(http(200, json.dumps(SESSION))) as server,
-        Client("qoder", token="pt-x", base_url=server.url) as own,
-    ):
-        assert own.sessions.get("sess_1").id == "sess_1"
-    assert built == []
 
 
 def test_a_second_client_shares_the_tls_context_and_looks_nothing_up(calls: Callable[..., list[str]]) -> None:
