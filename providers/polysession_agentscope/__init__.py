@@ -1,47 +1,37 @@
 """AgentScope's agent service for polysession."""
 
-from typing import TYPE_CHECKING, Final
-
-from polysession.provider_api import hookimpl, lazy_names
+from polysession.provider_api import hookimpl
+from polysession_agentscope.native import (
+    AgentScopeAnswer,
+    AgentScopeChatConfig,
+    AgentScopeChatModelConfig,
+    AgentScopeContextConfig,
+    AgentScopeInviteConfig,
+    AgentScopeKnowledgeConfig,
+    AgentScopeMessage,
+    AgentScopeModelConfig,
+    AgentScopeNewAgent,
+    AgentScopeNewSession,
+    AgentScopeReactConfig,
+    AgentScopeRule,
+    AgentScopeSessionChanges,
+)
 from polysession_agentscope.provider import AgentScopeProvider, AgentScopeSettings
 
-if TYPE_CHECKING:
-    from polysession_agentscope.native import (
-        AgentScopeChatConfig,
-        AgentScopeContextConfig,
-        AgentScopeInviteConfig,
-        AgentScopeKnowledgeConfig,
-        AgentScopeModelConfig,
-        AgentScopeNewAgent,
-        AgentScopeNewSession,
-        AgentScopeReactConfig,
-        AgentScopeSessionChanges,
-    )
-
-_HOMES: Final = {
-    "polysession_agentscope.native": (
-        "AgentScopeChatConfig",
-        "AgentScopeContextConfig",
-        "AgentScopeInviteConfig",
-        "AgentScopeKnowledgeConfig",
-        "AgentScopeModelConfig",
-        "AgentScopeNewAgent",
-        "AgentScopeNewSession",
-        "AgentScopeReactConfig",
-        "AgentScopeSessionChanges",
-    ),
-}
-
 __all__ = [
+    "AgentScopeAnswer",
     "AgentScopeChatConfig",
+    "AgentScopeChatModelConfig",
     "AgentScopeContextConfig",
     "AgentScopeInviteConfig",
     "AgentScopeKnowledgeConfig",
+    "AgentScopeMessage",
     "AgentScopeModelConfig",
     "AgentScopeNewAgent",
     "AgentScopeNewSession",
     "AgentScopeProvider",
     "AgentScopeReactConfig",
+    "AgentScopeRule",
     "AgentScopeSessionChanges",
     "AgentScopeSettings",
     "polysession_provider",
@@ -52,7 +42,3 @@ __all__ = [
 def polysession_provider() -> type[AgentScopeProvider]:
     """The provider of this package."""
     return AgentScopeProvider
-
-
-if not TYPE_CHECKING:  # which would let any name pass
-    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

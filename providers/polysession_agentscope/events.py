@@ -164,9 +164,9 @@ class EventReader:
             stored: The reply.
             may_lack: Whether the stream broke, so that events may be lost that leave nothing in the store.
         """
-        reply = self.reply(stored.id)
-        if reply.phase is Phase.ENDED:
+        if self.phase_of(stored.id) is Phase.ENDED:
             return []
+        reply = self.reply(stored.id)
         missed = list(missed_events(self._session_id, stored, reply.delivered))
         if reply.phase is Phase.WAITING and not missed and not stored.has_ended:
             return []

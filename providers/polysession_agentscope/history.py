@@ -141,12 +141,14 @@ class HistoryTail:
         messages: The newest messages, oldest first; more than were asked for from a server older than 2.0.6.
         cursor: Where the event stream continues after them; None before the first event, and before 2.0.10.
         has_stream: Whether the session has an event stream. On 2.0.0 each turn has its own, which cannot be resumed.
+        is_running: Whether the session runs a turn, or stores what came of it.
         problems: The items that are no messages.
     """
 
     messages: list[StoredMessage]
     cursor: str | None
     has_stream: bool
+    is_running: bool = False
     problems: tuple[str, ...] = ()
 
     @property
@@ -315,10 +317,10 @@ def read_tail(
     """
     response = yield Call("GET", address.path("/messages", limit=limit), after_s=after_s)
     page, messages, problems = _read_page(response)
-    cursor = page.event_cursor
+    cursor, is_running = page.event_cursor, bool(page.is_running)
     if page.has_more is None:
         messages, problems = yield from _read_from_oldest(address)
-        return HistoryTail(messages, None, (yield from _lists_views(address)), problems)
+        return HistoryTail(messages, None, (yield from _lists_views(address)), is_running, problems)
     seen: set[str] = set()
     while page.has_more and not enough(messages):
         before = messages[0].id if messages else None
@@ -328,12 +330,32 @@ def read_tail(
         response = yield Call("GET", address.path("/messages", limit=limit, before=before))
         page, older, found = _read_page(response)
         messages, problems = older + messages, found + problems
-    return HistoryTail(messages, cursor, has_stream=True, problems=problems)
+    return HistoryTail(messages, cursor, has_stream=True, is_running=is_running, problems=problems)
 
 
 def list_messages(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
     """One page of messages, oldest first. Our cursor is the id of the last message before it."""
     return (yield from _list(address, page_size, cursor, lambda stored: (to_message(address.session_id, stored),)))
+
+
+def list_newest(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    """One page of messages, newest first. Our cursor is the id of the message before which the next page ends."""
+    limit = min(page_size or _LARGEST_PAGE, _LARGEST_PAGE)
+    response = yield Call("GET", address.path("/messages", limit=limit, before=cursor))
+    page, messages, problems = _read_page(response)
+    if page.has_more is None:  # a server older than 2.0.6 has neither `before` nor this order
+        messages, problems = yield from _read_from_oldest(address)
+        ids = [message.id for message in messages]
+        if cursor is not None and cursor not in ids:
+            raise UsageError(f"{cursor!r} is not a cursor of this list")
+        end = len(ids) if cursor is None else ids.index(cursor)
+        messages, has_more = messages[:end][-limit:], end > limit
+    else:
+        has_more = page.has_more
+    if has_more and not messages:
+        raise MalformedResponse("a page of messages has no id by which older ones could be read")
+    items = tuple([to_message(address.session_id, stored) for stored in reversed(messages)])
+    return Page(items, messages[0].id if has_more else None, problems)
 
 
 def list_events(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:

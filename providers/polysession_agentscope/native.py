@@ -27,6 +27,21 @@ class AgentScopeModelConfig(NativeBody):
     parameters: dict[str, Any]
 
 
+class AgentScopeChatModelConfig(AgentScopeModelConfig):
+    """A model that chats.
+
+    Attributes:
+        type: Kind of credential, such as `"openai_credential"`.
+        credential_id: Id of the credential.
+        model: The model's name.
+        parameters: Settings of the model. Only a turn checks them.
+        model_class: The client that the service reaches the model by, such as `"openai_response"`; the service chooses
+            one if it is empty. 2.0.11 and newer.
+    """
+
+    model_class: str = ""
+
+
 class AgentScopeKnowledgeConfig(NativeBody):
     """The knowledge bases that a session may use.
 
@@ -48,10 +63,10 @@ class AgentScopeNewSession(NativeBody):
         realtime_model_config: The model of voice calls; 2.0.10 and newer.
         knowledge_config: Knowledge bases to use.
 
-    Backend: `POST /sessions/` of `/openapi.json`, server 2.0.10 (read 2026-11)
+    Backend: `POST /sessions/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
 
-    fallback_chat_model_config: AgentScopeModelConfig | None = None
+    fallback_chat_model_config: AgentScopeChatModelConfig | None = None
     tts_model_config: AgentScopeModelConfig | None = None
     realtime_model_config: AgentScopeModelConfig | None = None
     knowledge_config: AgentScopeKnowledgeConfig | None = None
@@ -143,7 +158,56 @@ class AgentScopeChatConfig(NativeBody):
 class AgentScopeNewAgent(NativeBody):
     """Fields of `POST /agent/` that only AgentScope has.
 
-    Backend: `POST /agent/` of `/openapi.json`, server 2.0.10 (read 2026-11)
+    Backend: `POST /agent/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
 
     chat_config: AgentScopeChatConfig | None = None
+
+
+class AgentScopeMessage(NativeBody):
+    """Fields of a message that only AgentScope has.
+
+    Attributes:
+        name: Name of the user, as the agent sees it; `user` if it is not given.
+        metadata: Any JSON object that is stored with the message.
+
+    Backend: `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
+    """
+
+    name: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class AgentScopeRule(NativeBody):
+    """A rule that allows tool calls without approval, for the rest of the session.
+
+    Attributes:
+        tool_name: The tool.
+        rule_content: Pattern of the calls, in the words of the tool, such as `touch a.txt:*`; None for all calls.
+        behavior: What to do with them, such as `allow`.
+        source: Where the rule comes from, in the caller's words.
+    """
+
+    tool_name: str
+    rule_content: str | None = None
+    behavior: str = "allow"
+    source: str = "user"
+
+    def to_body(self) -> dict[str, Any]:
+        """All fields: the backend has no defaults for them."""
+        return self.model_dump(mode="json")
+
+
+class AgentScopeAnswer(NativeBody):
+    """Fields of an answer that only AgentScope has: they apply to each `Approve` in it.
+
+    Attributes:
+        allow_suggested: Allow calls like these without approval from now on, by the rules that the service suggests
+            for each.
+        rules: Further rules to add.
+
+    Backend: `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
+    """
+
+    allow_suggested: bool = False
+    rules: list[AgentScopeRule] | None = None

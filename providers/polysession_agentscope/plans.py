@@ -1,64 +1,69 @@
-"""Plans of AgentScope's streams: a session's, and those of turns.
+"""The plan of a session's stream, its cursors, and what the plans of turns share with it.
 
-A room of its own, because `turns` is full of what is sent.
+A room of its own beside `turns`, which would be too long to read with it.
 
 Backend: `GET /sessions/{id}/stream` and `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import to_json
+import msgspec
 
 from polysession.provider_api import (
+    BodyEnd,
     Call,
     Conflict,
     Event,
     Flow,
     Frame,
+    Head,
+    Items,
     NetworkTimeout,
-    OldStreamPlan,
-    OldTurnPlan,
     Outcome,
-    PolysessionError,
     RecentIds,
+    Reconcile,
     StreamGap,
+    StreamPlan,
     TurnEnded,
     TurnStarted,
     UsageError,
     json_body,
 )
-from polysession_agentscope.events import EventReader, read_head
-from polysession_agentscope.history import PAGE, HistoryTail, StoredMessage, read_tail
-from polysession_agentscope.replies import Phase, actions_in
-from polysession_agentscope.sessions import RUNNING, SessionAddress, check_answer, read_settled_status
+from polysession_agentscope.events import TABLE, EventReader, read_head
+from polysession_agentscope.history import PAGE, HistoryTail, read_tail
+from polysession_agentscope.replies import Phase, ReplyState
+from polysession_agentscope.sessions import (
+    RUNNING,
+    SessionAddress,
+    check_answer,
+    read_status,
+)
 from polysession_agentscope.wire import WireEvent
 
 RECENT: Final = 2
 """Messages that are read to see where a session stands: one of them is a reply, unless two turns left none."""
 
 CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""The end of a turn is announced before it is stored; until then the session takes no message."""
+"""The end of a turn is sent before it is stored; until then the session takes no message."""
 
-SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
-"""A turn that comes to rest is announced before it is stored; until then the session is still running."""
-
-_START: Final = "REPLY_START"
-_BEGINNINGS: Final = frozenset({_START, "USER_CONFIRM_RESULT", "EXTERNAL_EXECUTION_RESULT"})
-_ENDS: Final = frozenset({"REPLY_END", "REQUIRE_USER_CONFIRM", "REQUIRE_EXTERNAL_EXECUTION"})
+START: Final = "REPLY_START"
+ANSWERED: Final = frozenset({"USER_CONFIRM_RESULT", "EXTERNAL_EXECUTION_RESULT"})
+BEGINNINGS: Final = ANSWERED | {START}
+ENDS: Final = frozenset({"REPLY_END", "REQUIRE_USER_CONFIRM", "REQUIRE_EXTERNAL_EXECUTION"})
 _BESIDE: Final = "CUSTOM"
+_DELTAS: Final = frozenset(name for name, row in TABLE.items() if any(kind.endswith("delta") for kind in row.becomes))
 _REMEMBERED_IDS: Final = 5_000
 """The service replays at most 1,000 events."""
 
-_FIRST_SILENCE_S: Final = 1.0
-_LONGEST_SILENCE_S: Final = 8.0
-"""Waits for an event of a turn before its status is read, doubled while nothing comes; the heartbeat comes after 30."""
-
-_LOOKS: Final = 3
-"""How many silences a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
+_RESUMED_LOOK_S: Final = 2.0
+_DYING_LOOK_S: Final = 1.0
+"""Seconds until the two looks at a turn that a cursor names and that may have died with the service."""
 
 _ALL: Final = (
     *("turn.started", "action.required", "usage", "error", "raw"),
@@ -67,100 +72,107 @@ _ALL: Final = (
     *("tool_call.started", "tool_call.delta", "tool_call.completed"),
     *("tool_result.delta", "tool_result.completed"),
 )
-
 _NO_TRACE: Final = (
-    "the turn left no trace: it was cancelled before it began, the service was started anew, or, on a server of 2.0.0,"
+    "the turn left no trace: it was cancelled before it began, the service was restarted, or, on a server of 2.0.0,"
     " it failed"
 )
 
 
-class Bookmark(BaseModel):
-    """Where a stream of a session stands: our cursor, as JSON.
+class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a stream of a session stands: what a cursor holds, beside the id of the last event.
 
     Attributes:
         after: The server's cursor at the start of the turn; None if it gave none.
-        event: Id of the last event.
-        reply: The reply that was spoken of last.
+        reply: The reply that had an event last.
         before: The one before it. While a reply is made it is not stored: this one tells where in history it stands.
         phase: How far that reply had come.
-        delivered: Its blocks that were delivered whole.
+        delivered: Keys of its blocks that were delivered whole.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    after: str | None = None
+    reply: str | None = None
+    before: str | None = None
+    phase: Phase = Phase.NEW
+    delivered: tuple[str, ...] = ()
 
-    after: str | None
-    event: str | None
-    reply: str | None
-    before: str | None
-    phase: Phase
-    delivered: tuple[str, ...]
-
-    @classmethod
-    def read(cls, cursor: str) -> Bookmark:
-        """A bookmark from a caller's cursor.
-
-        Raises:
-            UsageError: It is none.
-        """
-        try:
-            return cls.model_validate_json(cursor)
-        except ValidationError:
-            message = f"{cursor!r} is not a cursor of an AgentScope stream"
-        raise UsageError(message)
+    def encode(self) -> str:
+        """Base64url text, to which that of an event's id can be appended: its length is a multiple of 4."""
+        text = msgspec.json.encode(self)
+        return base64.urlsafe_b64encode(text.ljust(-(-len(text) // 3) * 3)).decode()
 
 
-class _ReplayedStream(OldStreamPlan):
+def encode_id(event_id: str | None) -> str:
+    """The part of a cursor that names the last event."""
+    return base64.urlsafe_b64encode((event_id or "").encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str) -> tuple[Bookmark, str | None]:
+    """The bookmark in a caller's cursor, and the id of the last event.
+
+    Raises:
+        UsageError: It is not a cursor of an AgentScope stream.
+    """
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        _, end = json.JSONDecoder().raw_decode(text)
+        return msgspec.json.decode(text[:end], type=Bookmark), text[end:].strip() or None
+    except (binascii.Error, msgspec.MsgspecError, ValueError):
+        pass  # outside the handler: the cause would say nothing more
+    raise UsageError(f"{cursor!r} is not a cursor of an AgentScope stream")
+
+
+class ReplayedStream(StreamPlan):
     """A stream that the server replays from `after` on, the running turn from its start; each event has an id.
 
-    The log is cut to its last event when a turn is stored. What a reopened stream begins with shows it: an event that
-    is new, and does not begin anything.
+    The log is cut to its last event when a turn is stored. A reopened stream shows it: it begins with a new event that
+    does not begin anything.
 
-    Attributes:
-        reader: What is known of the session's replies.
+    Args:
+        address: The session.
+        after: The server's cursor to begin after.
+        reader: What was delivered before.
+        last_id: The last event that was delivered before.
     """
 
-    def __init__(self, address: SessionAddress, after: str | None, reader: EventReader) -> None:
-        super().__init__()
-        self.reader = reader
+    def __init__(
+        self, address: SessionAddress, after: str | None, reader: EventReader, last_id: str | None = None
+    ) -> None:
         self._address = address
         self._after = after
-        self._last_id: str | None = None
+        self._reader = reader
+        self._last_id = last_id
         self._seen = RecentIds(_REMEMBERED_IDS)
         self._is_joined = True
-        self._marked: tuple[object, ...] = ()
-        self._mark = ""
-
-    @property
-    def cursor(self) -> str:
-        """Where the turn began, and what of it was told."""
-        last, before = self.reader.newest_two
-        address = (self._after, last.id, before.id, last.phase, len(last.delivered))
-        if address != self._marked:
-            mark = Bookmark(
-                after=self._after,
-                event=None,
-                reply=last.id or None,
-                before=before.id or None,
-                phase=last.phase,
-                delivered=tuple(sorted(last.delivered)),
-            )
-            self._marked, self._mark = address, mark.model_dump_json(exclude={"event"}).removesuffix("}")
-        return f'{self._mark},"event":{to_json(self._last_id).decode()}}}'  # which changes with each event
+        self._bookmark = ""
+        self._save_bookmark()
 
     def open(self) -> Call:
-        """Each time after the same event: what was told already is known by its id."""
+        """Each time after the same event: what was delivered already is recognised by its id."""
         return Call("GET", self._address.path("/stream", after=self._after), {"accept": "text/event-stream"})
 
-    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (a silence is looked into as well)
-        """Look at what is stored before reopening: a turn that has ended is not replayed."""
-        self.probe_due = True
-        self._is_joined = False
+    def ended(self, end: BodyEnd) -> Items:
+        """Look at what is stored before reopening: a turn that has ended is not replayed.
 
-    def _deliver(self, head: WireEvent, content: bytes, problems: tuple[str, ...]) -> list[Event]:
-        return list(self.reader.read_body(head, content, problems))
+        A blocking client reopens after a silence that `quiet` has looked into.
+        """
+        self._is_joined = False
+        return () if isinstance(end.failure, NetworkTimeout) else (Reconcile(),)
+
+    def _deliver(self, head: WireEvent, content: bytes, problems: tuple[str, ...]) -> Sequence[Event]:
+        events = self._reader.read_body(head, content, problems)
+        if head.type not in _DELTAS or not head.reply_id:  # most events do not move the bookmark
+            self._save_bookmark()
+        self.cursor = self._bookmark + encode_id(self._last_id)
+        return events
+
+    def _save_bookmark(self) -> None:
+        last, before = self._reader.newest_two
+        bookmark = Bookmark(self._after, last.id or None, before.id or None, last.phase, tuple(sorted(last.delivered)))
+        self._bookmark = bookmark.encode()
+        self.cursor = self._bookmark + encode_id(self._last_id)
 
     def _is_new(self, head: WireEvent) -> bool:
-        """Whether an event was not told yet; it is from now on. If it was, the stream is back where it broke."""
+        """Whether an event was not received yet; it is from now on. If it was, the stream is back where it broke."""
         self._last_id = head.id
         if head.id is None:
             return True
@@ -172,222 +184,132 @@ class _ReplayedStream(OldStreamPlan):
         """Whether this new event follows others that are not replayed any more."""
         if self._is_joined or head.type == _BESIDE or head.id in self._seen:
             return False
-        self._is_joined = head.type in _BEGINNINGS
+        self._is_joined = head.type in BEGINNINGS
         return not self._is_joined
 
 
-class SessionStream(_ReplayedStream):
+class SessionStream(ReplayedStream):
     """Follows a session, turn after turn.
 
     Args:
         address: The session.
         after: The server's cursor to begin after.
-        reader: What was told before.
-        mark: The caller's cursor; None to begin with what happens next.
-        backlog: What happened since `mark`.
+        reader: What was delivered before.
+        last_id: The last event before the caller's cursor.
+        resumed_reply: The reply of that event.
+        backlog: What happened since.
     """
+
+    quiet_s = 10.0
 
     def __init__(
         self,
         address: SessionAddress,
         after: str | None,
         reader: EventReader,
-        mark: Bookmark | None = None,
-        backlog: Iterable[Event] = (),
+        *,
+        last_id: str | None = None,
+        resumed_reply: str | None = None,
+        backlog: Sequence[Event] = (),
     ) -> None:
-        super().__init__(address, after, reader)
-        self._backlog = list(backlog)
-        self.probe_due = bool(self._backlog)
+        super().__init__(address, after, reader, last_id)
+        self._backlog = backlog
+        self._resumed_reply = resumed_reply
+        self._skips_to = last_id
         self._held: list[Frame] = []
-        self._resumed_reply = mark.reply if mark else None
-        self._skips_to = self._last_id = mark.event if mark else None
+        self._is_dying = False
 
-    def read(self, frame: Frame) -> list[Event]:
-        """The events of one frame. After a gap they wait until a probe has told what is stored of the missing ones."""
+    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (it says nothing)
+        """Deliver what happened since the caller's cursor. A turn in its middle may have died with the service."""
+        backlog, self._backlog = self._backlog, ()
+        is_open = not again and self._reader.newest_two[0].phase is Phase.OPEN
+        return (*backlog, Reconcile(_RESUMED_LOOK_S)) if is_open else backlog
+
+    def read(self, frame: Frame) -> Items:
+        """The events of one frame. After a gap they wait until history has shown the missing ones."""
         if self._held:
             self._held.append(frame)
-            return []
+            return ()
         return self._read(frame)
 
-    def probe(self) -> Flow[list[Event]]:
-        """What was stored since: of turns that ended meanwhile no stream tells."""
-        events, self._backlog = self._backlog, []
-        if events:
-            return events
-        newest = yield from read_since(self._address, self.reader)
-        held, self._held = self._held, []
-        if not held:
-            self._after = newest.cursor
-            return events_since(newest, self.reader)
-        head, _ = read_head(held[0].data)
-        events = events_since(newest, self.reader, up_to=head.reply_id)
-        if self.reader.phase_of(head.reply_id) not in {Phase.ENDED, Phase.WAITING}:
-            events.append(all_lost(self._address.session_id, head.reply_id))
-        self._is_joined = True
-        return events + [event for frame in held for event in self._read(frame)]
+    def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop asks less often by itself)
+        """See whether the session still exists, and whether its turn still runs: no stream tells of either."""
+        return (Reconcile(),)
 
-    def _read(self, frame: Frame) -> list[Event]:
+    def reconcile(self) -> Flow[Items]:
+        """What was stored since: no stream tells of turns that ended meanwhile.
+
+        Raises:
+            NotFound: The session was deleted.
+        """
+        reply = self._reader.newest_two[0]
+        word = (yield from read_status(self._address)) if reply.phase is Phase.OPEN else RUNNING
+        tail = yield from read_since(self._address, self._reader)
+        held, self._held = self._held, []
+        if held:
+            return self._behind_gap(tail, held)
+        self._after = tail.cursor
+        items: list[Any] = events_since(tail, self._reader)
+        if reply.phase is Phase.OPEN and word != RUNNING:
+            items.append(self._bury(reply))
+        self._save_bookmark()
+        return items
+
+    def _bury(self, reply: ReplyState) -> Event | Reconcile:
+        """The end of a turn that does not run and was not stored: it died with the service. It is looked at twice."""
+        self._is_dying = not self._is_dying
+        if self._is_dying:
+            return Reconcile(_DYING_LOOK_S)
+        reply.close(Phase.ENDED)
+        return no_trace(self._address.session_id, reply.id)
+
+    def _behind_gap(self, tail: HistoryTail, held: Sequence[Frame]) -> Items:
+        """What is stored of the events before a gap, then those that waited behind it."""
+        head, _ = read_head(held[0].data)
+        items: list[Any] = events_since(tail, self._reader, up_to=head.reply_id)
+        if self._reader.phase_of(head.reply_id) not in {Phase.ENDED, Phase.WAITING}:
+            items.append(all_lost(self._address.session_id, head.reply_id))
+        self._is_joined = True
+        self._save_bookmark()
+        return items + [item for frame in held for item in self._read(frame)]
+
+    def _read(self, frame: Frame) -> Items:
         head, problems = read_head(frame.data)
         if self._skips(head):
             self._is_new(head)
             self._deliver(head, frame.data, problems)
-            return []
-        if self._shows_gap(head) and self.reader.phase_of(head.reply_id) is not Phase.ENDED:
+            return ()
+        if self._shows_gap(head) and self._reader.phase_of(head.reply_id) is not Phase.ENDED:
             self._held.append(frame)
-            self.probe_due = True
-            return []
-        return self._deliver(head, frame.data, problems) if self._is_new(head) else []
+            return (Reconcile(),)
+        return self._deliver(head, frame.data, problems) if self._is_new(head) else ()
 
     def _skips(self, head: WireEvent) -> bool:
-        """Whether this is the replay of what another stream has told: a turn from its start to the last event told."""
+        """Whether this repeats what another stream has delivered: a turn from its start to the last event."""
         if self._skips_to is None:
             return False
-        if not self._seen and (head.type != _START or head.reply_id != self._resumed_reply):
+        if not self._seen and (head.type != START or head.reply_id != self._resumed_reply):
             self._skips_to = None
             return False
         if head.id == self._skips_to:
             self._skips_to = None
             return True
-        return head.type not in _ENDS
+        return head.type not in ENDS
 
 
-class AgentScopeTurn(_ReplayedStream, OldTurnPlan):
-    """Follows one turn, and looks at what is stored when nothing comes: some turns end without an event.
-
-    Args:
-        address: The session.
-        newest: Where the session stands.
-        reader: What was told before.
-        wire_input: The input to send.
-        reply_id: The reply that goes on; None if the input begins a new one.
-    """
-
-    def __init__(
-        self,
-        address: SessionAddress,
-        tail: HistoryTail,
-        reader: EventReader,
-        wire_input: dict[str, Any],
-        reply_id: str | None = None,
-    ) -> None:
-        super().__init__(address, tail.cursor, reader)
-        self.silence_s = _FIRST_SILENCE_S
-        self._input = wire_input
-        self._reply_id = reply_id
-        self._goes_on = reply_id is not None
-        self._waited_for: Collection[str] = reader.reply(reply_id).calls.waiting.copy() if reply_id else ()
-        self._start: bytes | None = None
-        self._has_begun = False
-        self._may_lack = False
-        self._has_gap = False
-        self._is_stored = False
-        self._is_silent = False
-        self._has_heard = False
-        self._silences = 0
-
-    def send(self) -> Flow[None]:
-        """Send the input. A reply that ends meanwhile is not ours."""
-        yield from post_input(self._address, self._input, self.reader)
-
-    def begins(self, event: Event) -> bool:
-        """Whether it is of our reply; what is not, is left out before."""
-        return event.turn_id == self._reply_id
-
-    def broke_off(self, failure: PolysessionError | None) -> None:
-        """Look at what is stored before reopening. A silence is to be expected, and loses nothing."""
-        super().broke_off(failure)
-        self._is_silent = isinstance(failure, NetworkTimeout)
-        if self._is_silent:
-            self.reopen_after_s = 0.0
-        else:
-            self._may_lack = True
-
-    def read(self, frame: Frame) -> list[Event]:
-        """The events of one frame, if it is of our reply. After a gap only what is stored tells the whole."""
-        head, problems = read_head(frame.data)
-        if self._shows_gap(head):
-            self._look_behind(head)
-        if self._has_gap:
-            return []
-        is_new = self._is_new(head)
-        if self._is_joined and not (is_new and self._is_under_way):
-            self._may_lack = False
-        if not is_new or not self._is_ours(head, frame.data):
-            return []
-        self._has_heard = True
-        start, self._start = self._start, None
-        before = [] if start is None else list(self.reader.read(start))
-        return before + self._deliver(head, frame.data, problems)
-
-    def probe(self) -> Flow[list[Event]]:
-        """While the turn runs, nothing. Else what was missed of it, with its end."""
-        word = yield from read_settled_status(self._address, SETTLING_S if self._is_stored else ())
-        newest = None if word == RUNNING else (yield from read_tail(self._address, PAGE))
-        # A probe that failed until here is made again, and knows the same as this one.
-        is_silent, self._is_silent, self._is_stored = self._is_silent, False, False
-        if is_silent:
-            self.silence_s = _FIRST_SILENCE_S if self._has_heard else min(2 * self.silence_s, _LONGEST_SILENCE_S)
-            self._has_heard = False
-        if newest is None:
-            return []
-        events = self._missed(newest)
-        self._silences += is_silent
-        if self._silences == _LOOKS and not any(isinstance(event, TurnEnded) for event in events):
-            events += no_trace(self._address.session_id, self._reply_id, has_begun=self._has_begun)
-        return events
-
-    @property
-    def _is_under_way(self) -> bool:
-        return self._has_begun or self._start is not None
-
-    def _look_behind(self, head: WireEvent) -> None:
-        """The log was cut before this event. If a turn comes to rest with it, it was stored, and may be ours."""
-        self._has_gap = self._has_gap or self._is_under_way
-        may_be_ours = self._has_gap or head.reply_id == self._reply_id or not self.reader.knows(head.reply_id)
-        if may_be_ours and head.type in _ENDS:
-            self._is_stored = self.probe_due = True
-
-    def _is_ours(self, head: WireEvent, content: bytes) -> bool:
-        """Whether an event is of our turn.
-
-        A reply of our own begins with a start that is followed by more: an interrupt of an idle session logs a start
-        alone.
-        """
-        if self._has_begun:
-            return head.reply_id in {None, self._reply_id}
-        if self._goes_on:
-            self._has_begun = head.reply_id == self._reply_id and head.type in _BEGINNINGS
-        elif head.type == _START and not self.reader.knows(head.reply_id):
-            self._reply_id, self._start = head.reply_id, content
-        else:
-            self._has_begun = self._start is not None and head.reply_id == self._reply_id
-        return self._has_begun
-
-    def _missed(self, tail: HistoryTail) -> list[Event]:
-        reply = own_reply(tail.replies, self._reply_id, self.reader, may_be_new=not self._goes_on)
-        if reply is None or (not self._has_begun and self._waited_for and self._waits_still(reply)):
-            return []
-        self._reply_id = reply.id
-        self._has_begun = True
-        return self.reader.catch_up(reply, may_lack=self._may_lack or self._has_gap)
-
-    def _waits_still(self, reply: StoredMessage) -> bool:
-        return actions_in(reply).keys() == set(self._waited_for)
-
-
-def input_call(address: SessionAddress, wire_input: dict[str, Any]) -> Call:
+def input_call(address: SessionAddress, wire_input: Mapping[str, Any]) -> Call:
     """The call that sends an input."""
     body = {"agent_id": address.agent_id, "session_id": address.session_id, "input": wire_input}
     return Call("POST", "/chat/", body=json_body(body))
 
 
-def post_input(address: SessionAddress, wire_input: dict[str, Any], reader: EventReader) -> Flow[None]:
+def post_input(address: SessionAddress, wire_input: Mapping[str, Any], reader: EventReader) -> Flow[None]:
     """Send an input; after a conflict again, for the short while that the turn before takes to be stored.
 
     Args:
         address: The session.
         wire_input: The input.
-        reader: Told of the replies that are stored meanwhile.
+        reader: Learns of the replies that are stored meanwhile.
 
     Raises:
         Conflict: A turn is running.
@@ -397,81 +319,11 @@ def post_input(address: SessionAddress, wire_input: dict[str, Any], reader: Even
         try:
             check_answer((yield call))
         except Conflict:
-            newest = yield from read_tail(address, RECENT, after_s=wait_s)
-            mark_replies(newest, reader)
+            tail = yield from read_tail(address, RECENT, after_s=wait_s)
+            mark_replies(tail, reader)
         else:
             return
     check_answer((yield call))
-
-
-class AnsweredTurn(OldTurnPlan):
-    """Follows one turn on a server of 2.0.0, where the answer to the input is the stream, and a break ends the turn."""
-
-    silence_s = 600.0
-
-    def __init__(
-        self,
-        address: SessionAddress,
-        reader: EventReader,
-        wire_input: dict[str, Any],
-        reply_id: str | None = None,
-    ) -> None:
-        super().__init__()
-        self._address = address
-        self._reader = reader
-        self._input = wire_input
-        self._reply_id = reply_id
-        self._goes_on = reply_id is not None
-        self._opening: list[Event] = []
-        if reply_id is not None:
-            self._opening = [reader.resume(reply_id, answered_in(wire_input))]
-
-    @property
-    def cursor(self) -> None:
-        """There is nothing to continue after."""
-        return
-
-    def open(self) -> Call:
-        """Send the input: the answer is the stream."""
-        call = input_call(self._address, self._input)
-        return Call(call.method, call.path, {"accept": "text/event-stream"}, call.body)
-
-    def send(self) -> Flow[None]:
-        """Nothing: the input opened the stream."""
-        yield from ()
-
-    def begins(self, event: Event) -> bool:
-        """Whether it is of our reply; there are no others."""
-        return event.turn_id == self._reply_id
-
-    def read(self, frame: Frame) -> list[Event]:
-        """The events of one frame."""
-        return self._begin(list(self._reader.read(frame.data)))
-
-    def broke_off(self, failure: PolysessionError | None) -> None:  # noqa: ARG002  (any end of it is the last)
-        """Look at what is stored: the turn cannot be followed on."""
-        self.probe_due = True
-
-    def probe(self) -> Flow[list[Event]]:
-        """What was missed of the turn, with its end: it cannot go on."""
-        newest = yield from read_tail(self._address)
-        reply = own_reply(newest.replies, self._reply_id, self._reader, may_be_new=not self._goes_on)
-        events = self._begin([] if reply is None else self._reader.catch_up(reply, may_lack=True))
-        if not any(isinstance(event, TurnEnded) for event in events):
-            events += no_trace(self._address.session_id, self._reply_id, has_begun=self._reply_id is not None)
-        return events
-
-    def _begin(self, events: list[Event]) -> list[Event]:
-        opening, self._opening = self._opening, []
-        if self._reply_id is None and events:
-            self._reply_id = events[0].turn_id
-        return opening + events
-
-
-def answered_in(wire_input: dict[str, Any]) -> list[str]:
-    """The tool calls that an input answers."""
-    decided = [result["tool_call"] for result in wire_input.get("confirm_results", ())]
-    return [str(call.get("id")) for call in (*decided, *wire_input.get("execution_results", ()))]
 
 
 def mark_replies(tail: HistoryTail, reader: EventReader) -> None:
@@ -504,27 +356,13 @@ def events_since(tail: HistoryTail, reader: EventReader, *, up_to: str | None = 
 
 
 def all_lost(session_id: str, reply_id: str | None) -> Event:
-    """The gap before an event of a reply of which nothing is stored."""
+    """The gap before an event of a reply that left nothing in the store."""
     return StreamGap(session_id=session_id, turn_id=reply_id, lost=_ALL, synthetic=True)
 
 
-def own_reply(
-    replies: Sequence[StoredMessage], reply_id: str | None, reader: EventReader, *, may_be_new: bool
-) -> StoredMessage | None:
-    """The stored reply of a turn: the one with its id, or else the first after the last known one.
-
-    Only the newest replies are known before a turn begins: those before them are older, and never ours.
-    """
-    own = [reply for reply in replies if reply.id == reply_id]
-    if may_be_new:
-        known = [index for index, reply in enumerate(replies) if reader.knows(reply.id)]
-        own += replies[known[-1] + 1 if known else 0 :]
-    return own[0] if own else None
-
-
-def no_trace(session_id: str, reply_id: str | None, *, has_begun: bool) -> list[Event]:
-    """The end of a turn of which nothing is left."""
-    ended = TurnEnded(
+def no_trace(session_id: str, reply_id: str | None) -> Event:
+    """The end of a turn that left nothing."""
+    return TurnEnded(
         session_id=session_id,
         turn_id=reply_id,
         outcome=Outcome.FAILED,
@@ -532,9 +370,8 @@ def no_trace(session_id: str, reply_id: str | None, *, has_begun: bool) -> list[
         error=_NO_TRACE,
         synthetic=True,
     )
-    return [ended] if has_begun else [started(session_id, reply_id), ended]
 
 
-def started(session_id: str, reply_id: str | None) -> Event:
-    """The start of a turn that was not told."""
+def turn_started(session_id: str, reply_id: str | None) -> Event:
+    """The start of a turn that the stream did not show."""
     return TurnStarted(session_id=session_id, turn_id=reply_id, synthetic=True)

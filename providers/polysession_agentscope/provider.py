@@ -9,8 +9,7 @@ that every server offers at `/openapi.json` (read 2026-11)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
@@ -20,11 +19,11 @@ from pydantic import AfterValidator, Field
 from polysession.provider_api import (
     Agent,
     Answer,
+    AnsweredTurn,
     BaseUrl,
     Block,
     Call,
     Cancellation,
-    CancelState,
     Conflict,
     ErrorDetail,
     Event,
@@ -36,14 +35,13 @@ from polysession.provider_api import (
     HeaderText,
     MalformedResponse,
     Message,
+    Model,
+    NativeBody,
     NewAgent,
     NewSession,
     NotFound,
-    OldStreamPlan,
-    OldTurnPlan,
     Page,
     PendingAction,
-    PolysessionError,
     Provider,
     ProviderSettings,
     Response,
@@ -53,22 +51,30 @@ from polysession.provider_api import (
     SessionQuery,
     SessionRef,
     SessionStatus,
+    StreamPlan,
     TurnInput,
+    TurnPlan,
     UsageError,
+    WhenBusy,
+    WhenWaiting,
     apply_filters,
+    declared,
     decoder,
-    emulated,
     fastapi_error,
     json_body,
-    native,
     one_page,
     read_list,
     read_response,
-    unsupported,
 )
 from polysession_agentscope import history, sessions, turns
 from polysession_agentscope.events import EVENT_TYPES
-from polysession_agentscope.native import AgentScopeNewAgent, AgentScopeNewSession, AgentScopeSessionChanges
+from polysession_agentscope.native import (
+    AgentScopeAnswer,
+    AgentScopeMessage,
+    AgentScopeNewAgent,
+    AgentScopeNewSession,
+    AgentScopeSessionChanges,
+)
 from polysession_agentscope.sessions import NAME, SessionAddress
 from polysession_agentscope.wire import WireAgents, WireNewAgent, WireNewSession
 
@@ -83,84 +89,97 @@ _read_agent_list = decoder(WireAgents)
 
 _CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
 """The end of a turn is announced before it is stored; until then the session cannot be changed."""
-_STOPPING_S: Final = (0.05, 0.1, 0.2)
-"""A turn stops within this time, unless it is at work in a tool."""
 
-_NO_ENVIRONMENT: Final = unsupported("tools run where the service runs; choose the directory by workspace")
-_NO_METADATA: Final = unsupported("AgentScope sessions have no metadata")
-_NO_TAGS: Final = unsupported("AgentScope sessions have no tags")
+_NO_METADATA: Final = "AgentScope sessions have no metadata"
+_NO_TAGS: Final = "AgentScope sessions have no tags"
 _ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
 _OWNER_CHECK: Final = "for an id, one more call: the server does not check the agent; a Session saves it"
+_ONE_USER: Final = "a client has one user: user_id"
+_NO_KEYS: Final = "AgentScope has no idempotency keys"
 
-_FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
-    Feature.SESSIONS_CREATE: native("one more call, to read the new session"),
-    Feature.SESSIONS_GET: emulated("the agent's sessions are listed, to find it among them; raw has no state.context"),
-    Feature.SESSIONS_LIST: native(),
-    Feature.SESSIONS_UPDATE: native(f"one more call, for the status. {_OWNER_CHECK}"),
-    Feature.SESSIONS_ARCHIVE: unsupported("AgentScope keeps a session until it is deleted"),
-    Feature.SESSIONS_DELETE: native(_OWNER_CHECK),
-    Feature.SESSIONS_CANCEL: native(f"one or a few more calls, for the status before and after it. {_OWNER_CHECK}"),
-    Feature.SESSIONS_SEND: native("one more call, to see that the session exists; servers from 2.0.1 on"),
-    Feature.SESSIONS_STREAM: native(
-        "one more call, to find where to begin: the running turn from its start; from 2.0.1 on"
-    ),
-    Feature.SESSIONS_RUN: native(
-        "one more call before the input, to find where to begin; the status is read in a silence"
-    ),
-    Feature.SESSIONS_EVENTS: emulated(
-        "all messages are read back for a page, and told as events without turns and deltas"
-    ),
-    Feature.SESSIONS_MESSAGES: emulated("all messages are read back for a page: the server begins with the newest"),
-    Feature.SESSIONS_ANSWER: native("two more calls before it, to see what is pending; servers from 2.0.1 on"),
-    Feature.SESSIONS_PENDING_ACTIONS: emulated("found in the newest messages, after a look at the status"),
-    Feature.AGENTS_CREATE: native("one more call, to read the new agent"),
-    Feature.AGENTS_GET: emulated("all agents are listed, to find it among them"),
-    Feature.AGENTS_LIST: emulated("all agents are read for each page, and put in order here"),
-    Feature.SESSIONS_CREATE_AGENT: native(),
-    Feature.SESSIONS_CREATE_ENVIRONMENT: _NO_ENVIRONMENT,
-    Feature.SESSIONS_CREATE_WORKSPACE: native(),
-    Feature.SESSIONS_CREATE_TITLE: native(
-        "without one the server makes one up, and asks the model for a better one later"
-    ),
-    Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
-    Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
-    Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("abilities belong to the service and its workspaces"),
-    Feature.SESSIONS_CREATE_MODEL: native("needs type and credential_id"),
-    Feature.SESSIONS_CREATE_PERMISSION_MODE: emulated("one more call, after the creation"),
-    Feature.SESSIONS_UPDATE_TITLE: native(),
-    Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
-    Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_MODEL: native("needs type and credential_id"),
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE: native(),
-    Feature.SESSIONS_UPDATE_TITLE_CLEAR: unsupported(
-        "an AgentScope session always has a name; it may be the empty text"
-    ),
-    Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
-    Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
-    Feature.SESSIONS_UPDATE_MODEL_CLEAR: native("servers from 2.0.1 on; one more call, to tell an older one"),
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: unsupported(
-        "an AgentScope session always has a mode; set 'default'"
-    ),
-    Feature.SESSIONS_LIST_AGENT: native("required: here, or as the setting agent_id"),
-    Feature.SESSIONS_LIST_STATUSES: emulated(_ALL_ARE_READ),
-    Feature.SESSIONS_LIST_TITLE_CONTAINS: emulated(_ALL_ARE_READ),
-    Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
-    Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
-    Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: unsupported("AgentScope has no archive"),
-    Feature.SESSIONS_LIST_CREATED: emulated(_ALL_ARE_READ),
-    Feature.SESSIONS_LIST_OLDEST_FIRST: unsupported("AgentScope lists the newest first: reverse what you read"),
-    Feature.SESSIONS_LIST_PAGE_SIZE: emulated("all sessions of the agent are read for each page"),
-    Feature.SESSIONS_SEND_IMAGE: native("by url or data, with its media_type"),
-    Feature.SESSIONS_SEND_DOCUMENT: native("by url or data, with its media_type"),
-    Feature.SESSIONS_ANSWER_APPROVAL: native("a denial without a reason: there is no place for one"),
-    Feature.SESSIONS_ANSWER_OUTPUT: native("not together with approvals"),
-    Feature.AGENTS_CREATE_MODEL: unsupported("the model belongs to the session"),
-    Feature.AGENTS_CREATE_SYSTEM_PROMPT: native(),
-    Feature.AGENTS_CREATE_DESCRIPTION: unsupported("AgentScope agents have no description"),
-}
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
+    native={
+        Feature.SESSIONS_CREATE: "one more call, to read the new session",
+        Feature.SESSIONS_LIST: "",
+        Feature.SESSIONS_UPDATE: f"one more call, for the status. {_OWNER_CHECK}",
+        Feature.SESSIONS_DELETE: _OWNER_CHECK,
+        Feature.SESSIONS_CANCEL: f"a few more calls, to see what runs before and after it. {_OWNER_CHECK}",
+        Feature.SESSIONS_SEND: "one more call, to see that the session exists; servers from 2.0.1 on",
+        Feature.SESSIONS_STREAM: "one more call, to find the start: the first event of a running turn; from 2.0.1 on",
+        Feature.SESSIONS_RUN: "two more calls, to find the start and recognise the reply; the status after a silence",
+        Feature.SESSIONS_ANSWER: "two more calls before it, to see what is pending; servers from 2.0.1 on",
+        Feature.AGENTS_CREATE: "one more call, to read the new agent",
+        Feature.SESSIONS_CREATE_AGENT: "",
+        Feature.SESSIONS_CREATE_WORKSPACE: "",
+        Feature.SESSIONS_CREATE_TITLE: "without one the server chooses one, and asks the model for a better one later",
+        Feature.SESSIONS_CREATE_MODEL: "needs type and credential_id; model_class from 2.0.11 on",
+        Feature.SESSIONS_UPDATE_TITLE: "",
+        Feature.SESSIONS_UPDATE_MODEL: "needs type and credential_id; model_class from 2.0.11 on",
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE: "",
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: "servers from 2.0.1 on; one more call, to recognise an older one",
+        Feature.SESSIONS_LIST_AGENT: "required: here, or as the setting agent_id",
+        Feature.SESSIONS_SEND_IMAGE: "by url or data, with its media_type",
+        Feature.SESSIONS_SEND_DOCUMENT: "by url or data, with its media_type",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "servers from 2.0.6 on; older ones are read whole",
+        Feature.SESSIONS_ANSWER_APPROVAL: "a denial without a reason: there is no place for one",
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "",
+        Feature.SESSIONS_ANSWER_OUTPUT: "not together with approvals",
+        Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
+    },
+    emulated={
+        Feature.SESSIONS_GET: "the agent's sessions are listed, to find it among them; raw has no state.context",
+        Feature.SESSIONS_EVENTS: "all messages are read for a page; they become events without turns and deltas",
+        Feature.SESSIONS_MESSAGES: "all messages are read for a page: the server begins with the newest",
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest messages, after a look at the status",
+        Feature.AGENTS_GET: "all agents are listed, to find it among them",
+        Feature.AGENTS_LIST: "all agents are read for each page, and sorted here",
+        Feature.MODELS_LIST: "one call for the credentials, and one for each kind of credential",
+        Feature.SESSIONS_CREATE_PERMISSION_MODE: "one more call, after the creation",
+        Feature.SESSIONS_LIST_STATUSES: _ALL_ARE_READ,
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: _ALL_ARE_READ,
+        Feature.SESSIONS_LIST_CREATED: _ALL_ARE_READ,
+        Feature.SESSIONS_LIST_ORIGIN: _ALL_ARE_READ,
+        Feature.SESSIONS_LIST_PAGE_SIZE: "all sessions of the agent are read for each page",
+    },
+    unsupported={
+        Feature.SESSIONS_ARCHIVE: "AgentScope keeps a session until it is deleted",
+        Feature.SESSIONS_REJOIN: "follow the session from the turn's cursor: stream(session, cursor=turn.cursor)",
+        Feature.SESSIONS_CREATE_ENVIRONMENT: "tools run where the service runs; choose the directory by workspace",
+        Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
+        Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_CREATE_CAPABILITIES: "abilities belong to the service and its workspaces",
+        Feature.SESSIONS_CREATE_ID: "the server chooses the id of a session",
+        Feature.SESSIONS_CREATE_OWNER: _ONE_USER,
+        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_UPDATE_METADATA: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: _NO_METADATA,
+        Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "an AgentScope session always has a name; it may be the empty text",
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: "an AgentScope session always has a mode; set 'default'",
+        Feature.SESSIONS_LIST_OWNER: _ONE_USER,
+        Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+        Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
+        Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "AgentScope has no archive",
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "AgentScope lists the newest first: reverse what you read",
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "read the messages newest first",
+        Feature.SESSIONS_ANSWER_QUESTION: "AgentScope asks no questions",
+        Feature.AGENTS_CREATE_MODEL: "the model belongs to the session",
+        Feature.AGENTS_CREATE_DESCRIPTION: "AgentScope agents have no description",
+    },
+    otherwise="AgentScope has no environments: tools run where the service runs",
+)
 _FILTERED_HERE: Final = frozenset(
-    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
+    {
+        Feature.SESSIONS_LIST_STATUSES,
+        Feature.SESSIONS_LIST_TITLE_CONTAINS,
+        Feature.SESSIONS_LIST_CREATED,
+        Feature.SESSIONS_LIST_ORIGIN,
+    }
 )
 
 
@@ -211,6 +230,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     new_agent_type = AgentScopeNewAgent
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
     event_types = EVENT_TYPES
+    message_type = AgentScopeMessage
+    answer_type = AgentScopeAnswer
+    when_busy = WhenBusy.REFUSED
+    when_waiting = WhenWaiting.REFUSED
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
 
     def headers(self) -> Mapping[str, str]:
@@ -233,7 +256,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         mode = None if new.permission_mode is None else sessions.require_mode(new.permission_mode)
         response = yield Call("POST", "/sessions/", body=json_body(body))
         session_id = read_response(_read_new_session, response)[0].session_id
-        with _already_done(f"session {session_id!r} was created"):
+        with sessions.already_done(f"session {session_id!r} was created"):
             if mode is not None:
                 yield from _patch(session_id, agent_id, {"permission_mode": mode})
             session = yield from sessions.find_session(session_id, agent_id)
@@ -264,7 +287,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             before = yield from sessions.find_session(ref.id, agent_id)
             _check_understood(sessions.ignored_fields(body, before))
         response = yield from _patch(ref.id, agent_id, body)
-        with _already_done("the change was made"):
+        with sessions.already_done("the change was made"):
             session = read_response(sessions.to_session, response)
             if session.agent_id not in {agent_id, None}:
                 raise sessions.no_session(ref.id, agent_id)
@@ -278,47 +301,59 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         sessions.check_answer((yield Call("DELETE", address.path())))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
-
-        An interrupt is lost if the turn starts to wait in that moment: it is sent again then.
-        """
-        address = yield from self._checked_address(ref)
-        answer = _required((yield from sessions.probe_status(address)))
-        status = sessions.to_status(sessions.status_word(answer))
-        state = CancelState.NOTHING_RUNNING
-        if status is not SessionStatus.IDLE:
-            interrupt = Call("POST", address.path("/interrupt"))
-            answer = yield interrupt
-            sessions.check_answer(answer)
-            state = CancelState.REQUESTED
-            with _already_done("the turn was asked to stop"):
-                if status is SessionStatus.RUNNING and (yield from _has_come_to_wait(address)):
-                    answer = yield interrupt
+        """Interrupt a turn that runs or waits."""
+        answer, state = yield from turns.cancel((yield from self._checked_address(ref)))
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=answer.content)
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
+    ) -> Flow[None]:
         """Send a message without following the turn."""
-        yield from turns.send_message((yield from self._checked_address(ref)), content)
+        yield from turns.send_message((yield from self._checked_address(ref)), content, native)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare a stream plan for a session."""
         return (yield from turns.stream_events(self._address(ref), cursor))
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
+    ) -> Flow[TurnPlan | AnsweredTurn]:
         """Prepare a stream plan for a turn."""
-        return (yield from turns.start_turn((yield from self._checked_address(ref)), turn_input))
+        return (yield from turns.start_turn((yield from self._checked_address(ref)), turn_input, native))
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(
+        self,
+        ref: SessionRef,
+        page_size: int | None,
+        cursor: str | None,
+        *,
+        newest_first: bool = False,  # noqa: ARG002  (declared unsupported)
+    ) -> Flow[Page[Event]]:
         """Read the events that a page of messages stands for."""
         return (yield from history.list_events(self._address(ref), page_size, cursor))
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-        """Read all messages, and keep one page of them."""
-        return (yield from history.list_messages(self._address(ref), page_size, cursor))
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
+        """Read one page of messages. Oldest first, all are read for it."""
+        read = history.list_newest if newest_first else history.list_messages
+        return (yield from read(self._address(ref), page_size, cursor))
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    def answer_actions(
+        self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
+    ) -> Flow[None]:
         """Answer pending actions without following the turn."""
-        yield from turns.answer_actions((yield from self._checked_address(ref)), answers)
+        yield from turns.answer_actions((yield from self._checked_address(ref)), answers, native)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the pending actions."""
@@ -329,7 +364,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         body = sessions.build_new_agent(new)
         response = yield Call("POST", "/agent/", body=json_body(body))
         agent_id = read_response(_read_new_agent, response)[0].agent_id
-        with _already_done(f"agent {agent_id!r} was created"):
+        with sessions.already_done(f"agent {agent_id!r} was created"):
             agent = yield from self.get_agent(agent_id)
             known = agent.raw.get("data") or {}
             _check_taken([name for name in body if name not in known])
@@ -348,6 +383,11 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         agents = yield from _read_agents()
         newest_first = sorted(agents.items, key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
         return replace(one_page(newest_first, page_size, cursor), problems=agents.problems)
+
+    def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
+        """Read the models of each kind of credential that the user has, once for each credential."""
+        found = yield from sessions.list_models()
+        return replace(one_page(found.items, page_size, cursor), problems=found.problems)
 
     def _agent_id(self, given: str | None, way: str) -> str:
         agent_id = self.settings.agent_id if given is None else given
@@ -372,16 +412,6 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return address
 
 
-@contextmanager
-def _already_done(what: str) -> Iterator[None]:
-    """State in an error what had been carried out before it."""
-    try:
-        yield
-    except PolysessionError as error:
-        error.already_done = what
-        raise
-
-
 def _read_agents() -> Flow[Page[Agent]]:
     listed, _ = read_response(_read_agent_list, (yield Call("GET", "/agent/")))
     return read_list(listed.agents, sessions.to_agent)
@@ -396,22 +426,6 @@ def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[R
         except Conflict:
             call = replace(call, after_s=wait_s)
     return (yield call)
-
-
-def _has_come_to_wait(address: SessionAddress) -> Flow[bool]:
-    """Whether a turn that ran a moment ago waits for an answer now."""
-    for wait_s in _STOPPING_S:
-        status = sessions.to_status((yield from sessions.read_status(address, after_s=wait_s)))
-        if status is not SessionStatus.RUNNING:
-            return status is SessionStatus.REQUIRES_ACTION
-    return False
-
-
-def _required(probed: Response | None) -> Response:
-    """The answer of the status call, from a server that can cancel: both came with the same version."""
-    if probed is None:
-        raise sessions.too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
-    return probed
 
 
 def _check_statuses_shown(found: Sequence[Session], query: SessionQuery) -> None:

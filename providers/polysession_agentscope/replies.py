@@ -184,7 +184,8 @@ def to_action(block: StoredBlock, reply_id: str) -> PendingAction | None:
     kind = ACTIONS.get(wire.state)
     if wire.type != "tool_call" or kind is None:
         return None
-    reference = {"reply_id": reply_id, "tool_call": msgspec.Raw(block.source)}
+    call = {"id": wire.id, "name": wire.name, "input": wire.input, "suggested_rules": wire.suggested_rules}
+    reference = {"reply_id": reply_id, "tool_call": call}
     return kind(
         id=wire.id or "",
         name=wire.name or "",

@@ -8,7 +8,8 @@ Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,10 +21,13 @@ from polysession.provider_api import (
     Feature,
     Flow,
     MalformedResponse,
+    Model,
     ModelConfig,
     NewAgent,
     NewSession,
     NotFound,
+    Page,
+    PolysessionError,
     Response,
     Session,
     SessionChanges,
@@ -33,6 +37,7 @@ from polysession.provider_api import (
     UsageError,
     decoder,
     path_segment,
+    read_list,
     read_response,
     record_reader,
     with_query,
@@ -42,8 +47,11 @@ from polysession_agentscope.wire import (
     WireAgent,
     WireAgentData,
     WireAnswer,
+    WireCredentials,
     WireHealth,
+    WireModelCard,
     WireModelConfig,
+    WireModels,
     WirePermissions,
     WireRecord,
     WireSession,
@@ -63,6 +71,7 @@ STATUSES: Final[Mapping[str, SessionStatus]] = {
 }
 PERMISSION_MODES: Final = ("default", "accept_edits", "explore", "bypass", "dont_ask")
 RUNNING: Final = "running"
+IDLE: Final = "idle"
 
 _POSSIBLE_STATUSES: Final = frozenset({*STATUSES.values(), SessionStatus.UNKNOWN})
 _UNKNOWN_ROUTE: Final = "Not Found"
@@ -74,6 +83,8 @@ _read_sessions = decoder(WireSessions)
 _read_status = decoder(WireStatus)
 _read_health = decoder(WireHealth)
 _read_answer = decoder(WireAnswer)
+_read_credentials = decoder(WireCredentials)
+_read_models = decoder(WireModels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +228,7 @@ def ignored_parts(body: Mapping[str, Any], session: Session) -> list[str]:
     return [
         f"{name}.model_class"
         for name in ("chat_model_config", "fallback_chat_model_config")
-        if _object(body.get(name)).get("model_class") and "model_class" not in _object(config.get(name))
+        if _object(body.get(name)).get("model_class") and "model_class" not in (_object(config.get(name)) or body[name])
     ]
 
 
@@ -285,6 +296,44 @@ def no_session(session_id: str, agent_id: str) -> NotFound:
     return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
 
 
+def list_models() -> Flow[Page[Model]]:
+    """The models that the user's credentials give access to. The credentials themselves are not kept: they are clear.
+
+    Backend: `GET /credential/` and `GET /model/` of `/openapi.json`, server 2.0.11 (read 2026-11)
+    """
+    listed, _ = read_response(_read_credentials, (yield Call("GET", "/credential/")))
+    models: list[Model] = []
+    problems: list[str] = []
+    cards: dict[str, Sequence[Raw]] = {}
+    for credential in listed.credentials:
+        kind = credential.data.type if credential.data else None
+        if kind is None:
+            problems.append(f"credential {credential.id}: not of a known type")
+            continue
+        if kind not in cards:
+            response = yield Call("GET", with_query("/model/", {"provider": kind}))
+            cards[kind] = read_response(_read_models, response)[0].models
+        found = read_list(cards[kind], _model_reader(credential.id))
+        models += found.items
+        problems += [f"{kind}: {problem}" for problem in found.problems]
+    return Page(tuple(models), None, tuple(problems))
+
+
+def _model_reader(credential_id: str) -> Callable[[bytes], Model]:
+    def build(wire: WireModelCard, content: bytes, problems: tuple[str, ...]) -> Model:
+        return Model(
+            provider=NAME,
+            id=wire.name,
+            name=wire.label,
+            type=wire.type,
+            credential_id=credential_id,
+            source=content,
+            problems=problems,
+        )
+
+    return record_reader(WireModelCard, build)
+
+
 def probe_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Response | None]:
     """Read the status; None from a server older than 2.0.4, which has no such call."""
     try:
@@ -336,6 +385,16 @@ def check_answer(response: Response) -> None:
     """
     if response.content.strip():
         read_response(_read_answer, response)
+
+
+@contextmanager
+def already_done(what: str) -> Iterator[None]:
+    """State in an error what had been carried out before it."""
+    try:
+        yield
+    except PolysessionError as error:
+        error.already_done = what
+        raise
 
 
 def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:

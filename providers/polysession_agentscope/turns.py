@@ -11,44 +11,63 @@ from typing import Any, Final
 
 from polysession.provider_api import (
     Answer,
+    AnsweredTurn,
     Approve,
     Block,
+    Call,
+    CancelState,
     Conflict,
     Deny,
     Feature,
     Flow,
     MediaBlock,
+    NativeBody,
     NotFound,
-    OldStreamPlan,
-    OldTurnPlan,
     PendingAction,
     Reply,
+    Response,
+    StreamPlan,
     TextBlock,
     ToolExecution,
     ToolOutput,
     TurnInput,
+    TurnPlan,
     UnsupportedOperation,
     UsageError,
     decode_json,
     json_body,
+    new_id,
 )
 from polysession_agentscope.events import EventReader
 from polysession_agentscope.history import PAGE, HistoryTail, StoredMessage, read_tail
+from polysession_agentscope.native import AgentScopeAnswer
 from polysession_agentscope.plans import (
     CONFLICT_WAITS_S,
     RECENT,
-    SETTLING_S,
-    AgentScopeTurn,
-    AnsweredTurn,
-    Bookmark,
     SessionStream,
+    decode_cursor,
     events_since,
     mark_replies,
     post_input,
     read_since,
 )
 from polysession_agentscope.replies import Phase, actions_in, is_waiting
-from polysession_agentscope.sessions import RUNNING, SessionAddress, read_settled_status, too_old
+from polysession_agentscope.sessions import (
+    IDLE,
+    RUNNING,
+    SessionAddress,
+    already_done,
+    check_answer,
+    probe_status,
+    read_settled_status,
+    read_status,
+    status_word,
+    too_old,
+)
+from polysession_agentscope.turn_plans import SETTLING_S, AgentScopeTurn, LegacyTurn
+
+_STOPPING_S: Final = (0.05, 0.1, 0.2)
+"""A turn stops within this time, unless it is at work in a tool."""
 
 _TURN_BOUND: Final = "a turn of 2.0.0 lives only as long as its answer is read: use run"
 _NO_REASON: Final = "AgentScope tells the agent that it was denied, and not why: deny without a reason"
@@ -69,45 +88,47 @@ class _Waiting:
     tail: HistoryTail
 
 
-def send_message(address: SessionAddress, content: tuple[Block, ...]) -> Flow[None]:
+def send_message(address: SessionAddress, content: tuple[Block, ...], native: NativeBody | None) -> Flow[None]:
     """Send a message. The messages are read first: the server accepts one for a session that does not exist."""
-    wire_input = build_message(content)
+    wire_input = build_message(content, native)
     tail = yield from _read_free(address)
     _require_stream(tail, Feature.SESSIONS_SEND, "to leave a turn to itself", _TURN_BOUND)
     yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
-def answer_actions(address: SessionAddress, answers: tuple[Answer, ...]) -> Flow[None]:
+def answer_actions(address: SessionAddress, answers: tuple[Answer, ...], native: NativeBody | None) -> Flow[None]:
     """Answer pending actions."""
     _check_answers(answers)
     waiting = yield from _read_waiting(address)
-    wire_input = build_answers(answers, waiting.actions)
+    wire_input = build_answers(answers, waiting.actions, native)
     _require_stream(waiting.tail, Feature.SESSIONS_ANSWER, "to leave a turn to itself", _TURN_BOUND)
     yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
-def start_turn(address: SessionAddress, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+def start_turn(
+    address: SessionAddress, turn_input: TurnInput, native: NativeBody | None
+) -> Flow[TurnPlan | AnsweredTurn]:
     """Read where the session stands, for a plan that opens the stream there and then sends the input."""
     if isinstance(turn_input[0], Approve | Deny | ToolOutput | Reply):
-        return (yield from _resume(address, turn_input))
-    wire_input = build_message(turn_input)
+        return (yield from _resume(address, turn_input, native))
+    wire_input = build_message(turn_input, native)
     reader = EventReader(address.session_id)
     tail = yield from _read_free(address)
     mark_replies(tail, reader)
     if not tail.has_stream:
-        return AnsweredTurn(address, reader, wire_input)
+        return LegacyTurn(address, reader, wire_input)
     return AgentScopeTurn(address, tail, reader, wire_input)
 
 
-def stream_events(address: SessionAddress, cursor: str | None) -> Flow[OldStreamPlan]:
+def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPlan]:
     """Read where the session stands, for a plan that follows it from there, or from a cursor."""
-    mark = None if cursor is None else Bookmark.read(cursor)
     reader = EventReader(address.session_id)
-    if mark is None:
+    if cursor is None:
         tail = yield from read_tail(address, RECENT)
         mark_replies(tail, reader)
         plan = SessionStream(address, tail.cursor, reader)
     else:
+        mark, last_id = decode_cursor(cursor)
         if mark.before is not None:
             reader.restore(mark.before, Phase.ENDED, ())
         if mark.reply is not None:
@@ -115,9 +136,67 @@ def stream_events(address: SessionAddress, cursor: str | None) -> Flow[OldStream
         tail = yield from read_since(address, reader)
         # A restarted server gives no cursor, and counts its events from the start: an old cursor hides them.
         after = None if tail.cursor is None else mark.after
-        plan = SessionStream(address, after, reader, mark, events_since(tail, reader))
+        backlog = events_since(tail, reader)
+        plan = SessionStream(address, after, reader, last_id=last_id, resumed_reply=mark.reply, backlog=backlog)
     _require_stream(tail, Feature.SESSIONS_STREAM, "to stream a session", "run follows one turn")
     return plan
+
+
+def cancel(address: SessionAddress) -> Flow[tuple[Response, CancelState]]:
+    """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
+
+    A session is running for a moment after the end of its turn, until that is stored: the messages are read first,
+    which wait for it. An interrupt is lost if the turn starts to wait in that moment: it is sent again then. A turn
+    that ended by itself in spite of the interrupt was not cancelled.
+
+    Returns:
+        The last answer, and what became of the request.
+    """
+    answer = _required((yield from probe_status(address)))
+    word = status_word(answer)
+    newest: StoredMessage | None = None
+    if word == RUNNING:
+        tail = yield from read_tail(address)
+        newest = tail.replies[-1] if tail.replies else None
+        word = word if tail.is_running else (yield from read_status(address))
+    if word == IDLE:
+        return answer, CancelState.NOTHING_RUNNING
+    interrupt = Call("POST", address.path("/interrupt"))
+    answer = yield interrupt
+    check_answer(answer)
+    with already_done("the turn was asked to stop"):
+        if word == RUNNING:
+            word = yield from _read_stopped_status(address)
+            if word not in {RUNNING, IDLE}:
+                answer = yield interrupt
+            elif word == IDLE and (yield from _has_ended_by_itself(address, newest)):
+                return answer, CancelState.NOTHING_RUNNING
+    return answer, CancelState.REQUESTED
+
+
+def _read_stopped_status(address: SessionAddress) -> Flow[str]:
+    word = RUNNING
+    for wait_s in _STOPPING_S:
+        word = yield from read_status(address, after_s=wait_s)
+        if word != RUNNING:
+            break
+    return word
+
+
+def _has_ended_by_itself(address: SessionAddress, before: StoredMessage | None) -> Flow[bool]:
+    """Whether the newest reply is another one than before, and was not interrupted."""
+    tail = yield from read_tail(address)
+    newest = tail.replies[-1] if tail.replies else None
+    if newest is None or (before is not None and newest.id == before.id):
+        return False
+    return newest.wire.finished_reason != "interrupted"
+
+
+def _required(probed: Response | None) -> Response:
+    """The answer of the status call, from a server that can cancel: both came with the same version."""
+    if probed is None:
+        raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
+    return probed
 
 
 def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
@@ -126,22 +205,26 @@ def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
     return () if waiting is None else tuple(waiting.actions.values())
 
 
-def build_message(blocks: Iterable[Block]) -> dict[str, Any]:
-    """The input that says these blocks.
+def build_message(blocks: Iterable[Block], native: NativeBody | None = None) -> dict[str, Any]:
+    """The input that says these blocks. The server keeps the id, by which the reply is recognised.
 
     Raises:
         UsageError: A block cannot be sent.
     """
     content = [_build_media(block) if isinstance(block, MediaBlock) else _build_text(block) for block in blocks]
-    return {"name": "user", "role": "user", "content": content}
+    message = {"id": new_id(), "name": "user", "role": "user", "content": content}
+    return message | (native.to_body() if native else {})
 
 
-def build_answers(answers: tuple[Answer, ...], pending: Mapping[str, PendingAction]) -> dict[str, Any]:
+def build_answers(
+    answers: tuple[Answer, ...], pending: Mapping[str, PendingAction], native: NativeBody | None = None
+) -> dict[str, Any]:
     """The input that answers actions: from the reference of each, or of the pending one where only its id is given.
 
     Args:
         answers: The caller's answers.
         pending: The pending actions, by id.
+        native: Which further calls the approvals allow; None for no others.
 
     Raises:
         NotFound: One of the actions is not pending.
@@ -153,11 +236,12 @@ def build_answers(answers: tuple[Answer, ...], pending: Mapping[str, PendingActi
     references = [_read_reference(action) for action in actions]
     pairs = list(zip(answers, (reference["tool_call"] for reference in references), strict=True))
     outputs = [_build_output(answer, call) for answer, call in pairs if isinstance(answer, ToolOutput)]
-    decisions = [_build_decision(answer, call) for answer, call in pairs if not isinstance(answer, ToolOutput)]
+    rules = native if isinstance(native, AgentScopeAnswer) else AgentScopeAnswer()
+    decisions = [_build_decision(answer, call, rules) for answer, call in pairs if not isinstance(answer, ToolOutput)]
     if outputs and decisions:
         raise UsageError("AgentScope takes outputs and approvals one after the other: answer those of one kind first")
     kind, results = ("EXTERNAL_EXECUTION_RESULT", "execution_results") if outputs else _DECISIONS
-    return {"type": kind, "reply_id": references[0]["reply_id"], results: outputs or decisions}
+    return {"id": new_id(), "type": kind, "reply_id": references[0]["reply_id"], results: outputs or decisions}
 
 
 _DECISIONS: Final = ("USER_CONFIRM_RESULT", "confirm_results")
@@ -176,14 +260,16 @@ def _read_free(address: SessionAddress) -> Flow[HistoryTail]:
     raise Conflict("the agent waits for an answer, and takes no message before: answer it, or cancel")
 
 
-def _resume(address: SessionAddress, answers: tuple[Answer, ...]) -> Flow[OldTurnPlan]:
+def _resume(
+    address: SessionAddress, answers: tuple[Answer, ...], native: NativeBody | None
+) -> Flow[TurnPlan | AnsweredTurn]:
     _check_answers(answers)
     waiting = yield from _read_waiting(address)
-    wire_input = build_answers(answers, waiting.actions)
+    wire_input = build_answers(answers, waiting.actions, native)
     reader = EventReader(address.session_id)
     mark_replies(waiting.tail, reader)
     if not waiting.tail.has_stream:
-        return AnsweredTurn(address, reader, wire_input, waiting.reply.id)
+        return LegacyTurn(address, reader, wire_input, waiting.reply.id)
     return AgentScopeTurn(address, waiting.tail, reader, wire_input, waiting.reply.id)
 
 
@@ -201,7 +287,7 @@ def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
 
 def _find_waiting(address: SessionAddress) -> Flow[_Waiting | None]:
     word = yield from read_settled_status(address, SETTLING_S)
-    if word in {RUNNING, "idle"}:
+    if word in {RUNNING, IDLE}:
         return None
     tail = yield from read_tail(address, PAGE, lambda stored: any(map(is_waiting, stored)))
     waiting = [message for message in tail.messages if is_waiting(message)]
@@ -251,12 +337,16 @@ def _check_kind(answer: Answer, action: PendingAction) -> None:
         raise UsageError(f"action {action.id!r} is answered with {wanted}, not with {type(answer).__name__}")
 
 
-def _build_decision(answer: Answer, call: Mapping[str, Any]) -> dict[str, Any]:
+def _build_decision(answer: Answer, call: Mapping[str, Any], native: AgentScopeAnswer) -> dict[str, Any]:
     """The tool runs with the arguments that come back here: the model's own text, unless the caller edits them."""
-    tool_call = {name: call.get(name) for name in ("type", "id", "name", "input")}
+    tool_call = {"type": "tool_call"} | {name: call.get(name) for name in ("id", "name", "input")}
     if isinstance(answer, Approve) and answer.arguments is not None:
         tool_call["input"] = json_body(answer.arguments).decode()
-    return {"confirmed": not isinstance(answer, Deny), "tool_call": tool_call}
+    decision = {"confirmed": not isinstance(answer, Deny), "tool_call": tool_call}
+    rules = [rule.to_body() for rule in native.rules or ()]
+    if native.allow_suggested:
+        rules += call.get("suggested_rules") or []
+    return decision | {"rules": rules} if rules and isinstance(answer, Approve) else decision
 
 
 def _build_output(answer: ToolOutput, call: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,6 +132,39 @@ class WireNewAgent(Struct):
     agent_id: str
 
 
+class WireCredentialData(Struct):
+    """What a credential is made of. The rest of it is secret, and is not read."""
+
+    type: str | None = None
+
+
+class WireCredential(Struct):
+    """A credential."""
+
+    id: str
+    data: WireCredentialData | None = None
+
+
+class WireCredentials(Struct):
+    """All credentials of the user."""
+
+    credentials: list[WireCredential]
+
+
+class WireModelCard(Struct):
+    """A model of the catalogue. `type` is that of the credential which gives access to it."""
+
+    name: str
+    label: str | None = None
+    type: str | None = None
+
+
+class WireModels(Struct):
+    """The models of one kind of credential."""
+
+    models: list[Raw]
+
+
 class WireHealth(Struct):
     """The answer of `GET /health`. Since 2.0.6."""
 
@@ -200,6 +233,7 @@ class WireMessages(Struct):
     messages: list[Raw]
     event_cursor: str | None = None  # since 2.0.10
     has_more: bool | None = None  # since 2.0.6
+    is_running: bool | None = None
 
 
 class WireEvent(Struct):

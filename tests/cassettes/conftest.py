@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 import vcr
 
 from live.sources import SOURCES, Source
+from polysession._core.identifiers import ID_SOURCE
 from polysession._drivers import async_driver, sync_driver
 from polysession.testing import Face
 from support.client_runners import ASYNC, SYNC
@@ -147,6 +149,15 @@ def played_whole(request: pytest.FixtureRequest, vcr: Any) -> Iterator[None]:
     is_through = request.session.testsfailed == failed_before
     if is_through and vcr is not None and request.config.stash[SOURCE] is None:
         check_played(vcr)
+
+
+@pytest.fixture(autouse=True)
+def same_ids() -> Iterator[None]:
+    """Random ids are the same when a test is recorded and when it is played: they are in what is sent."""
+    numbers = itertools.count(1)
+    token = ID_SOURCE.set(lambda: f"{next(numbers):032x}")
+    yield
+    ID_SOURCE.reset(token)
 
 
 class _AtOnce:

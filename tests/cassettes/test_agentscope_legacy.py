@@ -1,4 +1,4 @@
-"""Sessions and turns, as the first published AgentScope service answered: 2.0.0, whose shapes the seed page has."""
+"""Sessions and turns, as the first published AgentScope service answered: 2.0.0, which the published page shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def update(user: User, session: Session, **fields: Any) -> Session:
     return changed
 
 
-@cassette("agentscope/recorded/seed_session.yaml")
+@cassette("agentscope/recorded/legacy_session.yaml")
 def test_a_session_of_the_first_service_is_read_changed_and_deleted(user: User, vcr: Any) -> None:
     credential_id = user.create_credential()
     session = user.create(user.create_agent(), workspace="w1", model=model(credential_id, temperature=0.5))
@@ -54,7 +54,7 @@ def test_a_session_of_the_first_service_is_read_changed_and_deleted(user: User, 
     ]
 
 
-@cassette("agentscope/recorded/seed_turn.yaml")
+@cassette("agentscope/recorded/legacy_turn.yaml")
 def test_a_turn_of_the_first_service_is_its_answer(user: User) -> None:
     session = user.create(user.create_agent(), model=model(user.create_credential(), "scripted"))
     told = user.runner.play(

@@ -213,6 +213,9 @@ def test_a_running_session_refuses_changes_until_it_is_cancelled(user: User, vcr
     user.do(lambda client: client.sessions.delete(session))
     with pytest.raises(NotFound):
         user.do(lambda client: client.sessions.get(session))
-    said = [{"name": "user", "role": "user", "content": [{"type": "text", "text": t}]} for t in ("Count.", "Again.")]
+    said = [
+        {"id": f"{number:032x}", "name": "user", "role": "user", "content": [{"type": "text", "text": text}]}
+        for number, text in enumerate(("Count.", "Again."), 1)
+    ]
     place = {"agent_id": session.agent_id, "session_id": session.id}
     assert sent(vcr, "POST", "/chat/") == [{**place, "input": message} for message in said]

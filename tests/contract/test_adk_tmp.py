@@ -1,5 +1,3 @@
 from polysession.testing import ProviderContract
-
-
 class TestAdk(ProviderContract):
     provider = "adk"

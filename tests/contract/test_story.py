@@ -58,4 +58,4 @@ def test_a_backend_is_asked_for_its_version(provider: str, runner: ClientRunner)
     with serve(provider) as emulator:
         version = runner.call(provider, lambda client: client.backend_version(), **emulator.settings)
 
-    assert version == ("2.0.10" if provider == "agentscope" else None)
+    assert version == ("2.0.11" if provider == "agentscope" else None)

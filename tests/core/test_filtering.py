@@ -17,6 +17,7 @@ FILTERED = {
     Feature.SESSIONS_LIST_TITLE_CONTAINS,
     Feature.SESSIONS_LIST_TAGS,
     Feature.SESSIONS_LIST_CREATED,
+    Feature.SESSIONS_LIST_ORIGIN,
 }
 
 
@@ -26,7 +27,7 @@ def session(session_id: str, **fields: Any) -> Session:
 
 SESSIONS = (
     session("a", title="Straße 7", tags=("red", "new"), created_at=NOON - SECOND, status=SessionStatus.IDLE),
-    session("b", title="other", tags=("red",), created_at=NOON, status=SessionStatus.RUNNING),
+    session("b", title="other", tags=("red",), created_at=NOON, status=SessionStatus.RUNNING, origin="schedule"),
     session("c", created_at=NOON + SECOND, status=SessionStatus.PAUSED),
     session("d"),
 )
@@ -50,6 +51,7 @@ def kept(filters: set[Feature], **wanted: Any) -> str:
         ({"created_before": NOON}, "a"),
         ({"created_after": NOON - SECOND, "created_before": NOON + SECOND}, "b"),
         ({"created_after": datetime(2026, 3, 1, 12)}, "c"),  # noqa: DTZ001  (a time without a zone is in UTC)
+        ({"origin": "schedule"}, "b"),
         ({"tags": ["red"], "statuses": [SessionStatus.RUNNING]}, "b"),
     ],
 )
@@ -64,6 +66,7 @@ def test_a_filter_of_the_backend_is_not_applied_again(feature: Feature) -> None:
         Feature.SESSIONS_LIST_TITLE_CONTAINS: {"title_contains": "nowhere"},
         Feature.SESSIONS_LIST_TAGS: {"tags": ["nowhere"]},
         Feature.SESSIONS_LIST_CREATED: {"created_after": NOON + timedelta(days=1)},
+        Feature.SESSIONS_LIST_ORIGIN: {"origin": "nowhere"},
     }
 
     assert kept({feature}, **nothing[feature]) == ""

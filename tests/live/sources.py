@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from live.agentscope_service.model_stub import serve_models
-from live.agentscope_service.process import serve_agentscope, serve_seed_agentscope
+from live.agentscope_service.process import serve_agentscope, serve_legacy_agentscope
 from live.agentscope_service.redis_process import serve_redis
 from live.everruns_engine.process import build_engine, engine_version, serve_everruns
 from support.qoder_recording import ENVIRONMENT, first_environment
@@ -32,7 +32,7 @@ class Source:
     """A running service.
 
     Attributes:
-        name: What follows `nox -s record --`: the backend's name, or that and `-seed` for its older generation.
+        name: What follows `nox -s record --`: the backend's name, or that and `-legacy` for its older generation.
         base_url: Where clients connect.
         service: What it is called, for the header of what is recorded.
         version: Of the service.
@@ -81,17 +81,17 @@ def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def agentscope_seed(config: pytest.Config, workdir: Path) -> Iterator[Source]:
+def agentscope_legacy(config: pytest.Config, workdir: Path) -> Iterator[Source]:
     """AgentScope's first published service, in the interpreter that `--agentscope-python` names, with a Redis."""
     python = Path(config.getoption("agentscope_python")).absolute()
     with (
         serve_models() as models_url,
-        serve_redis(workdir) as redis_port,
-        serve_seed_agentscope(python, workdir, models_url, redis_port) as service,
+        serve_redis(python, workdir) as redis_port,
+        serve_legacy_agentscope(python, workdir, models_url, redis_port) as service,
     ):
         description = httpx.get(f"{service.base_url}/openapi.json", trust_env=False).json()
         yield Source(
-            "agentscope-seed",
+            "agentscope-legacy",
             service.base_url,
             _AGENTSCOPE,
             description["info"]["version"],
@@ -145,7 +145,7 @@ def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
 
 SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
     "agentscope": agentscope,
-    "agentscope-seed": agentscope_seed,
+    "agentscope-legacy": agentscope_legacy,
     "everruns": everruns,
     "qoder": qoder,
 }

@@ -10,6 +10,7 @@ from polysession._core.operations import Operations
 from polysession.errors import Conflict, PolysessionError, StatusError
 from polysession.session import ModelConfig
 from polysession_agentscope import (
+    AgentScopeChatModelConfig,
     AgentScopeKnowledgeConfig,
     AgentScopeModelConfig,
     AgentScopeProvider,
@@ -94,10 +95,11 @@ PROBLEM = {"type": "missing", "loc": ["body", "name"], "msg": "Field required", 
 MODEL = ModelConfig(id="m", type="openai_credential", credential_id="c1", parameters={"temperature": 0.5})
 MODEL_BODY = {"type": "openai_credential", "credential_id": "c1", "model": "m", "parameters": {"temperature": 0.5}}
 NATIVE_MODEL = AgentScopeModelConfig(type="t", credential_id="c2", model="n", parameters={})
+NATIVE_CHAT_MODEL = AgentScopeChatModelConfig(type="t", credential_id="c2", model="n", parameters={}, model_class="n")
 NATIVE_MODEL_BODY = {"type": "t", "credential_id": "c2", "model": "n", "parameters": {}}
 KNOWLEDGE = AgentScopeKnowledgeConfig(knowledge_base_ids=["k1"], parameters={"top_k": 3})
 CONFIGS: Mapping[str, tuple[Any, Any]] = {
-    "fallback_chat_model_config": (NATIVE_MODEL, NATIVE_MODEL_BODY),
+    "fallback_chat_model_config": (NATIVE_CHAT_MODEL, NATIVE_MODEL_BODY | {"model_class": "n"}),
     "tts_model_config": (NATIVE_MODEL, NATIVE_MODEL_BODY),
     "realtime_model_config": (NATIVE_MODEL, NATIVE_MODEL_BODY),
     "knowledge_config": (KNOWLEDGE, {"knowledge_base_ids": ["k1"], "parameters": {"top_k": 3}}),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from polysession._core.flow import Flow, Response
 from polysession._core.operations import Operations
-from polysession._core.retry import RetryPolicy
-from polysession._core.stream import StreamPlan, StreamReader
-from polysession.errors import ConnectionLost, PolysessionError
+from polysession._core.plans import AnsweredTurn, BodyEnd, Finished, Head, Items, Reconcile, StreamPlan, TurnPlan
+from polysession._core.sse import SseDecoder
+from polysession._core.turn import TurnTracker
+from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.session import Session
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
 from support.agentscope_events import call_block, frames, reply, said_by_user
@@ -18,7 +20,7 @@ from support.flows import ok, step
 PROVIDER = AgentScopeProvider(AgentScopeSettings(base_url="http://agents.test", user_id="u1", agent_id="a1"))
 OPERATIONS = Operations(PROVIDER)
 SESSION = Session(provider="agentscope", id="s1", agent_id="a1")
-RETRY = RetryPolicy(attempts=3)
+HEAD = Head(200, {})
 
 STATUS = ("GET", "/sessions/s1/status?agent_id=a1")
 LIST = ("GET", "/sessions/?agent_id=a1")
@@ -73,39 +75,104 @@ def plan_for(turn_input: Any, *answers: Response | PolysessionError) -> Any:
 
 
 class Listener:
-    """Feeds a plan as a driver does."""
+    """Feeds a plan as the loop does. A look at the history that an event asks for is answered from `stored`.
+
+    Attributes:
+        stored: The messages that the service has; ours is among them.
+        status: What the session does.
+        later: The looks that the plan wants to be made after some time.
+        ended: Whether the stream is finished.
+    """
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
-        self.reader = StreamReader(plan, RETRY)
+        self.stored = [said_by_user(message_id=our_id(plan))] if isinstance(plan, TurnPlan) else []
+        self.status = "running"
+        self.later: list[Reconcile] = []
+        self.ended = False
+        self._answers: list[Response | PolysessionError] = []
+        self._tracker = TurnTracker(plan.is_ours) if isinstance(plan, TurnPlan) else None
+        if isinstance(plan, AnsweredTurn):
+            self._tracker = TurnTracker()
+        self._decoder = SseDecoder()
         self.connect()
+        self.backlog = self._take(plan.opened(HEAD, again=False))
 
     def connect(self) -> str:
-        opened = self.plan.open()
-        self.reader.opened()
-        return opened.path
+        """Open a connection; gives its path."""
+        self._decoder = SseDecoder()
+        return self.plan.open().path
 
-    def hear(self, *happened: dict[str, Any]) -> list[Any]:
-        return list(self.reader.feed(frames(*happened)))
+    def hear(self, *happened: dict[str, Any], answers: Iterable[Response | PolysessionError] = ()) -> list[Any]:
+        """The events of these frames. `answers` are those to the calls of a look, in place of what is stored."""
+        self._answers = list(answers)
+        found = self.feed(frames(*happened))
+        assert not self._answers
+        return found
+
+    def feed(self, chunk: bytes) -> list[Any]:
+        """The events of these bytes."""
+        return [event for frame in self._decoder.feed(chunk) for event in self._take(self.plan.read(frame))]
 
     def look(self, *answers: Response | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
-        """What a probe tells when the connection is gone."""
-        self.reader.broke_off(after)
+        """The events of the look after the connection was lost, or after a silence of it."""
+        silent = isinstance(after, NetworkTimeout)
+        items = self.plan.quiet(2.0) if silent else self.plan.ended(BodyEnd(after, inside_frame=False))
+        assert [type(item) for item in items] == [Reconcile]
         return self.probe(*answers)
 
     def probe(self, *answers: Response | PolysessionError) -> list[Any]:
-        """What a probe tells that is due."""
-        assert self.plan.probe_due
-        _, events = step(self.reader.probe(), *answers)
-        return list(self.reader.take(events))
+        """The events of a look."""
+        self.later.clear()
+        return self._take(step(self.plan.reconcile(), *answers)[1])
+
+    def _take(self, items: Items) -> list[Any]:
+        found: list[Any] = []
+        for item in items:
+            if isinstance(item, Reconcile) and item.after_s:
+                self.later.append(item)
+            elif isinstance(item, Reconcile):
+                found += self._take(self._run(self.plan.reconcile()))
+            elif isinstance(item, Finished):
+                self.ended = True
+            elif self._tracker is None:
+                found.append(item)
+            else:
+                found += [event for event, _ in self._tracker.take(item, None)]  # type: ignore[arg-type]
+                self.ended = self._tracker.ended is not None
+        return found
+
+    def _run(self, flow: Flow[Items]) -> Items:
+        try:
+            call = next(flow)
+            while True:
+                answer = self._answers.pop(0) if self._answers else self._answer(call.path)
+                call = flow.throw(answer) if isinstance(answer, PolysessionError) else flow.send(answer)
+        except StopIteration as stop:
+            items: Items = stop.value
+            return items
+
+    def _answer(self, path: str) -> Response:
+        return told(self.status) if "/status" in path else page(*self.stored)
+
+
+def our_id(plan: Any) -> str:
+    """The id of the input that a plan sends."""
+    call = plan.start() if isinstance(plan, AnsweredTurn) else step(plan.send(), STARTED)[0][0]
+    return str(json.loads(call.body or b"")["input"]["id"])
 
 
 def listening(turn_input: Any = "hi", *answers: Response | PolysessionError) -> Listener:
     return Listener(plan_for(turn_input, *(answers or (page(cursor=None),))))
 
 
-def answering(parked: dict[str, Any], *answers: Any, status: str = "awaiting_permission") -> Listener:
-    return listening(list(answers), told(status), page(parked))
+def answering(waiting: dict[str, Any], *answers: Any, status: str = "awaiting_permission") -> Listener:
+    return listening(list(answers), told(status), page(waiting))
+
+
+def answer_echo(live: Listener, echo: dict[str, Any]) -> dict[str, Any]:
+    """The echo of the answer that a plan sends: it has the id that was sent."""
+    return echo | {"id": our_id(live.plan)}
 
 
 def modelled(events: Iterable[Any]) -> list[str]:

@@ -37,7 +37,7 @@ def source_of(name: str) -> str | None:
     backend, kind, file = PurePosixPath(name).parts
     if kind == "documented":
         return None
-    return f"{backend}-seed" if file.startswith("seed_") else backend
+    return f"{backend}-legacy" if file.startswith("legacy_") else backend
 
 
 def files(root: Path = CASSETTES) -> list[Path]:

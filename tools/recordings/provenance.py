@@ -59,7 +59,7 @@ class Provenance(BaseModel):
         """The header of what is recorded today.
 
         Args:
-            source: What follows `nox -s record --`: the backend's name, or that and `-seed`.
+            source: What follows `nox -s record --`: the backend's name, or that and `-legacy`.
             service: What answers.
             version: Of the service.
             note: What one should know.

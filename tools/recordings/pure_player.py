@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from polysession._core.effects import Effect, Now, Open, Ready, Receive, Run
+from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run
 from polysession._core.flow import Call, Flow, Response
 from polysession._core.old_plans import adapted
 from polysession._core.plans import Head
@@ -62,6 +62,8 @@ def _perform(effect: Effect, exchanges: Iterator[Exchange]) -> Any:
             return Head(200, {})
         case Now():
             return 0.0
+        case Drain():
+            return None
     raise AssertionError(f"a tape's first stream asks for {effect}")
 
 

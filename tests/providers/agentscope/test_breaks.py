@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from polysession._core.plans import BodyEnd
 from polysession.action import Approve
 from polysession.errors import ConnectionLost, NetworkTimeout
 from polysession.event import Outcome
@@ -25,15 +26,12 @@ from support.agentscope_streams import (
     MISSED,
     PARKED,
     PLAIN,
-    STATUS,
     answering,
     listening,
-    messages,
     modelled,
     page,
     told,
 )
-from support.flows import step
 
 SILENCE = NetworkTimeout("nothing came")
 
@@ -42,8 +40,7 @@ SILENCE = NetworkTimeout("nothing came")
 def test_after_a_break_the_replay_tells_only_what_is_new(heard: int) -> None:
     turn, happened = listening("hi", page()), plain_turn()
     events = turn.hear(*happened[:heard])
-    assert turn.look(told("running")) == []
-    assert turn.plan.reopen_after_s is None
+    assert turn.look(told("running"), *([page(*turn.stored)] if heard < 2 else [])) == []
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1&after=37-0"
     assert modelled(events + turn.hear(*happened)) == PLAIN
 
@@ -56,7 +53,7 @@ def test_a_turn_that_ended_meanwhile_is_told_from_its_message() -> None:
     turn = listening()
     events = turn.hear(*plain_turn()[:4])
     stored = reply(text_block("Hello"))
-    events += turn.look(told("idle"), page(said_by_user(), stored))
+    events += turn.look(told("idle"), page(*turn.stored, stored))
     assert modelled(events) == [
         "turn.started",
         "message.started",
@@ -67,12 +64,12 @@ def test_a_turn_that_ended_meanwhile_is_told_from_its_message() -> None:
         "turn.ended*",
     ]
     assert events[-4].lost == ("raw", "message.delta", "message.started")
-    assert turn.reader.is_finished()
+    assert turn.ended
 
 
 def test_a_turn_of_which_nothing_came_is_told_from_its_message() -> None:
     turn = listening("hi", page(reply(reply_id="r0")))
-    events = turn.look(told("idle"), page(reply(reply_id="r0"), said_by_user(), reply(text_block("Hello"))))
+    events = turn.look(told("idle"), page(reply(reply_id="r0"), *turn.stored, reply(text_block("Hello"))))
     assert modelled(events) == MISSED
     assert events[2].message.text == "Hello"
 
@@ -82,11 +79,11 @@ def test_a_replay_that_was_cut_short_is_not_taken_for_the_turn(heard: int) -> No
     """The log is cut to its last event when a turn ends: its end alone would hide what was missed."""
     turn, happened = listening(), plain_turn()
     events = turn.hear(*happened[:heard])
-    turn.look(told("running"))
+    turn.look(told("running"), *([page(*turn.stored)] if heard < 2 else []))
     turn.connect()
     custom = event("CUSTOM", None, name="state_updated", value={})
-    assert modelled(turn.hear(custom, happened[-1], event("HINT_BLOCK", "r1"))) == []
-    events += turn.probe(told("idle"), page(said_by_user(), reply(text_block("Hello"))))
+    stored = [*turn.stored, reply(text_block("Hello"))]
+    events += turn.hear(custom, happened[-1], event("HINT_BLOCK", "r1"), answers=[told("idle"), page(*stored)])
     assert [kind for kind in modelled(events) if "completed" in kind or "ended" in kind] == [
         "message.completed*",
         "turn.ended*",
@@ -94,64 +91,63 @@ def test_a_replay_that_was_cut_short_is_not_taken_for_the_turn(heard: int) -> No
     assert events[-3].message.text == "Hello"
 
 
-def test_the_status_is_read_less_often_while_nothing_comes() -> None:
-    turn = listening()
-    waits = [turn.plan.silence_s]
-    for _ in range(5):
-        turn.look(told("running"), after=SILENCE)
-        assert turn.plan.reopen_after_s == 0.0
-        waits.append(turn.plan.silence_s)
-    assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
-    turn.hear(*plain_turn()[:2])
+def test_a_silence_is_looked_into_beside_the_open_stream() -> None:
+    turn, happened = listening(), plain_turn()
+    events = turn.hear(*happened[:4])
+    assert turn.plan.quiet_s == 2.0
+    assert turn.look(told("running"), after=SILENCE) == []
+    assert modelled(events + turn.hear(*happened[4:])) == PLAIN
+
+
+def test_a_client_that_reopens_after_a_silence_does_not_look_twice() -> None:
+    turn, happened = listening(), plain_turn()
+    events = turn.hear(*happened[:4])
     turn.look(told("running"), after=SILENCE)
-    assert turn.plan.silence_s == 1.0
+    assert turn.plan.ended(BodyEnd(SILENCE, inside_frame=False)) == ()
+    turn.connect()
+    assert modelled(events + turn.hear(*happened)) == PLAIN
 
 
 @pytest.mark.parametrize("heard", [0, 1, -1])
 def test_a_log_that_was_cut_at_the_end_of_our_turn_is_looked_behind_at_once(heard: int) -> None:
     turn, happened = listening(), plain_turn()
     turn.hear(*happened[:heard])
-    turn.look(told("running"))
+    turn.look(told("running"), *([page(*turn.stored)] if heard >= 0 else []))
     turn.connect()
-    assert turn.hear(happened[-1]) == []
-    assert turn.plan.probe_due
-    calls, events = step(turn.plan.probe(), told("running"), told("idle"), page(reply(text_block("Hello"))))
-    assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, messages(10)]
-    assert [call.after_s for call in calls] == [0.0, 0.05, 0.0]
-    assert modelled(events) == (["stream.gap*", "turn.ended*"] if heard < 0 else MISSED)
+    stored = page(*turn.stored, reply(text_block("Hello")))
+    events = turn.hear(happened[-1], answers=[told("running"), told("idle"), stored])
+    expected = {0: MISSED, 1: ["turn.started", *MISSED[1:]], -1: ["stream.gap*", "turn.ended*"]}
+    assert modelled(events) == expected[heard]
 
 
-def test_a_probe_that_fails_at_the_end_of_our_turn_is_made_again_with_the_same_patience() -> None:
+def test_a_look_that_fails_at_the_end_of_our_turn_is_made_again_with_the_same_patience() -> None:
     turn, happened = listening(), plain_turn()
-    turn.look(told("running"))
+    turn.look(told("running"), page(*turn.stored))
     turn.connect()
-    turn.hear(happened[-1])
     with pytest.raises(ConnectionLost):
-        turn.probe(told("running"), CUT)
+        turn.hear(happened[-1], answers=[told("running"), CUT])
 
-    turn.plan.probe_due = True
-    events = turn.probe(told("running"), told("idle"), page(reply(text_block("Hello"))))
+    stored = page(*turn.stored, reply(text_block("Hello")))
+    events = turn.probe(told("running"), told("idle"), stored)
     assert [event.type for event in events][-1] == "turn.ended"
 
 
-def test_a_long_turn_of_which_the_log_forgot_the_middle_is_told_when_it_has_ended() -> None:
+def test_a_long_turn_of_which_the_log_forgot_the_middle_is_read_when_it_has_ended() -> None:
     turn, happened = listening(), plain_turn()
     turn.hear(*happened[:3])
     turn.look(told("running"))
     turn.connect()
     assert turn.hear(happened[4]) == []
-    assert not turn.plan.probe_due
-    assert turn.hear(*happened[5:]) == []
-    assert turn.probe(*[told("running")] * 5) == []
-    assert modelled(turn.look(told("idle"), page(reply(text_block("Hello"))), after=SILENCE))[0] == "stream.gap*"
+    assert turn.hear(*happened[5:], answers=[told("running")] * 5) == []
+    stored = page(*turn.stored, reply(text_block("Hello")))
+    assert modelled(turn.look(told("idle"), stored, after=SILENCE))[0] == "stream.gap*"
 
 
 def test_the_end_of_a_known_reply_is_nothing_to_look_behind() -> None:
     turn = listening("hi", page(reply(reply_id="r0")))
-    turn.look(told("running"))
+    turn.look(told("running"), page(reply(reply_id="r0"), *turn.stored))
     turn.connect()
-    assert turn.hear(end("r0")) == []
-    assert not turn.plan.probe_due
+    assert turn.hear(end("r0"), answers=[]) == []
     assert modelled(turn.hear(*plain_turn())) == PLAIN
 
 
@@ -164,14 +160,15 @@ def test_a_turn_that_left_no_trace_has_failed() -> None:
     started, ended = turn.look(told("idle"), page(said_by_user()), after=SILENCE)
     assert (started.type, started.synthetic) == ("turn.started", True)
     assert (ended.outcome, ended.native_reason, ended.synthetic) == (Outcome.FAILED, "no trace", True)
-    assert turn.reader.is_finished()
+    assert turn.ended
 
 
 def test_a_turn_that_was_left_has_failed() -> None:
     turn = listening()
+    half = reply(text_block("Hel"), reason=None, usage=None)
     events = turn.hear(*plain_turn()[:4])
     for _ in range(3):
-        events += turn.look(told("idle"), page(reply(text_block("Hel"), reason=None, usage=None)), after=SILENCE)
+        events += turn.look(told("idle"), page(*turn.stored, half), after=SILENCE)
     assert modelled(events)[-2:] == ["message.completed*", "turn.ended*"]
     assert events[-1].native_reason == "no trace"
 
@@ -180,8 +177,9 @@ def test_a_turn_that_waits_ends_after_a_look_if_a_call_might_still_run() -> None
     turn = listening()
     events = turn.hear(start(), *call("c1"), *call("c2"), asks("c1"))
     assert modelled(events)[-1] == "action.required"
+    assert [look.after_s for look in turn.later] == [0.3]
     stored = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None, usage=None)
-    assert modelled(turn.look(told("awaiting_permission"), page(stored), after=SILENCE)) == ["turn.ended*"]
+    assert modelled(turn.probe(told("awaiting_permission"), page(stored))) == ["turn.ended*"]
 
 
 def test_an_answer_that_was_not_taken_up_yet_is_waited_for() -> None:

@@ -286,7 +286,8 @@ def test_an_action_carries_what_its_answer_needs() -> None:
     (action,) = read(start(), *call("c1"), asks("c1"))[-2].actions
     assert (action.type, action.id, action.name, action.arguments) == ("approval", "c1", "Bash", {"command": "ls"})
     assert action.raw == call_block("c1", "asking")
-    assert json.loads(action.reference) == {"reply_id": "r1", "tool_call": call_block("c1", "asking")}
+    parts = {"id": "c1", "name": "Bash", "input": '{"command":"ls"}', "suggested_rules": []}
+    assert json.loads(action.reference) == {"reply_id": "r1", "tool_call": parts}
     (action,) = read(start(), *call("c1"), *hands_over("c1"))[-2].actions
     assert (action.type, action.name) == ("execution", "lookup")
 

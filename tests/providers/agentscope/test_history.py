@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from polysession._core.flow import Flow
+from polysession._core.provider import Page
 from polysession.errors import MalformedResponse, UsageError
 from polysession.message import Message
 from support.agentscope_events import call_block, reply, result_block, said_by_user, text_block
 from support.agentscope_streams import OPERATIONS, SESSION, failure, messages, modelled, page, steps, user
+from support.flows import ok
 
 
 def test_history_is_read_back_to_its_beginning() -> None:
@@ -69,3 +72,31 @@ def test_messages_survive_storage() -> None:
     for message, raw in zip(found.items, stored, strict=True):
         assert Message.model_validate_json(message.model_dump_json()) == message
         assert message.raw == raw
+
+
+def newest_first(limit: int | None, cursor: str | None = None) -> Flow[Page[Message]]:
+    return OPERATIONS.list_messages(SESSION, limit, newest_first=True)(cursor)
+
+
+def test_messages_are_read_newest_first_one_call_a_page() -> None:
+    calls, first = steps(newest_first(2), page(user(3), user(4), has_more=True))
+    assert calls == [messages(2)]
+    assert ([message.id for message in first.items], first.next_cursor) == (["u4", "u3"], "u3")
+    calls, last = steps(newest_first(2, "u3"), page(user(2), cursor=None))
+    assert calls == [messages(2, before="u3")]
+    assert ([message.id for message in last.items], last.next_cursor) == (["u2"], None)
+
+
+def test_a_page_that_says_how_to_continue_to_no_message_is_an_error() -> None:
+    _, error = failure(newest_first(2), page({"role": "user"}, has_more=True))
+    assert type(error) is MalformedResponse
+
+
+def test_servers_before_2_0_6_are_read_whole_for_the_newest() -> None:
+    whole = ok({"messages": [user(number) for number in range(3)], "is_running": False})
+    _, first = steps(newest_first(2), whole, whole)
+    assert ([message.id for message in first.items], first.next_cursor) == (["u2", "u1"], "u1")
+    _, last = steps(newest_first(2, "u1"), whole, whole)
+    assert ([message.id for message in last.items], last.next_cursor) == (["u0"], None)
+    _, error = failure(newest_first(2, "zz"), whole, whole)
+    assert type(error) is UsageError

@@ -37,6 +37,7 @@ from support.agentscope_streams import (
     listening,
     messages,
     modelled,
+    our_id,
     steps,
     user,
     view,
@@ -69,8 +70,8 @@ def test_servers_before_2_0_6_count_messages_from_the_oldest() -> None:
 def test_servers_before_2_0_4_have_a_stream_and_no_status() -> None:
     turn = listening("hi", old_page(), old_page(reply(reply_id="r0")), view())
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1"
-    assert turn.look(NO_ROUTE, view(is_running=True)) == []
-    stored = old_page(reply(reply_id="r0"), reply(text_block("Hello")))
+    assert turn.look(NO_ROUTE, view(is_running=True), old_page(), old_page(*turn.stored), view()) == []
+    stored = old_page(reply(reply_id="r0"), *turn.stored, reply(text_block("Hello")))
     assert modelled(turn.look(NO_ROUTE, view(), old_page(), stored, view())) == MISSED
 
 
@@ -80,43 +81,45 @@ def test_on_2_0_0_the_answer_to_the_input_is_the_stream() -> None:
     assert calls == [messages(), offset(0), LIST]
     opened = plan.open()
     assert (opened.method, opened.path, opened.headers) == (*CHAT, {"accept": "text/event-stream"})
-    assert json.loads(opened.body) == {"agent_id": "a1", "session_id": "s1", "input": HI}
-    assert steps(plan.send()) == ([], None)
-    assert plan.cursor is None
+    body = json.loads(opened.body)
+    assert body == {"agent_id": "a1", "session_id": "s1", "input": HI | {"id": body["input"]["id"]}}
+    assert (plan.cursor, plan.rejoin()) == ("", None)
+    assert plan.drain_s > 0  # the server stores what the agent remembers when its answer was read to the end
     assert modelled(Listener(plan).hear(*plain_turn())) == PLAIN
 
 
-def seed_turn(turn_input: Any = "hi", *stored: dict[str, Any]) -> Listener:
+def legacy_turn(turn_input: Any = "hi", *stored: dict[str, Any]) -> Listener:
     looks: list[Response | PolysessionError] = [NO_ROUTE, view()] if not isinstance(turn_input, str) else []
     return listening(turn_input, *looks, old_page(), old_page(*stored), bare())
 
 
-def seed_look(turn: Listener, *stored: dict[str, Any]) -> list[Any]:
+def legacy_look(turn: Listener, *stored: dict[str, Any]) -> list[Any]:
     return turn.look(old_page(), old_page(*stored), bare())
 
 
 def test_on_2_0_0_an_answer_goes_on_without_a_start() -> None:
-    turn = seed_turn([Approve("c1")], PARKED)
+    turn = legacy_turn([Approve("c1")], PARKED)
     events = turn.hear(*result("c1"), *text("Done"), end())
     assert modelled(events)[:2] == ["turn.started*", "tool_result.delta"]
     assert events[-1].outcome is Outcome.COMPLETED
 
 
 def test_on_2_0_0_a_broken_turn_is_told_from_its_message_or_has_failed() -> None:
-    turn = seed_turn()
+    turn = legacy_turn()
     turn.hear(*plain_turn()[:4])
-    assert modelled(seed_look(turn, reply(text_block("Hello"))))[-1] == "turn.ended*"
-    turn = seed_turn()
-    events = turn.hear(*plain_turn()[:4]) + seed_look(turn, said_by_user())
+    assert modelled(legacy_look(turn, reply(text_block("Hello"))))[-1] == "turn.ended*"
+    turn = legacy_turn()
+    events = turn.hear(*plain_turn()[:4]) + legacy_look(turn, said_by_user())
     assert (events[-1].outcome, events[-1].native_reason) == (Outcome.FAILED, "no trace")
-    assert modelled(seed_look(seed_turn(), said_by_user())) == ["turn.started*", "turn.ended*"]
-    assert modelled(seed_look(seed_turn(), reply(text_block("Hello")))) == MISSED
+    assert modelled(legacy_look(legacy_turn(), said_by_user())) == ["turn.started*", "turn.ended*"]
+    turn = legacy_turn()
+    assert modelled(legacy_look(turn, said_by_user("hi", our_id(turn.plan)), reply(text_block("Hello")))) == MISSED
 
 
 def test_on_2_0_0_a_turn_ends_with_its_stream_where_it_waits() -> None:
-    turn = seed_turn()
+    turn = legacy_turn()
     events = turn.hear(start(), *call("c1"), *call("c2"), asks("c1"))
-    events += seed_look(turn, reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None))
+    events += legacy_look(turn, reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None))
     assert events[-1].outcome is Outcome.REQUIRES_ACTION
 
 

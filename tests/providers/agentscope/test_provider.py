@@ -19,7 +19,7 @@ from polysession._core.operations import (
 )
 from polysession.errors import MalformedResponse, NotFound, ServerError, StatusError, UnsupportedOperation, UsageError
 from polysession.feature import Feature
-from polysession.session import ModelConfig, SessionStatus
+from polysession.session import AgentCapability, ModelConfig, SessionStatus
 from polysession_agentscope import (
     AgentScopeKnowledgeConfig,
     AgentScopeModelConfig,
@@ -235,12 +235,15 @@ def test_every_native_field_is_tried() -> None:
 # --- What is not supported
 
 VALUES: Mapping[str, Any] = {
+    "id": "s1",
+    "owner": "u2",
+    "idempotency_key": "k1",
     "environment": "e1",
     "metadata": {"team": "red"},
     "tags": ["a"],
     "add_tags": ["a"],
     "remove_tags": ["a"],
-    "capabilities": [{"ref": "a"}],
+    "capabilities": [AgentCapability(ref="a")],
     "include_archived": True,
     "oldest_first": True,
     "model": "m",

@@ -158,3 +158,24 @@ def test_the_version_is_read_where_the_server_is_new_enough_to_tell() -> None:
     assert ([(call.method, call.path) for call in calls], version) == ([("GET", "/health")], "2.0.10")
     assert step(PROVIDER.read_version(), NotFound("Not Found"))[1] is None
     assert step(PROVIDER.read_version(), ok({"status": "ok"}))[1] is None
+
+
+def credential(credential_id: str, kind: str) -> dict[str, Any]:
+    return {"id": credential_id, "data": {"type": kind, "name": "n", "api_key": "secret"}}
+
+
+def test_the_models_of_each_credential_are_listed() -> None:
+    cards = [{"type": "openai_credential", "name": "gpt", "label": "GPT", "status": "active"}, 5]
+    credentials = [credential("c1", "openai_credential"), credential("c2", "openai_credential"), {"id": "c3"}]
+    calls, page = step(OPERATIONS.list_models(None)(None), ok({"credentials": credentials}), ok({"models": cards}))
+    assert summaries(calls) == [("GET", "/credential/", None), ("GET", "/model/?provider=openai_credential", None)]
+    assert [(model.id, model.name, model.type, model.credential_id) for model in page.items] == [
+        ("gpt", "GPT", "openai_credential", "c1"),
+        ("gpt", "GPT", "openai_credential", "c2"),
+    ]
+    assert page.items[0].raw == cards[0]
+    assert "secret" not in str(page)
+    assert page.problems == (
+        *["openai_credential: item 1: the body is not a JSON object"] * 2,
+        "credential c3: not of a known type",
+    )

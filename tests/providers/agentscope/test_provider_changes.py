@@ -20,6 +20,7 @@ from polysession.feature import Feature
 from polysession.session import CancelState, Session, SessionStatus
 from polysession_agentscope import AgentScopeSessionChanges
 from polysession_agentscope.sessions import to_session
+from support.agentscope_events import reply
 from support.agentscope_reading import text_of
 from support.agentscope_sessions import (
     CHANGES,
@@ -191,29 +192,63 @@ def test_cancel_interrupts_a_turn_that_waits(status: str, session: Session | str
     assert (cancellation.state, cancellation.session_id, cancellation.raw) == (CancelState.REQUESTED, "s1", answer)
 
 
+MESSAGES = ("GET", "/sessions/s1/messages?agent_id=a1&limit=1", None)
+ACCEPTED = ok({"session_id": "s1"}, 202)
+
+
+def newest(reply_id: str = "r0", reason: str = "completed", *, is_running: bool = True) -> Response:
+    body = {"messages": [reply(reply_id=reply_id, reason=reason)], "event_cursor": "1-0", "has_more": True}
+    return ok(body | {"is_running": is_running})
+
+
 @pytest.mark.parametrize(
     ("looks", "again"),
     [
-        (["idle"], []),
-        (["running", "idle"], []),
         (["running", "running", "running"], []),
         (["awaiting_permission"], [INTERRUPT]),
         (["running", "awaiting_external_result"], [INTERRUPT]),
     ],
 )
-def test_an_interrupt_that_a_turn_escaped_by_coming_to_rest_is_sent_again(looks: list[str], again: list[Any]) -> None:
-    answer = ok({"session_id": "s1"}, 202)
-    answers = told("running"), answer, *map(told, looks), *([answer] * len(again))
+def test_an_interrupt_that_a_turn_escaped_by_starting_to_wait_is_sent_again(looks: list[str], again: list[Any]) -> None:
+    answers = told("running"), newest(), ACCEPTED, *map(told, looks), *([ACCEPTED] * len(again))
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
-    assert summaries(calls) == [STATUS, INTERRUPT, *[STATUS] * len(looks), *again]
-    assert [call.after_s for call in calls[2 : 2 + len(looks)]] == [0.05, 0.1, 0.2][: len(looks)]
+    assert summaries(calls) == [STATUS, MESSAGES, INTERRUPT, *[STATUS] * len(looks), *again]
+    assert [call.after_s for call in calls[3 : 3 + len(looks)]] == [0.05, 0.1, 0.2][: len(looks)]
     assert (cancellation.state, cancellation.raw) == (CancelState.REQUESTED, {"session_id": "s1"})
 
 
+@pytest.mark.parametrize(
+    ("after", "state"),
+    [
+        (newest("r1", "interrupted"), CancelState.REQUESTED),
+        (newest("r0"), CancelState.REQUESTED),  # the turn was cancelled before its reply began
+        (newest("r1", "completed"), CancelState.NOTHING_RUNNING),
+    ],
+)
+def test_a_turn_that_ended_by_itself_in_spite_of_the_interrupt_was_not_cancelled(
+    after: Response, state: CancelState
+) -> None:
+    answers = told("running"), newest(), ACCEPTED, told("running"), told("idle"), after
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
+    assert summaries(calls) == [STATUS, MESSAGES, INTERRUPT, STATUS, STATUS, MESSAGES]
+    assert cancellation.state is state
+
+
+@pytest.mark.parametrize(("word", "interrupts"), [("idle", False), ("awaiting_permission", True)])
+def test_a_turn_whose_end_is_being_stored_is_not_interrupted(word: str, *, interrupts: bool) -> None:
+    answers = told("running"), newest(is_running=False), told(word), *([ACCEPTED] if interrupts else [])
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
+    assert summaries(calls) == [STATUS, MESSAGES, STATUS, *([INTERRUPT] if interrupts else [])]
+    assert (cancellation.state is CancelState.REQUESTED) is interrupts
+
+
 def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
-    answers = told("running"), ok({"session_id": "s1"}, 202), ServerError("down", status=500)
+    answers = told("running"), newest(), ACCEPTED, ServerError("down", status=500)
     calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
-    assert (summaries(calls), error.already_done) == ([STATUS, INTERRUPT, STATUS], "the turn was asked to stop")
+    assert (summaries(calls), error.already_done) == (
+        [STATUS, MESSAGES, INTERRUPT, STATUS],
+        "the turn was asked to stop",
+    )
 
 
 def test_cancel_leaves_an_idle_session_alone() -> None:

@@ -197,7 +197,7 @@ ODD: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ),
     ({"config": {"name": {"en": "x"}, "workspace_id": "w1"}}, "config.name: not text", {"title": None, "model": None}),
     (
-        {"config": {**CURRENT["config"], "chat_model_config": {"type": "t"}}},
+        {"config": {**CONFIG, "chat_model_config": {"type": "t"}}},
         "config.chat_model_config: not an object",
         {"model": None},
     ),
@@ -283,6 +283,7 @@ def test_tells_what_a_server_would_ignore(raw: dict[str, Any], body: dict[str, A
         ({**MODEL, "model_class": "x"}, MODEL, ["chat_model_config.model_class"]),
         (MODEL, MODEL, []),
         (None, None, []),
+        ({**MODEL, "model_class": "x"}, None, []),  # which says nothing about the server
     ],
 )
 def test_notices_a_server_that_ignored_the_class_of_a_model(sent: Any, shown: Any, ignored: list[str]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
+from typing import Any
 
 import pytest
 
 from polysession._core.flow import Response
-from polysession.errors import ConnectionLost, UsageError
+from polysession.errors import ConnectionLost, NetworkTimeout, NotFound, UsageError
+from polysession.event import Outcome
+from polysession_agentscope.plans import Bookmark, decode_cursor, encode_id
+from polysession_agentscope.replies import Phase
 from support.agentscope_events import (
     asks,
     call,
@@ -34,11 +38,15 @@ from support.agentscope_streams import (
     modelled,
     page,
     steps,
+    told,
 )
 from support.flows import step
 
+SILENCE = NetworkTimeout("nothing came")
+
 
 def follow(cursor: str | None = None, *answers: Response) -> Listener:
+    plan: Any
     _, plan = step(OPERATIONS.stream_events(SESSION, cursor), *(answers or (page(reply(reply_id="r0")),)))
     return Listener(plan)
 
@@ -53,7 +61,7 @@ def test_a_stream_begins_after_what_is_stored() -> None:
 def test_a_stream_tells_turn_after_turn() -> None:
     live = follow()
     assert modelled(live.hear(end("r0"), *plain_turn("r1"), *plain_turn("r2"))) == PLAIN + PLAIN
-    assert not live.reader.is_finished()
+    assert not live.ended
 
 
 def test_a_stream_ends_a_turn_that_waited_when_it_goes_on() -> None:
@@ -71,7 +79,7 @@ def test_after_a_break_a_stream_tells_the_turns_that_ended_meanwhile() -> None:
         reply(text_block("Bye", "b2"), reply_id="r2"),
     ]
     older = reply(text_block("Old"), reply_id="older")
-    events += live.look(page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
+    events += live.look(told("idle"), page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
     assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
     assert live.connect() == "/sessions/s1/stream?agent_id=a1&after=52-0"
     assert modelled(live.hear(end("r2"), *plain_turn("r3"))) == PLAIN
@@ -82,9 +90,8 @@ def test_a_turn_that_ends_just_before_the_reopening_is_told_from_its_message() -
     live.hear(*plain_turn("r1"))
     live.look(page(reply(reply_id="r1")))
     live.connect()
-    assert live.hear(end("r2"), *plain_turn("r3")) == []  # they wait for the probe
     stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
-    assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
+    assert modelled(live.hear(end("r2"), *plain_turn("r3"), answers=[page(*stored)])) == MISSED + PLAIN
     assert modelled(live.hear(*plain_turn("r4"))) == PLAIN
 
 
@@ -93,11 +100,10 @@ def test_a_probe_that_fails_loses_nothing_of_what_waits_for_it() -> None:
     live.hear(*plain_turn("r1"))
     live.look(page(reply(reply_id="r1")))
     live.connect()
-    live.hear(end("r2"), *plain_turn("r3"))
     with pytest.raises(ConnectionLost):
-        live.probe(CUT)
+        live.hear(end("r2"), answers=[CUT])
+    assert live.hear(*plain_turn("r3")) == []
 
-    live.plan.probe_due = True
     stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
     assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
 
@@ -107,8 +113,7 @@ def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None
     live.hear(*plain_turn("r1"))
     live.look(page(reply(reply_id="r1")))
     live.connect()
-    live.hear(end("r2"))
-    events = live.probe(page(reply(reply_id="r1")))
+    events = live.hear(end("r2"), answers=[page(reply(reply_id="r1"))])
     assert modelled(events) == ["stream.gap*", "turn.ended"]
     assert {"turn.started", "message.completed", "raw"} <= set(events[0].lost)
 
@@ -116,7 +121,7 @@ def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None
 def test_after_a_break_a_stream_replays_the_running_turn() -> None:
     live, happened = follow(), plain_turn("r1")
     events = live.hear(*happened[:4])
-    live.look(page(reply(reply_id="r0"), said_by_user()))
+    live.look(told("running"), page(reply(reply_id="r0"), said_by_user()))
     live.connect()
     assert modelled(events + live.hear(*happened)) == PLAIN
 
@@ -127,7 +132,7 @@ def test_a_cursor_goes_on_in_another_process_in_the_middle_of_a_turn(heard: int)
     first = follow()
     events = first.hear(*happened[:heard])
     answers = page(reply(reply_id="r0"), said_by_user())
-    second = follow(first.reader.cursor, answers)
+    second = follow(first.plan.cursor, answers)
     assert second.connect() == "/sessions/s1/stream?agent_id=a1&after=37-0"
     assert modelled(events + second.hear(*happened)) == PLAIN
 
@@ -136,8 +141,8 @@ def test_a_cursor_goes_on_after_its_turn_has_ended() -> None:
     first = follow()
     events = first.hear(*plain_turn("r1")[:4])
     stored = [reply(text_block("Hello"), reply_id="r1"), reply(text_block("Bye", "b2"), reply_id="r2")]
-    second = follow(first.reader.cursor, page(*stored, cursor="52-0"))
-    events += second.probe()
+    second = follow(first.plan.cursor, page(*stored, cursor="52-0"))
+    events += second.backlog
     assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
     assert modelled(second.hear(end("r2"), *plain_turn("r3"))) == PLAIN
 
@@ -145,14 +150,14 @@ def test_a_cursor_goes_on_after_its_turn_has_ended() -> None:
 def test_a_cursor_of_a_turn_goes_on_as_a_stream() -> None:
     turn, happened = listening(), plain_turn()
     events = turn.hear(*happened[:4])
-    live = follow(turn.reader.cursor, page(said_by_user(), cursor=None))
+    live = follow(turn.plan.cursor, page(said_by_user(), cursor=None))
     assert modelled(events + live.hear(*happened)) == PLAIN
 
 
 def test_a_cursor_from_before_the_first_turn_misses_nothing() -> None:
-    live = follow(listening().reader.cursor, page(said_by_user(), reply(text_block("Hello")), cursor="9-0"))
+    live = follow(listening().plan.cursor, page(said_by_user(), reply(text_block("Hello")), cursor="9-0"))
     assert live.connect() == "/sessions/s1/stream?agent_id=a1"
-    assert modelled(live.probe()) == MISSED
+    assert modelled(live.backlog) == MISSED
     assert live.hear(end("r1")) == []
 
 
@@ -160,13 +165,13 @@ def test_a_replay_that_never_reaches_the_cursor_is_told_from_its_end_on() -> Non
     first = follow()
     first.hear(start("r1"), event("HINT_BLOCK", "r1", block_id="h"))
     again = plain_turn("r1")
-    assert modelled(follow(first.reader.cursor, page()).hear(*again)) == ["turn.ended"]
+    assert modelled(follow(first.plan.cursor, page()).hear(*again)) == ["turn.ended"]
 
 
 def test_a_server_that_was_started_anew_hides_nothing_behind_an_old_cursor() -> None:
     first = follow()
     first.hear(*plain_turn("r1"))
-    second = follow(first.reader.cursor, page(reply(reply_id="r1"), cursor=None))
+    second = follow(first.plan.cursor, page(reply(reply_id="r1"), cursor=None))
     assert second.connect() == "/sessions/s1/stream?agent_id=a1"
     assert modelled(second.hear(*plain_turn("r2"))) == PLAIN
 
@@ -175,19 +180,56 @@ def test_a_cursor_tells_where_a_stream_stands() -> None:
     live = follow()
     happened = plain_turn("r1")
     live.hear(*happened)
-    cursor = live.reader.cursor
-    assert cursor is not None
-    expected = {
-        "after": "37-0",
-        "event": happened[-1]["id"],
-        "reply": "r1",
-        "before": "r0",
-        "phase": "ended",
-        "delivered": ["text:b1"],
-    }
-    assert json.loads(cursor) == expected
-    fresh = json.loads(listening().reader.cursor or "")
-    assert fresh == {"after": None, "event": None, "reply": None, "before": None, "phase": "new", "delivered": []}
+    assert re.fullmatch(r"[\w-]+", live.plan.cursor, re.ASCII)  # base64url
+    expected = Bookmark("37-0", reply="r1", before="r0", phase=Phase.ENDED, delivered=("text:b1",))
+    assert decode_cursor(live.plan.cursor) == (expected, happened[-1]["id"])
+    assert decode_cursor(listening().plan.cursor) == (Bookmark(), None)
+
+
+@pytest.mark.parametrize("event_id", [None, "e", "e1", "e12", "Ü~/?"])
+@pytest.mark.parametrize("after", [None, "3", "37-0", "1795320757828-0"])
+def test_a_cursor_of_any_length_is_read_as_it_was_written(after: str | None, event_id: str | None) -> None:
+    bookmark = Bookmark(after, reply="r1")
+    assert decode_cursor(bookmark.encode() + encode_id(event_id)) == (bookmark, event_id)
+
+
+def test_a_turn_that_died_with_the_service_is_ended_for_those_who_follow() -> None:
+    live = follow()
+    events = live.hear(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), said_by_user())
+    assert live.look(told("idle"), stored, after=SILENCE) == []
+    assert [look.after_s for look in live.later] == [1.0]
+    events += live.probe(told("idle"), stored)
+    assert (events[-1].type, events[-1].outcome, events[-1].turn_id) == ("turn.ended", Outcome.FAILED, "r1")
+    assert live.look(stored, after=SILENCE) == []  # nothing runs, so that the status is not read
+    assert modelled(live.hear(*plain_turn("r2"))) == PLAIN
+
+
+def test_a_turn_that_died_before_it_was_resumed_is_ended_too() -> None:
+    first = follow()
+    first.hear(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), said_by_user(), cursor=None)
+    second = follow(first.plan.cursor, stored)
+    assert (second.backlog, [look.after_s for look in second.later]) == ([], [2.0])
+    assert second.probe(told("idle"), stored) == []
+    (ended,) = second.probe(told("idle"), stored)
+    assert (ended.type, ended.outcome) == ("turn.ended", Outcome.FAILED)
+
+
+@pytest.mark.parametrize("words", [["running", "running"], ["idle", "running"]])
+def test_a_turn_that_still_runs_is_not_ended(words: list[str]) -> None:
+    live = follow()
+    live.hear(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), said_by_user())
+    assert [live.look(told(word), stored, after=SILENCE) for word in words] == [[], []]
+
+
+def test_a_session_that_was_deleted_is_not_found() -> None:
+    live = follow()
+    assert live.plan.quiet_s is not None
+    assert live.plan.quiet_s <= 30  # the heartbeat
+    with pytest.raises(NotFound):
+        live.look(NotFound("Session 's1' not found.", status=404), after=SILENCE)
 
 
 @pytest.mark.parametrize("cursor", ["", "37-0", "{}", "[]", '{"after": 5}'])

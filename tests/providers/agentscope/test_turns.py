@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from polysession.errors import Conflict, NotFound, UsageError
+from polysession.errors import Conflict, NetworkTimeout, NotFound, UsageError
 from polysession.event import Outcome
 from polysession.message import MediaBlock, TextBlock
-from support.agentscope_events import end, event, frames, plain_turn, reply, said_by_user, start, text_block
+from support.agentscope_events import end, event, frames, plain_turn, reply, said_by_user, start, text, text_block
 from support.agentscope_streams import (
     CHAT,
     HI,
@@ -19,13 +20,16 @@ from support.agentscope_streams import (
     PLAIN,
     SESSION,
     STARTED,
+    Listener,
     failure,
     listening,
     messages,
     modelled,
+    our_id,
     page,
     plan_for,
     steps,
+    told,
     view,
 )
 from support.flows import sent_bodies, step
@@ -46,8 +50,14 @@ def test_a_turn_reads_where_it_begins_opens_the_stream_there_and_sends() -> None
     assert (opened.headers, opened.body) == ({"accept": "text/event-stream"}, None)
     sent, _ = step(plan.send(), STARTED)
     assert [(call.method, call.path, call.headers) for call in sent] == [(*CHAT, {})]
-    assert sent_bodies(sent) == [{"agent_id": "a1", "session_id": "s1", "input": HI}]
-    assert plan.silence_s < 30  # the heartbeat
+    (body,) = sent_bodies(sent)
+    assert body == {"agent_id": "a1", "session_id": "s1", "input": HI | {"id": body["input"]["id"]}}
+    assert re.fullmatch("[0-9a-f]{32}", body["input"]["id"])  # in the server's own form
+    assert plan.quiet_s < 30 < plan.silence_s  # the heartbeat
+
+
+def test_each_message_has_an_id_of_its_own() -> None:
+    assert our_id(plan_for("hi", page())) != our_id(plan_for("hi", page()))
 
 
 def test_without_a_cursor_the_whole_stream_is_asked_for() -> None:
@@ -82,7 +92,8 @@ def test_the_agent_of_a_bare_id_is_checked() -> None:
 def test_each_block_has_its_form(block: Any, wire: dict[str, Any]) -> None:
     calls, _ = step(OPERATIONS.send_message(SESSION, [block]), page(), STARTED)
     assert [(call.method, call.path) for call in calls] == [messages(), CHAT]
-    assert sent_bodies(calls)[1]["input"] == {"name": "user", "role": "user", "content": [wire]}
+    sent = sent_bodies(calls)[1]["input"]
+    assert sent == {"id": sent["id"], "name": "user", "role": "user", "content": [wire]}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +141,7 @@ def test_a_plain_turn() -> None:
     events = turn.hear(*plain_turn())
     assert modelled(events) == PLAIN
     assert {found.turn_id for found in events} == {"r1"}
-    assert turn.reader.is_finished()
+    assert turn.ended
 
 
 @pytest.mark.parametrize("width", [1, 7])
@@ -138,7 +149,7 @@ def test_cut_anywhere_the_events_are_the_same(width: int) -> None:
     body = b":\n\n" + frames(*plain_turn())
     turn = listening()
     pieces = (body[at : at + width] for at in range(0, len(body), width))
-    assert modelled(found for piece in pieces for found in turn.reader.feed(piece)) == PLAIN
+    assert modelled(found for piece in pieces for found in turn.feed(piece)) == PLAIN
 
 
 def test_what_is_not_of_our_turn_is_left_out() -> None:
@@ -178,6 +189,87 @@ def test_a_turn_that_ended_before_ours_could_be_sent_is_not_ours() -> None:
 
 def test_a_setup_that_fails_is_a_turn_that_failed() -> None:
     error = {"type": "setup", "message": "No model."}
-    events = listening().hear(start(name="a1"), end(reason="error", error=error))
+    turn = listening()
+    turn.stored, turn.status = [], "idle"
+    failed = reply(reason="error", usage=None) | {"error": error}
+    assert turn.hear(start(name="a1"), end(reason="error", error=error)) == []
+    assert [look.after_s for look in turn.later] == [0.2]  # its message is not stored: it may be another client's
+    events = turn.probe(told("idle"), page(failed))
     assert modelled(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-1].outcome, events[-1].error) == (Outcome.FAILED, "No model.")
+
+
+# Whose turn it is.
+
+
+def ours(turn: Listener) -> dict[str, Any]:
+    return said_by_user("mine", our_id(turn.plan))
+
+
+THEIRS = [said_by_user("theirs", "u9"), reply(text_block("Theirs"), reply_id="r9")]
+
+
+def test_a_whole_turn_of_another_client_before_our_input_is_not_ours() -> None:
+    turn = listening()
+    turn.stored = [*THEIRS, ours(turn)]
+    events = turn.hear(*plain_turn("r9"), *plain_turn("r1"))
+    assert (modelled(events), {found.turn_id for found in events}) == (PLAIN, {"r1"})
+
+
+def test_a_reply_that_begins_before_our_message_is_stored_is_looked_at_again() -> None:
+    turn = listening()
+    turn.stored = []
+    assert turn.hear(start(), *text("Hel")[:2]) == []
+    assert [look.after_s for look in turn.later] == [0.1]
+    events = turn.probe(page(ours(turn)))
+    assert modelled(events) == ["turn.started", "message.started", "message.delta"]
+    assert modelled(turn.hear(end())) == ["turn.ended"]
+
+
+def test_our_turn_may_be_over_before_another_clients_reply_was_looked_at() -> None:
+    turn = listening()
+    whole = reply(text_block("Hello"), reply_id="r1")
+    turn.stored = [*THEIRS, ours(turn), whole, said_by_user("more", "u8"), reply(text_block("More"), reply_id="r8")]
+    events = turn.hear(*plain_turn("r9"), *plain_turn("r1"), *plain_turn("r8"))
+    assert (modelled(events), {found.turn_id for found in events}) == (PLAIN, {"r1"})
+
+
+def test_a_turn_of_ours_that_died_does_not_take_the_next_clients_reply() -> None:
+    turn = listening()
+    stored = [ours(turn), *THEIRS]
+    turn.stored = stored
+    assert turn.hear(*plain_turn("r9")) == []
+    silence = NetworkTimeout("nothing came")
+    events = [event for _ in range(3) for event in turn.look(told("idle"), page(*stored), after=silence)]
+    assert [found.type for found in events] == ["turn.started", "turn.ended"]
+    assert (events[-1].outcome, events[-1].native_reason) == (Outcome.FAILED, "no trace")
+
+
+def test_a_failure_that_another_user_caused_is_not_ours() -> None:
+    turn = listening()
+    noise = reply(reply_id="r9", reason="error", usage=None) | {"error": {"type": "invalid_request"}}
+    turn.stored = [ours(turn), noise]
+    happened = plain_turn()
+    events = turn.hear(happened[0], start("r9", "a9"), end("r9", "error"), *happened[1:])
+    assert (modelled(events), {found.turn_id for found in events}) == (PLAIN, {"r1"})
+
+
+def test_a_failure_without_content_is_ours_when_the_session_rests() -> None:
+    turn = listening()
+    failed = reply(reason="error", usage=None) | {"error": {"type": "upstream", "message": "Broken."}}
+    (*_, ended) = turn.look(told("idle"), page(ours(turn), failed))
+    assert (ended.turn_id, ended.outcome, ended.error) == ("r1", Outcome.FAILED, "Broken.")
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+def test_each_of_many_clients_takes_its_own_reply(clients: int) -> None:
+    """All follow the session from before the first turn, and look at the history as it is when all are over."""
+    turns = [listening() for _ in range(clients)]
+    happened, stored = [], []
+    for number, turn in enumerate(turns):
+        happened += plain_turn(f"r{number}")
+        stored += [ours(turn), reply(text_block("Hello"), reply_id=f"r{number}")]
+    for number, turn in enumerate(turns):
+        turn.stored = stored
+        assert {found.turn_id for found in turn.hear(*happened)} == {f"r{number}"}
+        assert turn.ended

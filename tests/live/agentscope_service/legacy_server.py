@@ -1,4 +1,4 @@
-"""The first published AgentScope service, 2.0.0, on a loopback port: seed_server.py PORT WORKDIR REDISPORT.
+"""The first published AgentScope service, 2.0.0, on a loopback port: legacy_server.py PORT WORKDIR REDISPORT.
 
 The interpreter of the virtual environment that holds that service runs this file; ours cannot. It keeps everything in
 Redis.
