@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
+import polysession
 from benchmarks import agentscope_bodies
 from benchmarks.bodies import (
     EVERRUNS_CURSOR,
@@ -31,6 +34,15 @@ CLIENTS: Final[dict[str, dict[str, Any]]] = {
     "agentscope": {"user_id": "bench", "agent_id": agentscope_bodies.AGENT_OF_ONE},
 }
 """Settings of each backend, besides the address."""
+
+
+def _cursor(event_id: str, position: object) -> str:
+    """The cursor after an event: base64url of JSON, or in earlier versions its id."""
+    if not hasattr(polysession, "Paginator"):
+        return event_id
+    return urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
 _AIOHTTP_TRANSPORTS: Final = ("polysession._drivers.on_aiohttp", "polysession._drivers.aiohttp_transport")
 _CHOOSES_AIOHTTP: Final = "http" in inspect.signature(AsyncClient.__init__).parameters
 _SESSION_IDS: Final = {"qoder": QODER_ID, "everruns": EVERRUNS_ID, "agentscope": agentscope_bodies.SESSION_ID}
@@ -39,7 +51,11 @@ _STREAM_IDS: Final[dict[str, Callable[[int], str]]] = {
     "everruns": everruns_stream_id,
     "agentscope": agentscope_bodies.stream_id,
 }
-_CURSORS: Final = {"qoder": QODER_CURSOR, "everruns": EVERRUNS_CURSOR, "agentscope": None}
+_CURSORS: Final = {
+    "qoder": _cursor(QODER_CURSOR, [QODER_CURSOR]),
+    "everruns": _cursor(EVERRUNS_CURSOR, {"since_id": EVERRUNS_CURSOR}),
+    "agentscope": None,
+}
 
 
 def _list(client: Any, backend: str) -> Any:
@@ -55,7 +71,7 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
     with Client("qoder", base_url=f"{base_url}/qoder", **CLIENTS["qoder"]) as client:
 
         def events_of(number: int) -> Iterator[object]:
-            with client.sessions.stream(qoder_stream_id(number), cursor=QODER_CURSOR) as live:
+            with client.sessions.stream(qoder_stream_id(number), cursor=_CURSORS["qoder"]) as live:
                 yield from live
 
         yield {

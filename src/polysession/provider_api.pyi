@@ -23,7 +23,6 @@ from polysession._core.old_plans import (
     OldTurnPlan as OldTurnPlan,
 )
 from polysession._core.old_reading import (
-    Form as Form,
     read_as as read_as,
     read_wire as read_wire,
 )
@@ -48,7 +47,6 @@ from polysession._core.provider import (
     Page as Page,
     Provider as Provider,
     TurnInput as TurnInput,
-    deferred as deferred,
 )
 from polysession._core.reading import (
     answer_id as answer_id,
@@ -69,9 +67,6 @@ from polysession._core.recent import (
 )
 from polysession._core.sse import (
     Frame as Frame,
-)
-from polysession._core.writing import (
-    write_back as write_back,
 )
 from polysession._lazy_names import (
     lazy_names as lazy_names,
@@ -148,19 +143,6 @@ from polysession.feature import (
     emulated as emulated,
     native as native,
     unsupported as unsupported,
-)
-from polysession.lazy import (
-    JsonText as JsonText,
-    LazyRecord as LazyRecord,
-    UsualTime as UsualTime,
-    filled as filled,
-    filled_event as filled_event,
-    for_record as for_record,
-    lazily as lazily,
-    loaded as loaded,
-    trusted as trusted,
-    trusted_event as trusted_event,
-    undecoded as undecoded,
 )
 from polysession.message import (
     Block as Block,

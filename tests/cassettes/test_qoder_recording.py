@@ -52,7 +52,7 @@ def test_a_session_is_recorded_and_played(found: Source, runner: ClientRunner, t
     assert guard.leaks(path.read_bytes(), [TOKEN, found.handle, found.base_url]) == []
     assert problems_in(path) == []
     with playing(path) as tape:
-        live_a_session(doing(runner, "http://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, look_s=0)
+        live_a_session(doing(runner, "https://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, look_s=0)
     assert sent(tape, "POST", "/sessions")[0]["environment_id"] == ENVIRONMENT
 
 

@@ -1,3 +1,5 @@
 from polysession.testing import ProviderContract
+
+
 class TestAdk(ProviderContract):
     provider = "adk"

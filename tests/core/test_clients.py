@@ -51,8 +51,8 @@ TWINS = {
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",
 }
-SESSION = Session(provider="acme", id="s1", title="Ticket", raw={"id": "s1", "title": "Ticket"})
-AGENT = Agent(provider="acme", id="a1", name="helper", raw={"id": "a1", "name": "helper"})
+SESSION = Session(provider="acme", id="s1", title="Ticket", source=b'{"id": "s1", "title": "Ticket"}')
+AGENT = Agent(provider="acme", id="a1", name="helper", source=b'{"id": "a1", "name": "helper"}')
 
 
 class Server:

@@ -52,6 +52,7 @@ def get(runner: ClientRunner, server_url: str, times: int = 1, **options: Any) -
 
 
 @both_runners
+@pytest.mark.filterwarnings("ignore::polysession.settings.ClearTextWarning")
 def test_a_proxy_of_the_environment_is_used(runner: ClientRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer(http(200, SESSION)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)

@@ -23,7 +23,7 @@ LEAKS: dict[str, Callable[[], Answer]] = {
     "in a redirect": lambda: status(302, "", location=f"https://evil.example/{TOKEN}"),
     "in text with success": lambda: status(200, f"hello {TOKEN}", x_request_id=TOKEN),
     "cut off in text with success": lambda: status(200, f"{'x' * 70}{TOKEN}"),
-    "as a key": lambda: ok({"id": "s1", "tags": {TOKEN: 1}}),
+    "as a key": lambda: ok({"id": {TOKEN: 1}}),
     "as a value": lambda: ok({"id": {"token": TOKEN}}),
     "in a broken answer": lambda: httpx.RemoteProtocolError(f"illegal header line: bytearray(b'{TOKEN}')"),
     "in a failed connection": lambda: httpx.ConnectError(f"cannot reach http://{TOKEN}@proxy"),

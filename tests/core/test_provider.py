@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
 
 from polysession._core.flow import Response
-from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider, deferred
+from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
 from support.acme import NO_ARCHIVE, AcmeProvider, AcmeSettings, acme
-from support.installed import Site
 
 
 class Idle(Provider[AcmeSettings]):
@@ -111,15 +109,3 @@ def test_defaults_of_a_declaration() -> None:
     assert (Idle.new_session_type, Idle.session_changes_type, Idle.session_query_type) == (None, None, None)
     assert (Idle.new_agent_type, Idle.error_classes, Idle.emulator) == (None, {}, None)
     assert Page(()).next_cursor is None
-
-
-def test_a_deferred_attribute_is_loaded_when_it_is_asked_for(site: Site) -> None:
-    site.module("late_types", 'TYPES = {"said": ("message.completed",)}')
-
-    class Late(Idle):
-        event_types = deferred("late_types:TYPES")
-
-    assert "late_types" not in sys.modules
-    assert Late.event_types == {"said": ("message.completed",)}
-    assert Late.event_types is sys.modules["late_types"].TYPES
-    assert vars(Late)["event_types"] is Late.event_types

@@ -181,7 +181,7 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
         status=SessionStatus.RUNNING,
         archived_at=MOMENT,
         created_at=MOMENT,
-        raw={"id": "s1"},
+        source=b'{"id": "s1"}',
     )
 
     report = switch_check("old", "new", held)

@@ -63,6 +63,7 @@ _QODER_SESSION = {
 _EVERRUNS_SESSION = {
     "id": "sess_1",
     "organization_id": "org_1",
+    "agent_id": "agent_1",
     "title": "Ticket",
     "status": "idle",
     "tags": [],

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from polysession import AsyncClient, Client, RetryPolicy
+from support.qoder_events import cursor_after
 from support.steady_server import steady_server
 
 AT_ONCE = RetryPolicy(first_wait_s=0.0)
-CURSOR = "WyJldnRfMCJd"  # of the event evt_0
+CURSOR = cursor_after("evt_0")
 BLOCKS_PER_ROUND = 0.5
 """Allocations that one request or reconnection may leave behind on average: a leak leaves whole objects, and more."""
 SMALL = {"requests": 200, "reconnects": 40}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
+import msgspec
+
 from polysession.errors import Conflict, StatusError
 from polysession.provider_api import (
     Agent,
@@ -33,14 +35,18 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    decoder,
     emulated,
     hookimpl,
     json_body,
     native,
     path_segment,
-    read_as,
     read_json,
     read_json_or_none,
+    read_list,
+    read_response,
+    read_whole,
+    record_reader,
     unsupported,
     with_query,
 )
@@ -111,7 +117,7 @@ class AcmeProvider(Provider[AcmeSettings]):
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         reply = yield Call("GET", with_query("/sessions", {"limit": query.page_size, "cursor": cursor}))
-        return page(reply, session_of)
+        return page(reply, read_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Reads the session first if tags are edited; a conflict is answered by another try, after a moment."""
@@ -131,41 +137,71 @@ class AcmeProvider(Provider[AcmeSettings]):
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         reply = yield Call("POST", f"{session_path(ref)}/cancel")
-        return Cancellation(provider=self.name, session_id=ref.id, state=CancelState.REQUESTED, raw=read_json(reply))
+        read_json(reply)
+        return Cancellation(provider=self.name, session_id=ref.id, state=CancelState.REQUESTED, source=reply.content)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         reply = yield Call("POST", "/agents", body=json_body(new.model_dump(exclude_none=True)))
-        return read_as(agent_of, read_json(reply), reply)
+        return read_response(read_agent, reply)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         reply = yield Call("GET", f"/agents/{path_segment(agent_id, 'agent id')}")
-        return read_as(agent_of, read_json(reply), reply)
+        return read_response(read_agent, reply)
 
-    def list_agents(self, limit: int | None, cursor: str | None) -> Flow[Page[Agent]]:
-        reply = yield Call("GET", with_query("/agents", {"limit": limit, "cursor": cursor}))
-        return page(reply, agent_of)
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        reply = yield Call("GET", with_query("/agents", {"limit": page_size, "cursor": cursor}))
+        return page(reply, read_agent)
 
 
 def session_path(ref: SessionRef) -> str:
     return f"/sessions/{path_segment(ref.id, 'session id')}"
 
 
-def session_of(raw: Mapping[str, Any]) -> Session:
-    known = {name: raw[name] for name in ("id", "title", "tags", "agent_id") if name in raw}
-    return Session.model_validate({"provider": "acme", **known, "raw": raw})
+class WireSession(msgspec.Struct):
+    id: str
+    title: str | None = None
+    tags: list[str] | None = None
+    agent_id: str | None = None
 
 
-def agent_of(raw: Mapping[str, Any]) -> Agent:
-    return Agent.model_validate({"provider": "acme", "id": raw.get("id"), "name": raw.get("name"), "raw": raw})
+class WireAgent(msgspec.Struct):
+    id: str
+    name: str | None = None
+
+
+class WirePage(msgspec.Struct):
+    data: list[msgspec.Raw] | None = None
+    next: str | None = None
+
+
+def session_of(wire: WireSession, source: bytes, problems: tuple[str, ...]) -> Session:
+    return Session(
+        provider="acme",
+        id=wire.id,
+        title=wire.title,
+        tags=tuple(wire.tags or ()),
+        agent_id=wire.agent_id,
+        source=source,
+        problems=problems,
+    )
+
+
+def agent_of(wire: WireAgent, source: bytes, problems: tuple[str, ...]) -> Agent:
+    return Agent(provider="acme", id=wire.id, name=wire.name or "", source=source, problems=problems)
+
+
+read_session = record_reader(WireSession, session_of)
+read_agent = record_reader(WireAgent, agent_of)
+read_page = decoder(WirePage)
 
 
 def to_session(reply: Response) -> Session:
-    return read_as(session_of, read_json(reply), reply)
+    return read_response(read_session, reply)
 
 
-def page(reply: Response, item_of: Callable[[Mapping[str, Any]], T]) -> Page[T]:
-    body = read_json(reply)
-    return Page(tuple(read_as(item_of, item, reply) for item in body["data"]), body.get("next"))
+def page(reply: Response, read: Callable[[bytes], T]) -> Page[T]:
+    listed = read_whole(read_page, reply)
+    return read_list(listed.data, read, next_cursor=listed.next)
 
 
 def acme(**settings: Any) -> AcmeProvider:

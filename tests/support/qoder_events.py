@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from polysession import Event, ToolApproval, ToolExecution
 from polysession._core.flow import Call
+from polysession_qoder.events import Position
 
 JsonObject = dict[str, Any]
 
 EVENTS = "/sessions/sess_1/events"
 NEWEST_FIRST = Call("GET", f"{EVENTS}?order=desc&limit=100")
 SEND = Call("POST", EVENTS, idempotency_header="idempotency-key")
+
+
+def cursor_after(event_id: str) -> str:
+    """The cursor of a stream after an event, outside of turns."""
+    return urlsafe_b64encode(msgspec.json.encode(Position(event_id))).decode().rstrip("=")
 
 
 def page(*events: JsonObject, next_page: str | None = None) -> JsonObject:

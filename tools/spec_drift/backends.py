@@ -47,6 +47,7 @@ def _qoder() -> Ours:
     agent = qoder_sessions.new_agent_body(_AGENT)
     shapes = [shape for shape in vars(qoder).values() if isinstance(shape, type) and issubclass(shape, qoder.WireEvent)]
     provider = _provider("qoder", token="t")
+    cursor = qoder_turns.to_cursor(qoder_turns.Position("evt_1"))
     (message,) = _said(provider)["events"]
     confirmation = ToolApproval(
         id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
@@ -76,7 +77,7 @@ def _qoder() -> Ours:
             reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
             reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
             writes("events query", "SessionEventListParams", _query_of(next(provider.list_events(_REF, 5, None)))),
-            writes("stream query", "SessionEventStreamParams", _opening(provider, qoder_turns.to_cursor(qoder_turns.Position("evt_1")))),
+            writes("stream query", "SessionEventStreamParams", _opening(provider, cursor)),
             writes("events", "SessionEventSendParams", _said(provider)),
             writes("message", "UserMessageEventParams", message),
             writes("confirmation", "UserToolConfirmationEventParams", (*allowed, *denied)),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from polysession._core.flow import Response
 from polysession._core.reading import _malformed, read_json
@@ -23,24 +22,6 @@ def read_wire(model: type[W], reply: Response) -> W:
     except ValidationError:
         pass
     return read_as(model.model_validate, read_json(reply), reply)
-
-
-class Form(Generic[T]):
-    def __init__(self, form: type[T]) -> None:
-        self._form = form
-
-    def read(self, reply: Response) -> T | None:
-        return self.read_text(reply.content)
-
-    def read_text(self, text: bytes) -> T | None:
-        try:
-            return self.reader(text)
-        except ValidationError:
-            return None
-
-    @cached_property
-    def reader(self) -> Callable[[bytes], T]:
-        return cast("Callable[[bytes], T]", TypeAdapter(self._form).validator.validate_json)
 
 
 def read_as(normalise: Callable[[Any], T], value: object, reply: Response) -> T:

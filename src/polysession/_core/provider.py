@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 from polysession._core.flow import Call, Flow, Response
 from polysession.change import (
@@ -94,32 +94,6 @@ class Authorisation(NamedTuple):
     headers: Mapping[str, str]
     secrets: tuple[str, ...] = ()
     expires_at: datetime | None = None
-
-
-class _Deferred:
-    """Loads the value of a class attribute, and takes its place."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, _: object, owner: type) -> object:
-        from pkgutil import resolve_name  # noqa: PLC0415  (a call that reads a session needs none of these values)
-
-        value = resolve_name(self._path)
-        setattr(owner, self._name, value)
-        return value
-
-
-def deferred(path: str) -> Any:
-    """The value of a provider's class attribute that is loaded when it is first asked for.
-
-    Args:
-        path: Where it is, as `"package.module:NAME"`.
-    """
-    return _Deferred(path)
 
 
 class Provider(ABC, Generic[S]):

@@ -6,17 +6,19 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from polysession._core.body import Decompressor
 from polysession._core.flow import Call, Response
-from polysession._core.plans import Head
 from polysession._drivers.default_client import CONNECT_LIMIT_S, DEFAULT_TIMEOUT
 from polysession._drivers.environment import tls_context
 from polysession.change import Unset
 from polysession.errors import DeadlineExceeded, MalformedResponse, NetworkTimeout, PolysessionError, UsageError
+
+if TYPE_CHECKING:
+    from polysession._core.plans import Head
 
 MAX_ERROR_BYTES = 256 * 1024
 """Of an error's body no more is read: it is only told."""
@@ -100,6 +102,8 @@ def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
 
 def to_head(response: httpx.Response) -> Head:
     """The head of a response; without its encoding if the body is decompressed already."""
+    from polysession._core.plans import Head  # noqa: PLC0415  (single calls need no streams and events)
+
     headers = response.headers.copy()
     if is_read(response):
         headers.pop("content-encoding", None)

@@ -368,7 +368,7 @@ def test_a_rescheduled_turn_goes_on_elsewhere(api: Api, control: QoderEmulator) 
         lines = stream.iter_lines()
         send(api, path, {"type": "user.message", "content": [{"type": "text", "text": "/slow 3"}]})
         events_until(lines, "span.model_request_start")
-        control.reschedule(session_id, duration_s=0.5)
+        control.reschedule(session_id, duration_s=1.5)
         assert api.ok("GET", path)["status"] == "rescheduling"
         told = types(events_until(lines, "session.status_idle"))
 
