@@ -307,7 +307,7 @@ class Sessions:
             Feature.SESSIONS_RUN, session, on_action=on_action, cancel_on_exit=cancel_on_exit
         )
         flow = self._operations.start_turn(session, content, native=native, idempotency_key=idempotency_key)
-        watch = self._driver.watch.turn(session, content)
+        watch = self._driver.observation.turn(session, content)
         return Turn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s, control=control)
 
     def stream(self, session: AnySession, *, cursor: str | None = None, deadline_s: float | None = None) -> EventStream:
@@ -394,7 +394,7 @@ class Sessions:
             Feature.SESSIONS_REJOIN, session, on_action=on_action, cancel_on_exit=cancel_on_exit
         )
         flow = self._operations.rejoin_turn(session, cursor)
-        watch = self._driver.watch.turn(session, ())
+        watch = self._driver.observation.turn(session, ())
         return Turn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control)
 
     def events(

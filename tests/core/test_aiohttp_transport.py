@@ -174,6 +174,7 @@ def test_more_than_a_hundred_calls_run_at_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::polysession.settings.ClearTextWarning")
+@pytest.mark.filterwarnings("ignore::polysession.settings.ClearTextWarning")
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer(http(200, SESSION)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//us%65r:word@"))

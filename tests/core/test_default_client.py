@@ -25,7 +25,7 @@ from polysession.errors import ConnectError, UsageError
 from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
 from support.acme import TOKEN
 from support.client_runners import ClientRunner, both_runners
-from support.scripted import Script, ok
+from support.scripted import Script, ok, status
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
@@ -179,6 +179,13 @@ def test_headers_of_the_caller_are_added_to_each_request(runner: ClientRunner) -
     assert script.requests[0].headers["user-agent"].startswith("polysession/")
     assert script.requests[0].headers["user-agent"].endswith(" tickets/1.2 (test)")
     assert script.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@both_runners
+def test_values_of_the_callers_headers_are_redacted(runner: ClientRunner) -> None:
+    script = Script(status(400, "bad key hunter2hunter2"))
+    error = script.failure(runner, lambda client: client.sessions.get("s1"), headers={"x-key": "hunter2hunter2"})
+    assert "bad key ***" in str(error)
 
 
 @both_clients

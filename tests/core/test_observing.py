@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call
-from polysession._drivers.watching import Watch
+from polysession._drivers.observation import Observation
 from polysession.client import Client
 from polysession.errors import ConnectError, ConnectionLost, PolysessionError, ServerError, UsageError
 from polysession.event import Event, Outcome
@@ -267,23 +267,25 @@ def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
 
 
 @pytest.fixture
-def watch(notes: Notes) -> Watch:
+def observation(notes: Notes) -> Observation:
     provider = AcmeProvider(AcmeSettings(base_url="http://127.0.0.1:9", token=SecretStr(TOKEN)))
-    return Watch(provider, Exchange(provider), [notes])
+    return Observation(provider, Exchange(provider), [notes])
 
 
-def test_the_address_of_a_call_is_told_in_a_line(watch: Watch, notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_address_of_a_call_is_told_in_a_line(
+    observation: Observation, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
-    watch.request("sessions.get", Call("GET", f"/{STRANGE}"))
+    observation.request("sessions.get", Call("GET", f"/{STRANGE}"))
 
     shown = r"http://127.0.0.1:9/\x1b[2J\u202e\x9b\r\nERROR ***"
     assert notes.requests == [RequestSent("acme", "sessions.get", "GET", shown)]
     assert caplog.messages == [f"sessions.get: GET {shown}, attempt 1"]
 
 
-def test_why_a_stream_broke_is_told_in_a_line(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+def test_why_a_stream_broke_is_told_in_a_line(observation: Observation, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
-    watch.interrupted("sessions.stream", ConnectionLost(STRANGE), 0.5)
+    observation.interrupted("sessions.stream", ConnectionLost(STRANGE), 0.5)
 
     broke = r"the stream broke (\x1b[2J\u202e\x9b\r\nERROR ***)"
     assert caplog.messages == [f"sessions.stream: {broke}; opening it again in 0.50 s"]

@@ -85,7 +85,7 @@ class Exchange:
     Args:
         provider: The provider.
         proxy: The environment variable that names the proxy on the way to the backend; None for no proxy.
-        headers: Headers of the caller's, added to each request.
+        headers: Headers of the caller's, added to each request. Their values count as secret.
         user_agent: Text of the caller's, added to ours.
 
     Raises:
@@ -102,7 +102,6 @@ class Exchange:
     ) -> None:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
-        self._secrets = _spellings(provider.settings.secrets())
         self._proxy = proxy
         ours = {
             "accept": "application/json",
@@ -110,7 +109,9 @@ class Exchange:
             "user-agent": USER_AGENT if user_agent is None else f"{USER_AGENT} {header_text(user_agent, 'user_agent')}",
             **{name.lower(): value for name, value in provider.headers().items()},
         }
-        self._headers = {**ours, **checked_headers(headers, ours.keys() | _OURS)}
+        further = checked_headers(headers, ours.keys() | _OURS)
+        self._secrets = _spellings((*provider.settings.secrets(), *further.values()))
+        self._headers = {**ours, **further}
         self._json_headers = {**self._headers, "content-type": "application/json"}
 
     def url(self, call: Call) -> str:

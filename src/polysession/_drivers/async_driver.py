@@ -20,6 +20,7 @@ from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenaci
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
+from polysession._drivers.observation import Observation
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
@@ -29,7 +30,6 @@ from polysession._drivers.transport import (
     is_stream,
     request_options,
 )
-from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
 
@@ -63,7 +63,7 @@ class AsyncDriver:
             headers=connections.headers,
             user_agent=connections.user_agent,
         )
-        self.watch = Watch(provider, self._exchange, observers)
+        self.observation = Observation(provider, self._exchange, observers)
 
     async def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
@@ -148,12 +148,12 @@ class AsyncDriver:
         return build_request(self._holder.get(), call, url, headers, options, is_ours=self._holder.is_ours)
 
     async def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
-        watched = self.watch.request(operation, call)
+        observed = self.observation.request(operation, call)
         try:
             response: httpx.Response = await self._holder.get().send(request, stream=True, follow_redirects=False)
             if is_stream(response):
-                if watched is not None:
-                    watched.opened(response)
+                if observed is not None:
+                    observed.opened(response)
                 return response
             if response.is_success:  # it may have no end
                 await response.aclose()
@@ -165,8 +165,8 @@ class AsyncDriver:
             if failed is None:
                 raise
             outcome = failed
-        if watched is not None:
-            watched.finish(outcome)
+        if observed is not None:
+            observed.finish(outcome)
         return outcome
 
     async def _perform(self, operation: str, call: Call, deadline: Deadline) -> Response:
@@ -184,7 +184,7 @@ class AsyncDriver:
         self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
     ) -> Outcome:
         deadline.bound(request)
-        watched = self.watch.request(operation, call, number)
+        observed = self.observation.request(operation, call, number)
         try:
             response = await self._holder.get().send(request, stream=True, follow_redirects=False)
             outcome: Outcome = await self._take_in(response)
@@ -193,8 +193,8 @@ class AsyncDriver:
             if failed is None:
                 raise
             outcome = failed
-        if watched is not None:
-            watched.finish(outcome)
+        if observed is not None:
+            observed.finish(outcome)
         return outcome
 
     async def _take_in(self, response: httpx.Response) -> Response:

@@ -164,7 +164,7 @@ class AsyncEventStream(StreamBase):
             case Wait():
                 wait_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
                 if effect.after is not None:
-                    self._driver.watch.interrupted(self._operation, effect.after.failure, wait_s)
+                    self._driver.observation.interrupted(self._operation, effect.after.failure, wait_s)
                 return await asyncio.sleep(wait_s)
             case Drain():
                 return await self._drain(effect)

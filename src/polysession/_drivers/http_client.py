@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 from collections.abc import Awaitable, Mapping
@@ -104,7 +103,7 @@ class AsyncClientHolder(ClientHolder):
 
     def __init__(self, given: HttpClient | AsyncHttpClient | None, connections: Connections) -> None:
         super().__init__(given, connections)
-        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._event_loop: object = None
 
     def _new(self) -> Any:
         return new_async_http_client(self._connections.limits, http=self._connections.http)
@@ -117,7 +116,9 @@ class AsyncClientHolder(ClientHolder):
         """
         http = super().get()
         if self.is_ours:
-            running = asyncio.get_running_loop()
+            from asyncio import get_running_loop  # noqa: PLC0415  (a blocking client does not load asyncio)
+
+            running = get_running_loop()
             if self._event_loop is None:
                 self._event_loop = running
             elif self._event_loop is not running:

@@ -22,8 +22,8 @@ from polysession.result import TurnResult
 
 if TYPE_CHECKING:
     from polysession._drivers.async_driver import AsyncDriver
+    from polysession._drivers.observation import ObservedTurn
     from polysession._drivers.sync_driver import SyncDriver
-    from polysession._drivers.watched import TurnWatch
 
 CANCEL_LIMIT_S: Final = 5.0
 """Seconds for the cancellation of a turn that is left early."""
@@ -64,7 +64,7 @@ class StreamBase:
             driver.add_context(error, operation)
             raise
         self._loop = self._new_loop(plan_flow, deadline_s)
-        self._observe: Callable[[Event], None] | None = driver.watch.on_event
+        self._observe: Callable[[Event], None] | None = driver.observation.on_event
 
     def _new_loop(self, plan_flow: Flow[Any], deadline_s: float | None) -> StreamLoop:
         return StreamLoop(
@@ -113,7 +113,7 @@ class TurnBase(StreamBase):
         driver: SyncDriver | AsyncDriver,
         operation: str,
         plan_flow: Flow[Any],
-        watch: TurnWatch,
+        watch: ObservedTurn,
         *,
         deadline_s: float | None = None,
         control: TurnControl = TurnControl(),  # noqa: B008  (frozen)

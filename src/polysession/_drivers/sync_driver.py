@@ -19,6 +19,7 @@ from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenaci
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import ClientHolder, HttpClient
+from polysession._drivers.observation import Observation
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
@@ -28,7 +29,6 @@ from polysession._drivers.transport import (
     is_stream,
     request_options,
 )
-from polysession._drivers.watching import Watch
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
 
@@ -62,7 +62,7 @@ class SyncDriver:
             headers=connections.headers,
             user_agent=connections.user_agent,
         )
-        self.watch = Watch(provider, self._exchange, observers)
+        self.observation = Observation(provider, self._exchange, observers)
 
     def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
@@ -147,12 +147,12 @@ class SyncDriver:
         return build_request(self._holder.get(), call, url, headers, options, is_ours=self._holder.is_ours)
 
     def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
-        watched = self.watch.request(operation, call)
+        observed = self.observation.request(operation, call)
         try:
             response: httpx.Response = self._holder.get().send(request, stream=True, follow_redirects=False)
             if is_stream(response):
-                if watched is not None:
-                    watched.opened(response)
+                if observed is not None:
+                    observed.opened(response)
                 return response
             if response.is_success:  # it may have no end
                 response.close()
@@ -164,8 +164,8 @@ class SyncDriver:
             if failed is None:
                 raise
             outcome = failed
-        if watched is not None:
-            watched.finish(outcome)
+        if observed is not None:
+            observed.finish(outcome)
         return outcome
 
     def _perform(self, operation: str, call: Call, deadline: Deadline) -> Response:
@@ -183,7 +183,7 @@ class SyncDriver:
         self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
     ) -> Outcome:
         deadline.bound(request)
-        watched = self.watch.request(operation, call, number)
+        observed = self.observation.request(operation, call, number)
         try:
             response = self._holder.get().send(request, stream=True, follow_redirects=False)
             outcome: Outcome = self._take_in(response)
@@ -192,8 +192,8 @@ class SyncDriver:
             if failed is None:
                 raise
             outcome = failed
-        if watched is not None:
-            watched.finish(outcome)
+        if observed is not None:
+            observed.finish(outcome)
         return outcome
 
     def _take_in(self, response: httpx.Response) -> Response:
