@@ -1,5 +1,0 @@
-from polysession.testing import ProviderContract
-
-
-class TestAdk(ProviderContract):
-    provider = "adk"
