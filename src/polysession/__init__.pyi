@@ -1,4 +1,7 @@
 # The names of this package, each with its home: type checkers read them here, and `lazy_names` at run time.
+from polysession._core.flow import (
+    Response as Response,
+)
 from polysession._core.provider import (
     Page as Page,
 )

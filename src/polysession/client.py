@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
+
+import httpx  # noqa: TID251  (the type of an argument)
 
 from polysession._core.body import MAX_BODY_BYTES
+from polysession._core.flow import Response
 from polysession._core.operations import Operations
 from polysession._core.retry import RetryPolicy
 from polysession._drivers.connections import Connections
@@ -19,9 +23,6 @@ from polysession.paginator import Paginator
 from polysession.plugins import open_provider
 from polysession.resources import Agent, Environment, Model
 from polysession.session_operations import Sessions
-
-if TYPE_CHECKING:
-    import httpx  # noqa: TID251  (the type of an argument)
 
 
 class Agents:
@@ -222,7 +223,11 @@ class Client:
             observers=observers,
             connections=Connections(http=http, limits=limits, headers=headers, user_agent=user_agent),
         )
-        operations = Operations(self._provider)
+        self._owns_connections = True
+        self._add_operations()
+
+    def _add_operations(self) -> None:
+        operations = self._operations = Operations(self._provider)
         self.sessions = Sessions(self._driver, operations)
         self.agents = Agents(self._driver, operations)
         self.environments = Environments(self._driver, operations)
@@ -268,9 +273,76 @@ class Client:
         """Ask the backend for its version; None where it tells none."""
         return self._driver.run("backend_version", self._provider.read_version())
 
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset | None = UNSET,
+        retry: RetryPolicy | Unset | None = UNSET,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Self:
+        """A client with other options over the same connections, which it does not close.
+
+        After this client is closed, every use of the other one is a `UsageError`.
+
+        Args:
+            timeout: Seconds for each wait on the network, None for no limit.
+            retry: How failed calls are tried again; None never does.
+            headers: Headers that are added to each request, besides those of this client.
+
+        Raises:
+            UsageError: An option cannot be used.
+        """
+        other = copy(self)
+        other._driver = self._driver.with_options(timeout=timeout, retry=retry, headers=headers)  # noqa: SLF001  (a copy of this one)
+        other._owns_connections = False  # noqa: SLF001  (a copy of this one)
+        other._add_operations()  # noqa: SLF001  (a copy of this one)
+        return other
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = UNSET,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | Unset | None = UNSET,
+        idempotent: bool = False,
+    ) -> Response:
+        """Make a call of the backend's that is not modelled, with the same address, identity, retries and errors.
+
+        Args:
+            method: HTTP method.
+            path: What follows the base URL, such as `"/v1/files"`, percent-encoded.
+            query: Parameters; None leaves one out, and a list repeats it.
+            json: Body to send as JSON.
+            content: Body to send as it is, in place of `json`. Give its `content-type` in `headers`.
+            headers: Further headers.
+            timeout: Seconds for each wait on the network, None for no limit; by default the client's.
+            idempotent: Sending it twice does no more than sending it once, so that a failed call may be repeated.
+
+        Raises:
+            UsageError: The path is an absolute address, or an argument cannot be sent.
+            TransportError: There was no answer.
+            StatusError: The answer was no success.
+        """
+        flow = self._operations.request(
+            method,
+            path,
+            query=query,
+            json=json,
+            content=content,
+            headers=headers,
+            timeout=timeout,
+            idempotent=idempotent,
+        )
+        return self._driver.run("request", flow)
+
     def close(self) -> None:
-        """Close the connections."""
-        self._driver.close()
+        """Close the connections; a client of `with_options` closes none."""
+        if self._owns_connections:
+            self._driver.close()
 
     def __enter__(self) -> Self:
         return self

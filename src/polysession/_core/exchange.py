@@ -9,6 +9,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -109,10 +110,24 @@ class Exchange:
             "user-agent": USER_AGENT if user_agent is None else f"{USER_AGENT} {header_text(user_agent, 'user_agent')}",
             **{name.lower(): value for name, value in provider.headers().items()},
         }
-        further = checked_headers(headers, ours.keys() | _OURS)
+        self._ours = ours.keys() | _OURS
+        further = checked_headers(headers, self._ours)
         self._secrets = _spellings((*provider.settings.secrets(), *further.values()))
         self._headers = {**ours, **further}
         self._json_headers = {**self._headers, "content-type": "application/json"}
+
+    def with_headers(self, headers: Mapping[str, str]) -> Exchange:
+        """The same with further headers of the caller's.
+
+        Raises:
+            UsageError: A header cannot be sent, or is set by us.
+        """
+        further = checked_headers(headers, self._ours)
+        other = copy(self)
+        other._secrets = (*_spellings(further.values()), *self._secrets)  # noqa: SLF001  (a copy of this one)
+        other._headers = {**self._headers, **further}  # noqa: SLF001  (a copy of this one)
+        other._json_headers = {**self._json_headers, **further}  # noqa: SLF001  (a copy of this one)
+        return other
 
     def url(self, call: Call) -> str:
         """The full address of a call.
@@ -164,7 +179,7 @@ class Exchange:
             StatusError: The answer was no success.
         """
         last = outcomes[-1]
-        if isinstance(last, Response) and last.succeeded:
+        if isinstance(last, Response) and last.succeeded and not self._provider.is_refusal(last):
             return last if len(outcomes) == 1 else replace(last, attempts=len(outcomes))
         in_doubt = call.changes and any(_may_have_acted(outcome) for outcome in outcomes)
         error = self._refusal(last, now) if isinstance(last, Response) else last
@@ -199,7 +214,8 @@ class Exchange:
 
     def _refusal(self, reply: Response, now: datetime) -> StatusError:
         detail = self._provider.read_error(reply)
-        error_class = _BY_STATUS.get(reply.status) or _BY_HUNDRED.get(reply.status // 100, StatusError)
+        status = detail.status or reply.status
+        error_class = _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, StatusError)
         if detail.code is not None:
             error_class = self._provider.error_classes.get(detail.code, error_class)
         error = error_class(

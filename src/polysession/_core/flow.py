@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
+from polysession._json import decode_json
 from polysession.change import UNSET, Unset
-from polysession.errors import UsageError
+from polysession.errors import MalformedResponse, UsageError
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Call:
         idempotency_header: Header that makes the call safe to repeat. Unless `headers` has a value for it, one is made
             once per call when it is sent.
         timeout_s: Seconds for each wait on the network; `UNSET` for the client's, None for no limit.
+        idempotent: Sending it twice does no more than sending it once, although its method may say otherwise.
     """
 
     method: str
@@ -50,6 +52,7 @@ class Call:
     read_only: bool = False
     idempotency_header: str | None = None
     timeout_s: float | Unset | None = UNSET
+    idempotent: bool = False
 
     @property
     def changes(self) -> bool:
@@ -59,7 +62,8 @@ class Call:
     @property
     def repeatable(self) -> bool:
         """Whether sending it twice, with the same idempotency key, does no more than sending it once."""
-        return not self.changes or self.method == "DELETE" or self.idempotency_header is not None
+        safe = not self.changes or self.method == "DELETE"
+        return safe or self.idempotent or self.idempotency_header is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,19 @@ class Response:
     def succeeded(self) -> bool:
         """Whether the status is any 2xx."""
         return self.status in _SUCCESS
+
+    def json(self) -> Any:
+        """The body as a JSON value.
+
+        Raises:
+            MalformedResponse: It is not JSON.
+        """
+        try:
+            return decode_json(self.content)
+        except ValueError as error:
+            problem = str(error)
+        request_id = self.headers.get("x-request-id")
+        raise MalformedResponse(f"the body is not JSON: {problem}", status=self.status, request_id=request_id)
 
 
 Flow: TypeAlias = Generator[Call, Response, T]
@@ -132,7 +149,7 @@ def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] |
         raise UsageError(f"a value cannot be sent in an address: {error}") from error
 
 
-def json_body(value: Mapping[str, Any]) -> bytes:
+def json_body(value: Any) -> bytes:
     """JSON text in UTF-8.
 
     Raises:

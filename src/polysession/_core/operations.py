@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
-from polysession._core.flow import Flow, path_segment
+from polysession._core.exchange import checked_headers
+from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
 from polysession._core.provider import Page, Provider
 from polysession.change import (
     UNSET,
@@ -20,6 +21,7 @@ from polysession.change import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    Unset,
     validate_request,
 )
 from polysession.errors import Conflict, MalformedResponse, NotFound, UnsupportedOperation, UsageError
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R", NewSession, SessionQuery)
 Rec = TypeVar("Rec", Session, Agent, Environment)
+
+_FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+"""Headers that the HTTP library sets."""
 
 AnySession: TypeAlias = Session | SessionRef | str
 """A session, its address, or its id."""
@@ -339,6 +344,36 @@ class Operations:
         """`models.list`. Checked at once, although nothing is read yet."""
         size = self._check_list(Feature.MODELS_LIST, page_size, limit)
         return lambda cursor: self._provider.list_models(size, cursor)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        json: Any,
+        content: bytes | str | None,
+        headers: Mapping[str, str] | None,
+        timeout: float | Unset | None,
+        idempotent: bool,
+    ) -> Flow[Response]:
+        """`client.request`."""
+        if not isinstance(method, str) or not method.isascii() or not method.isalpha():
+            raise UsageError(f"the method must be a name such as GET, not {method!r}")
+        if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
+            raise UsageError(f"the path must begin with one slash and follow the base URL, not {path!r}")
+        if json is not UNSET and content is not None:
+            raise UsageError("a request has one body: give json or content")
+        body = content.encode() if isinstance(content, str) else content
+        call = Call(
+            method.upper(),
+            with_query(path, query or {}),
+            headers=checked_headers(headers or {}, _FRAMING),
+            body=body if json is UNSET else json_body(json),
+            timeout_s=timeout,
+            idempotent=idempotent,
+        )
+        return (yield call)
 
     @contextmanager
     def _naming(self, feature: Feature) -> Iterator[None]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -64,6 +65,26 @@ class AsyncDriver:
             user_agent=connections.user_agent,
         )
         self.observation = Observation(provider, self._exchange, observers)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset | None,
+        retry: RetryPolicy | Unset | None,
+        headers: Mapping[str, str],
+    ) -> AsyncDriver:
+        """The same driver with other options, over the same connections.
+
+        Raises:
+            UsageError: An option cannot be used.
+        """
+        other = copy(self)
+        if not isinstance(timeout, Unset):
+            other._options = request_options(timeout)  # noqa: SLF001  (a copy of this one)
+        if not isinstance(retry, Unset):
+            other.retry = checked_policy(retry)
+        other._exchange = self._exchange.with_headers(headers)  # noqa: SLF001  (a copy of this one)
+        return other
 
     async def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.

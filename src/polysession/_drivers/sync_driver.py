@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -63,6 +64,26 @@ class SyncDriver:
             user_agent=connections.user_agent,
         )
         self.observation = Observation(provider, self._exchange, observers)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset | None,
+        retry: RetryPolicy | Unset | None,
+        headers: Mapping[str, str],
+    ) -> SyncDriver:
+        """The same driver with other options, over the same connections.
+
+        Raises:
+            UsageError: An option cannot be used.
+        """
+        other = copy(self)
+        if not isinstance(timeout, Unset):
+            other._options = request_options(timeout)  # noqa: SLF001  (a copy of this one)
+        if not isinstance(retry, Unset):
+            other.retry = checked_policy(retry)
+        other._exchange = self._exchange.with_headers(headers)  # noqa: SLF001  (a copy of this one)
+        return other
 
     def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
         """Run a flow to its result.
