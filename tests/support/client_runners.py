@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from polysession._drivers.environment import tls_context
-from polysession.async_client import AsyncClient, AsyncPaginator
-from polysession.client import Client, Paginator
+from polysession.async_client import AsyncClient
+from polysession.async_paginator import AsyncPaginator
+from polysession.client import Client
+from polysession.paginator import Paginator
 from support.stream_runners import Awaited
 
 Handler = Callable[[httpx.Request], httpx.Response]
