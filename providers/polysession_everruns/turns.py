@@ -74,6 +74,7 @@ _SETTLES_S: Final = 0.25
 _LONGEST_LOOK_S: Final = 4.0
 """First and longest wait before the session's status is read, where its events do not tell what comes next."""
 _SURE_LOOKS: Final = 2
+_AT_REST: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, SessionStatus.PAUSED})
 
 _read_cursor: Final = decoder(WireCursor)
 _read_disconnecting: Final = decoder(WireDisconnecting)
@@ -226,13 +227,11 @@ class SessionStream(StreamPlan):
 
     def reconcile(self) -> Flow[Items]:
         """Read past events that the stream lacks, and whether a session waits on that was answered in part."""
-        items: list[Event | Step] = []
-        if self._lacks_history:
-            for item in (yield from _read_events(self._ref)):
-                items += self._read(bytes(item), "", "")
-            self._lacks_history = False
-        items += yield from self._look()
-        return items
+        if not self._lacks_history:
+            return (yield from self._look())
+        items = yield from _read_events(self._ref)
+        self._lacks_history = False
+        return [found for item in items for found in self._read(bytes(item), "", "")]
 
     def _read(self, content: bytes, kind: str, stored_id: str | None) -> Items:
         """Read one event; `stored_id` is its id on the frame, empty in a list, None for one that is not stored."""
@@ -338,12 +337,12 @@ class MessageTurn(TurnStream):
         super().__init__(ref, position, reader, sending)
         self._is_proven = self._has_begun = self._mark.turn_id is not None
         self._is_stored = False
-        self._other_end: TurnEnded | None = None
-        self._adopted_end: TurnEnded | None = None
+        self._other_end: Sequence[Event] = ()
+        self._is_adopted = False
         self._looks_at_rest = 0
 
     def _proves(self, event: Event) -> bool:
-        if self._is_worked_on(event) or event is self._adopted_end:
+        if self._is_worked_on(event) or (self._is_adopted and event in self._other_end):
             return True
         if self._mark.delivery == _NEW_TURN:
             return False
@@ -365,22 +364,22 @@ class MessageTurn(TurnStream):
             if self._is_proven:
                 self._note_turn(item)
             if isinstance(item, TurnEnded) and self._is_stored and not self._is_proven:
-                self._look_s, self._other_end = _SETTLES_S, item
+                self._look_s, self._other_end = _SETTLES_S, [each for each in items if not isinstance(each, Step)]
                 return (*items, Reconcile(_SETTLES_S))
         return items if self._has_begun else [item for item in items if isinstance(item, Step)]
 
     def _is_look_needed(self) -> bool:
-        return super()._is_look_needed() or (self._other_end is not None and not self._is_proven)
+        return super()._is_look_needed() or (bool(self._other_end) and not self._is_proven)
 
     def _settle(self, status: SessionStatus) -> Items:
         """Take the end of another turn for ours if the session rests: no turn of our own follows."""
-        if self._other_end is None or self._is_proven:
+        if not self._other_end or self._is_proven:
             return super()._settle(status)
-        self._looks_at_rest = self._looks_at_rest + 1 if status is SessionStatus.IDLE else 0
+        self._looks_at_rest = self._looks_at_rest + 1 if status in _AT_REST else 0
         if self._looks_at_rest < _SURE_LOOKS:  # between two turns a session rests for a moment
             return ()
-        self._is_proven, self._adopted_end = True, self._other_end
-        return (self._other_end,)
+        self._is_proven = self._is_adopted = True
+        return self._other_end
 
     def _is_echo(self, event: Event) -> bool:
         """Whether an event is our message as the server stored it."""

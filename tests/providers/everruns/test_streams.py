@@ -12,7 +12,7 @@ from polysession._core.plans import Head, Reconcile, Reopen, Step, StreamPlan
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession.change import SessionRef
-from polysession.errors import ConnectionLost, InvalidRequest, StreamInterrupted, UsageError
+from polysession.errors import ConnectionLost, InvalidRequest, ServerError, StreamInterrupted, UsageError
 from polysession.event import Event
 from polysession.feature import ResumeMode
 from polysession.message import TextBlock
@@ -215,6 +215,15 @@ def test_a_stream_that_continues_from_the_start_reads_the_list_at_once() -> None
     assert plan.opened(Head(200, {}), again=False) == (Reconcile(),)
     _, items = step(plan.reconcile(), listed(event(1, "session.started")))
     assert [item.native_type for item in items if not isinstance(item, Step)] == ["session.started"]
+
+
+def test_reading_the_list_is_repeated_after_a_failure_and_loses_nothing() -> None:
+    _, plan = step(PROVIDER.stream_events(SessionRef(ID), after(None)))
+    plan.opened(Head(200, {}), again=False)
+    with pytest.raises(ServerError):
+        step(plan.reconcile(), ServerError("down", status=500))
+    _, items = step(plan.reconcile(), listed(event(1, "session.started"), event(2, "turn.started")))
+    assert len(items) == 2
 
 
 # --- Connections, on the loop

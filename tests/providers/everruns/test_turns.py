@@ -195,6 +195,15 @@ def test_the_end_of_another_turn_is_ours_if_the_session_rests() -> None:
     assert [summary(call)[:2] for call in followed.calls[2:]] == [("GET", PATH)] * 3
 
 
+def test_a_turn_that_waits_before_it_takes_the_message_in_ends_ours_too() -> None:
+    """Nothing happens to the message before the actions are answered."""
+    asked = event(30, "tool.call_requested", {"tool_calls": [CALL]}, context={"turn_id": "turn_0"})
+    waits = session("waitingfortoolresults")
+    followed = message_turn([written([STALE[0], OURS[0], asked]), STAYS_OPEN], looks=[waits, waits])
+    assert [event.type for event in followed.events] == ["tool_call.completed", "action.required", "turn.ended"]
+    assert followed.is_finished
+
+
 def test_the_end_of_another_turn_is_not_ours_if_our_own_follows() -> None:
     followed = message_turn([written(CANCELLED), written(OURS[1:])], looks=[session("idle")])
     assert names(followed) == NAMES[1:]
