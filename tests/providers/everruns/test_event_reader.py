@@ -135,6 +135,14 @@ def test_a_delta_tells_what_lies_beyond_the_text_that_was_told(told: list[WireEv
     assert deltas(*told) == expected
 
 
+def test_a_live_delta_with_an_impossible_time_keeps_its_text() -> None:
+    reader = Reader()
+    (found,) = reader.take({**delta("Hello"), "ts": "9999-12-31T23:59:59-14:00"})
+    assert found.type == "message.delta"
+    assert (found.text, found.created_at) == ("Hello", None)
+    assert found.problems == ("ts: not a time within the years 1 to 9999 in UTC",)
+
+
 def stored(new: str, kind: str = "output.message") -> WireEvent:
     return wire(f"{kind}.delta", {"delta": new})
 

@@ -175,6 +175,12 @@ def test_a_turn_does_not_end_with_the_one_before(answered: dict[str, str]) -> No
     ]
 
 
+def test_another_turn_that_works_on_after_our_message_is_not_ours_if_a_new_turn_was_started() -> None:
+    works = event(30, "reason.started", context={"turn_id": "turn_0"})
+    late = event(31, "turn.completed", {"turn_id": "turn_0"})
+    assert delivered(OURS[0], works, late, *OURS[1:], delivery="started") == NAMES[1:]
+
+
 def test_a_new_turn_begins_with_its_message() -> None:
     assert delivered(*STALE[1:], *OURS, delivery="started") == NAMES
 
