@@ -93,6 +93,12 @@ def stress(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def mutants(session: nox.Session) -> None:
+    """Break the library in thirty places, one at a time, and check that the tests notice."""
+    session.run(PYTHON, "-m", "tools.mutants", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def scaffold(session: nox.Session) -> None:
     """Start a provider: `nox -s scaffold -- acme ../polysession-acme`."""
     session.run(PYTHON, "tools/scaffold.py", *session.posargs)
