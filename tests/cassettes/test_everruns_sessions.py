@@ -25,6 +25,9 @@ from support.client_runners import ClientRunner
 from support.everruns_caller import Caller, problem
 from tools.recordings.cassettes import cassette
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*clear text:polysession.ClearTextWarning")
+"""The recorded engine has no TLS, and its address is a name that stands for it."""
+
 UNKNOWN = "session_00000000000000000000000000000000"
 
 

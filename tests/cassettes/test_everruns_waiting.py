@@ -12,6 +12,9 @@ from support.client_runners import ClientRunner
 from support.everruns_caller import Caller, problem
 from tools.recordings.cassettes import cassette
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*clear text:polysession.ClearTextWarning")
+"""The recorded engine has no TLS, and its address is a name that stands for it."""
+
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain; charset=utf-8"
 ASKED = ("tool_approval_call_llmsim_0_0", "tool_approval_call_llmsim_0_1")
