@@ -103,7 +103,10 @@ def messages_by_offset(state: State, user_id: str, session_id: str, query: Json)
 
 
 async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[bytes]:
-    """The frames of one turn's events, as 2.0.0 answered a message: who stops reading stops the turn.
+    """The frames of one turn's events, as 2.0.0 answered a message.
+
+    A client that closes the connection stops the turn. The service saves the agent's memory, the reply and what it
+    waits for when the answer has been sent to its end, so that a client that closes at the last event loses them.
 
     Raises:
         NotFound: The session, its agent or its model does not exist; the answer has begun by then.
@@ -112,14 +115,21 @@ async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[b
     session = state.tenant(user_id).session(body["session_id"])
     turn = Turn(user_id, body["agent_id"], session, complete(body["input"]))
     agent = _assemble(state, turn)
-    turn.conversation.streaming += 1
+    conversation = turn.conversation
+    memory, permissions, is_saved = list(conversation.context), deepcopy(agent.permissions), False
+    conversation.streaming += 1
     try:
         _accept(turn)
         async for happened in _work(state, turn, agent):
             yield frame(state.generation.event(happened))
+        await pause(state.pace.settle_s)
         _store(state, turn, agent)
+        is_saved = True
     finally:
-        turn.conversation.streaming -= 1
+        conversation.streaming -= 1
+        if not is_saved:
+            conversation.context = memory
+            session.record["state"]["permission_context"] = permissions
 
 
 def _begin(state: State, turn: Turn) -> None:

@@ -334,7 +334,7 @@ def _listen(talk: Talk) -> None:
             pass
 
 
-def test_the_seed_generation_answers_a_message_with_the_stream(old_talk: Talk) -> None:
+def test_the_legacy_generation_answers_a_message_with_the_stream(old_talk: Talk) -> None:
     answer = old_talk.say("hello there")
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     events = list(parsed(answer))
@@ -349,7 +349,7 @@ def test_the_seed_generation_answers_a_message_with_the_stream(old_talk: Talk) -
     assert (record["state"]["reply_id"], record["state"]["cur_iter"]) == (reply["id"], 1)
 
 
-def test_the_seed_generation_goes_on_with_a_reply_without_a_new_start(old_talk: Talk) -> None:
+def test_the_legacy_generation_goes_on_with_a_reply_without_a_new_start(old_talk: Talk) -> None:
     (call,) = list(parsed(old_talk.say("/ask")))[-1]["tool_calls"]
     results = [{"confirmed": True, "tool_call": call}]
     decision = {"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": results}
@@ -357,12 +357,12 @@ def test_the_seed_generation_goes_on_with_a_reply_without_a_new_start(old_talk: 
     assert (events[0]["type"], events[-1]["type"]) == ("TOOL_RESULT_START", "REPLY_END")
 
 
-def test_an_error_breaks_the_stream_of_the_seed_generation(old_talk: Talk) -> None:
+def test_an_error_breaks_the_stream_of_the_legacy_generation(old_talk: Talk) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         old_talk.say("/fail")
 
 
-def test_to_stop_reading_stops_a_turn_of_the_seed_generation(old_talk: Talk) -> None:
+def test_to_stop_reading_stops_a_turn_of_the_legacy_generation(old_talk: Talk) -> None:
     url, headers = f"{old_talk.handle.base_url}/chat/", {"x-user-id": old_talk.user_id}
     with old_talk.http.stream("POST", url, json=old_talk.body("/slow 100"), headers=headers) as answer:
         events = parsed(answer)
@@ -396,3 +396,51 @@ def test_arguments_that_are_no_object_fail_the_tool(talk: Talk, text: str) -> No
 
     assert [event["state"] for event in told if event["type"] == "TOOL_RESULT_END"] == ["error"]
     assert told[-1]["finished_reason"] == "completed"
+
+
+def leave_at_the_end(talk: Talk, text: str) -> None:
+    """Close the connection at the last event of a turn, before the body ends, and wait until the service notices."""
+    url, headers = f"{talk.handle.base_url}/chat/", {"x-user-id": talk.user_id}
+    with talk.http.stream("POST", url, json=talk.body(text), headers=headers) as answer:
+        until(parsed(answer), "REQUIRE_USER_CONFIRM" if text == "/ask" else "REPLY_END")
+    deadline_s = time.monotonic() + LIMIT_S
+    while talk.messages()["is_running"] and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+
+
+def test_a_client_that_leaves_at_the_last_event_loses_the_turn_in_the_legacy_generation(
+    old_talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = old_talk.handle.control
+    assert isinstance(control, AgentScopeEmulator)
+    old_talk.say("one")
+    monkeypatch.setattr(control.pace, "settle_s", LIMIT_S)
+    for text in ("two", "/ask"):
+        leave_at_the_end(old_talk, text)
+    monkeypatch.undo()
+    old_talk.say("three")
+
+    (record,) = old_talk.sessions()
+    assert [(message["role"], message["content"][0]["text"]) for message in record["state"]["context"]] == [
+        ("user", "one"),
+        ("assistant", "You said: one"),
+        ("user", "three"),
+        ("assistant", "You said: three"),
+    ]
+    assert [message["role"] for message in old_talk.messages()["messages"]].count("assistant") == 2
+
+
+def test_an_approval_is_lost_with_its_turn_in_the_legacy_generation(
+    old_talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = old_talk.handle.control
+    assert isinstance(control, AgentScopeEmulator)
+    monkeypatch.setattr(control.pace, "settle_s", LIMIT_S)
+    leave_at_the_end(old_talk, "/ask")
+    monkeypatch.undo()
+
+    decision = {"confirmed": True, "tool_call": {"type": "tool_call", "id": "c", "name": "n", "input": "{}"}}
+    answer = {"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": [decision]}
+    response = old_talk.ask("POST", "/chat/", old_talk.body("") | {"input": answer})
+
+    assert list(parsed(response)) == []
