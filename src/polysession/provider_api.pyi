@@ -22,10 +22,6 @@ from polysession._core.old_plans import (
     OldStreamPlan as OldStreamPlan,
     OldTurnPlan as OldTurnPlan,
 )
-from polysession._core.old_reading import (
-    read_as as read_as,
-    read_wire as read_wire,
-)
 from polysession._core.plans import (
     AnsweredTurn as AnsweredTurn,
     BodyEnd as BodyEnd,

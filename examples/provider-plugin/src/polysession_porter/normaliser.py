@@ -25,6 +25,9 @@ from polysession.provider_api import (
     ToolResultCompleted,
     TurnEnded,
     TurnStarted,
+    decode_json,
+    decoder,
+    record_reader,
 )
 from polysession_porter.wire import Ask, Errand, Note
 
@@ -53,9 +56,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def to_session(raw: dict[str, Any]) -> Session:
-    """A session from an errand."""
-    errand = Errand.model_validate(raw)
+def _session(errand: Errand, source: bytes, problems: tuple[str, ...]) -> Session:
     return Session(
         provider=NAME,
         id=str(errand.no),
@@ -65,8 +66,15 @@ def to_session(raw: dict[str, Any]) -> Session:
         metadata=errand.labels,
         created_at=_moment(errand.made),
         updated_at=_moment(errand.touched),
-        raw=raw,
+        source=source,
+        problems=problems,
     )
+
+
+to_session = record_reader(Errand, _session)
+"""Reads an errand's JSON into a session."""
+
+read_note = decoder(Note)
 
 
 def to_action(ask: Ask) -> PendingAction:
@@ -86,19 +94,20 @@ def to_message(session_id: str, note: Note) -> Message:
     )
 
 
-def to_events(session_id: str, raw: dict[str, Any]) -> list[Event]:
-    """The events of one note. A kind that is not known is told as it is."""
-    note = Note.model_validate(raw)
+def to_events(session_id: str, content: bytes) -> list[Event]:
+    """The events of one note. An unknown kind is a `RawEvent`."""
+    note, problems = read_note(content)
     about: dict[str, Any] = {
         "session_id": session_id,
         "id": str(note.n),
         "sequence": note.n,
         "created_at": _moment(note.at),
         "native_type": note.note,
-        "raw": raw,
+        "source": content,
+        "problems": problems,
     }
     read = _READERS.get(note.note)
-    return [RawEvent(**about)] if read is None else read(note, about)
+    return [RawEvent(**about, payload=decode_json(content))] if read is None else read(note, about)
 
 
 def _heard_or_said(note: Note, about: dict[str, Any]) -> list[Event]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     UNSET,
@@ -22,8 +23,6 @@ from polysession.provider_api import (
     HeaderSecret,
     Message,
     NewSession,
-    OldStreamPlan,
-    OldTurnPlan,
     Page,
     PendingAction,
     Provider,
@@ -34,23 +33,28 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    StreamPlan,
     TextBlock,
     ToolOutput,
     TurnInput,
+    TurnPlan,
     UsageError,
     apply_filters,
+    decoder,
     emulated,
     json_body,
     native,
-    read_as,
     read_json_or_none,
-    read_wire,
+    read_list,
+    read_response,
     unsupported,
     with_query,
 )
-from polysession_porter.normaliser import EVENT_TYPES, NAME, to_action, to_events, to_message, to_session
-from polysession_porter.streams import PorterStream, PorterTurn, errand_path
-from polysession_porter.wire import Answered, Errand, ErrandPage, Note, NotePage, Stopped
+from polysession_porter.normaliser import EVENT_TYPES, NAME, read_note, to_action, to_events, to_message, to_session
+from polysession_porter.streams import PorterStream, PorterTurn, errand_path, read_answer
+from polysession_porter.wire import Errand, ErrandPage, NotePage, Stopped
+
+T = TypeVar("T")
 
 _NO_AGENTS: Final = unsupported("Porter is the one agent there is")
 _NO_TAGS: Final = unsupported("Porter has labels: use metadata")
@@ -58,6 +62,10 @@ _NO_PLACE: Final = unsupported("Porter works where it stands")
 _NO_MODEL: Final = unsupported("Porter chooses its model")
 _NO_MODE: Final = unsupported("Porter asks for no permission")
 _NO_ARCHIVE: Final = unsupported("Porter keeps an errand until it is deleted")
+_NO_OWNER: Final = unsupported("an errand belongs to the key")
+_NO_KEY: Final = unsupported("Porter takes no key against repetition")
+_NO_REJOIN: Final = unsupported("follow the errand with sessions.stream, from the cursor of the turn")
+_OLDEST_FIRST: Final = unsupported("Porter lists its notes oldest first")
 _WHOLE: Final = emulated("one more call, to read what is to stay; of two writers at once the last one wins")
 _FILTER: Final = emulated("compared here, so that pages have fewer items")
 _FILTERED_HERE: Final = frozenset(
@@ -79,6 +87,11 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.SESSIONS_MESSAGES: emulated("picked out of the notes"),
     Feature.SESSIONS_ANSWER: native(),
     Feature.SESSIONS_PENDING_ACTIONS: native(),
+    Feature.SESSIONS_REJOIN: _NO_REJOIN,
+    Feature.ENVIRONMENTS_CREATE: _NO_PLACE,
+    Feature.ENVIRONMENTS_GET: _NO_PLACE,
+    Feature.ENVIRONMENTS_LIST: _NO_PLACE,
+    Feature.MODELS_LIST: _NO_MODEL,
     Feature.AGENTS_CREATE: _NO_AGENTS,
     Feature.AGENTS_GET: _NO_AGENTS,
     Feature.AGENTS_LIST: _NO_AGENTS,
@@ -91,6 +104,9 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.SESSIONS_CREATE_CAPABILITIES: unsupported("Porter can do what it can do"),
     Feature.SESSIONS_CREATE_MODEL: _NO_MODEL,
     Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+    Feature.SESSIONS_CREATE_ID: unsupported("Porter numbers its errands"),
+    Feature.SESSIONS_CREATE_OWNER: _NO_OWNER,
+    Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _NO_KEY,
     Feature.SESSIONS_UPDATE_TITLE: _WHOLE,
     Feature.SESSIONS_UPDATE_METADATA: _WHOLE,
     Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
@@ -98,10 +114,13 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.SESSIONS_UPDATE_MODEL: _NO_MODEL,
     Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
     Feature.SESSIONS_UPDATE_TITLE_CLEAR: _WHOLE,
+    Feature.SESSIONS_UPDATE_METADATA_REMOVE: _WHOLE,
     Feature.SESSIONS_UPDATE_METADATA_CLEAR: _WHOLE,
     Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
     Feature.SESSIONS_UPDATE_MODEL_CLEAR: _NO_MODEL,
     Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+    Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
+    Feature.SESSIONS_LIST_ORIGIN: unsupported("Porter does not say what created an errand"),
     Feature.SESSIONS_LIST_AGENT: _NO_AGENTS,
     Feature.SESSIONS_LIST_STATUSES: _FILTER,
     Feature.SESSIONS_LIST_TITLE_CONTAINS: _FILTER,
@@ -113,11 +132,19 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = {
     Feature.SESSIONS_LIST_PAGE_SIZE: native(),
     Feature.SESSIONS_SEND_IMAGE: unsupported("Porter reads text"),
     Feature.SESSIONS_SEND_DOCUMENT: unsupported("Porter reads text"),
-    Feature.SESSIONS_ANSWER_APPROVAL: unsupported("Porter asks for no permission"),
+    Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: _NO_KEY,
+    Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: _NO_KEY,
+    Feature.SESSIONS_EVENTS_NEWEST_FIRST: _OLDEST_FIRST,
+    Feature.SESSIONS_MESSAGES_NEWEST_FIRST: _OLDEST_FIRST,
+    Feature.SESSIONS_ANSWER_APPROVAL: _NO_MODE,
+    Feature.SESSIONS_ANSWER_ARGUMENTS: _NO_MODE,
+    Feature.SESSIONS_ANSWER_QUESTION: unsupported("Porter asks for tools only"),
     Feature.SESSIONS_ANSWER_OUTPUT: native("one output at a time"),
     Feature.AGENTS_CREATE_MODEL: _NO_AGENTS,
     Feature.AGENTS_CREATE_SYSTEM_PROMPT: _NO_AGENTS,
     Feature.AGENTS_CREATE_DESCRIPTION: _NO_AGENTS,
+    Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _NO_PLACE,
+    Feature.ENVIRONMENTS_CREATE_METADATA: _NO_PLACE,
 }
 
 
@@ -171,10 +198,11 @@ class PorterProvider(Provider[PorterSettings]):
         skip = _number(cursor)
         order = "old" if query.oldest_first else "new"
         reply = yield Call("GET", with_query("/errands", {"skip": skip, "take": query.page_size, "order": order}))
-        page = read_as(ErrandPage.model_validate, _result(reply), reply)
-        sessions = tuple(read_as(to_session, raw, reply) for raw in page.errands)
-        seen = skip + len(sessions)
-        return Page(apply_filters(sessions, query, _FILTERED_HERE), str(seen) if seen < page.total else None)
+        page = read_response(_in_envelope(decoder(ErrandPage)), reply)[0]
+        seen = skip + len(page.errands)
+        found = read_list(page.errands, to_session)
+        next_cursor = str(seen) if seen < page.total else None
+        return Page(apply_filters(found.items, query, _FILTERED_HERE), next_cursor, found.problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
         """Write the errand back whole, as Porter wants it, with what is to change."""
@@ -192,41 +220,43 @@ class PorterProvider(Provider[PorterSettings]):
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Stop the work."""
         reply = yield Call("POST", f"{errand_path(ref)}/stop")
-        raw = _result(reply)
-        stopped = read_as(Stopped.model_validate, raw, reply).stopped
+        stopped = read_response(_in_envelope(decoder(Stopped)), reply)[0].stopped
         state = CancelState.REQUESTED if stopped else CancelState.NOTHING_RUNNING
-        return Cancellation(provider=NAME, session_id=ref.id, state=state, raw=raw)
+        return Cancellation(provider=NAME, session_id=ref.id, state=state, source=reply.content)
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...], **_: Any) -> Flow[None]:
         """Say something, and leave the turn to itself."""
         yield Call("POST", f"{errand_path(ref)}/say", body=json_body({"text": _text(content)}))
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[OldStreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Follow it after the cursor, or after its newest note."""
         last = _number(cursor) if cursor else (yield from _newest(ref))
         return PorterStream(ref, last)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[OldTurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput, **_: Any) -> Flow[TurnPlan]:
         """Follow the turn that a message starts, or that an output lets go on."""
         last = yield from _newest(ref)
         if isinstance(turn_input[0], ToolOutput):
             return PorterTurn(ref, last, "/answer", _output(turn_input))
         return PorterTurn(ref, last, "/say", {"text": _text(turn_input)})
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None, **_: Any) -> Flow[Page[Event]]:
         """Read one page of notes. Our cursor is the number of the last one."""
-        notes, reply, next_cursor = yield from _notes(ref, page_size, cursor)
-        events = [event for raw in notes for event in read_as(lambda note: to_events(ref.id, note), raw, reply)]
-        return Page(tuple(events), next_cursor)
+        notes = yield from _notes(ref, page_size, cursor)
+        found = read_list(notes.items, partial(to_events, ref.id))
+        events = tuple(event for of_note in found.items for event in of_note)
+        return Page(events, notes.next_cursor, found.problems)
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-        """Read one page of notes, and keep what was said."""
-        notes, reply, next_cursor = yield from _notes(ref, page_size, cursor)
-        read = [read_as(Note.model_validate, raw, reply) for raw in notes]
-        said = tuple(to_message(ref.id, note) for note in read if note.note in {"heard", "said"})
-        return Page(said, next_cursor)
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, **_: Any
+    ) -> Flow[Page[Message]]:
+        """Read one page of notes, and keep the messages."""
+        notes = yield from _notes(ref, page_size, cursor)
+        found = read_list(notes.items, read_note)
+        messages = tuple(to_message(ref.id, note) for note, _ in found.items if note.note in {"heard", "said"})
+        return Page(messages, notes.next_cursor, found.problems)
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...], **_: Any) -> Flow[None]:
         """Give the output of the tool that Porter asked for."""
         yield Call("POST", f"{errand_path(ref)}/answer", body=json_body(_output(answers)))
 
@@ -236,18 +266,18 @@ class PorterProvider(Provider[PorterSettings]):
         return () if errand.asks is None else (to_action(errand.asks),)
 
 
-def _result(reply: Response) -> dict[str, Any]:
-    """What is in the envelope."""
-    return read_wire(Answered, reply).result
+def _in_envelope(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """The same function for a body with Porter's envelope around it."""
+    return lambda content: read(bytes(read_answer(content)[0].result))
 
 
 def _session(reply: Response) -> Session:
-    return read_as(to_session, _result(reply), reply)
+    return read_response(_in_envelope(to_session), reply)
 
 
 def _errand(ref: SessionRef) -> Flow[Errand]:
     reply = yield Call("GET", errand_path(ref))
-    return read_as(Errand.model_validate, _result(reply), reply)
+    return read_response(_in_envelope(decoder(Errand)), reply)[0]
 
 
 def _newest(ref: SessionRef) -> Flow[int]:
@@ -256,15 +286,13 @@ def _newest(ref: SessionRef) -> Flow[int]:
     return errand.notes
 
 
-def _notes(
-    ref: SessionRef, page_size: int | None, cursor: str | None
-) -> Flow[tuple[list[dict[str, Any]], Response, str | None]]:
-    """One page of notes, the reply that it came in, and where the list goes on."""
+def _notes(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Any]]:
+    """One page of notes as JSON text."""
     query = {"after": _number(cursor), "take": page_size}
     reply = yield Call("GET", with_query(f"{errand_path(ref)}/notes", query))
-    page = read_as(NotePage.model_validate, _result(reply), reply)
-    next_cursor = str(read_as(Note.model_validate, page.notes[-1], reply).n) if page.more and page.notes else None
-    return page.notes, reply, next_cursor
+    page = read_response(_in_envelope(decoder(NotePage)), reply)[0]
+    last = read_note(bytes(page.notes[-1]))[0] if page.more and page.notes else None
+    return Page(tuple(page.notes), None if last is None else str(last.n))
 
 
 def _number(cursor: str | None) -> int:

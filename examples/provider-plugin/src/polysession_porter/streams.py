@@ -10,19 +10,22 @@ from polysession.provider_api import (
     Event,
     Flow,
     Frame,
-    OldStreamPlan,
-    OldTurnPlan,
-    Response,
+    MalformedResponse,
     SessionRef,
+    StreamPlan,
+    TurnPlan,
+    decoder,
     json_body,
     path_segment,
-    read_as,
-    read_json,
-    read_wire,
+    raw_event,
+    read_whole,
     with_query,
 )
-from polysession_porter.normaliser import to_events
+from polysession_porter.normaliser import read_note, to_events
 from polysession_porter.wire import Answered, Heard
+
+read_answer = decoder(Answered)
+read_heard = decoder(Heard)
 
 
 def errand_path(ref: SessionRef) -> str:
@@ -30,7 +33,7 @@ def errand_path(ref: SessionRef) -> str:
     return f"/errands/{path_segment(ref.id, 'session id')}"
 
 
-class PorterStream(OldStreamPlan):
+class PorterStream(StreamPlan):
     """Follows an errand after a note.
 
     Porter numbers its notes from 1 and keeps them all, so that the number of the last note is all there is to remember:
@@ -42,14 +45,9 @@ class PorterStream(OldStreamPlan):
     """
 
     def __init__(self, ref: SessionRef, last: int) -> None:
-        super().__init__()
         self._ref = ref
         self._last = last
-
-    @property
-    def cursor(self) -> str | None:
-        """The number of the last note."""
-        return str(self._last)
+        self.cursor = str(last)
 
     def open(self) -> Call:
         """Ask for what comes after it."""
@@ -58,17 +56,18 @@ class PorterStream(OldStreamPlan):
 
     def read(self, frame: Frame) -> list[Event]:
         """The events of one note, if it is new."""
-        reply = Response(200, {}, frame.data)
-        raw = read_json(reply)
-        events = read_as(lambda note: to_events(self._ref.id, note), raw, reply)
-        number = int(raw["n"])
+        try:
+            number = read_note(frame.data)[0].n
+            events = to_events(self._ref.id, frame.data)
+        except MalformedResponse as error:  # an odd note does not end the stream
+            return [raw_event(self._ref.id, frame.data, problems=(error.message,))]
         if number <= self._last:
             return []
-        self._last = number
+        self._last, self.cursor = number, str(number)
         return events
 
 
-class PorterTurn(PorterStream, OldTurnPlan):
+class PorterTurn(PorterStream, TurnPlan):
     """Follows the turn that starts when something is posted.
 
     Args:
@@ -86,9 +85,9 @@ class PorterTurn(PorterStream, OldTurnPlan):
     def send(self) -> Flow[None]:
         """Post it. Porter answers with the number of the first note that comes of it."""
         reply = yield self._post
-        answer = read_wire(Answered, reply)
-        self._first = read_as(Heard.model_validate, answer.result, reply).first
+        answer = read_whole(read_answer, reply)
+        self._first = read_heard(bytes(answer.result))[0].first
 
-    def begins(self, event: Event) -> bool:
+    def is_ours(self, event: Event) -> bool:
         """Whether it is that first note, or comes after it."""
         return self._first is not None and event.sequence is not None and event.sequence >= self._first

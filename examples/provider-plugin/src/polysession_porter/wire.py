@@ -1,25 +1,19 @@
-"""What Porter sends, in its own words. Unknown fields are kept, and what older servers leave out has a default."""
+"""What Porter sends, in its own words. What a record can be without has a default."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
 
 
-class Wire(BaseModel):
-    """Base of what Porter sends."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Answered(Wire):
+class Answered(msgspec.Struct):
     """The envelope of every success."""
 
-    result: dict[str, Any]
+    result: msgspec.Raw
 
 
-class Ask(Wire):
+class Ask(msgspec.Struct):
     """A tool that Porter wants its caller to run."""
 
     call: str
@@ -27,27 +21,27 @@ class Ask(Wire):
     given: dict[str, Any] = {}
 
 
-class Errand(Wire):
+class Errand(msgspec.Struct):
     """What others call a session. Times are milliseconds since 1970."""
 
     no: int
     subject: str | None = None
     labels: dict[str, str] = {}
-    doing: str
-    made: int
-    touched: int
+    doing: str = ""
+    made: int = 0
+    touched: int = 0
     notes: int = 0
     asks: Ask | None = None
 
 
-class ErrandPage(Wire):
+class ErrandPage(msgspec.Struct):
     """A part of the list of errands."""
 
-    errands: list[dict[str, Any]]
+    errands: list[msgspec.Raw]
     total: int
 
 
-class Note(Wire):
+class Note(msgspec.Struct):
     """What happened; the kind is in `note`, and the fields that a kind does not need are left out."""
 
     n: int
@@ -61,20 +55,20 @@ class Note(Wire):
     because: str = ""
 
 
-class NotePage(Wire):
+class NotePage(msgspec.Struct):
     """A part of the notes of an errand."""
 
-    notes: list[dict[str, Any]]
+    notes: list[msgspec.Raw]
     more: bool = False
 
 
-class Heard(Wire):
+class Heard(msgspec.Struct):
     """The number of the first note that comes of what was said."""
 
     first: int
 
 
-class Stopped(Wire):
+class Stopped(msgspec.Struct):
     """Whether there was something to stop."""
 
     stopped: bool
