@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias, get_args
 
-import msgspec
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,7 +18,6 @@ from pydantic import (
     SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
-    model_validator,
 )
 from pydantic_core import CoreSchema
 
@@ -145,18 +143,6 @@ class ReceivedRecord(Record):
 
     source: bytes = Field(default=b"{}", exclude=True, repr=False)
     problems: tuple[str, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_raw(cls, values: Any) -> Any:
-        """Temporary: until all providers give `source`, `payload` and `reference` themselves."""
-        if not isinstance(values, dict) or "raw" not in values:
-            return values
-        values = dict(values)
-        raw = values.pop("raw")
-        source = raw if isinstance(raw, bytes) else msgspec.json.encode(raw)
-        given: dict[str, Any] = {"source": source, "payload": decode_json(source), "reference": source.decode()}
-        return {**values, **{name: each for name, each in given.items() if name in cls.model_fields}}
 
     @property
     def raw(self) -> Any:
