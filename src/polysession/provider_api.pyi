@@ -18,10 +18,6 @@ from polysession._core.flow import (
 from polysession._core.identifiers import (
     new_id as new_id,
 )
-from polysession._core.old_plans import (
-    OldStreamPlan as OldStreamPlan,
-    OldTurnPlan as OldTurnPlan,
-)
 from polysession._core.plans import (
     AnsweredTurn as AnsweredTurn,
     BodyEnd as BodyEnd,

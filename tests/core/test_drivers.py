@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from polysession._core.flow import Call, Flow, Response
+from polysession._core.plans import StreamPlan
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
-from polysession._core.stream import StreamPlan
-from polysession._drivers import async_driver, sync_driver, transport
+from polysession._drivers import async_driver, environment, sync_driver, transport
 from polysession._drivers.async_stream import AsyncEventStream
 from polysession._drivers.sync_stream import EventStream
 from polysession.async_client import AsyncClient
@@ -108,11 +108,11 @@ def test_an_http_client_of_our_own_has_limits_and_follows_no_redirects(runner: C
 
 def test_the_process_has_one_tls_context_for_each_choice_of_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    usual = transport.tls_context()
-    assert transport.tls_context() is usual
+    usual = environment.tls_context()
+    assert environment.tls_context() is usual
 
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
-    assert transport.tls_context() is not usual
+    assert environment.tls_context() is not usual
 
 
 def test_a_direct_http_client_heeds_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +235,6 @@ def test_any_http_client_with_the_same_methods_will_do(runner: ClientRunner) -> 
 
 class Following(StreamPlan):
     """Follows everything, and reads nothing."""
-
-    cursor = None
 
     def open(self) -> Call:
         return Call("GET", "/stream")

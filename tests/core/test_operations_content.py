@@ -7,8 +7,8 @@ import pytest
 
 from polysession._core.flow import Flow
 from polysession._core.operations import Operations
+from polysession._core.plans import StreamPlan, TurnPlan
 from polysession._core.provider import Page, TurnInput
-from polysession._core.stream import StreamPlan, TurnPlan
 from polysession.action import Answer, Approve, Deny, PendingAction, ToolApproval, ToolExecution, ToolOutput
 from polysession.change import SessionRef
 from polysession.errors import UnsupportedOperation, UsageError

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import GeneratorType
 from typing import Any, Final
 
 from polysession._core.operations import Operations
 from polysession._core.provider import Page
-from polysession._core.stream import StreamReader
+from polysession._core.streams import StreamLoop
 from polysession.event import Event
 from polysession.feature import Feature
 from polysession.provider_api import Provider
@@ -106,8 +106,21 @@ class Observer:
 
     def _watch_events(self) -> None:
         """Those that a stream or a page delivers."""
-        for name in ("feed", "take"):
-            setattr(StreamReader, name, self._noting(getattr(StreamReader, name)))
+        run = StreamLoop.run
+
+        def noting(loop: StreamLoop) -> Generator[Any, Any, None]:
+            steps = run(loop)
+            step: Callable[[], Any] = functools.partial(next, steps)
+            with suppress(StopIteration):
+                while True:
+                    item = step()
+                    self._note((item,))
+                    try:
+                        step = functools.partial(steps.send, (yield item))
+                    except Exception as error:  # noqa: BLE001  (any is for the loop)
+                        step = functools.partial(steps.throw, error)
+
+        StreamLoop.run = noting  # type: ignore[method-assign]
         make = Page.__init__
 
         def watched(page: Page[Any], *args: Any, **values: Any) -> None:
@@ -115,15 +128,6 @@ class Observer:
             self._note(page.items)
 
         Page.__init__ = watched  # type: ignore[assignment, method-assign]
-
-    def _noting(self, told: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
-        @functools.wraps(told)
-        def watched(*args: Any) -> Iterator[Event]:
-            for event in told(*args):
-                self._note((event,))
-                yield event
-
-        return watched
 
     def _note(self, items: Iterable[object]) -> None:
         self.events.update(item.native_type for item in items if isinstance(item, Event) and item.native_type)

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run
 from polysession._core.flow import Call, Flow, Response
-from polysession._core.old_plans import adapted
 from polysession._core.plans import Head
 from polysession._core.retry import RetryPolicy
 from polysession._core.streams import StreamLoop
@@ -38,7 +37,7 @@ def events_of(tape: Tape, begin: Callable[[], Flow[Any]], size: int | None) -> l
     """
     exchanges = iter(tape.exchanges)
     chunks = pieces(tape.streams()[0], size)
-    loop = StreamLoop(lambda: adapted(begin()), RetryPolicy(), can_wake=True).run()
+    loop = StreamLoop(begin, RetryPolicy(), can_wake=True).run()
     events: list[Event] = []
     result: Any = None
     with suppress(StopIteration):

@@ -32,7 +32,7 @@ from polysession.action import Approve, Deny, ToolApproval, ToolExecution, ToolO
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
-from polysession.provider_api import Call, OldStreamPlan, Provider
+from polysession.provider_api import Call, Provider, StreamPlan
 from tools.spec_drift.ours import Ours, ours, reads, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
@@ -287,7 +287,7 @@ def _opening(provider: Provider[Any], cursor: str) -> list[str]:
     try:
         next(provider.stream_events(_REF, cursor))
     except StopIteration as made:
-        plan: OldStreamPlan = made.value
+        plan: StreamPlan = made.value
         return _query_of(plan.open())
     raise AssertionError("a stream with a cursor is opened without another call")
 

@@ -30,7 +30,6 @@ from polysession.resources import Agent, Environment, Model
 from polysession.session import Cancellation, ModelConfig, Session, SessionStatus
 
 if TYPE_CHECKING:
-    from polysession._core.old_plans import OldStreamPlan, OldTurnPlan
     from polysession._core.plans import StreamPlan
     from polysession._core.turn import TurnControl
     from polysession.action import Answer, PendingAction
@@ -198,7 +197,7 @@ class Operations:
         yield from self._refuse_while_waiting(ref)
         yield from self._provider.send_message(ref, blocks, **options)
 
-    def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan | OldStreamPlan]:
+    def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
         self._provider.require(Feature.SESSIONS_STREAM)
         return (yield from self._provider.stream_events(self._ref(session), cursor))
@@ -210,7 +209,7 @@ class Operations:
         *,
         native: NativeBody | None = None,
         idempotency_key: str | None = None,
-    ) -> Flow[StreamPlan | OldTurnPlan]:
+    ) -> Flow[StreamPlan]:
         """`sessions.run`."""
         from polysession._core.turn_input import checked_turn_input, holds_answers  # noqa: PLC0415  (likewise)
 
@@ -253,7 +252,7 @@ class Operations:
             cancel=partial(self.cancel_session, session) if cancel_on_exit else None,
         )
 
-    def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan | OldTurnPlan]:
+    def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan]:
         """`sessions.rejoin`."""
         self._provider.require(Feature.SESSIONS_REJOIN)
         if not isinstance(cursor, str) or not cursor:

@@ -34,7 +34,6 @@ from polysession.session import Cancellation, Session
 from polysession.settings import ProviderSettings
 
 if TYPE_CHECKING:
-    from polysession._core.old_plans import OldStreamPlan, OldTurnPlan
     from polysession._core.plans import StreamPlan
     from polysession.action import Answer, PendingAction
     from polysession.event import Event
@@ -230,7 +229,7 @@ class Provider(ABC, Generic[S]):
         """
         raise self._missing(Feature.SESSIONS_SEND)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan | OldStreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare a stream plan for a session: from now on, or after `cursor`."""
         raise self._missing(Feature.SESSIONS_STREAM)
 
@@ -241,7 +240,7 @@ class Provider(ABC, Generic[S]):
         *,
         native: NativeBody | None = None,
         idempotency_key: str | None = None,
-    ) -> Flow[StreamPlan | OldTurnPlan]:
+    ) -> Flow[StreamPlan]:
         """Prepare a plan for the turn that a message starts, or that answers continue.
 
         Args:
@@ -252,7 +251,7 @@ class Provider(ABC, Generic[S]):
         """
         raise self._missing(Feature.SESSIONS_RUN)
 
-    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[StreamPlan | OldTurnPlan]:
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
         """Prepare a plan that continues a turn after a cursor of its plan, in another process.
 
         The plan's `send` does nothing. The cursor names the turn, also one that was read before the input was sent.

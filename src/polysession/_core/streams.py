@@ -407,8 +407,6 @@ class StreamLoop:
             wish_s = failure.retry_after_s
         elif announced is not None:
             wish_s = announced.after_s
-            # Temporary, for old plans: they wait for a silence to look elsewhere, and announce that.
-            progress = progress or isinstance(failure, NetworkTimeout)
         bounds = self._retry.wait_after(
             (yield NOW), progress=progress, heartbeat=heartbeat, wish_s=wish_s, announced=announced is not None
         )

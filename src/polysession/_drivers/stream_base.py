@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from polysession._core.effects import Ready
 from polysession._core.flow import Flow
-from polysession._core.old_plans import adapted
 from polysession._core.streams import StreamLoop
 from polysession._core.turn import ActionAnswers, TurnControl, TurnSummary
 from polysession._drivers.transport import checked_seconds
@@ -68,7 +67,7 @@ class StreamBase:
 
     def _new_loop(self, plan_flow: Flow[Any], deadline_s: float | None) -> StreamLoop:
         return StreamLoop(
-            lambda: adapted(plan_flow),
+            lambda: plan_flow,
             self._retry,
             deadline_s=deadline_s,
             can_wake=self._can_wake,
