@@ -124,7 +124,7 @@ def test_an_operation_is_awaited_unless_its_result_is_looped_over(group: type) -
             lambda client: client.sessions.cancel("s1"),
             "POST /sessions/s1/cancel",
             None,
-            Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED, raw=SESSION.raw),
+            Cancellation(provider="acme", session_id="s1", state=CancelState.REQUESTED, source=SESSION.source),
         ),
     ],
 )

@@ -121,6 +121,7 @@ class TurnBase(StreamBase):
         self._control = control
         self._answers = ActionAnswers()
         self._is_later_part = False
+        self._left_s = math.inf
         self._is_left = False
         self._summary = TurnSummary()
         self._watch = watch
@@ -142,6 +143,7 @@ class TurnBase(StreamBase):
             return None
         if event.outcome is not Outcome.REQUIRES_ACTION:
             return None
+        self._left_s = self._loop.until_s - time.monotonic()  # it stands still while the caller decides
         return self._answers.to_ask(self._summary.actions)
 
     def _next_part(
@@ -152,8 +154,7 @@ class TurnBase(StreamBase):
         if not answers or self._control.start is None:
             return event, None
         self._control.check(answers)
-        left_s = self._loop.until_s - time.monotonic()
-        loop = self._new_loop(self._control.start(answers), None if left_s == math.inf else left_s)
+        loop = self._new_loop(self._control.start(answers), None if self._left_s == math.inf else self._left_s)
         loop.cursor, loop.events_seen = self._loop.cursor, self._loop.events_seen
         return event.model_copy(update={"continues": True}), loop
 
