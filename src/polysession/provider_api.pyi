@@ -10,6 +10,7 @@ from polysession._core.filtering import (
 from polysession._core.flow import (
     Call as Call,
     Flow as Flow,
+    PathText as PathText,
     Response as Response,
     json_body as json_body,
     path_segment as path_segment,
@@ -173,7 +174,6 @@ from polysession.settings import (
     FromEnv as FromEnv,
     HeaderSecret as HeaderSecret,
     HeaderText as HeaderText,
-    PathText as PathText,
     ProviderSettings as ProviderSettings,
     SecretHeaders as SecretHeaders,
     check_header_value as check_header_value,

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from polysession._core.flow import PathText
 from polysession.errors import MissingCredentials, UsageError
 from polysession.settings import (
     BaseUrl,
     FromEnv,
     HeaderText,
-    PathText,
     ProviderSettings,
     SecretHeaders,
     check_base_url,

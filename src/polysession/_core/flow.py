@@ -11,8 +11,10 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
+
+from pydantic import AfterValidator
 
 from polysession._json import decode_json
 from polysession.change import UNSET, Unset
@@ -130,6 +132,20 @@ def path_segment(value: str, what: str) -> str:
     if bad is not None:
         raise UsageError(f"the {what} {value!r} holds {bad!r}: pass the id exactly as the backend gave it")
     return quote(value, safe="")
+
+
+def _check_path_text(text: str) -> str:
+    try:
+        path_segment(text, "setting")
+    except UsageError:
+        pass  # its message quotes the text, and a setting may hold anything
+    else:
+        return text
+    raise ValueError("must be an id that can stand in a path: not empty, without slashes, blanks or control characters")
+
+
+PathText = Annotated[str, AfterValidator(_check_path_text)]
+"""The type of a setting that stands in a path; see `path_segment`."""
 
 
 def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] | None]) -> str:
