@@ -10,7 +10,7 @@ tool_results.rs, and crates/contracts/src/tool_approval_types.rs (read 2026-11)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,7 @@ from polysession.provider_api import (
     MalformedResponse,
     NotFound,
     PendingAction,
+    PolysessionError,
     Question,
     Reply,
     ToolApproval,
@@ -66,6 +67,11 @@ _FREE_TEXT: Final = "text"
 
 _RETRIES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Waits between attempts to answer: the event comes a moment before the session is ready for the answer."""
+_DECISIONS: Final = "tool-approvals"
+_REPLIES: Final = "question-answers"
+_RESULTS: Final = "tool-results"
+_ROUTES: Final = (_DECISIONS, _REPLIES, _RESULTS)
+"""Routes of answers, in the order in which they are used: results settle the approvals that still wait."""
 _NO_REASON: Final = "Everruns takes a denial without a reason: send the reason as a message afterwards"
 
 _read_approval: Final = decoder(WireApproval)
@@ -231,6 +237,20 @@ def _to_question(call: WireToolCall, content: bytes) -> Question:
 # --- Answers
 
 
+class Batch(NamedTuple):
+    """Answers that are sent together.
+
+    Attributes:
+        route: The last part of the path.
+        body: The body.
+        call_ids: The calls that are answered.
+    """
+
+    route: str
+    body: dict[str, Any]
+    call_ids: list[str]
+
+
 def action_id(answer: Answer) -> str:
     """Id of the action that is answered."""
     return answer.action if isinstance(answer.action, str) else answer.action.id
@@ -241,7 +261,6 @@ def check_answers(answers: Sequence[Answer]) -> None:
 
     Raises:
         UnsupportedOperation: A denial has a reason, or an approval other arguments.
-        UsageError: They are of several kinds.
     """
     for answer in answers:
         if isinstance(answer, Deny) and answer.reason is not None:
@@ -249,22 +268,19 @@ def check_answers(answers: Sequence[Answer]) -> None:
         if isinstance(answer, Approve) and answer.arguments is not None:
             hint = "Everruns runs an approved call with the agent's arguments"
             raise UnsupportedOperation(hint, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=hint)
-    if len({_kind(answer) for answer in answers}) > 1:
-        raise UsageError(
-            "Everruns takes decisions, outputs and replies by three routes: answer with one kind at a time"
-        )
 
 
-def check_expected(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> Sequence[tuple[Answer, str]]:
-    """Check that the session waits for exactly these: it continues with the first answers, and settles the others.
+def to_batches(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> Sequence[Batch]:
+    """The answers as they are sent, if the session waits for these, and for no others of their groups.
 
     Returns:
-        The answers, each with the reference of its action.
+        The answers, one batch for each group. Decisions come first, and outputs last: outputs settle the approvals.
 
     Raises:
         Conflict: It waits for nothing.
         NotFound: It does not wait for one of them.
-        UsageError: An answer is not of the kind that is asked for, or one of its group is missing.
+        UsageError: An answer is not of the kind that is asked for, one of its group is missing, which the server would
+            settle, or a question does not allow the reply.
     """
     if not pending:
         raise Conflict("the session waits for nothing: it was answered before, or its turn is over")
@@ -280,28 +296,39 @@ def check_expected(answers: Sequence[Answer], pending: Sequence[PendingAction]) 
     missing = [each for each, action in actions.items() if action.group in groups and each not in given]
     if missing:
         raise UsageError(f"Everruns takes all answers at once; an answer is missing for {_quoted(missing)}")
-    return [(answer, actions[each].reference) for each, answer in given.items()]
+    grouped: dict[str | None, list[tuple[Answer, WireReference]]] = {}
+    for each, answer in given.items():
+        note, _ = _read_reference(actions[each].reference.encode())
+        grouped.setdefault(actions[each].group, []).append((answer, note))
+    return sorted([_to_batch(group) for group in grouped.values()], key=lambda batch: _ROUTES.index(batch.route))
 
 
-def post_answers(path: str, answers: Sequence[tuple[Answer, str]]) -> Flow[None]:
-    """Send the answers, again for a short time if the session is not ready for them.
+def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
+    """Send the answers, batch by batch, again for a short time if the session is not ready for them.
 
     Args:
         path: Path of the session.
-        answers: All of one kind, each with the reference of its action.
+        batches: As `to_batches` gives them.
 
     Raises:
-        Conflict: It does not wait any more.
-        UsageError: The backend cannot carry the reply to a question.
+        Conflict: The session does not wait any more. `already_done` names the answers that were sent before.
     """
-    route, body = _answers_body(answers)
-    call = Call("POST", f"{path}/{route}", body=json_body(body))
+    for number, batch in enumerate(batches):
+        try:
+            yield from _post(batch.route, Call("POST", f"{path}/{batch.route}", body=json_body(batch.body)))
+        except PolysessionError as error:
+            if number:
+                error.already_done = f"answers were sent by {', '.join(sent.route for sent in batches[:number])}"
+            raise
+
+
+def _post(route: str, call: Call) -> Flow[None]:
     for wait_s in _RETRIES_S:
         try:
             response = yield call
         except (Conflict, InvalidRequest) as error:
             # Older servers answer 400 where newer ones answer 409; they know no route but that of outputs.
-            if error.status not in ({409, 400} if route == "tool-results" else {409}):
+            if error.status not in ({409, 400} if route == _RESULTS else {409}):
                 raise
             call = Call(call.method, call.path, body=call.body, after_s=wait_s)
         else:
@@ -311,16 +338,17 @@ def post_answers(path: str, answers: Sequence[tuple[Answer, str]]) -> Flow[None]
     read_json_or_nothing(response)
 
 
-def _answers_body(answers: Sequence[tuple[Answer, str]]) -> tuple[str, dict[str, Any]]:
-    """The route and the body of answers of one kind."""
-    read = [(answer, _read_reference(reference.encode())[0]) for answer, reference in answers]
-    match answers[0][0]:
+def _to_batch(group: Sequence[tuple[Answer, WireReference]]) -> Batch:
+    """The answers of one group, all of one kind."""
+    answer, note = group[0]
+    call_ids = list(dict.fromkeys(note.call_id for _, note in group))
+    match answer:
         case ToolOutput():
-            return "tool-results", {"tool_results": [_output_body(answer, note) for answer, note in read]}
+            return Batch(_RESULTS, {"tool_results": [_output_body(*each) for each in group]}, call_ids)
         case Reply():
-            replies = [_reply_body(answer, note.question) for answer, note in read]
-            return "question-answers", {"tool_call_id": read[0][1].call_id, "answers": replies}
-    return "tool-approvals", {"decisions": [_decision_body(answer, note) for answer, note in read]}
+            replies = [_reply_body(answer, note.question) for answer, note in group]
+            return Batch(_REPLIES, {"tool_call_id": note.call_id, "answers": replies}, call_ids)
+    return Batch(_DECISIONS, {"decisions": [_decision_body(*each) for each in group]}, call_ids)
 
 
 def _output_body(answer: Answer, note: WireReference) -> dict[str, Any]:

@@ -50,7 +50,14 @@ from polysession.provider_api import (
 )
 from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, rest_required
 from polysession_everruns.messages import digest_of, message_body, post_message
-from polysession_everruns.pending import INPUT, TOOL_COMPLETED, WORKS, check_answers, check_expected, post_answers
+from polysession_everruns.pending import (
+    INPUT,
+    TOOL_COMPLETED,
+    WORKS,
+    check_answers,
+    post_answers,
+    to_batches,
+)
 from polysession_everruns.sessions import cursor_number, session_path, to_session
 from polysession_everruns.wire import (
     WireCursor,
@@ -58,7 +65,6 @@ from polysession_everruns.wire import (
     WireEvent,
     WireList,
     WireMessage,
-    WireReference,
     WireTurnMark,
 )
 
@@ -80,7 +86,6 @@ _read_cursor: Final = decoder(WireCursor)
 _read_disconnecting: Final = decoder(WireDisconnecting)
 _read_event: Final = decoder(WireEvent)
 _read_list: Final = decoder(WireList)
-_read_reference: Final = decoder(WireReference)
 
 
 # --- Past events and pending actions
@@ -136,10 +141,10 @@ def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
 
 
 def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer actions of one group."""
+    """Answer pending actions, group by group."""
     check_answers(answers)
     reader, _ = yield from _read_recent(ref)
-    yield from post_answers(session_path(ref), check_expected(answers, reader.waiting.actions))
+    yield from post_answers(session_path(ref), to_batches(answers, reader.waiting.actions))
 
 
 def _read_recent(ref: SessionRef, *, up_to: str | None = None) -> Flow[tuple[EventReader, str | None]]:
@@ -431,10 +436,10 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
     if answers:
         check_answers(answers)
         reader, newest = yield from _read_recent(ref)
-        expected = check_expected(answers, reader.waiting.actions)
-        call_ids = list({_read_reference(reference.encode())[0].call_id: None for _, reference in expected})
+        batches = to_batches(answers, reader.waiting.actions)
+        call_ids = [call_id for batch in batches for call_id in batch.call_ids]
         mark = WireTurnMark(call_ids=call_ids, turn_id=reader.waiting.turn_id)
-        sending = partial(post_answers, session_path(ref), expected)
+        sending = partial(post_answers, session_path(ref), batches)
         return AnswerTurn(ref, WireCursor(newest, mark), reader, sending)
     body = message_body(turn_input, native)
     mark = WireTurnMark(digest=digest_of(turn_input))

@@ -135,6 +135,25 @@ def test_an_output_settles_the_approval_as_failed(handle: EmulatorHandle, sessio
         other.sessions.answer(session, [Approve(approval)])
 
 
+def test_one_run_answers_both_kinds(client: Client, session: Session) -> None:
+    asked: list[str] = []
+
+    def answer(action: Any) -> Answer:
+        asked.append(action.type)
+        return Approve(action) if isinstance(action, ToolApproval) else ToolOutput(action, "in stock")
+
+    with client.sessions.run(session, "/mixed", on_action=answer, deadline_s=DEADLINE_S) as turn:
+        events = list(turn)
+
+    assert sorted(asked) == ["approval", "execution"]
+    assert (turn.result.outcome, turn.result.text) == (Outcome.COMPLETED, "Both have answered.")
+    results = [event for event in events if event.type == "tool_result.completed"]
+    assert [(event.text, event.is_error) for event in results][-2:] == [
+        ("in stock", False),
+        ("item 0 is in stock", False),
+    ]
+
+
 def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session: Session) -> None:
     ends: list[Outcome] = []
     with client.sessions.stream(session, deadline_s=DEADLINE_S) as stream:
@@ -158,7 +177,7 @@ def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session:
 def test_each_of_several_clients_on_one_session_gets_its_own_answer(
     handle: EmulatorHandle, session: Session, clients: int
 ) -> None:
-    async def say(number: int) -> tuple[Outcome, list[str]]:
+    async def ask(number: int) -> tuple[Outcome, list[str]]:
         retry = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
         async with (
             AsyncClient("everruns", retry=retry, **handle.settings) as client,
@@ -167,12 +186,12 @@ def test_each_of_several_clients_on_one_session_gets_its_own_answer(
             await turn.wait()
             return turn.result.outcome, [message.text for message in turn.result.messages]
 
-    async def say_all() -> list[tuple[Outcome, list[str]]]:
-        return await asyncio.gather(*[say(number) for number in range(clients)])
+    async def ask_all() -> list[tuple[Outcome, list[str]]]:
+        return await asyncio.gather(*[ask(number) for number in range(clients)])
 
-    for number, (outcome, texts) in enumerate(asyncio.run(say_all())):
+    for number, (outcome, texts) in enumerate(asyncio.run(ask_all())):
         assert outcome is Outcome.COMPLETED
-        assert f"You said: text {number}" in texts
+        assert any(text.endswith(f": text {number}") for text in texts)
 
 
 # --- Options that the server leaves out

@@ -85,7 +85,7 @@ def test_a_session_that_is_not_ready_for_the_decision_is_asked_again() -> None:
     ("answers", "error"),
     [
         ([Deny("tool_approval_call_1", "no")], UnsupportedOperation),
-        ([Approve("tool_approval_call_1"), ToolOutput("call_9", "x")], UsageError),
+        ([Approve("tool_approval_call_1"), Deny("call_2", "no")], UnsupportedOperation),
     ],
 )
 def test_what_cannot_be_carried_is_refused_before_any_call(flow: Any, answers: Any, error: type[Exception]) -> None:

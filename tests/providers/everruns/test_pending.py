@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from polysession._core.flow import Flow
 from polysession.action import ACTION, Answer, Approve, Question, Reply, ToolExecution, ToolOutput
 from polysession.change import SessionRef
 from polysession.errors import Conflict, InvalidRequest, NotFound, UnsupportedOperation, UsageError
-from polysession_everruns.pending import check_expected
+from polysession_everruns.pending import to_batches
 from support.everruns_events import QUESTION, asking, raw_event
 from support.everruns_streams import (
     ACCEPTED,
@@ -182,17 +181,37 @@ def test_a_reply_that_the_question_does_not_allow_is_not_sent(
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        [Reply("call_1", "x"), ToolOutput("call_2", "x")],
-        [Approve("call_1"), Reply("call_2", "x")],
-        [Approve("call_1"), ToolOutput("call_2", "x")],
-    ],
+HELD = {"code": "tool_approval_required", "tool": "send", "arguments": {}}
+APPROVAL = {"id": "tool_approval_call_2", "name": "approve_tool_call", "arguments": HELD}
+ALL_KINDS = listed(
+    raw_event("tool.call_requested", {"tool_calls": [CALL, APPROVAL, asking(QUESTION, call_id="call_3")]})
 )
-def test_answers_of_several_kinds_are_refused_before_any_call(answers: list[Answer]) -> None:
-    with pytest.raises(UsageError, match="one kind at a time"):
-        step(answer(*answers))
+ANSWERS = (
+    ToolOutput("call_1", "found"),
+    Reply("call_3/question_1", "Staging"),
+    Approve("tool_approval_call_2"),
+)
+
+
+def test_groups_are_answered_one_after_the_other_and_decisions_first() -> None:
+    calls, _ = step(answer(*ANSWERS), ALL_KINDS, ACCEPTED, REPLIED, ACCEPTED)
+    assert [summary(call)[1].rpartition("/")[2] for call in calls[1:]] == [
+        "tool-approvals",
+        "question-answers",
+        "tool-results",
+    ]
+
+
+def test_an_answer_that_fails_names_those_that_were_sent() -> None:
+    gone = NotFound("No pending tool call matches", status=404)
+    with pytest.raises(NotFound) as caught:
+        step(answer(*ANSWERS), ALL_KINDS, ACCEPTED, REPLIED, gone)
+    assert caught.value.already_done == "answers were sent by tool-approvals, question-answers"
+
+
+def test_a_reply_that_is_not_allowed_keeps_the_other_answers_from_being_sent() -> None:
+    with pytest.raises(UsageError, match="not an option"):
+        step(answer(Approve("tool_approval_call_2"), Reply("call_3/question_1", "Moon")), ALL_KINDS)
 
 
 def test_edited_arguments_are_refused_before_any_call() -> None:
@@ -216,6 +235,6 @@ def test_the_answer_is_built_from_the_reference_of_a_stored_action() -> None:
     _, pending = step(OPERATIONS.pending_actions(ID), asked(QUESTION))
     (stored,) = [ACTION.validate_json(action.model_dump_json()) for action in pending]
     assert isinstance(stored, Question)
-    ((_, reference),) = check_expected([Reply(stored, "Staging")], pending)
-    assert reference == stored.reference
-    assert json.loads(stored.reference)["call_id"] == "call_1"
+    bare = stored.model_copy(update={"prompt": "", "options": (), "payload": {}})
+    (batch,) = to_batches([Reply(stored, "Staging")], [bare])
+    assert batch.body == {"tool_call_id": "call_1", "answers": [{"id": "question_1", "selected": ["Staging"]}]}

@@ -15,7 +15,8 @@ from polysession.change import NewAgent
 from polysession.errors import MalformedResponse, MissingCredentials, NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
 from polysession.provider_api import TurnPlan
-from polysession.session import AgentCapability, CancelState, ModelConfig, SessionStatus
+from polysession.resources import Model
+from polysession.session import AgentCapability, Cancellation, CancelState, ModelConfig, SessionStatus
 from polysession.settings import load_settings
 from polysession_everruns import (
     EverrunsCapability,
@@ -457,6 +458,12 @@ def test_cancel_tells_whether_a_turn_was_running(answer: dict[str, Any], state: 
     calls, cancellation = step(OPERATIONS.cancel_session(ID), ok(answer))
     assert [summary(call) for call in calls] == [("POST", f"{PATH}/cancel", None)]
     assert (cancellation.session_id, cancellation.state, cancellation.raw) == (ID, state, answer)
+    assert Cancellation.model_validate_json(cancellation.model_dump_json()) == cancellation
+
+
+def test_an_odd_answer_to_a_cancellation_is_named() -> None:
+    _, cancellation = step(OPERATIONS.cancel_session(ID), ok({"status": 5}))
+    assert (cancellation.state, cancellation.problems) == (CancelState.REQUESTED, ("status: not text",))
 
 
 @pytest.mark.parametrize(
@@ -548,6 +555,7 @@ def test_models_are_listed_whole_and_cut_here() -> None:
         ("model_3", None),
     ]
     assert (page.items[0].raw, page.items[2].problems) == (items[0], ("display_name: not text",))
+    assert [Model.model_validate_json(model.model_dump_json()) for model in page.items] == list(page.items)
     assert len(page.problems) == 1
     _, first = step(OPERATIONS.list_models(1)(None), ok({"data": items}))
     _, second = step(OPERATIONS.list_models(1)(first.next_cursor), ok({"data": items}))
