@@ -7,6 +7,8 @@ AgentScope make their own, because its pins differ from ours.
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -90,6 +92,40 @@ def bench(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Run all tests whole: every fault in every combination, many random stories, every matrix that is sampled."""
     session.run(PYTHON, "-m", "pytest", "--stress", *TWO_PROCESSES, "-q", *session.posargs)
+
+
+@nox.session(venv_backend="venv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of all dependencies that `pyproject.toml` allows."""
+    floors = Path(session.create_tmp()) / "lowest.txt"
+    floors.write_text(str(session.run(PYTHON, "-m", "tools.lowest", silent=True, external=True)))
+    session.install("--editable", ".[tests]", "--constraint", str(floors))
+    session.run("python", "-m", "pytest", *TWO_PROCESSES, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("version", ["3.12", "3.13"])
+def pythons(session: nox.Session, version: str) -> None:
+    """Run the tests with another Python, if there is one on the PATH or in pyenv."""
+    interpreter = _interpreter(version)
+    if interpreter is None:
+        session.skip(f"no Python {version} found")
+    environment = Path(session.create_tmp()) / "environment"
+    session.run(interpreter, "-m", "venv", "--clear", str(environment), external=True)
+    python = str(environment / "bin/python")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--editable", ".[tests]", "-c", "constraints.txt", external=True
+    )
+    session.run(python, "-m", "pytest", *TWO_PROCESSES, *session.posargs, external=True)
+
+
+def _interpreter(version: str) -> str | None:
+    """The path of an interpreter that runs: shims of pyenv may not."""
+    kept_by_pyenv = sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"))
+    for candidate in (shutil.which(f"python{version}"), *map(str, kept_by_pyenv)):
+        if candidate and not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:  # noqa: S603
+            return candidate
+    return None
 
 
 @nox.session(venv_backend="none")

@@ -14,14 +14,17 @@ from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
 _FLOOR: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?>=(?P<version>[0-9.]+)")
-_TOOLS: Final = frozenset({"all", "bench", "dev"})
+_TOOLS: Final = frozenset({"all", "bench", "dev", "tests"})
 """Extras that hold what developers use."""
+_LOCKSTEP: Final = ("opentelemetry-sdk",)
+"""Tools of the tests that have to be as old as what users install."""
 
 
 def requirements(project: Mapping[str, Any]) -> list[str]:
     """Return what users install, of the table `project`."""
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(each for name in extras if name not in _TOOLS for each in extras[name])]
+    tools = [each for each in extras["tests"] if each.startswith(_LOCKSTEP)]
+    return [*project["dependencies"], *(each for name in extras if name not in _TOOLS for each in extras[name]), *tools]
 
 
 def lowest(wanted: Iterable[str]) -> list[str]:
