@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from tools.evidence.plugin import Collector
-from tools.evidence.record import RECORDS, Record
+from tools.evidence.record import RECORDS, Record, stale
 
 ROOT = Path(__file__).parents[2]
 GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
@@ -208,7 +208,7 @@ def test_evidence_is_collected_from_every_process(pytester: pytest.Pytester, mon
 
     record = Record.load(pytester.path / "run.json")
     judge = f"pytest {pytest.__version__}"
-    service = "AgentScope agent service (PyPI: agentscope) 2.0.10"
+    service = "AgentScope agent service (PyPI: agentscope) 2.0.11"
     assert {name: tuple(entry.values()) for name, entry in record.tests.items()} == {
         "test_probe.py::test_it_uses": (
             "everruns",
@@ -258,7 +258,7 @@ def test_a_run_that_shows_something_else_fails_where_that_is_checked(
 ) -> None:
     (pytester.path / "run.json").write_text(Record(written, {"qoder": {"live": {"agent.message"}}}).text())
     monkeypatch.setattr("tools.evidence.plugin.RECORDS", pytester.path)
-    config: Any = SimpleNamespace(getoption={"evidence": None, "evidence_check": "run"}.get)
+    config: Any = SimpleNamespace(getoption={"evidence": None, "evidence_check": "run", "--stress": True}.get)
     session: Any = SimpleNamespace(exitstatus=0)
 
     terminal = Mock()
@@ -270,3 +270,28 @@ def test_a_run_that_shows_something_else_fails_where_that_is_checked(
     assert session.exitstatus == code
     told = [call.args[0] for call in terminal.write_line.call_args_list]
     assert told[1:] == [f"  {name}" for name in written]
+
+
+@pytest.mark.parametrize(
+    ("whole", "shows", "expected"),
+    [
+        (True, ["a", "b"], []),
+        (True, ["a"], ["test_x"]),
+        (False, ["a"], []),
+        (False, ["a", "c"], ["test_x"]),
+        (False, None, []),
+        (True, None, ["test_x"]),
+    ],
+)
+def test_a_run_that_samples_the_tests_shows_no_more_than_is_written(
+    shows: list[str] | None,
+    expected: list[str],
+    *,
+    whole: bool,
+) -> None:
+    entry = {"backend": "qoder", "kind": "emulator", "by": ""}
+    known = Record({"test_x": {**entry, "shows": ["a", "b"]}})
+    found = Record({} if shows is None else {"test_x": {**entry, "shows": shows}})
+
+    assert stale(known, found, whole=whole) == expected
+    assert stale(Record(), found, whole=whole) == list(found.tests)

@@ -120,7 +120,7 @@ class Observer:
                     except Exception as error:  # noqa: BLE001  (any is for the loop)
                         step = functools.partial(steps.throw, error)
 
-        StreamLoop.run = noting  # type: ignore[method-assign]
+        StreamLoop.run = noting  # type: ignore[assignment, method-assign]
         make = Page.__init__
 
         def watched(page: Page[Any], *args: Any, **values: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tools.evidence.record import RECORDS, Record
+from tools.evidence.record import RECORDS, Record, stale
 
 MARK: Final = (
     "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
@@ -77,6 +77,7 @@ class Collector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._written, self._checked = config.getoption("evidence"), config.getoption("evidence_check")
+        self._is_whole = bool(config.getoption("--stress", False))
         self._record = Record()
         self._stale: list[str] = []
 
@@ -89,16 +90,13 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write, or compare, if all is well. Event types are not compared: which ones come may be a matter of time."""
+        """Write, or compare, if all tests passed."""
         if exitstatus != pytest.ExitCode.OK:
             return
         if self._written:
             (RECORDS / f"{self._written}.json").write_text(self._record.text())
             return
-        known = Record.load(RECORDS / f"{self._checked}.json").tests
-        self._stale = sorted(
-            name for name in known.keys() | self._record.tests if known.get(name) != self._record.tests.get(name)
-        )
+        self._stale = stale(Record.load(RECORDS / f"{self._checked}.json"), self._record, whole=self._is_whole)
         if self._stale:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -50,6 +50,26 @@ class Record:
         return f'{{\n  "tests": {{\n{_joined(tests)}\n  }},\n  "events": {{\n{_joined(events)}\n  }}\n}}\n'
 
 
+def stale(known: Record, found: Record, *, whole: bool) -> list[str]:
+    """Return the tests that show something else than is written down.
+
+    Event types are not compared: which ones come may be a matter of time.
+
+    Args:
+        known: The written evidence, of a run of all tests.
+        found: The evidence of this run.
+        whole: Whether this run had all tests. One that samples them shows less, and nothing else.
+    """
+
+    def is_fresh(name: str) -> bool:
+        written, shown = known.tests.get(name), found.tests.get(name)
+        if whole or written is None or shown is None:
+            return written == shown or (shown is None and not whole)
+        return {**written, "shows": []} == {**shown, "shows": []} and set(shown["shows"]) <= set(written["shows"])
+
+    return sorted(name for name in known.tests.keys() | found.tests if not is_fresh(name))
+
+
 def _lines(kinds: Mapping[str, Iterable[str]]) -> str:
     return _joined(f"      {json.dumps(kind)}: {json.dumps(sorted(types))}" for kind, types in sorted(kinds.items()))
 

@@ -22,6 +22,7 @@ import polysession_everruns.native as everruns_native
 import polysession_everruns.sessions as everruns_sessions
 import polysession_everruns.turns as everruns_turns
 import polysession_everruns.wire as everruns
+import polysession_qoder.events as qoder_events
 import polysession_qoder.messages as qoder_messages
 import polysession_qoder.native as qoder_native
 import polysession_qoder.sessions as qoder_sessions
@@ -47,7 +48,7 @@ def _qoder() -> Ours:
     agent = qoder_sessions.new_agent_body(_AGENT)
     shapes = [shape for shape in vars(qoder).values() if isinstance(shape, type) and issubclass(shape, qoder.WireEvent)]
     provider = _provider("qoder", token="t")
-    cursor = qoder_turns.to_cursor(qoder_turns.Position("evt_1"))
+    cursor = qoder_turns.to_cursor(qoder_events.Position("evt_1"))
     (message,) = _said(provider)["events"]
     confirmation = ToolApproval(
         id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
