@@ -59,7 +59,7 @@ class AsyncPaginator(Generic[Item]):
         return await self._driver.run(self._operation, walk.next_page())
 
     async def first(self) -> Item | None:
-        """The first item; None if there is none.
+        """The first item; None if the list is empty.
 
         Raises:
             PolysessionError: A page could not be read.

@@ -58,7 +58,7 @@ class Paginator(Generic[Item]):
         return self._driver.run(self._operation, walk.next_page())
 
     def first(self) -> Item | None:
-        """The first item; None if there is none.
+        """The first item; None if the list is empty.
 
         Raises:
             PolysessionError: A page could not be read.

@@ -31,7 +31,7 @@ class TurnResult(Record):
 
     @property
     def text(self) -> str:
-        """The text of the last message; empty if there is none."""
+        """The text of the last message; empty without a message."""
         return self.messages[-1].text if self.messages else ""
 
     def raise_for_outcome(self) -> None:

@@ -315,7 +315,7 @@ class Sessions:
 
         Args:
             session: The session, or its id.
-            cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to go on after its last event; None
+            cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to continue after its last event; None
                 begins with what happens next.
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
 

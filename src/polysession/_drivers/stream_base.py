@@ -183,7 +183,7 @@ class TurnBase(StreamBase):
 
     @property
     def result(self) -> TurnResult:
-        """What came of it, once its events have been read to the end.
+        """The result, once the events have been read to the end.
 
         Raises:
             UsageError: It has not ended yet.

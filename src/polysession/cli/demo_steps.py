@@ -1,4 +1,4 @@
-"""The whole life of a session, told through the public client alone: the same code for every backend."""
+"""The whole life of a session through the public client alone: the same code for every backend."""
 
 from __future__ import annotations
 

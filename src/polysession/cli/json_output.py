@@ -71,7 +71,7 @@ def event_line(event: Event) -> str:
 
 
 def action_text(action: PendingAction) -> str:
-    """What an action asks for: the tool call, or the question."""
+    """The tool call or the question of an action, as text."""
     return action.prompt if action.type == "question" else call_text(action.name, action.arguments)
 
 

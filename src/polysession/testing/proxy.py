@@ -40,7 +40,7 @@ class _Proxy:
         self._origin = origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, until its answer is complete or nobody waits for it any more."""
+        """Pass one request on, until its answer is complete or the client has gone."""
         body = await Request(scope, receive).body()
         answering = asyncio.ensure_future(self._answer(scope, body, send))
         leaving = asyncio.ensure_future(receive())

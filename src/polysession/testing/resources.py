@@ -14,7 +14,7 @@ from polysession.testing.marks import covers
 
 
 class ResourceContract(ContractBase):
-    """What a session needs is listed and can be created, so that nobody has to leave the library for it."""
+    """Environments and models are listed, and environments created, so that a first session needs no other tool."""
 
     def new_environment(self, client: Client, **values: Any) -> Environment:
         """An environment with a name that no other has."""
