@@ -88,11 +88,13 @@ def test_the_code_of_a_backend_page_runs_from_top_to_bottom(page: Path, monkeypa
 
 
 def test_the_code_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = code_blocks(ROOT / "README.md")
+    blocks = code_blocks(ROOT / "README.md")
+    assert blocks
     with serve("qoder") as emulator:
         for variable, value in environment_for(emulator).items():
             monkeypatch.setenv(variable, value)
-        exec(compile(on_emulator(block, emulator), "README", "exec"), {})  # noqa: S102  (our own page)
+        for block in blocks:
+            exec(compile(on_emulator(block, emulator), "README", "exec"), {})  # noqa: S102  (our own page)
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
