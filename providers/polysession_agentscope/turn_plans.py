@@ -44,8 +44,8 @@ from polysession_agentscope.wire import WireEvent
 SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
 """The end of a turn is sent before it is stored; until then the session is running."""
 
-_IDENTIFY_S: Final = 0.1
-"""Seconds until history is read again to see whose reply has begun."""
+_IDENTIFY_S: Final = (0.1, 2.0)
+"""Seconds until history is read again to see whose reply has begun: the first wait, doubled up to the longest."""
 
 _FAILURE_S: Final = 0.2
 """Seconds until a turn that failed at once is looked for: it is stored without its message, or is another client's."""
@@ -64,10 +64,12 @@ class _Candidate:
     Attributes:
         frames: Its events.
         has_more: Whether it has an event beside its start.
+        has_ended: Whether it has its end.
     """
 
     frames: list[Frame]
     has_more: bool = False
+    has_ended: bool = False
 
 
 def _read(frame: Frame) -> tuple[WireEvent, bytes, tuple[str, ...]]:
@@ -108,6 +110,7 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         self._oldest_wanted = {wire_input["id"], *(message.id for message in tail.messages[-1:])}
         self._candidates: dict[str, _Candidate] = {}
         self._foreign: set[str] = set()
+        self._identify_s = _IDENTIFY_S[0]
         self._has_begun = False
         self._may_lack = False
         self._has_gap = False
@@ -203,7 +206,8 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
             return ()
         candidate.frames.append(frame)
         is_second, candidate.has_more = not candidate.has_more, True
-        if head.type == "REPLY_END" and is_second:
+        if head.type == "REPLY_END":
+            candidate.has_ended = True
             self._look_due = True
             return (Reconcile(_FAILURE_S),)
         return (Reconcile(),) if is_second else ()
@@ -243,11 +247,20 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
             self._foreign |= {reply.id for reply in tail.replies if not is_empty_failure(reply)}
             for each in self._foreign & self._candidates.keys():
                 del self._candidates[each]
-            return (Reconcile(_IDENTIFY_S),) if begun and is_running and not self._look_due else ()
+            return self._identify_later() if is_running else ()
         self._reply_id, self._has_begun = own, True
         held = self._candidates[own].frames if own in self._candidates else []
         self._candidates.clear()
         return [event for frame in held for event in self._deliver(*_read(frame))]
+
+    def _identify_later(self) -> Items:
+        """Our message is not stored yet, or the reply that began was another client's. A failed one may be ours."""
+        begun = [candidate for candidate in self._candidates.values() if candidate.has_more]
+        if not begun:
+            return ()
+        self._look_due = any(candidate.has_ended for candidate in begun)
+        wait_s, self._identify_s = self._identify_s, min(2 * self._identify_s, _IDENTIFY_S[1])
+        return (Reconcile(wait_s),)
 
     def _missed(self, tail: HistoryTail) -> list[Event]:
         """What was not delivered of a turn that does not run any more."""

@@ -6,12 +6,21 @@ from pathlib import Path
 import pytest
 
 from live.agentscope_service.model_stub import serve_models
-from live.agentscope_service.process import AgentScopeService, serve_agentscope
+from live.agentscope_service.process import (
+    AgentScopeService,
+    RestartedService,
+    serve_agentscope,
+    serve_legacy_agentscope,
+)
+from live.agentscope_service.redis_process import serve_redis
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    is_live = collection_path.name.startswith("test_agentscope_")
-    return True if is_live and not config.getoption("agentscope_python") else None
+    """Leave out the judges whose service is not at hand."""
+    name = collection_path.name
+    if name.startswith("test_agentscope_legacy"):
+        return None if config.getoption("agentscope_legacy_python") else True
+    return True if name.startswith("test_agentscope_") and not config.getoption("agentscope_python") else None
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +34,29 @@ def agentscope_service(
         serve_agentscope(python, tmp_path_factory.mktemp("agentscope"), models_url) as service,
     ):
         yield service
+
+
+@pytest.fixture(scope="session")
+def legacy_agentscope_service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AgentScopeService]:
+    """The first published service, 2.0.0, with a Redis of its own."""
+    python = Path(request.config.getoption("agentscope_legacy_python")).absolute()
+    workdir = tmp_path_factory.mktemp("agentscope-legacy")
+    with (
+        serve_models() as models_url,
+        serve_redis(python, workdir) as redis_port,
+        serve_legacy_agentscope(python, workdir, models_url, redis_port) as service,
+    ):
+        yield service
+
+
+@pytest.fixture
+def restarted_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RestartedService]:
+    """A service that the test may kill and start again."""
+    with serve_models() as models_url:
+        service = RestartedService(Path(request.config.getoption("agentscope_python")).absolute(), tmp_path, models_url)
+        try:
+            yield service
+        finally:
+            service.stop()

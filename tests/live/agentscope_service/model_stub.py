@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from live.agentscope_service.model_scripts import Answer, answer_to
 
@@ -33,8 +33,21 @@ def serve_models() -> Iterator[str]:
 
 
 class _Completions(BaseHTTPRequestHandler):
+    requests: ClassVar[list[dict[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        """What was asked so far: the key, the model and the number of messages of each request."""
+        body = json.dumps(self.requests).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.requests.append(
+            {"key": self.headers.get("Authorization"), "messages": len(request["messages"]), "model": request["model"]}
+        )
         answer = answer_to(request) if self.path == "/v1/chat/completions" else None
         if answer is None:
             self.send_error(404, f"no script for {self.path} {request['model']}")

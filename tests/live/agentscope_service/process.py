@@ -34,17 +34,31 @@ class AgentScopeService:
 
     def create_credential(self, user_id: str) -> str:
         """A credential of that user for the model stub; gives its id."""
-        data = {"type": "openai_credential", "name": "stub", "api_key": "not-a-key", "base_url": self.models_url}
+        data = {
+            "type": "openai_credential",
+            "name": "stub",
+            "api_key": f"key-of-{user_id}",
+            "base_url": self.models_url,
+        }
         return str(self._post("/credential/", user_id, {"data": data})["credential_id"])
 
     def create_agent(self, user_id: str) -> str:
         """An agent of that user; gives its id."""
         return str(self._post("/agent/", user_id, {"name": "Live agent"})["agent_id"])
 
+    def model_requests(self, user_id: str) -> list[dict[str, Any]]:
+        """What the service asked of the model for that user: the model and the number of messages of each request."""
+        asked = httpx.get(f"{self.models_url}/requests", trust_env=False).json()
+        return [each for each in asked if each["key"] == f"Bearer {_key_of(user_id)}"]
+
     def _post(self, path: str, user_id: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = httpx.post(self.base_url + path, json=body, headers={"x-user-id": user_id}, trust_env=False)
         answer.raise_for_status()
         return dict(answer.json())
+
+
+def _key_of(user_id: str) -> str:
+    return f"not-a-key-{user_id}"
 
 
 def model_config(credential_id: str, script: str = "plain") -> dict[str, Any]:
@@ -96,6 +110,41 @@ def _serving(
             yield service
         finally:
             _stop(process)
+
+
+class RestartedService:
+    """The service with its data in a file, to be killed and started again on the same port.
+
+    Args:
+        python: Interpreter that has the service.
+        workdir: Where it keeps its data.
+        models_url: Base URL of the model stub.
+    """
+
+    def __init__(self, python: Path, workdir: Path, models_url: str) -> None:
+        self._port = _free_port()
+        self._command = [python, _SERVER, str(self._port), workdir, f"sqlite+aiosqlite:///{workdir}/data.sqlite"]
+        self._workdir = workdir
+        self.service = AgentScopeService(f"http://127.0.0.1:{self._port}", models_url)
+        self._process = self._start()
+
+    def restart(self) -> None:
+        """Kill it, and start it again."""
+        self._process.kill()
+        self._process.wait()
+        self._process = self._start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        log = self._workdir / "service.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(self._command, cwd=self._workdir, stdout=output, stderr=output)  # noqa: S603
+        _wait_until_ready(process, f"{self.service.base_url}/health", log)
+        return process
 
 
 def _free_port() -> int:
