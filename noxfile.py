@@ -1,7 +1,7 @@
 """The one entry for checks: `nox` runs them all, `nox -s NAME` one of them, or what is no check (`nox -l`).
 
-The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Those that need the service of
-AgentScope make their own, because its pins differ from ours.
+The sessions use the environment that nox runs in, made by `pip install -e '.[dev]'`. Real services that judge us get an
+environment each, because their pins differ from ours.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "stream_c
 PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
 TWO_PROCESSES = ("--numprocesses=2", "--dist=worksteal")
-SERVICE_PINS = "tests/live/agentscope_service/requirements.txt"
-LEGACY_SERVICE_PINS = "tests/live/agentscope_service/legacy_requirements.txt"
+SERVICE_PINS = {
+    "adk": "tests/live/adk_service/requirements.txt",
+    "agentscope": "tests/live/agentscope_service/requirements.txt",
+    "agentscope-legacy": "tests/live/agentscope_service/legacy_requirements.txt",
+}
+"""What is installed for each real service: one environment for each."""
 
 
 @nox.session(venv_backend="none")
@@ -155,12 +159,22 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
-    """Judge by AgentScope's real service, 2.0.11 and 2.0.0, each in an environment of its own."""
-    session.install("--requirement", SERVICE_PINS)
-    pythons = (Path(session.bin) / "python", _install_legacy_agentscope(session))
-    options = [f"--agentscope-python={pythons[0]}", f"--agentscope-legacy-python={pythons[1]}"]
-    options.append("--numprocesses=0")  # one service, not one for each worker
+    """Judge by the real services of ADK and of AgentScope, 2.0.11 and 2.0.0."""
+    options = ["--numprocesses=0", *_services(session)]  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
+
+
+def _services(session: nox.Session, *names: str) -> list[str]:
+    """Install real services, all or those named; gives the options of pytest that name their interpreters."""
+    options = []
+    for name in names or SERVICE_PINS:
+        environment = Path(session.bin).parent / "services" / name
+        python = environment / "bin" / "python"
+        if not python.exists():
+            session.run(PYTHON, "-m", "venv", str(environment), external=True)
+        session.run(str(python), "-m", "pip", "install", "--quiet", "--requirement", SERVICE_PINS[name], external=True)
+        options.append(f"--{name}-python={python}")
+    return options
 
 
 @nox.session(venv_backend="venv")
@@ -179,23 +193,12 @@ def record(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "tools.recordings", external=True)
 
 
-def _install_legacy_agentscope(session: nox.Session) -> Path:
-    """An environment beside the session's own, with the first service that was published and a Redis for it."""
-    folder = Path(session.bin).parent.with_name("live-legacy")
-    if not folder.exists():
-        session.run(PYTHON, "-m", "venv", str(folder), external=True)
-    python = folder / "bin" / "python"
-    session.run(python, "-m", "pip", "install", "--quiet", "--requirement", LEGACY_SERVICE_PINS, external=True)
-    return python
-
-
 def _agentscope(session: nox.Session) -> list[str]:
-    session.install("--requirement", SERVICE_PINS)
-    return [f"--agentscope-python={Path(session.bin) / 'python'}"]
+    return _services(session, "agentscope")
 
 
 def _agentscope_legacy(session: nox.Session) -> list[str]:
-    session.install("--requirement", LEGACY_SERVICE_PINS)
+    session.install("--requirement", SERVICE_PINS["agentscope-legacy"])
     return [f"--agentscope-python={Path(session.bin) / 'python'}"]
 
 
@@ -227,18 +230,15 @@ def spec_drift(session: nox.Session) -> None:
     """
     arguments = list(session.posargs)
     if not any(each.startswith("--agentscope-python") for each in arguments):
-        session.install("--requirement", SERVICE_PINS)
-        arguments.append(f"--agentscope-python={Path(session.bin) / 'python'}")
+        arguments += _services(session, "agentscope")
     session.run(PYTHON, "-m", "tools.spec_drift", *arguments, external=True)
 
 
 @nox.session(venv_backend="venv")
 def evidence(session: nox.Session) -> None:
     """Run the tests and the live ones, write down what each shows, and make the page `docs/evidence.md` of it."""
-    session.install("--requirement", SERVICE_PINS)
     pytest = (PYTHON, "-m", "pytest", "-q", "--stress", *session.posargs)
-    service_python = Path(session.bin) / "python"
     session.run(*pytest, *TWO_PROCESSES, "--ignore=tests/docs", "--evidence=normal", external=True)
-    live = ("tests/live", "--numprocesses=0", f"--agentscope-python={service_python}")
+    live = ("tests/live", "--numprocesses=0", *_services(session))
     session.run(*pytest, *live, "--evidence=live", external=True)
     session.run(PYTHON, "docs/generate.py", "write", external=True)

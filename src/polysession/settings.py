@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, Final, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from polysession.errors import MissingCredentials, UsageError
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN_HEADERS: Final = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
 
 
 class FromEnv:
@@ -56,21 +52,21 @@ def check_header_value(text: str) -> str:
     return text
 
 
-def check_header_names(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
-    """Headers that a caller may add to each request.
+def check_path_text(text: str) -> str:
+    """An id that can stand in a path; see `polysession.provider_api.path_segment`.
 
     Raises:
-        ValueError: A name is no name of a header, is given twice, or belongs to the client itself.
+        ValueError: It cannot. The message does not quote it, because a setting may hold anything.
     """
-    names = [name.lower() for name in headers]
-    for name in names:
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a header")
-        if name in _OWN_HEADERS:
-            raise ValueError(f"{name!r} is set by the client itself")
-    if len(set(names)) < len(names):
-        raise ValueError("a header is given twice, in upper and lower case")
-    return headers
+    from polysession._core.flow import path_segment  # noqa: PLC0415  (few settings stand in a path)
+
+    try:
+        path_segment(text, "path segment")
+    except UsageError:
+        pass
+    else:
+        return text
+    raise ValueError("must be an id that can stand in a path: not empty, without slashes, blanks or control characters")
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
@@ -80,9 +76,8 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 HeaderText = Annotated[str, AfterValidator(check_header_value)]
+PathText = Annotated[str, AfterValidator(check_path_text)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
-SecretHeaders = Annotated[Mapping[str, HeaderSecret], AfterValidator(check_header_names)]
-"""Further headers, such as for a gateway, whose values are kept secret."""
 
 
 class ProviderSettings(BaseModel):

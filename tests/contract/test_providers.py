@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,9 +12,9 @@ import httpx2
 import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
-from polysession import Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
+from polysession import DeadlineExceeded, Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
 from polysession._drivers.environment import tls_context
-from polysession.testing import CANARY, BackendContract, ErrorContract, Face, ProviderContract, not_offered_yet
+from polysession.testing import CANARY, Backend, BackendContract, ErrorContract, Face, ProviderContract, not_offered_yet
 
 NO_STATUS = not_offered_yet("2.0.0 tells no status", raises=AssertionError)
 BREAK_ENDS_TURN = not_offered_yet("a break ends a turn of 2.0.0", raises=AssertionError)
@@ -137,3 +140,34 @@ class TestAgentScopeSeed(BackendContract):
             "events of 2.0.0 have no id to know them by", raises=AssertionError
         ),
     }
+
+
+class TestAdk(ProviderContract):
+    provider = "adk"
+    has_status_word = False
+    secret_settings = {"token": CANARY}
+
+    @classmethod
+    @contextlib.contextmanager
+    def serve(cls) -> Iterator[Backend]:
+        """The owner of a session is the client's own user: another one is refused."""
+        with super().serve() as backend:
+            yield replace(backend, owner_id=backend.settings["user_id"])
+
+
+class TestAdkSeed(BackendContract):
+    provider = "adk"
+    generation = "legacy"
+    has_status_word = False
+    patience_s = 15.0
+    gaps = {
+        "test_what_happened_since_a_turn_was_left_is_told": not_offered_yet(
+            "before 2.11.0 the end of a turn that was left is not stored", raises=DeadlineExceeded
+        )
+    }
+
+    @classmethod
+    @contextlib.contextmanager
+    def serve(cls) -> Iterator[Backend]:
+        with super().serve() as backend:
+            yield replace(backend, owner_id=backend.settings["user_id"])

@@ -36,7 +36,7 @@ WHERE_SUPPORTED = {
 
 
 def test_every_backend_of_ours_is_told() -> None:
-    assert PROVIDERS == ["agentscope", "everruns", "qoder"]
+    assert PROVIDERS == ["adk", "agentscope", "everruns", "qoder"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -13,8 +13,8 @@ from polysession.settings import (
     BaseUrl,
     FromEnv,
     HeaderText,
+    PathText,
     ProviderSettings,
-    SecretHeaders,
     check_base_url,
     check_header_value,
     load_settings,
@@ -200,28 +200,6 @@ def test_an_id_that_can_stand_in_a_path_is_taken(text: str) -> None:
 def test_an_id_that_cannot_stand_in_a_path_is_a_usage_error(text: str) -> None:
     with pytest.raises(ValidationError, match="must be an id that can stand in a path"):
         PathSettings(base_url="http://127.0.0.1", user_id=text)
-
-
-class GatewaySettings(ProviderSettings):
-    base_url: BaseUrl = BASE_URL
-    headers: SecretHeaders = {}
-
-
-def test_further_headers_keep_their_values_secret() -> None:
-    settings = GatewaySettings(headers={"X-Gateway": SecretStr("s3cret"), "Authorization": SecretStr("Bearer t0ken")})
-    assert "s3cret" not in repr(settings)
-    assert settings.headers["X-Gateway"].get_secret_value() == "s3cret"
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "Host", "content-type", "Content-Length"])
-def test_a_further_header_needs_a_name_of_its_own(name: str) -> None:
-    with pytest.raises(UsageError):
-        load_settings(GatewaySettings, "acme", {"headers": {name: "1"}}, {})
-
-
-def test_a_further_header_is_given_once() -> None:
-    with pytest.raises(UsageError, match="twice"):
-        load_settings(GatewaySettings, "acme", {"headers": {"a": "1", "A": "2"}}, {})
 
 
 def test_a_setting_that_cannot_stand_in_a_path_is_not_quoted() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from live.adk_service.process import AdkServer, serve_adk
 from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import (
     AgentScopeService,
@@ -17,10 +18,10 @@ from live.agentscope_service.redis_process import serve_redis
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the judges whose service is not at hand."""
-    name = collection_path.name
-    if name.startswith("test_agentscope_legacy"):
-        return None if config.getoption("agentscope_legacy_python") else True
-    return True if name.startswith("test_agentscope_") and not config.getoption("agentscope_python") else None
+    for service in ("agentscope_legacy", "agentscope", "adk"):
+        if collection_path.name.startswith(f"test_{service}"):
+            return None if config.getoption(f"{service}_python") else True
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +61,16 @@ def restarted_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
             yield service
         finally:
             service.stop()
+
+
+@pytest.fixture(scope="session")
+def adk_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter that has the ADK API server."""
+    return Path(request.config.getoption("adk_python")).absolute()
+
+
+@pytest.fixture(scope="session")
+def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdkServer]:
+    """A server that keeps its sessions in SQLite."""
+    with serve_adk(adk_python, tmp_path_factory.mktemp("adk")) as server:
+        yield server

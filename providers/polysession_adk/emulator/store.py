@@ -1,0 +1,131 @@
+"""Sessions of the ADK emulator: events, and state of a session, a user and an app.
+
+Backend: https://google.github.io/adk-docs/sessions/state/ (read 2026-11), google-adk 2.13.0
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from polysession.emulation import Refusal
+
+Json: TypeAlias = dict[str, Any]
+Storage: TypeAlias = Literal["sqlite", "memory"]
+
+APP: Final = "app:"
+USER: Final = "user:"
+TEMP: Final = "temp:"
+
+
+@dataclass(slots=True)
+class StoredSession:
+    """One session.
+
+    Attributes:
+        app: Its app.
+        user: Whose it is.
+        id: Its id, for this app and user only.
+        state: State of the session alone.
+        events: Whole events, oldest first.
+        updated_at_s: Time of the last change, in seconds since 1970.
+        saved_notes: How often its agent saved the artifact `note.txt`.
+        turn_ends_at_s: When the turn that a test started ends, by `time.time`; None for none.
+    """
+
+    app: str
+    user: str
+    id: str
+    state: Json = field(default_factory=dict)
+    events: list[Json] = field(default_factory=list)
+    updated_at_s: float = field(default_factory=time.time)
+    saved_notes: int = 0
+    turn_ends_at_s: float | None = None
+
+
+class Store:
+    """All sessions.
+
+    Attributes:
+        storage: `sqlite` lets a change of a session fail the turn that works on it; `memory` lets both go on.
+    """
+
+    def __init__(self, storage: Storage = "sqlite") -> None:
+        self.storage = storage
+        self._sessions: dict[tuple[str, str, str], StoredSession] = {}
+        self._app_state: dict[str, Json] = {}
+        self._user_state: dict[tuple[str, str], Json] = {}
+
+    def create(self, app: str, user: str, session_id: str | None) -> StoredSession:
+        """Create a session; without an id it gets one.
+
+        Raises:
+            Refusal: The id is taken.
+        """
+        session = StoredSession(app, user, (session_id or "").strip() or str(uuid.uuid4()))
+        if (app, user, session.id) in self._sessions:
+            raise Refusal(409, f"Session already exists: {session.id}")
+        self._sessions[app, user, session.id] = session
+        return session
+
+    def get(self, app: str, user: str, session_id: str) -> StoredSession | None:
+        """A session, if it is there."""
+        return self._sessions.get((app, user, session_id.strip()))
+
+    def find(self, session_id: str) -> StoredSession:
+        """A session of any app and user.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for session in self._sessions.values():
+            if session.id == session_id:
+                return session
+        raise KeyError(session_id)
+
+    def list(self, app: str, user: str) -> list[StoredSession]:
+        """The sessions of a user in an app, that of the oldest change first."""
+        mine = [each for key, each in self._sessions.items() if key[:2] == (app, user)]
+        return sorted(mine, key=lambda each: (each.updated_at_s, each.id))
+
+    def delete(self, app: str, user: str, session_id: str) -> None:
+        """Delete a session, if it is there. The states of its user and its app stay."""
+        self._sessions.pop((app, user, session_id.strip()), None)
+
+    def is_stored(self, session: StoredSession) -> bool:
+        """Whether it was not deleted."""
+        return self._sessions.get((session.app, session.user, session.id)) is session
+
+    def append(self, session: StoredSession, event: Json) -> None:
+        """Store an event, with the change of state in it."""
+        delta = event["actions"]["stateDelta"]
+        self.apply(session, delta)
+        session.events.append(event)
+        if self.storage == "sqlite":
+            session.events.sort(key=lambda each: each["timestamp"])
+        session.updated_at_s = max(session.updated_at_s, event["timestamp"])
+
+    def apply(self, session: StoredSession, delta: Mapping[str, Any]) -> None:
+        """Change states, each key in its scope. A key is replaced whole; keys of a turn are dropped."""
+        for key, value in delta.items():
+            self._scope(session, key)[key] = value
+
+    def state(self, session: StoredSession) -> Json:
+        """The state that a session shows: its own, its user's and its app's."""
+        shared = self._user_state.get((session.app, session.user), {})
+        return {**session.state, **self._app_state.get(session.app, {}), **shared}
+
+    def _scope(self, session: StoredSession, key: str) -> Json:
+        if key.startswith(APP):
+            return self._app_state.setdefault(session.app, {})
+        if key.startswith(USER):
+            return self._user_state.setdefault((session.app, session.user), {})
+        return {} if key.startswith(TEMP) else session.state
+
+
+def without_temporary(delta: Mapping[str, Any]) -> Json:
+    """A change of state without the keys of a turn."""
+    return {key: value for key, value in delta.items() if not key.startswith(TEMP)}

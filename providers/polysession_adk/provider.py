@@ -1,0 +1,306 @@
+"""The ADK API server: settings, declared support, flows.
+
+Backend: https://google.github.io/adk-docs/runtime/api-server/ and `/openapi.json` of google-adk 2.13.0 (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+
+from polysession.provider_api import (
+    Agent,
+    BaseUrl,
+    Call,
+    Conflict,
+    ErrorDetail,
+    Feature,
+    FeatureSupport,
+    Flow,
+    FromEnv,
+    HeaderSecret,
+    InvalidRequest,
+    NativeBody,
+    NewSession,
+    NotFound,
+    Page,
+    PathText,
+    Provider,
+    ProviderSettings,
+    Response,
+    ResumeMode,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    StatusError,
+    TurnInput,
+    TurnLife,
+    UsageError,
+    WhenBusy,
+    WhenWaiting,
+    apply_filters,
+    declared,
+    fastapi_error,
+    json_body,
+    one_page,
+    read_list,
+    read_response,
+)
+from polysession_adk import sessions, turns
+from polysession_adk.events import EVENT_TYPES
+from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
+from polysession_adk.wire import read_apps, read_array, read_version
+
+if TYPE_CHECKING:
+    from polysession.provider_api import Answer, AnsweredTurn, Block, Event, Message, PendingAction, PolledStream
+
+_ALL_SESSIONS: Final = "all sessions of the user in the app are read for each page"
+_WHOLE_HISTORY: Final = "the session is read with its whole history"
+_STATE_STAYS: Final = "the state belongs to the agent, too, and the server removes no key of it"
+_WITHIN: Final = "it is stored in the session's state"
+
+_FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
+    native={
+        Feature.SESSIONS_CREATE: "one more call, to check the app: the server would take any",
+        Feature.SESSIONS_GET: "with the whole history, of which status and usage are inferred",
+        Feature.SESSIONS_LIST: "without status and usage: the list has no events",
+        Feature.SESSIONS_UPDATE: "appends an event, and fails a turn that works on the session if it is kept in SQL",
+        Feature.SESSIONS_RUN: "leaving the block aborts the turn",
+        Feature.SESSIONS_SEND: "lasts as long as the turn",
+        Feature.SESSIONS_ANSWER: "lasts as long as the turn; one more call before it, to see what waits",
+        Feature.AGENTS_LIST: "",
+        Feature.SESSIONS_CREATE_AGENT: "needed here, or as the setting app",
+        Feature.SESSIONS_CREATE_ID: "",
+        Feature.SESSIONS_CREATE_OWNER: "needed here, or as the setting user_id",
+        Feature.SESSIONS_CREATE_METADATA: "",
+        Feature.SESSIONS_UPDATE_METADATA: "",
+        Feature.SESSIONS_LIST_AGENT: "needed here, or as the setting app",
+        Feature.SESSIONS_LIST_OWNER: "needed here, or as the setting user_id",
+        Feature.SESSIONS_SEND_IMAGE: "by url or data",
+        Feature.SESSIONS_SEND_DOCUMENT: "by url or data",
+        Feature.SESSIONS_ANSWER_APPROVAL: "a reason of a denial reaches the tool, and not the model",
+        Feature.SESSIONS_ANSWER_OUTPUT: "",
+        Feature.SESSIONS_ANSWER_QUESTION: "",
+    },
+    emulated={
+        Feature.SESSIONS_DELETE: "one call before it, because the server deletes what is not there, too",
+        Feature.SESSIONS_STREAM: (
+            "the session is read whole every 2 to 15 seconds: no deltas, and the end of a turn one look later"
+        ),
+        Feature.SESSIONS_EVENTS: _WHOLE_HISTORY,
+        Feature.SESSIONS_MESSAGES: _WHOLE_HISTORY,
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: _WHOLE_HISTORY,
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: _WHOLE_HISTORY,
+        Feature.SESSIONS_PENDING_ACTIONS: _WHOLE_HISTORY,
+        Feature.AGENTS_GET: "all apps are listed, to find it among them",
+        Feature.SESSIONS_CREATE_TITLE: _WITHIN,
+        Feature.SESSIONS_UPDATE_TITLE: f"{_WITHIN}; one more call, to keep what lies beside it",
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "as a change of the title",
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE: "null is stored, and read as absent",
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: _ALL_SESSIONS,
+        Feature.SESSIONS_LIST_OLDEST_FIRST: _ALL_SESSIONS,
+        Feature.SESSIONS_LIST_PAGE_SIZE: _ALL_SESSIONS,
+    },
+    unsupported={
+        Feature.SESSIONS_CANCEL: "leave the block of the turn: that aborts it",
+        Feature.SESSIONS_ARCHIVE: "ADK keeps a session until it is deleted",
+        Feature.SESSIONS_REJOIN: "a turn ends with its connection",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: f"{_STATE_STAYS}; set keys to None one by one",
+        Feature.SESSIONS_LIST_STATUSES: "ADK lists sessions without a status",
+        Feature.SESSIONS_LIST_CREATED: "ADK does not keep when a session was created",
+        Feature.AGENTS_CREATE: "an app is a folder on the server",
+    },
+    otherwise="ADK has nothing like it",
+)
+
+
+class AdkSettings(ProviderSettings):
+    """Settings of a client for an ADK API server.
+
+    Attributes:
+        base_url: Where the server is.
+        app: The app of sessions that are created, listed or named by their id without one.
+        user_id: Whose sessions these are. The server believes it. None for a client that serves several users: each
+            call then names the owner.
+        token: Bearer token of a gateway in front of the server, which itself checks none.
+    """
+
+    base_url: Annotated[BaseUrl, FromEnv("ADK_BASE_URL")] = "http://127.0.0.1:8000"
+    app: Annotated[PathText | None, FromEnv("ADK_APP")] = None
+    user_id: Annotated[PathText | None, FromEnv("ADK_USER_ID")] = None
+    token: Annotated[HeaderSecret | None, FromEnv("ADK_TOKEN")] = None
+
+
+class AdkProvider(Provider[AdkSettings]):
+    """An API server of Google's Agent Development Kit."""
+
+    name = "adk"
+    docs_url = "https://google.github.io/adk-docs/runtime/api-server/"
+    settings_type = AdkSettings
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    new_session_type = AdkNewSession
+    session_changes_type = AdkSessionChanges
+    message_type = AdkRun
+    answer_type = AdkRun
+    error_classes: ClassVar[Mapping[str, type[StatusError]]] = {
+        "SessionNotFoundError": NotFound,
+        "StaleSessionError": Conflict,
+        "ValueError": InvalidRequest,
+    }
+    event_types = EVENT_TYPES
+    resume_mode = ResumeMode.NONE
+    turn_life = TurnLife.ATTENDED
+    when_busy = WhenBusy.UNSAFE
+    when_waiting = WhenWaiting.KEEPS_WAITING
+    owner_setting = "user_id"
+    emulator = "polysession_adk.emulator:AdkEmulator"
+
+    def headers(self) -> Mapping[str, str]:
+        """The token of a gateway."""
+        token = self.settings.token
+        return {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
+
+    def is_refusal(self, response: Response) -> bool:
+        """Whether a run that was not followed came to nothing but an error."""
+        return turns.read_refusal(response) is not None
+
+    def read_error(self, reply: Response) -> ErrorDetail:
+        """Read an error body, without the path of the server's that is shown for an unknown app."""
+        detail = turns.read_refusal(reply) or fastapi_error(reply)
+        return detail._replace(message=detail.message.partition(" No matching directory")[0])
+
+    def read_version(self) -> Flow[str | None]:
+        """Ask for the version."""
+        response = yield Call("GET", "/version")
+        return read_response(read_version, response)[0].version
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session, for an app that is there."""
+        app = self._app(new.agent)
+        body = sessions.from_new_session(new)
+        yield from self.get_agent(app)
+        response = yield Call("POST", turns.sessions_path(app, self._user(new.owner)), body=json_body(body))
+        return read_response(sessions.to_session, response)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a session with its history."""
+        response = yield Call("GET", self._place(ref).path)
+        return read_response(sessions.to_session, response)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read all sessions of a user in an app, and keep one page of them."""
+        path = turns.sessions_path(self._app(query.agent), self._user(query.owner))
+        response = yield Call("GET", path)
+        found = read_list(read_response(read_array, response), sessions.to_listed_session)
+        kept = apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
+        page = one_page(kept if query.oldest_first else kept[::-1], query.page_size, cursor)
+        return replace(page, problems=found.problems)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change the state of a session."""
+        place = self._place(ref)
+        state: Mapping[str, object] = {}
+        if sessions.changes_title(changes):
+            state = (yield from turns.get_stored(place)).state or {}
+        delta = sessions.from_changes(changes, state)
+        if not delta:
+            return (yield from self.get_session(ref))
+        response = yield Call("PATCH", place.path, body=json_body({"stateDelta": delta}))
+        return read_response(sessions.to_session, response)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session that is there."""
+        place = self._place(ref)
+        yield Call("GET", place.path)
+        yield Call("DELETE", place.path)
+
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[None]:
+        """Send a message, and read the turn to its end: to leave it would abort it."""
+        place = self._place(ref)
+        given = yield from turns.to_input(place, content)
+        yield turns.new_run(place, given, native).call(streaming=False)
+
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[AnsweredTurn]:
+        """Follow a turn by the response to its input."""
+        place = self._place(ref)
+        given = yield from turns.to_input(place, turn_input)
+        return turns.AdkTurn(turns.new_run(place, given, native))
+
+    def answer_actions(
+        self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
+    ) -> Flow[None]:
+        """Answer what waits, and read the turn to its end."""
+        place = self._place(ref)
+        given = yield from turns.to_input(place, answers)
+        yield turns.new_run(place, given, native).call(streaming=False)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[PolledStream]:
+        """Follow a session by its history."""
+        return (yield from turns.stream_events(self._place(ref), cursor))
+
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
+        """Read the history, and keep one page of its events."""
+        return (yield from turns.list_events(self._place(ref), page_size, cursor, newest_first=newest_first))
+
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
+        """Read the history, and keep one page of its messages."""
+        return (yield from turns.list_messages(self._place(ref), page_size, cursor, newest_first=newest_first))
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read what the session waits for."""
+        history = yield from turns.read_pending(self._place(ref))
+        return tuple([each.action for each in history.waiting.values()])
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an app, from the list of all."""
+        agents = yield from self._agents()
+        found = next((agent for agent in agents.items if agent.id == agent_id), None)
+        if found is None:
+            raise NotFound(f"the server has no app {agent_id!r}")
+        return found
+
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read all apps, and keep one page of them, by name."""
+        agents = yield from self._agents()
+        return replace(one_page(agents.items, page_size, cursor), problems=agents.problems)
+
+    def _agents(self) -> Flow[Page[Agent]]:
+        response = yield Call("GET", "/list-apps?detailed=true")
+        apps, _ = read_response(read_apps, response)
+        return read_list(apps.apps, sessions.to_agent)
+
+    def _app(self, given: str | None) -> str:
+        app = given or self.settings.app
+        if app is None:
+            raise UsageError("ADK addresses a session by its app: give agent=..., or set app (or ADK_APP)")
+        return app
+
+    def _place(self, ref: SessionRef) -> turns.Place:
+        return turns.Place(self._app(ref.agent_id), self._user(ref.owner_id), ref.id)
+
+    def _user(self, owner: str | None) -> str:
+        """The owner, whom the core has checked against the client's user."""
+        user = owner or self.settings.user_id
+        if user is None:
+            raise UsageError("ADK addresses a session by its user: give owner=..., or set user_id (or ADK_USER_ID)")
+        return user

@@ -1,0 +1,140 @@
+"""Sessions and apps of the ADK API server to the common records, and requests to bodies. Pure.
+
+Backend: https://google.github.io/adk-docs/sessions/state/ and https://google.github.io/adk-docs/runtime/api-server/
+(read 2026-11), google-adk 2.13.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Agent,
+    NewSession,
+    Session,
+    SessionChanges,
+    SessionStatus,
+    UsageError,
+    path_segment,
+)
+from polysession_adk.events import NAME
+from polysession_adk.history import History, read_history
+from polysession_adk.wire import WireSession, read_app, read_session
+
+TITLE_KEY: Final = "__session_metadata__"
+"""Key of the state under which the server's own web interface keeps the name of a session."""
+
+_DISPLAY_NAME: Final = "displayName"
+_PREFIXES: Final = ("app:", "user:", "temp:")
+
+
+def to_session(content: bytes) -> Session:
+    """Read a session with its events, from which its status and its usage are inferred."""
+    wire, problems = read_session(content)
+    history = read_history(wire.id, wire)
+    return _to_session(wire, content, problems, history)
+
+
+def to_listed_session(content: bytes) -> Session:
+    """Read a session of a list, which holds no events: it has neither a status nor a usage."""
+    wire, problems = read_session(content)
+    return _to_session(wire, content, problems, None)
+
+
+def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], history: History | None) -> Session:
+    state = wire.state or {}
+    return Session(
+        provider=NAME,
+        id=wire.id,
+        agent_id=wire.app_name,
+        owner_id=wire.user_id,
+        title=_title(state),
+        status=SessionStatus.UNKNOWN if history is None else _status(history),
+        metadata={key: value for key, value in state.items() if _is_metadata(key) and value is not None},
+        usage=None if history is None else history.usage,
+        updated_at=wire.last_update_time,
+        source=content,
+        problems=problems,
+    )
+
+
+def _title(state: Mapping[str, Any]) -> str | None:
+    kept = state.get(TITLE_KEY)
+    title = kept.get(_DISPLAY_NAME) if isinstance(kept, dict) else None
+    return title if isinstance(title, str) and title else None
+
+
+def _status(history: History) -> SessionStatus:
+    """What the events tell. A turn without an end runs, or died: the server does not say which."""
+    if history.waiting:
+        return SessionStatus.REQUIRES_ACTION
+    return SessionStatus.IDLE if history.is_idle else SessionStatus.UNKNOWN
+
+
+def _is_metadata(key: str) -> bool:
+    """Whether a key of the state belongs to the session alone, and is not its title."""
+    return key != TITLE_KEY and not key.startswith(_PREFIXES)
+
+
+def to_agent(content: bytes) -> Agent:
+    """Read an app of the detailed list."""
+    wire, problems = read_app(content)
+    return Agent(
+        provider=NAME,
+        id=wire.name,
+        name=wire.name,
+        description=wire.description or None,
+        source=content,
+        problems=problems,
+    )
+
+
+def from_new_session(new: NewSession) -> dict[str, Any]:
+    """The body that creates a session.
+
+    Raises:
+        UsageError: A key of the metadata is reserved, or the id cannot stand in a path.
+    """
+    native = {} if new.native is None else new.native.to_body()
+    state = {**_from_metadata(new.metadata or {}), **native.pop("state", {})}
+    if new.title is not None:
+        state[TITLE_KEY] = {_DISPLAY_NAME: new.title}
+    body = {**native, **({"state": state} if state else {})}
+    if new.id is None:
+        return body
+    path_segment(new.id, "session id")  # the server creates sessions that it cannot read back
+    return {**body, "sessionId": new.id}
+
+
+def changes_title(changes: SessionChanges) -> bool:
+    """Whether the title is set or cleared."""
+    return changes.title is None or isinstance(changes.title, str)
+
+
+def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes of the state. A key cannot be removed: None is stored, and read as absent.
+
+    Args:
+        changes: What to change.
+        state: The state as it is, in which the title has neighbours; empty if the title does not change.
+
+    Raises:
+        UsageError: A key of the metadata is reserved.
+    """
+    delta = {} if changes.native is None else changes.native.to_body().get("stateDelta", {})
+    if changes.metadata:
+        delta = {**_from_metadata(changes.metadata), **delta}
+    if changes_title(changes):
+        kept = state.get(TITLE_KEY)
+        delta = {TITLE_KEY: {**(kept if isinstance(kept, dict) else {}), _DISPLAY_NAME: changes.title}, **delta}
+    return delta
+
+
+def _from_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    for key in metadata:
+        if not _is_metadata(key):
+            raise UsageError(
+                f"metadata key {key!r} is reserved by ADK: the state of an app, a user or a turn is set by native="
+            )
+    return dict(metadata)

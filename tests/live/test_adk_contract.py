@@ -1,0 +1,25 @@
+"""The provider keeps the contract on the real ADK API server, with a model that follows the script."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from live.adk_service.process import AdkServer
+from polysession.testing import Backend, ProviderContract, relay
+
+
+class TestAdkServer(ProviderContract):
+    provider = "adk"
+    evidence = "live"
+    patience_s = 60.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, adk_server: AdkServer) -> Iterator[Backend]:
+        """A new user of the server, reached by a way on which faults can be asked for."""
+        settings = {"app": "assistant", "user_id": f"user-{uuid.uuid4().hex}"}
+        with relay(adk_server.base_url) as (base_url, faults):
+            yield Backend(settings={"base_url": base_url, **settings}, faults=faults, agent_id="assistant")

@@ -1,0 +1,492 @@
+"""Plans of streams and turns of the ADK API server, stepped by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from polysession._core.flow import Call, Response
+from polysession._core.operations import Operations
+from polysession._core.plans import BodyEnd, Finished, Head, Reconcile, Step
+from polysession._core.sse import Frame
+from polysession.action import Approve, Deny, Reply, ToolExecution, ToolOutput
+from polysession.change import SessionRef
+from polysession.errors import Conflict, ConnectionLost, InvalidRequest, UsageError
+from polysession.event import Event, Outcome, TurnEnded
+from polysession.message import MediaBlock, TextBlock
+from polysession_adk import AdkProvider, AdkRun, AdkSettings
+from polysession_adk.turns import MARKER, AdkStream, AdkTurn, Cursor, decode_cursor, encode_cursor
+from support.adk_events import (
+    answer,
+    call,
+    confirmation,
+    event,
+    failure,
+    fragment,
+    message,
+    result,
+    seal,
+    stored,
+    text,
+)
+from support.flows import ok, step
+
+PROVIDER = AdkProvider(AdkSettings(base_url="http://127.0.0.1:8000", app="assistant", user_id="alice"))
+OPERATIONS = Operations(PROVIDER)
+PATH = "/apps/assistant/users/alice/sessions/s1"
+HEAD = Head(200, {"content-type": "text/event-stream"})
+CLEAN = BodyEnd(None, inside_frame=False)
+BROKEN = BodyEnd(ConnectionLost("it broke"), inside_frame=False)
+SAID = answer(text("You said: hello"))
+CLIENT_TOOL = answer(call("c1", "ask_caller", question="6 x 7?"), longRunningToolIds=["c1"])
+QUESTION = answer(call("q1", "adk_request_input", message="Which?"), longRunningToolIds=["q1"], id="ev-2")
+CREDENTIAL = answer(call("k1", "adk_request_credential"), longRunningToolIds=["k1"], id="ev-2")
+ASKED = event(confirmation("r1", "c1", "lookup", query="a"), longRunningToolIds=["r1"], id="ev-3")
+ASKED_TWICE = event(
+    confirmation("r1", "c1", "lookup", query="a"),
+    confirmation("r2", "c2", "lookup", query="b"),
+    longRunningToolIds=["r1", "r2"],
+    id="ev-3",
+)
+
+
+def turn(content: Any = "hello", *history: bytes, **options: Any) -> AdkTurn:
+    """The plan of a turn; answers look at the history first."""
+    answers = [ok(stored(*history))] if history else []
+    _, plan = step(OPERATIONS.start_turn("s1", content, **options), *answers)
+    assert isinstance(plan, AdkTurn)
+    return plan
+
+
+def body(made: Call) -> Any:
+    return json.loads(made.body or b"")
+
+
+def words(items: Sequence[Event | Step]) -> list[str]:
+    return [
+        f"turn.ended {each.outcome.value}"
+        if isinstance(each, TurnEnded)
+        else type(each).__name__
+        if isinstance(each, Step)
+        else each.type
+        for each in items
+    ]
+
+
+def frame(content: bytes) -> Frame:
+    return Frame("", content, None)
+
+
+def marked(plan: AdkTurn, content: bytes) -> bytes:
+    """The event as it is stored, with the marker of the turn."""
+    return json.dumps({**json.loads(content), "customMetadata": body(plan.start())["customMetadata"]}).encode()
+
+
+def test_a_message_is_sent_by_the_call_whose_response_is_the_stream() -> None:
+    content = [
+        TextBlock(text="See"),
+        MediaBlock(type="image", data="iVBOR/v/", media_type="image/png", title="a.png"),
+        MediaBlock(type="document", url="https://files.example/a.pdf", media_type="application/pdf"),
+    ]
+    native = AdkRun(state_delta={"k": 1}, custom_metadata={"mine": True}, service_tier="flex")
+
+    sent = turn(content, native=native).start()
+
+    assert (sent.method, sent.path, sent.headers["accept"], sent.repeatable) == (
+        "POST",
+        "/run_sse",
+        "text/event-stream",
+        False,
+    )
+    marker = body(sent)["customMetadata"].pop(MARKER)
+    assert len(marker) == 32
+    assert {**body(sent), "customMetadata": {"mine": True}} == {
+        "appName": "assistant",
+        "userId": "alice",
+        "sessionId": "s1",
+        "streaming": True,
+        "newMessage": {
+            "role": "user",
+            "parts": [
+                {"text": "See"},
+                {"inlineData": {"mimeType": "image/png", "displayName": "a.png", "data": "iVBOR/v/"}},
+                {"fileData": {"mimeType": "application/pdf", "fileUri": "https://files.example/a.pdf"}},
+            ],
+        },
+        "stateDelta": {"k": 1},
+        "customMetadata": {"mine": True},
+        "serviceTier": "flex",
+    }
+    assert body(turn().start())["customMetadata"] != body(turn().start())["customMetadata"]
+
+
+def test_an_uploaded_file_is_refused() -> None:
+    with pytest.raises(UsageError, match="no uploaded files"):
+        turn([MediaBlock(type="image", file_id="file_1")])
+
+
+def test_a_turn_begins_with_its_response_and_ends_with_its_body() -> None:
+    plan = turn()
+
+    assert words(plan.opened(HEAD, again=False)) == ["turn.started"]
+    assert words(plan.read(frame(fragment(text("You "))))) == ["message.delta"]
+    assert words(plan.read(frame(SAID))) == ["message.completed", "usage"]
+    assert words(plan.ended(CLEAN)) == ["turn.ended completed", "Finished"]
+    assert plan.silence_s is None
+    assert plan.rejoin() is None
+
+
+def test_what_waits_is_delivered_at_the_end_of_the_body() -> None:
+    plan = turn()
+    assert words(plan.read(frame(CLIENT_TOOL))) == ["tool_call.completed", "usage"]
+    assert words(plan.read(frame(ASKED))) == []
+    assert words(plan.ended(CLEAN)) == ["action.required", "turn.ended requires_action", "Finished"]
+
+
+def test_a_frame_that_comes_twice_counts_once_and_equal_words_count_twice() -> None:
+    plan = turn()
+    piece = fragment(text("ha"), timestamp=1.0)
+    frames = [piece, piece, fragment(text("ha"), timestamp=2.0)]
+    assert [words(plan.read(frame(each))) for each in frames] == [["message.delta"], [], ["message.delta"]]
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ((SAID,), ["message.completed", "usage", "turn.ended completed"]),
+        ((SAID, seal()), ["message.completed", "usage", "turn.ended completed"]),
+        ((seal(),), ["turn.ended cancelled"]),
+        ((CLIENT_TOOL,), ["tool_call.completed", "usage", "action.required", "turn.ended requires_action"]),
+        ((event(errorCode="SAFETY"),), ["error", "turn.ended failed"]),
+    ],
+)
+def test_a_broken_turn_is_completed_from_the_history(history: tuple[bytes, ...], expected: list[str]) -> None:
+    plan = turn()
+    plan.read(frame(fragment(text("You "))))
+    ours = [marked(plan, each) for each in (message(text("hello")), *history)]
+    others = [SAID, message(text("theirs"), id="ev-7", invocationId="e-2")]
+
+    assert words(plan.ended(BROKEN)) == ["Reconcile"]
+    (look,), items = step(plan.reconcile(), ok(stored(others[0], *ours, others[1])))
+
+    assert (look.method, look.path) == ("GET", PATH)
+    assert words(items) == [*expected, "Finished"]
+
+
+def test_a_body_that_ends_inside_a_frame_is_broken() -> None:
+    assert words(turn().ended(BodyEnd(None, inside_frame=True))) == ["Reconcile"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([fragment(text("You "))], ["turn.ended failed", "Finished"]),
+        ([answer(call("c1", "lookup"))], ["turn.ended failed", "Finished"]),
+        ([event(result("c1", "lookup", {"result": "A"}))], ["turn.ended completed", "Finished"]),
+    ],
+)
+def test_a_body_that_ends_cleanly_where_something_should_follow_is_looked_into(
+    frames: list[bytes], expected: list[str]
+) -> None:
+    plan = turn()
+    for each in frames:
+        plan.read(frame(each))
+    assert words(plan.ended(CLEAN)) == ["Reconcile"]
+    _, items = step(plan.reconcile(), *[ok(stored())] * 5)
+    assert words(items) == expected
+
+
+@pytest.mark.parametrize("frames", [[], [SAID], [event(actions={"stateDelta": {"heard": "x"}})], [CLIENT_TOOL]])
+def test_a_body_that_ends_where_nothing_need_follow_is_whole(frames: list[bytes]) -> None:
+    plan = turn()
+    for each in frames:
+        plan.read(frame(each))
+    assert words(plan.ended(CLEAN))[-1] == "Finished"
+
+
+def test_what_was_streamed_is_not_delivered_again_from_the_history() -> None:
+    plan = turn()
+    plan.read(frame(marked(plan, answer(call("c1", "lookup", query="a")))))
+    history = [marked(plan, answer(call("c1", "lookup", query="a"))), marked(plan, answer(text("Done"), id="ev-5"))]
+    _, items = step(plan.reconcile(), ok(stored(*history)))
+
+    assert words(items) == ["message.completed", "usage", "turn.ended completed", "Finished"]
+    ended = next(each for each in items if isinstance(each, TurnEnded))
+    assert ended.usage is not None
+    assert ended.usage.input_tokens == 22
+
+
+def test_an_end_that_nobody_stored_is_waited_for_and_then_a_failure() -> None:
+    plan = turn()
+    half = marked(plan, answer(call("c1", "lookup")))
+    looks, items = step(plan.reconcile(), *[ok(stored(half))] * 5)
+
+    assert [each.after_s for each in looks] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert words(items) == ["tool_call.completed", "usage", "turn.ended failed", "Finished"]
+    assert plan.cursor == encode_cursor(Cursor("ev-1", is_ended=True))
+
+
+def test_a_look_that_fails_half_way_loses_nothing() -> None:
+    plan = turn()
+    said = marked(plan, SAID)
+    flow = plan.reconcile()
+    next(flow)
+    flow.send(ok(stored()))
+    with pytest.raises(ConnectionLost):
+        flow.throw(ConnectionLost("again"))
+    _, items = step(plan.reconcile(), ok(stored(said)))
+    assert words(items) == ["message.completed", "usage", "turn.ended completed", "Finished"]
+
+
+def test_a_server_that_keeps_no_marker_names_the_turn_by_its_invocation() -> None:
+    plan = turn()
+    plan.read(frame(fragment(text("You "), id="f-1")))
+    history = [message(text("old"), invocationId="e-0"), answer(text("Old"), invocationId="e-0", id="ev-2")]
+    history += [message(text("hello"), id="ev-3"), answer(text("You said"), id="ev-4")]
+    _, items = step(plan.reconcile(), ok(stored(*history)))
+    assert words(items) == ["message.completed", "usage", "turn.ended completed", "Finished"]
+
+
+@pytest.mark.parametrize(
+    ("history", "given", "function", "response"),
+    [
+        (ASKED, Approve("r1"), "adk_request_confirmation", {"confirmed": True}),
+        (ASKED, Deny("r1"), "adk_request_confirmation", {"confirmed": False}),
+        (ASKED, Deny("r1", "no"), "adk_request_confirmation", {"confirmed": False, "payload": {"reason": "no"}}),
+        (CLIENT_TOOL, ToolOutput("c1", "42"), "ask_caller", {"result": "42"}),
+        (CLIENT_TOOL, ToolOutput("c1", "no", is_error=True), "ask_caller", {"error": "no"}),
+        (QUESTION, Reply("q1", "red"), "adk_request_input", {"result": "red"}),
+    ],
+)
+def test_an_answer_is_a_response_to_the_waiting_call(
+    history: bytes, given: Any, function: str, response: dict[str, Any]
+) -> None:
+    (part,) = body(turn([given], history).start())["newMessage"]["parts"]
+    assert part == {"functionResponse": {"id": given.action, "name": function, "response": response}}
+
+
+def test_an_action_may_be_answered_in_place_of_its_id() -> None:
+    action = ToolExecution(id="c1", name="ask_caller", arguments={})
+    assert body(turn([ToolOutput(action, "42")], CLIENT_TOOL).start())["newMessage"]["parts"]
+
+
+def test_answers_of_one_turn_go_together_and_what_is_left_waits_on() -> None:
+    both = turn([Approve("r1"), Deny("r2")], ASKED_TWICE)
+    assert len(body(both.start())["newMessage"]["parts"]) == 2
+    assert words(both.ended(CLEAN)) == ["turn.ended completed", "Finished"]
+
+    one = turn([Approve("r2")], ASKED_TWICE)
+    ends = one.ended(CLEAN)
+    assert words(ends) == ["action.required", "turn.ended requires_action", "Finished"]
+    assert [each.id for each in ends[0].actions] == ["r1"]  # type: ignore[union-attr]
+
+
+def test_an_output_of_the_caller_is_a_result_that_the_server_does_not_stream() -> None:
+    opened = turn([ToolOutput("c1", "no", is_error=True)], CLIENT_TOOL).opened(HEAD, again=False)
+    assert words(opened) == ["turn.started", "tool_result.completed"]
+    assert (opened[1].tool_call_id, opened[1].text, opened[1].is_error) == ("c1", "no", True)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("history", "given", "error"),
+    [
+        (CLIENT_TOOL, [ToolOutput("none", "42")], Conflict),
+        (CLIENT_TOOL, [Approve("c1")], UsageError),
+        (ASKED, [ToolOutput("r1", "42")], UsageError),
+        (QUESTION, [ToolOutput("q1", "42")], UsageError),
+        (CREDENTIAL, [ToolOutput("k1", "secret")], UsageError),
+    ],
+)
+def test_answers_that_fit_nothing_are_refused(history: bytes, given: list[Any], error: type[Exception]) -> None:
+    with pytest.raises(error) as caught:
+        turn(given, history)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_answer_that_was_given_is_not_given_again() -> None:
+    given = message(result("c1", "ask_caller", {"result": "42"}), id="ev-4")
+    with pytest.raises(Conflict, match="does not wait"):
+        turn([ToolOutput("c1", "42")], CLIENT_TOOL, given)
+    sealed = seal(result("c1", "ask_caller", {"error": "aborted"}))
+    with pytest.raises(Conflict, match="does not wait"):
+        turn([ToolOutput("c1", "42")], CLIENT_TOOL, sealed)
+
+
+def test_answers_of_several_turns_are_refused() -> None:
+    other = answer(call("c2", "ask_caller"), longRunningToolIds=["c2"], id="ev-7", invocationId="e-2")
+    with pytest.raises(UsageError, match="several turns"):
+        turn([ToolOutput("c1", "1"), ToolOutput("c2", "2")], CLIENT_TOOL, other)
+
+
+def refused(*frames: bytes) -> Response:
+    content = b"".join(b"data: " + each + b"\n\n" for each in frames)
+    return Response(200, {"content-type": "text/event-stream; charset=utf-8"}, content)
+
+
+def test_a_message_that_is_not_followed_is_read_to_its_end() -> None:
+    (sent,), nothing = step(OPERATIONS.send_message("s1", "hello"), refused(SAID))
+    assert nothing is None
+    assert body(sent)["streaming"] is False
+    assert sent.timeout_s is None
+
+    look, sent = step(OPERATIONS.answer_actions("s1", [ToolOutput("c1", "42")]), ok(stored(CLIENT_TOOL)), refused())[0]
+    assert (look.path, sent.path) == (PATH, "/run_sse")
+
+
+def test_a_response_that_holds_nothing_but_an_error_is_a_refusal() -> None:
+    stale = refused(failure("StaleSessionError", "changed meanwhile"))
+
+    assert PROVIDER.is_refusal(stale)
+    assert PROVIDER.read_error(stale)[:2] == ("changed meanwhile", "StaleSessionError")
+    assert PROVIDER.error_classes["StaleSessionError"] is Conflict
+    assert PROVIDER.error_classes["ValueError"] is InvalidRequest
+    for fine in (refused(), refused(SAID), refused(event(errorCode="E"), failure("E", "e")), ok({"error": "no"})):
+        assert not PROVIDER.is_refusal(fine)
+
+
+# --- Following by the history
+
+
+def follow(history: Sequence[bytes], cursor: str | None = None) -> AdkStream:
+    _, plan = step(OPERATIONS.stream_events("s1", cursor), ok(stored(*history)))
+    assert isinstance(plan, AdkStream)
+    return plan
+
+
+def poll(plan: AdkStream, *history: bytes) -> list[str]:
+    """What the plan delivers until it would wait: each event with the next poll."""
+    told, reply = [], [ok(stored(*history))]
+    while True:
+        _, items = step(plan.poll(), *(reply if plan.every_s[0] else []))
+        told += words(items)
+        if not plan.every_s[0]:
+            reply = []
+            continue
+        return told
+
+
+HELLO = message(text("hello"))
+
+
+def test_a_follower_is_told_what_is_new_and_an_end_one_look_later() -> None:
+    plan = follow([HELLO, SAID])
+    new = [message(text("more"), id="ev-2", invocationId="e-2"), answer(text("More"), id="ev-3", invocationId="e-2")]
+
+    assert poll(plan, HELLO, SAID) == []
+    assert poll(plan, HELLO, SAID, *new) == ["turn.started", "message.completed", "message.completed", "usage"]
+    assert poll(plan, HELLO, SAID, *new) == ["turn.ended completed"]
+    assert poll(plan, HELLO, SAID, *new) == []
+    assert plan.every_s == (2.0, 15.0)
+
+
+def test_an_abort_is_told_at_once_and_a_turn_that_works_is_not_ended() -> None:
+    plan = follow([])
+    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"))[-1] == "usage"
+    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2")) == []
+    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"), seal()) == ["turn.ended cancelled"]
+
+
+def test_an_event_that_is_put_between_older_ones_is_told() -> None:
+    plan = follow([])
+    late = answer(text("late"), id="ev-late", timestamp=1796035075.5)
+    assert poll(plan, HELLO, SAID)[-1] == "usage"
+    assert poll(plan, HELLO, late, SAID) == ["message.completed", "usage"]
+
+
+def test_a_cursor_continues_after_any_event() -> None:
+    history = [HELLO, SAID, message(text("more"), id="ev-2", invocationId="e-2")]
+    whole = follow([], encode_cursor(Cursor()))
+    expected, cursors = [], []
+    reply = [ok(stored(*history))]
+    for _ in range(6):
+        _, items = step(whole.poll(), *reply)
+        expected += words(items)
+        cursors.append(whole.cursor)
+        reply = []
+    assert expected == [
+        *["turn.started", "message.completed", "message.completed", "usage"],
+        *["turn.ended completed", "turn.started"],
+    ]
+    for number, cursor in enumerate(cursors, 1):
+        rest = poll(follow(history, cursor), *history)
+        assert expected[:number] + rest == [*expected, "message.completed"], cursor
+
+
+def test_an_end_that_was_told_is_not_told_again() -> None:
+    plan = follow([], encode_cursor(Cursor()))
+    poll(plan, HELLO, SAID)
+    assert poll(plan, HELLO, SAID) == ["turn.ended completed"]
+    assert poll(follow([HELLO, SAID], plan.cursor), HELLO, SAID) == []
+
+
+def test_the_cursor_of_a_turn_continues_its_events() -> None:
+    plan = turn()
+    mine = (message(text("hello"), id="ev-5"), answer(text("Yes"), id="ev-6"))
+    history = [HELLO, *[marked(plan, each) for each in mine]]
+    at_start = plan.cursor
+    assert poll(follow(history, at_start), *history)[:2] == ["turn.started", "message.completed"]
+
+    plan.read(frame(history[2]))
+    assert poll(follow(history, plan.cursor), *history) == ["turn.ended completed"]
+    plan.ended(CLEAN)
+    assert poll(follow(history, plan.cursor), *history) == []
+
+
+def test_the_cursor_of_a_turn_without_events_continues_after_it() -> None:
+    plan = turn()
+    plan.ended(CLEAN)
+    mine = marked(plan, message(text("hello"), id="ev-5"))
+    assert poll(follow([HELLO, SAID, mine], plan.cursor), HELLO, SAID, mine) == []
+    assert poll(follow([HELLO], turn().cursor), HELLO) == []
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "e30", "NQ", "ä"])
+def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
+    with pytest.raises(UsageError, match="cursor"):
+        decode_cursor(cursor)
+
+
+def test_a_cursor_of_another_session_is_refused() -> None:
+    with pytest.raises(UsageError, match="cursor"):
+        follow([HELLO], encode_cursor(Cursor("ev-77")))
+
+
+def test_what_a_session_waits_for_is_read_from_its_history() -> None:
+    (look,), actions = step(OPERATIONS.pending_actions(SessionRef("s1")), ok(stored(HELLO, CLIENT_TOOL)))
+    assert look.path == PATH
+    assert actions == (ToolExecution(id="c1", author="assistant", name="ask_caller", arguments={"question": "6 x 7?"}),)
+
+
+def test_histories_are_read_in_pages() -> None:
+    history = ok(stored(HELLO, SAID))
+    _, page = step(OPERATIONS.list_events("s1", 2)(None), history)
+    _, rest = step(OPERATIONS.list_events("s1", None)(page.next_cursor), history)
+    assert words([*page.items, *rest.items]) == [
+        *["turn.started", "message.completed", "message.completed", "usage", "turn.ended completed"]
+    ]
+    _, messages = step(OPERATIONS.list_messages("s1", None)(None), history)
+    assert [(each.role.value, each.text) for each in messages.items] == [
+        ("user", "hello"),
+        ("assistant", "You said: hello"),
+    ]
+
+
+def test_the_newest_come_first_if_asked_for() -> None:
+    history = ok(stored(HELLO, SAID))
+    _, page = step(OPERATIONS.list_events("s1", 2, newest_first=True)(None), history)
+    _, rest = step(OPERATIONS.list_events("s1", None, newest_first=True)(page.next_cursor), history)
+    assert words([*page.items, *rest.items]) == [
+        *["turn.ended completed", "usage", "message.completed", "message.completed", "turn.started"]
+    ]
+    assert rest.next_cursor is None
+    with pytest.raises(UsageError, match="cursor"):
+        step(OPERATIONS.list_messages("s1", None, newest_first=True)("x"), history)
+
+
+def test_finished_is_the_last_word() -> None:
+    assert isinstance(turn().ended(CLEAN)[-1], Finished)
+    assert turn().ended(BROKEN) == (Reconcile(),)
+    assert Outcome.COMPLETED.value == "completed"
