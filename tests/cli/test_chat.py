@@ -14,11 +14,12 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from polysession import Feature
+from polysession import Feature, TurnLife
 from polysession.cli.chat import Chat
 from polysession.cli.demo import emulated_providers, local_client
 from polysession.cli.printing import printable
 from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession.plugins import load_provider
 
 
 @pytest.fixture(params=list(emulated_providers()), scope="module")
@@ -76,10 +77,13 @@ def test_approval_is_asked_for(emulator: EmulatorHandle, reply: str) -> None:
 
 
 def test_what_a_break_has_cost_is_told_and_the_message_is_shown_whole(emulator: EmulatorHandle) -> None:
-    path = {"agentscope": "/stream", "everruns": "/sse", "qoder": "/events/stream"}[emulator.provider]
-    emulator.faults.add(Fault("drop", path=path, at_byte=1 if emulator.provider == "everruns" else 1200))
+    at_byte = 1 if emulator.provider == "everruns" else 1200
+    emulator.faults.add(Fault("drop", streams_only=True, at_byte=at_byte))
     shown = talk(emulator, "hello there")
 
+    if load_provider(emulator.provider).turn_life is TurnLife.ATTENDED:
+        assert "[cancelled" in shown
+        return
     assert "some of the stream was missed" in shown
     assert "You said: hello there" in shown
 
@@ -138,4 +142,8 @@ def test_a_second_ctrl_c_leaves(emulator: EmulatorHandle, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Chat, "_show", interrupted)
 
-    assert "never typed" not in talk(emulator, "/slow 5", "never typed")
+    shown = talk(emulator, "/slow 5", "never typed")
+    if load_provider(emulator.provider).turn_life is TurnLife.ATTENDED:
+        assert "left: the turn ends with its stream" in shown  # one is enough
+    else:
+        assert "never typed" not in shown

@@ -17,6 +17,9 @@ from typer.testing import CliRunner
 from polysession import Client, __version__
 from polysession.cli import local_commands
 from polysession.cli.app import app
+from polysession.plugins import installed_providers
+
+PROVIDERS = list(installed_providers())
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
 
@@ -62,14 +65,14 @@ def test_without_arguments_the_commands_are_listed() -> None:
     assert {"demo", "emulate"} <= set((shown.stdout + shown.stderr).split())
 
 
-def test_the_demo_fits_a_terminal_and_shows_all_three() -> None:
+def test_the_demo_fits_a_terminal_and_shows_every_backend() -> None:
     shown = run("demo", env={"COLUMNS": "80", "PATH": ""})
 
     assert shown.returncode == 0, shown.stderr
     assert max(len(line) for line in shown.stdout.splitlines()) <= 80
     assert len(shown.stdout.splitlines()) <= 60
-    assert re.search(r"agentscope +everruns +qoder", shown.stdout)
-    for word in ("native", "emulated", "refused", "NotFound", "Qoder sessions have no tags"):
+    assert re.search(" +".join(PROVIDERS), shown.stdout)
+    for word in ("N native", "Emulated", "Refused", "NotFound", "add a tag", "polysession features --why"):
         assert word in shown.stdout
     assert "\x1b" not in shown.stdout
 
@@ -132,7 +135,7 @@ def test_an_emulator_is_told_as_json() -> None:
 def test_the_demo_is_told_as_json() -> None:
     told = json.loads(run("demo", "--json").stdout)["providers"]
 
-    assert list(told) == ["agentscope", "everruns", "qoder"]
+    assert list(told) == PROVIDERS
     assert all(set(step) == {"step", "feature", "support", "refusal", "outcome"} for step in told["qoder"])
 
 

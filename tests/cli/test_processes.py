@@ -20,6 +20,7 @@ from polysession.cli import errors as cli_errors
 from polysession.cli.app import app
 from polysession.emulation import EmulatorHandle
 from polysession.errors import PolysessionError
+from polysession.plugins import installed_providers
 from support.command import Shell, created
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
@@ -155,7 +156,7 @@ def test_names_are_completed(tmp_path: Path) -> None:
     (tmp_path / "polysession").mkdir()
     (tmp_path / "polysession/config.toml").write_text('[profiles.staging]\nprovider = "qoder"\n')
 
-    assert completed("polysession sessions list --provider ") == ["agentscope", "everruns", "qoder"]
+    assert completed("polysession sessions list --provider ") == list(installed_providers())
     assert completed("polysession switch-check --from ag") == ["agentscope"]
     assert completed("polysession emulate q") == ["qoder"]
     assert completed("polysession --profile s", Shell({"XDG_CONFIG_HOME": str(tmp_path)})) == ["staging"]

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from polysession import Agent, Client, ModelConfig, Session, SessionStatus
+from polysession import Agent, Client, Feature, ModelConfig, Session, SessionStatus
 from polysession.emulation import EmulatorHandle, Fault
+from polysession.plugins import load_provider
 from support.command import Shell, created
 
 SESSION_KEYS = set(Session.model_fields) - {"source"}
 AGENT_KEYS = set(Agent.model_fields) - {"source"}
+
+
+def offers(emulator: EmulatorHandle, feature: Feature) -> bool:
+    return bool(load_provider(emulator.provider).support(feature).support)
 
 
 def test_a_session_lives_from_its_creation_to_its_end(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
@@ -24,13 +29,14 @@ def test_a_session_lives_from_its_creation_to_its_end(any_shell: Shell, any_emul
     listed = any_shell.done("sessions", "list", "--json").lines
     assert all(set(line) == SESSION_KEYS for line in listed)
     assert [line["title"] for line in listed if line["id"] == session] == ["Done"]
-    cancelled = any_shell.done("sessions", "cancel", session, "--json").json
-    assert cancelled == {
-        "provider": any_emulator.provider,
-        "session_id": session,
-        "state": "nothing_running",
-        "problems": [],
-    }
+    if offers(any_emulator, Feature.SESSIONS_CANCEL):
+        cancelled = any_shell.done("sessions", "cancel", session, "--json").json
+        assert cancelled == {
+            "provider": any_emulator.provider,
+            "session_id": session,
+            "state": "nothing_running",
+            "problems": [],
+        }
     deleted = any_shell.done("sessions", "delete", session, "--json").json
     assert deleted == {"provider": any_emulator.provider, "session_id": session, "deleted": True}
     assert any_shell.run("sessions", "get", session).code == 5
@@ -44,9 +50,11 @@ def test_the_same_for_people(any_shell: Shell, any_emulator: EmulatorHandle) -> 
     table = any_shell.done("sessions", "list").out.splitlines()
     assert table[0].split() == ["id", "status", "age", "title"]
     (row,) = [line for line in table if line.startswith(session)]
-    assert row.split()[1:] == ["idle", row.split()[2], "For", "people"]
+    assert row.split()[1] in {"idle", "unknown"}  # ADK lists sessions without a status
+    assert row.split()[3:] == ["For", "people"]
     assert all(len(line) <= 80 for line in table)
-    assert any_shell.done("sessions", "cancel", session).out == "nothing running\n"
+    if offers(any_emulator, Feature.SESSIONS_CANCEL):
+        assert any_shell.done("sessions", "cancel", session).out == "nothing running\n"
     assert any_shell.done("sessions", "delete", session).out == f"deleted {session}\n"
 
 
@@ -215,6 +223,10 @@ def test_a_setting_may_be_given_before_or_after_the_command(shell: Shell) -> Non
 
 
 def test_agents_are_created_and_read(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
+    if not offers(any_emulator, Feature.AGENTS_CREATE):
+        assert any_shell.run("agents", "create", "helper").code == 3
+        assert any_emulator.agent_id in any_shell.done("agents", "list").out
+        return
     prompt = ["--system-prompt", "Be brief."]
     model = ["--model", "ultimate"] if any_emulator.provider == "qoder" else []
     made = any_shell.done("agents", "create", "helper", *prompt, *model, "--json").json

@@ -16,6 +16,8 @@ from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
+from polysession.plugins import load_provider
+from polysession.settings import variables_of
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

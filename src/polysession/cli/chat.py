@@ -31,6 +31,7 @@ from polysession import (
     ToolOutput,
     ToolResultCompleted,
     TurnEnded,
+    TurnLife,
 )
 from polysession.cli.printing import printable
 
@@ -88,6 +89,9 @@ class Chat:
             return self._cancel(turn.cursor)
 
     def _cancel(self, cursor: str | None) -> TurnEnded | None:
+        if self._client.turn_life is TurnLife.ATTENDED:
+            self._say("\nleft: the turn ends with its stream", "yellow")
+            return None
         self._say("\ncancelling; Ctrl-C again leaves", "yellow")
         # The stream is opened first: it tells the end of the turn that is cancelled then.
         with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=10) as events:

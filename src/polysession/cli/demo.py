@@ -14,13 +14,13 @@ from rich.text import Text
 from polysession import Client, Support
 from polysession._drivers.transport import direct_http_client
 from polysession.cli.demo_steps import Place, Step, tell
+from polysession.cli.support_marks import SUPPORT_LEGEND, support_mark
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import installed_providers, load_provider
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {Support.NATIVE: "green", Support.EMULATED: "yellow", Support.UNSUPPORTED: "red"}
 _MAX_WIDTH = 100
 
 
@@ -36,8 +36,10 @@ def show_demo(console: Console) -> None:
         Group(
             Text(f"One program, {len(stories)} backends, each emulated on this machine. Nothing leaves it.\n"),
             _table(stories),
+            Text(f"\n{SUPPORT_LEGEND}"),
             *_notes("Emulated: the backend lacks it, the provider does it with other calls", stories, Support.EMULATED),
             *_notes("Refused with UnsupportedOperation, before anything was sent", stories, Support.UNSUPPORTED),
+            Text("\nThe cost of each, and the reason: polysession features --why", style="dim"),
         ),
         width=width,
     )
@@ -94,33 +96,22 @@ def place_of(emulator: EmulatorHandle) -> Place:
 
 
 def _table(stories: dict[str, list[Step]]) -> Table:
+    """One row for each step: what the backends answered, and how each of them supports it."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, style="dim")
     for name in stories:
-        table.add_column(Text(name, style="bold"), ratio=1)
+        table.add_column(Text(name, style="bold"), no_wrap=True)
     for row in zip(*stories.values(), strict=True):
-        table.add_row(row[0].title, *(_cell(step) for step in row))
+        outcomes = dict.fromkeys(step.outcome for step in row if step.outcome)
+        table.add_row(row[0].title, " or ".join(outcomes), *(support_mark(step.support) for step in row))
     return table
 
 
-def _cell(step: Step) -> Text:
-    word = "refused" if step.refusal else step.support.value
-    style = _STYLES[Support.UNSUPPORTED if step.refusal else step.support]
-    return Text.assemble((f"{word:<9}", style), (step.outcome, "dim"))
-
-
 def _notes(title: str, stories: dict[str, list[Step]], support: Support) -> Iterator[RenderableType]:
-    """What the providers say of the steps with that support, each note once."""
+    """The steps with that support, by provider."""
     yield Text(f"\n{title}", style="bold")
     for name, steps in stories.items():
-        for note, titles in _by_note(name, steps, support).items():
-            yield Padding(Text.assemble((name, "bold"), f" {', '.join(titles)}: {note}"), (0, 0, 0, 2))
-
-
-def _by_note(name: str, steps: list[Step], support: Support) -> dict[str, list[str]]:
-    """Titles of the steps with that support, by what the provider says of them."""
-    told: dict[str, list[str]] = {}
-    for step in steps:
-        if step.support is support:
-            told.setdefault(load_provider(name).support(step.feature).note, []).append(step.title)
-    return told
+        titles = [step.title for step in steps if step.support is support]
+        if titles:
+            yield Padding(Text.assemble((name, "bold"), f" {', '.join(titles)}"), (0, 0, 0, 2))

@@ -76,8 +76,7 @@ def tell(client: Client, place: Place) -> Iterator[Step]:
         yield _try(client, title, feature, change)
     for title, feature, talk in _turns(client, session):
         yield _try(client, title, feature, talk)
-    place.begin_turn(session)
-    yield _done(client, "cancel a turn", Feature.SESSIONS_CANCEL, client.sessions.cancel(session).state.value)
+    yield _try(client, "cancel a turn", Feature.SESSIONS_CANCEL, lambda: _cancelled(client, session, place))
     yield _try(client, "archive", Feature.SESSIONS_ARCHIVE, lambda: _archived(client.sessions.archive(session)))
     client.sessions.delete(session)
     yield _done(client, "delete", Feature.SESSIONS_DELETE, "gone")
@@ -134,6 +133,12 @@ def _try(client: Client, title: str, feature: Feature, attempt: Callable[[], str
         return _done(client, title, feature, attempt())
     except UnsupportedOperation as error:
         return Step(title, feature, client.supports(feature), refusal=error.message)
+
+
+def _cancelled(client: Client, session: Session, place: Place) -> str:
+    if client.supports(Feature.SESSIONS_CANCEL):
+        place.begin_turn(session)
+    return client.sessions.cancel(session).state.value
 
 
 def _pairs(session: Session) -> str:

@@ -10,17 +10,13 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from polysession import Feature, PolysessionError, Support, SwitchEffect, SwitchItem, SwitchReport, switch_check
+from polysession import Feature, PolysessionError, SwitchEffect, SwitchItem, SwitchReport, switch_check
 from polysession.cli.invocation import Invocation, command, complete_provider
 from polysession.cli.printing import Output, one_line
+from polysession.cli.support_marks import SUPPORT_LEGEND, SUPPORT_STYLES, support_mark
 from polysession.errors import UsageError
 from polysession.plugins import installed_providers, load_provider
 
-SUPPORT_STYLES: Final[Mapping[Support, str]] = {
-    Support.NATIVE: "green",
-    Support.EMULATED: "yellow",
-    Support.UNSUPPORTED: "red",
-}
 _EFFECT_STYLES: Final[Mapping[SwitchEffect, str]] = {
     SwitchEffect.KEPT: "green",
     SwitchEffect.GAINED: "green",
@@ -82,10 +78,8 @@ def features(
     for name, problem in broken.items():
         output.note(f"{name} is left out: {problem}", "red")
     if not why:
-        rows = [
-            [feature.value, *(_support_cell(loaded, feature) for loaded in classes.values())] for feature in Feature
-        ]
-        output.table(("feature", *classes), rows, gap=1)
+        output.table(("feature", *classes), [_feature_row(feature, classes) for feature in _by_operation()], gap=1)
+        output.text(SUPPORT_LEGEND, "dim")
         return
     for name, loaded in classes.items():
         told = [
@@ -196,6 +190,18 @@ def _feature_form(feature: Feature, classes: Mapping[str, Any]) -> dict[str, Any
         "feature": feature.value,
         "providers": {name: {"support": it.support.value, "note": it.note} for name, it in declared.items()},
     }
+
+
+def _by_operation() -> list[Feature]:
+    """The operations, each followed by its fields."""
+    operations = [feature for feature in Feature if not feature.field]
+    return sorted(Feature, key=lambda feature: (operations.index(Feature(feature.operation)), bool(feature.field)))
+
+
+def _feature_row(feature: Feature, classes: Mapping[str, Any]) -> list[str | Text]:
+    """How each provider supports a feature. The fields of an operation stand below it."""
+    name = f"  {feature.field}" if feature.field else feature.value
+    return [name, *(support_mark(loaded.support(feature).support) for loaded in classes.values())]
 
 
 def _support_cell(loaded: Any, feature: Feature) -> Text:
