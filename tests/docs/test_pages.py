@@ -16,8 +16,6 @@ from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
-from polysession.plugins import load_provider
-from polysession.settings import variables_of
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -70,9 +68,12 @@ def on_emulator(block: str, emulator: EmulatorHandle) -> str:
 
 
 def environment_for(emulator: EmulatorHandle) -> dict[str, str]:
-    """The environment that points a client to an emulator."""
+    """The environment that points a client to an emulator, without a user who is part of an address."""
+    provider = load_provider(emulator.provider)
     settings = {"base_url": emulator.base_url, **emulator.settings}
-    variables = variables_of(load_provider(emulator.provider).settings_type)
+    variables = {
+        name: names for name, names in variables_of(provider.settings_type).items() if name != provider.owner_setting
+    }
     return {variables[name][0]: str(value) for name, value in settings.items() if name in variables}
 
 
