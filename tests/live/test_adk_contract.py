@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from live.adk_service.process import AdkServer
-from polysession.testing import Backend, ProviderContract, relay
+from polysession.testing import Backend, ProviderContract, proxy
 
 
 class TestAdkServer(ProviderContract):
@@ -21,5 +21,5 @@ class TestAdkServer(ProviderContract):
     def backend(cls, adk_server: AdkServer) -> Iterator[Backend]:
         """A new user of the server, reached by a way on which faults can be asked for."""
         settings = {"app": "assistant", "user_id": f"user-{uuid.uuid4().hex}"}
-        with relay(adk_server.base_url) as (base_url, faults):
+        with proxy(adk_server.base_url) as (base_url, faults):
             yield Backend(settings={"base_url": base_url, **settings}, faults=faults, agent_id="assistant")

@@ -47,7 +47,7 @@ from polysession import (
     UsageError,
 )
 from polysession.emulation import Fault
-from polysession.testing import covers, relay
+from polysession.testing import covers, proxy
 
 pytestmark = pytest.mark.evidence("adk", "live", by="adk")
 
@@ -306,7 +306,7 @@ def test_a_cut_at_any_byte_is_never_half_a_success(
 ) -> None:
     """After a cut the outcome is what the server stored; the message is sent once."""
     step = 1 if request.config.getoption("--every-byte") else 97
-    with relay(adk_server.base_url) as (base_url, faults), open_client(base_url, user) as client:
+    with proxy(adk_server.base_url) as (base_url, faults), open_client(base_url, user) as client:
         client.sessions.create(id="cut")
         size = len(body_of(adk_server, user, text))
         whole = run(client, client.sessions.create(), text)[1]
@@ -468,14 +468,14 @@ def test_a_follower_sees_a_turn_of_another_client(adk_server: AdkServer, client:
         other.sessions.stream(session, deadline_s=LIMIT_S) as followed,
     ):
         mine, _ = run(client, session, "/tool")
-        seen = []
+        seen: list[Event] = []
         for event in followed:
             seen.append(event)
             if isinstance(event, TurnEnded):
                 break
     kept = [(event.id, event.type) for event in mine if event.id]
     assert [(event.id, event.type) for event in seen if (event.id, event.type) in kept] == kept
-    assert seen[-1].outcome is Outcome.COMPLETED
+    assert [each.outcome for each in of(TurnEnded, seen)] == [Outcome.COMPLETED]
 
 
 @covers(Feature.SESSIONS_RUN)

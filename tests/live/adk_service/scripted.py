@@ -85,7 +85,7 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
     number = int(rest) if rest.isdigit() else 1
     queries = [{"query": f"item {n}"} for n in range(number)]
     schema = {"type": "string", "enum": ["red", "green"]}
-    calls = {
+    calls: dict[str, list[tuple[str, dict[str, Any]]]] = {
         "/tool": [("lookup", query) for query in queries],
         "/ask": [("lookup_with_approval", query) for query in queries],
         "/client-tool": [("lookup_by_caller", query) for query in queries],
