@@ -174,7 +174,6 @@ from polysession.settings import (
     FromEnv as FromEnv,
     HeaderSecret as HeaderSecret,
     HeaderText as HeaderText,
-    PathText as PathText,
     ProviderSettings as ProviderSettings,
     check_header_value as check_header_value,
 )

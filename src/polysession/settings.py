@@ -52,23 +52,6 @@ def check_header_value(text: str) -> str:
     return text
 
 
-def check_path_text(text: str) -> str:
-    """An id that can stand in a path; see `polysession.provider_api.path_segment`.
-
-    Raises:
-        ValueError: It cannot. The message does not quote it, because a setting may hold anything.
-    """
-    from polysession._core.flow import path_segment  # noqa: PLC0415  (few settings stand in a path)
-
-    try:
-        path_segment(text, "path segment")
-    except UsageError:
-        pass
-    else:
-        return text
-    raise ValueError("must be an id that can stand in a path: not empty, without slashes, blanks or control characters")
-
-
 def _check_secret(secret: SecretStr) -> SecretStr:
     check_header_value(secret.get_secret_value())
     return secret
@@ -76,7 +59,6 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 HeaderText = Annotated[str, AfterValidator(check_header_value)]
-PathText = Annotated[str, AfterValidator(check_path_text)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 

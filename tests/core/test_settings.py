@@ -13,7 +13,6 @@ from polysession.settings import (
     BaseUrl,
     FromEnv,
     HeaderText,
-    PathText,
     ProviderSettings,
     check_base_url,
     check_header_value,
