@@ -1,4 +1,4 @@
-"""The HTTP clients of ours: what the environment says, what a caller says, and what they cannot be used for."""
+"""The default HTTP clients: environment, options of the caller, and lifetimes."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_an_untrusted_certificate_is_not_tried_again(
     assert (caught.value.attempts, caught.value.retryable, untrusted.connections) == (1, False, 1)
 
 
-# --- What a caller says
+# --- Options of the caller
 
 
 @both_runners
@@ -357,7 +357,7 @@ def test_an_exhausted_pool_is_named(runner: ClientRunner) -> None:
 
 
 def in_child(use: Callable[[], str]) -> str:
-    """What a function gives in a forked process."""
+    """The result of a function in a forked process."""
     reader, writer = os.pipe()
     process_id = os.fork()
     if process_id == 0:  # pragma: no cover  (another process)

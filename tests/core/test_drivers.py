@@ -166,7 +166,7 @@ def test_an_http_client_that_runs_dry_is_not_taken_for_the_end_of_a_flow() -> No
 
 
 class Watched(AcmeProvider):
-    """Tells whether its flow was closed."""
+    """Notes whether its flow was closed."""
 
     closed: bool = False
 

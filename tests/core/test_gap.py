@@ -43,7 +43,7 @@ def event_of(word: str) -> Event:
 
 
 def watched(script: str, watch: GapWatch) -> str:
-    """What comes out, with `*` for a gap."""
+    """The words that are delivered, with `*` for a gap."""
     out: list[str] = []
     for word in script.split():
         if word == BREAK:
@@ -69,7 +69,7 @@ def watched(script: str, watch: GapWatch) -> str:
         pytest.param("| -a -b =ab =cd", "-a -b =ab =cd", id="live again"),
         pytest.param("| uhi -a =ab", "uhi -a * =ab", id="what the user says has no pieces"),
         pytest.param("?a | !ab", "?a * !ab", id="a thought"),
-        pytest.param("| !  =", "!  =".replace("  ", " "), id="nothing was said"),
+        pytest.param("| !  =", "!  =".replace("  ", " "), id="an empty message"),
     ],
 )
 def test_a_gap_comes_before_what_lacks_its_pieces(script: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""What observers and the log are told of calls, events and turns, through both clients."""
+"""Observers and the log: calls, events and turns, through both clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("acme_streams", "no_leaks")
 
 
 class Notes:
-    """Writes down all that it is told."""
+    """Writes down all hooks that are called."""
 
     def __init__(self) -> None:
         self.requests: list[RequestSent] = []

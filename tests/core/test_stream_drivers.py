@@ -403,7 +403,7 @@ def test_many_turns_at_once_on_one_client() -> None:
 
 @both_stream_runners
 def test_an_error_of_a_plan_closes_the_stream(stream_runner: StreamRunner) -> None:
-    """It would else go on after the events that were lost with it."""
+    """It would otherwise continue after the events that were lost with it."""
 
     async def scenario(sessions: Any) -> list[str]:
         async with sessions.stream("s1") as events:

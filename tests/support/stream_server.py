@@ -1,4 +1,4 @@
-"""A server of live streams on 127.0.0.1, to the byte: it drops, stalls and ends them as it is told."""
+"""A server of live streams on 127.0.0.1, to the byte: it drops, stalls and ends them as scripted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AFTER_INPUT: Final = "after input"
 
 @dataclass(frozen=True)
 class Stream:
-    """What one connection is told.
+    """The script of one connection.
 
     Attributes:
         parts: Bytes to send, seconds to wait, or `AFTER_INPUT`.

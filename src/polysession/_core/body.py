@@ -9,7 +9,7 @@ from typing import Final
 from polysession.errors import ConnectionLost, MalformedResponse, UsageError
 
 ACCEPT_ENCODING: Final = "gzip, deflate"
-"""What we ask for, and all that is undone here."""
+"""The encodings that are asked for, and decoded here."""
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """Largest body that is accepted unless the caller says otherwise, in bytes after decompression."""
@@ -60,7 +60,7 @@ class Decompressor:
         self._inflater = zlib.decompressobj(_WINDOWS[name])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """What a chunk stands for, in pieces of at most 256 KiB if it was compressed.
+        """The bytes that a chunk stands for, in pieces of at most 256 KiB if it was compressed.
 
         Raises:
             ConnectionLost: It is damaged.
@@ -96,7 +96,7 @@ class Decompressor:
         self._inflater = zlib.decompressobj(_WITH_GZIP_HEAD)
 
     def _after_head(self, chunk: bytes) -> bytes:
-        """What can be inflated: some servers leave out the head of "deflate", against the specification."""
+        """The bytes to inflate: some servers leave out the head of "deflate", against the specification."""
         if self._head is None:
             return chunk
         start = self._head + chunk

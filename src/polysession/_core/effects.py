@@ -12,7 +12,7 @@ from polysession.event import Event
 
 
 class Effect:
-    """What the loop asks of a driver, which sends the result back, or throws the error in."""
+    """A request of the loop to its driver, which sends the result back, or throws the error in."""
 
     __slots__ = ()
 

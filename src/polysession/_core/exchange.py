@@ -1,4 +1,4 @@
-"""What both drivers do to a call and to its outcome: everything but the I/O between them."""
+"""The requests of calls, and the judgement of their outcomes: everything but the I/O between them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MESSAGE_LIMIT: Final = 2_000
 _URL_LIMIT: Final = 60_000
 """Characters of an address; HTTP libraries stop at 65,536, and most servers long before."""
 _SHORTEST_SECRET: Final = 6
-"""Characters of a secret that is struck out within words too: a shorter one is a part of many."""
+"""Characters of a secret that is redacted within words too: a shorter one is a part of many."""
 _TIMED_OUT_AT_SERVER: Final = 408
 _SERVER_FAULT: Final = 500
 _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
@@ -148,7 +148,7 @@ class Exchange:
         return {**prepared, **call.headers} if call.headers else prepared
 
     def failure(self, error: BaseException) -> TransportError | None:
-        """The error of ours for one of the HTTP library's, which becomes its cause; None if it is none of those."""
+        """The error of ours for one of the HTTP library's, which becomes its cause; None for any other error."""
         if isinstance(error, TransportError):
             return error
         text = str(error)
@@ -159,11 +159,11 @@ class Exchange:
         return found
 
     def outcome(self, error: Exception) -> TransportError | MalformedResponse | None:
-        """What an attempt brought that ended in this error; None if it is not about the network or the answer."""
+        """The outcome of an attempt that ended in this error; None if it is not about the network or the answer."""
         if not isinstance(error, MalformedResponse):
             return self.failure(error)
         self._clean(error)  # observers see it before it is raised
-        return error.with_traceback(None)  # whose frames hold what the backend said
+        return error.with_traceback(None)  # whose frames hold the body
 
     def raise_for_outcome(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Response:
         """The last reply, if it is a success.
@@ -189,7 +189,7 @@ class Exchange:
         raise error
 
     def add_context(self, error: PolysessionError, operation: str, call: Call | None, reply: Response | None) -> None:
-        """Complete the error that a flow ended in: whose it is, and how far things had come. Strikes out secrets.
+        """Complete the error that a flow ended in: whose it is, and how far things had come. Redacts secrets.
 
         Args:
             error: The error.
@@ -273,7 +273,7 @@ def header_text(value: str, what: str) -> str:
 
 
 def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
-    """Foreign text that is safe to print: secrets struck out, then cut, and control characters escaped."""
+    """Foreign text that is safe to print: secrets redacted, then cut, and control characters escaped."""
     for secret in secrets:
         text = secret.sub("***", text)
     text = text.strip()
@@ -308,7 +308,7 @@ def _may_have_acted(outcome: Outcome) -> bool:
 
 
 def _transport_error(error: BaseException, text: str, proxy: str | None) -> TransportError | None:
-    """The error of ours for one of the HTTP library's, with this text; None if it is none of those.
+    """The error of ours for one of the HTTP library's, with this text; None for any other error.
 
     Goes by the names of its classes, so that any library with httpx's exceptions will do.
     """

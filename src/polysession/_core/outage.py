@@ -9,7 +9,7 @@ from polysession._core.retry import RetryPolicy
 HEALTHY_S: Final = 5.0
 """A connection that lived this long ends an outage, whatever it brought."""
 _FIRST_WAIT_S: Final = 0.1
-"""Least bound of the first wait where heartbeats let the attempts go on for ever."""
+"""Least bound of the first wait where heartbeats let the attempts continue for ever."""
 _MAX_DOUBLINGS: Final = 30
 """Keeps the power within a float."""
 

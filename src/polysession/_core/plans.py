@@ -22,7 +22,7 @@ from polysession.event import Event
 
 
 class Step:
-    """What a plan asks of the loop, beside the events that it returns."""
+    """A request of a plan to the loop, beside the events that it returns."""
 
     __slots__ = ()
 

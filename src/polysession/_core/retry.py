@@ -1,4 +1,4 @@
-"""When a call is tried again, and after how long."""
+"""Retries: when a call is tried again, and after how long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 Outcome: TypeAlias = Response | TransportError | MalformedResponse
-"""What one attempt brought."""
+"""The outcome of one attempt."""
 
 _TOO_MANY: Final = 429
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
@@ -124,7 +124,7 @@ def tenacity_settings(policy: RetryPolicy, call: Call, left_s: float, clock: Cal
         policy: The caller's wishes.
         call: What is tried again.
         left_s: Seconds from now in which further attempts may start.
-        clock: Tells the time, to read a `Retry-After` date.
+        clock: Gives the time, to read a `Retry-After` date.
     """
     import tenacity  # noqa: PLC0415  (only a failure needs it; a good call never pays for the import)
 

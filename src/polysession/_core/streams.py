@@ -297,7 +297,7 @@ class StreamLoop:
         self._schedule()
 
     def _left_s(self, failure: PolysessionError | None = None) -> Generator[Effect, Any, float | None]:
-        """Seconds until the deadline; None if there is none.
+        """Seconds until the deadline; None without one.
 
         Raises:
             DeadlineExceeded: It has passed; `failure` is what happened meanwhile.
@@ -417,7 +417,7 @@ class StreamLoop:
         yield Wait(least_s, most_s, Interruption(failure))
 
     def _interrupted(self, failure: PolysessionError | None) -> PolysessionError:
-        """The error of a stream that cannot go on: its cause if that says why, else `StreamInterrupted`."""
+        """The error of a stream that cannot continue: its cause if that says why, else `StreamInterrupted`."""
         if failure is not None and (not self._was_opened or not failure.retryable):
             return failure
         how = "the backend closed it" if failure is None else failure.message

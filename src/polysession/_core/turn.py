@@ -66,7 +66,7 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnControl:
-    """What a turn does besides following its stream.
+    """Options of a turn besides following its stream.
 
     Attributes:
         on_action: Gives the answer to an action, or None; None in its place ends the turn at its first pending action.
@@ -148,7 +148,7 @@ class TurnTracker:
             return ()
         ready, self._waiting = self._waiting, []
         if not self.in_turn:
-            return ()  # it was the end of somebody else's turn
+            return ()  # it was the end of another client's turn
         if isinstance(event, TurnEnded):
             self.ended, self.in_turn = event, False
         return ready

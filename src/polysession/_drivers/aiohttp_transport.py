@@ -106,7 +106,7 @@ class _Once:
 
 
 class _NetworkStream:
-    """What httpx calls the network stream of a response, as far as it is needed here."""
+    """The network stream of a response, as httpx calls it, as far as it is needed here."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response

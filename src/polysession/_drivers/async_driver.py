@@ -1,4 +1,4 @@
-"""Runs flows over an async HTTP client, under asyncio. Its twin is `sync_driver`; what they share is in `_core`."""
+"""Runs flows over an async HTTP client, under asyncio. The sync version is `sync_driver`; shared code is in `_core`."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class AsyncDriver:
         )
 
     def failure(self, error: BaseException) -> TransportError | None:
-        """The error of ours for one of the HTTP library's; None if it is none of those."""
+        """The error of ours for one of the HTTP library's; None for any other error."""
         return self._exchange.failure(error)
 
     def add_context(self, error: PolysessionError, operation: str) -> None:

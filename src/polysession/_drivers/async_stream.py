@@ -73,7 +73,7 @@ class AsyncEventStream(StreamBase):
         await self._release()
 
     async def aclose(self) -> None:
-        """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
+        """Close the connection, and end a loop over the events. The turn runs on; `sessions.cancel` stops it.
 
         Call it from the task that reads the events.
         """
@@ -148,7 +148,7 @@ class AsyncEventStream(StreamBase):
             raise
 
     async def _perform_apart(self, effect: Effect) -> Any:
-        """Perform an effect in a task of its own, which goes on if the read is cancelled."""
+        """Perform an effect in a task of its own, which continues if the read is cancelled."""
         if self._task is None:
             self._task = asyncio.create_task(self._perform(effect))
         await asyncio.wait([self._task])

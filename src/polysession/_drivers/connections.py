@@ -1,4 +1,4 @@
-"""What a caller says about connections, beside an HTTP client."""
+"""A caller's options of connections, beside an HTTP client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment says about proxies and certificates."""
+"""Proxies and certificates of the environment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def proxy_of(url: str) -> Proxy | None:
 
 @contextmanager
 def named_faults() -> Iterator[None]:
-    """Name the environment variable because of which no HTTP client can be made.
+    """Name the environment variable that prevents an HTTP client from being made.
 
     Raises:
         UsageError: There is one.

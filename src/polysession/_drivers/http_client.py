@@ -13,7 +13,7 @@ from polysession.errors import UsageError
 
 
 class HttpClient(Protocol):
-    """What is used of an HTTP client: that of httpx 0.28 or httpx2, or one with the same methods."""
+    """The methods that are used of an HTTP client: that of httpx 0.28 or httpx2, or one with the same methods."""
 
     def build_request(self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
         """Build a request, with what the client adds to each."""

@@ -1,4 +1,4 @@
-"""What both drivers show to the log and to observers. Without observers it costs two comparisons a call."""
+"""Shows calls, events and turns to the log and to observers. Without observers it costs two comparisons a call."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Observation:
         observers: The caller's observers.
 
     Raises:
-        UsageError: One of the observers is none, or is given twice.
+        UsageError: One of them is no observer, or is given twice.
     """
 
     def __init__(self, provider: Provider[Any], exchange: Exchange, observers: Sequence[object]) -> None:

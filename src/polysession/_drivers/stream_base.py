@@ -1,4 +1,4 @@
-"""What the blocking and the async stream share: the loop, its errors, and who observes it."""
+"""The base of the blocking and the async stream: the loop, its errors, and its observers."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class TurnBase(StreamBase):
 
     @property
     def result(self) -> TurnResult:
-        """The result, once the events have been read to the end.
+        """The result, once its events have been read to the end.
 
         Raises:
             UsageError: It has not ended yet.

@@ -1,4 +1,4 @@
-"""Runs flows over a blocking HTTP client. Its twin is `async_driver`; what they share is in `_core`."""
+"""Runs flows over a blocking HTTP client. The async version is `async_driver`; shared code is in `_core`."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class SyncDriver:
         )
 
     def failure(self, error: BaseException) -> TransportError | None:
-        """The error of ours for one of the HTTP library's; None if it is none of those."""
+        """The error of ours for one of the HTTP library's; None for any other error."""
         return self._exchange.failure(error)
 
     def add_context(self, error: PolysessionError, operation: str) -> None:

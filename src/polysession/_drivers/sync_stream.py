@@ -67,7 +67,7 @@ class EventStream(StreamBase):
         self._release()
 
     def close(self) -> None:
-        """Close the connection, and end a loop over the events. The session goes on; `sessions.cancel` stops its turn.
+        """Close the connection, and end a loop over the events. The turn runs on; `sessions.cancel` stops it.
 
         Call it from the thread that reads the events.
         """

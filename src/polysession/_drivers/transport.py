@@ -1,4 +1,4 @@
-"""What both drivers share of the HTTP library: the TLS context, and the limits of time and size."""
+"""The parts of the HTTP library that both drivers share: the TLS context, and the limits of time and size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polysession._core.plans import Head
 
 MAX_ERROR_BYTES = 256 * 1024
-"""Of an error's body no more is read: it is only told."""
+"""Of an error's body no more is read: it is only shown."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between probes, and probes without an answer until it is lost."""
 _WAITS = ("connect", "read", "write", "pool")
@@ -32,7 +32,7 @@ LONGEST_S = 1_000_000.0
 
 
 def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
-    """What to build each request with: limits for one attempt, or nothing where the HTTP client's own hold.
+    """Options of each request: limits for one attempt, or nothing where the HTTP client's own hold.
 
     Args:
         timeout_s: Seconds for each wait on the network, less for connecting; None waits for ever.
@@ -169,7 +169,7 @@ class BodyReader:
         self._ends_at_s = None if wait_s is None else time.monotonic() + BODY_WAITS * wait_s
 
     def take(self, chunk: bytes) -> bool:
-        """Take in what came; tells whether more is wanted.
+        """Take in the next chunk; gives whether more is wanted.
 
         Raises:
             MalformedResponse: The body of a success is too large.
