@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final
+from zlib import crc32
 
 LEFT_OUT: Final = 0
+ONE_CLIENT: Final = -1
 
 SAMPLED: Final[Mapping[str, int]] = {
-    # The contract suite runs whole on the current generation of each backend, over the default HTTP library.
+    # Each test of the contract suite runs with one of the two clients on the current generation of each backend.
+    "tests/contract/test_providers.py::TestQoder": ONE_CLIENT,
+    "tests/contract/test_providers.py::TestEverruns": ONE_CLIENT,
+    "tests/contract/test_providers.py::TestAgentScope": ONE_CLIENT,
+    "tests/cassettes/test_agentscope_contract.py": ONE_CLIENT,
     "tests/contract/test_providers.py::TestQoderOverHttpx2": 5,
     "tests/contract/test_providers.py::TestQoderOverHttpx": 5,
     "tests/contract/test_providers.py::TestQoderSeed": 5,
@@ -21,17 +27,20 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/stress/test_hostile.py": 3,
     "tests/stress/test_hostile_logs.py": 5,
     "tests/stress/test_secrets.py": 5,
+    "tests/cassettes/test_everruns_tapes.py::test_the_cuts_of_a_stream_do_not_matter": 5,
     # Programs that take seconds.
     "tests/cassettes/test_qoder_recording.py::test_the_command_refuses_an_emulator_and_stores_nothing": LEFT_OUT,
     "tests/cli/test_cli.py::test_the_demo_ignores_a_proxy": LEFT_OUT,
     "tests/cli/test_cli.py::test_the_demo_is_told_as_json": LEFT_OUT,
     "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
     "tests/cli/test_processes.py::test_names_are_completed": LEFT_OUT,
+    "tests/docs/test_evidence.py::test_evidence_is_collected_from_every_process": LEFT_OUT,
     "tests/examples/test_provider_plugin.py::test_it_keeps_the_contract": LEFT_OUT,
 }
-"""Of these tests, classes and files the normal run takes every so manieth item, beginning with the first.
+"""Of these tests, classes and files the normal run takes one item in so many, beginning with the first.
 
-An odd number alternates between the sync and the async client, which are neighbours.
+An odd number alternates between the sync and the async client, which are neighbours. `ONE_CLIENT` takes each test with
+one client, and another one from test to test and from class to class.
 """
 
 
@@ -43,11 +52,18 @@ def left_out(ids: Iterable[str]) -> set[str]:
         group = next((name for name in SAMPLED if _is_of(node_id, name)), None)
         if group is None:
             continue
-        every, number = SAMPLED[group], seen.get(group, 0)
-        seen[group] = number + 1
-        if every == LEFT_OUT or number % every:
+        number = seen[group] = seen.get(group, -1) + 1
+        if _is_left_out(node_id, SAMPLED[group], number):
             found.add(node_id)
     return found
+
+
+def _is_left_out(node_id: str, every: int, number: int) -> bool:
+    if every == ONE_CLIENT:
+        test, _, parameters = node_id.partition("[")
+        other = "async" if crc32(test.encode()) % 2 else "sync"
+        return other in parameters.rstrip("]").split("-")
+    return every == LEFT_OUT or number % every != 0
 
 
 def _is_of(node_id: str, group: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sampling import LEFT_OUT, SAMPLED, left_out
+from sampling import LEFT_OUT, ONE_CLIENT, SAMPLED, left_out
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,12 +22,23 @@ def test_each_group_exists(group: str) -> None:
         scope = found[0].body
 
 
-def test_every_so_manieth_item_of_a_group_is_left_in() -> None:
+def test_one_item_in_five_is_left_in() -> None:
     group = next(name for name, every in SAMPLED.items() if every == 5)
     ids = [f"{group}::test_{number}" for number in range(12)]
     others = ["tests/other.py::test_x", f"{group}Not::test_y"]
 
     assert left_out([*ids, *others]) == set(ids) - {ids[0], ids[5], ids[10]}
+
+
+def test_each_test_is_left_in_with_one_of_the_clients() -> None:
+    group = next(name for name, every in SAMPLED.items() if every == ONE_CLIENT)
+    tests = [f"{group}::test_{number}" for number in range(20)]
+    ids = [f"{test}[{client}{more}]" for test in tests for client in ("sync", "async") for more in ("", "-x")]
+    left_in = [name for name in ids if name not in left_out([*ids, f"{group}::test_of_none"])]
+
+    assert len(left_in) == len(ids) / 2
+    assert {name.partition("[")[0] for name in left_in} == set(tests)
+    assert len({name.partition("[")[2] for name in left_in}) == 4
 
 
 def test_a_program_that_takes_seconds_is_left_out_whole() -> None:
