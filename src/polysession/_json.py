@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 JSON_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for text that it cannot decode."""
+"""The exceptions that msgspec raises for text that it cannot decode."""
 
 _LONE_SURROGATES: Final = re.compile(
     rb"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"

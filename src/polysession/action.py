@@ -11,7 +11,7 @@ from polysession.record import JsonObject, ReceivedRecord, TypedRecord
 
 
 class ActionRecord(ReceivedRecord, TypedRecord):
-    """What every pending action has.
+    """Base of the pending actions.
 
     Attributes:
         id: Id of the action, to answer it by.
@@ -71,7 +71,7 @@ class Question(ActionRecord):
 
 
 PendingAction: TypeAlias = ToolApproval | ToolExecution | Question
-"""Anything that an agent waits for; `action.type` tells which."""
+"""Anything that an agent waits for; see `action.type`."""
 
 StoredAction: TypeAlias = Annotated[PendingAction, Field(discriminator="type")]
 ACTION: Final[TypeAdapter[PendingAction]] = TypeAdapter(StoredAction)
@@ -79,7 +79,7 @@ ACTION: Final[TypeAdapter[PendingAction]] = TypeAdapter(StoredAction)
 
 
 class AnswerRecord(TypedRecord):
-    """What every answer has.
+    """Base of the answers.
 
     Attributes:
         action: The action that is answered, or its id.
@@ -155,7 +155,7 @@ class Reply(AnswerRecord):
 
 
 Answer: TypeAlias = Approve | Deny | ToolOutput | Reply
-"""Any answer; `answer.type` tells which."""
+"""Any answer; see `answer.type`."""
 
 ANSWER: Final[TypeAdapter[Answer]] = TypeAdapter(Annotated[Answer, Field(discriminator="type")])
 """Reads a stored answer."""

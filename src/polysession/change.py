@@ -1,4 +1,4 @@
-"""What a caller asks for: new sessions and agents, changes, and lists."""
+"""Requests of a caller: new sessions and agents, changes, and lists."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class PolysessionError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, what was expected and what to do next, without the facts that the attributes hold."""
+        """The event, the expectation and the next step, in words; facts such as the status are in the attributes."""
         return str(self.args[0])
 
     @message.setter

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 
 class EventRecord(ReceivedRecord, TypedRecord):
-    """What every event has.
+    """Base of the events.
 
     Attributes:
         session_id: The session.
@@ -74,7 +74,7 @@ class TurnEnded(EventRecord):
         native_reason: The backend's word for it.
         usage: What the turn consumed; None if the backend does not say.
         error: What went wrong; None unless it failed.
-        continues: Whether `run` goes on with another part of the turn, after the pending actions were answered.
+        continues: Whether `run` continues with another part of the turn, after the pending actions were answered.
     """
 
     type: Literal["turn.ended"] = "turn.ended"
@@ -185,7 +185,7 @@ class UsageReported(EventRecord):
 
 
 class ErrorReported(EventRecord):
-    """Something went wrong. The turn may go on."""
+    """Something went wrong. The turn may continue."""
 
     type: Literal["error"] = "error"
     message: str
@@ -199,7 +199,7 @@ class StreamGap(EventRecord):
     results, usage, the end.
 
     Attributes:
-        lost: Types of events of which some may be missing. Events of all other types are complete.
+        lost: Types of events that may be incomplete. All events of other types are there.
     """
 
     type: Literal["stream.gap"] = "stream.gap"
@@ -234,7 +234,7 @@ Event: TypeAlias = (
     | StreamGap
     | RawEvent
 )
-"""Any event; `event.type` tells which."""
+"""Any event; see `event.type`."""
 
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
     Annotated[Event, Field(discriminator="type"), stored_union(Event, otherwise=RawEvent)]

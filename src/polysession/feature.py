@@ -1,4 +1,4 @@
-"""What a provider can do, declared as data."""
+"""Features of a provider, declared as data."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Support(Enum):
 
 
 class ResumeMode(Enum):
-    """How a backend lets a broken stream go on.
+    """How a backend lets a broken stream resume.
 
     `SERVER_REPLAY`: it replays what came after a given event. `CURRENT_RUN_REPLAY`: it replays the turn that is going
     on, from its start. `LIST_AND_DEDUPE`: what was missed is in the list of events. `NONE`: what was missed is lost.
@@ -152,9 +152,9 @@ class ResumeMode(Enum):
 
 
 class TurnLife(Enum):
-    """What becomes of a running turn when its stream is left.
+    """The fate of a running turn when its stream is left.
 
-    `DETACHED`: it runs on. `ATTENDED`: it ends, because the backend works only while somebody reads.
+    `DETACHED`: it runs on. `ATTENDED`: it ends, because the backend works only while a client reads.
     """
 
     DETACHED = "detached"
@@ -162,7 +162,7 @@ class TurnLife(Enum):
 
 
 class WhenBusy(Enum):
-    """What a backend does with a message that arrives while a turn runs.
+    """Handling of a message that arrives while a turn runs.
 
     `REFUSED`: it answers with a conflict. `QUEUED`: the message starts a turn afterwards. `STEERS`: the running turn
     takes the message in. `UNSAFE`: the conversation may be damaged. `UNKNOWN`: it is not documented.
@@ -176,7 +176,7 @@ class WhenBusy(Enum):
 
 
 class WhenWaiting(Enum):
-    """What a backend does with a message that arrives while the agent waits for an answer.
+    """Handling of a message that arrives while the agent waits for an answer.
 
     `REFUSED`: it answers with a conflict. `KEEPS_WAITING`: the pending actions stay. `DROPS_QUESTION`: the message
     starts a turn and the pending actions are gone. `TAKEN_AS_ANSWER`: the backend would run the tool; polysession

@@ -1,4 +1,4 @@
-"""Messages: what was said in a session, in blocks."""
+"""Messages of a session, and their blocks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ToolCallBlock(TypedRecord):
 
 
 class ToolResultBlock(TypedRecord):
-    """What a tool answered; `is_error` if it failed, was denied or was interrupted."""
+    """The result of a tool; `is_error` if the tool failed, was denied or was interrupted."""
 
     type: Literal["tool_result"] = "tool_result"
     tool_call_id: str
@@ -75,7 +75,7 @@ class RawBlock(TypedRecord):
 
 
 Block: TypeAlias = TextBlock | MediaBlock | ThinkingBlock | ToolCallBlock | ToolResultBlock | RawBlock
-"""Any block; `block.type` tells which."""
+"""Any block; see `block.type`."""
 
 
 StoredBlock: TypeAlias = Annotated[Block, Field(discriminator="type"), stored_union(Block, otherwise=RawBlock)]
@@ -84,7 +84,7 @@ BLOCK: Final[TypeAdapter[Block]] = TypeAdapter(StoredBlock)
 
 
 class Role(StrEnum):
-    """Who said it."""
+    """The author's role."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -99,8 +99,8 @@ class Message(ReceivedRecord):
         provider: Name of the provider that read it.
         id: Opaque id.
         session_id: The session.
-        role: Who said it.
-        content: What was said.
+        role: The author's role.
+        content: The blocks, in order.
         usage: What it consumed; None if the backend does not say.
         created_at: UTC.
         author: Name of the agent that wrote it, in a session with several; None elsewhere.

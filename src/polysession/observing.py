@@ -1,4 +1,4 @@
-"""Hooks for those who look on: what is sent, what comes back, the events and the turns.
+"""Hooks that observe requests, responses, events and turns.
 
 An observer is any object or module whose functions carry `hookimpl`, given as `Client(..., observers=[...])`. A
 function takes only the arguments that it names:
@@ -45,7 +45,7 @@ class RequestSent:
         provider: Name of the provider.
         operation: What the caller asked for, such as `"sessions.get"`.
         method: HTTP method.
-        url: Full address, with its query. A secret in it is struck out.
+        url: Full address, with its query. Secrets are redacted.
         attempt: 1 for the first, one more for each retry.
     """
 
@@ -58,7 +58,7 @@ class RequestSent:
 
 @dataclass(frozen=True, slots=True)
 class ResponseReceived:
-    """What came of an attempt.
+    """The outcome of an attempt.
 
     Attributes:
         status: HTTP status; None if there was no answer.
@@ -124,7 +124,7 @@ class ObserverHooks:
 
 
 class Observers:
-    """The observers of one client. A hook that nobody implements is None, and costs nothing.
+    """The observers of one client. A hook without implementations is None, and costs nothing.
 
     Args:
         plugins: Objects or modules with functions that carry `hookimpl`.
@@ -144,7 +144,7 @@ class Observers:
 
 
 def notify(hook: Hook | None, **values: Any) -> None:
-    """Call a hook, if anybody implements it. An observer that fails is logged, and harms nobody."""
+    """Call a hook, if it has implementations. If an observer fails, the error is logged and the call continues."""
     if hook is None:
         return
     try:

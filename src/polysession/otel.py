@@ -33,7 +33,7 @@ class Tracing:
 
     Args:
         tracer_provider: Where spans go; None for the global provider.
-        content: Record what was said as well. Off by default, because it may be private.
+        content: Record the content of messages as well. Off by default, because it may be private.
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None, *, content: bool = False) -> None:
@@ -97,7 +97,7 @@ def _usage(usage: Usage | None) -> dict[str, int]:
 
 
 def _input(content: TurnContent) -> str | None:
-    """What the caller said; None if the turn goes on with answers to the agent."""
+    """The caller's message; None if the turn continues with answers to the agent."""
     if isinstance(content, str):
         return json.dumps([_message("user", content)], ensure_ascii=False)
     text = "".join(block.text for block in content if isinstance(block, TextBlock))

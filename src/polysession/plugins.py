@@ -111,7 +111,7 @@ def _bundled() -> Iterator[EntryPoint]:
 
 @cache
 def load_provider(name: str) -> type[Provider[Any]]:
-    """The provider class of that name. Imports that one plugin, so that a broken one hurts nobody else.
+    """The provider class of that name. Imports that one plugin, so that a broken one does not affect the others.
 
     Raises:
         UnknownProvider: No installed distribution offers it.
@@ -172,7 +172,7 @@ def _opened(provider_class: type[Provider[Any]], settings: ProviderSettings) -> 
 def choose_provider(
     name: str | None, environ: Mapping[str, str], profile: str | None = None
 ) -> tuple[str, Profile | None]:
-    """Name of the provider that is meant, and the profile that is used with it; None if there is none.
+    """Name of the provider that is meant, and the profile that is used with it, or None.
 
     Raises:
         UnknownProvider: No name was given.
@@ -205,7 +205,7 @@ def _ask(entry_point: EntryPoint) -> object:
 
 
 def _declaration_problem(provider: type[Provider[Any]], name: str) -> str | None:
-    """What a provider class lacks or states wrongly; None if nothing."""
+    """The member that a provider class lacks or states wrongly; None if it is complete."""
     missing = [field for field in ("name", "docs_url", "settings_type", "features") if not hasattr(provider, field)]
     if missing or provider.__abstractmethods__:
         return f"{provider.__name__} lacks {', '.join([*missing, *sorted(provider.__abstractmethods__)])}"

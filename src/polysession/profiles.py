@@ -153,7 +153,7 @@ def find_profile(name: str, environ: Mapping[str, str]) -> Profile:
     """The profile of that name.
 
     Raises:
-        UsageError: There is none; the message lists what there is. Or the file cannot be read.
+        UsageError: No profile has this name (the message lists the names), or the file cannot be read.
     """
     profiles = read_profiles(environ)
     if name not in profiles:
@@ -190,7 +190,7 @@ def _profile(name: str, table: object, path: Path) -> Profile:
 
 
 def _plain(key: str, value: Any) -> Iterator[str]:
-    """Dotted names of the texts in a secret setting; what refers elsewhere is none."""
+    """Dotted names of the texts in a secret setting; references to other places are left out."""
     if isinstance(value, str) and value:
         yield key
     elif isinstance(value, Mapping) and not (len(value) == 1 and next(iter(value)) in {"env", "keyring"}):

@@ -83,7 +83,7 @@ class Record(BaseModel):
 
 
 class TypedRecord(Record):
-    """A record whose field `type` tells which member of a union it is. No option of a dump leaves `type` out."""
+    """A record whose field `type` names the member of a union. No option of a dump leaves `type` out."""
 
     @property
     def model_fields_set(self) -> set[str]:

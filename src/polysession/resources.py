@@ -1,4 +1,4 @@
-"""What sessions are made with: agents, environments and models."""
+"""The resources of sessions: agents, environments and models."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from polysession.record import JsonMetadata, JsonObject, ReceivedRecord, Record,
 
 
 class SessionStatus(StrEnum):
-    """What a session is doing. `idle` says nothing about whether the last turn succeeded."""
+    """Status of a session. `idle` says nothing about whether the last turn succeeded."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -60,7 +60,7 @@ class AgentCapability(Record):
 
 
 class Usage(Record):
-    """What a session has consumed so far: a running total. A counter that the backend does not keep is None.
+    """Consumption of a session so far: a running total. A counter that the backend does not keep is None.
 
     Attributes:
         input_tokens: Tokens sent to models. Whether cached tokens are in it differs between backends.
@@ -144,7 +144,7 @@ class Session(ReceivedRecord):
 
 
 class CancelState(StrEnum):
-    """What became of a request to cancel."""
+    """Result of a request to cancel."""
 
     REQUESTED = "requested"
     NOTHING_RUNNING = "nothing_running"

@@ -1,4 +1,4 @@
-"""What a switch from one backend to another would mean, from what their providers declare."""
+"""Effects of a switch from one backend to another, from the declarations of their providers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SwitchItem(Record):
 
 
 class SwitchReport(Record):
-    """What a switch would mean.
+    """Effects of a switch.
 
     Attributes:
         source: The provider that is left.
@@ -123,16 +123,16 @@ _READ_ONLY: Final[Mapping[str, str]] = {
     "id": "the new backend gives another one; keep the old one in the title, metadata or tags if you need it",
     "owner_id": "the new session belongs to whom the new credential belongs to",
     "organization_id": "the new session belongs to the organisation of the new credential",
-    "usage": "the count begins anew; read it before",
+    "usage": "the count starts at zero; read it before",
     "created_at": "the new session is as old as the switch; read it before",
-    "updated_at": "times begin anew; read it before",
-    "started_at": "times begin anew; read it before",
-    "finished_at": "times begin anew; read it before",
+    "updated_at": "the new session has its own times; read it before",
+    "started_at": "the new session has its own times; read it before",
+    "finished_at": "the new session has its own times; read it before",
     "preview": "the new backend makes its own",
     "output_preview": "the new backend makes its own",
     "origin": "the new session is created by you",
     "parent_session_id": "the new session has no parent",
-    "raw": "in the old backend's shape; code that reads it has to be written anew",
+    "raw": "in the old backend's shape; code that reads it has to be rewritten",
     "native_status": "a word of the old backend; use status",
 }
 """Fields that only the backend writes. `provider` is what is switched."""
@@ -170,15 +170,15 @@ _NATIVE_BODIES: Final[Mapping[str, str]] = {
 
 _RESUMED_BY: Final[Mapping[ResumeMode, str]] = {
     ResumeMode.NONE: "what was missed is lost",
-    ResumeMode.CURRENT_RUN_REPLAY: "the turn that is going on is replayed from its start",
+    ResumeMode.CURRENT_RUN_REPLAY: "the running turn is replayed from its start",
     ResumeMode.LIST_AND_DEDUPE: "what was missed is read from the list of events",
     ResumeMode.SERVER_REPLAY: "what was missed is replayed",
 }
-"""What happens after a break, the weakest promise first."""
+"""Recovery after a break, the weakest promise first."""
 
 
 def _fields(old: _Class, new: _Class, session: Session | None) -> Iterator[SwitchItem]:
-    """What becomes of each field of a session."""
+    """Effect on each field of a session."""
     for name, features in _WRITTEN.items():
         yield _written(name, features, (old, new), session)
     yield _status(session)
@@ -232,7 +232,7 @@ def _status(session: Session | None) -> SwitchItem:
     return _item("session", "status", SwitchEffect.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
 
 
-_NOT_MOVED: Final = "a turn that is going on stays behind; let it end, or cancel it, before the switch"
+_NOT_MOVED: Final = "a running turn stays behind; let it end, or cancel it, before the switch"
 
 
 def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
@@ -246,9 +246,9 @@ def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
 
 
 def _history(old: _Class, session: Session | None) -> SwitchItem:
-    """What was said. No backend takes the conversation of another."""
+    """The conversation. No backend imports the conversation of another."""
     if session is not None and session.started_at is None and session.usage is None and not session.preview:
-        reason = "if anything was said: no backend takes over a conversation"
+        reason = "if it has messages: no backend imports a conversation"
     else:
         reason = "no backend takes over a conversation"
     if old.support(Feature.SESSIONS_MESSAGES).support:
@@ -257,7 +257,7 @@ def _history(old: _Class, session: Session | None) -> SwitchItem:
 
 
 def _features(old: _Class, new: _Class) -> Iterator[SwitchItem]:
-    """What becomes of each operation, and of each field and filter of one."""
+    """Effect on each operation, with its fields and filters."""
     for feature in Feature:
         if feature.operation == "sessions.create" and feature.field and feature not in _OF_CREATION_ALONE:
             continue
@@ -280,7 +280,7 @@ def _feature(area: str, feature: Feature, old: _Class, new: _Class) -> SwitchIte
 
 
 def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
-    """What becomes of each type of event that either side tells."""
+    """Effect on each type of event of either backend."""
     here, there = _told(old), _told(new)
     for name in sorted(here | there):
         if name not in there:
@@ -296,7 +296,7 @@ def _told(provider: _Class) -> set[str]:
 
 
 def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
-    """What becomes of the typed bodies in the backend's own words."""
+    """Effect on the typed bodies in the backend's own words."""
     for name, attribute in _NATIVE_BODIES.items():
         here, there = getattr(old, attribute), getattr(new, attribute)
         if here is None:

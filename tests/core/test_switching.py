@@ -195,7 +195,7 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
     assert told["status"][1].startswith("it is running: ")
     assert told["archived_at"][0] == "lost"
     assert told["created_at"][0] == told["raw"][0] == "lost"
-    assert told["messages"][1].startswith("if anything was said: ")
+    assert told["messages"][1].startswith("if it has messages: ")
 
 
 def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> None:
