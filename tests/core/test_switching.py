@@ -158,7 +158,7 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
     }
     effect, reason = effects(report, "resume")["contract"]
     assert effect == "lost"
-    assert reason.startswith("server_replay becomes current_run_replay: after a break, the turn that is going on")
+    assert reason.startswith("server_replay becomes current_run_replay: after a break, the running turn is replayed")
 
 
 def test_the_way_back_gains_what_the_way_there_loses() -> None:
