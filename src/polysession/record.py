@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     GetPydanticSchema,
     JsonValue,
@@ -19,7 +19,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     model_serializer,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from polysession._json import decode_json
 
@@ -76,9 +76,9 @@ class Record(BaseModel):
         return {}
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The schema of the fields, for dumps too: the serialiser above says nothing of its shape."""
-        fields: Any = {name: value for name, value in core_schema.items() if name != "serialization"}
+        fields: Any = {name: value for name, value in schema.items() if name != "serialization"}
         return handler(fields)
 
 
@@ -94,21 +94,15 @@ class TypedRecord(Record):
         return {"type": vars(self)["type"], **super()._always_dumped(info)}
 
 
-def known_fields_only(record_type: type[BaseModel]) -> BeforeValidator:
+def known_fields_only(record_type: type[BaseModel]) -> GetPydanticSchema:
     """Read a stored record although a newer version wrote it: its unknown fields are left out.
 
     For records that callers make as well, which forbid unknown fields.
     """
-
-    def strip(value: object) -> object:
-        if isinstance(value, dict):
-            return {name: each for name, each in value.items() if name in record_type.model_fields}
-        return value
-
-    return BeforeValidator(strip)
+    return _stored(lambda value: _known(value, record_type))
 
 
-def stored_union(union: Any, *, otherwise: type[BaseModel]) -> BeforeValidator:
+def stored_union(union: Any, *, otherwise: type[BaseModel]) -> GetPydanticSchema:
     """Read a stored member of a union although a newer version wrote it.
 
     Args:
@@ -119,18 +113,31 @@ def stored_union(union: Any, *, otherwise: type[BaseModel]) -> BeforeValidator:
         kind: member for member in get_args(union) for kind in get_args(member.model_fields["type"].annotation)
     }
 
-    def read(value: object) -> object:
-        if not isinstance(value, dict):
-            return value
+    def read(value: dict[str, Any]) -> dict[str, Any]:
         member = members.get(value.get("type"))
         if member is None:
-            return {**known(value, otherwise), "type": "raw", "payload": value}
-        return known(value, member)
+            return {**_known(value, otherwise), "type": "raw", "payload": value}
+        return _known(value, member)
 
-    def known(value: dict[str, Any], member: type[BaseModel]) -> dict[str, Any]:
-        return {name: each for name, each in value.items() if name in member.model_fields}
+    return _stored(read)
 
-    return BeforeValidator(read)
+
+def _stored(read: Callable[[dict[str, Any]], dict[str, Any]]) -> GetPydanticSchema:
+    """A schema that takes records as they are, and gives a dictionary that does not fit a second try after `read`."""
+
+    def try_again(value: object) -> object:
+        return read(value) if isinstance(value, dict) else value
+
+    def schema(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        fitting = handler(source)
+        newer = core_schema.no_info_before_validator_function(try_again, fitting)
+        return core_schema.union_schema([fitting, newer], mode="left_to_right")
+
+    return GetPydanticSchema(schema)
+
+
+def _known(value: dict[str, Any], record_type: type[BaseModel]) -> dict[str, Any]:
+    return {name: each for name, each in value.items() if name in record_type.model_fields}
 
 
 class ReceivedRecord(Record):
