@@ -2,8 +2,9 @@
 
 `python -m tools.test_ids collect FILE` writes the ids of the normal run and of the nox sessions `stress` and
 `stream_cuts`. `python -m tools.test_ids compare BEFORE AFTER [CHANGES]` lists the test functions that are gone or have
-fewer parameters. CHANGES names the intended ones, one a line: `OLD -> NEW` for a test or file that was renamed, and
-`OLD: reason` for one that was removed. OLD and NEW are beginnings of ids.
+fewer parameters; a test of the same name in another file has moved. CHANGES names the intended changes, one a line:
+`OLD -> NEW` for a test or file that was renamed, and `OLD: reason` for one that was removed. OLD and NEW are beginnings
+of ids.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def collected(*arguments: str) -> list[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (our own interpreter)
     if run.returncode:
-        raise SystemExit(run.stdout + run.stderr)
+        raise SystemExit(run.stdout[-2000:] + run.stderr[-2000:])
     return [line for line in run.stdout.splitlines() if "::" in line]
 
 
@@ -63,11 +64,18 @@ def missing(
     for name, count in before.items():
         if not any(name.startswith(old) for old in removed):
             expected[_new_name(name, renamed)] += count
+    added = {_test(name): name for name in after if name not in expected}
     for name, count in sorted(expected.items()):
+        if not after[name] and _test(name) in added:
+            continue  # it moved to another file
         if not after[name]:
             yield f"gone: {name} ({count})"
         elif after[name] < count:
             yield f"fewer: {name} ({count} before, {after[name]} now)"
+
+
+def _test(name: str) -> str:
+    return name.rpartition("::")[2]
 
 
 def _new_name(name: str, renamed: dict[str, str]) -> str:

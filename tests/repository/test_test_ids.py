@@ -22,7 +22,12 @@ def test_a_test_that_is_gone_or_has_fewer_parameters_is_listed() -> None:
     ]
 
 
+def test_a_test_may_move_to_another_file() -> None:
+    assert compared(["tests/e.py::test_x[1]", "tests/b.py::T::test_y", "tests/d.py::test_z"]) == []
+
+
 def test_named_renames_and_removals_are_expected() -> None:
-    after = ["tests/d.py::test_x[1]", "tests/d.py::test_x[4]", "tests/b.py::U::test_y"]
-    assert compared(after, "tests/a.py -> tests/d.py", "tests/b.py::T -> tests/b.py::U", "tests/c.py: read twice") == []
+    after = ["tests/d.py::test_x[1]", "tests/d.py::test_x[4]", "tests/b.py::U::test_w"]
+    renames = ("tests/a.py -> tests/d.py", "tests/b.py::T::test_y -> tests/b.py::U::test_w")
+    assert compared(after, *renames, "tests/c.py: read twice") == []
     assert compared(after, "tests/a.py -> tests/d.py", "tests/c.py: read twice") == ["gone: tests/b.py::T::test_y (1)"]
