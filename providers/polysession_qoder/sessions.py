@@ -310,7 +310,7 @@ def new_session_body(new: NewSession) -> dict[str, Any]:
         "agent": new.agent,
         "environment_id": new.environment,
         "title": new.title,
-        "metadata": None if new.metadata is None else _check_metadata(new.metadata),
+        "metadata": None if new.metadata is None else _check_new_metadata(new.metadata),
     }
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.to_body() if new.native else {}
@@ -358,11 +358,18 @@ def new_environment_body(new: NewEnvironment) -> dict[str, Any]:
     given = {
         "name": new.name,
         "description": new.description,
-        "metadata": None if new.metadata is None else _check_metadata(new.metadata),
+        "metadata": None if new.metadata is None else _check_new_metadata(new.metadata),
         "config": {"type": "cloud"},
     }
     body = {name: value for name, value in given.items() if value is not None}
     return body | (new.native.to_body() if new.native else {})
+
+
+def _check_new_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    empty = [key for key, value in metadata.items() if value is None]
+    if empty:
+        raise UsageError(f"the metadata value of {empty[0]!r} is None; a new resource takes text only")
+    return _check_metadata(metadata)
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

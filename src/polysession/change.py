@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
+from pydantic import BaseModel, ConfigDict, InstanceOf, JsonValue, ValidationError
 
 from polysession._json import decode_json
 from polysession.errors import UsageError
@@ -73,7 +73,7 @@ class NewSession(Request):
     environment: str | None = None
     workspace: str | None = None
     title: str | None = None
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, JsonValue] | None = None
     tags: Sequence[str] | None = None
     capabilities: Sequence[InstanceOf[AgentCapability]] | None = None
     model: InstanceOf[ModelConfig] | None = None
@@ -86,7 +86,7 @@ class SessionChanges(Request):
     """Changes to a session: `UNSET` leaves a field alone, None clears it."""
 
     title: str | Unset | None = UNSET
-    metadata: Mapping[str, str | None] | Unset | None = UNSET
+    metadata: Mapping[str, JsonValue] | Unset | None = UNSET
     tags: Sequence[str] | Unset | None = UNSET
     add_tags: Sequence[str] = ()
     remove_tags: Sequence[str] = ()
@@ -104,7 +104,7 @@ class SessionQuery(Request):
     statuses: Sequence[SessionStatus] = ()
     title_contains: str | None = None
     tags: Sequence[str] = ()
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, JsonValue] | None = None
     created_after: UtcDatetime | None = None
     created_before: UtcDatetime | None = None
     include_archived: bool = False

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from pydantic import JsonValue
+
 from polysession._core.operations import AnySession, Content, Operations
 from polysession._drivers.sync_driver import SyncDriver
 from polysession.change import UNSET, NativeBody, Unset
@@ -47,7 +49,7 @@ class Sessions:
         environment: Environment | str | None = None,
         workspace: str | None = None,
         title: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
         tags: Sequence[str] | None = None,
         capabilities: Sequence[AgentCapability] | None = None,
         model: ModelConfig | Model | str | None = None,
@@ -64,7 +66,7 @@ class Sessions:
             environment: The environment that tools run in, or its id.
             workspace: Id of the workspace to work on.
             title: Label for people.
-            metadata: Flat text keys and values.
+            metadata: Keys and JSON values; many backends take text values only.
             tags: Labels.
             capabilities: Abilities added on top of the agent's.
             model: The model that answers, or its id.
@@ -115,7 +117,7 @@ class Sessions:
         statuses: Sequence[SessionStatus | str] = (),
         title_contains: str | None = None,
         tags: Sequence[str] = (),
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         include_archived: bool = False,
@@ -171,7 +173,7 @@ class Sessions:
         session: AnySession,
         *,
         title: str | Unset | None = UNSET,
-        metadata: Mapping[str, str | None] | Unset | None = UNSET,
+        metadata: Mapping[str, JsonValue] | Unset | None = UNSET,
         tags: Sequence[str] | Unset | None = UNSET,
         add_tags: Sequence[str] = (),
         remove_tags: Sequence[str] = (),

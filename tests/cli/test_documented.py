@@ -18,18 +18,20 @@ SERVES = "emulate"  # until Ctrl-C; tests of its own show it
 
 @pytest.mark.parametrize("page", ["cli.md", "switching.md"])
 def test_the_commands_of_a_page_run_from_top_to_bottom(page: str, shell: Shell, qoder: EmulatorHandle) -> None:
-    session = ""
+    session = cursor = ""
     commands = COMMAND.findall((DOCS / page).read_text().replace("\\\n", ""))
     for line, status in commands:
         if line.startswith(SERVES):
             continue
         waiting = shell.run("pending", session, "--json").out if "--approve" in line else ""
-        last = shell.run("events", session, "--past", "--json").out if "--cursor" in line else ""
+        if line.startswith("send"):
+            cursor = shell.run("run", session, "hello", "--json").lines[0]["cursor"]
         known = {
             "agent_...": qoder.agent_id,
             "env_...": str(qoder.environment_id),
             "sess_...": session,
-            "evt_...": _last_id(waiting or last),
+            "evt_...": _last_id(waiting),
+            "eyJ...": cursor,
         }
         arguments = shlex.split(line)
         for placeholder, real in known.items():
