@@ -95,7 +95,8 @@ class SseDecoder:
         part = rest[:-1] if self._ends_with_lf else rest
         self._parts.append(part)
         self._size_bytes += len(rest)
-        self._check_size(self._size_bytes - self._ends_with_lf)
+        if self._size_bytes - self._ends_with_lf > self._max_event_bytes:
+            raise self._too_large()
 
     def _joined(self, block: bytes) -> bytes:
         parts, self._parts, self._size_bytes = self._parts, [], 0
@@ -103,7 +104,8 @@ class SseDecoder:
 
     def _read(self, block: bytes) -> Frame | None:
         """Interpret the lines before a blank line; None if they hold no data."""
-        self._check_size(len(block))
+        if len(block) > self._max_event_bytes:
+            raise self._too_large()
         if self._is_at_start:
             self._is_at_start, block = False, block.removeprefix(_BOM)
         event, data, frame_id = "", [], self._id
@@ -123,9 +125,8 @@ class SseDecoder:
         self._id = None if data else frame_id
         return Frame(event, data[0] if len(data) == 1 else b"\n".join(data), frame_id) if data else None
 
-    def _check_size(self, size_bytes: int) -> None:
-        if size_bytes > self._max_event_bytes:
-            raise MalformedResponse(
-                f"an event of the stream is larger than {self._max_event_bytes} bytes; what it holds can be read with"
-                " `sessions.messages` or `sessions.events`"
-            )
+    def _too_large(self) -> MalformedResponse:
+        return MalformedResponse(
+            f"an event of the stream is larger than {self._max_event_bytes} bytes; what it holds can be read with"
+            " `sessions.messages` or `sessions.events`"
+        )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Final, get_args
 
 from polysession._core.body import Decompressor
 from polysession._core.effects import NOW, READY, RECEIVE, Drain, Effect, Interruption, Loop, Open, Receive, Run, Wait
@@ -37,18 +37,27 @@ from polysession.errors import (
 )
 from polysession.event import (
     Event,
+    MessageCompleted,
     MessageDelta,
-    ToolCallCompleted,
-    ToolCallDelta,
-    ToolCallStarted,
-    ToolResultCompleted,
-    ToolResultDelta,
+    ThinkingCompleted,
+    ThinkingDelta,
+    ThinkingStarted,
+    TurnEnded,
+    TurnStarted,
 )
 
 DRAIN_BYTES: Final = 1024 * 1024
 """Most bytes that are read behind the end of a turn."""
-_PLAIN: Final = (MessageDelta, ToolCallDelta, ToolResultDelta, ToolCallStarted, ToolCallCompleted, ToolResultCompleted)
-"""Types of events that begin, end and complete nothing that is watched."""
+_NEVER: Final = math.inf
+_PLAIN: Final = frozenset(get_args(Event)) - {
+    TurnStarted,
+    TurnEnded,
+    MessageCompleted,
+    ThinkingStarted,
+    ThinkingDelta,
+    ThinkingCompleted,
+}
+"""Types of events that begin and complete nothing that is tracked."""
 _TOLERANCE_S: Final = 0.01
 """Timers may fire a little early."""
 _LONGEST_QUIET_S: Final = 30.0
@@ -84,7 +93,7 @@ class StreamLoop:
         self._prepare = prepare
         self._retry = RetryState(retry)
         self._deadline_s = deadline_s
-        self._until_s = math.inf
+        self._until_s = _NEVER
         self._wakes = can_wake or not attended
         self._plan: StreamPlan
         self._tracker: TurnTracker | None = None
@@ -97,13 +106,14 @@ class StreamLoop:
         self._seen_before_failure = 0
         self._is_open = False
         self._decoder = SseDecoder()
-        self._decompressor: Decompressor | None = None
+        self._decompressor = Decompressor("")
+        self._feed = self._decoder.feed
         self._woke = False
         self._receive = RECEIVE
-        self._due_s = math.inf
+        self._due_s = _NEVER
         self._quiet_since_s = 0.0
-        self._quiet_due_s = math.inf
-        self._reconcile_due_s = math.inf
+        self._quiet_due_s = _NEVER
+        self._reconcile_due_s = _NEVER
 
     @property
     def until_s(self) -> float:
@@ -154,12 +164,12 @@ class StreamLoop:
             seen = self.events_seen
             try:
                 chunk = yield self._receive
-                for frame in self._frames(chunk):
+                for frame in self._feed(chunk or b""):
                     items = plan.read(frame)
-                    event = items[0] if len(items) == 1 else None
-                    if isinstance(event, _PLAIN) and (tracker is None or tracker.in_turn):
+                    if len(items) == 1 and type(items[0]) in _PLAIN and (tracker is None or tracker.in_turn):
                         # Hot path: nine of ten frames hold one such event, in the middle of our turn.
-                        if texts is not None and isinstance(event, MessageDelta):
+                        event: Any = items[0]
+                        if texts is not None and type(event) is MessageDelta:
                             texts.append(event.text)
                         self.cursor = plan.cursor
                         self.events_seen += 1
@@ -171,7 +181,7 @@ class StreamLoop:
                             break
             except (ConnectionLost, NetworkTimeout) as error:
                 chunk, failure = b"", error
-            if self._due_s is not math.inf:
+            if self._due_s is not _NEVER:
                 yield from self._look_at_clock(failure, has_events=self.events_seen != seen)
             if chunk == b"" and not self._is_finished():
                 yield from self._reconnect(failure)
@@ -190,21 +200,16 @@ class StreamLoop:
             if self._is_finished():
                 return
             left_s = yield from self._left_s()
-            bound_s = min(wait_s, math.inf if left_s is None else left_s)
+            bound_s = min(wait_s, _NEVER if left_s is None else left_s)
             yield Wait(bound_s, bound_s)
             wait_s = min(2 * wait_s, longest_s)
 
     def _is_finished(self) -> bool:
         return self._finished
 
-    def _frames(self, chunk: bytes | None) -> Iterable[Frame]:
-        if not chunk:
-            if chunk is not None and self._decompressor is not None:
-                self._decompressor.finish()
-            return ()
-        if self._decompressor is None:
-            return self._decoder.feed(chunk)
-        return (frame for piece in self._decompressor.pieces(chunk) for frame in self._decoder.feed(piece))
+    def _decompressed(self, chunk: bytes) -> Iterator[Frame]:
+        for piece in self._decompressor.pieces(chunk):
+            yield from self._decoder.feed(piece)
 
     def _take(self, items: Items) -> Loop:
         """Deliver events and take steps, in order. Only after the last event does the plan's cursor hold."""
@@ -279,7 +284,7 @@ class StreamLoop:
     def _schedule(self) -> None:
         self._due_s = min(self._until_s, self._quiet_due_s, self._reconcile_due_s)
         wake_s = self._due_s if self._wakes else self._until_s
-        self._receive = RECEIVE if wake_s is math.inf else Receive(wake_s)
+        self._receive = RECEIVE if wake_s is _NEVER else Receive(wake_s)
 
     def _on_time(self, failure: PolysessionError | None) -> Loop:
         """Do what is due: give up, ask the plan about a silence, reconcile."""
@@ -292,7 +297,7 @@ class StreamLoop:
             self._quiet_due_s = now_s + min(for_s, max(_LONGEST_QUIET_S, self._plan.quiet_s or 0.0))
             yield from self._take(self._plan.quiet(for_s))
         if now_s >= self._reconcile_due_s - _TOLERANCE_S and not self._is_finished():
-            self._reconcile_due_s = math.inf
+            self._reconcile_due_s = _NEVER
             yield from self._step(Reconcile())
         self._schedule()
 
@@ -302,7 +307,7 @@ class StreamLoop:
         Raises:
             DeadlineExceeded: It has passed; `failure` is what happened meanwhile.
         """
-        if self._until_s is math.inf:
+        if self._until_s is _NEVER:
             return None
         left_s: float = self._until_s - (yield NOW)
         if left_s <= _TOLERANCE_S:
@@ -325,9 +330,10 @@ class StreamLoop:
             return ()
         self._retry.opened((yield NOW))
         encoding = head.headers.get("content-encoding", "")
-        self._decompressor = Decompressor(encoding) if encoding else None
+        self._decompressor = Decompressor(encoding)
         retry_ms, self._decoder = self._decoder.retry_ms, SseDecoder()
         self._decoder.retry_ms = retry_ms
+        self._feed = self._decompressed if encoding else self._decoder.feed
         self._announced = None
         self._heartbeat = False
         self._is_open = self._was_opened = True
@@ -339,10 +345,11 @@ class StreamLoop:
         call = plan.rejoin() if isinstance(plan, AnsweredTurn) and self._was_opened else plan.open()
         if call is None:
             raise self._interrupted(None)
-        head: Head = yield Open(call, plan.silence_s, None if self._until_s is math.inf else self._until_s)
+        head: Head = yield Open(call, plan.silence_s, None if self._until_s is _NEVER else self._until_s)
         return head
 
     def _reconnect(self, failure: PolysessionError | None) -> Loop:
+        failure = failure or self._cut_compression()
         self._is_open = False
         self._gaps.connection_ended()
         heartbeat = self._heartbeat or self._decoder.has_comments
@@ -356,6 +363,14 @@ class StreamLoop:
         if not woke:
             yield from self._back_off(failure, heartbeat=heartbeat)
         yield from self._take((yield from self._open()))
+
+    def _cut_compression(self) -> ConnectionLost | None:
+        """The failure of a connection that ended cleanly, although its compressed bytes are not whole."""
+        try:
+            self._decompressor.finish()
+        except ConnectionLost as error:
+            return error
+        return None
 
     # --- Failures
 

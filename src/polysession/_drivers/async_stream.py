@@ -8,7 +8,7 @@ import inspect
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
@@ -19,7 +19,7 @@ from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
 from polysession.action import Answer, PendingAction
-from polysession.errors import ConnectionLost, PolysessionError
+from polysession.errors import PolysessionError
 from polysession.event import Event, TurnEnded
 from polysession.feature import Feature
 from polysession.result import TurnResult
@@ -49,7 +49,7 @@ class AsyncEventStream(StreamBase):
         self._steps = self._loop.run()
         self._effect: Effect | None = None  # one that a read was cancelled at, which the next read waits for
         self._task: asyncio.Task[Any] | None = None  # performs it
-        self._connection: _Connection | None = None
+        self._connection: Any = None  # a `_Connection`, wherever the loop asks to receive
         self._is_open = self._has_ended = self._is_reading = False
 
     async def __aenter__(self) -> Self:
@@ -83,15 +83,18 @@ class AsyncEventStream(StreamBase):
         """The events, as `anext` gives them: each comes once, however often a loop over them is started."""
         return _EventLoop(self) if self._is_open else self
 
-    async def __anext__(self) -> Event:
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
         """The next event, when it happens.
 
         Raises:
             StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
+        return self._read(in_loop=False)
+
+    async def _read(self, *, in_loop: bool) -> Event:
         if not self._is_open:
-            if self._has_ended:
+            if self._has_ended or in_loop:
                 raise StopAsyncIteration
             raise self._misused(NOT_OPEN)
         if self._is_reading:
@@ -116,7 +119,7 @@ class AsyncEventStream(StreamBase):
                 result: Any = None
                 try:
                     if type(item) is Receive:
-                        result = await self._receive(item)
+                        result = await self._connection.receive(item.wake_s)
                     elif type(item) is Now:
                         result = time.monotonic()
                     else:
@@ -137,15 +140,6 @@ class AsyncEventStream(StreamBase):
                 await self._release()
             raise
         return item
-
-    async def _receive(self, effect: Receive) -> bytes | None:
-        if self._connection is None:
-            raise ConnectionLost("the connection was closed")
-        try:
-            return await self._connection.receive(effect.wake_s)
-        except Exception:
-            await self._hang_up()
-            raise
 
     async def _perform_apart(self, effect: Effect) -> Any:
         """Perform an effect in a task of its own, which continues if the read is cancelled."""
@@ -179,10 +173,9 @@ class AsyncEventStream(StreamBase):
 
     async def _drain(self, effect: Drain) -> None:
         size_bytes = 0
-        connection = self._connection
         with contextlib.suppress(Exception):
             async with asyncio.timeout(effect.limit_s):
-                while connection is not None and (chunk := await connection.receive(None)):
+                while chunk := await self._connection.receive(None):
                     size_bytes += len(chunk)
                     if size_bytes > effect.most_bytes:
                         return
@@ -291,10 +284,8 @@ class _EventLoop:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event:
-        if not self._stream._is_open:  # noqa: SLF001  (one class in two)
-            raise StopAsyncIteration
-        return await self._stream.__anext__()
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        return self._stream._read(in_loop=True)  # noqa: SLF001  (one class in two)
 
 
 class _Connection:

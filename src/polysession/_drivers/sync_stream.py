@@ -84,8 +84,11 @@ class EventStream(StreamBase):
             StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
+        return self._read(in_loop=False)
+
+    def _read(self, *, in_loop: bool) -> Event:
         if not self._is_open:
-            if self._has_ended:
+            if self._has_ended or in_loop:
                 raise StopIteration
             raise self._misused(NOT_OPEN)
         event = cast("Event", self._advance())
@@ -255,9 +258,7 @@ class _EventLoop:
         return self
 
     def __next__(self) -> Event:
-        if not self._stream._is_open:  # noqa: SLF001  (one class in two)
-            raise StopIteration
-        return next(self._stream)
+        return self._stream._read(in_loop=True)  # noqa: SLF001  (one class in two)
 
 
 class Watchdog:
