@@ -24,6 +24,7 @@ SERVICE_PINS = {
     "adk": "tests/live/adk_service/requirements.txt",
     "agentscope": "tests/live/agentscope_service/requirements.txt",
     "agentscope-legacy": "tests/live/agentscope_service/legacy_requirements.txt",
+    "langgraph": "tests/live/langgraph_service/requirements.txt",
 }
 """What is installed for each real service: one environment for each."""
 

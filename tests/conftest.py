@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="interpreter that has the ADK API server: also collect the tests against the real server",
     )
     parser.addoption(
+        "--langgraph-python",
+        metavar="PATH",
+        help="interpreter that has LangGraph's Agent Server: also collect the tests against the real server",
+    )
+    parser.addoption(
         "--every-byte",
         action="store_true",
         help="cut the streams at every byte instead of at some; takes minutes",

@@ -134,7 +134,7 @@ def test_a_healthy_backend_is_healthy(any_shell: Shell, any_emulator: EmulatorHa
     assert code == 0
     for check in ("polysession", "configuration", "provider", "settings", "reachability", "authorisation", "clock"):
         assert found[check][0] == "ok", found[check]
-    versions = {"adk": "adk 2.13.0", "agentscope": "agentscope 2.0.11"}
+    versions = {"adk": "adk 2.13.0", "agentscope": "agentscope 2.0.11", "langgraph": "langgraph 0.16.7"}
     no_version = ("skipped", "the backend tells no version", "")
     version = versions.get(any_emulator.provider)
     assert found["version"] == (("ok", version, "") if version else no_version)

@@ -223,8 +223,8 @@ def test_a_setting_may_be_given_before_or_after_the_command(shell: Shell) -> Non
 
 
 def test_agents_are_created_and_read(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
-    if not offers(any_emulator, Feature.AGENTS_CREATE):
-        assert any_shell.run("agents", "create", "helper").code == 3
+    if not offers(any_emulator, Feature.AGENTS_CREATE_SYSTEM_PROMPT):  # LangGraph's need a graph, and have no prompt
+        assert any_shell.run("agents", "create", "helper").code in {2, 3}
         assert any_emulator.agent_id in any_shell.done("agents", "list").out
         return
     prompt = ["--system-prompt", "Be brief."]

@@ -14,7 +14,17 @@ from httpx_aiohttp import HttpxAiohttpClient
 
 from polysession import DeadlineExceeded, Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
 from polysession._drivers.environment import tls_context
-from polysession.testing import CANARY, Backend, BackendContract, ErrorContract, Face, ProviderContract, not_offered_yet
+from polysession.testing import (
+    CANARY,
+    Backend,
+    BackendContract,
+    ErrorContract,
+    Face,
+    ProviderContract,
+    never,
+    not_offered_yet,
+)
+from polysession_langgraph import LanggraphNewAgent
 
 NO_STATUS = not_offered_yet("2.0.0 tells no status", raises=AssertionError)
 BREAK_ENDS_TURN = not_offered_yet("a break ends a turn of 2.0.0", raises=AssertionError)
@@ -171,3 +181,17 @@ class TestAdkSeed(BackendContract):
     def serve(cls) -> Iterator[Backend]:
         with super().serve() as backend:
             yield replace(backend, owner_id=backend.settings["user_id"])
+
+
+class TestLanggraph(ProviderContract):
+    provider = "langgraph"
+    new_agent = {"native": LanggraphNewAgent(graph_id="agent")}
+    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}, "api_key": CANARY}
+    gaps = {
+        "test_a_session_for_an_agent_that_is_not_there_is_refused": never(
+            "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception
+        ),
+        "test_a_tool_of_the_caller_may_fail": never(
+            "the output of a client tool is what the graph makes of it", raises=AssertionError
+        ),
+    }

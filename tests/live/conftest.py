@@ -14,11 +14,12 @@ from live.agentscope_service.process import (
     serve_legacy_agentscope,
 )
 from live.agentscope_service.redis_process import serve_redis
+from live.langgraph_service.process import LanggraphServer, serve_langgraph
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the judges whose service is not at hand."""
-    for service in ("agentscope_legacy", "agentscope", "adk"):
+    for service in ("agentscope_legacy", "agentscope", "adk", "langgraph"):
         if collection_path.name.startswith(f"test_{service}"):
             return None if config.getoption(f"{service}_python") else True
     return None
@@ -73,4 +74,17 @@ def adk_python(request: pytest.FixtureRequest) -> Path:
 def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdkServer]:
     """A server that keeps its sessions in SQLite."""
     with serve_adk(adk_python, tmp_path_factory.mktemp("adk")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def langgraph_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter that has LangGraph's Agent Server."""
+    return Path(request.config.getoption("langgraph_python")).absolute()
+
+
+@pytest.fixture(scope="session")
+def langgraph_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanggraphServer]:
+    """A server with the graphs that follow the script."""
+    with serve_langgraph(langgraph_python, tmp_path_factory.mktemp("langgraph")) as server:
         yield server

@@ -1,0 +1,176 @@
+"""Interrupts to pending actions, and answers to the values that continue a run. Pure.
+
+A ninth room: what an interrupt means is a convention of the graph, apart from how its run is followed. Four forms are
+known: the approval middleware of `create_agent`, which asks about several calls at once and takes its decisions
+together; a tool that the client runs; a single call to approve; and anything else, which is a question.
+
+Observed on langgraph 1.2.24, langchain 1.5.2 (2026-11-30). Backend:
+https://docs.langchain.com/oss/python/langchain/human-in-the-loop (read 2026-11-30)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from polysession.provider_api import (
+    Answer,
+    Approve,
+    Conflict,
+    Deny,
+    NotFound,
+    PendingAction,
+    Question,
+    Reply,
+    ToolApproval,
+    ToolExecution,
+    ToolOutput,
+    UsageError,
+)
+from polysession_langgraph.wire import WireInterrupt
+
+CLIENT_TOOL: Final = "client_tool"
+APPROVED: Final = "approved"
+DENIED: Final = "denied"
+_PROMPT_KEYS: Final = ("question", "prompt", "message", "description", "text")
+
+
+def to_actions(interrupts: Mapping[str, Sequence[WireInterrupt]] | None) -> dict[str, PendingAction]:
+    """What a thread waits for, by id. Interrupts that are reported twice are one."""
+    found: dict[str, PendingAction] = {}
+    for interrupt in (each for several in (interrupts or {}).values() for each in several):
+        if interrupt.id is not None:
+            found |= {action.id: action for action in _to_actions(interrupt.id, interrupt)}
+    return found
+
+
+def _to_actions(interrupt_id: str, interrupt: WireInterrupt) -> Iterator[PendingAction]:
+    value = interrupt.value
+    source = msgspec.json.encode(value)
+    if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
+        for index, request in enumerate(value["action_requests"]):
+            name, arguments = _call(request, "name")
+            yield ToolApproval(
+                id=f"{interrupt_id}:{index}",
+                name=name,
+                arguments=arguments,
+                group=interrupt_id,
+                reference=_reference(interrupt_id, "decisions"),
+                source=msgspec.json.encode(request),
+            )
+    elif isinstance(value, dict) and value.get("type") == CLIENT_TOOL and isinstance(value.get("name"), str):
+        name, arguments = _call(value, "name")
+        reference = _reference(interrupt_id, "output")
+        yield ToolExecution(id=interrupt_id, name=name, arguments=arguments, reference=reference, source=source)
+    elif isinstance(value, dict) and isinstance(value.get("action"), str) and isinstance(value.get("args"), dict):
+        name, arguments = _call(value, "action")
+        reference = _reference(interrupt_id, "approval")
+        yield ToolApproval(id=interrupt_id, name=name, arguments=arguments, reference=reference, source=source)
+    else:
+        yield _question(interrupt_id, interrupt, source)
+
+
+def _question(interrupt_id: str, interrupt: WireInterrupt, source: bytes) -> Question:
+    value = interrupt.value
+    payload = value if isinstance(value, dict) else {"value": value}
+    options = payload.get("options")
+    return Question(
+        id=interrupt_id,
+        prompt=_prompt(value, payload),
+        options=tuple(option for option in options if isinstance(option, str)) if isinstance(options, list) else (),
+        response_schema=interrupt.response_schema,
+        payload=payload,
+        reference=_reference(interrupt_id, "reply"),
+        source=source,
+    )
+
+
+def _prompt(value: object, payload: Mapping[str, Any]) -> str:
+    if isinstance(value, str):
+        return value
+    found = next((payload[key] for key in _PROMPT_KEYS if isinstance(payload.get(key), str)), None)
+    return found if found is not None else json.dumps(value, ensure_ascii=False)
+
+
+def _call(request: object, key: str) -> tuple[str, dict[str, Any]]:
+    fields = request if isinstance(request, dict) else {}
+    arguments = fields.get("args")
+    return str(fields.get(key) or ""), arguments if isinstance(arguments, dict) else {}
+
+
+def _reference(interrupt_id: str, form: str) -> str:
+    return json.dumps({"interrupt": interrupt_id, "form": form})
+
+
+def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]) -> list[dict[str, Any]]:
+    """The `responses` of `input.respond`: one for each interrupt, the decisions of a group in its order.
+
+    Args:
+        answers: The caller's answers.
+        pending: What the thread waits for, by id.
+
+    Raises:
+        Conflict: Nothing is pending.
+        NotFound: One of the actions is not pending.
+        UsageError: An action gets the wrong kind of answer, or a group is answered in part.
+    """
+    if not pending:
+        raise Conflict("no pending actions: they were already answered, or the turn ended")
+    given: dict[str, Answer] = {}
+    for answer in answers:
+        action_id = answer.action if isinstance(answer.action, str) else answer.action.id
+        if action_id not in pending:
+            raise NotFound(f"action {action_id!r} is not pending; pending are {', '.join(pending)}")
+        given[action_id] = answer
+    responses: dict[str, Any] = {}
+    for action_id, answer in given.items():
+        action = pending[action_id]
+        if action.group is None:
+            responses[action_id] = _response(answer, action)
+        elif action.group not in responses:
+            responses[action.group] = {"decisions": _decisions(action.group, given, pending)}
+    return [{"interrupt_id": key, "response": value} for key, value in responses.items()]
+
+
+def _decisions(group: str, given: Mapping[str, Answer], pending: Mapping[str, PendingAction]) -> list[dict[str, Any]]:
+    """A wrong number of decisions spoils the question for good, so nothing is sent then."""
+    members = [action for action in pending.values() if action.group == group]
+    missing = [action.id for action in members if action.id not in given]
+    if missing:
+        raise UsageError(f"the actions of one group are answered together: {', '.join(missing)} is missing")
+    return [_decision(given[action.id], action) for action in members]
+
+
+def _decision(answer: Answer, action: PendingAction) -> dict[str, Any]:
+    _check_kind(answer, action)
+    if isinstance(answer, Deny):
+        return {"type": "reject", **({} if answer.reason is None else {"message": answer.reason})}
+    if isinstance(answer, Approve) and answer.arguments is not None and isinstance(action, ToolApproval):
+        return {"type": "edit", "edited_action": {"name": action.name, "args": dict(answer.arguments)}}
+    return {"type": "approve"}
+
+
+def _response(answer: Answer, action: PendingAction) -> Any:
+    _check_kind(answer, action)
+    if isinstance(answer, ToolOutput):
+        return {"error": answer.content} if answer.is_error else answer.content
+    if isinstance(answer, Reply):
+        return answer.value
+    if isinstance(answer, Deny):
+        return DENIED if answer.reason is None else f"{DENIED}: {answer.reason}"
+    if answer.arguments is not None:
+        raise UsageError("this interrupt takes no edited arguments; only the approval middleware does")
+    return APPROVED
+
+
+def _check_kind(answer: Answer, action: PendingAction) -> None:
+    wanted, names = {
+        "approval": ((Approve, Deny), "Approve or Deny"),
+        "execution": ((ToolOutput,), "ToolOutput"),
+        "question": ((Reply,), "Reply"),
+    }[action.type]
+    if not isinstance(answer, wanted):
+        raise UsageError(f"action {action.id!r} is answered with {names}, not with {type(answer).__name__}")

@@ -1,0 +1,307 @@
+"""Runs of the LangGraph emulator: the scripted agent, its frames and its interrupts.
+
+Backend: observed on `GET /threads/{id}/stream` of langgraph-api 0.16.7 (2026-11-30)
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from polysession.emulation import (
+    Act,
+    Ask,
+    AskApproval,
+    ClientTool,
+    Fail,
+    Say,
+    Scripts,
+    Think,
+    ToolUse,
+    UseTools,
+    hex_id,
+    pause,
+)
+from polysession_langgraph.emulator.store import Entry, Json, Run, Store, Thread, Waiting, timestamp
+
+USAGE: Final[Mapping[str, Any]] = {
+    "input_tokens": 7,
+    "output_tokens": 5,
+    "total_tokens": 12,
+    "input_token_details": {"cache_read": 3},
+    "output_token_details": {"reasoning": 2},
+}
+_DECISIONS: Final = ("approve", "edit", "reject", "respond")
+_CANCELLED: Final = "interrupt requested via POST /threads/{thread_id}/runs/{run_id}/cancel"
+
+
+class RunFailure(Exception):  # noqa: N818  (a failure of the backend, not of the emulator)
+    """A run that fails: the class of the server's exception, and its text."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class Runner:
+    """Executes the runs of one thread, one after the other."""
+
+    def __init__(self, store: Store, scripts: Scripts, thread: Thread) -> None:
+        self._store = store
+        self._scripts = scripts
+        self._thread = thread
+
+    def start(self, run: Run, answers: Mapping[str, Any] | None = None) -> None:
+        """Queue a run: of a message, or of answers by interrupt."""
+        thread = self._thread
+        thread.runs.append(run)
+        thread.has_run = True
+        thread.metadata = {**thread.metadata, "graph_id": run.graph_id, "assistant_id": run.assistant_id}
+        if not thread.task.running:
+            thread.task.start(self._work(run, answers))
+
+    async def _work(self, first: Run, answers: Mapping[str, Any] | None) -> None:
+        await self._execute(first, answers)
+        while (run := next((each for each in self._thread.runs if each.status == "pending"), None)) is not None:
+            await self._execute(run, None)
+
+    async def cancel(self, run: Run) -> None:
+        """Stop a run. One that was queued leaves no event, and its message is not stored."""
+        thread = self._thread
+        if run.status == "running":
+            await thread.task.cancel()
+            self.end(run, "interrupted", {"error": "UserInterrupt", "message": _CANCELLED})
+            queued = next((each for each in thread.runs if each.status == "pending"), None)
+            if queued is not None:
+                thread.task.start(self._work(queued, None))
+        else:
+            run.status = "interrupted"
+
+    async def _execute(self, run: Run, answers: Mapping[str, Any] | None) -> None:
+        thread = self._thread
+        run.status = "running"
+        self._put(run, "metadata", {"run_id": run.id, "attempt": 1})
+        try:
+            acts = () if answers is not None else self._asked(run)
+            self.values(run)
+            if answers is not None:
+                acts = self._answered(answers)
+                self.values(run)
+            waits = await self._perform(run, acts)
+            thread.values_shown = True
+            self.end(run, "success", None)
+            if not waits:
+                thread.interrupts, thread.waiting, thread.rest = {}, [], ()
+        except RunFailure as failure:
+            self._put(run, "error", {"error": failure.kind, "message": "An internal error occurred"})
+            self.end(run, "error", {"error": failure.kind, "message": failure.message})
+
+    def end(self, run: Run, status: str, error: Json | None) -> None:
+        """The run is over."""
+        run.status = status
+        self._thread.error = error
+        self._thread.updated_at = timestamp()
+        self._put(run, "metadata", {"status": "run_done", "run_id": run.id})
+
+    def _asked(self, run: Run) -> Sequence[Act]:
+        messages = (run.input or {}).get("messages") or []
+        for message in messages:
+            stored = {"content": message.get("content"), "type": "human", "name": None}
+            self._store_message({**stored, "id": message.get("id") or str(uuid.uuid4())})
+        text = _text(messages[-1].get("content")) if messages else ""
+        return self._scripts.take(self._thread.id, text)
+
+    def _answered(self, answers: Mapping[str, Any]) -> Sequence[Act]:
+        """Continue after answers: approved tools run. What is not answered is asked again, with the same ids."""
+        thread = self._thread
+        for key, response in answers.items():
+            asked = [each for each in thread.waiting if each.interrupt_id == key]
+            self._take(asked, response)
+            thread.waiting = [each for each in thread.waiting if each.interrupt_id != key]
+            thread.interrupts.pop(key, None)
+        if thread.waiting:
+            return ()
+        rest, thread.rest = thread.rest, ()
+        return rest
+
+    def _take(self, asked: Sequence[Waiting], response: Any) -> None:
+        approvals = [each for each in asked if isinstance(each.use, AskApproval)]
+        decisions = response.get("decisions", []) if isinstance(response, dict) else []
+        if approvals and len(decisions) != len(approvals):
+            raise RunFailure(
+                "ValueError",
+                f"Number of human decisions ({len(decisions)}) does not match number of hanging tool calls"
+                f" ({len(approvals)}).",
+            )
+        for waiting, decision in zip(approvals, decisions, strict=True):
+            self._decide(waiting, decision)
+        for waiting in asked:
+            if isinstance(waiting.use, ClientTool):
+                text = response if isinstance(response, str) else str(response)
+                self._tool_message(waiting.call_id, waiting.use.name, text)
+
+    def _decide(self, waiting: Waiting, decision: Json) -> None:
+        use = waiting.use
+        if use is None:
+            return
+        if decision.get("type") == "reject":
+            reason = decision.get("message")
+            text = f"User rejected the tool call for `{use.name}`" + (f" with reason: {reason}" if reason else "")
+            self._tool_message(waiting.call_id, use.name, text, status="error")
+        elif decision.get("type") == "edit":
+            edited = use.edited(decision["edited_action"]["args"])
+            self._tool_message(waiting.call_id, use.name, edited.result)
+        else:
+            self._tool_message(waiting.call_id, use.name, use.result)
+
+    async def _perform(self, run: Run, acts: Iterable[Act]) -> bool:
+        """Do what the script says; tells whether the run waits for answers."""
+        left = list(acts)
+        while left:
+            words: list[Think | Say] = []
+            while left and isinstance(left[0], Think | Say):
+                words.append(left.pop(0))  # type: ignore[arg-type]
+            act = left.pop(0) if left else None
+            uses = act.uses if isinstance(act, UseTools) else ()
+            calls = [(f"call_{hex_id(digits=8)}", use) for use in uses]
+            if words or calls:
+                await self._message(run, words, calls)
+            if isinstance(act, Fail):
+                raise RunFailure("RuntimeError", act.message)
+            if isinstance(act, Ask):
+                self._ask(act)
+            for call_id, use in calls:
+                if not isinstance(use, AskApproval | ClientTool):
+                    self._tool_message(call_id, use.name, use.result)
+            self._interrupt(calls)
+            if self._thread.waiting:
+                self._thread.rest = tuple(left)
+                break
+            if calls:
+                self.values(run)
+        return self._show_waiting(run)
+
+    def _show_waiting(self, run: Run) -> bool:
+        """One frame for each interrupt that waits."""
+        for interrupt in self._thread.interrupts.values():
+            self.values(run, [{**interrupt, "response_schema": None}])
+        return bool(self._thread.interrupts)
+
+    def _ask(self, act: Ask) -> None:
+        interrupt_id = hex_id()
+        value = {"question": act.prompt, **({"options": list(act.options)} if act.options else {})}
+        self._thread.waiting.append(Waiting(interrupt_id))
+        self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+
+    def _interrupt(self, calls: Sequence[tuple[str, ToolUse]]) -> None:
+        """Approvals of one step are one interrupt; each tool that the client runs has its own."""
+        asked = [(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
+        if asked:
+            interrupt_id = hex_id()
+            value = {
+                "action_requests": [
+                    {"name": use.name, "args": dict(use.arguments), "description": "Tool execution requires approval"}
+                    for _, use in asked
+                ],
+                "review_configs": [
+                    {"action_name": use.name, "allowed_decisions": list(_DECISIONS)} for _, use in asked
+                ],
+            }
+            self._thread.waiting += [Waiting(interrupt_id, call_id, use) for call_id, use in asked]
+            self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+        for call_id, use in calls:
+            if isinstance(use, ClientTool):
+                interrupt_id = hex_id()
+                value = {"type": "client_tool", "name": use.name, "args": dict(use.arguments)}
+                self._thread.waiting.append(Waiting(interrupt_id, call_id, use))
+                self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+
+    async def _message(self, run: Run, words: Sequence[Think | Say], calls: Sequence[tuple[str, ToolUse]]) -> None:
+        """One message of the agent, in pieces, then in the state."""
+        message_id = f"lc_run--{self._store.clock.uuid7()}"
+        self._piece(run, "message-start", role="ai", id=message_id, metadata={"provider": "openai"})
+        blocks: list[Json] = []
+        for index, act in enumerate(words):
+            blocks.append(await self._words(run, index, act))
+        for index, (call_id, use) in enumerate(calls, len(words)):
+            blocks.append(await self._call(run, index, call_id, use))
+        self._piece(run, "message-finish", usage=dict(USAGE), metadata={"finish_reason": "stop"})
+        called = [block for block in blocks if block["type"] == "tool_call"]
+        self._store_message(
+            {
+                "content": blocks,
+                "type": "ai",
+                "name": None,
+                "id": message_id,
+                "tool_calls": called,
+                "usage_metadata": dict(USAGE),
+            }
+        )
+        self.values(run)
+
+    async def _words(self, run: Run, index: int, act: Think | Say) -> Json:
+        kind, key = ("reasoning", "reasoning") if isinstance(act, Think) else ("text", "text")
+        self._piece(run, "content-block-start", index=index, content={"type": kind, key: ""})
+        for delta in Say(act.text).deltas:
+            await pause(0.0 if isinstance(act, Think) else act.pause_s)
+            self._piece(run, "content-block-delta", index=index, delta={"type": f"{kind}-delta", key: delta})
+        block = {"type": kind, key: act.text}
+        self._piece(run, "content-block-finish", index=index, content=block)
+        return block
+
+    async def _call(self, run: Run, index: int, call_id: str, use: ToolUse) -> Json:
+        chunk = {"type": "tool_call_chunk", "id": call_id, "name": use.name, "args": "", "index": index}
+        self._piece(run, "content-block-start", index=index, content=chunk)
+        await pause(0.0)
+        block = {"type": "tool_call", "id": call_id, "name": use.name, "args": dict(use.arguments)}
+        self._piece(run, "content-block-finish", index=index, content=block)
+        return block
+
+    def _tool_message(self, call_id: str, name: str, text: str, *, status: str = "success") -> None:
+        self._store_message(
+            {
+                "content": text,
+                "type": "tool",
+                "name": name,
+                "id": str(uuid.uuid4()),
+                "tool_call_id": call_id,
+                "status": status,
+            }
+        )
+
+    def _store_message(self, message: Json) -> None:
+        """Add a message to the state; the same id again replaces the older one."""
+        messages = [each for each in self._thread.messages if each["id"] != message["id"]]
+        self._thread.messages = [*messages, message]
+
+    def values(self, run: Run, interrupts: Sequence[Json] = ()) -> None:
+        """The frame of the whole state after a step."""
+        params = {"data": {"messages": list(self._thread.messages)}, "interrupts": list(interrupts)}
+        self._frame(run, "values", params)
+
+    def _piece(self, run: Run, event: str, **fields: Any) -> None:
+        self._frame(run, "messages", {"data": {"event": event, **fields}})
+
+    def _frame(self, run: Run, method: str, params: Json) -> None:
+        run.seq += 1
+        now_ms = time.time_ns() // 1_000_000
+        data = {"type": "event", "method": method, "params": {"namespace": [], "timestamp": now_ms, **params}}
+        self._put(run, method, {**data, "seq": run.seq})
+
+    def _put(self, run: Run, event: str, data: Json) -> None:
+        self._thread.log.append(Entry(self._store.clock.event_id(), event, data, run.id))
+
+    async def idle(self, run: Run, duration_s: float) -> None:
+        """A run that only takes time."""
+        run.status = "running"
+        self._put(run, "metadata", {"run_id": run.id, "attempt": 1})
+        await pause(duration_s)
+        self.end(run, "success", None)
+
+
+def _text(content: Any) -> str:
+    parts = content if isinstance(content, list) else [content]
+    return "".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts if part)

@@ -1,0 +1,235 @@
+"""State of the LangGraph emulator: threads, runs, assistants, and one log of events for each thread."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from polysession.emulation import Act, EventLog, Refusal, ToolUse, TurnTask
+
+Json: TypeAlias = dict[str, Any]
+
+GRAPHS: Final = ("agent", "approving")
+_VERSION_AND_VARIANT: Final = (7 << 76) | (2 << 62)
+_RANDOM_BITS: Final = (1 << 74) - 1
+
+
+def timestamp() -> str:
+    """The present, as the server writes times."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Clock:
+    """Ids in the order of their creation: UUIDs of version 7, and ids of the log."""
+
+    def __init__(self) -> None:
+        self._last_ms = 0
+        self._last_event = (0, 0)
+
+    def uuid7(self) -> str:
+        """A UUID that sorts behind the one before."""
+        self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
+        random = uuid.uuid4().int & _RANDOM_BITS
+        high, low = random >> 62, random & ((1 << 62) - 1)
+        return str(uuid.UUID(int=(self._last_ms << 80) | _VERSION_AND_VARIANT | (high << 64) | low))
+
+    def event_id(self) -> str:
+        """An id of the log: milliseconds, and a number that tells events of one millisecond apart."""
+        now_ms = time.time_ns() // 1_000_000
+        last_ms, number = self._last_event
+        self._last_event = (last_ms, number + 1) if now_ms <= last_ms else (now_ms, 0)
+        return f"{self._last_event[0]}-{self._last_event[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the log.
+
+    Attributes:
+        id: Its id.
+        event: Type of the frame.
+        data: Its JSON.
+        run_id: The run that it belongs to.
+    """
+
+    id: str
+    event: str
+    data: Json
+    run_id: str
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One tool use, or one question, that waits for the client.
+
+    Attributes:
+        interrupt_id: Id of the interrupt; approvals of one step share one.
+        call_id: Id of the tool call; empty for a question.
+        use: The tool use; None for a question.
+    """
+
+    interrupt_id: str
+    call_id: str = ""
+    use: ToolUse | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A run of a thread."""
+
+    id: str
+    assistant_id: str
+    graph_id: str
+    metadata: Json
+    input: Json | None
+    status: str = "pending"
+    created_at: str = field(default_factory=timestamp)
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Thread:
+    """A thread, its state, and its runs.
+
+    Attributes:
+        values_shown: Whether the thread shows its state: not before the first run that succeeded or waits.
+        interrupts: The questions that wait, as the thread shows them; None before the first run.
+        waiting: What they stand for.
+        rest: What the agent does once all are answered.
+    """
+
+    id: str
+    metadata: Json
+    created_at: str = field(default_factory=timestamp)
+    updated_at: str = field(default_factory=timestamp)
+    messages: list[Json] = field(default_factory=list)
+    values_shown: bool = False
+    error: Json | None = None
+    has_run: bool = False
+    interrupts: dict[str, Json] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    rest: tuple[Act, ...] = ()
+    runs: list[Run] = field(default_factory=list)
+    log: EventLog[Entry] = field(default_factory=EventLog)
+    task: TurnTask = field(default_factory=TurnTask)
+
+    @property
+    def status(self) -> str:
+        """What it is doing; queued runs count."""
+        if any(run.status in {"pending", "running"} for run in self.runs):
+            return "busy"
+        if self.error is not None and self.error["error"] not in {"UserInterrupt", "UserRollback"}:
+            return "error"
+        return "interrupted" if self.interrupts else "idle"
+
+    def shape(self, *, is_post: bool = False) -> Json:
+        """The thread as the server shows it. The answer to a POST has neither error nor interrupts."""
+        shown: Json = {
+            "thread_id": self.id,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "state_updated_at": self.updated_at,
+            "metadata": self.metadata,
+            "status": self.status,
+            "config": {"configurable": {}} if self.has_run else {},
+            "values": {"messages": self.messages} if self.values_shown else None,
+        }
+        if is_post or not self.has_run:
+            return shown
+        by_task = {f"task-{key}": [interrupt] for key, interrupt in self.interrupts.items()}
+        return {**shown, "error": self.error, "interrupts": by_task}
+
+
+class Store:
+    """All threads and assistants."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.threads: dict[str, Thread] = {}
+        self.assistants: dict[str, Json] = {}
+        for graph in GRAPHS:
+            fixed = str(uuid.uuid5(uuid.NAMESPACE_DNS, graph))
+            self.assistants[fixed] = self.assistant_shape(fixed, graph, {"name": graph, "created_by": "system"})
+
+    @staticmethod
+    def assistant_shape(assistant_id: str, graph: str, fields: Mapping[str, Any]) -> Json:
+        """An assistant as the server shows it."""
+        now = timestamp()
+        created_by = {"created_by": fields["created_by"]} if "created_by" in fields else {}
+        return {
+            "assistant_id": assistant_id,
+            "graph_id": graph,
+            "name": fields.get("name") or "Untitled",
+            "description": fields.get("description"),
+            "version": 1,
+            "config": fields.get("config") or {},
+            "context": fields.get("context") or {},
+            "metadata": {**created_by, **(fields.get("metadata") or {})},
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    def find_assistant(self, name: object) -> Json | None:
+        """An assistant by its id, or the one of a graph by the graph's name."""
+        if name in GRAPHS:
+            name = str(uuid.uuid5(uuid.NAMESPACE_DNS, str(name)))
+        return self.assistants.get(str(name))
+
+    def thread(self, thread_id: str) -> Thread:
+        """A thread.
+
+        Raises:
+            Refusal: The id is no UUID, or there is no such thread.
+        """
+        thread = self.threads.get(check_uuid(thread_id))
+        if thread is None:
+            raise Refusal(404, f"Thread with ID {thread_id} not found")
+        return thread
+
+    def run(self, thread: Thread, run_id: str) -> Run:
+        """A run of a thread.
+
+        Raises:
+            Refusal: There is no such run.
+        """
+        run = next((each for each in thread.runs if each.id == run_id), None)
+        if run is None:
+            raise Refusal(404, "Not Found")
+        return run
+
+
+def check_uuid(text: str) -> str:
+    """An id in its usual spelling.
+
+    Raises:
+        Refusal: It is no UUID.
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise Refusal(422, "Invalid thread ID: must be a UUID") from None
+
+
+def run_shape(thread: Thread, run: Run) -> Json:
+    """A run as the server shows it."""
+    return {
+        "run_id": run.id,
+        "thread_id": thread.id,
+        "assistant_id": run.assistant_id,
+        "metadata": {
+            "created_by": "system",
+            **{key: value for key, value in thread.metadata.items() if key not in {"graph_id", "assistant_id"}},
+            "graph_id": run.graph_id,
+            "assistant_id": run.assistant_id,
+            **run.metadata,
+        },
+        "status": run.status,
+        "kwargs": {"input": run.input, "command": None, "resumable": True},
+        "multitask_strategy": "enqueue",
+        "created_at": run.created_at,
+        "updated_at": thread.updated_at,
+    }

@@ -1,0 +1,364 @@
+"""LangGraph Agent Server: settings, declared support, flows.
+
+Threads are sessions, assistants are agents, runs are turns. Observed on langgraph-api 0.16.7 (2026-11-30). Backend:
+https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from pydantic import Field
+
+from polysession.provider_api import (
+    Agent,
+    Answer,
+    Approve,
+    BaseUrl,
+    Block,
+    Call,
+    Cancellation,
+    CancelState,
+    Deny,
+    ErrorDetail,
+    Feature,
+    FeatureSupport,
+    Flow,
+    FromEnv,
+    HeaderSecret,
+    MalformedResponse,
+    Message,
+    NativeBody,
+    NewAgent,
+    NewSession,
+    Page,
+    PendingAction,
+    Provider,
+    ProviderSettings,
+    Reply,
+    Response,
+    ResumeMode,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    StreamPlan,
+    ToolOutput,
+    TurnInput,
+    TurnPlan,
+    UsageError,
+    WhenBusy,
+    WhenWaiting,
+    apply_filters,
+    declared,
+    decoder,
+    json_body,
+    new_id,
+    one_page,
+    path_segment,
+    read_list,
+    read_response,
+)
+from polysession_langgraph import sessions, turns
+from polysession_langgraph.events import EVENT_TYPES
+from polysession_langgraph.native import (
+    LanggraphAnswer,
+    LanggraphNewAgent,
+    LanggraphNewSession,
+    LanggraphSessionChanges,
+    LanggraphSessionQuery,
+    LanggraphTurn,
+)
+from polysession_langgraph.turns import Position, ThreadStream, ThreadTurn, thread_path
+from polysession_langgraph.wire import WireDetail, WireThread
+
+_MOST_TEXT: Final = 200
+_CREATED: Final = 201
+_STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "invalid_argument": 422,
+    "no_such_interrupt": 409,
+    "no_such_run": 404,
+    "permission_denied": 403,
+}
+"""The HTTP status that the code of a refused command stands for."""
+_FILTERED_HERE: Final = frozenset(
+    {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
+)
+_COMPARED: Final = "compared by the client, so a page may hold fewer items"
+
+_read_detail: Final = decoder(WireDetail)
+
+
+class LanggraphSettings(ProviderSettings):
+    """Settings of a client for a LangGraph Agent Server.
+
+    Attributes:
+        base_url: Where the server is.
+        api_key: Sent as `x-api-key`; None sends none, as a self-hosted server wants.
+        assistant_id: Agent of sessions that have none: a UUID, or the name of a graph.
+        headers: Further headers, for the server's own authentication.
+        input_key: Key of the messages in the graph's state.
+    """
+
+    base_url: Annotated[BaseUrl, FromEnv("LANGGRAPH_BASE_URL")]
+    api_key: Annotated[HeaderSecret | None, FromEnv("LANGGRAPH_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY")] = (
+        None
+    )
+    assistant_id: Annotated[str | None, FromEnv("LANGGRAPH_ASSISTANT_ID")] = None
+    headers: Mapping[str, HeaderSecret] = Field(default_factory=dict)
+    input_key: str = "messages"
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secret values, those of the headers among them."""
+        return (*super().secrets(), *(value.get_secret_value() for value in self.headers.values()))
+
+
+class LanggraphProvider(Provider[LanggraphSettings]):
+    """Sessions of a LangGraph Agent Server."""
+
+    name: ClassVar[str] = sessions.NAME
+    docs_url: ClassVar[str] = "https://docs.langchain.com/langsmith/server-api-ref"
+    settings_type: ClassVar[type[ProviderSettings]] = LanggraphSettings
+    emulator: ClassVar[str | None] = "polysession_langgraph.emulator:LanggraphEmulator"
+    resume_mode: ClassVar[ResumeMode] = ResumeMode.SERVER_REPLAY
+    event_types: ClassVar[Mapping[str, tuple[str, ...]]] = EVENT_TYPES
+    new_session_type = LanggraphNewSession
+    session_changes_type = LanggraphSessionChanges
+    session_query_type = LanggraphSessionQuery
+    new_agent_type = LanggraphNewAgent
+    message_type = LanggraphTurn
+    answer_type = LanggraphAnswer
+    when_busy = WhenBusy.QUEUED
+    when_waiting = WhenWaiting.TAKEN_AS_ANSWER
+    largest_page = 1000
+    features: ClassVar[Mapping[Feature, FeatureSupport]] = declared(
+        native={
+            Feature.SESSIONS_CREATE: "",
+            Feature.SESSIONS_GET: "the server sends the whole state with it",
+            Feature.SESSIONS_LIST: "without the states",
+            Feature.SESSIONS_UPDATE: "",
+            Feature.SESSIONS_DELETE: "a run that is going goes on",
+            Feature.SESSIONS_SEND: "one more call before it; refused while the session waits for answers",
+            Feature.SESSIONS_STREAM: "one more call, to find the newest run",
+            Feature.SESSIONS_RUN: "one more call before the input and one at the end, for the outcome",
+            Feature.SESSIONS_ANSWER: "one more call before it; the actions of one group are answered together",
+            Feature.SESSIONS_PENDING_ACTIONS: "",
+            Feature.AGENTS_CREATE: "needs native=LanggraphNewAgent(graph_id=...)",
+            Feature.AGENTS_GET: "by UUID",
+            Feature.AGENTS_LIST: "",
+            Feature.SESSIONS_CREATE_ID: "a UUID",
+            Feature.SESSIONS_REJOIN: "two more calls, to find the run by its marker",
+            Feature.SESSIONS_CREATE_METADATA: "",
+            Feature.SESSIONS_UPDATE_METADATA: "",
+            Feature.SESSIONS_LIST_METADATA: "top-level keys, compared for equality",
+            Feature.SESSIONS_LIST_OLDEST_FIRST: "",
+            Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 1000",
+            Feature.SESSIONS_SEND_IMAGE: "the graph's model decides what it understands",
+            Feature.SESSIONS_SEND_DOCUMENT: "the graph's model decides what it understands",
+            Feature.SESSIONS_ANSWER_OUTPUT: "for interrupts of the form {type: client_tool, name, args}",
+            Feature.SESSIONS_ANSWER_APPROVAL: "the approval middleware, and interrupts of the form {action, args}",
+            Feature.SESSIONS_ANSWER_ARGUMENTS: "the approval middleware only",
+            Feature.SESSIONS_ANSWER_QUESTION: "interrupts of any other form",
+            Feature.AGENTS_CREATE_DESCRIPTION: "",
+        },
+        emulated={
+            Feature.SESSIONS_CANCEL: "the runs are listed and stopped one by one; a waiting run is ended by its state",
+            Feature.SESSIONS_MESSAGES: "the whole state is read for each page",
+            Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "the whole state is read for each page",
+            Feature.SESSIONS_CREATE_AGENT: f"metadata {sessions.AGENT_KEY} until the first run; not checked before",
+            Feature.SESSIONS_CREATE_TITLE: f"kept in the metadata as {sessions.TITLE_KEY}",
+            Feature.SESSIONS_UPDATE_TITLE: f"kept in the metadata as {sessions.TITLE_KEY}",
+            Feature.SESSIONS_UPDATE_TITLE_CLEAR: "the metadata keeps the key with null",
+            Feature.SESSIONS_LIST_AGENT: _COMPARED,
+            Feature.SESSIONS_LIST_STATUSES: _COMPARED,
+            Feature.SESSIONS_LIST_TITLE_CONTAINS: _COMPARED,
+            Feature.SESSIONS_LIST_CREATED: _COMPARED,
+        },
+        unsupported={
+            Feature.SESSIONS_ARCHIVE: "the server has no archive; delete the session",
+            Feature.SESSIONS_EVENTS: "the server keeps events for a short time only; use messages",
+            Feature.SESSIONS_UPDATE_METADATA_REMOVE: "the server keeps the key with null; overwrite the value",
+            Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the server keeps each key with null; overwrite the values",
+            Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "the server has no archive",
+        },
+        otherwise="fixed in the graph or its assistant",
+    )
+
+    def headers(self) -> Mapping[str, str]:
+        """The API key, and the headers of the settings."""
+        key = self.settings.api_key
+        own = {} if key is None else {"x-api-key": key.get_secret_value()}
+        return own | {name: value.get_secret_value() for name, value in self.settings.headers.items()}
+
+    def read_error(self, reply: Response) -> ErrorDetail:
+        """Read an error body. The refusal of a busy thread quotes the inputs of its runs, which is cut off."""
+        try:
+            wire, _ = _read_detail(reply.content)
+        except MalformedResponse:
+            return ErrorDetail()
+        text = wire.message or (wire.detail if isinstance(wire.detail, str) else "")
+        status = _STATUS_OF_CODE.get(wire.error or "")
+        number, colon, rest = text.partition(": ")
+        if wire.type == "error" and colon and number.isascii() and number.isdigit():
+            status, text = int(number), rest
+        sentence = text.split("\n", 1)[0].split("in-flight runs", 1)[0]
+        return ErrorDetail(sentence[:_MOST_TEXT], wire.error, status=status)
+
+    def is_refusal(self, response: Response) -> bool:
+        """Refused commands have status 200; a creation whose state was refused has 201, and a text for the thread."""
+        start = b'{"detail"' if response.status == _CREATED else b'{"type":"error"'
+        return response.content.startswith(start)
+
+    def read_version(self) -> Flow[str | None]:
+        """The version of the server."""
+        reply = yield Call("GET", "/info")
+        info = msgspec.json.decode(reply.content)
+        return info.get("version") if isinstance(info, dict) else None
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a thread. The server binds no agent to it: whether there is one shows in the first turn."""
+        reply = yield Call("POST", "/threads", body=json_body(sessions.new_session_body(new)))
+        return read_response(sessions.to_session, reply)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a thread."""
+        reply = yield Call("GET", thread_path(ref.id))
+        return read_response(sessions.to_session, reply)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page of a search."""
+        body = sessions.search_body(query, _offset(cursor))
+        reply = yield Call("POST", "/threads/search", body=json_body(body), read_only=True)
+        page = _page(reply, sessions.to_session)
+        items = apply_filters(page.items, query, _FILTERED_HERE)
+        if query.agent is not None:
+            items = tuple(each for each in items if sessions.is_of_agent(each, query.agent))
+        return Page(items, page.next_cursor, page.problems)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change metadata, and with it the title."""
+        reply = yield Call("PATCH", thread_path(ref.id), body=json_body(sessions.changes_body(changes)))
+        return read_response(sessions.to_session, reply)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a thread."""
+        yield Call("DELETE", thread_path(ref.id))
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Stop the thread's runs, or give a waiting one up."""
+        stopped, content = yield from turns.cancel(thread_path(ref.id))
+        state = CancelState.REQUESTED if stopped else CancelState.NOTHING_RUNNING
+        return Cancellation(provider=self.name, session_id=ref.id, state=state, source=content)
+
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
+    ) -> Flow[None]:
+        """Start a run without following it."""
+        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        yield from turns.send_command(thread_path(ref.id), self._run_start(ref, thread, content, new_id(), native))
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Follow a thread. The server sends heartbeats also for one that does not exist, so it is read first."""
+        path = thread_path(ref.id)
+        if cursor is not None:
+            position = turns.to_position(cursor)
+            yield from turns.get_thread(path)
+            return ThreadStream(ref.id, self.settings.input_key, position, is_live=False)
+        position = yield from turns.position_now(path)
+        return ThreadStream(ref.id, self.settings.input_key, position, is_live=True)
+
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
+    ) -> Flow[TurnPlan]:
+        """Follow the run that a message or answers start."""
+        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        answers = tuple(part for part in turn_input if isinstance(part, Approve | Deny | ToolOutput | Reply))
+        marker = new_id()
+        if answers:
+            command = turns.input_respond(thread, answers, native.to_body() if native else {})
+        else:
+            blocks = tuple(part for part in turn_input if not isinstance(part, Approve | Deny | ToolOutput | Reply))
+            command = self._run_start(ref, thread, blocks, marker, native)
+        return ThreadTurn(ref.id, self.settings.input_key, Position(turn=marker, answers=bool(answers)), command)
+
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+        """Follow a run that another process started."""
+        position = turns.to_position(cursor)
+        if not position.turn:
+            raise UsageError("this cursor belongs to a stream of the session, not to a turn: use stream()")
+        yield from turns.get_thread(thread_path(ref.id))
+        return ThreadTurn(ref.id, self.settings.input_key, position, None)
+
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
+        """Read the messages of the state."""
+        everything = yield from turns.list_messages(thread_path(ref.id), ref.id, self.settings.input_key)
+        return one_page(everything[::-1] if newest_first else everything, page_size, cursor)
+
+    def answer_actions(
+        self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
+    ) -> Flow[None]:
+        """Answer interrupts without following the run."""
+        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        command = turns.input_respond(thread, answers, native.to_body() if native else {})
+        yield from turns.send_command(thread_path(ref.id), command)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read the interrupts that wait."""
+        return (yield from turns.pending(thread_path(ref.id)))
+
+    def create_agent(self, new: NewAgent) -> Flow[Agent]:
+        """Create an assistant of a graph."""
+        reply = yield Call("POST", "/assistants", body=json_body(sessions.new_agent_body(new)))
+        return read_response(sessions.to_agent, reply)
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an assistant."""
+        reply = yield Call("GET", f"/assistants/{path_segment(agent_id, 'agent id')}")
+        return read_response(sessions.to_agent, reply)
+
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read one page of assistants, newest first."""
+        body: dict[str, Any] = {"offset": _offset(cursor), **({} if page_size is None else {"limit": page_size})}
+        reply = yield Call("POST", "/assistants/search", body=json_body(body), read_only=True)
+        return _page(reply, sessions.to_agent)
+
+    def _run_start(
+        self, ref: SessionRef, thread: WireThread, content: tuple[Block, ...], marker: str, native: NativeBody | None
+    ) -> dict[str, Any]:
+        agent = ref.agent_id or self.settings.assistant_id
+        more = native.to_body() if native else {}
+        return turns.run_start(thread, agent, self.settings.input_key, content, marker, more)
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    return int(cursor)
+
+
+def _page(reply: Response, read: Any) -> Page[Any]:
+    """One page of a search: an array, with the next offset in a header."""
+    following = reply.headers.get("x-pagination-next")
+    if following is not None and not following.isdigit():
+        raise MalformedResponse(f"the next offset of the list is {following!r}", status=reply.status)
+    try:
+        items = msgspec.json.decode(reply.content, type=list[msgspec.Raw])
+    except msgspec.MsgspecError:
+        raise MalformedResponse("the list is not a JSON array", status=reply.status) from None
+    return read_list(items, read, next_cursor=following)

@@ -1,0 +1,166 @@
+"""LangGraph Agent Server's JSON, in its own words: the parts that are read.
+
+Observed on langgraph-api 0.16.7 (2026-11-30). Backend: https://docs.langchain.com/langsmith/server-api-ref
+(read 2026-11-30)
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class WireInterrupt(msgspec.Struct):
+    """A question that a run asked before it stopped to wait. `value` is whatever the graph passed."""
+
+    id: str | None = None
+    value: Any = None
+    response_schema: dict[str, Any] | None = None
+
+
+class WireThreadError(msgspec.Struct):
+    """The failure of the latest run: the class of the exception, and its text."""
+
+    error: str | None = None
+    message: str | None = None
+
+
+class WireThread(msgspec.Struct):
+    """A thread: a session. Its `values`, the whole state, are not read here."""
+
+    thread_id: str
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    metadata: dict[str, Any] | None = None
+    status: str | None = None
+    interrupts: dict[str, list[WireInterrupt]] | None = None
+    error: WireThreadError | None = None
+
+
+class WireRun(msgspec.Struct):
+    """A run: a turn. Its status `success` means done or waiting."""
+
+    run_id: str
+    status: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class WireAssistant(msgspec.Struct):
+    """An assistant: an agent."""
+
+    assistant_id: str
+    graph_id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    version: int | str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class WireState(msgspec.Struct):
+    """The state of a thread."""
+
+    values: dict[str, msgspec.Raw] | None = None
+
+
+class WireUsage(msgspec.Struct):
+    """Tokens of one message."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: dict[str, Any] | None = None
+
+
+class WireToolCall(msgspec.Struct):
+    """A tool call inside a message."""
+
+    id: str | None = None
+    name: str | None = None
+    args: dict[str, Any] | None = None
+
+
+class WireMessage(msgspec.Struct):
+    """A message of the state."""
+
+    type: str | None = None  # human, ai, tool, system
+    id: str | None = None
+    name: str | None = None
+    content: list[dict[str, Any] | str] | str | None = None
+    tool_calls: list[WireToolCall] | None = None
+    tool_call_id: str | None = None
+    status: str | None = None  # of a tool message: success, error
+    usage_metadata: WireUsage | None = None
+
+
+class WireCommandAnswer(msgspec.Struct):
+    """The answer to a command. A refusal has HTTP status 200 as well."""
+
+    type: str | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+class WireRunMark(msgspec.Struct):
+    """A `metadata` frame: a run starts, or with status `run_done` it is over, whatever its outcome."""
+
+    run_id: str | None = None
+    status: str | None = None
+
+
+class WireParams(msgspec.Struct):
+    """The inner part of a frame. `namespace` is empty for the graph itself and names a subgraph else."""
+
+    namespace: list[str] | None = None
+    timestamp: int | None = None  # milliseconds
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    interrupts: list[WireInterrupt] | None = None
+
+
+class WireFrame(msgspec.Struct):
+    """A frame of a run that was started by a command. `seq` counts within its run."""
+
+    method: str | None = None
+    params: WireParams | None = None
+    seq: int | None = None
+
+
+class WireMessageFrame(msgspec.Struct):
+    """The data of a `messages` frame: a message, or a block of one, starts, grows or ends."""
+
+    event: str | None = None
+    role: str | None = None
+    id: str | None = None
+    index: int | None = None
+    content: dict[str, Any] | None = None
+    delta: dict[str, Any] | None = None
+    usage: WireUsage | None = None
+
+
+class WireToolFrame(msgspec.Struct):
+    """The data of a `tools` frame, which only graphs with the tools transformer have."""
+
+    event: str | None = None
+    tool_call_id: str | None = None
+    tool_name: str | None = None
+    input: dict[str, Any] | None = None
+    output: Any = None
+    message: str | None = None
+
+
+class WireErrorFrame(msgspec.Struct):
+    """An `error` frame: the class of the exception, and its text."""
+
+    error: str | None = None
+    message: str | None = None
+
+
+class WireDetail(msgspec.Struct):
+    """An error body, also of a refused creation that has status 201."""
+
+    detail: Any = None
+    type: str | None = None
+    error: str | None = None
+    message: str | None = None

@@ -1,0 +1,140 @@
+"""Graphs whose agent follows the script: `agent` alone, `nested` in another graph, `approving` ready-made.
+
+The interpreter of the virtual environment that holds the server runs this file; ours cannot.
+"""
+
+# mypy: disable-error-code="import-not-found,misc"
+
+import asyncio
+from typing import Annotated, Any, TypedDict
+
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import AnyMessage, ToolCall, ToolMessage
+from langchain_core.tools import tool
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.types import Send, interrupt
+from scripted import ScriptedModel, command_of
+
+
+class State(TypedDict):
+    """The conversation."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+class Uses(TypedDict):
+    """Tool calls of one step that are handled together."""
+
+    calls: list[ToolCall]
+
+
+async def respond(state: State) -> dict[str, Any]:
+    """Ask a question where the script has one; then let the model speak."""
+    _, word, _ = command_of(state["messages"])
+    if word == "/question":
+        interrupt({"question": "Which colour?", "options": ["red", "green"]})
+    if word == "/crash":
+        raise ValueError("the node broke")
+    if word == "/hang":
+        await asyncio.sleep(3600)
+    return {"messages": [await ScriptedModel().ainvoke(state["messages"])]}
+
+
+def route(state: State) -> list[Send] | str:
+    """Approvals of one step are one question; each other call is a task of its own."""
+    _, word, _ = command_of(state["messages"])
+    calls = getattr(state["messages"][-1], "tool_calls", [])
+    if not calls:
+        return "respond" if word == "/loop" else END
+    if word == "/ask":
+        return [Send("approvals", {"calls": calls})]
+    if word == "/mixed":
+        return [Send("approvals", {"calls": calls[:1]}), Send("client", {"calls": calls[1:]})]
+    return [Send("client" if word == "/client-tool" else "tools", {"calls": [call]}) for call in calls]
+
+
+async def tools(uses: Uses) -> dict[str, Any]:
+    """Run a tool."""
+    return {"messages": [await _run(call) for call in uses["calls"]]}
+
+
+async def client(uses: Uses) -> dict[str, Any]:
+    """Have the caller run a tool."""
+    (call,) = uses["calls"]
+    output = interrupt({"type": "client_tool", "name": call["name"], "args": call["args"]})
+    return {"messages": [_message(call, output if isinstance(output, str) else str(output))]}
+
+
+async def approvals(uses: Uses) -> dict[str, Any]:
+    """Run tools that the caller approves; the question and its answer have the form of the ready-made middleware."""
+    calls = uses["calls"]
+    requests = [
+        {"name": call["name"], "args": call["args"], "description": "Tool execution requires approval"}
+        for call in calls
+    ]
+    allowed = ["approve", "edit", "reject", "respond"]
+    reviews = [{"action_name": call["name"], "allowed_decisions": allowed} for call in calls]
+    decisions = interrupt({"action_requests": requests, "review_configs": reviews})["decisions"]
+    if len(decisions) != len(calls):
+        raise ValueError(
+            f"Number of human decisions ({len(decisions)}) does not match number of hanging tool calls ({len(calls)})."
+        )
+    return {"messages": [await _decided(*pair) for pair in zip(calls, decisions, strict=True)]}
+
+
+async def _decided(call: ToolCall, decision: dict[str, Any]) -> ToolMessage:
+    if decision["type"] == "reject":
+        text = f"User rejected the tool call for `{call['name']}`"
+        reason = decision.get("message")
+        return _message(call, f"{text} with reason: {reason}" if reason else text, status="error")
+    if decision["type"] == "edit":
+        return await _run(ToolCall(**{**call, "args": decision["edited_action"]["args"]}))
+    return await _run(call)
+
+
+async def _run(call: ToolCall) -> ToolMessage:
+    if call["name"] == "wait":
+        await asyncio.sleep(call["args"]["seconds"])
+        return _message(call, "waited")
+    if call["name"] == "boom":
+        raise RuntimeError("the tool broke")
+    return _message(call, f"{call['args']['query']} is in stock")
+
+
+def _message(call: ToolCall, text: str, **fields: Any) -> ToolMessage:
+    return ToolMessage(text, tool_call_id=call["id"], name=call["name"], **fields)
+
+
+@tool
+async def lookup(query: str) -> str:
+    """Look something up."""
+    return f"{query} is in stock"
+
+
+def _build() -> Any:
+    builder = StateGraph(State)
+    builder.add_node("respond", respond)
+    for node in (tools, client, approvals):
+        builder.add_node(node.__name__, node)
+        builder.add_edge(node.__name__, "respond")
+    builder.add_edge(START, "respond")
+    builder.add_conditional_edges("respond", route, ["respond", "tools", "client", "approvals", END])
+    return builder.compile()
+
+
+def _nested() -> Any:
+    builder = StateGraph(State)
+    builder.add_node("inner", _build())
+    builder.add_edge(START, "inner")
+    return builder.compile()
+
+
+agent = _build()
+nested = _nested()
+approving = create_agent(
+    model=ScriptedModel(),
+    tools=[lookup],
+    middleware=[HumanInTheLoopMiddleware(interrupt_on={"lookup": True})],
+)

@@ -1,0 +1,40 @@
+"""The provider keeps the contract on LangGraph's real Agent Server, with a model that follows the script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from live.langgraph_service.process import LanggraphServer
+from polysession import Client
+from polysession.testing import CANARY, Backend, ProviderContract, never, proxy
+from polysession_langgraph import LanggraphNewAgent
+
+
+class TestLanggraphServer(ProviderContract):
+    provider = "langgraph"
+    evidence = "live"
+    patience_s = 60.0
+    new_agent = {"native": LanggraphNewAgent(graph_id="agent")}
+    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}, "api_key": CANARY}
+    gaps = {
+        "test_a_turn_with_thinking": never(
+            "the server completes the thought and the text together", raises=AssertionError
+        ),
+        "test_a_session_for_an_agent_that_is_not_there_is_refused": never(
+            "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception
+        ),
+        "test_a_tool_of_the_caller_may_fail": never(
+            "the output of a client tool is what the graph makes of it", raises=AssertionError
+        ),
+    }
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, langgraph_server: LanggraphServer) -> Iterator[Backend]:
+        """The server, reached by a way on which faults can be asked for."""
+        with Client("langgraph", base_url=langgraph_server.base_url) as client:
+            (agent,) = [agent for agent in client.agents.list() if agent.name == "agent"]
+        with proxy(langgraph_server.base_url) as (base_url, faults):
+            yield Backend(settings={"base_url": base_url}, faults=faults, agent_id=agent.id)

@@ -1,0 +1,248 @@
+"""Frames of a thread's stream as common events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from polysession import (
+    EVENT,
+    ErrorReported,
+    Event,
+    MessageCompleted,
+    MessageDelta,
+    RawBlock,
+    RawEvent,
+    Role,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    ToolCallCompleted,
+    ToolResultBlock,
+    ToolResultCompleted,
+    UsageReported,
+)
+from polysession._core.sse import Frame
+from polysession_langgraph.events import EVENT_TYPES, EventReader, RunDone, to_message
+
+RUN = "01a22c12-a123-73b8-8261-7ae4d5fc3f81"
+HUMAN = {"type": "human", "id": "h1", "content": "hi"}
+USAGE = {"input_tokens": 7, "output_tokens": 5, "input_token_details": {"cache_read": 3}}
+
+
+def mark(run_id: str = RUN, **fields: Any) -> Frame:
+    return Frame("metadata", json.dumps({"run_id": run_id, **fields}).encode(), "1-0")
+
+
+def frame(method: str, seq: int, namespace: Sequence[str] = (), **params: Any) -> Frame:
+    inner = {"namespace": list(namespace), "timestamp": 1796035748885, **params}
+    data = {"type": "event", "method": method, "params": inner, "seq": seq}
+    return Frame(method, json.dumps(data).encode(), f"2-{seq}")
+
+
+def piece(seq: int, event: str, namespace: Sequence[str] = (), **fields: Any) -> Frame:
+    return frame("messages", seq, namespace, data={"event": event, **fields})
+
+
+def values(seq: int, *messages: dict[str, Any]) -> Frame:
+    return frame("values", seq, data={"messages": list(messages)}, interrupts=[])
+
+
+def read(*frames: Frame, reader: EventReader | None = None) -> list[Event | RunDone]:
+    reader = reader or EventReader("thread_1")
+    return [event for each in frames for event in reader.read(each)]
+
+
+def types(events: Sequence[Any]) -> list[str]:
+    return [event.type for event in events]
+
+
+def test_a_run_begins_once() -> None:
+    started, running, *more = read(mark(attempt=1), mark(attempt=2))
+
+    assert types([started, running]) == ["turn.started", "session.status"]
+    assert not isinstance(started, RunDone)
+    assert started.turn_id == RUN
+    assert more == []
+
+
+def test_a_message_is_read_in_pieces_and_whole() -> None:
+    events = read(
+        mark(),
+        piece(1, "message-start", role="ai", id="m1"),
+        piece(2, "content-block-start", index=0, content={"type": "reasoning", "reasoning": ""}),
+        piece(3, "content-block-start", index=1, content={"type": "text", "text": ""}),
+        piece(4, "content-block-delta", index=0, delta={"type": "reasoning-delta", "reasoning": "let me think"}),
+        piece(5, "content-block-delta", index=1, delta={"type": "text-delta", "text": "Hello"}),
+        piece(6, "content-block-start", index=2, content={"type": "tool_call_chunk", "id": "c1", "name": "add"}),
+        piece(7, "content-block-delta", index=2, delta={"type": "tool-call-delta", "args": '{"a":1}'}),
+        piece(8, "content-block-finish", index=0, content={"type": "reasoning", "reasoning": "let me think"}),
+        piece(9, "content-block-finish", index=1, content={"type": "text", "text": "Hello"}),
+        piece(
+            10, "content-block-finish", index=2, content={"type": "tool_call", "id": "c1", "name": "add", "args": {}}
+        ),
+        piece(11, "message-finish", usage=USAGE),
+    )[2:]
+
+    assert types(events) == [
+        "message.started",
+        "thinking.started",
+        "thinking.delta",
+        "message.delta",
+        "tool_call.started",
+        "tool_call.delta",
+        "thinking.completed",
+        "tool_call.completed",
+        "message.completed",
+        "usage",
+    ]
+    completed = next(event for event in events if isinstance(event, MessageCompleted))
+    assert [type(block) for block in completed.message.content] == [ThinkingBlock, TextBlock, ToolCallBlock]
+    assert completed.message.usage is not None
+    assert completed.message.usage.cache_read_tokens == 3
+    assert (completed.id, completed.turn_id) == (f"{RUN}:11", RUN)
+    delta = next(event for event in events if isinstance(event, MessageDelta))
+    assert (delta.id, delta.message_id, delta.text) == (None, "m1", "Hello")
+    assert isinstance(events[-1], UsageReported)
+
+
+def test_a_frame_that_comes_twice_counts_once() -> None:
+    start = piece(1, "message-start", role="ai", id="m1")
+
+    assert types(read(mark(), start, start))[2:] == ["message.started"]
+
+
+def test_messages_of_subgraphs_are_kept_apart() -> None:
+    events = read(
+        mark(),
+        piece(1, "message-start", ["child:1"], role="ai", id="m1"),
+        piece(2, "message-start", ["child:2"], role="ai", id="m2"),
+        piece(3, "content-block-delta", ["child:1"], index=0, delta={"type": "text-delta", "text": "one"}),
+        piece(4, "content-block-delta", ["child:2"], index=0, delta={"type": "text-delta", "text": "two"}),
+    )
+
+    assert [event.message_id for event in events if isinstance(event, MessageDelta)] == ["m1", "m2"]
+
+
+def test_the_state_tells_input_and_tool_results() -> None:
+    old = {"type": "ai", "id": "a0", "content": "earlier"}
+    tool = {"type": "tool", "id": "t1", "tool_call_id": "c1", "content": "3", "status": "success"}
+    failed = {"type": "tool", "id": "t2", "tool_call_id": "c2", "content": "broke", "status": "error"}
+    said = {"type": "ai", "id": "a1", "content": "", "tool_calls": []}
+
+    events = read(mark(), values(1, old, HUMAN), values(2, old, HUMAN, said), values(3, old, HUMAN, said, tool, failed))
+
+    user = next(event for event in events if isinstance(event, MessageCompleted))
+    assert (user.message.role, user.message.text, user.id) == (Role.USER, "hi", "h1")
+    results = [event for event in events if isinstance(event, ToolResultCompleted)]
+    assert [(each.tool_call_id, each.text, each.is_error) for each in results] == [
+        ("c1", "3", False),
+        ("c2", "broke", True),
+    ]
+
+
+def test_our_own_message_marks_where_the_input_begins() -> None:
+    unanswered = {"type": "human", "id": "h0", "content": "of a turn that failed"}
+    reader = EventReader("thread_1", input_id="h1")
+
+    events = read(mark(), values(1, unanswered, HUMAN), reader=reader)
+
+    assert [event.id for event in events if isinstance(event, MessageCompleted)] == ["h1"]
+
+
+def test_a_tool_result_is_told_once_by_both_channels() -> None:
+    output = {"type": "tool", "tool_call_id": "c1", "content": "3", "status": "success"}
+    finished = frame("tools", 2, data={"event": "tool-finished", "tool_call_id": "c1", "output": output})
+    events = read(mark(), values(1, HUMAN), finished, values(3, HUMAN, {**output, "id": "t1"}))
+
+    (result,) = [event for event in events if isinstance(event, ToolResultCompleted)]
+    assert (result.text, result.is_error) == ("3", False)
+    failed = frame("tools", 4, data={"event": "tool-error", "tool_call_id": "c2", "message": "broke"})
+    (error,) = [event for event in read(mark(), failed) if isinstance(event, ToolResultCompleted)]
+    assert error.is_error
+
+
+def test_an_error_waits_for_the_end_of_its_run() -> None:
+    wrong = Frame("error", b'{"error": "GraphRecursionError", "message": "Recursion limit reached"}', "3-0")
+
+    *_, reported, done = read(mark(), wrong, mark(status="run_done"))
+
+    assert isinstance(reported, ErrorReported)
+    assert reported.code == "GraphRecursionError"
+    assert isinstance(done, RunDone)
+    assert done.error is not None
+    assert done.error.error == "GraphRecursionError"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Frame("updates", b'{"agent": {}}', "9-0"),
+        Frame("new kind", b"[1]", "9-0"),
+        Frame("values", b"not JSON", "9-0"),
+        Frame("metadata", b'{"run_id": 5}', "9-0"),
+        Frame("metadata", b"7", "9-0"),
+        Frame("error", b"null", "9-0"),
+        frame("custom", 9, data={"step": 1}),
+        piece(9, "content-block-delta", index=0, delta={"type": "text-delta", "text": "of a message before"}),
+        piece(9, "data-block", index=0),
+        frame("values", 9, ["child:1"], data={"messages": [HUMAN]}),
+    ],
+    ids=lambda odd: odd.event,
+)
+def test_what_is_not_modelled_is_raw_and_survives_storage(odd: Frame) -> None:
+    (event,) = read(mark(), odd)[2:]
+
+    assert isinstance(event, RawEvent)
+    assert event.source == odd.data
+    assert EVENT.validate_json(event.model_dump_json()) == event
+
+
+def test_half_a_surrogate_pair_does_not_end_the_stream() -> None:
+    broken = piece(2, "content-block-delta", index=0, delta={"type": "text-delta", "text": "\ud83d"})
+
+    *_, delta = read(mark(), piece(1, "message-start", role="ai", id="m1"), broken)
+
+    assert isinstance(delta, MessageDelta)
+    assert delta.text == "\ufffd"
+
+
+def test_every_event_survives_storage() -> None:
+    events = read(mark(), values(1, HUMAN), piece(2, "message-start", role="ai", id="m1"), piece(3, "message-finish"))
+
+    for event in events:
+        assert not isinstance(event, RunDone)
+        assert EVENT.validate_json(event.model_dump_json()) == event
+        assert event.source != b"{}"
+
+
+def test_messages_of_the_state_are_read() -> None:
+    wire = {
+        "type": "ai",
+        "id": "a1",
+        "name": "writer",
+        "content": [{"type": "text", "text": "Hello"}, {"type": "image_url", "image_url": "x"}, "!"],
+        "tool_calls": [{"id": "c1", "name": "add", "args": {"a": 1}, "type": "tool_call"}],
+        "usage_metadata": USAGE,
+    }
+    message = to_message("thread_1", json.dumps(wire).encode())
+
+    assert (message.role, message.text, message.author) == (Role.ASSISTANT, "Hello!", "writer")
+    assert [type(block) for block in message.content] == [TextBlock, RawBlock, TextBlock, ToolCallBlock]
+    tool = to_message("thread_1", b'{"type": "tool", "tool_call_id": "c1", "content": "3", "status": "error"}')
+    assert tool.content == (ToolResultBlock(tool_call_id="c1", text="3", is_error=True),)
+
+
+def test_a_completed_tool_call_has_its_arguments() -> None:
+    call = {"type": "tool_call", "id": "c1", "name": "add", "args": {"a": 1}}
+    events = read(mark(), piece(1, "message-start", role="ai"), piece(2, "content-block-finish", index=0, content=call))
+
+    (completed,) = [event for event in events if isinstance(event, ToolCallCompleted)]
+    assert completed.arguments == {"a": 1}
+
+
+def test_the_table_names_every_type_that_is_read() -> None:
+    assert {"metadata", "values", "messages", "tools", "error"} <= EVENT_TYPES.keys()

@@ -1,0 +1,347 @@
+"""Plans of LangGraph's streams and turns: on the real loop, over scripted connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from polysession import (
+    ActionRequired,
+    Conflict,
+    ConnectionLost,
+    Deny,
+    MessageCompleted,
+    NotFound,
+    Outcome,
+    TextBlock,
+    ToolResultCompleted,
+    TurnEnded,
+    UsageError,
+)
+from polysession._core.flow import Call, Response
+from polysession._core.plans import Head, Reconcile, Step
+from polysession._core.sse import Frame
+from polysession.change import SessionRef
+from polysession.errors import PolysessionError
+from polysession_langgraph import LanggraphProvider, LanggraphSettings
+from polysession_langgraph.turns import Position, ThreadStream, to_position
+from support.flows import ok, sent_bodies, step
+from support.plan_runner import Followed, follow
+
+ID = "01a22c11-eb53-7385-aac2-3d885a9647aa"
+RUN, OTHER = "01a22c12-0000-7000-8000-000000000002", "01a22c12-0000-7000-8000-000000000001"
+PATH = f"/threads/{ID}"
+REF = SessionRef(ID)
+PROVIDER = LanggraphProvider(LanggraphSettings(base_url="http://127.0.0.1:1", assistant_id="agent"))
+HELLO = (TextBlock(text="hello"),)
+IDLE: dict[str, Any] = {"thread_id": ID, "status": "idle", "interrupts": {}, "error": None, "metadata": {}}
+WAITING = {**IDLE, "status": "interrupted", "interrupts": {"task": [{"id": "i1", "value": "go on?"}]}}
+CUT = ConnectionLost("cut")
+
+
+def sse(event: str, data: Any, event_id: str) -> bytes:
+    return f"event: {event}\r\ndata: {json.dumps(data)}\r\nid: {event_id}\r\n\r\n".encode()
+
+
+def mark(event_id: str, run: str = RUN, **more: Any) -> bytes:
+    return sse("metadata", {"run_id": run, **more}, event_id)
+
+
+def done(event_id: str, run: str = RUN) -> bytes:
+    return mark(event_id, run, status="run_done")
+
+
+def values(seq: int, event_id: str, *messages: dict[str, Any]) -> bytes:
+    params = {"namespace": [], "data": {"messages": list(messages)}, "interrupts": []}
+    return sse("values", {"type": "event", "method": "values", "params": params, "seq": seq}, event_id)
+
+
+def piece(seq: int, event_id: str, **data: Any) -> bytes:
+    params = {"namespace": [], "data": data}
+    return sse("messages", {"type": "event", "method": "messages", "params": params, "seq": seq}, event_id)
+
+
+def human(text: str = "hello") -> dict[str, Any]:
+    return {"type": "human", "id": "h1", "content": text}
+
+
+def tool(call_id: str) -> dict[str, Any]:
+    return {"type": "tool", "id": f"t-{call_id}", "tool_call_id": call_id, "content": "3"}
+
+
+STARTED = ok({"type": "success", "id": 1, "result": {"run_id": RUN}})
+TURN = [mark("1-0"), values(1, "2-0", human()), done("9-0")]
+
+
+def run(
+    replies: Sequence[Response | PolysessionError], *connections: Sequence[bytes | PolysessionError], **options: Any
+) -> Followed:
+    return follow(lambda: PROVIDER.start_turn(REF, HELLO), [ok(IDLE), STARTED, *replies], connections, **options)
+
+
+def types(followed: Followed) -> list[str]:
+    return [event.type for event in followed.events]
+
+
+def end_of(followed: Followed) -> TurnEnded:
+    assert followed.error is None
+    end = followed.events[-1]
+    assert isinstance(end, TurnEnded)
+    return end
+
+
+def test_a_turn_is_followed_from_its_run_to_its_end() -> None:
+    followed = run([ok(IDLE)], TURN)
+
+    assert types(followed) == ["turn.started", "session.status", "message.completed", "session.status", "turn.ended"]
+    assert end_of(followed).outcome is Outcome.COMPLETED
+    get, stream, send, _ = followed.calls
+    assert get == Call("GET", PATH)
+    assert stream.path == f"{PATH}/stream?stream_modes=run_modes"
+    assert "last-event-id" not in stream.headers
+    (body,) = sent_bodies([send])
+    marker = body["params"]["metadata"]["polysession_turn"]
+    assert body == {
+        "id": 1,
+        "method": "run.start",
+        "params": {
+            "assistant_id": "agent",
+            "input": {"messages": [{"role": "user", "id": marker, "content": [{"type": "text", "text": "hello"}]}]},
+            "metadata": {"polysession_turn": marker},
+        },
+    }
+
+
+def test_the_turn_of_another_client_is_not_ours() -> None:
+    theirs = [mark("1-0", OTHER), values(1, "2-0", human("theirs")), done("3-0", OTHER)]
+    ours = [mark("4-0"), values(1, "5-0", human()), done("9-0")]
+
+    followed = run([ok(IDLE), ok(IDLE)], theirs + ours)
+
+    assert {event.turn_id for event in followed.events} == {RUN}
+    assert end_of(followed).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("thread", "outcome", "reason"),
+    [
+        (IDLE, Outcome.COMPLETED, "success"),
+        ({**IDLE, "error": {"error": "UserInterrupt", "message": "x"}}, Outcome.CANCELLED, "UserInterrupt"),
+        ({**IDLE, "error": {"error": "GraphRecursionError"}}, Outcome.LIMIT_REACHED, "GraphRecursionError"),
+        ({**IDLE, "status": "error", "error": {"error": "ValueError", "message": "x"}}, Outcome.FAILED, "ValueError"),
+        (WAITING, Outcome.REQUIRES_ACTION, "interrupted"),
+    ],
+)
+def test_the_thread_tells_the_outcome(thread: dict[str, Any], outcome: Outcome, reason: str) -> None:
+    end = end_of(run([ok(thread)], TURN))
+
+    assert (end.outcome, end.native_reason) == (outcome, reason)
+
+
+def test_what_waits_is_delivered_before_the_end() -> None:
+    *_, required, _ = run([ok(WAITING)], TURN).events
+
+    assert isinstance(required, ActionRequired)
+    assert [action.id for action in required.actions] == ["i1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("success", Outcome.COMPLETED), ("error", Outcome.FAILED), ("interrupted", Outcome.CANCELLED)],
+)
+def test_behind_a_queued_run_the_run_itself_tells_the_outcome(status: str, outcome: Outcome) -> None:
+    busy = {**IDLE, "status": "busy"}
+
+    assert end_of(run([ok(busy), ok({"run_id": RUN, "status": status})], TURN)).outcome is outcome
+
+
+def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> None:
+    first = [mark("1-0"), values(1, "2-0", human()), values(2, "3-0", human(), tool("c1"))]
+    second = [values(2, "3-0", human(), tool("c1")), values(3, "3-0", human(), tool("c1"), tool("c2")), done("9-0")]
+
+    followed = run([ok(IDLE)], [*first, CUT], second)
+
+    assert [event.tool_call_id for event in followed.events if isinstance(event, ToolResultCompleted)] == ["c1", "c2"]
+    reopened = followed.calls[3]
+    assert reopened.headers["last-event-id"] == "2-0"
+    assert end_of(followed).outcome is Outcome.COMPLETED
+
+
+def test_a_stream_that_broke_before_its_first_event_is_read_from_the_start_of_the_log() -> None:
+    followed = run([ok(IDLE)], [CUT], TURN)
+
+    assert followed.calls[3].headers["last-event-id"] == "-"
+    assert end_of(followed).outcome is Outcome.COMPLETED
+
+
+def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
+    plan = ThreadStream(ID, "messages", Position(), is_live=True)
+    plan.read(Frame("metadata", json.dumps({"run_id": RUN}).encode(), "1-0"))
+    (later,) = plan.opened(Head(200, {}), again=True)
+    assert isinstance(later, Reconcile)
+    assert later.after_s > 0
+
+    calls, items = step(plan.reconcile(), ok({"run_id": RUN, "status": "running"}))
+    assert ([call.path for call in calls], items) == ([f"{PATH}/runs/{RUN}"], ())
+
+    state = ok({"values": {"messages": [human(), {"type": "ai", "id": "a1", "content": "done"}, tool("c1")]}})
+    _, items = step(plan.reconcile(), ok({"run_id": RUN, "status": "success"}), state, ok(IDLE))
+    assert [item.type for item in items if not isinstance(item, Step)] == [
+        "stream.gap",
+        "message.completed",
+        "message.completed",
+        "tool_result.completed",
+        "session.status",
+        "turn.ended",
+    ]
+    assert plan.read(Frame("metadata", json.dumps({"run_id": RUN, "status": "run_done"}).encode(), "9-0")) == []
+    assert step(plan.reconcile(), ok(IDLE))[1] == ()
+
+
+def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
+    plan = ThreadStream(ID, "messages", Position(), is_live=True)
+
+    assert plan.quiet(15.0) == (Reconcile(),)
+    with pytest.raises(NotFound):
+        step(plan.reconcile(), NotFound("gone"))
+
+
+def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_next() -> None:
+    frames = [
+        mark("1-0"),
+        values(1, "2-0", human()),
+        piece(2, "3-0", event="message-start", role="ai", id="m1"),
+        piece(3, "4-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "Hel"}),
+        piece(4, "5-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "lo"}),
+        piece(5, "6-0", event="content-block-finish", index=0, content={"type": "text", "text": "Hello"}),
+        piece(6, "7-0", event="message-finish"),
+    ]
+    left = run([], frames, leave_after=5)
+    assert types(left)[-1] == "message.delta"
+    cursor = left.cursors[-1]
+    assert cursor is not None
+
+    position = to_position(cursor)
+    assert position.before == "1-0"
+    resumed = follow(lambda: PROVIDER.stream_events(REF, cursor), [ok(IDLE)], [frames[1:]])
+
+    assert types(resumed) == ["message.started", "message.delta", "message.delta", "message.completed"]
+    message = resumed.events[-1]
+    assert isinstance(message, MessageCompleted)
+    assert message.message.text == "Hello"
+
+
+def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
+    left = run([], TURN[:2], leave_after=3)
+    cursor = left.cursors[-1]
+    assert cursor is not None
+    marker = to_position(cursor).turn
+    runs = ok([{"run_id": OTHER, "metadata": {}}, {"run_id": RUN, "metadata": {"polysession_turn": marker}}])
+
+    rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), runs, ok(IDLE)], [[done("9-0")]])
+
+    assert types(rejoined) == ["session.status", "turn.ended"]
+
+
+def test_a_turn_whose_input_never_arrived_cannot_be_rejoined() -> None:
+    cursor = Position(turn="made-up").to_cursor()
+    rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), *[ok([])] * 20], [[]])
+
+    assert isinstance(rejoined.error, NotFound)
+    with pytest.raises(UsageError):
+        step(PROVIDER.rejoin_turn(REF, Position().to_cursor()))
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!!!", "e30x"])
+def test_an_invalid_cursor_is_a_usage_error(cursor: str) -> None:
+    with pytest.raises(UsageError):
+        step(PROVIDER.stream_events(REF, cursor))
+
+
+def test_a_new_follower_skips_runs_that_were_over_before_it() -> None:
+    plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=False)
+
+    assert plan.read(Frame("metadata", json.dumps({"run_id": OTHER}).encode(), "1-0")) == []
+    (started, _) = plan.read(Frame("metadata", json.dumps({"run_id": RUN}).encode(), "2-0"))
+    assert started.turn_id == RUN  # type: ignore[union-attr]
+
+
+def test_a_message_to_a_waiting_thread_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(Conflict):
+        step(PROVIDER.start_turn(REF, HELLO), ok(WAITING))
+
+
+def test_an_answer_starts_a_run_that_is_found_by_its_marker() -> None:
+    waiting = {**IDLE, "interrupts": {"task": [{"id": "i1", "value": {"action": "x", "args": {}}}]}}
+    _, plan = step(PROVIDER.start_turn(REF, (Deny("i1"),)), ok(waiting))
+    send = plan.send()
+    call = next(send)
+    (body,) = sent_bodies([call])
+    marker = body["params"]["metadata"]["polysession_turn"]
+    assert body["method"] == "input.respond"
+    assert body["params"]["responses"] == [{"interrupt_id": "i1", "response": "denied"}]
+    listing = send.send(ok({"type": "success", "id": 1, "result": {}}))
+    assert listing.path == f"{PATH}/runs?limit=100"
+    with pytest.raises(StopIteration):
+        send.send(ok([{"run_id": OTHER}, {"run_id": RUN, "metadata": {"polysession_turn": marker}}]))
+
+
+def test_an_agent_must_be_known() -> None:
+    provider = LanggraphProvider(LanggraphSettings(base_url="http://127.0.0.1:1"))
+
+    with pytest.raises(UsageError, match="agent"):
+        step(provider.start_turn(REF, HELLO), ok(IDLE))
+    _, plan = step(provider.start_turn(REF, HELLO), ok({**IDLE, "metadata": {"assistant_id": "a1"}}))
+    (body,) = sent_bodies([next(plan.send())])
+    assert body["params"]["assistant_id"] == "a1"
+
+
+def test_a_waiting_run_is_given_up_by_cancel() -> None:
+    calls, cancelled = step(PROVIDER.cancel_session(REF), ok(WAITING), ok({}))
+
+    assert sent_bodies(calls) == [None, {"values": None, "as_node": "__end__"}]
+    assert cancelled.state == "requested"
+
+
+def test_runs_are_cancelled_one_by_one() -> None:
+    calls, cancelled = step(
+        PROVIDER.cancel_session(REF),
+        ok({**IDLE, "status": "busy"}),
+        ok([{"run_id": RUN}]),
+        ok({}),
+        ok([{"run_id": OTHER}]),
+        NotFound("it is over"),
+    )
+
+    assert [call.path for call in calls][2::2] == [f"{PATH}/runs/{RUN}/cancel", f"{PATH}/runs/{OTHER}/cancel"]
+    assert cancelled.state == "requested"
+    _, nothing = step(PROVIDER.cancel_session(REF), ok(IDLE), ok([]), ok([]))
+    assert nothing.state == "nothing_running"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"type": "error", "error": "unknown_error", "message": "404: Thread not found."}, 404, "Thread not found."),
+        ({"type": "error", "error": "unknown_error", "message": "409: busy"}, 409, "busy"),
+        ({"type": "error", "error": "no_such_interrupt", "message": "Unknown"}, 409, "Unknown"),
+        ({"type": "error", "error": "new", "message": "odd"}, None, "odd"),
+    ],
+)
+def test_refused_commands_are_read(body: dict[str, Any], status: int | None, message: str) -> None:
+    content = json.dumps(body, separators=(",", ":")).encode()
+    response = Response(200, {}, content)
+
+    assert PROVIDER.is_refusal(response)
+    detail = PROVIDER.read_error(response)
+    assert (detail.status, detail.message, detail.code) == (status, message, body["error"])
+
+
+def test_a_refusal_quotes_no_input_of_other_runs() -> None:
+    refused = Response(409, {}, b"{\"detail\": \"Thread t has in-flight runs: [{'input': 'secret'}]\"}")
+
+    assert "secret" not in PROVIDER.read_error(refused).message
+    assert PROVIDER.is_refusal(Response(201, {}, b'{"detail": "problems updating the state"}'))
