@@ -27,6 +27,8 @@ SERVICE_PINS = {
     "langgraph": "tests/live/langgraph_service/requirements.txt",
 }
 """What is installed for each real service: one environment for each."""
+SERVICE_PYTHONS = {"langgraph": "3.12"}
+"""Which Python a service needs, where ours may be too old for it."""
 
 
 @nox.session(venv_backend="none")
@@ -160,7 +162,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
-    """Judge by the real services of ADK and of AgentScope, 2.0.11 and 2.0.0."""
+    """Judge by the real services of ADK, of AgentScope, 2.0.11 and 2.0.0, and of LangGraph (Python 3.12)."""
     options = ["--numprocesses=0", *_services(session)]  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
 
@@ -172,10 +174,19 @@ def _services(session: nox.Session, *names: str) -> list[str]:
         environment = Path(session.bin).parent / "services" / name
         python = environment / "bin" / "python"
         if not python.exists():
-            session.run(PYTHON, "-m", "venv", str(environment), external=True)
+            session.run(_service_interpreter(session, name), "-m", "venv", str(environment), external=True)
         session.run(str(python), "-m", "pip", "install", "--quiet", "--requirement", SERVICE_PINS[name], external=True)
         options.append(f"--{name}-python={python}")
     return options
+
+
+def _service_interpreter(session: nox.Session, name: str) -> str:
+    """The Python for a service; a missing one fails the session."""
+    version = SERVICE_PYTHONS.get(name)
+    interpreter = PYTHON if version is None else _interpreter(version)
+    if interpreter is None:
+        session.error(f"the service {name} needs Python {version}, on the PATH or in pyenv")
+    return interpreter
 
 
 @nox.session(venv_backend="venv")

@@ -459,7 +459,7 @@ def list_messages(path: str, session_id: str, input_key: str) -> Flow[list[Any]]
 
 
 def position_now(path: str) -> Flow[Position]:
-    """Where a stream from now on begins: after the runs that are over. Ids of runs are in the order of their creation."""
+    """Where a stream from now on begins: after the runs that are over. Ids of runs sort by creation."""
     response = yield Call("GET", with_query(f"{path}/runs", {"limit": 100, "select": ["run_id", "status"]}))
     runs = [_read_run(item)[0] for item in _array(response)]
     going = [run.run_id for run in runs if run.status in _GOING]

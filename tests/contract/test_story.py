@@ -36,7 +36,7 @@ WHERE_SUPPORTED = {
 
 
 def test_every_backend_of_ours_is_told() -> None:
-    assert PROVIDERS == ["adk", "agentscope", "everruns", "qoder"]
+    assert PROVIDERS == ["adk", "agentscope", "everruns", "langgraph", "qoder"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -58,4 +58,4 @@ def test_a_backend_is_asked_for_its_version(provider: str, runner: ClientRunner)
     with serve(provider) as emulator:
         version = runner.call(provider, lambda client: client.backend_version(), **emulator.settings)
 
-    assert version == {"adk": "2.13.0", "agentscope": "2.0.11"}.get(provider)
+    assert version == {"adk": "2.13.0", "agentscope": "2.0.11", "langgraph": "0.16.7"}.get(provider)

@@ -3,7 +3,7 @@
 The interpreter of the virtual environment that holds the server runs this file; ours cannot.
 """
 
-# mypy: disable-error-code="import-not-found,misc"
+# mypy: disable-error-code="import-not-found,misc,untyped-decorator"
 
 import asyncio
 from typing import Annotated, Any, TypedDict
