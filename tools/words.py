@@ -60,7 +60,8 @@ _PATTERN: Final = re.compile(
 )
 _OPENING: Final = re.compile(r"(What|Who|Whose)\b(?!.*\?)")
 """A docstring begins with a verb or a noun, never with `What ...`."""
-_CODE: Final = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
+_CODE: Final = re.compile(r"```.*?```|`[^`]*`|\bYou said:", re.DOTALL)
+"""Not prose; the last is what the emulators' agent answers."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,4 +1,4 @@
-"""What AgentScope publishes, through the current client."""
+"""AgentScope's published exchanges, through the current client."""
 
 from __future__ import annotations
 
