@@ -91,7 +91,8 @@ class EventReader:
     Attributes:
         run_id: The run that the frames belong to; None before the first one.
         message_count: How many messages of the state were delivered; None before the first state came.
-        seq: Number of the last frame within its run.
+        seq: Number of the last frame within its run; None if it is unknown. The server may lose frames where a stream
+            was opened again: then the numbers jump, and messages are taken from the state.
 
     Args:
         session_id: The session.
@@ -118,8 +119,10 @@ class EventReader:
         self._has_input = has_input
         self._drafts: dict[str, Draft] = {}
         self._results: set[str] = set()
+        self._completed: set[str | None] = set()
+        self._has_lost = False
         self._error: WireErrorFrame | None = None
-        self.seq = 0
+        self.seq: int | None = None
 
     def read(self, frame: Frame) -> Sequence[Event | RunDone]:
         """The events of one frame."""
@@ -129,8 +132,10 @@ class EventReader:
             return self._read_error(frame)
         wire, problems = read_frame(_read_frame, frame)
         if wire is not None and wire.seq is not None:
-            if wire.seq <= self.seq:
+            if self.seq is not None and wire.seq <= self.seq:
                 return ()  # it came before
+            if self.seq is not None and wire.seq > self.seq + 1:
+                self._has_lost, self._drafts = True, {key: Draft(None) for key in self._drafts}
             self.seq = wire.seq
         envelope: Envelope = {
             "id": frame.id if wire is None or wire.seq is None else f"{self.run_id}:{wire.seq}",
@@ -159,9 +164,10 @@ class EventReader:
         if wire.status == "run_done":
             error, self._error = self._error, None
             return (RunDone(wire.run_id, error),)
-        if wire.run_id == self.run_id:
-            return ()  # another attempt of the same run
-        self.run_id, self.seq, self._drafts, self._error = wire.run_id, 0, {}, None
+        is_again, self.run_id = wire.run_id == self.run_id, wire.run_id
+        self.seq, self._drafts, self._error, self._has_lost = 0, {}, None, False
+        if is_again:
+            return ()  # another attempt of the same run, after a restart of the server
         envelope |= {"session_id": self.session_id, "turn_id": wire.run_id, "source": frame.data}
         running = StatusChanged(status=SessionStatus.RUNNING, native_status="busy", **{**envelope, "id": None})
         return (TurnStarted(**envelope), running)
@@ -210,7 +216,22 @@ class EventReader:
             return (MessageCompleted(message=message, **envelope),)
         if wire.type == "tool":
             return self.tool_result(wire.tool_call_id or "", text_of(wire), wire.status == "error", envelope)
+        if wire.type == "ai" and self._has_lost and wire.id not in self._completed:
+            return self._completed_of(to_message(self.session_id, envelope["source"]), envelope)
         return ()
+
+    def _completed_of(self, message: Message, envelope: Envelope) -> Sequence[Event]:
+        """A message whose frames were lost, as the state has it."""
+        calls = [block for block in message.content if isinstance(block, ToolCallBlock)]
+        found: list[Event] = [
+            ToolCallCompleted(tool_call_id=each.id, name=each.name, arguments=each.arguments, **envelope)
+            for each in calls
+            if each.id not in self._completed
+        ]
+        found.append(MessageCompleted(message=message, **envelope))
+        if message.usage is not None:
+            found.append(UsageReported(usage=message.usage, is_delta=True, **{**envelope, "id": None}))
+        return found
 
     def tool_result(self, call_id: str, text: str, failed: object, envelope: Envelope) -> Sequence[Event]:
         """A tool's result, once, although the state and the tools channel both report it."""
@@ -234,11 +255,16 @@ class EventReader:
             return None  # of a tool's message, or of one that began before the stream was opened
         if piece.event == "message-finish":
             del self._drafts[key]
+            if draft.message_id is None and self._has_lost:
+                return ()  # incomplete: the state has it whole
             return self._finished(draft, piece.usage, envelope)
-        return draft.read(piece, envelope)
+        events = draft.read(piece, envelope)
+        self._completed |= {event.tool_call_id for event in events or () if isinstance(event, ToolCallCompleted)}
+        return events
 
     def _finished(self, draft: Draft, wire_usage: WireUsage | None, envelope: Envelope) -> Sequence[Event]:
         usage = to_usage(wire_usage)
+        self._completed.add(draft.message_id)
         message = Message(
             provider=NAME,
             id=draft.message_id or "",

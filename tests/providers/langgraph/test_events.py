@@ -246,3 +246,24 @@ def test_a_completed_tool_call_has_its_arguments() -> None:
 
 def test_the_table_names_every_type_that_is_read() -> None:
     assert {"metadata", "values", "messages", "tools", "error"} <= EVENT_TYPES.keys()
+
+
+def test_a_message_whose_frames_were_lost_is_taken_from_the_state() -> None:
+    said = {"type": "ai", "id": "a1", "content": "all of it", "usage_metadata": {"input_tokens": 7, "output_tokens": 5}}
+    start = frame("messages", 2, data={"event": "message-start", "role": "ai", "id": "a1"})
+    finish = frame("messages", 5, data={"event": "message-finish", "usage": {"input_tokens": 7, "output_tokens": 5}})
+
+    for pieces in ([start, finish], [finish]):
+        events = read(mark(), values(1, HUMAN), *pieces, values(6, HUMAN, said))
+
+        texts = [event.message.text for event in events if isinstance(event, MessageCompleted)]
+        assert texts == ["hi", "all of it"]
+        assert [event.type for event in events].count("usage") == 1
+
+
+def test_a_restarted_run_is_numbered_from_its_beginning() -> None:
+    start = frame("messages", 1, data={"event": "message-start", "role": "ai", "id": "a1"})
+
+    events = read(mark(), values(1, HUMAN), mark(), start)
+
+    assert [event.type for event in events][-1] == "message.started"
