@@ -10,10 +10,6 @@ LEFT_OUT: Final = 0
 ONE_CLIENT: Final = -1
 
 SAMPLED: Final[Mapping[str, int]] = {
-    # Each test of the contract suite runs with one of the two clients on the current generation of each backend.
-    "tests/contract/test_providers.py::TestQoder": ONE_CLIENT,
-    "tests/contract/test_providers.py::TestEverruns": ONE_CLIENT,
-    "tests/contract/test_providers.py::TestAgentScope": ONE_CLIENT,
     "tests/cassettes/test_agentscope_contract.py": ONE_CLIENT,
     "tests/contract/test_providers.py::TestQoderOverHttpx2": 5,
     "tests/contract/test_providers.py::TestQoderOverHttpx": 5,
@@ -21,6 +17,8 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/contract/test_providers.py::TestEverrunsOverAiohttp": 5,
     "tests/contract/test_providers.py::TestEverrunsSeed": 5,
     "tests/contract/test_providers.py::TestAgentScopeSeed": 5,
+    # Each test of the contract suite runs with one of the two clients on the current generation of each backend.
+    "tests/contract/test_providers.py": ONE_CLIENT,
     "tests/stress/test_call_faults.py::test_a_fault_of_a_call_comes_to_what_is_written_down": 7,
     "tests/stress/test_command_secrets.py::test_a_secret_in_the_wrong_place_of_the_file_is_not_quoted": 4,
     "tests/stress/test_command_secrets.py::test_a_secret_that_cannot_be_used_is_not_quoted": 4,
@@ -40,7 +38,7 @@ SAMPLED: Final[Mapping[str, int]] = {
 """Of these tests, classes and files the normal run takes one item in so many, beginning with the first.
 
 An odd number alternates between the sync and the async client, which are neighbours. `ONE_CLIENT` takes each test with
-one client, and another one from test to test and from class to class.
+one client, and another one from test to test and from class to class. The first entry that fits counts.
 """
 
 

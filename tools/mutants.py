@@ -174,8 +174,8 @@ MUTANTS: Final = (
     Mutant(
         "a frame without an end fills the memory",
         _SSE,
-        "        self._check_size(self._size_bytes - self._ends_with_lf)\n",
-        "",
+        "if self._size_bytes - self._ends_with_lf > self._max_event_bytes:",
+        "if self._size_bytes < 0:",
         _OF_SSE,
     ),
     Mutant(

@@ -82,7 +82,11 @@ def test_changes_leave_alone_what_is_not_given() -> None:
     ("request_type", "values", "said"),
     [
         (NewSession, {"title": 5}, "wrong argument: title: Input should be a valid string"),
-        (NewSession, {"metadata": {"a": "x", "b": object()}}, "wrong argument: metadata: input was not a valid JSON value"),
+        (
+            NewSession,
+            {"metadata": {"a": "x", "b": object()}},
+            "wrong argument: metadata: input was not a valid JSON value",
+        ),
         (NewSession, {"native": "x"}, "native: Input should be an instance of NativeBody"),
         (NewSession, {"colour": "red"}, "wrong argument: colour: Extra inputs are not permitted"),
         (NewAgent, {}, "wrong argument: name: Field required"),
