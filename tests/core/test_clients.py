@@ -165,9 +165,9 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "agents.list": lambda client: client.agents.list,
 }
 FACE_OF: dict[str, Callable[..., Any]] = {
-    "create": client.Sessions.create,
-    "list": client.Sessions.list,
-    "update": client.Sessions.update,
+    "create": session_operations.Sessions.create,
+    "list": session_operations.Sessions.list,
+    "update": session_operations.Sessions.update,
     "agents.create": client.Agents.create,
     "agents.list": client.Agents.list,
 }

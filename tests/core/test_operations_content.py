@@ -46,22 +46,24 @@ class Recorder(AcmeProvider):
         self.asked.extend(asked)
         yield from ()
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...]) -> Flow[None]:
+    def send_message(self, ref: SessionRef, content: tuple[Block, ...], **_: Any) -> Flow[None]:
         return self._record(ref, content)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         return self._record(ref, cursor)
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput) -> Flow[TurnPlan]:
+    def start_turn(self, ref: SessionRef, turn_input: TurnInput, **_: Any) -> Flow[TurnPlan]:
         return self._record(ref, turn_input)
 
-    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
+    def answer_actions(self, ref: SessionRef, answers: tuple[Answer, ...], **_: Any) -> Flow[None]:
         return self._record(ref, answers)
 
-    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
+    def list_events(self, ref: SessionRef, page_size: int | None, cursor: str | None, **_: Any) -> Flow[Page[Event]]:
         return self._record(ref, page_size, cursor)
 
-    def list_messages(self, ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, **_: Any
+    ) -> Flow[Page[Message]]:
         return self._record(ref, page_size, cursor)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:

@@ -190,7 +190,7 @@ def test_fifty_turns_at_once_end_well_with_one_opening_each(
             httpx.AsyncClient(transport=transport) as http,
             AsyncClient("agentscope", http_client=http, **shared.settings) as client,
         ):
-            new = {"agent": shared.session.agent_id, "title": "T", "model": shared.session.model}
+            new: dict[str, Any] = {"agent": shared.session.agent_id, "title": "T", "model": shared.session.model}
             sessions = [await client.sessions.create(**new) for _ in range(50)]
             transport.calls.clear()
 

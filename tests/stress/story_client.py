@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from polysession import AsyncClient, AsyncPaginator, Client, Event, RetryPolicy
-from polysession.client import Paginator
+from polysession import AsyncClient, AsyncPaginator, Client, Event, Paginator, RetryPolicy
 from polysession.emulation import EmulatorHandle
 
 AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)

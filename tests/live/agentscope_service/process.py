@@ -123,7 +123,13 @@ class RestartedService:
 
     def __init__(self, python: Path, workdir: Path, models_url: str) -> None:
         self._port = _free_port()
-        self._command = [python, _SERVER, str(self._port), workdir, f"sqlite+aiosqlite:///{workdir}/data.sqlite"]
+        self._command: list[str | Path] = [
+            python,
+            _SERVER,
+            str(self._port),
+            workdir,
+            f"sqlite+aiosqlite:///{workdir}/data.sqlite",
+        ]
         self._workdir = workdir
         self.service = AgentScopeService(f"http://127.0.0.1:{self._port}", models_url)
         self._process = self._start()
