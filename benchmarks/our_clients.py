@@ -43,7 +43,7 @@ def _cursor(event_id: str, position: object) -> str:
     return urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-_AIOHTTP_TRANSPORTS: Final = ("polysession._drivers.on_aiohttp", "polysession._drivers.aiohttp_transport")
+_AIOHTTP_TRANSPORTS: Final = ("polysession._drivers.on_aiohttp", "polysession._drivers.aiohttp_client")
 _CHOOSES_AIOHTTP: Final = "http" in inspect.signature(AsyncClient.__init__).parameters
 _SESSION_IDS: Final = {"qoder": QODER_ID, "everruns": EVERRUNS_ID, "agentscope": agentscope_bodies.SESSION_ID}
 _STREAM_IDS: Final[dict[str, Callable[[int], str]]] = {

@@ -27,9 +27,10 @@ RETRY = RetryPolicy(attempts=4, first_wait_s=0.0)
 
 def busy_connections(client: Client | AsyncClient) -> list[str]:
     """What the pool still holds of connections that are neither closed nor free for the next call."""
-    transport: Any = client._driver._holder._http._transport
-    if hasattr(transport, "_session"):  # aiohttp's
-        return [str(held) for held in transport._session.connector._acquired] if transport._session else []
+    http: Any = client._driver._holder._http
+    if hasattr(http, "_session"):  # aiohttp's
+        return [str(held) for held in http._session.connector._acquired] if http._session else []
+    transport = http._transport
     return [str(held) for held in transport._pool.connections if not (held.is_idle() or held.is_closed())]
 
 

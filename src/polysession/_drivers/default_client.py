@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from polysession._drivers.environment import named_faults, tls_context
 from polysession.errors import UsageError
+
+if TYPE_CHECKING:
+    from polysession._drivers.aiohttp_client import AiohttpClient
 
 CONNECT_LIMIT_S: Final = 5.0
 DEFAULT_TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
@@ -28,7 +31,9 @@ def new_http_client(limits: httpx.Limits | None = None) -> httpx.Client:
         return httpx.Client(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=limits or LIMITS)
 
 
-def new_async_http_client(limits: httpx.Limits | None = None, *, http: str | None = None) -> httpx.AsyncClient:
+def new_async_http_client(
+    limits: httpx.Limits | None = None, *, http: str | None = None
+) -> httpx.AsyncClient | AiohttpClient:
     """An async HTTP client.
 
     Args:
@@ -42,17 +47,16 @@ def new_async_http_client(limits: httpx.Limits | None = None, *, http: str | Non
     with named_faults():
         if http is None:
             return httpx.AsyncClient(verify=tls_context(), timeout=DEFAULT_TIMEOUT, limits=limits or LIMITS)
-        transport = _aiohttp_transport(http, limits or LIMITS)
-        return httpx.AsyncClient(transport=transport, timeout=DEFAULT_TIMEOUT)
+        return _aiohttp_client(http, limits or LIMITS)
 
 
-def _aiohttp_transport(http: str, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
+def _aiohttp_client(http: str, limits: httpx.Limits) -> AiohttpClient:
     if http != "aiohttp":
         raise UsageError(f'http is {http!r}; it must be "aiohttp", or None for httpx itself')
     try:
-        from polysession._drivers.aiohttp_transport import AiohttpTransport  # noqa: PLC0415  (only if asked for)
+        from polysession._drivers.aiohttp_client import AiohttpClient  # noqa: PLC0415  (only if asked for)
     except ImportError as error:
         missing = error
     else:
-        return AiohttpTransport(tls_context(), limits)
+        return AiohttpClient(tls_context(), limits, DEFAULT_TIMEOUT)
     raise UsageError('http="aiohttp" needs the package aiohttp: pip install "polysession[aiohttp]"') from missing

@@ -44,6 +44,11 @@ def proxy_of(url: str) -> Proxy | None:
     return None
 
 
+def has_proxies() -> bool:
+    """Whether the environment names a proxy for some addresses."""
+    return not _VARIABLES.keys().isdisjoint(getproxies())
+
+
 @contextmanager
 def named_faults() -> Iterator[None]:
     """Name the environment variable that prevents an HTTP client from being made.

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from polysession._core.retry import RetryPolicy
-from polysession._drivers import aiohttp_transport
-from polysession._drivers.aiohttp_transport import AiohttpTransport
+from polysession._drivers import aiohttp_client
+from polysession._drivers.aiohttp_client import AiohttpClient
 from polysession._drivers.environment import tls_context
 from polysession.async_client import AsyncClient
 from polysession.errors import ConnectError, ConnectionLost, NetworkTimeout, PolysessionError, UsageError
@@ -41,14 +41,14 @@ def over_aiohttp(base_url: str, **options: Any) -> AsyncClient:
 def use(base_url: str, scenario: Callable[[AsyncClient], Awaitable[T]], **options: Any) -> T:
     async def run() -> T:
         async with over_aiohttp(base_url, **options) as client:
-            assert isinstance(transport_of(client), AiohttpTransport)
+            assert isinstance(http_of(client), AiohttpClient)
             return await scenario(client)
 
     return asyncio.run(run())
 
 
-def transport_of(client: AsyncClient) -> Any:
-    return client._driver._holder._http._transport
+def http_of(client: AsyncClient) -> Any:
+    return client._driver._holder._http
 
 
 async def get(client: AsyncClient) -> Any:
@@ -206,7 +206,7 @@ def test_a_cancelled_call_leaves_nothing_open() -> None:
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await call
-                session = transport_of(client)._session
+                session = http_of(client)._session
                 return sum(len(group) for group in session.connector._conns.values())
 
     assert asyncio.run(run()) == 0
@@ -220,8 +220,10 @@ def test_a_client_that_was_never_used_is_closed() -> None:
 
 
 async def wait_with(error: Exception) -> None:
-    async with aiohttp_transport._waiting(None):
+    async def fail() -> None:
         raise error
+
+    await aiohttp_client._within(None, fail())
 
 
 def test_an_unknown_error_of_aiohttp_is_an_answer_that_is_no_http() -> None:
@@ -234,13 +236,13 @@ def test_an_unknown_error_of_aiohttp_is_an_answer_that_is_no_http() -> None:
 def test_without_being_asked_for_it_is_not_used() -> None:
     async def run() -> None:
         async with AsyncClient("acme", base_url="http://127.0.0.1:9", token=TOKEN) as client:
-            assert isinstance(transport_of(client), httpx.AsyncHTTPTransport)
+            assert isinstance(http_of(client), httpx.AsyncClient)
 
     asyncio.run(run())
 
 
 def test_where_it_is_not_installed_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "polysession._drivers.aiohttp_transport", None)
+    monkeypatch.setitem(sys.modules, "polysession._drivers.aiohttp_client", None)
     with pytest.raises(UsageError, match=r'pip install "polysession\[aiohttp\]"'):
         over_aiohttp("http://127.0.0.1:9")
 
@@ -249,10 +251,15 @@ def test_a_silence_of_a_stream_is_limited_by_its_own_time() -> None:
     """The timeout of the client is for the head, and a stream may be silent for longer, or for less long."""
 
     async def run(url: str, read_s: float | None) -> bytes:
-        transport = AiohttpTransport(tls_context(), httpx.Limits())
-        async with httpx.AsyncClient(transport=transport, timeout=0.3) as http, http.stream("GET", url) as response:
-            response.request.extensions["timeout"] = {"read": read_s}
-            return b"".join([chunk async for chunk in response.aiter_raw()])
+        http = AiohttpClient(tls_context(), httpx.Limits(), httpx.Timeout(0.3))
+        try:
+            request = http.build_request("GET", url, content=None, headers={})
+            response = await http.send(request, stream=True, follow_redirects=False)
+            request.extensions["timeout"] = {"read": read_s}
+            async with contextlib.aclosing(response):
+                return b"".join([chunk async for chunk in response.aiter_raw()])
+        finally:
+            await http.aclose()
 
     slow = Answer(OPEN + b"\r\n" + SESSION[:5], hold_s=0.6)
     with FaultServer(slow) as server:

@@ -1,4 +1,4 @@
-"""A transport of httpx on aiohttp's connections, which cost far less when many calls run at once.
+"""An async HTTP client on aiohttp's connections, which cost far less when many calls run at once.
 
 The package httpx-aiohttp (0.2) does the same and would not do here: it rewrites percent-encoded paths, takes a broken
 connection for a timeout while connecting, which says that nothing was sent, lets aiohttp repeat a DELETE, and stops at
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import httpx
 from yarl import URL
 
-from polysession._drivers.environment import check_without_socks, proxy_of
+from polysession._drivers.environment import check_without_socks, has_proxies, proxy_of
+from polysession.change import UNSET, Unset
+
+T = TypeVar("T")
 
 _CHUNK_BYTES: Final = 64 * 1024
 _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
@@ -33,39 +35,67 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] =
 """httpx's errors for aiohttp's; the first that fits counts."""
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One session of aiohttp, which begins with the first request, in the event loop of that.
+class AiohttpClient:
+    """An async HTTP client with the methods of httpx's that are used here, on one session of aiohttp.
+
+    The session begins with the first request, in the event loop of that.
 
     Args:
         verify: The TLS context.
         limits: Of its connections.
+        timeout: Limits of requests that bring none.
 
     Raises:
         UsageError: The environment names a SOCKS proxy.
     """
 
-    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits, timeout: httpx.Timeout) -> None:
         check_without_socks()
+        self._timeout = timeout
+        self._has_proxies = has_proxies()
         self._verify = verify
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; its body is read by the caller."""
+    def build_request(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        timeout: httpx.Timeout | tuple[float | None, ...] | Unset | None = UNSET,
+    ) -> httpx.Request:
+        """Build a request."""
+        limits = self._timeout if isinstance(timeout, Unset) else httpx.Timeout(timeout)  # type: ignore[arg-type]
+        return httpx.Request(
+            method, url, content=content, headers=dict(headers), extensions={"timeout": limits.as_dict()}
+        )
+
+    async def send(
+        self,
+        request: httpx.Request,
+        *,
+        stream: bool = True,  # noqa: ARG002  (the body is left to the caller in any case)
+        follow_redirects: bool = False,  # noqa: ARG002  (never)
+    ) -> httpx.Response:
+        """Send a request. The caller reads the body; a redirect is not followed."""
         if self._session is None:
             self._session = self._new_session()
         waits_s = request.extensions.get("timeout", {})
-        async with _waiting(_head_s(waits_s)):
-            response = await self._session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers,
-                data=await request.aread() or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(connect=waits_s.get("pool"), sock_connect=waits_s.get("connect")),
-                middlewares=(_Once(),),
-                **_proxy(str(request.url)),
-            )
+        url = str(request.url)
+        proxy = proxy_of(url) if self._has_proxies else None
+        sent = self._session.request(
+            request.method,
+            URL(url, encoded=True),
+            headers=request.headers,
+            data=request.content or None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(connect=waits_s.get("pool"), sock_connect=waits_s.get("connect")),
+            middlewares=(_Once(),),
+            proxy=None if proxy is None else proxy.url,
+        )
+        response = await _within(_head_s(waits_s), sent)
         return httpx.Response(
             response.status,
             headers=response.raw_headers,
@@ -84,7 +114,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         bound = self._limits.max_connections or 0  # 0 is no bound
         idle_s = self._limits.keepalive_expiry
         connector = aiohttp.TCPConnector(ssl=self._verify, limit=bound, keepalive_timeout=idle_s)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True), auto_decompress=False
+        )
 
 
 class _Once:
@@ -126,13 +158,13 @@ class _Body(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
         wait_s = self._request.extensions.get("timeout", {}).get("read")  # of a stream another than for its head
-        while True:
-            async with _waiting(wait_s):
-                chunk = await self._response.content.read(_CHUNK_BYTES)
-            if not chunk:
-                return
-            yield chunk
+        while not content.at_eof():
+            chunk = content.read_nowait(_CHUNK_BYTES) if content.exception() is None else b""
+            chunk = chunk or await _within(wait_s, content.read(_CHUNK_BYTES))
+            if chunk:
+                yield chunk
 
     async def aclose(self) -> None:
         self._response.release()
@@ -145,17 +177,11 @@ def _head_s(waits_s: Mapping[str, float | None]) -> float | None:
     return None if read_s is None else read_s + (connect_s or 0.0)
 
 
-def _proxy(url: str) -> dict[str, Any]:
-    proxy = proxy_of(url)
-    return {} if proxy is None else {"proxy": proxy.url}
-
-
-@asynccontextmanager
-async def _waiting(wait_s: float | None) -> AsyncIterator[None]:
+async def _within(wait_s: float | None, awaited: Awaitable[T]) -> T:
     """Wait for the network, no longer than this, and raise httpx's errors for aiohttp's."""
     try:
         async with asyncio.timeout(wait_s):
-            yield
+            return await awaited
     except aiohttp.ClientError as error:
         kind = next(kind for theirs, kind in _ERRORS if isinstance(error, theirs))
         raise kind(str(error)) from error
