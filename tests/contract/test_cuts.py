@@ -7,10 +7,22 @@ from typing import Any
 
 import pytest
 
-from polysession import Approve, Client, Event, Session, ToolOutput
+from polysession import (
+    Approve,
+    Client,
+    Event,
+    MessageCompleted,
+    Outcome,
+    ResumeMode,
+    Session,
+    ToolOutput,
+    TurnEnded,
+    TurnLife,
+)
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession.emulation.faults import FaultKind
+from polysession.plugins import load_provider
 from polysession.testing.comparing import check_same
 from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, cut, measured, new_session, run_async, run_sync
 
@@ -22,7 +34,11 @@ both_drivers = pytest.mark.parametrize("run", [run_sync, run_async])
 both_kinds = pytest.mark.parametrize("kind", ["drop", "end"])
 
 
-@pytest.fixture(params=list(emulated_providers()), scope="module")
+RESUMING = [name for name in emulated_providers() if load_provider(name).resume_mode is not ResumeMode.NONE]
+ATTENDED = [name for name in emulated_providers() if load_provider(name).turn_life is TurnLife.ATTENDED]
+
+
+@pytest.fixture(params=RESUMING, scope="module")
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve(request.param) as handle:
         yield handle
@@ -41,6 +57,40 @@ def test_a_cut_anywhere_loses_and_doubles_nothing(
         events = run(emulator, session, "hello")
         check_same(events, whole, f"cut at byte {at_byte} of {length}")
         check_ended(events)
+
+
+@both_kinds
+@both_drivers
+@pytest.mark.parametrize("said", ["hello", "/think", "/tool", "/ask"])
+@pytest.mark.parametrize("provider", ATTENDED)
+def test_a_cut_of_a_turn_that_ends_with_its_stream_is_never_half_a_success(
+    provider: str, said: str, request: pytest.FixtureRequest, kind: FaultKind, run: Run
+) -> None:
+    """A stream that ends cleanly between two frames is one that the server may have sent: its events stay a success."""
+    with serve(provider) as emulator:
+        whole, length = measured(emulator, new_session(emulator), said)
+        kept = durable(whole)
+        stride = 1 if request.config.getoption("--every-byte") else length // SAMPLES
+        for at_byte in range(0, length, stride):
+            session = new_session(emulator)
+            cut(emulator, kind, at_byte)
+            events = run(emulator, session, said)
+            ended = events[-1]
+            assert isinstance(ended, TurnEnded)
+            if kind == "drop":
+                assert ended.outcome is not Outcome.COMPLETED or durable(events) == kept, at_byte
+            elif ended.outcome in {Outcome.COMPLETED, Outcome.REQUIRES_ACTION}:
+                before_the_end = durable(events)[:-1]
+                assert before_the_end == kept[: len(before_the_end)], at_byte
+
+
+def durable(events: list[Event]) -> list[tuple[str, str | None]]:
+    """Type and text of the events that are more than a part of a message."""
+    return [
+        (event.type, event.message.text if isinstance(event, MessageCompleted) else None)
+        for event in events
+        if not event.type.endswith((".delta", ".started"))
+    ]
 
 
 def story(emulator: EmulatorHandle, said: str, run: Run, cut_next: Callable[[int], None]) -> list[list[Event]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from polysession import TurnLife
 from polysession.cli.demo import emulated_providers
+from polysession.plugins import load_provider
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if not path.name.startswith("_"))
@@ -49,4 +51,7 @@ def test_an_example_runs(script: Path, provider: str) -> None:
     )
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.splitlines()[-1].startswith(LAST_LINES[script.name])
+    last_line = LAST_LINES[script.name]
+    if load_provider(provider).turn_life is TurnLife.ATTENDED:  # a turn ends where it is left
+        last_line = last_line.replace("second process: completed", "second process: cancelled")
+    assert run.stdout.splitlines()[-1].startswith(last_line)

@@ -8,18 +8,21 @@ from collections.abc import Iterator
 import pytest
 
 from live.adk_service.process import AdkServer
-from polysession.testing import Backend, ProviderContract, proxy
+from polysession.testing import CANARY, Backend, ProviderContract, proxy
 
 
 class TestAdkServer(ProviderContract):
     provider = "adk"
     evidence = "live"
+    has_status_word = False
+    secret_settings = {"token": CANARY}
     patience_s = 60.0
 
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, adk_server: AdkServer) -> Iterator[Backend]:
         """A new user of the server, reached by a way on which faults can be asked for."""
-        settings = {"app": "assistant", "user_id": f"user-{uuid.uuid4().hex}"}
+        user = f"user-{uuid.uuid4().hex}"
         with proxy(adk_server.base_url) as (base_url, faults):
-            yield Backend(settings={"base_url": base_url, **settings}, faults=faults, agent_id="assistant")
+            settings = {"base_url": base_url, "app": "assistant", "user_id": user}
+            yield Backend(settings=settings, faults=faults, agent_id="assistant", owner_id=user)

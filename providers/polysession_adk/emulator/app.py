@@ -53,8 +53,9 @@ class AdkEmulator(Emulator):
         self._open_calls: dict[tuple[str, str, str], dict[str, OpenCall]] = {}
         self.initial = InitialResources(agent_id="assistant")
         self.settings: Mapping[str, str] = {"app": "assistant", "user_id": "emulator"}
+        self.routes = self._routes()
         self.app = build_app(
-            self._routes(), error=error_answer, admit=check_headers, gives_request_ids=False, redirects_slashes=True
+            self.routes, error=error_answer, admit=check_headers, gives_request_ids=False, redirects_slashes=True
         )
 
     @property

@@ -52,24 +52,16 @@ def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
 def build_request(
     http: Any, call: Call, url: str, headers: Mapping[str, str], options: Mapping[str, Any], *, is_ours: bool
 ) -> httpx.Request:
-    """The request of a call.
-
-    A caller's HTTP client builds it, so that whatever it adds to each request is there. One of ours adds cookies only.
+    """The request of a call, with what the HTTP client adds to each.
 
     Raises:
         UsageError: The caller's HTTP client would send it to another address.
     """
     if not isinstance(call.timeout_s, Unset):
         options = request_options(call.timeout_s)
+    request: httpx.Request = http.build_request(call.method, url, headers=headers, content=call.body, **options)
     if not is_ours:
-        given: httpx.Request = http.build_request(call.method, url, headers=headers, content=call.body, **options)
-        _keep_address(given, url)
-        return given
-    timeout = httpx.Timeout(options["timeout"]) if options else DEFAULT_TIMEOUT
-    extensions = {"timeout": timeout.as_dict()}
-    request = httpx.Request(call.method, url, headers=dict(headers), content=call.body, extensions=extensions)
-    if http.cookies:
-        http.cookies.set_cookie_header(request)
+        _keep_address(request, url)
     return request
 
 
