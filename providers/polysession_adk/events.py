@@ -111,7 +111,7 @@ class Received(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What went wrong in a turn, and the server's word for it."""
+    """The failure of a turn, and the server's word for it."""
 
     message: str
     code: str | None
@@ -210,7 +210,7 @@ class EventReader:
 
 
 def to_failure(wire: WireEvent) -> Failure | None:
-    """The failure in an event with an error code, or in a frame that is no event; None if it tells of none."""
+    """The failure in an event with an error code, or in a frame that is no event; None without a failure."""
     if wire.error is None:
         is_error = wire.error_code is not None and wire.error_code not in _NO_ERRORS
         return Failure(wire.error_message or wire.error_code or "", wire.error_code) if is_error else None

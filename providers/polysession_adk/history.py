@@ -37,7 +37,7 @@ _LIMITS: Final = frozenset({"MAX_TOKENS", "LlmCallsLimitExceededError"})
 
 
 class Rest(Enum):
-    """Whether an agent rests after an event: it has answered, it waits for the caller, or it goes on."""
+    """Whether an agent rests after an event: it has answered, it waits for the caller, or it continues."""
 
     NO = "no"
     WAITING = "waiting"
@@ -59,7 +59,7 @@ class Waiting(NamedTuple):
 
 
 class Turn:
-    """What the events of one turn tell of its end.
+    """The end of one turn, as its events show it.
 
     Attributes:
         id: Its invocation; None until an event names it.
@@ -128,7 +128,7 @@ class Turn:
         self._finish_reason = wire.finish_reason or self._finish_reason
         failure = to_failure(wire)
         if failure is not None or wire.content is not None:
-            self._failure = failure  # an agent without a model may go on after an error
+            self._failure = failure  # an agent without a model may continue after an error
         if wire.content is not None:
             self._is_speaking = False
             self._agents.add(wire.author)
@@ -158,7 +158,7 @@ class Turn:
         return asked, ended
 
     def cut(self, session_id: str) -> tuple[Event, ...]:
-        """The end of a turn whose connection broke, and of which the server stored no end."""
+        """The end of a turn whose connection broke and whose end the server did not store."""
         ended = TurnEnded(
             session_id=session_id,
             turn_id=self.id,
@@ -199,7 +199,7 @@ class History:
         self.waiting: dict[str, Waiting] = {}
         self._session_id = session_id
         self._reader = EventReader(session_id)
-        self._open: dict[str | None, Turn] = {}  # turns whose end was not told, by invocation
+        self._open: dict[str | None, Turn] = {}  # turns whose end was not delivered, by invocation
         self._last: Turn | None = None
         self._usages: list[Usage] = []
 
@@ -210,7 +210,7 @@ class History:
 
     @property
     def usage(self) -> Usage | None:
-        """What the session has consumed; None if the server does not say."""
+        """Consumption of the session; None if the server does not report it."""
         return add_usages(self._usages)
 
     def take(self, content: bytes) -> Received:
@@ -226,10 +226,10 @@ class History:
         return received._replace(events=around + received.events)
 
     def settle(self, *, certain: bool = False) -> tuple[Event, ...]:
-        """The ends of the turns that are over, if nothing follows. Each is told once.
+        """The ends of the turns that are over, if nothing follows. Each is delivered once.
 
         Args:
-            certain: Only of those that failed or were aborted; the others may go on with another agent.
+            certain: Only of those that failed or were aborted; the others may continue with another agent.
         """
         over = [key for key, turn in self._open.items() if turn.is_settled or (turn.is_closed and not certain)]
         return tuple([event for key in over for event in self._open.pop(key).end(self._session_id)])
@@ -273,7 +273,7 @@ def add_usages(usages: Iterable[Usage]) -> Usage | None:
 
 
 def waiting_calls(received: Received) -> tuple[Waiting, ...]:
-    """What an event asks the caller for."""
+    """The pending actions of an event."""
     ids = received.wire.long_running_tool_ids or ()
     return tuple(
         [

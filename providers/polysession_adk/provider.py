@@ -64,7 +64,7 @@ _WITHIN: Final = "it is stored in the session's state"
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     native={
         Feature.SESSIONS_CREATE: "one more call, to check the app: the server would take any",
-        Feature.SESSIONS_GET: "with the whole history, of which status and usage are inferred",
+        Feature.SESSIONS_GET: "with the whole history, from which status and usage are inferred",
         Feature.SESSIONS_LIST: "without status and usage: the list has no events",
         Feature.SESSIONS_UPDATE: "appends an event, and fails a turn that works on the session if it is kept in SQL",
         Feature.SESSIONS_RUN: "leaving the block aborts the turn",
@@ -163,7 +163,7 @@ class AdkProvider(Provider[AdkSettings]):
         return {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
 
     def is_refusal(self, response: Response) -> bool:
-        """Whether a run that was not followed came to nothing but an error."""
+        """Whether a run that was not followed resulted in an error only."""
         return turns.read_refusal(response) is not None
 
     def read_error(self, reply: Response) -> ErrorDetail:

@@ -66,7 +66,7 @@ def _title(state: Mapping[str, Any]) -> str | None:
 
 
 def _status(history: History) -> SessionStatus:
-    """What the events tell. A turn without an end runs, or died: the server does not say which."""
+    """The status that the events show. A turn without an end runs, or died: the server does not say which."""
     if history.waiting:
         return SessionStatus.REQUIRES_ACTION
     return SessionStatus.IDLE if history.is_idle else SessionStatus.UNKNOWN

@@ -96,7 +96,7 @@ def get_stored(place: Place, *, after_s: float = 0.0) -> Flow[WireSession]:
 
 
 class Input(NamedTuple):
-    """What starts a turn.
+    """The input of a turn.
 
     Attributes:
         parts: The message.
@@ -147,7 +147,7 @@ class Cursor(NamedTuple):
         after: Id of a stored event; empty for the start of the session.
         events: How many of its common events come before this place; None for all.
         is_ended: Whether the end of its turn comes before this place, too.
-        turn: In place of an event: the marker of a turn of which no event is known.
+        turn: In place of an event: the marker of a turn without a known event.
     """
 
     after: str = ""
@@ -268,7 +268,7 @@ class AdkStream(PolledStream):
         return (0.0 if self._queue else POLL_S[0], POLL_S[1])
 
     def poll(self) -> Flow[Items]:
-        """Deliver the next event; read the session if there is none."""
+        """Deliver the next event; read the session if no event waits."""
         if not self._queue:
             session = yield from get_stored(self._place)
             self._absorb(session)
@@ -278,7 +278,7 @@ class AdkStream(PolledStream):
         return (event,)
 
     def _absorb(self, session: WireSession) -> None:
-        """Take in what is new. Stored events may be put between older ones, so they are told by their ids."""
+        """Take in what is new. Stored events may be put between older ones, so they are distinguished by their ids."""
         has_news = False
         for content, event_id in _stored(session):
             if event_id not in self._taken:
@@ -367,7 +367,7 @@ def new_run(place: Place, turn_input: Input, native: NativeBody | None) -> Run:
 
 
 def read_refusal(response: Response) -> ErrorDetail | None:
-    """The error of a run of which nothing came but an error; None for another response."""
+    """The error of a run that sent nothing but an error; None for another response."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
         return None
     wires = [read_event(frame.data)[0] for frame in read_frames(response)]

@@ -78,7 +78,7 @@ class WireUsage(Camel):
 
 
 class WireActions(Camel):
-    """What an event does beside its content."""
+    """The actions of an event, beside its content."""
 
     state_delta: dict[str, msgspec.Raw] | None = None
     artifact_delta: dict[str, msgspec.Raw] | None = None
@@ -95,7 +95,7 @@ class WireErrorDetails(msgspec.Struct):
 
 
 class WireEvent(Camel):
-    """One event of a session, or the frame of a stream that is none: it has `error` and no `id`."""
+    """One event of a session, or a frame of a stream that is not an event: it has `error` and no `id`."""
 
     id: str | None = None
     invocation_id: str | None = None

@@ -193,7 +193,7 @@ class EventReader:
 
 
 def read_head(content: bytes) -> tuple[WireEvent, tuple[str, ...]]:
-    """What every event has, and the pieces of text that most of them are. What is no object has an empty type."""
+    """Fields of every event, and the text of most. Anything but an object has an empty type."""
     try:
         return _read_event(content)
     except MalformedResponse as error:
@@ -233,7 +233,7 @@ def _ask(reply: ReplyState, wire: WireRequest, envelope: _Envelope) -> Iterator[
     found = (to_action(block, reply.id) for block in blocks)
     asked = [action for action in found if action is not None]
     if reply.phase is Phase.WAITING and all(action.id in reply.calls.waiting for action in asked):
-        return  # repeated for those who connect meanwhile
+        return  # repeated for clients that connect meanwhile
     reply.calls.ask(asked)
     yield _action_required(reply, envelope)
     yield from _settle(reply, envelope)

@@ -84,7 +84,7 @@ class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         after: The server's cursor at the start of the turn; None if it gave none.
         reply: The reply that had an event last.
-        before: The one before it. While a reply is made it is not stored: this one tells where in history it stands.
+        before: The one before it. While a reply is made it is not stored: this one marks its place in the history.
         phase: How far that reply had come.
         delivered: Keys of its blocks that were delivered whole.
     """
@@ -233,11 +233,11 @@ class SessionStream(ReplayedStream):
         return self._read(frame)
 
     def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop asks less often by itself)
-        """See whether the session still exists, and whether its turn still runs: no stream tells of either."""
+        """See whether the session still exists, and whether its turn still runs: no stream reports either."""
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """What was stored since: no stream tells of turns that ended meanwhile.
+        """Events stored since: no stream reports turns that ended meanwhile.
 
         Raises:
             NotFound: The session was deleted.
@@ -264,7 +264,7 @@ class SessionStream(ReplayedStream):
         return no_trace(self._address.session_id, reply.id)
 
     def _behind_gap(self, tail: HistoryTail, held: Sequence[Frame]) -> Items:
-        """What is stored of the events before a gap, then those that waited behind it."""
+        """The stored events before a gap, then those that waited behind it."""
         head, _ = read_head(held[0].data)
         items: list[Any] = events_since(tail, self._reader, up_to=head.reply_id)
         if self._reader.phase_of(head.reply_id) not in {Phase.ENDED, Phase.WAITING}:

@@ -54,7 +54,7 @@ _ASKED_S: Final = 0.3
 """Seconds until it is looked whether a turn that asks for something does anything else."""
 
 _LOOKS: Final = 3
-"""How many silences a turn that left no trace is looked for: an answer is taken up a moment after it was accepted."""
+"""Silences before a turn without a trace is given up: the service starts on an answer a moment after accepting it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def _read(frame: Frame) -> tuple[WireEvent, bytes, tuple[str, ...]]:
 class AgentScopeTurn(ReplayedStream, TurnPlan):
     """Follows one turn, and looks at what is stored when nothing comes: some turns end without an event.
 
-    Nothing on the stream tells whose input a reply answers, and another client's whole turn may lie between the opening
+    Nothing on the stream shows whose input a reply answers, and another client's whole turn may lie between the opening
     and our input. A session runs one turn at a time, and stores the message before the reply begins: the reply to a
     message of ours is the one that follows it in history, or the one that runs while nothing follows it yet.
 
@@ -263,7 +263,7 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         return (Reconcile(wait_s),)
 
     def _missed(self, tail: HistoryTail) -> list[Event]:
-        """What was not delivered of a turn that does not run any more."""
+        """The missing events of a turn that does not run any more."""
         events: list[Event] = []
         reply = next((reply for reply in tail.replies if reply.id == self._reply_id), None)
         if reply is not None and not (self._continues and not self._has_begun and self._waits_still(reply)):
@@ -316,7 +316,7 @@ class LegacyTurn(AnsweredTurn):
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """What was missed of the turn, with its end."""
+        """The missing events of the turn, with its end."""
         tail = yield from read_tail(self._address)
         own = self._reply_id or own_reply_id(tail, self._input["id"], (), is_running=False)
         reply = next((reply for reply in tail.replies if reply.id == own), None)
@@ -340,7 +340,7 @@ def answered_in(wire_input: Mapping[str, Any]) -> list[str]:
 
 
 def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], *, is_running: bool) -> str | None:
-    """The reply to a message of ours; None if it cannot be told yet, or left none.
+    """The reply to a message of ours; None if it cannot be identified yet, or left none.
 
     Runs of a session do not overlap, and each stores its message before its reply begins. So it is the reply that
     follows the message, before another message of a user; or, if none follows, a candidate that is not stored.
@@ -369,5 +369,5 @@ def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], 
 
 
 def is_empty_failure(reply: StoredMessage) -> bool:
-    """Whether a reply failed before the agent said anything."""
+    """Whether a reply failed before the agent wrote anything."""
     return reply.wire.error is not None and not reply.blocks

@@ -39,7 +39,7 @@ _PROMPT_KEYS: Final = ("question", "prompt", "message", "description", "text")
 
 
 def to_actions(interrupts: Mapping[str, Sequence[WireInterrupt]] | None) -> dict[str, PendingAction]:
-    """What a thread waits for, by id. Interrupts that are reported twice are one."""
+    """The pending actions of a thread, by id. Interrupts that are reported twice are one."""
     found: dict[str, PendingAction] = {}
     for interrupt in (each for several in (interrupts or {}).values() for each in several):
         if interrupt.id is not None:

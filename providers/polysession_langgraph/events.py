@@ -73,7 +73,7 @@ _read_error: Final = decoder(WireErrorFrame)
 
 
 class RunDone:
-    """What the reader returns in place of an event when a run is over: the outcome has to be looked up.
+    """Returned in place of an event when a run is over: the outcome has to be looked up.
 
     Attributes:
         run_id: The run.
@@ -98,7 +98,7 @@ class EventReader:
         session_id: The session.
         input_key: Key of the messages in the state.
         message_count: How many messages of the state another stream delivered.
-        input_id: Id of our own message; empty if there is none.
+        input_id: Id of our own message; empty without one.
         has_input: Whether the first run has a message as its input; answers are none.
     """
 
@@ -209,7 +209,7 @@ class EventReader:
         return first
 
     def _stored(self, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
-        """A message of the state: what a person said, or what a tool answered. The agent's own came as frames."""
+        """A message of the state: of a person, or of a tool. The agent's own came as frames."""
         envelope["id"] = wire.id or envelope["id"]
         if wire.type == "human":
             message = to_message(self.session_id, envelope["source"], created_at=envelope.get("created_at"))
@@ -381,7 +381,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "tasks": ("raw",),
     "checkpoints": ("raw",),
 }
-"""What each type of frame becomes. A type that is not here becomes `raw`."""
+"""The common events of each type of frame. A type that is not listed becomes `raw`."""
 
 
 def state_messages(state: bytes, input_key: str) -> list[bytes]:

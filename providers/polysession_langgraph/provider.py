@@ -139,7 +139,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_GET: "the server sends the whole state with it",
             Feature.SESSIONS_LIST: "without the states",
             Feature.SESSIONS_UPDATE: "",
-            Feature.SESSIONS_DELETE: "a run that is going goes on",
+            Feature.SESSIONS_DELETE: "the server finishes a running run",
             Feature.SESSIONS_SEND: "one more call before it; refused while the session waits for answers",
             Feature.SESSIONS_STREAM: "one more call, to find the newest run",
             Feature.SESSIONS_RUN: "one more call before the input and one at the end, for the outcome",

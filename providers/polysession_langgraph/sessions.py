@@ -67,7 +67,7 @@ def to_session(content: bytes) -> Session:
 
 
 def to_status(wire: WireThread) -> SessionStatus:
-    """What a thread is doing. A failed run may have left questions, which still can be answered."""
+    """Status of a thread. A failed run may have left questions, which still can be answered."""
     status = _STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
     if status in {SessionStatus.REQUIRES_ACTION, SessionStatus.FAILED}:
         if wire.interrupts:

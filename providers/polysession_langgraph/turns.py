@@ -235,7 +235,7 @@ class ThreadStream(StreamPlan):
         return self._reader.run_id
 
     def _stored(self) -> Flow[list[Event]]:
-        """What the state holds of the run beyond what was delivered."""
+        """The messages of the run in the state that were not delivered."""
         state = read_response(_read_state, (yield Call("GET", f"{self._path}/state")))[0]
         messages = _messages_of(state, self._input_key)
         known = self._reader.message_count
@@ -425,13 +425,13 @@ def _part(block: Block) -> dict[str, Any]:
 
 
 def pending(path: str) -> Flow[tuple[PendingAction, ...]]:
-    """What the thread waits for."""
+    """The pending actions of the thread."""
     thread, _ = yield from get_thread(path)
     return tuple(to_actions(thread.interrupts).values())
 
 
 def cancel(path: str) -> Flow[tuple[bool, bytes]]:
-    """Stop the runs of a thread, or give a waiting one up; tells whether there was anything, with the thread's JSON."""
+    """Stop the runs of a thread, or give a waiting one up; returns whether there was one, with the thread's JSON."""
     thread, content = yield from get_thread(path)
     if thread.interrupts and thread.status != "busy":
         yield Call("POST", f"{path}/state", body=json_body({"values": None, "as_node": "__end__"}))

@@ -96,7 +96,7 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What a run was asked for.
+    """The request of a run.
 
     Attributes:
         parts: Parts of the message; None for no message.
@@ -176,7 +176,7 @@ class Run:
             yield event
 
     async def _answered(self, responses: Sequence[Json]) -> AsyncIterator[Json]:
-        """Go on after answers: approved tools run, and the model goes on."""
+        """Continue after answers: approved tools run, then the model."""
         unknown = {each.get("id") for each in responses} - self._open_calls.keys()
         if unknown:
             ids = "{" + ", ".join(repr(each) for each in sorted(map(str, unknown))) + "}"
@@ -201,7 +201,7 @@ class Run:
             yield event
 
     def _result(self, call: OpenCall, response: Json) -> Json | None:
-        """What an approved or rejected tool gives; None for a tool that the caller ran."""
+        """The result of an approved or rejected tool; None for a tool that the caller ran."""
         if call.kind == "output":
             return None
         confirmed = bool(response.get("response", {}).get("confirmed"))
@@ -353,7 +353,7 @@ class Run:
         self.keep(self.event(author="user", path="", content=content("user", parts), actions=actions))
 
     def _seal(self) -> None:
-        """Store that the turn was aborted, and close its open calls. 1.39.1 stores nothing of it."""
+        """Store that the turn was aborted, and close its open calls. 1.39.1 does not store it."""
         mine = {key: call for key, call in self._open_calls.items() if call.invocation_id == self.invocation_id}
         waiting = {key: _name(call) for key, call in mine.items() if not call.is_answered}
         if self.is_legacy or not self._store.is_stored(self.session):
@@ -366,7 +366,7 @@ class Run:
 
 
 def confirmation(tool: str) -> Json:
-    """What the server asks of a caller who is to confirm a tool."""
+    """The server's question to a caller who has to confirm a tool."""
     hint = (
         f"Please approve or reject the tool call {tool}() by responding with a FunctionResponse with an expected"
         " ToolConfirmation payload."

@@ -43,7 +43,7 @@ class AdkEmulator(Emulator):
 
     Attributes:
         storage: Where the server keeps sessions: with `"sqlite"` a turn fails if its session is changed meanwhile; with
-            `"memory"` it goes on.
+            `"memory"` it continues.
     """
 
     def __init__(self, generation: Generation = "current") -> None:

@@ -22,7 +22,7 @@ USAGE: Final = {
     "thoughtsTokenCount": 3,
     "totalTokenCount": 21,
 }
-"""What one model call takes here."""
+"""Usage of one model call."""
 
 APPS: Final[Mapping[str, tuple[str, str]]] = {
     "assistant": ("assistant", "Answers by a script."),

@@ -1,4 +1,4 @@
-"""What only agents of ADK do, on demand: the first word of a message chooses it.
+"""Behaviour of ADK agents alone, chosen by the first word of a message.
 
 | app | message begins with | the agent |
 |---|---|---|
@@ -11,8 +11,8 @@
 | | `/wait N` | uses a tool that takes N seconds |
 | | `/note TEXT` | saves an artifact |
 | | `/state VALUE` | writes to the state of session, user and app |
-| | `/ticket` | uses a tool whose answer may come later, and goes on |
-| | `/ask-more` | uses a tool that asks by itself, and goes on |
+| | `/ticket` | uses a tool whose answer may come later, and continues |
+| | `/ask-more` | uses a tool that asks by itself, and continues |
 | `crew` | `/transfer AGENT` | hands over to `writer` or to `line`, in which one agent speaks and then two at once |
 | `quiet` | `/nothing` | does nothing; anything else is kept in the state |
 | | `/count N` | speaks N times |
@@ -39,7 +39,7 @@ Special: TypeAlias = "Callable[[Run, str, str], AsyncIterator[Json]]"
 
 
 def special_for(app: str, message: str) -> Special | None:
-    """What the agent of an app does in answer to a message; None if the script says so."""
+    """The behaviour of an app's agent in answer to a message; None leaves it to the script."""
     if app == "quiet":
         return _quiet
     return _SPECIALS[app].get(message.partition(" ")[0])

@@ -50,7 +50,7 @@ class Store:
     """All sessions.
 
     Attributes:
-        storage: `sqlite` lets a change of a session fail the turn that works on it; `memory` lets both go on.
+        storage: `sqlite` lets a change of a session fail the turn that works on it; `memory` lets both continue.
     """
 
     def __init__(self, storage: Storage = "sqlite") -> None:
@@ -79,7 +79,7 @@ class Store:
         """A session of any app and user.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such session.
         """
         for session in self._sessions.values():
             if session.id == session_id:

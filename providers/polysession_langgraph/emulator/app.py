@@ -326,7 +326,7 @@ def _page(items: list[Json], body: Json) -> Answer:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality that tells a number from its text, and true from 1."""
+    """Equality that distinguishes a number from its text, and true from 1."""
     return type(one) is type(other) and one == other and other is not None
 
 

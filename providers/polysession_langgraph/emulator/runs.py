@@ -158,7 +158,7 @@ class Runner:
             self._tool_message(waiting.call_id, use.name, use.result)
 
     async def _perform(self, run: Run, acts: Iterable[Act]) -> bool:
-        """Do what the script says; tells whether the run waits for answers."""
+        """Perform the script; returns whether the run waits for answers."""
         left = list(acts)
         while left:
             words: list[Think | Say] = []

@@ -38,7 +38,7 @@ class Clock:
         return str(uuid.UUID(int=(self._last_ms << 80) | _VERSION_AND_VARIANT | (high << 64) | low))
 
     def event_id(self) -> str:
-        """An id of the log: milliseconds, and a number that tells events of one millisecond apart."""
+        """An id of the log: milliseconds, and a number that distinguishes events of one millisecond."""
         now_ms = time.time_ns() // 1_000_000
         last_ms, number = self._last_event
         self._last_event = (last_ms, number + 1) if now_ms <= last_ms else (now_ms, 0)
@@ -119,7 +119,7 @@ class Thread:
 
     @property
     def status(self) -> str:
-        """What it is doing; queued runs count."""
+        """The thread's status; queued runs count."""
         if any(run.status in {"pending", "running"} for run in self.runs):
             return "busy"
         if self.error is not None and self.error["error"] not in {"UserInterrupt", "UserRollback"}:
@@ -203,7 +203,7 @@ class Store:
 
 
 def check_uuid(text: str) -> str:
-    """An id in its usual spelling.
+    """An id in its canonical spelling.
 
     Raises:
         Refusal: It is no UUID.
