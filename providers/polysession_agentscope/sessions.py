@@ -313,19 +313,19 @@ def list_models() -> Flow[Page[Model]]:
         if kind not in cards:
             response = yield Call("GET", with_query("/model/", {"provider": kind}))
             cards[kind] = read_response(_read_models, response)[0].models
-        found = read_list(cards[kind], _model_reader(credential.id))
+        found = read_list(cards[kind], _model_reader(kind, credential.id))
         models += found.items
         problems += [f"{kind}: {problem}" for problem in found.problems]
     return Page(tuple(models), None, tuple(problems))
 
 
-def _model_reader(credential_id: str) -> Callable[[bytes], Model]:
+def _model_reader(kind: str, credential_id: str) -> Callable[[bytes], Model]:
     def build(wire: WireModelCard, content: bytes, problems: tuple[str, ...]) -> Model:
         return Model(
             provider=NAME,
             id=wire.name,
             name=wire.label,
-            type=wire.type,
+            type=kind,
             credential_id=credential_id,
             source=content,
             problems=problems,

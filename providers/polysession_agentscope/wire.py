@@ -152,11 +152,10 @@ class WireCredentials(Struct):
 
 
 class WireModelCard(Struct):
-    """A model of the catalogue. `type` is that of the credential which gives access to it."""
+    """A model of the catalogue."""
 
     name: str
     label: str | None = None
-    type: str | None = None
 
 
 class WireModels(Struct):

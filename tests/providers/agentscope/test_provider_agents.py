@@ -165,7 +165,7 @@ def credential(credential_id: str, kind: str) -> dict[str, Any]:
 
 
 def test_the_models_of_each_credential_are_listed() -> None:
-    cards = [{"type": "openai_credential", "name": "gpt", "label": "GPT", "status": "active"}, 5]
+    cards = [{"type": "chat_model", "name": "gpt", "label": "GPT", "status": "active"}, 5]
     credentials = [credential("c1", "openai_credential"), credential("c2", "openai_credential"), {"id": "c3"}]
     calls, page = step(OPERATIONS.list_models(None)(None), ok({"credentials": credentials}), ok({"models": cards}))
     assert summaries(calls) == [("GET", "/credential/", None), ("GET", "/model/?provider=openai_credential", None)]
