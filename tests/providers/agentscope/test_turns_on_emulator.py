@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 
 from polysession import (
@@ -22,6 +26,7 @@ from polysession import (
     ToolOutput,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession_agentscope.plans import SessionStream
 from support.client_runners import SYNC, ClientRunner, both_runners
 
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
@@ -31,6 +36,12 @@ LIMIT_S = 20.0
 @pytest.fixture(scope="module", params=["current", "legacy"])
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve("agentscope", generation=request.param) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def legacy() -> Iterator[EmulatorHandle]:
+    with serve("agentscope", generation="legacy") as handle:
         yield handle
 
 
@@ -204,3 +215,96 @@ def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -
             call(current, SYNC, use)
     with pytest.raises(NotFound):
         run(current, SYNC, session, "hi")
+
+
+@both_runners
+def test_an_agent_of_2_0_0_remembers_every_turn(legacy: EmulatorHandle, runner: ClientRunner) -> None:
+    """Its service stores what the agent remembers only when its response was read to the end."""
+    session = new_session(legacy)
+    for number in range(3):
+        run(legacy, runner, session, f"turn {number}")
+    found = call(legacy, runner, lambda client: client.sessions.get(session))
+    assert len(found.raw["state"]["context"]) == 6
+    _, asked = run(legacy, runner, session, "/ask")
+    assert run(legacy, runner, session, [Approve(asked.actions[0])])[1].outcome is Outcome.COMPLETED
+
+
+class Held(httpx.BaseTransport):
+    """Holds a client's message back, with its stream open, until `may_go` returns; signals when it was accepted."""
+
+    def __init__(self, may_go: Callable[[], object]) -> None:
+        self._inner = httpx.HTTPTransport(trust_env=False)
+        self._may_go: Callable[[], object] | None = may_go
+        self.reached, self.accepted = threading.Event(), threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        is_message = request.url.path == "/chat/"
+        if is_message and self._may_go is not None:
+            self.reached.set()
+            self._may_go()
+            self._may_go = None
+        response = self._inner.handle_request(request)
+        if is_message and response.status_code == httpx.codes.OK:
+            self.accepted.set()
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def ask(handle: EmulatorHandle, session: Session, said: str, transport: httpx.BaseTransport) -> str:
+    """The answer to a message; one that meets another turn is sent again."""
+    with httpx.Client(transport=transport) as http, Client("agentscope", http_client=http, **handle.settings) as client:
+        while True:
+            try:
+                with client.sessions.run(session, said, deadline_s=LIMIT_S) as turn:
+                    return turn.wait().text
+            except Conflict:
+                continue
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+@pytest.mark.parametrize("forwards", [True, False], ids=["first to last", "last to first"])
+def test_turns_of_many_clients_are_each_their_own(current: EmulatorHandle, clients: int, *, forwards: bool) -> None:
+    """All streams are open before the first message: whole turns of others lie between opening and message."""
+    session, said = new_session(current), [f"client {number}" for number in range(clients)]
+    order = list(range(clients)) if forwards else list(reversed(range(clients)))
+    all_open = threading.Event()
+    transports: list[Held] = []
+
+    def may_go(number: int) -> None:
+        assert all_open.wait(LIMIT_S)
+        place = order.index(number)
+        assert place == 0 or transports[order[place - 1]].accepted.wait(LIMIT_S)
+        while place and call(current, SYNC, lambda client: client.sessions.get(session)).status != "idle":
+            continue
+
+    with ThreadPoolExecutor(clients) as pool:
+        answers = []
+        for number, text in enumerate(said):
+            transports.append(Held(partial(may_go, number)))
+            answers.append(pool.submit(ask, current, session, text, transports[-1]))
+            assert transports[-1].reached.wait(LIMIT_S)
+        all_open.set()
+        assert [answer.result() for answer in answers] == [f"You said: {text}" for text in said]
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+def test_turns_of_many_clients_at_once_are_each_their_own(current: EmulatorHandle, clients: int) -> None:
+    session, together = new_session(current), threading.Barrier(clients)
+    said = [f"client {number}" for number in range(clients)]
+    with ThreadPoolExecutor(clients) as pool:
+        found = pool.map(lambda text: ask(current, session, text, Held(partial(together.wait, LIMIT_S))), said)
+        assert list(found) == [f"You said: {text}" for text in said]
+
+
+def test_a_stream_of_a_deleted_session_ends_in_not_found(
+    current: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionStream, "quiet_s", 0.2)
+    session = new_session(current)
+    with Client("agentscope", **current.settings) as client, client.sessions.stream(session, deadline_s=9) as stream:
+        client.sessions.delete(session)
+        with pytest.raises(NotFound) as caught:
+            next(stream)
+    assert caught.value.cursor
