@@ -193,7 +193,7 @@ class EventReader:
 
 
 def read_head(content: bytes) -> tuple[WireEvent, tuple[str, ...]]:
-    """Fields of every event, and the text of most. Anything but an object has an empty type."""
+    """Decode the fields of every event, and of the deltas that most events are. Text that is no object gets no type."""
     try:
         return _read_event(content)
     except MalformedResponse as error:
@@ -233,7 +233,7 @@ def _ask(reply: ReplyState, wire: WireRequest, envelope: _Envelope) -> Iterator[
     found = (to_action(block, reply.id) for block in blocks)
     asked = [action for action in found if action is not None]
     if reply.phase is Phase.WAITING and all(action.id in reply.calls.waiting for action in asked):
-        return  # repeated for clients that connect meanwhile
+        return  # the service repeats it for new connections
     reply.calls.ask(asked)
     yield _action_required(reply, envelope)
     yield from _settle(reply, envelope)

@@ -61,7 +61,7 @@ PAGE: Final = 10
 _LARGEST_PAGE: Final = 200
 ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
 NOT_FAILED: Final = frozenset({"success", "running", None})
-"""A result that is still running went on in the background: a later turn brings it."""
+"""A result that is still running continues in the background: a later turn brings it."""
 
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
     "message.completed": ("message.started", "message.delta"),
@@ -92,7 +92,7 @@ class StoredBlock:
 
     @property
     def key(self) -> str:
-        """Tells it from all others of its message: a tool's call and its result share one id."""
+        """Identifies it within its message: a tool's call and its result share one id."""
         return f"{self.wire.type}:{self.wire.id}"
 
     @property
@@ -241,7 +241,7 @@ def is_failed(state: str | None) -> bool:
 
 
 def to_usage(wire: WireUsage | WireModelEnd) -> Usage:
-    """What was consumed. Cached tokens are in `input_tokens` too."""
+    """The consumption. Cached tokens are in `input_tokens` too."""
     return Usage(
         input_tokens=wire.input_tokens,
         output_tokens=wire.output_tokens,

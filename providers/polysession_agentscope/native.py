@@ -140,7 +140,7 @@ class AgentScopeInviteConfig(NativeBody):
 
     Attributes:
         invitable: They may. Needs a description.
-        invite_description: What the agent is good for, told to the one that asks.
+        invite_description: What the agent is good for, as the asking agent sees it.
     """
 
     invitable: bool | None = None

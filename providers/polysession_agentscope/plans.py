@@ -84,7 +84,7 @@ class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         after: The server's cursor at the start of the turn; None if it gave none.
         reply: The reply that had an event last.
-        before: The one before it. While a reply is made it is not stored: this one marks its place in the history.
+        before: The one before it. While a reply is made it is not stored: this one shows where in history it stands.
         phase: How far that reply had come.
         delivered: Keys of its blocks that were delivered whole.
     """
@@ -233,11 +233,11 @@ class SessionStream(ReplayedStream):
         return self._read(frame)
 
     def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop asks less often by itself)
-        """See whether the session still exists, and whether its turn still runs: no stream reports either."""
+        """See whether the session still exists, and whether its turn still runs: the stream reports neither."""
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """Events stored since: no stream reports turns that ended meanwhile.
+        """Read what was stored since: the stream does not show turns that ended meanwhile.
 
         Raises:
             NotFound: The session was deleted.

@@ -25,7 +25,7 @@ ACTIONS: Final[Mapping[str | None, type[ToolApproval | ToolExecution]]] = {
     "asking": ToolApproval,
     "submitted": ToolExecution,
 }
-"""What a tool call in this state waits for."""
+"""The kind of action that a tool call in this state waits for."""
 
 _COUNTS: Final = WireUsage.__struct_fields__
 
@@ -160,7 +160,7 @@ class ReplyState:
         return to_usage(counts)
 
     def count_rest(self, stored: WireUsage | None) -> Usage | None:
-        """The consumption that the stored message has and that was not counted yet; None if there is none."""
+        """The consumption that the stored message has and that was not counted yet; None if it has no more."""
         counted = self._usage + self._usage_before
         total = {name: value for name in _COUNTS if (value := getattr(stored, name, None)) is not None}
         rest = {name: max(0, value - counted[name]) for name, value in total.items()}
@@ -179,7 +179,7 @@ class ReplyState:
 
 
 def to_action(block: StoredBlock, reply_id: str) -> PendingAction | None:
-    """What a tool call waits for; None if for nothing. Those of one kind can be answered together."""
+    """The pending action of a tool call, if it has one. Those of one kind can be answered together."""
     wire = block.wire
     kind = ACTIONS.get(wire.state)
     if wire.type != "tool_call" or kind is None:

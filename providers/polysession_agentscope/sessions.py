@@ -270,7 +270,7 @@ def is_view(content: bytes) -> bool:
     try:
         return _read_session(content)[0].session is not None
     except MalformedResponse:
-        return True  # unreadable, so nothing can be compared
+        return True  # unreadable, so it is no evidence
 
 
 def find_session(session_id: str, agent_id: str) -> Flow[Session]:
@@ -339,7 +339,7 @@ def probe_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Respo
     try:
         return (yield Call("GET", address.path("/status"), after_s=after_s))
     except NotFound as error:
-        # A missing session is a 404 as well, and is named in its message; there is no code that distinguishes them.
+        # A missing session is a 404 as well, and is named in its message; no code distinguishes them.
         if error.message != _UNKNOWN_ROUTE:
             raise
         return None

@@ -54,7 +54,7 @@ _ASKED_S: Final = 0.3
 """Seconds until it is looked whether a turn that asks for something does anything else."""
 
 _LOOKS: Final = 3
-"""Silences before a turn without a trace is given up: the service starts on an answer a moment after accepting it."""
+"""Silences after which a turn without a trace has failed: an answer is processed a moment after it was accepted."""
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def _read(frame: Frame) -> tuple[WireEvent, bytes, tuple[str, ...]]:
 class AgentScopeTurn(ReplayedStream, TurnPlan):
     """Follows one turn, and looks at what is stored when nothing comes: some turns end without an event.
 
-    Nothing on the stream shows whose input a reply answers, and another client's whole turn may lie between the opening
+    The stream does not show whose input a reply answers, and another client's whole turn may lie between the opening
     and our input. A session runs one turn at a time, and stores the message before the reply begins: the reply to a
     message of ours is the one that follows it in history, or the one that runs while nothing follows it yet.
 
@@ -107,7 +107,7 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         self._reply_id = reply_id
         self._continues = reply_id is not None
         self._waited_for = frozenset(reader.reply(reply_id).calls.waiting) if reply_id else frozenset()
-        self._oldest_wanted = {wire_input["id"], *(message.id for message in tail.messages[-1:])}
+        self._last_before = next((message.id for message in reversed(tail.messages)), None)
         self._candidates: dict[str, _Candidate] = {}
         self._foreign: set[str] = set()
         self._identify_s = _IDENTIFY_S[0]
@@ -235,7 +235,11 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
             self._is_stored = self._look_due = True
 
     def _reaches_our_input(self, messages: Sequence[StoredMessage]) -> bool:
-        return any(message.id in self._oldest_wanted or message.id == self._reply_id for message in messages)
+        """A reply that began counts as not stored only when all history since the opening of the stream was read."""
+        ids = {message.id for message in messages}
+        if self._last_before in ids or self._reply_id in ids:
+            return True
+        return self._input["id"] in ids and self._candidates.keys() <= ids
 
     def _identify(self, tail: HistoryTail, *, is_running: bool) -> Items:
         """Recognise our reply, and deliver what was held of it."""
@@ -263,7 +267,7 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         return (Reconcile(wait_s),)
 
     def _missed(self, tail: HistoryTail) -> list[Event]:
-        """The missing events of a turn that does not run any more."""
+        """The rest of a turn that does not run any more."""
         events: list[Event] = []
         reply = next((reply for reply in tail.replies if reply.id == self._reply_id), None)
         if reply is not None and not (self._continues and not self._has_begun and self._waits_still(reply)):
@@ -316,7 +320,7 @@ class LegacyTurn(AnsweredTurn):
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """The missing events of the turn, with its end."""
+        """Read the rest of the turn, with its end."""
         tail = yield from read_tail(self._address)
         own = self._reply_id or own_reply_id(tail, self._input["id"], (), is_running=False)
         reply = next((reply for reply in tail.replies if reply.id == own), None)
@@ -340,7 +344,7 @@ def answered_in(wire_input: Mapping[str, Any]) -> list[str]:
 
 
 def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], *, is_running: bool) -> str | None:
-    """The reply to a message of ours; None if it cannot be identified yet, or left none.
+    """The reply to a message of ours; None if it is not known yet, or does not exist.
 
     Runs of a session do not overlap, and each stores its message before its reply begins. So it is the reply that
     follows the message, before another message of a user; or, if none follows, a candidate that is not stored.

@@ -70,7 +70,7 @@ _STOPPING_S: Final = (0.05, 0.1, 0.2)
 """A turn stops within this time, unless it is at work in a tool."""
 
 _TURN_BOUND: Final = "a turn of 2.0.0 lives only as long as its answer is read: use run"
-_NO_REASON: Final = "AgentScope tells the agent that it was denied, and not why: deny without a reason"
+_NO_REASON: Final = "AgentScope has no place for the reason of a denial: deny without one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
     """The reply with pending actions. The server would accept an answer without one, and ignore it.
 
     Raises:
-        Conflict: There is none.
+        Conflict: No action is pending.
     """
     waiting = yield from _find_waiting(address)
     if waiting is None:

@@ -26,7 +26,7 @@ class WireModelConfig(Struct):
 
 
 class WireSessionConfig(Struct):
-    """What a session was configured with."""
+    """The configuration of a session."""
 
     workspace_id: str | None = None
     name: str | None = None
@@ -40,13 +40,13 @@ class WirePermissions(Struct):
 
 
 class WireState(Struct):
-    """What the agent remembers."""
+    """The memory of the agent."""
 
     permission_context: WirePermissions | None = None
 
 
 class WireOrigin(Struct):
-    """What created a session."""
+    """The creator of a session."""
 
     type: str | None = None
 
@@ -105,7 +105,7 @@ class WireStatus(Struct):
 
 
 class WireAgentData(Struct):
-    """What an agent is made of. Its own `id` is not the agent's."""
+    """The definition of an agent. Its own `id` is not the agent's."""
 
     name: str | None = None
     system_prompt: str | None = None
@@ -133,7 +133,7 @@ class WireNewAgent(Struct):
 
 
 class WireCredentialData(Struct):
-    """What a credential is made of. The rest of it is secret, and is not read."""
+    """The definition of a credential. The rest of it is secret, and is not read."""
 
     type: str | None = None
 
@@ -171,11 +171,11 @@ class WireHealth(Struct):
 
 
 class WireAnswer(Struct):
-    """Any JSON object: the answer to a change that tells nothing else."""
+    """Any JSON object: the answer to a change that has no other content."""
 
 
 class WireUsage(Struct):
-    """What a message's model calls consumed."""
+    """The consumption of a message's model calls."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -236,7 +236,7 @@ class WireMessages(Struct):
 
 
 class WireEvent(Struct):
-    """What every event has, and the pieces of text that most of them are."""
+    """The fields of every event, and of the deltas that most events are."""
 
     type: str = ""
     id: str | None = None
@@ -289,13 +289,13 @@ class WireRequest(WireEvent):
 
 
 class WireCallId(Struct):
-    """A tool call or its result, of which only the id is read."""
+    """The id of a tool call or its result."""
 
     id: str | None = None
 
 
 class WireDecision(Struct):
-    """What was decided about a tool call."""
+    """The decision about a tool call."""
 
     tool_call: WireCallId | None = None
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from live.agentscope_service.model_scripts import echo_of
 from live.agentscope_service.process import AgentScopeService
 from polysession import AsyncClient, Client, Conflict, ModelConfig, Outcome, Session, SessionStatus, TurnResult
 
@@ -107,7 +108,7 @@ def test_turns_one_after_the_other_are_each_clients_own(
             assert transport.reached.wait(LIMIT_S)
         all_open.set()
         found = [answer.result().text for answer in answers]
-    assert found == [f"You said: {text}" for text in said]
+    assert found == [echo_of(text) for text in said]
 
 
 class _Signalling(Held):
@@ -139,7 +140,7 @@ def test_turns_at_once_are_each_clients_own(agentscope_service: AgentScopeServic
 
     with ThreadPoolExecutor(clients) as pool:
         results = list(pool.map(ask, said))
-    assert [result.text for result in results] == [f"You said: {text}" for text in said]
+    assert [result.text for result in results] == [echo_of(text) for text in said]
 
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
@@ -158,7 +159,7 @@ def test_async_turns_at_once_are_each_clients_own(agentscope_service: AgentScope
     async def ask_all() -> list[str]:
         return await asyncio.gather(*(ask(f"client {number}") for number in range(clients)))
 
-    assert asyncio.run(ask_all()) == [f"You said: client {number}" for number in range(clients)]
+    assert asyncio.run(ask_all()) == [echo_of(f"client {number}") for number in range(clients)]
 
 
 @dataclass
@@ -206,6 +207,6 @@ def test_fifty_turns_at_once_end_well_with_one_opening_each(
     record_property("failed", failed)
     for number, result in enumerate(results):
         # A busy service runs out of connections to its database, and says so.
-        assert (result.text == f"You said: turn {number}") or result.native_reason == "error"
+        assert (result.text == echo_of(f"turn {number}")) or result.native_reason == "error"
     assert len(failed) <= 5
     assert transport.calls["stream"] == 50

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from live.agentscope_service.model_scripts import echo_of
 from live.agentscope_service.process import AgentScopeService
 from polysession import (
     Approve,
@@ -77,7 +78,7 @@ def test_the_agent_remembers_every_turn(talk: Talk, runner: ClientRunner) -> Non
     """The service stores what the agent remembers only when its response was read to the end."""
     for number in range(6):
         result = talk.run(runner, f"turn {number}")[1]
-        assert (result.outcome, result.text) == (Outcome.COMPLETED, f"You said: turn {number}")
+        assert (result.outcome, result.text) == (Outcome.COMPLETED, echo_of(f"turn {number}"))
     asked = [request["messages"] for request in talk.service.model_requests(talk.user_id)]
     assert asked == [2, 4, 6, 8, 10, 12]
     with Client("agentscope", **talk.settings) as client:

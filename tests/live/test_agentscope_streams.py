@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from live.agentscope_service.model_scripts import echo_of
 from live.agentscope_service.process import AgentScopeService, RestartedService
 from polysession import (
     Approve,
@@ -73,7 +74,7 @@ def test_a_turn_that_dies_with_the_service_is_ended(restarted_service: Restarted
             ended = next(event for event in stream if event.type == "turn.ended")
         assert (ended.outcome, ended.synthetic) == (Outcome.FAILED, True)
         with client.sessions.run(session, "again", deadline_s=LIMIT_S) as turn:
-            assert turn.wait().text == "You said: again"
+            assert turn.wait().text == echo_of("again")
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
@@ -134,7 +135,7 @@ def test_a_late_head_is_waited_for(agentscope_service: AgentScopeService) -> Non
         ):
             return (await turn.wait()).text
 
-    assert (asyncio.run(run()), transport.openings) == ("You said: Hello", 1)
+    assert (asyncio.run(run()), transport.openings) == (echo_of("Hello"), 1)
 
 
 def test_a_long_silence_opens_no_second_stream(agentscope_service: AgentScopeService) -> None:

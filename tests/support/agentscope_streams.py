@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from polysession._core.flow import Flow, Response
 from polysession._core.operations import Operations
@@ -153,7 +154,13 @@ class Listener:
             return items
 
     def _answer(self, path: str) -> Response:
-        return told(self.status) if "/status" in path else page(*self.stored)
+        if "/status" in path:
+            return told(self.status)
+        query = parse_qs(urlsplit(path).query)
+        ids = [message["id"] for message in self.stored]
+        end = ids.index(query["before"][0]) if "before" in query else len(ids)
+        begin = max(0, end - int(query["limit"][0]))
+        return page(*self.stored[begin:end], has_more=begin > 0)
 
 
 def our_id(plan: Any) -> str:

@@ -114,3 +114,8 @@ def _is_human(message: Mapping[str, Any]) -> bool:
 def _text(message: Mapping[str, Any]) -> str:
     content = message["content"]
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def echo_of(text: str) -> str:
+    """The answer of the model `scripted` to a plain message."""
+    return f"You said: {text}"

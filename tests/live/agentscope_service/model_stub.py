@@ -36,7 +36,7 @@ class _Completions(BaseHTTPRequestHandler):
     requests: ClassVar[list[dict[str, Any]]] = []
 
     def do_GET(self) -> None:
-        """What was asked so far: the key, the model and the number of messages of each request."""
+        """The key, the model and the number of messages of each request so far."""
         body = json.dumps(self.requests).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

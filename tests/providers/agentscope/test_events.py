@@ -201,11 +201,11 @@ def test_usage_is_summed_over_a_turn_and_begins_anew_in_the_next() -> None:
     assert read(start(), old, end())[-1].usage == Usage(input_tokens=7, output_tokens=3)
 
 
-# Where a turn that waits comes to rest. The service says what it waits for, and not that nothing goes on beside.
+# When a turn that waits is idle. The service says what it waits for, and not whether other tools still run.
 
 
 def waits_of(*happened: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """What a turn asks for, what its tools answer, and how it ends."""
+    """Return a turn's requests, its tools' answers, and its end."""
     found = []
     for told in read(start(), *happened):
         if told.type == "action.required":
@@ -366,7 +366,7 @@ def test_every_event_survives_storage(before: list[dict[str, Any]], raw: dict[st
 
 @pytest.mark.parametrize("may_lack", [True, False])
 def test_there_is_a_gap_where_the_stream_broke_or_something_was_missed(*, may_lack: bool) -> None:
-    """A turn of which only the end is told from its message lacks nothing, if the stream was open all the time."""
+    """Nothing is missing if the stream was open all the time and only the end is read from the stored message."""
     reader = EventReader("s1")
     told = read(start(), *text("Hello"), model_end(), reader=reader)
     assert modelled(told)[-1] == "usage"

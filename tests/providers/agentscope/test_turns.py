@@ -10,6 +10,7 @@ import pytest
 from polysession.errors import Conflict, NetworkTimeout, NotFound, UsageError
 from polysession.event import Outcome
 from polysession.message import MediaBlock, TextBlock
+from polysession_agentscope.history import PAGE
 from support.agentscope_events import end, event, frames, plain_turn, reply, said_by_user, start, text, text_block
 from support.agentscope_streams import (
     CHAT,
@@ -234,6 +235,15 @@ def test_our_turn_may_be_over_before_another_clients_reply_was_looked_at() -> No
     assert (modelled(events), {found.turn_id for found in events}) == (PLAIN, {"r1"})
 
 
+def test_turns_of_others_that_fill_more_than_a_page_of_history_are_not_ours() -> None:
+    """The newest page ends with our message, and does not show the reply that was heard first."""
+    turn = listening()
+    others = [(said_by_user("x", f"u{n}"), reply(text_block("X"), reply_id=f"x{n}")) for n in range(PAGE)]
+    turn.stored = [message for pair in others for message in pair] + [ours(turn)]
+    assert turn.hear(*plain_turn("x0")) == []
+    assert {found.turn_id for found in turn.hear(*plain_turn("r1"))} == {"r1"}
+
+
 def test_a_turn_of_ours_that_died_does_not_take_the_next_clients_reply() -> None:
     turn = listening()
     stored = [ours(turn), *THEIRS]
@@ -261,9 +271,9 @@ def test_a_failure_without_content_is_ours_when_the_session_rests() -> None:
     assert (ended.turn_id, ended.outcome, ended.error) == ("r1", Outcome.FAILED, "Broken.")
 
 
-@pytest.mark.parametrize("clients", [2, 4, 8])
+@pytest.mark.parametrize("clients", [2, 4, 8, 20])
 def test_each_of_many_clients_takes_its_own_reply(clients: int) -> None:
-    """All follow the session from before the first turn, and look at the history as it is when all are over."""
+    """All follow the session from before the first turn, and look at the history, in its pages, when all are over."""
     turns = [listening() for _ in range(clients)]
     happened, stored = [], []
     for number, turn in enumerate(turns):
