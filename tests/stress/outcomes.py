@@ -13,7 +13,7 @@ DRIVERS: Final = ("sync", "async")
 TRIES: Final = 2
 """Attempts that the tests allow for a call."""
 
-KEYED_WRITES: Final = {"adk": False, "agentscope": False, "everruns": False, "qoder": True}
+KEYED_WRITES: Final = {"agentscope": False, "everruns": False, "qoder": True}
 """Whether the writes of a provider carry an idempotency key, so that they are repeated."""
 
 
