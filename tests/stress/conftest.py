@@ -12,7 +12,7 @@ from polysession._drivers import http_client
 from polysession._drivers.default_client import new_async_http_client
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
-from polysession_agentscope import plans
+from polysession_agentscope.turn_plans import AgentScopeTurn
 from stress.following import CASES, CELLS, DEADLINE_S, Baselines, Case
 
 
@@ -43,9 +43,9 @@ def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a second of silence a turn of AgentScope looks at what is stored: a busy machine may be silent so long."""
-    monkeypatch.setattr(plans, "_FIRST_SILENCE_S", DEADLINE_S / 2)
+def late_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delay the look of AgentScope's turns at what is stored: a busy machine may be silent for two seconds."""
+    monkeypatch.setattr(AgentScopeTurn, "quiet_s", DEADLINE_S / 2)
 
 
 @pytest.fixture

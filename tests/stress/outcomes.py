@@ -31,14 +31,19 @@ class CallOutcome:
     again: bool = False
     in_doubt: bool = True
 
+    def tries(self, *, repeatable: bool) -> int:
+        """Requests in all. A call that may not be repeated is, if the backend certainly did nothing."""
+        return TRIES if self.again and (repeatable or not self.in_doubt) else 1
+
     def told(self, *, repeatable: bool) -> str:
         """The outcome in words, for a call that may be repeated or may not."""
-        tries = TRIES if self.again and repeatable else 1
+        tries = self.tries(repeatable=repeatable)
         return f"{self.error or 'answer'}, {tries} {'tries' if tries > 1 else 'try'}"
 
 
 _LOST = CallOutcome("ConnectionLost", again=True)
 _NEVER_SENT = CallOutcome("ConnectError", again=True, in_doubt=False)
+_UNTRUSTED = CallOutcome("ConnectError", in_doubt=False)
 _LATE = CallOutcome("NetworkTimeout", again=True)
 _UNREADABLE = CallOutcome("MalformedResponse")
 _LIMITED = CallOutcome("RateLimited", again=True, in_doubt=False)
@@ -101,9 +106,9 @@ CALLS: Final[dict[str, CallOutcome]] = {
     "redirect to another host": _REDIRECTED,
     "no TLS behind https": _NEVER_SENT,
     "certificate that is sound": _NO_FAULT,
-    "certificate of nobody": _NEVER_SENT,
-    "certificate of another host": _NEVER_SENT,
-    "certificate that has expired": _NEVER_SENT,
+    "certificate of nobody": _UNTRUSTED,
+    "certificate of another host": _UNTRUSTED,
+    "certificate that has expired": _UNTRUSTED,
 }
 
 
@@ -214,11 +219,11 @@ BORDERS: Final[dict[tuple[str, str], int]] = {
 }
 """What is said and how the stream ends, and every how manieth border between frames is tried without `--stress`."""
 
-_LOOKED = "it looks at what is stored, after a second of silence"
+_LOOKED = "it looks at what is stored, after two seconds of silence"
 DOUBLED: Final = "previews have no number, so that their text doubles"
 AS_IT_CAME: Final = "events have no number, so that the text is in the order that came"
 _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
-    ("stall before the headers", "agentscope", "run"): StreamOutcome(note="tried again after a second"),
+    ("stall before the headers", "agentscope", "run"): StreamOutcome(note="tried again after two seconds"),
     ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("each frame twice", "qoder", "run"): StreamOutcome(note=DOUBLED),

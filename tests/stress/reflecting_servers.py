@@ -17,6 +17,10 @@ SECRETS: dict[str, dict[str, Any]] = {
     "adk": {"token": CANARY},
     "agentscope": {"headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}},
     "everruns": {"api_key": f"Bearer {CANARY}"},
+    "langgraph": {
+        "api_key": CANARY,
+        "headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"},
+    },
     "qoder": {"token": CANARY},
 }
 """The settings of each provider that are secret."""
@@ -25,6 +29,7 @@ SHOWN: dict[str, dict[str, str]] = {
     "adk": {"base_url": "", "app": "app-sh0wn", "user_id": "user-sh0wn"},
     "agentscope": {"base_url": "", "user_id": "user-sh0wn", "agent_id": "agent-sh0wn"},
     "everruns": {"base_url": "", "org_id": "org-sh0wn"},
+    "langgraph": {"base_url": "", "assistant_id": "assistant-sh0wn", "input_key": "input-sh0wn"},
     "qoder": {"base_url": "", "workspace_id": "workspace-sh0wn"},
 }
 """Those that are not: they may be shown, and `doctor` shows them."""

@@ -74,7 +74,7 @@ def check_error(error: PolysessionError, expected: CallOutcome, target: Target, 
     writes = operation in {"create", "update"}
     repeatable = not writes or KEYED_WRITES[target.provider]
     assert type(error).__name__ == expected.error, "".join(traceback.format_exception(error))
-    assert error.attempts == (TRIES if expected.again and repeatable else 1)
+    assert error.attempts == expected.tries(repeatable=repeatable)
     assert error.outcome_unknown is (expected.in_doubt and writes)
     assert (error.provider, error.operation) == (target.provider, f"sessions.{operation}")
     assert error.message

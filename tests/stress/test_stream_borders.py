@@ -36,7 +36,7 @@ def test_each_chunk_is_a_frame_and_a_turn_ends_with_the_last_that_is_counted(sai
     side_by_side(check_frames, [case for case in CASES if case.cell == ("stream", "sync")])
 
 
-@pytest.mark.usefixtures("async_over", "patient")
+@pytest.mark.usefixtures("async_over", "late_look")
 @pytest.mark.parametrize(("said", "end"), BORDERS, ids=str)
 def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
     said: str, end: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
@@ -50,7 +50,7 @@ def test_a_stream_that_ends_between_two_frames_loses_and_doubles_nothing(
     side_by_side(check_case, cases)
 
 
-@pytest.mark.usefixtures("async_over", "patient")
+@pytest.mark.usefixtures("async_over", "late_look")
 @pytest.mark.parametrize("refused", [1, RETRY.attempts, 2 * RETRY.attempts + 1])
 def test_a_look_behind_a_break_that_fails_is_made_again_and_loses_nothing(
     refused: int, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest

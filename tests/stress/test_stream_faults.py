@@ -80,7 +80,7 @@ def test_a_fault_of_a_stream_comes_to_what_is_written_down(
     fault: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
 ) -> None:
     if "stall" not in fault:
-        request.getfixturevalue("patient")
+        request.getfixturevalue("late_look")
 
     def check_case(case: Case) -> None:
         expected = outcome_of_stream(fault, case.provider, case.operation)
@@ -89,7 +89,7 @@ def test_a_fault_of_a_stream_comes_to_what_is_written_down(
     side_by_side(check_case, cases)
 
 
-@pytest.mark.usefixtures("async_over", "patient")
+@pytest.mark.usefixtures("async_over", "late_look")
 @pytest.mark.parametrize("fault", REOPENED)
 def test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down(
     fault: str, baselines: Baselines, cases: list[Case]
