@@ -70,7 +70,7 @@ def test_the_doctor_finds_the_service_healthy_and_tells_its_version(terminal: Te
 
     found = {one["check"]: (one["state"], one["message"]) for one in told["findings"]}
     assert told["healthy"]
-    assert found["version"] == ("ok", "agentscope 2.0.10")
+    assert found["version"] == ("ok", "agentscope 2.0.11")
     assert found["clock"][0] == found["authorisation"][0] == found["reachability"][0] == "ok"
 
 

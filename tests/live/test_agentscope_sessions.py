@@ -27,6 +27,7 @@ from polysession import (
 )
 from polysession_agentscope import (
     AgentScopeChatConfig,
+    AgentScopeChatModelConfig,
     AgentScopeKnowledgeConfig,
     AgentScopeModelConfig,
     AgentScopeNewAgent,
@@ -265,7 +266,8 @@ def test_each_permission_mode_is_known(user: User, agent: Agent, mode: str) -> N
 def test_native_fields_are_set_and_cleared(user: User, agent: Agent) -> None:
     model = AgentScopeModelConfig(type="openai_credential", credential_id=user.credential_id, model="m", parameters={})
     values: dict[str, Any] = {
-        **dict.fromkeys(("fallback_chat_model_config", "tts_model_config", "realtime_model_config"), model),
+        "fallback_chat_model_config": AgentScopeChatModelConfig(**model.model_dump()),
+        **dict.fromkeys(("tts_model_config", "realtime_model_config"), model),
         "knowledge_config": AgentScopeKnowledgeConfig(parameters={"top_k": 3}),
         "cwd": "/srv",
     }
