@@ -14,22 +14,15 @@ from polysession.testing.fault_server import Answer, FaultServer, http, read_req
 CANARY = "c4n4ry+/=%&<'x"
 """Each of its last characters is written in another way somewhere."""
 SECRETS: dict[str, dict[str, Any]] = {
-    "adk": {"token": CANARY},
     "agentscope": {"headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}},
     "everruns": {"api_key": f"Bearer {CANARY}"},
-    "langgraph": {
-        "api_key": CANARY,
-        "headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"},
-    },
     "qoder": {"token": CANARY},
 }
 """The settings of each provider that are secret."""
 
 SHOWN: dict[str, dict[str, str]] = {
-    "adk": {"base_url": "", "app": "app-sh0wn", "user_id": "user-sh0wn"},
     "agentscope": {"base_url": "", "user_id": "user-sh0wn", "agent_id": "agent-sh0wn"},
     "everruns": {"base_url": "", "org_id": "org-sh0wn"},
-    "langgraph": {"base_url": "", "assistant_id": "assistant-sh0wn", "input_key": "input-sh0wn"},
     "qoder": {"base_url": "", "workspace_id": "workspace-sh0wn"},
 }
 """Those that are not: they may be shown, and `doctor` shows them."""

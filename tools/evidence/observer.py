@@ -75,6 +75,8 @@ class Observer:
                 flow = method(*args, **values)
             if isinstance(flow, GeneratorType):
                 return self._run(flow, asked, succeeded)
+            if not callable(flow):
+                return flow  # such as the control of a turn, which asks for nothing yet
             return lambda cursor: self._run(flow(cursor), asked, succeeded)
 
         return watched
