@@ -9,7 +9,7 @@ import pytest
 
 from live.agentscope_service.process import AgentScopeService
 from polysession import ModelConfig
-from polysession.testing import CANARY, Backend, ProviderContract, proxy
+from polysession.testing import CANARY, Backend, ProviderContract, not_done_here, proxy
 
 
 class TestAgentScopeService(ProviderContract):
@@ -18,6 +18,14 @@ class TestAgentScopeService(ProviderContract):
     permission_mode = "accept_edits"
     secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}}
     patience_s = 60.0
+    gaps = {
+        "test_models_are_listed": not_done_here(
+            "2.0.11 lists a model once for each model class, which a Model does not hold yet", raises=AssertionError
+        ),
+        "test_a_tool_is_approved_with_other_arguments": not_done_here(
+            "the script's edited command does not exist on the service's machine", raises=AssertionError
+        ),
+    }
 
     @pytest.fixture(scope="class")
     @classmethod
