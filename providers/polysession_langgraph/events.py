@@ -25,6 +25,7 @@ from polysession.provider_api import (
     Role,
     SessionStatus,
     StatusChanged,
+    StreamGap,
     TextBlock,
     ThinkingBlock,
     ThinkingCompleted,
@@ -61,6 +62,11 @@ _ROLES: Final[Mapping[str, Role]] = {
     "system": Role.SYSTEM,
 }
 _MS: Final = 1000
+FRAGMENTS: Final = (
+    *("message.started", "message.delta", "thinking.started", "thinking.delta", "thinking.completed"),
+    *("tool_call.started", "tool_call.delta", "raw"),
+)
+"""Events of which the state holds no trace."""
 _DELTAS: Final[Mapping[str, str]] = {"text-delta": "text", "reasoning-delta": "reasoning", "tool-call-delta": "args"}
 """Where each kind of piece keeps its text."""
 
@@ -91,6 +97,9 @@ class EventReader:
     Attributes:
         run_id: The run that the frames belong to; None before the first one.
         message_count: How many messages of the state were delivered; None before the first state came.
+        completed: Ids of the messages and tool calls that were delivered whole.
+        results: Ids of the tool calls whose results were delivered.
+        has_lost: Whether frames of the run were lost.
         seq: Number of the last frame within its run; None if it is unknown. The server may lose frames where a stream
             was opened again: then the numbers jump, and messages are taken from the state.
 
@@ -118,14 +127,25 @@ class EventReader:
         self._input_id = input_id
         self._has_input = has_input
         self._drafts: dict[str, Draft] = {}
-        self._results: set[str] = set()
-        self._completed: set[str | None] = set()
-        self._has_lost = False
+        self.results: set[str] = set()
+        self.completed: set[str | None] = set()
+        self.has_lost = False
         self._error: WireErrorFrame | None = None
         self.seq: int | None = None
 
     def read(self, frame: Frame) -> Sequence[Event | RunDone]:
-        """The events of one frame."""
+        """The events of one frame; after frames that were lost, a gap before them."""
+        had_lost = self.has_lost
+        events = self._read(frame)
+        if self.has_lost and not had_lost:
+            return (self.gap(), *events)
+        return events
+
+    def gap(self) -> StreamGap:
+        """Pieces of messages and tool calls are lost; the whole is taken from the state."""
+        return StreamGap(session_id=self.session_id, turn_id=self.run_id, lost=FRAGMENTS, synthetic=True)
+
+    def _read(self, frame: Frame) -> Sequence[Event | RunDone]:
         if frame.event == "metadata":
             return self._read_mark(frame)
         if frame.event == "error":
@@ -135,7 +155,7 @@ class EventReader:
             if self.seq is not None and wire.seq <= self.seq:
                 return ()  # it came before
             if self.seq is not None and wire.seq > self.seq + 1:
-                self._has_lost, self._drafts = True, {key: Draft(None) for key in self._drafts}
+                self.has_lost, self._drafts = True, {key: Draft(None) for key in self._drafts}
             self.seq = wire.seq
         envelope: Envelope = {
             "id": frame.id if wire is None or wire.seq is None else f"{self.run_id}:{wire.seq}",
@@ -165,7 +185,7 @@ class EventReader:
             error, self._error = self._error, None
             return (RunDone(wire.run_id, error),)
         is_again, self.run_id = wire.run_id == self.run_id, wire.run_id
-        self.seq, self._drafts, self._error, self._has_lost = 0, {}, None, False
+        self.seq, self._drafts, self._error, self.has_lost = 0, {}, None, False
         if is_again:
             return ()  # another attempt of the same run, after a restart of the server
         envelope |= {"session_id": self.session_id, "turn_id": wire.run_id, "source": frame.data}
@@ -216,18 +236,19 @@ class EventReader:
             return (MessageCompleted(message=message, **envelope),)
         if wire.type == "tool":
             return self.tool_result(wire.tool_call_id or "", text_of(wire), wire.status == "error", envelope)
-        if wire.type == "ai" and self._has_lost and wire.id not in self._completed:
-            return self._completed_of(to_message(self.session_id, envelope["source"]), envelope)
+        if wire.type == "ai" and self.has_lost and wire.id not in self.completed:
+            return self.completed_of(to_message(self.session_id, envelope["source"]), envelope)
         return ()
 
-    def _completed_of(self, message: Message, envelope: Envelope) -> Sequence[Event]:
+    def completed_of(self, message: Message, envelope: Envelope) -> Sequence[Event]:
         """A message whose frames were lost, as the state has it."""
         calls = [block for block in message.content if isinstance(block, ToolCallBlock)]
         found: list[Event] = [
             ToolCallCompleted(tool_call_id=each.id, name=each.name, arguments=each.arguments, **envelope)
             for each in calls
-            if each.id not in self._completed
+            if each.id not in self.completed
         ]
+        self.completed.add(message.id)
         found.append(MessageCompleted(message=message, **envelope))
         if message.usage is not None:
             found.append(UsageReported(usage=message.usage, is_delta=True, **{**envelope, "id": None}))
@@ -235,9 +256,9 @@ class EventReader:
 
     def tool_result(self, call_id: str, text: str, failed: object, envelope: Envelope) -> Sequence[Event]:
         """A tool's result, once, although the state and the tools channel both report it."""
-        if call_id in self._results:
+        if call_id in self.results:
             return ()
-        self._results.add(call_id)
+        self.results.add(call_id)
         return (ToolResultCompleted(tool_call_id=call_id, text=text, is_error=bool(failed), **envelope),)
 
     def messages(self, wire: WireFrame, envelope: Envelope) -> Sequence[Event] | None:
@@ -252,19 +273,19 @@ class EventReader:
             return (MessageStarted(message_id=piece.id, **{**envelope, "id": None}),)
         draft = self._drafts.get(key)
         if draft is None:
-            return None  # of a tool's message, or of one that began before the stream was opened
+            return () if self.has_lost else None  # of a tool's message, or of one whose beginning was not read
         if piece.event == "message-finish":
             del self._drafts[key]
-            if draft.message_id is None and self._has_lost:
+            if draft.message_id is None and self.has_lost:
                 return ()  # incomplete: the state has it whole
             return self._finished(draft, piece.usage, envelope)
         events = draft.read(piece, envelope)
-        self._completed |= {event.tool_call_id for event in events or () if isinstance(event, ToolCallCompleted)}
+        self.completed |= {event.tool_call_id for event in events or () if isinstance(event, ToolCallCompleted)}
         return events
 
     def _finished(self, draft: Draft, wire_usage: WireUsage | None, envelope: Envelope) -> Sequence[Event]:
         usage = to_usage(wire_usage)
-        self._completed.add(draft.message_id)
+        self.completed.add(draft.message_id)
         message = Message(
             provider=NAME,
             id=draft.message_id or "",

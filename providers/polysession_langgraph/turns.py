@@ -26,7 +26,6 @@ from polysession.provider_api import (
     Items,
     MalformedResponse,
     MediaBlock,
-    MessageCompleted,
     NotFound,
     Outcome,
     PendingAction,
@@ -34,11 +33,9 @@ from polysession.provider_api import (
     Response,
     Role,
     StatusChanged,
-    StreamGap,
     StreamPlan,
     TextBlock,
     ToolResultBlock,
-    ToolResultCompleted,
     TurnEnded,
     TurnPlan,
     UsageError,
@@ -49,7 +46,7 @@ from polysession.provider_api import (
     with_query,
 )
 from polysession_langgraph.actions import to_actions, to_responses
-from polysession_langgraph.events import EventReader, RunDone, state_messages, to_message
+from polysession_langgraph.events import Envelope, EventReader, RunDone, state_messages, to_message
 from polysession_langgraph.sessions import AGENT_KEY, TURN_KEY, read_thread, to_status
 from polysession_langgraph.wire import WireCommandAnswer, WireErrorFrame, WireRun, WireState, WireThread
 
@@ -57,8 +54,7 @@ QUIET_S: Final = 15.0
 SILENCE_S: Final = 20.0  # heartbeats come every 5 s
 _GOING: Final = frozenset({"pending", "running"})
 _CANCELLED: Final = frozenset({"UserInterrupt", "UserRollback"})
-_NOT_REPLAYED: Final = ("message.started", "message.delta", "thinking.started", "thinking.delta", "raw")
-_FRAGMENTS: Final = frozenset(
+_PIECES: Final = frozenset(
     {
         *("message.started", "message.delta", "thinking.started", "thinking.delta"),
         *("tool_call.started", "tool_call.delta"),
@@ -124,7 +120,6 @@ class ThreadStream(StreamPlan):
 
     silence_s = SILENCE_S
     quiet_s = QUIET_S
-    not_replayed = _NOT_REPLAYED
 
     def __init__(self, session_id: str, input_key: str, position: Position, *, is_live: bool) -> None:
         self.is_resumed = not is_live
@@ -139,6 +134,7 @@ class ThreadStream(StreamPlan):
         self._reader.run_id = position.run
         self._is_rebuilding = not is_live
         self._seen_again = 0
+        self._was_reopened = False
         self._is_skipping = False
         self._done: tuple[RunDone, Frame] | None = None
         self._last_ended: str | None = None
@@ -158,6 +154,7 @@ class ThreadStream(StreamPlan):
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002
         """After a break the log may have lost events, so the run is looked at if its end does not come."""
         self._is_live, self._seen_again = False, 0
+        self._was_reopened = self._was_reopened or again
         return (Reconcile(after_s=_SETTLE_S),) if again else ()
 
     def quiet(self, for_s: float) -> Items:  # noqa: ARG002
@@ -181,7 +178,7 @@ class ThreadStream(StreamPlan):
 
     def _fragments(self, frame: Frame) -> Items:
         """The pieces of a message that another stream left in the middle: it is delivered from its beginning."""
-        return [item for item in self._reader.read(frame) if not isinstance(item, RunDone) and item.type in _FRAGMENTS]
+        return [item for item in self._reader.read(frame) if not isinstance(item, RunDone) and item.type in _PIECES]
 
     def _was_read(self, frame: Frame) -> bool:
         if not frame.id or not self._position.last:
@@ -196,8 +193,12 @@ class ThreadStream(StreamPlan):
         """Whether the frame belongs to a run that was over before this stream was asked for, or was ended already."""
         if frame.event == "metadata":
             run_id = msgspec.json.decode(frame.data).get("run_id") or ""
-            self._is_skipping = run_id <= self._position.after_run or run_id == self._last_ended
+            is_over = run_id <= self._position.after_run or run_id == self._last_ended
+            self._is_skipping = is_over or self._is_of_others(run_id)
         return self._is_skipping
+
+    def _is_of_others(self, run_id: str) -> bool:  # noqa: ARG002
+        return False
 
     def _advance(self, frame: Frame) -> None:
         at, before = self._position, self._position.last
@@ -214,7 +215,8 @@ class ThreadStream(StreamPlan):
         """Read how the run ended: its stream says only that it is over, or nothing at all."""
         if self._done is not None:
             done, frame = self._done
-            items = yield from self._ended(done.run_id, done.error)
+            lacking = (yield from self._lacking()) if self._was_reopened else ()
+            items = [*lacking, *(yield from self._ended(done.run_id, done.error))]
             self._done, self._last_ended = None, done.run_id
             self._advance(frame)
             return items
@@ -225,33 +227,30 @@ class ThreadStream(StreamPlan):
         run = yield from read_run(self._path, run_id)
         if run is not None and run.status in _GOING:
             return ()
-        stored = yield from self._stored()
-        gap = StreamGap(session_id=self._session_id, turn_id=run_id, lost=_NOT_REPLAYED, synthetic=True)
+        lacking = (yield from self._lacking()) or ([] if self._reader.has_lost else [self._reader.gap()])
         end = yield from self._ended(run_id, None, run)
         self._last_ended = run_id
-        return (gap, *stored, *end)
+        return (*lacking, *end)
 
     def _followed_run(self) -> str | None:
         return self._reader.run_id
 
-    def _stored(self) -> Flow[list[Event]]:
-        """The messages of the run in the state that were not delivered."""
+    def _lacking(self) -> Flow[list[Event]]:
+        """The messages of the run in the state that were not delivered, with a gap before them."""
         state = read_response(_read_state, (yield Call("GET", f"{self._path}/state")))[0]
-        messages = _messages_of(state, self._input_key)
-        known = self._reader.message_count
-        self._reader.message_count = len(messages)
+        reader, messages = self._reader, _messages_of(state, self._input_key)
+        new = messages if reader.message_count is None else messages[reader.message_count :]
+        reader.message_count = len(messages)
+        common: Envelope = {"session_id": self._session_id, "turn_id": reader.run_id, "synthetic": True}
         found: list[Event] = []
-        for content in messages if known is None else messages[known:]:
-            message = to_message(self._session_id, content)
-            common: dict[str, Any] = {"session_id": self._session_id, "turn_id": self._reader.run_id, "synthetic": True}
-            results = [block for block in message.content if isinstance(block, ToolResultBlock)]
-            found += [
-                ToolResultCompleted(tool_call_id=r.tool_call_id, text=r.text, is_error=r.is_error, **common)
-                for r in results
-            ]
-            if message.role in {Role.USER, Role.ASSISTANT}:
-                found.append(MessageCompleted(message=message, id=message.id or None, source=content, **common))
-        return found
+        for content in new:
+            message, envelope = to_message(self._session_id, content), {**common, "source": content}
+            for block in message.content:
+                if isinstance(block, ToolResultBlock):
+                    found += reader.tool_result(block.tool_call_id, block.text, block.is_error, envelope)
+            if message.role in {Role.USER, Role.ASSISTANT} and message.id not in reader.completed:
+                found += reader.completed_of(message, {**envelope, "id": message.id or None})
+        return [reader.gap(), *found] if found and not reader.has_lost else found
 
     def _ended(self, run_id: str, error: WireErrorFrame | None, run: WireRun | None = None) -> Flow[list[Event]]:
         """The end of a run, by what the thread says. If another run is queued, the thread speaks of that one."""
@@ -321,6 +320,9 @@ class ThreadTurn(ThreadStream, TurnPlan):
     def is_ours(self, event: Event) -> bool:
         """Whether it belongs to the run that our command started."""
         return self._run_id is not None and event.turn_id == self._run_id
+
+    def _is_of_others(self, run_id: str) -> bool:
+        return self._run_id is not None and run_id != self._run_id
 
     def _followed_run(self) -> str | None:
         return self._run_id

@@ -186,10 +186,10 @@ def test_an_error_waits_for_the_end_of_its_run() -> None:
         Frame("metadata", b'{"run_id": 5}', "9-0"),
         Frame("metadata", b"7", "9-0"),
         Frame("error", b"null", "9-0"),
-        frame("custom", 9, data={"step": 1}),
-        piece(9, "content-block-delta", index=0, delta={"type": "text-delta", "text": "of a message before"}),
-        piece(9, "data-block", index=0),
-        frame("values", 9, ["child:1"], data={"messages": [HUMAN]}),
+        frame("custom", 1, data={"step": 1}),
+        piece(1, "content-block-delta", index=0, delta={"type": "text-delta", "text": "of a message before"}),
+        piece(1, "data-block", index=0),
+        frame("values", 1, ["child:1"], data={"messages": [HUMAN]}),
     ],
     ids=lambda odd: odd.event,
 )
@@ -258,6 +258,7 @@ def test_a_message_whose_frames_were_lost_is_taken_from_the_state() -> None:
 
         texts = [event.message.text for event in events if isinstance(event, MessageCompleted)]
         assert texts == ["hi", "all of it"]
+        assert [event.type for event in events].count("stream.gap") == 1
         assert [event.type for event in events].count("usage") == 1
 
 

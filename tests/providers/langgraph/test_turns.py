@@ -158,11 +158,15 @@ def test_behind_a_queued_run_the_run_itself_tells_the_outcome(status: str, outco
     assert end_of(run([ok(busy), ok({"run_id": RUN, "status": status})], TURN)).outcome is outcome
 
 
+def stored(*messages: dict[str, Any]) -> Response:
+    return ok({"values": {"messages": list(messages)}})
+
+
 def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> None:
     first = [mark("1-0"), values(1, "2-0", human()), values(2, "3-0", human(), tool("c1"))]
     second = [values(2, "3-0", human(), tool("c1")), values(3, "3-0", human(), tool("c1"), tool("c2")), done("9-0")]
 
-    followed = run([ok(IDLE)], [*first, CUT], second)
+    followed = run([stored(human(), tool("c1"), tool("c2")), ok(IDLE)], [*first, CUT], second)
 
     assert [event.tool_call_id for event in followed.events if isinstance(event, ToolResultCompleted)] == ["c1", "c2"]
     reopened = followed.calls[3]
@@ -171,10 +175,19 @@ def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> 
 
 
 def test_a_stream_that_broke_before_its_first_event_is_read_from_the_start_of_the_log() -> None:
-    followed = run([ok(IDLE)], [CUT], TURN)
+    followed = run([stored(human()), ok(IDLE)], [CUT], TURN)
 
     assert followed.calls[3].headers["last-event-id"] == "-"
     assert end_of(followed).outcome is Outcome.COMPLETED
+
+
+def test_what_the_server_lost_at_a_break_is_taken_from_the_state() -> None:
+    first = [mark("1-0"), values(1, "2-0", human())]
+    said = {"type": "ai", "id": "a1", "content": "done"}
+
+    followed = run([stored(human(), said), ok(IDLE)], [*first, CUT], [done("9-0")])
+
+    assert types(followed)[-4:] == ["stream.gap", "message.completed", "session.status", "turn.ended"]
 
 
 def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
