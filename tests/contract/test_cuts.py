@@ -150,6 +150,8 @@ def test_a_stream_from_a_stored_cursor_may_be_cut_as_well(emulator: EmulatorHand
                 return session, follow(stream, up_to), stream.cursor
 
         _, whole, _ = leave("turn.ended")
+        if left_at not in {event.type for event in whole}:
+            left_at = "message.completed"  # LangGraph's emulator sends no raw event in such a turn
         for sample, at_byte in enumerate(range(20, 1400, 400)):
             session, events, cursor = leave(left_at)
             assert cursor is not None

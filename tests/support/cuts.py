@@ -12,7 +12,13 @@ from polysession import AsyncClient, Client, Event, Feature, Outcome, RetryPolic
 from polysession.emulation import EmulatorHandle, Fault
 from polysession.emulation.faults import FaultKind
 
-STREAM = {"adk": "/run_sse", "agentscope": "/stream", "everruns": "/sse", "qoder": "/events/stream"}
+STREAM = {
+    "langgraph": "/stream",
+    "adk": "/run_sse",
+    "agentscope": "/stream",
+    "everruns": "/sse",
+    "qoder": "/events/stream",
+}
 AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
 LIMIT_S = 20
 
