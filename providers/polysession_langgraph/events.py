@@ -66,7 +66,7 @@ FRAGMENTS: Final = (
     *("message.started", "message.delta", "thinking.started", "thinking.delta", "thinking.completed"),
     *("tool_call.started", "tool_call.delta", "raw"),
 )
-"""Events of which the state holds no trace."""
+"""Types of events that leave no trace in the state."""
 _DELTAS: Final[Mapping[str, str]] = {"text-delta": "text", "reasoning-delta": "reasoning", "tool-call-delta": "args"}
 """Where each kind of piece keeps its text."""
 
