@@ -136,6 +136,7 @@ class TestAgentScopeSeed(BackendContract):
     permission_mode = "accept_edits"
     # Leaving a turn of 2.0.0 ends it, with or without a call that cancels.
     test_a_turn_that_is_left_is_cancelled_if_asked_for = None  # type: ignore[assignment]
+    test_a_turn_that_has_ended_is_not_cancelled = None  # type: ignore[assignment]
     gaps = {
         Feature.SESSIONS_STREAM: not_offered_yet("2.0.0 streams no session", raises=UnsupportedOperation),
         Feature.SESSIONS_CANCEL: not_offered_yet("2.0.0 cannot stop a turn", raises=UnsupportedOperation),

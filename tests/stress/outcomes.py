@@ -134,8 +134,10 @@ class StreamOutcome:
         return f"{words}; {self.note}" if self.note else words
 
 
+AS_RAW: Final = "it comes as `raw`"
 _WHOLE = StreamOutcome()
 _RESUMED = StreamOutcome(may_lack=True)
+_AS_RAW = StreamOutcome(note=AS_RAW)
 _NO_STREAM = StreamOutcome("MalformedResponse")
 _WAITED = StreamOutcome("DeadlineExceeded")
 _LED_AWAY = StreamOutcome("UnexpectedRedirect")
@@ -155,9 +157,9 @@ STREAMS: Final[dict[str, StreamOutcome]] = {
     "stall within a frame": _WAITED,
     "each frame twice": _WHOLE,
     "two frames change places": _WHOLE,
-    "unknown event type": StreamOutcome(note="it comes as `raw`"),
-    "frame that is no JSON": _NO_STREAM,
-    "frame that is no object": _NO_STREAM,
+    "unknown event type": _AS_RAW,
+    "frame that is no JSON": _AS_RAW,
+    "frame that is no object": _AS_RAW,
     "comments and fields of no meaning": _WHOLE,
     "oversized line": _NO_STREAM,
     "oversized event": _NO_STREAM,
@@ -180,7 +182,7 @@ REOPENED: Final[dict[str, StreamOutcome]] = {
     "HTML with 502": _RESUMED,
     "429": _RESUMED,
     "429, Retry-After: 0": _RESUMED,
-    "429, Retry-After of an hour": StreamOutcome("StreamInterrupted"),
+    "429, Retry-After of an hour": _WAITED,
     "503": _RESUMED,
     "redirect to another host": _LED_AWAY,
     "reset after the headers": _RESUMED,
@@ -223,7 +225,6 @@ _LOOKED = "it looks at what is stored, after two seconds of silence"
 DOUBLED: Final = "previews have no number, so that their text doubles"
 AS_IT_CAME: Final = "events have no number, so that the text is in the order that came"
 _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
-    ("stall before the headers", "agentscope", "run"): StreamOutcome(note="tried again after two seconds"),
     ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("each frame twice", "qoder", "run"): StreamOutcome(note=DOUBLED),

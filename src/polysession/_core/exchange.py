@@ -112,7 +112,7 @@ class Exchange:
         }
         self._ours = ours.keys() | _OURS
         further = checked_headers(headers, self._ours)
-        self._secrets = _spellings((*provider.settings.secrets(), *further.values()))
+        self._secrets = _spellings((*provider.settings.secrets(), *_secrets_of(further)))
         self._headers = {**ours, **further}
         self._json_headers = {**self._headers, "content-type": "application/json"}
 
@@ -124,7 +124,7 @@ class Exchange:
         """
         further = checked_headers(headers, self._ours)
         other = copy(self)
-        other._secrets = (*_spellings(further.values()), *self._secrets)  # noqa: SLF001  (a copy of this one)
+        other._secrets = (*_spellings(_secrets_of(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
         other._headers = {**self._headers, **further}  # noqa: SLF001  (a copy of this one)
         other._json_headers = {**self._json_headers, **further}  # noqa: SLF001  (a copy of this one)
         return other
@@ -261,14 +261,20 @@ def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[
     return found
 
 
+def _secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of headers, and those that authorise also without their scheme, such as `Bearer`."""
+    bare = [value.partition(" ")[2] for name, value in headers.items() if name.endswith("authorization")]
+    return tuple(value for value in (*headers.values(), *bare) if value)
+
+
 def header_text(value: str, what: str) -> str:
     """Text that can be sent in a header.
 
     Raises:
-        UsageError: It is no text, or holds other characters than printable ASCII.
+        UsageError: It is no text, holds other characters than printable ASCII, or has spaces at its ends.
     """
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise UsageError(f"{what} must be printable ASCII text")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+        raise UsageError(f"{what} must be printable ASCII text without spaces at its ends")
     return value
 
 
