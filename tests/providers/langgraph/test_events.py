@@ -14,9 +14,11 @@ from polysession import (
     Event,
     MessageCompleted,
     MessageDelta,
+    MessageStarted,
     RawBlock,
     RawEvent,
     Role,
+    StreamGap,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
@@ -258,8 +260,8 @@ def test_a_message_whose_frames_were_lost_is_taken_from_the_state() -> None:
 
         texts = [event.message.text for event in events if isinstance(event, MessageCompleted)]
         assert texts == ["hi", "all of it"]
-        assert [event.type for event in events].count("stream.gap") == 1
-        assert [event.type for event in events].count("usage") == 1
+        assert [type(event) for event in events].count(StreamGap) == 1
+        assert [type(event) for event in events].count(UsageReported) == 1
 
 
 def test_a_restarted_run_is_numbered_from_its_beginning() -> None:
@@ -267,4 +269,4 @@ def test_a_restarted_run_is_numbered_from_its_beginning() -> None:
 
     events = read(mark(), values(1, HUMAN), mark(), start)
 
-    assert [event.type for event in events][-1] == "message.started"
+    assert isinstance(events[-1], MessageStarted)
