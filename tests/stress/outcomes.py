@@ -193,7 +193,7 @@ REOPENED: Final[dict[str, StreamOutcome]] = {
 FRAMES: Final[dict[str, dict[str, int]]] = {
     "wörld 😀 of words": {"agentscope": 13, "everruns": 16, "qoder": 16},
     "/slow 3": {"agentscope": 10, "everruns": 13, "qoder": 13},
-    "/think": {"agentscope": 15, "everruns": 24, "qoder": 16},
+    "/think": {"agentscope": 15, "everruns": 24, "qoder": 17},
     "/tool": {"agentscope": 19, "everruns": 23, "qoder": 18},
 }
 """What is said to the agent, and how many frames its turn has."""
