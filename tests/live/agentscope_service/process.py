@@ -37,7 +37,7 @@ class AgentScopeService:
         data = {
             "type": "openai_credential",
             "name": "stub",
-            "api_key": f"key-of-{user_id}",
+            "api_key": _key_of(user_id),
             "base_url": self.models_url,
         }
         return str(self._post("/credential/", user_id, {"data": data})["credential_id"])
