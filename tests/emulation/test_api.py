@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
 import pytest
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from polysession.emulation import (
     HEARTBEAT,
@@ -23,6 +23,7 @@ from polysession.emulation import (
     build_app,
     sse_frame,
 )
+from polysession.emulation.faults import ConnectionDropped
 
 Json = dict[str, Any]
 
@@ -181,7 +182,7 @@ def test_slashes_are_redirected_where_the_backend_does_so(redirects: bool, statu
 
 
 def test_frames_are_streamed() -> None:
-    async def frames() -> AsyncIterator[bytes]:
+    async def frames() -> AsyncGenerator[bytes, None]:
         yield sse_frame({"id": 1, "event": "a", "retry": None, "data": {"é": "x\ny"}})
         yield HEARTBEAT
         yield sse_frame({"data": "text"})
@@ -191,6 +192,36 @@ def test_frames_are_streamed() -> None:
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.headers["cache-control"] == "no-cache"
     assert response.text == 'id: 1\nevent: a\ndata: {"é":"x\\ny"}\n\n: heartbeat\n\ndata: text\n\n'
+
+
+def test_a_stream_is_closed_when_its_connection_breaks() -> None:
+    closed: list[bool] = []
+    broken: list[ConnectionDropped] = []
+
+    async def frames() -> AsyncGenerator[bytes, None]:
+        try:
+            yield HEARTBEAT
+        finally:
+            closed.append(True)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise ConnectionDropped
+
+    async def serve_once() -> list[bool]:
+        app = app_of(Route("GET", "/", lambda _: EventStream(frames())))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        try:
+            await app({**scope, "asgi": {"spec_version": "2.4"}}, receive, send)
+        except ConnectionDropped as error:
+            broken.append(error)  # its traceback keeps the generator in memory
+        return list(closed)
+
+    assert asyncio.run(serve_once()) == [True]
+    assert broken
 
 
 def counting(status: int = 200) -> Callable[[ApiRequest], Any]:

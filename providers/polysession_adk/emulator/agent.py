@@ -7,7 +7,7 @@ https://google.github.io/adk-docs/tools-custom/confirmation/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -139,7 +139,7 @@ class Run:
         self.branch: str | None = None
         self._unanswered: dict[str, str] = {}  # calls of this turn that a tool is at work on, by id
 
-    async def frames(self) -> AsyncIterator[Json]:
+    async def frames(self) -> AsyncGenerator[Json, None]:
         """The frames of the turn. It is aborted if they are not read to the end of the body."""
         is_over = False
         try:

@@ -8,7 +8,8 @@ Backend: https://google.github.io/adk-docs/runtime/api-server/ and `/openapi.jso
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from polysession.emulation import (
@@ -184,13 +185,10 @@ class AdkEmulator(Emulator):
         return session
 
 
-async def _encoded(run: Run) -> AsyncIterator[bytes]:
-    frames = run.frames()
-    try:
+async def _encoded(run: Run) -> AsyncGenerator[bytes, None]:
+    async with aclosing(run.frames()) as frames:
         async for frame in frames:
             yield sse_frame({"data": frame})
-    finally:
-        await frames.aclose()  # type: ignore[attr-defined]
 
 
 def _list_apps(request: ApiRequest) -> Any:

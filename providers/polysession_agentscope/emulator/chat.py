@@ -5,7 +5,7 @@ https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +75,7 @@ def interrupt(state: State, user_id: str, agent_id: str, session_id: str) -> Jso
     return {"session_id": session_id}
 
 
-def stream(state: State, user_id: str, session_id: str, after: str | None) -> AsyncIterator[bytes]:
+def stream(state: State, user_id: str, session_id: str, after: str | None) -> AsyncGenerator[bytes, None]:
     """The frames of a session's events."""
     conversation = state.tenant(user_id).session(session_id).conversation
     return conversation.frames(after, state.pace.heartbeat_s)
@@ -102,7 +102,7 @@ def messages_by_offset(state: State, user_id: str, session_id: str, query: Json)
     return {"messages": [state.generation.message(message) for message in page], "is_running": session.running}
 
 
-async def stream_turn(state: State, user_id: str, body: Json) -> AsyncIterator[bytes]:
+async def stream_turn(state: State, user_id: str, body: Json) -> AsyncGenerator[bytes, None]:
     """The frames of one turn's events, as 2.0.0 answered a message.
 
     A client that closes the connection stops the turn. The service saves the agent's memory, the reply and what it

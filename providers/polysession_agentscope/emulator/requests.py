@@ -6,7 +6,7 @@ https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,7 +54,7 @@ class Operation:
 
         def respond(request: ApiRequest) -> Json:
             content = self.answer(state, self._read(request, state.generation.bodies))
-            return EventStream(content, _STREAM_HEADERS) if isinstance(content, AsyncIterator) else content
+            return EventStream(content, _STREAM_HEADERS) if isinstance(content, AsyncGenerator) else content
 
         return Route(self.method, self.path, respond, self.status)
 

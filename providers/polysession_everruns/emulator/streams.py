@@ -6,7 +6,7 @@ Backend: https://docs.everruns.com, streaming, and https://github.com/everruns/s
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from polysession.emulation import HEARTBEAT, sse_frame
@@ -20,7 +20,7 @@ _LONGEST_RETRY_MS: Final = 500
 
 def open_stream(
     log: SessionLog, types: TypeFilter, pace: Pace, *, since_id: str | None, replays_all: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The frames of a stream that begins at this moment, whenever the first of them is asked for.
 
     Args:
@@ -40,7 +40,7 @@ def open_stream(
 
 async def _frames(
     log: SessionLog, types: TypeFilter, pace: Pace, *, start: int, live_from: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     yield sse_frame({"event": "connected", "data": {"status": "connected"}})
     ends_at_s = time.monotonic() + pace.stream_s
     retry_ms = _SHORTEST_RETRY_MS

@@ -7,7 +7,7 @@ Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30); 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, ClassVar, Final
 
 from polysession.emulation import (
@@ -348,7 +348,7 @@ def _order(event_id: str) -> tuple[int, int]:
     return int(milliseconds), int(number or 0)
 
 
-async def _frames(entries: AsyncIterator[Entry | None]) -> AsyncIterator[bytes]:
+async def _frames(entries: AsyncIterator[Entry | None]) -> AsyncGenerator[bytes, None]:
     async for entry in entries:
         if entry is None:
             yield b": heartbeat\r\n\r\n"

@@ -6,7 +6,7 @@ generation https://docs.qoder.com/cloud-agents/api/sessions/stream-events (read 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -215,7 +215,7 @@ def _start(talk: Conversation, last_event_id: str | None, generation: Generation
 
 async def _frames(
     talk: Conversation, start: int, is_wanted: Callable[[Entry], bool], heartbeat: bytes
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     async for entry in talk.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
             yield heartbeat

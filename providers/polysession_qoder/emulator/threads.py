@@ -5,7 +5,7 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -83,7 +83,7 @@ class Threads:
         belongs = self._filter(self.find(thread_id))
         return [event for event in self._conversation.persisted() if belongs(event)]
 
-    async def frames(self, thread_id: str) -> AsyncIterator[bytes]:
+    async def frames(self, thread_id: str) -> AsyncGenerator[bytes, None]:
         """The live stream of one thread, from now on."""
         log = self._conversation.log
         belongs = self._filter(self.find(thread_id))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Send
 
 JSON_NULL: Final = object()
 """The body of an `Answer` that is `null`."""
@@ -38,11 +40,11 @@ class EventStream:
     """An answer that lasts: server-sent events, as they come.
 
     Attributes:
-        frames: Whole frames, encoded. The iterator is cancelled when the client closes the connection.
+        frames: Whole frames, encoded. The generator is closed as soon as the connection ends or breaks.
         headers: Headers besides the content type.
     """
 
-    frames: AsyncIterator[bytes]
+    frames: AsyncGenerator[bytes, None]
     headers: Mapping[str, str] = field(default_factory=lambda: {"cache-control": "no-cache"})
 
 
@@ -80,12 +82,25 @@ def sse_frame(fields: Mapping[str, object]) -> bytes:
 def to_response(answer: Answer | EventStream) -> Response:
     """An answer as the ASGI application sends it."""
     if isinstance(answer, EventStream):
-        return StreamingResponse(answer.frames, headers=dict(answer.headers), media_type="text/event-stream")
+        return _StreamResponse(answer)
     if answer.body is None:
         return Response(status_code=answer.status, headers=dict(answer.headers), media_type=answer.media_type)
     kind = Response if answer.media_type.startswith("text/") else JSONResponse
     body = None if answer.body is JSON_NULL else answer.body
     return kind(body, answer.status, headers=dict(answer.headers), media_type=answer.media_type)
+
+
+class _StreamResponse(StreamingResponse):
+    """Sends a stream, and closes its generator at once: garbage collection would do it at some later time."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__(stream.frames, headers=dict(stream.headers), media_type="text/event-stream")
+        self._frames = stream.frames
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the response whole."""
+        async with aclosing(self._frames):
+            await super().stream_response(send)
 
 
 def _field_text(value: object) -> str:

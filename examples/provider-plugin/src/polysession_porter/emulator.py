@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -234,7 +234,7 @@ class PorterEmulator(Emulator):
         return call
 
 
-async def _frames(errand: Errand, after: int) -> AsyncIterator[bytes]:
+async def _frames(errand: Errand, after: int) -> AsyncGenerator[bytes, None]:
     """The notes after a number, as they are written, with a sign of life in each silence."""
     async for note in errand.log.follow(after, heartbeat_s=_HEARTBEAT_S):
         yield b": still here\n\n" if note is None else sse_frame({"data": note})
