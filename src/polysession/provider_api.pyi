@@ -1,4 +1,7 @@
 # The names that a provider may import, each with its home: type checkers read them here, and `lazy_names` at run time.
+from polysession._core.authorising import (
+    Authorisation as Authorisation,
+)
 from polysession._core.decoding import (
     decoder as decoder,
     remove_unusable as remove_unusable,
@@ -35,7 +38,6 @@ from polysession._core.plans import (
 )
 from polysession._core.provider import (
     PROVIDER_API_VERSION as PROVIDER_API_VERSION,
-    Authorisation as Authorisation,
     ErrorDetail as ErrorDetail,
     Page as Page,
     Provider as Provider,

@@ -19,6 +19,10 @@ class _Blocking(ast.NodeTransformer):
         fields = {name: getattr(node, name) for name in node._fields}
         return self.generic_visit(ast.For(**fields))
 
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        fields = {name: getattr(node, name) for name in node._fields}
+        return self.generic_visit(ast.With(**fields))
+
     def visit_Await(self, node: ast.Await) -> ast.AST:
         inner: ast.AST = self.visit(node.value)
         return inner

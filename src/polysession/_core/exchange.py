@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
+from polysession._core.authorising import NO_AUTHORISATION, Authorisation, Authoriser
 from polysession._core.body import ACCEPT_ENCODING
 from polysession._core.flow import Call, Response
 from polysession._core.provider import ErrorDetail, Provider
@@ -44,6 +45,7 @@ from polysession.errors import (
 USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version()}"
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_JSON: Final = {"content-type": "application/json"}
 _HEADER_NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
 """Headers of the HTTP library's, and of some calls."""
@@ -91,6 +93,9 @@ class Exchange:
 
     Raises:
         UsageError: A header cannot be sent, or is set by us.
+
+    Attributes:
+        authoriser: Keeps the authorisation that the provider fetches.
     """
 
     def __init__(
@@ -104,17 +109,18 @@ class Exchange:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
         self._proxy = proxy
-        ours = {
+        self.authoriser = Authoriser(provider)
+        self._plain_headers = {
             "accept": "application/json",
             "accept-encoding": ACCEPT_ENCODING,
             "user-agent": USER_AGENT if user_agent is None else f"{USER_AGENT} {header_text(user_agent, 'user_agent')}",
-            **{name.lower(): value for name, value in provider.headers().items()},
         }
+        ours = self._plain_headers | {name.lower(): value for name, value in provider.headers().items()}
         self._ours = ours.keys() | _OURS
-        further = checked_headers(headers, self._ours)
+        self._further = further = checked_headers(headers, self._ours)
         self._secrets = _spellings((*provider.settings.secrets(), *_secrets_of(further)))
         self._headers = {**ours, **further}
-        self._json_headers = {**self._headers, "content-type": "application/json"}
+        self._json_headers = {**self._headers, **_JSON}
 
     def with_headers(self, headers: Mapping[str, str]) -> Exchange:
         """The same with further headers of the caller's.
@@ -124,6 +130,7 @@ class Exchange:
         """
         further = checked_headers(headers, self._ours)
         other = copy(self)
+        other._further = {**self._further, **further}  # noqa: SLF001  (a copy of this one)
         other._secrets = (*_spellings(_secrets_of(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
         other._headers = {**self._headers, **further}  # noqa: SLF001  (a copy of this one)
         other._json_headers = {**self._json_headers, **further}  # noqa: SLF001  (a copy of this one)
@@ -135,14 +142,30 @@ class Exchange:
         Raises:
             UsageError: It is too long for HTTP.
         """
-        url = self._base_url + call.path
+        url = (call.base_url or self._base_url) + call.path
         if len(url) > _URL_LIMIT:
             raise UsageError(f"the call's address would have {len(url)} characters, because an id or a filter is long")
         return url
 
-    def headers(self, call: Call, idempotency_key: str | None) -> Mapping[str, str]:
-        """All headers of a call. `idempotency_key` is for its idempotency header, unless the call brings a value."""
+    def headers(
+        self, call: Call, idempotency_key: str | None, authorisation: Authorisation = NO_AUTHORISATION
+    ) -> Mapping[str, str]:
+        """All headers of a call.
+
+        Args:
+            call: The call.
+            idempotency_key: For its idempotency header, unless the call brings a value.
+            authorisation: What identifies the client, besides its constant headers.
+
+        Raises:
+            UsageError: The authorisation has a header that the caller gave.
+        """
         prepared = self._headers if call.body is None else self._json_headers
+        if call.base_url is not None:
+            return {**self._plain_headers, **({} if call.body is None else _JSON), **call.headers}
+        if authorisation.headers:
+            checked_headers(self._further, {name.lower() for name in authorisation.headers})
+            prepared = {**prepared, **authorisation.headers}
         if call.idempotency_header is not None and idempotency_key is not None:
             return {**prepared, call.idempotency_header: idempotency_key, **call.headers}
         return {**prepared, **call.headers} if call.headers else prepared
@@ -154,7 +177,7 @@ class Exchange:
         text = str(error)
         found = _transport_error(error, self.redact(text), self._proxy)
         # A library may quote a broken answer, and the answer a secret: such a cause is left out.
-        if found is not None and not any(secret.search(text) for secret in self._secrets):
+        if found is not None and not any(secret.search(text) for secret in self._all_secrets):
             found.__cause__ = error
         return found
 
@@ -208,7 +231,7 @@ class Exchange:
             error.message = f"{error.message.rstrip('.')}. {_IN_DOUBT}"
 
     def _clean(self, error: PolysessionError) -> None:
-        error.message = redact(error.message, self._secrets, _MESSAGE_LIMIT)
+        error.message = redact(error.message, self._all_secrets, _MESSAGE_LIMIT)
         error.code = error.code and self.redact(error.code)
         error.request_id = error.request_id and self.redact(error.request_id)
 
@@ -239,7 +262,12 @@ class Exchange:
 
     def redact(self, text: str) -> str:
         """Foreign text without secrets and control characters, and not too long."""
-        return redact(text, self._secrets)
+        return redact(text, self._all_secrets)
+
+    @property
+    def _all_secrets(self) -> tuple[re.Pattern[str], ...]:
+        fetched = [secret for each in self.authoriser.recent for secret in _secrets_of(each.headers)]
+        return (*_spellings(fetched), *self._secrets)
 
 
 def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[str, str]:

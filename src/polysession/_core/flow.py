@@ -36,7 +36,7 @@ class Call:
     Attributes:
         method: HTTP method.
         path: What follows the base URL, percent-encoded, with its query.
-        headers: Headers besides the constant ones of the provider.
+        headers: Headers besides the constant ones of the provider. No repr shows them, nor the body.
         body: JSON text; None for no body.
         after_s: Seconds to wait before sending.
         read_only: The call changes nothing, although its method may say otherwise.
@@ -44,17 +44,20 @@ class Call:
             once per call when it is sent.
         timeout_s: Seconds for each wait on the network; `UNSET` for the client's, None for no limit.
         idempotent: Sending it twice does no more than sending it once, although its method may say otherwise.
+        base_url: Another server than the provider's, such as one that exchanges credentials; None for the provider's.
+            Neither the constant headers of the provider nor headers of the caller's are sent there.
     """
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
+    body: bytes | None = field(default=None, repr=False)
     after_s: float = 0.0
     read_only: bool = False
     idempotency_header: str | None = None
     timeout_s: float | Unset | None = UNSET
     idempotent: bool = False
+    base_url: str | None = None
 
     @property
     def changes(self) -> bool:

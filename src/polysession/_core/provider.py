@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
+from polysession._core.authorising import NO_AUTHORISATION, Authorisation
 from polysession._core.flow import Call, Flow, Response
 from polysession.change import (
     NativeBody,
@@ -81,20 +82,6 @@ class ErrorDetail(NamedTuple):
     status: int | None = None
 
 
-class Authorisation(NamedTuple):
-    """Headers that identify a client for some time.
-
-    Attributes:
-        headers: Added to the headers of every call.
-        secrets: Texts in them that no message may show, such as a token.
-        expires_at: When they stop working, aware UTC; None for never.
-    """
-
-    headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-
-
 class Provider(ABC, Generic[S]):
     """One backend. Builds calls and reads replies, in flows; never does I/O.
 
@@ -165,18 +152,20 @@ class Provider(ABC, Generic[S]):
         """Whether a response with a 2xx status refuses the call in its body: `read_error` reads it then."""
         return False
 
-    def authorise(self, call: Call, now: datetime) -> Flow[Authorisation | None]:
+    def authorise(self, call: Call, now: datetime) -> Flow[Authorisation]:
         """Fetch what identifies the client in calls to come, such as a token that is exchanged for a key.
 
-        The driver keeps the result until shortly before it expires, lets one refresh at a time run, and asks once more
-        after a 401. The calls of this flow carry the constant headers alone. None where `headers` is enough.
+        The client keeps the result until shortly before it expires (60 seconds, or a tenth of its lifetime), lets one
+        refresh at a time run, and asks once more after a 401; clients made by `with_options` share it. The calls of
+        this flow carry the constant headers alone; `Call.base_url` sends one to another server. Mark them `read_only`
+        if they change nothing, so that they are retried. By default `headers` is enough.
 
         Args:
             call: The call that needs it.
             now: The time, aware UTC.
         """
         yield from ()
-        return None
+        return NO_AUTHORISATION
 
     def read_version(self) -> Flow[str | None]:
         """Ask the backend for its version. None where it tells none; nothing is sent then."""

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from polysession._core.authorising import NO_AUTHORISATION, Authorisation
 from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Response
@@ -22,6 +23,7 @@ from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
 from polysession._drivers.observation import Observation
+from polysession._drivers.refreshing import AsyncRefreshLock
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
@@ -64,6 +66,7 @@ class AsyncDriver:
             headers=connections.headers,
             user_agent=connections.user_agent,
         )
+        self._refreshing = AsyncRefreshLock()
         self.observation = Observation(provider, self._exchange, observers)
 
     def with_options(
@@ -86,13 +89,16 @@ class AsyncDriver:
         other._exchange = self._exchange.with_headers(headers)  # noqa: SLF001  (a copy of this one)
         return other
 
-    async def run(self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE) -> T:
+    async def run(
+        self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE, *, authorised: bool = True
+    ) -> T:
         """Run a flow to its result.
 
         Args:
             operation: What the caller asked for.
             flow: The flow.
             deadline: When to stop.
+            authorised: Whether its calls carry the authorisation that the provider fetches.
 
         Raises:
             DeadlineExceeded: The deadline has passed.
@@ -110,7 +116,7 @@ class AsyncDriver:
                     return result
                 deadline.check()
                 try:
-                    reply = await self._perform(operation, call, deadline)
+                    reply = await self._perform(operation, call, deadline, authorised=authorised)
                 except PolysessionError as error:
                     deadline.check(error)
                     advance = partial(flow.throw, error)
@@ -141,9 +147,11 @@ class AsyncDriver:
             StatusError: The backend refused.
             MalformedResponse: The answer is a success, and no stream.
         """
-        request = self._request(call, self._options)
-        deadline.bound(request)
-        opened = await self._open(operation, call, request)
+        authorisation = await self._authorise(operation, call, deadline)
+        opened = await self._open(operation, call, authorisation, deadline)
+        if self._exchange.authoriser.is_refused(authorisation, opened):
+            authorisation = await self._authorise(operation, call, deadline)
+            opened = await self._open(operation, call, authorisation, deadline)
         if not isinstance(opened, Response | PolysessionError):
             return opened
         reply = self._exchange.raise_for_outcome(call, [opened], _now())
@@ -163,12 +171,30 @@ class AsyncDriver:
         """Say in an error of a stream which provider and operation it is about."""
         self._exchange.add_context(error, operation, None, None)
 
-    def _request(self, call: Call, options: Mapping[str, Any]) -> httpx.Request:
-        key = str(uuid.uuid4()) if call.idempotency_header else None
-        headers, url = self._exchange.headers(call, key), self._exchange.url(call)
-        return build_request(self._holder.get(), call, url, headers, options, is_ours=self._holder.is_ours)
+    async def _authorise(self, operation: str, call: Call, deadline: Deadline) -> Authorisation:
+        """The authorisation of a call: the one that is kept, or another; one refresh runs at a time."""
+        authoriser = self._exchange.authoriser
+        kept = authoriser.current(time.monotonic())
+        if kept is not None:
+            return kept
+        async with self._refreshing.hold(deadline):
+            now, now_s = _now(), time.monotonic()
+            kept = authoriser.current(now_s)
+            if kept is None:
+                kept = await self.run(operation, authoriser.fetch(call, now), deadline, authorised=False)
+                authoriser.keep(kept, now, now_s)
+            return kept
 
-    async def _open(self, operation: str, call: Call, request: httpx.Request) -> httpx.Response | Outcome:
+    def _request(self, call: Call, authorisation: Authorisation) -> httpx.Request:
+        key = str(uuid.uuid4()) if call.idempotency_header else None
+        headers, url = self._exchange.headers(call, key, authorisation), self._exchange.url(call)
+        return build_request(self._holder.get(), call, url, headers, self._options, is_ours=self._holder.is_ours)
+
+    async def _open(
+        self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline
+    ) -> httpx.Response | Outcome:
+        request = self._request(call, authorisation)
+        deadline.bound(request)
         observed = self.observation.request(operation, call)
         try:
             response: httpx.Response = await self._holder.get().send(request, stream=True, follow_redirects=False)
@@ -190,19 +216,30 @@ class AsyncDriver:
             observed.finish(outcome)
         return outcome
 
-    async def _perform(self, operation: str, call: Call, deadline: Deadline) -> Response:
+    async def _perform(self, operation: str, call: Call, deadline: Deadline, *, authorised: bool) -> Response:
         if call.after_s:
             await asyncio.sleep(deadline.within_s(call.after_s))
-        attempt = partial(self._attempt, operation, call, self._request(call, self._options), deadline)
-        started_s = time.monotonic()
-        outcomes = [await attempt()]
-        if self.retry.wants_retry(call, outcomes[0]):
-            left_s = self.retry.deadline_s - (time.monotonic() - started_s)
-            await self._attempt_again(call, attempt, outcomes, deadline.within_s(left_s))
+        authorisation = await self._authorise(operation, call, deadline) if authorised else NO_AUTHORISATION
+        outcomes: list[Outcome] = []
+        await self._try(operation, call, authorisation, deadline, outcomes)
+        if self._exchange.authoriser.is_refused(authorisation, outcomes[-1]):
+            authorisation = await self._authorise(operation, call, deadline)
+            await self._try(operation, call, authorisation, deadline, outcomes)
         return self._exchange.raise_for_outcome(call, outcomes, _now())
 
+    async def _try(
+        self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline, outcomes: list[Outcome]
+    ) -> None:
+        """Make a call, and make it again if its failure deserves that; adds the outcome of each attempt."""
+        attempt = partial(self._attempt, operation, call, self._request(call, authorisation), deadline)
+        started_s = time.monotonic()
+        outcomes.append(await attempt(number=len(outcomes) + 1))
+        if self.retry.wants_retry(call, outcomes[-1]):
+            left_s = self.retry.deadline_s - (time.monotonic() - started_s)
+            await self._attempt_again(call, attempt, outcomes, deadline.within_s(left_s))
+
     async def _attempt(
-        self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int = 1
+        self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int
     ) -> Outcome:
         deadline.bound(request)
         observed = self.observation.request(operation, call, number)

@@ -1,0 +1,104 @@
+"""Authorisation that a provider fetches: kept while it is valid, and forgotten when the backend refuses it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from polysession._core.flow import Call, Flow, Response
+from polysession.errors import AuthenticationFailed, StatusError
+
+if TYPE_CHECKING:
+    from polysession._core.provider import Provider
+
+_REFUSED: Final = 401
+_LONGEST_MARGIN_S: Final = 60.0
+_MARGIN: Final = 0.1
+"""The part of its lifetime in which an authorisation is not used any more, so that no call arrives too late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """Headers that identify a client for some time.
+
+    Attributes:
+        headers: Added to the headers of every call; none where the constant headers are enough. No message shows their
+            values.
+        expires_at: When they stop working, aware UTC; None for never. Headers for one call only, such as its signature,
+            expire at the time that `authorise` was given.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    expires_at: datetime | None = None
+
+
+NO_AUTHORISATION: Final = Authorisation()
+
+
+class Authoriser:
+    """Keeps the authorisation of one client, and of those made from it by `with_options`.
+
+    Drivers run `fetch`, one at a time.
+
+    Args:
+        provider: Fetches it.
+
+    Attributes:
+        recent: The last two authorisations: a backend may quote the one before.
+    """
+
+    def __init__(self, provider: Provider[Any]) -> None:
+        self._provider = provider
+        self._is_kept = False
+        self._fresh_until_s = -math.inf
+        self.recent: tuple[Authorisation, ...] = ()
+
+    def current(self, now_s: float) -> Authorisation | None:
+        """The authorisation that is valid at this time of the monotonic clock; None if one has to be fetched."""
+        return self.recent[-1] if now_s < self._fresh_until_s else None
+
+    def fetch(self, call: Call, now: datetime) -> Flow[Authorisation]:
+        """Ask the provider for another one.
+
+        Raises:
+            AuthenticationFailed: It was refused, for whatever reason. So the flow of an operation does not take it for
+                a refusal of its own call.
+        """
+        try:
+            return (yield from self._provider.authorise(call, now))
+        except StatusError as error:
+            if error.retryable or isinstance(error, AuthenticationFailed):
+                raise
+            raise AuthenticationFailed(
+                f"the authorisation was refused: {error.message}",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
+
+    def keep(self, fetched: Authorisation, now: datetime, now_s: float) -> None:
+        """Keep what was fetched.
+
+        Args:
+            fetched: The authorisation.
+            now: The time at which the fetch began.
+            now_s: The same time by the monotonic clock.
+        """
+        self.recent = (*self.recent[-1:], fetched)
+        if fetched.expires_at is None:
+            self._fresh_until_s = math.inf
+            return
+        lifetime_s = (fetched.expires_at - now).total_seconds()
+        self._fresh_until_s = now_s + lifetime_s - min(_LONGEST_MARGIN_S, _MARGIN * lifetime_s)
+
+    def is_refused(self, used: Authorisation, outcome: object) -> bool:
+        """Whether a call was refused because of its authorisation, which is not used again then."""
+        if not used.headers or not isinstance(outcome, Response) or outcome.status != _REFUSED:
+            return False
+        if self.recent[-1] is used:  # else another call has fetched one meanwhile
+            self._fresh_until_s = -math.inf
+        return True
