@@ -9,7 +9,6 @@ Backend: https://google.github.io/adk-docs/runtime/api-server/ and https://googl
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -37,24 +36,25 @@ from polysession.provider_api import (
     NativeBody,
     Page,
     PolledStream,
-    Question,
     Reconcile,
     Reply,
     Response,
     TextBlock,
-    ToolApproval,
-    ToolExecution,
     ToolOutput,
     ToolResultCompleted,
     TurnInput,
     TurnStarted,
     UsageError,
+    check_answer_kind,
+    decode_cursor,
+    encode_cursor,
     json_body,
     new_id,
     one_page,
     path_segment,
     read_frames,
     read_response,
+    split_turn_input,
 )
 from polysession_adk.events import USER, EventReader, to_failure, to_messages
 from polysession_adk.history import CREDENTIAL, History, Turn, Waiting, read_history
@@ -140,7 +140,7 @@ class Run(NamedTuple):
         return Call("POST", "/run_sse", headers, json_body(body), timeout_s=UNSET if streaming else None)
 
 
-class Cursor(NamedTuple):
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """A place in the events of a session.
 
     Attributes:
@@ -184,7 +184,7 @@ class AdkTurn(AnsweredTurn):
         outputs = [
             ToolResultCompleted(
                 session_id=self._session_id,
-                tool_call_id=action_id(output),
+                tool_call_id=output.action_id,
                 text=output.content,
                 is_error=output.is_error,
                 synthetic=True,
@@ -258,7 +258,7 @@ class AdkStream(PolledStream):
         self._taken: set[str] = set()
         self._queue: deque[tuple[Event, str]] = deque()  # with the cursor after each
         self._last_id = ""
-        self._skip(session, None if cursor is None else decode_cursor(cursor))
+        self._skip(session, None if cursor is None else decode_cursor(Cursor, cursor, "ADK"))
         if cursor is not None:
             self._absorb(session)
 
@@ -314,23 +314,6 @@ def stream_events(place: Place, cursor: str | None) -> Flow[AdkStream]:
     """Prepare to follow a session: from now on, or after the cursor."""
     session = yield from get_stored(place)
     return AdkStream(place, session, cursor)
-
-
-def encode_cursor(cursor: Cursor) -> str:
-    """The cursor as opaque text."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
-
-
-def decode_cursor(text: str) -> Cursor:
-    """The cursor in opaque text.
-
-    Raises:
-        UsageError: It is not one of this provider's.
-    """
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-    except (ValueError, msgspec.MsgspecError):
-        raise UsageError(f"{text!r} is not a cursor of an event stream") from None
 
 
 def _stored(session: WireSession) -> list[tuple[bytes, str]]:
@@ -419,9 +402,9 @@ def to_input(place: Place, turn_input: TurnInput) -> Flow[Input]:
         Conflict: An action does not wait.
         UsageError: The server takes no such message or answer.
     """
-    answers = [each for each in turn_input if isinstance(each, Approve | Deny | ToolOutput | Reply)]
+    blocks, answers = split_turn_input(turn_input)
     if not answers:
-        return Input(tuple([_to_part(each) for each in turn_input if isinstance(each, TextBlock | MediaBlock)]))
+        return Input(tuple([_to_part(each) for each in blocks if isinstance(each, TextBlock | MediaBlock)]))
     return to_answer_input((yield from read_pending(place)), answers)
 
 
@@ -434,9 +417,9 @@ def to_answer_input(history: History, answers: Sequence[Answer]) -> Input:
     """
     waiting: list[Waiting] = []
     for answer in answers:
-        found = history.waiting.get(action_id(answer))
+        found = history.waiting.get(answer.action_id)
         if found is None:
-            raise Conflict(f"action {action_id(answer)!r} does not wait: it was answered, or its turn was aborted")
+            raise Conflict(f"action {answer.action_id!r} does not wait: it was answered, or its turn was aborted")
         waiting.append(found)
     if len({each.turn_id for each in waiting}) > 1:
         raise UsageError("the actions belong to several turns: answer those of one turn together")
@@ -445,11 +428,6 @@ def to_answer_input(history: History, answers: Sequence[Answer]) -> Input:
     outputs = tuple([answer for answer in answers if isinstance(answer, ToolOutput)])
     rest = tuple([each for key, each in history.waiting.items() if key not in answered])
     return Input(tuple(parts), outputs, rest)
-
-
-def action_id(answer: Answer) -> str:
-    """Id of the action that is answered."""
-    return answer.action if isinstance(answer.action, str) else answer.action.id
 
 
 def _to_part(block: TextBlock | MediaBlock) -> dict[str, Any]:
@@ -466,6 +444,7 @@ def _to_part(block: TextBlock | MediaBlock) -> dict[str, Any]:
 
 def _to_response(waiting: Waiting, answer: Answer) -> dict[str, Any]:
     """The part that answers an action."""
+    check_answer_kind(answer, waiting.action)
     response = _response(waiting, answer)
     return {"functionResponse": {"id": waiting.action.id, "name": waiting.function, "response": response}}
 
@@ -473,17 +452,16 @@ def _to_response(waiting: Waiting, answer: Answer) -> dict[str, Any]:
 def _response(waiting: Waiting, answer: Answer) -> dict[str, Any]:
     if waiting.function == CREDENTIAL:
         raise UsageError("a credential is given by client.request('POST', '/run_sse', ...), so that no event shows it")
-    match waiting.action, answer:
-        case ToolApproval(), Approve(arguments=None):
+    match answer:
+        case Approve(arguments=None):
             return {"confirmed": True}
-        case ToolApproval(), Approve():
+        case Approve():
             raise UsageError("ADK runs the tool with the agent's arguments: they cannot be edited")
-        case ToolApproval(), Deny(reason=None):
+        case Deny(reason=None):
             return {"confirmed": False}
-        case ToolApproval(), Deny(reason=reason):
+        case Deny(reason=reason):
             return {"confirmed": False, "payload": {"reason": reason}}
-        case ToolExecution(), ToolOutput(content=content, is_error=is_error):
+        case ToolOutput(content=content, is_error=is_error):
             return {"error" if is_error else "result": content}
-        case Question(), Reply(value=value):
+        case Reply(value=value):
             return {"result": value}
-    raise UsageError(f"{type(answer).__name__} does not answer {type(waiting.action).__name__} {waiting.action.id!r}")

@@ -211,12 +211,6 @@ class AgentScopeSettings(ProviderSettings):
     agent_id: Annotated[str | None, FromEnv("AGENTSCOPE_AGENT_ID")] = None
     headers: Annotated[Mapping[str, HeaderSecret], AfterValidator(_check_headers)] = Field(default_factory=dict)
 
-    def secrets(self) -> tuple[str, ...]:
-        """The values of the further headers, whole and without a scheme such as `Bearer`."""
-        values = {name.lower(): value.get_secret_value() for name, value in self.headers.items()}
-        bare = [value.partition(" ")[2] for name, value in values.items() if name.endswith("authorization")]
-        return tuple(value for value in (*values.values(), *bare) if value)
-
 
 class AgentScopeProvider(Provider[AgentScopeSettings]):
     """AgentScope's agent service."""

@@ -28,15 +28,16 @@ from polysession.provider_api import (
     Response,
     StreamPlan,
     TextBlock,
-    ToolExecution,
     ToolOutput,
     TurnInput,
     TurnPlan,
     UnsupportedOperation,
     UsageError,
+    check_answer_kind,
     decode_json,
     json_body,
     new_id,
+    split_turn_input,
 )
 from polysession_agentscope.events import EventReader
 from polysession_agentscope.history import PAGE, HistoryTail, StoredMessage, read_tail
@@ -109,9 +110,10 @@ def start_turn(
     address: SessionAddress, turn_input: TurnInput, native: NativeBody | None
 ) -> Flow[TurnPlan | AnsweredTurn]:
     """Read where the session stands, for a plan that opens the stream there and then sends the input."""
-    if isinstance(turn_input[0], Approve | Deny | ToolOutput | Reply):
-        return (yield from _resume(address, turn_input, native))
-    wire_input = build_message(turn_input, native)
+    blocks, answers = split_turn_input(turn_input)
+    if answers:
+        return (yield from _resume(address, answers, native))
+    wire_input = build_message(blocks, native)
     reader = EventReader(address.session_id)
     tail = yield from _read_free(address)
     mark_replies(tail, reader)
@@ -232,7 +234,7 @@ def build_answers(
     """
     actions = [_action_of(answer, pending) for answer in answers]
     for answer, action in zip(answers, actions, strict=True):
-        _check_kind(answer, action)
+        check_answer_kind(answer, action)
     references = [_read_reference(action) for action in actions]
     pairs = list(zip(answers, (reference["tool_call"] for reference in references), strict=True))
     outputs = [_build_output(answer, call) for answer, call in pairs if isinstance(answer, ToolOutput)]
@@ -314,7 +316,7 @@ def _check_answers(answers: Iterable[Answer]) -> None:
 
 def _action_of(answer: Answer, pending: Mapping[str, PendingAction]) -> PendingAction:
     """The action that is answered."""
-    action_id = answer.action if isinstance(answer.action, str) else answer.action.id
+    action_id = answer.action_id
     if action_id not in pending:
         raise NotFound(f"the agent does not wait for action {action_id!r}; it waits for {', '.join(pending)}")
     given = None if isinstance(answer.action, str) else answer.action
@@ -329,12 +331,6 @@ def _read_reference(action: PendingAction) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         pass
     raise UsageError(f"the reference of action {action.id!r} is not one of AgentScope")
-
-
-def _check_kind(answer: Answer, action: PendingAction) -> None:
-    if isinstance(answer, ToolOutput) != isinstance(action, ToolExecution):
-        wanted = "ToolOutput" if isinstance(action, ToolExecution) else "Approve or Deny"
-        raise UsageError(f"action {action.id!r} is answered with {wanted}, not with {type(answer).__name__}")
 
 
 def _build_decision(answer: Answer, call: Mapping[str, Any], native: AgentScopeAnswer) -> dict[str, Any]:

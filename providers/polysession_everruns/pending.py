@@ -9,7 +9,7 @@ tool_results.rs, and crates/contracts/src/tool_approval_types.rs (read 2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +34,7 @@ from polysession.provider_api import (
     ToolOutput,
     UnsupportedOperation,
     UsageError,
+    check_answer_kind,
     decode_json,
     decoder,
     json_body,
@@ -251,11 +252,6 @@ class Batch(NamedTuple):
     call_ids: list[str]
 
 
-def action_id(answer: Answer) -> str:
-    """Id of the action that is answered."""
-    return answer.action if isinstance(answer.action, str) else answer.action.id
-
-
 def check_answers(answers: Sequence[Answer]) -> None:
     """Raise if the backend cannot carry the answers.
 
@@ -285,13 +281,12 @@ def to_batches(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> S
     if not pending:
         raise Conflict("the session waits for nothing: it was answered before, or its turn is over")
     actions = {action.id: action for action in pending}
-    given = {action_id(answer): answer for answer in answers}
+    given = {answer.action_id: answer for answer in answers}
     unknown = [each for each in given if each not in actions]
     if unknown:
         raise NotFound(f"the session does not wait for {_quoted(unknown)}; it waits for {_quoted(actions)}")
     for each, answer in given.items():
-        if _kind(answer) != actions[each].type:
-            raise UsageError(f"{each!r} is to be answered with {_WANTED[actions[each].type]}")
+        check_answer_kind(answer, actions[each])
     groups = {actions[each].group for each in given}
     missing = [each for each, action in actions.items() if action.group in groups and each not in given]
     if missing:
@@ -397,19 +392,5 @@ def _secret_ref(value: object, question: WireQuestion) -> str:
     return expected
 
 
-def _kind(answer: Answer) -> str:
-    """The type of the actions that an answer like this is for."""
-    if isinstance(answer, ToolOutput):
-        return "execution"
-    return "question" if isinstance(answer, Reply) else "approval"
-
-
 def _quoted(action_ids: Iterable[str]) -> str:
     return ", ".join(map(repr, action_ids))
-
-
-_WANTED: Final[Mapping[str, str]] = {
-    "approval": "Approve or Deny",
-    "execution": "ToolOutput",
-    "question": "Reply",
-}

@@ -6,19 +6,14 @@ event and streaming pages (read 2026-11)
 
 from __future__ import annotations
 
-import base64
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from polysession.provider_api import (
     Answer,
-    Approve,
     Call,
-    Deny,
     Event,
     Flow,
     Frame,
@@ -32,20 +27,21 @@ from polysession.provider_api import (
     RawEvent,
     Reconcile,
     Reopen,
-    Reply,
     SessionRef,
     SessionStatus,
     Step,
     StreamPlan,
-    ToolOutput,
     ToolResultCompleted,
     TurnEnded,
     TurnInput,
     TurnPlan,
     UsageError,
+    decode_cursor,
     decoder,
+    encode_cursor,
     read_response,
     read_whole,
+    split_turn_input,
     with_query,
 )
 from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, rest_required
@@ -82,7 +78,6 @@ _LONGEST_LOOK_S: Final = 4.0
 _SURE_LOOKS: Final = 2
 _AT_REST: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, SessionStatus.PAUSED})
 
-_read_cursor: Final = decoder(WireCursor)
 _read_disconnecting: Final = decoder(WireDisconnecting)
 _read_event: Final = decoder(WireEvent)
 _read_list: Final = decoder(WireList)
@@ -203,7 +198,7 @@ class SessionStream(StreamPlan):
     not_replayed = ("message.delta", "thinking.delta")
 
     def __init__(self, ref: SessionRef, position: WireCursor, reader: EventReader, *, is_resumed: bool = False) -> None:
-        self.cursor = to_cursor(position)
+        self.cursor = encode_cursor(position)
         self.is_resumed = is_resumed
         self._ref = ref
         self._position = position
@@ -253,7 +248,7 @@ class SessionStream(StreamPlan):
         if event_id and (sequence is None or sequence > self._last_sequence):
             self._position.since_id = event_id
             self._last_sequence = sequence or self._last_sequence
-            self.cursor = to_cursor(self._position)
+            self.cursor = encode_cursor(self._position)
 
     def _is_look_needed(self) -> bool:
         """Whether only the session's status shows what comes next."""
@@ -307,7 +302,7 @@ class TurnStream(SessionStream, TurnPlan):
         stored = yield from self._sending()
         if stored is not None:
             self._mark.message_id, self._mark.delivery = stored.id, stored.delivery
-            self.cursor = to_cursor(self._position)
+            self.cursor = encode_cursor(self._position)
 
     def is_ours(self, event: Event) -> bool:
         """Whether an event belongs to our turn."""
@@ -318,7 +313,7 @@ class TurnStream(SessionStream, TurnPlan):
         """Note the turn of an event that is ours."""
         if event.turn_id is not None and self._mark.turn_id is None:
             self._mark.turn_id = event.turn_id
-            self.cursor = to_cursor(self._position)
+            self.cursor = encode_cursor(self._position)
 
     @abstractmethod
     def _proves(self, event: Event) -> bool:
@@ -426,13 +421,13 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     """Prepare to follow a session, after the cursor or after its newest event."""
     if cursor is None:
         return SessionStream(ref, WireCursor((yield from _read_newest(ref))), EventReader(ref.id))
-    position = WireCursor(from_cursor(cursor).since_id)
+    position = WireCursor(decode_cursor(WireCursor, cursor, "Everruns").since_id)
     return SessionStream(ref, position, EventReader(ref.id), is_resumed=True)
 
 
 def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[StreamPlan]:
     """Prepare to follow a turn. Older servers replay from the start unless they get the id of the newest event."""
-    answers = tuple(part for part in turn_input if isinstance(part, Approve | Deny | ToolOutput | Reply))
+    _, answers = split_turn_input(turn_input)
     if answers:
         check_answers(answers)
         reader, newest = yield from _read_recent(ref)
@@ -453,7 +448,7 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
     Raises:
         UsageError: The cursor is not that of a turn.
     """
-    position = from_cursor(cursor)
+    position = decode_cursor(WireCursor, cursor, "Everruns")
     if position.turn is None:
         raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
     reader = EventReader(ref.id)
@@ -461,30 +456,6 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
         reader, _ = yield from _read_recent(ref, up_to=position.since_id)
     plan = AnswerTurn if position.turn.call_ids else MessageTurn
     return plan(ref, position, reader, None)
-
-
-# --- Cursors of streams
-
-
-def to_cursor(position: WireCursor) -> str:
-    """The cursor of a position."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
-
-
-def from_cursor(cursor: str) -> WireCursor:
-    """The position that a cursor stands for.
-
-    Raises:
-        UsageError: It is not a cursor of this backend.
-    """
-    try:
-        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        position, problems = _read_cursor(content)
-    except (ValueError, MalformedResponse):
-        problems = ("no cursor",)
-    if problems:
-        raise UsageError(f"{cursor!r} is not a cursor of this stream")
-    return position
 
 
 def _wait_s(content: bytes) -> float:

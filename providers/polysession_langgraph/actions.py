@@ -29,6 +29,7 @@ from polysession.provider_api import (
     ToolExecution,
     ToolOutput,
     UsageError,
+    check_answer_kind,
 )
 from polysession_langgraph.wire import WireInterrupt
 
@@ -121,10 +122,9 @@ def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]
         raise Conflict("no pending actions: they were already answered, or the turn ended")
     given: dict[str, Answer] = {}
     for answer in answers:
-        action_id = answer.action if isinstance(answer.action, str) else answer.action.id
-        if action_id not in pending:
-            raise NotFound(f"action {action_id!r} is not pending; pending are {', '.join(pending)}")
-        given[action_id] = answer
+        if answer.action_id not in pending:
+            raise NotFound(f"action {answer.action_id!r} is not pending; pending are {', '.join(pending)}")
+        given[answer.action_id] = answer
     responses: dict[str, Any] = {}
     for action_id, answer in given.items():
         action = pending[action_id]
@@ -145,7 +145,7 @@ def _decisions(group: str, given: Mapping[str, Answer], pending: Mapping[str, Pe
 
 
 def _decision(answer: Answer, action: PendingAction) -> dict[str, Any]:
-    _check_kind(answer, action)
+    check_answer_kind(answer, action)
     if isinstance(answer, Deny):
         return {"type": "reject", **({} if answer.reason is None else {"message": answer.reason})}
     if isinstance(answer, Approve) and answer.arguments is not None and isinstance(action, ToolApproval):
@@ -154,7 +154,7 @@ def _decision(answer: Answer, action: PendingAction) -> dict[str, Any]:
 
 
 def _response(answer: Answer, action: PendingAction) -> Any:
-    _check_kind(answer, action)
+    check_answer_kind(answer, action)
     if isinstance(answer, ToolOutput):
         return {"error": answer.content} if answer.is_error else answer.content
     if isinstance(answer, Reply):
@@ -164,13 +164,3 @@ def _response(answer: Answer, action: PendingAction) -> Any:
     if answer.arguments is not None:
         raise UsageError("this interrupt takes no edited arguments; only the approval middleware does")
     return APPROVED
-
-
-def _check_kind(answer: Answer, action: PendingAction) -> None:
-    wanted, names = {
-        "approval": ((Approve, Deny), "Approve or Deny"),
-        "execution": ((ToolOutput,), "ToolOutput"),
-        "question": ((Reply,), "Reply"),
-    }[action.type]
-    if not isinstance(answer, wanted):
-        raise UsageError(f"action {action.id!r} is answered with {names}, not with {type(answer).__name__}")

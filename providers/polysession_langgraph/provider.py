@@ -15,13 +15,11 @@ from pydantic import Field
 from polysession.provider_api import (
     Agent,
     Answer,
-    Approve,
     BaseUrl,
     Block,
     Call,
     Cancellation,
     CancelState,
-    Deny,
     ErrorDetail,
     Feature,
     FeatureSupport,
@@ -37,7 +35,6 @@ from polysession.provider_api import (
     PendingAction,
     Provider,
     ProviderSettings,
-    Reply,
     Response,
     ResumeMode,
     Session,
@@ -45,7 +42,6 @@ from polysession.provider_api import (
     SessionQuery,
     SessionRef,
     StreamPlan,
-    ToolOutput,
     TurnInput,
     TurnPlan,
     UsageError,
@@ -53,6 +49,7 @@ from polysession.provider_api import (
     WhenWaiting,
     apply_filters,
     declared,
+    decode_cursor,
     decoder,
     json_body,
     new_id,
@@ -60,6 +57,7 @@ from polysession.provider_api import (
     path_segment,
     read_list,
     read_response,
+    split_turn_input,
 )
 from polysession_langgraph import sessions, turns
 from polysession_langgraph.events import EVENT_TYPES
@@ -109,10 +107,6 @@ class LanggraphSettings(ProviderSettings):
     assistant_id: Annotated[str | None, FromEnv("LANGGRAPH_ASSISTANT_ID")] = None
     headers: Mapping[str, HeaderSecret] = Field(default_factory=dict)
     input_key: str = "messages"
-
-    def secrets(self) -> tuple[str, ...]:
-        """The secret values, those of the headers among them."""
-        return (*super().secrets(), *(value.get_secret_value() for value in self.headers.values()))
 
 
 class LanggraphProvider(Provider[LanggraphSettings]):
@@ -268,7 +262,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         """Follow a thread. The server sends heartbeats also for one that does not exist, so it is read first."""
         path = thread_path(ref.id)
         if cursor is not None:
-            position = turns.to_position(cursor)
+            position = decode_cursor(Position, cursor, "LangGraph")
             yield from turns.get_thread(path)
             return ThreadStream(ref.id, self.settings.input_key, position, is_live=False)
         position = yield from turns.position_now(path)
@@ -284,18 +278,17 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     ) -> Flow[TurnPlan]:
         """Follow the run that a message or answers start."""
         thread, _ = yield from turns.get_thread(thread_path(ref.id))
-        answers = tuple(part for part in turn_input if isinstance(part, Approve | Deny | ToolOutput | Reply))
+        blocks, answers = split_turn_input(turn_input)
         marker = new_id()
         if answers:
             command = turns.input_respond(thread, answers, native.to_body() if native else {})
         else:
-            blocks = tuple(part for part in turn_input if not isinstance(part, Approve | Deny | ToolOutput | Reply))
             command = self._run_start(ref, thread, blocks, marker, native)
         return ThreadTurn(ref.id, self.settings.input_key, Position(turn=marker, answers=bool(answers)), command)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
         """Follow a run that another process started."""
-        position = turns.to_position(cursor)
+        position = decode_cursor(Position, cursor, "LangGraph")
         if not position.turn:
             raise UsageError("this cursor belongs to a stream of the session, not to a turn: use stream()")
         yield from turns.get_thread(thread_path(ref.id))

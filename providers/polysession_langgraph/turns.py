@@ -7,7 +7,6 @@ https://docs.langchain.com/langsmith/event-streaming (read 2026-11-30)
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -40,6 +39,7 @@ from polysession.provider_api import (
     TurnPlan,
     UsageError,
     decoder,
+    encode_cursor,
     json_body,
     path_segment,
     read_response,
@@ -97,23 +97,6 @@ class Position(msgspec.Struct):
     turn: str = ""
     answers: bool = False
 
-    def to_cursor(self) -> str:
-        """The position as base64url text."""
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
-
-
-def to_position(cursor: str) -> Position:
-    """Read a cursor.
-
-    Raises:
-        UsageError: It is not one of this provider.
-    """
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, altchars="-_", validate=True), type=Position)
-    except (ValueError, msgspec.MsgspecError):
-        raise UsageError("this text is not a cursor of a LangGraph stream") from None
-
 
 class ThreadStream(StreamPlan):
     """Follows a thread, run after run."""
@@ -142,7 +125,7 @@ class ThreadStream(StreamPlan):
     @property
     def cursor(self) -> str:  # type: ignore[override]
         """Continues after the last event that was read."""
-        return self._position.to_cursor()
+        return encode_cursor(self._position)
 
     def open(self) -> Call:
         """Open from now on, or after the position."""

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from polysession.provider_api import (
     Answer,
-    Approve,
     Block,
     Conflict,
     Deny,
@@ -27,13 +26,13 @@ from polysession.provider_api import (
     NotFound,
     PendingAction,
     RawBlock,
-    Reply,
     Role,
     TextBlock,
     ToolApproval,
     ToolExecution,
     ToolOutput,
     UsageError,
+    check_answer_kind,
     decode_json,
     decoder,
 )
@@ -161,9 +160,7 @@ def answer_event(answer: Answer, action: PendingAction) -> dict[str, Any]:
     Raises:
         UsageError: It is the wrong kind of answer, or the action is another backend's.
     """
-    if isinstance(answer, ToolOutput) != isinstance(action, ToolExecution) or isinstance(answer, Reply):
-        wanted = "ToolOutput" if isinstance(action, ToolExecution) else "Approve or Deny"
-        raise UsageError(f"action {action.id!r} is answered with {wanted}, not with {type(answer).__name__}")
+    check_answer_kind(answer, action)
     try:
         event = decode_json(action.reference.encode())
     except ValueError:
@@ -173,13 +170,17 @@ def answer_event(answer: Answer, action: PendingAction) -> dict[str, Any]:
     return {**event, **_answer_fields(answer)}
 
 
-def _answer_fields(answer: Approve | Deny | ToolOutput) -> dict[str, Any]:
-    if isinstance(answer, ToolOutput):
-        output = {"content": [{"type": "text", "text": answer.content}]}
-        return output | {"is_error": True} if answer.is_error else output
-    if isinstance(answer, Approve):
-        return {"result": "allow"}
-    return {"result": "deny"} if answer.reason is None else {"result": "deny", "deny_message": answer.reason}
+def _answer_fields(answer: Answer) -> dict[str, Any]:
+    match answer:
+        case ToolOutput(content=content, is_error=is_error):
+            output = {"content": [{"type": "text", "text": content}]}
+            return output | {"is_error": True} if is_error else output
+        case Deny(reason=str(reason)):
+            return {"result": "deny", "deny_message": reason}
+        case Deny():
+            return {"result": "deny"}
+        case _:
+            return {"result": "allow"}
 
 
 def message_event(blocks: tuple[Block, ...]) -> dict[str, Any]:
@@ -328,7 +329,7 @@ def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[
 
 def _action_of(answer: Answer, pending: PendingActions) -> PendingAction:
     """The action that is answered: the caller's own, or for a bare id the one in the events."""
-    action_id = answer.action if isinstance(answer.action, str) else answer.action.id
+    action_id = answer.action_id
     if action_id not in pending.ids:
         raise NotFound(f"action {action_id!r} is not pending; the agent waits for {', '.join(pending.ids)}")
     if not isinstance(answer.action, str) and answer.action.reference:

@@ -7,7 +7,6 @@ https://docs.qoder.com/cloud-agents/permission-policies (read 2026-11)
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -17,10 +16,8 @@ import msgspec
 from polysession.provider_api import (
     ActionRequired,
     Answer,
-    Approve,
     Block,
     Call,
-    Deny,
     Event,
     Finished,
     Flow,
@@ -33,19 +30,20 @@ from polysession.provider_api import (
     Page,
     PendingAction,
     Reconcile,
-    Reply,
     SessionRef,
     Step,
     StreamPlan,
-    ToolOutput,
     TurnEnded,
     TurnInput,
     TurnPlan,
     TurnStarted,
     UsageError,
     as_utc,
+    decode_cursor,
     decoder,
+    encode_cursor,
     read_response,
+    split_turn_input,
     with_query,
 )
 from polysession_qoder.events import EventReader, Position, TurnMark
@@ -137,7 +135,7 @@ class QoderStream(StreamPlan):
 
     def _move_to(self, event_id: str | None) -> None:
         self._after = event_id
-        self.cursor = to_cursor(self._reader.position_after(event_id, self._mark))
+        self.cursor = encode_cursor(self._reader.position_after(event_id, self._mark))
 
     def reconcile(self) -> Flow[Items]:
         """Complete the events that are held; without any, read all stored events."""
@@ -278,20 +276,6 @@ def _to_utc(moment: datetime | None) -> datetime | None:
         return None
 
 
-def to_cursor(position: Position) -> str:
-    """The text of a position, for callers."""
-    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> Position:
-    try:
-        content = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(content, type=Position)
-    except (ValueError, msgspec.MsgspecError):
-        pass
-    raise UsageError(f"{cursor!r} is not a cursor of a Qoder stream")
-
-
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     """Prepare to follow a session: after the cursor, or after the newest event.
 
@@ -301,7 +285,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     if cursor is None:
         reader = EventReader(ref.id)
         return QoderStream(ref, reader, (yield from _read_newest(ref, reader)))
-    position = _from_cursor(cursor)
+    position = decode_cursor(Position, cursor, "Qoder")
     plan = QoderStream(ref, EventReader(ref.id, position), position.after)
     plan.is_resumed = True
     return plan
@@ -315,9 +299,8 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, idempotency_key: str | No
         NotFound: One of the actions is not pending.
     """
     reader = EventReader(ref.id)
-    answers = tuple(item for item in turn_input if isinstance(item, Approve | Deny | ToolOutput | Reply))
+    blocks, answers = split_turn_input(turn_input)
     if not answers:
-        blocks = tuple(item for item in turn_input if not isinstance(item, Approve | Deny | ToolOutput | Reply))
         message = message_event(blocks)
         to_send = _sending(ref, [message], idempotency_key)
         after = yield from _read_newest(ref, reader)
@@ -337,7 +320,7 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
         UsageError: The cursor is not that of a turn.
     """
     yield from ()  # a flow without a call
-    position = _from_cursor(cursor)
+    position = decode_cursor(Position, cursor, "Qoder")
     if position.turn is None:
         raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
     return QoderTurn(ref, EventReader(ref.id, position), position.after, position.turn)

@@ -89,6 +89,11 @@ class AnswerRecord(TypedRecord):
 
     action: StoredAction | str
 
+    @property
+    def action_id(self) -> str:
+        """Id of the action that is answered."""
+        return self.action if isinstance(self.action, str) else self.action.id
+
 
 class Approve(AnswerRecord):
     """Let the tool run.

@@ -70,9 +70,22 @@ class ProviderSettings(BaseModel):
     base_url: BaseUrl
 
     def secrets(self) -> tuple[str, ...]:
-        """The secret values themselves, to keep them out of messages."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr) and value)
+        """The secret values themselves, those of headers among them, to keep them out of messages."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr) and value:
+                found.append(value.get_secret_value())
+            elif isinstance(value, Mapping):
+                secrets = {key: item.get_secret_value() for key, item in value.items() if isinstance(item, SecretStr)}
+                found += header_secrets(secrets)
+        return tuple(found)
+
+
+def header_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of headers, which may all be secret; those that authorise also without a scheme such as `Bearer`."""
+    bare = [value.partition(" ")[2] for name, value in headers.items() if name.lower().endswith("authorization")]
+    return tuple([value for value in (*headers.values(), *bare) if value])
 
 
 class ClearTextWarning(UserWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from datetime import UTC, datetime
 from decimal import Decimal
+from string import ascii_letters, digits
 from typing import Any, Literal
 
 import msgspec
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polysession._core.decoding import decoder, record_reader
-from polysession.errors import MalformedResponse
+from polysession._core.decoding import decode_cursor, decoder, encode_cursor, record_reader
+from polysession.errors import MalformedResponse, UsageError
 from polysession.session import Session
 
 CANARY = "c4n4ry"
@@ -237,3 +238,21 @@ def test_a_time_that_no_record_can_hold_is_left_out_and_named() -> None:
     assert (session.created_at, session.id) == (None, "s")
     assert session.problems == ("at: not a time within the years 1 to 9999 in UTC",)
     assert reader(b'{"id": "s", "at": "2026-11-22T09:30:00Z"}').problems == ()
+
+
+class Place(msgspec.Struct):
+    after: str
+    count: int = 0
+
+
+def test_a_cursor_is_opaque_text_that_reads_back() -> None:
+    cursor = encode_cursor(Place("é?/", 3))
+
+    assert decode_cursor(Place, cursor, "Acme") == Place("é?/", 3)
+    assert set(cursor) <= set(ascii_letters + digits + "-_")
+
+
+@pytest.mark.parametrize("cursor", ["", "é", "!!!!", "e30", encode_cursor(Place("a"))[:-3], "bm8"])
+def test_a_foreign_cursor_is_refused_by_the_name_of_the_backend(cursor: str) -> None:
+    with pytest.raises(UsageError, match="is not a cursor of a stream of Acme"):
+        decode_cursor(Place, cursor, "Acme")

@@ -299,10 +299,10 @@ def test_an_answer_fits_its_action(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Approve(EXECUTION), "Approve does not answer a ToolExecution"),
-        (Deny(QUESTION), "Deny does not answer a Question"),
-        (ToolOutput(APPROVAL, "42"), "ToolOutput does not answer a ToolApproval"),
-        (Reply(EXECUTION, "42"), "Reply does not answer a ToolExecution"),
+        (Approve(EXECUTION), "action 't2' is answered with ToolOutput, not with Approve"),
+        (Deny(QUESTION), "action 'q1' is answered with Reply, not with Deny"),
+        (ToolOutput(APPROVAL, "42"), "action 't1' is answered with Approve or Deny, not with ToolOutput"),
+        (Reply(EXECUTION, "42"), "action 't2' is answered with ToolOutput, not with Reply"),
     ],
 )
 def test_an_answer_to_another_kind_of_action_is_refused(answer: Answer, message: str) -> None:

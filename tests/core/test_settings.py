@@ -16,6 +16,7 @@ from polysession.settings import (
     ProviderSettings,
     check_base_url,
     check_header_value,
+    header_secrets,
     load_settings,
 )
 from support.acme import BASE_URL, TOKEN, AcmeSettings
@@ -206,3 +207,9 @@ def test_a_setting_that_cannot_stand_in_a_path_is_not_quoted() -> None:
     with pytest.raises(UsageError) as caught:
         load_settings(PathSettings, "acme", given, {})
     assert "s3cret" not in shown(caught.value)
+
+
+def test_a_token_in_a_header_is_a_secret_without_its_scheme_too() -> None:
+    headers = {"X-Proxy-Authorization": "Bearer t0ken", "x-key": "a b", "x-empty": ""}
+
+    assert set(header_secrets(headers)) == {"Bearer t0ken", "t0ken", "a b"}

@@ -9,8 +9,8 @@ from polysession._core.operations import Operations
 from polysession._core.plans import StreamPlan
 from polysession.action import ToolExecution
 from polysession.errors import Conflict, InvalidRequest
+from polysession.provider_api import decode_cursor, encode_cursor
 from polysession_everruns import EverrunsProvider, EverrunsSettings
-from polysession_everruns.turns import from_cursor, to_cursor
 from polysession_everruns.wire import WireCursor
 from support.flows import ok, sent_bodies
 
@@ -91,9 +91,9 @@ def opened(plan: StreamPlan) -> str:
 
 def after(event_id: str | None) -> str:
     """The cursor of a stream that continues after an event; None from the start."""
-    return to_cursor(WireCursor(event_id))
+    return encode_cursor(WireCursor(event_id))
 
 
 def place_of(cursor: str | None) -> str | None:
     """The id of the event that a cursor continues after."""
-    return from_cursor(cursor or "").since_id
+    return decode_cursor(WireCursor, cursor or "", "Everruns").since_id

@@ -20,7 +20,6 @@ import polysession_everruns.events as everruns_events
 import polysession_everruns.messages as everruns_messages
 import polysession_everruns.native as everruns_native
 import polysession_everruns.sessions as everruns_sessions
-import polysession_everruns.turns as everruns_turns
 import polysession_everruns.wire as everruns
 import polysession_qoder.events as qoder_events
 import polysession_qoder.messages as qoder_messages
@@ -33,7 +32,7 @@ from polysession.action import Approve, Deny, ToolApproval, ToolExecution, ToolO
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
-from polysession.provider_api import Call, Provider, StreamPlan
+from polysession.provider_api import Call, Provider, StreamPlan, encode_cursor
 from tools.spec_drift.ours import Ours, ours, reads, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
@@ -48,7 +47,7 @@ def _qoder() -> Ours:
     agent = qoder_sessions.new_agent_body(_AGENT)
     shapes = [shape for shape in vars(qoder).values() if isinstance(shape, type) and issubclass(shape, qoder.WireEvent)]
     provider = _provider("qoder", token="t")
-    cursor = qoder_turns.to_cursor(qoder_events.Position("evt_1"))
+    cursor = encode_cursor(qoder_events.Position("evt_1"))
     (message,) = _said(provider)["events"]
     confirmation = ToolApproval(
         id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
@@ -116,7 +115,7 @@ def _everruns() -> Ours:
         )
     )
     provider = _provider("everruns", api_key="k")
-    cursor = everruns_turns.to_cursor(everruns.WireCursor("event_1"))
+    cursor = encode_cursor(everruns.WireCursor("event_1"))
     turn_data = [f"Turn{what}Data" for what in ("Started", "Completed", "Failed", "Cancelled", "Sealed")]
     session_data = [f"Session{what}Data" for what in ("Started", "Activated", "Idled")]
     text_data = [f"OutputMessage{what}Data" for what in ("Started", "Delta")]

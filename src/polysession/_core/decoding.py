@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ import msgspec
 from pydantic import ValidationError
 
 from polysession._json import JSON_FAILURES, replace_lone_surrogates
-from polysession.errors import MalformedResponse
+from polysession.errors import MalformedResponse, UsageError
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
@@ -74,6 +75,30 @@ def record_reader(shape: type[T], build: Callable[[T, bytes, tuple[str, ...]], R
         raise MalformedResponse(f"the backend's JSON has a value that no record can hold: {refused}")
 
     return read
+
+
+def encode_cursor(position: msgspec.Struct) -> str:
+    """A position in a stream as a cursor: opaque base64url text."""
+    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(shape: type[T], cursor: str, backend: str) -> T:
+    """The position that a cursor stands for.
+
+    Args:
+        shape: The struct that `encode_cursor` was given.
+        cursor: The cursor, as a caller gave it.
+        backend: Name of the backend, for the error.
+
+    Raises:
+        UsageError: It is not a cursor of this backend.
+    """
+    try:
+        content = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(content, type=shape)
+    except (ValueError, msgspec.MsgspecError):
+        pass  # outside the handler: the cause would say nothing more
+    raise UsageError(f"{cursor!r} is not a cursor of a stream of {backend}")
 
 
 def remove_unusable(wire: msgspec.Struct, path: str = "") -> tuple[str, ...]:

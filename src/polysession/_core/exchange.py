@@ -41,6 +41,7 @@ from polysession.errors import (
     UnexpectedRedirect,
     UsageError,
 )
+from polysession.settings import header_secrets
 
 USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version()}"
 
@@ -118,7 +119,7 @@ class Exchange:
         ours = self._plain_headers | {name.lower(): value for name, value in provider.headers().items()}
         self._ours = ours.keys() | _OURS
         self._further = further = checked_headers(headers, self._ours)
-        self._secrets = _spellings((*provider.settings.secrets(), *_secrets_of(further)))
+        self._secrets = _spellings((*provider.settings.secrets(), *header_secrets(further)))
         self._headers = {**ours, **further}
         self._json_headers = {**self._headers, **_JSON}
 
@@ -131,7 +132,7 @@ class Exchange:
         further = checked_headers(headers, self._ours)
         other = copy(self)
         other._further = {**self._further, **further}  # noqa: SLF001  (a copy of this one)
-        other._secrets = (*_spellings(_secrets_of(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
+        other._secrets = (*_spellings(header_secrets(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
         other._headers = {**self._headers, **further}  # noqa: SLF001  (a copy of this one)
         other._json_headers = {**self._json_headers, **further}  # noqa: SLF001  (a copy of this one)
         return other
@@ -266,7 +267,7 @@ class Exchange:
 
     @property
     def _all_secrets(self) -> tuple[re.Pattern[str], ...]:
-        fetched = [secret for each in self.authoriser.recent for secret in _secrets_of(each.headers)]
+        fetched = [secret for each in self.authoriser.recent for secret in header_secrets(each.headers)]
         return (*_spellings(fetched), *self._secrets)
 
 
@@ -287,12 +288,6 @@ def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[
             raise UsageError(f"the header {name!r} is set by polysession, and cannot be given in headers")
         found[name.lower()] = text
     return found
-
-
-def _secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of headers, and those that authorise also without their scheme, such as `Bearer`."""
-    bare = [value.partition(" ")[2] for name, value in headers.items() if name.endswith("authorization")]
-    return tuple(value for value in (*headers.values(), *bare) if value)
 
 
 def header_text(value: str, what: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from polysession._core.provider import Provider
-from polysession.action import Answer, Approve, Deny, Question, Reply, ToolApproval, ToolExecution, ToolOutput
+from polysession.action import Answer, Approve, Deny, PendingAction, Reply, ToolOutput
 from polysession.errors import UsageError
 from polysession.feature import Feature
 from polysession.message import Block, MediaBlock, TextBlock
@@ -21,13 +21,20 @@ _MEDIA: Final[Mapping[str, Feature]] = {
 }
 
 _ANSWERS: Final = (Approve, Deny, ToolOutput, Reply)
-_ANSWERED: Final[Mapping[type[Answer], tuple[Feature, type[ToolApproval | ToolExecution | Question]]]] = {
-    Approve: (Feature.SESSIONS_ANSWER_APPROVAL, ToolApproval),
-    Deny: (Feature.SESSIONS_ANSWER_APPROVAL, ToolApproval),
-    ToolOutput: (Feature.SESSIONS_ANSWER_OUTPUT, ToolExecution),
-    Reply: (Feature.SESSIONS_ANSWER_QUESTION, Question),
+_FEATURES: Final[Mapping[type[Answer], Feature]] = {
+    Approve: Feature.SESSIONS_ANSWER_APPROVAL,
+    Deny: Feature.SESSIONS_ANSWER_APPROVAL,
+    ToolOutput: Feature.SESSIONS_ANSWER_OUTPUT,
+    Reply: Feature.SESSIONS_ANSWER_QUESTION,
 }
-"""The feature that each answer needs, and the action that it answers."""
+"""The feature that each answer needs."""
+
+_FITTING: Final[Mapping[str, tuple[type[Answer], ...]]] = {
+    "approval": (Approve, Deny),
+    "execution": (ToolOutput,),
+    "question": (Reply,),
+}
+"""The answers to each type of action."""
 
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
@@ -39,6 +46,12 @@ def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[A
     if holds_answers(turn_input):
         return checked_answers(provider, cast("Sequence[Answer]", turn_input))
     return checked_blocks(provider, cast("Content", turn_input))
+
+
+def split_turn_input(turn_input: TurnInput) -> tuple[tuple[Block, ...], tuple[Answer, ...]]:
+    """The blocks of a message and the answers in the input of a turn; one of the two is empty."""
+    answers = tuple([part for part in turn_input if isinstance(part, _ANSWERS)])
+    return tuple([part for part in turn_input if not isinstance(part, _ANSWERS)]), answers
 
 
 def holds_answers(turn_input: object) -> bool:
@@ -78,22 +91,32 @@ def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple
         raise UsageError("there is nothing to answer with")
     for answer in answers:
         _check_answer(provider, answer)
-    ids = [answer.action if isinstance(answer.action, str) else answer.action.id for answer in answers]
-    if len(set(ids)) < len(ids):
+    if len({answer.action_id for answer in answers}) < len(answers):
         raise UsageError("an action is answered twice")
     return tuple(answers)
+
+
+def check_answer_kind(answer: Answer, action: PendingAction) -> None:
+    """Raise if an answer does not fit an action: providers look once they have found the action of a bare id.
+
+    Raises:
+        UsageError: It does not fit.
+    """
+    fitting = _FITTING[action.type]
+    if not isinstance(answer, fitting):
+        names = " or ".join(kind.__name__ for kind in fitting)
+        raise UsageError(f"action {action.id!r} is answered with {names}, not with {type(answer).__name__}")
 
 
 def _check_answer(provider: Provider[Any], answer: object) -> None:
     if not isinstance(answer, Approve | Deny | ToolOutput | Reply):
         names = "an Approve, a Deny, a ToolOutput or a Reply"
         raise UsageError(f"an answer is {names}, not a {type(answer).__name__}")
-    feature, action_type = _ANSWERED[type(answer)]
-    provider.require(feature)
+    provider.require(_FEATURES[type(answer)])
     if isinstance(answer, Approve) and answer.arguments is not None:
         provider.require(Feature.SESSIONS_ANSWER_ARGUMENTS)
-    if not isinstance(answer.action, action_type | str):
-        raise UsageError(f"{type(answer).__name__} does not answer a {type(answer.action).__name__}")
+    if not isinstance(answer.action, str):
+        check_answer_kind(answer, answer.action)
 
 
 def _check_media(block: MediaBlock) -> None:

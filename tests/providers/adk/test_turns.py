@@ -17,8 +17,9 @@ from polysession.change import SessionRef
 from polysession.errors import Conflict, ConnectionLost, InvalidRequest, UsageError
 from polysession.event import Event, Outcome, TurnEnded
 from polysession.message import MediaBlock, TextBlock
+from polysession.provider_api import decode_cursor, encode_cursor
 from polysession_adk import AdkProvider, AdkRun, AdkSettings
-from polysession_adk.turns import MARKER, AdkStream, AdkTurn, Cursor, decode_cursor, encode_cursor
+from polysession_adk.turns import MARKER, AdkStream, AdkTurn, Cursor
 from support.adk_events import (
     answer,
     call,
@@ -443,10 +444,10 @@ def test_the_cursor_of_a_turn_without_events_continues_after_it() -> None:
     assert poll(follow([HELLO], turn().cursor), HELLO) == []
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "e30", "NQ", "ä"])
+@pytest.mark.parametrize("cursor", ["nonsense", "W10", "NQ", "ä"])
 def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
     with pytest.raises(UsageError, match="cursor"):
-        decode_cursor(cursor)
+        decode_cursor(Cursor, cursor, "ADK")
 
 
 def test_a_cursor_of_another_session_is_refused() -> None:

@@ -96,8 +96,8 @@ def test_what_cannot_be_carried_is_refused_before_any_call(flow: Any, answers: A
 @pytest.mark.parametrize(
     ("answers", "error", "problem"),
     [
-        ([Approve("call_9")], UsageError, "'call_9' is to be answered with ToolOutput"),
-        ([ToolOutput("tool_approval_call_1", "x")], UsageError, "is to be answered with Approve or Deny"),
+        ([Approve("call_9")], UsageError, "action 'call_9' is answered with ToolOutput"),
+        ([ToolOutput("tool_approval_call_1", "x")], UsageError, "is answered with Approve or Deny"),
         ([Approve("call_1")], NotFound, "waits for 'tool_approval_call_1', 'call_9'"),
     ],
 )

@@ -26,8 +26,9 @@ from polysession._core.plans import Head, Reconcile, Step
 from polysession._core.sse import Frame
 from polysession.change import SessionRef
 from polysession.errors import PolysessionError
+from polysession.provider_api import decode_cursor, encode_cursor
 from polysession_langgraph import LanggraphProvider, LanggraphSettings
-from polysession_langgraph.turns import Position, ThreadStream, to_position
+from polysession_langgraph.turns import Position, ThreadStream
 from support.flows import ok, sent_bodies, step
 from support.plan_runner import Followed, follow
 
@@ -237,7 +238,7 @@ def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_n
     cursor = left.cursors[-1]
     assert cursor is not None
 
-    position = to_position(cursor)
+    position = decode_cursor(Position, cursor, "LangGraph")
     assert position.before == "1-0"
     resumed = follow(lambda: PROVIDER.stream_events(REF, cursor), [ok(IDLE)], [frames[1:]])
 
@@ -251,7 +252,7 @@ def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
     left = run([], TURN[:2], leave_after=3)
     cursor = left.cursors[-1]
     assert cursor is not None
-    marker = to_position(cursor).turn
+    marker = decode_cursor(Position, cursor, "LangGraph").turn
     runs = ok([{"run_id": OTHER, "metadata": {}}, {"run_id": RUN, "metadata": {"polysession_turn": marker}}])
 
     rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), runs, ok(IDLE)], [[done("9-0")]])
@@ -260,12 +261,12 @@ def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
 
 
 def test_a_turn_whose_input_never_arrived_cannot_be_rejoined() -> None:
-    cursor = Position(turn="made-up").to_cursor()
+    cursor = encode_cursor(Position(turn="made-up"))
     rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), *[ok([])] * 20], [[]])
 
     assert isinstance(rejoined.error, NotFound)
     with pytest.raises(UsageError):
-        step(PROVIDER.rejoin_turn(REF, Position().to_cursor()))
+        step(PROVIDER.rejoin_turn(REF, encode_cursor(Position())))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "!!!", "e30x"])
