@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
 
-from polysession._core.operations import AnySession, Content, Operations
+from polysession._core.handles import AnySession
+from polysession._core.operations import Content, Operations
 from polysession._drivers.async_driver import AsyncDriver
 from polysession.async_paginator import AsyncPaginator
 from polysession.change import UNSET, NativeBody, Unset

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from polysession._core.exchange import checked_headers
 from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
+from polysession._core.handles import AnySession, Handles
 from polysession._core.provider import Page, Provider
 from polysession.change import (
     UNSET,
@@ -27,7 +27,7 @@ from polysession.change import (
 from polysession.errors import Conflict, MalformedResponse, NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, TurnLife, WhenWaiting
 from polysession.resources import Agent, Environment, Model
-from polysession.session import Cancellation, ModelConfig, Session, SessionStatus
+from polysession.session import Cancellation, Session
 
 if TYPE_CHECKING:
     from polysession._core.plans import StreamPlan
@@ -37,14 +37,10 @@ if TYPE_CHECKING:
     from polysession.message import Block, Message
 
 T = TypeVar("T")
-R = TypeVar("R", NewSession, SessionQuery)
 Rec = TypeVar("Rec", Session, Agent, Environment)
 
 _FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 """Headers that the HTTP library sets."""
-
-AnySession: TypeAlias = Session | SessionRef | str
-"""A session, its address, or its id."""
 
 Content: TypeAlias = "str | Sequence[Block]"
 """What a caller says: text, or blocks."""
@@ -112,19 +108,20 @@ class Operations:
 
     def __init__(self, provider: Provider[Any]) -> None:
         self._provider = provider
+        self._handles = Handles(provider)
 
     def create_session(self, **values: Any) -> Flow[Session]:
         """`sessions.create`."""
         self._provider.require(Feature.SESSIONS_CREATE)
-        new = validate_request(NewSession, self._plain(values))
+        new = validate_request(NewSession, self._handles.plain(values))
         self._require_fields(new, CREATE_FIELDS)
         self._check_native(new.native, self._provider.new_session_type)
-        return (yield from self._provider.create_session(self._with_owner(new)))
+        return (yield from self._provider.create_session(self._handles.with_owner(new)))
 
     def get_session(self, session: AnySession) -> Flow[Session]:
         """`sessions.get`."""
         self._provider.require(Feature.SESSIONS_GET)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         return _same(ref.id, (yield from self._provider.get_session(ref)))
 
     def list_sessions(self, **values: Any) -> PageFlow[Session]:
@@ -132,19 +129,19 @@ class Operations:
         with self._naming(Feature.SESSIONS_LIST):
             self._provider.require(Feature.SESSIONS_LIST)
             limit = values.pop("limit", None)
-            query = validate_request(SessionQuery, self._plain(values))
+            query = validate_request(SessionQuery, self._handles.plain(values))
             self._require_fields(query, LIST_FIELDS)
             self._check_native(query.native, self._provider.session_query_type)
             page_size = self._page_size(query.page_size, limit)
             if page_size != query.page_size and self._provider.support(Feature.SESSIONS_LIST_PAGE_SIZE).support:
                 query = query.model_copy(update={"page_size": page_size})
-            query = self._with_owner(query)
+            query = self._handles.with_owner(query)
         return lambda cursor: self._provider.list_sessions(query, cursor)
 
     def update_session(self, session: AnySession, **values: Any) -> Flow[Session]:
         """`sessions.update`."""
         self._provider.require(Feature.SESSIONS_UPDATE)
-        changes = validate_request(SessionChanges, self._plain(values))
+        changes = validate_request(SessionChanges, self._handles.plain(values))
         self._require_fields(changes, UPDATE_FIELDS)
         for name, feature in CLEAR_FIELDS.items():
             if getattr(changes, name) is None:
@@ -154,20 +151,20 @@ class Operations:
         if changes.tags is not UNSET and (changes.add_tags or changes.remove_tags):
             raise UsageError("tags replaces the whole list: give either it, or add_tags and remove_tags")
         self._check_native(changes.native, self._provider.session_changes_type)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         return _same(ref.id, (yield from self._provider.update_session(ref, changes)))
 
     def archive_session(self, session: AnySession) -> Flow[Session]:
         """`sessions.archive`."""
         self._provider.require(Feature.SESSIONS_ARCHIVE)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         return _same(ref.id, (yield from self._provider.archive_session(ref)))
 
     def delete_session(self, session: AnySession) -> Flow[None]:
         """`sessions.delete`."""
         self._provider.require(Feature.SESSIONS_DELETE)
         try:
-            yield from self._provider.delete_session(self._ref(session))
+            yield from self._provider.delete_session(self._handles.ref(session))
         except NotFound as error:
             # A deletion whose answer was lost is repeated, and then finds nothing: that is what was asked for.
             if not error.outcome_unknown:
@@ -176,7 +173,7 @@ class Operations:
     def cancel_session(self, session: AnySession) -> Flow[Cancellation]:
         """`sessions.cancel`."""
         self._provider.require(Feature.SESSIONS_CANCEL)
-        return (yield from self._provider.cancel_session(self._ref(session)))
+        return (yield from self._provider.cancel_session(self._handles.ref(session)))
 
     def send_message(
         self,
@@ -190,7 +187,7 @@ class Operations:
         from polysession._core.turn_input import checked_blocks  # noqa: PLC0415  (others need no messages)
 
         self._provider.require(Feature.SESSIONS_SEND)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         blocks = checked_blocks(self._provider, content)
         self._check_native(native, self._provider.message_type)
         options = self._options(Feature.SESSIONS_SEND_IDEMPOTENCY_KEY, native, idempotency_key)
@@ -200,7 +197,7 @@ class Operations:
     def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
         self._provider.require(Feature.SESSIONS_STREAM)
-        return (yield from self._provider.stream_events(self._ref(session), cursor))
+        return (yield from self._provider.stream_events(self._handles.ref(session), cursor))
 
     def start_turn(
         self,
@@ -214,7 +211,7 @@ class Operations:
         from polysession._core.turn_input import checked_turn_input, holds_answers  # noqa: PLC0415  (likewise)
 
         self._provider.require(Feature.SESSIONS_RUN)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         checked_input = checked_turn_input(self._provider, turn_input)
         is_answer = holds_answers(turn_input)
         self._check_native(native, self._provider.answer_type if is_answer else self._provider.message_type)
@@ -257,7 +254,7 @@ class Operations:
         self._provider.require(Feature.SESSIONS_REJOIN)
         if not isinstance(cursor, str) or not cursor:
             raise UsageError(f"the cursor must be text that a turn gave, not {cursor!r}")
-        return (yield from self._provider.rejoin_turn(self._ref(session), cursor))
+        return (yield from self._provider.rejoin_turn(self._handles.ref(session), cursor))
 
     def list_events(
         self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False
@@ -267,7 +264,7 @@ class Operations:
             self._provider.require(Feature.SESSIONS_EVENTS)
             order = self._order(Feature.SESSIONS_EVENTS_NEWEST_FIRST, newest_first=newest_first)
             page_size = self._page_size(page_size, limit)
-            ref = self._ref(session)
+            ref = self._handles.ref(session)
         return lambda cursor: self._provider.list_events(ref, page_size, cursor, **order)
 
     def list_messages(
@@ -278,7 +275,7 @@ class Operations:
             self._provider.require(Feature.SESSIONS_MESSAGES)
             order = self._order(Feature.SESSIONS_MESSAGES_NEWEST_FIRST, newest_first=newest_first)
             page_size = self._page_size(page_size, limit)
-            ref = self._ref(session)
+            ref = self._handles.ref(session)
         return lambda cursor: self._provider.list_messages(ref, page_size, cursor, **order)
 
     def answer_actions(
@@ -288,7 +285,7 @@ class Operations:
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (others need no messages)
 
         self._provider.require(Feature.SESSIONS_ANSWER)
-        ref = self._ref(session)
+        ref = self._handles.ref(session)
         checked = checked_answers(self._provider, answers)
         self._check_native(native, self._provider.answer_type)
         options = {} if native is None else {"native": native}
@@ -297,7 +294,7 @@ class Operations:
     def pending_actions(self, session: AnySession) -> Flow[tuple[PendingAction, ...]]:
         """`sessions.pending_actions`."""
         self._provider.require(Feature.SESSIONS_PENDING_ACTIONS)
-        return (yield from self._provider.pending_actions(self._ref(session)))
+        return (yield from self._provider.pending_actions(self._handles.ref(session)))
 
     def create_agent(self, **values: Any) -> Flow[Agent]:
         """`agents.create`."""
@@ -310,7 +307,7 @@ class Operations:
     def get_agent(self, agent: Agent | str) -> Flow[Agent]:
         """`agents.get`."""
         self._provider.require(Feature.AGENTS_GET)
-        agent_id = self._id_of(agent, Agent)
+        agent_id = self._handles.id_of(agent, Agent)
         path_segment(agent_id, "agent id")
         return _same(agent_id, (yield from self._provider.get_agent(agent_id)))
 
@@ -330,7 +327,7 @@ class Operations:
     def get_environment(self, environment: Environment | str) -> Flow[Environment]:
         """`environments.get`."""
         self._provider.require(Feature.ENVIRONMENTS_GET)
-        environment_id = self._id_of(environment, Environment)
+        environment_id = self._handles.id_of(environment, Environment)
         path_segment(environment_id, "environment id")
         return _same(environment_id, (yield from self._provider.get_environment(environment_id)))
 
@@ -436,85 +433,12 @@ class Operations:
                 " answer, or cancel the turn, first"
             )
 
-    def _ref(self, session: AnySession) -> SessionRef:
-        if isinstance(session, Session):
-            self._check_provider(session)
-            ref = SessionRef(session.id, session.agent_id, session.owner_id, session.source)
-        else:
-            ref = session if isinstance(session, SessionRef) else SessionRef(session)
-        path_segment(ref.id, "session id")
-        if self._provider.owner_setting is None:
-            return ref
-        return replace(ref, owner_id=self._owner(ref.owner_id, f"session {ref.id!r}"))
-
-    def _with_owner(self, request: R) -> R:
-        """The request with the client's user in it, where sessions are addressed by their owner."""
-        if self._provider.owner_setting is None:
-            return request
-        given: str | None = getattr(request, "owner")  # noqa: B009  (of both requests that have one)
-        return request.model_copy(update={"owner": self._owner(given, "this call")})
-
-    def _owner(self, given: str | None, what: str) -> str:
-        """The owner that a call is about: a session of one user is never read as another."""
-        setting = self._provider.owner_setting or ""
-        own: str | None = getattr(self._provider.settings, setting)
-        if given is not None and own is not None and given != own:
-            raise UsageError(f"{what} is owned by {given!r}, and this client is of {setting} {own!r}")
-        owner = own if given is None else given
-        if owner is None:
-            raise UsageError(
-                f"{what} needs its owner: give owner=..., or a Session or SessionRef with its owner,"
-                f" or set {setting} for this client"
-            )
-        path_segment(owner, "owner")
-        return owner
-
-    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments with the short forms expanded: an id for a record, a `ModelConfig` for a model's id."""
-        plain = dict(values)
-        for name, record_type in (("agent", Agent), ("environment", Environment)):
-            if isinstance(plain.get(name), record_type):
-                plain[name] = self._id_of(plain[name], record_type)
-        model = plain.get("model")
-        if isinstance(model, str):
-            plain["model"] = ModelConfig(id=model)
-        elif isinstance(model, Model):
-            self._check_provider(model)
-            plain["model"] = ModelConfig(id=model.id, type=model.type, credential_id=model.credential_id)
-        if "statuses" in plain:
-            plain["statuses"] = _statuses(plain["statuses"])
-        return plain
-
-    def _id_of(self, record: Any, record_type: type[Agent | Environment]) -> str:
-        if not isinstance(record, record_type):
-            return cast("str", record)
-        self._check_provider(record)
-        return record.id
-
-    def _check_provider(self, record: Session | Agent | Environment | Model) -> None:
-        if record.provider != self._provider.name:
-            raise UsageError(
-                f"{type(record).__name__} {record.id!r} comes from provider {record.provider!r};"
-                f" this client speaks to {self._provider.name!r}"
-            )
-
 
 def _same(asked: str, record: Rec) -> Rec:
     """The record, if it is the one that was asked for: an answer that belongs to another request is an error."""
     if record.id != asked:
         raise MalformedResponse(f"the answer is about {record.id!r}, and {asked!r} was asked for")
     return record
-
-
-def _statuses(given: Any) -> Any:
-    """Statuses given as text, as members of the enum."""
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        return given
-    known = {status.value: status for status in SessionStatus}
-    for status in given:
-        if isinstance(status, str) and status not in known:
-            raise UsageError(f"there is no status {status!r}; there are {', '.join(known)}")
-    return [known[status] if isinstance(status, str) else status for status in given]
 
 
 def _asked(request: Request, name: str) -> bool:

@@ -19,7 +19,7 @@ from polysession.session import Session
 if TYPE_CHECKING:
     import httpx
 
-    from polysession._core.operations import AnySession
+    from polysession._core.handles import AnySession
     from polysession.event import Event
     from polysession.observing import Observers, RequestSent, ResponseReceived, TurnContent, TurnWatched
     from polysession.result import TurnResult
