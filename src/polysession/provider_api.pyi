@@ -2,6 +2,10 @@
 from polysession._core.authorising import (
     Authorisation as Authorisation,
 )
+from polysession._core.answers import (
+    check_answer_kind as check_answer_kind,
+    split_turn_input as split_turn_input,
+)
 from polysession._core.decoding import (
     decode_cursor as decode_cursor,
     decoder as decoder,
@@ -64,10 +68,6 @@ from polysession._core.recent import (
 )
 from polysession._core.sse import (
     Frame as Frame,
-)
-from polysession._core.turn_input import (
-    check_answer_kind as check_answer_kind,
-    split_turn_input as split_turn_input,
 )
 from polysession._lazy_names import (
     lazy_names as lazy_names,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from polysession._core.answers import ANSWERS, check_answer_kind
 from polysession._core.provider import Provider
-from polysession.action import Answer, Approve, Deny, PendingAction, Reply, ToolOutput
+from polysession.action import Answer, Approve, Deny, Reply, ToolOutput
 from polysession.errors import UsageError
 from polysession.feature import Feature
 from polysession.message import Block, MediaBlock, TextBlock
@@ -20,7 +21,6 @@ _MEDIA: Final[Mapping[str, Feature]] = {
     "document": Feature.SESSIONS_SEND_DOCUMENT,
 }
 
-_ANSWERS: Final = (Approve, Deny, ToolOutput, Reply)
 _FEATURES: Final[Mapping[type[Answer], Feature]] = {
     Approve: Feature.SESSIONS_ANSWER_APPROVAL,
     Deny: Feature.SESSIONS_ANSWER_APPROVAL,
@@ -28,13 +28,6 @@ _FEATURES: Final[Mapping[type[Answer], Feature]] = {
     Reply: Feature.SESSIONS_ANSWER_QUESTION,
 }
 """The feature that each answer needs."""
-
-_FITTING: Final[Mapping[str, tuple[type[Answer], ...]]] = {
-    "approval": (Approve, Deny),
-    "execution": (ToolOutput,),
-    "question": (Reply,),
-}
-"""The answers to each type of action."""
 
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
@@ -48,15 +41,9 @@ def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[A
     return checked_blocks(provider, cast("Content", turn_input))
 
 
-def split_turn_input(turn_input: TurnInput) -> tuple[tuple[Block, ...], tuple[Answer, ...]]:
-    """The blocks of a message and the answers in the input of a turn; one of the two is empty."""
-    answers = tuple([part for part in turn_input if isinstance(part, _ANSWERS)])
-    return tuple([part for part in turn_input if not isinstance(part, _ANSWERS)]), answers
-
-
 def holds_answers(turn_input: object) -> bool:
     """Whether any part is an answer."""
-    return isinstance(turn_input, Sequence) and any(isinstance(part, _ANSWERS) for part in turn_input)
+    return isinstance(turn_input, Sequence) and any(isinstance(part, ANSWERS) for part in turn_input)
 
 
 def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ...]:
@@ -94,18 +81,6 @@ def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple
     if len({answer.action_id for answer in answers}) < len(answers):
         raise UsageError("an action is answered twice")
     return tuple(answers)
-
-
-def check_answer_kind(answer: Answer, action: PendingAction) -> None:
-    """Raise if an answer does not fit an action: providers look once they have found the action of a bare id.
-
-    Raises:
-        UsageError: It does not fit.
-    """
-    fitting = _FITTING[action.type]
-    if not isinstance(answer, fitting):
-        names = " or ".join(kind.__name__ for kind in fitting)
-        raise UsageError(f"action {action.id!r} is answered with {names}, not with {type(answer).__name__}")
 
 
 def _check_answer(provider: Provider[Any], answer: object) -> None:
