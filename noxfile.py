@@ -143,6 +143,24 @@ def _interpreter(version: str) -> str | None:
 
 
 @nox.session(venv_backend="none")
+def build(session: nox.Session) -> None:
+    """Build the wheel and the source archive, check both, and run the demo from each in an environment of its own."""
+    scratch = Path(session.create_tmp())
+    built = scratch / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    session.run(PYTHON, "-m", "build", "--outdir", str(built))
+    archives = sorted(map(str, built.iterdir()))
+    session.run(PYTHON, "-m", "twine", "check", "--strict", *archives)
+    for archive in archives:
+        environment = scratch / "environment"
+        session.run(PYTHON, "-m", "venv", "--clear", str(environment))
+        tools = environment / "bin"
+        pip = (str(tools / "pip"), "install", "--quiet", f"{archive}[all]", "--constraint", "constraints.txt")
+        session.run(*pip, external=True)
+        session.run(str(tools / "polysession"), "demo", external=True)
+
+
+@nox.session(venv_backend="none")
 def mutants(session: nox.Session) -> None:
     """Break the library in thirty places, one at a time, and check that the tests notice."""
     session.run(PYTHON, "-m", "tools.mutants", *session.posargs)
