@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from polysession import Feature, Support, SwitchReport
-from polysession._version import __version__
 from polysession.cli import diagnosis
 from polysession.emulation import EmulatorHandle, Fault
 from polysession.plugins import installed_providers, load_provider
@@ -28,9 +28,9 @@ def test_providers_are_listed_with_where_they_come_from() -> None:
     assert [one["name"] for one in listed] == ALL
     for one in listed:
         assert set(one) == {"name", "distributions", "module", "healthy", "problem", "emulator", "docs_url"}
-        assert one["distributions"] == [{"distribution": "polysession", "version": __version__}]
+        assert one["distributions"] == [{"distribution": "polysession", "version": version("polysession")}]
         assert (one["healthy"], one["problem"], one["emulator"]) == (True, None, True)
-    assert f"polysession {__version__}" in Shell().done("providers").out
+    assert f"polysession {version('polysession')}" in Shell().done("providers").out
 
 
 def test_a_broken_plugin_is_shown_and_hurts_nobody(site: Site) -> None:
