@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
 from polysession.provider_api import (
     Agent,
     Answer,
+    Authorisation,
     BaseUrl,
     Block,
     Call,
@@ -46,6 +48,7 @@ from polysession.provider_api import (
     StreamPlan,
     TurnInput,
     TurnPlan,
+    UsageError,
     WhenBusy,
     apply_filters,
     declared,
@@ -65,6 +68,7 @@ from polysession_qoder.native import (
     QoderSessionChanges,
     QoderSessionQuery,
 )
+from polysession_qoder.service_account import exchange, exchange_of
 from polysession_qoder.sessions import (
     page_parameters,
     post,
@@ -174,13 +178,19 @@ class QoderSettings(ProviderSettings):
     """Settings of a client for Qoder.
 
     Attributes:
-        token: Personal access token (`pt-...`) or service access token.
+        token: Personal access token (`pt-...`) or service access token; None with `service_account_key`.
+        service_account_key: Key of a service account, which is exchanged for tokens of an hour.
         base_url: Where the API is; the global site unless given.
+        openapi_url: Where keys are exchanged; None takes the server that belongs to `base_url`.
         workspace_id: Workspace to act in; None leaves it to the token.
     """
 
-    token: Annotated[HeaderSecret, FromEnv("QODER_ACCESS_TOKEN", "QODER_PAT")]
+    one_of: ClassVar[tuple[str, ...]] = ("token", "service_account_key")
+
+    token: Annotated[HeaderSecret | None, FromEnv("QODER_ACCESS_TOKEN", "QODER_PAT")] = None
+    service_account_key: Annotated[HeaderSecret | None, FromEnv("QODER_SA_KEY")] = None
     base_url: Annotated[BaseUrl, FromEnv("QODER_MANAGED_BASE_URL")] = "https://api.qoder.com/api/v1/cloud"
+    openapi_url: Annotated[BaseUrl | None, FromEnv("QODER_OPENAPI_BASE_URL")] = None
     workspace_id: HeaderText | None = None
 
 
@@ -203,11 +213,23 @@ class QoderProvider(Provider[QoderSettings]):
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     def headers(self) -> Mapping[str, str]:
-        """The bearer token, and the workspace if one is set."""
-        headers = {"authorization": f"Bearer {self.settings.token.get_secret_value()}"}
+        """The bearer token unless a key is exchanged for it, and the workspace if one is set."""
+        headers: dict[str, str] = {}
+        if self.settings.token is not None:
+            headers["authorization"] = f"Bearer {self.settings.token.get_secret_value()}"
         if self.settings.workspace_id is not None:
             headers["qoder-workspace-id"] = self.settings.workspace_id
         return headers
+
+    def authorise(self, call: Call, now: datetime) -> Flow[Authorisation]:
+        """Exchange the key of a service account for a token, if the client has a key."""
+        key = self.settings.service_account_key
+        if key is None:
+            return super().authorise(call, now)
+        openapi_url = self.settings.openapi_url or exchange_of(self.settings.base_url)
+        if openapi_url is None:
+            raise UsageError("service_account_key needs openapi_url too, because base_url is no site of Qoder's")
+        return exchange(key.get_secret_value(), openapi_url, now)
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body; those of older generations lack `request_id`."""

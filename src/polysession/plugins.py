@@ -155,8 +155,9 @@ def open_provider(
     if found is None:
         return _opened(provider_class, load_settings(settings_type, chosen, given, environ))
     meant = {key: value for key, value in given.items() if value is not None and value != ""}
+    replaced = meant.keys() if meant.keys().isdisjoint(settings_type.one_of) else {*meant, *settings_type.one_of}
     try:
-        values = {**given, **found.settings(settings_type, meant.keys(), environ), **meant}
+        values = {**given, **found.settings(settings_type, replaced, environ), **meant}
         return _opened(provider_class, load_settings(settings_type, chosen, values, environ))
     except UsageError as error:
         if found.described not in error.message:

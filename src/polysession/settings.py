@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -63,9 +63,17 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 
 class ProviderSettings(BaseModel):
-    """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them."""
+    """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them.
+
+    Attributes:
+        one_of: Optional settings, such as two kinds of credential: exactly one of them is needed. Where one is given as an
+            argument, the environment is not asked for the others; of several in the environment the first counts.
+        base_url: Where the backend is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    one_of: ClassVar[tuple[str, ...]] = ()
 
     base_url: BaseUrl
 
@@ -95,10 +103,16 @@ class ClearTextWarning(UserWarning):
 S = TypeVar("S", bound=ProviderSettings)
 
 
-def sends_clear_text(settings: ProviderSettings) -> bool:
-    """Whether a secret leaves this machine over plain HTTP."""
-    parts = urlsplit(settings.base_url)
-    return bool(parts.scheme == "http" and settings.secrets()) and not _is_loopback(parts.hostname or "")
+def clear_text_address(settings: ProviderSettings) -> str | None:
+    """The address that a secret is sent to over plain HTTP, away from this machine; None if it is sent to no such address.
+
+    Addresses are `base_url`, and each other setting whose name ends in `_url`.
+    """
+    for name in type(settings).model_fields:
+        parts = urlsplit(str(getattr(settings, name)) if name.endswith("_url") else "")
+        if parts.scheme == "http" and settings.secrets() and not _is_loopback(parts.hostname or ""):
+            return parts.geturl()
+    return None
 
 
 def _is_loopback(host: str) -> bool:
@@ -112,9 +126,10 @@ def _is_loopback(host: str) -> bool:
 
 def warn_of_clear_text(settings: ProviderSettings, provider: str) -> None:
     """Warn if the credential is sent over plain HTTP to another machine."""
-    if sends_clear_text(settings):
+    address = clear_text_address(settings)
+    if address is not None:
         warnings.warn(
-            f"{provider}: the credential is sent in clear text to {settings.base_url}; use https",
+            f"{provider}: the credential is sent in clear text to {address}; use https",
             ClearTextWarning,
             stacklevel=4,
         )
@@ -132,15 +147,16 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
         raise UsageError(f"unknown setting {unknown[0]!r}. {_accepted(settings_type)}", provider=provider)
     values = {name: value for name, value in given.items() if value is not None and value != ""}
     for name, variables in variables_of(settings_type).items():
+        has_other = name in settings_type.one_of and not values.keys().isdisjoint(settings_type.one_of)
         found = next((environ[variable] for variable in variables if environ.get(variable)), None)
-        if found is not None:
+        if found is not None and not has_other:
             values.setdefault(name, found)
     _require(settings_type, provider, values)
     try:
         return settings_type(**values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            ": ".join(filter(None, [".".join(str(part) for part in item["loc"]), item["msg"]]))
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         )
         # `from None`: pydantic's error still holds the input, and the input may be a secret.
@@ -173,6 +189,13 @@ def _require(settings_type: type[ProviderSettings], provider: str, values: Mappi
         if info.is_required() and name not in values:
             kind = MissingCredentials if info.annotation is SecretStr else UsageError
             raise kind(f"setting {name!r} is missing. {_accepted(settings_type)}", provider=provider)
+    listed = " or ".join(map(repr, settings_type.one_of))
+    match [name for name in settings_type.one_of if name in values]:
+        case []:
+            if listed:
+                raise MissingCredentials(f"setting {listed} is missing. {_accepted(settings_type)}", provider=provider)
+        case [_, _, *_]:
+            raise UsageError(f"give one of the settings {listed}, not several", provider=provider)
 
 
 def _accepted(settings_type: type[ProviderSettings]) -> str:

@@ -186,8 +186,8 @@ def test_an_unreachable_backend_is_found(shell: Shell) -> None:
 def test_missing_and_wrong_settings_are_found() -> None:
     assert examined(Shell())[1]["provider"][0] == "problem"
     state, message, fix = examined(Shell(), "--provider", "qoder")[1]["settings"]
-    assert (state, fix) == ("problem", "set QODER_ACCESS_TOKEN, or put it in a profile")
-    assert "'token' is missing" in message
+    assert (state, fix) == ("problem", "set QODER_ACCESS_TOKEN or QODER_SA_KEY, or put it in a profile")
+    assert "'token' or 'service_account_key' is missing" in message
     nonsense = examined(Shell({"QODER_PAT": TOKEN}), "--provider", "qoder", "--set", "base_url=nonsense")[1]
     assert nonsense["settings"][2] == "correct the setting where it was given"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -12,10 +12,12 @@ from polysession.errors import MissingCredentials, UsageError
 from polysession.settings import (
     BaseUrl,
     FromEnv,
+    HeaderSecret,
     HeaderText,
     ProviderSettings,
     check_base_url,
     check_header_value,
+    clear_text_address,
     header_secrets,
     load_settings,
 )
@@ -213,3 +215,44 @@ def test_a_token_in_a_header_is_a_secret_without_its_scheme_too() -> None:
     headers = {"X-Proxy-Authorization": "Bearer t0ken", "x-key": "a b", "x-empty": ""}
 
     assert set(header_secrets(headers)) == {"Bearer t0ken", "t0ken", "a b"}
+
+
+class TwoKinds(ProviderSettings):
+    one_of: ClassVar[tuple[str, ...]] = ("token", "key")
+
+    token: Annotated[HeaderSecret | None, FromEnv("TOKEN")] = None
+    key: Annotated[HeaderSecret | None, FromEnv("KEY")] = None
+    base_url: BaseUrl = BASE_URL
+    keys_url: BaseUrl = BASE_URL
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "chosen"),
+    [
+        ({"key": "k"}, {"TOKEN": "t"}, (None, "k")),
+        ({"key": None}, {"TOKEN": "t"}, ("t", None)),
+        ({}, {"KEY": "k"}, (None, "k")),
+        ({}, {"KEY": "k", "TOKEN": "t"}, ("t", None)),
+    ],
+)
+def test_one_of_two_credentials_is_taken(
+    given: Mapping[str, Any], environ: Mapping[str, str], chosen: tuple[str | None, str | None]
+) -> None:
+    settings = load_settings(TwoKinds, "acme", given, environ)
+
+    values = (settings.token, settings.key)
+    assert tuple(value and value.get_secret_value() for value in values) == chosen
+
+
+def test_two_credentials_are_one_too_many_and_none_is_too_few() -> None:
+    with pytest.raises(UsageError, match="give one of the settings 'token' or 'key', not several"):
+        load_settings(TwoKinds, "acme", {"token": "t", "key": "k"}, {})
+    with pytest.raises(
+        MissingCredentials, match=r"setting 'token' or 'key' is missing\. Accepted: base_url, token \(or "
+    ):
+        load_settings(TwoKinds, "acme", {}, {})
+
+
+def test_any_address_may_carry_a_secret_in_clear_text() -> None:
+    settings = TwoKinds(key=SecretStr("k"), keys_url="http://keys.example")
+    assert clear_text_address(settings) == "http://keys.example"

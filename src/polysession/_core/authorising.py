@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from polysession._core.flow import Call, Flow, Response
-from polysession.errors import AuthenticationFailed, StatusError
+from polysession.errors import AuthenticationFailed, MalformedResponse, StatusError
+from polysession.settings import check_header_value
 
 if TYPE_CHECKING:
     from polysession._core.provider import Provider
@@ -67,9 +68,12 @@ class Authoriser:
         Raises:
             AuthenticationFailed: It was refused, for whatever reason. So the flow of an operation does not take it for
                 a refusal of its own call.
+            MalformedResponse: The answer cannot be read. It is not quoted, because it may hold a token.
         """
         try:
-            return (yield from self._provider.authorise(call, now))
+            fetched = yield from self._provider.authorise(call, now)
+        except MalformedResponse as error:
+            status, request_id = error.status, error.request_id
         except StatusError as error:
             if error.retryable or isinstance(error, AuthenticationFailed):
                 raise
@@ -79,6 +83,13 @@ class Authoriser:
                 code=error.code,
                 request_id=error.request_id,
             ) from error
+        else:
+            _check(fetched)
+            return fetched
+        # Outside the handler: the traceback of the first error holds the body.
+        raise MalformedResponse(
+            "the answer with the authorisation cannot be read", status=status, request_id=request_id
+        )
 
     def keep(self, fetched: Authorisation, now: datetime, now_s: float) -> None:
         """Keep what was fetched.
@@ -102,3 +113,11 @@ class Authoriser:
         if self.recent[-1] is used:  # else another call has fetched one meanwhile
             self._fresh_until_s = -math.inf
         return True
+
+
+def _check(fetched: Authorisation) -> None:
+    for name, value in fetched.headers.items():
+        try:
+            check_header_value(value)
+        except ValueError as error:
+            raise MalformedResponse(f"the authorisation cannot be sent: its header {name!r} {error}") from None

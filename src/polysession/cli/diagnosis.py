@@ -29,7 +29,7 @@ from polysession.errors import (
 )
 from polysession.plugins import choose_provider, installed_providers, load_provider, open_provider
 from polysession.profiles import Profile, config_path, read_profiles, readable_by_others
-from polysession.settings import ClearTextWarning, ProviderSettings, secret_names, sends_clear_text, variables_of
+from polysession.settings import ClearTextWarning, ProviderSettings, clear_text_address, secret_names, variables_of
 
 if TYPE_CHECKING:
     import httpx  # noqa: TID251  (the type of what is observed)
@@ -112,8 +112,8 @@ def examine(patient: DoctorTarget) -> Iterator[Finding]:
         yield Finding("settings", State.PROBLEM, error.message, _settings_fix(error, provider.settings_type))
         return
     yield from _settings(settings, patient.given, profile, patient.environ)
-    if sends_clear_text(settings):
-        message = f"the credential is sent in clear text to {settings.base_url}"
+    if (address := clear_text_address(settings)) is not None:
+        message = f"the credential is sent in clear text to {address}"
         yield Finding("settings", State.WARNING, message, "use an https address")
     yield from _route(settings, patient)
     yield from _conversation(name, patient, settings)
@@ -250,7 +250,8 @@ def _unreachable(failure: PolysessionError | None, settings: ProviderSettings) -
 
 
 def _authorisation(failure: PolysessionError | None, name: str, settings: ProviderSettings) -> Finding:
-    check, secrets = "authorisation", ", ".join(sorted(secret_names(type(settings)))) or "the credential"
+    given = sorted(name for name in secret_names(type(settings)) if getattr(settings, name))
+    check, secrets = "authorisation", ", ".join(given) or "the credential"
     match failure:
         case None:
             return Finding(check, State.OK, "the backend takes the request")

@@ -174,8 +174,9 @@ class ContractBase(Arranged):
         """Values for the settings that hold a secret."""
         if self.secret_settings is not None:
             return dict(self.secret_settings)
-        declared = self.declared().settings_type.model_fields
-        return {name: CANARY for name, field in declared.items() if "SecretStr" in str(field.annotation)}
+        declared = self.declared().settings_type
+        secrets = [name for name, field in declared.model_fields.items() if "SecretStr" in str(field.annotation)]
+        return {name: CANARY for name in secrets if name not in declared.one_of[1:]}
 
     def some_session(self, session_id: str = "sess_1") -> Session:
         """A session that exists nowhere."""
