@@ -6,6 +6,7 @@ environment each, because their pins differ from ours.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ SERVICE_PINS = {
     "langgraph": "tests/live/langgraph_service/requirements.txt",
 }
 """What is installed for each real service: one environment for each."""
+TYPED_BY_USERS = (Path("tests/typing").resolve(), *sorted(Path("examples").resolve().glob("*.py")))
+"""Code as users write it."""
 SERVICE_PYTHONS = {"langgraph": "3.12"}
 """Which Python a service needs, where ours may be too old for it."""
 
@@ -73,6 +76,28 @@ def types(session: nox.Session) -> None:
         session.run(
             PYTHON, "-m", "mypy", "--config-file=../pyproject.toml", *sorted(path.name for path in Path().glob("*.py"))
         )
+    pages = Path(session.create_tmp()) / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir()
+    session.run(PYTHON, "-m", "tools.page_code", str(pages))
+    session.run(PYTHON, "-m", "mypy", *sorted(map(str, pages.glob("*.py"))))
+    _pyright(session, pages)
+
+
+def _pyright(session: nox.Session, pages: Path) -> None:
+    """Check by pyright, in strict mode, what users write, and that each public name has a type that it can see."""
+    settings = {
+        "typeCheckingMode": "strict",
+        "include": [str(pages.resolve()), *map(str, TYPED_BY_USERS)],
+        "exclude": [],  # by default all that lies below a folder like `.nox`
+        "extraPaths": [str(Path("examples").resolve())],  # where they find each other
+    }
+    config = pages.parent / "pyrightconfig.json"
+    config.write_text(json.dumps(settings))
+    at_our_python = {"PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+    pyright = str(TOOLS / "basedpyright")
+    session.run(pyright, "--project", str(config), env=at_our_python, external=True)
+    session.run(pyright, "--verifytypes", "polysession", "--ignoreexternal", env=at_our_python, external=True)
 
 
 @nox.session(venv_backend="none")

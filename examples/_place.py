@@ -1,6 +1,6 @@
 """Where the examples run: on an emulator, or on the real backend."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ def emulated(emulator: EmulatorHandle) -> Place:
 
 
 @contextmanager
-def opened(arguments: Sequence[str]) -> Iterator[tuple[Client, Place]]:
+def opened(arguments: Sequence[str]) -> Generator[tuple[Client, Place], None, None]:
     """A client and its place, as the command line says: PROVIDER, or PROVIDER --real AGENT [ENVIRONMENT]."""
     provider = arguments[1] if len(arguments) > 1 else "qoder"
     if "--real" in arguments:

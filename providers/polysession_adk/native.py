@@ -31,7 +31,7 @@ class AdkSessionChanges(NativeBody):
         state_delta: State of any JSON, by key. A value replaces the old one whole; None is stored as null.
     """
 
-    state_delta: dict[str, Any] = Field(alias="stateDelta")
+    state_delta: dict[str, Any] = Field(serialization_alias="stateDelta")
 
 
 class AdkRun(NativeBody):
@@ -44,7 +44,7 @@ class AdkRun(NativeBody):
         service_tier: For models that have tiers.
     """
 
-    state_delta: dict[str, Any] | None = Field(default=None, alias="stateDelta")
-    custom_metadata: dict[str, Any] | None = Field(default=None, alias="customMetadata")
-    function_call_event_id: str | None = Field(default=None, alias="functionCallEventId")
-    service_tier: str | None = Field(default=None, alias="serviceTier")
+    state_delta: dict[str, Any] | None = Field(default=None, serialization_alias="stateDelta")
+    custom_metadata: dict[str, Any] | None = Field(default=None, serialization_alias="customMetadata")
+    function_call_event_id: str | None = Field(default=None, serialization_alias="functionCallEventId")
+    service_tier: str | None = Field(default=None, serialization_alias="serviceTier")

@@ -5,7 +5,7 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from polysession.provider_api import NativeBody
 class QoderBody(NativeBody):
     """Base of the native bodies. They may hold secrets, so an error about one does not quote what it was given."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
 
 class TypedBody(QoderBody):

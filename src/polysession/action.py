@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Never, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, Never, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue, SerializationInfo, TypeAdapter
 
@@ -85,7 +85,7 @@ class AnswerRecord(TypedRecord):
         action: The action that is answered, or its id.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     action: StoredAction | str
 

@@ -88,7 +88,7 @@ class PolysessionError(Exception):
 
     @message.setter
     def message(self, text: str) -> None:
-        self.args = (text,)
+        self.args: tuple[object, ...] = (text,)
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.provider, self.operation) if part)

@@ -135,12 +135,12 @@ class Observers:
 
     def __init__(self, plugins: Sequence[object] = ()) -> None:
         hook = _manager(plugins).hook if plugins else None
-        self.before_request = _implemented(hook, "polysession_before_request")
-        self.after_response = _implemented(hook, "polysession_after_response")
-        self.on_event = _implemented(hook, "polysession_on_event")
-        self.turn_started = _implemented(hook, "polysession_turn_started")
-        self.turn_ended = _implemented(hook, "polysession_turn_ended")
-        self.watch_requests = self.before_request is not None or self.after_response is not None
+        self.before_request: Hook | None = _implemented(hook, "polysession_before_request")
+        self.after_response: Hook | None = _implemented(hook, "polysession_after_response")
+        self.on_event: Hook | None = _implemented(hook, "polysession_on_event")
+        self.turn_started: Hook | None = _implemented(hook, "polysession_turn_started")
+        self.turn_ended: Hook | None = _implemented(hook, "polysession_turn_ended")
+        self.watch_requests: bool = self.before_request is not None or self.after_response is not None
 
 
 def notify(hook: Hook | None, **values: Any) -> None:

@@ -49,10 +49,10 @@ _METHODS: Final[Mapping[Feature, str]] = {
     Feature.MODELS_LIST: "list_models",
 }
 
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookimpl: Final = pluggy.HookimplMarker(PROJECT)
 """Marks a provider package's implementation of a hook."""
 
-hookspec = pluggy.HookspecMarker(PROJECT)
+hookspec: Final = pluggy.HookspecMarker(PROJECT)
 
 
 class ProviderHooks:

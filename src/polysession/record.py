@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Final, TypeAlias, get_args
 
 from pydantic import (
     AfterValidator,
@@ -58,7 +58,9 @@ JsonMetadata: TypeAlias = Annotated[
 class Record(BaseModel):
     """An immutable value. Freezing is shallow: the mappings inside it are ordinary dictionaries."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")  # a dump of a newer version can be read
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="ignore"
+    )  # a dump of a newer version can be read
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Name and value of each field that differs from its default."""

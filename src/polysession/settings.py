@@ -66,12 +66,14 @@ class ProviderSettings(BaseModel):
     """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them.
 
     Attributes:
-        one_of: Optional settings, such as two kinds of credential: exactly one of them is needed. Where one is given as an
-            argument, the environment is not asked for the others; of several in the environment the first counts.
+        one_of: Optional settings, such as two kinds of credential: exactly one of them is needed. Where one is given as
+            an argument, the environment is not asked for the others; of several in the environment the first counts.
         base_url: Where the backend is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     one_of: ClassVar[tuple[str, ...]] = ()
 
@@ -104,7 +106,7 @@ S = TypeVar("S", bound=ProviderSettings)
 
 
 def clear_text_address(settings: ProviderSettings) -> str | None:
-    """The address that a secret is sent to over plain HTTP, away from this machine; None if it is sent to no such address.
+    """The address of another machine that a secret is sent to over plain HTTP; None for no such address.
 
     Addresses are `base_url`, and each other setting whose name ends in `_url`.
     """

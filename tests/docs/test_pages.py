@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import runpy
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,20 +15,13 @@ from polysession import Client, errors
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
+from tools.page_code import BACKEND_PAGES, PAGES, code_blocks
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-
-
-def code_blocks(page: Path) -> list[str]:
-    """The Python code of a page, also where it is indented inside a tab."""
-    return [textwrap.dedent(block) for _, block in CODE.findall(page.read_text())]
-
-
-BACKEND_PAGES = sorted((ROOT / "docs/providers").glob("*.md"))
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
-    for page in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
+    for page in PAGES
+    if page.name != "README.md"  # its code needs an emulator: see below
     for number, block in enumerate(code_blocks(page))
 ]
 

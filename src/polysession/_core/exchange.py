@@ -110,7 +110,7 @@ class Exchange:
         self._provider = provider
         self._base_url: str = provider.settings.base_url
         self._proxy = proxy
-        self.authoriser = Authoriser(provider)
+        self.authoriser: Authoriser = Authoriser(provider)
         self._plain_headers = {
             "accept": "application/json",
             "accept-encoding": ACCEPT_ENCODING,

@@ -35,6 +35,7 @@ from polysession._drivers.transport import (
 )
 from polysession.change import Unset
 from polysession.errors import MalformedResponse, PolysessionError, TransportError
+from polysession.feature import TurnLife
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[..., Awaitable[Outcome]]
@@ -56,8 +57,8 @@ class AsyncDriver:
     ) -> None:
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
-        self.retry = checked_policy(retry)
-        self.turn_life = provider.turn_life
+        self.retry: RetryPolicy = checked_policy(retry)
+        self.turn_life: TurnLife = provider.turn_life
         self._holder = AsyncClientHolder(http_client, connections)
         proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
         self._exchange = Exchange(
@@ -67,7 +68,7 @@ class AsyncDriver:
             user_agent=connections.user_agent,
         )
         self._refreshing = AsyncRefreshLock()
-        self.observation = Observation(provider, self._exchange, observers)
+        self.observation: Observation = Observation(provider, self._exchange, observers)
 
     def with_options(
         self,

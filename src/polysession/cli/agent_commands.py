@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,7 +15,7 @@ from polysession.cli.printing import Output
 from polysession.cli.session_commands import NativeJson, Raw
 from polysession.plugins import load_provider
 
-agents = typer.Typer(help="Create and read agents.", no_args_is_help=True, rich_markup_mode=None)
+agents: Final = typer.Typer(help="Create and read agents.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @command(agents, "list")

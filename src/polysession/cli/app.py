@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,7 +19,7 @@ from polysession.cli.invocation import (
 )
 from polysession.cli.session_commands import sessions
 
-app = typer.Typer(
+app: Final = typer.Typer(
     name="polysession",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

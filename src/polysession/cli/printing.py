@@ -66,8 +66,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = stdout_console()
-        self.notes = stderr_console()
+        self.console: Console = stdout_console()
+        self.notes: Console = stderr_console()
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Write one JSON object on one line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,7 +22,9 @@ from polysession.cli.printing import Output, one_line
 from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
-sessions = typer.Typer(help="Create, read, change and end sessions.", no_args_is_help=True, rich_markup_mode=None)
+sessions: Final = typer.Typer(
+    help="Create, read, change and end sessions.", no_args_is_help=True, rich_markup_mode=None
+)
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Id of the session.")]
 Raw = Annotated[bool, typer.Option("--raw", help="With --json: the backend's own object too, as `raw`.")]

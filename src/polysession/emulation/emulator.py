@@ -61,7 +61,7 @@ class Emulator(ABC):
     def __init__(self, generation: Generation = "current") -> None:
         """Start with the initial resources, in the shape of one generation of the backend."""
         self.generation: Generation = generation
-        self.scripts = Scripts()
+        self.scripts: Scripts = Scripts()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,8 +21,8 @@ class EventLog(Generic[E]):
 
     def __init__(self) -> None:
         self.entries: list[E] = []
-        self.closed = False
-        self.followers = 0
+        self.closed: bool = False
+        self.followers: int = 0
         self._changed = asyncio.Event()
 
     def append(self, entry: E) -> None:

@@ -73,7 +73,7 @@ class FaultServer:
         self._reads_from = reads_from
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
-        self.connections = 0
+        self.connections: int = 0
         self.requests: list[bytes] = []
 
     @property

@@ -41,7 +41,7 @@ def test_settings_come_from_arguments_then_from_the_environment(
     given: JsonObject, environ: dict[str, str], expected: tuple[str, str, str | None]
 ) -> None:
     settings = load_settings(QoderSettings, "qoder", given, environ)
-    assert (settings.token.get_secret_value(), settings.base_url, settings.workspace_id) == expected
+    assert (*settings.secrets(), settings.base_url, settings.workspace_id) == expected
     assert expected[0] not in repr(settings)
 
 

@@ -1,0 +1,41 @@
+"""The Python code of the pages, for the tests that run it and the checkers that type it.
+
+`python -m tools.page_code FOLDER` writes it there, a file for each piece that stands alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+PAGES: Final = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
+"""Pages whose pieces of code each stand alone."""
+BACKEND_PAGES: Final = sorted((ROOT / "docs/providers").glob("*.md"))
+"""Pages whose pieces of code continue each other."""
+_CODE: Final = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def code_blocks(page: Path) -> list[str]:
+    """The Python code of a page, also where it is indented inside a tab."""
+    return [textwrap.dedent(block) for _, block in _CODE.findall(page.read_text())]
+
+
+def write(folder: Path) -> None:
+    """Write the code of all pages into a folder."""
+    for page in PAGES:
+        for number, block in enumerate(code_blocks(page)):
+            (folder / f"{_name(page)}_{number}.py").write_text(block)
+    for page in BACKEND_PAGES:
+        (folder / f"{_name(page)}.py").write_text("\n".join(code_blocks(page)))
+
+
+def _name(page: Path) -> str:
+    return "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_").lower()
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
