@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from live.adk_service.process import AdkServer, serve_adk
+from live.adk_service.process import serve_adk
 from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import (
     AgentScopeService,
-    RestartedService,
     serve_agentscope,
     serve_legacy_agentscope,
+    serve_restartable_agentscope,
 )
 from live.agentscope_service.redis_process import serve_redis
-from live.langgraph_service.process import LanggraphServer, serve_langgraph
+from live.langgraph_service.process import serve_langgraph
+from polysession.testing import ServerProcess
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -54,14 +55,13 @@ def legacy_agentscope_service(
 
 
 @pytest.fixture
-def restarted_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RestartedService]:
+def restartable_service(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[AgentScopeService, ServerProcess]]:
     """A service that the test may kill and start again."""
-    with serve_models() as models_url:
-        service = RestartedService(Path(request.config.getoption("agentscope_python")).absolute(), tmp_path, models_url)
-        try:
-            yield service
-        finally:
-            service.stop()
+    python = Path(request.config.getoption("agentscope_python")).absolute()
+    with serve_models() as models_url, serve_restartable_agentscope(python, tmp_path, models_url) as restartable:
+        yield restartable
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,7 @@ def adk_python(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdkServer]:
+def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that keeps its sessions in SQLite."""
     with serve_adk(adk_python, tmp_path_factory.mktemp("adk")) as server:
         yield server
@@ -84,7 +84,7 @@ def langgraph_python(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def langgraph_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanggraphServer]:
+def langgraph_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with the graphs that follow the script."""
     with serve_langgraph(langgraph_python, tmp_path_factory.mktemp("langgraph")) as server:
         yield server

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from live.adk_service.process import AdkServer
-from polysession.testing import CANARY, Backend, ProviderContract, proxy
+from polysession.testing import CANARY, Backend, ProviderContract, ServerProcess, proxy
 
 
 class TestAdkServer(ProviderContract):
@@ -20,7 +19,7 @@ class TestAdkServer(ProviderContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls, adk_server: AdkServer) -> Iterator[Backend]:
+    def backend(cls, adk_server: ServerProcess) -> Iterator[Backend]:
         """A new user of the server, reached by a way on which faults can be asked for."""
         user = f"user-{uuid.uuid4().hex}"
         with proxy(adk_server.base_url) as (base_url, faults):

@@ -8,10 +8,9 @@ import pytest
 
 from live.adk_parity import Scenario, Side
 from live.adk_scenarios import SCENARIOS
-from live.adk_service.process import AdkServer
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
-from polysession.testing import covers
+from polysession.testing import ServerProcess, covers
 
 pytestmark = pytest.mark.evidence("adk", "judge", by="adk")
 
@@ -36,7 +35,7 @@ def emulator() -> Iterator[EmulatorHandle]:
     Feature.AGENTS_LIST,
 )
 def test_the_emulator_answers_as_the_server(
-    scenario: Scenario, adk_server: AdkServer, emulator: EmulatorHandle
+    scenario: Scenario, adk_server: ServerProcess, emulator: EmulatorHandle
 ) -> None:
     real, emulated = (Side(base_url).play(scenario) for base_url in (adk_server.base_url, emulator.base_url))
     for step, expected, found in zip(scenario.steps, real, emulated, strict=True):

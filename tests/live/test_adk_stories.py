@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from live.adk_service.process import AdkServer, serve_adk
+from live.adk_service.process import serve_adk
 from polysession import (
     Approve,
     AsyncClient,
@@ -47,7 +47,7 @@ from polysession import (
     UsageError,
 )
 from polysession.emulation import Fault
-from polysession.testing import covers, proxy
+from polysession.testing import ServerProcess, covers, proxy
 
 pytestmark = pytest.mark.evidence("adk", "live", by="adk")
 
@@ -61,7 +61,7 @@ def user() -> str:
 
 
 @pytest.fixture
-def client(adk_server: AdkServer, user: str) -> Iterator[Client]:
+def client(adk_server: ServerProcess, user: str) -> Iterator[Client]:
     with open_client(adk_server.base_url, user) as client:
         yield client
 
@@ -94,7 +94,7 @@ def eventually(look: Any) -> None:
 
 @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_UPDATE, Feature.SESSIONS_LIST, Feature.SESSIONS_GET)
 def test_title_and_metadata_are_read_and_changed_by_another_client(
-    adk_server: AdkServer, client: Client, user: str
+    adk_server: ServerProcess, client: Client, user: str
 ) -> None:
     created = client.sessions.create(id="mine", title="Ticket 42", metadata={"team": "red"})
     with open_client(adk_server.base_url, user) as other, open_client(adk_server.base_url, "somebody-else") as stranger:
@@ -112,7 +112,7 @@ def test_title_and_metadata_are_read_and_changed_by_another_client(
 
 
 @covers(Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_CREATE_ID, Feature.SESSIONS_LIST_OWNER)
-def test_one_client_serves_several_users(adk_server: AdkServer, user: str) -> None:
+def test_one_client_serves_several_users(adk_server: ServerProcess, user: str) -> None:
     with open_client(adk_server.base_url, None) as client:
         mine = client.sessions.create(id="same", owner=user, title="mine")
         theirs = client.sessions.create(id="same", owner=f"{user}-2", title="theirs")
@@ -292,7 +292,7 @@ def test_a_deadline_aborts_the_turn(client: Client, session: Session) -> None:
     eventually(lambda: client.sessions.get(session).status is SessionStatus.IDLE)
 
 
-def body_of(adk_server: AdkServer, user: str, text: str) -> bytes:
+def body_of(adk_server: ServerProcess, user: str, text: str) -> bytes:
     """The whole body of one turn."""
     body = {"appName": "assistant", "userId": user, "sessionId": "cut", "streaming": True}
     message = {"newMessage": {"role": "user", "parts": [{"text": text}]}}
@@ -302,7 +302,7 @@ def body_of(adk_server: AdkServer, user: str, text: str) -> bytes:
 @covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize("text", ["/think", "/tool", "/ask"])
 def test_a_cut_at_any_byte_is_never_half_a_success(
-    adk_server: AdkServer, user: str, text: str, request: pytest.FixtureRequest
+    adk_server: ServerProcess, user: str, text: str, request: pytest.FixtureRequest
 ) -> None:
     """After a cut the outcome is what the server stored; the message is sent once."""
     step = 1 if request.config.getoption("--every-byte") else 97
@@ -328,7 +328,7 @@ def test_a_cut_at_any_byte_is_never_half_a_success(
 
 @covers(Feature.SESSIONS_RUN)
 def test_of_two_messages_at_once_the_first_is_told_what_it_is(
-    adk_server: AdkServer, client: Client, session: Session, user: str
+    adk_server: ServerProcess, client: Client, session: Session, user: str
 ) -> None:
     with (
         open_client(adk_server.base_url, user) as other,
@@ -352,7 +352,7 @@ def test_a_session_that_is_deleted_in_a_turn_stays_deleted(client: Client, sessi
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_no_silence_ends_a_turn(adk_server: AdkServer, user: str) -> None:
+def test_no_silence_ends_a_turn(adk_server: ServerProcess, user: str) -> None:
     """Longer than the client's timeout, and than what is taken for a dead stream elsewhere."""
     with (
         open_client(adk_server.base_url, user, timeout=2) as client,
@@ -397,7 +397,7 @@ def test_an_artifact_is_one_result(client: Client, session: Session) -> None:
 
 
 @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_RUN)
-def test_the_right_errors(adk_server: AdkServer, client: Client, user: str) -> None:
+def test_the_right_errors(adk_server: ServerProcess, client: Client, user: str) -> None:
     with pytest.raises(NotFound):
         client.sessions.create(agent="nope")
     with pytest.raises(NotFound) as caught:
@@ -444,7 +444,7 @@ def test_a_server_that_is_killed_in_a_turn_leaves_no_turn_that_runs_for_ever(
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_twenty_turns_at_once(adk_server: AdkServer, user: str) -> None:
+def test_twenty_turns_at_once(adk_server: ServerProcess, user: str) -> None:
     async def turns() -> list[TurnResult]:
         options: dict[str, Any] = {"base_url": adk_server.base_url, "app": "assistant", "user_id": user}
         async with AsyncClient("adk", **options) as client:
@@ -461,7 +461,7 @@ def test_twenty_turns_at_once(adk_server: AdkServer, user: str) -> None:
 
 
 @covers(Feature.SESSIONS_STREAM)
-def test_a_follower_sees_a_turn_of_another_client(adk_server: AdkServer, client: Client, user: str) -> None:
+def test_a_follower_sees_a_turn_of_another_client(adk_server: ServerProcess, client: Client, user: str) -> None:
     session = client.sessions.create()
     with (
         open_client(adk_server.base_url, user) as other,

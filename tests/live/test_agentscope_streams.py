@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from live.agentscope_service.model_scripts import echo_of
-from live.agentscope_service.process import AgentScopeService, RestartedService
+from live.agentscope_service.process import AgentScopeService
 from polysession import (
     Approve,
     AsyncClient,
@@ -23,6 +23,7 @@ from polysession import (
     RetryPolicy,
     Session,
 )
+from polysession.testing import ServerProcess
 from polysession_agentscope import AgentScopeAnswer
 
 pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
@@ -62,14 +63,17 @@ def test_a_stream_of_a_deleted_session_ends_in_not_found(agentscope_service: Age
     assert error.cursor
 
 
-def test_a_turn_that_dies_with_the_service_is_ended(restarted_service: RestartedService) -> None:
-    settings, session = new_session(restarted_service.service)
+def test_a_turn_that_dies_with_the_service_is_ended(
+    restartable_service: tuple[AgentScopeService, ServerProcess],
+) -> None:
+    service, server = restartable_service
+    settings, session = new_session(service)
     with Client("agentscope", retry=PATIENT, **settings) as client:
         with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
             client.sessions.send(session, "/slow 100")
             next(event for event in stream if event.type == "message.delta")
             cursor = stream.cursor
-        restarted_service.restart()
+        server.restart()
         with client.sessions.stream(session, cursor=cursor, deadline_s=LIMIT_S) as stream:
             ended = next(event for event in stream if event.type == "turn.ended")
         assert (ended.outcome, ended.synthetic) == (Outcome.FAILED, True)
@@ -78,8 +82,11 @@ def test_a_turn_that_dies_with_the_service_is_ended(restarted_service: Restarted
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-def test_a_run_whose_service_dies_fails(restarted_service: RestartedService, *, awaited: bool) -> None:
-    settings, session = new_session(restarted_service.service)
+def test_a_run_whose_service_dies_fails(
+    restartable_service: tuple[AgentScopeService, ServerProcess], *, awaited: bool
+) -> None:
+    service, server = restartable_service
+    settings, session = new_session(service)
 
     async def run() -> Any:
         async with (
@@ -89,7 +96,7 @@ def test_a_run_whose_service_dies_fails(restarted_service: RestartedService, *, 
             async for event in turn:
                 if event.type == "message.delta":
                     break
-            await asyncio.to_thread(restarted_service.restart)
+            await asyncio.to_thread(server.restart)
             return await turn.wait()
 
     def run_sync() -> Any:
@@ -98,7 +105,7 @@ def test_a_run_whose_service_dies_fails(restarted_service: RestartedService, *, 
             client.sessions.run(session, "/slow 100", deadline_s=LIMIT_S) as turn,
         ):
             next(event for event in turn if event.type == "message.delta")
-            restarted_service.restart()
+            server.restart()
             return turn.wait()
 
     result = asyncio.run(run()) if awaited else run_sync()

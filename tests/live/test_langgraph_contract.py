@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from live.langgraph_service.process import LanggraphServer
 from polysession import Client
-from polysession.testing import CANARY, Backend, ProviderContract, never, proxy
+from polysession.testing import CANARY, Backend, ProviderContract, ServerProcess, never, proxy
 from polysession_langgraph import LanggraphNewAgent
 
 
@@ -32,7 +31,7 @@ class TestLanggraphServer(ProviderContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls, langgraph_server: LanggraphServer) -> Iterator[Backend]:
+    def backend(cls, langgraph_server: ServerProcess) -> Iterator[Backend]:
         """The server, reached by a way on which faults can be asked for."""
         with Client("langgraph", base_url=langgraph_server.base_url) as client:
             (agent,) = [agent for agent in client.agents.list() if agent.name == "agent"]

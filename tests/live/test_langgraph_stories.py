@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from live.langgraph_service.process import LanggraphServer, serve_langgraph
+from live.langgraph_service.process import serve_langgraph
 from polysession import (
     Approve,
     AsyncClient,
@@ -28,7 +28,7 @@ from polysession import (
     TurnResult,
     UsageError,
 )
-from polysession.testing import covers
+from polysession.testing import ServerProcess, covers
 from polysession_langgraph import LanggraphNewSession, LanggraphTurn
 
 pytestmark = pytest.mark.evidence("langgraph", "live", by="langgraph")
@@ -38,12 +38,12 @@ TOGETHER = 20
 
 
 @pytest.fixture
-def client(langgraph_server: LanggraphServer) -> Iterator[Client]:
+def client(langgraph_server: ServerProcess) -> Iterator[Client]:
     with open_client(langgraph_server) as client:
         yield client
 
 
-def open_client(server: LanggraphServer) -> Client:
+def open_client(server: ServerProcess) -> Client:
     return Client("langgraph", base_url=server.base_url, assistant_id="agent")
 
 
@@ -154,7 +154,7 @@ def test_an_id_of_the_caller_makes_a_creation_repeatable(client: Client) -> None
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_two_clients_on_one_session_each_follow_their_own_turn(langgraph_server: LanggraphServer) -> None:
+def test_two_clients_on_one_session_each_follow_their_own_turn(langgraph_server: ServerProcess) -> None:
     async def both() -> list[TurnResult]:
         async with AsyncClient("langgraph", base_url=langgraph_server.base_url, assistant_id="agent") as client:
             session = await client.sessions.create()
@@ -167,7 +167,7 @@ def test_two_clients_on_one_session_each_follow_their_own_turn(langgraph_server:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_twenty_turns_at_once(langgraph_server: LanggraphServer) -> None:
+def test_twenty_turns_at_once(langgraph_server: ServerProcess) -> None:
     async def one(client: AsyncClient, number: int) -> str:
         session = await client.sessions.create()
         return (await client.sessions.ask(session, f"number {number}", deadline_s=LIMIT_S)).text or ""

@@ -41,6 +41,7 @@ from polysession.testing.marks import (  # noqa: E402
     not_offered_yet,
 )
 from polysession.testing.proxy import proxy  # noqa: E402
+from polysession.testing.server_process import ServerProcess, process  # noqa: E402
 
 __all__ = [
     "CANARY",
@@ -51,10 +52,12 @@ __all__ = [
     "Gap",
     "ProviderContract",
     "Script",
+    "ServerProcess",
     "covers",
     "features_shown",
     "never",
     "not_done_here",
     "not_offered_yet",
+    "process",
     "proxy",
 ]

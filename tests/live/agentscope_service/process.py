@@ -2,9 +2,6 @@
 
 import contextlib
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +9,12 @@ from typing import Any
 
 import httpx
 
+from polysession.testing import ServerProcess, process
+
 _SERVER = Path(__file__).with_name("server.py")
 _LEGACY_SERVER = Path(__file__).with_name("legacy_server.py")
 # Far from UTC, so that a time that should be UTC and is not shows.
 _ZONE = "Asia/Shanghai"
-_READY_LIMIT_S = 60.0
-_STOP_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,8 @@ def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[A
     Raises:
         RuntimeError: It did not start; the message holds what it printed.
     """
-    with _serving(python, _SERVER, workdir, models_url, "/health") as service:
-        yield service
+    with _serving(python, _SERVER, workdir, "/health") as server:
+        yield AgentScopeService(server.base_url, models_url)
 
 
 @contextlib.contextmanager
@@ -86,101 +83,32 @@ def serve_legacy_agentscope(
     Raises:
         RuntimeError: As `serve_agentscope`.
     """
-    with _serving(python, _LEGACY_SERVER, workdir, models_url, "/openapi.json", str(redis_port)) as service:
-        yield service
+    with _serving(python, _LEGACY_SERVER, workdir, "/openapi.json", str(redis_port)) as server:
+        yield AgentScopeService(server.base_url, models_url)
 
 
 @contextlib.contextmanager
-def _serving(
-    python: Path, server: Path, workdir: Path, models_url: str, ready_path: str, *arguments: str
-) -> Iterator[AgentScopeService]:
-    port = _free_port()
-    log = workdir / "service.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  (the interpreter is the caller's choice)
-            [python, server, str(port), workdir, *arguments],
-            cwd=workdir,
-            env=os.environ | {"TZ": _ZONE},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            service = AgentScopeService(f"http://127.0.0.1:{port}", models_url)
-            _wait_until_ready(process, service.base_url + ready_path, log)
-            yield service
-        finally:
-            _stop(process)
+def serve_restartable_agentscope(
+    python: Path, workdir: Path, models_url: str
+) -> Iterator[tuple[AgentScopeService, ServerProcess]]:
+    """Run the service with its data in a file, so that it can be killed and started again.
 
-
-class RestartedService:
-    """The service with its data in a file, to be killed and started again on the same port.
-
-    Args:
-        python: Interpreter that has the service.
-        workdir: Where it keeps its data.
-        models_url: Base URL of the model stub.
+    Raises:
+        RuntimeError: As `serve_agentscope`.
     """
-
-    def __init__(self, python: Path, workdir: Path, models_url: str) -> None:
-        self._port = _free_port()
-        self._command: list[str | Path] = [
-            python,
-            _SERVER,
-            str(self._port),
-            workdir,
-            f"sqlite+aiosqlite:///{workdir}/data.sqlite",
-        ]
-        self._workdir = workdir
-        self.service = AgentScopeService(f"http://127.0.0.1:{self._port}", models_url)
-        self._process = self._start()
-
-    def restart(self) -> None:
-        """Kill it, and start it again."""
-        self._process.kill()
-        self._process.wait()
-        self._process = self._start()
-
-    def stop(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        log = self._workdir / "service.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(self._command, cwd=self._workdir, stdout=output, stderr=output)  # noqa: S603
-        _wait_until_ready(process, f"{self.service.base_url}/health", log)
-        return process
+    with _serving(python, _SERVER, workdir, "/health", f"sqlite+aiosqlite:///{workdir}/data.sqlite") as server:
+        yield AgentScopeService(server.base_url, models_url), server
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def _serving(python: Path, program: Path, workdir: Path, ready_path: str, *arguments: str) -> Iterator[ServerProcess]:
+    def is_ready(server: ServerProcess) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            answer = httpx.get(server.base_url + ready_path, headers={"x-user-id": "probe"}, trust_env=False)
+            return answer.is_success
+        return False
 
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline_s = time.monotonic() + _READY_LIMIT_S
-    while not _is_ready(url):
-        if process.poll() is not None:
-            raise RuntimeError(f"the AgentScope service ended with status {process.returncode}:\n{log.read_text()}")
-        if time.monotonic() > deadline_s:
-            raise RuntimeError(f"the AgentScope service was not ready after {_READY_LIMIT_S} s:\n{log.read_text()}")
-        time.sleep(0.1)
-
-
-def _is_ready(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        answer = httpx.get(url, headers={"x-user-id": "probe"}, trust_env=False)
-        return answer.status_code == httpx.codes.OK
-    return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
+    command: list[str | Path] = [python, program, "{port}", workdir, *arguments]
+    with process(command, ready=is_ready, cwd=workdir, env=os.environ | {"TZ": _ZONE}) as server:
+        yield server
+        server.stop()

@@ -6,14 +6,17 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from polysession.testing import ServerProcess, process
+
 _CRATE = Path(__file__).with_name("Cargo.toml")
-_STOP_LIMIT_S = 10.0
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+\S*")
 
 
 def engine_version() -> str:
@@ -56,30 +59,11 @@ def serve_everruns(engine: Path, workdir: Path, *, api_key: str = "") -> Iterato
         RuntimeError: It did not start; the message holds what it printed.
     """
     workdir.mkdir(exist_ok=True)
-    log = workdir / "engine.log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603  (the program was built here)
-            [engine, workdir / "sessions"],
-            env=os.environ | {"SERVE_API_KEYS": api_key},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().strip()
-            if not address:
-                raise RuntimeError(f"the Everruns engine did not start:\n{log.read_text()}")
-            yield address
-        finally:
-            _stop(process)
+    environment = os.environ | {"SERVE_API_KEYS": api_key}
+    with process([engine, workdir / "sessions"], ready=_prints_address, env=environment) as server:
+        yield next(filter(None, map(_ADDRESS.fullmatch, server.output.splitlines()))).group()
+        server.stop()
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.communicate(timeout=_STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise
+def _prints_address(server: ServerProcess) -> bool:
+    return any(map(_ADDRESS.fullmatch, server.output.splitlines()))
