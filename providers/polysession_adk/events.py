@@ -10,8 +10,8 @@ Backend: https://google.github.io/adk-docs/events/ and https://google.github.io/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from polysession.provider_api import (
     Block,
@@ -36,18 +36,12 @@ from polysession.provider_api import (
     UsageReported,
     decode_json,
     raw_event,
+    record_reader,
 )
-from polysession_adk.wire import (
-    WireBlob,
-    WireErrorDetails,
-    WireEvent,
-    WireFile,
-    WireFunctionResponse,
-    WirePart,
-    WireUsage,
-    read_event,
-    read_part,
-)
+from polysession_adk.wire import WireErrorDetails, WireEvent, WireFunction, WireMedia, WirePart, WireUsage, read_part
+
+Envelope: TypeAlias = dict[str, Any]
+"""The fields that all events have."""
 
 NAME: Final = "adk"
 USER: Final = "user"
@@ -72,10 +66,10 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Part(NamedTuple):
-    """A part of a content, and the block that it becomes.
+    """A part of a content.
 
     Attributes:
-        block: Its block.
+        block: The block that it becomes.
         function: Name of the function that it calls or responds to; empty for other parts.
         function_id: Id of that call.
         source: Its JSON text.
@@ -86,11 +80,6 @@ class Part(NamedTuple):
     function_id: str = ""
     source: bytes = b"{}"
 
-    @property
-    def is_request(self) -> bool:
-        """Whether it asks the caller by a reserved function, or answers such a request."""
-        return self.function.startswith(_REQUESTS)
-
 
 class Received(NamedTuple):
     """One frame or stored event, read.
@@ -98,16 +87,30 @@ class Received(NamedTuple):
     Attributes:
         wire: The event.
         parts: The parts of its content.
-        events: What it becomes; events that were read before are left out.
-        source: Its JSON text.
-        problems: What could not be read.
+        blocks: Those of them that belong to the conversation.
+        message: The message that it is; None if it is a fragment, or no part of the conversation.
+        events: What it becomes.
     """
 
     wire: WireEvent
-    parts: tuple[Part, ...]
-    events: tuple[Event, ...]
-    source: bytes
-    problems: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    message: Message | None = None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def calls(self) -> dict[str, Part]:
+        """The calls of functions in a whole event, by their ids. Those of fragments are not the ids of the whole."""
+        return self._functions(ToolCallBlock)
+
+    @property
+    def results(self) -> dict[str, Part]:
+        """The responses to calls in a whole event, by the ids of the calls."""
+        return self._functions(ToolResultBlock)
+
+    def _functions(self, kind: type[Block]) -> dict[str, Part]:
+        parts = () if self.wire.partial else self.parts
+        return {part.function_id: part for part in parts if isinstance(part.block, kind)}
 
 
 class Failure(NamedTuple):
@@ -122,91 +125,105 @@ class EventReader:
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
+        self._read = _reader(session_id)
         self._seen: set[tuple[str, str, str | None]] = set()
-        self._thoughts: dict[str | None, list[str]] = {}  # of fragments, by author: in 1.39.1 each has its own id
-        self._completed: set[str | None] = set()  # authors whose thought was completed before its whole came
-        self._has_error = False  # the event before was an error, which a frame may repeat
+        self._thoughts: dict[str | None, list[str]] = {}  # in the making, by author; empty once delivered
+        self._error_code: str | None = None  # of the event before, which a frame may repeat
 
     def read(self, content: bytes) -> Received:
-        """Read one frame or stored event. What is not a JSON object is a `RawEvent`."""
+        """Read one frame or stored event. What no event can hold is a `RawEvent`."""
         try:
-            wire, problems = read_event(content)
+            received = self._read(content)
         except MalformedResponse as error:
             unread = raw_event(self._session_id, content, problems=(error.message,))
-            return Received(WireEvent(), (), (unread,), content, unread.problems)
-        parts, part_problems = _to_parts(wire)
-        problems += part_problems
-        envelope = {
-            "session_id": self._session_id,
+            return Received(WireEvent(), events=(unread,))
+        choose = self._fragments if received.wire.partial else self._wholes
+        return received._replace(events=tuple(choose(received)))
+
+    def _fragments(self, received: Received) -> Iterator[Event]:
+        """Fragments, with the whole thought before the first words: the server sends it only with its message."""
+        author = received.wire.author  # not the id: in 1.39.1 each fragment has its own
+        for event in received.events:
+            if isinstance(event, ThinkingDelta):
+                self._thoughts.setdefault(author, []).append(event.text)
+            elif isinstance(event, MessageDelta) and self._thoughts.get(author):
+                whole = {"type": "thinking.completed", "text": "".join(self._thoughts[author]), "synthetic": True}
+                yield ThinkingCompleted(**{**vars(event), **whole})
+                self._thoughts[author] = []
+            yield event
+
+    def _wholes(self, received: Received) -> Iterator[Event]:
+        """The events of a whole event, but for those that were delivered before."""
+        has_thought = self._thoughts.pop(received.wire.author, None) == []
+        before, self._error_code = self._error_code, received.wire.error_code
+        for event in received.events:
+            key = (event.id or "", event.type, getattr(event, "tool_call_id", None))
+            is_told = event.id is not None and key in self._seen
+            self._seen.add(key)
+            if isinstance(event, ErrorReported) and event.id is None:
+                is_told = event.code is not None and event.code == before
+            if not is_told and not (has_thought and isinstance(event, ThinkingCompleted)):
+                yield event
+
+
+def _reader(session_id: str) -> Callable[[bytes], Received]:
+    """A function that reads one frame or stored event, whatever came before it."""
+
+    def build(wire: WireEvent, content: bytes, problems: tuple[str, ...]) -> Received:
+        parts, unread = _to_parts(wire)
+        envelope: Envelope = {
+            "session_id": session_id,
             "turn_id": wire.invocation_id,
             "created_at": wire.timestamp,
             "author": None if wire.author == USER else wire.author,
             "source": content,
-            "problems": problems,
+            "problems": problems + unread,
         }
         if wire.partial:
-            events = tuple(self._read_fragment(wire, parts, envelope | {"native_type": "partial"}))
-        else:
-            whole = self._read_whole(wire, parts, envelope | {"id": wire.id})
-            events = tuple([event for event in whole if self._is_new(event)])
-            self._has_error = wire.error_code is not None
-        return Received(wire, parts, events, content, problems)
+            return Received(wire, parts, events=tuple(_read_fragment(wire, parts, envelope)))
+        received = Received(wire, parts, _conversation(wire, parts))
+        received = received._replace(message=_to_message(received, envelope))
+        return received._replace(events=tuple(_read_whole(received, {**envelope, "id": wire.id})))
 
-    def _is_new(self, event: Event) -> bool:
-        """Whether it was not read before. The common events of one event share its id."""
-        if event.id is None:
-            return True
-        key = (event.id, event.type, getattr(event, "tool_call_id", None))
-        is_new = key not in self._seen
-        self._seen.add(key)
-        return is_new
+    return record_reader(WireEvent, build)
 
-    def _read_fragment(self, wire: WireEvent, parts: Sequence[Part], envelope: dict[str, Any]) -> Iterator[Event]:
-        """Text as it is written. Function calls stay raw: the ids of their fragments are not those of the whole."""
-        for block in [part.block for part in parts]:
-            if isinstance(block, ThinkingBlock):
-                self._thoughts.setdefault(wire.author, []).append(block.text)
-                yield ThinkingDelta(text=block.text, **envelope)
-            elif isinstance(block, TextBlock):
-                yield from self._complete_thought(wire.author, envelope)
-                yield MessageDelta(message_id=wire.id, text=block.text, **envelope)
-        if any(not isinstance(part.block, ThinkingBlock | TextBlock) for part in parts):
-            yield raw_event(**envelope)
 
-    def _complete_thought(self, author: str | None, envelope: dict[str, Any]) -> Iterator[Event]:
-        """The whole thought before the first words: the server sends it only with the whole message."""
-        if thought := "".join(self._thoughts.pop(author, ())):
-            self._completed.add(author)
-            yield ThinkingCompleted(text=thought, **envelope | {"synthetic": True})
+def _read_fragment(wire: WireEvent, parts: Sequence[Part], envelope: Envelope) -> Iterator[Event]:
+    """Text as it is written. Function calls stay raw: the ids of their fragments are not those of the whole."""
+    for part in parts:
+        if isinstance(part.block, ThinkingBlock):
+            yield ThinkingDelta(text=part.block.text, native_type="partial", **envelope)
+        elif isinstance(part.block, TextBlock):
+            yield MessageDelta(message_id=wire.id, text=part.block.text, native_type="partial", **envelope)
+    if not all(isinstance(part.block, ThinkingBlock | TextBlock) for part in parts):
+        yield raw_event(native_type="partial", **envelope)
 
-    def _read_whole(self, wire: WireEvent, parts: Sequence[Part], envelope: dict[str, Any]) -> Iterator[Event]:
-        if wire.author != USER:
-            yield from self._read_thought(wire, parts, envelope)
-        blocks = _conversation(wire, parts)
-        if any(not isinstance(block, ThinkingBlock | ToolCallBlock | ToolResultBlock) for block in blocks):
-            message = _to_message(self._session_id, wire, blocks, envelope["source"], envelope["problems"])
-            yield MessageCompleted(message=message, **envelope | {"native_type": "content"})
-        for block in blocks:
-            yield from _tool_events(block, envelope)
-        if (usage := to_usage(wire.usage_metadata)) is not None:
-            yield UsageReported(usage=usage, is_delta=True, **envelope | {"native_type": "usageMetadata"})
-        failure = to_failure(wire)
-        is_repeated = wire.error is not None and self._has_error
-        if failure is not None and not is_repeated:
-            native_type = "errorCode" if wire.error is None else "error"
-            yield ErrorReported(message=failure.message, code=failure.code, **envelope | {"native_type": native_type})
-        if _stays_raw(wire, parts, blocks):
-            yield raw_event(**envelope | {"native_type": "actions"})
 
-    def _read_thought(self, wire: WireEvent, parts: Sequence[Part], envelope: dict[str, Any]) -> Iterator[Event]:
-        """The thought of a whole event, unless it was completed from its fragments."""
-        fragments = "".join(self._thoughts.pop(wire.author, ()))
-        thought = "".join(part.block.text for part in parts if isinstance(part.block, ThinkingBlock)) or fragments
-        if wire.author in self._completed:
-            self._completed.remove(wire.author)
-            self._seen.add((wire.id or "", "thinking.completed", None))
-        elif thought:
-            yield ThinkingCompleted(text=thought, **envelope | {"native_type": "content"})
+def _read_whole(received: Received, envelope: Envelope) -> Iterator[Event]:
+    wire, blocks = received.wire, received.blocks
+    thought = "".join(block.text for block in blocks if isinstance(block, ThinkingBlock))
+    if thought and wire.author != USER:
+        yield ThinkingCompleted(text=thought, native_type="content", **envelope)
+    if not all(isinstance(block, ThinkingBlock | ToolCallBlock | ToolResultBlock) for block in blocks):
+        yield MessageCompleted(message=received.message, native_type="content", **envelope)
+    for block in blocks:
+        yield from _tool_events(block, envelope)
+    if (usage := to_usage(wire.usage_metadata)) is not None:
+        yield UsageReported(usage=usage, is_delta=True, native_type="usageMetadata", **envelope)
+    if (failure := to_failure(wire)) is not None:
+        native_type = "errorCode" if wire.error is None else "error"
+        yield ErrorReported(message=failure.message, code=failure.code, native_type=native_type, **envelope)
+    if _stays_raw(received):
+        yield raw_event(native_type="actions", **envelope)
+
+
+def _tool_events(block: Block, envelope: Envelope) -> Iterator[Event]:
+    if isinstance(block, ToolCallBlock):
+        called = {"tool_call_id": block.id, "name": block.name, "arguments": block.arguments}
+        yield ToolCallCompleted(native_type="functionCall", **called, **envelope)
+    elif isinstance(block, ToolResultBlock):
+        result = {"tool_call_id": block.tool_call_id, "text": block.text, "is_error": block.is_error}
+        yield ToolResultCompleted(native_type="functionResponse", **result, **envelope)
 
 
 def to_failure(wire: WireEvent) -> Failure | None:
@@ -216,14 +233,6 @@ def to_failure(wire: WireEvent) -> Failure | None:
         return Failure(wire.error_message or wire.error_code or "", wire.error_code) if is_error else None
     details = wire.error_details or WireErrorDetails()
     return Failure(details.error_message or wire.error, details.error_type)
-
-
-def to_messages(session_id: str, received: Received) -> tuple[Message, ...]:
-    """The message that a stored event is; none if it is no part of the conversation."""
-    blocks = _conversation(received.wire, received.parts)
-    if not blocks or received.wire.error_code == ABORTED:
-        return ()
-    return (_to_message(session_id, received.wire, blocks, received.source, received.problems),)
 
 
 def to_usage(wire: WireUsage | None) -> Usage | None:
@@ -239,52 +248,36 @@ def to_usage(wire: WireUsage | None) -> Usage | None:
 
 
 def _conversation(wire: WireEvent, parts: Sequence[Part]) -> tuple[Block, ...]:
-    """The blocks that belong to the conversation: without requests, their answers, and placeholders of results."""
-    return tuple([part.block for part in parts if not part.is_request and not _is_placeholder(wire, part)])
+    """The blocks that belong to the conversation: without requests, their answers, and placeholders of results.
 
-
-def _is_placeholder(wire: WireEvent, part: Part) -> bool:
-    """Whether it says no more than that the call waits to be confirmed."""
-    waiting = wire.actions.requested_tool_confirmations if wire.actions else None
-    return bool(waiting) and isinstance(part.block, ToolResultBlock) and part.function_id in (waiting or {})
-
-
-def _stays_raw(wire: WireEvent, parts: Sequence[Part], blocks: Sequence[Block]) -> bool:
-    """Whether the event holds something that no other common event shows."""
-    if wire.actions is not None and wire.actions.artifact_delta:
-        return True
-    if any(
-        isinstance(part.block, ToolResultBlock) and (part.is_request or _is_placeholder(wire, part)) for part in parts
-    ):
-        return True
-    is_shown = blocks or parts or wire.usage_metadata or wire.error or wire.error_code
-    return not is_shown
-
-
-def _to_message(
-    session_id: str, wire: WireEvent, blocks: tuple[Block, ...], source: bytes, problems: tuple[str, ...]
-) -> Message:
-    return Message(
-        provider=NAME,
-        id=wire.id or "",
-        session_id=session_id,
-        role=Role.USER if wire.author == USER else Role.ASSISTANT,
-        content=blocks,
-        usage=to_usage(wire.usage_metadata),
-        created_at=wire.timestamp,
-        author=None if wire.author == USER else wire.author,
-        source=source,
-        problems=problems,
+    The placeholder of a result says no more than that the call has to be confirmed.
+    """
+    asked = wire.actions.requested_tool_confirmations or ()
+    return tuple(
+        [
+            part.block
+            for part in parts
+            if not part.function.startswith(_REQUESTS)
+            and not (isinstance(part.block, ToolResultBlock) and part.function_id in asked)
+        ]
     )
 
 
-def _tool_events(block: Block, envelope: dict[str, Any]) -> Iterator[Event]:
-    if isinstance(block, ToolCallBlock):
-        envelope |= {"tool_call_id": block.id, "native_type": "functionCall"}
-        yield ToolCallCompleted(name=block.name, arguments=block.arguments, **envelope)
-    elif isinstance(block, ToolResultBlock):
-        envelope |= {"tool_call_id": block.tool_call_id, "native_type": "functionResponse"}
-        yield ToolResultCompleted(text=block.text, is_error=block.is_error, **envelope)
+def _stays_raw(received: Received) -> bool:
+    """Whether the event holds something that no other common event shows. Requests are shown by `action.required`."""
+    wire, parts, shown = received.wire, received.parts, received.blocks
+    is_hidden = any(isinstance(part.block, ToolResultBlock) and part.block not in shown for part in parts)
+    is_empty = not (parts or wire.usage_metadata or wire.error or wire.error_code)
+    return is_hidden or is_empty or bool(wire.actions.artifact_delta)
+
+
+def _to_message(received: Received, envelope: Envelope) -> Message | None:
+    wire, blocks = received.wire, received.blocks
+    if not blocks:
+        return None
+    role = Role.USER if wire.author == USER else Role.ASSISTANT
+    usage = to_usage(wire.usage_metadata)
+    return Message(provider=NAME, id=wire.id or "", role=role, content=blocks, usage=usage, **envelope)
 
 
 def _to_parts(wire: WireEvent) -> tuple[tuple[Part, ...], tuple[str, ...]]:
@@ -307,22 +300,24 @@ def _to_part(part: WirePart, source: bytes) -> Part:
     if part.text is not None:
         return Part(ThinkingBlock(text=part.text) if part.thought else TextBlock(text=part.text))
     if (call := part.function_call) is not None:
-        name, call_id = call.name or "", call.id or ""
-        return Part(ToolCallBlock(id=call_id, name=name, arguments=call.args or {}), name, call_id, source)
+        block = ToolCallBlock(id=call.id, name=call.name, arguments=call.args or {})
+        return Part(block, call.name, call.id, source)
     if (response := part.function_response) is not None:
-        return Part(_to_tool_result(response), response.name or "", response.id or "", source)
-    media = _to_media(part.inline_data or part.file_data)
-    return Part(media if media is not None else RawBlock(payload=decode_json(source)))
+        return Part(_to_tool_result(response), response.name, response.id, source)
+    media = _to_media(part.inline_data or part.file_data or WireMedia())
+    return Part(media or RawBlock(payload=decode_json(source)))
 
 
-def _to_media(media: WireBlob | WireFile | None) -> Block | None:
-    if media is None:
+def _to_media(wire: WireMedia) -> MediaBlock | None:
+    if wire.data is None and wire.file_uri is None:
         return None
-    kind = "image" if (media.mime_type or "").startswith("image/") else "document"
-    named = {"type": kind, "media_type": media.mime_type, "title": media.display_name}
-    if isinstance(media, WireBlob):
-        return None if media.data is None else MediaBlock(data=_to_base64(media.data), **named)
-    return None if media.file_uri is None else MediaBlock(url=media.file_uri, **named)
+    return MediaBlock(
+        type="image" if (wire.mime_type or "").startswith("image/") else "document",
+        url=wire.file_uri,
+        data=None if wire.data is None else _to_base64(wire.data),
+        media_type=wire.mime_type,
+        title=wire.display_name,
+    )
 
 
 def _to_base64(text: str) -> str:
@@ -331,12 +326,12 @@ def _to_base64(text: str) -> str:
     return standard + "=" * (-len(standard) % 4)
 
 
-def _to_tool_result(wire: WireFunctionResponse) -> ToolResultBlock:
+def _to_tool_result(wire: WireFunction) -> ToolResultBlock:
     """The result as text: `result` or `error` by itself, else the whole response as JSON."""
     response = wire.response or {}
     value: Any = response
-    is_error = "error" in response and "result" not in response
     if len(response) == 1 and response.keys() <= {"result", "error"}:
         (value,) = response.values()
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    return ToolResultBlock(tool_call_id=wire.id or "", text=text, is_error=is_error)
+    is_error = "error" in response and "result" not in response
+    return ToolResultBlock(tool_call_id=wire.id, text=text, is_error=is_error)

@@ -22,18 +22,19 @@ from polysession.provider_api import (
     ToolApproval,
     ToolCallBlock,
     ToolExecution,
-    ToolResultBlock,
     TurnEnded,
     TurnStarted,
     Usage,
+    add_usage,
 )
 from polysession_adk.events import ABORTED, USER, EventReader, Failure, Part, Received, to_failure, to_usage
-from polysession_adk.wire import WireActions, WireEvent, WireSession
+from polysession_adk.wire import WireSession
 
 CREDENTIAL: Final = "adk_request_credential"
 _CONFIRMATION: Final = "adk_request_confirmation"
 _INPUT: Final = "adk_request_input"
 _LIMITS: Final = frozenset({"MAX_TOKENS", "LlmCallsLimitExceededError"})
+_NO_END: Final = "the connection broke, which ends the turn, and the server stored no end of it"
 
 
 class Rest(Enum):
@@ -69,14 +70,15 @@ class Turn:
     def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
         self.id: str | None = None
         self.waiting = {each.action.id: each for each in waiting}
-        self._usages: dict[str | None, Usage] = {}
-        self._agents: set[str | None] = set()
+        self._noted: set[str | None] = {None}  # ids of whole events
+        self._usage: Usage | None = None
         self._finish_reason = ""
         self._failure: Failure | None = None
         self._is_aborted = False
-        self._is_speaking = False
+        self._agents: set[str | None] = set()
+        self._speaking: set[str | None] = set()  # agents whose message is not whole
         self._working: set[str] = set()  # calls of tools without a result
-        self._rests = Rest.NO
+        self._rest = Rest.NO
 
     @property
     def is_settled(self) -> bool:
@@ -86,7 +88,12 @@ class Turn:
     @property
     def is_closed(self) -> bool:
         """Whether it may be over. Where agents follow each other, each says a last word."""
-        return self.is_settled or self._rests is not Rest.NO
+        return self.is_settled or self._rest is not Rest.NO
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether something must follow: the rest of a message, or the result of a tool."""
+        return not self.is_settled and bool(self._speaking or self._working)
 
     @property
     def is_unfinished(self) -> bool:
@@ -94,98 +101,70 @@ class Turn:
         return self.is_broken_off or (bool(self._agents) and not self.is_closed)
 
     @property
-    def is_broken_off(self) -> bool:
-        """Whether something must follow: the rest of a message, or the result of a tool."""
-        return not self.is_settled and (self._is_speaking or bool(self._working))
-
-    @property
     def is_complete(self) -> bool:
         """Whether all of it was read, although the end of the body was not: its only agent has answered, or waits."""
-        if len(self._agents) != 1:
-            return False
-        waits = self._rests is Rest.WAITING and bool(self.waiting) and not self._is_aborted
-        return waits or self._rests is Rest.ANSWERED
+        return len(self._agents) == 1 and self._rest is not Rest.NO
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it is complete, and an abort would change nothing: it closes what waits."""
+        return self.is_complete and self._rest is Rest.ANSWERED
 
     def note(self, received: Received) -> None:
         """Take in one event. A whole event counts once, however often it is noted."""
         wire = received.wire
         self.id = self.id or wire.invocation_id
         if wire.partial:
-            self._is_speaking = True
-            return
-        if wire.author == USER or wire.error_code == ABORTED:
-            for call_id in answered_calls(received):
-                self.waiting.pop(call_id, None)
-        if wire.error_code == ABORTED:
-            self._is_aborted = True
-        elif wire.author != USER:
-            self._note_agent(received)
+            self._speaking.add(wire.author)
+        elif wire.error is not None or wire.id not in self._noted:
+            self._noted.add(wire.id)
+            note_waiting(self.waiting, received)
+            self._is_aborted = self._is_aborted or wire.error_code == ABORTED
+            if wire.author != USER and wire.error_code != ABORTED:
+                self._note_agent(received)
 
     def _note_agent(self, received: Received) -> None:
         wire = received.wire
-        if (usage := to_usage(wire.usage_metadata)) is not None:
-            self._usages[wire.id] = usage
+        self._usage = add_usage(self._usage, to_usage(wire.usage_metadata))
         self._finish_reason = wire.finish_reason or self._finish_reason
         failure = to_failure(wire)
         if failure is not None or wire.content is not None:
             self._failure = failure  # an agent without a model may continue after an error
         if wire.content is not None:
-            self._is_speaking = False
             self._agents.add(wire.author)
-            self._rests = _rest_of(received)
-        asked = {each.action.id: each for each in waiting_calls(received)}
-        calls = {part.function_id for part in received.parts if isinstance(part.block, ToolCallBlock)}
-        self._working = (self._working | calls - asked.keys()) - set(answered_calls(received))
-        self.waiting |= asked
+            self._speaking.discard(wire.author)
+            self._working |= set(received.calls) - set(wire.long_running_tool_ids or ())
+            self._working -= set(received.results)
+            self._rest = _rest_of(received)
 
-    def end(self, session_id: str) -> tuple[Event, ...]:
-        """The events of its end."""
-        outcome, reason = self._outcome()
-        error = self._failure.message if self._failure and outcome is Outcome.FAILED else None
-        ended = TurnEnded(
-            session_id=session_id,
-            turn_id=self.id,
-            outcome=outcome,
-            native_reason=reason,
-            usage=self._usage(),
-            error=error,
-            synthetic=True,
-        )
+    def end(self, session_id: str, *, is_cut: bool = False) -> tuple[Event, ...]:
+        """The events of its end.
+
+        Args:
+            session_id: The session.
+            is_cut: Whether its connection broke, and the server stored no end of it.
+        """
+        outcome, reason, error = (Outcome.FAILED, "", _NO_END) if is_cut else self._outcome()
+        envelope: dict[str, Any] = {"session_id": session_id, "turn_id": self.id, "synthetic": True}
+        ended = TurnEnded(outcome=outcome, native_reason=reason, usage=self._usage, error=error, **envelope)
         if outcome is not Outcome.REQUIRES_ACTION:
             return (ended,)
-        actions = tuple([each.action for each in self.waiting.values()])
-        asked = ActionRequired(session_id=session_id, turn_id=self.id, actions=actions, synthetic=True)
-        return asked, ended
+        return ActionRequired(actions=tuple([each.action for each in self.waiting.values()]), **envelope), ended
 
-    def cut(self, session_id: str) -> tuple[Event, ...]:
-        """The end of a turn whose connection broke and whose end the server did not store."""
-        ended = TurnEnded(
-            session_id=session_id,
-            turn_id=self.id,
-            outcome=Outcome.FAILED,
-            usage=self._usage(),
-            error="the connection broke, which ends the turn, and the server stored no end of it",
-            synthetic=True,
-        )
-        return (ended,)
-
-    def _outcome(self) -> tuple[Outcome, str]:
-        """How it ended, and the server's word for it."""
-        failed_by = (self._failure and self._failure.code) or ""
-        if failed_by in _LIMITS:
-            return Outcome.LIMIT_REACHED, failed_by
+    def _outcome(self) -> tuple[Outcome, str, str | None]:
+        """How it ended, the server's word for it, and what went wrong."""
         if self._failure is not None:
-            return Outcome.FAILED, failed_by
-        if self._is_aborted and not self.is_complete:
-            return Outcome.CANCELLED, ABORTED
+            message, code = self._failure
+            if code in _LIMITS:
+                return Outcome.LIMIT_REACHED, code or "", None
+            return Outcome.FAILED, code or "", message
+        if self._is_aborted and not self.has_answered:
+            return Outcome.CANCELLED, ABORTED, None
         if self._finish_reason in _LIMITS:
-            return Outcome.LIMIT_REACHED, self._finish_reason
+            return Outcome.LIMIT_REACHED, self._finish_reason, None
         if self.waiting:
-            return Outcome.REQUIRES_ACTION, ""
-        return Outcome.COMPLETED, self._finish_reason
-
-    def _usage(self) -> Usage | None:
-        return add_usages(self._usages.values())
+            return Outcome.REQUIRES_ACTION, "", None
+        return Outcome.COMPLETED, self._finish_reason, None
 
 
 class History:
@@ -193,25 +172,21 @@ class History:
 
     Attributes:
         waiting: What the session waits for, by the id of the call.
+        usage: Consumption of the session; None if the server does not report it.
     """
 
     def __init__(self, session_id: str) -> None:
         self.waiting: dict[str, Waiting] = {}
+        self.usage: Usage | None = None
         self._session_id = session_id
         self._reader = EventReader(session_id)
         self._open: dict[str | None, Turn] = {}  # turns whose end was not delivered, by invocation
         self._last: Turn | None = None
-        self._usages: list[Usage] = []
 
     @property
     def is_idle(self) -> bool:
         """Whether the last turn may be over. If not, it runs, or it died: the server does not tell which."""
         return self._last is None or self._last.is_closed
-
-    @property
-    def usage(self) -> Usage | None:
-        """Consumption of the session; None if the server does not report it."""
-        return add_usages(self._usages)
 
     def take(self, content: bytes) -> Received:
         """Take in the next event.
@@ -220,10 +195,8 @@ class History:
             The event. Its `events` include the ends of turns before it, and the start of its own.
         """
         received = self._reader.read(content)
-        around = tuple(self._follow(received))
-        if (usage := to_usage(received.wire.usage_metadata)) is not None:
-            self._usages.append(usage)
-        return received._replace(events=around + received.events)
+        self.usage = add_usage(self.usage, to_usage(received.wire.usage_metadata))
+        return received._replace(events=(*self._follow(received), *received.events))
 
     def settle(self, *, certain: bool = False) -> tuple[Event, ...]:
         """The ends of the turns that are over, if nothing follows. Each is delivered once.
@@ -237,56 +210,37 @@ class History:
     def _follow(self, received: Received) -> Iterator[Event]:
         """Follow turns: a message or an answer of the user's starts one, and what is closed by then is over."""
         wire = received.wire
-        turn = self._open.get(wire.invocation_id)
-        starts = wire.content is not None if wire.author == USER else turn is None
-        if starts and wire.author == USER:
+        is_input = wire.author == USER and wire.content is not None
+        if is_input:
             yield from self.settle()
-        answered = answered_calls(received) if wire.author == USER or wire.error_code == ABORTED else ()
-        for call_id in answered:
-            self.waiting.pop(call_id, None)
-        if starts:
-            turn = self._open[wire.invocation_id] = Turn(self.waiting.values() if answered else ())
+        note_waiting(self.waiting, received)
+        if is_input or (wire.author != USER and wire.invocation_id not in (None, *self._open)):
+            self._open[wire.invocation_id] = Turn(self.waiting.values() if is_input and received.results else ())
             yield TurnStarted(
                 session_id=self._session_id, turn_id=wire.invocation_id, created_at=wire.timestamp, synthetic=True
             )
-        self.waiting |= {each.action.id: each for each in waiting_calls(received)}
-        if turn is not None:
-            turn.note(received)
-            self._last = turn
+        if wire.invocation_id in self._open:
+            self._last = self._open[wire.invocation_id]
+            self._last.note(received)
 
 
-def read_history(session_id: str, session: WireSession) -> History:
+def read_history(session: WireSession) -> History:
     """The history of a session, whole."""
-    history = History(session_id)
+    history = History(session.id)
     for raw in session.events or ():
         history.take(bytes(raw))
     return history
 
 
-def add_usages(usages: Iterable[Usage]) -> Usage | None:
-    """The sum of the counters that any of them has; None if there are none."""
-    dumped = [usage.model_dump(exclude_none=True) for usage in usages]
-    if not dumped:
-        return None
-    names = {name for each in dumped for name in each}
-    return Usage(**{name: sum(each.get(name, 0) for each in dumped) for name in names})
-
-
-def waiting_calls(received: Received) -> tuple[Waiting, ...]:
-    """The pending actions of an event."""
-    ids = received.wire.long_running_tool_ids or ()
-    return tuple(
-        [
-            Waiting(_to_action(part, received.wire), part.function, received.wire.invocation_id)
-            for part in received.parts
-            if isinstance(part.block, ToolCallBlock) and part.function_id in ids and not received.wire.partial
-        ]
-    )
-
-
-def answered_calls(received: Received) -> tuple[str, ...]:
-    """Ids of the calls that an event responds to."""
-    return tuple([part.function_id for part in received.parts if isinstance(part.block, ToolResultBlock)])
+def note_waiting(waiting: dict[str, Waiting], received: Received) -> None:
+    """Note what an event asks for, and what it answers. The agent's own response to a waiting call answers nothing."""
+    wire = received.wire
+    if wire.author == USER or wire.error_code == ABORTED:
+        for call_id in received.results:
+            waiting.pop(call_id, None)
+    for call_id, part in received.calls.items():
+        if call_id in (wire.long_running_tool_ids or ()):
+            waiting[call_id] = Waiting(_to_action(part, wire.author), part.function, wire.invocation_id)
 
 
 def _rest_of(received: Received) -> Rest:
@@ -294,19 +248,19 @@ def _rest_of(received: Received) -> Rest:
 
     Backend: https://google.github.io/adk-docs/events/, "Identifying final responses" (read 2026-11)
     """
-    actions, blocks = received.wire.actions or WireActions(), [part.block for part in received.parts]
+    actions, parts = received.wire.actions, received.parts
     if received.wire.long_running_tool_ids or (actions.skip_summarization and actions.requested_tool_confirmations):
         return Rest.WAITING
     if actions.skip_summarization:
         return Rest.ANSWERED
-    uses_tools = any(isinstance(block, ToolCallBlock | ToolResultBlock) for block in blocks)
-    has_run_code = bool(blocks) and isinstance(blocks[-1], RawBlock) and "codeExecutionResult" in blocks[-1].payload
-    return Rest.NO if uses_tools or has_run_code else Rest.ANSWERED
+    last = parts[-1].block if parts else None
+    has_run_code = isinstance(last, RawBlock) and "codeExecutionResult" in last.payload
+    return Rest.NO if received.calls or received.results or has_run_code else Rest.ANSWERED
 
 
-def _to_action(part: Part, wire: WireEvent) -> PendingAction:
+def _to_action(part: Part, author: str | None) -> PendingAction:
     arguments = part.block.arguments if isinstance(part.block, ToolCallBlock) else {}
-    common = {"id": part.function_id, "author": wire.author, "source": part.source}
+    common = {"id": part.function_id, "author": author, "source": part.source}
     if part.function == _CONFIRMATION:
         called = _object(arguments.get("originalFunctionCall"))
         name = called.get("name")

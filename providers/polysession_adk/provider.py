@@ -45,13 +45,15 @@ from polysession.provider_api import (
     fastapi_error,
     json_body,
     one_page,
+    read_array,
     read_list,
     read_response,
 )
 from polysession_adk import sessions, turns
-from polysession_adk.events import EVENT_TYPES
+from polysession_adk.events import ABORTED, EVENT_TYPES, EventReader
+from polysession_adk.history import History, read_history
 from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
-from polysession_adk.wire import read_apps, read_array, read_version
+from polysession_adk.wire import read_apps, read_version
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, AnsweredTurn, Block, Event, Message, PendingAction, PolledStream
@@ -191,9 +193,8 @@ class AdkProvider(Provider[AdkSettings]):
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read all sessions of a user in an app, and keep one page of them."""
-        path = turns.sessions_path(self._app(query.agent), self._user(query.owner))
-        response = yield Call("GET", path)
-        found = read_list(read_response(read_array, response), sessions.to_listed_session)
+        response = yield Call("GET", turns.sessions_path(self._app(query.agent), self._user(query.owner)))
+        found = read_list(read_array(response), sessions.to_listed_session)
         kept = apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
         page = one_page(kept if query.oldest_first else kept[::-1], query.page_size, cursor)
         return replace(page, problems=found.problems)
@@ -212,22 +213,8 @@ class AdkProvider(Provider[AdkSettings]):
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session that is there."""
-        place = self._place(ref)
-        yield Call("GET", place.path)
-        yield Call("DELETE", place.path)
-
-    def send_message(
-        self,
-        ref: SessionRef,
-        content: tuple[Block, ...],
-        *,
-        native: NativeBody | None = None,
-        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
-    ) -> Flow[None]:
-        """Send a message, and read the turn to its end: to leave it would abort it."""
-        place = self._place(ref)
-        given = yield from turns.to_input(place, content)
-        yield turns.new_run(place, given, native).call(streaming=False)
+        yield Call("GET", self._place(ref).path)
+        yield Call("DELETE", self._place(ref).path)
 
     def start_turn(
         self,
@@ -238,17 +225,26 @@ class AdkProvider(Provider[AdkSettings]):
         idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
     ) -> Flow[AnsweredTurn]:
         """Follow a turn by the response to its input."""
-        place = self._place(ref)
-        given = yield from turns.to_input(place, turn_input)
-        return turns.AdkTurn(turns.new_run(place, given, native))
+        return turns.AdkTurn((yield from turns.prepare_run(self._place(ref), turn_input, native)))
+
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,
+        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+    ) -> Flow[None]:
+        """Send a message, and read the turn to its end: to leave it would abort it."""
+        run = yield from turns.prepare_run(self._place(ref), content, native)
+        yield run.call(streaming=False)
 
     def answer_actions(
         self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
     ) -> Flow[None]:
         """Answer what waits, and read the turn to its end."""
-        place = self._place(ref)
-        given = yield from turns.to_input(place, answers)
-        yield turns.new_run(place, given, native).call(streaming=False)
+        run = yield from turns.prepare_run(self._place(ref), answers, native)
+        yield run.call(streaming=False)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[PolledStream]:
         """Follow a session by its history."""
@@ -257,18 +253,25 @@ class AdkProvider(Provider[AdkSettings]):
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
-        """Read the history, and keep one page of its events."""
-        return (yield from turns.list_events(self._place(ref), page_size, cursor, newest_first=newest_first))
+        """Read the history, and keep one page of it. What becomes of one stored event stays on one page."""
+        session, history = (yield from turns.get_stored(self._place(ref))), History(ref.id)
+        groups = [history.take(bytes(raw)).events for raw in session.events or ()]
+        page = one_page([*groups, history.settle()], page_size, cursor, newest_first=newest_first)
+        order = -1 if newest_first else 1
+        return Page(tuple([event for group in page.items for event in group[::order]]), page.next_cursor)
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read the history, and keep one page of its messages."""
-        return (yield from turns.list_messages(self._place(ref), page_size, cursor, newest_first=newest_first))
+        session, reader = (yield from turns.get_stored(self._place(ref))), EventReader(ref.id)
+        read = [reader.read(bytes(raw)) for raw in session.events or ()]
+        messages = [each.message for each in read if each.message and each.wire.error_code != ABORTED]
+        return one_page(messages, page_size, cursor, newest_first=newest_first)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read what the session waits for."""
-        history = yield from turns.read_pending(self._place(ref))
+        history = read_history((yield from turns.get_stored(self._place(ref))))
         return tuple([each.action for each in history.waiting.values()])
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:

@@ -7,6 +7,7 @@ Backend: https://google.github.io/adk-docs/sessions/state/ and https://google.gi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from polysession.provider_api import (
@@ -17,10 +18,11 @@ from polysession.provider_api import (
     SessionStatus,
     UsageError,
     path_segment,
+    record_reader,
 )
 from polysession_adk.events import NAME
 from polysession_adk.history import History, read_history
-from polysession_adk.wire import WireSession, read_app, read_session
+from polysession_adk.wire import WireApp, WireSession
 
 TITLE_KEY: Final = "__session_metadata__"
 """Key of the state under which the server's own web interface keeps the name of a session."""
@@ -29,30 +31,18 @@ _DISPLAY_NAME: Final = "displayName"
 _PREFIXES: Final = ("app:", "user:", "temp:")
 
 
-def to_session(content: bytes) -> Session:
-    """Read a session with its events, from which its status and its usage are inferred."""
-    wire, problems = read_session(content)
-    history = read_history(wire.id, wire)
-    return _to_session(wire, content, problems, history)
-
-
-def to_listed_session(content: bytes) -> Session:
-    """Read a session of a list, which holds no events: it has neither a status nor a usage."""
-    wire, problems = read_session(content)
-    return _to_session(wire, content, problems, None)
-
-
-def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], history: History | None) -> Session:
-    state = wire.state or {}
+def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *, is_listed: bool = False) -> Session:
+    """A session; one of a list holds no events, and has neither a status nor a usage."""
+    state, history = wire.state or {}, read_history(wire)
     return Session(
         provider=NAME,
         id=wire.id,
         agent_id=wire.app_name,
         owner_id=wire.user_id,
         title=_title(state),
-        status=SessionStatus.UNKNOWN if history is None else _status(history),
+        status=SessionStatus.UNKNOWN if is_listed else _status(history),
         metadata={key: value for key, value in state.items() if _is_metadata(key) and value is not None},
-        usage=None if history is None else history.usage,
+        usage=history.usage,
         updated_at=wire.last_update_time,
         source=content,
         problems=problems,
@@ -77,17 +67,16 @@ def _is_metadata(key: str) -> bool:
     return key != TITLE_KEY and not key.startswith(_PREFIXES)
 
 
-def to_agent(content: bytes) -> Agent:
-    """Read an app of the detailed list."""
-    wire, problems = read_app(content)
-    return Agent(
-        provider=NAME,
-        id=wire.name,
-        name=wire.name,
-        description=wire.description or None,
-        source=content,
-        problems=problems,
-    )
+def _to_agent(wire: WireApp, content: bytes, problems: tuple[str, ...]) -> Agent:
+    name = wire.name
+    description = wire.description or None
+    return Agent(provider=NAME, id=name, name=name, description=description, source=content, problems=problems)
+
+
+to_session: Final = record_reader(WireSession, _to_session)
+to_listed_session: Final = record_reader(WireSession, partial(_to_session, is_listed=True))
+to_agent: Final = record_reader(WireApp, _to_agent)
+"""An app of the detailed list."""
 
 
 def from_new_session(new: NewSession) -> dict[str, Any]:

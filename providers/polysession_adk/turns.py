@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -32,9 +32,7 @@ from polysession.provider_api import (
     Head,
     Items,
     MediaBlock,
-    Message,
     NativeBody,
-    Page,
     PolledStream,
     Reconcile,
     Reply,
@@ -50,17 +48,14 @@ from polysession.provider_api import (
     encode_cursor,
     json_body,
     new_id,
-    one_page,
     path_segment,
     read_frames,
     read_response,
     split_turn_input,
 )
-from polysession_adk.events import USER, EventReader, to_failure, to_messages
+from polysession_adk.events import USER, EventReader, to_failure
 from polysession_adk.history import CREDENTIAL, History, Turn, Waiting, read_history
-from polysession_adk.wire import WireSession, read_event, read_session
-
-T = TypeVar("T")
+from polysession_adk.wire import WireEvent, WireSession, decode_event, read_session
 
 MARKER: Final = "polysession_turn"
 """Key of the custom metadata by which each event of a turn names it, in the stream and in the history."""
@@ -95,46 +90,35 @@ def get_stored(place: Place, *, after_s: float = 0.0) -> Flow[WireSession]:
     return read_response(read_session, response)[0]
 
 
-class Input(NamedTuple):
-    """The input of a turn.
-
-    Attributes:
-        parts: The message.
-        outputs: Outputs of callers' tools in it: the server stores them and does not stream them.
-        waiting: What waits on beside what is answered.
-    """
-
-    parts: tuple[dict[str, Any], ...]
-    outputs: tuple[ToolOutput, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-
-
 class Run(NamedTuple):
     """A run of the agent.
 
     Attributes:
         place: The session.
-        input: What starts it.
         marker: Its name: see `MARKER`.
         native: Further fields of the body.
+        parts: The message.
+        outputs: Outputs of callers' tools in it: the server stores them and does not stream them.
+        waiting: What waits on beside what is answered.
     """
 
     place: Place
-    input: Input
     marker: str
     native: Mapping[str, Any]
+    parts: Sequence[Mapping[str, Any]]
+    outputs: Sequence[ToolOutput] = ()
+    waiting: Sequence[Waiting] = ()
 
     def call(self, *, streaming: bool) -> Call:
         """The request, whose response lasts as long as the turn."""
-        metadata = {**self.native.get("customMetadata", {}), MARKER: self.marker}
         body = {
             "appName": self.place.app,
             "userId": self.place.user,
             "sessionId": self.place.id,
-            "newMessage": {"role": "user", "parts": self.input.parts},
+            "newMessage": {"role": "user", "parts": self.parts},
             "streaming": streaming,
             **self.native,
-            "customMetadata": metadata,
+            "customMetadata": {**self.native.get("customMetadata", {}), MARKER: self.marker},
         }
         headers = {"accept": "text/event-stream"} if streaming else {}
         return Call("POST", "/run_sse", headers, json_body(body), timeout_s=UNSET if streaming else None)
@@ -145,13 +129,11 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         after: Id of a stored event; empty for the start of the session.
-        events: How many of its common events come before this place; None for all.
         is_ended: Whether the end of its turn comes before this place, too.
         turn: In place of an event: the marker of a turn without a known event.
     """
 
     after: str = ""
-    events: int | None = None
     is_ended: bool = False
     turn: str | None = None
 
@@ -170,7 +152,8 @@ class AdkTurn(AnsweredTurn):
         self._run = run
         self._session_id = run.place.id
         self._reader = EventReader(run.place.id)
-        self._turn = Turn(run.input.waiting)
+        self._turn = Turn(run.waiting)
+        self._missed: list[Event] = []  # events that only the history held
         self._last_id = ""
         self._last_frame = b""
         self._is_whole = False
@@ -181,17 +164,12 @@ class AdkTurn(AnsweredTurn):
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (it is opened once)
         """The server accepted the input, so the turn runs. No frame says so."""
+        envelope: dict[str, Any] = {"session_id": self._session_id, "synthetic": True}
         outputs = [
-            ToolResultCompleted(
-                session_id=self._session_id,
-                tool_call_id=output.action_id,
-                text=output.content,
-                is_error=output.is_error,
-                synthetic=True,
-            )
-            for output in self._run.input.outputs
+            ToolResultCompleted(tool_call_id=each.action_id, text=each.content, is_error=each.is_error, **envelope)
+            for each in self._run.outputs
         ]
-        return (TurnStarted(session_id=self._session_id, synthetic=True), *outputs)
+        return (TurnStarted(**envelope), *outputs)
 
     def read(self, frame: Frame) -> Items:
         """Read an event. Fragments have no ids of their own: a frame that comes twice is known by its bytes."""
@@ -203,24 +181,18 @@ class AdkTurn(AnsweredTurn):
     def ended(self, end: BodyEnd) -> Items:
         """Close the turn at the end of the body. What is missing of a body that was cut is in the history."""
         self._is_whole = end.failure is None and not end.inside_frame
-        if self._is_whole and not self._turn.is_unfinished:
-            return self._end(self._turn.end(self._session_id))
-        return (Reconcile(),)
+        return self._end() if self._is_whole and not self._turn.is_unfinished else (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
         """Read what the server stored of a turn whose connection broke, which aborts it."""
         for wait_s in _LOOKS_S:
             session = yield from get_stored(self._run.place, after_s=wait_s)
-            stored = self._ours(session)
-            turn, reader = Turn(self._run.input.waiting), EventReader(self._session_id)
-            for content in stored:
-                turn.note(reader.read(content))
-            if turn.is_settled or turn.is_complete:
+            for content in self._ours(session):
+                self._missed += self._take(content)
+            if self._turn.is_settled or self._turn.has_answered:
                 break
-        events = [event for content in stored for event in self._take(content)]
         is_told = self._turn.is_settled or self._turn.is_complete or (self._is_whole and not self._turn.is_broken_off)
-        end = self._turn.end(self._session_id) if is_told else self._turn.cut(self._session_id)
-        return (*events, *self._end(end))
+        return (*self._missed, *self._end(is_cut=not is_told))
 
     def _take(self, content: bytes) -> tuple[Event, ...]:
         received = self._reader.read(content)
@@ -230,16 +202,15 @@ class AdkTurn(AnsweredTurn):
             self.cursor = encode_cursor(Cursor(self._last_id))
         return received.events
 
-    def _end(self, events: Sequence[Event]) -> Items:
-        self.cursor = encode_cursor(
-            Cursor(self._last_id, is_ended=True, turn=None if self._last_id else self._run.marker)
-        )
-        return (*events, Finished())
+    def _end(self, *, is_cut: bool = False) -> Items:
+        turn = None if self._last_id else self._run.marker
+        self.cursor = encode_cursor(Cursor(self._last_id, is_ended=True, turn=turn))
+        return (*self._turn.end(self._session_id, is_cut=is_cut), Finished())
 
     def _ours(self, session: WireSession) -> list[bytes]:
         """The agent's stored events of this turn: by the marker, or by the invocation where no marker is kept."""
-        stored = [(bytes(raw), read_event(bytes(raw))[0]) for raw in session.events or ()]
-        ours = [each for each in stored if (each[1].custom_metadata or {}).get(MARKER) == self._run.marker]
+        stored = _stored_events(session)
+        ours = [each for each in stored if _marker(each[1]) == self._run.marker]
         if not ours and self._turn.id is not None:
             same = [each for each in stored if each[1].invocation_id == self._turn.id]
             ours = same[max((n for n, (_, wire) in enumerate(same) if wire.author == USER), default=0) :]
@@ -252,13 +223,18 @@ class AdkStream(PolledStream):
     A turn whose last event is final is over if the next look finds nothing more of it.
     """
 
-    def __init__(self, place: Place, session: WireSession, cursor: str | None) -> None:
+    def __init__(self, place: Place, session: WireSession, cursor: Cursor | None) -> None:
         self._place = place
         self._history = History(place.id)
-        self._taken: set[str] = set()
-        self._queue: deque[tuple[Event, str]] = deque()  # with the cursor after each
+        self._taken: set[str | bytes] = set()
+        self._queue: deque[tuple[Items, str]] = deque()  # with the cursor after each
         self._last_id = ""
-        self._skip(session, None if cursor is None else decode_cursor(Cursor, cursor, "ADK"))
+        stored = _stored_events(session)
+        for content, wire in stored[: _position(stored, cursor)]:
+            self._take(content, wire)  # without delivering it
+        if cursor is None or cursor.is_ended:
+            self._history.settle()
+        self.cursor = encode_cursor(cursor or Cursor(self._last_id, is_ended=True))
         if cursor is not None:
             self._absorb(session)
 
@@ -268,166 +244,107 @@ class AdkStream(PolledStream):
         return (0.0 if self._queue else POLL_S[0], POLL_S[1])
 
     def poll(self) -> Flow[Items]:
-        """Deliver the next event; read the session if no event waits."""
+        """Deliver the events of the next stored one; read the session if none is left."""
         if not self._queue:
-            session = yield from get_stored(self._place)
-            self._absorb(session)
+            self._absorb((yield from get_stored(self._place)))
         if not self._queue:
             return ()
-        event, self.cursor = self._queue.popleft()
-        return (event,)
+        events, self.cursor = self._queue.popleft()
+        return events
 
     def _absorb(self, session: WireSession) -> None:
         """Take in what is new. Stored events may be put between older ones, so they are distinguished by their ids."""
-        has_news = False
-        for content, event_id in _stored(session):
-            if event_id not in self._taken:
-                has_news = True
-                self._queue_events(self._take(content, event_id), 0)
-        ends = self._history.settle(certain=has_news)
-        for number, event in enumerate(ends, 1):
-            self._queue.append((event, encode_cursor(Cursor(self._last_id, is_ended=number == len(ends)))))
+        new = [(content, wire) for content, wire in _stored_events(session) if (wire.id or content) not in self._taken]
+        for content, wire in new:
+            if events := self._take(content, wire):
+                self._queue.append((events, encode_cursor(Cursor(self._last_id))))
+        if ends := self._history.settle(certain=bool(new)):
+            self._queue.append((ends, encode_cursor(Cursor(self._last_id, is_ended=True))))
 
-    def _take(self, content: bytes, event_id: str) -> tuple[Event, ...]:
-        self._taken.add(event_id)
-        self._last_id = event_id
+    def _take(self, content: bytes, wire: WireEvent) -> tuple[Event, ...]:
+        self._taken.add(wire.id or content)
+        self._last_id = wire.id or self._last_id
         return self._history.take(content).events
-
-    def _queue_events(self, events: Sequence[Event], start: int) -> None:
-        for number, event in enumerate(events[start:], start + 1):
-            self._queue.append((event, encode_cursor(Cursor(self._last_id, number))))
-
-    def _skip(self, session: WireSession, cursor: Cursor | None) -> None:
-        """Take in what comes before the cursor, or everything, without delivering it."""
-        stored = _stored(session)
-        events: tuple[Event, ...] = ()
-        for content, event_id in stored[: _position(session, cursor)]:
-            events = self._take(content, event_id)
-        if cursor is None or cursor.is_ended:
-            self._history.settle()
-        elif cursor.events is not None:
-            self._queue_events(events, cursor.events)
-        self.cursor = encode_cursor(cursor or Cursor(self._last_id, is_ended=True))
 
 
 def stream_events(place: Place, cursor: str | None) -> Flow[AdkStream]:
     """Prepare to follow a session: from now on, or after the cursor."""
-    session = yield from get_stored(place)
-    return AdkStream(place, session, cursor)
+    position = None if cursor is None else decode_cursor(Cursor, cursor, "ADK")
+    return AdkStream(place, (yield from get_stored(place)), position)
 
 
-def _stored(session: WireSession) -> list[tuple[bytes, str]]:
-    """The stored events, each with its id."""
-    contents = [bytes(raw) for raw in session.events or ()]
-    return [(content, read_event(content)[0].id or "") for content in contents]
+def _stored_events(session: WireSession) -> list[tuple[bytes, WireEvent]]:
+    """The stored events, each as it is and decoded."""
+    return [(bytes(raw), decode_event(bytes(raw))) for raw in session.events or ()]
 
 
-def _position(session: WireSession, cursor: Cursor | None) -> int:
+def _marker(wire: WireEvent) -> object:
+    return (wire.custom_metadata or {}).get(MARKER)
+
+
+def _position(stored: Sequence[tuple[bytes, WireEvent]], cursor: Cursor | None) -> int:
     """How many stored events come before the cursor.
 
     Raises:
         UsageError: The session does not have its event.
     """
-    wires = [read_event(bytes(raw))[0] for raw in session.events or ()]
+    wires = [wire for _, wire in stored]
     if cursor is None:
         return len(wires)
     if cursor.turn is not None:
-        ours = [n for n, wire in enumerate(wires) if (wire.custom_metadata or {}).get(MARKER) == cursor.turn]
-        if cursor.is_ended:
-            return ours[-1] + 1 if ours else len(wires)
-        return ours[0] if ours else len(wires)
+        ours = [number for number, wire in enumerate(wires) if _marker(wire) == cursor.turn]
+        if not ours:
+            return len(wires)
+        return ours[-1] + 1 if cursor.is_ended else ours[0]
     if not cursor.after:
         return 0
-    found = next((n for n, wire in enumerate(wires, 1) if wire.id == cursor.after), None)
+    found = next((number for number, wire in enumerate(wires, 1) if wire.id == cursor.after), None)
     if found is None:
         raise UsageError("the cursor belongs to another session, or its event was deleted")
     return found
-
-
-def new_run(place: Place, turn_input: Input, native: NativeBody | None) -> Run:
-    """A run with a name of its own."""
-    return Run(place, turn_input, new_id(), {} if native is None else native.to_body())
 
 
 def read_refusal(response: Response) -> ErrorDetail | None:
     """The error of a run that sent nothing but an error; None for another response."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
         return None
-    wires = [read_event(frame.data)[0] for frame in read_frames(response)]
+    wires = [decode_event(frame.data) for frame in read_frames(response)]
     failure = next((to_failure(wire) for wire in wires if wire.error is not None), None)
     if failure is None or any(wire.id for wire in wires):
         return None
     return ErrorDetail(failure.message, failure.code)
 
 
-def read_pending(place: Place) -> Flow[History]:
-    """Read the history of a session, to see what it waits for."""
-    session = yield from get_stored(place)
-    return read_history(place.id, session)
+def prepare_run(place: Place, turn_input: TurnInput, native: NativeBody | None) -> Flow[Run]:
+    """A run with a name of its own. For answers the history is read first, to see what waits.
 
-
-def list_events(place: Place, page_size: int | None, cursor: str | None, *, newest_first: bool) -> Flow[Page[Event]]:
-    """Read the whole history, and keep one page of it. What becomes of one stored event stays on one page."""
-    session = yield from get_stored(place)
-    history = History(place.id)
-    groups = [history.take(bytes(raw)).events for raw in session.events or ()]
-    page = _page((*groups, history.settle()), page_size, cursor, newest_first=newest_first)
-    order = -1 if newest_first else 1
-    return Page(tuple([event for group in page.items for event in group[::order]]), page.next_cursor)
-
-
-def list_messages(
-    place: Place, page_size: int | None, cursor: str | None, *, newest_first: bool
-) -> Flow[Page[Message]]:
-    """Read the whole history, and keep one page of its messages."""
-    session = yield from get_stored(place)
-    reader = EventReader(place.id)
-    messages = [each for raw in session.events or () for each in to_messages(place.id, reader.read(bytes(raw)))]
-    return _page(messages, page_size, cursor, newest_first=newest_first)
-
-
-def _page(items: Sequence[T], page_size: int | None, cursor: str | None, *, newest_first: bool) -> Page[T]:
-    """One page of a whole history. Cursors count from its start, so that what happens meanwhile moves nothing."""
-    if not newest_first:
-        return one_page(items, page_size, cursor)
-    end = len(items) if cursor is None else len(items) - len(one_page(items, None, cursor).items)
-    start = 0 if page_size is None else max(0, end - page_size)
-    return Page(tuple(items[start:end])[::-1], str(start) if start else None)
-
-
-def to_input(place: Place, turn_input: TurnInput) -> Flow[Input]:
-    """The input of a turn. For answers the history is read first, to see what waits.
+    The server takes late and repeated answers, and may run a tool twice: they are refused here.
 
     Raises:
         Conflict: An action does not wait.
-        UsageError: The server takes no such message or answer.
+        UsageError: The server takes no such message or answer, an answer does not fit its action, or the actions belong
+            to several turns.
     """
     blocks, answers = split_turn_input(turn_input)
+    parts = [_to_part(each) for each in blocks if isinstance(each, TextBlock | MediaBlock)]
+    run = Run(place, new_id(), {} if native is None else native.to_body(), parts)
     if not answers:
-        return Input(tuple([_to_part(each) for each in blocks if isinstance(each, TextBlock | MediaBlock)]))
-    return to_answer_input((yield from read_pending(place)), answers)
-
-
-def to_answer_input(history: History, answers: Sequence[Answer]) -> Input:
-    """The input for answers. The server takes late and repeated ones, and may run a tool twice: they are refused here.
-
-    Raises:
-        Conflict: An action does not wait.
-        UsageError: An answer does not fit its action, or the actions belong to several turns.
-    """
-    waiting: list[Waiting] = []
-    for answer in answers:
-        found = history.waiting.get(answer.action_id)
-        if found is None:
-            raise Conflict(f"action {answer.action_id!r} does not wait: it was answered, or its turn was aborted")
-        waiting.append(found)
-    if len({each.turn_id for each in waiting}) > 1:
+        return run
+    waiting = read_history((yield from get_stored(place))).waiting
+    answered = {answer.action_id: _find(waiting, answer) for answer in answers}
+    if len({each.turn_id for each in answered.values()}) > 1:
         raise UsageError("the actions belong to several turns: answer those of one turn together")
-    answered = {each.action.id for each in waiting}
-    parts = [_to_response(each, answer) for each, answer in zip(waiting, answers, strict=True)]
-    outputs = tuple([answer for answer in answers if isinstance(answer, ToolOutput)])
-    rest = tuple([each for key, each in history.waiting.items() if key not in answered])
-    return Input(tuple(parts), outputs, rest)
+    return run._replace(
+        parts=[_to_response(answered[answer.action_id], answer) for answer in answers],
+        outputs=[answer for answer in answers if isinstance(answer, ToolOutput)],
+        waiting=[each for action_id, each in waiting.items() if action_id not in answered],
+    )
+
+
+def _find(waiting: Mapping[str, Waiting], answer: Answer) -> Waiting:
+    if answer.action_id not in waiting:
+        raise Conflict(f"action {answer.action_id!r} does not wait: it was answered, or its turn was aborted")
+    return waiting[answer.action_id]
 
 
 def _to_part(block: TextBlock | MediaBlock) -> dict[str, Any]:
@@ -435,28 +352,24 @@ def _to_part(block: TextBlock | MediaBlock) -> dict[str, Any]:
         return {"text": block.text}
     if block.file_id is not None:
         raise UsageError(f"ADK has no uploaded files: give the {block.type} by url or data")
-    media = {"mimeType": block.media_type, "displayName": block.title}
-    given = {name: value for name, value in media.items() if value is not None}
-    if block.data is not None:
-        return {"inlineData": {**given, "data": block.data}}
-    return {"fileData": {**given, "fileUri": block.url}}
+    media = {"mimeType": block.media_type, "displayName": block.title, "data": block.data, "fileUri": block.url}
+    kind = "fileData" if block.data is None else "inlineData"
+    return {kind: {name: value for name, value in media.items() if value is not None}}
 
 
 def _to_response(waiting: Waiting, answer: Answer) -> dict[str, Any]:
     """The part that answers an action."""
     check_answer_kind(answer, waiting.action)
-    response = _response(waiting, answer)
-    return {"functionResponse": {"id": waiting.action.id, "name": waiting.function, "response": response}}
-
-
-def _response(waiting: Waiting, answer: Answer) -> dict[str, Any]:
     if waiting.function == CREDENTIAL:
         raise UsageError("a credential is given by client.request('POST', '/run_sse', ...), so that no event shows it")
+    response = {"id": waiting.action.id, "name": waiting.function, "response": _response(answer)}
+    return {"functionResponse": response}
+
+
+def _response(answer: Answer) -> dict[str, Any]:
     match answer:
-        case Approve(arguments=None):
-            return {"confirmed": True}
         case Approve():
-            raise UsageError("ADK runs the tool with the agent's arguments: they cannot be edited")
+            return {"confirmed": True}
         case Deny(reason=None):
             return {"confirmed": False}
         case Deny(reason=reason):

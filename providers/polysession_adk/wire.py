@@ -18,35 +18,21 @@ class Camel(msgspec.Struct, rename="camel"):
     """Base of the structs: the server answers in camel case."""
 
 
-class WireBlob(Camel):
-    """Media by content; `data` is base64 in the URL-safe alphabet."""
+class WireMedia(Camel):
+    """Media: `data` is base64 in the URL-safe alphabet, `fileUri` is an address."""
 
     mime_type: str | None = None
     data: str | None = None
-    display_name: str | None = None
-
-
-class WireFile(Camel):
-    """Media by address."""
-
-    mime_type: str | None = None
     file_uri: str | None = None
     display_name: str | None = None
 
 
-class WireCall(Camel):
-    """A function call. `partialArgs`, of fragments, are not read."""
+class WireFunction(Camel):
+    """A function call (`args`), or the response to one. `partialArgs`, of fragments, are not read."""
 
-    id: str | None = None
-    name: str | None = None
+    id: str = ""
+    name: str = ""
     args: dict[str, Any] | None = None
-
-
-class WireFunctionResponse(Camel):
-    """The response to a function call."""
-
-    id: str | None = None
-    name: str | None = None
     response: dict[str, Any] | None = None
 
 
@@ -55,16 +41,15 @@ class WirePart(Camel):
 
     text: str | None = None
     thought: bool | None = None
-    inline_data: WireBlob | None = None
-    file_data: WireFile | None = None
-    function_call: WireCall | None = None
-    function_response: WireFunctionResponse | None = None
+    inline_data: WireMedia | None = None
+    file_data: WireMedia | None = None
+    function_call: WireFunction | None = None
+    function_response: WireFunction | None = None
 
 
 class WireContent(Camel):
     """Parts in their order. The responses of tools have the role `user`, and the agent as author."""
 
-    role: str | None = None
     parts: list[msgspec.Raw] | None = None
 
 
@@ -80,11 +65,9 @@ class WireUsage(Camel):
 class WireActions(Camel):
     """The actions of an event, beside its content."""
 
-    state_delta: dict[str, msgspec.Raw] | None = None
     artifact_delta: dict[str, msgspec.Raw] | None = None
     requested_tool_confirmations: dict[str, msgspec.Raw] | None = None
     skip_summarization: bool | None = None
-    end_of_agent: bool | None = None  # resumable apps only
 
 
 class WireErrorDetails(msgspec.Struct):
@@ -108,7 +91,7 @@ class WireEvent(Camel):
     error_code: str | None = None
     error_message: str | None = None
     long_running_tool_ids: list[str] | None = None
-    actions: WireActions | None = None
+    actions: WireActions = msgspec.field(default_factory=WireActions)
     custom_metadata: dict[str, Any] | None = None  # 2.10.0 and newer
     error: str | None = None
     error_details: WireErrorDetails | None = msgspec.field(name="error_details", default=None)  # 2.10.0 and newer
@@ -144,22 +127,16 @@ class WireVersion(Camel):
     version: str | None = None
 
 
-read_app: Final = decoder(WireApp)
 read_apps: Final = decoder(WireApps)
-read_event: Final = decoder(WireEvent)
 read_part: Final = decoder(WirePart)
 read_session: Final = decoder(WireSession)
 read_version: Final = decoder(WireVersion)
+_read_event: Final = decoder(WireEvent)
 
 
-def read_array(content: bytes) -> list[msgspec.Raw]:
-    """Read the body of a list, which is a bare array.
-
-    Raises:
-        MalformedResponse: It is not an array.
-    """
+def decode_event(content: bytes) -> WireEvent:
+    """An event; one without members for what is no JSON object."""
     try:
-        return msgspec.json.decode(content, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass  # outside the handler: tracebacks must not hold the body
-    raise MalformedResponse("the body is not a JSON array")
+        return _read_event(content)[0]
+    except MalformedResponse:
+        return WireEvent()

@@ -34,6 +34,7 @@ from polysession.provider_api import (
     decode_json,
     decoder,
     json_body,
+    one_page,
     read_list,
     read_response,
     read_whole,
@@ -194,18 +195,11 @@ def list_messages(
     ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
 ) -> Flow[Page[Message]]:
     """One page of messages. The server sends them all; the cursor is the number of those before it, oldest first."""
-    place = None if cursor is None else cursor_number(cursor)
+    if cursor is not None:
+        cursor_number(cursor)  # refused before anything is sent
     response = yield Call("GET", f"{session_path(ref)}/messages")
-    items = read_whole(_read_list, response).data
-    if newest_first:
-        end = len(items) if place is None else min(place, len(items))
-        start = 0 if page_size is None else max(0, end - page_size)
-        next_cursor, chosen = str(start) if start else None, items[start:end][::-1]
-    else:
-        start = place or 0
-        end = len(items) if page_size is None else start + page_size
-        next_cursor, chosen = str(end) if end < len(items) else None, items[start:end]
-    return read_list(chosen, message_reader(ref.id), next_cursor=next_cursor)
+    page = one_page(read_whole(_read_list, response).data, page_size, cursor, newest_first=newest_first)
+    return read_list(page.items, message_reader(ref.id), next_cursor=page.next_cursor)
 
 
 def post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:

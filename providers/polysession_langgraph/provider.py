@@ -299,7 +299,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     ) -> Flow[Page[Message]]:
         """Read the messages of the state."""
         everything = yield from turns.list_messages(thread_path(ref.id), ref.id, self.settings.input_key)
-        return one_page(everything[::-1] if newest_first else everything, page_size, cursor)
+        return one_page(everything, page_size, cursor, newest_first=newest_first)
 
     def answer_actions(
         self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None

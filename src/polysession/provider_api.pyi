@@ -54,6 +54,7 @@ from polysession._core.reading import (
     fastapi_error as fastapi_error,
     one_page as one_page,
     raw_event as raw_event,
+    read_array as read_array,
     read_frame as read_frame,
     read_frames as read_frames,
     read_json as read_json,
@@ -68,6 +69,9 @@ from polysession._core.recent import (
 )
 from polysession._core.sse import (
     Frame as Frame,
+)
+from polysession._core.turn import (
+    add_usage as add_usage,
 )
 from polysession._lazy_names import (
     lazy_names as lazy_names,

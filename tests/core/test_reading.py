@@ -16,6 +16,7 @@ from polysession._core.reading import (
     fastapi_error,
     one_page,
     raw_event,
+    read_array,
     read_frame,
     read_frames,
     read_json,
@@ -184,6 +185,23 @@ def test_a_list_that_is_read_whole_is_cut_into_pages(
     page_size: int | None, cursor: str | None, items: str, next_cursor: str | None
 ) -> None:
     assert one_page("abcde", page_size, cursor) == Page(tuple(items), next_cursor)
+
+
+@pytest.mark.parametrize(
+    ("page_size", "cursor", "items", "next_cursor"),
+    [(2, None, "ed", "3"), (2, "3", "cb", "1"), (2, "1", "a", None), (None, "9", "edcba", None), (2, "0", "", None)],
+)
+def test_a_list_that_is_read_whole_is_cut_from_its_end(
+    page_size: int | None, cursor: str | None, items: str, next_cursor: str | None
+) -> None:
+    assert one_page("abcde", page_size, cursor, newest_first=True) == Page(tuple(items), next_cursor)
+
+
+def test_a_bare_array_is_read_item_by_item() -> None:
+    assert [bytes(item) for item in read_array(Response(200, {}, b'[{"id": 1}, 5]'))] == [b'{"id": 1}', b"5"]
+    for body in (b"", b'{"items": []}', b"[1"):
+        with pytest.raises(MalformedResponse, match="not a JSON array"):
+            read_array(Response(200, {}, body))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "٣", "1.0", "9" * 5000])

@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from polysession import ACTION, AsyncClient, Client
-from polysession._core.turn import ActionAnswers, TurnSummary, added
+from polysession._core.turn import ActionAnswers, TurnSummary, add_usage
 from polysession.action import Answer, Approve, Deny, PendingAction, ToolApproval
 from polysession.emulation import EmulatorHandle, serve
 from polysession.errors import (
@@ -82,7 +82,7 @@ def test_no_action_is_asked_about_twice() -> None:
     ],
 )
 def test_usages_are_added(one: Usage | None, other: Usage | None, both: Usage | None) -> None:
-    assert added(one, other) == both
+    assert add_usage(one, other) == both
 
 
 def test_a_result_has_the_messages_and_the_usage_of_all_parts() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
+
 from polysession._core.flow import Response
 from polysession._core.provider import ErrorDetail, Page
 from polysession._core.text import plain_text
-from polysession._json import decode_json
+from polysession._json import JSON_FAILURES, decode_json
 from polysession.errors import MalformedResponse, UsageError
 
 if TYPE_CHECKING:
@@ -71,19 +73,42 @@ def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_c
     return Page(tuple(found), next_cursor, tuple(problems))
 
 
-def one_page(items: Sequence[T], page_size: int | None, cursor: str | None) -> Page[T]:
+def one_page(items: Sequence[T], page_size: int | None, cursor: str | None, *, newest_first: bool = False) -> Page[T]:
     """One page of a list that had to be read whole. Its cursors are numbers of items.
 
     A cursor behind the end is followed by nothing: the list may have become shorter.
+
+    Args:
+        items: The whole list.
+        page_size: How many items; None for all that are left.
+        cursor: Of the page before; None for the first page.
+        newest_first: Whether to go backwards from the end. Items that are appended meanwhile move nothing then.
 
     Raises:
         UsageError: The cursor is not one of this list.
     """
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
         raise UsageError(f"{cursor!r} is not a cursor of this list")
+    if newest_first:
+        end = len(items) if cursor is None else min(int(cursor), len(items))
+        start = 0 if page_size is None else max(0, end - page_size)
+        return Page(tuple(items[start:end])[::-1], str(start) if start else None)
     start = int(cursor or 0)
     end = len(items) if page_size is None else start + page_size
     return Page(tuple(items[start:end]), str(end) if end < len(items) else None)
+
+
+def read_array(response: Response) -> list[msgspec.Raw]:
+    """The items of a response whose body is a bare JSON array: see `read_list`.
+
+    Raises:
+        MalformedResponse: It is not an array.
+    """
+    try:
+        return msgspec.json.decode(response.content, type=list[msgspec.Raw])
+    except JSON_FAILURES:
+        pass  # outside the handler: tracebacks must not hold the body
+    raise _malformed(response, "it is not a JSON array")
 
 
 def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Frame) -> tuple[T | None, tuple[str, ...]]:

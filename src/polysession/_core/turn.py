@@ -39,7 +39,7 @@ class TurnSummary:
         elif isinstance(event, ActionRequired):
             self._actions |= {action.id: action for action in event.actions}
         elif isinstance(event, TurnEnded):
-            self._usage = added(self._usage, event.usage)
+            self._usage = add_usage(self._usage, event.usage)
             if event.continues:
                 self._actions.clear()
                 return None
@@ -55,7 +55,7 @@ class TurnSummary:
         return None
 
 
-def added(one: Usage | None, other: Usage | None) -> Usage | None:
+def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
     """The sum of two usages; a counter that only one of them has is taken as it is."""
     if one is None or other is None:
         return other if one is None else one

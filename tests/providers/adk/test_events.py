@@ -9,7 +9,7 @@ import pytest
 
 from polysession.event import ErrorReported, Event, MessageCompleted, RawEvent, ThinkingCompleted, ToolResultCompleted
 from polysession.message import MediaBlock, RawBlock, Role, TextBlock, ThinkingBlock, ToolCallBlock, ToolResultBlock
-from polysession_adk.events import EVENT_TYPES, EventReader, to_messages
+from polysession_adk.events import EVENT_TYPES, EventReader
 from support.adk_events import (
     USAGE,
     answer,
@@ -216,11 +216,35 @@ def test_odd_members_cost_nothing_else() -> None:
     assert len(found.problems) == 3
 
 
+def test_a_time_that_no_record_can_hold_is_left_out() -> None:
+    found = only(MessageCompleted, answer(text("hi"), timestamp="9999-12-31T23:59:59-12:00"))
+    assert (found.created_at, found.message.created_at) == (None, None)
+    assert found.problems == ("timestamp: not a time within the years 1 to 9999 in UTC",)
+
+
+def test_deep_values_cost_nothing_else() -> None:
+    deep: Any = "x"
+    for _ in range(600):
+        deep = [deep]
+    content = answer({"executableCode": deep}, call("c1", "lookup", query=deep), text("hi"), customMetadata={"d": deep})
+    assert {"message.completed", "tool_call.completed"} <= set(types(content))
+
+    bottomless = b'{"id":"ev-1","author":"assistant","content":{"parts":[{"text":"hi"},%b]}}'
+    assert types(bottomless % (b"[" * 9000 + b"]" * 9000))
+    assert types(bottomless % (b'{"executableCode":' + b"[" * 9000 + b"]" * 9000 + b"}"))
+
+
+def test_an_error_after_an_event_that_says_nothing_is_told() -> None:
+    silent = event(content={"parts": [], "role": "model"}, errorCode="MODEL_RETURNED_NO_CONTENT")
+    assert types(silent, failure("StaleSessionError", "changed meanwhile")) == ["error"]
+
+
 def test_whole_events_become_messages() -> None:
     reader = EventReader("s1")
 
     def blocks(content: bytes) -> list[tuple[Role, tuple[Any, ...]]]:
-        return [(each.role, each.content) for each in to_messages("s1", reader.read(content))]
+        read = reader.read(content).message
+        return [] if read is None else [(read.role, read.content)]
 
     assert blocks(message(text("hi"))) == [(Role.USER, (TextBlock(text="hi"),))]
     assert blocks(answer(thought("Hm."), text("Yo"), call("c1", "lookup", query="a"))) == [
@@ -239,7 +263,7 @@ def test_whole_events_become_messages() -> None:
     for hidden in (
         event(confirmation("r1", "c1", "lookup"), longRunningToolIds=["r1"]),
         message(result("r1", "adk_request_confirmation", {"confirmed": True})),
-        seal(result("c1", "wait", {"error": "aborted"})),
+        fragment(text("Y")),
         message(actions={"stateDelta": {"a": 1}}),
     ):
         assert blocks(hidden) == []

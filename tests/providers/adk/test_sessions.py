@@ -84,6 +84,23 @@ def test_one_odd_member_costs_nothing_else() -> None:
     assert [each.partition(":")[0] for each in session.problems] == ["appName", "lastUpdateTime"]
 
 
+def test_metadata_that_no_record_can_hold_is_a_malformed_response() -> None:
+    deep: Any = "x"
+    for _ in range(600):
+        deep = [deep]
+    with pytest.raises(MalformedResponse, match="metadata"):
+        read(state={"deep": deep})
+    _, page = step(OPERATIONS.list_sessions()(None), ok([stored(state={"deep": deep}), stored(id="s2")]))
+    assert [session.id for session in page.items] == ["s2"]
+    assert "metadata" in page.problems[0]
+
+
+def test_a_time_that_no_record_can_hold_is_left_out() -> None:
+    session = read(lastUpdateTime="9999-12-31T23:59:59-12:00")
+    assert session.updated_at is None
+    assert session.problems == ("lastUpdateTime: not a time within the years 1 to 9999 in UTC",)
+
+
 def test_an_answer_about_another_session_is_refused() -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.get_session("s2"), ok(stored()))
