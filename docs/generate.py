@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -174,6 +175,10 @@ def renewed(page: str, parts: dict[str, str]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write, or check; returns the exit code."""
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    if set(project["entry-points"]["polysession.providers"]) - set(installed_providers()):
+        sys.stderr.write("a provider of pyproject.toml is not installed: run `pip install -e .` again\n")
+        return 1
     stale = [
         (path, renewed(path.read_text(), parts))
         for path, parts in pages().items()

@@ -68,7 +68,7 @@ class Mutant:
 
 
 def _qoder(file: str, tests: str, name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, f"providers/polysession_qoder/{file}", old, new, (f"tests/providers/qoder/{tests}",))
+    return Mutant(name, f"providers/polysession_{file}", old, new, (f"tests/providers/qoder/{tests}",))
 
 
 def _everruns(file: str, tests: str, name: str, old: str, new: str) -> Mutant:
@@ -221,28 +221,28 @@ MUTANTS: Final = (
         _OF_STREAMS,
     ),
     _qoder(
-        "sessions.py",
+        "managed_agents/sessions.py",
         "test_sessions.py",
         "an empty title is a title",
         "title=wire.title or None,",
         "title=wire.title,",
     ),
     _qoder(
-        "events.py",
+        "managed_agents/events.py",
         "test_events.py",
         "an event that comes twice counts twice",
-        "if identity is not None and not self._state.seen.add(identity):",
-        "if identity is not None and self._state.seen.add(identity) is None:",
+        "return self._state.seen.add(identity)",
+        "return self._state.seen.add(identity) is not None",
     ),
     _qoder(
-        "events.py",
+        "qoder/events.py",
         "test_events.py",
         "a turn that stopped for an unknown reason is a success",
-        "outcome = _OUTCOMES.get(reason, Outcome.FAILED)",
-        "outcome = _OUTCOMES.get(reason, Outcome.COMPLETED)",
+        "_OUTCOMES.get(reason_of(wire), Outcome.FAILED)",
+        "_OUTCOMES.get(reason_of(wire), Outcome.COMPLETED)",
     ),
     _qoder(
-        "turns.py",
+        "qoder/turns.py",
         "test_turns.py",
         "another client's turn is taken for ours",
         "        return bool(is_later)\n",

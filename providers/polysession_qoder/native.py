@@ -5,61 +5,41 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from polysession.provider_api import NativeBody
+from polysession_managed_agents.native import (
+    AgentChanges,
+    AgentParts,
+    AgentReference,
+    AgentWithOverrides,
+    Branch,
+    Checkout,
+    Commit,
+    FileResource,
+    GithubRepository,
+    ManagedBody,
+    MemoryStore,
+    SessionFilters,
+    TypedBody,
+)
 
 
-class QoderBody(NativeBody):
-    """Base of the native bodies. They may hold secrets, so an error about one does not quote what it was given."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
-
-
-class TypedBody(QoderBody):
-    """A body with a `type` that is always sent, also where it was not given."""
-
-    def model_post_init(self, _context: Any, /) -> None:
-        """Count `type` as given."""
-        self.model_fields_set.add("type")
-
-
-class QoderFileResource(TypedBody):
+class QoderFileResource(FileResource):
     """A file to mount. `mount_path` defaults to `/mnt/session/uploads/<file_id>`."""
 
-    type: Literal["file"] = "file"
-    file_id: str
-    mount_path: str | None = None
 
-
-class QoderBranch(TypedBody):
+class QoderBranch(Branch):
     """A branch of a repository to check out."""
 
-    type: Literal["branch"] = "branch"
-    name: str
 
-
-class QoderCommit(TypedBody):
+class QoderCommit(Commit):
     """A commit of a repository to check out."""
 
-    type: Literal["commit"] = "commit"
-    sha: str
 
-
-QoderCheckout = Annotated[QoderBranch | QoderCommit, Field(discriminator="type")]
-"""A part of a repository to check out."""
-
-
-class QoderGithubRepository(TypedBody):
+class QoderGithubRepository(GithubRepository):
     """A GitHub repository to mount. `mount_path` defaults to `/workspace/<repo>`."""
-
-    type: Literal["github_repository"] = "github_repository"
-    url: str
-    authorization_token: str | None = Field(default=None, repr=False)
-    mount_path: str | None = None
-    checkout: QoderCheckout | None = None
 
 
 class QoderGitRepository(TypedBody):
@@ -69,16 +49,11 @@ class QoderGitRepository(TypedBody):
     url: str
     password: str | None = Field(default=None, repr=False)
     mount_path: str | None = None
-    checkout: QoderCheckout | None = None
+    checkout: Checkout | None = None
 
 
-class QoderMemoryStore(TypedBody):
+class QoderMemoryStore(MemoryStore):
     """A memory store to mount. `instructions` has at most 4,096 characters."""
-
-    type: Literal["memory_store"] = "memory_store"
-    memory_store_id: str
-    access: Literal["read_write", "read_only"] | None = None
-    instructions: Annotated[str, Field(max_length=4096)] | None = None
 
 
 QoderResource = Annotated[
@@ -100,37 +75,19 @@ class QoderBudget(TypedBody):
     max_credit_cost: Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$"), AfterValidator(_above_zero)]
 
 
-class QoderAgentReference(TypedBody):
+class QoderAgentReference(AgentReference):
     """An agent, with its version fixed; without `version` it is the latest one."""
 
-    type: Literal["agent"] = "agent"
-    id: str
-    version: Annotated[int, Field(ge=1)] | None = None
 
-
-class QoderAgentWithOverrides(TypedBody):
+class QoderAgentWithOverrides(AgentWithOverrides):
     """An agent, with parts of it replaced for one session."""
 
-    type: Literal["agent_with_overrides"] = "agent_with_overrides"
-    id: str
-    version: Annotated[int, Field(ge=1)] | None = None
-    model: str | dict[str, Any] | None = None
-    system: str | None = None
-    tools: list[dict[str, Any]] | None = None
-    mcp_servers: list[dict[str, Any]] | None = None
-    skills: list[dict[str, Any]] | None = None
-
-
-Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
-]
-"""Text keys and values, within the limits that every resource has."""
 
 DeltaFlushIntervalMs = Annotated[int, Field(ge=50, le=5000)]
 """Milliseconds between text deltas, 50 to 5,000. Only servers of May 2026 know it."""
 
 
-class QoderNewSession(QoderBody):
+class QoderNewSession(ManagedBody):
     """Fields of `POST /sessions` that only Qoder has.
 
     Attributes:
@@ -157,14 +114,11 @@ class QoderNewSession(QoderBody):
     memory_store_ids: list[str] | None = None
 
 
-class QoderAgentChanges(QoderBody):
+class QoderAgentChanges(AgentChanges):
     """Parts of the session's agent to replace. Each list replaces the whole list."""
 
-    tools: list[dict[str, Any]] | None = None
-    mcp_servers: list[dict[str, Any]] | None = None
 
-
-class QoderSessionChanges(QoderBody):
+class QoderSessionChanges(ManagedBody):
     """Fields of `POST /sessions/{id}` that only Qoder has.
 
     Attributes:
@@ -182,32 +136,21 @@ class QoderSessionChanges(QoderBody):
     delta_flush_interval_ms: DeltaFlushIntervalMs | None = None
 
 
-class QoderSessionQuery(QoderBody):
+class QoderSessionQuery(SessionFilters):
     """Filters of `GET /sessions` that only Qoder has.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/list (read 2026-11)
     """
 
-    agent_version: int | None = None
-    deployment_id: str | None = None
-    memory_store_id: str | None = None
 
-
-class QoderNewAgent(QoderBody):
+class QoderNewAgent(AgentParts):
     """Fields of `POST /agents` that only Qoder has.
 
     Backend: https://docs.qoder.com/cloud-agents/api/agents/create (read 2026-11)
     """
 
-    model: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
-    mcp_servers: list[dict[str, Any]] | None = None
-    skills: list[dict[str, Any]] | None = None
-    metadata: Metadata | None = None
-    multiagent: dict[str, Any] | None = None
 
-
-class QoderNewEnvironment(QoderBody):
+class QoderNewEnvironment(ManagedBody):
     """Fields of `POST /environments` that only Qoder has.
 
     Attributes:

@@ -9,45 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from polysession.provider_api import (
-    Agent,
-    Answer,
     Authorisation,
     BaseUrl,
-    Block,
     Call,
     Cancellation,
     CancelState,
-    Environment,
     ErrorDetail,
-    Event,
     Feature,
     FeatureSupport,
     Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
-    Message,
     Model,
-    NativeBody,
-    NewAgent,
-    NewEnvironment,
-    NewSession,
     Page,
-    PendingAction,
-    Provider,
     ProviderSettings,
     Response,
     ResumeMode,
     Session,
-    SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
-    TurnInput,
-    TurnPlan,
     UsageError,
     WhenBusy,
     apply_filters,
@@ -55,11 +39,12 @@ from polysession.provider_api import (
     decoder,
     json_body,
     one_page,
-    path_segment,
     read_response,
-    with_query,
 )
-from polysession_qoder import sessions, turns
+from polysession_managed_agents.provider import ManagedAgentsProvider
+from polysession_managed_agents.sessions import session_filters, to_page
+from polysession_managed_agents.wire import WireObject
+from polysession_qoder import sessions
 from polysession_qoder.events import EVENT_TYPES
 from polysession_qoder.native import (
     QoderNewAgent,
@@ -69,22 +54,12 @@ from polysession_qoder.native import (
     QoderSessionQuery,
 )
 from polysession_qoder.service_account import exchange, exchange_of
-from polysession_qoder.sessions import (
-    page_parameters,
-    post,
-    session_path,
-    to_agent,
-    to_environment,
-    to_listed_model,
-    to_page,
-    to_session,
-)
-from polysession_qoder.wire import WireDeleted, WireObject
+from polysession_qoder.sessions import QODER
+from polysession_qoder.turns import QoderStream, QoderTurn
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
 
-_read_deleted: Final = decoder(WireDeleted)
 _read_object: Final = decoder(WireObject)
 
 _NO_TAGS: Final = "Qoder sessions have no tags; use metadata"
@@ -194,10 +169,10 @@ class QoderSettings(ProviderSettings):
     workspace_id: HeaderText | None = None
 
 
-class QoderProvider(Provider[QoderSettings]):
+class QoderProvider(ManagedAgentsProvider[QoderSettings]):
     """Qoder Cloud Agents."""
 
-    name = sessions.NAME
+    name = QODER.name
     docs_url = "https://docs.qoder.com/cloud-agents/sessions"
     settings_type = QoderSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
@@ -206,11 +181,16 @@ class QoderProvider(Provider[QoderSettings]):
     session_query_type = QoderSessionQuery
     new_agent_type = QoderNewAgent
     new_environment_type = QoderNewEnvironment
-    largest_page = sessions.MAX_PAGE_SIZE
+    largest_page = QODER.largest_page
     when_busy = WhenBusy.REFUSED
     resume_mode = ResumeMode.SERVER_REPLAY
     event_types = EVENT_TYPES
     emulator = "polysession_qoder.emulator:QoderEmulator"
+
+    member = QODER
+    records = sessions.RECORDS
+    stream_type = QoderStream
+    turn_type = QoderTurn
 
     def headers(self) -> Mapping[str, str]:
         """The bearer token unless a key is exchanged for it, and the workspace if one is set."""
@@ -235,146 +215,27 @@ class QoderProvider(Provider[QoderSettings]):
         """Read an error body; those of older generations lack `request_id`."""
         return sessions.to_error(reply.content)
 
-    def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a session."""
-        reply = yield post("/sessions", sessions.new_session_body(new), new.idempotency_key)
-        return read_response(to_session, reply)
-
-    def get_session(self, ref: SessionRef) -> Flow[Session]:
-        """Read a session."""
-        reply = yield Call("GET", session_path(ref))
-        return read_response(to_session, reply)
-
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page: by `GET /sessions`, or by the search endpoint for the filters that only it has."""
         if query.title_contains or query.metadata:
-            return (yield from _search(query, cursor))
-        filters = sessions.session_filters(query)
-        filters = {"statuses[]" if name == "statuses" else name: value for name, value in filters.items()}
-        parameters = filters | sessions.created_filters(query) | page_parameters(query.page_size, cursor)
-        reply = yield Call("GET", with_query("/sessions", parameters))
-        return to_page(reply, to_session)
-
-    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change what was asked for. Removing all metadata needs to read its keys first."""
-        known: Mapping[str, Any] = {}
-        if changes.metadata is None:
-            known = (yield from self.get_session(ref)).metadata
-        reply = yield post(session_path(ref), sessions.changes_body(changes, known))
-        return read_response(to_session, reply)
-
-    def archive_session(self, ref: SessionRef) -> Flow[Session]:
-        """Archive a session."""
-        reply = yield post(f"{session_path(ref)}/archive", {})
-        return read_response(to_session, reply)
-
-    def delete_session(self, ref: SessionRef) -> Flow[None]:
-        """Delete a session. The answer names it; one without a body will do."""
-        reply = yield Call("DELETE", session_path(ref), idempotency_header=sessions.IDEMPOTENCY_KEY)
-        if reply.content.strip():
-            read_response(_read_deleted, reply)
+            return _search(query, cursor)
+        return super().list_sessions(query, cursor)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Cancel the turn. The body is the same whether one was running; the status code differs.
 
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
-        reply = yield post(f"{session_path(ref)}/cancel", {})
+        reply = yield QODER.post(f"{QODER.session_path(ref)}/cancel", {})
         read_response(_read_object, reply)
         running = reply.status == _TURN_WAS_RUNNING
         state = CancelState.REQUESTED if running else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=reply.content)
 
-    def send_message(
-        self,
-        ref: SessionRef,
-        content: tuple[Block, ...],
-        *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
-        idempotency_key: str | None = None,
-    ) -> Flow[None]:
-        """Send a message."""
-        return turns.send_message(ref, content, idempotency_key)
-
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
-        """Prepare to follow a session."""
-        return turns.stream_events(ref, cursor)
-
-    def start_turn(
-        self,
-        ref: SessionRef,
-        turn_input: TurnInput,
-        *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
-        idempotency_key: str | None = None,
-    ) -> Flow[TurnPlan]:
-        """Prepare to follow the turn that this input starts."""
-        return turns.start_turn(ref, turn_input, idempotency_key)
-
-    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
-        """Prepare to continue a turn."""
-        return turns.rejoin_turn(ref, cursor)
-
-    def list_events(
-        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
-    ) -> Flow[Page[Event]]:
-        """Read one page of events."""
-        return turns.list_events(ref, page_parameters(page_size, cursor), newest_first=newest_first)
-
-    def list_messages(
-        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
-    ) -> Flow[Page[Message]]:
-        """Read one page of messages."""
-        return turns.list_messages(ref, page_parameters(page_size, cursor), newest_first=newest_first)
-
-    def answer_actions(
-        self,
-        ref: SessionRef,
-        answers: tuple[Answer, ...],
-        *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
-    ) -> Flow[None]:
-        """Answer pending actions."""
-        return turns.answer_actions(ref, answers)
-
-    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read the pending actions."""
-        return turns.pending_actions(ref)
-
-    def create_agent(self, new: NewAgent) -> Flow[Agent]:
-        """Create an agent."""
-        reply = yield post("/agents", sessions.new_agent_body(new))
-        return read_response(to_agent, reply)
-
-    def get_agent(self, agent_id: str) -> Flow[Agent]:
-        """Read an agent."""
-        reply = yield Call("GET", f"/agents/{path_segment(agent_id, 'agent id')}")
-        return read_response(to_agent, reply)
-
-    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
-        """Read one page of agents."""
-        reply = yield Call("GET", with_query("/agents", page_parameters(page_size, cursor)))
-        return to_page(reply, to_agent)
-
-    def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
-        """Create an environment."""
-        reply = yield post("/environments", sessions.new_environment_body(new))
-        return read_response(to_environment, reply)
-
-    def get_environment(self, environment_id: str) -> Flow[Environment]:
-        """Read an environment."""
-        reply = yield Call("GET", f"/environments/{path_segment(environment_id, 'environment id')}")
-        return read_response(to_environment, reply)
-
-    def list_environments(self, page_size: int | None, cursor: str | None) -> Flow[Page[Environment]]:
-        """Read one page of environments."""
-        reply = yield Call("GET", with_query("/environments", page_parameters(page_size, cursor)))
-        return to_page(reply, to_environment)
-
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
         """Read the models. The backend has them on one page."""
-        reply = yield Call("GET", "/models")
-        found = to_page(reply, to_listed_model)
+        reply = yield QODER.get("/models")
+        found = to_page(reply, self.records.model)
         return replace(one_page(found.items, page_size, cursor), problems=found.problems)
 
 
@@ -387,7 +248,7 @@ def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
     """
     wanted = {"name": query.title_contains or None, "metadata": dict(query.metadata) if query.metadata else None}
     body = {name: value for name, value in wanted.items() if value is not None}
-    body |= sessions.session_filters(query) | page_parameters(query.page_size, cursor)
+    body |= session_filters(QODER, query) | QODER.page_parameters(query.page_size, cursor)
     reply = yield Call("POST", "/sessions/search", headers=_SEARCH_BETA, body=json_body(body), read_only=True)
-    page = to_page(reply, to_session)
+    page = to_page(reply, sessions.to_session)
     return Page(apply_filters(page.items, query, {Feature.SESSIONS_LIST_CREATED}), page.next_cursor, page.problems)

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from polysession import Client, __version__
 from polysession.cli import local_commands
 from polysession.cli.app import app
-from polysession.plugins import installed_providers
+from polysession.plugins import installed_providers, load_provider
 
-PROVIDERS = list(installed_providers())
+PROVIDERS = [name for name in installed_providers() if load_provider(name).emulator]
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
 

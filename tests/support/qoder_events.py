@@ -10,7 +10,7 @@ import msgspec
 
 from polysession import Event, ToolApproval, ToolExecution
 from polysession._core.flow import Call
-from polysession_qoder.events import Position
+from polysession_managed_agents.events import Position
 
 JsonObject = dict[str, Any]
 

@@ -21,11 +21,12 @@ import polysession_everruns.messages as everruns_messages
 import polysession_everruns.native as everruns_native
 import polysession_everruns.sessions as everruns_sessions
 import polysession_everruns.wire as everruns
-import polysession_qoder.events as qoder_events
-import polysession_qoder.messages as qoder_messages
+import polysession_managed_agents.events as managed_events
+import polysession_managed_agents.messages as managed_messages
+import polysession_managed_agents.sessions as managed_sessions
+import polysession_managed_agents.turns as managed_turns
+import polysession_managed_agents.wire as managed
 import polysession_qoder.native as qoder_native
-import polysession_qoder.sessions as qoder_sessions
-import polysession_qoder.turns as qoder_turns
 import polysession_qoder.wire as qoder
 from polysession import AgentCapability, ModelConfig, SessionStatus
 from polysession.action import Approve, Deny, ToolApproval, ToolExecution, ToolOutput
@@ -33,6 +34,7 @@ from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuer
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, Provider, StreamPlan, encode_cursor
+from polysession_qoder.sessions import QODER
 from tools.spec_drift.ours import Ours, ours, reads, writes
 
 _REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
@@ -43,36 +45,41 @@ _AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d"
 
 
 def _qoder() -> Ours:
-    new, changed = qoder_sessions.new_session_body(_NEW), qoder_sessions.changes_body(_changes(metadata={"k": "v"}))
-    agent = qoder_sessions.new_agent_body(_AGENT)
-    shapes = [shape for shape in vars(qoder).values() if isinstance(shape, type) and issubclass(shape, qoder.WireEvent)]
+    new = managed_sessions.new_session_body(QODER, _NEW)
+    changed = managed_sessions.changes_body(QODER, _changes(metadata={"k": "v"}))
+    agent = managed_sessions.new_agent_body(QODER, _AGENT)
+    shapes = [
+        shape for shape in vars(managed).values() if isinstance(shape, type) and issubclass(shape, managed.WireEvent)
+    ]
     provider = _provider("qoder", token="t")
-    cursor = encode_cursor(qoder_events.Position("evt_1"))
+    cursor = encode_cursor(managed_events.Position("evt_1"))
     (message,) = _said(provider)["events"]
     confirmation = ToolApproval(
         id="i", name="n", arguments={}, reference='{"type":"user.tool_confirmation","tool_use_id":"i"}'
     )
-    allowed, denied = (qoder_messages.answer_event(answer, confirmation) for answer in (Approve("i"), Deny("i", "no")))
+    allowed, denied = (
+        managed_messages.answer_event(QODER, answer, confirmation) for answer in (Approve("i"), Deny("i", "no"))
+    )
     execution = ToolExecution(
         id="i", name="n", arguments={}, reference='{"type":"user.custom_tool_result","custom_tool_use_id":"i"}'
     )
-    output = qoder_messages.answer_event(ToolOutput("i", "text", is_error=True), execution)
+    output = managed_messages.answer_event(QODER, ToolOutput("i", "text", is_error=True), execution)
     return ours(
         "qoder",
         [
             reads(qoder.WireSession, "Session"),
-            reads(qoder.WireAgentSnapshot, "SessionAgent"),
+            reads(managed.WireAgentSnapshot, "SessionAgent"),
             writes("", "ModelConfig", ("id",)),
             reads(qoder.WireUsage, "SessionUsage"),
             reads(qoder.WireAgent, "Agent"),
             reads((*shapes, qoder.WireUsage), "SessionEvent", "SessionStreamEvent"),
-            reads(qoder.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
-            reads(qoder.WireReportedError, "SessionErrorEventErrorUnion"),
-            reads(qoder.WirePreviewed, "StartEventPreviewUnion"),
-            reads(qoder.WireDelta, "DeltaContent"),
-            reads(qoder.WireDeltaContent, "TextBlock"),
-            reads(qoder.WireDeleted, "DeletedSession"),
-            reads(qoder.WireSent, "SendSessionEvents"),
+            reads(managed.WireStopReason, "SessionEventStopReason", "SessionStreamEventStopReason"),
+            reads(managed.WireReportedError, "SessionErrorEventErrorUnion"),
+            reads(managed.WirePreviewed, "StartEventPreviewUnion"),
+            reads(managed.WireDelta, "DeltaContent"),
+            reads(managed.WireDeltaContent, "TextBlock"),
+            reads(managed.WireDeleted, "DeletedSession"),
+            reads(managed.WireSent, "SendSessionEvents"),
             reads(qoder_native.QoderNewSession, "SessionCreateParams", more=new),
             reads(qoder_native.QoderSessionChanges, "SessionUpdateParams", more=changed),
             reads(qoder_native.QoderSessionQuery, "SessionListParams", more=_listing(provider)),
@@ -95,7 +102,7 @@ def _qoder() -> Ours:
             reads(qoder_native.QoderCommit, "CommitCheckoutParam"),
         ],
         {
-            "SessionEventStreamParams.event_deltas": qoder_turns._DELTAS,
+            "SessionEventStreamParams.event_deltas": managed_turns._DELTAS,
             "SessionListParams.order": ("asc", "desc"),
             "UserToolConfirmationEventParams.result": ("allow", "deny"),
             "MemoryStoreResourceParam.access": ("read_write", "read_only"),

@@ -23,7 +23,7 @@ from polysession import (
     Usage,
 )
 from polysession.event import EventRecord
-from polysession_qoder import events as qoder_events
+from polysession_managed_agents import events as family_events
 from polysession_qoder.events import EVENT_TYPES, EventReader
 from support.qoder_events import APPROVAL, ASK, CUSTOM, EXECUTION
 
@@ -554,7 +554,7 @@ def test_an_event_comes_once(event: JsonObject) -> None:
 
 
 def test_ids_are_forgotten_after_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qoder_events, "_REMEMBERED_IDS", 2)
+    monkeypatch.setattr(family_events, "_REMEMBERED_IDS", 2)
     reader = EventReader("sess_1")
     events = [raw("user.interrupt", f"evt_{number}") for number in range(6)]
     read(reader, *events)

@@ -12,15 +12,16 @@ import pytest
 from polysession import Agent, MalformedResponse, ModelConfig, Session, SessionStatus, Usage, UsageError
 from polysession._core.flow import Response
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
-from polysession_qoder import sessions
-from polysession_qoder.sessions import (
+from polysession_managed_agents.sessions import (
     changes_body,
-    created_filters,
+    list_parameters,
     new_agent_body,
     new_session_body,
     session_filters,
     to_page,
 )
+from polysession_qoder import sessions
+from polysession_qoder.sessions import QODER
 from support.flows import ok
 
 JsonObject = dict[str, Any]
@@ -409,15 +410,15 @@ def test_a_null_page_is_empty() -> None:
 def test_a_status_is_sent_in_the_current_word_or_refused(status: SessionStatus) -> None:
     query = SessionQuery(statuses=[status])
     if status.value in {"idle", "running", "rescheduling", "terminated"}:
-        assert session_filters(query) == {"statuses": [status.value]}
+        assert session_filters(QODER, query) == {"statuses": [status.value]}
         return
     with pytest.raises(UsageError, match=r"it is one of idle, running, rescheduling, terminated$"):
-        session_filters(query)
+        session_filters(QODER, query)
 
 
 def test_a_time_is_sent_in_utc() -> None:
     query = SessionQuery(created_after=datetime.fromisoformat("2026-10-01T10:00:00+02:00"))
-    assert created_filters(query) == {"created_at[gt]": "2026-10-01T08:00:00.000000Z"}
+    assert list_parameters(QODER, query, None) == {"created_at[gt]": "2026-10-01T08:00:00.000000Z"}
 
 
 AT_THE_LIMIT = [
@@ -434,29 +435,29 @@ OVER_THE_LIMIT = [
 
 @pytest.mark.parametrize("metadata", AT_THE_LIMIT)
 def test_metadata_at_a_limit_is_sent(metadata: dict[str, str]) -> None:
-    assert new_session_body(NewSession(agent="a", environment="e", metadata=metadata))["metadata"] == metadata
-    assert changes_body(SessionChanges(metadata=metadata)) == {"metadata": metadata}
+    assert new_session_body(QODER, NewSession(agent="a", environment="e", metadata=metadata))["metadata"] == metadata
+    assert changes_body(QODER, SessionChanges(metadata=metadata)) == {"metadata": metadata}
 
 
 @pytest.mark.parametrize(("metadata", "message"), OVER_THE_LIMIT)
 def test_metadata_over_a_limit_is_refused(metadata: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        new_session_body(NewSession(agent="a", environment="e", metadata=metadata))
+        new_session_body(QODER, NewSession(agent="a", environment="e", metadata=metadata))
     with pytest.raises(UsageError, match=message):
-        changes_body(SessionChanges(metadata=metadata))
+        changes_body(QODER, SessionChanges(metadata=metadata))
 
 
 def test_removed_keys_do_not_count_towards_the_limit() -> None:
     metadata = {str(number): None if number else "kept" for number in range(30)}
-    assert changes_body(SessionChanges(metadata=metadata)) == {"metadata": metadata}
+    assert changes_body(QODER, SessionChanges(metadata=metadata)) == {"metadata": metadata}
 
 
 @pytest.mark.parametrize("new", [NewSession(), NewSession(agent="a"), NewSession(environment="e")])
 def test_a_session_needs_an_agent_and_an_environment(new: NewSession) -> None:
     with pytest.raises(UsageError, match="both an agent and an environment"):
-        new_session_body(new)
+        new_session_body(QODER, new)
 
 
 def test_an_agent_needs_a_model() -> None:
     with pytest.raises(UsageError, match="needs a model"):
-        new_agent_body(NewAgent(name="Fixer"))
+        new_agent_body(QODER, NewAgent(name="Fixer"))

@@ -1,8 +1,8 @@
-"""Qoder's messages and pending actions, in both directions: read from events, and written into the events to send.
+"""Messages and pending actions, in both directions: read from events, and written into the events to send. Pure.
 
-A room of its own, because reading (`events`) and sending (`turns`) share these tables. Pure.
-
-Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send and
+Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming,
+https://platform.claude.com/docs/en/managed-agents/permission-policies,
+https://docs.qoder.com/cloud-agents/api/sessions/events/send and
 https://docs.qoder.com/cloud-agents/permission-policies (read 2026-11)
 """
 
@@ -36,8 +36,15 @@ from polysession.provider_api import (
     decode_json,
     decoder,
 )
-from polysession_qoder.sessions import NAME
-from polysession_qoder.wire import WireConfirmation, WireEvent, WireIdle, WireMessage, WireStopReason, WireToolUse
+from polysession_managed_agents.member import Member
+from polysession_managed_agents.wire import (
+    WireConfirmation,
+    WireEvent,
+    WireIdle,
+    WireMessage,
+    WireStopReason,
+    WireToolUse,
+)
 
 LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
 """Nothing follows one of these."""
@@ -56,7 +63,16 @@ TOOL_USES: Final[Mapping[str, tuple[type[ToolApproval | ToolExecution], str, str
 }
 """The events that an agent can wait at: the action, and the type of its answer with the key that names the event."""
 
-ANSWERED_IN: Final[Mapping[str, str]] = {answer_type: key for _, answer_type, key in TOOL_USES.values()}
+_SELF_HOSTED: Final[tuple[type[ToolApproval | ToolExecution], str, str]] = (
+    ToolExecution,
+    "user.tool_result",
+    "tool_use_id",
+)
+"""The same for an `agent.tool_use` that needs no approval: the caller's own environment runs the tool."""
+
+ANSWERED_IN: Final[Mapping[str, str]] = {
+    answer_type: key for _, answer_type, key in (*TOOL_USES.values(), _SELF_HOSTED)
+}
 """The events that answer, each with the key that names the answered event."""
 
 MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
@@ -75,11 +91,11 @@ _read_idle: Final = decoder(WireIdle)
 _read_confirmation: Final = decoder(WireConfirmation)
 
 
-def to_message(session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
+def to_message(member: Member, session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
     """The message in an event with these common fields."""
     parts = [wire.content] if isinstance(wire.content, str) else wire.content or []
     return Message(
-        provider=NAME,
+        provider=member.name,
         id=wire.message_id or envelope["id"] or "",
         session_id=session_id,
         role=ROLES.get(envelope["native_type"], Role.UNKNOWN),
@@ -105,24 +121,25 @@ def _to_block(part: dict[str, Any]) -> Block:
         return RawBlock(payload=part)
 
 
-def to_action(content: bytes) -> PendingAction:
+def to_action(member: Member, content: bytes) -> PendingAction:
     """Read the action that an event of `TOOL_USES` asks for.
 
     Raises:
         MalformedResponse: It is not a JSON object.
     """
     wire, problems = _read_tool_use(content)
-    return read_action(wire, {"id": wire.id, "native_type": wire.type, "source": content, "problems": problems})
+    return read_action(member, wire, {"id": wire.id, "native_type": wire.type, "source": content, "problems": problems})
 
 
-def read_action(wire: WireToolUse, envelope: Envelope) -> ToolApproval | ToolExecution:
+def read_action(member: Member, wire: WireToolUse, envelope: Envelope) -> ToolApproval | ToolExecution:
     """The action that an event with these common fields asks for."""
-    action_type, answer_type, key = TOOL_USES[envelope["native_type"]]
+    is_self_hosted = envelope["native_type"] == "agent.tool_use" and wire.evaluated_permission == "allow"
+    action_type, answer_type, key = _SELF_HOSTED if is_self_hosted else TOOL_USES[envelope["native_type"]]
     arguments, problems = wire.input or {}, envelope["problems"]
     if isinstance(arguments, str):
         arguments, problems = _parse_arguments(arguments, problems)
     reference = {"type": answer_type, key: envelope["id"]}
-    if wire.session_thread_id is not None:  # of a sub-agent, whose thread the answer has to name
+    if member.repeats_thread and wire.session_thread_id is not None:
         reference["session_thread_id"] = wire.session_thread_id
     return action_type(
         id=envelope["id"] or "",
@@ -154,7 +171,7 @@ def _is_text(part: dict[str, Any] | str) -> bool:
     return isinstance(part, str) or (part.get("type") == "text" and isinstance(part.get("text"), str))
 
 
-def answer_event(answer: Answer, action: PendingAction) -> dict[str, Any]:
+def answer_event(member: Member, answer: Answer, action: PendingAction) -> dict[str, Any]:
     """The event that answers an action, built from its reference.
 
     Raises:
@@ -166,7 +183,7 @@ def answer_event(answer: Answer, action: PendingAction) -> dict[str, Any]:
     except ValueError:
         event = None
     if not isinstance(event, dict) or event.get("type") not in ANSWERED_IN:
-        raise UsageError(f"the reference of action {action.id!r} is not one of Qoder's")
+        raise UsageError(f"the reference of action {action.id!r} is not one of {member.title}'s")
     return {**event, **_answer_fields(answer)}
 
 
@@ -183,24 +200,24 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
             return {"result": "allow"}
 
 
-def message_event(blocks: tuple[Block, ...]) -> dict[str, Any]:
+def message_event(member: Member, blocks: tuple[Block, ...]) -> dict[str, Any]:
     """The event that says these blocks, to be sent.
 
     Raises:
-        UsageError: A block has something that Qoder does not take.
+        UsageError: A block has something that the backend does not take.
     """
     content = [
-        _media(block) if isinstance(block, MediaBlock) else block.model_dump(include={"type", "text"})
+        _media(member, block) if isinstance(block, MediaBlock) else block.model_dump(include={"type", "text"})
         for block in blocks
     ]
     return {"type": "user.message", "content": content}
 
 
-def _media(block: MediaBlock) -> dict[str, Any]:
+def _media(member: Member, block: MediaBlock) -> dict[str, Any]:
     if block.media_type is not None and block.data is None:
-        raise UsageError("Qoder takes a media_type together with data only")
+        raise UsageError(f"{member.title} takes a media_type together with data only")
     if block.title is not None and block.type == "image":
-        raise UsageError("Qoder's images have no title")
+        raise UsageError(f"{member.title}'s images have no title")
     source: dict[str, Any] = {"media_type": block.media_type}
     for kind, name in MEDIA_SOURCES.items():
         if (value := getattr(block, name)) is not None:  # exactly one is
@@ -214,7 +231,7 @@ def _without_none(wire: dict[str, Any]) -> dict[str, Any]:
 
 
 def reason_of(wire: WireIdle) -> str:
-    """Why a session became idle, in Qoder's word; empty if it does not say."""
+    """Why a session became idle, in the backend's word; empty if it does not say."""
     reason = wire.stop_reason
     return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
 
@@ -258,11 +275,15 @@ def head_of(item: bytes) -> WireEvent:
 class PendingActions:
     """Finds the pending actions in a session's events, which are read newest first.
 
+    Args:
+        member: The backend.
+
     Attributes:
         newest_id: Id of the newest event; None without any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, member: Member) -> None:
+        self.member = member
         self.newest_id: str | None = None
         self._awaited: list[str] | None = None  # None until it is known
         self._answered: set[str] = set()
@@ -291,7 +312,7 @@ class PendingActions:
             if self._awaited is None:
                 self._look_for_state(item, head.type or "")
             elif head.type in TOOL_USES and head.id in self._awaited:
-                self._found[head.id] = to_action(item)
+                self._found[head.id] = to_action(self.member, item)
         return self._awaited is not None and not self.missing
 
     def _look_for_state(self, item: bytes, kind: str) -> None:
@@ -324,7 +345,7 @@ def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[
     """
     if not pending.ids:
         raise Conflict("no pending actions: they were already answered, or the turn ended")
-    return [answer_event(answer, _action_of(answer, pending)) for answer in answers]
+    return [answer_event(pending.member, answer, _action_of(answer, pending)) for answer in answers]
 
 
 def _action_of(answer: Answer, pending: PendingActions) -> PendingAction:

@@ -1,0 +1,48 @@
+"""Anthropic's Managed Agents for polysession."""
+
+from polysession.provider_api import hookimpl
+from polysession_anthropic.native import (
+    AnthropicAgentChanges,
+    AnthropicAgentReference,
+    AnthropicAgentWithOverrides,
+    AnthropicBranch,
+    AnthropicBudget,
+    AnthropicCommit,
+    AnthropicFileResource,
+    AnthropicGithubRepository,
+    AnthropicListCost,
+    AnthropicMemoryStore,
+    AnthropicNewAgent,
+    AnthropicNewEnvironment,
+    AnthropicNewSession,
+    AnthropicSessionChanges,
+    AnthropicSessionQuery,
+)
+from polysession_anthropic.provider import AnthropicProvider, AnthropicSettings
+
+__all__ = [
+    "AnthropicAgentChanges",
+    "AnthropicAgentReference",
+    "AnthropicAgentWithOverrides",
+    "AnthropicBranch",
+    "AnthropicBudget",
+    "AnthropicCommit",
+    "AnthropicFileResource",
+    "AnthropicGithubRepository",
+    "AnthropicListCost",
+    "AnthropicMemoryStore",
+    "AnthropicNewAgent",
+    "AnthropicNewEnvironment",
+    "AnthropicNewSession",
+    "AnthropicProvider",
+    "AnthropicSessionChanges",
+    "AnthropicSessionQuery",
+    "AnthropicSettings",
+    "polysession_provider",
+]
+
+
+@hookimpl
+def polysession_provider() -> type[AnthropicProvider]:
+    """The provider of this package."""
+    return AnthropicProvider

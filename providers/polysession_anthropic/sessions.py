@@ -1,0 +1,108 @@
+"""Anthropic's sessions to the common record, and its errors. Pure.
+
+Backend: https://platform.claude.com/docs/en/api/beta/sessions and https://platform.claude.com/docs/en/api/errors
+(read 2026-11-30)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from polysession.provider_api import (
+    Agent,
+    ErrorDetail,
+    MalformedResponse,
+    NewSession,
+    Response,
+    Session,
+    SessionStatus,
+    Usage,
+    UsageError,
+    decoder,
+    record_reader,
+)
+from polysession_anthropic.wire import WireError, WireErrorBody, WireSession, WireUsage
+from polysession_managed_agents.member import Member
+from polysession_managed_agents.sessions import (
+    STATUSES,
+    Records,
+    agent_record,
+    environment_reader,
+    model_reader,
+    new_session_body,
+    session_record,
+)
+from polysession_managed_agents.wire import WireAgent
+
+ANTHROPIC: Final = Member(name="anthropic", title="Anthropic", prefix="/v1", history_page=1000)
+
+_CENTS: Final = 100
+
+_read_error: Final = decoder(WireErrorBody)
+
+
+def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) -> Session:
+    status = STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
+    usage = None if wire.usage is None else to_usage(wire.usage)
+    return session_record(ANTHROPIC, wire, content, problems, status=status, usage=usage)
+
+
+def _to_agent(wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Agent:
+    return agent_record(ANTHROPIC, wire, content, problems)
+
+
+RECORDS: Final = Records(
+    record_reader(WireSession, _to_session),
+    record_reader(WireAgent, _to_agent),
+    environment_reader(ANTHROPIC),
+    model_reader(ANTHROPIC),
+)
+"""The readers of Anthropic's records."""
+
+
+def to_usage(wire: WireUsage) -> Usage:
+    """Consumption: tokens, and the price by list in US dollars."""
+    parts, cost = wire.cache_creation, wire.list_cost
+    is_known = cost is not None and cost.currency == "USD" and cost.amount is not None
+    return Usage(
+        input_tokens=wire.input_tokens,
+        output_tokens=wire.output_tokens,
+        cache_read_tokens=wire.cache_read_input_tokens,
+        cache_creation_tokens=None if parts is None else sum(part or 0 for part in parts.values()),
+        cost_usd=cost.amount / _CENTS if cost is not None and cost.amount is not None and is_known else None,
+    )
+
+
+def new_body(new: NewSession) -> dict[str, Any]:
+    """The body of `POST /v1/sessions`. A model of the session's own goes as an override of the agent's.
+
+    Raises:
+        UsageError: The agent or the environment is missing, metadata is over a limit, or the model comes twice.
+    """
+    body = new_session_body(ANTHROPIC, new)
+    if new.model is None:
+        return body
+    if not isinstance(body["agent"], str):
+        raise UsageError("give the model in AnthropicAgentWithOverrides(model=...), or as model=..., and not in both")
+    if new.model.type or new.model.credential_id or new.model.model_class:
+        raise UsageError("Anthropic takes a model's id and parameters; it has no kinds of access and no credentials")
+    body["agent"] = {
+        "type": "agent_with_overrides",
+        "id": body["agent"],
+        "model": {**new.model.parameters, "id": new.model.id},
+    }
+    return body
+
+
+def to_error(reply: Response) -> ErrorDetail:
+    """Read an error body; an empty or foreign body gives the id of the request alone."""
+    request_id = reply.headers.get("request-id")
+    try:
+        body, _ = _read_error(reply.content)
+    except MalformedResponse:
+        return ErrorDetail(request_id=request_id)
+    error = body.error or WireError()
+    code = (error.details or {}).get("error_code")
+    return ErrorDetail(
+        error.message or "", code if isinstance(code, str) else error.type, body.request_id or request_id
+    )

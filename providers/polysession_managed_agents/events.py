@@ -1,0 +1,460 @@
+"""The family's events to the common ones: one reader with its state, and the rows that both members share. Pure.
+
+Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and
+https://docs.qoder.com/cloud-agents/api/sessions/events/overview (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
+
+import msgspec
+from pydantic import ValidationError
+
+from polysession.provider_api import (
+    ActionRequired,
+    ErrorReported,
+    Event,
+    MalformedResponse,
+    MessageCompleted,
+    MessageDelta,
+    MessageStarted,
+    Outcome,
+    PendingAction,
+    RecentIds,
+    SessionStatus,
+    StatusChanged,
+    ThinkingCompleted,
+    ThinkingDelta,
+    ThinkingStarted,
+    ToolCallCompleted,
+    ToolResultCompleted,
+    TurnEnded,
+    TurnStarted,
+    decoder,
+    raw_event,
+    remove_unusable,
+)
+from polysession_managed_agents.member import Member
+from polysession_managed_agents.messages import (
+    TOOL_USES,
+    Envelope,
+    awaited_ids,
+    read_action,
+    reason_of,
+    text_of,
+    to_message,
+)
+from polysession_managed_agents.wire import (
+    WireErrorEvent,
+    WireEvent,
+    WireIdle,
+    WireMessage,
+    WirePreviewDelta,
+    WirePreviewStart,
+    WireReportedError,
+    WireThinking,
+    WireToolResult,
+    WireToolUse,
+)
+
+PREVIEWS: Final = frozenset({"event_start", "event_delta"})
+"""Frames that only a stream has. Their id is that of the event that will follow; they have none of their own."""
+
+_REMEMBERED_IDS: Final = 10_000
+_KEPT_ERROR: Final = 500
+"""Characters of an error's message that a position keeps."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """An event that is being written: the characters of each of its blocks, of all connections and of this one."""
+
+    is_message: bool
+    delivered: dict[int, int] = field(default_factory=dict)
+    received: dict[int, int] = field(default_factory=dict)
+    half: str = ""
+
+    def restart(self) -> None:
+        """The backend replays it from its beginning."""
+        self.received.clear()
+        self.half = ""
+
+    def add(self, index: int, text: str) -> str:
+        """The part of this piece that was not delivered yet."""
+        before = self.received.get(index, 0)
+        delivered = self.delivered.get(index, 0)
+        after = self.received[index] = before + len(text)
+        self.delivered[index] = max(delivered, after)
+        return text[max(0, delivered - before) :]
+
+    def join_halves(self, text: str) -> str:
+        """The text with its surrogate pairs joined, also where a piece ends within one; a lone half is U+FFFD."""
+        text, self.half = self.half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class TurnMark(msgspec.Struct, frozen=True, array_like=True):
+    """Facts by which a turn of ours is recognised, also by another process.
+
+    Attributes:
+        digest: Digest of the message that starts it; None for answers.
+        answered_ids: Ids of the events that were answered.
+        sent_ids: Ids that the backend gave to what was sent; empty before that, and in May 2026.
+        turn_id: Id that the backend gave to the turn; None after May 2026.
+        accepted_at: When the backend accepted what was sent, in UTC.
+        is_proven: Whether the turn in progress is known to be ours.
+    """
+
+    digest: str | None = None
+    answered_ids: tuple[str, ...] = ()
+    sent_ids: tuple[str, ...] = ()
+    turn_id: str | None = None
+    accepted_at: datetime | None = None
+    is_proven: bool = False
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """The place after an event, and the state of the turn there.
+
+    Attributes:
+        after: Id of the event; None for the start of the session.
+        in_turn: Whether a turn is in progress.
+        is_rescheduled: Whether the session was rescheduled in it.
+        error: The last error that was reported in it.
+        turn: The turn of ours that is followed; None for a stream.
+    """
+
+    after: str | None = None
+    in_turn: bool = False
+    is_rescheduled: bool = False
+    error: str | None = None
+    turn: TurnMark | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """Facts that later events of a stream depend on."""
+
+    member: Member
+    session_id: str
+    seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
+    tool_uses: dict[str, PendingAction] = field(default_factory=dict)
+    previews: dict[str, Preview] = field(default_factory=dict)
+    in_turn: bool = False
+    is_rescheduled: bool = False
+    error: str | None = None
+
+    def close_turn(self) -> None:
+        """Note that no turn is in progress."""
+        self.in_turn, self.is_rescheduled, self.error = False, False, None
+        self.previews.clear()
+
+
+def raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """The event as it is."""
+    return (raw_event(**envelope),)
+
+
+def _message(state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
+    message = to_message(state.member, state.session_id, wire, envelope)
+    state.previews.pop(envelope["id"] or "", None)
+    return (MessageCompleted(message=message, **envelope),)
+
+
+def _thinking(state: State, wire: WireThinking, envelope: Envelope) -> Sequence[Event]:
+    state.previews.pop(envelope["id"] or "", None)
+    return (ThinkingCompleted(text=wire.thinking or text_of(wire.content), **envelope),)
+
+
+def _tool_use(state: State, wire: WireToolUse, envelope: Envelope) -> Sequence[Event]:
+    action = read_action(state.member, wire, envelope)
+    state.tool_uses[action.id] = action
+    envelope["problems"] = action.problems
+    return (ToolCallCompleted(tool_call_id=action.id, name=action.name, arguments=action.arguments, **envelope),)
+
+
+def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequence[Event]:
+    tool_call_id = wire.tool_use_id or wire.mcp_tool_use_id or wire.custom_tool_use_id or ""
+    state.tool_uses.pop(tool_call_id, None)
+    text = wire.output if isinstance(wire.output, str) else text_of(wire.content)
+    return (ToolResultCompleted(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **envelope),)
+
+
+def _running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    changed = StatusChanged(status=SessionStatus.RUNNING, native_status="running", **envelope)
+    continues = state.in_turn and state.is_rescheduled
+    state.in_turn, state.is_rescheduled = True, False
+    if continues:
+        return (changed,)
+    state.error = None
+    return (TurnStarted(**envelope), changed)
+
+
+def _rescheduled(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    state.is_rescheduled = True
+    return (StatusChanged(status=SessionStatus.RESCHEDULING, native_status="rescheduled", **envelope),)
+
+
+def idle(state: State, wire: WireIdle, envelope: Envelope, outcome: Outcome, **ended: Any) -> Sequence[Event]:
+    """The events of a session that became idle.
+
+    Args:
+        state: The state of the stream.
+        wire: The event.
+        envelope: The fields that all events have.
+        outcome: How the turn ended.
+        ended: Other fields of its end.
+    """
+    reason = reason_of(wire)
+    error = None
+    if outcome is Outcome.FAILED:
+        error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
+    changed = StatusChanged(status=SessionStatus.IDLE, native_status="idle", **envelope)
+    end = TurnEnded(outcome=outcome, native_reason=reason, **{"error": error, **ended}, **envelope)
+    if outcome is not Outcome.REQUIRES_ACTION:
+        state.tool_uses.clear()
+        state.close_turn()
+        return (changed, end)
+    actions = [state.tool_uses[event_id] for event_id in awaited_ids(wire) if event_id in state.tool_uses]
+    state.close_turn()
+    return (changed, ActionRequired(actions=tuple(actions), **envelope), end)
+
+
+def _last(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """The session is over, and with it a turn that was not."""
+    word = envelope["native_type"].removeprefix("session.").removeprefix("status_")
+    changed = StatusChanged(status=SessionStatus.TERMINATED, native_status=word, **envelope)
+    in_turn, error = state.in_turn, state.error or f"the session was {word}"
+    state.close_turn()
+    if not in_turn:
+        return (changed,)
+    ended = TurnEnded(outcome=Outcome.FAILED, native_reason=word, error=error, **{**envelope, "synthetic": True})
+    return (changed, ended)
+
+
+def _session_error(state: State, wire: WireErrorEvent, envelope: Envelope) -> Sequence[Event]:
+    error = wire.error if isinstance(wire.error, WireReportedError) else WireReportedError(message=wire.error)
+    code = error.type or (None if wire.code is None else str(wire.code))
+    state.error = error.message or code or "the backend reports an error, and not which"
+    return (ErrorReported(message=state.error, code=code, **envelope),)
+
+
+def _request_end(state: State, wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """The model has finished: an event that is not complete by now never will be."""
+    state.previews.clear()
+    return raw(state, wire, envelope)
+
+
+def _preview_start(state: State, wire: WirePreviewStart, envelope: Envelope) -> Sequence[Event]:
+    target, kind = (wire.event.id, wire.event.type) if wire.event else (None, None)
+    if target is None or kind not in {"agent.message", "agent.thinking"}:
+        return raw(state, wire, envelope)
+    if target in state.previews:
+        state.previews[target].restart()
+    elif target not in state.seen:
+        state.previews[target] = Preview(is_message=kind == "agent.message")
+        if kind == "agent.thinking":
+            return (ThinkingStarted(**envelope),)
+        return (MessageStarted(message_id=target, **envelope),)
+    return ()
+
+
+def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
+    target, delta = wire.event_id, wire.delta
+    text = delta.content.text if delta is not None and delta.content is not None else None
+    if delta is None or text is None or target is None:
+        return raw(state, wire, envelope)
+    preview = state.previews.get(target)
+    if preview is None:
+        return _unannounced_delta(state, target, wire, envelope)
+    if "\ufffd" in text or preview.half:
+        text = preview.join_halves(json.loads(envelope["source"])["delta"]["content"]["text"])
+    text = preview.add(delta.index or 0, text)
+    if not text:
+        return ()
+    if preview.is_message:
+        return (MessageDelta(message_id=target, text=text, **envelope),)
+    return (ThinkingDelta(text=text, **envelope),)
+
+
+def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
+    """A piece of an event that was delivered whole already, or whose start was missed."""
+    if target in state.seen:
+        return ()
+    state.previews[target] = Preview(is_message=True)
+    started = MessageStarted(message_id=target, **{**envelope, "synthetic": True})
+    return (started, *_preview_delta(state, wire, envelope))
+
+
+ToEvents: TypeAlias = Callable[[Any, Any, Envelope], Sequence[Event]]
+"""Builds the common events from the state of the stream, a struct, and the fields that all events have."""
+
+
+class Row(NamedTuple):
+    """How an event of one type is read.
+
+    Attributes:
+        decode: Decodes its struct.
+        to_events: Builds the common events.
+        types: The types of these.
+    """
+
+    decode: Callable[[bytes], tuple[Any, tuple[str, ...]]]
+    to_events: ToEvents
+    types: tuple[str, ...]
+
+
+def row(shape: type[WireEvent], to_events: ToEvents, *types: str) -> Row:
+    """The row of an event with this struct."""
+    return Row(decoder(shape), to_events, types)
+
+
+RAW: Final = row(WireEvent, raw, "raw")
+_MESSAGE: Final = row(WireMessage, _message, "message.completed")
+_TOOL_USE: Final = row(WireToolUse, _tool_use, "tool_call.completed")
+_TOOL_RESULT: Final = row(WireToolResult, _tool_result, "tool_result.completed")
+_LAST: Final = row(WireEvent, _last, "session.status", "turn.ended")
+_ERROR: Final = row(WireErrorEvent, _session_error, "error")
+_START: Final = row(WirePreviewStart, _preview_start, "message.started", "thinking.started", "raw")
+_DELTA: Final = row(WirePreviewDelta, _preview_delta, "message.started", "message.delta", "thinking.delta", "raw")
+
+SHARED_ROWS: Final[Mapping[str, Row]] = {
+    "event_delta": _DELTA,
+    "event_start": _START,
+    "user.message": _MESSAGE,
+    "system.message": _MESSAGE,
+    "agent.message": _MESSAGE,
+    "agent.thinking": row(WireThinking, _thinking, "thinking.completed"),
+    **dict.fromkeys(TOOL_USES, _TOOL_USE),
+    **dict.fromkeys(("agent.tool_result", "agent.mcp_tool_result"), _TOOL_RESULT),
+    **dict.fromkeys(("user.custom_tool_result", "user.tool_result"), _TOOL_RESULT),
+    "session.status_running": row(WireEvent, _running, "turn.started", "session.status"),
+    "session.status_rescheduled": row(WireEvent, _rescheduled, "session.status"),
+    **dict.fromkeys(("session.status_terminated", "session.deleted"), _LAST),
+    **dict.fromkeys(("session.error", "error"), _ERROR),
+    "span.model_request_end": row(WireEvent, _request_end, "raw"),
+    **dict.fromkeys(("user.interrupt", "user.tool_confirmation", "user.define_outcome"), RAW),
+    "agent.thread_context_compacted": RAW,
+    **dict.fromkeys(("agent.thread_message_sent", "agent.thread_message_received"), RAW),
+    **dict.fromkeys(("session.updated", "session.thread_created"), RAW),
+    **dict.fromkeys(("session.thread_status_running", "session.thread_status_idle"), RAW),
+    **dict.fromkeys(("session.thread_status_rescheduled", "session.thread_status_terminated"), RAW),
+    **dict.fromkeys(("span.model_request_start", "span.outcome_evaluation_start"), RAW),
+    **dict.fromkeys(("span.outcome_evaluation_ongoing", "span.outcome_evaluation_end"), RAW),
+}
+"""The events that both members have. A member adds `session.status_idle`, `session.usage` and what only it has."""
+
+
+def types_of(rows: Mapping[str, Row]) -> Mapping[str, tuple[str, ...]]:
+    """The types of the common events that each of the backend's becomes. A type that is not there becomes `raw`."""
+    return {kind: each.types for kind, each in rows.items()}
+
+
+class EventReader:
+    """Reads the events of one session, in their order and each once.
+
+    Args:
+        session_id: The session.
+        position: Where the events begin; None for the start of the session.
+
+    Attributes:
+        member: The backend.
+        rows: How its events are read.
+        position_type: The type of its positions.
+    """
+
+    member: ClassVar[Member]
+    rows: ClassVar[Mapping[str, Row]]
+    position_type: ClassVar[type[Position]] = Position
+
+    def __init__(self, session_id: str, position: Position | None = None) -> None:
+        self._state = self._new_state(session_id, position or self.position_type())
+
+    def _new_state(self, session_id: str, position: Any) -> State:
+        return State(
+            self.member,
+            session_id,
+            in_turn=position.in_turn,
+            is_rescheduled=position.is_rescheduled,
+            error=position.error,
+        )
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a turn is in progress."""
+        return self._state.in_turn
+
+    def _decode(self, content: bytes, kind: str) -> tuple[Row, str, Any, tuple[str, ...]]:
+        """The row and the type of an event, its struct, and its problems."""
+        found = self.rows.get(kind, RAW)
+        try:
+            wire, problems = found.decode(content)
+        except MalformedResponse as error:
+            return RAW, kind, WireEvent(), (error.message,)
+        if not wire.type or wire.type == kind:
+            return found, kind, wire, problems
+        found = self.rows.get(wire.type, RAW)
+        return found, wire.type, *found.decode(content)
+
+    def read(self, content: bytes, *, kind: str = "", event_id: str | None = None) -> Sequence[Event]:
+        """The common events of one event; none if it came before.
+
+        Args:
+            content: Its JSON text.
+            kind: Its type, if that is known from elsewhere; a type in the JSON wins.
+            event_id: Its id, if that is known from elsewhere; an id in the JSON wins.
+        """
+        found, kind, wire, problems = self._decode(content, kind)
+        identity = None if kind in PREVIEWS else wire.id or event_id
+        if identity is not None and not self._is_new(identity, kind, wire):
+            return ()
+        if kind.startswith("agent."):
+            self._state.in_turn = True  # also if the stream began in the middle of the turn
+        envelope: Envelope = {
+            "session_id": self._state.session_id,
+            "id": identity,
+            "turn_id": wire.turn_id,
+            "created_at": self._time_of(wire),
+            "native_type": kind,
+            "source": content,
+            "problems": problems,
+        }
+        try:
+            return found.to_events(self._state, wire, envelope)
+        except ValidationError:
+            envelope["problems"] += remove_unusable(wire)
+        envelope["created_at"] = self._time_of(wire)
+        return found.to_events(self._state, wire, envelope)
+
+    def _is_new(self, identity: str, _kind: str, _wire: WireEvent) -> bool:
+        """Whether an event with this id is to be read: each is once."""
+        return self._state.seen.add(identity)
+
+    def _time_of(self, wire: WireEvent) -> datetime | None:
+        return wire.processed_at or wire.created_at
+
+    def position_after(self, event_id: str | None, turn: TurnMark | None) -> Position:
+        """The place after the last event that was read.
+
+        Args:
+            event_id: The id of that event.
+            turn: The turn of ours that is followed.
+        """
+        state = self._state
+        error = state.error and state.error[:_KEPT_ERROR]
+        return Position(event_id, state.in_turn, state.is_rescheduled, error, turn)
+
+    def remember(self, action: PendingAction) -> None:
+        """Note an action that was read elsewhere, for the event that waits at it."""
+        self._state.tool_uses[action.id] = action
+
+    def expect_turn(self) -> None:
+        """Note that input was sent: an end of the session now ends a turn."""
+        self._state.in_turn = True

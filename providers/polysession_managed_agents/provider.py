@@ -1,0 +1,193 @@
+"""The calls and flows that both members share.
+
+Backend: https://platform.claude.com/docs/en/api/beta/sessions and
+https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, TypeVar
+
+from polysession.provider_api import (
+    Agent,
+    Answer,
+    Block,
+    Call,
+    Environment,
+    Event,
+    Flow,
+    Message,
+    Model,
+    NativeBody,
+    NewAgent,
+    NewEnvironment,
+    NewSession,
+    Page,
+    PendingAction,
+    Provider,
+    ProviderSettings,
+    Session,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+    StreamPlan,
+    TurnInput,
+    TurnPlan,
+    decoder,
+    path_segment,
+    read_response,
+)
+from polysession_managed_agents import history, sessions, turns
+from polysession_managed_agents.member import Member
+from polysession_managed_agents.sessions import to_page
+from polysession_managed_agents.wire import WireDeleted
+
+S = TypeVar("S", bound=ProviderSettings)
+
+_read_deleted: Final = decoder(WireDeleted)
+
+
+class ManagedAgentsProvider(Provider[S]):
+    """A backend of the family.
+
+    Attributes:
+        member: Its names and limits.
+        records: Its readers of records.
+        stream_type: Its plan of a stream.
+        turn_type: Its plan of a turn.
+    """
+
+    member: ClassVar[Member]
+    records: ClassVar[sessions.Records]
+    stream_type: ClassVar[type[turns.ManagedStream]]
+    turn_type: ClassVar[type[turns.ManagedTurn]]
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session."""
+        reply = yield self.member.post("/sessions", sessions.new_session_body(self.member, new), new.idempotency_key)
+        return read_response(self.records.session, reply)
+
+    def get_session(self, ref: SessionRef) -> Flow[Session]:
+        """Read a session."""
+        reply = yield self.member.get(self.member.session_path(ref))
+        return read_response(self.records.session, reply)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page of sessions."""
+        reply = yield self.member.get("/sessions", sessions.list_parameters(self.member, query, cursor))
+        return to_page(reply, self.records.session)
+
+    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+        """Change what was asked for. Removing all metadata needs to read its keys first."""
+        known: Mapping[str, Any] = {}
+        if changes.metadata is None:
+            known = (yield from self.get_session(ref)).metadata
+        body = sessions.changes_body(self.member, changes, known)
+        reply = yield self.member.post(self.member.session_path(ref), body)
+        return read_response(self.records.session, reply)
+
+    def archive_session(self, ref: SessionRef) -> Flow[Session]:
+        """Archive a session."""
+        reply = yield self.member.post(f"{self.member.session_path(ref)}/archive", {})
+        return read_response(self.records.session, reply)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session. The answer names it; one without a body will do."""
+        path = self.member.prefix + self.member.session_path(ref)
+        reply = yield Call("DELETE", path, idempotency_header=self.member.idempotency_header)
+        if reply.content.strip():
+            read_response(_read_deleted, reply)
+
+    def send_message(
+        self,
+        ref: SessionRef,
+        content: tuple[Block, ...],
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        idempotency_key: str | None = None,
+    ) -> Flow[None]:
+        """Send a message."""
+        return turns.send_message(self.member, ref, content, idempotency_key)
+
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+        """Prepare to follow a session."""
+        return turns.stream_events(self.stream_type, ref, cursor)
+
+    def start_turn(
+        self,
+        ref: SessionRef,
+        turn_input: TurnInput,
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        idempotency_key: str | None = None,
+    ) -> Flow[TurnPlan]:
+        """Prepare to follow the turn that this input starts."""
+        return turns.start_turn(self.turn_type, ref, turn_input, idempotency_key)
+
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+        """Prepare to continue a turn."""
+        return turns.rejoin_turn(self.turn_type, ref, cursor)
+
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
+        """Read one page of events."""
+        parameters = self.member.page_parameters(page_size, cursor)
+        return history.list_events(self.stream_type.reader_type, ref, parameters, newest_first=newest_first)
+
+    def list_messages(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Message]]:
+        """Read one page of messages."""
+        parameters = self.member.page_parameters(page_size, cursor)
+        return history.list_messages(self.stream_type.reader_type, ref, parameters, newest_first=newest_first)
+
+    def answer_actions(
+        self,
+        ref: SessionRef,
+        answers: tuple[Answer, ...],
+        *,
+        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+    ) -> Flow[None]:
+        """Answer pending actions."""
+        return turns.answer_actions(self.member, ref, answers)
+
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+        """Read the pending actions."""
+        return history.pending_actions(self.member, ref)
+
+    def create_agent(self, new: NewAgent) -> Flow[Agent]:
+        """Create an agent."""
+        reply = yield self.member.post("/agents", sessions.new_agent_body(self.member, new))
+        return read_response(self.records.agent, reply)
+
+    def get_agent(self, agent_id: str) -> Flow[Agent]:
+        """Read an agent."""
+        reply = yield self.member.get(f"/agents/{path_segment(agent_id, 'agent id')}")
+        return read_response(self.records.agent, reply)
+
+    def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
+        """Read one page of agents."""
+        reply = yield self.member.get("/agents", self.member.page_parameters(page_size, cursor))
+        return to_page(reply, self.records.agent)
+
+    def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
+        """Create an environment."""
+        reply = yield self.member.post("/environments", sessions.new_environment_body(self.member, new))
+        return read_response(self.records.environment, reply)
+
+    def get_environment(self, environment_id: str) -> Flow[Environment]:
+        """Read an environment."""
+        reply = yield self.member.get(f"/environments/{path_segment(environment_id, 'environment id')}")
+        return read_response(self.records.environment, reply)
+
+    def list_environments(self, page_size: int | None, cursor: str | None) -> Flow[Page[Environment]]:
+        """Read one page of environments."""
+        reply = yield self.member.get("/environments", self.member.page_parameters(page_size, cursor))
+        return to_page(reply, self.records.environment)
+
+    def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
+        """Read the models."""
+        reply = yield self.member.get("/models", self.member.page_parameters(page_size, cursor))
+        return to_page(reply, self.records.model)
