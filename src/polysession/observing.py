@@ -114,6 +114,16 @@ class ObserverHooks:
 
     @hookspec
     @abstractmethod
+    def polysession_stream_opened(self, provider: str, operation: str, connection: int) -> None:
+        """A stream has a connection: `connection` is 1 for its first, and counts those after a break."""
+
+    @hookspec
+    @abstractmethod
+    def polysession_stream_closed(self, provider: str, operation: str) -> None:
+        """A stream's connection is closed, by either side."""
+
+    @hookspec
+    @abstractmethod
     def polysession_turn_started(self, turn: TurnWatched) -> None:
         """A turn's block was entered; nothing was sent yet."""
 
@@ -138,6 +148,8 @@ class Observers:
         self.before_request: Hook | None = _implemented(hook, "polysession_before_request")
         self.after_response: Hook | None = _implemented(hook, "polysession_after_response")
         self.on_event: Hook | None = _implemented(hook, "polysession_on_event")
+        self.stream_opened: Hook | None = _implemented(hook, "polysession_stream_opened")
+        self.stream_closed: Hook | None = _implemented(hook, "polysession_stream_closed")
         self.turn_started: Hook | None = _implemented(hook, "polysession_turn_started")
         self.turn_ended: Hook | None = _implemented(hook, "polysession_turn_ended")
         self.watch_requests: bool = self.before_request is not None or self.after_response is not None

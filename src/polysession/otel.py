@@ -1,27 +1,36 @@
-"""Traces of turns, in OpenTelemetry's words for generative AI. Needs the extra `polysession[otel]`.
+"""Traces of turns and metrics, in OpenTelemetry's words for generative AI. Needs the extra `polysession[otel]`.
 
-    client = Client("qoder", observers=[Tracing()])
+    client = Client("qoder", observers=[Tracing(), Metrics()])
 
-Backend: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/ (read 2026-11-25; in development there)
+Backend: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/ and
+https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/ (read 2026-11; in development there)
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from opentelemetry.metrics import MeterProvider, get_meter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer
 
 from polysession._version import __version__
 from polysession.errors import PolysessionError
 from polysession.event import Outcome
 from polysession.message import TextBlock
-from polysession.observing import TurnContent, TurnWatched, hookimpl
+from polysession.observing import RequestSent, ResponseReceived, TurnContent, TurnWatched, hookimpl
 from polysession.result import TurnResult
 from polysession.session import Usage
 
 _OPERATION: Final = "invoke_agent"
+_TOKEN_TYPES: Final = {
+    "gen_ai.usage.input_tokens": "input",
+    "gen_ai.usage.output_tokens": "output",
+    "gen_ai.usage.cache_read.input_tokens": "cache_read",
+    "gen_ai.usage.cache_creation.input_tokens": "cache_creation",
+}
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -77,6 +86,86 @@ class Tracing:
             span.set_attribute("gen_ai.output.messages", json.dumps(said, ensure_ascii=False))
         if result.outcome is Outcome.FAILED:
             _fail(span, result.native_reason or result.outcome.value, result.error or "")
+
+
+class Metrics:
+    """Numbers of what clients do, as instruments of one meter. One object may observe several clients.
+
+    | instrument | kind | unit | counts |
+    |---|---|---|---|
+    | `http.client.request.duration` | histogram | s | each attempt at a call |
+    | `polysession.client.retries` | counter | | attempts after the first |
+    | `polysession.client.stream.reconnections` | counter | | connections of a stream after its first |
+    | `polysession.client.stream.active` | up-down counter | | open connections of streams |
+    | `gen_ai.client.operation.duration` | histogram | s | each turn, from its block to its end |
+    | `gen_ai.client.token.usage` | histogram | | tokens of each turn, where the backend counts them |
+
+    Args:
+        meter_provider: Where the numbers go; None for the global provider.
+    """
+
+    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+        meter = get_meter("polysession", __version__, meter_provider)
+        self._requests = meter.create_histogram("http.client.request.duration", "s", "Duration of each attempt")
+        self._retries = meter.create_counter("polysession.client.retries", description="Attempts after the first")
+        self._reconnections = meter.create_counter(
+            "polysession.client.stream.reconnections", description="Connections of a stream after its first"
+        )
+        self._streams = meter.create_up_down_counter(
+            "polysession.client.stream.active", description="Open connections of streams"
+        )
+        self._turns = meter.create_histogram("gen_ai.client.operation.duration", "s", "Duration of each turn")
+        self._tokens = meter.create_histogram("gen_ai.client.token.usage", description="Tokens of each turn")
+        self._started_s: dict[TurnWatched, float] = {}
+
+    @hookimpl
+    def polysession_after_response(self, request: RequestSent, response: ResponseReceived) -> None:
+        """Count an attempt."""
+        attributes: dict[str, str | int] = {
+            "gen_ai.provider.name": request.provider,
+            "polysession.operation": request.operation,
+            "http.request.method": request.method,
+        }
+        if response.status is not None:
+            attributes["http.response.status_code"] = response.status
+        if response.error is not None:
+            attributes["error.type"] = type(response.error).__qualname__
+        self._requests.record(response.elapsed_s, attributes)
+        if request.attempt > 1:
+            self._retries.add(1, _of(request.provider, request.operation))
+
+    @hookimpl
+    def polysession_stream_opened(self, provider: str, operation: str, connection: int) -> None:
+        """Count a connection."""
+        self._streams.add(1, _of(provider, operation))
+        if connection > 1:
+            self._reconnections.add(1, _of(provider, operation))
+
+    @hookimpl
+    def polysession_stream_closed(self, provider: str, operation: str) -> None:
+        """Count a connection no longer."""
+        self._streams.add(-1, _of(provider, operation))
+
+    @hookimpl
+    def polysession_turn_started(self, turn: TurnWatched) -> None:
+        """Note when a turn began."""
+        self._started_s[turn] = time.monotonic()
+
+    @hookimpl
+    def polysession_turn_ended(self, turn: TurnWatched, result: TurnResult | None, error: BaseException | None) -> None:
+        """Count a turn."""
+        attributes = {"gen_ai.operation.name": _OPERATION, "gen_ai.provider.name": turn.provider}
+        if result is not None:
+            outcome = {"polysession.turn.outcome": result.outcome.value}
+            for name, count in _usage(result.usage).items():
+                self._tokens.record(count, {**attributes, "gen_ai.token.type": _TOKEN_TYPES[name]})
+        else:
+            outcome = {} if error is None else {"error.type": type(error).__qualname__}
+        self._turns.record(time.monotonic() - self._started_s.pop(turn), {**attributes, **outcome})
+
+
+def _of(provider: str, operation: str) -> dict[str, str]:
+    return {"gen_ai.provider.name": provider, "polysession.operation": operation}
 
 
 def _fail(span: Span, kind: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import httpx
@@ -238,8 +239,10 @@ def test_a_retry_is_told_at_info(notes: Notes, caplog: pytest.LogCaptureFixture)
         (1, 503),
         (2, 200),
     ]
-    assert [record.getMessage() for record in caplog.records if record.name == "polysession"] == [
-        f"sessions.get: GET {server.url}/sessions/s1, attempt 2"
+    lines = [record.getMessage() for record in caplog.records if record.name == "polysession"]
+    assert [re.sub(r"\d\.\d+ s", "N s", line) for line in lines] == [
+        "sessions.get: 503 after N s, request id None",
+        f"sessions.get: GET {server.url}/sessions/s1, attempt 2",
     ]
 
 
@@ -285,10 +288,10 @@ def test_the_address_of_a_call_is_told_in_a_line(
 
 def test_why_a_stream_broke_is_told_in_a_line(observation: Observation, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
-    observation.interrupted("sessions.stream", ConnectionLost(STRANGE), 0.5)
+    observation.interrupted("sessions.stream", ConnectionLost(STRANGE, request_id="req_1"), 0.5)
 
     broke = r"the stream broke (\x1b[2J\u202e\x9b\r\nERROR ***)"
-    assert caplog.messages == [f"sessions.stream: {broke}; opening it again in 0.50 s"]
+    assert caplog.messages == [f"sessions.stream: {broke}, request id req_1; opening it again in 0.50 s"]
 
 
 def test_without_observers_nothing_is_watched() -> None:
@@ -298,6 +301,8 @@ def test_without_observers_nothing_is_watched() -> None:
         "before_request": None,
         "after_response": None,
         "on_event": None,
+        "stream_opened": None,
+        "stream_closed": None,
         "turn_started": None,
         "turn_ended": None,
         "watch_requests": False,

@@ -246,7 +246,7 @@ class Exchange:
             self._message(error_class, reply, detail),
             status=reply.status,
             code=detail.code,
-            request_id=reply.headers.get("x-request-id") or detail.request_id,
+            request_id=reply.request_id or detail.request_id,
         )
         error.retry_after_s = retry_after_s(reply.headers, now)
         return error

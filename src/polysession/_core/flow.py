@@ -90,6 +90,11 @@ class Response:
     attempts: int = 1
 
     @property
+    def request_id(self) -> str | None:
+        """The backend's id of the request; None if it sent none."""
+        return request_id_of(self.headers)
+
+    @property
     def succeeded(self) -> bool:
         """Whether the status is any 2xx."""
         return self.status in _SUCCESS
@@ -104,8 +109,12 @@ class Response:
             return decode_json(self.content)
         except ValueError as error:
             problem = str(error)
-        request_id = self.headers.get("x-request-id")
-        raise MalformedResponse(f"the body is not JSON: {problem}", status=self.status, request_id=request_id)
+        raise MalformedResponse(f"the body is not JSON: {problem}", status=self.status, request_id=self.request_id)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The backend's id of a request, from the headers of its answer; None if it sent none."""
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 Flow: TypeAlias = Generator[Call, Response, T]

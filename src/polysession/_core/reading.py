@@ -254,4 +254,4 @@ def _instead_of_object(content: bytes) -> str:
 
 def _malformed(response: Response, what: str) -> MalformedResponse:
     message = f"the backend answered success, with a body that cannot be read: {what}"
-    return MalformedResponse(message, status=response.status, request_id=response.headers.get("x-request-id"))
+    return MalformedResponse(message, status=response.status, request_id=response.request_id)

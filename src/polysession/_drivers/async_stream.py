@@ -169,6 +169,8 @@ class AsyncEventStream(StreamBase):
         response = await self._driver.connect(self._operation, effect.call, deadline)
         limit_silence(response, effect.silence_s)
         self._connection = _Connection(response)
+        self._connections += 1
+        self._driver.observation.stream_opened(self._operation, self._connections)
         return to_head(response)
 
     async def _drain(self, effect: Drain) -> None:
@@ -192,7 +194,10 @@ class AsyncEventStream(StreamBase):
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.aclose()
+            try:
+                await connection.aclose()
+            finally:
+                self._driver.observation.stream_closed(self._operation)
 
 
 class AsyncTurn(TurnBase, AsyncEventStream):

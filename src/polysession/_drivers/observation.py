@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Response
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from polysession.result import TurnResult
 
 _LOGGER = logging.getLogger(PROJECT)
+_FAILURES: Final = 400
+"""The lowest HTTP status of a failure."""
 
 
 class Observation:
@@ -57,7 +59,7 @@ class Observation:
 
     def request(self, operation: str, call: Call, attempt: int = 1) -> ObservedRequest | None:
         """Show that an attempt starts; None if neither an observer nor the log is interested."""
-        if not self._has_request_hooks and not _LOGGER.isEnabledFor(logging.DEBUG):
+        if not self._has_request_hooks and not _LOGGER.isEnabledFor(logging.INFO):
             return None
         from polysession.observing import RequestSent
 
@@ -92,7 +94,24 @@ class Observation:
     def interrupted(self, operation: str, failure: PolysessionError | None, wait_s: float) -> None:
         """Log that a stream broke, and is opened again."""
         how = self._exchange.redact(failure.message) if failure else "the backend closed it"
-        _LOGGER.info("%s: the stream broke (%s); opening it again in %.2f s", operation, how, wait_s)
+        id_ = failure and failure.request_id and self._exchange.redact(failure.request_id)
+        _LOGGER.info(
+            "%s: the stream broke (%s), request id %s; opening it again in %.2f s", operation, how, id_, wait_s
+        )
+
+    def stream_opened(self, operation: str, connection: int) -> None:
+        """Show that a stream has a connection, its first or a later one."""
+        self._notify_of_stream("stream_opened", operation=operation, connection=connection)
+
+    def stream_closed(self, operation: str) -> None:
+        """Show that a stream's connection is closed."""
+        self._notify_of_stream("stream_closed", operation=operation)
+
+    def _notify_of_stream(self, hook: str, **values: Any) -> None:
+        if self._given:
+            from polysession.observing import notify
+
+            notify(getattr(self.observers, hook), provider=self._provider, **values)
 
 
 class ObservedRequest:
@@ -121,7 +140,7 @@ class ObservedRequest:
         if not isinstance(outcome, Response):
             self._show(ResponseReceived(None, elapsed_s, error=outcome))
             return
-        request_id = outcome.headers.get("x-request-id")
+        request_id = outcome.request_id
         self._show(ResponseReceived(outcome.status, elapsed_s, request_id and self._redact(request_id)))
 
     def _show(self, response: ResponseReceived) -> None:
@@ -129,7 +148,8 @@ class ObservedRequest:
 
         what = response.status or type(response.error).__name__
         operation, id_ = self._request.operation, response.request_id
-        _LOGGER.debug("%s: %s after %.3f s, request id %s", operation, what, response.elapsed_s, id_)
+        level = logging.DEBUG if response.status is not None and response.status < _FAILURES else logging.INFO
+        _LOGGER.log(level, "%s: %s after %.3f s, request id %s", operation, what, response.elapsed_s, id_)
         notify(self._observers.after_response, request=self._request, response=response)
 
 

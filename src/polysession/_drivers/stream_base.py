@@ -56,6 +56,7 @@ class StreamBase:
         self._retry = driver.retry
         self._is_attended = driver.turn_life is TurnLife.ATTENDED
         self._operation = operation
+        self._connections = 0
         self._was_entered = False
         try:
             deadline_s = checked_seconds(deadline_s, "deadline_s")

@@ -157,7 +157,7 @@ class SyncDriver:
         raise MalformedResponse(
             f"the backend answered success, with {kind} and no stream of events",
             status=reply.status,
-            request_id=reply.headers.get("x-request-id"),
+            request_id=reply.request_id,
             attempts=reply.attempts,
         )
 

@@ -161,6 +161,8 @@ class EventStream(StreamBase):
         limit_silence(response, effect.silence_s)
         self._chunks = response.iter_bytes() if is_read(response) else response.iter_raw()
         self._watchdog = Watchdog(response)
+        self._connections += 1
+        self._driver.observation.stream_opened(self._operation, self._connections)
         return to_head(response)
 
     def _drain(self, effect: Drain) -> None:
@@ -184,7 +186,10 @@ class EventStream(StreamBase):
             watchdog.cancel()
         response, self._response, self._chunks = self._response, None, _interrupted()
         if response is not None:
-            response.close()
+            try:
+                response.close()
+            finally:
+                self._driver.observation.stream_closed(self._operation)
 
 
 class Turn(TurnBase, EventStream):

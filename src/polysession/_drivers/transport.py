@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from polysession._core.body import Decompressor
-from polysession._core.flow import Call, Response
+from polysession._core.flow import Call, Response, request_id_of
 from polysession._drivers.default_client import CONNECT_LIMIT_S, DEFAULT_TIMEOUT
 from polysession._drivers.environment import tls_context
 from polysession.change import Unset
@@ -204,7 +204,7 @@ class BodyReader:
         error = MalformedResponse(
             f"the answer is larger than {self._max_bytes} bytes; ask for smaller pages, or raise max_body_bytes",
             status=self._response.status_code,
-            request_id=self._response.headers.get("x-request-id"),
+            request_id=request_id_of(self._response.headers),
         )
         error.outcome_unknown = True
         return error
