@@ -20,7 +20,7 @@ from polysession import (
     TurnLife,
 )
 from polysession.cli.demo import emulated_providers
-from polysession.emulation import EmulatorHandle, serve
+from polysession.emulation import EmulatorHandle, Say, serve
 from polysession.emulation.faults import FaultKind
 from polysession.plugins import load_provider
 from polysession.testing.comparing import check_same
@@ -146,7 +146,8 @@ def test_a_stream_from_a_stored_cursor_may_be_cut_as_well(emulator: EmulatorHand
         def leave(up_to: str) -> tuple[Session, list[Event], str | None]:
             session = new_session(emulator)
             with client.sessions.stream(session, deadline_s=LIMIT_S) as stream:
-                client.sessions.send(session, "/slow 3")
+                emulator.script([Say("word0 word1 word2", pause_s=0.01)], session=session)
+                client.sessions.send(session, "hello")
                 return session, follow(stream, up_to), stream.cursor
 
         _, whole, _ = leave("turn.ended")

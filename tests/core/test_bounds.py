@@ -123,11 +123,11 @@ def test_a_body_in_drops_is_not_waited_for_without_end(runner: ClientRunner) -> 
     drops = Answer(head + b" " * 100_000, piece_bytes=len(head), pause_s=0.02)
     started_s = time.monotonic()
 
-    error = failure(runner, drops, timeout=0.15)
+    error = failure(runner, drops, timeout=0.1)
 
     assert type(error) is NetworkTimeout
     assert "it was still coming, too slowly" in error.message
-    assert 1.5 < time.monotonic() - started_s < 5.0
+    assert 1.0 < time.monotonic() - started_s < 5.0
 
 
 @both_runners

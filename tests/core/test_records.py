@@ -104,7 +104,7 @@ def records_of(record_type: type[BaseModel]) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("record_type", "adapter"), READERS, ids=lambda each: getattr(each, "__name__", ""))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_a_record_reads_back_from_its_json(
     record_type: type[BaseModel], adapter: TypeAdapter[Any], data: st.DataObject

@@ -204,12 +204,12 @@ def test_on_action_may_be_async(qoder: EmulatorHandle) -> None:
 def test_the_deadline_stands_still_while_an_action_is_decided(qoder: EmulatorHandle) -> None:
     async def main() -> TurnResult:
         async def approve(action: PendingAction) -> Answer:
-            await asyncio.sleep(3)
+            await asyncio.sleep(1.6)
             return Approve(action)
 
         async with AsyncClient("qoder", **qoder.settings) as client:
             session = await client.sessions.create(**values(qoder))
-            return await client.sessions.ask(session, "/ask", on_action=approve, deadline_s=2.5)
+            return await client.sessions.ask(session, "/ask", on_action=approve, deadline_s=1.5)
 
     assert asyncio.run(main()).outcome is Outcome.COMPLETED
 

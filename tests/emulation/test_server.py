@@ -118,9 +118,12 @@ class DeadServer:
     def run(self, *, sockets: list[socket.socket]) -> None:
         assert sockets
 
+    def stop(self) -> None:
+        pass
+
 
 def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_uvicorn_server", lambda _: DeadServer())
+    monkeypatch.setattr(server_module, "_loopback_server", lambda _: DeadServer())
 
     with pytest.raises(PolysessionError, match="did not start listening"), serve("acme"):
         pass

@@ -99,7 +99,7 @@ USES: dict[str, Callable[[Any, Any], Any]] = {
     "get": lambda sessions, session: sessions.get(session),
     "update": lambda sessions, session: sessions.update(session, title="x"),
     "messages": lambda sessions, session: sessions.messages(session).page(),
-    "stream": lambda sessions, session: sessions.stream(session, deadline_s=5),
+    "stream": lambda sessions, session: sessions.stream(session, deadline_s=1),
 }
 
 

@@ -18,8 +18,9 @@ from polysession.errors import PolysessionError, UsageError
 from polysession.session import ModelConfig, Session
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.types import ASGIApp
+
+    from polysession.emulation.loopback import LoopbackServer
 
 _STARTUP_LIMIT_S = 10.0
 
@@ -131,7 +132,7 @@ def _listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
-    server = _uvicorn_server(app)
+    server = _loopback_server(app)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="polysession-emulator"
     )
@@ -140,26 +141,18 @@ def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
         _wait_until_started(server, thread)
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join()
         listener.close()
 
 
-def _uvicorn_server(app: ASGIApp) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415  (an extra: only needed to serve)
+def _loopback_server(app: ASGIApp) -> LoopbackServer:
+    from polysession.emulation.loopback import LoopbackServer  # noqa: PLC0415  (an extra: only needed to serve)
 
-    config = uvicorn.Config(
-        app,
-        log_level="critical",  # a fault on request, and a fault of the backend, are raised: no news to the user
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    return uvicorn.Server(config)
+    return LoopbackServer(app)
 
 
-def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+def _wait_until_started(server: LoopbackServer, thread: threading.Thread) -> None:
     deadline_s = time.monotonic() + _STARTUP_LIMIT_S
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline_s:

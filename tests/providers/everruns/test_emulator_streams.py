@@ -262,7 +262,7 @@ def test_types_narrow_a_stream_and_exclude_removes(api: Api) -> None:
 
 
 def test_silence_has_heartbeats_and_longer_retry_hints(api: Api) -> None:
-    api.handle.control.pace.heartbeat_s = 0.25  # type: ignore[attr-defined]
+    api.handle.control.pace.heartbeat_s = 0.05  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     with stream(api, session_id) as frames:
         assert [next(frames) for _ in range(4)] == [{"comment": "heartbeat"}] * 4
@@ -277,7 +277,7 @@ def test_a_stream_is_cycled(api: Api) -> None:
     session_id = api.session()["id"]
     with stream(api, session_id) as silent:
         assert list(silent) == [{"event": "disconnecting", "data": '{"reason":"connection_cycle","retry_ms":100}'}]
-    api.handle.control.pace.stream_s = 1.0  # type: ignore[attr-defined]
+    api.handle.control.pace.stream_s = 0.6  # type: ignore[attr-defined]
     with stream(api, session_id) as busy:
         say(api, session_id, "/slow 40")
         *events, goodbye = list(busy)

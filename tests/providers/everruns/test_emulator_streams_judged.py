@@ -150,9 +150,6 @@ def test_the_client_starts_after_an_event_it_names(handle: EmulatorHandle) -> No
 
 @covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
 def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(handle: EmulatorHandle) -> None:
-    emulator: Any = handle.control
-    emulator.pace.waiting_after_s = 0.25
-
     async def scenario(everruns: Any) -> None:
         session = await create(everruns)
         accepted = []

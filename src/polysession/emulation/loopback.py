@@ -1,0 +1,64 @@
+"""A uvicorn server that stops at once. Importing it needs the extra `emulator`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_DATE_PERIOD_S: Final = 1.0
+"""How often the `date` header is renewed."""
+
+
+class LoopbackServer(uvicorn.Server):
+    """Serves an application until `stop`, and then closes whatever is open.
+
+    uvicorn itself looks for the wish to stop, and waits for what is open, in steps of 0.1 seconds.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="critical",  # a fault on request, and a fault of the backend, are raised: no news to the user
+                lifespan="off",
+                ws="none",
+                server_header=False,
+            )
+        )
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Let the thread that runs it end. May be called from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Renew the `date` header until the server has to stop."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _DATE_PERIOD_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  (uvicorn's signature)
+        """Close the connections, and cancel what answers them."""
+        for listening in self.servers:
+            listening.close()
+        tasks = set(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in set(self.server_state.connections):
+            connection.transport.abort()
