@@ -11,12 +11,14 @@ https://docs.qoder.com/cloud-agents/api/sessions/stream-events (read 2026-11)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TypeAlias
 
-from polysession.emulation import EventLog, base36_id
-from polysession_qoder.emulator.validation import Json
+from polysession.emulation import base36_id
+from polysession_managed_agents.emulator.conversation import Conversation
+from polysession_managed_agents.emulator.event_writer import EventWriter
+from polysession_managed_agents.emulator.validation import Json
 
 REQUEST_CREDITS = Decimal("0.05")
 """Cost of one model request."""
@@ -24,119 +26,51 @@ REQUEST_CREDITS = Decimal("0.05")
 _MODEL = "ultimate"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One item of the log.
-
-    Attributes:
-        id: The SSE id: that of the event, and for a preview that of the event it previews.
-        event: The JSON.
-        previewed: Type of the event that this is a preview of; None for an event of its own, which the list keeps.
-    """
-
-    id: str
-    event: Json
-    previewed: str | None = None
-
-
 def timestamp_now() -> str:
     """The present moment, as the backend writes it."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class EventWriter:
+class QoderEventWriter(EventWriter):
     """Writes the events of one session.
 
     Attributes:
-        log: Everything that streams get, in order.
-        thread_id: The coordinator thread.
-        turn_id: The turn in work; empty before the first.
+        turn_id: The turn in work, where events name it; empty before the first.
     """
 
-    def __init__(self, session_id: str) -> None:
-        self.log: EventLog[Entry] = EventLog()
-        self.thread_id = base36_id("sthr_")
+    def __init__(self) -> None:
+        super().__init__(base36_id("sthr_"))
         self.turn_id = ""
-        self._session_id = session_id
-        self._span_id: str | None = None
 
-    def emit(self, event_type: str, event_id: str | None = None, **payload: object) -> str:
-        """Write an event; gives its id."""
-        event_id = event_id or base36_id("evt_")
-        self.log.append(Entry(event_id, self._sealed({"id": event_id, "type": event_type, **payload})))
-        return event_id
+    @property
+    def credits(self) -> Decimal:
+        """Cost of the session so far."""
+        return self.requests * REQUEST_CREDITS
 
-    def accepted(self, event: Json) -> Json:
-        """An event of the client, with what the backend adds to it."""
-        return self._sealed({**event, "id": base36_id("evt_")})
+    def new_id(self) -> str:
+        """The id of a new event."""
+        return base36_id("evt_")
 
-    def note(self, events: Iterable[Json]) -> None:
-        """Keep accepted events."""
-        for event in events:
-            self.log.append(Entry(event["id"], event))
-
-    def preview(self, event_id: str, event_type: str, text: str | None = None) -> None:
-        """Write a preview: of the start of an event, or of a piece of its text."""
-        if text is None:
-            preview: Json = {"type": "event_start", "event": {"id": event_id, "type": event_type}}
-        else:
-            delta = {"type": "content_delta", "index": 0, "content": {"type": "text", "text": text}}
-            preview = {"type": "event_delta", "event_id": event_id, "delta": delta}
-        self.log.append(Entry(event_id, preview, previewed=event_type))
-
-    def begin_turn(self, echoes: Iterable[Json]) -> None:
-        """Write the beginning of a turn, or of its continuation."""
-        self.running()
-        self.note(echoes)
-
-    def running(self) -> None:
-        """Write that the session runs."""
-        self.emit("session.status_running")
-        self.emit("session.thread_status_running", session_thread_id=self.thread_id)
-
-    def idle(self, reason: Json, credits_: Decimal) -> None:
-        """Write that the session waits, and why."""
-        self.emit("session.thread_status_idle", session_thread_id=self.thread_id, stop_reason=reason)
-        spent = float(credits_)
-        self.emit("session.usage", model_credits=spent, sandbox_runtime_credits=0, total_credits=spent)
-        self.emit("session.status_idle", stop_reason=reason)
-
-    def rescheduled(self) -> None:
-        """Write that the session has to wait for another place to run."""
-        self.emit("session.status_rescheduled")
-        self.emit("session.thread_status_rescheduled", session_thread_id=self.thread_id)
-
-    def terminated(self) -> None:
-        """Write that the session is over."""
-        self.emit("session.thread_status_terminated", session_thread_id=self.thread_id)
-        self.emit("session.status_terminated")
-
-    def think(self, text: str) -> None:  # noqa: ARG002  (the current generation keeps thoughts to itself)
-        """Write a thought."""
-        event_id = base36_id("evt_")
-        self.preview(event_id, "agent.thinking")
-        self.emit("agent.thinking", event_id)
-
-    def open_span(self) -> None:
-        """Write the start of a model request, unless one is open."""
-        if self._span_id is None:
-            self._span_id = self.emit("span.model_request_start")
-
-    def close_span(self, *, is_error: bool = False) -> bool:
-        """Write the end of the open model request; true if there was one."""
-        if self._span_id is None:
-            return False
-        span_id, self._span_id = self._span_id, None
-        usage = {"credits": float(REQUEST_CREDITS)}
-        self.emit("span.model_request_end", model_request_start_id=span_id, is_error=is_error, model_usage=usage)
-        return True
-
-    def _sealed(self, event: Json) -> Json:
+    def sealed(self, event: Json) -> Json:
+        """An event with its time."""
         return {**event, "processed_at": timestamp_now()}
 
+    def write_usage(self) -> None:
+        """Write what the session has cost so far."""
+        spent = float(self.credits)
+        self.emit("session.usage", model_credits=spent, sandbox_runtime_credits=0, total_credits=spent)
 
-class LegacyEventWriter(EventWriter):
+    def request_usage(self) -> Json:
+        """Cost of one model request."""
+        return {"credits": float(REQUEST_CREDITS)}
+
+
+class LegacyEventWriter(QoderEventWriter):
     """Writes the events of 2026-05: the echo comes first, each event names its turn, and there are no credits."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__()
+        self._session_id = session_id
 
     def begin_turn(self, echoes: Iterable[Json]) -> None:
         """Write the beginning of a turn, or of its continuation."""
@@ -147,7 +81,7 @@ class LegacyEventWriter(EventWriter):
         """Write that the session runs."""
         self.emit("session.status_running", status="running")
 
-    def idle(self, reason: Json, credits_: Decimal) -> None:  # noqa: ARG002  (credits came later)
+    def idle(self, reason: Json) -> None:
         """Write that the session waits, and why."""
         self.emit("session.status_idle", status="idle", stop_reason=reason)
 
@@ -157,19 +91,20 @@ class LegacyEventWriter(EventWriter):
 
     def open_span(self) -> None:
         """Write the start of a model request, unless one is open."""
-        if self._span_id is None:
-            self._span_id = base36_id("span_")
-            self.emit("span.model_request_start", model=_MODEL, span_id=self._span_id)
+        if self.span_id is None:
+            self.span_id = base36_id("span_")
+            self.emit("span.model_request_start", model=_MODEL, span_id=self.span_id)
 
-    def close_span(self, *, is_error: bool = False) -> bool:  # noqa: ARG002  (the event did not tell)
-        """Write the end of the open model request; true if there was one."""
-        if self._span_id is None:
-            return False
-        span_id, self._span_id = self._span_id, None
+    def write_request_end(self, span_id: str, *, is_error: bool) -> None:  # noqa: ARG002  (the event did not tell)
+        """Write the end of a model request."""
         self.emit("span.model_request_end", span_id=span_id, usage={"input_tokens": 0, "output_tokens": 0})
-        return True
 
-    def _sealed(self, event: Json) -> Json:
+    def sealed(self, event: Json) -> Json:
+        """An event with its times and its turn."""
         now = timestamp_now()
         turn = {"session_id": self._session_id, "turn_id": self.turn_id, "schema_version": "1.0"}
         return {**event, **turn, "created_at": now, "processed_at": now}
+
+
+QoderConversation: TypeAlias = Conversation[QoderEventWriter]
+"""The events of one session, and the turn that works on it."""

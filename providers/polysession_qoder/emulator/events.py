@@ -6,29 +6,33 @@ generation https://docs.qoder.com/cloud-agents/api/sessions/stream-events (read 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
-from typing import Final
 
 from polysession.emulation import HEARTBEAT, EventStream, Generation, base36_id, sse_frame
-from polysession_qoder.emulator.conversation import Conversation
-from polysession_qoder.emulator.event_writer import Entry
-from polysession_qoder.emulator.listing import CREATED_AT_FIELDS, WINDOW_FIELDS, cut, read_created_at, read_window
-from polysession_qoder.emulator.shapes import page_shape
-from polysession_qoder.emulator.state import Session, check_open
-from polysession_qoder.emulator.validation import (
+from polysession_managed_agents.emulator.event_writer import Entry
+from polysession_managed_agents.emulator.sent_events import (
+    ANSWERED_IN,
+    SENT_FIELDS,
+    check_events,
+    read_initial_events,
+    text_of,
+)
+from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at
+from polysession_managed_agents.emulator.validation import (
     Json,
     conflict,
     invalid,
-    need,
     only,
-    take,
     take_all,
     take_typed_objects,
 )
+from polysession_qoder.emulator.event_writer import QoderConversation
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.shapes import page_shape
+from polysession_qoder.emulator.state import Session, check_open
 
 HEARTBEAT_S = 15.0
-INITIAL_EVENTS: Final = 50
 
 _LIST_FIELDS = WINDOW_FIELDS | CREATED_AT_FIELDS | {"order", "types"}
 _STREAM_FIELDS: Mapping[Generation, frozenset[str]] = {
@@ -36,18 +40,9 @@ _STREAM_FIELDS: Mapping[Generation, frozenset[str]] = {
     "legacy": frozenset({"event_deltas", "type", "types"}),
 }
 _PREVIEWABLE = frozenset({"agent.message", "agent.thinking"})
-_FIELDS: Mapping[str, Collection[str]] = {
-    "user.message": {"content"},
-    "user.interrupt": {"session_thread_id"},
-    "user.tool_confirmation": {"tool_use_id", "result", "deny_message", "session_thread_id"},
-    "user.custom_tool_result": {"custom_tool_use_id", "content", "is_error", "session_thread_id"},
-    "user.tool_result": {"tool_use_id", "content", "is_error", "session_thread_id"},
-    "user.define_outcome": {"description", "rubric", "max_iterations"},
-    "system.message": {"content"},
-}
-_ANSWERED_IN: Mapping[str, str] = {
-    "user.tool_confirmation": "tool_use_id",
-    "user.custom_tool_result": "custom_tool_use_id",
+_THREAD_NAMED = frozenset({"user.tool_confirmation", "user.custom_tool_result", "user.tool_result"})
+_FIELDS = {
+    kind: fields | {"session_thread_id"} if kind in _THREAD_NAMED else fields for kind, fields in SENT_FIELDS.items()
 }
 _LEGACY_DECISIONS = {"approve": "allow", "deny": "deny"}
 _BLOCKS = frozenset({"text", "image", "document", "redacted"})
@@ -56,14 +51,7 @@ _TERMINAL = frozenset({"session.deleted", "session.status_terminated"})
 
 def read_initial(body: Json) -> list[Json]:
     """The events that a new session begins with, taken out of the body of its creation."""
-    events = take_typed_objects(body, "initial_events")
-    if len(events) > INITIAL_EVENTS:
-        raise invalid(f"Field 'initial_events' may hold {INITIAL_EVENTS} events.", "initial_events")
-    for event in events:
-        if event["type"] not in {"user.message", "user.define_outcome"}:
-            raise invalid(f"A session cannot begin with {event['type']!r}.", "initial_events")
-        _check_event(event, is_last=False)
-    return events
+    return read_initial_events(body, _FIELDS, _BLOCKS)
 
 
 def send(session: Session, body: Json, generation: Generation) -> list[Json]:
@@ -74,8 +62,7 @@ def send(session: Session, body: Json, generation: Generation) -> list[Json]:
         raise invalid("Missing required field: events", "events")
     check_open(session)
     events = [_modern(event) for event in sent] if generation == "legacy" else sent
-    for position, event in enumerate(events):
-        _check_event(event, is_last=position == len(events) - 1)
+    check_events(events, _FIELDS, _BLOCKS)
     _check_state(session, events)
     talk = session.conversation
     if any(event["type"] == "user.message" for event in events):
@@ -96,35 +83,6 @@ def _modern(event: Json) -> Json:
     return event
 
 
-def _check_event(event: Json, *, is_last: bool) -> None:
-    kind = event["type"]
-    if kind not in _FIELDS:
-        raise invalid(f"Event type {kind!r} cannot be sent.", "type")
-    only(event, {"type", *_FIELDS[kind]})
-    if kind == "system.message" and not is_last:
-        raise invalid("A system.message must be the last event.", "events")
-    if kind in {"user.message", "system.message"}:
-        _check_content(event)
-    elif kind == "user.tool_confirmation":
-        need(event, "tool_use_id", str)
-        if need(event, "result", str) not in {"allow", "deny"}:
-            raise invalid("Field 'result' must be 'allow' or 'deny'.", "result")
-    elif kind in {"user.custom_tool_result", "user.tool_result"}:
-        need(event, _ANSWERED_IN.get(kind, "tool_use_id"), str)
-        take_typed_objects(event, "content")
-        take(event, "is_error", bool)
-
-
-def _check_content(event: Json) -> None:
-    blocks = take_typed_objects(event, "content")
-    if not blocks:
-        raise invalid("Missing required field: content", "content")
-    for block in blocks:
-        if block["type"] not in _BLOCKS:
-            raise invalid(f"Content of type {block['type']!r} cannot be sent.", "content")
-        need(block, *(("text", str) if block["type"] == "text" else ("source", dict)))
-
-
 def _check_state(session: Session, events: list[Json]) -> None:
     talk = session.conversation
     kinds = {event["type"] for event in events}
@@ -133,27 +91,27 @@ def _check_state(session: Session, events: list[Json]) -> None:
     for event in events:
         if event["type"] == "user.tool_result" and event["tool_use_id"] not in talk.delegated:
             raise invalid(f"Event {event['tool_use_id']!r} does not wait for a result.", "tool_use_id")
-        if event["type"] not in _ANSWERED_IN:
+        if event["type"] not in ANSWERED_IN:
             continue
-        name = _ANSWERED_IN[event["type"]]
+        name = ANSWERED_IN[event["type"]]
         pending = talk.pending.get(event[name])
         if pending is None or pending.is_custom is not (name == "custom_tool_use_id"):
             raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
 
 
-def _apply(talk: Conversation, events: list[Json], accepted: list[Json]) -> None:
+def _apply(talk: QoderConversation, events: list[Json], accepted: list[Json]) -> None:
     """Let accepted events take effect."""
     messages = [event for event in events if event["type"] == "user.message"]
     answers = {
-        event[_ANSWERED_IN[event["type"]]]: event.get("result") != "deny"
+        event[ANSWERED_IN[event["type"]]]: event.get("result") != "deny"
         for event in events
-        if event["type"] in _ANSWERED_IN
+        if event["type"] in ANSWERED_IN
     }
     results = [event for event in accepted if event["type"] == "user.tool_result"]
     if messages:
-        talk.begin(accepted, _text(messages[-1]))
+        talk.begin(accepted, text_of(messages[-1]))
     elif answers:
-        answering = [event for event in accepted if event["type"] in _ANSWERED_IN]
+        answering = [event for event in accepted if event["type"] in ANSWERED_IN]
         talk.answer(answering, answers)
     elif results:
         talk.take_results(results)
@@ -161,10 +119,6 @@ def _apply(talk: Conversation, events: list[Json], accepted: list[Json]) -> None
         talk.writer.note(accepted)
     if any(event["type"] == "user.interrupt" for event in events):
         talk.interrupt()
-
-
-def _text(message: Json) -> str:
-    return "".join(block.get("text", "") for block in message["content"])
 
 
 def list_events(session: Session, query: Json, generation: Generation) -> Json:
@@ -203,7 +157,7 @@ def stream(session: Session, query: Json, last_event_id: str | None, generation:
     return EventStream(_frames(talk, start, is_wanted, heartbeat))
 
 
-def _start(talk: Conversation, last_event_id: str | None, generation: Generation) -> int:
+def _start(talk: QoderConversation, last_event_id: str | None, generation: Generation) -> int:
     entries = talk.log.entries
     if last_event_id is None:
         return 0 if generation == "legacy" else len(entries)
@@ -214,7 +168,7 @@ def _start(talk: Conversation, last_event_id: str | None, generation: Generation
 
 
 async def _frames(
-    talk: Conversation, start: int, is_wanted: Callable[[Entry], bool], heartbeat: bytes
+    talk: QoderConversation, start: int, is_wanted: Callable[[Entry], bool], heartbeat: bytes
 ) -> AsyncGenerator[bytes, None]:
     async for entry in talk.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:

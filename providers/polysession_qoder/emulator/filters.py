@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from polysession.emulation import Generation
-from polysession_qoder.emulator.listing import CREATED_AT_FIELDS, WINDOW_FIELDS, read_plain_filter
+from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_plain_filter
+from polysession_managed_agents.emulator.validation import Json, invalid, only, take, take_all
+from polysession_qoder.emulator.listing import WINDOW_FIELDS
 from polysession_qoder.emulator.shapes import STATUSES, session_status
 from polysession_qoder.emulator.state import Session
-from polysession_qoder.emulator.validation import Json, invalid, only, take, take_all
 
 SessionFilter = Callable[[Session], bool]
 

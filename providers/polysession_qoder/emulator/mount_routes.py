@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from polysession.emulation import ApiRequest, Generation, Route
+from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.requests import read_query
+from polysession_managed_agents.emulator.validation import Json, not_found, only
 from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
-from polysession_qoder.emulator.mounts import Mount, read_mount, rotate_secret
-from polysession_qoder.emulator.requests import read_body, read_query
+from polysession_qoder.emulator.mounts import MOUNTS
+from polysession_qoder.emulator.requests import read_body
 from polysession_qoder.emulator.shapes import mount_shape, page_shape
 from polysession_qoder.emulator.state import Session, Sessions
-from polysession_qoder.emulator.validation import Json, not_found, only
 
 
 class MountRoutes:
@@ -55,13 +57,13 @@ class MountRoutes:
 
     def _add(self, request: ApiRequest) -> Json:
         session = self._session(request)
-        mount = read_mount(read_body(request))
+        mount = MOUNTS[self._generation].read_added(read_body(request))
         session.resources[mount.id] = mount
         return self._shape(mount)
 
     def _rotate(self, request: ApiRequest) -> Json:
         mount = self._mount(request)
-        rotate_secret(mount, read_body(request))
+        MOUNTS[self._generation].rotate_secret(mount, read_body(request))
         return self._shape(mount)
 
     def _remove(self, request: ApiRequest) -> Json:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from polysession.emulation import ApiRequest, Generation, Route
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, R, Shelf, cut, read_plain_filter, read_window
-from polysession_qoder.emulator.requests import read_body, read_query
-from polysession_qoder.emulator.resources import Agents, Environment, Environments
+from polysession_managed_agents.emulator.requests import read_query
+from polysession_managed_agents.emulator.resources import Environment
+from polysession_managed_agents.emulator.shelf import R, Shelf, read_plain_filter
+from polysession_managed_agents.emulator.validation import Json, only, take
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.requests import read_body
+from polysession_qoder.emulator.resources import Agents, Environments
 from polysession_qoder.emulator.shapes import agent_shape, deleted_shape, environment_shape, models_shape, page_shape
-from polysession_qoder.emulator.validation import Json, only, take
 
 CREATED: Mapping[Generation, int] = {"current": 200, "legacy": 201}
 

@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from polysession.emulation import Answer, Generation, Refusal
+from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.resources import Agent, Environment
+from polysession_managed_agents.emulator.validation import Json
 from polysession_qoder.emulator.listing import Page
-from polysession_qoder.emulator.mounts import Mount
-from polysession_qoder.emulator.resources import Agent, Environment
 from polysession_qoder.emulator.state import PinnedAgent, Session
 from polysession_qoder.emulator.threads import Thread
-from polysession_qoder.emulator.validation import Json
 
 STATUSES: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"idle", "running", "rescheduling", "terminated"}),
@@ -92,7 +92,7 @@ def _current_session(session: Session) -> Json:
         "deployment_id": None,
         "outcome_evaluations": [],
         "stats": {"active_seconds": 0, "duration_seconds": 0},
-        "usage": {"total_credits": float(session.conversation.credits)},
+        "usage": {"total_credits": float(session.conversation.writer.credits)},
         "archived_at": _timestamp_or_null(session.archived_at),
         "created_at": timestamp(session.created_at),
         "updated_at": timestamp(session.updated_at),

@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from polysession.emulation import Generation, Scripts, TurnClock, base36_id
-from polysession_qoder.emulator.conversation import Conversation
-from polysession_qoder.emulator.event_writer import EventWriter, LegacyEventWriter
-from polysession_qoder.emulator.listing import Shelf
-from polysession_qoder.emulator.mounts import Mount, read_mounts
-from polysession_qoder.emulator.resources import AGENT_OVERRIDES, Agents, Environment, Environments, read_overrides
-from polysession_qoder.emulator.threads import Threads
-from polysession_qoder.emulator.validation import (
+from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.resources import Environment
+from polysession_managed_agents.emulator.shelf import Shelf
+from polysession_managed_agents.emulator.validation import (
     Json,
-    check_flush_interval_ms,
     conflict,
     invalid,
     need,
@@ -28,9 +24,12 @@ from polysession_qoder.emulator.validation import (
     patched_metadata,
     take,
     take_all,
-    take_budget,
-    take_environment_variables,
 )
+from polysession_qoder.emulator.event_writer import LegacyEventWriter, QoderConversation, QoderEventWriter
+from polysession_qoder.emulator.mounts import MOUNTS
+from polysession_qoder.emulator.resources import AGENT_OVERRIDES, Agents, Environments, read_overrides
+from polysession_qoder.emulator.threads import Threads
+from polysession_qoder.emulator.validation import check_flush_interval_ms, take_budget, take_environment_variables
 
 CANCEL_TAKES_S = 0.05
 """Seconds from a request to cancel until the turn is over."""
@@ -114,7 +113,7 @@ class Session:
     archived_at: datetime | None = None
     turn: TurnClock = field(default_factory=TurnClock)
     cancelling: bool = False
-    conversation: Conversation
+    conversation: QoderConversation
     threads: Threads
 
     @property
@@ -157,7 +156,7 @@ class Sessions(Shelf[Session]):
             title=take(body, "title", str),
             metadata=new_metadata(body),
             environment_variables=take_environment_variables(body),
-            resources=read_mounts(body, self._generation, now),
+            resources=MOUNTS[self._generation].read_all(body, now),
             vault_ids=take_all(body, "vault_ids", str),
             memory_store_ids=take_all(body, "memory_store_ids", str),
             budget=take_budget(body),
@@ -214,9 +213,9 @@ class Sessions(Shelf[Session]):
             session.turn.start(CANCEL_TAKES_S)
         return True
 
-    def _new_conversation(self, session_id: str) -> Conversation:
-        writer = EventWriter(session_id) if self._generation == "current" else LegacyEventWriter(session_id)
-        return Conversation(lambda message: self._scripts.take(session_id, message), writer)
+    def _new_conversation(self, session_id: str) -> QoderConversation:
+        writer = QoderEventWriter() if self._generation == "current" else LegacyEventWriter(session_id)
+        return QoderConversation(lambda message: self._scripts.take(session_id, message), writer)
 
     def _pin(self, body: Json) -> PinnedAgent:
         reference = self._read_agent_reference(body)

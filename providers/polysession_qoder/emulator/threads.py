@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from polysession.emulation import HEARTBEAT, base36_id, sse_frame
-from polysession_qoder.emulator.conversation import Conversation
-from polysession_qoder.emulator.event_writer import EventWriter
-from polysession_qoder.emulator.validation import Json, conflict, not_found
+from polysession_managed_agents.emulator.event_writer import EventWriter
+from polysession_managed_agents.emulator.validation import Json, conflict, not_found
+from polysession_qoder.emulator.event_writer import QoderConversation
 
 HEARTBEAT_S = 15.0
 
@@ -36,7 +36,7 @@ class Thread:
 class Threads:
     """The threads of one session, the coordinator's first."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: QoderConversation) -> None:
         self._conversation = conversation
         coordinator = Thread(conversation.writer.thread_id)
         self.all: dict[str, Thread] = {coordinator.id: coordinator}

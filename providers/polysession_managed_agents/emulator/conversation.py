@@ -1,14 +1,10 @@
-"""Conversations of the Qoder emulator: the scripted agent's turns, and what they wait for.
-
-Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview (read 2026-11)
-"""
+"""Conversations: the scripted agent's turns, and what they wait for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from polysession.emulation import (
     Act,
@@ -22,14 +18,14 @@ from polysession.emulation import (
     ToolUse,
     TurnTask,
     UseTools,
-    base36_id,
 )
-from polysession_qoder.emulator.event_writer import REQUEST_CREDITS, Entry, EventWriter
-from polysession_qoder.emulator.validation import Json
+from polysession_managed_agents.emulator.event_writer import Entry, EventWriter
+from polysession_managed_agents.emulator.validation import Json
 
-_CANCELLED: Final = {"type": "cancelled"}
 _DENIED: Final = "The user has denied this tool call."
 _WAIT_LIMIT_S: Final = 3600.0
+
+W = TypeVar("W", bound=EventWriter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +42,26 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Conversation:
+class Conversation(Generic[W]):
     """The events of one session, and the turn that works on it.
 
     Attributes:
         script_for: Gives the agent's acts in answer to a message.
         writer: Writes the events.
+        interrupted_as: The type of the stop reason of a turn that was interrupted.
         has_worker: Whether tools run on a worker of the user's, which sends their results.
         pending: Tool uses that wait for an answer of the caller, by event id.
         delegated: Tool uses that wait for the worker, by event id.
-        credits: Cost of the session so far.
         is_rescheduled: Whether the session waits for another place to run.
         is_terminated: Whether it is over.
     """
 
     script_for: Callable[[str], tuple[Act, ...]]
-    writer: EventWriter
+    writer: W
+    interrupted_as: str = "cancelled"
     has_worker: bool = False
     pending: dict[str, Pending] = field(default_factory=dict)
     delegated: dict[str, ToolUse] = field(default_factory=dict)
-    credits: Decimal = Decimal(0)
     is_rescheduled: bool = False
     is_terminated: bool = False
     _task: TurnTask = field(default_factory=TurnTask)
@@ -153,7 +149,7 @@ class Conversation:
             return False
         self.pending.clear()
         self._results.clear()
-        self._idle(dict(_CANCELLED))
+        self._idle(self._interrupted())
         return True
 
     def _stop(self) -> None:
@@ -181,7 +177,7 @@ class Conversation:
         self.writer.begin_turn(echoes)
         self._tell_results()
         reason = await self._work()
-        self._close_span()
+        self.writer.close_span()
         if not self.is_terminated:
             self._idle(reason)
 
@@ -206,20 +202,20 @@ class Conversation:
             case Fail(message):
                 error = {"type": "model_request_failed_error", "message": message}
                 self.writer.emit("session.error", error={**error, "retry_status": {"type": "exhausted"}})
-                self._close_span(is_error=True)
+                self.writer.close_span(is_error=True)
                 return {"type": "retries_exhausted"}
         raise AssertionError(act)  # the backend has no questions: the scripts are split there
 
     async def _say(self, say: Say) -> Json | None:
         """Say it in deltas, and then as a whole, unless interrupted before that."""
-        event_id = base36_id("evt_")
+        event_id = self.writer.new_id()
         self.writer.preview(event_id, "agent.message")
         for text in say.deltas:
             if await self._is_interrupted(say.pause_s):
-                return dict(_CANCELLED)
+                return self._interrupted()
             self.writer.preview(event_id, "agent.message", text)
         self.writer.emit("agent.message", event_id, content=[{"type": "text", "text": say.text}])
-        self._close_span()
+        self.writer.close_span()
         return None
 
     async def _use(self, uses: Iterable[ToolUse]) -> Json | None:
@@ -233,7 +229,7 @@ class Conversation:
                 self.pending[event_id] = Pending(use, is_custom)
             else:
                 self._decide(event_id, use, may_run=True)
-        self._close_span()
+        self.writer.close_span()
         self._tell_results()
         if self.pending:
             return {"type": "requires_action", "event_ids": list(self.pending)}
@@ -256,16 +252,15 @@ class Conversation:
         self._worker = Signal()
         if self.delegated:
             await self._worker.wait(_WAIT_LIMIT_S)
-        return dict(_CANCELLED) if await self._is_interrupted(0.0) else None
+        return self._interrupted() if await self._is_interrupted(0.0) else None
 
     async def _is_interrupted(self, limit_s: float) -> bool:
         if self.is_rescheduled:
             await self._placed.wait(_WAIT_LIMIT_S)
         return await self._interruption.wait(limit_s)
 
-    def _idle(self, reason: Json) -> None:
-        self.writer.idle(reason, self.credits)
+    def _interrupted(self) -> Json:
+        return {"type": self.interrupted_as}
 
-    def _close_span(self, *, is_error: bool = False) -> None:
-        if self.writer.close_span(is_error=is_error):
-            self.credits += REQUEST_CREDITS
+    def _idle(self, reason: Json) -> None:
+        self.writer.idle(reason)

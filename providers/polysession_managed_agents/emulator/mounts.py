@@ -1,0 +1,129 @@
+"""Resources of a session: files, repositories and memory stores, mounted in its environment.
+
+Emulators keep neither files nor memory stores, so any id of one is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from polysession_managed_agents.emulator.validation import Json, invalid, need, only, take, take_typed_objects
+
+_INSTRUCTIONS_CHARS = 4096
+_CHECKOUTS = {"branch": "name", "commit": "sha"}
+
+
+@dataclass(frozen=True, slots=True)
+class MountKind:
+    """One type of resource.
+
+    Attributes:
+        source: The field that names what is mounted.
+        optional: The other fields.
+        mount_root: Where it is mounted by default.
+        secret: The field that is never read back; None if there is none.
+    """
+
+    source: str
+    optional: frozenset[str]
+    mount_root: str
+    secret: str | None = None
+
+
+FILE = MountKind("file_id", frozenset({"mount_path"}), "/mnt/session/uploads")
+MEMORY_STORE = MountKind("memory_store_id", frozenset({"access", "instructions"}), "/mnt/memory")
+
+
+def repository(secret: str) -> MountKind:
+    """A repository that is cloned with a secret."""
+    return MountKind("url", frozenset({secret, "mount_path", "checkout"}), "/workspace", secret)
+
+
+@dataclass(slots=True)
+class Mount:
+    """Something mounted in a session.
+
+    Attributes:
+        fields: What may be read back: type, mount path and source, never a secret.
+    """
+
+    id: str
+    fields: Json
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MountRules:
+    """The resources that one backend mounts.
+
+    Attributes:
+        kinds: The types that it knows.
+        new_id: Makes the id of a new resource.
+    """
+
+    kinds: Mapping[str, MountKind]
+    new_id: Callable[[], str]
+
+    def read_all(self, body: Json, now: datetime) -> dict[str, Mount]:
+        """The resources that a new session asks for, by id."""
+        mounts = [self._mount(given, now) for given in take_typed_objects(body, "resources")]
+        return {mount.id: mount for mount in mounts}
+
+    def read_added(self, body: Json) -> Mount:
+        """The resource that is added to a session; only files can be."""
+        if need(body, "type", str) != "file":
+            raise invalid("Only resources of type 'file' can be added to a session.", "type")
+        return self._mount(body, datetime.now(UTC))
+
+    def rotate_secret(self, mount: Mount, body: Json) -> None:
+        """Take a new secret of a repository; nothing else of a resource can be changed."""
+        name = self.kinds[mount.fields["type"]].secret
+        if name is None:
+            raise invalid(f"Resources of type {mount.fields['type']!r} have no secret.")
+        only(body, {name})
+        need(body, name, str)
+        mount.updated_at = datetime.now(UTC)
+
+    def _mount(self, given: Json, now: datetime) -> Mount:
+        return Mount(id=self.new_id(), fields=self._read(given), created_at=now, updated_at=now)
+
+    def _read(self, given: Json) -> Json:
+        if given["type"] not in self.kinds:
+            raise invalid(f"Resources of type {given['type']!r} are not known.", "resources")
+        kind = self.kinds[given["type"]]
+        only(given, {"type", kind.source} | kind.optional)
+        source = need(given, kind.source, str)
+        for name in kind.optional - {"checkout"}:
+            take(given, name, str)
+        _check_checkout(given)
+        _check_memory_store(given)
+        fields = {name: value for name, value in given.items() if value is not None and name != kind.secret}
+        fields.setdefault("mount_path", f"{kind.mount_root}/{_mount_name(source)}")
+        if given["type"] == "memory_store":
+            fields.setdefault("access", "read_write")
+        return fields
+
+
+def _mount_name(source: str) -> str:
+    return source.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+
+def _check_checkout(given: Json) -> None:
+    checkout = take(given, "checkout", dict)
+    if checkout is None:
+        return
+    detail = _CHECKOUTS.get(need(checkout, "type", str))
+    if detail is None:
+        raise invalid("Field 'checkout.type' must be 'branch' or 'commit'.", "resources")
+    only(checkout, {"type", detail})
+    need(checkout, detail, str)
+
+
+def _check_memory_store(given: Json) -> None:
+    if given.get("access") not in {None, "read_write", "read_only"}:
+        raise invalid("Field 'access' must be 'read_write' or 'read_only'.", "resources")
+    if len(given.get("instructions") or "") > _INSTRUCTIONS_CHARS:
+        raise invalid(f"Field 'instructions' may have {_INSTRUCTIONS_CHARS} characters.", "resources")

@@ -1,0 +1,77 @@
+"""Records in the order of their creation, and which of them a list shows."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from polysession_managed_agents.emulator.validation import Json, not_found, take, take_moment
+
+_COMPARISONS: Mapping[str, Callable[[datetime, datetime], bool]] = {
+    "created_at[gt]": operator.gt,
+    "created_at[gte]": operator.ge,
+    "created_at[lt]": operator.lt,
+    "created_at[lte]": operator.le,
+}
+CREATED_AT_FIELDS = frozenset(_COMPARISONS)
+
+
+class Record(Protocol):
+    """A record on a shelf."""
+
+    id: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Shelf(Generic[R]):
+    """Records of one kind, oldest first.
+
+    Attributes:
+        kind: What a record is called in messages.
+        positions: Place of each record in the order of creation. It outlives the record, so that a cursor stays good
+            while the caller deletes what it lists.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.positions: dict[str, int] = {}
+        self._records: dict[str, R] = {}
+
+    def add(self, record: R) -> R:
+        """Keep a new record."""
+        self.positions[record.id] = len(self.positions)
+        self._records[record.id] = record
+        return record
+
+    def find(self, record_id: str) -> R:
+        """The record of that id; refused as not found if it does not exist."""
+        if record_id not in self._records:
+            raise not_found(self.kind, record_id)
+        return self._records[record_id]
+
+    def remove(self, record_id: str) -> None:
+        """Forget a record."""
+        del self._records[record_id]
+
+    def select(self, admits: Callable[[R], bool]) -> dict[str, R]:
+        """The records that are admitted, by id."""
+        return {record.id: record for record in self._records.values() if admits(record)}
+
+
+def read_created_at(values: Json) -> Callable[[datetime], bool]:
+    """The test that the `created_at[...]` filters ask for."""
+    bounds = [(compare, bound) for name, compare in _COMPARISONS.items() if (bound := take_moment(values, name))]
+    return lambda created_at: all(compare(created_at, bound) for compare, bound in bounds)
+
+
+def read_plain_filter(values: Json) -> Callable[[Record], bool]:
+    """The test that lists of agents and environments offer: age, and whether archived ones count."""
+    created_in_range = read_created_at(values)
+    include_archived = take(values, "include_archived", bool) or False
+    return lambda record: (include_archived or record.archived_at is None) and created_in_range(record.created_at)
