@@ -145,7 +145,7 @@ def test_an_address_that_is_not_offered_is_refused_in_that_shape(method: str, pa
 
 
 def test_backends_without_request_ids_give_none() -> None:
-    app = app_of(Route("GET", "/", refuse), gives_request_ids=False)
+    app = app_of(Route("GET", "/", refuse), request_ids=None)
 
     response = ask(app, "GET", "/", headers={"x-request-id": "r1"})
 

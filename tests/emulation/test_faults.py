@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from polysession.emulation import serve_app
+from polysession.emulation import Answer, build_app, serve_app
+from polysession.emulation import Route as EmulatedRoute
 from polysession.emulation.faults import CONTROL_PATH, Fault, FaultMiddleware, Faults
 
 WHOLE = [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
@@ -185,7 +186,7 @@ def test_a_fault_waits_for_a_request_that_it_fits() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown fault kind 'explode'; known are status, malformed, drop"):
+    with pytest.raises(ValueError, match="unknown fault kind 'explode'; known are status, refuse, malformed, drop"):
         Faults().add(Fault("explode"))  # type: ignore[arg-type]
 
 
@@ -218,3 +219,18 @@ def test_what_is_not_http_is_passed_on() -> None:
         middleware({"type": "lifespan"}, None, None).send(None)  # type: ignore[arg-type]
 
     assert seen == ["lifespan"]
+
+
+def test_a_request_is_refused_in_the_shape_of_the_backend() -> None:
+    faults = Faults()
+    app = build_app(
+        [EmulatedRoute("GET", "/things", lambda _: {"data": []})],
+        error=lambda refusal, _: Answer({"error": {"status": refusal.status}}, refusal.status),
+    )
+    faults.add(Fault("refuse", status=529, retry_after="3"))
+    with serve_app(FaultMiddleware(app, faults)) as origin, httpx.Client(base_url=origin, trust_env=False) as http:
+        refused, answered = http.get("/things"), http.get("/things")
+
+    assert (refused.status_code, refused.json()) == (529, {"error": {"status": 529}})
+    assert refused.headers["retry-after"] == "3"
+    assert answered.json() == {"data": []}

@@ -56,7 +56,7 @@ class AdkEmulator(Emulator):
         self.settings: Mapping[str, str] = {"app": "assistant", "user_id": "emulator"}
         self.routes = self._routes()
         self.app = build_app(
-            self.routes, error=error_answer, admit=check_headers, gives_request_ids=False, redirects_slashes=True
+            self.routes, error=error_answer, admit=check_headers, request_ids=None, redirects_slashes=True
         )
 
     @property

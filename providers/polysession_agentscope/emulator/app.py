@@ -92,7 +92,7 @@ class AgentScopeEmulator(Emulator):
         self.app = build_app(
             self.routes,
             error=error_answer,
-            gives_request_ids=False,
+            request_ids=None,
             redirects_slashes=True,
         )
 

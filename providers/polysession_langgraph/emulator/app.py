@@ -59,7 +59,7 @@ class LanggraphEmulator(Emulator):
         self.initial = InitialResources(agent_id=next(iter(self._store.assistants)))
         self.settings: Mapping[str, str] = {}
         self.routes = self._routes()
-        self.app = build_app(self.routes, error=_error, gives_request_ids=False)
+        self.app = build_app(self.routes, error=_error, request_ids=None)
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         """Make a thread run for some seconds.

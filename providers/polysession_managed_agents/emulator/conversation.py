@@ -22,6 +22,8 @@ from polysession.emulation import (
 from polysession_managed_agents.emulator.event_writer import Entry, EventWriter
 from polysession_managed_agents.emulator.validation import Json
 
+CONFIRMATION: Final = "user.tool_confirmation"
+
 _DENIED: Final = "The user has denied this tool call."
 _WAIT_LIMIT_S: Final = 3600.0
 
@@ -34,14 +36,14 @@ class Pending:
 
     Attributes:
         use: The use.
-        is_custom: Whether the caller runs it, rather than approves it.
+        answered_by: The type of the event that answers it.
     """
 
     use: ToolUse
-    is_custom: bool
+    answered_by: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Conversation(Generic[W]):
     """The events of one session, and the turn that works on it.
 
@@ -122,7 +124,7 @@ class Conversation(Generic[W]):
         waiting = self.pending
         self.pending = {event_id: item for event_id, item in waiting.items() if event_id not in answers}
         for event_id, may_run in answers.items():
-            if not waiting[event_id].is_custom:
+            if waiting[event_id].answered_by == CONFIRMATION:
                 self._decide(event_id, waiting[event_id].use, may_run=may_run)
         self.writer.note(events)
         if self.pending:
@@ -170,16 +172,20 @@ class Conversation(Generic[W]):
 
     def _start(self, echoes: Iterable[Json]) -> None:
         self._interruption = Signal()
-        self._task.start(self._turn(list(echoes)))
-
-    async def _turn(self, echoes: list[Json]) -> None:
-        """Work until there is nothing left to do, or something to wait for."""
-        self.writer.begin_turn(echoes)
+        self.writer.begin_turn(list(echoes))
         self._tell_results()
+        self._task.start(self._turn())
+
+    async def _turn(self) -> None:
+        """Work until there is nothing left to do, or something to wait for."""
         reason = await self._work()
         self.writer.close_span()
         if not self.is_terminated:
-            self._idle(reason)
+            self.end_turn(reason)
+
+    def end_turn(self, reason: Json) -> None:
+        """Tell that the turn has ended, and why."""
+        self._idle(reason)
 
     async def _work(self) -> Json:
         """Do the acts that are left; gives the reason for the end."""
@@ -226,7 +232,7 @@ class Conversation(Generic[W]):
                 given["evaluated_permission"] = "ask" if asks else "allow"
             event_id = self.writer.emit("agent.custom_tool_use" if is_custom else "agent.tool_use", **given)
             if is_custom or asks:
-                self.pending[event_id] = Pending(use, is_custom)
+                self.pending[event_id] = Pending(use, "user.custom_tool_result" if is_custom else CONFIRMATION)
             else:
                 self._decide(event_id, use, may_run=True)
         self.writer.close_span()
@@ -244,8 +250,13 @@ class Conversation(Generic[W]):
     def _tell_results(self) -> None:
         for event_id, use, allowed in self._results:
             content = [{"type": "text", "text": use.result if allowed else _DENIED}]
-            self.writer.emit("agent.tool_result", tool_use_id=event_id, content=content, is_error=not allowed)
+            writer = self.writer_of(event_id)
+            writer.emit("agent.tool_result", tool_use_id=event_id, content=content, is_error=not allowed)
         self._results.clear()
+
+    def writer_of(self, event_id: str) -> EventWriter:  # noqa: ARG002  (where there is one thread)
+        """The writer of the thread in which a tool is used."""
+        return self.writer
 
     async def _wait_for_worker(self) -> Json | None:
         """Wait for the results of tools that a worker runs; gives the reason if the turn ends meanwhile."""

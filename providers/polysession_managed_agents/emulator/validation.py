@@ -21,9 +21,12 @@ METADATA_VALUE_CHARS = 512
 _KINDS = {str: "a string", int: "an integer", bool: "a boolean", list: "an array", dict: "an object"}
 
 
-def invalid(message: str, param: str | None = None) -> Refusal:
-    """A refusal of the request as wrong; `param` names the field, None if no single one is wrong."""
-    return Refusal(400, message, param=param)
+def invalid(message: str, param: str | None = None, **details: Any) -> Refusal:
+    """A refusal of the request as wrong; `param` names the field, None if no single one is wrong.
+
+    `details` are what else the error tells, such as a code.
+    """
+    return Refusal(400, message, param=param, **details)
 
 
 def conflict(message: str) -> Refusal:

@@ -21,11 +21,12 @@ from polysession.emulation import (
     Route,
     build_app,
 )
+from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.validation import Json, conflict, invalid
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
-from polysession_qoder.emulator.listing import cut, read_window
+from polysession_qoder.emulator.listing import read_window
 from polysession_qoder.emulator.mount_routes import MountRoutes
 from polysession_qoder.emulator.requests import betas, check_token, read_body
 from polysession_qoder.emulator.resources import Agents, Environments

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from polysession.emulation import HEARTBEAT, EventStream, Generation, base36_id, sse_frame
 from polysession_managed_agents.emulator.event_writer import Entry
+from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.sent_events import (
     ANSWERED_IN,
     SENT_FIELDS,
@@ -28,7 +29,7 @@ from polysession_managed_agents.emulator.validation import (
     take_typed_objects,
 )
 from polysession_qoder.emulator.event_writer import QoderConversation
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
 from polysession_qoder.emulator.shapes import page_shape
 from polysession_qoder.emulator.state import Session, check_open
 
@@ -95,7 +96,7 @@ def _check_state(session: Session, events: list[Json]) -> None:
             continue
         name = ANSWERED_IN[event["type"]]
         pending = talk.pending.get(event[name])
-        if pending is None or pending.is_custom is not (name == "custom_tool_use_id"):
+        if pending is None or pending.answered_by != event["type"]:
             raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from polysession.emulation import ApiRequest, Generation, Route
 from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.validation import Json, not_found, only
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
 from polysession_qoder.emulator.mounts import MOUNTS
 from polysession_qoder.emulator.requests import read_body
 from polysession_qoder.emulator.shapes import mount_shape, page_shape

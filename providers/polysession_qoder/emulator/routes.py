@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from polysession.emulation import ApiRequest, Generation, Route
+from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.resources import Environment
 from polysession_managed_agents.emulator.shelf import R, Shelf, read_plain_filter
 from polysession_managed_agents.emulator.validation import Json, only, take
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
 from polysession_qoder.emulator.requests import read_body
 from polysession_qoder.emulator.resources import Agents, Environments
 from polysession_qoder.emulator.shapes import agent_shape, deleted_shape, environment_shape, models_shape, page_shape

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 from polysession.emulation import Answer, Generation, Refusal
 from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.paging import Page
 from polysession_managed_agents.emulator.resources import Agent, Environment
 from polysession_managed_agents.emulator.validation import Json
-from polysession_qoder.emulator.listing import Page
 from polysession_qoder.emulator.state import PinnedAgent, Session
 from polysession_qoder.emulator.threads import Thread
 

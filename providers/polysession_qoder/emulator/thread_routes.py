@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from polysession.emulation import ApiRequest, EventStream, Route
+from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.validation import Json, only
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, cut, read_window
+from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
 from polysession_qoder.emulator.shapes import page_shape, thread_shape
 from polysession_qoder.emulator.state import Session, Sessions
 

@@ -12,8 +12,8 @@ from polysession.emulation.emulator import Emulator, Generation, InitialResource
 from polysession.emulation.event_log import EventLog, Signal, TurnTask, pause
 from polysession.emulation.faults import Fault, Faults
 from polysession.emulation.idempotency import Idempotency
-from polysession.emulation.ids import base36_id, hex_id
-from polysession.emulation.request_id import RequestIdMiddleware
+from polysession.emulation.ids import base36_id, base62_id, hex_id
+from polysession.emulation.request_id import RequestIdMiddleware, RequestIds
 from polysession.emulation.script import (
     Act,
     Ask,
@@ -54,6 +54,7 @@ __all__ = [
     "QueryParams",
     "Refusal",
     "RequestIdMiddleware",
+    "RequestIds",
     "Route",
     "Say",
     "Scripts",
@@ -64,6 +65,7 @@ __all__ = [
     "TurnTask",
     "UseTools",
     "base36_id",
+    "base62_id",
     "build_app",
     "hex_id",
     "pause",

@@ -17,8 +17,9 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from polysession.emulation.answers import Answer, EventStream, Refusal, to_response
+from polysession.emulation.faults import REFUSED, Fault
 from polysession.emulation.idempotency import Idempotency
-from polysession.emulation.request_id import RequestIdMiddleware
+from polysession.emulation.request_id import UUIDS, RequestIdMiddleware, RequestIds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def build_app(
     base_path: str = "",
     admit: Callable[[Headers], None] | None = None,
     idempotency: Idempotency | None = None,
-    gives_request_ids: bool = True,
+    request_ids: RequestIds | None = UUIDS,
     redirects_slashes: bool = False,
 ) -> ASGIApp:
     """The application that answers routes, and refuses everything else.
@@ -104,7 +105,7 @@ def build_app(
         base_path: Stands before each path.
         admit: Checks the headers of each request, and raises `Refusal` for a caller that is not let in.
         idempotency: How writes are repeated; None if the backend has no idempotency keys.
-        gives_request_ids: Whether answers carry `x-request-id`.
+        request_ids: The ids that answers carry; None if the backend gives none.
         redirects_slashes: Whether a path with a slash too many or too few is redirected, as FastAPI does.
     """
     site = _Site(error, admit, idempotency)
@@ -113,7 +114,7 @@ def build_app(
         exception_handlers={Refusal: site.refuse, HTTPException: site.refuse_address},
     )
     app.router.redirect_slashes = redirects_slashes
-    return RequestIdMiddleware(app) if gives_request_ids else app
+    return app if request_ids is None else RequestIdMiddleware(app, request_ids)
 
 
 class _Site:
@@ -149,6 +150,10 @@ class _Site:
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def respond(http: Request) -> Response:
+            fault: Fault | None = http.scope.get(REFUSED)
+            if fault is not None:
+                headers = {"retry-after": fault.retry_after} if fault.retry_after else None
+                raise Refusal(fault.status, "The emulator was told to refuse this request.", headers=headers)
             if not route.is_open:
                 self._check(http)
             request = await _read(http)

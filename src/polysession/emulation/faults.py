@@ -14,8 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTROL_PATH: Final = "/_emulator/faults"
+REFUSED: Final = "polysession.refused"
+"""Key in the scope of a request: the fault that refuses it, in the shape that only the emulator knows."""
 
-FaultKind = Literal["status", "malformed", "drop", "end", "stall", "duplicate", "reorder"]
+FaultKind = Literal["status", "refuse", "malformed", "drop", "end", "stall", "duplicate", "reorder"]
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Fault:
     | kind | effect |
     |---|---|
     | `status` | answers `status` without a body, and with `retry_after` if given |
+    | `refuse` | answers `status` with the backend's own error body, and with `retry_after` if given |
     | `malformed` | answers 200 with half a JSON object |
     | `drop` | breaks the connection after `at_byte` bytes of the body |
     | `end` | ends the body cleanly there |
@@ -124,6 +127,8 @@ class FaultMiddleware:
         elif fault.kind == "status":
             headers = {"retry-after": fault.retry_after} if fault.retry_after else None
             await Response(status_code=fault.status, headers=headers)(scope, receive, send)
+        elif fault.kind == "refuse":
+            await self._app({**scope, REFUSED: fault}, receive, send)
         elif fault.kind == "malformed":
             await Response(b'{"id": "', media_type="application/json")(scope, receive, send)
         else:

@@ -6,6 +6,7 @@ import secrets
 import string
 
 _BASE36 = string.digits + string.ascii_lowercase
+_BASE62 = string.digits + string.ascii_letters
 
 
 def hex_id(prefix: str = "", digits: int = 32) -> str:
@@ -16,3 +17,8 @@ def hex_id(prefix: str = "", digits: int = 32) -> str:
 def base36_id(prefix: str = "", digits: int = 20) -> str:
     """A prefix and that many characters out of 0-9 and a-z."""
     return prefix + "".join(secrets.choice(_BASE36) for _ in range(digits))
+
+
+def base62_id(prefix: str = "", digits: int = 24) -> str:
+    """A prefix and that many characters out of 0-9, a-z and A-Z."""
+    return prefix + "".join(secrets.choice(_BASE62) for _ in range(digits))

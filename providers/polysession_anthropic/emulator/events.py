@@ -1,0 +1,146 @@
+"""Sending, listing and streaming events in the Anthropic emulator.
+
+Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Final
+
+from polysession.emulation import EventLog, EventStream, sse_frame
+from polysession_anthropic.emulator.conversation import ANSWERS, WORK, AnthropicConversation
+from polysession_anthropic.emulator.paging import PAGE_FIELDS, page_of, read_window
+from polysession_anthropic.emulator.state import Session, check_open
+from polysession_managed_agents.emulator.event_writer import Entry, EventWriter
+from polysession_managed_agents.emulator.sent_events import SENT_FIELDS, check_events, read_initial_events
+from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at
+from polysession_managed_agents.emulator.validation import (
+    Json,
+    invalid,
+    need,
+    only,
+    take,
+    take_all,
+    take_typed_objects,
+)
+
+HEARTBEAT_S: Final = 15.0
+EVENTS_PAGE: Final = 1000
+STREAM_ERROR: Final = "error"
+"""What the entry previews that breaks open streams off; the list does not show it."""
+
+_HEARTBEAT: Final = sse_frame({"event": "ping", "data": {"type": "ping"}})
+_LIST_FIELDS: Final = PAGE_FIELDS | CREATED_AT_FIELDS | {"order", "types"}
+_PREVIEWABLE: Final = frozenset({"agent.message", "agent.thinking"})
+_MOST_DELTAS: Final = 100
+_BLOCKS: Final = frozenset({"text", "image", "document"})
+_MAX_ITERATIONS: Final = range(1, 21)
+_RUBRICS: Final = {"text": "content", "file": "file_id"}
+
+
+def read_initial(body: Json) -> list[Json]:
+    """The events that a new session begins with, out of the body of its creation."""
+    events = read_initial_events(body, SENT_FIELDS, _BLOCKS)
+    outcomes = [event for event in events if event["type"] == "user.define_outcome"]
+    if len(outcomes) > 1:
+        raise invalid("A session begins with one outcome at most.", "initial_events")
+    _check_outcomes(outcomes)
+    return events
+
+
+def send(session: Session, body: Json) -> list[Json]:
+    """Accept events, all or none; the accepted events with their ids."""
+    only(body, {"events"})
+    events = take_typed_objects(body, "events")
+    if not events:
+        raise invalid("Missing required field: events", "events")
+    check_open(session)
+    check_events(events, SENT_FIELDS, _BLOCKS)
+    _check_outcomes([event for event in events if event["type"] == "user.define_outcome"])
+    _check_state(session.conversation, events)
+    return session.conversation.accept(events)
+
+
+def _check_outcomes(outcomes: list[Json]) -> None:
+    for outcome in outcomes:
+        need(outcome, "description", str)
+        rubric = need(outcome, "rubric", dict)
+        kind = need(rubric, "type", str)
+        if kind not in _RUBRICS:
+            raise invalid("A rubric is of type 'text' or 'file'.", "rubric")
+        need(rubric, _RUBRICS[kind], str)
+        iterations = take(outcome, "max_iterations", int)
+        if iterations is not None and iterations not in _MAX_ITERATIONS:
+            raise invalid("Field 'max_iterations' must be between 1 and 20.", "max_iterations")
+
+
+def _check_state(talk: AnthropicConversation, events: list[Json]) -> None:
+    kinds = {event["type"] for event in events}
+    if talk.is_paused and kinds & WORK:
+        raise invalid("The session is paused at its budget.")
+    answered = set()
+    for event in events:
+        name = ANSWERS.get(event["type"])
+        if name is None:
+            continue
+        pending = talk.pending.get(event[name])
+        if pending is None or pending.answered_by != event["type"] or event[name] in answered:
+            raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
+        answered.add(event[name])
+    if "system.message" in kinds and talk.pending and not answered:
+        raise invalid("While actions are required, a system.message goes with an answer.")
+
+
+def list_events(session: Session, query: Json) -> Json:
+    """One page of the events that are kept, those that wait to be processed last."""
+    only(query, _LIST_FIELDS)
+    types = take_all(query, "types", str)
+    in_range = read_created_at(query)
+    events = session.conversation.persisted()
+    rows = {
+        event["id"]: event
+        for event in events
+        if (not types or event["type"] in types)
+        and (event["processed_at"] is None or in_range(datetime.fromisoformat(event["processed_at"])))
+    }
+    positions = {event["id"]: position for position, event in enumerate(events)}
+    window = read_window(query, default=EVENTS_PAGE, most=EVENTS_PAGE, newest_first=False)
+    return page_of(rows, positions, window, dict)
+
+
+def list_thread_events(events: list[Json], query: Json) -> Json:
+    """One page of the events of a thread."""
+    only(query, PAGE_FIELDS)
+    rows = {event["id"]: event for event in events}
+    positions = {event_id: position for position, event_id in enumerate(rows)}
+    window = read_window(query, default=EVENTS_PAGE, most=EVENTS_PAGE, newest_first=False)
+    return page_of(rows, positions, window, dict)
+
+
+def stream(writer: EventWriter, query: Json) -> EventStream:
+    """The live stream, from now on. A model request that is open already has no previews in it."""
+    only(query, {"event_deltas"})
+    previewed = take_all(query, "event_deltas", str)
+    if len(previewed) > _MOST_DELTAS or not _PREVIEWABLE.issuperset(previewed):
+        raise invalid("Only agent.message and agent.thinking have deltas, and 100 may be named.", "event_deltas")
+    start, open_span = len(writer.log.entries), writer.span_id
+
+    def is_wanted(entry: Entry) -> bool:
+        if entry.previewed in {None, STREAM_ERROR}:
+            return True
+        has_text = entry.previewed == "agent.message" or entry.event["type"] == "event_start"
+        return entry.previewed in previewed and has_text and (open_span is None or entry.span_id != open_span)
+
+    return EventStream(_frames(writer.log, start, is_wanted))
+
+
+async def _frames(log: EventLog[Entry], start: int, is_wanted: Callable[[Entry], bool]) -> AsyncIterator[bytes]:
+    async for entry in log.follow(start, heartbeat_s=HEARTBEAT_S):
+        if entry is None:
+            yield _HEARTBEAT
+        elif is_wanted(entry):
+            yield sse_frame({"event": entry.event["type"], "data": entry.event})
+            if entry.previewed == STREAM_ERROR:
+                return

@@ -1,0 +1,86 @@
+"""The part of a list that a query asks for, and the cursors of the pages beside it.
+
+Backend: https://platform.claude.com/docs/en/managed-agents/session-operations (read 2026-11)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from polysession_managed_agents.emulator.paging import Page, Window, cut, read_limit, read_order
+from polysession_managed_agents.emulator.validation import Json, invalid, take
+
+PAGE_FIELDS: Final = frozenset({"limit", "page"})
+
+_PREFIX: Final = "page_"
+
+T = TypeVar("T")
+
+
+def read_window(values: Json, *, default: int, most: int, newest_first: bool) -> Window:
+    """The part of a list that a query asks for. A cursor is good for the order that it was made with."""
+    order, cursor = read_order(values), take(values, "page", str)
+    window = Window(
+        limit=read_limit(values, default=default, most=most),
+        newest_first=newest_first if order is None else order,
+        after=None,
+        before=None,
+    )
+    if cursor is None:
+        return window
+    cursor_order, direction, item_id = _read_cursor(cursor)
+    if order not in {None, cursor_order}:
+        raise invalid("The page was made with another order.", "page")
+    after, before = (item_id, None) if direction == "after" else (None, item_id)
+    return Window(limit=window.limit, newest_first=cursor_order, after=after, before=before)
+
+
+def page_of(
+    rows: Mapping[str, T],
+    positions: Mapping[str, int],
+    window: Window,
+    shape: Callable[[T], Json],
+    *,
+    walks_back: bool = False,
+) -> Json:
+    """One page as it is answered.
+
+    Args:
+        rows: What the list shows, by id.
+        positions: Place of every id that may be a cursor.
+        window: The part that is asked for.
+        shape: Makes the JSON of an item.
+        walks_back: Whether the page has a cursor of the page before it.
+    """
+    page = cut(rows, positions, window)
+    ids = list(page.items)
+    answer: Json = {"data": [shape(item) for item in page.items.values()]}
+    answer["next_page"] = _cursor(window, "after", ids[-1]) if _has_next(page, window) else None
+    if walks_back:
+        answer["prev_page"] = _cursor(window, "before", ids[0]) if _has_previous(page, window) else None
+    return answer
+
+
+def _has_next(page: Page[T], window: Window) -> bool:
+    return bool(page.items) and (page.has_more or window.before is not None)
+
+
+def _has_previous(page: Page[T], window: Window) -> bool:
+    return bool(page.items) and (window.after is not None or (window.before is not None and page.has_more))
+
+
+def _cursor(window: Window, direction: str, item_id: str) -> str:
+    text = json.dumps([window.newest_first, direction, item_id])
+    return _PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[bool, str, str]:
+    encoded = cursor.removeprefix(_PREFIX)
+    try:
+        newest_first, direction, item_id = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (TypeError, ValueError) as error:
+        raise invalid("The page is not known.", "page") from error
+    return newest_first, direction, item_id

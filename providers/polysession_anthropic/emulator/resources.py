@@ -1,0 +1,167 @@
+"""Agents, environments and mounted resources of the Anthropic emulator.
+
+Backend: https://platform.claude.com/docs/en/api/beta/agents/create, /docs/en/api/beta/environments/create and
+/docs/en/managed-agents/permission-policies (read 2026-11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from polysession.emulation import base62_id
+from polysession_managed_agents.emulator import resources
+from polysession_managed_agents.emulator.mounts import FILE, MEMORY_STORE, Mount, MountRules, repository
+from polysession_managed_agents.emulator.resources import AGENT_LISTS
+from polysession_managed_agents.emulator.validation import (
+    Json,
+    invalid,
+    need,
+    only,
+    take,
+    take_all,
+    take_typed_objects,
+)
+
+AGENT_OVERRIDES: Final = frozenset({"model", "system"}) | AGENT_LISTS
+MODELS: Final = ("claude-opus-5-5", "claude-sonnet-5")
+
+_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+_SPEEDS: Final = ("standard", "fast")
+_TOOLSET: Final = "agent_toolset_20260401"
+_TOOL_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    _TOOLSET: frozenset({"type", "default_config", "configs"}),
+    "mcp_toolset": frozenset({"type", "mcp_server_name", "default_config", "configs"}),
+    "custom": frozenset({"type", "name", "description", "input_schema"}),
+}
+_POLICIES: Final = frozenset({"always_allow", "always_ask", "auto"})
+_WEB_FIELDS: Final = frozenset({"allowed_domains", "blocked_domains", "max_content_tokens", "url_sources"})
+_MOST: Final = {"tools": 256, "mcp_servers": 20, "skills": 500}
+
+MOUNTS: Final = MountRules(
+    {"file": FILE, "github_repository": repository("authorization_token"), "memory_store": MEMORY_STORE},
+    lambda: base62_id("sesrsc_"),
+)
+
+
+def mounted(mounts: dict[str, Mount]) -> dict[str, Mount]:
+    """Resources as a session keeps them: a file is a copy, with an id of its own."""
+    for mount in mounts.values():
+        if mount.fields["type"] == "file":
+            mount.fields["file_id"] = base62_id("file_")
+    return mounts
+
+
+class Agents(resources.Agents):
+    """All agents. An update may name the current version."""
+
+    fields = (
+        frozenset({"name", "model", "system", "description", "metadata", "multiagent", "execution_identity"})
+        | AGENT_LISTS
+    )
+    needs_version = False
+
+    def new_id(self) -> str:
+        """The id of a new agent."""
+        return base62_id("agent_")
+
+    def read(self, body: Json, names: frozenset[str]) -> Json:
+        """The named fields, besides the name and metadata."""
+        fields = _read_agent_fields(body, names)
+        if "multiagent" in names:
+            fields["multiagent"] = take(body, "multiagent", dict)
+        if "execution_identity" in names:
+            fields["execution_identity"] = take(body, "execution_identity", dict) or {"type": "service_account"}
+        return fields
+
+
+class Environments(resources.Environments):
+    """All environments."""
+
+    def new_id(self) -> str:
+        """The id of a new environment."""
+        return base62_id("env_")
+
+
+def read_overrides(body: Json) -> Json:
+    """The fields of an agent that a session has otherwise than its agent: null and `[]` clear."""
+    if body.get("model", "") is None:
+        raise invalid("A session needs a model.", "model", error_code="agent_model_required")
+    return _read_agent_fields(body, AGENT_OVERRIDES & body.keys())
+
+
+def check_consistent(fields: Json) -> None:
+    """Refuse an agent whose skills have no tools, or whose MCP tools have no server."""
+    if fields["skills"] and not fields["tools"]:
+        raise invalid("Skills need a toolset.", "tools")
+    servers = {server.get("name") for server in fields["mcp_servers"]}
+    for tool in fields["tools"]:
+        if tool["type"] == "mcp_toolset" and tool["mcp_server_name"] not in servers:
+            raise invalid(f"The MCP server {tool['mcp_server_name']!r} is not defined.", "mcp_servers")
+
+
+def _read_agent_fields(body: Json, names: frozenset[str]) -> Json:
+    fields: Json = {}
+    for name in names & AGENT_LISTS:
+        fields[name] = take_typed_objects(body, name)
+        if len(fields[name]) > _MOST[name]:
+            raise invalid(f"Field {name!r} may hold {_MOST[name]} items.", name)
+    if "tools" in fields:
+        fields["tools"] = [_read_tool(tool) for tool in fields["tools"]]
+    if "skills" in fields:
+        fields["skills"] = [{"version": "latest", **skill} for skill in fields["skills"]]
+    fields.update({name: take(body, name, str) or None for name in names & {"system", "description"}})
+    return {**fields, "model": _read_model(body)} if "model" in names else fields
+
+
+def _read_model(body: Json) -> Json:
+    """The model, which is read back as an object."""
+    given = body.get("model")
+    model = need(body, "model", dict) if isinstance(given, dict) else {"id": need(body, "model", str)}
+    only(model, {"id", "effort", "speed", "inference_geo"})
+    effort, speed = model.get("effort"), take(model, "speed", str)
+    named = effort.get("type") if isinstance(effort, dict) else effort
+    if named not in {None, *_EFFORTS} or speed not in {None, *_SPEEDS}:
+        raise invalid(f"An effort is one of {', '.join(_EFFORTS)}, a speed one of {', '.join(_SPEEDS)}.", "model")
+    return {
+        "id": need(model, "id", str),
+        "effort": None if named is None else {"type": named},
+        "speed": speed,
+        "inference_geo": take(model, "inference_geo", str),
+    }
+
+
+def _read_tool(tool: Json) -> Json:
+    """A tool with its defaults."""
+    kind = tool["type"]
+    if kind not in _TOOL_FIELDS:
+        raise invalid(f"Tools of type {kind!r} are not known.", "tools")
+    only(tool, _TOOL_FIELDS[kind])
+    if kind == "custom":
+        need(tool, "name", str)
+        return {"description": "", "input_schema": {"type": "object"}, **tool}
+    policy = "always_allow" if kind == _TOOLSET else "always_ask"
+    default = _read_config(take(tool, "default_config", dict) or {}, policy)
+    configs = [_read_named_config(config, default, kind) for config in take_all(tool, "configs", dict)]
+    server = {} if kind == _TOOLSET else {"mcp_server_name": need(tool, "mcp_server_name", str)}
+    return {"type": kind, **server, "default_config": default, "configs": configs}
+
+
+def _read_named_config(config: Json, default: Json, kind: str) -> Json:
+    name = need(config, "name", str)
+    plain = {key: value for key, value in config.items() if key not in {"name", "type"} | _WEB_FIELDS}
+    web = {key: value for key, value in config.items() if key in _WEB_FIELDS}
+    named = {"name": name, "type": name} if kind == _TOOLSET else {"name": name}
+    return {**named, **_read_config(plain, None, default), **web}
+
+
+def _read_config(config: Json, policy: str | None, default: Json | None = None) -> Json:
+    only(config, {"enabled", "permission_policy"})
+    enabled, given = take(config, "enabled", bool), take(config, "permission_policy", dict)
+    if given is not None and given.get("type") not in _POLICIES:
+        raise invalid(f"A permission policy is one of {', '.join(sorted(_POLICIES))}.", "tools")
+    fallback = default or {"enabled": True, "permission_policy": {"type": policy}}
+    return {
+        "enabled": fallback["enabled"] if enabled is None else enabled,
+        "permission_policy": given or fallback["permission_policy"],
+    }
