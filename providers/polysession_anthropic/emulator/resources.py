@@ -82,6 +82,13 @@ class Environments(resources.Environments):
         """The id of a new environment."""
         return base62_id("env_")
 
+    def read_networking(self, config: Json) -> Json:
+        """The networking of a cloud environment, with its defaults."""
+        networking = super().read_networking(config)
+        if networking["type"] == "unrestricted":
+            return {"type": "unrestricted"}
+        return {"allowed_hosts": [], "allow_mcp_servers": False, "allow_package_managers": False, **networking}
+
 
 def read_overrides(body: Json) -> Json:
     """The fields of an agent that a session has otherwise than its agent: null and `[]` clear."""

@@ -135,12 +135,28 @@ def environment_shape(environment: Environment) -> Json:
 
 def models_shape() -> Json:
     """All models, on one page."""
-    created_at = "2026-06-01T00:00:00Z"
-    models = [
-        {"id": name, "type": "model", "display_name": name.replace("-", " ").title(), "created_at": created_at}
-        for name in MODELS
-    ]
-    return {"data": models, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
+    return {
+        "data": [_model_info(name) for name in MODELS],
+        "has_more": False,
+        "first_id": MODELS[0],
+        "last_id": MODELS[-1],
+    }
+
+
+def _model_info(name: str) -> Json:
+    return {
+        "id": name,
+        "type": "model",
+        "display_name": name.replace("-", " ").title(),
+        "created_at": "2026-06-01T00:00:00Z",
+        "lifecycle": "active",
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+        "capabilities": None,
+        "max_input_tokens": 200_000,
+        "max_tokens": 64_000,
+    }
 
 
 def deleted_shape(record_id: str, kind: str) -> Json:

@@ -203,12 +203,13 @@ class Environments(Shelf[Environment]):
         only(config, {"type", "networking", "packages", *self.cloud_fields} if kind == "cloud" else {"type"})
         if kind == "self_hosted":
             return config
-        networking = self._read_networking(config)
+        networking = self.read_networking(config)
         read: Json = {"type": "cloud", "networking": networking, "packages": _read_packages(config)}
         more = {name: take(config, name, str) for name in self.cloud_fields}
         return read | {name: value for name, value in more.items() if value is not None}
 
-    def _read_networking(self, config: Json) -> Json:
+    def read_networking(self, config: Json) -> Json:
+        """The networking of a cloud environment."""
         networking: Json = take(config, "networking", dict) or {"type": self.default_networking}
         only(networking, _NETWORKING_FIELDS)
         if networking.get("type") not in _NETWORKING_TYPES:

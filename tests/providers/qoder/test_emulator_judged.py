@@ -6,10 +6,9 @@ Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
 
 import asyncio
-import inspect
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,10 +19,9 @@ import qca
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import covers
+from support.sdk_judge import Ask, Judge, assert_fields, settle
 
 pytestmark = pytest.mark.evidence("qoder", "judge", by="qca-sdk")
-
-Ask = Callable[[Any], Any]
 
 AGENT_SNAPSHOT = {
     "id",
@@ -84,38 +82,6 @@ MODEL = {
 }
 
 
-class Judge:
-    """The SDK's synchronous or asynchronous client, used in one way."""
-
-    def __init__(self, handle: EmulatorHandle, client: Any, run: Callable[[Any], Any]) -> None:
-        self.handle = handle
-        self._client = client
-        self._run = run
-
-    def __call__(self, ask: Ask) -> Any:
-        return self._run(ask(self._client))
-
-    def every(self, ask: Ask) -> list[Any]:
-        """All items of all pages."""
-        page = ask(self._client)
-        return list(page) if not hasattr(page, "__aiter__") else self._run(_gather(page))
-
-    def ids(self, ask: Ask) -> list[str]:
-        return [item.id for item in self.every(ask)]
-
-    def new_session(self, **fields: Any) -> Any:
-        fields = {"agent": self.handle.agent_id, "environment_id": self.handle.environment_id, **fields}
-        return self(lambda sdk: sdk.sessions.create(**fields))
-
-
-async def _gather(page: Any) -> list[Any]:
-    return [item async for item in page]
-
-
-async def _settle(answer: Any) -> Any:
-    return await answer if inspect.isawaitable(answer) else answer
-
-
 @pytest.fixture(scope="module")
 def handle() -> Iterator[EmulatorHandle]:
     with serve("qoder") as served:
@@ -137,14 +103,8 @@ def judge(handle: EmulatorHandle, request: pytest.FixtureRequest) -> Iterator[Ju
     with asyncio.Runner() as runner:
         http_client = httpx.AsyncClient(trust_env=False)
         client = qca.AsyncManaged(**options, http_client=http_client)
-        yield Judge(handle, client, lambda answer: runner.run(_settle(answer)))
+        yield Judge(handle, client, lambda answer: runner.run(settle(answer)))
         runner.run(http_client.aclose())
-
-
-def assert_fields(record: Any, documented: set[str]) -> None:
-    """Every documented field is there, and no other."""
-    assert record.model_fields_set == documented
-    assert not record.model_extra
 
 
 @covers(

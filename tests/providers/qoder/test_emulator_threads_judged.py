@@ -11,7 +11,8 @@ import pytest
 import qca
 
 from polysession_qoder.emulator import QoderEmulator
-from providers.qoder.test_emulator_judged import Judge, handle, judge
+from providers.qoder.test_emulator_judged import handle, judge
+from support.sdk_judge import Judge
 
 __all__ = ["handle", "judge"]
 
