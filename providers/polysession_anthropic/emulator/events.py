@@ -5,7 +5,7 @@ Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from typing import Final
 
@@ -136,7 +136,7 @@ def stream(writer: EventWriter, query: Json) -> EventStream:
     return EventStream(_frames(writer.log, start, is_wanted))
 
 
-async def _frames(log: EventLog[Entry], start: int, is_wanted: Callable[[Entry], bool]) -> AsyncIterator[bytes]:
+async def _frames(log: EventLog[Entry], start: int, is_wanted: Callable[[Entry], bool]) -> AsyncGenerator[bytes, None]:
     async for entry in log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
             yield _HEARTBEAT
