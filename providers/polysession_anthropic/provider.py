@@ -60,7 +60,7 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
     when_busy = WhenBusy.QUEUED
     resume_mode = ResumeMode.LIST_AND_DEDUPE
-    emulator = None  # "polysession_anthropic.emulator:AnthropicEmulator"
+    emulator = "polysession_anthropic.emulator:AnthropicEmulator"
 
     member = ANTHROPIC
     records = sessions.RECORDS

@@ -128,7 +128,7 @@ class AnthropicEmulator(Emulator):
         self._known(session_id).conversation.refusal = details
 
     def join_queued(self, session_id: str) -> None:
-        """Let turns of a session take up messages that come meanwhile, rather than leave them to the next turn.
+        """Let turns of a session answer messages that come meanwhile, rather than leave them to the next turn.
 
         Raises:
             KeyError: There is no such session.

@@ -86,7 +86,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         self._start([])
 
     def resume(self) -> None:
-        """Go on after a pause at the budget."""
+        """Continue after a pause at the budget."""
         if self.is_paused:
             self.is_paused = False
             self._start([])

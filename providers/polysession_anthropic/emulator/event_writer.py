@@ -31,7 +31,7 @@ def timestamp_now() -> str:
 
 
 def usage_shape(requests: int) -> Json:
-    """What a number of model requests has used."""
+    """Usage of a number of model requests."""
     read, written = REQUEST_TOKENS
     return {
         "input_tokens": read * requests,
@@ -76,7 +76,7 @@ class AnthropicEventWriter(EventWriter):
         self.emit("session.usage", usage=usage_shape(self.requests), budget=self.budget)
 
     def request_usage(self) -> Json:
-        """What one model request has used."""
+        """Usage of one model request."""
         read, written = REQUEST_TOKENS
         cache = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
         return {"input_tokens": read, "output_tokens": written, **cache, "speed": "standard"}
@@ -92,7 +92,7 @@ class AnthropicEventWriter(EventWriter):
         self.note([dict(event)])
 
     def process(self, event: Json) -> None:
-        """Write an accepted event that is taken up now, unless it was before."""
+        """Write an accepted event that is processed now, unless it was before."""
         if event["processed_at"] is None:
             event["processed_at"] = timestamp_now()
             self.note([dict(event)])

@@ -29,7 +29,7 @@ from polysession_managed_agents.emulator.validation import (
 HEARTBEAT_S: Final = 15.0
 EVENTS_PAGE: Final = 1000
 STREAM_ERROR: Final = "error"
-"""What the entry previews that breaks open streams off; the list does not show it."""
+"""Marks the entry that ends open streams with an error; the list does not show it."""
 
 _HEARTBEAT: Final = sse_frame({"event": "ping", "data": {"type": "ping"}})
 _LIST_FIELDS: Final = PAGE_FIELDS | CREATED_AT_FIELDS | {"order", "types"}

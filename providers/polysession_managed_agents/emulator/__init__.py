@@ -1,1 +1,1 @@
-"""What the emulators of managed agents share: state and rules of the wire that these backends have in common."""
+"""State and rules that the emulators of managed agents share, because their backends share the wire."""

@@ -53,11 +53,11 @@ class EventWriter(ABC):
 
     @abstractmethod
     def write_usage(self) -> None:
-        """Write what the session has used so far, if the backend tells it."""
+        """Write the usage of the session so far, if the backend reports it."""
 
     @abstractmethod
     def request_usage(self) -> Json:
-        """What one model request has used."""
+        """Usage of one model request."""
 
     def thread_fields(self) -> Json:
         """The fields of an event about the session's own thread."""

@@ -23,7 +23,7 @@ class MountKind:
         source: The field that names what is mounted.
         optional: The other fields.
         mount_root: Where it is mounted by default.
-        secret: The field that is never read back; None if there is none.
+        secret: The field that is never read back; None for a type without a secret.
     """
 
     source: str

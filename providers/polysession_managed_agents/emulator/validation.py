@@ -24,7 +24,7 @@ _KINDS = {str: "a string", int: "an integer", bool: "a boolean", list: "an array
 def invalid(message: str, param: str | None = None, **details: Any) -> Refusal:
     """A refusal of the request as wrong; `param` names the field, None if no single one is wrong.
 
-    `details` are what else the error tells, such as a code.
+    `details` is what else the error shows, such as a code.
     """
     return Refusal(400, message, param=param, **details)
 

@@ -153,7 +153,7 @@ class _Site:
             fault: Fault | None = http.scope.get(REFUSED)
             if fault is not None:
                 headers = {"retry-after": fault.retry_after} if fault.retry_after else None
-                raise Refusal(fault.status, "The emulator was told to refuse this request.", headers=headers)
+                raise Refusal(fault.status, "A fault refuses this request.", headers=headers)
             if not route.is_open:
                 self._check(http)
             request = await _read(http)

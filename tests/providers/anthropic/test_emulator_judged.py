@@ -438,6 +438,6 @@ def test_reasons_are_told_as_codes(judge: Judge) -> None:
 def check_error(error: anthropic.APIStatusError, code: str | None) -> None:
     body: Any = error.body
     assert error.type == body["error"]["type"]
-    assert error.error_code == code  # type: ignore[attr-defined]
+    assert error.error_code == code
     assert error.request_id == body["request_id"]
     assert str(error.request_id).startswith("req_")

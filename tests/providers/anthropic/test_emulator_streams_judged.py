@@ -58,7 +58,7 @@ class Talk:
         return self._judge.every(lambda sdk: sdk.sessions.events.list(self.id, **query))
 
 
-def message(text: str) -> dict[str, Any]:
+def message(text: str) -> Any:
     return {"type": "user.message", "content": [{"type": "text", "text": text}]}
 
 
