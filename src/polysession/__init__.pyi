@@ -10,6 +10,7 @@ from polysession._core.retry import (
 )
 from polysession.result import (
     TurnResult as TurnResult,
+    UnfinishedTurn as UnfinishedTurn,
 )
 from polysession._drivers.async_stream import (
     AsyncEventStream as AsyncEventStream,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx  # noqa: TID251  (the type of an argument)
 
@@ -17,12 +17,16 @@ from polysession._core.retry import RetryPolicy
 from polysession._drivers.async_driver import AsyncDriver
 from polysession._drivers.connections import Connections
 from polysession._drivers.http_client import AsyncHttpClient
+from polysession._drivers.transport import checked_seconds
 from polysession.async_paginator import AsyncPaginator
 from polysession.async_session_operations import AsyncSessions
 from polysession.change import UNSET, NativeBody, Unset
 from polysession.feature import Feature, ResumeMode, Support, TurnLife, WhenBusy, WhenWaiting, find_feature
 from polysession.plugins import open_provider
 from polysession.resources import Agent, Environment, Model
+
+if TYPE_CHECKING:
+    from polysession.result import UnfinishedTurn
 
 
 class AsyncAgents:
@@ -177,6 +181,8 @@ class AsyncClient:
         limits: Bounds of the connection pool. By default connections are not bounded, and 20 idle ones are kept.
         headers: Headers that are added to each request.
         user_agent: Text that is added to our `user-agent`.
+        max_turns: How many turns of `run`, `ask` and `rejoin` may be open at once; another one waits for its place, at
+            most for its `deadline_s`. None for any number.
         settings: The provider's settings. What is not given is taken from the profile, then from the environment.
 
     Raises:
@@ -211,6 +217,7 @@ class AsyncClient:
         limits: httpx.Limits | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
         user_agent: str | None = None,
+        max_turns: int | None = None,
         **settings: Any,
     ) -> None:
         self._provider = open_provider(provider, settings, os.environ, profile)
@@ -222,6 +229,7 @@ class AsyncClient:
             max_body_bytes=max_body_bytes,
             observers=observers,
             connections=Connections(http=http, limits=limits, headers=headers, user_agent=user_agent),
+            max_turns=max_turns,
         )
         self._owns_connections = True
         self._add_operations()
@@ -338,6 +346,20 @@ class AsyncClient:
             idempotent=idempotent,
         )
         return await self._driver.run("request", flow)
+
+    async def drain(self, *, deadline_s: float | None = None) -> tuple[UnfinishedTurn, ...]:
+        """Start no more turns, and wait for those that are open.
+
+        For the end of a process: call it, store the cursors of what it gives, then close the client. It waits for the
+        turns of clients of `with_options`, too.
+
+        Args:
+            deadline_s: Seconds to wait; None waits for all.
+
+        Returns:
+            The turns that are still open then.
+        """
+        return await self._driver.open_turns.drain(checked_seconds(deadline_s, "deadline_s"))
 
     async def aclose(self) -> None:
         """Close the connections; a client of `with_options` closes none."""

@@ -10,6 +10,19 @@ from polysession.record import Record
 from polysession.session import Usage
 
 
+class UnfinishedTurn(Record):
+    """A turn that was still open when the client stopped waiting for it.
+
+    Attributes:
+        session_id: Its session.
+        cursor: Where it was: `sessions.rejoin(session_id, cursor)` continues it, also in another process. None if it
+            had not begun.
+    """
+
+    session_id: str
+    cursor: str | None = None
+
+
 class TurnResult(Record):
     """The result of a turn.
 

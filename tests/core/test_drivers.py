@@ -41,6 +41,7 @@ def test_the_drivers_are_twins() -> None:
     words = {"AsyncDriver": "SyncDriver", "AsyncClient": "Client", "AsyncRetrying": "Retrying", "asyncio": "time"}
     methods = {"aclose": "close", "aiter_raw": "iter_raw"}
     methods |= {"AsyncClientHolder": "ClientHolder", "AsyncHttpClient": "HttpClient", "AsyncRefreshLock": "RefreshLock"}
+    methods |= {"AsyncOpenTurns": "BlockingOpenTurns"}
 
     assert outline(async_driver, words | methods, skip="") == outline(sync_driver, {}, skip="")
 

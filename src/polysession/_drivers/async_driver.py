@@ -19,6 +19,7 @@ from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
 from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
+from polysession._drivers.async_open_turns import AsyncOpenTurns
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
@@ -54,6 +55,7 @@ class AsyncDriver:
         observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
         connections: Connections = DEFAULT_CONNECTIONS,
+        max_turns: int | None = None,
     ) -> None:
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
@@ -67,6 +69,7 @@ class AsyncDriver:
             headers=connections.headers,
             user_agent=connections.user_agent,
         )
+        self.open_turns: AsyncOpenTurns = AsyncOpenTurns(max_turns)
         self._refreshing = AsyncRefreshLock()
         self.observation: Observation = Observation(provider, self._exchange, observers)
 

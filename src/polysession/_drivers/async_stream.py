@@ -59,12 +59,7 @@ class AsyncEventStream(StreamBase):
             PolysessionError: It could not be opened, or the input not sent.
         """
         self._enter()
-        self._is_open = True
-        try:
-            await self._advance()
-        except BaseException:
-            await self._release()
-            raise
+        await self._open()
         return self
 
     async def __aexit__(
@@ -91,6 +86,14 @@ class AsyncEventStream(StreamBase):
             DeadlineExceeded: The deadline has passed.
         """
         return self._read(in_loop=False)
+
+    async def _open(self) -> None:
+        self._is_open = True
+        try:
+            await self._advance()
+        except BaseException:
+            await self._release()
+            raise
 
     async def _read(self, *, in_loop: bool) -> Event:
         if not self._is_open:
@@ -204,13 +207,17 @@ class AsyncTurn(TurnBase, AsyncEventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
 
     async def __aenter__(self) -> Self:
-        """Connect, and send the input; see `AsyncEventStream`."""
+        """Connect, and send the input; see `AsyncEventStream`. With `max_turns` it waits for its place first."""
+        self._enter()
+        await self._driver.open_turns.enter(self, self._deadline_s)
         self._watch.start()
         try:
-            return await super().__aenter__()
+            await self._open()
         except BaseException as error:
             self._watch.end(error=error)
+            self._driver.open_turns.leave(self)
             raise
+        return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -219,7 +226,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         try:
             await super().__aexit__(exc_type, exc, traceback)
         finally:
-            await self._cancel()
+            await self._finish()
 
     async def aclose(self) -> None:
         """Close the connection; see `AsyncEventStream`."""
@@ -227,7 +234,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         try:
             await super().aclose()
         finally:
-            await self._cancel()
+            await self._finish()
 
     async def _advance(self) -> Event | Ready:
         item = await super()._advance()
@@ -253,6 +260,12 @@ class AsyncTurn(TurnBase, AsyncEventStream):
             self._steps.close()
             self._loop, self._steps, self._is_later_part = loop, loop.run(), True
         return event
+
+    async def _finish(self) -> None:
+        try:
+            await self._cancel()
+        finally:
+            self._driver.open_turns.leave(self)
 
     async def _cancel(self) -> None:
         flow = self._cancellation()

@@ -161,6 +161,11 @@ class ObservedTurn:
         self._turn = turn
         self._is_open = False
 
+    @property
+    def session_id(self) -> str:
+        """Id of its session."""
+        return self._turn.session_id
+
     def start(self) -> None:
         """Show that its block was entered."""
         from polysession.observing import notify

@@ -63,6 +63,7 @@ class StreamBase:
         except UsageError as error:
             driver.add_context(error, operation)
             raise
+        self._deadline_s = deadline_s
         self._loop = self._new_loop(plan_flow, deadline_s)
         self._observe: Callable[[Event], None] | None = driver.observation.on_event
 
@@ -127,6 +128,11 @@ class TurnBase(StreamBase):
         self._summary = TurnSummary()
         self._watch = watch
         self._show, self._observe = self._observe, self._follow
+
+    @property
+    def session_id(self) -> str:
+        """Id of the session."""
+        return self._watch.session_id
 
     def __del__(self) -> None:
         """Warn of a turn that was prepared and never entered: its input was not sent."""

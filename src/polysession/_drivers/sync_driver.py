@@ -22,6 +22,7 @@ from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
 from polysession._drivers.environment import proxy_of
 from polysession._drivers.http_client import ClientHolder, HttpClient
 from polysession._drivers.observation import Observation
+from polysession._drivers.open_turns import BlockingOpenTurns
 from polysession._drivers.refreshing import RefreshLock
 from polysession._drivers.transport import (
     NO_DEADLINE,
@@ -53,6 +54,7 @@ class SyncDriver:
         observers: Sequence[object],
         max_body_bytes: int = MAX_BODY_BYTES,
         connections: Connections = DEFAULT_CONNECTIONS,
+        max_turns: int | None = None,
     ) -> None:
         self._options = request_options(timeout)
         self._max_body_bytes = check_max_body_bytes(max_body_bytes)
@@ -66,6 +68,7 @@ class SyncDriver:
             headers=connections.headers,
             user_agent=connections.user_agent,
         )
+        self.open_turns: BlockingOpenTurns = BlockingOpenTurns(max_turns)
         self._refreshing = RefreshLock()
         self.observation: Observation = Observation(provider, self._exchange, observers)
 

@@ -53,12 +53,7 @@ class EventStream(StreamBase):
             PolysessionError: It could not be opened, or the input not sent.
         """
         self._enter()
-        self._is_open = True
-        try:
-            self._advance()
-        except BaseException:
-            self._release()
-            raise
+        self._open()
         return self
 
     def __exit__(
@@ -85,6 +80,14 @@ class EventStream(StreamBase):
             DeadlineExceeded: The deadline has passed.
         """
         return self._read(in_loop=False)
+
+    def _open(self) -> None:
+        self._is_open = True
+        try:
+            self._advance()
+        except BaseException:
+            self._release()
+            raise
 
     def _read(self, *, in_loop: bool) -> Event:
         if not self._is_open:
@@ -196,26 +199,30 @@ class Turn(TurnBase, EventStream):
     """One turn: its input is sent when the block is entered, and the events end when it does."""
 
     def __enter__(self) -> Self:
-        """Connect, and send the input; see `EventStream`."""
+        """Connect, and send the input; see `EventStream`. With `max_turns` it waits for its place first."""
+        self._enter()
+        self._driver.open_turns.enter(self, self._deadline_s)
         self._watch.start()
         try:
-            return super().__enter__()
+            self._open()
         except BaseException as error:
             self._watch.end(error=error)
+            self._driver.open_turns.leave(self)
             raise
+        return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leave(exc)
         super().__exit__(exc_type, exc, traceback)
-        self._cancel()
+        self._finish()
 
     def close(self) -> None:
         """Close the connection; see `EventStream`."""
         self._leave(None)
         super().close()
-        self._cancel()
+        self._finish()
 
     def _advance(self) -> Event | Ready:
         item = super()._advance()
@@ -237,6 +244,12 @@ class Turn(TurnBase, EventStream):
             self._steps.close()
             self._loop, self._steps, self._is_later_part = loop, loop.run(), True
         return event
+
+    def _finish(self) -> None:
+        try:
+            self._cancel()
+        finally:
+            self._driver.open_turns.leave(self)
 
     def _cancel(self) -> None:
         flow = self._cancellation()

@@ -1,0 +1,89 @@
+"""The turns of a client that are open: how many at once, and the wait for their ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from polysession.errors import DeadlineExceeded, UsageError
+
+if TYPE_CHECKING:
+    from polysession._drivers.stream_base import TurnBase
+    from polysession.result import UnfinishedTurn
+
+_DRAINING: Final = "this client is draining and starts no more turns"
+
+
+class OpenTurns:
+    """The open turns of one client.
+
+    Args:
+        limit: How many may be open at once; None for any number.
+
+    Raises:
+        UsageError: The limit is no whole number above zero.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise UsageError(f"max_turns must be a whole number above zero or None, not {limit!r}")
+        self._limit = limit
+        self._turns: list[TurnBase] = []
+        self._is_draining = False
+        self._process = os.getpid()
+
+    def _can_enter(self) -> bool:
+        """Whether another turn may start; a child process has none of its parent's.
+
+        Raises:
+            UsageError: The client is draining.
+        """
+        if self._process != os.getpid():
+            self._process, self._turns = os.getpid(), []
+        if self._is_draining:
+            raise UsageError(_DRAINING)
+        return self._limit is None or len(self._turns) < self._limit
+
+    def _full(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"{self._limit} turns of this client were open until the deadline: see max_turns")
+
+    def _left(self) -> tuple[UnfinishedTurn, ...]:
+        from polysession.result import UnfinishedTurn  # noqa: PLC0415  (others need no turns)
+
+        return tuple([UnfinishedTurn(session_id=turn.session_id, cursor=turn.cursor) for turn in self._turns])
+
+
+class BlockingOpenTurns(OpenTurns):
+    """The open turns of a `Client`, which threads share."""
+
+    def __init__(self, limit: int | None) -> None:
+        super().__init__(limit)
+        self._changed = threading.Condition()
+
+    def enter(self, turn: TurnBase, limit_s: float | None) -> None:
+        """Count a turn, once there is room for it.
+
+        Raises:
+            DeadlineExceeded: There was none for `limit_s` seconds.
+            UsageError: The client is draining.
+        """
+        with self._changed:
+            if not self._changed.wait_for(self._can_enter, limit_s):
+                raise self._full()
+            self._turns.append(turn)
+
+    def leave(self, turn: TurnBase) -> None:
+        """Count a turn no longer."""
+        with self._changed:
+            if turn in self._turns:
+                self._turns.remove(turn)
+                self._changed.notify_all()
+
+    def drain(self, limit_s: float | None) -> tuple[UnfinishedTurn, ...]:
+        """Start no more turns, and wait for those that are open; gives those that are open after `limit_s` seconds."""
+        with self._changed:
+            self._is_draining = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._turns, limit_s)
+            return self._left()
