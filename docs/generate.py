@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from polysession import Feature, FeatureSupport
 from polysession.plugins import installed_providers, load_provider
+from polysession.settings import variables_of
 
 DOCS = Path(__file__).parent
 KINDS: Final = ("emulator", "judge", "documented", "recorded", "live")
@@ -33,6 +34,36 @@ def comparison() -> str:
         for feature in Feature
     ]
     return _table(["feature", *names], rows)
+
+
+def backends(folder: str) -> str:
+    """The built-in backends, each with a link to its page."""
+    return ", ".join(f"[{_title(name)}]({folder}providers/{name}.md)" for name in installed_providers())
+
+
+def variables() -> str:
+    """The environment variables of every provider; those of settings without a default are bold."""
+    rows = []
+    for name in installed_providers():
+        settings = load_provider(name).settings_type
+        cells = [
+            f"{'**' * settings.model_fields[field].is_required()}{' or '.join(f'`{each}`' for each in names)}"
+            f"{'**' * settings.model_fields[field].is_required()}"
+            for field, names in variables_of(settings).items()
+        ]
+        rows.append(f"| [`{name}`](providers/{name}.md) | {', '.join(cells)} |")
+    return _table(["provider", "environment variables"], rows)
+
+
+def turns() -> str:
+    """What every provider declares of its turns and streams."""
+    names = {name: load_provider(name) for name in installed_providers()}
+    rows = [
+        f"| {_title(name)} | `{each.resume_mode.value}` | `{each.turn_life.value}` | `{each.when_busy.value}` |"
+        f" `{each.when_waiting.value}` |"
+        for name, each in names.items()
+    ]
+    return _table(["backend", "`resume_mode`", "`turn_life`", "`when_busy`", "`when_waiting`"], rows)
 
 
 def of_provider(name: str) -> str:
@@ -156,6 +187,9 @@ def pages() -> dict[Path, dict[str, str]]:
         "events": shown_events(shown),
     }
     return {
+        DOCS.parent / "README.md": {"backends": backends("docs/")},
+        DOCS / "index.md": {"backends": backends(""), "variables": variables()},
+        DOCS / "turns.md": {"turns": turns()},
         DOCS / "features.md": {"features": comparison()},
         DOCS / "evidence.md": parts,
         DOCS / "faults.md": faults(),

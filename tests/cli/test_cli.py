@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from polysession import Client, __version__
 from polysession.cli import local_commands
 from polysession.cli.app import app
-from polysession.plugins import installed_providers, load_provider
+from polysession.cli.demo import emulated_providers
 
-PROVIDERS = [name for name in installed_providers() if load_provider(name).emulator]
+PROVIDERS = list(emulated_providers())
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
 
@@ -71,7 +71,7 @@ def test_the_demo_fits_a_terminal_and_shows_every_backend() -> None:
     assert shown.returncode == 0, shown.stderr
     assert max(len(line) for line in shown.stdout.splitlines()) <= 80
     assert len(shown.stdout.splitlines()) <= 60
-    assert re.search(" +".join(PROVIDERS), shown.stdout)
+    assert re.search(r"[\s|]+".join(PROVIDERS), shown.stdout)
     for word in ("N native", "Emulated", "Refused", "NotFound", "add a tag", "polysession features --why"):
         assert word in shown.stdout
     assert "\x1b" not in shown.stdout

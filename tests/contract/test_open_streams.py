@@ -6,11 +6,19 @@ import time
 
 import pytest
 
-from polysession import Client
+from polysession import Client, Feature, Support
+from polysession.cli.demo import emulated_providers
 from polysession.emulation import serve
+from polysession.plugins import load_provider
+
+STREAMING = [
+    name
+    for name in emulated_providers()
+    if load_provider(name).support(Feature.SESSIONS_STREAM).support is Support.NATIVE
+]
 
 
-@pytest.mark.parametrize("backend", ["agentscope", "everruns", "qoder"])
+@pytest.mark.parametrize("backend", STREAMING)
 def test_open_streams_are_counted(backend: str) -> None:
     with serve(backend) as handle, Client(backend, **handle.settings) as client:
         session = client.sessions.create(agent=handle.agent_id or None, environment=handle.environment_id, title="T")

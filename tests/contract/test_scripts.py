@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from polysession import Approve, Client, Outcome, ToolApproval, ToolExecution, ToolOutput
+from polysession.cli.demo import emulated_providers
 from polysession.emulation import (
     AskApproval,
     ClientTool,
@@ -21,13 +22,14 @@ from polysession.emulation import (
     serve,
 )
 from polysession.session import Session
+from support.cuts import new_session
 
 (ANSWER,) = script_for("go")
 assert isinstance(ANSWER, Say)
 REPEATED = ANSWER.text
 
 
-@pytest.fixture(params=["agentscope", "everruns", "qoder"])
+@pytest.fixture(params=list(emulated_providers()))
 def handle(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve(request.param) as handle:
         yield handle
@@ -40,13 +42,8 @@ def client(handle: EmulatorHandle) -> Iterator[Client]:
 
 
 @pytest.fixture
-def session(handle: EmulatorHandle, client: Client) -> Session:
-    return client.sessions.create(
-        agent=handle.agent_id or None,
-        environment=handle.environment_id,
-        title="T",
-        model=handle.model if handle.provider == "agentscope" else None,
-    )
+def session(handle: EmulatorHandle) -> Session:
+    return new_session(handle)
 
 
 def run(client: Client, session: Session, content: Any = "go") -> Any:

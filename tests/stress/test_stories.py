@@ -30,7 +30,7 @@ from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.testing.turns import check_each_once, check_text
 from stress.story_client import StoryClient
 from stress.targets import TARGETS
-from support.cuts import STREAM, new_session
+from support.cuts import new_session
 
 WORDS = st.text(st.sampled_from("ab ü😀.<>&\"'\\"), min_size=1, max_size=12).filter(lambda text: text.strip() == text)
 
@@ -101,7 +101,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(session_id=sessions, kind=st.sampled_from(["drop", "end"]), at_byte=st.integers(0, 2500))
     def talk_over_a_bad_line(self, session_id: str, kind: Any, at_byte: int) -> None:
-        self.emulator.faults.add(Fault(kind, path=STREAM[self.emulator.provider], at_byte=at_byte))
+        self.emulator.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
         try:
             self._talk(session_id, "hello there", "You said: hello there")
         finally:
@@ -216,7 +216,7 @@ def test_after_many_turns_a_cut_brings_the_right_one(provider: str, at_byte: int
         story_client, session = StoryClient(emulator, awaits=False), new_session(emulator)
         for number in range(4):
             story_client.follow(session, f"turn {number}")
-        emulator.faults.add(Fault("end", path=STREAM[provider], at_byte=at_byte))
+        emulator.faults.add(Fault("end", streams_only=True, at_byte=at_byte))
         events, _ = story_client.follow(session, "hello there")
         story_client.close()
 

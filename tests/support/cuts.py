@@ -12,13 +12,6 @@ from polysession import AsyncClient, Client, Event, Feature, Outcome, RetryPolic
 from polysession.emulation import EmulatorHandle, Fault
 from polysession.emulation.faults import FaultKind
 
-STREAM = {
-    "langgraph": "/stream",
-    "adk": "/run_sse",
-    "agentscope": "/stream",
-    "everruns": "/sse",
-    "qoder": "/events/stream",
-}
 AT_ONCE = RetryPolicy(attempts=5, first_wait_s=0, max_wait_s=0)
 LIMIT_S = 20
 
@@ -28,14 +21,13 @@ Run = Callable[[EmulatorHandle, Session, Any], list[Event]]
 class Measuring(httpx.HTTPTransport):
     """Counts the bytes of the streams."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self) -> None:
         super().__init__(trust_env=False)
-        self._path = path
         self.stream_bytes = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = super().handle_request(request)
-        if request.url.path.endswith(self._path):
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Counted(response.stream, self)  # type: ignore[arg-type]
         return response
 
@@ -82,7 +74,7 @@ def run_async(emulator: EmulatorHandle, session: Session, said: Any) -> list[Eve
 
 def measured(emulator: EmulatorHandle, session: Session, said: Any) -> tuple[list[Event], int]:
     """The events of a turn that is not cut, and how many bytes its stream had."""
-    transport = Measuring(STREAM[emulator.provider])
+    transport = Measuring()
     with (
         httpx.Client(transport=transport) as http,
         Client(emulator.provider, http_client=http, **emulator.settings) as client,
@@ -93,7 +85,7 @@ def measured(emulator: EmulatorHandle, session: Session, said: Any) -> tuple[lis
 
 def cut(emulator: EmulatorHandle, kind: FaultKind, at_byte: int) -> None:
     """Let the next stream be cut there."""
-    emulator.faults.add(Fault(kind, path=STREAM[emulator.provider], at_byte=at_byte))
+    emulator.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
 
 
 def check_ended(events: Sequence[Event], outcome: Outcome = Outcome.COMPLETED) -> None:

@@ -49,6 +49,7 @@ class AdkEmulator(Emulator):
 
     def __init__(self, generation: Generation = "current") -> None:
         super().__init__(generation)
+        self.version = _VERSIONS[generation]
         self.scripts = Scripts(has_questions=True)
         self._store = Store()
         self._open_calls: dict[tuple[str, str, str], dict[str, OpenCall]] = {}
@@ -96,7 +97,7 @@ class AdkEmulator(Emulator):
         ]
 
     def _version(self, _: ApiRequest) -> Json:
-        return {"version": _VERSIONS[self.generation], "language": "python", "language_version": "3.11.7"}
+        return {"version": self.version, "language": "python", "language_version": "3.11.7"}
 
     def _create(self, request: ApiRequest) -> Json:
         kinds = {"sessionId": "string", "state": "dict", "events": "list", "options": "dict"}

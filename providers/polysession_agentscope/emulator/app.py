@@ -16,9 +16,10 @@ from polysession_agentscope.emulator.shapes import Json
 from polysession_agentscope.emulator.state import NotFound, State
 
 _USER_ID: Final = "emulator"
+_VERSION: Final = "2.0.11"
 _HEALTH: Final = {
     "status": "ok",
-    "version": "2.0.11",
+    "version": _VERSION,
     "components": {
         "storage": "ok",
         "message_bus": "ok",
@@ -75,6 +76,7 @@ class AgentScopeEmulator(Emulator):
 
     def __init__(self, generation: Generation = "current") -> None:
         super().__init__(generation)
+        self.version = None if generation == "legacy" else _VERSION
         rules = LegacyGeneration() if generation == "legacy" else CurrentGeneration()
         self._state = State(rules, self.scripts)
         self.pace = self._state.pace

@@ -53,6 +53,7 @@ class LanggraphEmulator(Emulator):
 
     def __init__(self, generation: Generation = "current") -> None:
         super().__init__(generation)
+        self.version = "0.16.7"
         self.scripts = Scripts(has_questions=True)
         self._store = Store()
         self._runners: dict[str, Runner] = {}
@@ -87,7 +88,7 @@ class LanggraphEmulator(Emulator):
     def _routes(self) -> list[Route]:
         return [
             Route("GET", "/ok", lambda _: {"ok": True}),
-            Route("GET", "/info", lambda _: {"version": "0.16.7", "langgraph_py_version": "1.2.24"}),
+            Route("GET", "/info", lambda _: {"version": self.version, "langgraph_py_version": "1.2.24"}),
             Route("POST", "/threads", self._create),
             Route("POST", "/threads/search", self._search),
             Route("POST", "/threads/count", lambda request: len(self._matching(_body(request)))),

@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from polysession import Client, Support
+from polysession import Client, Feature, Support
 from polysession._drivers.transport import direct_http_client
 from polysession.cli.demo_steps import Place, Step, tell
-from polysession.cli.support_marks import SUPPORT_LEGEND, support_mark
+from polysession.cli.support_marks import SUPPORT_LEGEND, support_lines
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import installed_providers, load_provider
 
@@ -35,7 +35,7 @@ def show_demo(console: Console) -> None:
     console.print(
         Group(
             Text(f"One program, {len(stories)} backends, each emulated on this machine. Nothing leaves it.\n"),
-            _table(stories),
+            *_table(stories, width),
             Text(f"\n{SUPPORT_LEGEND}"),
             *_notes("Emulated: the backend lacks it, the provider does it with other calls", stories, Support.EMULATED),
             *_notes("Refused with UnsupportedOperation, before anything was sent", stories, Support.UNSUPPORTED),
@@ -65,8 +65,9 @@ def demo_form() -> dict[str, Any]:
 
 
 def emulated_providers() -> Iterator[str]:
-    """Names of the installed providers that ship an emulator."""
-    return (name for name in installed_providers() if load_provider(name).emulator is not None)
+    """Names of the installed providers that ship an emulator and create sessions."""
+    loaded = ((name, load_provider(name)) for name in installed_providers())
+    return (name for name, each in loaded if each.emulator and each.support(Feature.SESSIONS_CREATE).support)
 
 
 def run_story(name: str) -> list[Step]:
@@ -95,23 +96,23 @@ def place_of(emulator: EmulatorHandle) -> Place:
     )
 
 
-def _table(stories: dict[str, list[Step]]) -> Table:
+def _table(stories: dict[str, list[Step]], width: int) -> Iterator[Text]:
     """One row for each step: what the backends answered, and how each of them supports it."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True, style="dim")
-    for name in stories:
-        table.add_column(Text(name, style="bold"), no_wrap=True)
+    rows = []
     for row in zip(*stories.values(), strict=True):
         outcomes = dict.fromkeys(step.outcome for step in row if step.outcome)
-        table.add_row(row[0].title, " or ".join(outcomes), *(support_mark(step.support) for step in row))
-    return table
+        rows.append(((row[0].title, " or ".join(outcomes)), [step.support for step in row]))
+    return support_lines("", list(stories), rows, width=width)
 
 
 def _notes(title: str, stories: dict[str, list[Step]], support: Support) -> Iterator[RenderableType]:
     """The steps with that support, by provider."""
     yield Text(f"\n{title}", style="bold")
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
     for name, steps in stories.items():
         titles = [step.title for step in steps if step.support is support]
         if titles:
-            yield Padding(Text.assemble((name, "bold"), f" {', '.join(titles)}"), (0, 0, 0, 2))
+            table.add_row(name, ", ".join(titles))
+    yield Padding(table, (0, 0, 0, 2))

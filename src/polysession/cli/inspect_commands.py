@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from polysession import Feature, PolysessionError, SwitchEffect, SwitchItem, SwitchReport, switch_check
+from polysession import Feature, PolysessionError, Support, SwitchEffect, SwitchItem, SwitchReport, switch_check
 from polysession.cli.invocation import Invocation, command, complete_provider
 from polysession.cli.printing import Output, one_line
-from polysession.cli.support_marks import SUPPORT_LEGEND, SUPPORT_STYLES, support_mark
+from polysession.cli.support_marks import SUPPORT_LEGEND, SUPPORT_STYLES, support_lines
 from polysession.errors import UsageError
 from polysession.plugins import installed_providers, load_provider
 
@@ -78,7 +78,9 @@ def features(
     for name, problem in broken.items():
         output.note(f"{name} is left out: {problem}", "red")
     if not why:
-        output.table(("feature", *classes), [_feature_row(feature, classes) for feature in _by_operation()], gap=1)
+        rows = [_feature_row(feature, classes) for feature in _by_operation()]
+        for line in support_lines("feature", list(classes), rows, width=output.console.width):
+            output.console.print(line, soft_wrap=True)
         output.text(SUPPORT_LEGEND, "dim")
         return
     for name, loaded in classes.items():
@@ -198,10 +200,10 @@ def _by_operation() -> list[Feature]:
     return sorted(Feature, key=lambda feature: (operations.index(Feature(feature.operation)), bool(feature.field)))
 
 
-def _feature_row(feature: Feature, classes: Mapping[str, Any]) -> list[str | Text]:
+def _feature_row(feature: Feature, classes: Mapping[str, Any]) -> tuple[list[str], list[Support]]:
     """How each provider supports a feature. The fields of an operation stand below it."""
     name = f"  {feature.field}" if feature.field else feature.value
-    return [name, *(support_mark(loaded.support(feature).support) for loaded in classes.values())]
+    return [name], [loaded.support(feature).support for loaded in classes.values()]
 
 
 def _support_cell(loaded: Any, feature: Feature) -> Text:

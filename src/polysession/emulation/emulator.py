@@ -48,6 +48,7 @@ class Emulator(ABC):
         initial: Resources that exist from the start.
         settings: Client settings besides `base_url` with which a `Client` may talk to it.
         generation: The backend's generation that it speaks.
+        version: The backend's version that it reports; None if it reports none.
         scripts: Gives the agent's acts in answer to a message: `self.scripts.take(session_id, message)`. An emulator
             whose agents can ask questions replaces it by `Scripts(has_questions=True)`.
     """
@@ -57,6 +58,7 @@ class Emulator(ABC):
     app: ASGIApp
     initial: InitialResources
     settings: Mapping[str, str]
+    version: str | None = None
 
     def __init__(self, generation: Generation = "current") -> None:
         """Start with the initial resources, in the shape of one generation of the backend."""
