@@ -244,9 +244,9 @@ def _service_interpreter(session: nox.Session, name: str) -> str:
 def record(session: nox.Session) -> None:
     """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
 
-    `agentscope` is recorded from its service in this environment, `agentscope-legacy` from the first one that was
-    published; its environment has a `redis-server`. `everruns` needs Rust, and builds the engine for some minutes the
-    first time. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    `adk` and `agentscope` are recorded from their servers, in environments of their own, `agentscope-legacy` from the
+    first service that was published; its environment has a `redis-server`. `everruns` needs Rust, and builds the engine
+    for some minutes the first time. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
     """
     source, *more = session.posargs or [""]
     if source not in RECORDED_BY:
@@ -254,6 +254,10 @@ def record(session: nox.Session) -> None:
     options = ["--numprocesses=0", f"--record={source}", *RECORDED_BY[source](session)]
     session.run(PYTHON, "-m", "pytest", "tests/cassettes", *options, *more, external=True)
     session.run(PYTHON, "-m", "tools.recordings", external=True)
+
+
+def _adk(session: nox.Session) -> list[str]:
+    return _services(session, "adk")
 
 
 def _agentscope(session: nox.Session) -> list[str]:
@@ -276,6 +280,7 @@ def _qoder(session: nox.Session) -> list[str]:
 
 
 RECORDED_BY = {
+    "adk": _adk,
     "agentscope": _agentscope,
     "agentscope-legacy": _agentscope_legacy,
     "everruns": _everruns,

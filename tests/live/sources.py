@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from live.adk_service.process import HERE, serve_adk
 from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import serve_agentscope, serve_legacy_agentscope
 from live.agentscope_service.redis_process import serve_redis
@@ -61,6 +62,16 @@ class Source:
     def scrubber(self) -> Scrubber:
         """Takes out what must not be stored."""
         return Scrubber(self.backend, secrets=self.secrets, replace=self.replace)
+
+
+@contextlib.contextmanager
+def adk(config: pytest.Config, workdir: Path) -> Iterator[Source]:
+    """ADK's API server, in the interpreter that `--adk-python` names, with a model that follows a script."""
+    with serve_adk(Path(config.getoption("adk_python")).absolute(), workdir) as server:
+        version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
+        folders = {str(HERE / "agents"): "/srv/agents", str(workdir): "/srv/adk"}
+        service = "Google ADK API server (PyPI: google-adk)"
+        yield Source("adk", server.base_url, service, version, replace=folders, handle=server)
 
 
 @contextlib.contextmanager
@@ -144,6 +155,7 @@ def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
 
 
 SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManager[Source]]]] = {
+    "adk": adk,
     "agentscope": agentscope,
     "agentscope-legacy": agentscope_legacy,
     "everruns": everruns,

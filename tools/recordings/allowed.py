@@ -34,6 +34,17 @@ _EVERYWHERE: Final = """
     updated_at
 """
 
+_ADK: Final = """
+    __session_metadata__ a actions agentState agent_name app:k appName apps args artifactDelta author branch by
+    confirmed custom customMetadata data detailed displayName endOfAgent enum error errorCode errorMessage
+    error_details error_message error_type events fileData fileUri finishReason first functionCall functionResponse
+    heard hint inlineData input invocationId k keep language language_version lastUpdateTime loc longRunningToolIds
+    mimeType modelVersion msg new newMessage nodeInfo originalFunctionCall parts path payload people place
+    polysession_turn priority query reason requestedAuthConfigs requestedToolConfirmations response response_schema
+    result rootAgentName sessionId state stateDelta team temp:k thought ticket toolConfirmation topic
+    transferToAgent usageMetadata user:k userId value version
+"""
+
 _AGENTSCOPE: Final = """
     Bash activated_groups after agent agent_id agents allow_rules ask_rules before behavior block_id blocked_by
     blocks chat_config chat_model_config config confirm_results context context_config credential_id credentials
@@ -81,6 +92,6 @@ _QODER: Final = """
 
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset((_EVERYWHERE + keys).split())
-    for name, keys in {"agentscope": _AGENTSCOPE, "everruns": _EVERRUNS, "qoder": _QODER}.items()
+    for name, keys in {"adk": _ADK, "agentscope": _AGENTSCOPE, "everruns": _EVERRUNS, "qoder": _QODER}.items()
 }
 """Keys of bodies and queries whose texts stay, by backend."""
