@@ -68,6 +68,7 @@ def types(session: nox.Session) -> None:
         "tests",
         "benchmarks",
         "examples/provider-plugin",
+        "examples/answered-plugin",
         "tools",
         "noxfile.py",
         "docs/generate.py",
@@ -183,18 +184,28 @@ def build(session: nox.Session) -> None:
         pip = (str(tools / "pip"), "install", "--quiet", f"{archive}[all]", "--constraint", "constraints.txt")
         session.run(*pip, external=True)
         session.run(str(tools / "polysession"), "demo", external=True)
+        _check_new_providers(session, scratch, tools)
+
+
+def _check_new_providers(session: nox.Session, scratch: Path, tools: Path) -> None:
+    """Start a provider with an emulator and one without, and run their tests and checks."""
+    session.run(str(tools / "pip"), "install", "--quiet", "mypy", "ruff", "-c", "constraints.txt", external=True)
+    for options in ((), ("--no-emulator",)):
+        folder = scratch / "acme"
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run(str(tools / "polysession"), "new-provider", "acme", str(folder), *options, external=True)
+        with session.chdir(folder):
+            session.run(str(tools / "pip"), "install", "--quiet", "--no-deps", "--editable", ".", external=True)
+            session.run(str(tools / "pytest"), "-q", "tests", external=True)
+            session.run(str(tools / "mypy"), "src", "tests", external=True)
+            session.run(str(tools / "ruff"), "check", external=True)
+            session.run(str(tools / "ruff"), "format", "--check", external=True)
 
 
 @nox.session(venv_backend="none")
 def mutants(session: nox.Session) -> None:
     """Break the library in thirty places, one at a time, and check that the tests notice."""
     session.run(PYTHON, "-m", "tools.mutants", *session.posargs)
-
-
-@nox.session(venv_backend="none")
-def scaffold(session: nox.Session) -> None:
-    """Start a provider: `nox -s scaffold -- acme ../polysession-acme`."""
-    session.run(PYTHON, "tools/scaffold.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -47,8 +47,8 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
     "tests/cli/test_processes.py::test_names_are_completed": LEFT_OUT,
     "tests/docs/test_evidence.py::test_evidence_is_collected_from_every_process": LEFT_OUT,
-    "tests/examples/test_provider_plugin.py::test_it_is_found_by_name_and_tells_its_story": LEFT_OUT,
-    "tests/examples/test_provider_plugin.py::test_it_keeps_the_contract": LEFT_OUT,
+    "tests/examples/test_plugins.py::test_they_are_found_by_name_and_take_part_in_the_demo": LEFT_OUT,
+    "tests/examples/test_plugins.py::test_they_keep_the_contract": LEFT_OUT,
 }
 """Of these tests, classes and files the normal run takes one item in so many, beginning with the first.
 

@@ -191,7 +191,7 @@ def commands() -> list[list[str]]:
 
 
 def test_there_are_commands() -> None:
-    assert len(commands()) == 23
+    assert len(commands()) == 24
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

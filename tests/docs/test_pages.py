@@ -7,11 +7,12 @@ import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import polysession
-from polysession import Client, errors
+from polysession import Client, emulation, errors, provider_api
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
@@ -135,3 +136,16 @@ def test_the_reference_has_every_public_name() -> None:
 
     assert "errors" in names
     assert set(dir(polysession)) - names - of_errors == {"__version__"}
+
+
+@pytest.mark.parametrize("module", [provider_api, emulation], ids=lambda module: module.__name__)
+def test_the_provider_api_is_documented_whole(module: ModuleType) -> None:
+    page = (ROOT / "docs/reference/provider-api.md").read_text()
+    documented = set(re.findall(r"^::: polysession\.\w+\.(\w+)$", page, re.MULTILINE)) | set(
+        re.findall(r"`(\w+)`", page)
+    )
+    names = (
+        {name for name in dir(module) if not name.startswith("_")} if module is provider_api else set(module.__all__)
+    )
+
+    assert names - documented == set()

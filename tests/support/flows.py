@@ -1,41 +1,15 @@
-"""Steps through a flow by hand: no client, no network."""
+"""Bodies of the calls that a flow made."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
-from polysession._core.flow import Call, Flow, Response
-from polysession.errors import PolysessionError
+from polysession._core.flow import Call
+from polysession.testing.flows import ok, step
 
-T = TypeVar("T")
-
-
-def ok(body: Any, status: int = 200) -> Response:
-    """A reply of success with a JSON body."""
-    return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
-
-
-def step(flow: Flow[T], *answers: Response | PolysessionError) -> tuple[list[Call], T]:
-    """Drive a flow with prepared answers; the calls that it made, and its result.
-
-    Raises:
-        AssertionError: It made more calls, or fewer, than there are answers.
-    """
-    calls: list[Call] = []
-    remaining = list(answers)
-    try:
-        call = next(flow)
-        while True:
-            calls.append(call)
-            assert remaining, f"one call too many: {call}"
-            answer = remaining.pop(0)
-            call = flow.send(answer) if isinstance(answer, Response) else flow.throw(answer)
-    except StopIteration as stop:
-        assert not remaining, f"answers left over: {remaining}"
-        result: T = stop.value
-        return calls, result
+__all__ = ["ok", "sent_bodies", "step"]
 
 
 def sent_bodies(calls: Iterable[Call]) -> list[Any]:

@@ -115,9 +115,11 @@ def _tool_result(client: Client, session: Session) -> str:
 def _answered(client: Client, session: Session, request: str) -> str:
     """Let the agent ask, answer it, and follow the turn to its end."""
     approving = request == "/ask"
-    client_answer: Callable[[PendingAction], Answer] = Approve if approving else lambda action: ToolOutput(action, "42")
-    if approving and not client.supports(Feature.SESSIONS_ANSWER_APPROVAL):
-        client.sessions.answer(session, [Approve("none")])  # raises, and says why
+    client_answer: Callable[[PendingAction | str], Answer] = (
+        Approve if approving else lambda action: ToolOutput(action, "42")
+    )
+    if not client.supports(Feature.SESSIONS_ANSWER_APPROVAL if approving else Feature.SESSIONS_ANSWER_OUTPUT):
+        client.sessions.answer(session, [client_answer("none")])  # raises, with the reason
     with client.sessions.run(session, request, deadline_s=_PATIENCE_S) as turn:
         actions = turn.wait().actions
     with client.sessions.run(session, [client_answer(action) for action in actions], deadline_s=_PATIENCE_S) as turn:

@@ -1,4 +1,4 @@
-"""The commands that stay on this machine: `demo` and `emulate`."""
+"""The commands that stay on this machine: `demo`, `emulate` and `new-provider`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -24,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     for function in (demo, emulate):
         command(app, has_client=False)(function)
+    command(app, "new-provider", has_client=False)(new_provider)
 
 
 def demo(invocation: Invocation) -> None:
@@ -69,6 +71,37 @@ def emulate(
             threading.Event().wait()
         except KeyboardInterrupt:
             invocation.output.note("stopped")
+
+
+def new_provider(
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower-case letters and digits, such as acme.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it: a new or empty folder.")],
+    *,
+    emulator: Annotated[
+        bool, typer.Option("--emulator/--no-emulator", help="Whether it gets an emulator to be tested on.")
+    ] = True,
+) -> None:
+    """Start a provider for another backend, as a distribution of its own.
+
+    Its tests pass at once. Change wire.py first, and follow the tests that fail.
+
+    Example: polysession new-provider acme ../polysession-acme
+    """
+    from polysession.cli.new_provider import write_provider  # noqa: PLC0415  (only this command needs it)
+
+    written = write_provider(name, folder, emulator=emulator)
+    if invocation.json:
+        invocation.output.json({"name": name, "files": [str(path) for path in written]})
+        return
+    quoted = shlex.quote(str(folder))
+    Console(soft_wrap=True).print(
+        Text(
+            f"{len(written)} files in {folder}. Its tests pass already:\n"
+            f"  pip install -e {shlex.quote(f'{folder}[test]')} && pytest {quoted}/tests\n"
+            'Change wire.py first, and follow the tests that fail: the page "Write a provider" explains every file.'
+        )
+    )
 
 
 def _form(handle: EmulatorHandle) -> dict[str, object]:

@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
             "comparing",
             "declarations",
             "errors",
+            "flows",
             "lifetimes",
             "lists",
             "sessions",
@@ -32,6 +33,7 @@ from polysession.testing.base import CANARY  # noqa: E402
 from polysession.testing.contract import BackendContract, ProviderContract  # noqa: E402
 from polysession.testing.errors import ErrorContract  # noqa: E402
 from polysession.testing.faces import Face  # noqa: E402
+from polysession.testing.flows import ok, step  # noqa: E402
 from polysession.testing.marks import (  # noqa: E402
     Gap,
     covers,
@@ -58,6 +60,8 @@ __all__ = [
     "never",
     "not_done_here",
     "not_offered_yet",
+    "ok",
     "process",
     "proxy",
+    "step",
 ]

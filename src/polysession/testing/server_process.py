@@ -18,6 +18,7 @@ import httpx
 from polysession._drivers.environment import tls_context
 
 _LOOK_AGAIN_S: Final = 0.05
+_ASKS_FOR_CREDENTIAL: Final = frozenset({401, 403})
 _SHOWN: Final = 4000
 """Characters of the output in an error."""
 
@@ -117,7 +118,8 @@ class ServerProcess:
         if callable(self._ready):
             return self._ready(self)
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(self.base_url + self._ready, trust_env=False, verify=tls_context()).is_success
+            answer = httpx.get(self.base_url + self._ready, trust_env=False, verify=tls_context())
+            return answer.is_success or answer.status_code in _ASKS_FOR_CREDENTIAL
         return False
 
     def _failure(self, problem: str) -> RuntimeError:
@@ -126,7 +128,8 @@ class ServerProcess:
 
 
 Ready: TypeAlias = str | Callable[[ServerProcess], bool]
-"""How it is known that a server is ready: a path that it answers with success, or a function."""
+"""How it is known that a server is ready: a path that it answers with success or by asking for a
+credential, or a function."""
 
 
 @contextlib.contextmanager
@@ -143,8 +146,9 @@ def process(
 
     Args:
         command: The program and its arguments. `{port}` in one of them is replaced by a free TCP port.
-        ready: When the server counts as ready: a path, such as `/health`, that it answers with success on that port; or
-            a function that is called with the process until it gives True, and may read its `output`.
+        ready: When the server counts as ready: a path, such as `/health`, that it answers on that port with success or
+            by asking for a credential; or a function that is called with the process until it gives True, and may read
+            its `output`.
         cwd: Where it runs; None for the current folder.
         env: Its whole environment; None for that of this process.
         start_limit_s: Seconds to become ready.

@@ -1,0 +1,58 @@
+"""Starts a provider: the example plugin under another name, to be changed piece by piece."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+from typing import Final
+
+from polysession.errors import UsageError
+
+_EXAMPLE: Final = "helpdesk"
+_COPIED: Final = frozenset({".py", ".toml", ".typed"})
+_OF_EMULATOR: Final = (f"src/polysession_{_EXAMPLE}/emulator.py", f"tests/test_{_EXAMPLE}.py")
+"""The files that need an emulator."""
+_EMULATOR_LINE: Final = re.compile(r"^    emulator = .*\n", re.MULTILINE)
+_CHECKS: Final = "\n[tool.mypy]\nstrict = true\n\n[tool.ruff]\nline-length = 120\n"
+
+
+def template() -> Path:
+    """The folder of the example plugin: a part of the wheel, and `examples/` in a clone."""
+    package = Path(__file__).parents[1]
+    packed = package / "_provider_template"
+    return packed if packed.is_dir() else package.parents[1] / "examples/provider-plugin"
+
+
+def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Path]:
+    """Write the files of a new provider; gives their paths.
+
+    Args:
+        name: The provider's name: lower-case letters and digits, beginning with a letter.
+        folder: Where to. It is created, and must not hold anything yet.
+        emulator: Whether it gets an emulator, with the contract suite on it.
+
+    Raises:
+        UsageError: The name or the folder cannot be used.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*", name) or keyword.iskeyword(name):
+        raise UsageError(f"{name!r} cannot name a provider: use lower-case letters and digits, such as acme")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already; name a folder that is new or empty")
+    source = template()
+    written = []
+    for path in sorted(path for path in source.rglob("*") if path.suffix in _COPIED):
+        relative = path.relative_to(source).as_posix()
+        if not emulator and relative in _OF_EMULATOR:
+            continue
+        text = path.read_text(encoding="utf-8") + (_CHECKS if relative == "pyproject.toml" else "")
+        target = folder / _renamed(relative, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_renamed(text if emulator else _EMULATOR_LINE.sub("", text), name), encoding="utf-8")
+        written.append(target)
+    return written
+
+
+def _renamed(text: str, name: str) -> str:
+    """Text with the name of the example, in each of its spellings, replaced."""
+    return text.replace(_EXAMPLE.upper(), name.upper()).replace(_EXAMPLE.title(), name.title()).replace(_EXAMPLE, name)

@@ -1,0 +1,41 @@
+"""Steps through a flow by hand: no client, no server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from polysession._core.flow import Call, Flow, Response
+from polysession.errors import PolysessionError
+
+T = TypeVar("T")
+
+
+def ok(body: Any, status: int = 200) -> Response:
+    """A response of success with a JSON body."""
+    return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
+def step(flow: Flow[T], *answers: Response | PolysessionError) -> tuple[list[Call], T]:
+    """Run a flow with prepared answers; gives the calls that it made, and its result.
+
+    Args:
+        flow: The flow, such as `provider.get_session(SessionRef("s1"))`.
+        answers: An answer for each call, in order: a response, or an error that is thrown into the flow.
+
+    Raises:
+        AssertionError: It made more calls, or fewer, than there are answers.
+    """
+    calls: list[Call] = []
+    remaining = list(answers)
+    try:
+        call = next(flow)
+        while True:
+            calls.append(call)
+            assert remaining, f"one call too many: {call}"
+            answer = remaining.pop(0)
+            call = flow.send(answer) if isinstance(answer, Response) else flow.throw(answer)
+    except StopIteration as stop:
+        assert not remaining, f"answers left over: {remaining}"
+        result: T = stop.value
+        return calls, result

@@ -1,0 +1,164 @@
+"""The plugins of third parties: installed from distributions of their own, and under the same contract as ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from polysession import Client, NotFound, Outcome, SessionStatus, UnsupportedOperation
+from polysession.cli.demo import emulated_providers
+from polysession.emulation import serve
+from support.installed import Site, site
+
+__all__ = ["site"]
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = {"helpdesk": ROOT / "examples/provider-plugin", "chatbox": ROOT / "examples/answered-plugin"}
+TUTORIAL = (ROOT / "docs/provider-tutorial.md").read_text()
+DIFFERENT = (ROOT / "docs/different-backends.md").read_text()
+RECIPE = (ROOT / "docs/how-to/test-a-provider.md").read_text()
+TAUGHT = re.compile(r'^```\w+ title="(.*?)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PYTEST = ["pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib"]
+READ_ONLY, POLLED = ALONE = ("helpdesk.py", "polled.py")
+"""Files that stand on a page only."""
+NETWORK = ["--block-network", "--allowed-hosts=127.0.0.1"]
+
+POLLED_HEAD = """
+from polysession.provider_api import *
+from polysession_helpdesk.events import to_events
+from polysession_helpdesk.provider import HelpdeskProvider, _read_event_page as read_event_page, _ticket
+from polysession_helpdesk.sessions import ticket_path
+from polysession_helpdesk.turns import Position, send_input
+"""
+POLLED_PROVIDER = """
+
+class Polled(HelpdeskProvider):
+    def start_turn(self, ref, turn_input, **_):
+        return PolledHelpdeskTurn(ref, (yield from _ticket(ref)).last_event, turn_input)
+
+
+@hookimpl
+def polysession_provider():
+    return Polled
+"""
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a module with the plugins installed, beside what this environment has; gives what it printed."""
+    sources = tmp_path_factory.mktemp("sources")
+    site = tmp_path_factory.mktemp("site")
+    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
+
+    def run(*arguments: str, **variables: str) -> str:
+        done = subprocess.run(  # noqa: S603  (our own interpreter)
+            [sys.executable, "-m", *arguments],
+            cwd=sources,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    for name, folder in PLUGINS.items():
+        shutil.copytree(folder, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    run("pip", "install", "-q", *offline, "--target", str(site), *(str(sources / name) for name in PLUGINS))
+    return run
+
+
+def test_they_are_found_by_name_and_take_part_in_the_demo(run: Run) -> None:
+    listed = run("polysession.cli", "providers")
+    assert all(name in listed for name in PLUGINS)
+    shown = run("polysession.cli", "demo")
+    assert f"{len(emulated_providers()) + len(PLUGINS)} backends" in shown
+    assert re.search(r"helpdesk [a-z, ]*archive", " ".join(shown.split()))
+
+
+@pytest.mark.parametrize(("name", "least", "gaps"), [("helpdesk", 500, 2), ("chatbox", 400, 0)])
+def test_they_keep_the_contract(run: Run, name: str, least: int, gaps: int) -> None:
+    """The gaps are that the helpdesk shows no thoughts, through both clients."""
+    shown = run(*PYTEST, *NETWORK, f"{name}/tests")
+
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|xfailed)", shown)}
+    assert counts["passed"] > least, shown
+    assert counts.get("xfailed", 0) == gaps
+
+
+@pytest.mark.long
+def test_the_contract_runs_on_a_real_server(run: Run) -> None:
+    """The server is a process of its own; it happens to serve the emulator."""
+    server = f"{sys.executable} -m polysession.cli emulate helpdesk --port {{port}}"
+    shown = run(
+        *PYTEST,
+        *NETWORK,
+        "helpdesk/tests/test_real_server.py",
+        HELPDESK_SERVER=server,
+        HELPDESK_KEY="key-of-the-emulator",
+    )
+    assert re.search(r"^\d{3} passed, 2 xfailed in", shown, re.MULTILINE), shown
+
+
+@pytest.mark.parametrize(
+    ("page", "plugin", "least"), [(TUTORIAL, "helpdesk", 9), (DIFFERENT, "chatbox", 1), (RECIPE, "helpdesk", 1)]
+)
+def test_the_pages_show_the_files_as_they_are(page: str, plugin: str, least: int) -> None:
+    shown = [(name, block) for name, block in TAUGHT.findall(page) if name not in ALONE]
+    assert len({name for name, _ in shown}) >= least
+    for name, block in shown:
+        assert block in (PLUGINS[plugin] / name).read_text(), f"a page shows {name} otherwise than it is"
+
+
+def test_the_read_only_provider_of_the_tutorial_reads(
+    site: Site,
+) -> None:
+    (source,) = [block for name, block in TAUGHT.findall(TUTORIAL) if name == READ_ONLY]
+    assert len(source.splitlines()) < 80
+    site.module("read_only_helpdesk", source)
+    site.install("read-only", "helpdesk = read_only_helpdesk")
+    ids = [f"T-{number}" for number in range(3)]
+    answers = {
+        "/tickets": {"tickets": [{"id": each, "status": "open"} for each in ids], "next": None},
+        "/tickets/T-1": {"id": "T-1", "title": "Printer", "status": "waiting"},
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = answers.get(request.url.path)
+        return httpx.Response(200, json=found) if found else httpx.Response(404, json={"error": {"message": "gone"}})
+
+    with Client("helpdesk", key="k", http_client=httpx.Client(transport=httpx.MockTransport(answer))) as client:
+        assert [session.id for session in client.sessions.list()] == ids
+        assert client.sessions.get("T-1").status is SessionStatus.REQUIRES_ACTION
+        with pytest.raises(NotFound, match="gone"):
+            client.sessions.get("T-9")
+        with pytest.raises(UnsupportedOperation, match="this provider only reads"):
+            client.sessions.delete("T-1")
+
+
+def test_the_polled_turn_of_the_page_works(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source,) = [block for name, block in TAUGHT.findall(DIFFERENT) if name == POLLED]
+    monkeypatch.syspath_prepend(PLUGINS["helpdesk"] / "src")
+    site.module("polled_helpdesk", POLLED_HEAD + source + POLLED_PROVIDER)
+    site.install("polled", "helpdesk = polled_helpdesk")
+
+    with serve("helpdesk") as emulator, Client("helpdesk", **emulator.settings) as client:
+        session = client.sessions.create(title="Printer")
+        for said in ("hello", "/slow 3"):
+            with client.sessions.run(session, said, deadline_s=20) as turn:
+                kinds = [event.type for event in turn]
+            assert kinds[-1] == "turn.ended"
+            assert turn.result.outcome is Outcome.COMPLETED
+            assert turn.result.text
