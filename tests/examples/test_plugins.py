@@ -84,7 +84,7 @@ def test_they_are_found_by_name_and_take_part_in_the_demo(run: Run) -> None:
     listed = run("polysession.cli", "providers")
     assert all(name in listed for name in PLUGINS)
     shown = run("polysession.cli", "demo")
-    assert f"{len(emulated_providers()) + len(PLUGINS)} backends" in shown
+    assert f"{len(list(emulated_providers())) + len(PLUGINS)} backends" in shown
     assert re.search(r"helpdesk [a-z, ]*archive", " ".join(shown.split()))
 
 
