@@ -5,31 +5,152 @@ Backend: https://platform.claude.com/docs/en/managed-agents/overview (read 2026-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
 from polysession.provider_api import (
     BaseUrl,
+    Cancellation,
+    CancelState,
     ErrorDetail,
+    Event,
     Feature,
     FeatureSupport,
+    Flow,
     FromEnv,
     HeaderSecret,
     HeaderText,
+    InvalidRequest,
+    NewSession,
+    Page,
     ProviderSettings,
     Response,
     ResumeMode,
+    Session,
+    SessionQuery,
+    SessionRef,
+    SessionStatus,
     WhenBusy,
+    apply_filters,
     declared,
+    decoder,
+    read_response,
 )
 from polysession_anthropic import sessions
+from polysession_anthropic.events import EVENT_TYPES
+from polysession_anthropic.history import with_interruption
+from polysession_anthropic.native import (
+    AnthropicNewAgent,
+    AnthropicNewEnvironment,
+    AnthropicNewSession,
+    AnthropicSessionChanges,
+    AnthropicSessionQuery,
+)
 from polysession_anthropic.sessions import ANTHROPIC
+from polysession_anthropic.turns import AnthropicStream, AnthropicTurn
+from polysession_managed_agents.history import events_path
 from polysession_managed_agents.provider import ManagedAgentsProvider
+from polysession_managed_agents.wire import WireSent
+
+T = TypeVar("T")
 
 _BETA: Final = "managed-agents-2026-04-01"
+_LARGEST_KNOWN_PAGE: Final = 100
+"""Agents of the largest page; of other lists it is larger, or not documented."""
+_LOOKS: Final = 10
+_LOOK_EVERY_S: Final = 0.2
+_BUSY: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RESCHEDULING})
+
+_read_sent: Final = decoder(WireSent)
+
+_NO_TAGS: Final = "Anthropic's sessions have no tags; use metadata"
+_NO_MODE: Final = "Anthropic keeps permission policies in the agent's tools"
+_PINNED_MODEL: Final = "the model belongs to the agent, at the version that the session was created with"
+_NO_KEYS: Final = "Anthropic documents no idempotency keys"
+_OF_KEY: Final = "a session belongs to the workspace of the key"
+_REFUSED_WHILE_RUNNING: Final = "refused while a turn runs: cancel it first"
+_IN_CLIENT: Final = "compared in the client, so that a page may hold fewer items"
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
-    native={Feature.SESSIONS_GET: "", Feature.SESSIONS_LIST: ""}, otherwise="not offered yet"
+    native={
+        Feature.SESSIONS_CREATE: "",
+        Feature.SESSIONS_GET: "",
+        Feature.SESSIONS_LIST: "",
+        Feature.SESSIONS_UPDATE: "",
+        Feature.SESSIONS_ARCHIVE: f"it cannot be undone; {_REFUSED_WHILE_RUNNING}",
+        Feature.SESSIONS_DELETE: _REFUSED_WHILE_RUNNING,
+        Feature.SESSIONS_SEND: "queued while a turn runs",
+        Feature.SESSIONS_STREAM: "one more call, to find the start; the list is read after a break and for a cursor",
+        Feature.SESSIONS_RUN: "one more call before the input, to find the start; the list is read after a break",
+        Feature.SESSIONS_EVENTS: "one more call for a page that begins within a turn, for an interrupt",
+        Feature.SESSIONS_ANSWER: "one more call before it, to see which actions are pending",
+        Feature.SESSIONS_REJOIN: "",
+        Feature.AGENTS_CREATE: "",
+        Feature.AGENTS_GET: "",
+        Feature.AGENTS_LIST: "",
+        Feature.ENVIRONMENTS_CREATE: "",
+        Feature.ENVIRONMENTS_GET: "",
+        Feature.ENVIRONMENTS_LIST: "",
+        Feature.MODELS_LIST: "",
+        Feature.ENVIRONMENTS_CREATE_DESCRIPTION: "",
+        Feature.ENVIRONMENTS_CREATE_METADATA: "text values only",
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
+        Feature.SESSIONS_CREATE_AGENT: "",
+        Feature.SESSIONS_CREATE_ENVIRONMENT: "",
+        Feature.SESSIONS_CREATE_TITLE: "",
+        Feature.SESSIONS_CREATE_METADATA: "text values only",
+        Feature.SESSIONS_CREATE_MODEL: "sent as an override of the agent's",
+        Feature.SESSIONS_UPDATE_TITLE: "",
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "",
+        Feature.SESSIONS_UPDATE_METADATA: "text values only",
+        Feature.SESSIONS_UPDATE_METADATA_REMOVE: "",
+        Feature.SESSIONS_LIST_AGENT: "",
+        Feature.SESSIONS_LIST_STATUSES: "",
+        Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "",
+        Feature.SESSIONS_LIST_CREATED: "",
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "",
+        Feature.SESSIONS_LIST_PAGE_SIZE: "",
+        Feature.SESSIONS_SEND_IMAGE: "",
+        Feature.SESSIONS_SEND_DOCUMENT: "",
+        Feature.SESSIONS_ANSWER_APPROVAL: "",
+        Feature.SESSIONS_ANSWER_OUTPUT: "",
+        Feature.AGENTS_CREATE_MODEL: "",
+        Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_CREATE_DESCRIPTION: "",
+    },
+    emulated={
+        Feature.SESSIONS_CANCEL: "one more call, to see whether a turn runs; then an interrupt is sent",
+        Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by their type",
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; more calls if there are very many actions",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: _IN_CLIENT,
+        Feature.SESSIONS_LIST_METADATA: _IN_CLIENT,
+    },
+    unsupported={
+        Feature.SESSIONS_CREATE_ID: "Anthropic chooses the id",
+        Feature.SESSIONS_CREATE_OWNER: _OF_KEY,
+        Feature.SESSIONS_LIST_OWNER: _OF_KEY,
+        Feature.SESSIONS_LIST_ORIGIN: "AnthropicSessionQuery(deployment_id=...) lists the sessions of one deployment",
+        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: _NO_KEYS,
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "Anthropic takes no other arguments than the agent's",
+        Feature.SESSIONS_ANSWER_QUESTION: "Anthropic's agents ask for approvals and tool outputs only",
+        Feature.SESSIONS_CREATE_WORKSPACE: "the workspace is the key's, or the setting workspace_id",
+        Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_CREATE_CAPABILITIES: "abilities belong to the agent; AnthropicNewSession(agent=...) overrides",
+        Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
+        Feature.SESSIONS_UPDATE_MODEL: _PINNED_MODEL,
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: _PINNED_MODEL,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
+        Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
+        Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
+    },
 )
 
 
@@ -58,12 +179,21 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     docs_url = "https://platform.claude.com/docs/en/managed-agents/overview"
     settings_type = AnthropicSettings
     features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    new_session_type = AnthropicNewSession
+    session_changes_type = AnthropicSessionChanges
+    session_query_type = AnthropicSessionQuery
+    new_agent_type = AnthropicNewAgent
+    new_environment_type = AnthropicNewEnvironment
+    largest_page = _LARGEST_KNOWN_PAGE
     when_busy = WhenBusy.QUEUED
     resume_mode = ResumeMode.LIST_AND_DEDUPE
+    event_types = EVENT_TYPES
     emulator = "polysession_anthropic.emulator:AnthropicEmulator"
 
     member = ANTHROPIC
     records = sessions.RECORDS
+    stream_type = AnthropicStream
+    turn_type = AnthropicTurn
 
     def headers(self) -> Mapping[str, str]:
         """The key, the version and the betas, and the workspace if one is set.
@@ -83,3 +213,59 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body."""
         return sessions.to_error(reply)
+
+    def create_session(self, new: NewSession) -> Flow[Session]:
+        """Create a session."""
+        reply = yield ANTHROPIC.post("/sessions", sessions.new_body(new))
+        return read_response(self.records.session, reply)
+
+    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+        """Read one page. The backend filters neither by title nor by metadata."""
+        page = yield from super().list_sessions(query, cursor)
+        emulated = {Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_METADATA}
+        return Page(apply_filters(page.items, query, emulated), page.next_cursor, page.problems)
+
+    def archive_session(self, ref: SessionRef) -> Flow[Session]:
+        """Archive a session."""
+        return self._once_idle(ref, super().archive_session)
+
+    def delete_session(self, ref: SessionRef) -> Flow[None]:
+        """Delete a session."""
+        return self._once_idle(ref, super().delete_session)
+
+    def _once_idle(self, ref: SessionRef, act: Callable[[SessionRef], Flow[T]]) -> Flow[T]:
+        """Act, and once more after a refusal if the session becomes idle within two seconds.
+
+        A running session is refused, and the end of a turn is streamed a moment before the session counts as idle.
+
+        Backend: https://platform.claude.com/docs/en/managed-agents/session-operations (read 2026-11-30)
+        """
+        try:
+            return (yield from act(ref))
+        except InvalidRequest as error:
+            refusal = error
+        for _ in range(_LOOKS):
+            reply = yield replace(ANTHROPIC.get(ANTHROPIC.session_path(ref)), after_s=_LOOK_EVERY_S)
+            if read_response(self.records.session, reply).status not in _BUSY:
+                return (yield from act(ref))
+        raise refusal
+
+    def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
+        """Interrupt the turn, if one runs. On an idle session an interrupt would do nothing.
+
+        Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
+        """
+        session = yield from self.get_session(ref)
+        if session.status in {SessionStatus.IDLE, SessionStatus.TERMINATED}:
+            nothing = CancelState.NOTHING_RUNNING
+            return Cancellation(provider=self.name, session_id=ref.id, state=nothing, source=session.source)
+        reply = yield ANTHROPIC.post(events_path(ANTHROPIC, ref), {"events": [{"type": "user.interrupt"}]})
+        read_response(_read_sent, reply)
+        return Cancellation(provider=self.name, session_id=ref.id, state=CancelState.REQUESTED, source=reply.content)
+
+    def list_events(
+        self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
+    ) -> Flow[Page[Event]]:
+        """Read one page of events."""
+        page = yield from super().list_events(ref, page_size, cursor, newest_first=newest_first)
+        return (yield from with_interruption(ref, page, newest_first=newest_first))

@@ -74,3 +74,9 @@ class WireErrorBody(msgspec.Struct):
 
     error: WireError | None = None
     request_id: str | None = None
+
+
+class WireThread(wire.WireEvent):
+    """An event about the thread of a sub-agent."""
+
+    session_thread_id: str | None = None

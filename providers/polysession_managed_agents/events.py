@@ -43,6 +43,7 @@ from polysession_managed_agents.member import Member
 from polysession_managed_agents.messages import (
     TOOL_USES,
     Envelope,
+    PendingActions,
     awaited_ids,
     read_action,
     reason_of,
@@ -65,7 +66,7 @@ from polysession_managed_agents.wire import (
 PREVIEWS: Final = frozenset({"event_start", "event_delta"})
 """Frames that only a stream has. Their id is that of the event that will follow; they have none of their own."""
 
-_REMEMBERED_IDS: Final = 10_000
+REMEMBERED_IDS: Final = 10_000
 _KEPT_ERROR: Final = 500
 """Characters of an error's message that a position keeps."""
 
@@ -144,7 +145,7 @@ class State:
 
     member: Member
     session_id: str
-    seen: RecentIds = field(default_factory=lambda: RecentIds(_REMEMBERED_IDS))
+    seen: RecentIds = field(default_factory=lambda: RecentIds(REMEMBERED_IDS))
     tool_uses: dict[str, PendingAction] = field(default_factory=dict)
     previews: dict[str, Preview] = field(default_factory=dict)
     in_turn: bool = False
@@ -187,7 +188,8 @@ def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequ
     return (ToolResultCompleted(tool_call_id=tool_call_id, text=text, is_error=bool(wire.is_error), **envelope),)
 
 
-def _running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+def running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
+    """A turn starts, or continues after the session was rescheduled."""
     changed = StatusChanged(status=SessionStatus.RUNNING, native_status="running", **envelope)
     continues = state.in_turn and state.is_rescheduled
     state.in_turn, state.is_rescheduled = True, False
@@ -335,7 +337,7 @@ SHARED_ROWS: Final[Mapping[str, Row]] = {
     **dict.fromkeys(TOOL_USES, _TOOL_USE),
     **dict.fromkeys(("agent.tool_result", "agent.mcp_tool_result"), _TOOL_RESULT),
     **dict.fromkeys(("user.custom_tool_result", "user.tool_result"), _TOOL_RESULT),
-    "session.status_running": row(WireEvent, _running, "turn.started", "session.status"),
+    "session.status_running": row(WireEvent, running, "turn.started", "session.status"),
     "session.status_rescheduled": row(WireEvent, _rescheduled, "session.status"),
     **dict.fromkeys(("session.status_terminated", "session.deleted"), _LAST),
     **dict.fromkeys(("session.error", "error"), _ERROR),
@@ -451,9 +453,9 @@ class EventReader:
         error = state.error and state.error[:_KEPT_ERROR]
         return Position(event_id, state.in_turn, state.is_rescheduled, error, turn)
 
-    def remember(self, action: PendingAction) -> None:
-        """Note an action that was read elsewhere, for the event that waits at it."""
-        self._state.tool_uses[action.id] = action
+    def remember(self, pending: PendingActions) -> None:
+        """Note the pending actions: the turn may stop again at those that are not answered."""
+        self._state.tool_uses |= pending.actions
 
     def expect_turn(self) -> None:
         """Note that input was sent: an end of the session now ends a turn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from polysession.provider_api import Call, SessionRef, UsageError, json_body, path_segment, with_query
@@ -21,6 +21,7 @@ class Member:
         history_page: Events of a page where the history is searched.
         idempotency_header: Header that makes a write safe to repeat; None if it has none.
         repeats_thread: Whether an answer names the thread of the sub-agent that asked.
+        new_environment: Fields that a new environment needs besides its name.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Member:
     history_page: int
     idempotency_header: str | None = None
     repeats_thread: bool = False
+    new_environment: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Call:
         """Build a read."""

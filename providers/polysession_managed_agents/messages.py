@@ -280,11 +280,13 @@ class PendingActions:
 
     Attributes:
         newest_id: Id of the newest event; None without any.
+        usage: The newest `session.usage`; None if none was read.
     """
 
     def __init__(self, member: Member) -> None:
         self.member = member
         self.newest_id: str | None = None
+        self.usage: bytes | None = None
         self._awaited: list[str] | None = None  # None until it is known
         self._answered: set[str] = set()
         self._found: dict[str, PendingAction] = {}
@@ -309,6 +311,8 @@ class PendingActions:
         for item in items:
             head = head_of(item)
             self.newest_id = self.newest_id or head.id
+            if head.type == "session.usage":
+                self.usage = self.usage or item
             if self._awaited is None:
                 self._look_for_state(item, head.type or "")
             elif head.type in TOOL_USES and head.id in self._awaited:

@@ -295,14 +295,13 @@ def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
 
 
 def new_environment_body(member: Member, new: NewEnvironment) -> dict[str, Any]:
-    """The body of `POST /environments`. Without a native `config` it is the smallest cloud environment."""
+    """The body of `POST /environments`."""
     given = {
         "name": new.name,
         "description": new.description,
         "metadata": None if new.metadata is None else _check_new_metadata(member, new.metadata),
-        "config": {"type": "cloud"},
     }
-    body = {name: value for name, value in given.items() if value is not None}
+    body = {**member.new_environment, **{name: value for name, value in given.items() if value is not None}}
     return body | (new.native.to_body() if new.native else {})
 
 

@@ -38,7 +38,7 @@ from polysession.provider_api import (
     read_response,
     split_turn_input,
 )
-from polysession_managed_agents.events import EventReader, Position, TurnMark
+from polysession_managed_agents.events import EventReader, TurnMark
 from polysession_managed_agents.history import events_path, missing_ids, read_newest, search_pending, with_actions
 from polysession_managed_agents.member import Member
 from polysession_managed_agents.messages import (
@@ -77,7 +77,7 @@ class ManagedStream(StreamPlan):
     def __init__(self, ref: SessionRef, reader: EventReader, after: str | None) -> None:
         self._ref = ref
         self._reader = reader
-        self._held: Sequence[Event] = ()  # events that need to be reconciled before they are delivered
+        self._held: list[Sequence[Event]] = []  # events of frames that need to be reconciled before they are delivered
         self._move_to(after)
 
     @property
@@ -95,7 +95,7 @@ class ManagedStream(StreamPlan):
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
         if events and isinstance(events[-1], TurnEnded) and self._is_unclear(events):
-            self._held = events
+            self._held.append(events)
             return (Reconcile(),)
         return self._deliver(events)
 
@@ -111,16 +111,17 @@ class ManagedStream(StreamPlan):
 
     def _move_to(self, event_id: str | None) -> None:
         self._after = event_id
-        self.cursor = encode_cursor(self._position())
-
-    def _position(self) -> Position:
-        return self._reader.position_after(self._after, self._mark)
+        self.cursor = encode_cursor(self._reader.position_after(event_id, self._mark))
 
     def reconcile(self) -> Flow[Items]:
-        """Complete the events that are held."""
-        events = yield from with_actions(self._member, self._ref, self._held)
-        self._held = ()
-        return self._deliver(events)
+        """Complete the events that are held, and deliver them."""
+        for index, events in enumerate(self._held):
+            self._held[index] = yield from with_actions(self._member, self._ref, events)
+        return self._release()
+
+    def _release(self) -> Items:
+        held, self._held = self._held, []
+        return [item for events in held for item in self._deliver(events)]
 
 
 class ManagedTurn(ManagedStream, TurnPlan):
@@ -235,8 +236,7 @@ def start_turn(
         after = yield from read_newest(ref, reader)
         return plans(ref, reader, after, TurnMark(digest=digest_of(message["content"])), to_send)
     pending = yield from search_pending(member, ref)
-    for action in pending.actions.values():
-        reader.remember(action)  # the turn may stop again at those that are not answered
+    reader.remember(pending)
     events = answer_events(answers, pending)
     mark = TurnMark(answered_ids=tuple(event[ANSWERED_IN[event["type"]]] for event in events))
     return plans(ref, reader, pending.newest_id, mark, _sending(member, ref, events, idempotency_key))

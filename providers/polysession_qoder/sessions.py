@@ -37,6 +37,7 @@ QODER: Final = Member(
     history_page=100,
     idempotency_header="idempotency-key",
     repeats_thread=True,
+    new_environment={"config": {"type": "cloud"}},
 )
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {

@@ -96,7 +96,7 @@ class QoderTurn(QoderStream, ManagedTurn):
 
     def reconcile(self) -> Flow[Items]:
         """Also look whether the end that is held came after the events that were sent."""
-        if self._held and not self._mark.is_proven and (yield from self._ends_our_turn(self._held[-1])):
+        if self._held and not self._mark.is_proven and (yield from self._ends_our_turn(self._held[0][-1])):
             self._note(is_proven=True)
         return (yield from super().reconcile())
 

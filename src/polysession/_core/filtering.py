@@ -23,6 +23,10 @@ def _tags(session: Session, query: SessionQuery) -> bool:
     return set(query.tags) <= set(session.tags)
 
 
+def _metadata(session: Session, query: SessionQuery) -> bool:
+    return (query.metadata or {}).items() <= session.metadata.items()
+
+
 def _created(session: Session, query: SessionQuery) -> bool:
     after, before, created = query.created_after, query.created_before, session.created_at
     if after is None and before is None:
@@ -38,6 +42,7 @@ _FILTERS: Final[Mapping[Feature, Callable[[Session, SessionQuery], bool]]] = {
     Feature.SESSIONS_LIST_STATUSES: _statuses,
     Feature.SESSIONS_LIST_TITLE_CONTAINS: _title,
     Feature.SESSIONS_LIST_TAGS: _tags,
+    Feature.SESSIONS_LIST_METADATA: _metadata,
     Feature.SESSIONS_LIST_CREATED: _created,
     Feature.SESSIONS_LIST_ORIGIN: _origin,
 }

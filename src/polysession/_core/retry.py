@@ -19,7 +19,7 @@ Outcome: TypeAlias = Response | TransportError | MalformedResponse
 """The outcome of one attempt."""
 
 _TOO_MANY: Final = 429
-_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
+_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504, 529})
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 LONGEST_WAIT_S: Final = 1e9
 """About thirty years; a longer wish is taken for this."""
@@ -30,9 +30,9 @@ class RetryPolicy:
     """How often, and how long, a failed call is tried again.
 
     Retried are reads, deletions, and writes that carry an idempotency key, after a connection that failed or broke and
-    after the statuses 408, 429, 502, 503 and 504. Any other write is retried only if it certainly did nothing: after a
-    connection that could not be made, and after 429. `Retry-After`, in seconds or as a date, is the least wait, unless
-    it reaches beyond `deadline_s`: then there is no further attempt.
+    after the statuses 408, 429, 502, 503, 504 and 529. Any other write is retried only if it certainly did nothing:
+    after a connection that could not be made, and after 429. `Retry-After`, in seconds or as a date, is the least wait,
+    unless it reaches beyond `deadline_s`: then there is no further attempt.
 
     Attributes:
         attempts: Requests in all, the first included; 1 never retries.

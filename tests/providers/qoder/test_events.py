@@ -554,7 +554,7 @@ def test_an_event_comes_once(event: JsonObject) -> None:
 
 
 def test_ids_are_forgotten_after_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(family_events, "_REMEMBERED_IDS", 2)
+    monkeypatch.setattr(family_events, "REMEMBERED_IDS", 2)
     reader = EventReader("sess_1")
     events = [raw("user.interrupt", f"evt_{number}") for number in range(6)]
     read(reader, *events)

@@ -1,0 +1,68 @@
+"""The end of a turn that began on another page: an interrupted one ends as if it had finished.
+
+A room of its own, because only lists need it: a stream has read the interrupt.
+
+Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from polysession.provider_api import Event, Flow, Outcome, Page, SessionRef, TurnEnded, TurnStarted
+from polysession_anthropic.sessions import ANTHROPIC
+from polysession_managed_agents.history import NEWEST_FIRST, walk
+from polysession_managed_agents.messages import head_of
+from polysession_managed_agents.wire import WireEvent
+
+_TURN: Final = ("session.status_running", "session.status_rescheduled", "session.status_idle", "user.interrupt")
+
+
+def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool) -> Flow[Page[Event]]:
+    """A page whose first end of a turn is `cancelled`, if the interrupt is on another page.
+
+    Args:
+        ref: The session.
+        page: The page.
+        newest_first: Its order.
+    """
+    end = _unexplained_end(page.items[::-1] if newest_first else page.items)
+    if end is None or not (yield from _was_interrupted(ref, end)):
+        return page
+    cancelled = end.model_copy(update={"outcome": Outcome.CANCELLED})
+    return replace(page, items=tuple(cancelled if event is end else event for event in page.items))
+
+
+def _unexplained_end(events: Sequence[Event]) -> TurnEnded | None:
+    """The end of a turn that seems to have finished, and whose start is not among these events."""
+    for event in events:
+        if isinstance(event, TurnStarted):
+            return None
+        if isinstance(event, TurnEnded):
+            return event if event.outcome is Outcome.COMPLETED else None
+    return None
+
+
+def _was_interrupted(ref: SessionRef, end: TurnEnded) -> Flow[bool]:
+    """Whether the list has a processed interrupt between the start and the end of a turn."""
+
+    def is_enough(items: Sequence[bytes]) -> bool:
+        return _interrupted([head_of(item) for item in items], end.id) is not None
+
+    found = yield from walk(ANTHROPIC, ref, {**NEWEST_FIRST, "types[]": _TURN}, is_enough)
+    return _interrupted([head_of(item) for item in found], end.id) or False
+
+
+def _interrupted(heads: Sequence[WireEvent], end_id: str | None) -> bool | None:
+    """Whether a turn was interrupted, by its events newest first; None if they do not reach back to its start."""
+    after = next((index for index, head in enumerate(heads) if head.id == end_id), None)
+    older = [] if after is None else heads[after + 1 :]
+    for head, before in zip(older, [*older[1:], None], strict=True):
+        if head.type == "user.interrupt" and head.processed_at is not None:
+            return True
+        continues = before is not None and before.type == "session.status_rescheduled"
+        if head.type == "session.status_idle" or (head.type == "session.status_running" and not continues):
+            return False
+    return None
