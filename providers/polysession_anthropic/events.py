@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from polysession.provider_api import Event, Outcome, RecentIds, TurnStarted, Usage, UsageReported
@@ -37,7 +38,8 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "budget_reached": Outcome.LIMIT_REACHED,
 }
 _MOST_EARLY: Final = 100
-_NOTHING: Final = Usage(**dict.fromkeys(Usage.model_fields, 0))
+_COUNTERS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", "cost_usd")
+_NOTHING: Final = Usage(**dict.fromkeys(_COUNTERS, 0))
 """The usage of a session in which nothing has happened."""
 
 
@@ -52,10 +54,12 @@ class AnthropicPosition(Position, frozen=True, array_like=True):
     Attributes:
         is_interrupted: Whether the turn in progress was interrupted.
         early: Ids of input that was delivered without a time: it comes once more.
+        usage_before: The counters of the session when the turn in progress began; None if they are not known.
     """
 
     is_interrupted: bool = False
     early: tuple[str, ...] = ()
+    usage_before: tuple[int | None, int | None, int | None, int | None, Decimal | None] | None = None
 
 
 @dataclass(slots=True)
@@ -101,10 +105,10 @@ def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence
 
 
 def _difference(usage: Usage | None, before: Usage | None) -> Usage | None:
-    """What was consumed between two reports; None if one is missing."""
+    """Consumption between two reports; None if one is missing."""
     if usage is None or before is None:
         return None
-    pairs = {name: (getattr(usage, name), getattr(before, name)) for name in Usage.model_fields}
+    pairs = {name: (getattr(usage, name), getattr(before, name)) for name in _COUNTERS}
     return Usage(**{name: now - then for name, (now, then) in pairs.items() if now is not None and then is not None})
 
 
@@ -163,6 +167,7 @@ class EventReader(events.EventReader):
             error=position.error,
             is_interrupted=position.is_interrupted,
             early=position.early,
+            usage_before=position.usage_before and Usage(**dict(zip(_COUNTERS, position.usage_before, strict=True))),
         )
         if position.after is not None:
             state.seen.add(position.after)
@@ -194,7 +199,19 @@ class EventReader(events.EventReader):
         """The place after the last event that was read."""
         state, found = self._state, super().position_after(event_id, turn)
         told = (found.after, found.in_turn, found.is_rescheduled, found.error, found.turn)
-        return AnthropicPosition(*told, state.is_interrupted, state.early)
+        before = state.usage_before
+        counters = (
+            None
+            if before is None
+            else (
+                before.input_tokens,
+                before.output_tokens,
+                before.cache_read_tokens,
+                before.cache_creation_tokens,
+                before.cost_usd,
+            )
+        )
+        return AnthropicPosition(*told, state.is_interrupted, state.early, counters)
 
     def remember(self, pending: PendingActions) -> None:
         """Note the pending actions, and what was consumed up to now."""

@@ -236,7 +236,7 @@ def list_parameters(member: Member, query: SessionQuery, cursor: str | None) -> 
 def _to_status_word(member: Member, status: SessionStatus) -> str:
     words = [word for word, common in STATUSES.items() if common is status]
     if not words:
-        raise UsageError(f"a {member.title} session is never {status.value!r}; it is one of {', '.join(STATUSES)}")
+        raise UsageError(f"a session of {member.title} is never {status.value!r}; it is one of {', '.join(STATUSES)}")
     return words[0]
 
 
@@ -255,7 +255,7 @@ def new_session_body(member: Member, new: NewSession) -> dict[str, Any]:
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.to_body() if new.native else {}
     if not (body.get("agent") and body.get("environment_id")):
-        raise UsageError(f"a {member.title} session needs both an agent and an environment")
+        raise UsageError(f"a session of {member.title} needs both an agent and an environment")
     return body
 
 
@@ -290,7 +290,7 @@ def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.to_body() if new.native else {}
     if not body.get("model"):
-        raise UsageError(f"a {member.title} agent needs a model; client.models.list() has them")
+        raise UsageError(f"an agent of {member.title} needs a model; client.models.list() has them")
     return body
 
 

@@ -228,7 +228,7 @@ def test_agents_are_created_and_read(any_shell: Shell, any_emulator: EmulatorHan
         assert any_emulator.agent_id in any_shell.done("agents", "list").out
         return
     prompt = ["--system-prompt", "Be brief."]
-    model = ["--model", "ultimate"] if any_emulator.provider == "qoder" else []
+    model = ["--model", "ultimate"] if any_emulator.provider in {"anthropic", "qoder"} else []
     made = any_shell.done("agents", "create", "helper", *prompt, *model, "--json").json
     assert (set(made), made["name"]) == (AGENT_KEYS, "helper")
     assert any_shell.done("agents", "get", made["id"], "--json").json["system_prompt"] == "Be brief."

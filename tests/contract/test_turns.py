@@ -33,7 +33,8 @@ DIFFERENCES: dict[tuple[str, str], list[list[str]]] = {
         ["turn.started", "tool_call.completed", "tool_result.completed", *ASKS[2:]],
         ["turn.started", "tool_call.completed", "tool_result.completed", *SAYS],
     ],
-    # It echoes an output before it says that it runs again.
+    # They echo an output before they say that they run again.
+    ("anthropic", "/client-tool"): [ASKS, ["tool_result.completed", "turn.started", *SAYS]],
     ("qoder", "/client-tool"): [ASKS, ["tool_result.completed", "turn.started", *SAYS]],
 }
 

@@ -24,7 +24,9 @@ from polysession import (
 )
 from polysession.event import EventRecord
 from polysession_managed_agents import events as family_events
+from polysession_managed_agents.messages import PendingActions
 from polysession_qoder.events import EVENT_TYPES, EventReader
+from polysession_qoder.sessions import QODER
 from support.qoder_events import APPROVAL, ASK, CUSTOM, EXECUTION
 
 JsonObject = dict[str, Any]
@@ -447,7 +449,9 @@ def test_an_error_belongs_to_its_turn_only() -> None:
 
 def test_what_was_read_elsewhere_is_remembered() -> None:
     reader = EventReader("sess_1")
-    reader.remember(APPROVAL)
+    pending = PendingActions(QODER)
+    pending.take([json.dumps(event).encode() for event in (idle("requires_action", "evt_a"), ASK)])
+    reader.remember(pending)
 
     assert summary(read(reader, idle("requires_action", "evt_a"))[1])[1] == {"actions": (APPROVAL,)}
 
