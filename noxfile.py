@@ -216,16 +216,8 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
-    """Judge by the real services of ADK, and of AgentScope, 2.0.11 and 2.0.0."""
-    services = ("adk", "agentscope", "agentscope-legacy")
-    options = ["--numprocesses=0", *_services(session, *services)]  # one service, not one for each worker
-    session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
-
-
-@nox.session(venv_backend="venv")
-def live_langgraph(session: nox.Session) -> None:
-    """Judge by LangGraph's real server, which needs Python 3.12. Its contract has open failures: see the docs page."""
-    options = ["--numprocesses=0", *_services(session, "langgraph")]
+    """Judge by the real services of ADK, AgentScope (2.0.11 and 2.0.0) and LangGraph, which needs Python 3.12."""
+    options = ["--numprocesses=0", *_services(session)]  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
 
 

@@ -60,7 +60,9 @@ from polysession.provider_api import (
     split_turn_input,
 )
 from polysession_langgraph import sessions, turns
+from polysession_langgraph.actions import to_actions
 from polysession_langgraph.events import EVENT_TYPES
+from polysession_langgraph.messages import message_reader, state_messages, tail_of, to_content
 from polysession_langgraph.native import (
     LanggraphAnswer,
     LanggraphNewAgent,
@@ -70,7 +72,7 @@ from polysession_langgraph.native import (
     LanggraphTurn,
 )
 from polysession_langgraph.turns import Position, ThreadStream, ThreadTurn, thread_path
-from polysession_langgraph.wire import WireDetail, WireThread
+from polysession_langgraph.wire import WireAnswer, WireThread
 
 _MOST_TEXT: Final = 200
 _CREATED: Final = 201
@@ -86,7 +88,7 @@ _FILTERED_HERE: Final = frozenset(
 )
 _COMPARED: Final = "compared by the client, so a page may hold fewer items"
 
-_read_detail: Final = decoder(WireDetail)
+_read_detail: Final = decoder(WireAnswer)
 
 
 class LanggraphSettings(ProviderSettings):
@@ -279,12 +281,13 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         """Follow the run that a message or answers start."""
         thread, _ = yield from turns.get_thread(thread_path(ref.id))
         blocks, answers = split_turn_input(turn_input)
-        marker = new_id()
+        position = Position(turn=new_id())
         if answers:
+            position.tail = tail_of(thread.values, self.settings.input_key)
             command = turns.input_respond(thread, answers, native.to_body() if native else {})
         else:
-            command = self._run_start(ref, thread, blocks, marker, native)
-        return ThreadTurn(ref.id, self.settings.input_key, Position(turn=marker, answers=bool(answers)), command)
+            command = self._run_start(ref, thread, blocks, position.turn, native)
+        return ThreadTurn(ref.id, self.settings.input_key, position, command)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
         """Follow a run that another process started."""
@@ -298,8 +301,11 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read the messages of the state."""
-        everything = yield from turns.list_messages(thread_path(ref.id), ref.id, self.settings.input_key)
-        return one_page(everything, page_size, cursor, newest_first=newest_first)
+        state = yield from turns.get_state(thread_path(ref.id))
+        page = one_page(
+            state_messages(state.values, self.settings.input_key), page_size, cursor, newest_first=newest_first
+        )
+        return read_list(page.items, message_reader(ref.id), next_cursor=page.next_cursor)
 
     def answer_actions(
         self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
@@ -311,7 +317,8 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the interrupts that wait."""
-        return (yield from turns.pending(thread_path(ref.id)))
+        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        return tuple(to_actions(thread.interrupts).values())
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an assistant of a graph."""
@@ -333,8 +340,8 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         self, ref: SessionRef, thread: WireThread, content: tuple[Block, ...], marker: str, native: NativeBody | None
     ) -> dict[str, Any]:
         agent = ref.agent_id or self.settings.assistant_id
-        more = native.to_body() if native else {}
-        return turns.run_start(thread, agent, self.settings.input_key, content, marker, more)
+        message = {"role": "user", "id": marker, "content": to_content(content)}
+        return turns.run_start(thread, agent, self.settings.input_key, message, native.to_body() if native else {})
 
 
 def _offset(cursor: str | None) -> int:
@@ -350,8 +357,4 @@ def _page(reply: Response, read: Any) -> Page[Any]:
     following = reply.headers.get("x-pagination-next")
     if following is not None and not following.isdigit():
         raise MalformedResponse(f"the next offset of the list is {following!r}", status=reply.status)
-    try:
-        items = msgspec.json.decode(reply.content, type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
-        raise MalformedResponse("the list is not a JSON array", status=reply.status) from None
-    return read_list(items, read, next_cursor=following)
+    return read_list(sessions.read_array(reply), read, next_cursor=following)

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from polysession.provider_api import (
     Agent,
+    MalformedResponse,
     NewAgent,
     NewSession,
+    Response,
     Session,
     SessionChanges,
     SessionQuery,
     SessionStatus,
     UsageError,
     decoder,
+    record_reader,
 )
 from polysession_langgraph.wire import WireAssistant, WireThread
 
@@ -40,16 +45,22 @@ SELECT: Final = ("thread_id", "created_at", "updated_at", "metadata", "status", 
 """The fields that a list asks for: without `values`, which hold the whole state of each thread."""
 
 read_thread: Final = decoder(WireThread)
-read_assistant: Final = decoder(WireAssistant)
 
 
-def to_session(content: bytes) -> Session:
-    """Read a session from a thread.
+def read_array(response: Response) -> list[bytes]:
+    """The JSON texts of the items of an array.
 
     Raises:
-        MalformedResponse: It has no id.
+        MalformedResponse: The body is something else.
     """
-    wire, problems = read_thread(content)
+    try:
+        return [bytes(item) for item in msgspec.json.decode(response.content, type=list[msgspec.Raw])]
+    except msgspec.MsgspecError:
+        pass  # outside the handler: tracebacks must not hold the body
+    raise MalformedResponse("the list is not a JSON array", status=response.status)
+
+
+def _to_session(wire: WireThread, content: bytes, problems: tuple[str, ...]) -> Session:
     metadata = wire.metadata or {}
     return Session(
         provider=NAME,
@@ -76,13 +87,7 @@ def to_status(wire: WireThread) -> SessionStatus:
     return status
 
 
-def to_agent(content: bytes) -> Agent:
-    """Read an agent from an assistant.
-
-    Raises:
-        MalformedResponse: It has no id.
-    """
-    wire, problems = read_assistant(content)
+def _to_agent(wire: WireAssistant, content: bytes, problems: tuple[str, ...]) -> Agent:
     return Agent(
         provider=NAME,
         id=wire.assistant_id,
@@ -94,6 +99,10 @@ def to_agent(content: bytes) -> Agent:
         source=content,
         problems=problems,
     )
+
+
+to_session: Final = record_reader(WireThread, _to_session)
+to_agent: Final = record_reader(WireAssistant, _to_agent)
 
 
 def new_session_body(new: NewSession) -> dict[str, Any]:

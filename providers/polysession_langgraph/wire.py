@@ -7,9 +7,24 @@ Observed on langgraph-api 0.16.7 (2026-11-30). Backend: https://docs.langchain.c
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+
+class WireFailure(msgspec.Struct):
+    """The failure of a run, as its thread or an `error` frame has it: the class of the exception, and its text."""
+
+    error: str | None = None
+    message: str | None = None
+
+
+class WireAnswer(WireFailure):
+    """The answer to a command, or an error body. A refused command has HTTP status 200, a refused creation 201."""
+
+    type: str | None = None
+    result: dict[str, Any] | None = None
+    detail: Any = None
 
 
 class WireInterrupt(msgspec.Struct):
@@ -20,15 +35,14 @@ class WireInterrupt(msgspec.Struct):
     response_schema: dict[str, Any] | None = None
 
 
-class WireThreadError(msgspec.Struct):
-    """The failure of the latest run: the class of the exception, and its text."""
+class WireState(msgspec.Struct):
+    """The state of a thread, which a thread shows as well after its first run."""
 
-    error: str | None = None
-    message: str | None = None
+    values: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class WireThread(msgspec.Struct):
-    """A thread: a session. Its `values`, the whole state, are not read here."""
+class WireThread(WireState, kw_only=True):
+    """A thread: a session."""
 
     thread_id: str
     created_at: datetime | None = None
@@ -36,15 +50,19 @@ class WireThread(msgspec.Struct):
     metadata: dict[str, Any] | None = None
     status: str | None = None
     interrupts: dict[str, list[WireInterrupt]] | None = None
-    error: WireThreadError | None = None
+    error: WireFailure | None = None
 
 
 class WireRun(msgspec.Struct):
-    """A run: a turn. Its status `success` means done or waiting."""
+    """A run: a turn. Its status `success` means done or waiting.
+
+    A `metadata` frame has the same form: a run starts, or with status `run_done` it is over, whatever its outcome.
+    """
 
     run_id: str
     status: str | None = None
     metadata: dict[str, Any] | None = None
+    attempt: int | None = None  # counts the starts of a run, which continues after a restart of the server
 
 
 class WireAssistant(msgspec.Struct):
@@ -57,12 +75,6 @@ class WireAssistant(msgspec.Struct):
     version: int | str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
-
-
-class WireState(msgspec.Struct):
-    """The state of a thread."""
-
-    values: dict[str, msgspec.Raw] | None = None
 
 
 class WireUsage(msgspec.Struct):
@@ -94,40 +106,22 @@ class WireMessage(msgspec.Struct):
     usage_metadata: WireUsage | None = None
 
 
-class WireCommandAnswer(msgspec.Struct):
-    """The answer to a command. A refusal has HTTP status 200 as well."""
-
-    type: str | None = None
-    result: dict[str, Any] | None = None
-    error: str | None = None
-    message: str | None = None
-
-
-class WireRunMark(msgspec.Struct):
-    """A `metadata` frame: a run starts, or with status `run_done` it is over, whatever its outcome."""
-
-    run_id: str | None = None
-    status: str | None = None
-
-
 class WireParams(msgspec.Struct):
     """The inner part of a frame. `namespace` is empty for the graph itself and names a subgraph else."""
 
     namespace: list[str] | None = None
-    timestamp: int | None = None  # milliseconds
+    timestamp: Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)] | None = None  # milliseconds, to year 9999
     data: msgspec.Raw = msgspec.Raw(b"null")
-    interrupts: list[WireInterrupt] | None = None
 
 
 class WireFrame(msgspec.Struct):
     """A frame of a run that was started by a command. `seq` counts within its run."""
 
-    method: str | None = None
     params: WireParams | None = None
     seq: int | None = None
 
 
-class WireMessageFrame(msgspec.Struct):
+class WirePiece(msgspec.Struct):
     """The data of a `messages` frame: a message, or a block of one, starts, grows or ends."""
 
     event: str | None = None
@@ -139,28 +133,10 @@ class WireMessageFrame(msgspec.Struct):
     usage: WireUsage | None = None
 
 
-class WireToolFrame(msgspec.Struct):
+class WireTool(msgspec.Struct):
     """The data of a `tools` frame, which only graphs with the tools transformer have."""
 
     event: str | None = None
     tool_call_id: str | None = None
-    tool_name: str | None = None
-    input: dict[str, Any] | None = None
     output: Any = None
-    message: str | None = None
-
-
-class WireErrorFrame(msgspec.Struct):
-    """An `error` frame: the class of the exception, and its text."""
-
-    error: str | None = None
-    message: str | None = None
-
-
-class WireDetail(msgspec.Struct):
-    """An error body, also of a refused creation that has status 201."""
-
-    detail: Any = None
-    type: str | None = None
-    error: str | None = None
     message: str | None = None

@@ -67,6 +67,7 @@ class Plan(StreamPlan):
 STEPS: dict[str, Items] = {
     "gone": [Finished()],
     "closing": [Reopen(0.1)],
+    "again": [Reopen(at_once=True)],
     "look": [Reconcile()],
     "look later": [Reconcile(5.0)],
 }
@@ -405,6 +406,24 @@ def test_a_reopened_stream_continues_after_the_cursor() -> None:
     loop.feed(frame(1, "a"), LOST, frame(2, "b"), b"")
 
     assert [call.path for call in loop.openings] == ["/stream?after=0", "/stream?after=1", "/stream?after=2"]
+
+
+def test_a_plan_may_ask_for_another_connection() -> None:
+    loop = SteppedLoop(Plan(), PATIENT)
+    events = loop.feed(frame(1, "a", event="again") + frame(2, "dropped"), frame(2, "b"))
+
+    assert texts(events) == ["a", "b"]
+    assert [call.path for call in loop.openings] == ["/stream?after=0", "/stream?after=1"]
+    assert loop.waits == [(0.0, 0.0)], "it counted as a failure"
+
+
+def test_a_plan_that_only_asks_for_other_connections_is_given_up() -> None:
+    loop = SteppedLoop(Plan(), PATIENT)
+    while not loop.ended:
+        loop.feed(frame(1, event="again"))
+
+    assert isinstance(loop.error, StreamInterrupted)
+    assert len(loop.openings) == PATIENT.attempts
 
 
 class Opened(Plan):

@@ -22,19 +22,23 @@ from polysession import (
     NotFound,
     Outcome,
     Reply,
+    RetryPolicy,
     Session,
     SessionStatus,
     ToolOutput,
     TurnResult,
     UsageError,
 )
-from polysession.testing import ServerProcess, covers
+from polysession.emulation import Fault
+from polysession.testing import ServerProcess, covers, proxy
+from polysession.testing.comparing import check_same
 from polysession_langgraph import LanggraphNewSession, LanggraphTurn
 
 pytestmark = pytest.mark.evidence("langgraph", "live", by="langgraph")
 
 LIMIT_S = 60.0
 TOGETHER = 20
+BREAKS = 40
 
 
 @pytest.fixture
@@ -43,8 +47,8 @@ def client(langgraph_server: ServerProcess) -> Iterator[Client]:
         yield client
 
 
-def open_client(server: ServerProcess) -> Client:
-    return Client("langgraph", base_url=server.base_url, assistant_id="agent")
+def open_client(server: ServerProcess, **settings: Any) -> Client:
+    return Client("langgraph", **{"base_url": server.base_url, "assistant_id": "agent", **settings})
 
 
 def run(client: Client, session: Session, content: Any, **options: Any) -> tuple[list[Event], TurnResult]:
@@ -177,6 +181,31 @@ def test_twenty_turns_at_once(langgraph_server: ServerProcess) -> None:
             return list(await asyncio.gather(*(one(client, number) for number in range(TOGETHER))))
 
     assert asyncio.run(all_of_them()) == [f"You said: number {number}" for number in range(TOGETHER)]
+
+
+@covers(Feature.SESSIONS_RUN)
+@pytest.mark.parametrize(("said", "at_byte"), [("/long 1000", 12_000), ("/tool 3", 3_000)])
+def test_turns_that_break_again_and_again_lack_nothing_and_have_no_gap(
+    langgraph_server: ServerProcess, said: str, at_byte: int
+) -> None:
+    """A busy server leaves events out on reopened streams: several turns at once show it, one seldom does."""
+
+    async def one(client: AsyncClient) -> list[Event]:
+        session = await client.sessions.create()
+        async with client.sessions.run(session, said, deadline_s=LIMIT_S) as turn:
+            return [event async for event in turn]
+
+    async def several(base_url: str, number: int) -> list[list[Event]]:
+        at_once = RetryPolicy(attempts=2 * BREAKS, first_wait_s=0.0)  # while the run is going
+        async with AsyncClient("langgraph", base_url=base_url, assistant_id="agent", retry=at_once) as client:
+            return await asyncio.gather(*(one(client) for _ in range(number)))
+
+    with proxy(langgraph_server.base_url) as (base_url, faults):
+        (whole,) = asyncio.run(several(base_url, 1))
+        faults.add(Fault("drop", streams_only=True, at_byte=at_byte, times=BREAKS))
+        for events in asyncio.run(several(base_url, 4)):
+            assert not check_same(events, whole, said), "there is a gap"
+        assert faults.waiting() == []
 
 
 @covers(Feature.SESSIONS_STREAM)

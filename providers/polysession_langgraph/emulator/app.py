@@ -1,13 +1,13 @@
 """Emulator of LangGraph's Agent Server: threads, runs and assistants over state in memory.
 
-Not offered: `stream/events`, the streams of single runs, copies and checkpoints of threads, crons, the store.
+Not offered: `stream/events`, copies and checkpoints of threads, crons, the store.
 
 Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30); observed on langgraph-api 0.16.7
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from polysession.emulation import (
@@ -101,6 +101,7 @@ class LanggraphEmulator(Emulator):
             Route("POST", "/threads/{id}/commands", self._command),
             Route("GET", "/threads/{id}/runs", self._list_runs),
             Route("GET", "/threads/{id}/runs/{run}", self._get_run),
+            Route("GET", "/threads/{id}/runs/{run}/stream", self._run_stream),
             Route("POST", "/threads/{id}/runs/{run}/cancel", self._cancel),
             Route("POST", "/assistants", self._create_assistant),
             Route("POST", "/assistants/search", self._search_assistants),
@@ -187,6 +188,15 @@ class LanggraphEmulator(Emulator):
         log = (thread or Thread("", {})).log
         start = _start(log.entries, request.headers.get("last-event-id"))
         return EventStream(_frames(log.follow(start, heartbeat_s=HEARTBEAT_S)))
+
+    def _run_stream(self, request: ApiRequest) -> EventStream:
+        """The events of one run, to its end, of which nothing is told. Without an id only those from now on."""
+        thread = self._thread(request)
+        run = self._store.run(thread, request.parameters["run"])
+        start = _start(thread.log.entries, request.headers.get("last-event-id"))
+        is_over = run.status not in {"pending", "running"}
+        entries = _these(thread.log.entries[start:]) if is_over else thread.log.follow(start, heartbeat_s=HEARTBEAT_S)
+        return EventStream(_frames(_of_run(run, entries)))
 
     async def _command(self, request: ApiRequest) -> Any:
         try:
@@ -347,6 +357,20 @@ def _start(entries: list[Entry], last_id: str | None) -> int:
 def _order(event_id: str) -> tuple[int, int]:
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number or 0)
+
+
+async def _of_run(run: Run, entries: AsyncIterator[Entry | None]) -> AsyncIterator[Entry | None]:
+    """The entries of a run, without its end, behind which nothing follows."""
+    async for entry in entries:
+        if entry is not None and entry.run_id == run.id and entry.data.get("status") == "run_done":
+            return
+        if entry is None or entry.run_id == run.id:
+            yield entry
+
+
+async def _these(entries: Iterable[Entry]) -> AsyncIterator[Entry | None]:
+    for entry in entries:
+        yield entry
 
 
 async def _frames(entries: AsyncIterator[Entry | None]) -> AsyncGenerator[bytes, None]:

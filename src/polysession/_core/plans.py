@@ -29,14 +29,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reopen(Step):
-    """The server announced that it will close: the next end of the connection is no failure.
+    """Open the stream again, which is no failure: the server announced that it will close, or left frames out.
 
     Attributes:
         after_s: Seconds to wait before the stream is opened again. A lower bound, within the limits of the caller's
             retry policy.
+        at_once: Close the connection now, and drop what else it brought. Otherwise its end is waited for.
     """
 
     after_s: float = 0.0
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

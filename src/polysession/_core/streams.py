@@ -177,13 +177,13 @@ class StreamLoop:
                     else:
                         self._heartbeat = self._heartbeat or not items
                         yield from self._take(items)
-                        if self._is_finished():
+                        if self._is_finished() or self._closes_now():
                             break
             except (ConnectionLost, NetworkTimeout) as error:
                 chunk, failure = b"", error
             if self._due_s is not _NEVER:
                 yield from self._look_at_clock(failure, has_events=self.events_seen != seen)
-            if chunk == b"" and not self._is_finished():
+            if (chunk == b"" or self._closes_now()) and not self._is_finished():
                 yield from self._reconnect(failure)
 
     def _poll(self, plan: PolledStream) -> Loop:
@@ -206,6 +206,10 @@ class StreamLoop:
 
     def _is_finished(self) -> bool:
         return self._finished
+
+    def _closes_now(self) -> bool:
+        """Whether the plan wants another connection in place of this one."""
+        return self._announced is not None and self._announced.at_once
 
     def _decompressed(self, chunk: bytes) -> Iterator[Frame]:
         for piece in self._decompressor.pieces(chunk):

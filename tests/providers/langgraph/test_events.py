@@ -14,7 +14,6 @@ from polysession import (
     Event,
     MessageCompleted,
     MessageDelta,
-    MessageStarted,
     RawBlock,
     RawEvent,
     Role,
@@ -28,7 +27,8 @@ from polysession import (
     UsageReported,
 )
 from polysession._core.sse import Frame
-from polysession_langgraph.events import EVENT_TYPES, EventReader, RunDone, to_message
+from polysession_langgraph.events import EVENT_TYPES, EventReader, RunDone
+from polysession_langgraph.messages import message_reader
 
 RUN = "01a22c12-a123-73b8-8261-7ae4d5fc3f81"
 HUMAN = {"type": "human", "id": "h1", "content": "hi"}
@@ -55,7 +55,7 @@ def values(seq: int, *messages: dict[str, Any]) -> Frame:
 
 def read(*frames: Frame, reader: EventReader | None = None) -> list[Event | RunDone]:
     reader = reader or EventReader("thread_1")
-    return [event for each in frames for event in reader.read(each)]
+    return [event for each in frames for event in reader.read(each) or ()]
 
 
 def types(events: Sequence[Any]) -> list[str]:
@@ -63,7 +63,7 @@ def types(events: Sequence[Any]) -> list[str]:
 
 
 def test_a_run_begins_once() -> None:
-    started, running, *more = read(mark(attempt=1), mark(attempt=2))
+    started, running, *more = read(mark(attempt=1), mark(attempt=1))
 
     assert types([started, running]) == ["turn.started", "session.status"]
     assert not isinstance(started, RunDone)
@@ -162,7 +162,7 @@ def test_a_tool_result_is_told_once_by_both_channels() -> None:
 
     (result,) = [event for event in events if isinstance(event, ToolResultCompleted)]
     assert (result.text, result.is_error) == ("3", False)
-    failed = frame("tools", 4, data={"event": "tool-error", "tool_call_id": "c2", "message": "broke"})
+    failed = frame("tools", 1, data={"event": "tool-error", "tool_call_id": "c2", "message": "broke"})
     (error,) = [event for event in read(mark(), failed) if isinstance(event, ToolResultCompleted)]
     assert error.is_error
 
@@ -170,13 +170,14 @@ def test_a_tool_result_is_told_once_by_both_channels() -> None:
 def test_an_error_waits_for_the_end_of_its_run() -> None:
     wrong = Frame("error", b'{"error": "GraphRecursionError", "message": "Recursion limit reached"}', "3-0")
 
-    *_, reported, done = read(mark(), wrong, mark(status="run_done"))
+    reader = EventReader("thread_1")
+    *_, reported, done = read(mark(), wrong, mark(status="run_done"), reader=reader)
 
     assert isinstance(reported, ErrorReported)
     assert reported.code == "GraphRecursionError"
-    assert isinstance(done, RunDone)
-    assert done.error is not None
-    assert done.error.error == "GraphRecursionError"
+    assert done == RunDone(RUN)
+    assert reader.failure is not None
+    assert reader.failure.error == "GraphRecursionError"
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,8 @@ def test_an_error_waits_for_the_end_of_its_run() -> None:
         piece(1, "content-block-delta", index=0, delta={"type": "text-delta", "text": "of a message before"}),
         piece(1, "data-block", index=0),
         frame("values", 1, ["child:1"], data={"messages": [HUMAN]}),
+        frame("values", 1, data={"messages": ["no message"]}),
+        frame("messages", 1, data=None),
     ],
     ids=lambda odd: odd.event,
 )
@@ -230,11 +233,11 @@ def test_messages_of_the_state_are_read() -> None:
         "tool_calls": [{"id": "c1", "name": "add", "args": {"a": 1}, "type": "tool_call"}],
         "usage_metadata": USAGE,
     }
-    message = to_message("thread_1", json.dumps(wire).encode())
+    message = message_reader("thread_1")(json.dumps(wire).encode())
 
     assert (message.role, message.text, message.author) == (Role.ASSISTANT, "Hello!", "writer")
     assert [type(block) for block in message.content] == [TextBlock, RawBlock, TextBlock, ToolCallBlock]
-    tool = to_message("thread_1", b'{"type": "tool", "tool_call_id": "c1", "content": "3", "status": "error"}')
+    tool = message_reader("thread_1")(b'{"type": "tool", "tool_call_id": "c1", "content": "3", "status": "error"}')
     assert tool.content == (ToolResultBlock(tool_call_id="c1", text="3", is_error=True),)
 
 
@@ -250,23 +253,76 @@ def test_the_table_names_every_type_that_is_read() -> None:
     assert {"metadata", "values", "messages", "tools", "error"} <= EVENT_TYPES.keys()
 
 
-def test_a_message_whose_frames_were_lost_is_taken_from_the_state() -> None:
-    said = {"type": "ai", "id": "a1", "content": "all of it", "usage_metadata": {"input_tokens": 7, "output_tokens": 5}}
-    start = frame("messages", 2, data={"event": "message-start", "role": "ai", "id": "a1"})
-    finish = frame("messages", 5, data={"event": "message-finish", "usage": {"input_tokens": 7, "output_tokens": 5}})
-
-    for pieces in ([start, finish], [finish]):
-        events = read(mark(), values(1, HUMAN), *pieces, values(6, HUMAN, said))
-
-        texts = [event.message.text for event in events if isinstance(event, MessageCompleted)]
-        assert texts == ["hi", "all of it"]
-        assert [type(event) for event in events].count(StreamGap) == 1
-        assert [type(event) for event in events].count(UsageReported) == 1
+SAID = {"type": "ai", "id": "a1", "content": "all of it", "usage_metadata": {"input_tokens": 7, "output_tokens": 5}}
+START = piece(2, "message-start", role="ai", id="a1")
+FINISH = piece(5, "message-finish", usage=USAGE)
 
 
-def test_a_restarted_run_is_numbered_from_its_beginning() -> None:
-    start = frame("messages", 1, data={"event": "message-start", "role": "ai", "id": "a1"})
+@pytest.mark.parametrize(
+    ("before", "missing_before"),
+    [
+        pytest.param([mark(), values(1, HUMAN)], FINISH, id="in a run"),
+        pytest.param([], values(1, HUMAN), id="the start of a run"),
+        pytest.param([], mark(status="run_done"), id="a whole run but its end"),
+        pytest.param([mark("earlier")], mark(), id="the end of a run"),
+    ],
+)
+def test_frames_that_are_missing_are_noticed(before: list[Frame], missing_before: Frame) -> None:
+    reader = EventReader("thread_1")
+    read(*before, reader=reader)
 
-    events = read(mark(), values(1, HUMAN), mark(), start)
+    assert reader.read(missing_before) is None
 
-    assert isinstance(events[-1], MessageStarted)
+
+@pytest.mark.parametrize("pieces", [[START], []])
+def test_a_message_whose_frames_were_lost_is_taken_from_the_state(pieces: list[Frame]) -> None:
+    reader = EventReader("thread_1")
+    read(mark(), values(1, HUMAN), *pieces, reader=reader)
+    (gap,) = reader.lose()
+    events = read(FINISH, values(6, HUMAN, SAID), reader=reader)
+
+    assert isinstance(gap, StreamGap)
+    assert reader.lose() == (), "one break makes one gap"
+    assert types(events) == ["message.completed", "usage"]
+    assert isinstance(events[0], MessageCompleted)
+    assert events[0].message.text == "all of it"
+
+
+def test_a_restarted_run_is_numbered_from_its_beginning_and_has_a_gap() -> None:
+    events = read(mark(attempt=1), values(1, HUMAN), START, mark(attempt=2), piece(1, "message-start", role="ai"))
+
+    assert types(events)[3:] == ["message.started", "stream.gap", "message.started"]
+
+
+def test_a_run_that_nobody_asked_for_is_skipped() -> None:
+    reader = EventReader("thread_1", wants=lambda run_id: run_id == RUN)
+    other = [mark("other"), values(1, HUMAN), Frame("error", b"{}", "3-0"), mark("other", status="run_done")]
+
+    assert read(*other, reader=reader) == []
+    assert types(read(mark(), values(1, HUMAN), reader=reader)) == [
+        "turn.started",
+        "session.status",
+        "message.completed",
+    ]
+
+
+def test_a_state_whose_messages_were_removed_repeats_none() -> None:
+    summary = {"type": "system", "id": "s1", "content": "summary"}
+    events = read(mark(), values(1, HUMAN), values(2, HUMAN, SAID), values(3, summary), values(4, summary, HUMAN))
+
+    assert types(events)[2:] == ["message.completed"]
+
+
+def test_messages_without_ids_are_told_once() -> None:
+    human = {"type": "human", "content": "hi"}
+
+    assert types(read(mark(), values(1, human), values(2, human)))[2:] == ["message.completed"]
+
+
+def test_an_odd_time_costs_nothing_else() -> None:
+    odd = frame("values", 1, timestamp=10**30, data={"messages": [HUMAN]})
+    (event,) = read(mark(), odd)[2:]
+
+    assert isinstance(event, MessageCompleted)
+    assert event.created_at is None
+    assert event.message.text == "hi"

@@ -163,3 +163,14 @@ def test_an_assistant_needs_a_graph() -> None:
 
     body = new_agent_body(NewAgent(name="Fixer", native=LanggraphNewAgent(graph_id="agent")))
     assert body == {"name": "Fixer", "graph_id": "agent"}
+
+
+def test_metadata_that_no_record_can_hold_is_no_error_of_another_library() -> None:
+    deep: Any = "x"
+    for _ in range(300):
+        deep = [deep]
+
+    with pytest.raises(MalformedResponse):
+        read(metadata={"deep": deep})
+    with pytest.raises(MalformedResponse):
+        to_agent(b"{}")

@@ -17,7 +17,6 @@ from polysession import (
     NotFound,
     Outcome,
     TextBlock,
-    ToolResultCompleted,
     TurnEnded,
     UsageError,
 )
@@ -159,6 +158,11 @@ def test_behind_a_queued_run_the_run_itself_tells_the_outcome(status: str, outco
     assert end_of(run([ok(busy), ok({"run_id": RUN, "status": status})], TURN)).outcome is outcome
 
 
+def log(*frames: bytes) -> Response:
+    """The stream of a run alone, which is replayed when the run is over."""
+    return Response(200, {"content-type": "text/event-stream"}, b"".join(frames))
+
+
 def stored(*messages: dict[str, Any]) -> Response:
     return ok({"values": {"messages": list(messages)}})
 
@@ -167,26 +171,62 @@ def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> 
     first = [mark("1-0"), values(1, "2-0", human()), values(2, "3-0", human(), tool("c1"))]
     second = [values(2, "3-0", human(), tool("c1")), values(3, "3-0", human(), tool("c1"), tool("c2")), done("9-0")]
 
-    followed = run([stored(human(), tool("c1"), tool("c2")), ok(IDLE)], [*first, CUT], second)
+    followed = run([log(*second[:-1]), stored(), ok(IDLE)], [*first, CUT], second)
 
-    assert [event.tool_call_id for event in followed.events if isinstance(event, ToolResultCompleted)] == ["c1", "c2"]
-    reopened = followed.calls[3]
-    assert reopened.headers["last-event-id"] == "2-0"
-    assert end_of(followed).outcome is Outcome.COMPLETED
+    assert types(followed)[2:] == [
+        *("message.completed", "tool_result.completed", "tool_result.completed"),
+        *("session.status", "turn.ended"),
+    ]
+    assert followed.calls[3].headers["last-event-id"] == "2-0"
 
 
 def test_a_stream_that_broke_before_its_first_event_is_read_from_the_start_of_the_log() -> None:
-    followed = run([stored(human()), ok(IDLE)], [CUT], TURN)
+    followed = run([log(*TURN[:-1]), stored(), ok(IDLE)], [CUT], TURN)
 
     assert followed.calls[3].headers["last-event-id"] == "-"
-    assert end_of(followed).outcome is Outcome.COMPLETED
+    assert types(followed) == ["turn.started", "session.status", "message.completed", "session.status", "turn.ended"]
 
 
-def test_what_the_server_lost_at_a_break_is_taken_from_the_state() -> None:
+MESSAGE = [
+    piece(2, "3-0", event="message-start", role="ai", id="m1"),
+    piece(3, "4-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "Hel"}),
+    piece(4, "5-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "lo"}),
+    piece(5, "6-0", event="content-block-finish", index=0, content={"type": "text", "text": "Hello"}),
+    piece(6, "7-0", event="message-finish"),
+]
+WHOLE = [mark("1-0"), values(1, "2-0", human()), *MESSAGE, done("9-0")]
+
+
+@pytest.mark.parametrize("missing", range(len(WHOLE) - 1))
+def test_what_is_missing_on_one_connection_is_read_on_the_next(missing: int) -> None:
+    """Reopened streams have a hole between what is replayed and what is live, and the first one at its beginning."""
+    whole = run([ok(IDLE)], WHOLE)
+    lacking, rest = [*WHOLE[:missing], *WHOLE[missing + 1 :]], WHOLE[max(missing - 1, 0) :]
+    first = [[], [[CUT]]] if missing < len(WHOLE) - 2 else [[[CUT]]]
+
+    for connections in first:
+        followed = run([log(*rest[:-1]), stored(), ok(IDLE)], *connections, lacking, rest)
+
+        assert types(followed) == types(whole)
+        assert followed.finished
+
+
+def test_frames_that_no_connection_has_are_a_gap() -> None:
+    lacking = [*WHOLE[:3], *WHOLE[4:-1], values(7, "8-0", human(), {"type": "ai", "id": "m1", "content": "Hello"})]
+
+    followed = run([log(*lacking[2:]), stored(human()), ok(IDLE)], lacking, [*lacking[2:], done("9-0")])
+
+    assert types(followed)[3:] == [
+        *("message.started", "stream.gap", "message.completed"),
+        *("session.status", "turn.ended"),
+    ]
+
+
+def test_a_log_that_does_not_reach_back_is_a_gap() -> None:
     first = [mark("1-0"), values(1, "2-0", human())]
     said = {"type": "ai", "id": "a1", "content": "done"}
 
-    followed = run([stored(human(), said), ok(IDLE)], [*first, CUT], [done("9-0")])
+    followed = run([log(), stored(human(), said), ok(IDLE)], [*first, CUT], [done("9-0")])
 
     assert types(followed)[-4:] == ["stream.gap", "message.completed", "session.status", "turn.ended"]
 
@@ -194,6 +234,7 @@ def test_what_the_server_lost_at_a_break_is_taken_from_the_state() -> None:
 def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
     plan = ThreadStream(ID, "messages", Position(), is_live=True)
     plan.read(Frame("metadata", json.dumps({"run_id": RUN}).encode(), "1-0"))
+    assert plan.opened(Head(200, {}), again=False) == ()
     (later,) = plan.opened(Head(200, {}), again=True)
     assert isinstance(later, Reconcile)
     assert later.after_s > 0
@@ -201,8 +242,9 @@ def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
     calls, items = step(plan.reconcile(), ok({"run_id": RUN, "status": "running"}))
     assert ([call.path for call in calls], items) == ([f"{PATH}/runs/{RUN}"], ())
 
+    over = ok({"run_id": RUN, "status": "success"})
     state = ok({"values": {"messages": [human(), {"type": "ai", "id": "a1", "content": "done"}, tool("c1")]}})
-    _, items = step(plan.reconcile(), ok({"run_id": RUN, "status": "success"}), state, ok(IDLE))
+    _, items = step(plan.reconcile(), over, log(), state, ok(IDLE))
     assert [item.type for item in items if not isinstance(item, Step)] == [
         "stream.gap",
         "message.completed",
@@ -212,7 +254,51 @@ def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
         "turn.ended",
     ]
     assert plan.read(Frame("metadata", json.dumps({"run_id": RUN, "status": "run_done"}).encode(), "9-0")) == []
-    assert step(plan.reconcile(), ok(IDLE))[1] == ()
+    assert step(plan.reconcile(), ok([{"run_id": RUN, "status": "success"}]))[1] == ()
+
+
+def test_a_run_that_the_stream_never_told_is_noticed_in_a_silence() -> None:
+    plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=True)
+    runs = ok([{"run_id": RUN, "status": "success"}])
+
+    assert plan.quiet(15.0) == (Reconcile(),)
+    assert step(plan.reconcile(), ok([{"run_id": OTHER, "status": "success"}]))[1] == ()
+    _, items = step(plan.reconcile(), runs, log(*TURN[:-1]), stored(human()), ok(IDLE))
+    assert [item.type for item in items if not isinstance(item, Step)] == [
+        *("turn.started", "session.status", "message.completed", "session.status", "turn.ended"),
+    ]
+
+
+def test_a_run_that_the_stream_never_told_and_the_log_lost_is_read_from_the_state() -> None:
+    plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=True)
+    runs = ok([{"run_id": RUN, "status": "success"}])
+    before, said = ({"type": "ai", "id": key, "content": key} for key in ("a0", "a1"))
+
+    _, items = step(plan.reconcile(), runs, log(), stored(before, human(), said), ok(IDLE))
+
+    assert [item.type for item in items if not isinstance(item, Step)] == [
+        *("turn.started", "stream.gap", "message.completed", "message.completed", "session.status", "turn.ended"),
+    ]
+
+
+def test_a_run_that_ends_behind_the_start_of_the_next_ends_first() -> None:
+    both = [mark("1-0"), mark("2-0", OTHER)]
+
+    followed = follow(
+        lambda: PROVIDER.stream_events(REF, None),
+        [
+            ok([{"run_id": RUN, "status": "running"}]),
+            *(ok({"run_id": RUN, "status": "success"}), log(both[0]), stored(), ok({**IDLE, "status": "busy"})),
+            ok(IDLE),
+        ],
+        [both, [*both, done("3-0", OTHER)]],
+    )
+
+    assert [(event.type, event.turn_id) for event in followed.events if event.type.startswith("turn")] == [
+        ("turn.ended", RUN),
+        ("turn.started", OTHER),
+        ("turn.ended", OTHER),
+    ]
 
 
 def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
@@ -224,15 +310,7 @@ def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
 
 
 def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_next() -> None:
-    frames = [
-        mark("1-0"),
-        values(1, "2-0", human()),
-        piece(2, "3-0", event="message-start", role="ai", id="m1"),
-        piece(3, "4-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "Hel"}),
-        piece(4, "5-0", event="content-block-delta", index=0, delta={"type": "text-delta", "text": "lo"}),
-        piece(5, "6-0", event="content-block-finish", index=0, content={"type": "text", "text": "Hello"}),
-        piece(6, "7-0", event="message-finish"),
-    ]
+    frames = WHOLE[:-1]
     left = run([], frames, leave_after=5)
     assert types(left)[-1] == "message.delta"
     cursor = left.cursors[-1]
@@ -255,7 +333,9 @@ def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
     marker = decode_cursor(Position, cursor, "LangGraph").turn
     runs = ok([{"run_id": OTHER, "metadata": {}}, {"run_id": RUN, "metadata": {"polysession_turn": marker}}])
 
-    rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), runs, ok(IDLE)], [[done("9-0")]])
+    rejoined = follow(
+        lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), runs, log(*TURN[:-1]), stored(), ok(IDLE)], [TURN]
+    )
 
     assert types(rejoined) == ["session.status", "turn.ended"]
 
