@@ -92,7 +92,7 @@ class EventReader:
         seq: Number of the last frame within its run; None if it is unknown.
         tail: Id of the last message of the state that was delivered; None before the first.
         has_lost: Whether frames of the run are lost: then its messages are taken from the state.
-        is_skipping: Whether the frames belong to a run that nobody asked for.
+        is_skipping: Whether the frames belong to a run that is not followed.
         failure: The failure of the run that its stream reported; None if it reported none.
 
     Args:
@@ -220,7 +220,7 @@ class EventReader:
         return None if namespace else self.read_state(data, envelope)
 
     def read_state(self, values: bytes | msgspec.Raw, envelope: Envelope) -> Sequence[Event]:
-        """What the state has that was not delivered.
+        """Events of what the state has and was not delivered.
 
         The agent's messages came as frames: they are taken from the state only if frames were lost.
 

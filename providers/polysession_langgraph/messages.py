@@ -64,12 +64,12 @@ def message_reader(session_id: str) -> Callable[[bytes], Message]:
 
 
 def key_of(message: Message) -> str:
-    """What recognises a message in a later state: its id, or for one without an id its content."""
+    """The mark of a message in a later state: its id, or for one without an id its content."""
     return message.id or str(zlib.crc32(message.source))
 
 
 def tail_of(values: msgspec.Raw, input_key: str) -> str | None:
-    """What recognises the last message of a state."""
+    """The `key_of` of the last message of a state."""
     try:
         return next((key_of(message_reader("")(each)) for each in state_messages(values, input_key)[-1:]), None)
     except MalformedResponse:

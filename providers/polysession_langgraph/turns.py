@@ -73,7 +73,7 @@ class Position(msgspec.Struct):
         after_run: Runs up to this one were over when the stream began. Ids of runs sort by creation.
         ended: The run whose end was delivered last.
         run: The run that is going.
-        tail: What recognises the last message of the state that was delivered.
+        tail: The `key_of` the last message of the state that was delivered.
         turn: The marker of the turn that the stream follows; empty for a stream of the whole session.
     """
 
@@ -285,7 +285,7 @@ def _end(ended: tuple[Outcome, str, str | None], thread: WireThread, common: Env
 def _outcome(thread: WireThread, run: WireRun | None, failure: WireFailure | None) -> tuple[Outcome, str, str | None]:
     """The outcome of a run that is over, the server's word for it, and what went wrong.
 
-    The thread tells it, unless another run is going: then the thread speaks of that one.
+    The thread has it, unless another run is going: then the thread speaks of that one.
     """
     about_this_run = thread.status != "busy"
     if about_this_run and thread.interrupts:

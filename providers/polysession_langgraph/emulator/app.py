@@ -190,7 +190,7 @@ class LanggraphEmulator(Emulator):
         return EventStream(_frames(log.follow(start, heartbeat_s=HEARTBEAT_S)))
 
     def _run_stream(self, request: ApiRequest) -> EventStream:
-        """The events of one run, to its end, of which nothing is told. Without an id only those from now on."""
+        """The events of one run without its end mark. Without an id only those from now on."""
         thread = self._thread(request)
         run = self._store.run(thread, request.parameters["run"])
         start = _start(thread.log.entries, request.headers.get("last-event-id"))
