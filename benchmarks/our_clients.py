@@ -9,6 +9,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -58,11 +59,16 @@ _CURSORS: Final = {
 }
 
 
+@cache
+def _page_size(sessions: type) -> str:
+    """The parameter for the size of a page, which had another name in earlier versions."""
+    return "page_size" if "page_size" in inspect.signature(sessions.list).parameters else "limit"  # type: ignore[attr-defined]
+
+
 def _list(client: Any, backend: str) -> Any:
-    """The list of 100 sessions; a page's size had another name in earlier versions."""
+    """The list of 100 sessions."""
     of = {"agent": agentscope_bodies.AGENT_OF_MANY} if backend == "agentscope" else {}
-    parameters = inspect.signature(client.sessions.list).parameters
-    return client.sessions.list(**of, **{"page_size" if "page_size" in parameters else "limit": 100})
+    return client.sessions.list(**of, **{_page_size(type(client.sessions)): 100})
 
 
 @contextmanager

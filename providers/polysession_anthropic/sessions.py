@@ -16,7 +16,6 @@ from polysession.provider_api import (
     Response,
     Session,
     SessionStatus,
-    Usage,
     UsageError,
     decoder,
     record_reader,
@@ -43,7 +42,7 @@ _read_error: Final = decoder(WireErrorBody)
 
 def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) -> Session:
     status = STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
-    usage = None if wire.usage is None else to_usage(wire.usage)
+    usage = None if wire.usage is None else usage_fields(wire.usage)
     return session_record(ANTHROPIC, wire, content, problems, status=status, usage=usage)
 
 
@@ -60,17 +59,17 @@ RECORDS: Final = Records(
 """The readers of Anthropic's records."""
 
 
-def to_usage(wire: WireUsage) -> Usage:
-    """Consumption: tokens, and the price by list in US dollars."""
+def usage_fields(wire: WireUsage) -> dict[str, Any]:
+    """The fields of a `Usage`: tokens, and the price by list in US dollars."""
     parts, cost = wire.cache_creation, wire.list_cost
     is_known = cost is not None and cost.currency == "USD" and cost.amount is not None
-    return Usage(
-        input_tokens=wire.input_tokens,
-        output_tokens=wire.output_tokens,
-        cache_read_tokens=wire.cache_read_input_tokens,
-        cache_creation_tokens=None if parts is None else sum(part or 0 for part in parts.values()),
-        cost_usd=cost.amount / _CENTS if cost is not None and cost.amount is not None and is_known else None,
-    )
+    return {
+        "input_tokens": wire.input_tokens,
+        "output_tokens": wire.output_tokens,
+        "cache_read_tokens": wire.cache_read_input_tokens,
+        "cache_creation_tokens": None if parts is None else sum(part or 0 for part in parts.values()),
+        "cost_usd": cost.amount / _CENTS if cost is not None and cost.amount is not None and is_known else None,
+    }
 
 
 def new_body(new: NewSession) -> dict[str, Any]:

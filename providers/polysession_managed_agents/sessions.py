@@ -15,7 +15,6 @@ from polysession.provider_api import (
     Environment,
     MalformedResponse,
     Model,
-    ModelConfig,
     NewAgent,
     NewEnvironment,
     NewSession,
@@ -26,7 +25,6 @@ from polysession.provider_api import (
     SessionQuery,
     SessionStatus,
     Unset,
-    Usage,
     UsageError,
     decoder,
     read_list,
@@ -76,7 +74,7 @@ def session_record(
     problems: tuple[str, ...],
     *,
     status: SessionStatus,
-    usage: Usage | None,
+    usage: Mapping[str, Any] | None,
 ) -> Session:
     """The session in a struct.
 
@@ -86,10 +84,12 @@ def session_record(
         content: Its JSON text.
         problems: What could not be read.
         status: The status, in common words.
-        usage: The usage; None without any.
+        usage: The fields of the usage; None without any.
+
+    The usage and the model are given as their fields, so that the session and they are built in one step.
     """
     agent = WireAgentSnapshot(id=wire.agent) if isinstance(wire.agent, str) else wire.agent or WireAgentSnapshot()
-    model = _to_model(agent.model)
+    model = _model_fields(agent.model)
     if agent.model and model is None:
         problems = (*problems, "agent.model.id: not text")
     return Session(
@@ -114,7 +114,7 @@ def session_record(
 
 def agent_record(member: Member, wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Agent:
     """The agent in a struct."""
-    model = _to_model(wire.model)
+    model = _model_fields(wire.model)
     if wire.model and model is None:
         problems = (*problems, "model.id: not text")
     return Agent(
@@ -122,7 +122,7 @@ def agent_record(member: Member, wire: WireAgent, content: bytes, problems: tupl
         id=wire.id,
         name=wire.name or "",
         description=wire.description or None,
-        model=None if model is None else model.id,
+        model=None if model is None else model["id"],
         system_prompt=wire.system or None,
         version=None if wire.version is None else str(wire.version),
         archived_at=wire.archived_at,
@@ -164,13 +164,14 @@ def model_reader(member: Member) -> Callable[[bytes], Model]:
     return record_reader(WireModel, build)
 
 
-def _to_model(model: dict[str, Any] | str | None) -> ModelConfig | None:
+def _model_fields(model: dict[str, Any] | str | None) -> dict[str, Any] | None:
+    """The fields of a `ModelConfig`; None without a readable id."""
     if not model:
         return None
     if isinstance(model, str):
-        return ModelConfig(id=model)
+        return {"id": model}
     model_id, parameters = model.get("id"), {name: value for name, value in model.items() if name != "id"}
-    return ModelConfig(id=model_id, parameters=parameters) if isinstance(model_id, str) else None
+    return {"id": model_id, "parameters": parameters} if isinstance(model_id, str) else None
 
 
 def to_page(response: Response, to_item: Callable[[bytes], T]) -> Page[T]:

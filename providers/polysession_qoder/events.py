@@ -15,6 +15,7 @@ from polysession.provider_api import (
     MessageStarted,
     Outcome,
     ThinkingDelta,
+    Usage,
     UsageReported,
     record_reader,
 )
@@ -22,7 +23,7 @@ from polysession_managed_agents import events
 from polysession_managed_agents.events import RAW, SHARED_ROWS, Row, State, idle, raw, row, types_of
 from polysession_managed_agents.messages import Envelope, reason_of
 from polysession_managed_agents.wire import WireEvent, WireIdle, WireMessage, WirePreviewDelta
-from polysession_qoder.sessions import QODER, to_usage
+from polysession_qoder.sessions import QODER, usage_fields
 from polysession_qoder.wire import WireUsage
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
@@ -32,7 +33,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "budget_reached": Outcome.LIMIT_REACHED,
 }
 
-_read_usage: Final = record_reader(WireUsage, lambda wire, _content, problems: (to_usage(wire), problems))
+_read_usage: Final = record_reader(WireUsage, lambda wire, _content, problems: (Usage(**usage_fields(wire)), problems))
 
 
 def _idle(state: State, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:

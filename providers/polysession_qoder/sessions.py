@@ -7,7 +7,7 @@ https://docs.qoder.com/cloud-agents/api/conventions/idempotency (read 2026-11)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from polysession.provider_api import (
     Agent,
@@ -15,7 +15,6 @@ from polysession.provider_api import (
     MalformedResponse,
     Session,
     SessionStatus,
-    Usage,
     decoder,
     record_reader,
 )
@@ -60,7 +59,7 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) ->
         content,
         problems,
         status=to_status(wire.status, wire.turn_status),
-        usage=None if wire.usage is None else to_usage(wire.usage),
+        usage=None if wire.usage is None else usage_fields(wire.usage),
     )
     return session if session.agent_id else session.model_copy(update={"agent_id": wire.agent_id})
 
@@ -90,18 +89,18 @@ def to_status(word: str | None, turn_word: str | None = None) -> SessionStatus:
     return SessionStatus.RUNNING if turn_word in _BUSY_TURNS and status is SessionStatus.IDLE else status
 
 
-def to_usage(wire: WireUsage) -> Usage:
-    """Consumption, in credits or in tokens."""
+def usage_fields(wire: WireUsage) -> dict[str, Any]:
+    """The fields of a `Usage`: credits, or tokens."""
     parts = wire.cache_creation
-    return Usage(
-        input_tokens=wire.input_tokens,
-        output_tokens=wire.output_tokens,
-        cache_read_tokens=wire.cache_read_input_tokens,
-        cache_creation_tokens=None if parts is None else sum(part or 0 for part in parts.values()),
-        credits=wire.total_credits,
-        model_credits=wire.model_credits,
-        sandbox_credits=wire.sandbox_runtime_credits,
-    )
+    return {
+        "input_tokens": wire.input_tokens,
+        "output_tokens": wire.output_tokens,
+        "cache_read_tokens": wire.cache_read_input_tokens,
+        "cache_creation_tokens": None if parts is None else sum(part or 0 for part in parts.values()),
+        "credits": wire.total_credits,
+        "model_credits": wire.model_credits,
+        "sandbox_credits": wire.sandbox_runtime_credits,
+    }
 
 
 def to_error(content: bytes) -> ErrorDetail:

@@ -17,6 +17,7 @@ from pydantic import (
     JsonValue,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    Strict,
     model_serializer,
 )
 from pydantic_core import CoreSchema, core_schema
@@ -49,8 +50,13 @@ JsonObject: TypeAlias = Annotated[
 ]
 """A JSON object that is not looked into: arguments, payloads, parameters."""
 
+_TextOrJson: TypeAlias = Annotated[
+    dict[str, Annotated[str, Strict()]] | dict[str, JsonValue], Field(union_mode="left_to_right")
+]
+"""Most metadata is text, and is checked without a call of Python for each value."""
+
 JsonMetadata: TypeAlias = Annotated[
-    Mapping[str, JsonValue], GetPydanticSchema(lambda _source, handler: handler(dict[str, JsonValue]))
+    Mapping[str, JsonValue], GetPydanticSchema(lambda _source, handler: handler(_TextOrJson))
 ]
 """A JSON object whose values are checked to be JSON."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from polysession.testing import ProviderContract
 from sampling import LEFT_OUT, ONE_CLIENT, SAMPLED, left_out
 
 ROOT = Path(__file__).parents[2]
@@ -15,8 +16,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("group", SAMPLED)
 def test_each_group_exists(group: str) -> None:
     file, *names = group.split("::")
-    scope: list[ast.stmt] = ast.parse((ROOT / file).read_text()).body
+    module = scope = ast.parse((ROOT / file).read_text()).body
     for name in names:
+        if scope is not module and hasattr(ProviderContract, name):
+            return  # a class of the contract inherits it
         found = [node for node in scope if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
         assert found, f"{group}: there is no {name}"
         scope = found[0].body
