@@ -7,10 +7,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from polysession_adk import turns as adk_turns
 from sampling import left_out
 
 settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time says nothing
 settings.register_profile("normal", settings.get_profile("whole"), max_examples=25, derandomize=True)
+
+SOONER = {"POLL_S": (0.02, 0.1), "_LOOKS_S": (0.0, 0.01, 0.04, 0.1, 0.3, 0.6)}
+"""Seconds between the looks at a session of ADK, which has no stream of it: its emulator stores at once."""
 
 pytest_plugins = ["pytester", "tools.evidence.plugin"]
 
@@ -71,6 +75,14 @@ def pytest_collection_finish() -> None:
     """Exempt what collection created from the garbage collector: tests that collect take a tenth of the time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _look_sooner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at emulated sessions of ADK sooner than at real ones, except where the looks are the subject."""
+    if not {"live", "providers"}.intersection(request.path.parts):
+        for name, seconds in SOONER.items():
+            monkeypatch.setattr(adk_turns, name, seconds)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -38,6 +38,8 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/stress/test_hostile.py": 3,
     "tests/stress/test_hostile_logs.py": 5,
     "tests/stress/test_secrets.py": 5,
+    "tests/stress/test_costs.py::test_what_is_not_needed_is_not_imported": 3,
+    "tests/stress/test_interrupt.py": 3,
     "tests/stress/test_stream_borders.py": 4,
     "tests/stress/test_stream_faults.py::test_a_fault_of_a_stream_comes_to_what_is_written_down": 4,
     "tests/stress/test_stream_faults.py::test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down": 4,

@@ -87,11 +87,11 @@ class Preview:
 
     def add(self, index: int, text: str) -> str:
         """The part of this piece that was not delivered yet."""
-        before = self.received.get(index, 0)
-        delivered = self.delivered.get(index, 0)
+        before, delivered = self.received.get(index, 0), self.delivered.get(index, 0)
         after = self.received[index] = before + len(text)
-        self.delivered[index] = max(delivered, after)
-        return text[max(0, delivered - before) :]
+        if after > delivered:
+            self.delivered[index] = after
+        return text if before >= delivered else text[delivered - before :]
 
     def join_halves(self, text: str) -> str:
         """The text with its surrogate pairs joined, also where a piece ends within one; a lone half is U+FFFD."""
