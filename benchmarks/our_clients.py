@@ -60,15 +60,15 @@ _CURSORS: Final = {
 
 
 @cache
-def _page_size(sessions: type) -> str:
+def _page_size(list_sessions: Callable[..., Any]) -> str:
     """The parameter for the size of a page, which had another name in earlier versions."""
-    return "page_size" if "page_size" in inspect.signature(sessions.list).parameters else "limit"  # type: ignore[attr-defined]
+    return "page_size" if "page_size" in inspect.signature(list_sessions).parameters else "limit"
 
 
 def _list(client: Any, backend: str) -> Any:
     """The list of 100 sessions."""
     of = {"agent": agentscope_bodies.AGENT_OF_MANY} if backend == "agentscope" else {}
-    return client.sessions.list(**of, **{_page_size(type(client.sessions)): 100})
+    return client.sessions.list(**of, **{_page_size(client.sessions.list): 100})
 
 
 @contextmanager
