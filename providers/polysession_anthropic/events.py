@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from polysession.provider_api import Event, Outcome, RecentIds, TurnStarted, Usage, UsageReported
-from polysession_anthropic.sessions import ANTHROPIC, to_usage
+from polysession_anthropic.sessions import ANTHROPIC, usage_fields
 from polysession_anthropic.wire import WireIdle, WireInterrupt, WireThread, WireUsageEvent
 from polysession_managed_agents import events
 from polysession_managed_agents.events import (
@@ -115,7 +115,7 @@ def _difference(usage: Usage | None, before: Usage | None) -> Usage | None:
 def _usage(state: AnthropicState, wire: WireUsageEvent, envelope: Envelope) -> Sequence[Event]:
     if wire.usage is None:
         return raw(state, wire, envelope)
-    state.usage = to_usage(wire.usage)
+    state.usage = Usage(**usage_fields(wire.usage))
     return (UsageReported(usage=state.usage, is_delta=False, **envelope),)
 
 
