@@ -46,13 +46,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="cut the streams at every byte instead of at some; takes minutes",
     )
     parser.addoption(
-        "--tape-pace",
-        type=float,
-        default=0.0,
-        metavar="FACTOR",
-        help="play stream tapes in so many times the time that they took; 0, the default, does not wait",
-    )
-    parser.addoption(
         "--record",
         metavar="SOURCE",
         help="record the cassettes and tapes of a real service again, such as `agentscope`; see `nox -s record`",

@@ -153,8 +153,8 @@ MUTANTS: Final = (
     Mutant(
         "Retry-After is no lower bound of the wait",
         _RETRY,
-        "return max(jitter(state), asked or 0.0)",
-        "return jitter(state)",
+        "return effect_source.wait_s(max(jitter(state), asked or 0.0))",
+        "return effect_source.wait_s(jitter(state))",
         _OF_RETRY,
     ),
     Mutant(

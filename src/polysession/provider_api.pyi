@@ -16,6 +16,9 @@ from polysession._core.decoding import (
 from polysession._core.filtering import (
     apply_filters as apply_filters,
 )
+from polysession._core.effect_source import (
+    new_id as new_id,
+)
 from polysession._core.flow import (
     Call as Call,
     Flow as Flow,
@@ -24,9 +27,6 @@ from polysession._core.flow import (
     json_body as json_body,
     path_segment as path_segment,
     with_query as with_query,
-)
-from polysession._core.identifiers import (
-    new_id as new_id,
 )
 from polysession._core.plans import (
     AnsweredTurn as AnsweredTurn,

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
 import vcr
 
 from live.sources import SOURCES, Source
-from polysession._core.identifiers import ID_SOURCE
-from polysession._drivers import async_driver, sync_driver
-from polysession.testing import Face
+from polysession._core.effect_source import EffectSource, replaced_by
+from polysession.testing import Face, Tape
 from support.client_runners import ASYNC, SYNC
+from tools.recordings.allowed import REQUEST_HEADERS
 from tools.recordings.cassettes import check_played, options, refuse_emulator, set_up
 from tools.recordings.inventory import NAMED, NOT_RECORDED_YET, source_of
 from tools.recordings.provenance import CASSETTES
 from tools.recordings.scrubbing import Scrubber
-from tools.recordings.tape_player import TapePlayer
-from tools.recordings.tape_recorder import TapeRecorder
-from tools.recordings.tapes import read_tape, write_tape
+from tools.recordings.tapes import recorded_tape
 
 SOURCE: Final = pytest.StashKey[Source | None]()
 """What the test that runs now is recorded from; None if it plays."""
@@ -37,10 +32,10 @@ BASE_PATHS: Final = {"qoder": "/api/v1/cloud"}
 
 Setup = Callable[[Source], tuple[dict[str, str], dict[str, str]]]
 Stage = tuple[dict[str, Any], dict[str, str]]
+OnTape = Callable[[Setup], AbstractContextManager[Stage]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "tape(name): the one test that plays this tape")
     config.stash[SOURCE] = None
     if config.getoption("record"):
         config.option.record_mode = "rewrite"
@@ -151,41 +146,30 @@ def played_whole(request: pytest.FixtureRequest, vcr: Any) -> Iterator[None]:
         check_played(vcr)
 
 
-@pytest.fixture(autouse=True)
-def same_ids() -> Iterator[None]:
-    """Random ids are the same when a test is recorded and when it is played: they are in what is sent."""
-    numbers = itertools.count(1)
-    token = ID_SOURCE.set(lambda: f"{next(numbers):032x}")
-    yield
-    ID_SOURCE.reset(token)
+class Steady(EffectSource):
+    """Counted ids, the same when a cassette is recorded and when it is played; and waits of the service."""
 
+    def __init__(self, *, waits: bool) -> None:
+        self._numbers = itertools.count(1)
+        self._waits = waits
 
-class _AtOnce:
-    """A module whose `sleep` does not wait."""
+    def new_id(self) -> str:
+        return f"{next(self._numbers):032x}"
 
-    def __init__(self, module: ModuleType, sleep: Callable[[float], object]) -> None:
-        self._module = module
-        self.sleep = sleep
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
+    def wait_s(self, seconds: float) -> float:
+        return seconds if self._waits else 0.0
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, vcr: Any) -> None:
-    """A cassette answers at once: nothing comes of the pauses that the service needed."""
-    if vcr is not None and request.config.stash[SOURCE] is None:
-
-        async def sleep(_: float) -> None:
-            return None
-
-        monkeypatch.setattr(sync_driver, "time", _AtOnce(time, lambda _: None))
-        monkeypatch.setattr(async_driver, "asyncio", _AtOnce(asyncio, sleep))
+def steady(request: pytest.FixtureRequest, vcr: Any) -> Iterator[None]:
+    """Random ids are in requests, and a cassette answers at once; see `Steady`. A tape has both of its own."""
+    with replaced_by(Steady(waits=vcr is None or request.config.stash[SOURCE] is not None)):
+        yield
 
 
 @pytest.fixture
-def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup], AbstractContextManager[Stage]]:
-    """Gives the settings of a client and the ids for a test that is played from a tape, or recorded to it.
+def on_tape(request: pytest.FixtureRequest, source: Source, tmp_path: Path) -> OnTape:
+    """Gives the options of a client and the ids for a test that replays a tape, or records it.
 
     The test brings a function that prepares the real service for the recording, and gives both.
     """
@@ -194,16 +178,15 @@ def on_tape(request: pytest.FixtureRequest, source: Source) -> Callable[[Setup],
     @contextlib.contextmanager
     def record(setup: Setup) -> Iterator[Stage]:
         settings, ids = setup(source)
-        with TapeRecorder(source.base_url) as recorder:
-            yield {"base_url": recorder.base_url, **settings}, ids
-        write_tape(path, recorder.tape(source.provenance(), source.scrubber(), settings=settings, ids=ids))
+        with recorded_tape(path, source, tmp_path) as tape:
+            yield {"base_url": source.base_url, **settings, "tape": tape}, tape.remember("ids", lambda: ids)
 
     @contextlib.contextmanager
     def play(_: Setup) -> Iterator[Stage]:
-        tape = read_tape(path)
-        with TapePlayer(tape, pace=request.config.getoption("tape_pace")) as player:
-            base_url = player.base_url + BASE_PATHS.get(source.backend, "")
-            yield {"base_url": base_url, **tape.settings}, dict(tape.ids)
+        pace = request.config.getoption("tape_pace")
+        with Tape(path, pace=pace, match_headers=REQUEST_HEADERS) as tape:
+            settings = tape.file.header.clients[source.backend]
+            yield {**settings, "tape": tape}, dict(tape.remember("ids", dict))
 
     return record if request.config.stash[SOURCE] else play
 

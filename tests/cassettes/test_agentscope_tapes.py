@@ -14,7 +14,7 @@ import pytest
 from live.agentscope_service.process import model_config
 from live.sources import Source
 from polysession import Approve, Deny, Event, Outcome, RetryPolicy, Session, ToolOutput
-from polysession._core.identifiers import ID_SOURCE
+from polysession._core.effect_source import EffectSource, replaced_by
 from polysession._core.operations import Operations
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
 from support.client_runners import ClientRunner
@@ -224,8 +224,8 @@ PURE: Final[Mapping[str, str | None]] = {
 def test_the_cuts_of_a_stream_do_not_matter(name: str, size: int) -> None:
     """A piece of one byte is a cut at every byte."""
     taped = read_tape(CASSETTES / f"agentscope/streams/{name}.jsonl")
-    operations = Operations(AgentScopeProvider(AgentScopeSettings(base_url="http://agentscope.test", **taped.settings)))
-    session, said = session_of(dict(taped.ids)), PURE[name]
+    operations = Operations(AgentScopeProvider(AgentScopeSettings(**taped.header.clients["agentscope"])))
+    session, said = session_of(taped.header.values["ids"]), PURE[name]
     begin = (
         partial(operations.stream_events, session, None)
         if said is None
@@ -236,13 +236,15 @@ def test_the_cuts_of_a_stream_do_not_matter(name: str, size: int) -> None:
     assert with_same_ids(lambda: events_of(taped, begin, size)) == as_recorded
 
 
+class FirstId(EffectSource):
+    def new_id(self) -> str:
+        return f"{1:032x}"
+
+
 def with_same_ids(play: Callable[[], list[Event]]) -> list[Event]:
     """What `play` gives with the random ids of the recording."""
-    token = ID_SOURCE.set(lambda: f"{1:032x}")
-    try:
+    with replaced_by(FirstId()):
         return play()
-    finally:
-        ID_SOURCE.reset(token)
 
 
 def test_each_tape_is_cut() -> None:

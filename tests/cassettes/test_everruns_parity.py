@@ -19,7 +19,7 @@ ENGINE_ONLY = {"capability.usage", "tool.progress", "reason.item"}
 
 def engine_types(name: str) -> list[str]:
     """What the engine stored, in the order in which it came."""
-    (stream,) = read_tape(CASSETTES / f"everruns/streams/{name}.jsonl").streams()
+    (stream,) = read_tape(CASSETTES / f"everruns/streams/{name}.jsonl").streams().values()
     types = re.findall(r"^event: (\S+)$", b"".join(stream).decode(), re.MULTILINE)
     return [each for each in types if each not in LIVE_ONLY | AROUND | ENGINE_ONLY]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,6 @@ import pytest
 from live.sources import Source
 from polysession import (
     Approve,
-    AsyncClient,
-    Client,
     Deny,
     MessageCompleted,
     MessageDelta,
@@ -27,11 +26,11 @@ from polysession import (
 )
 from polysession._core.flow import Flow
 from polysession._core.operations import Operations
+from polysession.testing.tape_file import unpacked
 from polysession_everruns import EverrunsProvider, EverrunsSettings
 from support.client_runners import ClientRunner
+from support.cut_stream import AsyncCuttingClient, CuttingClient
 from support.everruns_caller import API_KEY
-from support.fault_proxy import FaultProxy, Move, chunk
-from support.stream_runners import AwaitedSessions
 from tools.recordings.provenance import CASSETTES
 from tools.recordings.pure_player import events_of
 from tools.recordings.tapes import read_tape, tape
@@ -66,16 +65,8 @@ def session_of(agent: str) -> Callable[[Source], tuple[dict[str, str], Ids]]:
 def played(runner: ClientRunner, stage: tuple[dict[str, Any], Ids], scenario: Scenario) -> Any:
     """What a scenario gives with that client."""
     settings, ids = stage
-    options = {"api_key": API_KEY, "retry": AT_ONCE, **settings}
-
-    async def play() -> Any:
-        if runner.awaited:
-            async with AsyncClient("everruns", **options) as client:
-                return await scenario(client.sessions, ids["session"])
-        with Client("everruns", **options) as client:
-            return await scenario(AwaitedSessions(client), ids["session"])
-
-    return asyncio.run(play())
+    options = {"retry": AT_ONCE, **settings, "api_key": API_KEY}
+    return runner.play("everruns", lambda client: scenario(client.sessions, ids["session"]), **options)
 
 
 def run(runner: ClientRunner, on_tape: OnTape, agent: str, said: str = "hello") -> tuple[list[Any], Any]:
@@ -293,7 +284,7 @@ def test_deltas_that_come_after_their_turn_tell_nothing(on_tape: OnTape, runner:
         assert not (isinstance(event, MessageDelta) and event.message_id in completed)
         if isinstance(event, MessageCompleted):
             completed.add(event.message.id)
-    taped = b"".join(b"".join(stream) for stream in read_tape(STREAMS / "two_turns.jsonl").streams()).decode()
+    taped = b"".join(b"".join(stream) for stream in read_tape(STREAMS / "two_turns.jsonl").streams().values()).decode()
     assert taped.index('"output.message.delta"') > taped.index('"session.idled"')
 
 
@@ -322,32 +313,26 @@ def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, runner: ClientRunner)
     ]
 
 
-def broken_in_a_delta(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
-    """Everything up to the middle of the first chunk that has a delta."""
-    yield head
-    for data in chunks:
-        if b"output.message.delta" in data:
-            yield chunk(data[: data.index(b"output.message.delta") + 40])
-            yield "close"
-        yield chunk(data)
-
-
 @tape("everruns/streams/broken_off.jsonl")
 def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, runner: ClientRunner) -> None:
     async def scenario(sessions: Any, session: str) -> Any:
         async with sessions.run(session, "hello", deadline_s=LIMIT_S) as turn:
             return [event async for event in turn], turn.result
 
-    with (
-        on_tape(session_of("storyteller")) as (settings, ids),
-        FaultProxy(settings["base_url"], broken_in_a_delta) as proxy,
-    ):
-        events, result = played(runner, ({**settings, "base_url": proxy.url}, ids), scenario)
+    with on_tape(session_of("storyteller")) as (settings, ids):
+        taped = settings.pop("tape")
+        cut = (b"output.message.delta", 40)
+        http = (
+            AsyncCuttingClient(taped.async_http_client(), *cut)
+            if runner.awaited
+            else CuttingClient(taped.http_client(), *cut)
+        )
+        events, result = played(runner, ({**settings, "http_client": http}, ids), scenario)
     assert told(events) == [*BEGINNING, "message.started", "stream.gap", "message.completed", "turn.ended"]
     stored = [event.sequence for event in events if event.sequence is not None]
     assert stored == list(range(1, 12))
     assert (result.outcome, result.text[:16]) == (Outcome.COMPLETED, "Once upon a time")
-    first, again = [each.request.path for each in read_tape(STREAMS / "broken_off.jsonl").exchanges if each.stream]
+    first, again = [each.request.target for each in read_tape(STREAMS / "broken_off.jsonl").exchanges if each.stream]
     assert "since_id" not in first
     assert again == f"{first}?since_id={next(event.id for event in events if event.type == 'message.started')}"
 
@@ -417,7 +402,7 @@ def test_a_quiet_stream_has_a_comment(on_tape: OnTape, runner: ClientRunner) -> 
     with on_tape(prepare) as stage:
         events = played(runner, stage, scenario)
     assert told(events)[-3:] == ["turn.ended", "session.status", "usage"]
-    (taped,) = read_tape(STREAMS / "quiet.jsonl").streams()
+    (taped,) = read_tape(STREAMS / "quiet.jsonl").streams().values()
     assert b": heartbeat\n\n" in b"".join(taped)
 
 
@@ -427,13 +412,14 @@ def test_the_cuts_of_a_stream_do_not_matter(path: Path, size: int) -> None:
     """A piece of one byte is a cut at every byte."""
     taped = read_tape(path)
     operations = Operations(EverrunsProvider(EverrunsSettings(base_url="http://everruns.test", api_key=API_KEY)))
-    session = Session(provider="everruns", id=taped.ids["session"])
+    session = Session(provider="everruns", id=taped.header.values["ids"]["session"])
     begin: Callable[[], Flow[Any]]
     if path.stem in FOLLOWED:
         begin = partial(operations.stream_events, session, None)
     else:
         _, _, sent, *_ = taped.exchanges
-        begin = partial(operations.start_turn, session, sent.request.body["message"]["content"][0]["text"])
+        message = json.loads(unpacked(sent.request.body))["message"]
+        begin = partial(operations.start_turn, session, message["content"][0]["text"])
     as_recorded = events_of(taped, begin, None)
     assert as_recorded
     assert events_of(taped, begin, size) == as_recorded

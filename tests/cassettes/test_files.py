@@ -13,11 +13,10 @@ import pytest
 import yaml
 from vcr.errors import CannotOverwriteExistingCassetteException
 
+from polysession.testing import Tape, TapeMismatch
 from tools.recordings import inventory
 from tools.recordings.cassettes import playing
 from tools.recordings.provenance import CASSETTES, BadEvidence
-from tools.recordings.tape_player import TapePlayer
-from tools.recordings.tapes import read_tape
 
 TESTS = Path(__file__).parents[1]
 FILES = inventory.files()
@@ -120,7 +119,8 @@ def test_an_unscrubbed_file_is_found(copied: Path, edit: Callable[[Any], object]
 
 def test_an_unscrubbed_chunk_is_found_across_its_cuts(copied_tape: Path) -> None:
     lines = copied_tape.read_text(encoding="utf-8").splitlines()
-    cut = [json.dumps({"ms": 1, "base64": part}) for part in ("ZGF0YTogeyJ0ZXh0IjogIi9ob20=", "ZS9tZS94In0KCg==")]
+    parts = ('data: {"text": "/hom', 'e/me/x"}\n\n')
+    cut = [json.dumps({"ms": 1, "stream": 1, "text": part}) for part in parts]
     copied_tape.write_text("\n".join([*lines[:3], *cut, *lines[3:]]), encoding="utf-8")
     assert inventory.problems_in(copied_tape) == ["the stream: text has a path of a host, '/home/me/x'..."]
 
@@ -168,8 +168,5 @@ def first_headers(path: Path) -> dict[str, str]:
 
 
 def test_a_half_played_tape_is_found() -> None:
-    with (
-        pytest.raises(BadEvidence, match="half-played: nobody asked for GET /sessions/"),
-        TapePlayer(read_tape(A_TAPE)),
-    ):
+    with pytest.raises(TapeMismatch, match="did not make all requests of the tape"), Tape(A_TAPE):
         pass

@@ -6,21 +6,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from live.sources import SOURCES, Source
 from polysession.emulation import EmulatorHandle, serve
+from polysession.testing import Tape
 from support.client_runners import SYNC, ClientRunner
 from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
 from tools.recordings import guard
+from tools.recordings.allowed import REQUEST_HEADERS
 from tools.recordings.cassettes import playing, recording, sent
 from tools.recordings.inventory import NOT_RECORDED_YET, problems_in
 from tools.recordings.provenance import CASSETTES
-from tools.recordings.tape_player import TapePlayer
-from tools.recordings.tape_recorder import TapeRecorder
-from tools.recordings.tapes import read_tape, write_tape
+from tools.recordings.tapes import recorded_tape
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "pt-canary-of-the-recording"
@@ -59,15 +60,13 @@ def test_a_session_is_recorded_and_played(found: Source, runner: ClientRunner, t
 def test_a_turn_is_taped_and_played(found: Source, runner: ClientRunner, tmp_path: Path) -> None:
     path = tmp_path / "qoder/streams/plain.jsonl"
     ids = a_session(doing(SYNC, found.base_url, TOKEN), found.handle)
-    with TapeRecorder(found.base_url) as recorder:
-        options = {"base_url": recorder.base_url, "token": TOKEN}
-        recorded = SYNC.play("qoder", lambda client: follow_a_turn(client, ids), **options)
-    write_tape(path, recorder.tape(found.provenance(), found.scrubber(), ids=ids))
+    follow = partial(follow_a_turn, ids=ids)
+    with recorded_tape(path, found, tmp_path) as tape:
+        recorded = SYNC.play("qoder", follow, tape=tape, base_url=found.base_url, token=TOKEN)
     assert guard.leaks(path.read_bytes(), [TOKEN, found.base_url]) == []
     assert problems_in(path) == []
-    with TapePlayer(read_tape(path)) as player:
-        base_url = f"{player.base_url}/api/v1/cloud"
-        played = runner.play("qoder", lambda client: follow_a_turn(client, ids), base_url=base_url, token="any")
+    with Tape(path, match_headers=REQUEST_HEADERS) as tape:
+        played = runner.play("qoder", follow, tape=tape)
     assert [event.type for event in played] == [event.type for event in recorded]
     assert played[-1].outcome == "completed"
 

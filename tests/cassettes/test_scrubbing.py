@@ -13,6 +13,7 @@ import pytest
 
 from polysession import AsyncClient, Client, PolysessionError
 from polysession.emulation import serve
+from polysession.testing import Tape
 from polysession.testing.fault_server import FaultServer, http
 from polysession_agentscope import AgentScopeNewSession
 from support.stream_server import StreamServer, stream
@@ -21,8 +22,7 @@ from tools.recordings.cassettes import recording, refuse_emulator
 from tools.recordings.inventory import problems_in
 from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
 from tools.recordings.scrubbing import REDACTED, Scrubber
-from tools.recordings.tape_recorder import TapeRecorder
-from tools.recordings.tapes import write_tape
+from tools.recordings.tapes import read_tape, scrubbed, write_tape
 
 IN_SETTINGS = "canary-in-the-settings"
 CANARIES = {
@@ -116,25 +116,27 @@ def test_no_canary_is_in_the_tape(tmp_path: Path) -> None:
     scrubber = Scrubber("agentscope", secrets=[IN_SETTINGS])
     frame = b'data: {"text": "you sent %s"}\n\n' % IN_SETTINGS.encode()
     served = StreamServer(stream(frame, end="close"), replies=(leaky(),))
-    with served, TapeRecorder(served.url) as recorder:
-        headers = {"authorization": f"Bearer {IN_SETTINGS}", "x-gateway": CANARIES["request header"]}
-        with httpx.Client(base_url=recorder.base_url, headers=headers, trust_env=False) as client:
-            client.post(f"/chat/?token={CANARIES['query']}", json={"api_key": CANARIES["body, by its key"]})
-            client.get("/sessions/s1/stream")
+    headers = {"authorization": f"Bearer {IN_SETTINGS}", "x-gateway": CANARIES["request header"]}
+    recorded = Tape(tmp_path / "new.jsonl", mode="once", provenance=PROVENANCE.to_body(), replace=scrubber.replacements)
+    with served, recorded as tape, tape.http_client() as http:
+        url = f"{served.url}/chat/?token={CANARIES['query']}"
+        body = {"api_key": CANARIES["body, by its key"]}
+        http.send(http.build_request("POST", url, json=body, headers=headers))
+        http.send(http.build_request("GET", f"{served.url}/sessions/s1/stream", headers=headers))
     assert IN_SETTINGS.encode() in b"".join(served.requests)
-    tape = recorder.tape(PROVENANCE, scrubber)
-    write_tape(path, tape)
-    assert tape.streams() == [[b'data: {"text": "you sent REDACTED"}\n\n']]
+    write_tape(path, scrubbed(read_tape(tmp_path / "new.jsonl"), scrubber))
+    assert read_tape(path).streams() == {1: [b'data: {"text": "you sent REDACTED"}\n\n']}
     assert guard.leaks(path.read_bytes(), CANARIES.values()) == []
     assert problems_in(path) == []
 
 
 def test_a_secret_that_nobody_knew_keeps_a_tape_from_being_written(tmp_path: Path) -> None:
     served = StreamServer(stream(b'data: {"text": "sk-can', b'ary0123456789"}\n\n', end="close"))
-    with served, TapeRecorder(served.url) as recorder:
-        httpx.get(f"{recorder.base_url}/stream")
+    new = tmp_path / "new.jsonl"
+    with served, Tape(new, mode="once", provenance=PROVENANCE.to_body()) as tape, tape.http_client() as http:
+        http.send(http.build_request("GET", f"{served.url}/stream"))
     with pytest.raises(BadEvidence, match="text has a token, 'sk-canary012'"):
-        write_tape(tmp_path / "tape.jsonl", recorder.tape(PROVENANCE, Scrubber("agentscope")))
+        write_tape(tmp_path / "tape.jsonl", scrubbed(read_tape(new), Scrubber("agentscope")))
     assert not (tmp_path / "tape.jsonl").exists()
 
 

@@ -39,7 +39,7 @@ def events(provider: str) -> list[dict[str, Any]]:
 
 
 def _events_on(path: Path) -> Iterator[Any]:
-    for chunks in read_tape(path).streams():
+    for chunks in read_tape(path).streams().values():
         decoder = SseDecoder()
         for chunk in chunks:
             yield from (_json(frame.data) for frame in decoder.feed(chunk))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from polysession.async_client import AsyncClient
 from polysession.async_paginator import AsyncPaginator
 from polysession.client import Client
 from polysession.paginator import Paginator
+from polysession.testing import Tape
 from support.stream_runners import Awaited
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -24,7 +26,7 @@ Use = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class ClientRunner:
-    """Runs calls and scenarios with one of the two clients."""
+    """Runs calls and scenarios with one of the two clients; with the option `tape`, with one of that tape."""
 
     awaited: bool
 
@@ -44,7 +46,7 @@ class ClientRunner:
         """Return what `use` returns for a new client; awaitables are awaited, and lists are read to their end."""
         if self.awaited:
             return asyncio.run(self._call_async(provider, use, options))
-        with Client(provider, **options) as client:
+        with _opened(provider, **options) as client:
             result = use(client)
             return list(result) if isinstance(result, Paginator) else result
 
@@ -54,17 +56,27 @@ class ClientRunner:
 
     async def _play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], options: dict[str, Any]) -> Any:
         if self.awaited:
-            async with AsyncClient(provider, **options) as client:
+            async with _opened_async(provider, **options) as client:
                 return await scenario(client)
-        with Client(provider, **options) as blocking:
+        with _opened(provider, **options) as blocking:
             return await scenario(AwaitedClient(blocking))
 
     async def _call_async(self, provider: str, use: Use, options: dict[str, Any]) -> Any:
-        async with AsyncClient(provider, **options) as client:
+        async with _opened_async(provider, **options) as client:
             result = use(client)
             if isinstance(result, AsyncPaginator):
                 return [item async for item in result]
             return await result if inspect.isawaitable(result) else result
+
+
+def _opened(provider: str, *, tape: Tape | None = None, **options: Any) -> AbstractContextManager[Client]:
+    return Client(provider, **options) if tape is None else tape.client(provider, **options)
+
+
+def _opened_async(
+    provider: str, *, tape: Tape | None = None, **options: Any
+) -> AbstractAsyncContextManager[AsyncClient]:
+    return AsyncClient(provider, **options) if tape is None else tape.async_client(provider, **options)
 
 
 class AwaitedClient:

@@ -14,10 +14,9 @@ from polysession.testing.agents import AgentContract
 from polysession.testing.lists import ListContract
 from polysession.testing.sessions import SessionContract
 from polysession.testing.updates import UpdateContract
-from tools.recordings import guard
+from tools.recordings import guard, tapes
 from tools.recordings.cassettes import problems_of, read_provenance
 from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
-from tools.recordings.tapes import read_tape
 
 NAMED: Final = ("tape", "default_cassette")
 """Marks that name the file that a test plays."""
@@ -95,7 +94,7 @@ def read_header(path: Path) -> Provenance:
         BadEvidence: It has none, or the file is neither a cassette nor a tape.
     """
     if path.suffix == ".jsonl":
-        return read_tape(path).provenance
+        return tapes.provenance_of(tapes.read_tape(path))
     if path.suffix == ".yaml":
         return read_provenance(_document(path))
     raise BadEvidence(f"{path.name} is neither a cassette (.yaml) nor a tape (.jsonl)")
@@ -109,7 +108,7 @@ def problems_in(path: Path) -> list[str]:
         return [str(error)]
     found = [] if provenance.fits(path) else [f"is {provenance.kind} of {provenance.backend}, and stands elsewhere"]
     if path.suffix == ".jsonl":
-        return found + read_tape(path).problems()
+        return found + tapes.problems_of(tapes.read_tape(path))
     document = _document(path)
     header = [problem for value in document["provenance"].values() for problem in guard.suspicions(str(value))]
     return found + header + problems_of(document)

@@ -13,7 +13,8 @@ from polysession._core.plans import Head
 from polysession._core.retry import RetryPolicy
 from polysession._core.streams import StreamLoop
 from polysession.event import Event
-from tools.recordings.tapes import Exchange, Tape
+from polysession.testing import TapeFile
+from polysession.testing.tape_file import Exchange, unpacked
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ def pieces(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
     yield from (whole[start : start + size] for start in range(0, len(whole), size))
 
 
-def events_of(tape: Tape, begin: Callable[[], Flow[Any]], size: int | None) -> list[Event]:
+def events_of(tape: TapeFile, begin: Callable[[], Flow[Any]], size: int | None) -> list[Event]:
     """The events of a tape's first stream, as a driver would deliver them.
 
     Args:
@@ -36,7 +37,7 @@ def events_of(tape: Tape, begin: Callable[[], Flow[Any]], size: int | None) -> l
         size: See `pieces`.
     """
     exchanges = iter(tape.exchanges)
-    chunks = pieces(tape.streams()[0], size)
+    chunks = pieces(tape.streams()[1], size)
     loop = StreamLoop(begin, RetryPolicy(), can_wake=True).run()
     events: list[Event] = []
     result: Any = None
@@ -78,7 +79,8 @@ def _run(flow: Flow[T], exchanges: Iterator[Exchange]) -> T:
 
 def _answer(call: Call, exchanges: Iterator[Exchange]) -> Response:
     exchange = next(exchanges)
-    sent: Any = None if call.body is None else json.loads(call.body)
-    asked = (call.method, call.path, sent)
-    assert asked == (exchange.request.method, exchange.request.path, exchange.request.body)
-    return Response(exchange.response.status, exchange.response.headers, json.dumps(exchange.response.body).encode())
+    request, response = exchange.request, exchange.response
+    assert response is not None
+    assert (call.method, call.path) == (request.method, request.target)
+    assert (call.body and json.loads(call.body)) == (request.body and json.loads(unpacked(request.body)))
+    return Response(response.status, response.headers, unpacked(response.body))

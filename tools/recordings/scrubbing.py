@@ -48,13 +48,16 @@ class Scrubber:
         backend: Whose keys are listed.
         secrets: Texts that must not be stored, wherever they stand.
         replace: Texts to replace by others, such as the name of a directory by a neutral one.
+
+    Attributes:
+        replacements: All texts that are replaced by others, the longest first.
     """
 
     def __init__(self, backend: str, *, secrets: Iterable[str] = (), replace: Mapping[str, str] | None = None) -> None:
         self.backend = backend
         self._keys = KEYS[backend]
         swaps = dict.fromkeys((secret for secret in secrets if secret), REDACTED) | dict(replace or {})
-        self._swaps = sorted(swaps.items(), key=lambda swap: len(swap[0]), reverse=True)
+        self.replacements = dict(sorted(swaps.items(), key=lambda swap: len(swap[0]), reverse=True))
 
     def request(self, request: Request) -> Request:
         """A request as it is stored: vcrpy's `before_record_request`."""
@@ -110,17 +113,11 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """A text without what is known to be secret, or looks like it."""
-        for known, other in self._swaps:
+        for known, other in self.replacements.items():
             text = text.replace(known, other)
         for suspicion in SUSPICIONS.values():
             text = suspicion.sub(REDACTED, text)
         return text
-
-    def swap(self, data: bytes) -> bytes:
-        """Bytes with the known texts replaced, and nothing else."""
-        for known, other in self._swaps:
-            data = data.replace(known.encode(), other.encode())
-        return data
 
     def _each(self, value: Any) -> Any:
         return [self.text(item) for item in value] if isinstance(value, list) else self.text(value)

@@ -1,37 +1,22 @@
-"""Tapes: what a client and a real service said to each other around a live stream, with the time of each chunk.
+"""Tapes as evidence: recorded by `polysession.testing.Tape`, scrubbed, and checked before they are stored.
 
-A cassette joins the chunks of a stream and forgets their times, and cannot hold a stream without an end. A tape is a
-file of JSON lines. The first is a header, the others are in the order in which they happened, `ms` after the beginning:
-
-    {"provenance": {...}, "settings": {"user_id": "..."}, "ids": {"session": "..."}}
-    {"ms": 2, "request": {"method", "path", "headers", "body"}, "response": {"status", "headers", "body"}}
-    {"ms": 5, "request": {...}, "response": {...}, "stream": true}       a stream was opened: there is no body
-    {"ms": 9, "base64": "..."}                                           a chunk of the stream that was opened last
-    {"ms": 40, "end": "client"}                                          who ended it: `client` or `server`
-
-To record, put a `TapeRecorder` between a client and the service, and save what it heard:
-
-    with TapeRecorder(service_url) as recorder:
-        client = Client("agentscope", base_url=recorder.base_url, user_id=user_id)
-        ...                                            # any calls; one stream at a time
-    tape = recorder.tape(provenance, scrubber, settings={"user_id": user_id}, ids={"session": session.id})
-    write_tape(path, tape)                             # refuses what is not fit to be stored
-
-To play, let the same client talk to a `TapePlayer(read_tape(path))`; or feed `tape.streams()` to a `StreamReader`.
+A test that is decorated with `@tape("<backend>/streams/<name>.jsonl")` replays that file, through both clients; `nox -s
+record -- <backend>` runs it against the real service, and writes the file again.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import pytest
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from polysession.testing import Tape, TapeError, TapeFile
+from polysession.testing import read_tape as read_file
+from polysession.testing.tape_file import Body, Entry, Exchange, TapedRequest, TapedResponse, packed, unpacked
 from tools.recordings import guard
 from tools.recordings.allowed import REQUEST_HEADERS, RESPONSE_HEADERS
 from tools.recordings.provenance import BadEvidence, Provenance
@@ -40,180 +25,114 @@ from tools.recordings.scrubbing import Scrubber
 T = TypeVar("T", bound=Callable[..., None])
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Source(Protocol):
+    """A running service that is recorded."""
 
+    def provenance(self) -> Provenance:
+        """The header of what is recorded from it today."""
 
-class TapedRequest(_Line):
-    """What the client asked. `path` has the query; `body` is JSON, or text that is none."""
-
-    method: str
-    path: str
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: Any = None
-
-
-class TapedResponse(_Line):
-    """What the service answered. A stream has no `body`: its chunks follow."""
-
-    status: int
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: Any = None
-
-
-class Exchange(_Line):
-    """A request with its answer, `ms` after the beginning; `stream` tells that chunks follow."""
-
-    ms: int
-    request: TapedRequest
-    response: TapedResponse
-    stream: bool = False
-
-
-class Chunk(_Line):
-    """Bytes of the stream that was opened last, as they came from the socket."""
-
-    ms: int
-    base64: Base64Bytes
-
-
-class End(_Line):
-    """The stream that was opened last is over: the client left, or the server ended it."""
-
-    ms: int
-    end: Literal["client", "server"]
-
-
-Entry = Exchange | Chunk | End
-_ENTRY: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(union_mode="left_to_right")])
-
-
-class _Header(_Line):
-    provenance: Provenance
-    settings: dict[str, str] = Field(default_factory=dict)
-    ids: dict[str, str] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Tape:
-    """One conversation around a live stream.
-
-    Attributes:
-        provenance: Where it comes from.
-        entries: What happened, in order.
-        settings: Settings of the client that it was recorded with, without secrets and without `base_url`.
-        ids: Ids that who plays it needs, by a name of its own choice, such as `session`.
-    """
-
-    provenance: Provenance
-    entries: tuple[Entry, ...]
-    settings: Mapping[str, str] = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def exchanges(self) -> list[Exchange]:
-        """The requests with their answers, those that opened a stream among them."""
-        return [entry for entry in self.entries if isinstance(entry, Exchange)]
-
-    def streams(self) -> list[list[bytes]]:
-        """The chunks of each stream."""
-        found: list[list[bytes]] = []
-        for entry in self.entries:
-            if isinstance(entry, Exchange) and entry.stream:
-                found.append([])
-            elif isinstance(entry, Chunk):
-                found[-1].append(entry.base64)
-        return found
-
-    def lines(self) -> Iterator[str]:
-        """The lines of its file."""
-        header = {"provenance": self.provenance.to_body(), "settings": dict(self.settings), "ids": dict(self.ids)}
-        yield json.dumps(header, ensure_ascii=False)
-        for entry in self.entries:
-            if isinstance(entry, Chunk):
-                yield json.dumps({"ms": entry.ms, "base64": base64.b64encode(entry.base64).decode()})
-            else:
-                yield json.dumps(entry.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)
-
-    def problems(self) -> list[str]:
-        """What must not be stored, for whoever may see it."""
-        backend = self.provenance.backend
-        found = [
-            problem for text in (*self.settings.values(), *self.ids.values()) for problem in guard.suspicions(text)
-        ]
-        for exchange in self.exchanges:
-            request, response = exchange.request, exchange.response
-            problems = [
-                *guard.request_problems(backend, request.headers, request.path, _as_text(request.body)),
-                *guard.response_problems(backend, response.headers, _as_text(response.body)),
-            ]
-            found += [f"{request.method} {request.path}: {problem}" for problem in problems]
-        for stream in self.streams():
-            found += [f"the stream: {problem}" for problem in guard.stream_problems(backend, b"".join(stream))]
-        return found
-
-    def scrubbed(self, scrubber: Scrubber) -> Self:
-        """The same without what must not be stored. In chunks only known texts are replaced: they keep their cuts."""
-        return type(self)(
-            self.provenance, tuple(_scrubbed(entry, scrubber) for entry in self.entries), self.settings, self.ids
-        )
+    def scrubber(self) -> Scrubber:
+        """Takes out what must not be stored."""
 
 
 def tape(name: str) -> Callable[[T], T]:
-    """Decorates the one test that plays a tape, named by its place under `cassettes/`."""
+    """Decorates the one test that replays a tape, named by its place under `cassettes/`."""
     return pytest.mark.tape(name)
 
 
-def _as_text(body: Any) -> str:
-    return body if isinstance(body, str) else json.dumps(body)
+def read_tape(path: Path) -> TapeFile:
+    """Read a tape.
+
+    Raises:
+        BadEvidence: It is no tape, or has no valid provenance.
+    """
+    try:
+        file = read_file(path)
+        provenance_of(file)
+    except (TapeError, ValidationError) as error:
+        raise BadEvidence(f"{path.name} is no tape: {error}") from error
+    return file
 
 
-def _scrubbed(entry: Entry, scrubber: Scrubber) -> Entry:
-    if isinstance(entry, Chunk):
-        return Chunk.model_construct(ms=entry.ms, base64=scrubber.swap(entry.base64))
-    if isinstance(entry, End):
-        return entry
-    request, response = entry.request, entry.response
-    return entry.model_copy(
-        update={
-            "request": TapedRequest(
-                method=request.method,
-                path=scrubber.address(request.path).removeprefix(scrubber.address("")),
-                headers=scrubber.headers(request.headers, REQUEST_HEADERS),
-                body=scrubber.value(request.body),
-            ),
-            "response": TapedResponse(
-                status=response.status,
-                headers=scrubber.headers(response.headers, RESPONSE_HEADERS),
-                body=scrubber.value(response.body),
-            ),
-        }
-    )
-
-
-def write_tape(path: Path, tape: Tape) -> None:
+def write_tape(path: Path, file: TapeFile) -> None:
     """Write a tape.
 
     Raises:
         BadEvidence: It is not fit to be stored; nothing was written.
     """
-    found = tape.problems()
+    found = problems_of(file)
     if found:
         raise BadEvidence("not fit to be stored: " + "; ".join(dict.fromkeys(found)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in tape.lines()), encoding="utf-8")
+    file.write(path)
 
 
-def read_tape(path: Path) -> Tape:
-    """Read a tape.
+@contextlib.contextmanager
+def recorded_tape(path: Path, source: Source, workdir: Path) -> Iterator[Tape]:
+    """Record a tape of a source while the context is open, and store it scrubbed.
 
     Raises:
-        BadEvidence: It has no valid header, or a line is none of a tape.
+        BadEvidence: It is not fit to be stored; nothing was written.
+        TapeError: As for `Tape`.
     """
-    first, *others = path.read_text(encoding="utf-8").splitlines() or [""]
-    try:
-        header = _Header.model_validate_json(first)
-        entries = tuple(_ENTRY.validate_json(line) for line in others)
-    except ValidationError as error:
-        raise BadEvidence(f"{path.name} is no tape: {error}") from error
-    return Tape(header.provenance, entries, header.settings, header.ids)
+    new, scrubber = workdir / path.name, source.scrubber()
+    with Tape(
+        new,
+        mode="rewrite",
+        keep_headers=RESPONSE_HEADERS,
+        match_headers=REQUEST_HEADERS,
+        replace=scrubber.replacements,
+        provenance=source.provenance().to_body(),
+    ) as tape:
+        yield tape
+    write_tape(path, scrubbed(read_tape(new), scrubber))
+
+
+def provenance_of(file: TapeFile) -> Provenance:
+    """The header of a file of evidence, which a tape has in its first line."""
+    return Provenance.model_validate(file.header.provenance)
+
+
+def problems_of(file: TapeFile) -> list[str]:
+    """Content that must not be stored."""
+    backend = provenance_of(file).backend
+    found = list(guard.suspicions(file.header.model_dump_json(exclude={"provenance"})))
+    for exchange in file.exchanges:
+        request, response = exchange.request, exchange.response
+        problems = [*guard.request_problems(backend, request.headers, request.target, _text(request.body))]
+        if response is not None:
+            problems += guard.response_problems(backend, response.headers, _text(response.body))
+        found += [f"{request.method} {request.target}: {problem}" for problem in problems]
+    for chunks in file.streams().values():
+        found += [f"the stream: {problem}" for problem in guard.stream_problems(backend, b"".join(chunks))]
+    return found
+
+
+def scrubbed(file: TapeFile, scrubber: Scrubber) -> TapeFile:
+    """The same tape without what must not be stored. Chunks stay: recording replaces the known texts in them."""
+    return TapeFile(file.header, tuple(_scrubbed(entry, scrubber) for entry in file.entries))
+
+
+def _scrubbed(entry: Entry, scrubber: Scrubber) -> Entry:
+    if not isinstance(entry, Exchange):
+        return entry
+    request, response = entry.request, entry.response
+    clean = TapedRequest(
+        method=request.method,
+        target=scrubber.address(request.target).removeprefix(scrubber.address("")),
+        headers=scrubber.headers(request.headers, REQUEST_HEADERS),
+        body=_scrubbed_body(request.body, scrubber),
+    )
+    answer = response and TapedResponse(
+        status=response.status,
+        headers=scrubber.headers(response.headers, RESPONSE_HEADERS),
+        body=_scrubbed_body(response.body, scrubber),
+    )
+    return entry.model_copy(update={"request": clean, "response": answer})
+
+
+def _scrubbed_body(body: Body | None, scrubber: Scrubber) -> Body | None:
+    return None if body is None else packed(scrubber.body(unpacked(body)))
+
+
+def _text(body: Body | None) -> str:
+    return unpacked(body).decode("utf-8", errors="replace")

@@ -119,7 +119,7 @@ class Exchange:
         ours = self._plain_headers | {name.lower(): value for name, value in provider.headers().items()}
         self._ours = ours.keys() | _OURS
         self._further = further = checked_headers(headers, self._ours)
-        self._secrets = _spellings((*provider.settings.secrets(), *header_secrets(further)))
+        self._secrets = spellings((*provider.settings.secrets(), *header_secrets(further)))
         self._headers = {**ours, **further}
         self._json_headers = {**self._headers, **_JSON}
 
@@ -132,7 +132,7 @@ class Exchange:
         further = checked_headers(headers, self._ours)
         other = copy(self)
         other._further = {**self._further, **further}  # noqa: SLF001  (a copy of this one)
-        other._secrets = (*_spellings(header_secrets(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
+        other._secrets = (*spellings(header_secrets(further)), *self._secrets)  # noqa: SLF001  (a copy of this one)
         other._headers = {**self._headers, **further}  # noqa: SLF001  (a copy of this one)
         other._json_headers = {**self._json_headers, **further}  # noqa: SLF001  (a copy of this one)
         return other
@@ -268,7 +268,7 @@ class Exchange:
     @property
     def _all_secrets(self) -> tuple[re.Pattern[str], ...]:
         fetched = [secret for each in self.authoriser.recent for secret in header_secrets(each.headers)]
-        return (*_spellings(fetched), *self._secrets)
+        return (*spellings(fetched), *self._secrets)
 
 
 def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[str, str]:
@@ -310,7 +310,7 @@ def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEX
     return escaped(text)
 
 
-def _spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+def spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     """Each secret as it is, and as it looks in JSON, HTML, an address and a repr of Python's; the longest first."""
     escapes: tuple[Callable[[str], str], ...] = (
         str,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from polysession._core import effect_source
 from polysession._core.flow import Call, Response
 from polysession.errors import MalformedResponse, PolysessionError, TransportError, UsageError
 
@@ -133,7 +134,7 @@ def tenacity_settings(policy: RetryPolicy, call: Call, left_s: float, clock: Cal
     def wait(state: RetryCallState) -> float:
         outcome = _outcome(state)
         asked = retry_after_s(outcome.headers, clock()) if isinstance(outcome, Response) else None
-        return max(jitter(state), asked or 0.0)
+        return effect_source.wait_s(max(jitter(state), asked or 0.0))
 
     return {
         "retry": tenacity.retry_if_result(lambda outcome: policy.wants_retry(call, outcome)),

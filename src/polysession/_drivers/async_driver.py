@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from polysession._core import effect_source
 from polysession._core.authorising import NO_AUTHORISATION, Authorisation
 from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
 from polysession._core.exchange import Exchange
@@ -190,7 +190,7 @@ class AsyncDriver:
             return kept
 
     def _request(self, call: Call, authorisation: Authorisation) -> httpx.Request:
-        key = str(uuid.uuid4()) if call.idempotency_header else None
+        key = effect_source.new_id() if call.idempotency_header else None
         headers, url = self._exchange.headers(call, key, authorisation), self._exchange.url(call)
         return build_request(self._holder.get(), call, url, headers, self._options, is_ours=self._holder.is_ours)
 
@@ -222,7 +222,7 @@ class AsyncDriver:
 
     async def _perform(self, operation: str, call: Call, deadline: Deadline, *, authorised: bool) -> Response:
         if call.after_s:
-            await asyncio.sleep(deadline.within_s(call.after_s))
+            await asyncio.sleep(deadline.within_s(effect_source.wait_s(call.after_s)))
         authorisation = await self._authorise(operation, call, deadline) if authorised else NO_AUTHORISATION
         outcomes: list[Outcome] = []
         await self._try(operation, call, authorisation, deadline, outcomes)

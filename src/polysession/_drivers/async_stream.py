@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 import anyio
 
+from polysession._core import effect_source
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
@@ -159,7 +160,8 @@ class AsyncEventStream(StreamBase):
             case Run():
                 return await self._driver.run(self._operation, effect.start(), Deadline(effect.limit_s))
             case Wait():
-                wait_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                drawn_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                wait_s = effect_source.wait_s(drawn_s)
                 if effect.after is not None:
                     self._driver.observation.interrupted(self._operation, effect.after.failure, wait_s)
                 return await asyncio.sleep(wait_s)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from polysession._core import effect_source
 from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
@@ -137,7 +138,8 @@ class EventStream(StreamBase):
             case Run():
                 return self._driver.run(self._operation, effect.start(), Deadline(effect.limit_s))
             case Wait():
-                wait_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                drawn_s = random.uniform(effect.least_s, effect.most_s)  # noqa: S311  (spreads load, keeps no secret)
+                wait_s = effect_source.wait_s(drawn_s)
                 if effect.after is not None:
                     self._driver.observation.interrupted(self._operation, effect.after.failure, wait_s)
                 return time.sleep(wait_s)

@@ -24,6 +24,8 @@ MAX_ERROR_BYTES = 256 * 1024
 """Of an error's body no more is read: it is only shown."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between probes, and probes without an answer until it is lost."""
+SHUT_DOWN = "polysession.shut_down"
+"""Extension of a response: an event that is set when `shut_down` ends it, for HTTP clients that record or replay."""
 _WAITS = ("connect", "read", "write", "pool")
 BODY_WAITS = 10
 """A body that comes in drops may take this many times as long as one wait on the network."""
@@ -117,6 +119,8 @@ def is_stream(response: httpx.Response) -> bool:
 
 def shut_down(response: httpx.Response) -> None:
     """Let a thread that waits for bytes of this response continue at once. May be called from any other thread."""
+    if SHUT_DOWN in response.extensions:
+        response.extensions[SHUT_DOWN].set()
     connection = _socket_of(response)
     if connection is None or response.http_version == "HTTP/2":  # which shares the connection with others
         return

@@ -10,11 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from polysession.async_client import AsyncClient
+from polysession.client import Client
 from polysession.emulation.emulator import Emulator, Generation
 from polysession.emulation.faults import FaultMiddleware, Faults
 from polysession.emulation.loading import load_emulator
 from polysession.emulation.script import Act, ToolUse
 from polysession.errors import PolysessionError, UsageError
+from polysession.feature import Feature
+from polysession.plugins import load_provider
 from polysession.session import ModelConfig, Session
 
 if TYPE_CHECKING:
@@ -53,6 +57,21 @@ class EmulatorHandle:
     control: Emulator
     faults: Faults
 
+    def client(self, **options: Any) -> Client:
+        """A `Client` for it; options are as for `Client`, and come before the emulator's settings."""
+        return Client(self.provider, **{**self.settings, **options})
+
+    def async_client(self, **options: Any) -> AsyncClient:
+        """An `AsyncClient` for it; options are as for `AsyncClient`."""
+        return AsyncClient(self.provider, **{**self.settings, **options})
+
+    @property
+    def session_values(self) -> dict[str, Any]:
+        """Arguments of `sessions.create` for a session whose agent works: an agent, an environment and a model."""
+        return session_values(
+            self.provider, agent_id=self.agent_id, environment_id=self.environment_id, model=self.model
+        )
+
     def script(self, script: Iterable[Act | ToolUse], *, session: Session | str | None = None) -> None:
         """Queue what the agent does in one turn to come, in place of its answer to the message.
 
@@ -68,6 +87,19 @@ class EmulatorHandle:
         """
         session_id = session.id if isinstance(session, Session) else session
         self.control.scripts.add(script, session_id=session_id)
+
+
+def session_values(
+    provider: str, *, agent_id: str | None, environment_id: str | None, model: ModelConfig | None
+) -> dict[str, Any]:
+    """Those of these arguments of `sessions.create` that there are, and that a provider takes."""
+    values = {
+        Feature.SESSIONS_CREATE_AGENT: ("agent", agent_id),
+        Feature.SESSIONS_CREATE_ENVIRONMENT: ("environment", environment_id),
+        Feature.SESSIONS_CREATE_MODEL: ("model", model),
+    }
+    declared = load_provider(provider)
+    return {name: value for feature, (name, value) in values.items() if value and declared.support(feature).support}
 
 
 @contextlib.contextmanager

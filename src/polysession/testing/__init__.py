@@ -1,9 +1,12 @@
-"""The contract of a provider, as tests: write one, point a class at it, and get every behavioural test of ours.
+"""Tests of one's own: tapes of real backends, and the contract of a provider as a suite of tests.
 
-Needs the extra `polysession[testing]`. See `ProviderContract`, and "Write a provider" in the documentation.
+Needs the extra `polysession[testing]`. "Test your code" in the documentation is for users, and "Write a provider" for
+authors of providers. Each name is loaded when it is first used.
 """
 
 import pytest
+
+from polysession._lazy_names import lazy_names
 
 # Before the modules are imported: their assertions explain themselves like those of a test module.
 pytest.register_assert_rewrite(
@@ -20,6 +23,7 @@ pytest.register_assert_rewrite(
             "flows",
             "lifetimes",
             "lists",
+            "resources",
             "sessions",
             "streams",
             "turns",
@@ -28,40 +32,4 @@ pytest.register_assert_rewrite(
     )
 )
 
-from polysession.testing.backend import Backend, Script  # noqa: E402
-from polysession.testing.base import CANARY  # noqa: E402
-from polysession.testing.contract import BackendContract, ProviderContract  # noqa: E402
-from polysession.testing.errors import ErrorContract  # noqa: E402
-from polysession.testing.faces import Face  # noqa: E402
-from polysession.testing.flows import ok, step  # noqa: E402
-from polysession.testing.marks import (  # noqa: E402
-    Gap,
-    covers,
-    features_shown,
-    never,
-    not_done_here,
-    not_offered_yet,
-)
-from polysession.testing.proxy import proxy  # noqa: E402
-from polysession.testing.server_process import ServerProcess, process  # noqa: E402
-
-__all__ = [
-    "CANARY",
-    "Backend",
-    "BackendContract",
-    "ErrorContract",
-    "Face",
-    "Gap",
-    "ProviderContract",
-    "Script",
-    "ServerProcess",
-    "covers",
-    "features_shown",
-    "never",
-    "not_done_here",
-    "not_offered_yet",
-    "ok",
-    "process",
-    "proxy",
-    "step",
-]
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -14,6 +14,7 @@ import pytest
 from polysession import AgentCapability, Answer, Client, Event, Feature, MediaBlock, RetryPolicy, Session, TurnResult
 from polysession.emulation import serve
 from polysession.emulation.emulator import Generation
+from polysession.emulation.server import session_values
 from polysession.plugins import load_provider
 from polysession.provider_api import Provider
 from polysession.testing.arranging import Arranged
@@ -131,12 +132,9 @@ class ContractBase(Arranged):
 
     def session_values(self, backend: Backend) -> dict[str, Any]:
         """What a session needs, so that its agent works: an agent, an environment and a model where there are any."""
-        values = {
-            Feature.SESSIONS_CREATE_AGENT: ("agent", backend.agent_id),
-            Feature.SESSIONS_CREATE_ENVIRONMENT: ("environment", backend.environment_id),
-            Feature.SESSIONS_CREATE_MODEL: ("model", backend.model),
-        }
-        return {name: value for feature, (name, value) in values.items() if value and self.supports(feature)}
+        return session_values(
+            self.provider, agent_id=backend.agent_id, environment_id=backend.environment_id, model=backend.model
+        )
 
     def new_session(self, client: Client, backend: Backend, **values: Any) -> Session:
         """A new session, with these values besides what it needs."""

@@ -1,0 +1,42 @@
+"""The one source of random ids and of the length of waits, so that a recorded program can be replayed."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+
+
+class EffectSource:
+    """Random ids, and waits in full length. A tape replaces it by one that records or replays them."""
+
+    def new_id(self) -> str:
+        """A new id of 32 hexadecimal digits."""
+        return uuid.uuid4().hex
+
+    def wait_s(self, seconds: float) -> float:
+        """How long to wait in place of so many seconds."""
+        return seconds
+
+
+_sources: list[EffectSource] = [EffectSource()]  # of the process, not of a context: threads use it too
+
+
+def new_id() -> str:
+    """A new id: 32 hexadecimal digits, such as for a message, a turn or an idempotency key."""
+    return _sources[-1].new_id()
+
+
+def wait_s(seconds: float) -> float:
+    """How long to wait in place of so many seconds: a replay does not wait as long as the recording."""
+    return _sources[-1].wait_s(seconds)
+
+
+@contextlib.contextmanager
+def replaced_by(source: EffectSource) -> Iterator[None]:
+    """Take ids and waits of the whole process from another source while the context is open."""
+    _sources.append(source)
+    try:
+        yield
+    finally:
+        _sources.remove(source)

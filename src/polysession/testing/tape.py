@@ -1,0 +1,322 @@
+"""Tapes: whole programs of calls and live streams, recorded once from a real backend and replayed offline."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar, get_args
+
+from polysession._core.effect_source import EffectSource, replaced_by
+from polysession._core.exchange import spellings
+from polysession._drivers.default_client import new_async_http_client, new_http_client
+from polysession.async_client import AsyncClient
+from polysession.client import Client
+from polysession.testing.tape_diff import Identity, described, difference, identity
+from polysession.testing.tape_file import (
+    Chunk,
+    End,
+    Entry,
+    Exchange,
+    RandomId,
+    TapedRequest,
+    TapeError,
+    TapeFile,
+    TapeHeader,
+    packed,
+    read_tape,
+)
+from polysession.testing.tape_http import AsyncTapedClient, TapedClient
+from polysession.testing.tape_secrets import (
+    REDACTED,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    credentials_in,
+    kept_headers,
+    leaks,
+    replaced,
+)
+from polysession.testing.tape_settings import recorded_client, replayed_options
+
+T = TypeVar("T")
+RecordMode = Literal["none", "once", "new_episodes", "rewrite", "all"]
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_FILE: Final = TapeFile(TapeHeader(), ())
+
+
+class TapeMismatch(AssertionError):  # noqa: N818  (it says what happened)
+    """A program does something else than it did when its tape was recorded."""
+
+
+class Tape(EffectSource):
+    """A recording of a program, to make or to replay. Open it with `with`, in async programs too.
+
+    A replayed request is answered by the recorded one with the same method, path, query and body, whatever the order;
+    the same request twice is answered in turn. Streams come chunk by chunk, but not before the writes that preceded
+    them. Random ids are those of the recording, and waits of the client are scaled like the delays of the backend.
+
+    Args:
+        path: The file, with the suffix `.jsonl`.
+        mode: As `--record-mode` of pytest-recording. `none` replays only; `once` records if there is no file;
+            `new_episodes` replays what is on the tape, and records the rest; `rewrite` records everything again, as
+            does `all`.
+        pace: Delays of the replay, relative to those of the recording: 0 does not wait, 1 takes as long.
+        keep_headers: Names of further headers to store, in lower case. Of credentials only the scheme is stored.
+        match_headers: Names of stored request headers that must be the same as recorded.
+        secrets: Texts that must not be on the tape, besides the credentials that clients send.
+        replace: Texts to replace by others wherever they are, such as the name of a customer.
+        partial: Whether requests of the tape may be left over at the end.
+        provenance: What to note about the recording, besides its date.
+
+    Raises:
+        TapeError: When it is opened: there is no such file, or it is no tape. When a recording ends: there is a secret
+            on it; nothing is written.
+        TapeMismatch: A request is not on the tape, or, when it ends without an error, one of the tape was not made.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        mode: RecordMode = "none",
+        pace: float = 0.0,
+        keep_headers: Collection[str] = (),
+        match_headers: Collection[str] = (),
+        secrets: Collection[str] = (),
+        replace: Mapping[str, str] | None = None,
+        partial: bool = False,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        if mode not in get_args(RecordMode):
+            raise TapeError(f"the mode of a tape is {mode!r}; it must be one of {', '.join(get_args(RecordMode))}")
+        self.path = Path(path)
+        self.mode = mode
+        self.pace = pace
+        self._keep = (REQUEST_HEADERS | {*keep_headers, *match_headers}, RESPONSE_HEADERS | {*keep_headers})
+        self._match_headers = match_headers
+        self._secrets = {secret for secret in secrets if secret}
+        self._replace = dict(replace or {})
+        self._partial = partial
+        self._provenance = {"date": dt.datetime.now(dt.UTC).date().isoformat(), **(provenance or {})}
+        self._lock = threading.RLock()
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        replays = self.mode in {"none", "new_episodes"} or (self.mode == "once" and self.path.exists())
+        self.records = self.mode != "none" and (self.mode != "once" or not replays)
+        is_there = replays and (self.path.exists() or not self.records)
+        self.file = self._read() if is_there else _NO_FILE
+        self._recorded = self.file.exchanges
+        self._waiting: dict[Identity, deque[int]] = {}
+        for position, exchange in enumerate(self._recorded):
+            self._waiting.setdefault(identity(exchange.request, self._match_headers), deque()).append(position)
+        self._chunks = _with_causes(self.file.entries)
+        self._ids = [entry.random for entry in self.file.entries if isinstance(entry, RandomId)][::-1]
+        self._played: set[int] = set()
+        self._problems: list[str] = []
+        self._header = self.file.header.model_copy(deep=True)
+        self._new: list[Entry] = []
+        self._streams = max(self.file.streams(), default=0)
+        self._started_s = time.monotonic()
+        self._stack.enter_context(replaced_by(self))
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        if self._problems and (exc is None or isinstance(exc, Exception)) and not isinstance(exc, TapeMismatch):
+            raise TapeMismatch(self._problems[0]) from exc
+        if exc_type is not None:
+            return
+        if self.records:
+            self._write()
+        elif not self._partial:
+            self._check_played()
+
+    # What programs use.
+
+    @contextlib.contextmanager
+    def client(self, provider: str | None = None, **options: Any) -> Iterator[Client]:
+        """A `Client` whose requests are recorded or replayed.
+
+        Args:
+            provider: As for `Client`; None in a replay takes the recorded one.
+            options: As for `Client`. In a replay, settings are those of the recording unless they are given; none is
+                needed, and no credential.
+        """
+        name, options = self._options(provider, options)
+        with self.http_client() as http, Client(name, http_client=http, **options) as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def async_client(self, provider: str | None = None, **options: Any) -> AsyncIterator[AsyncClient]:
+        """An `AsyncClient` whose requests are recorded or replayed; see `client`."""
+        name, options = self._options(provider, options)
+        async with self.async_http_client() as http, AsyncClient(name, http_client=http, **options) as client:
+            yield client
+
+    def http_client(self, http: Any = None) -> TapedClient:
+        """An HTTP client for `Client(http_client=...)`, around `http` or one like the default one."""
+        return TapedClient(self, http or new_http_client())
+
+    def async_http_client(self, http: Any = None) -> AsyncTapedClient:
+        """The same for `AsyncClient`."""
+        return AsyncTapedClient(self, http or new_async_http_client())
+
+    def remember(self, name: str, make: Callable[[], T]) -> T:
+        """A value that only the recording knows, such as the id of a session that exists already.
+
+        Args:
+            name: A name for it on the tape.
+            make: Gives the value, as JSON; called when it is not on the tape.
+
+        Raises:
+            TapeError: It is not on the tape, and nothing is recorded.
+        """
+        if name not in self._header.values:
+            if not self.records:
+                raise TapeError(f"there is no value {name!r} on the tape {self.path}")
+            self._header.values[name] = make()
+        value: T = self._header.values[name]
+        return value
+
+    # The effect source, while the tape is open.
+
+    def new_id(self) -> str:
+        """The next random id of the recording; a new one where there are no more."""
+        with self._lock:
+            if self._ids:
+                return self._ids.pop()
+            new = super().new_id()
+            self._new.append(RandomId(random=new))
+            return new
+
+    def wait_s(self, seconds: float) -> float:
+        """Waits of a replay are scaled."""
+        return seconds if self.records else self.pace * seconds
+
+    # What the taped HTTP clients use.
+
+    def play(self, sent: TapedRequest) -> Exchange | None:
+        """The recorded exchange that answers a request; None if the request is to be sent, and recorded.
+
+        Raises:
+            TapeMismatch: It is not on the tape.
+        """
+        with self._lock:
+            waiting = self._waiting.get(identity(sent, self._match_headers))
+            if waiting:
+                self._played.add(waiting[0])
+                return self._recorded[waiting.popleft()]
+            if self.records:
+                return None
+            requests = [exchange.request for exchange in self._recorded]
+            found = difference(sent, requests, self._played, self._match_headers)
+            for secret in spellings(self._secrets):
+                found = secret.sub(REDACTED, found)
+            raise self.mismatch(f"a request is not on the tape {self.path}:\n{found}")
+
+    def mismatch(self, problem: str) -> TapeMismatch:
+        """The error for a difference, which is raised again when the tape ends, in case the program catches it."""
+        problem += "\nIf the program is right, record the tape again with --record-mode=rewrite."
+        self._problems.append(problem)
+        return TapeMismatch(problem)
+
+    def chunks(self, stream: int) -> Sequence[tuple[Chunk | End, frozenset[int]]]:
+        """The chunks of a stream, and its end, each with the positions of the writes that preceded it."""
+        return self._chunks.get(stream, ())
+
+    def missing(self, causes: frozenset[int]) -> str:
+        """The first of these requests that has not been made yet; empty if all have been."""
+        left = min(causes - self._played, default=None)
+        return "" if left is None else described(self._recorded[left].request)
+
+    def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> TapedRequest:
+        """A request as the tape holds it."""
+        self._secrets |= credentials_in(headers)
+        return TapedRequest(
+            method=method,
+            target=self.text(target),
+            headers={name: self.text(value) for name, value in kept_headers(headers, self._keep[0]).items()},
+            body=packed(self.data(body)),
+        )
+
+    def response_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Headers of a response as the tape holds them."""
+        return {name: self.text(value) for name, value in kept_headers(headers, self._keep[1]).items()}
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes with replaced texts."""
+        return replaced(data, self._replace)
+
+    def text(self, text: str) -> str:
+        """Text with replaced texts."""
+        return replaced(text.encode(), self._replace).decode()
+
+    def add(self, entry: Entry) -> None:
+        """Record an entry."""
+        with self._lock:
+            self._new.append(entry)
+
+    def new_stream(self) -> int:
+        """The number of the next stream to record."""
+        with self._lock:
+            self._streams += 1
+            return self._streams
+
+    def now_ms(self) -> int:
+        """Milliseconds since the tape was opened."""
+        return round(1000 * (time.monotonic() - self._started_s))
+
+    def _options(self, provider: str | None, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if not self.records:
+            return replayed_options(self._header.clients, provider, options)
+        recorded = recorded_client(provider, options)
+        self._secrets |= recorded.secrets
+        self._header.clients.setdefault(recorded.provider, recorded.settings)
+        return recorded.provider, options
+
+    def _read(self) -> TapeFile:
+        if not self.path.exists():
+            raise TapeError(f"there is no tape {self.path}: record it with --record-mode=once, or mode='once'")
+        return read_tape(self.path)
+
+    def _write(self) -> None:
+        file = TapeFile(
+            self._header.model_copy(update={"provenance": self._provenance}), (*self.file.entries, *self._new)
+        )
+        found = dict.fromkeys(leaks(file, self._secrets))
+        if found:
+            raise TapeError(
+                f"the tape {self.path} was not written, because there is a secret in {'; '.join(found)}. Record with a"
+                " program that does not send it, or give `replace` a text for it"
+            )
+        if self._new:
+            file.write(self.path)
+
+    def _check_played(self) -> None:
+        left = [described(each.request) for at, each in enumerate(self._recorded) if at not in self._played]
+        if left:
+            raise self.mismatch(f"the program did not make all requests of the tape {self.path}: {'; '.join(left)}")
+
+
+def _with_causes(entries: Sequence[Entry]) -> dict[int, list[tuple[Chunk | End, frozenset[int]]]]:
+    """The chunks of each stream, each with the positions of the writes among the exchanges before it."""
+    found: dict[int, list[tuple[Chunk | End, frozenset[int]]]] = {}
+    causes: frozenset[int] = frozenset()
+    position = 0
+    for entry in entries:
+        if isinstance(entry, Exchange):
+            if entry.request.method not in _READS:
+                causes |= {position}
+            position += 1
+        elif isinstance(entry, Chunk | End):
+            found.setdefault(entry.stream, []).append((entry, causes))
+    return found

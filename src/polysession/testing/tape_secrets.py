@@ -1,0 +1,96 @@
+"""Secrets and tapes: which headers are kept, and a search for secrets in everything that is about to be stored."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from polysession._core.exchange import spellings
+from polysession.testing.tape_diff import described
+from polysession.testing.tape_file import Exchange, TapeFile, unpacked
+
+REQUEST_HEADERS: Final = frozenset({"accept", "content-type", "last-event-id"})
+RESPONSE_HEADERS: Final = frozenset(
+    {"cache-control", "content-type", "deprecation", "link", "location", "retry-after", "sunset", "x-request-id"}
+)
+REDACTED: Final = "REDACTED"
+
+_CREDENTIAL: Final = re.compile(r"auth|cookie|credential|password|secret|signature|token|(^|-)key($|-)")
+_SCHEME: Final = re.compile(r"[A-Za-z]+ (?=\S)")
+_HARMLESS: Final = frozenset({"idempotency-key"})
+_SHORTEST: Final = 4
+
+
+def kept_headers(headers: Mapping[str, str], allowed: Collection[str]) -> dict[str, str]:
+    """The allowed headers, with their names in lower case. Of a credential only its scheme is kept."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {
+        name: _without_credential(value) if _CREDENTIAL.search(name) else value
+        for name, value in sorted(lower.items())
+        if name in allowed
+    }
+
+
+def credentials_in(headers: Mapping[str, str]) -> set[str]:
+    """The credentials in headers, without their schemes."""
+    found = {
+        _SCHEME.sub("", value, count=1)
+        for name, value in headers.items()
+        if _CREDENTIAL.search(name.lower()) and name.lower() not in _HARMLESS
+    }
+    return {value for value in found if len(value) >= _SHORTEST}
+
+
+def leaks(file: TapeFile, secrets: Collection[str]) -> Iterator[str]:
+    """Where a secret is found in a tape, in any of its spellings. The secret itself is not repeated."""
+    encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in secrets]
+    patterns = spellings([*secrets, *encoded])
+    for place, text in _texts(file):
+        if any(pattern.search(text) for pattern in patterns):
+            yield place
+
+
+def _texts(file: TapeFile) -> Iterator[tuple[str, str]]:
+    """Everything on a tape, with a description of where it is."""
+    yield "the first line", file.header.model_dump_json()
+    streams = file.streams()
+    for exchange in file.exchanges:
+        request = described(exchange.request)
+        yield "the address of a request", request
+        yield f"the headers of {request}", _joined(exchange.request.headers)
+        yield f"the body of {request}", _text(unpacked(exchange.request.body))
+        yield from _response_texts(exchange, request)
+        if exchange.stream is not None:
+            yield f"the stream of {request}", _text(b"".join(streams[exchange.stream]))
+
+
+def _response_texts(exchange: Exchange, request: str) -> Iterator[tuple[str, str]]:
+    if exchange.response is not None:
+        yield f"the headers of the response to {request}", _joined(exchange.response.headers)
+        yield f"the body of the response to {request}", _text(unpacked(exchange.response.body))
+
+
+def _joined(headers: Mapping[str, str]) -> str:
+    return "\n".join(headers.values())
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")
+
+
+def _without_credential(value: str) -> str:
+    scheme = _SCHEME.match(value)
+    return f"{scheme[0]}{REDACTED}" if scheme else REDACTED
+
+
+def replaced(data: bytes, replacements: Mapping[str, str]) -> bytes:
+    """Bytes with these texts replaced by others, the longest first."""
+    for text, other in _longest_first(replacements.items()):
+        data = data.replace(text.encode(), other.encode())
+    return data
+
+
+def _longest_first(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)

@@ -1,0 +1,65 @@
+"""Settings of the clients whose requests are on a tape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from polysession.plugins import choose_provider, load_provider, open_provider
+from polysession.settings import secret_names
+from polysession.testing.tape_file import TapeError
+from polysession.testing.tape_secrets import REDACTED
+
+_NOWHERE: Final = "https://tape.invalid"
+
+
+@dataclass(frozen=True)
+class RecordedClient:
+    """A client that is recorded.
+
+    Attributes:
+        provider: Name of the provider.
+        settings: Its settings without secrets, and with the path of the base URL alone.
+        secrets: Its secrets.
+    """
+
+    provider: str
+    settings: dict[str, Any]
+    secrets: frozenset[str]
+
+
+def recorded_client(provider: str | None, options: Mapping[str, Any]) -> RecordedClient:
+    """The client that is made of these options.
+
+    Raises:
+        UsageError: As for `Client`.
+    """
+    profile = options.get("profile")
+    name, _ = choose_provider(provider, os.environ, profile)
+    settings_type = load_provider(name).settings_type
+    given = {key: value for key, value in options.items() if key in settings_type.model_fields}
+    settings = open_provider(name, given, os.environ, profile).settings
+    values = settings.model_dump(mode="json", exclude_none=True, exclude=set(secret_names(settings_type)))
+    secrets = {key: REDACTED for key in settings_type.model_fields if isinstance(getattr(settings, key), SecretStr)}
+    base_url = _NOWHERE + urlsplit(settings.base_url).path
+    return RecordedClient(name, {**values, **secrets, "base_url": base_url}, frozenset(settings.secrets()))
+
+
+def replayed_options(
+    recorded: Mapping[str, Mapping[str, Any]], provider: str | None, options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Provider and options of a client in a replay: as recorded, unless they are given.
+
+    Raises:
+        TapeError: No provider is named, neither here nor on the tape.
+    """
+    name = provider or next(iter(recorded), None)
+    if name is None:
+        raise TapeError("the tape names no provider: give one")
+    settings = recorded.get(name, {"base_url": _NOWHERE})
+    return name, {**settings, **options, "base_url": settings["base_url"], "profile": ""}
