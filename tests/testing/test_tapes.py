@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession import Approve, DeadlineExceeded, RetryPolicy, ServerError
+from polysession import Approve, DeadlineExceeded, Feature, RetryPolicy, ServerError
 from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession.plugins import installed_providers
+from polysession.plugins import installed_providers, load_provider
 from polysession.testing import Tape, TapeError, TapeMismatch, read_tape, tape_streams
 from polysession.testing.tape_file import Chunk, Exchange, RandomId, packed, unpacked
 from polysession.testing.tape_http import TapedClient
@@ -31,7 +31,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tapes/tape.jsonl"
 
 
-@pytest.fixture(params=installed_providers())
+WITH_TURNS = [name for name in installed_providers() if load_provider(name).support(Feature.SESSIONS_RUN).support]
+
+
+@pytest.fixture(params=WITH_TURNS)
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve(request.param) as handle:
         yield handle
