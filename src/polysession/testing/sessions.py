@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from polysession import CancelState, Client, Feature, NotFound, Session, SessionStatus
-from polysession._core.identifiers import new_id
+from polysession._core.effect_source import new_id
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.marks import covers
