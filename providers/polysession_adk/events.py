@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from polysession.provider_api import (
     Block,
+    ErrorDetail,
     ErrorReported,
     Event,
     MalformedResponse,
@@ -36,6 +37,7 @@ from polysession.provider_api import (
     UsageReported,
     decode_json,
     raw_event,
+    read_parts,
     record_reader,
 )
 from polysession_adk.wire import WireErrorDetails, WireEvent, WireFunction, WireMedia, WirePart, WireUsage, read_part
@@ -111,13 +113,6 @@ class Received(NamedTuple):
     def _functions(self, kind: type[Block]) -> dict[str, Part]:
         parts = () if self.wire.partial else self.parts
         return {part.function_id: part for part in parts if isinstance(part.block, kind)}
-
-
-class Failure(NamedTuple):
-    """The failure of a turn, and the server's word for it."""
-
-    message: str
-    code: str | None
 
 
 class EventReader:
@@ -226,13 +221,13 @@ def _tool_events(block: Block, envelope: Envelope) -> Iterator[Event]:
         yield ToolResultCompleted(native_type="functionResponse", **result, **envelope)
 
 
-def to_failure(wire: WireEvent) -> Failure | None:
+def to_failure(wire: WireEvent) -> ErrorDetail | None:
     """The failure in an event with an error code, or in a frame that is no event; None without a failure."""
     if wire.error is None:
         is_error = wire.error_code is not None and wire.error_code not in _NO_ERRORS
-        return Failure(wire.error_message or wire.error_code or "", wire.error_code) if is_error else None
+        return ErrorDetail(wire.error_message or wire.error_code or "", wire.error_code) if is_error else None
     details = wire.error_details or WireErrorDetails()
-    return Failure(details.error_message or wire.error, details.error_type)
+    return ErrorDetail(details.error_message or wire.error, details.error_type)
 
 
 def to_usage(wire: WireUsage | None) -> Usage | None:
@@ -282,18 +277,8 @@ def _to_message(received: Received, envelope: Envelope) -> Message | None:
 
 def _to_parts(wire: WireEvent) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """The parts of the content, without empty texts, and what could not be read of them."""
-    parts: list[Part] = []
-    problems: list[str] = []
-    for index, raw in enumerate((wire.content and wire.content.parts) or ()):
-        try:
-            part, found = read_part(bytes(raw))
-        except MalformedResponse:
-            problems.append(f"content.parts[{index}]: not an object")
-            continue
-        problems += [f"content.parts[{index}].{problem}" for problem in found]
-        if part.text != "":
-            parts.append(_to_part(part, bytes(raw)))
-    return tuple(parts), tuple(problems)
+    read, problems = read_parts(wire.content.parts if wire.content else None, read_part, "content.parts")
+    return tuple([_to_part(part, source) for part, source in read if part.text != ""]), problems
 
 
 def _to_part(part: WirePart, source: bytes) -> Part:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from polysession.provider_api import (
     ActionRequired,
+    ErrorDetail,
     Event,
     Outcome,
     PendingAction,
@@ -27,7 +28,7 @@ from polysession.provider_api import (
     Usage,
     add_usage,
 )
-from polysession_adk.events import ABORTED, USER, EventReader, Failure, Part, Received, to_failure, to_usage
+from polysession_adk.events import ABORTED, USER, EventReader, Part, Received, to_failure, to_usage
 from polysession_adk.wire import WireSession
 
 CREDENTIAL: Final = "adk_request_credential"
@@ -73,7 +74,7 @@ class Turn:
         self._noted: set[str | None] = {None}  # ids of whole events
         self._usage: Usage | None = None
         self._finish_reason = ""
-        self._failure: Failure | None = None
+        self._failure: ErrorDetail | None = None
         self._is_aborted = False
         self._agents: set[str | None] = set()
         self._speaking: set[str | None] = set()  # agents whose message is not whole
@@ -154,10 +155,10 @@ class Turn:
     def _outcome(self) -> tuple[Outcome, str, str | None]:
         """How it ended, the server's word for it, and what went wrong."""
         if self._failure is not None:
-            message, code = self._failure
+            code = self._failure.code or ""
             if code in _LIMITS:
-                return Outcome.LIMIT_REACHED, code or "", None
-            return Outcome.FAILED, code or "", message
+                return Outcome.LIMIT_REACHED, code, None
+            return Outcome.FAILED, code, self._failure.message
         if self._is_aborted and not self.has_answered:
             return Outcome.CANCELLED, ABORTED, None
         if self._finish_reason in _LIMITS:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from polysession.provider_api import (
+    UNSET,
     Agent,
     BaseUrl,
     Call,
@@ -46,6 +47,7 @@ from polysession.provider_api import (
     json_body,
     one_page,
     read_array,
+    read_json,
     read_list,
     read_response,
 )
@@ -53,7 +55,7 @@ from polysession_adk import sessions, turns
 from polysession_adk.events import ABORTED, EVENT_TYPES, EventReader
 from polysession_adk.history import History, read_history
 from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
-from polysession_adk.wire import read_apps, read_version
+from polysession_adk.wire import read_apps
 
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, AnsweredTurn, Block, Event, Message, PendingAction, PolledStream
@@ -176,14 +178,15 @@ class AdkProvider(Provider[AdkSettings]):
     def read_version(self) -> Flow[str | None]:
         """Ask for the version."""
         response = yield Call("GET", "/version")
-        return read_response(read_version, response)[0].version
+        version = read_json(response).get("version")
+        return version if isinstance(version, str) else None
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session, for an app that is there."""
         app = self._app(new.agent)
         body = sessions.from_new_session(new)
         yield from self.get_agent(app)
-        response = yield Call("POST", turns.sessions_path(app, self._user(new.owner)), body=json_body(body))
+        response = yield Call("POST", turns.sessions_path(app, new.owner), body=json_body(body))
         return read_response(sessions.to_session, response)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
@@ -193,7 +196,7 @@ class AdkProvider(Provider[AdkSettings]):
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read all sessions of a user in an app, and keep one page of them."""
-        response = yield Call("GET", turns.sessions_path(self._app(query.agent), self._user(query.owner)))
+        response = yield Call("GET", turns.sessions_path(self._app(query.agent), query.owner))
         found = read_list(read_array(response), sessions.to_listed_session)
         kept = apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
         page = one_page(kept if query.oldest_first else kept[::-1], query.page_size, cursor)
@@ -203,7 +206,7 @@ class AdkProvider(Provider[AdkSettings]):
         """Change the state of a session."""
         place = self._place(ref)
         state: Mapping[str, object] = {}
-        if sessions.changes_title(changes):
+        if changes.title is not UNSET:
             state = (yield from turns.get_stored(place)).state or {}
         delta = sessions.from_changes(changes, state)
         if not delta:
@@ -299,11 +302,4 @@ class AdkProvider(Provider[AdkSettings]):
         return app
 
     def _place(self, ref: SessionRef) -> turns.Place:
-        return turns.Place(self._app(ref.agent_id), self._user(ref.owner_id), ref.id)
-
-    def _user(self, owner: str | None) -> str:
-        """The owner, whom the core has checked against the client's user."""
-        user = owner or self.settings.user_id
-        if user is None:
-            raise UsageError("ADK addresses a session by its user: give owner=..., or set user_id (or ADK_USER_ID)")
-        return user
+        return turns.Place(self._app(ref.agent_id), ref.owner_id or "", ref.id)  # the core has filled in the owner

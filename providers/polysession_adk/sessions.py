@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from polysession.provider_api import (
+    UNSET,
     Agent,
     NewSession,
     Session,
@@ -96,11 +97,6 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
     return {**body, "sessionId": new.id}
 
 
-def changes_title(changes: SessionChanges) -> bool:
-    """Whether the title is set or cleared."""
-    return changes.title is None or isinstance(changes.title, str)
-
-
 def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str, Any]:
     """The changes of the state. A key cannot be removed: None is stored, and read as absent.
 
@@ -114,7 +110,7 @@ def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str,
     delta = {} if changes.native is None else changes.native.to_body().get("stateDelta", {})
     if changes.metadata:
         delta = {**_from_metadata(changes.metadata), **delta}
-    if changes_title(changes):
+    if changes.title is not UNSET:
         kept = state.get(TITLE_KEY)
         delta = {TITLE_KEY: {**(kept if isinstance(kept, dict) else {}), _DISPLAY_NAME: changes.title}, **delta}
     return delta

@@ -79,9 +79,9 @@ class Place(NamedTuple):
         return f"{sessions_path(self.app, self.user)}/{path_segment(self.id, 'session id')}"
 
 
-def sessions_path(app: str, user: str) -> str:
-    """The path of the sessions of a user in an app."""
-    return f"/apps/{path_segment(app, 'agent id')}/users/{path_segment(user, 'owner')}/sessions"
+def sessions_path(app: str, user: str | None) -> str:
+    """The path of the sessions of a user in an app. The core has checked that there is a user."""
+    return f"/apps/{path_segment(app, 'agent id')}/users/{path_segment(user or '', 'owner')}/sessions"
 
 
 def get_stored(place: Place, *, after_s: float = 0.0) -> Flow[WireSession]:
@@ -310,9 +310,7 @@ def read_refusal(response: Response) -> ErrorDetail | None:
         return None
     wires = [decode_event(frame.data) for frame in read_frames(response)]
     failure = next((to_failure(wire) for wire in wires if wire.error is not None), None)
-    if failure is None or any(wire.id for wire in wires):
-        return None
-    return ErrorDetail(failure.message, failure.code)
+    return None if any(wire.id for wire in wires) else failure
 
 
 def prepare_run(place: Place, turn_input: TurnInput, native: NativeBody | None) -> Flow[Run]:

@@ -121,16 +121,9 @@ class WireApps(Camel):
     apps: list[msgspec.Raw] | None = None
 
 
-class WireVersion(Camel):
-    """The answer of `/version`."""
-
-    version: str | None = None
-
-
 read_apps: Final = decoder(WireApps)
 read_part: Final = decoder(WirePart)
 read_session: Final = decoder(WireSession)
-read_version: Final = decoder(WireVersion)
 _read_event: Final = decoder(WireEvent)
 
 

@@ -17,7 +17,6 @@ from polysession.provider_api import (
     Block,
     Call,
     Flow,
-    MalformedResponse,
     MediaBlock,
     Message,
     NativeBody,
@@ -36,6 +35,7 @@ from polysession.provider_api import (
     json_body,
     one_page,
     read_list,
+    read_parts,
     read_response,
     read_whole,
     record_reader,
@@ -89,20 +89,13 @@ def message_reader(session_id: str, usage: Usage | None = None) -> Callable[[byt
 
 def _to_blocks(parts: Iterable[bytes]) -> tuple[list[Block], tuple[str, ...]]:
     """The blocks of a message, and what could not be read of them."""
-    blocks: list[Block] = []
-    problems: list[str] = []
-    for number, raw in enumerate(parts):
-        content = bytes(raw)
-        try:
-            part, unreadable = _read_part(content)
-        except MalformedResponse:
-            problems.append(f"content[{number}]: not an object")
-            continue
-        build = _BLOCKS.get(part.type or "")
-        block = None if build is None else build(part)
-        blocks.append(block or RawBlock(payload=decode_json(content)))
-        problems += [f"content[{number}].{problem}" for problem in unreadable]
-    return blocks, tuple(problems)
+    read, problems = read_parts(parts, _read_part, "content")
+    return [_to_block(part) or RawBlock(payload=decode_json(content)) for part, content in read], problems
+
+
+def _to_block(part: WirePart) -> Block | None:
+    build = _BLOCKS.get(part.type or "")
+    return None if build is None else build(part)
 
 
 def _text(part: WirePart) -> Block | None:

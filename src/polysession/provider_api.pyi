@@ -61,6 +61,7 @@ from polysession._core.reading import (
     read_json_or_none as read_json_or_none,
     read_json_or_nothing as read_json_or_nothing,
     read_list as read_list,
+    read_parts as read_parts,
     read_response as read_response,
     read_whole as read_whole,
 )

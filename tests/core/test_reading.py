@@ -23,6 +23,7 @@ from polysession._core.reading import (
     read_json_or_none,
     read_json_or_nothing,
     read_list,
+    read_parts,
     read_response,
     read_whole,
 )
@@ -195,6 +196,14 @@ def test_a_list_that_is_read_whole_is_cut_from_its_end(
     page_size: int | None, cursor: str | None, items: str, next_cursor: str | None
 ) -> None:
     assert one_page("abcde", page_size, cursor, newest_first=True) == Page(tuple(items), next_cursor)
+
+
+def test_parts_are_read_one_by_one() -> None:
+    parts = [msgspec.Raw(text) for text in (b'{"id":"a"}', b"5", b'{"id":"b","size":"big"}')]
+    read, problems = read_parts(parts, read_thing, "content")
+    assert read == [(Thing("a"), b'{"id":"a"}'), (Thing("b"), b'{"id":"b","size":"big"}')]
+    assert problems == ("content[1]: not an object", "content[2].size: not a whole number")
+    assert read_parts(None, read_thing, "content") == ([], ())
 
 
 def test_a_bare_array_is_read_item_by_item() -> None:

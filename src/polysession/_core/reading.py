@@ -73,6 +73,33 @@ def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_c
     return Page(tuple(found), next_cursor, tuple(problems))
 
 
+def read_parts(
+    items: Iterable[Any] | None, decode: Callable[[bytes], tuple[T, tuple[str, ...]]], path: str
+) -> tuple[list[tuple[T, bytes]], tuple[str, ...]]:
+    """Read the parts of something, such as the content of a message. One that is no object is left out, and named.
+
+    Args:
+        items: The parts as `msgspec.Raw`; None counts as none.
+        decode: A `decoder`.
+        path: Where they are, such as `content`.
+
+    Returns:
+        Each part as a struct and as JSON text; and the problems.
+    """
+    read: list[tuple[T, bytes]] = []
+    problems: list[str] = []
+    for index, item in enumerate(items or ()):
+        content = bytes(item)
+        try:
+            part, found = decode(content)
+        except MalformedResponse:
+            problems.append(f"{path}[{index}]: not an object")
+            continue
+        read.append((part, content))
+        problems += [f"{path}[{index}].{problem}" for problem in found]
+    return read, tuple(problems)
+
+
 def one_page(items: Sequence[T], page_size: int | None, cursor: str | None, *, newest_first: bool = False) -> Page[T]:
     """One page of a list that had to be read whole. Its cursors are numbers of items.
 
