@@ -69,6 +69,7 @@ def types(session: nox.Session) -> None:
         "benchmarks",
         "examples/provider-plugin",
         "examples/answered-plugin",
+        "examples/web_app",
         "tools",
         "noxfile.py",
         "docs/generate.py",
@@ -200,6 +201,13 @@ def _check_new_providers(session: nox.Session, scratch: Path, tools: Path) -> No
             session.run(str(tools / "mypy"), "src", "tests", external=True)
             session.run(str(tools / "ruff"), "check", external=True)
             session.run(str(tools / "ruff"), "format", "--check", external=True)
+
+
+@nox.session(venv_backend="none")
+def web_app(session: nox.Session) -> None:
+    """Drive the page of `examples/web_app` in Chromium without a window: Debian's package `chromium` is needed."""
+    session.run(PYTHON, "-m", "pip", "install", "--quiet", "playwright", "--constraint", "constraints.txt")
+    session.run(PYTHON, "-m", "pytest", "--numprocesses=0", "examples/web_app", *session.posargs)
 
 
 @nox.session(venv_backend="none")
