@@ -279,11 +279,13 @@ class DeclarationContract(ContractBase):
             pytest.fail("the provider does what only a driver may do")
 
         provider = open_provider(self.provider, backend.settings, {})
-        ref = SessionRef("sess_1", "agent_1")
+        owner = backend.owner_id  # the core fills it in, where the backend needs one
+        ref = SessionRef("sess_1", "agent_1", owner)
+        new = NewSession(**{"owner": owner, **self.session_values(backend)})
         flows: dict[Feature, Callable[[], Iterator[Call]]] = {
-            Feature.SESSIONS_CREATE: lambda: provider.create_session(NewSession(**self.session_values(backend))),
+            Feature.SESSIONS_CREATE: lambda: provider.create_session(new),
             Feature.SESSIONS_GET: lambda: provider.get_session(ref),
-            Feature.SESSIONS_LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id), None),
+            Feature.SESSIONS_LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id, owner=owner), None),
             Feature.SESSIONS_DELETE: lambda: provider.delete_session(ref),
             Feature.SESSIONS_CANCEL: lambda: provider.cancel_session(ref),
             Feature.SESSIONS_MESSAGES: lambda: provider.list_messages(ref, None, None),
