@@ -281,11 +281,12 @@ class DeclarationContract(ContractBase):
         provider = open_provider(self.provider, backend.settings, {})
         owner = backend.owner_id  # the core fills it in, where the backend needs one
         ref = SessionRef("sess_1", "agent_1", owner)
+        query = SessionQuery(agent=backend.agent_id, owner=owner)
         new = NewSession(**{"owner": owner, **self.session_values(backend)})
         flows: dict[Feature, Callable[[], Iterator[Call]]] = {
             Feature.SESSIONS_CREATE: lambda: provider.create_session(new),
             Feature.SESSIONS_GET: lambda: provider.get_session(ref),
-            Feature.SESSIONS_LIST: lambda: provider.list_sessions(SessionQuery(agent=backend.agent_id, owner=owner), None),
+            Feature.SESSIONS_LIST: lambda: provider.list_sessions(query, None),
             Feature.SESSIONS_DELETE: lambda: provider.delete_session(ref),
             Feature.SESSIONS_CANCEL: lambda: provider.cancel_session(ref),
             Feature.SESSIONS_MESSAGES: lambda: provider.list_messages(ref, None, None),
