@@ -146,15 +146,19 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return may_be_foreign or super()._is_unclear(events)
 
     def _deliver(self, events: Sequence[Event]) -> Items:
-        if not events or self._mark.is_proven:
+        first = events[0] if events else None
+        is_ours = first is not None and self._is_ours(first.id, first.native_type, first.source)
+        if first is not None and is_input(first.native_type) and first.created_at is None and not is_ours:
+            return ()  # what others send is theirs until a turn takes it up
+        if first is None or self._mark.is_proven:
             return super()._deliver(events)
-        first, last = events[0], events[-1]
-        if self._is_ours(first.id, first.native_type, first.source):
+        if is_ours:
             return self._deliver_input(events)
+        last = events[-1]
         if isinstance(last, TurnEnded):
             return self._deliver_end(events, last)
         self._note_turn(first)
-        if not (isinstance(first, TurnStarted) and self._queued):
+        if not (isinstance(first, TurnStarted) and self._queued) or self._held:
             return super()._deliver(events)
         self._started = first.id
         return (*super()._deliver(events), Reconcile())
