@@ -76,7 +76,7 @@ def events_of(name: str) -> str:
     """Every event type of one backend, and the common events that it becomes."""
     rows = [
         f"| `{native}` | {', '.join(f'`{common}`' for common in types) or 'nothing: it is about the stream itself'} |"
-        for native, types in load_provider(name).event_types.items()
+        for native, types in load_provider(name).event_types().items()
     ]
     return _table(["the backend's event", "common events"], rows)
 
@@ -119,7 +119,7 @@ def unchecked(found: Mapping[str, Any]) -> str:
         features = _unchecked(name, _counts(found, name))
         seen = found["events"].get(name, {})
         elsewhere = {each for kind in KINDS[1:] for each in seen.get(kind, ())}
-        modelled = {each for each, common in load_provider(name).event_types.items() if set(common) - {"raw"}}
+        modelled = {each for each, common in load_provider(name).event_types().items() if set(common) - {"raw"}}
         events = sorted(modelled - elsewhere)
         parts += [f"**{_title(name)}**", ""]
         parts += [f"- features: {_listed(features)}", f"- event types: {_listed(events)}", ""]
@@ -150,7 +150,7 @@ def shown_events(found: Mapping[str, Any]) -> str:
     parts = []
     for name in installed_providers():
         seen = found["events"].get(name, {})
-        types = [each for each, common in load_provider(name).event_types.items() if common]
+        types = [each for each, common in load_provider(name).event_types().items() if common]
         rows = [
             f"| `{each}` | {' | '.join('yes' if each in seen.get(kind, ()) else '-' for kind in kinds)} |"
             for each in types

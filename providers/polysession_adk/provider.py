@@ -153,13 +153,17 @@ class AdkProvider(Provider[AdkSettings]):
         "StaleSessionError": Conflict,
         "ValueError": InvalidRequest,
     }
-    event_types = EVENT_TYPES
     resume_mode = ResumeMode.NONE
     turn_life = TurnLife.ATTENDED
     when_busy = WhenBusy.UNSAFE
     when_waiting = WhenWaiting.KEEPS_WAITING
     owner_setting = "user_id"
     emulator = "polysession_adk.emulator:AdkEmulator"
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The token of a gateway."""

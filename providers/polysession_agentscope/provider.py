@@ -223,12 +223,16 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     session_changes_type = AgentScopeSessionChanges
     new_agent_type = AgentScopeNewAgent
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
-    event_types = EVENT_TYPES
     message_type = AgentScopeMessage
     answer_type = AgentScopeAnswer
     when_busy = WhenBusy.REFUSED
     when_waiting = WhenWaiting.REFUSED
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The user, and the headers that a gateway needs."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeVar
 
 from polysession.provider_api import (
     BaseUrl,
@@ -38,7 +38,6 @@ from polysession.provider_api import (
     read_response,
 )
 from polysession_anthropic import sessions
-from polysession_anthropic.events import EVENT_TYPES
 from polysession_anthropic.history import with_interruption
 from polysession_anthropic.native import (
     AnthropicNewAgent,
@@ -48,10 +47,12 @@ from polysession_anthropic.native import (
     AnthropicSessionQuery,
 )
 from polysession_anthropic.sessions import ANTHROPIC
-from polysession_anthropic.turns import AnthropicStream, AnthropicTurn
 from polysession_managed_agents.history import events_path
 from polysession_managed_agents.provider import ManagedAgentsProvider
 from polysession_managed_agents.wire import WireSent
+
+if TYPE_CHECKING:
+    from polysession_anthropic.turns import AnthropicStream, AnthropicTurn
 
 T = TypeVar("T")
 
@@ -187,13 +188,24 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     largest_page = _LARGEST_KNOWN_PAGE
     when_busy = WhenBusy.QUEUED
     resume_mode = ResumeMode.LIST_AND_DEDUPE
-    event_types = EVENT_TYPES
     emulator = "polysession_anthropic.emulator:AnthropicEmulator"
 
     member = ANTHROPIC
     records = sessions.RECORDS
-    stream_type = AnthropicStream
-    turn_type = AnthropicTurn
+
+    @classmethod
+    def plans(cls) -> tuple[type[AnthropicStream], type[AnthropicTurn]]:
+        """Its plans of a stream and of a turn."""
+        from polysession_anthropic.turns import AnthropicStream, AnthropicTurn
+
+        return AnthropicStream, AnthropicTurn
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        from polysession_anthropic.events import EVENT_TYPES
+
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The key, the version and the betas, and the workspace if one is set.

@@ -216,8 +216,12 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     when_busy = WhenBusy.STEERS
     when_waiting = WhenWaiting.DROPS_QUESTION
     largest_page = _MAX_PAGE_SIZE
-    event_types = EVENT_TYPES
     emulator = "polysession_everruns.emulator:EverrunsEmulator"
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The key, and the organization if one is set."""

@@ -119,7 +119,6 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     settings_type: ClassVar[type[ProviderSettings]] = LanggraphSettings
     emulator: ClassVar[str | None] = "polysession_langgraph.emulator:LanggraphEmulator"
     resume_mode: ClassVar[ResumeMode] = ResumeMode.SERVER_REPLAY
-    event_types: ClassVar[Mapping[str, tuple[str, ...]]] = EVENT_TYPES
     new_session_type = LanggraphNewSession
     session_changes_type = LanggraphSessionChanges
     session_query_type = LanggraphSessionQuery
@@ -181,6 +180,11 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         },
         otherwise="fixed in the graph or its assistant",
     )
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The API key, and the headers of the settings."""

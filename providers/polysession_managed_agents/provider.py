@@ -6,42 +6,39 @@ https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
-    Answer,
-    Block,
     Call,
     Environment,
-    Event,
     Flow,
-    Message,
     Model,
     NativeBody,
     NewAgent,
     NewEnvironment,
     NewSession,
     Page,
-    PendingAction,
     Provider,
     ProviderSettings,
     Session,
     SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
-    TurnInput,
-    TurnPlan,
     decoder,
     path_segment,
     read_response,
 )
-from polysession_managed_agents import history, sessions, turns
+from polysession_managed_agents import sessions
 from polysession_managed_agents.member import Member
 from polysession_managed_agents.sessions import to_page
 from polysession_managed_agents.wire import WireDeleted
+
+if TYPE_CHECKING:
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnInput, TurnPlan
+    from polysession_managed_agents.turns import ManagedStream, ManagedTurn
 
 S = TypeVar("S", bound=ProviderSettings)
 
@@ -54,14 +51,15 @@ class ManagedAgentsProvider(Provider[S]):
     Attributes:
         member: Its names and limits.
         records: Its readers of records.
-        stream_type: Its plan of a stream.
-        turn_type: Its plan of a turn.
     """
 
     member: ClassVar[Member]
     records: ClassVar[sessions.Records]
-    stream_type: ClassVar[type[turns.ManagedStream]]
-    turn_type: ClassVar[type[turns.ManagedTurn]]
+
+    @classmethod
+    @abstractmethod
+    def plans(cls) -> tuple[type[ManagedStream], type[ManagedTurn]]:
+        """Its plans of a stream and of a turn. What reads events is imported by the verbs that need it."""
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
@@ -108,11 +106,15 @@ class ManagedAgentsProvider(Provider[S]):
         idempotency_key: str | None = None,
     ) -> Flow[None]:
         """Send a message."""
+        from polysession_managed_agents import turns
+
         return turns.send_message(self.member, ref, content, idempotency_key)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Prepare to follow a session."""
-        return turns.stream_events(self.stream_type, ref, cursor)
+        from polysession_managed_agents import turns
+
+        return turns.stream_events(self.plans()[0], ref, cursor)
 
     def start_turn(
         self,
@@ -123,25 +125,33 @@ class ManagedAgentsProvider(Provider[S]):
         idempotency_key: str | None = None,
     ) -> Flow[TurnPlan]:
         """Prepare to follow the turn that this input starts."""
-        return turns.start_turn(self.turn_type, ref, turn_input, idempotency_key)
+        from polysession_managed_agents import turns
+
+        return turns.start_turn(self.plans()[1], ref, turn_input, idempotency_key)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
         """Prepare to continue a turn."""
-        return turns.rejoin_turn(self.turn_type, ref, cursor)
+        from polysession_managed_agents import turns
+
+        return turns.rejoin_turn(self.plans()[1], ref, cursor)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
         """Read one page of events."""
+        from polysession_managed_agents import history
+
         parameters = self.member.page_parameters(page_size, cursor)
-        return history.list_events(self.stream_type.reader_type, ref, parameters, newest_first=newest_first)
+        return history.list_events(self.plans()[0].reader_type, ref, parameters, newest_first=newest_first)
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read one page of messages."""
+        from polysession_managed_agents import history
+
         parameters = self.member.page_parameters(page_size, cursor)
-        return history.list_messages(self.stream_type.reader_type, ref, parameters, newest_first=newest_first)
+        return history.list_messages(self.plans()[0].reader_type, ref, parameters, newest_first=newest_first)
 
     def answer_actions(
         self,
@@ -151,10 +161,14 @@ class ManagedAgentsProvider(Provider[S]):
         native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
     ) -> Flow[None]:
         """Answer pending actions."""
+        from polysession_managed_agents import turns
+
         return turns.answer_actions(self.member, ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the pending actions."""
+        from polysession_managed_agents import history
+
         return history.pending_actions(self.member, ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from polysession.provider_api import (
     Authorisation,
@@ -45,7 +45,6 @@ from polysession_managed_agents.provider import ManagedAgentsProvider
 from polysession_managed_agents.sessions import session_filters, to_page
 from polysession_managed_agents.wire import WireObject
 from polysession_qoder import sessions
-from polysession_qoder.events import EVENT_TYPES
 from polysession_qoder.native import (
     QoderNewAgent,
     QoderNewEnvironment,
@@ -55,7 +54,9 @@ from polysession_qoder.native import (
 )
 from polysession_qoder.service_account import exchange, exchange_of
 from polysession_qoder.sessions import QODER
-from polysession_qoder.turns import QoderStream, QoderTurn
+
+if TYPE_CHECKING:
+    from polysession_qoder.turns import QoderStream, QoderTurn
 
 _SEARCH_BETA: Final[Mapping[str, str]] = {"x-qoder-beta": "search-2026-08-31"}
 _TURN_WAS_RUNNING: Final = 202
@@ -184,13 +185,24 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
     largest_page = QODER.largest_page
     when_busy = WhenBusy.REFUSED
     resume_mode = ResumeMode.SERVER_REPLAY
-    event_types = EVENT_TYPES
     emulator = "polysession_qoder.emulator:QoderEmulator"
 
     member = QODER
     records = sessions.RECORDS
-    stream_type = QoderStream
-    turn_type = QoderTurn
+
+    @classmethod
+    def plans(cls) -> tuple[type[QoderStream], type[QoderTurn]]:
+        """Its plans of a stream and of a turn."""
+        from polysession_qoder.turns import QoderStream, QoderTurn
+
+        return QoderStream, QoderTurn
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        from polysession_qoder.events import EVENT_TYPES
+
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The bearer token unless a key is exchanged for it, and the workspace if one is set."""

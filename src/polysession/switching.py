@@ -292,7 +292,7 @@ def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
 
 
 def _told(provider: _Class) -> set[str]:
-    return {common for commons in provider.event_types.values() for common in commons} - {"raw"}
+    return {common for commons in provider.event_types().values() for common in commons} - {"raw"}
 
 
 def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:

@@ -39,9 +39,12 @@ class OldProvider(AcmeProvider):
         Feature.SESSIONS_CREATE_PERMISSION_MODE: unsupported(""),
         Feature.SESSIONS_UPDATE_PERMISSION_MODE: unsupported(""),
     }
-    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"said": ("message.completed",), "odd": ("raw", "error")}
     resume_mode = ResumeMode.SERVER_REPLAY
     when_busy = WhenBusy.QUEUED
+
+    @classmethod
+    def event_types(cls) -> dict[str, tuple[str, ...]]:
+        return {"said": ("message.completed",), "odd": ("raw", "error")}
 
     def archive_session(self, ref: object) -> object:  # type: ignore[override]
         raise NotImplementedError
@@ -62,10 +65,13 @@ class NewProvider(AcmeProvider):
         Feature.SESSIONS_CREATE_CAPABILITIES: unsupported(""),
         Feature.SESSIONS_GET: emulated("found in the list"),
     }
-    event_types: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("message.delta", "error")}
     session_query_type = None  # type: ignore[assignment]
     turn_life = TurnLife.ATTENDED
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
+
+    @classmethod
+    def event_types(cls) -> dict[str, tuple[str, ...]]:
+        return {"text": ("message.delta", "error")}
 
 
 @pytest.fixture(autouse=True)

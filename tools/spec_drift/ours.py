@@ -62,7 +62,7 @@ def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[st
     """What is known of a backend; its event types and routes are looked up."""
     words = {place: frozenset(value for value in values if value is not None) for place, values in enums.items()}
     found = Scope(routes=scope_routes).routes_in(_routes_of(backend))
-    return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types), found, scope_routes)
+    return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types()), found, scope_routes)
 
 
 def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: Iterable[str] = ()) -> Known:

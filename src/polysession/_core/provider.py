@@ -102,7 +102,6 @@ class Provider(ABC, Generic[S]):
         message_type: Type of `native` in `sessions.send`, and in `sessions.run` with a message.
         answer_type: Type of `native` in `sessions.answer`, and in `sessions.run` with answers.
         error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
-        event_types: The backend's event types, each with the types of the common events that it becomes.
         resume_mode: How its streams go on after a break.
         turn_life: What becomes of a turn whose stream is left.
         when_busy: What happens to a message that arrives while a turn runs.
@@ -128,7 +127,6 @@ class Provider(ABC, Generic[S]):
     message_type: ClassVar[type[NativeBody] | None] = None
     answer_type: ClassVar[type[NativeBody] | None] = None
     error_classes: ClassVar[Mapping[str, type[StatusError]]] = {}
-    event_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     resume_mode: ClassVar[ResumeMode] = ResumeMode.NONE
     turn_life: ClassVar[TurnLife] = TurnLife.DETACHED
     when_busy: ClassVar[WhenBusy] = WhenBusy.UNKNOWN
@@ -139,6 +137,14 @@ class Provider(ABC, Generic[S]):
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes.
+
+        A method, so that a client which reads no events does not import what reads them.
+        """
+        return {}
 
     @abstractmethod
     def headers(self) -> Mapping[str, str]:

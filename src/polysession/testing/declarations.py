@@ -229,7 +229,7 @@ class DeclarationContract(ContractBase):
 
     @covers(Feature.SESSIONS_RUN)
     def test_the_table_of_events_is_what_is_seen(self, client: Client, session: Session) -> None:
-        table = self.declared().event_types
+        table = self.declared().event_types()
 
         for said in (self.script.plain, self.script.think, self.script.tool, self.script.client_tool):
             for event in self.told(client, session, said):
@@ -250,7 +250,7 @@ class DeclarationContract(ContractBase):
         return events
 
     def test_the_table_of_events_names_common_events(self) -> None:
-        for native_type, common in self.declared().event_types.items():
+        for native_type, common in self.declared().event_types().items():
             assert set(common) <= _COMMON_TYPES, f"{native_type!r} becomes what is no common event"
 
     @pytest.mark.parametrize("name", ["new_session", "session_changes", "session_query", "new_agent"])

@@ -225,15 +225,6 @@ class ChatboxProvider(Provider[ChatboxSettings]):
     settings_type = ChatboxSettings
     turn_life = TurnLife.ATTENDED
     when_busy = WhenBusy.REFUSED
-    event_types: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "text": ("message.delta",),
-        "thought": ("thinking.completed",),
-        "tool": ("tool_call.completed",),
-        "result": ("tool_result.completed",),
-        "message": ("message.completed",),
-        "done": ("turn.ended",),
-        "error": ("turn.ended",),
-    }
     emulator = "polysession_chatbox.emulator:ChatboxEmulator"
     features: ClassVar[Mapping[Feature, FeatureSupport]] = declared(
         native={
@@ -249,6 +240,19 @@ class ChatboxProvider(Provider[ChatboxSettings]):
         unsupported={Feature.SESSIONS_CANCEL: "leave the turn, which ends it"},
         otherwise="Chatbox has nothing like it",
     )
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return {
+            "text": ("message.delta",),
+            "thought": ("thinking.completed",),
+            "tool": ("tool_call.completed",),
+            "result": ("tool_result.completed",),
+            "message": ("message.completed",),
+            "done": ("turn.ended",),
+            "error": ("turn.ended",),
+        }
 
     def headers(self) -> Mapping[str, str]:
         """The API key."""

@@ -111,8 +111,12 @@ class HelpdeskProvider(Provider[HelpdeskSettings]):
     resume_mode = ResumeMode.SERVER_REPLAY
     when_busy = WhenBusy.REFUSED
     largest_page = 100
-    event_types = EVENT_TYPES
     emulator = "polysession_helpdesk.emulator:HelpdeskEmulator"
+
+    @classmethod
+    def event_types(cls) -> Mapping[str, tuple[str, ...]]:
+        """The backend's event types, each with the types of the common events that it becomes."""
+        return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
         """The API key."""
