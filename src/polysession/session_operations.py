@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 OnAction: TypeAlias = "Callable[[PendingAction], Answer | None]"
 """Gives the answer to a pending action; None leaves its group unanswered."""
+OnCursor: TypeAlias = Callable[[str | None], object]
+"""Receives the cursor of a turn, to store it."""
 
 
 class Sessions:
@@ -273,6 +275,7 @@ class Sessions:
         content: Content | Sequence[Answer],
         *,
         on_action: OnAction | None = None,
+        on_cursor: OnCursor | None = None,
         cancel_on_exit: bool | None = None,
         deadline_s: float | None = None,
         idempotency_key: str | None = None,
@@ -291,6 +294,9 @@ class Sessions:
             on_action: Called once for each pending action, where the events are read, after the part has ended and its
                 connection is closed. It gives an answer, with which the turn continues, or None, which leaves the
                 actions of that group unanswered. If it raises, the session keeps waiting.
+            on_cursor: Called with the turn's cursor before its input is sent, and again for each later part. Another
+                process that has the cursor can `rejoin` the turn, whenever this one stops. If it raises, nothing is
+                sent.
             cancel_on_exit: Whether a turn that is left before its end is cancelled, within 5 seconds. None leaves that
                 to the backend: see `client.turn_life`. A turn that waits for an answer is not cancelled.
             deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes. The
@@ -307,7 +313,7 @@ class Sessions:
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 
         control = self._operations.turn_control(
-            Feature.SESSIONS_RUN, session, on_action=on_action, cancel_on_exit=cancel_on_exit
+            Feature.SESSIONS_RUN, session, on_action=on_action, on_cursor=on_cursor, cancel_on_exit=cancel_on_exit
         )
         flow = self._operations.start_turn(session, content, native=native, idempotency_key=idempotency_key)
         watch = self._driver.observation.turn(session, content)

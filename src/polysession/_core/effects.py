@@ -107,8 +107,15 @@ class Ready:
     __slots__ = ()
 
 
+class Prepared:
+    """Delivered, where it is asked for, before the input of a turn is sent: the cursor names the turn already."""
+
+    __slots__ = ()
+
+
 RECEIVE: Final = Receive()
 NOW: Final = Now()
 READY: Final = Ready()
-Loop: TypeAlias = Generator[Effect | Ready | Event, Any, None]
+PREPARED: Final = Prepared()
+Loop: TypeAlias = Generator[Effect | Prepared | Ready | Event, Any, None]
 """Yields effects to perform and, in between, what to deliver."""

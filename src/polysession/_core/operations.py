@@ -226,6 +226,7 @@ class Operations:
         session: AnySession,
         *,
         on_action: Callable[[PendingAction], Any] | None,
+        on_cursor: Callable[[str | None], Any] | None = None,
         cancel_on_exit: bool | None,
     ) -> TurnControl:
         """What a turn does about pending actions, and when it is left early. Checked at once."""
@@ -235,6 +236,8 @@ class Operations:
         with self._naming(feature):
             if on_action is not None and not callable(on_action):
                 raise UsageError(f"on_action must be a function of a pending action, not {on_action!r}")
+            if on_cursor is not None and not callable(on_cursor):
+                raise UsageError(f"on_cursor must be a function of a cursor, not {on_cursor!r}")
             if cancel_on_exit not in {None, True, False}:
                 raise UsageError(f"cancel_on_exit must be True, False or None, not {cancel_on_exit!r}")
             if cancel_on_exit:
@@ -244,6 +247,7 @@ class Operations:
                 raise UnsupportedOperation(f"cancel_on_exit=False: {hint}", feature=feature.value, hint=hint)
         return TurnControl(
             on_action=on_action,
+            on_cursor=on_cursor,
             check=partial(checked_answers, self._provider),
             start=partial(self.start_turn, session),
             cancel=partial(self.cancel_session, session) if cancel_on_exit else None,

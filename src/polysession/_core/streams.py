@@ -7,7 +7,20 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, get_args
 
 from polysession._core.body import Decompressor
-from polysession._core.effects import NOW, READY, RECEIVE, Drain, Effect, Interruption, Loop, Open, Receive, Run, Wait
+from polysession._core.effects import (
+    NOW,
+    PREPARED,
+    READY,
+    RECEIVE,
+    Drain,
+    Effect,
+    Interruption,
+    Loop,
+    Open,
+    Receive,
+    Run,
+    Wait,
+)
 from polysession._core.flow import Flow
 from polysession._core.gap import GapWatch
 from polysession._core.outage import RetryState
@@ -73,6 +86,7 @@ class StreamLoop:
         deadline_s: Seconds for everything; None for no limit.
         can_wake: Whether the driver can end a `Receive` without losing the connection.
         attended: Whether leaving the stream ends the turn, so that a connection is given up only if it is lost.
+        announces: Whether `PREPARED` is delivered before the input is sent.
 
     Attributes:
         cursor: Continues after the event that was delivered last; None before the plan is there.
@@ -87,6 +101,7 @@ class StreamLoop:
         deadline_s: float | None = None,
         can_wake: bool,
         attended: bool = False,
+        announces: bool = False,
     ) -> None:
         self.cursor: str | None = None
         self.events_seen = 0
@@ -95,6 +110,7 @@ class StreamLoop:
         self._deadline_s = deadline_s
         self._until_s = _NEVER
         self._wakes = can_wake or not attended
+        self._announces = announces
         self._plan: StreamPlan
         self._tracker: TurnTracker | None = None
         self._gaps = GapWatch(())
@@ -147,6 +163,8 @@ class StreamLoop:
             self._tracker = TurnTracker(plan.is_ours)
         elif isinstance(plan, AnsweredTurn):
             self._tracker = TurnTracker()
+        if self._announces:
+            yield PREPARED
         items: Items = ()
         if not isinstance(plan, PolledStream):
             items = yield from self._open()

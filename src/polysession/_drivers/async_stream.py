@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 import anyio
 
 from polysession._core import effect_source
-from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
+from polysession._core.effects import Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
@@ -112,7 +112,7 @@ class AsyncEventStream(StreamBase):
             self._observe(event)
         return event
 
-    async def _advance(self) -> Event | Ready:
+    async def _advance(self) -> Event | Prepared | Ready:
         """Perform effects until the loop delivers something."""
         steps = self._steps
         effect, self._effect = self._effect, None
@@ -238,12 +238,21 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         finally:
             await self._finish()
 
-    async def _advance(self) -> Event | Ready:
+    async def _advance(self) -> Event | Prepared | Ready:
         item = await super()._advance()
+        if isinstance(item, Prepared):
+            await self._give_cursor()
+            item = await super()._advance()
         if isinstance(item, Ready):
             return await super()._advance() if self._is_later_part else item
         actions = self._asks_about(item)
         return item if actions is None else await self._answer(cast("TurnEnded", item), actions)
+
+    async def _give_cursor(self) -> None:
+        on_cursor = cast("Callable[[str | None], Any]", self._control.on_cursor)
+        given = on_cursor(self.cursor)
+        if inspect.isawaitable(given):
+            await given
 
     async def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
         """Ask for answers to pending actions, and prepare the part of the turn that they start."""

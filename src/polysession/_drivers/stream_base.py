@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from polysession._core.effects import Ready
+from polysession._core.effects import Prepared, Ready
 from polysession._core.flow import Flow
 from polysession._core.streams import StreamLoop
 from polysession._core.turn import ActionAnswers, TurnControl, TurnSummary
@@ -43,6 +43,7 @@ class StreamBase:
     """
 
     _can_wake: ClassVar[bool]
+    _announces = False
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class StreamBase:
             deadline_s=deadline_s,
             can_wake=self._can_wake,
             attended=self._is_attended,
+            announces=self._announces,
         )
 
     @property
@@ -119,6 +121,7 @@ class TurnBase(StreamBase):
         deadline_s: float | None = None,
         control: TurnControl = TurnControl(),  # noqa: B008  (frozen)
     ) -> None:
+        self._announces = control.on_cursor is not None
         super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
         self._control = control
         self._answers = ActionAnswers()
@@ -144,7 +147,7 @@ class TurnBase(StreamBase):
                 source=self,
             )
 
-    def _asks_about(self, event: Event | Ready) -> list[PendingAction] | None:
+    def _asks_about(self, event: Event | Prepared | Ready) -> list[PendingAction] | None:
         """The actions to ask about at the end of a part; None at any other event."""
         if self._control.on_action is None or not isinstance(event, TurnEnded):
             return None

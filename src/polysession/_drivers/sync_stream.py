@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from polysession._core import effect_source
-from polysession._core.effects import Drain, Effect, Now, Open, Ready, Receive, Run, Wait
+from polysession._core.effects import Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, shut_down, to_head
@@ -100,7 +100,7 @@ class EventStream(StreamBase):
             self._observe(event)
         return event
 
-    def _advance(self) -> Event | Ready:
+    def _advance(self) -> Event | Prepared | Ready:
         """Perform effects until the loop delivers something."""
         steps = self._steps
         effect, self._effect = self._effect, None
@@ -226,12 +226,19 @@ class Turn(TurnBase, EventStream):
         super().close()
         self._finish()
 
-    def _advance(self) -> Event | Ready:
+    def _advance(self) -> Event | Prepared | Ready:
         item = super()._advance()
+        if isinstance(item, Prepared):
+            self._give_cursor()
+            item = super()._advance()
         if isinstance(item, Ready):
             return super()._advance() if self._is_later_part else item
         actions = self._asks_about(item)
         return item if actions is None else self._answer(cast("TurnEnded", item), actions)
+
+    def _give_cursor(self) -> None:
+        on_cursor = cast("Callable[[str | None], Any]", self._control.on_cursor)
+        on_cursor(self.cursor)
 
     def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
         """Ask for answers to pending actions, and prepare the part of the turn that they start."""
