@@ -43,6 +43,7 @@ TWINS = {
     "AsyncModels": "Models",
     "AsyncTurn": "Turn",
     "AsyncOnAction": "OnAction",
+    "AsyncOnCursor": "OnCursor",
     "AsyncEventStream": "EventStream",
     "async_stream": "sync_stream",
     "async with": "with",

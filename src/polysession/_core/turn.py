@@ -70,7 +70,7 @@ class TurnControl:
 
     Attributes:
         on_action: Gives the answer to an action, or None; None in its place ends the turn at its first pending action.
-        on_cursor: Receives the cursor of each part of the turn before its input is sent; None for nobody.
+        on_cursor: Receives the cursor of each part of the turn before its input is sent; None if it is not needed.
         check: Refuses answers that cannot be sent.
         start: Makes the flow that prepares the next part of the turn, which answers start.
         cancel: Makes the flow that cancels a turn which is left before its end; None leaves it alone.
