@@ -107,7 +107,7 @@ class Ready:
     __slots__ = ()
 
 
-class Prepared:
+class Prepared(Ready):
     """Delivered, where it is asked for, before the input of a turn is sent: the cursor names the turn already."""
 
     __slots__ = ()
@@ -117,5 +117,5 @@ RECEIVE: Final = Receive()
 NOW: Final = Now()
 READY: Final = Ready()
 PREPARED: Final = Prepared()
-Loop: TypeAlias = Generator[Effect | Prepared | Ready | Event, Any, None]
+Loop: TypeAlias = Generator[Effect | Ready | Event, Any, None]
 """Yields effects to perform and, in between, what to deliver."""

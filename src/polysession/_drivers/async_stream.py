@@ -112,7 +112,7 @@ class AsyncEventStream(StreamBase):
             self._observe(event)
         return event
 
-    async def _advance(self) -> Event | Prepared | Ready:
+    async def _advance(self) -> Event | Ready:
         """Perform effects until the loop delivers something."""
         steps = self._steps
         effect, self._effect = self._effect, None
@@ -238,7 +238,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         finally:
             await self._finish()
 
-    async def _advance(self) -> Event | Prepared | Ready:
+    async def _advance(self) -> Event | Ready:
         item = await super()._advance()
         if isinstance(item, Prepared):
             await self._give_cursor()

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from polysession._core.effects import Prepared, Ready
+from polysession._core.effects import Ready
 from polysession._core.flow import Flow
 from polysession._core.streams import StreamLoop
 from polysession._core.turn import ActionAnswers, TurnControl, TurnSummary
@@ -147,7 +147,7 @@ class TurnBase(StreamBase):
                 source=self,
             )
 
-    def _asks_about(self, event: Event | Prepared | Ready) -> list[PendingAction] | None:
+    def _asks_about(self, event: Event | Ready) -> list[PendingAction] | None:
         """The actions to ask about at the end of a part; None at any other event."""
         if self._control.on_action is None or not isinstance(event, TurnEnded):
             return None

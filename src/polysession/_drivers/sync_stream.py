@@ -100,7 +100,7 @@ class EventStream(StreamBase):
             self._observe(event)
         return event
 
-    def _advance(self) -> Event | Prepared | Ready:
+    def _advance(self) -> Event | Ready:
         """Perform effects until the loop delivers something."""
         steps = self._steps
         effect, self._effect = self._effect, None
@@ -226,7 +226,7 @@ class Turn(TurnBase, EventStream):
         super().close()
         self._finish()
 
-    def _advance(self) -> Event | Prepared | Ready:
+    def _advance(self) -> Event | Ready:
         item = super()._advance()
         if isinstance(item, Prepared):
             self._give_cursor()
