@@ -78,6 +78,14 @@ def types(session: nox.Session) -> None:
         session.run(
             PYTHON, "-m", "mypy", "--config-file=../pyproject.toml", *sorted(path.name for path in Path().glob("*.py"))
         )
+    with session.chdir("examples/testing"):
+        session.run(
+            PYTHON,
+            "-m",
+            "mypy",
+            "--config-file=../../pyproject.toml",
+            *sorted(path.name for path in Path().glob("*.py")),
+        )
     pages = Path(session.create_tmp()) / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir()

@@ -16,6 +16,8 @@ PAGES: Final = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT
 """Pages whose pieces of code each stand alone."""
 BACKEND_PAGES: Final = sorted((ROOT / "docs/providers").glob("*.md"))
 """Pages whose pieces of code continue each other."""
+TESTING_PAGE: Final = ROOT / "docs/how-to/test-your-code.md"
+"""The page whose code is a suite of tests."""
 _CODE: Final = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 

@@ -16,13 +16,14 @@ from polysession import Client, emulation, errors, provider_api
 from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
-from tools.page_code import BACKEND_PAGES, PAGES, code_blocks
+from tools.page_code import BACKEND_PAGES, PAGES, TESTING_PAGE, code_blocks
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
     if page.name != "README.md"  # its code needs an emulator: see below
+    if page != TESTING_PAGE  # its code is a suite: see `test_test_your_code.py`
     for number, block in enumerate(code_blocks(page))
 ]
 

@@ -116,7 +116,7 @@ def backend(request: pytest.FixtureRequest) -> SuiteBackend:
         case "tape":
             tape: Tape = request.getfixturevalue("tape")
             live = request.getfixturevalue("live_backend") if tape.records else None
-            return SuiteBackend.of_tape(tape, live.provider if live else _provider(request), live)
+            return SuiteBackend.of_tape(tape, live)
     raise pytest.UsageError(f"polysession_backend is {kind!r}; it must be one of {', '.join(BACKEND_KINDS)}")
 
 

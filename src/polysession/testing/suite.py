@@ -97,8 +97,9 @@ class SuiteBackend:
         )
 
     @classmethod
-    def of_tape(cls, tape: Tape, provider: str, live: LiveBackend | None) -> SuiteBackend:
+    def of_tape(cls, tape: Tape, live: LiveBackend | None) -> SuiteBackend:
         """An open tape; `live` is what it records, None if it replays."""
+        provider = tape.provider if live is None else live.provider
         values = tape.remember("session_values", lambda: {} if live is None else live.session_values)
         settings = {} if live is None else live.settings
         return cls(kind="tape", provider=provider, session_values=_to_values(values), tape=tape, _settings=settings)

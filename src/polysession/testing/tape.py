@@ -41,7 +41,7 @@ from polysession.testing.tape_secrets import (
     leaks,
     replaced,
 )
-from polysession.testing.tape_settings import recorded_client, replayed_options
+from polysession.testing.tape_settings import recorded_client, recorded_provider, replayed_options
 
 T = TypeVar("T")
 RecordMode = Literal["none", "once", "new_episodes", "rewrite", "all"]
@@ -141,6 +141,15 @@ class Tape(EffectSource):
             self._check_played()
 
     # What programs use.
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider that was recorded; the first one if there are several.
+
+        Raises:
+            TapeError: None is recorded yet.
+        """
+        return recorded_provider(self._header.clients)
 
     @contextlib.contextmanager
     def client(self, provider: str | None = None, **options: Any) -> Iterator[Client]:

@@ -50,6 +50,18 @@ def recorded_client(provider: str | None, options: Mapping[str, Any]) -> Recorde
     return RecordedClient(name, {**values, **secrets, "base_url": base_url}, frozenset(settings.secrets()))
 
 
+def recorded_provider(recorded: Mapping[str, object]) -> str:
+    """The first provider on a tape.
+
+    Raises:
+        TapeError: No client was recorded.
+    """
+    name = next(iter(recorded), None)
+    if name is None:
+        raise TapeError("the tape names no provider: give one")
+    return name
+
+
 def replayed_options(
     recorded: Mapping[str, Mapping[str, Any]], provider: str | None, options: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
@@ -58,8 +70,6 @@ def replayed_options(
     Raises:
         TapeError: No provider is named, neither here nor on the tape.
     """
-    name = provider or next(iter(recorded), None)
-    if name is None:
-        raise TapeError("the tape names no provider: give one")
+    name = provider or recorded_provider(recorded)
     settings = recorded.get(name, {"base_url": _NOWHERE})
     return name, {**settings, **options, "base_url": settings["base_url"], "profile": ""}
