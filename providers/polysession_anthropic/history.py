@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Final
 
 from polysession.provider_api import Event, Flow, Outcome, Page, SessionRef, TurnEnded, TurnStarted
@@ -59,7 +60,7 @@ def _interrupted(heads: Sequence[WireEvent], end_id: str | None) -> bool | None:
     """Whether a turn was interrupted, by its events newest first; None if they do not reach back to its start."""
     after = next((index for index, head in enumerate(heads) if head.id == end_id), None)
     older = [] if after is None else heads[after + 1 :]
-    for head, before in zip(older, [*older[1:], None], strict=True):
+    for head, before in zip_longest(older, older[1:]):
         if head.type == "user.interrupt" and head.processed_at is not None:
             return True
         continues = before is not None and before.type == "session.status_rescheduled"

@@ -133,9 +133,11 @@ class AnthropicNewEnvironment(ManagedBody):
     """Fields of `POST /v1/environments` that only Anthropic has.
 
     Attributes:
-        config: In place of `{"type": "cloud"}`: networking and packages, or `{"type": "self_hosted"}`.
+        config: `{"type": "cloud"}` with networking and packages, or `{"type": "self_hosted"}`.
+        scope: Who may see it: `organization`, or `account`, which API organisations do not have.
 
     Backend: https://platform.claude.com/docs/en/api/beta/environments/create (read 2026-11-30)
     """
 
     config: dict[str, Any] | None = None
+    scope: Literal["organization", "account"] | None = None

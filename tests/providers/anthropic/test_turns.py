@@ -275,6 +275,7 @@ STOP = event("x", "user.interrupt")
         ),
         ((idle("i"),), (event("x", "user.interrupt"), idle("i0"), running("r"), idle("i")), "completed"),
         ((idle("i"),), (running("r"), event("x", "user.interrupt", None), idle("i")), "completed"),
+        ((idle("i"),), (idle("i"),), "completed"),
         (
             (idle("i"),),
             (
