@@ -393,18 +393,6 @@ class EventReader:
         """Whether a turn is in progress."""
         return self._state.in_turn
 
-    def _decode(self, content: bytes, kind: str) -> tuple[Row, str, Any, tuple[str, ...]]:
-        """The row and the type of an event, its struct, and its problems."""
-        found = self.rows.get(kind, RAW)
-        try:
-            wire, problems = found.decode(content)
-        except MalformedResponse as error:
-            return RAW, kind, WireEvent(), (error.message,)
-        if not wire.type or wire.type == kind:
-            return found, kind, wire, problems
-        found = self.rows.get(wire.type, RAW)
-        return found, wire.type, *found.decode(content)
-
     def read(self, content: bytes, *, kind: str = "", event_id: str | None = None) -> Sequence[Event]:
         """The common events of one event; none if it came before.
 
@@ -413,7 +401,15 @@ class EventReader:
             kind: Its type, if that is known from elsewhere; a type in the JSON wins.
             event_id: Its id, if that is known from elsewhere; an id in the JSON wins.
         """
-        found, kind, wire, problems = self._decode(content, kind)
+        found = self.rows.get(kind, RAW)
+        problems: tuple[str, ...]
+        try:
+            wire, problems = found.decode(content)
+            if wire.type and wire.type != kind:
+                kind, found = wire.type, self.rows.get(wire.type, RAW)
+                wire, problems = found.decode(content)
+        except MalformedResponse as error:
+            found, wire, problems = RAW, WireEvent(), (error.message,)
         identity = None if kind in PREVIEWS else wire.id or event_id
         if identity is not None and not self._is_new(identity, kind, wire):
             return ()
