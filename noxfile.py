@@ -125,10 +125,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def stream_cuts(session: nox.Session) -> None:
-    """Cut the stream of each emulator at every byte, and reconnect there."""
-    session.run(
-        PYTHON, "-m", "pytest", "tests/contract/test_cuts.py", "--every-byte", *TWO_PROCESSES, "-q", *session.posargs
-    )
+    """Cut the stream of each emulator, and a recorded turn, at every byte, and reconnect there."""
+    cut = ("tests/contract/test_cuts.py", "tests/cassettes/test_adk_tapes.py")
+    session.run(PYTHON, "-m", "pytest", *cut, "--every-byte", *TWO_PROCESSES, "-q", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -88,7 +88,8 @@ def _exempt_from_collection() -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long and what is sampled, unless all of it or single tests are asked for."""
-    if config.getoption("--stress") or any("::" in argument for argument in config.args):
+    chosen = config.getoption("--stress") or config.getoption("--record")
+    if chosen or any("::" in argument for argument in config.args):
         return
     sampled = left_out(item.nodeid for item in items)
     long = {item for item in items if item.get_closest_marker("long") or item.nodeid in sampled}

@@ -26,8 +26,8 @@ RESPONSE_HEADERS: Final = frozenset(
     {"allow", "cache-control", "content-type", "deprecation", "link", "retry-after", "sunset", "x-request-id"}
 )
 
-OPEN_KEYS: Final = frozenset({"metadata", "parameters"})
-"""Keys of objects whose own keys are the user's: their texts stay, unless one looks like a secret."""
+OPEN_KEYS: Final = frozenset({"metadata", "parameters", "requestedToolConfirmations"})
+"""Keys of objects whose own keys are the user's, or ids: their texts stay, unless one looks like a secret."""
 
 _EVERYWHERE: Final = """
     code content created_at data description detail error id limit message model name role status text title type
