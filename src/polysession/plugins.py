@@ -175,6 +175,8 @@ def choose_provider(
 ) -> tuple[str, Profile | None]:
     """Name of the provider that is meant, and the profile that is used with it, or None.
 
+    The default profile of the configuration file is used where neither a provider nor a profile is named.
+
     Raises:
         UnknownProvider: No name was given.
         UsageError: See `polysession.profiles.choose_profile`.
@@ -185,6 +187,11 @@ def choose_provider(
 
         found = choose_profile(profile, name, environ)
     chosen = name or (found.provider if found else environ.get("POLYSESSION_PROVIDER"))
+    if not chosen and profile is None:
+        from polysession.profiles import default_profile  # noqa: PLC0415  (likewise)
+
+        found = default_profile(environ)
+        chosen = found.provider if found else None
     if not chosen:
         names = ", ".join(installed_providers())
         raise UnknownProvider(f"name a provider, or set POLYSESSION_PROVIDER. Installed: {names}")

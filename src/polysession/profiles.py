@@ -2,10 +2,18 @@
 
 The file is `polysession/config.toml` in `$XDG_CONFIG_HOME`, by default `~/.config`:
 
+    default = "staging"
+
     [profiles.staging]
     provider = "acme"
     base_url = "https://staging.acme.example"
     token = { env = "STAGING_TOKEN" }
+
+    [profiles.staging.new_session]
+    agent = "agent_1"
+
+`default` names the profile that is used where neither a provider nor a profile is named. `new_session` has defaults for
+the sessions that the `polysession` command creates.
 """
 
 from __future__ import annotations
@@ -25,7 +33,12 @@ from polysession.settings import ProviderSettings, secret_names
 
 VARIABLE: Final = "POLYSESSION_PROFILE"
 
+NEW_SESSION_KEYS: Final = ("agent", "environment", "model", "model_type", "credential")
+"""Defaults that a profile may have for new sessions, each a text."""
+
 _TABLE: Final = "profiles"
+_DEFAULT: Final = "default"
+_NEW_SESSION: Final = "new_session"
 _READABLE_BY_OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -42,12 +55,14 @@ class Profile:
         provider: The provider that it is for.
         path: The file that it stands in.
         values: Its settings as the file has them; a secret may be among them.
+        new_session: Defaults for new sessions of the command, by `NEW_SESSION_KEYS`.
     """
 
     name: str
     provider: str
     path: Path
     values: Mapping[str, Any] = field(repr=False)
+    new_session: Mapping[str, str] = field(default_factory=dict)
 
     def plain_secrets(self, settings_type: type[ProviderSettings]) -> tuple[str, ...]:
         """Dotted names of the secrets that stand in the file as plain text."""
@@ -134,19 +149,49 @@ def read_profiles(environ: Mapping[str, str]) -> dict[str, Profile]:
     Raises:
         UsageError: The file cannot be read, or holds something else than profiles.
     """
+    return _read(environ)[0]
+
+
+def default_profile(environ: Mapping[str, str]) -> Profile | None:
+    """The profile that the file names as its default; None if it names none.
+
+    Raises:
+        UsageError: There is no such profile, or the file cannot be read.
+    """
+    profiles, default = _read(environ)
+    return None if default is None else _named(default, profiles, environ)
+
+
+def _read(environ: Mapping[str, str]) -> tuple[dict[str, Profile], str | None]:
+    """The profiles, and the name of the default one."""
     path = config_path(environ)
     try:
-        document = tomllib.loads(path.read_text("utf-8-sig"))
+        return parse_profiles(path.read_text("utf-8-sig"), path)
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        return {}, None
+    except (OSError, UnicodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    tables = document.pop(_TABLE, {})
+
+
+def parse_profiles(text: str, path: Path) -> tuple[dict[str, Profile], str | None]:
+    """The profiles in the text of a configuration file, and the name of the default one.
+
+    Raises:
+        UsageError: It is not TOML, or holds something else than profiles.
+    """
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    tables, default = document.pop(_TABLE, {}), document.pop(_DEFAULT, None)
     if document:
-        raise UsageError(f"{path} has {next(iter(document))!r} at its top; expected nothing but [{_TABLE}.NAME] tables")
+        expected = f"{_DEFAULT!r} and [{_TABLE}.NAME] tables"
+        raise UsageError(f"{path} has {next(iter(document))!r} at its top; expected nothing but {expected}")
     if not isinstance(tables, Mapping):
         raise UsageError(f"{path}: {_TABLE!r} is no table; a profile begins with [{_TABLE}.NAME]")
-    return {name: _profile(name, table, path) for name, table in tables.items()}
+    if default is not None and not isinstance(default, str):
+        raise UsageError(f"{path}: {_DEFAULT!r} must be the name of a profile, in quotes")
+    return {name: _profile(name, table, path) for name, table in tables.items()}, default
 
 
 def find_profile(name: str, environ: Mapping[str, str]) -> Profile:
@@ -155,7 +200,10 @@ def find_profile(name: str, environ: Mapping[str, str]) -> Profile:
     Raises:
         UsageError: No profile has this name (the message lists the names), or the file cannot be read.
     """
-    profiles = read_profiles(environ)
+    return _named(name, read_profiles(environ), environ)
+
+
+def _named(name: str, profiles: Mapping[str, Profile], environ: Mapping[str, str]) -> Profile:
     if name not in profiles:
         listed = f"It has: {', '.join(profiles)}" if profiles else "It has none, or does not exist"
         raise UsageError(f"there is no profile {name!r} in {config_path(environ)}. {listed}")
@@ -186,7 +234,16 @@ def _profile(name: str, table: object, path: Path) -> Profile:
     provider = values.pop("provider", None)
     if not isinstance(provider, str) or not provider:
         raise UsageError(f'profile {name!r} in {path} names no provider: provider = "..."')
-    return Profile(name, provider, path, values)
+    return Profile(name, provider, path, values, _new_session(name, values.pop(_NEW_SESSION, {}), path))
+
+
+def _new_session(name: str, table: object, path: Path) -> Mapping[str, str]:
+    defaults: dict[str, Any] = dict(table) if isinstance(table, Mapping) else {_NEW_SESSION: None}
+    for key, value in defaults.items():
+        if key not in NEW_SESSION_KEYS or not isinstance(value, str):
+            accepted = ", ".join(NEW_SESSION_KEYS)
+            raise UsageError(f"profile {name!r} in {path}: {_NEW_SESSION!r} takes texts for {accepted}")
+    return defaults
 
 
 def _plain(key: str, value: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ import keyring.errors
 import pytest
 
 from polysession import AsyncClient, Client, MissingCredentials, PlainSecretWarning, UnknownProvider, UsageError
-from polysession.plugins import open_provider
+from polysession.plugins import choose_provider, open_provider
 from polysession.profiles import config_path, find_profile, read_profiles
 from polysession.settings import secret_names
 from support.acme import TOKEN, AcmeProvider, AcmeSettings
@@ -86,6 +86,24 @@ def test_a_profile_of_the_environment_gives_way_to_a_provider_that_is_named(envi
         settings(environ)
 
 
+def test_the_default_profile_is_used_where_neither_a_provider_nor_a_profile_is_named(environ: dict[str, str]) -> None:
+    write(environ, f'default = "staging"\n[profiles.staging]\n{STAGING}[profiles.staging.new_session]\nagent = "a"\n')
+
+    name, profile = choose_provider(None, environ)
+    assert (name, profile and profile.name, profile and profile.new_session) == ("acme", "staging", {"agent": "a"})
+    assert choose_provider("other", environ) == ("other", None)
+    assert choose_provider(None, environ | {"POLYSESSION_PROVIDER": "other"}) == ("other", None)
+    with pytest.raises(UnknownProvider, match="name a provider"):
+        choose_provider(None, environ, "")
+
+
+def test_a_default_that_does_not_exist_lists_the_profiles(environ: dict[str, str]) -> None:
+    write(environ, f'default = "stagin"\n[profiles.staging]\n{STAGING}')
+
+    with pytest.raises(UsageError, match=r"there is no profile 'stagin' in .*\. It has: staging"):
+        choose_provider(None, environ)
+
+
 def test_a_profile_that_is_asked_for_must_fit_the_provider(environ: dict[str, str]) -> None:
     write(environ, '[profiles.staging]\nprovider = "another"\n')
 
@@ -116,7 +134,10 @@ def test_an_unknown_profile_lists_what_there_is(environ: dict[str, str]) -> None
     ("text", "said"),
     [
         ("[profiles.staging", "cannot read .*config.toml"),
-        ('[profile.staging]\nprovider = "acme"', r"has 'profile' at its top; expected nothing but \[profiles.NAME\]"),
+        ('[profile.staging]\nprovider = "acme"', r"has 'profile' at its top; expected nothing but 'default' and \["),
+        ("default = 3", "'default' must be the name of a profile"),
+        ('[profiles.a]\nprovider = "acme"\nnew_session = 3', "'new_session' takes texts for agent, environment"),
+        ('[profiles.a]\nprovider = "acme"\nnew_session = { agnt = "x" }', "'new_session' takes texts for agent, env"),
         ("profiles = 3", "'profiles' is no table"),
         ("[profiles.staging]\nregion = 'eu'", 'names no provider: provider = "..."'),
         ("[profiles]\nstaging = 3", "profile 'staging' in .* names no provider"),
