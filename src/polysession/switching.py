@@ -18,7 +18,8 @@ class SwitchEffect(StrEnum):
     """The effect of a switch on something.
 
     `kept`: it is the same there. `emulated`: it is there too, at a cost that the reason names. `remapped`: it is there
-    too, and another value has to be chosen, because the old one is the old backend's own. `lost`: it is not there.
+    too, with another value, because the old one is the old backend's own: ids and times are never lost. `lost`: it is
+    not there.
     `not_applicable`: there is nothing to keep. `gained`: only the new backend has it.
     """
 
@@ -135,7 +136,7 @@ _READ_ONLY: Final[Mapping[str, str]] = {
     "raw": "in the old backend's shape; code that reads it has to be rewritten",
     "native_status": "a word of the old backend; use status",
 }
-"""Fields that only the backend writes. `provider` is what is switched."""
+"""Fields that only the backend writes: the new one writes its own. `provider` is what is switched."""
 
 _ENDED: Final = frozenset({SessionStatus.IDLE, SessionStatus.TERMINATED, SessionStatus.UNKNOWN})
 
@@ -186,9 +187,8 @@ def _fields(old: _Class, new: _Class, session: Session | None) -> Iterator[Switc
     yield _history(old, session)
     for name, reason in _READ_ONLY.items():
         has_none = session is not None and not getattr(session, name)
-        yield _item(
-            "session", name, SwitchEffect.NOT_APPLICABLE if has_none else SwitchEffect.LOST, "" if has_none else reason
-        )
+        effect = SwitchEffect.NOT_APPLICABLE if has_none else SwitchEffect.REMAPPED
+        yield _item("session", name, effect, "" if has_none else reason)
 
 
 def _written(
@@ -223,12 +223,7 @@ def _written(
 
 def _status(session: Session | None) -> SwitchItem:
     if session is None or session.status in _ENDED:
-        return _item(
-            "session",
-            "status",
-            SwitchEffect.NOT_APPLICABLE if session else SwitchEffect.LOST,
-            "" if session else _NOT_MOVED,
-        )
+        return _item("session", "status", SwitchEffect.NOT_APPLICABLE, "" if session else _NOT_MOVED)
     return _item("session", "status", SwitchEffect.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
 
 
@@ -246,14 +241,15 @@ def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
 
 
 def _history(old: _Class, session: Session | None) -> SwitchItem:
-    """The conversation. No backend imports the conversation of another."""
+    """The conversation, which no backend imports from another. Without a session it is not compared."""
     if session is not None and session.started_at is None and session.usage is None and not session.preview:
         reason = "if it has messages: no backend imports a conversation"
     else:
         reason = "no backend takes over a conversation"
     if old.support(Feature.SESSIONS_MESSAGES).support:
         reason += "; keep it by sessions.messages, and tell the new agent what it must know"
-    return _item("session", "messages", SwitchEffect.LOST, reason)
+    effect = SwitchEffect.NOT_APPLICABLE if session is None else SwitchEffect.LOST
+    return _item("session", "messages", effect, reason)
 
 
 def _features(old: _Class, new: _Class) -> Iterator[SwitchItem]:

@@ -113,7 +113,7 @@ def test_declarations_are_compared_field_by_field() -> None:
     assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "remapped"
     assert told["permission_mode"] == ("gained", "")
     assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
-    assert told["messages"][0] == "lost"
+    assert told["messages"][0] == told["status"][0] == "not_applicable"
     assert "keep it by sessions.messages" in told["messages"][1]
 
 
@@ -200,7 +200,8 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
     assert told["status"][0] == "lost"
     assert told["status"][1].startswith("it is running: ")
     assert told["archived_at"][0] == "lost"
-    assert told["created_at"][0] == told["raw"][0] == "lost"
+    assert told["created_at"][0] == told["id"][0] == told["raw"][0] == "remapped"
+    assert told["messages"][0] == "lost"
     assert told["messages"][1].startswith("if it has messages: ")
 
 
