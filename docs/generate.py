@@ -10,11 +10,15 @@ import runpy
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from typer.main import get_command
+
 from polysession import Feature, FeatureSupport
+from polysession.cli.app import app
+from polysession.cli.register import keys_of
 from polysession.plugins import installed_providers, load_provider
 from polysession.settings import variables_of
 
@@ -173,6 +177,33 @@ def faults() -> dict[str, str]:
     }
 
 
+def commands() -> str:
+    """Every command with the first line of its help."""
+    rows = [f"| `{' '.join(words)}` | {_summary(each)} |" for words, each in _commands(get_command(app))]
+    return _table(["command", "does"], rows)
+
+
+def json_keys() -> str:
+    """The keys of the JSON objects that each command writes; commands that write the same stand together."""
+    by_keys: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for words, each in _commands(get_command(app)):
+        by_keys[keys_of(each.callback.writes)].append(f"`{' '.join(words)}`")
+    rows = [f"| {', '.join(names)} | {_listed(list(keys))} |" for keys, names in by_keys.items()]
+    return _table(["command", "keys"], rows)
+
+
+def _commands(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from _commands(each, *words, name)
+        else:
+            yield (*words, name), each
+
+
+def _summary(command: Any) -> str:
+    return " ".join(command.help.partition("\n\n")[0].split())
+
+
 def pages() -> dict[Path, dict[str, str]]:
     """The generated parts of each page, by the name in their marks."""
     found = {
@@ -189,6 +220,7 @@ def pages() -> dict[Path, dict[str, str]]:
     return {
         DOCS.parent / "README.md": {"backends": backends("docs/")},
         DOCS / "index.md": {"backends": backends(""), "variables": variables()},
+        DOCS / "cli.md": {"commands": commands(), "json": json_keys()},
         DOCS / "turns.md": {"turns": turns()},
         DOCS / "features.md": {"features": comparison()},
         DOCS / "evidence.md": parts,

@@ -46,10 +46,7 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/cassettes/test_everruns_tapes.py::test_the_cuts_of_a_stream_do_not_matter": 5,
     # Programs that take seconds.
     "tests/cassettes/test_qoder_recording.py::test_the_command_refuses_an_emulator_and_stores_nothing": LEFT_OUT,
-    "tests/cli/test_cli.py::test_the_demo_ignores_a_proxy": LEFT_OUT,
-    "tests/cli/test_cli.py::test_the_demo_is_told_as_json": LEFT_OUT,
     "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
-    "tests/cli/test_processes.py::test_names_are_completed": LEFT_OUT,
     "tests/docs/test_evidence.py::test_evidence_is_collected_from_every_process": LEFT_OUT,
     "tests/examples/test_plugins.py::test_they_are_found_by_name_and_take_part_in_the_demo": LEFT_OUT,
     "tests/examples/test_plugins.py::test_they_keep_the_contract": LEFT_OUT,

@@ -158,6 +158,7 @@ class AdkProvider(Provider[AdkSettings]):
     when_busy = WhenBusy.UNSAFE
     when_waiting = WhenWaiting.KEEPS_WAITING
     owner_setting = "user_id"
+    agent_setting = "app"
     emulator = "polysession_adk.emulator:AdkEmulator"
 
     @classmethod

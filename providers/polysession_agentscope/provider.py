@@ -225,6 +225,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
     message_type = AgentScopeMessage
     answer_type = AgentScopeAnswer
+    agent_setting = "agent_id"
     when_busy = WhenBusy.REFUSED
     when_waiting = WhenWaiting.REFUSED
     emulator = "polysession_agentscope.emulator:AgentScopeEmulator"

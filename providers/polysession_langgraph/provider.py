@@ -128,6 +128,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     when_busy = WhenBusy.QUEUED
     when_waiting = WhenWaiting.TAKEN_AS_ANSWER
     largest_page = 1000
+    agent_setting = "assistant_id"
     features: ClassVar[Mapping[Feature, FeatureSupport]] = declared(
         native={
             Feature.SESSIONS_CREATE: "",

@@ -9,13 +9,14 @@ import pytest
 
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
-from support.command import Shell, shell_for
+from support.command import Shell, created, shell_for
 
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the configuration file of whoever runs it."""
+    """No test sees the configuration and state of the person who runs it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -39,3 +40,9 @@ def qoder() -> Iterator[EmulatorHandle]:
 @pytest.fixture
 def shell(qoder: EmulatorHandle) -> Shell:
     return shell_for(qoder)
+
+
+@pytest.fixture
+def session(shell: Shell, qoder: EmulatorHandle) -> str:
+    """Id of a new session of Qoder's emulator."""
+    return created(shell, qoder, "--title", "Talk")

@@ -1,150 +1,163 @@
-"""A conversation in the terminal."""
+"""A conversation in the terminal, on the emulators."""
 
 from __future__ import annotations
 
 import io
-import os
-import select
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from polysession import Feature, TurnLife
-from polysession.cli.chat import Chat
-from polysession.cli.demo import emulated_providers, local_client
-from polysession.cli.printing import printable
-from polysession.emulation import EmulatorHandle, Fault, serve
-from polysession.plugins import load_provider
+from polysession import Client, Deny, Feature, Question, Reply, ToolApproval
+from polysession.cli.chat import HELP, Chat
+from polysession.cli.demo import local_client
+from polysession.cli.transcript import Transcript
+from polysession.emulation import EmulatorHandle, serve
+from support.command import Shell, created
 
 
-@pytest.fixture(params=list(emulated_providers()), scope="module")
+class Talk:
+    """A chat whose lines are given, and a record of what is shown."""
+
+    def __init__(self, client: Client, session: Any, *lines: str | type[BaseException]) -> None:
+        self._lines = iter(lines)
+        self._shown = io.StringIO()
+        self.chat = Chat(client, session, Console(file=self._shown, width=80), self._read)
+
+    def _read(self, prompt: str) -> str:
+        line = next(self._lines, EOFError)
+        if not isinstance(line, str):
+            raise line
+        self._shown.write(f"{prompt}{line}\n")
+        return line
+
+    def run(self, *, resumes: bool = False) -> str:
+        self.chat.run(resumes=resumes)
+        return self._shown.getvalue()
+
+
+def talk(emulator: EmulatorHandle, *lines: str | type[BaseException], waiting: str = "") -> str:
+    """Return what is shown while these lines are typed; the session waits for an answer to `waiting` before."""
+    with local_client(emulator) as client:
+        model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
+        session = client.sessions.create(agent=emulator.agent_id, environment=emulator.environment_id, model=model)
+        if waiting:
+            with client.sessions.run(session, waiting) as turn:
+                turn.wait()
+        return Talk(client, session, *lines).run(resumes=bool(waiting))
+
+
+@pytest.fixture(scope="module", params=["qoder", "everruns", "adk"])
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
+    """One backend with a stream beside the input, one with approvals as a second call, one with attended turns."""
     with serve(request.param) as handle:
         yield handle
 
 
-def talk(emulator: EmulatorHandle, *lines: str) -> str:
-    """What is shown while these lines are typed."""
-    shown = io.StringIO()
-    typed = iter(lines)
+def test_a_conversation(emulator: EmulatorHandle) -> None:
+    shown = talk(emulator, "hello there", "", "/tool", "/client-tool", "in stock", "/fail", "hello again")
 
-    def read_line(prompt: str) -> str:
-        try:
-            line = next(typed)
-        except StopIteration:
-            raise EOFError from None
-        shown.write(f"{prompt}{line}\n")
-        return line
-
-    with local_client(emulator) as client:
-        model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
-        where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
-        session = client.sessions.create(**where, title="Chat", model=model)  # type: ignore[arg-type]
-        Chat(client, session, Console(file=shown, width=80), read_line).run()
-    return shown.getvalue()
-
-
-def test_text_is_streamed_once(emulator: EmulatorHandle) -> None:
-    assert talk(emulator, "hello there").count("You said: hello there") == 1
-
-
-def test_thinking_and_tools_are_shown(emulator: EmulatorHandle) -> None:
-    shown = talk(emulator, "/think", "", "/tool")
-
-    assert "I have thought about it." in shown
-    assert "tool lookup(query='item 0')" in shown
-    assert "item 0 is in stock" in shown
-
-
-def test_a_tool_is_run_by_the_person(emulator: EmulatorHandle) -> None:
-    shown = talk(emulator, "/client-tool", "in stock")
-
-    assert "output of lookup(query='item 0'): in stock" in shown
-    assert "The output was received." in shown
-
-
-@pytest.mark.parametrize("reply", ["y", "n"])
-def test_approval_is_asked_for(emulator: EmulatorHandle, reply: str) -> None:
-    shown = talk(emulator, "/ask", reply)
-
-    assert "allow lookup(query='item 0')?" in shown
-    assert "The decision was heard." in shown
-
-
-def test_what_a_break_has_cost_is_told_and_the_message_is_shown_whole(emulator: EmulatorHandle) -> None:
-    at_byte = 1 if emulator.provider == "everruns" else 1200
-    emulator.faults.add(Fault("drop", streams_only=True, at_byte=at_byte))
-    shown = talk(emulator, "hello there")
-
-    if load_provider(emulator.provider).turn_life is TurnLife.ATTENDED:
-        assert "[cancelled" in shown
-        return
-    is_replayed_whole = emulator.provider == "langgraph"
-    assert ("some of the stream was missed" in shown) is not is_replayed_whole
-    assert "You said: hello there" in shown
-
-
-def test_a_failed_turn_is_told_and_the_talk_goes_on(emulator: EmulatorHandle) -> None:
-    shown = talk(emulator, "/fail", "hello")
-
+    assert shown.count("You said: hello there") == 1
+    assert "tool lookup(query='item 0')\n  item 0 is in stock\n" in shown
+    assert "output> in stock\nThe output was received.\n" in shown
     assert "[failed" in shown
+    assert shown.endswith("You said: hello again\n")
+
+
+def test_an_approval_is_asked_for_until_the_answer_is_yes_or_no(emulator: EmulatorHandle) -> None:
+    shown = talk(emulator, "/ask", "maybe", "", "Y", "/ask", "no")
+
+    assert "tool lookup(query='item 0')\nallow? [y/n] maybe\nplease answer y or n" in shown
+    assert shown.count("please answer y or n") == 2
+    assert shown.count("The decision was heard.") == 2
+
+
+def test_an_approval_shows_its_call_once(qoder: EmulatorHandle) -> None:
+    assert talk(qoder, "/ask", "y").count("lookup(query='item 0')") == 1
+
+
+def test_a_denial_may_have_a_reason(qoder: EmulatorHandle) -> None:
+    action = ToolApproval(id="a", name="lookup", arguments={})
+    with local_client(qoder) as client:
+        answer = Talk(client, "s", "n too risky").chat._answer(action)
+
+    assert answer == Deny(action, "too risky")
+
+
+def test_an_answer_that_cannot_be_sent_is_asked_for_again() -> None:
+    with serve("everruns") as emulator:
+        shown = talk(emulator, "/ask", "n with a reason", "n")
+
+    assert "Everruns takes a denial without a reason" in shown
+    assert shown.endswith("The decision was heard.\n")
+
+
+def test_a_session_that_waits_is_asked_about_first(emulator: EmulatorHandle) -> None:
+    shown = talk(emulator, "y", "hello", waiting="/ask")
+
+    assert shown.index("allow? [y/n] y") < shown.index("The decision was heard.") < shown.index("you> hello")
+
+
+@pytest.mark.parametrize(("typed", "value"), [("2", "blue"), ("red", "red")])
+def test_a_question_takes_an_option_by_its_number_or_text(typed: str, value: str, qoder: EmulatorHandle) -> None:
+    action = Question(id="q", prompt="Which colour?", options=("red", "blue"))
+    with local_client(qoder) as client:
+        answer = Talk(client, "s", "green", typed).chat._answer(action)
+
+    assert answer == Reply(action, value)
+
+
+def test_the_commands_of_the_chat(emulator: EmulatorHandle) -> None:
+    shown = talk(emulator, "/help", "/ask", "/help", "/cancel", "hello", "/exit", "never read")
+
+    assert shown.count(HELP) == 2
+    assert ("cancel: requested" in shown) is (emulator.provider != "adk")
     assert "You said: hello" in shown
+    assert "never read" not in shown
 
 
-def test_text_of_a_backend_cannot_steer_the_terminal() -> None:
-    assert printable("a\x1b[31mb\rc\nd\te\u202e") == "a\\x1b[31mb\\rc\nd\te\\u202e"
+def test_help_fits_a_terminal() -> None:
+    assert max(map(len, HELP.splitlines())) < 80
 
 
-def test_the_question_is_shown_whole() -> None:
-    command = [sys.executable, "-m", "polysession.cli", "chat", "qoder", "--emulated"]
-    shown = subprocess.run(command, input="/ask\nn\n", capture_output=True, text=True, timeout=60, check=True).stdout  # noqa: S603
-
-    assert "allow lookup(query='item 0')? [y/N] " in shown
-
-
-def read_until(process: subprocess.Popen[bytes], text: str, limit_s: float = 30) -> str:
-    """What the program shows, up to this text."""
-    assert process.stdout is not None
-    shown = ""
-    ends_at_s = time.monotonic() + limit_s
-    while text not in shown:
-        ready, _, _ = select.select([process.stdout], [], [], max(0, ends_at_s - time.monotonic()))
-        assert ready, f"{text!r} did not come: {shown!r}"
-        shown += os.read(process.stdout.fileno(), 4096).decode()
-    return shown
-
-
-def test_ctrl_c_cancels_the_turn_and_leaves_at_the_prompt() -> None:
-    command = [sys.executable, "-m", "polysession.cli", "chat", "qoder", "--emulated"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:  # noqa: S603
-        assert process.stdin is not None
-        try:
-            read_until(process, "you> ")
-            process.stdin.write(b"/slow 500\n")
-            read_until(process, "word2")
-            process.send_signal(signal.SIGINT)
-            assert "[cancelled" in read_until(process, "you> ")
-            process.stdin.write(b"hello again\n")
-            assert "You said: hello again" in read_until(process, "you> ")
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=10) == 0
-        finally:
-            process.kill()
-
-
-def test_a_second_ctrl_c_leaves(emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_cancels_a_turn_and_a_second_one_leaves(
+    emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Chat, "_show", interrupted)
+    monkeypatch.setattr(Transcript, "show", interrupted)
+    shown = talk(emulator, "/slow 5", "never read")
 
-    shown = talk(emulator, "/slow 5", "never typed")
-    if load_provider(emulator.provider).turn_life is TurnLife.ATTENDED:
-        assert "left: the turn ends with its stream" in shown  # one is enough
+    if emulator.provider == "adk":
+        assert "the turn ends, because its stream was left" in shown  # one is enough
     else:
-        assert "never typed" not in shown
+        assert "cancelling; Ctrl-C again leaves" in shown
+        assert "never read" not in shown
+
+
+@pytest.mark.parametrize("left", [EOFError, KeyboardInterrupt])
+def test_the_end_of_the_input_leaves_at_every_prompt(left: type[BaseException], qoder: EmulatorHandle) -> None:
+    assert talk(qoder, left).count("\n") == 1
+    assert talk(qoder, "/ask", left).endswith("tool lookup(query='item 0')\n")
+
+
+def test_a_chat_continues_a_session(shell: Shell, session: str) -> None:
+    assert "You said: hello" in shell.done("chat", "--session", session, typed="hello\n").out
+    assert shell.done("messages", session).out.startswith("user: hello\n")
+
+
+def test_a_chat_creates_the_session_that_continue_finds(shell: Shell, qoder: EmulatorHandle) -> None:
+    where = ["--agent", qoder.agent_id, "--environment", str(qoder.environment_id)]
+
+    assert "You said: hello" in shell.done("chat", "qoder", *where, typed="hello\n").out
+    assert shell.done("ask", "-c", "and now?", "--provider", "qoder").out == "You said: and now?\n"
+
+
+def test_with_json_each_line_is_a_message(shell: Shell, qoder: EmulatorHandle) -> None:
+    session = created(shell, qoder)
+
+    ran = shell.run("chat", "--session", session, "--json", typed="one\n\ntwo\n/ask\nnever read\n")
+    texts = [event["message"]["content"][0]["text"] for event in ran.lines if event["type"] == "message.completed"]
+    assert (ran.code, texts) == (14, ["one", "You said: one", "two", "You said: two", "/ask"])

@@ -1,4 +1,4 @@
-"""What only a process of its own shows: exit statuses, pipes, signals, terminals and completion."""
+"""Facts about whole processes: start, pipes, signals and terminals."""
 
 from __future__ import annotations
 
@@ -11,36 +11,66 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
-from typer.testing import CliRunner
 
-from polysession.cli import errors as cli_errors
-from polysession.cli.app import app
+from polysession import __version__
 from polysession.emulation import EmulatorHandle
-from polysession.errors import PolysessionError
-from polysession.plugins import installed_providers
 from support.command import Shell, created
 
 COMMAND = [sys.executable, "-m", "polysession.cli"]
-DOCS = Path(__file__).parents[2] / "docs"
+LIMIT_S = 30
 
 
 def environment(shell: Shell, **further: str) -> dict[str, str]:
-    """An environment as people have it: output is buffered, and no width is forced."""
+    """Return a person's environment: output is buffered, and no width is forced."""
     kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "PYTHONUNBUFFERED"}}
     return kept | shell.env | further
 
 
-def run(shell: Shell, *arguments: str, **further: str) -> subprocess.CompletedProcess[str]:
-    env = environment(shell, **further)
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False, env=env)  # noqa: S603
+def start(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell)
+    )
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+
+def test_the_version_needs_nothing_but_the_interpreter() -> None:
+    ran = python(
+        "import sys; sys.argv = ['polysession', '--version']\n"
+        "from polysession.cli import main; main()\n"
+        "assert not {'httpx', 'pydantic', 'typer', 'rich'} & set(sys.modules)"
+    )
+    assert (ran.returncode, ran.stdout) == (0, f"polysession {__version__}\n")
+
+
+def test_help_and_completion_need_no_http_library_and_no_line_editor() -> None:
+    ran = python(
+        "import sys, polysession.cli.app\n"
+        "unwanted = {'httpx', 'ssl', 'starlette', 'tenacity', 'prompt_toolkit', 'polysession.event'}\n"
+        "assert not unwanted & set(sys.modules), unwanted & set(sys.modules)"
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("missing", ["typer", "starlette"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    ran = python(
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['polysession', 'demo']\n"
+        "from polysession.cli import main; main()"
+    )
+    assert ran.returncode == 2
+    assert "pip install 'polysession[all]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def on_terminal(shell: Shell, *arguments: str, out: bool, **further: str) -> tuple[str, str, int]:
-    """Run with a terminal for stderr, and for stdout if `out`: what each got, and the exit status."""
+    """Run with a terminal for stderr, and for stdout if `out`; return both outputs, and the exit status."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(  # noqa: S603
         [*COMMAND, *arguments],
@@ -59,14 +89,15 @@ def on_terminal(shell: Shell, *arguments: str, out: bool, **further: str) -> tup
     return piped.decode(), shown.decode(), process.returncode
 
 
-def test_a_listing_shows_its_progress_on_a_terminal_and_keeps_results_apart(
+def test_a_terminal_shows_the_progress_of_a_list_and_a_pipe_gets_whole_lines(
     shell: Shell, qoder: EmulatorHandle
 ) -> None:
-    session = created(shell, qoder)
+    title = "A title of 日本 that is longer than what is left of a line of eighty columns, by far"
+    session = created(shell, qoder, "--title", title)
 
-    piped, shown, code = on_terminal(shell, "sessions", "list", "--json", out=False)
+    piped, shown, code = on_terminal(shell, "sessions", "list", out=False, PYTHONIOENCODING="ascii")
     assert code == 0
-    assert f'"id": "{session}"' in piped
+    assert "of \\u65e5\\u672c that is longer than what is left of a line of eighty columns, by far\n" in piped
     assert "reading sessions" in shown
     assert session not in shown
 
@@ -77,220 +108,116 @@ def test_colours_are_for_terminals_without_no_color(shell: Shell) -> None:
     assert "\x1b[32m" in coloured
     _, plain, _ = on_terminal(shell, "features", out=True, NO_COLOR="1")
     assert "\x1b[3" not in plain
-    assert "\x1b" not in run(shell, "features").stdout
 
 
-def test_what_is_piped_is_not_cut(shell: Shell, qoder: EmulatorHandle) -> None:
-    created(shell, qoder, "--title", "A title that is longer than what is left of a line of eighty columns, by far")
-
-    assert "of eighty columns, by far\n" in run(shell, "sessions", "list").stdout
-
-
-def test_an_encoding_that_lacks_a_character_ends_no_command(shell: Shell, qoder: EmulatorHandle) -> None:
-    created(shell, qoder, "--title", "日本")
-
-    assert "\\u65e5\\u672c" in run(shell, "sessions", "list", PYTHONIOENCODING="ascii").stdout
-
-
-@pytest.mark.parametrize("arguments", ["features --json", "features", "sessions list --help"])
-def test_a_reader_that_leaves_is_no_error(shell: Shell, arguments: str) -> None:
-    process = subprocess.Popen(  # noqa: S603
-        [*COMMAND, *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell)
-    )
+@pytest.mark.parametrize("command", ["features --json", "run SESSION /slow --json"])
+def test_a_broken_pipe_is_no_error(command: str, shell: Shell, session: str) -> None:
+    process = start(shell, *command.replace("SESSION", session).split())
     assert process.stdout is not None
     assert process.stderr is not None
-    process.stdout.close()
-    with process:
-        assert process.stderr.read() == b""
-    assert process.returncode in {1, 141}
-
-
-def test_a_reader_that_leaves_a_stream_ends_it(shell: Shell, qoder: EmulatorHandle) -> None:
-    session = created(shell, qoder)
-    process = subprocess.Popen(  # noqa: S603
-        [*COMMAND, "run", session, "/slow 300", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(shell),
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
+    if command.startswith("run"):
+        process.stdout.readline()
     process.stdout.close()
     with process:
         assert process.stderr.read() == b""
     assert process.returncode == 141
 
 
-def test_ctrl_c_ends_a_stream_quietly_and_tells_where_to_go_on(shell: Shell, qoder: EmulatorHandle) -> None:
-    session = created(shell, qoder)
-    shell.run("run", session, "hello")  # so that there is a cursor before the first event is shown
-    process = subprocess.Popen(  # noqa: S603
-        [*COMMAND, "events", session], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell)
-    )
+def test_ctrl_c_ends_a_stream_quietly_and_shows_the_command_that_continues(shell: Shell, session: str) -> None:
+    shell.done("run", session, "hello")  # so that there is a cursor before the first event is shown
+    process = start(shell, "events", session)
     assert process.stdout is not None
     with process:
-        ends_at_s = time.monotonic() + 30
+        ends_at_s = time.monotonic() + LIMIT_S
         while not select.select([process.stdout], [], [], 0.5)[0]:
             assert time.monotonic() < ends_at_s
             shell.run("run", session, "hello")
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        _, notes = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
-    assert re.fullmatch(r"go on with --cursor \w+\n", told.decode())
+    assert re.fullmatch(rf"continue: polysession events {session} --cursor \w+\n", notes.decode())
 
 
-def test_the_exit_status_is_that_of_the_error(shell: Shell) -> None:
-    assert run(shell, "sessions", "get", "sess_00000000000000000000").returncode == 5
-    assert run(shell, "sessions", "get").returncode == 2
-    assert run(Shell(), "sessions", "list").returncode == 2
-    assert run(Shell(), "sessions", "list", "--provider", "qoder").returncode == 4
-
-
-def completed(line: str, shell: Shell | None = None) -> list[str]:
-    """What the shell offers at the end of a line."""
-    words = {"_POLYSESSION_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-    return run(shell or Shell(), **words).stdout.split()
-
-
-def test_names_are_completed(tmp_path: Path) -> None:
-    (tmp_path / "polysession").mkdir()
-    (tmp_path / "polysession/config.toml").write_text('[profiles.staging]\nprovider = "qoder"\n')
-
-    assert completed("polysession sessions list --provider ") == list(installed_providers())
-    assert completed("polysession switch-check --from ag") == ["agentscope"]
-    assert completed("polysession emulate q") == ["qoder"]
-    assert completed("polysession --profile s", Shell({"XDG_CONFIG_HOME": str(tmp_path)})) == ["staging"]
-    assert "archive" in completed("polysession sessions a")
-    (tmp_path / "polysession/config.toml").write_text("[")
-    assert completed("polysession --profile s", Shell({"XDG_CONFIG_HOME": str(tmp_path)})) == []
-
-
-def test_help_and_completion_need_no_http_library() -> None:
-    code = "import sys, polysession.cli.app; assert not {'httpx', 'ssl', 'starlette', 'tenacity'} & set(sys.modules)"
-
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
-
-
-@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
-def test_completion_can_be_shown_for_installation(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-
-    shown = CliRunner().invoke(app, ["--show-completion", kind])  # reads the variable when it builds the command
-
-    assert "_POLYSESSION_COMPLETE" in shown.output
-
-
-def commands() -> list[list[str]]:
-    """Every command, by its words."""
-    found = []
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        found += [[name, word] for word in inner] if inner else [[name]]
-    return found
-
-
-def test_there_are_commands() -> None:
-    assert len(commands()) == 24
-
-
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_command_has_help_with_an_example_json_and_a_place_in_the_docs(words: list[str]) -> None:
-    told = Shell().done(*words, "--help").out
-
-    assert f"Example: polysession {' '.join(words)}" in " ".join(told.split())
-    assert "--json" in told
-    assert "--debug" in told
-    assert f"\n| `{' '.join(words)}` | " in (DOCS / "cli.md").read_text()
-
-
-def documented() -> dict[int, set[str]]:
-    """The errors of each exit status, as the page has them."""
-    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*)\|$", (DOCS / "cli.md").read_text(), re.MULTILINE)
-    return {int(status): set(re.findall(r"`(\w+)`", raised)) for status, raised in rows}
-
-
-def kinds(kind: type[PolysessionError] = PolysessionError) -> list[type[PolysessionError]]:
-    """Every kind of error of ours."""
-    ours = [child for child in kind.__subclasses__() if child.__module__ == PolysessionError.__module__]
-    return [kind, *(below for child in ours for below in kinds(child))]
-
-
-def test_the_exit_codes_are_documented() -> None:
-    assert list(documented()) == [int(code) for code in cli_errors.ExitCode]
-
-
-@pytest.mark.parametrize("kind", kinds())
-def test_every_kind_of_error_has_its_documented_exit_code(kind: type[PolysessionError]) -> None:
-    code = cli_errors.exit_code(kind("x"))
-    named = [status for status, names in documented().items() if kind.__name__ in names]
-
-    assert named in ([code], [])
-    assert named or kind.__subclasses__()
-    assert code is not cli_errors.ExitCode.FAILED or kind is PolysessionError
-
-
-def test_a_defect_is_told_in_a_paragraph_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError("no \x1b[31mluck")
-
-    monkeypatch.setattr("polysession.cli.inspect_commands.installed_providers", broken)
-    ran = Shell().run("providers")
-    assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert "unexpected ZeroDivisionError: no \\x1b[31mluck" in ran.err
-    assert "Traceback" in Shell().run("--debug", "providers").err
-
-
-@pytest.mark.parametrize("missing", ["typer", "rich", "starlette", "uvicorn"])
-def test_a_missing_extra_is_named(missing: str) -> None:
-    code = (
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['polysession', 'demo']\n"
-        "from polysession.cli import main; main()"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-
-    assert ran.returncode == 2
-    assert "pip install 'polysession[all]'" in ran.stderr
-    assert "Traceback" not in ran.stderr
-
-
-def test_options_that_a_command_has_no_use_for_are_refused(shell: Shell) -> None:
-    ran = shell.run("--emulated", "providers")
-
-    assert (ran.code, "takes no --provider" in ran.err) == (2, True)
-
-
-def shell_line(line: str, shell: Shell) -> subprocess.CompletedProcess[str]:
-    """Run a line of the system's shell, in which `$COMMAND` is the command."""
+def shell_line(line: str, shell: Shell) -> tuple[int, str]:
+    """Run a line of the system's shell, in which `$COMMAND` is the command; return its status and its errors."""
     env = environment(shell, COMMAND=" ".join(COMMAND))
-    return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False, env=env)  # noqa: S603
+    ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False, env=env)  # noqa: S603
+    return ran.returncode, ran.stderr
 
 
-def test_a_full_disk_is_no_defect() -> None:
-    ran = shell_line("$COMMAND providers > /dev/full", Shell())
-
-    assert (ran.returncode, ran.stderr) == (1, "polysession: No space left on device\n")
-
-
-def test_a_closed_output_is_no_defect() -> None:
-    ran = shell_line("$COMMAND providers >&-", Shell())
-
-    assert (ran.returncode, ran.stderr) == (1, "polysession: standard output is closed\n")
+def test_a_full_disk_and_closed_streams_are_ordinary_errors(shell: Shell, session: str) -> None:
+    assert shell_line("$COMMAND providers > /dev/full", shell) == (1, "polysession: No space left on device\n")
+    assert shell_line("$COMMAND providers >&-", shell) == (1, "polysession: standard output is closed\n")
+    closed_input = (2, "polysession: standard input is closed\n")
+    assert shell_line(f"$COMMAND send {session} - <&-", shell) == closed_input
+    assert shell_line("$COMMAND sessions get s1 2>&-", Shell())[0] == 2
 
 
-def test_a_closed_input_is_no_defect(shell: Shell, qoder: EmulatorHandle) -> None:
-    session = created(shell, qoder)
+class Terminal:
+    """A program in a terminal of its own, and what it has shown."""
 
-    ran = shell_line(f"$COMMAND send {session} - <&-", shell)
+    def __init__(self, folder: int, process: int) -> None:
+        self._terminal = folder
+        self.process = process
 
-    assert (ran.returncode, ran.stderr) == (2, "polysession: standard input is closed\n")
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """Return what is shown next, up to a text."""
+        shown = ""
+        ends_at_s = time.monotonic() + LIMIT_S
+        while text not in shown:
+            ready, _, _ = select.select([self._terminal], [], [], max(0, ends_at_s - time.monotonic()))
+            assert ready, f"{text!r} did not come: {shown!r}"
+            shown += os.read(self._terminal, 4096).decode(errors="replace")
+        return shown
 
 
-def test_a_closed_error_output_changes_no_exit_status() -> None:
-    assert shell_line("$COMMAND sessions get s1 2>&-", Shell()).returncode == 2
+@contextlib.contextmanager
+def in_terminal(*arguments: str) -> Iterator[Terminal]:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ |= {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        os.execv(COMMAND[0], [*COMMAND, *arguments])  # noqa: S606
+    try:
+        yield Terminal(terminal, process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process, 0)
+        os.close(terminal)
 
 
-def test_a_byte_order_mark_before_a_message_is_not_sent(shell: Shell, qoder: EmulatorHandle) -> None:
-    session = created(shell, qoder)
+def test_a_chat_in_a_terminal_edits_lines_keeps_a_history_and_cancels_turns(tmp_path: Path) -> None:
+    with in_terminal("chat", "qoder", "--emulated") as terminal:
+        for typed, answer in (
+            ("helo\x1b[Dl", "hello"),  # the cursor is moved before the last letter
+            ("one\x1b\rtwo", "one\r\ntwo"),  # Alt-Enter
+            ("\x1b[A\x1b[A\x1b[A!", "hello!"),  # up: through the lines of the last message, to the first one
+        ):
+            terminal.read_until("you>")
+            terminal.type(f"{typed}\r")
+            terminal.read_until(f"You said: {answer}")
+        terminal.read_until("you>")
+        terminal.type("nonsense\x03/slow 500\r")  # Ctrl-C empties the line
+        terminal.read_until("word2")
+        terminal.type("\x03")
+        assert terminal.read_until("[cancelled").count("word2") == 0
+        terminal.read_until("you>")
+        terminal.type("\x03")
+        assert os.waitpid(terminal.process, 0)[1] == 0
+    history = tmp_path / "state/polysession/chat_history"
+    assert history.stat().st_mode & 0o077 == 0
+    assert "+hello\n" in history.read_text()
+    assert "nonsense" not in history.read_text()
 
-    assert shell.done("run", session, "-", typed="\ufeffhello").out == "You said: hello\n"
+
+def test_an_emulator_is_served_until_ctrl_c() -> None:
+    process = start(Shell(), "emulate", "qoder", "--json")
+    assert process.stdout is not None
+    with process:
+        assert b'"base_url": "http://127.0.0.1:' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=LIMIT_S) == 0

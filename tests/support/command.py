@@ -8,12 +8,11 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
-from typer.main import get_command
 from typer.testing import CliRunner
 
-from polysession.cli.app import app
+from polysession.cli.app import run
 from polysession.cli.local_commands import environment_of
 from polysession.emulation import EmulatorHandle
 
@@ -65,19 +64,14 @@ class Shell:
         return ran
 
 
-_COMMAND: Final = get_command(app)
-"""Built once: `CliRunner.invoke` builds it at each call, which takes ten times as long as most commands."""
-
-
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
-        _COMMAND.main(args=list(arguments), prog_name="polysession")
+        return int(run(arguments))
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     except Exception:  # noqa: BLE001  (as the interpreter does with what a program raises)
         traceback.print_exc()
         return 1
-    return 0
 
 
 def _text(stream: BytesIO) -> str:

@@ -111,6 +111,8 @@ class Provider(ABC, Generic[S]):
         owner_setting: Name of the setting that holds the client's user, where the user is a part of a session's
             address: the core then checks that a handle's owner is this user, and gives each handle an owner. None
             where the credential alone decides.
+        agent_setting: Name of the setting that holds the agent of sessions that are named by their id alone; None if
+            it has no such setting.
         emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.
     """
 
@@ -133,6 +135,7 @@ class Provider(ABC, Generic[S]):
     when_waiting: ClassVar[WhenWaiting] = WhenWaiting.UNKNOWN
     largest_page: ClassVar[int | None] = None
     owner_setting: ClassVar[str | None] = None
+    agent_setting: ClassVar[str | None] = None
     emulator: ClassVar[str | None] = None
 
     def __init__(self, settings: S) -> None:

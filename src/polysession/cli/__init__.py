@@ -24,7 +24,7 @@ def main() -> None:
         sys.stdout.write(f"polysession {__version__}\n")
         return
     try:
-        from polysession.cli.app import app  # noqa: PLC0415  (an extra)
+        from polysession.cli.app import run  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'\n"
@@ -35,4 +35,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character ends no command
-    app(prog_name="polysession")
+    sys.exit(run())

@@ -1,26 +1,44 @@
-"""The `polysession` command: its groups, and the options that may stand before a command."""
+"""The `polysession` command: its groups, its common options, and its errors in the command line."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
 
 from polysession import __version__
-from polysession.cli import doctor_command, inspect_commands, local_commands, talk_commands
+from polysession.cli import (
+    chat_command,
+    doctor_command,
+    event_commands,
+    inspect_commands,
+    local_commands,
+    turn_commands,
+)
 from polysession.cli.agent_commands import agents
-from polysession.cli.invocation import (
+from polysession.cli.errors import ExitCode, report
+from polysession.cli.help import MainHelp
+from polysession.cli.options import (
     DebugOption,
     EmulatedOption,
+    FieldsOption,
     JsonOption,
     ProfileOption,
     ProviderOption,
     SetOption,
 )
+from polysession.cli.profile_commands import profiles
+from polysession.cli.resource_commands import environments, models
 from polysession.cli.session_commands import sessions
+from polysession.errors import PolysessionError, UsageError
 
 app: Final = typer.Typer(
     name="polysession",
+    cls=MainHelp,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,7 +46,7 @@ app: Final = typer.Typer(
 )
 
 
-def _tell_version(value: bool) -> None:  # noqa: FBT001  (typer's way to call it)
+def _print_version(value: bool) -> None:  # noqa: FBT001  (typer's way to call it)
     if value:
         typer.echo(f"polysession {__version__}")
         raise typer.Exit
@@ -43,31 +61,67 @@ def _options(
     set_: SetOption = None,
     emulated: EmulatedOption = False,
     json: JsonOption = False,
+    fields: FieldsOption = None,
     debug: DebugOption = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """One client for the agent sessions of many backends.
 
-    The options below may stand before a command or after it.
-
-    Example: polysession --profile staging sessions list
+    Options may stand before a command or after it. Each command has --help.
     """
-    del version  # told already
+    del version  # already printed
     context.obj = {
         "provider": provider,
         "profile": profile,
         "set_": set_,
         "emulated": emulated,
         "json": json,
+        "fields": fields,
         "debug": debug,
     }
 
 
-app.add_typer(sessions, name="sessions")
-app.add_typer(agents, name="agents")
-talk_commands.add_to(app)
-inspect_commands.add_to(app)
-doctor_command.add_to(app)
-local_commands.add_to(app)
+for _group, _name in (
+    (sessions, "sessions"),
+    (agents, "agents"),
+    (environments, "environments"),
+    (models, "models"),
+    (profiles, "profiles"),
+):
+    app.add_typer(_group, name=_name)
+for _module in (turn_commands, chat_command, event_commands, inspect_commands, doctor_command, local_commands):
+    _module.add_to(app)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: Its arguments; None takes those of the process.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        status = _COMMAND.main(args=arguments, prog_name="polysession", standalone_mode=False)
+    except typer.Abort:
+        return report(PolysessionError("aborted"), as_json=False, debug=False)
+    except TyperException as error:
+        return _report_misuse(error, as_json=bool({"--json", "--fields"} & set(arguments or sys.argv)))
+    return status if isinstance(status, int) else ExitCode.DONE
+
+
+_COMMAND = get_command(app)
+
+
+def _report_misuse(error: TyperException, *, as_json: bool) -> int:
+    """Report a mistake in the command line like every other error; a group without a command shows its help."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is not None and message == context.get_help():
+        typer.echo(message, err=True)
+        return ExitCode.USAGE
+    where = f" See {context.command_path} --help" if context is not None else ""
+    return report(UsageError(f"{message[0].lower()}{message[1:].rstrip('.')}.{where}"), as_json=as_json, debug=False)

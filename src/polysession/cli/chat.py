@@ -1,183 +1,217 @@
-"""`polysession chat`: a conversation in the terminal."""
+"""A conversation in the terminal: reads messages, shows turns, and asks for answers to pending actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from rich.console import Console
-from rich.text import Text
 
 from polysession import (
     Answer,
     Approve,
+    Client,
+    Conflict,
     Deny,
-    ErrorReported,
     Event,
-    MessageCompleted,
-    MessageDelta,
+    Feature,
     Outcome,
     PendingAction,
     PolysessionError,
     Question,
     Reply,
-    Role,
     Session,
-    StreamGap,
-    ThinkingCompleted,
-    ThinkingDelta,
+    SessionRef,
     ToolApproval,
-    ToolCallCompleted,
     ToolOutput,
-    ToolResultCompleted,
     TurnEnded,
     TurnLife,
+    UsageError,
 )
+from polysession.cli.event_text import action_text
 from polysession.cli.printing import printable
+from polysession.cli.transcript import Transcript
 
-if TYPE_CHECKING:
-    from polysession import Client
+HELP: Final = """\
+/help      Show this text.
+/cancel    Cancel the turn that runs or waits in this session.
+/exit      Leave; so do Ctrl-D and, in an empty line, Ctrl-C.
+Alt-Enter  Begin another line of the message.
+Up, Down   Bring back earlier messages.
+Ctrl-C     Cancel the running turn.
+n REASON   Deny a tool with a reason, where the backend takes reasons.
+Everything else is sent to the agent, also if it begins with a slash."""
 
 _PROMPT: Final = "you> "
+_CANCEL_LIMIT_S: Final = 10
+
+
+class _Cancelled(Exception):  # noqa: N818  (not an error: the person asked for it)
+    """`/cancel` was typed."""
 
 
 class Chat:
-    """One conversation: reads lines, shows what the agent does, asks for what it waits for."""
+    """One conversation.
 
-    def __init__(self, client: Client, session: Session, console: Console, read_line: Callable[[str], str]) -> None:
+    Args:
+        client: The client.
+        session: The session to talk in.
+        console: Terminal that is written to.
+        read: Shows a prompt and returns a text; raises `EOFError` at the end of the input, and `KeyboardInterrupt` at
+            Ctrl-C.
+    """
+
+    def __init__(
+        self, client: Client, session: Session | SessionRef, console: Console, read: Callable[[str], str]
+    ) -> None:
         self._client = client
         self._session = session
-        self._console = console
-        self._read_line = read_line
-        self._streaming = False
+        self._read_text = read
+        self._transcript = Transcript(console, console)
+        self._note = self._transcript.note
 
-    def run(self) -> None:
-        """Talk until the input ends, or a Ctrl-C that has nothing to cancel."""
-        self._say("Ctrl-C cancels a turn, and leaves at the prompt; so does Ctrl-D.", "dim")
-        while True:
+    def run(self, *, resumes: bool = False) -> None:
+        """Talk until the input ends, `/exit`, or Ctrl-C with no turn to cancel.
+
+        Args:
+            resumes: The session may wait for an answer already, which is asked for first.
+        """
+        self._note("/help shows the commands of this chat")
+        with contextlib.suppress(EOFError, KeyboardInterrupt):
+            if resumes:
+                self._guarded(self._resume)
+            while True:
+                self._guarded(self._exchange)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Take a step; an error or `/cancel` ends it, and not the conversation."""
+        try:
+            step()
+        except _Cancelled:
+            self._cancel()
+        except PolysessionError as error:
+            self._note(str(error), "red")
+
+    def _resume(self) -> None:
+        if self._client.supports(Feature.SESSIONS_PENDING_ACTIONS) and (answers := self._answers()):
+            self._talk(answers)
+
+    def _exchange(self) -> None:
+        message = self._read(_PROMPT).strip()
+        if message:
+            self._talk(message)
+
+    def _talk(self, content: str | list[Answer]) -> None:
+        """Show a turn, ask for answers to its pending actions, and show the turns that continue it."""
+        while content:
             try:
-                line = self._read_line(_PROMPT).strip()
-            except (EOFError, KeyboardInterrupt):
-                self._console.print()
-                return
-            try:
-                if line:
-                    self._talk(line)
-            except PolysessionError as error:
-                self._say(str(error), "red")
-            except KeyboardInterrupt:
-                return
+                ended = self._turn(content)
+            except Conflict as error:  # the session waits for an answer since an earlier time
+                self._note(str(error), "red")
+            except UsageError as error:
+                if isinstance(content, str):
+                    raise
+                self._note(str(error), "red")  # nothing was sent: ask again
+            else:
+                if ended is None or ended.outcome is not Outcome.REQUIRES_ACTION:
+                    return
+            content = self._answers()
 
-    def _talk(self, line: str) -> None:
-        """One exchange: the turn, and the turns that go on after each answer."""
-        said: str | list[Answer] = line
+    def _read(self, prompt: str) -> str:
+        """Read a text that is not a command of the chat.
+
+        Raises:
+            EOFError: The input has ended, or the command is `/exit`.
+            KeyboardInterrupt: Ctrl-C.
+            _Cancelled: The command is `/cancel`.
+        """
         while True:
-            ended = self._turn(said)
-            if ended is None or ended.outcome is not Outcome.REQUIRES_ACTION:
-                return
-            said = [self._ask(action) for action in self._client.sessions.pending_actions(self._session)]
-            if not said:
-                return
+            text = self._read_text(printable(prompt))
+            match text.strip():
+                case "/help":
+                    self._note(HELP, "")
+                case "/exit":
+                    raise EOFError
+                case "/cancel":
+                    raise _Cancelled
+                case _:
+                    return text
 
-    def _turn(self, said: str | list[Answer]) -> TurnEnded | None:
-        """Follow one turn; a Ctrl-C meanwhile cancels it, and a second one leaves without waiting for its end."""
-        turn = self._client.sessions.run(self._session, said)
+    def _turn(self, content: str | list[Answer]) -> TurnEnded | None:
+        """Follow one turn. Ctrl-C cancels it; a second one leaves without waiting for its end."""
+        turn = self._client.sessions.run(self._session, content)
         try:
             with turn:
-                return self._show(turn)
+                return self._transcript.show(turn)
         except KeyboardInterrupt:
-            return self._cancel(turn.cursor)
+            return self._cancel_running(turn.cursor)
 
-    def _cancel(self, cursor: str | None) -> TurnEnded | None:
+    def _cancel_running(self, cursor: str | None) -> TurnEnded | None:
         if self._client.turn_life is TurnLife.ATTENDED:
-            self._say("\nleft: the turn ends with its stream", "yellow")
+            self._note("the turn ends, because its stream was left", "yellow")
             return None
-        self._say("\ncancelling; Ctrl-C again leaves", "yellow")
-        # The stream is opened first: it tells the end of the turn that is cancelled then.
-        with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=10) as events:
+        self._note("cancelling; Ctrl-C again leaves", "yellow")
+        # The stream is opened first, so that it has the end of the cancelled turn.
+        with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=_CANCEL_LIMIT_S) as events:
             self._client.sessions.cancel(self._session)
-            return self._show(events)
+            return self._transcript.show(_turn_of(events))
 
-    def _show(self, events: Iterable[Event]) -> TurnEnded | None:
-        """Show events up to the end of the turn."""
-        for event in events:
-            if isinstance(event, TurnEnded):
-                self._show_end(event)
-                return event
-            show = _SHOW.get(type(event))
-            if show is not None:
-                show(self, event)
-        return None
+    def _cancel(self) -> None:
+        try:
+            cancellation = self._client.sessions.cancel(self._session)
+        except PolysessionError as error:
+            self._note(str(error), "red")
+        else:
+            self._note(f"cancel: {cancellation.state.value.replace('_', ' ')}", "yellow")
 
-    def _show_delta(self, event: MessageDelta) -> None:
-        self._streaming = True
-        self._write(event.text, "")
+    def _answers(self) -> list[Answer]:
+        """Ask for an answer to each pending action."""
+        return [self._answer(action) for action in self._client.sessions.pending_actions(self._session)]
 
-    def _show_message(self, event: MessageCompleted) -> None:
-        if event.message.role is not Role.ASSISTANT:
-            return
-        if self._streaming:
-            self._console.print()
-        elif event.message.text:
-            self._say(event.message.text, "")
-        self._streaming = False
-
-    def _show_thinking(self, event: ThinkingDelta) -> None:
-        self._write(event.text, "dim italic")
-
-    def _end_thinking(self, _event: ThinkingCompleted) -> None:
-        self._console.print()
-
-    def _show_call(self, event: ToolCallCompleted) -> None:
-        self._say(f"tool {event.name}({_arguments(event.arguments)})", "cyan")
-
-    def _show_result(self, event: ToolResultCompleted) -> None:
-        self._say(f"  {'failed: ' if event.is_error else ''}{event.text}", "cyan dim")
-
-    def _show_error(self, event: ErrorReported) -> None:
-        self._say(event.message, "red")
-
-    def _show_gap(self, _event: StreamGap) -> None:
-        """What was streamed of a message may lack something: it is shown whole when it comes."""
-        if self._streaming:
-            self._console.print()
-        self._streaming = False
-        self._say("[the connection broke, and some of the stream was missed]", "yellow")
-
-    def _show_end(self, event: TurnEnded) -> None:
-        if event.outcome not in {Outcome.COMPLETED, Outcome.REQUIRES_ACTION}:
-            why = event.error or event.native_reason
-            self._say(f"[{event.outcome.value}{': ' + why if why else ''}]", "yellow")
-
-    def _ask(self, action: PendingAction) -> Answer:
+    def _answer(self, action: PendingAction) -> Answer:
+        text = action_text(action)
         if isinstance(action, Question):
-            return Reply(action, self._read_line(f"{printable(action.prompt)} "))
-        call = printable(f"{action.name}({_arguments(action.arguments)})")
+            self._note(text, "")
+            return Reply(action, self._choice(action.options) if action.options else self._words("reply> "))
+        if self._transcript.last_call != text:
+            self._note(f"tool {text}", "cyan")
         if isinstance(action, ToolApproval):
-            answer = self._read_line(f"allow {call}? [y/N] ").strip()
-            if answer.lower() in {"y", "yes"}:
-                return Approve(action)
-            return Deny(action)
-        return ToolOutput(action, self._read_line(f"output of {call}: "))
+            return self._decision(action)
+        self._transcript.known_output = output = self._read("output> ")
+        return ToolOutput(action, output)
 
-    def _say(self, text: str, style: str) -> None:
-        self._console.print(Text(printable(text), style=style))
+    def _decision(self, action: ToolApproval) -> Answer:
+        while True:
+            decision, _, reason = self._read("allow? [y/n] ").strip().partition(" ")
+            match decision.lower():
+                case "y" | "yes" if not reason:
+                    return Approve(action)
+                case "n" | "no":
+                    return Deny(action, reason.strip() or None)
+                case _:
+                    self._note("please answer y or n; /cancel cancels the turn", "yellow")
 
-    def _write(self, text: str, style: str) -> None:
-        self._console.print(Text(printable(text), style=style), end="", soft_wrap=True)
+    def _choice(self, options: tuple[str, ...]) -> str:
+        """Ask for one of the options, by its number or its text."""
+        self._note("\n".join(f"{number}. {option}" for number, option in enumerate(options, 1)), "")
+        numbered = {str(number): option for number, option in enumerate(options, 1)}
+        while True:
+            reply = self._words("reply> ")
+            if reply in options or reply in numbered:
+                return numbered.get(reply, reply)
+            self._note(f"please answer with one of 1 to {len(options)}; /cancel cancels the turn", "yellow")
+
+    def _words(self, prompt: str) -> str:
+        """Read a text that is not empty."""
+        while not (text := self._read(prompt).strip()):
+            pass
+        return text
 
 
-def _arguments(arguments: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-
-
-_SHOW: Final[Mapping[type, Callable[..., None]]] = {
-    MessageDelta: Chat._show_delta,  # noqa: SLF001  (its own table)
-    MessageCompleted: Chat._show_message,  # noqa: SLF001
-    ThinkingDelta: Chat._show_thinking,  # noqa: SLF001
-    ThinkingCompleted: Chat._end_thinking,  # noqa: SLF001
-    ToolCallCompleted: Chat._show_call,  # noqa: SLF001
-    ToolResultCompleted: Chat._show_result,  # noqa: SLF001
-    ErrorReported: Chat._show_error,  # noqa: SLF001
-    StreamGap: Chat._show_gap,  # noqa: SLF001
-}
+def _turn_of(events: Iterable[Event]) -> Iterator[Event]:
+    """The events up to the end of a turn."""
+    for event in events:
+        yield event
+        if isinstance(event, TurnEnded):
+            return

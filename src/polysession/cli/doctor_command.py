@@ -11,33 +11,35 @@ from rich.text import Text
 
 from polysession import __version__
 from polysession.cli.errors import ExitCode
-from polysession.cli.invocation import Invocation, command
+from polysession.cli.invocation import Invocation
 from polysession.cli.printing import Output, one_line
+from polysession.cli.register import command
 
 if TYPE_CHECKING:
-    from polysession.cli.diagnosis import Finding
+    from polysession.cli.findings import Finding
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    command(app)(doctor)
+    command(app, writes=("healthy", "findings"))(doctor)
 
 
 def doctor(invocation: Invocation) -> None:
-    """Look for what keeps a provider from working.
+    """Check the configuration and the backend.
 
-    Says what to do about it, and shows no secret.
+    Each problem comes with its fix; secrets are not shown.
 
-    Example: polysession doctor --provider qoder
+    Example: polysession doctor
     """
-    from polysession.cli.diagnosis import Finding, State, examine  # noqa: PLC0415  (help needs no HTTP library)
+    from polysession.cli.diagnosis import examine  # noqa: PLC0415  (help needs no HTTP library)
+    from polysession.cli.findings import Finding, State  # noqa: PLC0415  (likewise)
 
-    with invocation.patient() as patient:
+    with invocation.doctor_target() as target:
         findings = [
             Finding("polysession", State.OK, f"{__version__} on Python {platform.python_version()}"),
-            *examine(patient),
+            *examine(target),
         ]
     healthy = all(finding.state is not State.PROBLEM for finding in findings)
     if invocation.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -83,8 +84,15 @@ _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
 )
 
 
+_PYTHON_CALL: Final = re.compile(r"(?:native=)?\b([A-Z]\w+)\((\w+=[^()]*)\)")
+_PYTHON_ARGUMENT: Final = re.compile(r"\b(agent|environment|workspace|model)=\.\.\.")
+_MODEL_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {"id": "--model", "type": "--model-type", "credential_id": "--credential", "parameters": "--model-parameters"}
+)
+
+
 def exit_code(error: BaseException) -> ExitCode:
-    """The exit code of an error: that of the nearest class that has one."""
+    """Return the exit code of an error: that of its nearest class that has one."""
     return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), ExitCode.FAILED)
 
 
@@ -96,9 +104,11 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     if as_json:
         sys.stderr.write(json.dumps({"error": error_form(error)}) + "\n")
         return code
-    if isinstance(error, PolysessionError):
+    if isinstance(error, UsageError):
+        text = in_options(str(error))
+    elif isinstance(error, PolysessionError):
         text = str(error)
-    elif isinstance(error, OSError):  # a full disk, a port in use, a file that is not there
+    elif isinstance(error, OSError):  # a full disk, a port in use, a missing file
         text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     else:
         text = f"unexpected {type(error).__name__}: {error}. This is a defect; --debug shows where"
@@ -106,9 +116,24 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     return code
 
 
+def in_options(text: str) -> str:
+    """Return a message with the command's options in the place of Python's arguments."""
+    return _PYTHON_ARGUMENT.sub(r"--\1 ...", _PYTHON_CALL.sub(_as_options, text))
+
+
+def _as_options(call: re.Match[str]) -> str:
+    """The options for a model, or for a body in the backend's own words."""
+    arguments = [argument.partition("=") for argument in call[2].split(", ")]
+    if call[1] == "ModelConfig":
+        return " ".join(f"{_MODEL_OPTIONS.get(name, name)} {value.strip(chr(39))}" for name, _, value in arguments)
+    fields = ", ".join(f'"{name}": {value}' for name, _, value in arguments)
+    return f"--native-json '{{{fields}}}'"
+
+
 def error_form(error: Exception) -> dict[str, Any]:
-    """An error as JSON values."""
-    form: dict[str, Any] = {"kind": type(error).__name__, "exit_code": int(exit_code(error)), "message": str(error)}
+    """Return an error as JSON values."""
+    text = in_options(str(error)) if isinstance(error, UsageError) else str(error)
+    form: dict[str, Any] = {"kind": type(error).__name__, "exit_code": int(exit_code(error)), "message": text}
     names = ("provider", "operation", "status", "code", "request_id", "retryable", "outcome_unknown", "already_done")
     return form | {name: getattr(error, name, None) for name in names}
 

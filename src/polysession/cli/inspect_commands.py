@@ -1,4 +1,4 @@
-"""The commands that look at what is installed: `providers`, `features`, `switch-check` and `doctor`."""
+"""The commands that inspect the installation: `providers`, `features` and `switch-check`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import typer
 from rich.text import Text
 
 from polysession import Feature, PolysessionError, Support, SwitchEffect, SwitchItem, SwitchReport, switch_check
-from polysession.cli.invocation import Invocation, command, complete_provider
+from polysession.cli.errors import ExitCode
+from polysession.cli.invocation import Invocation
+from polysession.cli.options import complete_provider
 from polysession.cli.printing import Output, one_line
+from polysession.cli.register import command
 from polysession.cli.support_marks import SUPPORT_LEGEND, SUPPORT_STYLES, support_lines
 from polysession.errors import UsageError
 from polysession.plugins import installed_providers, load_provider
@@ -33,13 +36,13 @@ ProviderName = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for function in (providers, features):
-        command(app, has_client=False)(function)
-    command(app, "switch-check", has_client=True)(check_switch)
+    command(app, writes=("providers",), has_client=False)(providers)
+    command(app, writes=("features", "broken"), has_client=False)(features)
+    command(app, "switch-check", writes=("source", "target", "session_id", "items"))(check_switch)
 
 
 def providers(invocation: Invocation) -> None:
-    """List the installed providers, and whether each works.
+    """List the installed providers, and their health.
 
     Example: polysession providers
     """
@@ -64,7 +67,7 @@ def features(
     invocation: Invocation,
     *,
     provider: ProviderName = None,
-    why: Annotated[bool, typer.Option("--why", help="Say what it costs, or why it cannot be done.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Show the cost, or why it is not supported.")] = False,
 ) -> None:
     """Show what each provider supports.
 
@@ -101,25 +104,31 @@ def check_switch(
     ],
     to: Annotated[str, typer.Option(metavar="NAME", help="Provider to go to.", autocompletion=complete_provider)],
     session: Annotated[
-        str | None, typer.Option(metavar="SESSION", help="A session of the old backend: its own fields are looked at.")
+        str | None, typer.Option(metavar="SESSION", help="A session of the old backend, to check its own fields.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show what needs no attention too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show the items that need no attention too.")] = False,
+    fail_on: Annotated[
+        list[SwitchEffect] | None,
+        typer.Option(metavar="EFFECT", help="Exit with 1 if an item has this effect, such as lost; repeatable."),
+    ] = None,
 ) -> None:
-    """Say what a switch of backend keeps, emulates and loses.
+    """Show what a switch of backend keeps, emulates and loses.
 
     Example: polysession switch-check --from qoder --to agentscope
     """
     read = None
     if session is None and (invocation.provider or invocation.profile or invocation.set_ or invocation.emulated):
-        raise UsageError("--provider, --profile, --set and --emulated say where the session is: give --session too")
+        raise UsageError("--provider, --profile, --set and --emulated are for --session: give it too")
     if session is not None:
         with invocation.for_provider(from_).client() as client:
             read = client.sessions.get(session)
     report = switch_check(from_, to, read)
     if invocation.json:
         invocation.output.json(report.model_dump(mode="json"))
-        return
-    _show_report(invocation.output, report, everything=everything)
+    else:
+        _show_report(invocation.output, report, everything=everything)
+    if report.with_effect(*(fail_on or ())):
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> None:
@@ -130,6 +139,8 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
         told = _area_rows(list(items), fold=not everything and area != "session", absent=everything)
         rows += [(Text(area, "bold"), "", ""), *told] if told else []
     output.table(("", "", ""), rows, last_folds=True)
+    if report.session_id is None:
+        output.text("No backend takes over a conversation: --session checks one session.", "dim")
     counts = ", ".join(f"{len(report.with_effect(effect))} {effect.value}" for effect in SwitchEffect)
     output.text(counts, "dim")
 

@@ -7,13 +7,15 @@ import shlex
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from polysession.cli.invocation import Invocation, command, complete_provider
+from polysession.cli.invocation import Invocation
+from polysession.cli.options import complete_provider
+from polysession.cli.register import command
 from polysession.plugins import load_provider
 from polysession.settings import variables_of
 
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
     from polysession.emulation import EmulatorHandle
 
 
+_EMULATOR_KEYS: Final = (
+    *("provider", "base_url", "settings", "environment"),
+    *("agent_id", "environment_id", "credential_id", "pid"),
+)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for function in (demo, emulate):
-        command(app, has_client=False)(function)
-    command(app, "new-provider", has_client=False)(new_provider)
+    command(app, writes=("providers",), has_client=False)(demo)
+    command(app, writes=_EMULATOR_KEYS, has_client=False)(emulate)
+    command(app, "new-provider", writes=("name", "files"), has_client=False)(new_provider)
 
 
 def demo(invocation: Invocation) -> None:
@@ -66,7 +74,7 @@ def emulate(
             if invocation.json:
                 invocation.output.json(_form(handle))
             else:
-                _tell_address(Console(soft_wrap=True), handle)
+                _show_address(Console(soft_wrap=True), handle)
                 sys.stdout.flush()
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -125,7 +133,7 @@ def environment_of(handle: EmulatorHandle) -> dict[str, str]:
     return {"POLYSESSION_PROVIDER": handle.provider, **found}
 
 
-def _tell_address(console: Console, handle: EmulatorHandle) -> None:
+def _show_address(console: Console, handle: EmulatorHandle) -> None:
     settings = ", ".join(f"{name}={value!r}" for name, value in handle.settings.items())
     seeded = {"agent": handle.agent_id, "environment": handle.environment_id, "credential": handle.credential_id}
     lines = [

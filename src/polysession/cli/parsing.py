@@ -1,4 +1,4 @@
-"""Reads the options that are more than text."""
+"""Parses options with structure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from polysession.session import AgentCapability, ModelConfig
 
 
 def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
-    """What `key=value` texts say.
+    """Parse `key=value` texts.
 
     Raises:
-        UsageError: One is no such pair, or a key comes twice.
+        UsageError: A text is not such a pair, or a key comes twice.
     """
     found: dict[str, str] = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
         if not equals or not key:
-            # The text itself may be a secret that was put there by mistake.
+            # The text is not quoted: it may be a secret.
             raise UsageError(f"{option} takes KEY=VALUE")
         if key in found:
             raise UsageError(f"{option} gives {key!r} twice")
@@ -35,10 +35,10 @@ def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
 
 
 def json_object(text: str, option: str) -> dict[str, Any]:
-    """A JSON object: as it is, from the file behind `@`, or from stdin for `-`.
+    """Parse a JSON object: the text itself, the file after `@`, or stdin for `-`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not a JSON object.
     """
     try:
         value = json.loads(_source(text))
@@ -50,12 +50,29 @@ def json_object(text: str, option: str) -> dict[str, Any]:
 
 
 def message_text(text: str) -> str:
-    """A message as given, or read from stdin for `-`."""
+    """Return a message, read from stdin for `-`."""
     return stdin_text() if text == "-" else text
 
 
+def joined_text(words: Sequence[str] | None) -> str:
+    """Return a message of several words; stdin takes the place of `-`, and of all words if there are no words.
+
+    Raises:
+        UsageError: There are no words, and stdin is a terminal or closed.
+    """
+    if not words and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError("there is no message: give TEXT, or pipe it into stdin")
+    parts: list[str] = []
+    for word in words or ("-",):
+        if word == "-":
+            parts.append(f"\n\n{stdin_text()}\n\n")
+        else:
+            parts.append(f" {word}" if parts and not parts[-1].endswith("\n") else word)
+    return "".join(parts).strip()
+
+
 def stdin_text() -> str:
-    """All of stdin, without the byte order mark that some systems put before text.
+    """Read all of stdin, without a byte order mark.
 
     Raises:
         UsageError: It is closed.
@@ -64,7 +81,7 @@ def stdin_text() -> str:
 
 
 def stdin_lines() -> Iterator[str]:
-    """The lines of stdin, likewise."""
+    """Read the lines of stdin, likewise."""
     if sys.stdin is None:
         raise UsageError("standard input is closed")
     for number, line in enumerate(sys.stdin):
@@ -72,10 +89,10 @@ def stdin_lines() -> Iterator[str]:
 
 
 def native_body(text: str | None, body_type: type[NativeBody] | None, provider: str) -> NativeBody | None:
-    """A body in the backend's own words, from `--native-json`; None if there is none.
+    """Parse `--native-json`, a body in the backend's own words; None if it is not given.
 
     Raises:
-        UsageError: The provider takes none here, or not this one.
+        UsageError: The provider takes no such body here, or the body is wrong.
     """
     if text is None:
         return None
@@ -96,10 +113,10 @@ def native_body(text: str | None, body_type: type[NativeBody] | None, provider: 
 def model_config(
     model: str | None, kind: str | None, credential: str | None, parameters: str | None
 ) -> ModelConfig | None:
-    """What the four options about the model say; None if nothing.
+    """Parse the four options about the model; None if they are not given.
 
     Raises:
-        UsageError: There is more about it than its id, and no id.
+        UsageError: The id of the model is missing, and others are given.
     """
     if model is None:
         if kind or credential or parameters:
@@ -110,10 +127,10 @@ def model_config(
 
 
 def capabilities(texts: Sequence[str] | None) -> list[AgentCapability] | None:
-    """What `--capability REF` and `--capability REF={...}` say; None if there is none.
+    """Parse `--capability REF` and `--capability REF={...}`; None if there are none.
 
     Raises:
-        UsageError: A configuration is no JSON.
+        UsageError: A configuration is not JSON.
     """
     found = []
     for text in texts or ():
@@ -128,10 +145,10 @@ def capabilities(texts: Sequence[str] | None) -> list[AgentCapability] | None:
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """A time in ISO 8601; without a zone it is in UTC.
+    """Parse a time in ISO 8601; without a zone it is in UTC.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not such a time.
     """
     try:
         return None if text is None else datetime.fromisoformat(text)

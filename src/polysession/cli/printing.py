@@ -1,4 +1,4 @@
-"""What reaches the terminal: text of a backend is made safe first, and styles are kept to terminals."""
+"""Output to the terminal: a backend's text is escaped first, and styles are for terminals only."""
 
 from __future__ import annotations
 
@@ -7,45 +7,46 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar
 
 from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from polysession._core.text import escaped
+from polysession.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 T = TypeVar("T")
 
 _UNBOUNDED: Final = 10_000
-"""Columns of what is no terminal: a file or a program wants whole lines."""
+"""Columns of a file or a pipe, whose lines are not cut."""
 
 _LEAST_WIDTH: Final = 10
-"""Columns that the last one has, whatever the terminal."""
+"""Smallest width of the last column."""
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped, except line breaks and tabs: it cannot move the cursor or colour."""
+    """Escape control characters, except line breaks and tabs, so that text cannot move the cursor or set colours."""
     return escaped(text, keep="\n\t")
 
 
 def one_line(text: str) -> str:
-    """The text with control characters escaped, line breaks and tabs too."""
+    """Escape control characters, line breaks and tabs too."""
     return escaped(text)
 
 
 class QuietConsole(Console):
-    """A console that leaves it to the command to end when nobody reads any more."""
+    """A console that leaves a broken pipe to the command."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Say so."""
+        """Raise it."""
         raise BrokenPipeError
 
 
 def stdout_console() -> Console:
-    """A console for results. Without a terminal, and without `COLUMNS`, its lines are as long as they need to be."""
+    """Build a console for results. Without a terminal, and without `COLUMNS`, its lines are not cut."""
     console = QuietConsole(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _UNBOUNDED
@@ -53,24 +54,42 @@ def stdout_console() -> Console:
 
 
 def stderr_console() -> Console:
-    """A console for everything that is no result."""
+    """Build a console for everything but results."""
     return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Output:
-    """Where a command's results go: JSON, or tables for people.
+    """Destination of a command's results: JSON, or tables for people.
 
     Args:
-        as_json: JSON, in ASCII alone, so that it is safe on every terminal.
+        as_json: Write JSON, in ASCII, so that it is safe on every terminal.
+        fields: Names of the fields to write, with commas between them; None writes all.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, fields: str | None = None) -> None:
         self.as_json = as_json
         self.console: Console = stdout_console()
         self.notes: Console = stderr_console()
+        self._fields = None if fields is None else [name.strip() for name in fields.split(",")]
+
+    def check_fields(self, keys: Callable[[], Sequence[str]]) -> None:
+        """Check the selected fields before anything is sent.
+
+        Args:
+            keys: Gives the keys of the objects that the command writes.
+
+        Raises:
+            UsageError: A field begins with another key.
+        """
+        known = keys() if self._fields else ()
+        for name in self._fields or ():
+            if name.partition(".")[0] not in known:
+                raise UsageError(f"--fields: there is no field {name!r}; this command writes {', '.join(known)}")
 
     def json(self, value: Mapping[str, Any]) -> None:
-        """Write one JSON object on one line."""
+        """Write one JSON object on one line, with the selected fields only."""
+        if self._fields is not None:
+            value = {name: _field(value, name) for name in self._fields}
         sys.stdout.write(json.dumps(value) + "\n")
         sys.stdout.flush()
 
@@ -85,7 +104,7 @@ class Output:
     def table(
         self, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, last_folds: bool = False, gap: int = 2
     ) -> None:
-        """Write a table. Its last column takes what is left; what is too long there is cut, or folded.
+        """Write a table. Its last column takes the rest of the width; longer text there is cut, or folded.
 
         Args:
             headings: Titles of the columns; if all are empty, none is shown.
@@ -128,15 +147,18 @@ class Output:
 
     @contextmanager
     def counting(self, what: str, *, prints: bool) -> Iterator[Counter]:
-        """Show on stderr how much has been read, if that is a terminal and no results run over it.
+        """Show on stderr how many items have been read, if that is a terminal where no results appear.
 
         Args:
-            what: What is read.
+            what: Name of the items.
             prints: Results are written meanwhile.
         """
         if not self.notes.is_terminal or (prints and self.console.is_terminal):
             yield Counter()
             return
+        from rich.live import Live  # noqa: PLC0415  (only terminals see it)
+        from rich.spinner import Spinner  # noqa: PLC0415  (likewise)
+
         spinner = Spinner("dots", f"reading {what}")
         # rich would send stdout to its own console, which is stderr here.
         with Live(spinner, console=self.notes, transient=True, redirect_stdout=False, redirect_stderr=False):
@@ -144,7 +166,7 @@ class Output:
 
 
 class Counter:
-    """Counts what is read, and shows it.
+    """Counts items, and shows the count.
 
     Args:
         show: Called with each count; None shows nothing.
@@ -163,7 +185,18 @@ class Counter:
             yield item
 
 
+def _field(value: Any, path: str) -> Any:
+    """A field of a JSON value by its dotted path; of a list, that of each item; None if it is missing."""
+    if isinstance(value, list):
+        return [_field(item, path) for item in value]
+    name, dot, rest = path.partition(".")
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    return _field(inner, rest) if dot and inner is not None else inner
+
+
 def _plain_table(**options: Any) -> Table:
+    from rich.table import Table  # noqa: PLC0415  (help needs none)
+
     return Table(**{"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)} | options)
 
 

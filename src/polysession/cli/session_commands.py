@@ -2,81 +2,66 @@
 
 from __future__ import annotations
 
-import sys
-from itertools import islice
 from typing import Annotated, Final
 
 import typer
 
-from polysession import UNSET, Feature, Session, SessionStatus
-from polysession.cli.invocation import Invocation, command
-from polysession.cli.json_output import age, record_json, session_fields
-from polysession.cli.parsing import (
-    capabilities,
-    model_config,
-    moment,
-    native_body,
-    pairs,
+from polysession import UNSET, Session, SessionStatus
+from polysession.cli.confirm import confirm
+from polysession.cli.invocation import Invocation
+from polysession.cli.json_output import age
+from polysession.cli.listing import show_list, show_record
+from polysession.cli.new_session import create_with_defaults
+from polysession.cli.options import (
+    AgentId,
+    Credential,
+    EnvironmentId,
+    Limit,
+    ModelName,
+    ModelParameters,
+    ModelType,
+    NativeJson,
+    PageSize,
+    Raw,
+    SessionId,
+    Yes,
 )
-from polysession.cli.printing import Output, one_line
+from polysession.cli.parsing import capabilities, model_config, moment, native_body, pairs
+from polysession.cli.register import command
 from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
 sessions: Final = typer.Typer(
-    help="Create, read, change and end sessions.", no_args_is_help=True, rich_markup_mode=None
+    help="Create, read, change and delete sessions.", no_args_is_help=True, rich_markup_mode=None
 )
 
-SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Id of the session.")]
-Raw = Annotated[bool, typer.Option("--raw", help="With --json: the backend's own object too, as `raw`.")]
-NativeJson = Annotated[
-    str | None,
-    typer.Option(metavar="JSON", help="Further fields in the backend's own words: JSON, @FILE, or - for stdin."),
-]
-ModelName = Annotated[str | None, typer.Option(metavar="NAME", help="The model, as the backend calls it.")]
-ModelType = Annotated[
-    str | None, typer.Option(metavar="KIND", help="Kind of access to the model, where the backend has kinds.")
-]
-Credential = Annotated[
-    str | None, typer.Option(metavar="CREDENTIAL", help="Id of the model's credential, where the backend has such.")
-]
-ModelParameters = Annotated[str | None, typer.Option(metavar="JSON", help="Settings of the model.")]
 
-
-@command(sessions, "list")
+@command(sessions, "list", writes="session")
 def list_sessions(
     invocation: Invocation,
     *,
     agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Only sessions of this agent.")] = None,
     status: Annotated[
         list[SessionStatus] | None,
-        typer.Option(metavar="STATUS", help=f"Only those that are one of: {', '.join(SessionStatus)}. Repeatable."),
+        typer.Option(metavar="STATUS", help=f"One of {', '.join(SessionStatus)}; repeatable."),
     ] = None,
-    title_contains: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only sessions with this text in their title.")
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help="Only sessions with this tag; repeatable.")
-    ] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only sessions with this metadata; repeatable.")
-    ] = None,
+    title_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Part of the title.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="A tag; repeatable.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Metadata; repeatable.")] = None,
     created_after: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601; without a zone, UTC.")] = None,
     created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Likewise.")] = None,
     include_archived: Annotated[bool, typer.Option("--include-archived", help="Archived sessions too.")] = False,
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The other way round.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after so many sessions; else all are read.")
-    ] = None,
-    page_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Sessions in each request.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Oldest first.")] = False,
+    limit: Limit = None,
+    page_size: PageSize = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
     """List sessions, newest first.
 
-    Example: polysession sessions list --provider qoder --status idle --limit 20
+    Example: polysession sessions list --status idle --limit 20
     """
-    output = invocation.output
-    with invocation.client() as client, output.counting("sessions", prints=output.as_json) as counter:
+    with invocation.client() as client:
         native = native_body(native_json, load_provider(client.provider).session_query_type, client.provider)
         found = client.sessions.list(
             agent=agent,
@@ -88,42 +73,35 @@ def list_sessions(
             created_before=moment(created_before, "--created-before"),
             include_archived=include_archived,
             oldest_first=oldest_first,
+            limit=limit,
             page_size=page_size,
             native=native,
         )
-        shown = counter.over(islice(found, limit))
-        if output.as_json:
-            for session in shown:
-                output.json(record_json(session, raw=raw))
-            return
-        rows = [_row(session) for session in shown]
-    output.table(("id", "status", "age", "title"), rows)
+        show_list(invocation.output, "sessions", found, ("id", "status", "age", "title"), _row, raw=raw)
 
 
-@command(sessions, "get")
+@command(sessions, "get", writes="session")
 def get_session(invocation: Invocation, session: SessionId, *, raw: Raw = False) -> None:
     """Show a session.
 
-    Example: polysession sessions get sess_123 --provider qoder --json
+    Example: polysession sessions get sess_123 --json
     """
     with invocation.client() as client:
-        _show(invocation.output, client.sessions.get(session), raw=raw)
+        show_record(invocation.output, client.sessions.get(session), raw=raw)
 
 
-@command(sessions, "create")
+@command(sessions, "create", writes="session")
 def create_session(
     invocation: Invocation,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Id of the agent to talk to.")] = None,
-    environment: Annotated[
-        str | None, typer.Option(metavar="ENVIRONMENT", help="Id of the environment that tools run in.")
-    ] = None,
-    workspace: Annotated[str | None, typer.Option(metavar="WORKSPACE", help="Id of the workspace to work on.")] = None,
+    agent: AgentId = None,
+    environment: EnvironmentId = None,
+    workspace: Annotated[str | None, typer.Option(metavar="ID", help="Id of the workspace.")] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Label for people.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Repeatable.")] = None,
     capability: Annotated[
-        list[str] | None, typer.Option(metavar="REF[=JSON]", help="An ability, and its configuration; repeatable.")
+        list[str] | None, typer.Option(metavar="REF[=JSON]", help="An ability, with its configuration; repeatable.")
     ] = None,
     model: ModelName = None,
     model_type: ModelType = None,
@@ -133,17 +111,15 @@ def create_session(
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
-    """Create a session. With --emulated, what is not given is filled in with what the emulator has.
+    """Create a session. The profile's `new_session` has the defaults.
 
-    Example: polysession sessions create --provider qoder --agent agent_1 --environment env_1 --title "Ticket 42"
+    Example: polysession sessions create --agent agent_1 --title "Ticket 42"
     """
     with invocation.connect() as (client, emulator):
-        chosen_model = model_config(model, model_type, credential, model_parameters)
-        if emulator is not None:
-            agent, environment = agent or emulator.agent_id, environment or emulator.environment_id
-            if chosen_model is None and client.supports(Feature.SESSIONS_UPDATE_MODEL):
-                chosen_model = emulator.model
-        made = client.sessions.create(
+        created = create_with_defaults(
+            invocation,
+            client,
+            emulator,
             agent=agent,
             environment=environment,
             workspace=workspace,
@@ -151,46 +127,48 @@ def create_session(
             metadata=pairs(metadata, "--metadata") or None,
             tags=tag or None,
             capabilities=capabilities(capability),
-            model=chosen_model,
+            model=model_config(model, model_type, credential, model_parameters),
             permission_mode=permission_mode,
             native=native_body(native_json, load_provider(client.provider).new_session_type, client.provider),
         )
-        _show(invocation.output, made, raw=raw)
+        show_record(invocation.output, created, raw=raw)
 
 
-@command(sessions, "update")
+@command(sessions, "update", writes="session")
 def update_session(
     invocation: Invocation,
     session: SessionId,
     *,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the title.")] = None,
-    clear_title: Annotated[bool, typer.Option("--clear-title", help="Remove the title.")] = False,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set it; --clear-title removes it.")] = None,
+    clear_title: Annotated[bool, typer.Option("--clear-title")] = False,
     metadata: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a key, and leave the others; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Set a key; --remove-metadata KEY; --clear-metadata."),
     ] = None,
-    remove_metadata: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Remove a key; repeatable.")] = None,
-    clear_metadata: Annotated[bool, typer.Option("--clear-metadata", help="Remove every key.")] = False,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Replace all tags by these; repeatable.")] = None,
-    add_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Add to the tags; repeatable.")] = None,
-    remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Take from the tags; repeatable.")] = None,
-    clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Remove every tag.")] = False,
-    model: ModelName = None,
+    remove_metadata: Annotated[list[str] | None, typer.Option(metavar="KEY")] = None,
+    clear_metadata: Annotated[bool, typer.Option("--clear-metadata")] = False,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", help="Replace all; --add-tag, --remove-tag; --clear-tags."),
+    ] = None,
+    add_tag: Annotated[list[str] | None, typer.Option(metavar="TAG")] = None,
+    remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG")] = None,
+    clear_tags: Annotated[bool, typer.Option("--clear-tags")] = False,
+    model: Annotated[str | None, typer.Option(metavar="ID", help="Set it; --clear-model removes it.")] = None,
     model_type: ModelType = None,
     credential: Credential = None,
     model_parameters: ModelParameters = None,
-    clear_model: Annotated[bool, typer.Option("--clear-model", help="Remove the model.")] = False,
+    clear_model: Annotated[bool, typer.Option("--clear-model")] = False,
     permission_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="Set how tool calls are approved.")
+        str | None, typer.Option(metavar="MODE", help="Set it; --clear-permission-mode removes it.")
     ] = None,
-    clear_permission_mode: Annotated[
-        bool, typer.Option("--clear-permission-mode", help="Remove the permission mode.")
-    ] = False,
+    clear_permission_mode: Annotated[bool, typer.Option("--clear-permission-mode")] = False,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
-    """Change what is given, and leave the rest alone.
+    """Change some fields of a session. The others stay.
 
-    Example: polysession sessions update sess_123 --provider qoder --title Done --remove-metadata team
+    Example: polysession sessions update sess_123 --title Done
     """
     new_model = model_config(model, model_type, credential, model_parameters)
     patch = _metadata_patch(metadata, remove_metadata)
@@ -204,36 +182,35 @@ def update_session(
     wanted = {name: value for name, value in changes.items() if value is not UNSET}
     edits = {"add_tags": tuple(add_tag or ()), "remove_tags": tuple(remove_tag or ())}
     if not wanted and not any(edits.values()) and native_json is None:
-        raise UsageError("nothing to change: give at least one option that says what")
+        raise UsageError("nothing to change: give at least one field")
     with invocation.client() as client:
         native = native_body(native_json, load_provider(client.provider).session_changes_type, client.provider)
         changed = client.sessions.update(session, **wanted, **edits, native=native)  # type: ignore[arg-type]
-        _show(invocation.output, changed, raw=raw)
+        show_record(invocation.output, changed, raw=raw)
 
 
-@command(sessions, "archive")
+@command(sessions, "archive", writes="session")
 def archive_session(invocation: Invocation, session: SessionId, *, raw: Raw = False) -> None:
-    """Put a session away: readable, closed to new work.
+    """Archive a session: it becomes read-only.
 
-    Example: polysession sessions archive sess_123 --provider qoder
+    Example: polysession sessions archive sess_123
     """
     with invocation.client() as client:
-        _show(invocation.output, client.sessions.archive(session), raw=raw)
+        show_record(invocation.output, client.sessions.archive(session), raw=raw)
 
 
-@command(sessions, "delete")
+@command(sessions, "delete", writes=("provider", "session_id", "deleted"))
 def delete_session(
     invocation: Invocation,
     session: SessionId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Delete a session for good.
+    """Delete a session permanently.
 
-    Example: polysession sessions delete sess_123 --provider qoder --yes
+    Example: polysession sessions delete sess_123 --yes
     """
-    if not yes and at_terminal():
-        typer.confirm(f"Delete session {one_line(session)} for good?", abort=True, err=True)
+    confirm(f"Delete session {session} permanently?", yes=yes)
     with invocation.client() as client:
         client.sessions.delete(session)
         if invocation.json:
@@ -242,11 +219,11 @@ def delete_session(
             invocation.output.text(f"deleted {session}")
 
 
-@command(sessions, "cancel")
+@command(sessions, "cancel", writes=("provider", "session_id", "state", "problems", "raw"))
 def cancel_session(invocation: Invocation, session: SessionId, *, raw: Raw = False) -> None:
-    """Stop the turn that is running. The session stays.
+    """Cancel the running turn of a session. The session stays.
 
-    Example: polysession sessions cancel sess_123 --provider qoder
+    Example: polysession sessions cancel sess_123
     """
     with invocation.client() as client:
         answer = client.sessions.cancel(session)
@@ -254,11 +231,6 @@ def cancel_session(invocation: Invocation, session: SessionId, *, raw: Raw = Fal
         invocation.output.json(answer.model_dump(mode="json", exclude=None if raw else {"raw"}))
     else:
         invocation.output.text(answer.state.value.replace("_", " "))
-
-
-def at_terminal() -> bool:
-    """Whether a person can answer."""
-    return sys.stdin.isatty()
 
 
 def _metadata_patch(given: list[str] | None, removed: list[str] | None) -> dict[str, str | None]:
@@ -273,17 +245,10 @@ def _metadata_patch(given: list[str] | None, removed: list[str] | None) -> dict[
 def _change(name: str, value: object, *, clear: bool) -> object:
     """The trio of an update: a value, None to clear, or `UNSET`."""
     if clear and value is not None:
-        raise UsageError(f"--clear-{name} removes what another option sets; give one of the two")
+        raise UsageError(f"--clear-{name} removes the value of another option; give one of the two")
     if clear:
         return None
     return UNSET if value is None else value
-
-
-def _show(output: Output, session: Session, *, raw: bool) -> None:
-    if output.as_json:
-        output.json(record_json(session, raw=raw))
-    else:
-        output.fields(session_fields(session))
 
 
 def _row(session: Session) -> tuple[str, ...]:

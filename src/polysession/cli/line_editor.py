@@ -1,0 +1,71 @@
+"""Input of `chat`: with line editing and history at a terminal, and plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from polysession.cli.state import state_folder
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+
+def reader(console: Console) -> Callable[[str], str]:
+    """Return a function that shows a prompt and reads a text. It raises `EOFError` and `KeyboardInterrupt`."""
+    if not (sys.stdin and sys.stdin.isatty() and console.is_terminal):
+        return partial(_plain_line, console)
+    from prompt_toolkit import PromptSession  # noqa: PLC0415  (only a terminal needs it)
+
+    session: PromptSession[str] = PromptSession(history=_history(), key_bindings=_keys(), multiline=True)
+    return lambda prompt: session.prompt(prompt, prompt_continuation=" " * len(prompt))
+
+
+def _plain_line(console: Console, prompt: str) -> str:
+    try:
+        return console.input(prompt, markup=False, emoji=False)
+    except (EOFError, KeyboardInterrupt):
+        console.print()  # ends the line of the prompt
+        raise
+
+
+def _history() -> History:
+    """The messages of earlier chats; those of this one alone where no file can be written."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory  # noqa: PLC0415  (likewise)
+
+    try:
+        path = state_folder(os.environ) / "chat_history"
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(path)
+
+
+def _keys() -> KeyBindings:
+    """Enter sends, Alt-Enter begins a line, and Ctrl-C empties the line, or leaves if it is empty."""
+    from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415  (likewise)
+
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c")
+    def _(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt)
+
+    return keys

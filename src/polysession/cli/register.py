@@ -1,0 +1,131 @@
+"""Registers commands with their common options, and runs them to their exit status."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Concatenate, ParamSpec
+
+import typer
+
+from polysession.cli.errors import ExitCode, discard_output, report
+from polysession.cli.help import ShortHelp
+from polysession.cli.invocation import Invocation
+from polysession.cli.options import CLIENT_OPTIONS, OUTPUT_OPTIONS
+from polysession.cli.printing import Output
+from polysession.errors import PolysessionError, UsageError
+from polysession.profiles import PlainSecretWarning
+from polysession.settings import ClearTextWarning
+
+P = ParamSpec("P")
+Body = Callable[Concatenate[Invocation, P], None]
+
+
+def command(
+    group: typer.Typer, name: str | None = None, *, writes: str | tuple[str, ...], has_client: bool = True
+) -> Callable[[Body[P]], Body[P]]:
+    """Make a function a command with the common options; its first argument is their `Invocation`.
+
+    Args:
+        group: The group that the command belongs to.
+        name: Its name; None takes the function's.
+        writes: Keys of the JSON objects that it writes, or the kind of record: see `json_keys`.
+        has_client: Whether it has the options that choose a client.
+    """
+    common = {**(CLIENT_OPTIONS if has_client else {}), **OUTPUT_OPTIONS}
+
+    def register(function: Body[P]) -> Body[P]:
+        @functools.wraps(function)
+        def run(context: typer.Context, **values: Any) -> None:
+            before = dict(context.obj or {})
+            if "provider" in values and values["provider"] is None and not has_client:
+                values["provider"] = before.pop("provider", None)
+            invocation = _joined(before, {option: values.pop(option) for option in common})
+            if not has_client:
+                invocation.check_no_client()
+
+            def body() -> None:
+                invocation.output.check_fields(partial(keys_of, writes))
+                function(invocation, **values)  # type: ignore[call-arg]  # typer gives what it takes
+
+            _run(invocation, body)
+
+        signature = _signature(function, common)
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        # As types and not as text, which typer would compile several times.
+        run.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
+        run.writes = writes  # type: ignore[attr-defined]  # for the docs
+        group.command(name, cls=ShortHelp)(run)
+        return function
+
+    return register
+
+
+def keys_of(writes: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of the JSON objects that a command writes; the argument is that of `command`."""
+    from polysession.cli.json_keys import KEYS  # noqa: PLC0415  (most commands are not asked for fields)
+
+    return KEYS[writes] if isinstance(writes, str) else writes
+
+
+def _signature(function: Callable[..., None], common: Mapping[str, tuple[Any, Any]]) -> inspect.Signature:
+    """The signature for typer: the function's own options, then the common ones."""
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    shared = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for option, (annotation, default) in common.items()
+    ]
+    named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    return inspect.Signature([context, *named, *shared])
+
+
+def _joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> Invocation:
+    """The options before the command and after it; of two values the later one counts."""
+    values = dict(before)
+    for option, value in after.items():
+        if option == "set_":
+            values[option] = [*(values.get(option) or []), *(value or [])]
+        elif value:
+            values[option] = value
+    return Invocation(**{option: value for option, value in values.items() if value})
+
+
+def _run(invocation: Invocation, body: Callable[[], None]) -> None:
+    """Run a command to its exit status."""
+    with _shown_warnings(invocation.output):
+        try:
+            body()
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            discard_output()
+            raise typer.Exit(ExitCode.BROKEN_PIPE) from None
+        except PolysessionError as error:
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
+        except OSError as error:
+            discard_output()
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
+        except ModuleNotFoundError as error:
+            missing = UsageError(f"this command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
+            raise typer.Exit(report(missing, as_json=invocation.json, debug=invocation.debug)) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:  # noqa: BLE001  (a defect is reported in a paragraph as well)
+            raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None
+
+
+@contextmanager
+def _shown_warnings(output: Output) -> Iterator[None]:
+    """Show our warnings in a line, each time."""
+    with warnings.catch_warnings():
+        for kind in (PlainSecretWarning, ClearTextWarning):
+            warnings.simplefilter("always", kind)
+        warnings.showwarning = lambda message, *_, **__: output.note(f"polysession: warning: {message}", "yellow")
+        yield
