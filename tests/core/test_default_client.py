@@ -24,13 +24,14 @@ from polysession.client import Client
 from polysession.errors import ConnectError, UsageError
 from polysession.testing.fault_server import Answer, FaultServer, closed_port, http
 from support.acme import TOKEN
-from support.client_runners import ClientRunner, both_runners
+from support.client_runners import ASYNC, SYNC, ClientRunner, both_runners
 from support.scripted import Script, ok, status
 
 pytestmark = pytest.mark.usefixtures("acme_installed")
 
 SESSION = b'{"id":"s1","title":"one"}'
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+AIOHTTP = {"http": "aiohttp"}
 both_clients = pytest.mark.parametrize("client_class", [Client, AsyncClient])
 
 
@@ -119,16 +120,13 @@ def test_an_environment_that_httpx_cannot_use_is_named(
     assert "secret" not in str(caught.value)
 
 
-@both_clients
-@pytest.mark.parametrize("http_option", [None, "aiohttp"])
+@pytest.mark.parametrize(("client_class", "options"), [(Client, {}), (AsyncClient, {}), (AsyncClient, AIOHTTP)])
 def test_certificates_that_cannot_be_read_are_named(
-    client_class: Any, http_option: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    client_class: Any, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    if client_class is Client and http_option:
-        pytest.skip("Client takes no http")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
     with pytest.raises(UsageError, match=r"the environment variable SSL_CERT_FILE names .*missing\.pem"):
-        client_class("acme", token=TOKEN, **({"http": http_option} if http_option else {}))
+        client_class("acme", token=TOKEN, **options)
 
 
 @both_runners
@@ -152,15 +150,11 @@ def untrusted() -> Iterator[FaultServer]:
         yield server
 
 
-@both_runners
-@pytest.mark.parametrize("http_option", [None, "aiohttp"])
+@pytest.mark.parametrize(("runner", "options"), [(SYNC, {}), (ASYNC, {}), (ASYNC, AIOHTTP)])
 def test_an_untrusted_certificate_is_not_tried_again(
-    runner: ClientRunner, untrusted: FaultServer, http_option: str | None, monkeypatch: pytest.MonkeyPatch
+    runner: ClientRunner, untrusted: FaultServer, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if http_option and not runner.awaited:
-        pytest.skip("Client takes no http")
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
-    options: dict[str, Any] = {"http": http_option} if http_option else {}
     with pytest.raises(ConnectError, match="SSL_CERT_FILE") as caught:
         get(runner, untrusted.url, retry=RetryPolicy(first_wait_s=0.0), **options)
     assert (caught.value.attempts, caught.value.retryable, untrusted.connections) == (1, False, 1)

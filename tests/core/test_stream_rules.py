@@ -38,6 +38,7 @@ from support.stream_runners import (
     ONE_TURN,
     QUICK,
     START,
+    SYNC,
     TURN,
     WORLD,
     StreamRunner,
@@ -344,13 +345,14 @@ def test_an_async_generator_around_a_turn_that_is_closed_early_leaves_it_without
 # --- Streams that may be silent for ever
 
 
-@both_stream_runners
-@pytest.mark.parametrize("http_option", [None, "aiohttp"])
+@pytest.mark.parametrize(
+    ("stream_runner", "options"),
+    [(SYNC, {}), (ASYNC, {}), (ASYNC, {"http": "aiohttp"})],
+    ids=["sync", "async", "aiohttp"],
+)
 def test_a_stream_without_a_limit_of_silence_is_kept_alive_by_tcp(
-    stream_runner: StreamRunner, http_option: str | None, monkeypatch: pytest.MonkeyPatch
+    stream_runner: StreamRunner, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if http_option and stream_runner is not ASYNC:
-        pytest.skip("Client takes no http")
     monkeypatch.setattr(AcmeStream, "silence_s", None)
 
     async def scenario(sessions: Any) -> bool:
@@ -360,6 +362,5 @@ def test_a_stream_without_a_limit_of_silence_is_kept_alive_by_tcp(
             connection = response.extensions["network_stream"].get_extra_info("socket")
             return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
-    options = {"http": http_option} if http_option else {}
     with StreamServer(stream(START)) as server:
         assert stream_runner.play(server.url, scenario, **options)
