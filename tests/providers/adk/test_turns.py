@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from polysession._core.flow import Call, Response
-from polysession._core.operations import Operations
-from polysession._core.plans import BodyEnd, Finished, Head, Reconcile, Step
-from polysession._core.sse import Frame
+from polysession._core.plans import BodyEnd, Head
 from polysession.action import Approve, Deny, Reply, ToolExecution, ToolOutput
-from polysession.change import SessionRef
 from polysession.errors import Conflict, ConnectionLost, InvalidRequest, UsageError
-from polysession.event import Event, Outcome, TurnEnded
+from polysession.event import TurnEnded
 from polysession.message import MediaBlock, TextBlock
-from polysession.provider_api import decode_cursor, encode_cursor
-from polysession_adk import AdkProvider, AdkRun, AdkSettings
-from polysession_adk.turns import MARKER, AdkStream, AdkTurn, Cursor
+from polysession.provider_api import encode_cursor
+from polysession_adk import AdkRun
+from polysession_adk.turns import MARKER, Cursor
 from support.adk_events import (
     answer,
     call,
@@ -33,57 +27,41 @@ from support.adk_events import (
     stored,
     text,
 )
+from support.adk_turns import (
+    BROKEN,
+    CLEAN,
+    CLIENT_TOOL,
+    OPERATIONS,
+    PATH,
+    PROVIDER,
+    SAID,
+    body,
+    frame,
+    marked,
+    refused,
+    turn,
+    words,
+)
 from support.flows import ok, step
 
-PROVIDER = AdkProvider(AdkSettings(base_url="http://127.0.0.1:8000", app="assistant", user_id="alice"))
-OPERATIONS = Operations(PROVIDER)
-PATH = "/apps/assistant/users/alice/sessions/s1"
 HEAD = Head(200, {"content-type": "text/event-stream"})
-CLEAN = BodyEnd(None, inside_frame=False)
-BROKEN = BodyEnd(ConnectionLost("it broke"), inside_frame=False)
-SAID = answer(text("You said: hello"))
-CLIENT_TOOL = answer(call("c1", "ask_caller", question="6 x 7?"), longRunningToolIds=["c1"])
+
+
 QUESTION = answer(call("q1", "adk_request_input", message="Which?"), longRunningToolIds=["q1"], id="ev-2")
+
+
 CREDENTIAL = answer(call("k1", "adk_request_credential"), longRunningToolIds=["k1"], id="ev-2")
+
+
 ASKED = event(confirmation("r1", "c1", "lookup", query="a"), longRunningToolIds=["r1"], id="ev-3")
+
+
 ASKED_TWICE = event(
     confirmation("r1", "c1", "lookup", query="a"),
     confirmation("r2", "c2", "lookup", query="b"),
     longRunningToolIds=["r1", "r2"],
     id="ev-3",
 )
-
-
-def turn(content: Any = "hello", *history: bytes, **options: Any) -> AdkTurn:
-    """The plan of a turn; answers look at the history first."""
-    answers = [ok(stored(*history))] if history else []
-    _, plan = step(OPERATIONS.start_turn("s1", content, **options), *answers)
-    assert isinstance(plan, AdkTurn)
-    return plan
-
-
-def body(made: Call) -> Any:
-    return json.loads(made.body or b"")
-
-
-def words(items: Sequence[Event | Step]) -> list[str]:
-    return [
-        f"turn.ended {each.outcome.value}"
-        if isinstance(each, TurnEnded)
-        else type(each).__name__
-        if isinstance(each, Step)
-        else each.type
-        for each in items
-    ]
-
-
-def frame(content: bytes) -> Frame:
-    return Frame("", content, None)
-
-
-def marked(plan: AdkTurn, content: bytes) -> bytes:
-    """The event as it is stored, with the marker of the turn."""
-    return json.dumps({**json.loads(content), "customMetadata": body(plan.start())["customMetadata"]}).encode()
 
 
 def test_a_message_is_sent_by_the_call_whose_response_is_the_stream() -> None:
@@ -349,11 +327,6 @@ def test_answers_of_several_turns_are_refused() -> None:
         turn([ToolOutput("c1", "1"), ToolOutput("c2", "2")], CLIENT_TOOL, other)
 
 
-def refused(*frames: bytes) -> Response:
-    content = b"".join(b"data: " + each + b"\n\n" for each in frames)
-    return Response(200, {"content-type": "text/event-stream; charset=utf-8"}, content)
-
-
 def test_a_message_that_is_not_followed_is_read_to_its_end() -> None:
     (sent,), nothing = step(OPERATIONS.send_message("s1", "hello"), refused(SAID))
     assert nothing is None
@@ -373,155 +346,3 @@ def test_a_response_that_holds_nothing_but_an_error_is_a_refusal() -> None:
     assert PROVIDER.error_classes["ValueError"] is InvalidRequest
     for fine in (refused(), refused(SAID), refused(event(errorCode="E"), failure("E", "e")), ok({"error": "no"})):
         assert not PROVIDER.is_refusal(fine)
-
-
-# --- Following by the history
-
-
-def follow(history: Sequence[bytes], cursor: str | None = None) -> AdkStream:
-    _, plan = step(OPERATIONS.stream_events("s1", cursor), ok(stored(*history)))
-    assert isinstance(plan, AdkStream)
-    return plan
-
-
-def poll(plan: AdkStream, *history: bytes) -> list[str]:
-    """What the plan delivers until it would wait: each event with the next poll."""
-    told, reply = [], [ok(stored(*history))]
-    while True:
-        _, items = step(plan.poll(), *(reply if plan.every_s[0] else []))
-        told += words(items)
-        if not plan.every_s[0]:
-            reply = []
-            continue
-        return told
-
-
-HELLO = message(text("hello"))
-
-
-def test_a_follower_is_told_what_is_new_and_an_end_one_look_later() -> None:
-    plan = follow([HELLO, SAID])
-    new = [message(text("more"), id="ev-2", invocationId="e-2"), answer(text("More"), id="ev-3", invocationId="e-2")]
-
-    assert poll(plan, HELLO, SAID) == []
-    assert poll(plan, HELLO, SAID, *new) == ["turn.started", "message.completed", "message.completed", "usage"]
-    assert poll(plan, HELLO, SAID, *new) == ["turn.ended completed"]
-    assert poll(plan, HELLO, SAID, *new) == []
-    assert plan.every_s == (2.0, 15.0)
-
-
-def test_an_abort_is_told_at_once_and_a_turn_that_works_is_not_ended() -> None:
-    plan = follow([])
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"))[-1] == "usage"
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2")) == []
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"), seal()) == ["turn.ended cancelled"]
-
-
-def test_an_event_that_is_put_between_older_ones_is_told() -> None:
-    plan = follow([])
-    late = answer(text("late"), id="ev-late", timestamp=1796035075.5)
-    assert poll(plan, HELLO, SAID)[-1] == "usage"
-    assert poll(plan, HELLO, late, SAID) == ["message.completed", "usage"]
-
-
-def test_a_cursor_continues_after_any_stored_event() -> None:
-    history = [HELLO, SAID, message(text("more"), id="ev-2", invocationId="e-2")]
-    whole = follow([], encode_cursor(Cursor()))
-    expected: list[str] = []
-    cursors: dict[str, int] = {}
-    for answers in ([ok(stored(*history))], [], []):
-        expected += words(step(whole.poll(), *answers)[1])
-        cursors[whole.cursor] = len(expected)
-    assert expected == [
-        *["turn.started", "message.completed", "message.completed", "usage"],
-        *["turn.ended completed", "turn.started", "message.completed"],
-    ]
-    for cursor, number in cursors.items():
-        assert expected[:number] + poll(follow(history, cursor), *history) == expected
-
-
-def test_an_odd_stored_event_is_raw_and_ends_nothing() -> None:
-    odd = [json.dumps(number).encode() for number in (5, 6)]
-    assert poll(follow(odd[:1]), *odd, HELLO) == ["raw", "turn.started", "message.completed"]
-    _, page = step(OPERATIONS.list_events("s1", None)(None), ok(stored(*odd, HELLO)))
-    assert words(page.items) == ["raw", "raw", "turn.started", "message.completed"]
-    (sent,), _ = step(OPERATIONS.send_message("s1", "hello"), refused(odd[0]))
-    assert sent.path == "/run_sse"
-
-
-def test_an_end_that_was_told_is_not_told_again() -> None:
-    plan = follow([], encode_cursor(Cursor()))
-    poll(plan, HELLO, SAID)
-    assert poll(plan, HELLO, SAID) == ["turn.ended completed"]
-    assert poll(follow([HELLO, SAID], plan.cursor), HELLO, SAID) == []
-
-
-def test_the_cursor_of_a_turn_continues_its_events() -> None:
-    plan = turn()
-    mine = (message(text("hello"), id="ev-5"), answer(text("Yes"), id="ev-6"))
-    history = [HELLO, *[marked(plan, each) for each in mine]]
-    at_start = plan.cursor
-    assert poll(follow(history, at_start), *history)[:2] == ["turn.started", "message.completed"]
-
-    plan.read(frame(history[2]))
-    assert poll(follow(history, plan.cursor), *history) == ["turn.ended completed"]
-    plan.ended(CLEAN)
-    assert poll(follow(history, plan.cursor), *history) == []
-
-
-def test_the_cursor_of_a_turn_without_events_continues_after_it() -> None:
-    plan = turn()
-    plan.ended(CLEAN)
-    mine = marked(plan, message(text("hello"), id="ev-5"))
-    assert poll(follow([HELLO, SAID, mine], plan.cursor), HELLO, SAID, mine) == []
-    assert poll(follow([HELLO], turn().cursor), HELLO) == []
-
-
-@pytest.mark.parametrize("cursor", ["nonsense", "W10", "NQ", "ä"])
-def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
-    with pytest.raises(UsageError, match="cursor"):
-        decode_cursor(Cursor, cursor, "ADK")
-
-
-def test_a_cursor_of_another_session_is_refused() -> None:
-    with pytest.raises(UsageError, match="cursor"):
-        follow([HELLO], encode_cursor(Cursor("ev-77")))
-
-
-def test_what_a_session_waits_for_is_read_from_its_history() -> None:
-    (look,), actions = step(OPERATIONS.pending_actions(SessionRef("s1")), ok(stored(HELLO, CLIENT_TOOL)))
-    assert look.path == PATH
-    assert actions == (ToolExecution(id="c1", author="assistant", name="ask_caller", arguments={"question": "6 x 7?"}),)
-
-
-def test_histories_are_read_in_pages() -> None:
-    history = ok(stored(HELLO, SAID))
-    _, page = step(OPERATIONS.list_events("s1", 2)(None), history)
-    _, rest = step(OPERATIONS.list_events("s1", None)(page.next_cursor), history)
-    assert words([*page.items, *rest.items]) == [
-        *["turn.started", "message.completed", "message.completed", "usage", "turn.ended completed"]
-    ]
-    aborted = ok(stored(HELLO, SAID, seal(result("c1", "wait", {"error": "aborted"}))))
-    _, messages = step(OPERATIONS.list_messages("s1", None)(None), aborted)
-    assert [(each.role.value, each.text) for each in messages.items] == [
-        ("user", "hello"),
-        ("assistant", "You said: hello"),
-    ]
-
-
-def test_the_newest_come_first_if_asked_for() -> None:
-    history = ok(stored(HELLO, SAID))
-    _, page = step(OPERATIONS.list_events("s1", 2, newest_first=True)(None), history)
-    _, rest = step(OPERATIONS.list_events("s1", None, newest_first=True)(page.next_cursor), history)
-    assert words([*page.items, *rest.items]) == [
-        *["turn.ended completed", "usage", "message.completed", "message.completed", "turn.started"]
-    ]
-    assert rest.next_cursor is None
-    with pytest.raises(UsageError, match="cursor"):
-        step(OPERATIONS.list_messages("s1", None, newest_first=True)("x"), history)
-
-
-def test_finished_is_the_last_word() -> None:
-    assert isinstance(turn().ended(CLEAN)[-1], Finished)
-    assert turn().ended(BROKEN) == (Reconcile(),)
-    assert Outcome.COMPLETED.value == "completed"

@@ -1,6 +1,7 @@
+"""Sessions of Everruns: settings, creation and update."""
+
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -8,23 +9,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession._core.flow import Call, Response
-from polysession._core.operations import CLEAR_FIELDS, CREATE_FIELDS, UPDATE_FIELDS, Operations
-from polysession._core.provider import ErrorDetail
-from polysession.change import NewAgent
-from polysession.errors import MalformedResponse, MissingCredentials, NotFound, UnsupportedOperation, UsageError
+from polysession._core.operations import CLEAR_FIELDS, CREATE_FIELDS, UPDATE_FIELDS
+from polysession.errors import MalformedResponse, MissingCredentials, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
 from polysession.provider_api import TurnPlan
-from polysession.resources import Model
-from polysession.session import AgentCapability, Cancellation, CancelState, ModelConfig, SessionStatus
+from polysession.session import AgentCapability, ModelConfig, SessionStatus
 from polysession.settings import load_settings
 from polysession_everruns import (
-    EverrunsCapability,
-    EverrunsClientTool,
     EverrunsControls,
-    EverrunsInitialFile,
     EverrunsMessage,
-    EverrunsNetworkAccess,
     EverrunsNewAgent,
     EverrunsNewSession,
     EverrunsProvider,
@@ -33,21 +26,27 @@ from polysession_everruns import (
     EverrunsSettings,
     polysession_provider,
 )
+from support.everruns_provider import (
+    DEFINITION,
+    ID,
+    NEW_AGENT,
+    OPERATIONS,
+    PATH,
+    PROVIDER,
+    SESSION,
+    summary,
+    wire_name,
+)
 from support.flows import ok, sent_bodies, step
 
-ID = "session_0195e0c0000070008000000000000001"
-SHORT_ID = "session_01933b5a00007000800000000000001"  # 31 digits, as the documentation prints ids
-PATH = f"/v1/sessions/{ID}"
-SESSION = {"id": ID, "status": "idle", "tags": ["a", "b"], "title": "Old"}
-AGENT = {"id": "agent_1", "name": "helper"}
 MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
 RESERVED = (
     *("__internal:", "app:", "app_channel:", "slack:app:", "slack:endpoint:", "fcp:endpoint:", "ag_ui:app:", "agent:"),
     "endpoint:",
 )
 
-PROVIDER = EverrunsProvider(EverrunsSettings(api_key="evr_pat_test"))
-OPERATIONS = Operations(PROVIDER)
 
 VALUES: Mapping[str, Any] = {
     "environment": "env_1",
@@ -58,12 +57,6 @@ VALUES: Mapping[str, Any] = {
     "owner": "alice",
     "idempotency_key": "key-1",
 }
-
-
-def summary(call: Call) -> tuple[str, str, Any]:
-    """A call, after a look at the parts that no call of this backend has."""
-    assert (dict(call.headers), call.after_s, call.read_only, call.idempotency_header) == ({}, 0.0, False, None)
-    return call.method, call.path, sent_bodies([call])[0]
 
 
 def unsupported_fields(fields: Mapping[str, Feature]) -> list[tuple[str, Feature]]:
@@ -119,23 +112,6 @@ def test_the_organization_is_sent_when_set() -> None:
     assert EverrunsProvider(settings).headers() == {"authorization": "evr_pat_x", "x-org-id": "org_1"}
 
 
-# --- Create
-
-TOOL = EverrunsClientTool(name="look_up", description="Looks up", parameters={"type": "object"})
-TOOL_BODY = {"type": "client_side", "name": "look_up", "description": "Looks up", "parameters": {"type": "object"}}
-DEFINITION: Mapping[str, tuple[Any, Any]] = {
-    "harness_id": ("harness_1", "harness_1"),
-    "harness_name": ("generic", "generic"),
-    "tools": ([TOOL], [TOOL_BODY]),
-    "initial_files": (
-        [EverrunsInitialFile(path="/a", content="eA==", encoding="base64", is_readonly=True)],
-        [{"path": "/a", "content": "eA==", "encoding": "base64", "is_readonly": True}],
-    ),
-    "mcp_servers": ({"docs": {"url": "https://mcp.example"}}, {"docs": {"url": "https://mcp.example"}}),
-    "network_access": (EverrunsNetworkAccess(blocked=["*.example"]), {"blocked": ["*.example"]}),
-    "max_iterations": (0, 0),
-    "parallel_tool_calls": (False, False),
-}
 NEW_SESSION: Mapping[str, tuple[Any, Any]] = {
     **DEFINITION,
     "agent_name": ("helper", "helper"),
@@ -148,20 +124,6 @@ NEW_SESSION: Mapping[str, tuple[Any, Any]] = {
     "sandbox": ({"use": "coding"}, {"use": "coding"}),
     "virtual_user_id": ("identity_2", "identity_2"),
 }
-NEW_AGENT: Mapping[str, tuple[Any, Any]] = {
-    **DEFINITION,
-    "id": ("agent_1", "agent_1"),
-    "display_name": ("Helper", "Helper"),
-    "tags": (["x"], ["x"]),
-    "capabilities": (
-        [EverrunsCapability(ref="web_fetch"), EverrunsCapability(ref="current_time", config={})],
-        [{"ref": "web_fetch"}, {"ref": "current_time", "config": {}}],
-    ),
-}
-
-
-def wire_name(name: str) -> str:
-    return "mcpServers" if name == "mcp_servers" else name
 
 
 @pytest.mark.parametrize(
@@ -416,190 +378,3 @@ def test_update_refuses_to_clear_what_cannot_be_cleared(name: str, feature: Feat
     with pytest.raises(UnsupportedOperation) as caught:
         step(OPERATIONS.update_session(ID, **{name: None}))
     assert caught.value.hint == PROVIDER.support(feature).note
-
-
-# --- Get, delete, archive, cancel
-
-
-def test_get_reads_one_session() -> None:
-    calls, session = step(OPERATIONS.get_session(ID), ok(SESSION))
-    assert [summary(call) for call in calls] == [("GET", PATH, None)]
-    assert (session.title, session.raw) == ("Old", SESSION)
-
-
-@pytest.mark.parametrize("session_id", [SHORT_ID, "0195e0c0-0000-7000-8000-000000000001"])
-def test_an_id_of_any_shape_is_sent_as_it_is(session_id: str) -> None:
-    calls, session = step(OPERATIONS.get_session(session_id), ok({**SESSION, "id": session_id}))
-    assert [call.path for call in calls] == [f"/v1/sessions/{session_id}"]
-    assert session.id == session_id
-
-
-def test_delete_reads_nothing() -> None:
-    calls, result = step(OPERATIONS.delete_session(ID), Response(204, {}, b""))
-    assert [summary(call) for call in calls] == [("DELETE", PATH, None)]
-    assert result is None
-
-
-def test_archive_is_refused_with_the_way_round() -> None:
-    with pytest.raises(UnsupportedOperation, match=r"sessions\.delete"):
-        step(OPERATIONS.archive_session(ID))
-
-
-@pytest.mark.parametrize(
-    ("answer", "state"),
-    [
-        ({"status": "cancelled", "message": "Turn cancelled successfully"}, CancelState.REQUESTED),
-        ({"status": "no_op", "message": "No turn"}, CancelState.NOTHING_RUNNING),
-        ({"status": "of-tomorrow"}, CancelState.REQUESTED),
-        ({}, CancelState.REQUESTED),
-    ],
-)
-def test_cancel_tells_whether_a_turn_was_running(answer: dict[str, Any], state: CancelState) -> None:
-    calls, cancellation = step(OPERATIONS.cancel_session(ID), ok(answer))
-    assert [summary(call) for call in calls] == [("POST", f"{PATH}/cancel", None)]
-    assert (cancellation.session_id, cancellation.state, cancellation.raw) == (ID, state, answer)
-    assert Cancellation.model_validate_json(cancellation.model_dump_json()) == cancellation
-
-
-def test_an_odd_answer_to_a_cancellation_is_named() -> None:
-    _, cancellation = step(OPERATIONS.cancel_session(ID), ok({"status": 5}))
-    assert (cancellation.state, cancellation.problems) == (CancelState.REQUESTED, ("status: not text",))
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        lambda: OPERATIONS.get_session(ID),
-        OPERATIONS.create_session,
-        lambda: OPERATIONS.update_session(ID, title="x"),
-        lambda: OPERATIONS.cancel_session(ID),
-        lambda: OPERATIONS.list_sessions()(None),
-        lambda: OPERATIONS.get_agent("agent_1"),
-    ],
-)
-@pytest.mark.parametrize("reply", [Response(200, {}, b""), Response(200, {}, b"<html>"), Response(200, {}, b"[]")])
-def test_success_that_cannot_be_read_is_malformed(start: Callable[[], Any], reply: Response) -> None:
-    with pytest.raises(MalformedResponse):
-        step(start(), reply)
-
-
-def test_a_session_without_an_id_is_malformed() -> None:
-    with pytest.raises(MalformedResponse):
-        step(OPERATIONS.get_session(ID), ok({"status": "idle"}))
-
-
-def test_a_refusal_is_not_swallowed() -> None:
-    with pytest.raises(NotFound):
-        step(OPERATIONS.update_session(ID, add_tags=["c"]), NotFound("gone", status=404))
-
-
-# --- Agents
-
-
-@pytest.mark.parametrize(
-    ("asked", "body"),
-    [
-        ({}, {}),
-        ({"description": "Helps"}, {"description": "Helps"}),
-        ({"model": "model_1"}, {"default_model_id": "model_1"}),
-        *[
-            ({"native": EverrunsNewAgent(**{name: value})}, {wire_name(name): sent})
-            for name, (value, sent) in NEW_AGENT.items()
-        ],
-    ],
-)
-def test_an_agent_is_created_with_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    flow = OPERATIONS.create_agent(name="helper", system_prompt="Help.", **asked)
-    calls, agent = step(flow, ok(AGENT, 201))
-    expected = {"name": "helper", "system_prompt": "Help.", **body}
-    assert [summary(call) for call in calls] == [("POST", "/v1/agents", expected)]
-    assert (agent.id, agent.name) == ("agent_1", "helper")
-
-
-@pytest.mark.parametrize(
-    ("new", "problem"),
-    [
-        (NewAgent(name="helper"), "system_prompt"),
-        (
-            NewAgent(name="h", system_prompt="", native=EverrunsNewAgent(harness_id="h", harness_name="n")),
-            "harness_id and harness_name",
-        ),
-    ],
-)
-def test_an_agent_that_the_server_cannot_create_is_refused(new: NewAgent, problem: str) -> None:
-    with pytest.raises(UsageError, match=problem):
-        step(PROVIDER.create_agent(new))
-
-
-def test_get_reads_one_agent() -> None:
-    calls, agent = step(OPERATIONS.get_agent("agent_1"), ok(AGENT))
-    assert [summary(call) for call in calls] == [("GET", "/v1/agents/agent_1", None)]
-    assert agent.raw == AGENT
-
-
-# --- Models
-
-
-def test_models_are_listed_whole_and_cut_here() -> None:
-    items = [
-        {"id": "model_1", "model_id": "gpt", "display_name": "GPT"},
-        {"id": "model_2", "model_id": "claude"},
-        {"model_id": "nameless"},
-        {"id": "model_3", "display_name": 7},
-    ]
-    calls, page = step(OPERATIONS.list_models(None)(None), ok({"data": items}))
-    assert [summary(call) for call in calls] == [("GET", "/v1/models", None)]
-    assert [(model.id, model.name) for model in page.items] == [
-        ("model_1", "GPT"),
-        ("model_2", "claude"),
-        ("model_3", None),
-    ]
-    assert (page.items[0].raw, page.items[2].problems) == (items[0], ("display_name: not text",))
-    assert [Model.model_validate_json(model.model_dump_json()) for model in page.items] == list(page.items)
-    assert len(page.problems) == 1
-    _, first = step(OPERATIONS.list_models(1)(None), ok({"data": items}))
-    _, second = step(OPERATIONS.list_models(1)(first.next_cursor), ok({"data": items}))
-    assert [model.id for model in (*first.items, *second.items)] == ["model_1", "model_2"]
-
-
-# --- Errors
-
-
-@pytest.mark.parametrize(
-    ("body", "message", "code"),
-    [
-        pytest.param({"error": "Session not found"}, "Session not found", None, id="legacy"),
-        pytest.param({"error": "Session not found", "status": 404}, "Session not found", None, id="seed-with-status"),
-        pytest.param(
-            {"title": "Not Found", "status": 404, "detail": "Session not found", "code": "session_not_found"},
-            "Session not found",
-            "session_not_found",
-            id="current",
-        ),
-        pytest.param({"title": "A sentence", "status": 400}, "A sentence", None, id="current-without-detail"),
-        pytest.param(
-            {"title": "A sentence", "status": 400, "detail": ""}, "A sentence", None, id="current-empty-detail"
-        ),
-        pytest.param(
-            {"error": {"code": "not_found", "message": "Gone"}}, "Gone", "not_found", id="what-clients-expect"
-        ),
-        pytest.param(
-            {"detail": "d", "error": {"code": "inner", "message": "m"}, "title": "t", "code": "outer"},
-            "d",
-            "outer",
-            id="detail-and-outer-code-first",
-        ),
-        pytest.param({"error": "e", "title": "t"}, "e", None, id="error-before-title"),
-        pytest.param({"detail": [{"msg": "x"}], "code": 7, "title": "t"}, "t", None, id="foreign-types"),
-        pytest.param({"error": None}, "", None, id="null"),
-        pytest.param([], "", None, id="list"),
-    ],
-)
-def test_reads_each_generation_of_error_bodies(body: Any, message: str, code: str | None) -> None:
-    reply = Response(404, {"content-type": "application/problem+json"}, json.dumps(body).encode())
-    assert PROVIDER.read_error(reply) == ErrorDetail(message, code)
-
-
-@pytest.mark.parametrize("content", [b"", b"Failed to parse the request body as JSON", b"<html>", b"\xff"])
-def test_a_body_that_is_no_json_is_left_to_the_core(content: bytes) -> None:
-    assert PROVIDER.read_error(Response(422, {}, content)) == ErrorDetail()
