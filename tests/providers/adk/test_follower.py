@@ -48,7 +48,7 @@ def follow(history: Sequence[bytes], cursor: str | None = None) -> AdkStream:
 
 
 def poll(plan: AdkStream, *history: bytes) -> list[str]:
-    """Text of what the plan delivers until it would wait: each event with the next poll."""
+    """Text of the events that come until the plan would wait, each with the next poll."""
     told, reply = [], [ok(stored(*history))]
     while True:
         _, items = step(plan.poll(), *(reply if plan.every_s[0] else []))
