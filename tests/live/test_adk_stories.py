@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from live.adk_service.process import serve_adk
 from polysession import (
     Approve,
     AsyncClient,
+    AuthenticationFailed,
     Client,
     Conflict,
     DeadlineExceeded,
@@ -249,6 +249,16 @@ def test_a_limit_is_no_failure(client: Client, session: Session) -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
+def test_too_many_calls_of_the_model_are_a_limit(adk_python: Path, tmp_path: Path, user: str) -> None:
+    with (
+        serve_adk(adk_python, tmp_path, "memory", "--max_llm_calls", "1") as server,
+        open_client(server.base_url, user) as client,
+    ):
+        _, result = run(client, client.sessions.create(), "/tool")
+    assert (result.outcome, result.native_reason) == (Outcome.LIMIT_REACHED, "LlmCallsLimitExceededError")
+
+
+@covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize(("app", "text"), [("assistant", "/empty"), ("quiet", "/nothing"), ("quiet", "hello")])
 def test_an_agent_that_says_nothing_completes(client: Client, app: str, text: str) -> None:
     events, result = run(client, client.sessions.create(agent=app), text)
@@ -340,6 +350,16 @@ def test_of_two_messages_at_once_the_first_is_told_what_it_is(
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "StaleSessionError")
 
 
+@covers(Feature.SESSIONS_RUN, Feature.SESSIONS_UPDATE)
+def test_a_change_of_the_session_fails_its_turn(client: Client, session: Session) -> None:
+    with client.sessions.run(session, "/wait 1", deadline_s=LIMIT_S) as turn:
+        next(event for event in turn if event.type == "tool_call.completed")
+        assert client.sessions.update(session, title="Changed").title == "Changed"
+        result = turn.wait()
+    assert (result.outcome, result.native_reason) == (Outcome.FAILED, "StaleSessionError")
+    assert run(client, session, "hello")[1].outcome is Outcome.COMPLETED
+
+
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_DELETE)
 def test_a_session_that_is_deleted_in_a_turn_stays_deleted(client: Client, session: Session) -> None:
     with client.sessions.run(session, "/wait 1", deadline_s=LIMIT_S) as turn:
@@ -410,13 +430,24 @@ def test_the_right_errors(adk_server: ServerProcess, client: Client, user: str) 
     port = adk_server.base_url.rpartition(":")[2]
     with open_client(f"http://localhost:{port}", user) as other:
         assert list(other.sessions.list(page_size=1))
+    with (
+        open_client(adk_server.base_url, user, headers={"origin": "http://example.net"}) as foreign,
+        pytest.raises(AuthenticationFailed, match="origin not allowed"),
+    ):
+        foreign.sessions.get("none")
 
 
 @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_PAGE_SIZE)
 def test_many_sessions_are_listed_newest_first(client: Client) -> None:
     created = [client.sessions.create().id for _ in range(60)]
     assert [each.id for each in client.sessions.list(page_size=7)] == created[::-1]
-    client.sessions.update(created[0], metadata={"a": "1"})
+    found: list[str] = []
+    for session in client.sessions.list(page_size=7):
+        found.append(session.id)
+        if len(found) == 7:
+            client.sessions.update(created[0], metadata={"a": "1"})
+    assert len(found) == len(set(found))
+    assert set(created[1:]) <= set(found)
     assert next(iter(client.sessions.list())).id == created[0]
 
 
@@ -426,12 +457,11 @@ def test_a_server_that_is_killed_in_a_turn_leaves_no_turn_that_runs_for_ever(
 ) -> None:
     with serve_adk(adk_python, tmp_path) as server, open_client(server.base_url, user) as client:
         session = client.sessions.create()
-        killer = threading.Timer(1.0, server.kill)
 
         def lose() -> None:
             with client.sessions.run(session, "/wait 30", deadline_s=LIMIT_S) as turn:
                 next(event for event in turn if event.type == "tool_call.completed")
-                killer.start()
+                server.kill()
                 turn.wait()
 
         with pytest.raises(StreamInterrupted) as caught:

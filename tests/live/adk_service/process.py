@@ -14,18 +14,21 @@ HERE: Final = Path(__file__).parent
 
 
 @contextlib.contextmanager
-def serve_adk(python: Path, workdir: Path, storage: Literal["sqlite", "memory"] = "sqlite") -> Iterator[ServerProcess]:
+def serve_adk(
+    python: Path, workdir: Path, storage: Literal["sqlite", "memory"] = "sqlite", *options: str
+) -> Iterator[ServerProcess]:
     """Run a server while the context is open.
 
     Args:
         python: Interpreter of the environment that holds it.
         workdir: Where it keeps sessions.
         storage: How it keeps them: in a SQLite file, which outlives a start, or in memory.
+        options: Further options of its command.
     """
     database = f"sqlite:///{workdir / 'sessions.db'}"
     arguments = ["--host", "127.0.0.1", "--port", "{port}", "--artifact_service_uri", "memory://"]
     arguments += ["--session_service_uri", database if storage == "sqlite" else "memory://"]
-    arguments += ["--memory_service_uri", "memory://", str(HERE / "agents")]
+    arguments += ["--memory_service_uri", "memory://", *options, str(HERE / "agents")]
     environment = {
         "PATH": f"{python.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(HERE),
