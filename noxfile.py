@@ -26,12 +26,15 @@ SERVICE_PINS = {
     "agentscope": "tests/live/agentscope_service/requirements.txt",
     "agentscope-legacy": "tests/live/agentscope_service/legacy_requirements.txt",
     "langgraph": "tests/live/langgraph_service/requirements.txt",
+    "open-managed-agents": "tests/live/open_managed_agents_service/requirements.txt",
 }
 """What is installed for each real service: one environment for each."""
 TYPED_BY_USERS = (Path("tests/typing").resolve(), *sorted(Path("examples").resolve().glob("*.py")))
 """Code as users write it."""
-SERVICE_PYTHONS = {"langgraph": "3.12"}
+SERVICE_PYTHONS = {"langgraph": "3.12", "open-managed-agents": "3.12"}
 """Which Python a service needs, where ours may be too old for it."""
+MAY_BE_MISSING = {"open-managed-agents"}
+"""Services without which the others still judge, if their Python is not there."""
 
 
 @nox.session(venv_backend="none")
@@ -231,9 +234,12 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def live(session: nox.Session) -> None:
-    """Judge by the real services of ADK, AgentScope (2.0.11 and 2.0.0) and LangGraph, which needs Python 3.12."""
+    """Judge by ADK, AgentScope (2.0.11 and 2.0.0), LangGraph and open-managed-agents; the last two need Python 3.12."""
     options = ["--numprocesses=0", *_services(session)]  # one service, not one for each worker
     session.run(PYTHON, "-m", "pytest", "tests/live", *options, *session.posargs, external=True)
+    for name in sorted(MAY_BE_MISSING):
+        if not any(option.startswith(f"--{name}-python=") for option in options):
+            session.warn(f"{name} DID NOT JUDGE: it needs Python {SERVICE_PYTHONS[name]}, on the PATH or in pyenv")
 
 
 def _services(session: nox.Session, *names: str) -> list[str]:
@@ -243,17 +249,20 @@ def _services(session: nox.Session, *names: str) -> list[str]:
         environment = Path(session.bin).parent / "services" / name
         python = environment / "bin" / "python"
         if not python.exists():
-            session.run(_service_interpreter(session, name), "-m", "venv", str(environment), external=True)
+            interpreter = _service_interpreter(session, name)
+            if interpreter is None:
+                continue
+            session.run(interpreter, "-m", "venv", str(environment), external=True)
         session.run(str(python), "-m", "pip", "install", "--quiet", "--requirement", SERVICE_PINS[name], external=True)
         options.append(f"--{name}-python={python}")
     return options
 
 
-def _service_interpreter(session: nox.Session, name: str) -> str:
-    """The Python for a service; a missing one fails the session."""
+def _service_interpreter(session: nox.Session, name: str) -> str | None:
+    """The Python for a service; None if it is missing, which fails the session unless that service may be missing."""
     version = SERVICE_PYTHONS.get(name)
     interpreter = PYTHON if version is None else _interpreter(version)
-    if interpreter is None:
+    if interpreter is None and name not in MAY_BE_MISSING:
         session.error(f"the service {name} needs Python {version}, on the PATH or in pyenv")
     return interpreter
 

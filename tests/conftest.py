@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="interpreter that has LangGraph's Agent Server: also collect the tests against the real server",
     )
     parser.addoption(
+        "--open-managed-agents-python",
+        metavar="PATH",
+        help="interpreter that has open-managed-agents: also judge the Anthropic provider by that server",
+    )
+    parser.addoption(
         "--every-byte",
         action="store_true",
         help="cut the streams at every byte instead of at some; takes minutes",

@@ -15,13 +15,23 @@ from live.agentscope_service.process import (
 )
 from live.agentscope_service.redis_process import serve_redis
 from live.langgraph_service.process import serve_langgraph
+from live.open_managed_agents_service.process import serve_open_managed_agents
 from polysession.testing import ServerProcess
+
+JUDGED_BY = {
+    "agentscope_legacy": "agentscope_legacy",
+    "agentscope": "agentscope",
+    "adk": "adk",
+    "langgraph": "langgraph",
+    "anthropic": "open_managed_agents",
+}
+"""By the beginning of a file's name, the service that it needs."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the judges whose service is not at hand."""
-    for service in ("agentscope_legacy", "agentscope", "adk", "langgraph"):
-        if collection_path.name.startswith(f"test_{service}"):
+    for judged, service in JUDGED_BY.items():
+        if collection_path.name.startswith(f"test_{judged}"):
             return None if config.getoption(f"{service}_python") else True
     return None
 
@@ -87,4 +97,19 @@ def langgraph_python(request: pytest.FixtureRequest) -> Path:
 def langgraph_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with the graphs that follow the script."""
     with serve_langgraph(langgraph_python, tmp_path_factory.mktemp("langgraph")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def open_managed_agents_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter that has open-managed-agents."""
+    return Path(request.config.getoption("open_managed_agents_python")).absolute()
+
+
+@pytest.fixture(scope="session")
+def open_managed_agents(
+    open_managed_agents_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """An independent server of the wire of Anthropic's Managed Agents."""
+    with serve_open_managed_agents(open_managed_agents_python, tmp_path_factory.mktemp("oma")) as server:
         yield server

@@ -17,7 +17,7 @@ class Example:
     """One published exchange.
 
     Attributes:
-        request: The body that is sent.
+        request: The body that is sent; empty for a request without a body.
         status: Status of the answer.
         answer: Its body.
     """
@@ -29,11 +29,18 @@ class Example:
 
 def example(name: str) -> Example:
     """The first exchange with a request body in a file of `cassettes/`."""
+    return next(each for each in exchanges(name) if each.request)
+
+
+def exchanges(name: str) -> list[Example]:
+    """All exchanges in a file of `cassettes/`."""
     document = yaml.safe_load((CASSETTES / name).read_text(encoding="utf-8"))
-    exchange = next(each for each in document["interactions"] if each["request"]["body"])
-    response = exchange["response"]
+    return [_example(each["request"], each["response"]) for each in document["interactions"]]
+
+
+def _example(request: dict[str, Any], response: dict[str, Any]) -> Example:
     answer = json.loads(response["body"]["string"])
-    return Example(json.loads(exchange["request"]["body"]), response["status"]["code"], answer)
+    return Example(json.loads(request["body"] or "{}"), response["status"]["code"], answer)
 
 
 def differences(published: Any, answered: Any, path: str = "") -> list[str]:

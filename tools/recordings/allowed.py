@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-CREDENTIAL_HEADERS: Final = frozenset({"authorization", "idempotency-key"})
+CREDENTIAL_HEADERS: Final = frozenset({"authorization", "idempotency-key", "x-api-key"})
 """Request headers that are kept by name: that they are sent is evidence, what they say is not."""
 
 REQUEST_HEADERS: Final = CREDENTIAL_HEADERS | {
     "accept",
+    "anthropic-beta",
+    "anthropic-version",
+    "anthropic-workspace-id",
     "content-type",
     "last-event-id",
     "qoder-workspace-id",
@@ -23,7 +26,17 @@ REQUEST_HEADERS: Final = CREDENTIAL_HEADERS | {
 }
 
 RESPONSE_HEADERS: Final = frozenset(
-    {"allow", "cache-control", "content-type", "deprecation", "link", "retry-after", "sunset", "x-request-id"}
+    {
+        "allow",
+        "cache-control",
+        "content-type",
+        "deprecation",
+        "link",
+        "request-id",
+        "retry-after",
+        "sunset",
+        "x-request-id",
+    }
 )
 
 OPEN_KEYS: Final = frozenset({"metadata", "parameters", "requestedToolConfirmations"})
@@ -90,8 +103,24 @@ _QODER: Final = """
     version
 """
 
+_ANTHROPIC: Final = """
+    access agent agent_id agents allowed_hosts amount apt archived_at budget cargo checkout completed_at config configs
+    currency custom_tool_use_id data default_config deny_message deployment_id effort environment_id event event_deltas
+    event_id event_ids events execution_identity explanation file_id gem go include_archived inference_geo input
+    list_cost max_list_cost mcp_server_name mcp_servers memory_store_id model_request_start_id mount_path multiagent
+    networking next_page npm order outcome_evaluations outcome_id packages page parent_thread_id permission_policy pip
+    prev_page processed_at request_id resources result retry_status scope session_id session_thread_id skill_id skills
+    speed statuses stop_reason system tool_use_id tools types url usage vault_ids version
+"""
+
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset((_EVERYWHERE + keys).split())
-    for name, keys in {"adk": _ADK, "agentscope": _AGENTSCOPE, "everruns": _EVERRUNS, "qoder": _QODER}.items()
+    for name, keys in {
+        "adk": _ADK,
+        "agentscope": _AGENTSCOPE,
+        "anthropic": _ANTHROPIC,
+        "everruns": _EVERRUNS,
+        "qoder": _QODER,
+    }.items()
 }
 """Keys of bodies and queries whose texts stay, by backend."""

@@ -36,7 +36,7 @@ _TOOL_FIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 _POLICIES: Final = frozenset({"always_allow", "always_ask", "auto"})
 _WEB_FIELDS: Final = frozenset({"allowed_domains", "blocked_domains", "max_content_tokens", "url_sources"})
-_MOST: Final = {"tools": 256, "mcp_servers": 20, "skills": 500}
+_MOST: Final = {"tools": 256, "mcp_servers": 20, "skills": 500, "agents": 20}
 
 MOUNTS: Final = MountRules(
     {"file": FILE, "github_repository": repository("authorization_token"), "memory_store": MEMORY_STORE},
@@ -69,10 +69,28 @@ class Agents(resources.Agents):
         """The named fields, besides the name and metadata."""
         fields = _read_agent_fields(body, names)
         if "multiagent" in names:
-            fields["multiagent"] = take(body, "multiagent", dict)
+            fields["multiagent"] = self._read_multiagent(body)
         if "execution_identity" in names:
             fields["execution_identity"] = take(body, "execution_identity", dict) or {"type": "service_account"}
         return fields
+
+    def _read_multiagent(self, body: Json) -> Json | None:
+        """The agents that this one works with; those of a coordinator are read back at a version."""
+        given = take(body, "multiagent", dict)
+        if given is None or need(given, "type", str) != "coordinator":
+            return given
+        only(given, {"type", "agents"})
+        members = need(given, "agents", list)
+        if len(members) > _MOST["agents"]:
+            raise invalid(f"A coordinator has {_MOST['agents']} agents at most.", "multiagent")
+        return {"type": "coordinator", "agents": [self._resolve(member) for member in members]}
+
+    def _resolve(self, member: Json | str) -> Json:
+        if isinstance(member, dict) and member.get("type") != "agent":
+            return member
+        reference = {"id": member} if isinstance(member, str) else member
+        agent = self.find(need(reference, "id", str))
+        return {"type": "agent", "id": agent.id, "version": agent.at(take(reference, "version", int))["version"]}
 
 
 class Environments(resources.Environments):

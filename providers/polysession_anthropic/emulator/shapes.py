@@ -51,7 +51,7 @@ def session_shape(session: Session) -> Json:
     return {
         "id": session.id,
         "type": "session",
-        "agent": _snapshot(session.agent),
+        "agent": _session_agent(session.agent),
         "environment_id": session.environment_id,
         "status": session.status,
         "title": session.title,
@@ -87,8 +87,7 @@ def mount_shape(mount: Mount) -> Json:
 def thread_shape(session: Session, thread: Thread) -> Json:
     """A thread; the session's own has the agent and the status of the session."""
     is_own = thread.parent_id is None
-    agent = _snapshot(session.agent)
-    agent.pop("multiagent")
+    agent = _member(session.agent)
     return {
         "id": thread.id,
         "type": "session_thread",
@@ -123,10 +122,10 @@ def environment_shape(environment: Environment) -> Json:
         "id": environment.id,
         "type": "environment",
         "name": environment.name,
-        "description": environment.description,
+        "description": environment.description or None,
         "config": environment.config,
         "metadata": environment.metadata,
-        "scope": environment.scope,
+        "scope": environment.scope or "organization",
         "archived_at": _timestamp_or_null(environment.archived_at),
         "created_at": timestamp(environment.created_at),
         "updated_at": timestamp(environment.updated_at),
@@ -176,6 +175,20 @@ def error_answer(refusal: Refusal, request_id: str) -> Answer:
     """The answer to a request that is refused."""
     code = refusal.details.get("error_code")
     return Answer(error_shape(refusal.status, refusal.message, request_id, code), refusal.status)
+
+
+def _session_agent(agent: Json) -> Json:
+    """The agent of a session, with the whole agents that it works with."""
+    multiagent = agent["multiagent"]
+    if multiagent is not None and multiagent["type"] == "coordinator":
+        members = [_member(each) if "name" in each else each for each in multiagent["agents"]]
+        multiagent = {**multiagent, "agents": members}
+    return _snapshot({**agent, "multiagent": multiagent})
+
+
+def _member(agent: Json) -> Json:
+    """The agent of a thread, which says nothing of others."""
+    return {name: value for name, value in _snapshot(agent).items() if name != "multiagent"}
 
 
 def _snapshot(agent: Json) -> Json:

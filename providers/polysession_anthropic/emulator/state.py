@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from polysession.emulation import Scripts, base62_id
@@ -102,12 +102,13 @@ class Sessions(Shelf[Session]):
         self._agents = agents
         self._environments = environments
         self._scripts = scripts
+        self._last_moment = datetime.min.replace(tzinfo=UTC)
 
     def create(self, body: Json) -> Session:
         """Create an idle session for an agent, pinned at a version, in an environment."""
         only(body, _CREATE_FIELDS)
         environment = self._environments.find(need(body, "environment_id", str))
-        now = datetime.now(UTC)
+        now = self._next_moment()
         session_id = base62_id("sesn_")
         agent = self._pin(body)
         writer = AnthropicEventWriter(agent["name"])
@@ -164,14 +165,34 @@ class Sessions(Shelf[Session]):
         session.threads.close()
         self.remove(session_id)
 
+    def _next_moment(self) -> datetime:
+        """The present moment in milliseconds, as times are shown, and later than that of the last session."""
+        now = datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        self._last_moment = now if now > self._last_moment else self._last_moment + timedelta(milliseconds=1)
+        return self._last_moment
+
     def _pin(self, body: Json) -> Json:
         reference = self._read_agent_reference(body)
         agent = self._agents.find(need(reference, "id", str))
         fields = {**agent.at(take(reference, "version", int)), **read_overrides(reference), "id": agent.id}
+        fields["multiagent"] = self._with_members(fields["multiagent"])
         check_consistent(fields)
         if agent.archived_at is not None:
             raise invalid(f"Agent {agent.id!r} is archived.", "agent")
         return fields
+
+    def _with_members(self, multiagent: Json | None) -> Json | None:
+        """A coordinator's agents as they are at their versions; anything else as it is."""
+        if multiagent is None or multiagent["type"] != "coordinator":
+            return multiagent
+        members = [
+            {**self._agents.find(member["id"]).at(member["version"]), "id": member["id"]}
+            if member["type"] == "agent"
+            else member
+            for member in multiagent["agents"]
+        ]
+        return {**multiagent, "agents": members}
 
     @staticmethod
     def _read_agent_reference(body: Json) -> Json:

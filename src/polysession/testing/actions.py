@@ -29,7 +29,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.marks import covers
-from polysession.testing.turns import SAID, check_each_once, milestones
+from polysession.testing.turns import check_each_once, milestones
 
 _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended requires_action"]
 
@@ -50,7 +50,7 @@ class ActionContract(ContractBase):
         events, result = self.run(client, session, [Approve(action)])
 
         told = [word for word in milestones(events) if word != "tool_call.completed"]
-        assert told == ["turn.started", "tool_result.completed", *SAID]
+        assert told == ["turn.started", "tool_result.completed", *self.said]
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
         assert result.outcome is Outcome.COMPLETED
         assert result.actions == ()
@@ -190,7 +190,7 @@ class ActionContract(ContractBase):
         events, result = self.run(client, session, [ToolOutput(action, "42")])
 
         # Where an output is echoed it may come before the agent works again.
-        assert sorted(milestones(events)) == sorted(["turn.started", "tool_result.completed", *SAID])
+        assert sorted(milestones(events)) == sorted(["turn.started", "tool_result.completed", *self.said])
         (answer,) = (event for event in events if event.type == "tool_result.completed")
         assert (answer.text, answer.is_error) == ("42", False)
         assert result.outcome is Outcome.COMPLETED

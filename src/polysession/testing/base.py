@@ -35,6 +35,7 @@ class ContractBase(Arranged):
         evidence: What a passed test proves: `emulated`, `recorded` or `live`.
         script: What to say to the agent.
         has_status_word: Whether the backend has a word for the status of a session.
+        has_deltas: Whether the backend sends messages in pieces, and not only whole.
         patience_s: Seconds after which a turn of the backend is taken to hang.
         permission_mode: A mode that is not the default one; needed where permission modes are supported.
         capability: An ability that sessions may have.
@@ -49,6 +50,7 @@ class ContractBase(Arranged):
     evidence: ClassVar[str] = "emulated"
     script: ClassVar[Script] = Script()
     has_status_word: ClassVar[bool] = True
+    has_deltas: ClassVar[bool] = True
     patience_s: ClassVar[float] = 30.0
     permission_mode: ClassVar[str | None] = None
     capability: ClassVar[AgentCapability] = AgentCapability(ref="web_fetch")
@@ -112,6 +114,16 @@ class ContractBase(Arranged):
             yield server
 
     # What tests do all the time.
+
+    @property
+    def said(self) -> list[str]:
+        """The milestones of an answer that ends its turn."""
+        return ["message.delta"] * self.has_deltas + ["message.completed", "turn.ended completed"]
+
+    @property
+    def working(self) -> str:
+        """The type of the first event that shows the agent at work on its answer."""
+        return "message.delta" if self.has_deltas else "turn.started"
 
     @classmethod
     def declared(cls) -> type[Provider[Any]]:

@@ -130,7 +130,7 @@ class StreamContract(ContractBase):
         with client.sessions.stream(session, deadline_s=self.patience_s) as watched:
             with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
                 first = [next(turn)]
-                while first[-1].type != "message.delta":
+                while first[-1].type != self.working:
                     first.append(next(turn))
                 cursor = turn.cursor
             self.until_ended(watched)
@@ -153,7 +153,7 @@ class StreamContract(ContractBase):
     ) -> None:
         with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
             first = [next(turn)]
-            while first[-1].type != "message.delta":
+            while first[-1].type != self.working:
                 first.append(next(turn))
             cursor = turn.cursor
         assert cursor

@@ -6,6 +6,7 @@ https://platform.claude.com/docs/en/manage-claude/authentication (read 2026-11)
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -73,10 +74,16 @@ def say(text: str) -> dict[str, Any]:
     return {"type": "user.message", "content": [{"type": "text", "text": text}]}
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+@contextlib.contextmanager
+def served_api() -> Iterator[Api]:
     with serve("anthropic") as handle, httpx.Client(base_url=handle.base_url, headers=NEW, trust_env=False) as http:
         yield Api(handle, http)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    with served_api() as served:
+        yield served
 
 
 @pytest.mark.parametrize("headers", [NEW, OLD, {**NEW, "anthropic-beta": f"other-1, {BETA['anthropic-beta']}"}])

@@ -1,0 +1,35 @@
+"""Runs open-managed-agents in a process of its own, in the virtual environment that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from polysession.testing import ServerProcess, process
+
+KEY: Final = "sk-ant-open-managed-agents"
+_SERVER: Final = Path(__file__).parent / "server.py"
+
+
+@contextlib.contextmanager
+def serve_open_managed_agents(python: Path, workdir: Path) -> Iterator[ServerProcess]:
+    """Run a server while the context is open.
+
+    Args:
+        python: Interpreter of the environment that holds it.
+        workdir: Where it keeps its database.
+    """
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(workdir),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMA_API_KEY": KEY,
+        "OMA_RUNTIME_BACKEND": "local",
+        "OMA_EVENT_POLL_INTERVAL_SECONDS": "0.02",
+        "DATABASE_URL": f"sqlite+aiosqlite:///{workdir / 'sessions.db'}",
+    }
+    with process([python, _SERVER, "{port}"], ready="/health", cwd=workdir, env=environment) as server:
+        yield server

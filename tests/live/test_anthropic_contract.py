@@ -1,0 +1,61 @@
+"""The provider keeps the contract on open-managed-agents, an independent server of the wire of Managed Agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from live.open_managed_agents_service.process import KEY
+from polysession import Client, Conflict, Feature, InvalidRequest, ModelConfig, NotFound, ServerError
+from polysession.testing import Backend, ProviderContract, ServerProcess, never, not_offered_yet, proxy
+
+REPLAYS = never("its streams begin with the first event, so that a cursor is passed again", raises=AssertionError)
+
+
+class TestOpenManagedAgents(ProviderContract):
+    """Where this server differs from the documents is a named gap; the provider has no branch for it."""
+
+    provider = "anthropic"
+    evidence = "live"
+    has_deltas = False
+    # Its streams begin with the first event: after a break the end of an earlier turn may come before the rest.
+    test_a_cut_loses_and_doubles_nothing = None  # type: ignore[assignment]
+    gaps = {
+        "test_a_follower_sees_the_turn_of_another": REPLAYS,
+        "test_what_happened_since_a_turn_was_left_is_told": REPLAYS,
+        "test_a_turn_is_rejoined_in_another_process": REPLAYS,
+        "test_a_turn_with_a_tool": never(
+            "its results name the call of the model, not the event of the use", raises=AssertionError
+        ),
+        "test_a_turn_is_cancelled_while_it_speaks": never(
+            "its interrupted turns end with a reason of their own", raises=AssertionError
+        ),
+        "test_a_session_goes_on_after_a_failure": never("a failure ends its sessions", raises=Conflict),
+        "test_a_list_is_of_some_times": not_offered_yet("it fails at filters by time", raises=ServerError),
+        "test_a_session_is_created_with_a_model": not_offered_yet("it has no overrides", raises=InvalidRequest),
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: never("null keeps its titles", raises=AssertionError),
+        Feature.MODELS_LIST: not_offered_yet("it lists no models", raises=NotFound),
+    }
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, open_managed_agents: ServerProcess) -> Iterator[Backend]:
+        """The server, reached by a way on which faults can be asked for."""
+        settings: dict[str, Any] = {"api_key": KEY, "version": "2023-06-01"}
+        with Client("anthropic", base_url=open_managed_agents.base_url, **settings) as client:
+            agent = client.agents.create(name="Scripted", model="scripted")
+            environment = client.environments.create(name="Scripted")
+        with proxy(open_managed_agents.base_url) as (base_url, faults):
+            yield Backend(
+                settings={**settings, "base_url": base_url},
+                faults=faults,
+                agent_id=agent.id,
+                environment_id=environment.id,
+                model=ModelConfig(id="scripted"),
+            )
+
+    def session_values(self, backend: Backend) -> dict[str, Any]:
+        """An agent and an environment: a session cannot have a model other than that of its agent."""
+        return {"agent": backend.agent_id, "environment": backend.environment_id}

@@ -1,0 +1,141 @@
+"""The Anthropic emulator answers as the published pages of August to September 2026, key for key.
+
+The pages are older than execution identities and workflow runs, which the official SDK requires; these differences are
+named, and no other is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polysession.emulation import Fault
+from polysession_anthropic.emulator import AnthropicEmulator
+from providers.anthropic.test_emulator import IDLE, Api, frames, served_api
+from support.published import differences, example, exchanges
+
+CREATE = example("anthropic/documented/create.yaml")
+AGENT = example("anthropic/documented/agent_create.yaml")
+ENVIRONMENT = example("anthropic/documented/environment_create.yaml")
+EVENTS = example("anthropic/documented/events.yaml")
+(DELETED_RESOURCE, THREAD) = exchanges("anthropic/documented/parts.yaml")
+(NOT_FOUND, OVERLOADED) = exchanges("anthropic/documented/errors.yaml")
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    with served_api() as served:
+        yield served
+
+
+def agent_of(published: Any) -> dict[str, Any]:
+    """A body that creates an agent like a published one."""
+    names = ("name", "description", "model", "system", "tools", "mcp_servers", "skills")
+    return {"metadata": published.get("metadata", {}), **{name: published[name] for name in names}}
+
+
+def coordinator(api: Api, published: Any) -> dict[str, Any]:
+    """A body that creates a coordinator like the published agent."""
+    (member,) = CREATE.answer["agent"]["multiagent"]["agents"]
+    member_id = api.ok("POST", "/v1/agents", agent_of(member))["id"]
+    return {**agent_of(published), "multiagent": {"type": "coordinator", "agents": [member_id]}}
+
+
+def test_an_agent_is_created_as_published(api: Api) -> None:
+    answer = api.ok("POST", "/v1/agents", coordinator(api, AGENT.answer))
+
+    assert differences(AGENT.answer, answer) == [".execution_identity: not published"]
+    assert {name: answer[name] for name in AGENT.request.keys() - {"tools", "model"}} == {
+        name: AGENT.request[name] for name in AGENT.request.keys() - {"tools", "model"}
+    }
+    plain = api.ok("POST", "/v1/agents", AGENT.request)
+    assert plain["model"]["id"] == AGENT.request["model"]
+
+
+def test_an_environment_is_created_as_published(api: Api) -> None:
+    answer = api.ok("POST", "/v1/environments", ENVIRONMENT.request)
+
+    assert differences(ENVIRONMENT.answer, answer) == []
+    assert answer["config"]["networking"] == ENVIRONMENT.answer["config"]["networking"]
+    assert (answer["scope"], answer["config"]["packages"]["pip"]) == ("organization", ["pandas", "numpy"])
+
+
+def test_a_session_is_created_as_published(api: Api) -> None:
+    published = dict(CREATE.answer)
+    resources = [
+        {"type": "file", "file_id": "file_1", "mount_path": "/uploads/receipt.pdf"},
+        {
+            "type": "github_repository",
+            "url": "https://github.com/example-org/example-repo",
+            "checkout": {"type": "branch", "name": "main"},
+        },
+    ]
+    rubric = {"type": "text", "content": "It has two pages."}
+    outcome = {"type": "user.define_outcome", "description": "Produce a 2-page summary as summary.md", "rubric": rubric}
+    body = {
+        **CREATE.request,
+        "agent": api.ok("POST", "/v1/agents", coordinator(api, published["agent"]))["id"],
+        "environment_id": api.handle.environment_id,
+        "resources": resources,
+        "budget": published["budget"],
+        "vault_ids": published["vault_ids"],
+    }
+    session_id = api.ok("POST", "/v1/sessions", body)["id"]
+    with api.http.stream("GET", f"/v1/sessions/{session_id}/events/stream") as response:
+        api.send(session_id, outcome)
+        list(frames(response, IDLE))
+
+    answer = api.ok("GET", f"/v1/sessions/{session_id}")
+    mounted, printed = answer.pop("resources"), published.pop("resources")
+    assert [differences(*pair) for pair in zip(printed, mounted, strict=True)] == [[], []]
+    assert [each["mount_path"] for each in mounted] == [each["mount_path"] for each in printed]
+    assert differences(published, answer) == [
+        ".agent.execution_identity: not published",
+        ".agent.multiagent.agents[].execution_identity: not published",
+        ".deployment_id: str published, NoneType answered",
+    ]
+    for name in ("type", "status", "title", "metadata", "vault_ids", "budget"):
+        assert answer[name] == published[name]
+
+
+def test_a_thread_is_archived_and_a_resource_deleted_as_published(api: Api) -> None:
+    file = {"type": "file", "file_id": "file_1"}
+    agent = api.ok("POST", "/v1/agents", agent_of(CREATE.answer["agent"]))
+    session_id = api.new_session(agent=agent["id"], resources=[file])
+    assert isinstance(api.control, AnthropicEmulator)
+    child = api.control.consult(session_id, "Researcher", "What is it?", "It is blue.")
+
+    thread = api.ok("POST", f"/v1/sessions/{session_id}/threads/{child}/archive")
+    (mounted,) = api.ok("GET", f"/v1/sessions/{session_id}/resources")["data"]
+    deleted = api.ok("DELETE", f"/v1/sessions/{session_id}/resources/{mounted['id']}")
+
+    assert differences(THREAD.answer, thread) == [
+        ".workflow_run_id: not published",
+        ".agent.execution_identity: not published",
+        ".archived_at: NoneType published, str answered",
+        ".parent_thread_id: NoneType published, str answered",
+    ]
+    assert differences(DELETED_RESOURCE.answer, deleted) == []
+
+
+def test_events_are_sent_and_listed_as_published(api: Api) -> None:
+    session_id = api.new_session()
+
+    answer = api.ok("POST", f"/v1/sessions/{session_id}/events", EVENTS.request)
+    page = api.ok("GET", f"/v1/sessions/{session_id}/events?types[]=user.message")
+
+    assert differences(EVENTS.answer, answer) == []
+    assert page == {**answer, "next_page": None}
+
+
+def test_errors_are_as_published(api: Api) -> None:
+    response = api.http.get("/v1/sessions/sesn_missing")
+    assert differences(NOT_FOUND.answer, response.json()) == []
+    assert (response.status_code, response.json()["error"]["type"]) == (NOT_FOUND.status, "not_found_error")
+    assert response.headers["request-id"] == response.json()["request_id"]
+
+    api.handle.faults.add(Fault("refuse", status=OVERLOADED.status))
+    overloaded = api.http.get("/v1/sessions")
+    assert (overloaded.status_code, overloaded.json()["error"]["type"]) == (529, OVERLOADED.answer["error"]["type"])
