@@ -22,7 +22,6 @@ from polysession.testing import (
     Face,
     ProviderContract,
     never,
-    not_done_here,
     not_offered_yet,
 )
 from polysession_langgraph import LanggraphNewAgent
@@ -77,11 +76,6 @@ class TestQoderOverHttpx(BackendContract, ErrorContract):
 
 class TestAnthropic(ProviderContract):
     provider = "anthropic"
-    gaps = {
-        "test_a_list_is_of_some_times": not_done_here(
-            "the emulator compares finer times than it shows", raises=AssertionError
-        )
-    }
 
 
 _NO_ORIGIN = not_offered_yet("servers newer than the published description have origins", raises=AssertionError)
