@@ -220,6 +220,14 @@ def web_app(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "pytest", "--numprocesses=0", "examples/web_app", *session.posargs)
 
 
+@nox.session(venv_backend="venv")
+def at_scale(session: nox.Session) -> None:
+    """Run `examples/at_scale`: many turns as Ray tasks, each exactly once although a worker is killed."""
+    pins = ("--requirement", "examples/at_scale/requirements.txt", "--constraint", "constraints.txt")
+    session.install("--editable", ".[emulator]", *pins)
+    session.run("python", "examples/at_scale/run.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def mutants(session: nox.Session) -> None:
     """Break the library in thirty places, one at a time, and check that the tests notice."""
