@@ -32,7 +32,11 @@ _OF_DECODING: Final = ("tests/core/test_decoding.py", "tests/core/test_reading.p
 _OF_RECORDS: Final = ("tests/core/test_records.py", "tests/core/test_session.py")
 _OF_RETRY: Final = ("tests/core/test_retry.py", "tests/core/test_driver_retries.py")
 _OF_SSE: Final = ("tests/core/test_sse.py",)
-_OF_STREAMS: Final = ("tests/core/test_streams.py", "tests/core/test_stream_kinds.py")
+_OF_STREAMS: Final = (
+    "tests/core/test_streams.py",
+    "tests/core/test_stream_outages.py",
+    "tests/core/test_stream_kinds.py",
+)
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,7 @@ MUTANTS: Final = (
     ),
     _qoder(
         "managed_agents/events.py",
-        "test_events.py",
+        "test_previews.py",
         "an event that comes twice counts twice",
         "return self._state.seen.add(identity)",
         "return self._state.seen.add(identity) is not None",
@@ -243,7 +247,7 @@ MUTANTS: Final = (
     ),
     _qoder(
         "qoder/turns.py",
-        "test_turns.py",
+        "test_turn_plans.py",
         "another client's turn is taken for ours",
         "        return bool(is_later)\n",
         "        return True\n",

@@ -192,6 +192,17 @@ def test_a_reconciliation_may_ask_for_another_and_finish_the_stream() -> None:
     assert (loop.ended, loop.error) == (True, None)
 
 
+def test_a_plan_finds_nothing_elsewhere_by_default() -> None:
+    class Asking(Plan):
+        def read(self, frame: Frame) -> Items:
+            return (Reconcile(), *super().read(frame))
+
+    loop = SteppedLoop(Asking())
+
+    assert texts(loop.feed(frame(1, "a"))) == ["a"]
+    assert (loop.ended, loop.error) == (False, None)
+
+
 def test_a_reconciliation_that_waits_leaves_the_stream_open() -> None:
     loop = SteppedLoop(Reconciling([event_of("late"), Finished()]))
 
