@@ -30,6 +30,7 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/core/test_stream_deadlines.py::test_a_deadline_ends_the_wait_in_time": 3,
     "tests/core/test_stream_rules.py::test_both_clients_raise_the_same_at_a_deadline": 3,
     "tests/providers/agentscope/test_turns_on_emulator.py::test_a_break_while_the_turn_goes_on_doubles_nothing": 3,
+    "tests/providers/agentscope/test_turns_on_emulator.py::test_turns_of_many_clients_are_each_their_own": 3,
     "tests/providers/agentscope/test_turns_on_emulator.py::test_turns_of_many_clients_at_once_are_each_their_own": 3,
     "tests/stress/test_call_faults.py::test_a_fault_that_takes_time_comes_to_what_is_written_down": LEFT_OUT,
     "tests/stress/test_call_faults.py::test_a_fault_of_a_call_comes_to_what_is_written_down": 7,

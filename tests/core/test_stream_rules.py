@@ -74,7 +74,7 @@ def test_a_slow_head_is_waited_for_as_long_as_the_client_says(
 
 @both_stream_runners
 def test_a_head_that_is_too_slow_for_the_client_is_a_failure(stream_runner: StreamRunner) -> None:
-    with StreamServer(Stream((START,), head_after_s=0.8)) as server, lasting(0.3, 3):
+    with StreamServer(Stream((START,), head_after_s=0.5)) as server, lasting(0.3, 3):
         error = stream_runner.failure(server.url, follow, timeout=0.2, retry=RetryPolicy(attempts=2, first_wait_s=0))
 
     assert "no answer in time" in error.message
@@ -86,14 +86,14 @@ def test_a_silence_is_asked_about_while_the_turn_runs(
     stream_runner: StreamRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-    monkeypatch.setattr(AcmeStream, "quiet_s", 0.15)
+    monkeypatch.setattr(AcmeStream, "quiet_s", 0.1)
     monkeypatch.setattr(AcmeStream, "quiet", lambda _, for_s: [asked.append(for_s)][1:])  # type: ignore[func-returns-value]
-    first = stream(AFTER_INPUT, START, 0.8, HELLO, WORLD, END)
-    with StreamServer(first, stream(0.8, HELLO, WORLD, END)) as server:
+    first = stream(AFTER_INPUT, START, 0.5, HELLO, WORLD, END)
+    with StreamServer(first, stream(0.5, HELLO, WORLD, END)) as server:
         assert stream_runner.play(server.url, run_to_the_end, retry=None) == TURN
 
     assert asked
-    assert asked[0] == pytest.approx(0.15, abs=0.1)
+    assert asked[0] >= 0.09
     openings = sum("GET" in target for target in server.targets)
     assert openings == 1 if stream_runner is ASYNC else openings > 1
 

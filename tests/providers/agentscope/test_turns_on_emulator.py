@@ -26,6 +26,7 @@ from polysession import (
     ToolOutput,
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
+from polysession_agentscope import plans, turns
 from polysession_agentscope.plans import SessionStream
 from support.client_runners import SYNC, ClientRunner, both_runners
 
@@ -153,7 +154,11 @@ def test_a_late_answer_is_refused(emulator: EmulatorHandle, runner: ClientRunner
         run(emulator, runner, session, [Approve(result.actions[0])])
 
 
-def test_what_waits_takes_a_message_only_once_it_is_cancelled(current: EmulatorHandle) -> None:
+def test_what_waits_takes_a_message_only_once_it_is_cancelled(
+    current: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "CONFLICT_WAITS_S", (0.05, 0.1))
+    monkeypatch.setattr(turns, "CONFLICT_WAITS_S", (0.05, 0.1))
     session = new_session(current)
     run(current, SYNC, session, "/client-tool 2")
     with pytest.raises(Conflict):
