@@ -43,6 +43,7 @@ from polysession.provider_api import (
     WhenWaiting,
     apply_filters,
     declared,
+    decode_cursor,
     fastapi_error,
     json_body,
     one_page,
@@ -255,8 +256,10 @@ class AdkProvider(Provider[AdkSettings]):
         yield run.call(streaming=False)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[PolledStream]:
-        """Follow a session by its history."""
-        return (yield from turns.stream_events(self._place(ref), cursor))
+        """Follow a session by its history: from now on, or after the cursor."""
+        place = self._place(ref)
+        position = None if cursor is None else decode_cursor(turns.Cursor, cursor, "ADK")
+        return turns.AdkStream(place, (yield from turns.get_stored(place)), position)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False

@@ -44,7 +44,6 @@ from polysession.provider_api import (
     TurnStarted,
     UsageError,
     check_answer_kind,
-    decode_cursor,
     encode_cursor,
     json_body,
     new_id,
@@ -265,12 +264,6 @@ class AdkStream(PolledStream):
         self._taken.add(wire.id or content)
         self._last_id = wire.id or self._last_id
         return self._history.take(content).events
-
-
-def stream_events(place: Place, cursor: str | None) -> Flow[AdkStream]:
-    """Prepare to follow a session: from now on, or after the cursor."""
-    position = None if cursor is None else decode_cursor(Cursor, cursor, "ADK")
-    return AdkStream(place, (yield from get_stored(place)), position)
 
 
 def _stored_events(session: WireSession) -> list[tuple[bytes, WireEvent]]:
