@@ -149,11 +149,12 @@ class EventReader:
             self.seq = seq
         envelope = self._envelope(frame, frame.id if seq is None else f"{self.run_id}:{seq}", problems)
         events = None
-        if wire is not None and wire.params is not None and frame.event in self._readers:
+        reader = self._readers.get(wire.method or "") if wire is not None else None
+        if wire is not None and wire.params is not None and reader is not None:
             if wire.params.timestamp is not None:
                 envelope["created_at"] = datetime.fromtimestamp(wire.params.timestamp / _MS, UTC)
             with contextlib.suppress(MalformedResponse):
-                events = self._readers[frame.event](wire.params.namespace or (), bytes(wire.params.data), envelope)
+                events = reader(wire.params.namespace or (), bytes(wire.params.data), envelope)
         return (raw_event(**envelope),) if events is None else events
 
     def lose(self) -> Sequence[Event]:
@@ -310,8 +311,10 @@ class EventReader:
             block = draft.blocks[piece.index or 0] = to_block(piece.content or {})
             if isinstance(block, ToolCallBlock):
                 return (self._call(block, envelope),)
-            return (ThinkingCompleted(text=block.text, **envelope),) if isinstance(block, ThinkingBlock) else ()
-        return draft.read(piece, fragment)
+            return draft.end_thought(block.text, envelope) if isinstance(block, ThinkingBlock) else ()
+        ended = draft.end_thought("".join(draft.thought), envelope) if piece.event == "content-block-start" else ()
+        events = draft.read(piece, fragment)
+        return None if events is None else (*ended, *events)
 
     def _written(self, draft: Draft, usage: WireUsage | None, envelope: Envelope) -> Message:
         return Message(
@@ -332,12 +335,23 @@ class Draft:
     Attributes:
         message_id: Its id.
         blocks: The finished blocks, by index. Several may be open at once.
+        thought: The pieces of the thought that is being written.
     """
 
     def __init__(self, message_id: str | None) -> None:
         self.message_id = message_id
         self.blocks: dict[int, Block] = {}
+        self.thought: list[str] = []
+        self._ended_thought = ""
         self._call_ids: dict[int, str] = {}
+
+    def end_thought(self, text: str, envelope: Envelope) -> Sequence[Event]:
+        """The end of a thought: where the next block starts, although the server ends all blocks together."""
+        self.thought.clear()
+        if text in {"", self._ended_thought}:
+            return ()
+        self._ended_thought = text
+        return (ThinkingCompleted(text=text, **envelope),)
 
     def read(self, piece: WirePiece, fragment: Envelope) -> Sequence[Event] | None:
         """The event of a block's start or growth; None for a piece that is not modelled."""
@@ -354,6 +368,7 @@ class Draft:
             case "content-block-delta", {"type": "text-delta", "text": str() as text}:
                 event = MessageDelta(message_id=self.message_id, text=text, **fragment) if text else None
             case "content-block-delta", {"type": "reasoning-delta", "reasoning": str() as text}:
+                self.thought.append(text)
                 event = ThinkingDelta(text=text, **fragment) if text else None
             case "content-block-delta", {"type": "tool-call-delta", "args": str() as text}:
                 call_id = self._call_ids.get(index, "")

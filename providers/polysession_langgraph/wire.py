@@ -117,6 +117,7 @@ class WireParams(msgspec.Struct):
 class WireFrame(msgspec.Struct):
     """A frame of a run that was started by a command. `seq` counts within its run."""
 
+    method: str | None = None  # type of the frame, without the namespace that its SSE event has
     params: WireParams | None = None
     seq: int | None = None
 

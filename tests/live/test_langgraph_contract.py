@@ -18,9 +18,6 @@ class TestLanggraphServer(ProviderContract):
     new_agent = {"native": LanggraphNewAgent(graph_id="agent")}
     secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}, "api_key": CANARY}
     gaps = {
-        "test_a_turn_with_thinking": never(
-            "the server completes the thought and the text together", raises=AssertionError
-        ),
         "test_a_session_for_an_agent_that_is_not_there_is_refused": never(
             "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception
         ),

@@ -36,29 +36,33 @@ class Judge:
 
     def until(self, stream: Any, *types: str) -> list[Any]:
         """The events of a stream up to the first one of a type; all of them without types."""
+        return self.up_to(stream, lambda event: event.type in types)
+
+    def up_to(self, stream: Any, is_last: Callable[[Any], bool]) -> list[Any]:
+        """The items of a stream up to the first one that is the last; all of them without one."""
         if hasattr(stream, "__anext__"):
-            return list(self._run(_gather_until(stream, types)))
-        return _up_to(stream, types)
+            return list(self._run(_gather_until(stream, is_last)))
+        return _up_to(stream, is_last)
 
     def new_session(self, **fields: Any) -> Any:
         fields = {"agent": self.handle.agent_id, "environment_id": self.handle.environment_id, **fields}
         return self(lambda sdk: sdk.sessions.create(**fields))
 
 
-def _up_to(stream: Any, types: tuple[str, ...]) -> list[Any]:
+def _up_to(stream: Any, is_last: Callable[[Any], bool]) -> list[Any]:
     found = []
     for event in stream:
         found.append(event)
-        if event.type in types:
+        if is_last(event):
             break
     return found
 
 
-async def _gather_until(stream: Any, types: tuple[str, ...]) -> list[Any]:
+async def _gather_until(stream: Any, is_last: Callable[[Any], bool]) -> list[Any]:
     found = []
     async for event in stream:
         found.append(event)
-        if event.type in types:
+        if is_last(event):
             break
     return found
 

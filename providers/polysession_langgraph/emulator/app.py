@@ -23,6 +23,7 @@ from polysession.emulation import (
     build_app,
     sse_frame,
 )
+from polysession_langgraph.emulator import validation
 from polysession_langgraph.emulator.runs import Runner
 from polysession_langgraph.emulator.store import (
     GRAPHS,
@@ -31,18 +32,22 @@ from polysession_langgraph.emulator.store import (
     Run,
     Store,
     Thread,
-    check_uuid,
     run_shape,
     timestamp,
 )
+from polysession_langgraph.emulator.validation import check_uuid, checked_body
 
 HEARTBEAT_S: Final = 5.0
 _NO_ASSISTANT: Final = (
     "422: Invalid assistant: {name!r}. Must be either:\n- A valid assistant UUID, or\n"
     "- One of the registered graphs: agent, approving"
 )
+_STREAM_MODES: Final = frozenset({"run_modes", "lifecycle", "state_update"})
 _DEFAULT_LIMIT: Final = 10
-_MOST: Final = 1000
+_NOTHING_TO_CANCEL: Final = (
+    "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs haven't been deleted"
+    " or completed."
+)
 _GIVE_UP: Final = "__end__"
 
 
@@ -91,11 +96,15 @@ class LanggraphEmulator(Emulator):
             Route("GET", "/info", lambda _: {"version": self.version, "langgraph_py_version": "1.2.24"}),
             Route("POST", "/threads", self._create),
             Route("POST", "/threads/search", self._search),
-            Route("POST", "/threads/count", lambda request: len(self._matching(_body(request)))),
+            Route(
+                "POST",
+                "/threads/count",
+                lambda request: len(self._matching(checked_body(request, validation.THREAD_SEARCH))),
+            ),
             Route("GET", "/threads/{id}", lambda request: self._thread(request).shape()),
             Route("PATCH", "/threads/{id}", self._update),
             Route("DELETE", "/threads/{id}", self._delete),
-            Route("GET", "/threads/{id}/state", self._state),
+            Route("GET", "/threads/{id}/state", lambda request: self._thread(request).state_shape()),
             Route("POST", "/threads/{id}/state", self._set_state),
             Route("GET", "/threads/{id}/stream", self._stream),
             Route("POST", "/threads/{id}/commands", self._command),
@@ -109,7 +118,7 @@ class LanggraphEmulator(Emulator):
         ]
 
     def _create(self, request: ApiRequest) -> Json:
-        body = _body(request)
+        body = checked_body(request, validation.NEW_THREAD)
         given = body.get("thread_id")
         thread_id = check_uuid(given) if given else self._store.clock.uuid7()
         known = self._store.threads.get(thread_id)
@@ -122,7 +131,7 @@ class LanggraphEmulator(Emulator):
         return thread.shape(is_post=True)
 
     def _search(self, request: ApiRequest) -> Answer:
-        body = _body(request)
+        body = _search_of(request)
         found = self._matching(body)
         key = body.get("sort_by") or "updated_at"
         ascending = body.get("sort_by") is not None and body.get("sort_order") == "asc"
@@ -131,6 +140,11 @@ class LanggraphEmulator(Emulator):
 
     def _matching(self, body: Json) -> list[Thread]:
         metadata, ids = body.get("metadata") or {}, body.get("ids")
+        for each in ids or ():
+            try:
+                check_uuid(each)
+            except Refusal as refusal:
+                raise Refusal(400, f"Invalid thread ID {each}") from refusal
         return [
             thread
             for thread in self._store.threads.values()
@@ -143,9 +157,7 @@ class LanggraphEmulator(Emulator):
         thread = self._store.threads.get(check_uuid(request.parameters["id"]))
         if thread is None:
             raise Refusal(404, "Not Found")
-        metadata = _body(request).get("metadata", {})
-        if not isinstance(metadata, dict):
-            raise Refusal(422, "None is not of type 'object'\n\nFailed validating \"type\" in schema")
+        metadata = checked_body(request, validation.THREAD_CHANGES).get("metadata", {})
         written = {key: value for key, value in metadata.items() if key != "assistant_id"}
         thread.metadata = {**thread.metadata, **written}
         thread.updated_at = timestamp()
@@ -154,37 +166,24 @@ class LanggraphEmulator(Emulator):
     def _delete(self, request: ApiRequest) -> Answer:
         thread = self._thread(request)
         del self._store.threads[thread.id]
-        return Answer(status=204)
-
-    def _state(self, request: ApiRequest) -> Json:
-        thread = self._thread(request)
-        values = {"messages": thread.messages} if thread.messages else {}
-        interrupts = list(thread.interrupts.values())
-        checkpoint = {"thread_id": thread.id, "checkpoint_ns": ""} if thread.has_run else None
-        return {
-            "values": values,
-            "next": ["tools"] if interrupts else [],
-            "tasks": [{"name": "tools", "interrupts": interrupts}] if interrupts else [],
-            "metadata": {} if thread.has_run else None,
-            "created_at": thread.updated_at if thread.has_run else None,
-            "checkpoint": checkpoint,
-            "parent_checkpoint": None,
-            "interrupts": interrupts,
-            "checkpoint_id": None,
-            "parent_checkpoint_id": None,
-        }
+        return Answer(status=204, media_type="")
 
     def _set_state(self, request: ApiRequest) -> Json:
         thread = self._thread(request)
         if thread.status == "busy":
             raise Refusal(409, f"Thread {thread.id} has in-flight runs: [...]")
-        if _body(request).get("as_node") == _GIVE_UP:
-            thread.interrupts, thread.waiting, thread.rest = {}, [], ()
-        return {"checkpoint": {"thread_id": thread.id}, "configurable": {"thread_id": thread.id}, "checkpoint_id": None}
+        if checked_body(request, {}).get("as_node") == _GIVE_UP:
+            thread.interrupts, thread.rest = {}, ()
+        thread.checkpoint()
+        made = {"thread_id": thread.id, "checkpoint_ns": "", "checkpoint_id": thread.checkpoints[0]}
+        return {"checkpoint": made, "configurable": made, "checkpoint_id": made["checkpoint_id"]}
 
     def _stream(self, request: ApiRequest) -> EventStream:
         """An unknown thread has an empty stream, with heartbeats."""
-        thread = self._store.threads.get(request.parameters["id"])
+        thread = self._store.threads.get(check_uuid(request.parameters["id"]))
+        for mode in request.query.get("stream_modes", "run_modes").split(","):
+            if mode not in _STREAM_MODES:
+                raise Refusal(422, f"Invalid stream mode: {mode}")
         log = (thread or Thread("", {})).log
         start = _start(log.entries, request.headers.get("last-event-id"))
         return EventStream(_frames(log.follow(start, heartbeat_s=HEARTBEAT_S)))
@@ -239,6 +238,8 @@ class LanggraphEmulator(Emulator):
     def _respond(self, thread_id: str, params: Json) -> Json:
         thread = self._store.threads.get(thread_id)
         responses = params.get("responses") or [params]
+        if any("interrupt_id" not in each for each in responses):
+            raise Refusal(422, "input.respond requires an interrupt_id.", code="invalid_argument")
         answers = {each.get("interrupt_id"): each.get("response") for each in responses}
         for key in answers:
             if thread is None or key not in thread.interrupts:
@@ -262,8 +263,9 @@ class LanggraphEmulator(Emulator):
         return [run_shape(thread, run) for run in runs[int(request.query.get("offset", 0)) :][:limit]]
 
     def _get_run(self, request: ApiRequest) -> Json:
+        run_id = check_uuid(request.parameters["run"], "run")
         thread = self._thread(request)
-        return run_shape(thread, self._store.run(thread, request.parameters["run"]))
+        return run_shape(thread, self._store.run(thread, run_id))
 
     async def _cancel(self, request: ApiRequest) -> Answer:
         thread = self._thread(request)
@@ -271,15 +273,14 @@ class LanggraphEmulator(Emulator):
         if run is None:
             raise Refusal(404, "No runs found to cancel.")
         if run.status not in {"pending", "running"}:
-            raise Refusal(404, "No matching runs to cancel.")
+            raise Refusal(404, _NOTHING_TO_CANCEL)
         await self._runner(thread).cancel(run)
         return Answer(status=202)
 
     def _create_assistant(self, request: ApiRequest) -> Json:
-        body = _body(request)
-        graph = body.get("graph_id")
-        if self._store.find_assistant(graph) is None:
-            raise Refusal(404, f"Graph '{graph}' not found. Available graphs: agent, approving")
+        body = checked_body(request, validation.NEW_ASSISTANT)
+        graph = body["graph_id"]
+        _check_graph(graph)
         assistant_id = body.get("assistant_id") or self._store.clock.uuid7()
         if assistant_id in self._store.assistants and body.get("if_exists") != "do_nothing":
             raise Refusal(409, f"Assistant {assistant_id} already exists")
@@ -287,15 +288,19 @@ class LanggraphEmulator(Emulator):
         return self._store.assistants.setdefault(assistant_id, shape)
 
     def _search_assistants(self, request: ApiRequest) -> Answer:
-        body = _body(request)
-        graph = body.get("graph_id")
-        if graph is not None and graph not in GRAPHS:
-            raise Refusal(404, f"Graph '{graph}' not found. Available graphs: agent, approving")
-        found = [each for each in self._store.assistants.values() if graph in {None, each["graph_id"]}]
+        body = checked_body(request, validation.ASSISTANT_SEARCH)
+        graph, name = body.get("graph_id"), str(body.get("name") or "").lower()
+        if graph is not None:
+            _check_graph(graph)
+        found = [
+            each
+            for each in self._store.assistants.values()
+            if graph in {None, each["graph_id"]} and name in each["name"].lower()
+        ]
         return _page(found[::-1], body)
 
     def _get_assistant(self, request: ApiRequest) -> Json:
-        assistant = self._store.assistants.get(check_uuid(request.parameters["id"]))
+        assistant = self._store.assistants.get(check_uuid(request.parameters["id"], "assistant"))
         if assistant is None:
             raise Refusal(404, "Not Found")
         return assistant
@@ -315,20 +320,17 @@ def _refused(number: int, code: str, message: str) -> Json:
     return {"type": "error", "id": number, "error": code, "message": message}
 
 
-def _body(request: ApiRequest) -> Json:
-    try:
-        body = request.json()
-    except ValueError as error:
-        raise Refusal(422, "the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise Refusal(422, 'the body is not an object\n\nFailed validating "type" in schema')
-    return body
+def _search_of(request: ApiRequest) -> Json:
+    return checked_body(request, validation.THREAD_SEARCH)
+
+
+def _check_graph(name: str) -> None:
+    if name not in GRAPHS:
+        raise Refusal(404, f"Graph '{name}' not found. Expected one of: {list(GRAPHS)}")
 
 
 def _page(items: list[Json], body: Json) -> Answer:
     offset, limit = body.get("offset") or 0, body.get("limit") or _DEFAULT_LIMIT
-    if not 1 <= limit <= _MOST:
-        raise Refusal(422, f"{limit} is not between 1 and {_MOST}")
     page = items[offset : offset + limit]
     select = body.get("select")
     shown = [{key: item[key] for key in select if key in item} for item in page] if select else page

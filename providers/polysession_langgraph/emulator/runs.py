@@ -5,6 +5,7 @@ Backend: observed on `GET /threads/{id}/stream` of langgraph-api 0.16.7 (2026-11
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from polysession.emulation import (
     hex_id,
     pause,
 )
-from polysession_langgraph.emulator.store import Entry, Json, Run, Store, Thread, Waiting, timestamp
+from polysession_langgraph.emulator.store import Entry, Interrupt, Json, Run, Store, Thread, Waiting, timestamp
 
 USAGE: Final[Mapping[str, Any]] = {
     "input_tokens": 7,
@@ -34,6 +35,7 @@ USAGE: Final[Mapping[str, Any]] = {
     "output_token_details": {"reasoning": 2},
 }
 _DECISIONS: Final = ("approve", "edit", "reject", "respond")
+_MODEL: Final[Mapping[str, Any]] = {"model_provider": "openai", "output_version": "v1"}
 _CANCELLED: Final = "interrupt requested via POST /threads/{thread_id}/runs/{run_id}/cancel"
 
 
@@ -73,6 +75,7 @@ class Runner:
         thread = self._thread
         if run.status == "running":
             await thread.task.cancel()
+            thread.unfinished = "CancelledError()"
             self.end(run, "interrupted", {"error": "UserInterrupt", "message": _CANCELLED})
             queued = next((each for each in thread.runs if each.status == "pending"), None)
             if queued is not None:
@@ -83,20 +86,24 @@ class Runner:
     async def _execute(self, run: Run, answers: Mapping[str, Any] | None) -> None:
         thread = self._thread
         run.status = "running"
+        thread.unfinished = None
         self._put(run, "metadata", {"run_id": run.id, "attempt": 1})
         try:
             acts = () if answers is not None else self._asked(run)
-            self.values(run)
+            self.values(run, is_new=answers is None)
             if answers is not None:
+                before = self._thread.messages
                 acts = self._answered(answers)
-                self.values(run)
+                if self._thread.messages is not before:  # a question leaves no message
+                    self.values(run)
             waits = await self._perform(run, acts)
             thread.values_shown = True
             self.end(run, "success", None)
             if not waits:
-                thread.interrupts, thread.waiting, thread.rest = {}, [], ()
+                thread.interrupts, thread.rest = {}, ()
         except RunFailure as failure:
-            self._put(run, "error", {"error": failure.kind, "message": "An internal error occurred"})
+            thread.unfinished = f"{failure.kind}({failure.message!r})"
+            self._put(run, "error", {"error": failure.kind, "message": failure.message})
             self.end(run, "error", {"error": failure.kind, "message": failure.message})
 
     def end(self, run: Run, status: str, error: Json | None) -> None:
@@ -107,10 +114,12 @@ class Runner:
         self._put(run, "metadata", {"status": "run_done", "run_id": run.id})
 
     def _asked(self, run: Run) -> Sequence[Act]:
+        self._thread.checkpoint()
         messages = (run.input or {}).get("messages") or []
         for message in messages:
-            stored = {"content": message.get("content"), "type": "human", "name": None}
-            self._store_message({**stored, "id": message.get("id") or str(uuid.uuid4())})
+            stored = {"content": message.get("content"), "additional_kwargs": {}, "response_metadata": {}}
+            own_id = message.get("id") or str(uuid.uuid4())
+            self._store_message({**stored, "type": "human", "name": None, "id": own_id})
         text = _text(messages[-1].get("content")) if messages else ""
         return self._scripts.take(self._thread.id, text)
 
@@ -118,11 +127,9 @@ class Runner:
         """Continue after answers: approved tools run. What is not answered is asked again, with the same ids."""
         thread = self._thread
         for key, response in answers.items():
-            asked = [each for each in thread.waiting if each.interrupt_id == key]
-            self._take(asked, response)
-            thread.waiting = [each for each in thread.waiting if each.interrupt_id != key]
-            thread.interrupts.pop(key, None)
-        if thread.waiting:
+            self._take(thread.interrupts[key].waiting, response)
+            del thread.interrupts[key]
+        if thread.interrupts:
             return ()
         rest, thread.rest = thread.rest, ()
         return rest
@@ -177,7 +184,7 @@ class Runner:
                 if not isinstance(use, AskApproval | ClientTool):
                     self._tool_message(call_id, use.name, use.result)
             self._interrupt(calls)
-            if self._thread.waiting:
+            if self._thread.interrupts:
                 self._thread.rest = tuple(left)
                 break
             if calls:
@@ -187,87 +194,85 @@ class Runner:
     def _show_waiting(self, run: Run) -> bool:
         """One frame for each interrupt that waits."""
         for interrupt in self._thread.interrupts.values():
-            self.values(run, [{**interrupt, "response_schema": None}])
+            self.values(run, [{**interrupt.shape(), "response_schema": None}])
         return bool(self._thread.interrupts)
 
     def _ask(self, act: Ask) -> None:
-        interrupt_id = hex_id()
         value = {"question": act.prompt, **({"options": list(act.options)} if act.options else {})}
-        self._thread.waiting.append(Waiting(interrupt_id))
-        self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+        self._wait("respond", value, [Waiting()])
 
     def _interrupt(self, calls: Sequence[tuple[str, ToolUse]]) -> None:
         """Approvals of one step are one interrupt; each tool that the client runs has its own."""
-        asked = [(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
+        asked = [Waiting(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
+        uses = [waiting.use for waiting in asked if waiting.use is not None]
         if asked:
-            interrupt_id = hex_id()
-            value = {
-                "action_requests": [
-                    {"name": use.name, "args": dict(use.arguments), "description": "Tool execution requires approval"}
-                    for _, use in asked
-                ],
-                "review_configs": [
-                    {"action_name": use.name, "allowed_decisions": list(_DECISIONS)} for _, use in asked
-                ],
-            }
-            self._thread.waiting += [Waiting(interrupt_id, call_id, use) for call_id, use in asked]
-            self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+            description = "Tool execution requires approval"
+            requests = [{"name": use.name, "args": dict(use.arguments), "description": description} for use in uses]
+            reviews = [{"action_name": use.name, "allowed_decisions": list(_DECISIONS)} for use in uses]
+            self._wait("approvals", {"action_requests": requests, "review_configs": reviews}, asked)
         for call_id, use in calls:
             if isinstance(use, ClientTool):
-                interrupt_id = hex_id()
                 value = {"type": "client_tool", "name": use.name, "args": dict(use.arguments)}
-                self._thread.waiting.append(Waiting(interrupt_id, call_id, use))
-                self._thread.interrupts[interrupt_id] = {"id": interrupt_id, "value": value}
+                self._wait("client", value, [Waiting(call_id, use)])
+
+    def _wait(self, node: str, value: Json, waiting: Sequence[Waiting]) -> None:
+        interrupt = Interrupt(hex_id(), node, value, list(waiting))
+        self._thread.interrupts[interrupt.id] = interrupt
 
     async def _message(self, run: Run, words: Sequence[Think | Say], calls: Sequence[tuple[str, ToolUse]]) -> None:
-        """One message of the agent, in pieces, then in the state."""
+        """One message of the agent, in pieces, then in the state. The ends of its blocks come together."""
         message_id = f"lc_run--{self._store.clock.uuid7()}"
-        self._piece(run, "message-start", role="ai", id=message_id, metadata={"provider": "openai"})
+        self._piece(run, "message-start", role="ai", id=message_id, metadata={"provider": _MODEL["model_provider"]})
         blocks: list[Json] = []
         for index, act in enumerate(words):
             blocks.append(await self._words(run, index, act))
         for index, (call_id, use) in enumerate(calls, len(words)):
             blocks.append(await self._call(run, index, call_id, use))
-        self._piece(run, "message-finish", usage=dict(USAGE), metadata={"finish_reason": "stop"})
-        called = [block for block in blocks if block["type"] == "tool_call"]
+        for index, block in enumerate(blocks):
+            self._piece(run, "content-block-finish", index=index, content=block)
+        self._piece(run, "message-finish", usage=dict(USAGE), metadata=dict(_MODEL))
         self._store_message(
             {
                 "content": blocks,
+                "additional_kwargs": {},
+                "response_metadata": dict(_MODEL),
                 "type": "ai",
                 "name": None,
                 "id": message_id,
-                "tool_calls": called,
+                "tool_calls": [block for block in blocks if block["type"] == "tool_call"],
+                "invalid_tool_calls": [],
                 "usage_metadata": dict(USAGE),
             }
         )
         self.values(run)
 
     async def _words(self, run: Run, index: int, act: Think | Say) -> Json:
-        kind, key = ("reasoning", "reasoning") if isinstance(act, Think) else ("text", "text")
+        kind = key = "reasoning" if isinstance(act, Think) else "text"
         self._piece(run, "content-block-start", index=index, content={"type": kind, key: ""})
         for delta in Say(act.text).deltas:
             await pause(0.0 if isinstance(act, Think) else act.pause_s)
             self._piece(run, "content-block-delta", index=index, delta={"type": f"{kind}-delta", key: delta})
-        block = {"type": kind, key: act.text}
-        self._piece(run, "content-block-finish", index=index, content=block)
-        return block
+        return {"type": kind, key: act.text, "index": index}
 
     async def _call(self, run: Run, index: int, call_id: str, use: ToolUse) -> Json:
         chunk = {"type": "tool_call_chunk", "id": call_id, "name": use.name, "args": "", "index": index}
         self._piece(run, "content-block-start", index=index, content=chunk)
         await pause(0.0)
-        block = {"type": "tool_call", "id": call_id, "name": use.name, "args": dict(use.arguments)}
-        self._piece(run, "content-block-finish", index=index, content=block)
-        return block
+        delta = {"type": "tool-call-delta", "args": json.dumps(dict(use.arguments))}
+        self._piece(run, "content-block-delta", index=index, delta=delta)
+        return {"type": "tool_call", "id": call_id, "name": use.name, "args": dict(use.arguments)}
 
     def _tool_message(self, call_id: str, name: str, text: str, *, status: str = "success") -> None:
         self._store_message(
             {
                 "content": text,
+                "additional_kwargs": {},
+                "response_metadata": {},
                 "type": "tool",
                 "name": name,
                 "id": str(uuid.uuid4()),
                 "tool_call_id": call_id,
+                "artifact": None,
                 "status": status,
             }
         )
@@ -277,8 +282,10 @@ class Runner:
         messages = [each for each in self._thread.messages if each["id"] != message["id"]]
         self._thread.messages = [*messages, message]
 
-    def values(self, run: Run, interrupts: Sequence[Json] = ()) -> None:
-        """The frame of the whole state after a step."""
+    def values(self, run: Run, interrupts: Sequence[Json] = (), *, is_new: bool = True) -> None:
+        """The frame of the whole state after a step, or before the first one of answers."""
+        if is_new:
+            self._thread.checkpoint()
         params = {"data": {"messages": list(self._thread.messages)}, "interrupts": list(interrupts)}
         self._frame(run, "values", params)
 

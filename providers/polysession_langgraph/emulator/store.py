@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from polysession.emulation import Act, EventLog, Refusal, ToolUse, TurnTask
+from polysession_langgraph.emulator.validation import check_uuid
 
 Json: TypeAlias = dict[str, Any]
 
 GRAPHS: Final = ("agent", "approving")
+_CHECKPOINT: Final[Json] = {"source": "loop", "step": 1, "parents": {}}
+"""Metadata of a checkpoint, of which the server has more."""
 _VERSION_AND_VARIANT: Final = (7 << 76) | (2 << 62)
 _RANDOM_BITS: Final = (1 << 74) - 1
 
@@ -67,14 +70,43 @@ class Waiting:
     """One tool use, or one question, that waits for the client.
 
     Attributes:
-        interrupt_id: Id of the interrupt; approvals of one step share one.
         call_id: Id of the tool call; empty for a question.
         use: The tool use; None for a question.
     """
 
-    interrupt_id: str
     call_id: str = ""
     use: ToolUse | None = None
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """A question of a run, whose task waits.
+
+    Attributes:
+        node: The node of the graph that waits.
+        value: What it asks.
+        waiting: What the question is about: approvals of one step share one.
+    """
+
+    id: str
+    node: str
+    value: Json
+    waiting: list[Waiting]
+    task_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def shape(self) -> Json:
+        """The interrupt as the server shows it."""
+        return {"id": self.id, "value": self.value}
+
+    def task_shape(self, error: str | None) -> Json:
+        """Its task, in the state."""
+        return task_shape(self.task_id, self.node, error, [self.shape()])
+
+
+def task_shape(task_id: str, node: str, error: str | None, interrupts: Sequence[Json]) -> Json:
+    """A task that is not finished, in the state."""
+    empty: Json = {"checkpoint": None, "state": None, "result": None}
+    return {"id": task_id, "name": node, "path": [], "error": error, "interrupts": list(interrupts), **empty}
 
 
 @dataclass(slots=True)
@@ -97,8 +129,9 @@ class Thread:
 
     Attributes:
         values_shown: Whether the thread shows its state: not before the first run that succeeded or waits.
-        interrupts: The questions that wait, as the thread shows them; None before the first run.
-        waiting: What they stand for.
+        interrupts: The questions that wait, by their ids.
+        unfinished: The failure of the node that a run stopped in, until the next run.
+        checkpoints: Ids of the latest checkpoint of the state, and of the one before.
         rest: What the agent does once all are answered.
     """
 
@@ -110,8 +143,9 @@ class Thread:
     values_shown: bool = False
     error: Json | None = None
     has_run: bool = False
-    interrupts: dict[str, Json] = field(default_factory=dict)
-    waiting: list[Waiting] = field(default_factory=list)
+    interrupts: dict[str, Interrupt] = field(default_factory=dict)
+    unfinished: str | None = None
+    checkpoints: tuple[str | None, str | None] = (None, None)
     rest: tuple[Act, ...] = ()
     runs: list[Run] = field(default_factory=list)
     log: EventLog[Entry] = field(default_factory=EventLog)
@@ -140,8 +174,40 @@ class Thread:
         }
         if is_post or not self.has_run:
             return shown
-        by_task = {f"task-{key}": [interrupt] for key, interrupt in self.interrupts.items()}
+        if not self.values_shown:
+            return {**shown, "error": self.error}
+        by_task = {interrupt.task_id: [interrupt.shape()] for interrupt in self.interrupts.values()}
         return {**shown, "error": self.error, "interrupts": by_task}
+
+    def checkpoint(self) -> None:
+        """Store the state."""
+        self.checkpoints = (str(uuid.uuid4()), self.checkpoints[0])
+
+    def state_shape(self) -> Json:
+        """The state as the server shows it."""
+        latest, before = self.checkpoints
+        waiting = list(self.interrupts.values())
+        tasks = [interrupt.task_shape(self.unfinished) for interrupt in waiting]
+        if self.unfinished is not None and not waiting:
+            tasks = [task_shape(str(uuid.uuid4()), "respond", self.unfinished, [])]
+        run = next((run for run in self.runs if run.status != "pending"), None)
+        return {
+            "values": {"messages": self.messages} if self.messages else {},
+            "next": [task["name"] for task in tasks],
+            "tasks": tasks,
+            "metadata": None if run is None else {**run_metadata(self, run), **_CHECKPOINT},
+            "created_at": None if latest is None else self.updated_at,
+            "checkpoint": self._checkpoint_shape(latest),
+            "parent_checkpoint": self._checkpoint_shape(before),
+            "interrupts": [interrupt.shape() for interrupt in waiting],
+            "checkpoint_id": latest,
+            "parent_checkpoint_id": before,
+        }
+
+    def _checkpoint_shape(self, checkpoint_id: str | None) -> Json | None:
+        if checkpoint_id is None:
+            return None
+        return {"checkpoint_id": checkpoint_id, "thread_id": self.id, "checkpoint_ns": ""}
 
 
 class Store:
@@ -202,16 +268,11 @@ class Store:
         return run
 
 
-def check_uuid(text: str) -> str:
-    """An id in its canonical spelling.
-
-    Raises:
-        Refusal: It is no UUID.
-    """
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise Refusal(422, "Invalid thread ID: must be a UUID") from None
+def run_metadata(thread: Thread, run: Run) -> Json:
+    """Metadata of a run: that of its thread and its own."""
+    own = {key: value for key, value in thread.metadata.items() if key not in {"graph_id", "assistant_id"}}
+    agent = {"graph_id": run.graph_id, "assistant_id": run.assistant_id}
+    return {"created_by": "system", **own, **agent, **run.metadata}
 
 
 def run_shape(thread: Thread, run: Run) -> Json:
@@ -220,16 +281,11 @@ def run_shape(thread: Thread, run: Run) -> Json:
         "run_id": run.id,
         "thread_id": thread.id,
         "assistant_id": run.assistant_id,
-        "metadata": {
-            "created_by": "system",
-            **{key: value for key, value in thread.metadata.items() if key not in {"graph_id", "assistant_id"}},
-            "graph_id": run.graph_id,
-            "assistant_id": run.assistant_id,
-            **run.metadata,
-        },
+        "metadata": run_metadata(thread, run),
         "status": run.status,
         "kwargs": {"input": run.input, "command": None, "resumable": True},
         "multitask_strategy": "enqueue",
         "created_at": run.created_at,
         "updated_at": thread.updated_at,
+        "langsmith_session_name": None,
     }

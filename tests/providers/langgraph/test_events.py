@@ -42,7 +42,7 @@ def mark(run_id: str = RUN, **fields: Any) -> Frame:
 def frame(method: str, seq: int, namespace: Sequence[str] = (), **params: Any) -> Frame:
     inner = {"namespace": list(namespace), "timestamp": 1796035748885, **params}
     data = {"type": "event", "method": method, "params": inner, "seq": seq}
-    return Frame(method, json.dumps(data).encode(), f"2-{seq}")
+    return Frame("|".join([method, *namespace]), json.dumps(data).encode(), f"2-{seq}")
 
 
 def piece(seq: int, event: str, namespace: Sequence[str] = (), **fields: Any) -> Frame:
@@ -76,8 +76,8 @@ def test_a_message_is_read_in_pieces_and_whole() -> None:
         mark(),
         piece(1, "message-start", role="ai", id="m1"),
         piece(2, "content-block-start", index=0, content={"type": "reasoning", "reasoning": ""}),
-        piece(3, "content-block-start", index=1, content={"type": "text", "text": ""}),
-        piece(4, "content-block-delta", index=0, delta={"type": "reasoning-delta", "reasoning": "let me think"}),
+        piece(3, "content-block-delta", index=0, delta={"type": "reasoning-delta", "reasoning": "let me think"}),
+        piece(4, "content-block-start", index=1, content={"type": "text", "text": ""}),
         piece(5, "content-block-delta", index=1, delta={"type": "text-delta", "text": "Hello"}),
         piece(6, "content-block-start", index=2, content={"type": "tool_call_chunk", "id": "c1", "name": "add"}),
         piece(7, "content-block-delta", index=2, delta={"type": "tool-call-delta", "args": '{"a":1}'}),
@@ -93,10 +93,10 @@ def test_a_message_is_read_in_pieces_and_whole() -> None:
         "message.started",
         "thinking.started",
         "thinking.delta",
+        "thinking.completed",
         "message.delta",
         "tool_call.started",
         "tool_call.delta",
-        "thinking.completed",
         "tool_call.completed",
         "message.completed",
         "usage",

@@ -1,0 +1,43 @@
+"""Judges the LangGraph emulator by the real server: both must answer the same requests alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from live.langgraph_parity import Scenario, Side
+from live.langgraph_scenarios import SCENARIOS
+from polysession import Feature
+from polysession.emulation import EmulatorHandle, serve
+from polysession.testing import ServerProcess, covers
+
+pytestmark = pytest.mark.evidence("langgraph", "judge", by="langgraph")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[EmulatorHandle]:
+    with serve("langgraph") as handle:
+        yield handle
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@covers(
+    Feature.SESSIONS_CREATE,
+    Feature.SESSIONS_GET,
+    Feature.SESSIONS_LIST,
+    Feature.SESSIONS_UPDATE,
+    Feature.SESSIONS_DELETE,
+    Feature.SESSIONS_CANCEL,
+    Feature.SESSIONS_RUN,
+    Feature.SESSIONS_ANSWER_APPROVAL,
+    Feature.SESSIONS_ANSWER_OUTPUT,
+    Feature.SESSIONS_ANSWER_QUESTION,
+    Feature.AGENTS_LIST,
+)
+def test_the_emulator_answers_as_the_server(
+    scenario: Scenario, langgraph_server: ServerProcess, emulator: EmulatorHandle
+) -> None:
+    real, emulated = (Side(base_url).play(scenario) for base_url in (langgraph_server.base_url, emulator.base_url))
+    for step, expected, found in zip(scenario.steps, real, emulated, strict=True):
+        assert found == expected, step
