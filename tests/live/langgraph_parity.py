@@ -52,7 +52,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One run in the scenario's thread, and what its stream tells.
+    """One run in the scenario's thread, and its frames.
 
     Attributes:
         message: What the user says.
@@ -87,7 +87,7 @@ class Side:
         self._last_id = "-"
 
     def play(self, scenario: Scenario) -> list[Any]:
-        """What is comparable in the answers."""
+        """The answers, as far as they are comparable."""
         with self._http:
             created = self._http.post("/threads", json={"metadata": {"scenario": scenario.name}})
             self._ids["{thread}"] = created.json()["thread_id"]

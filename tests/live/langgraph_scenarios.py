@@ -13,7 +13,7 @@ LOOK: Final = (
     Ask("GET", "/threads/{thread}/runs"),
     Ask("GET", "/threads/{thread}/runs/{run}"),
 )
-"""What is stored after a run."""
+"""Requests that read everything that is stored after a run."""
 APPROVE: Final = {"type": "approve"}
 
 
@@ -119,7 +119,7 @@ SCENARIOS: Final = (
     Scenario("a tool of the client", (Turn("/client-tool"), *LOOK, Turn(responses={0: "42"}), *LOOK)),
     Scenario("a question", (Turn("/question"), *LOOK, Turn(responses={0: "red"}), *LOOK)),
     Scenario("two interrupts", (Turn("/mixed"), Ask("GET", "/threads/{thread}"))),
-    Scenario("a message to a waiting thread", (Turn("/client-tool"), Turn("go on"), *LOOK)),
+    Scenario("a message to a waiting thread", (Turn("/client-tool"), Turn("hello"), *LOOK)),
     Scenario("a run that fails", (Turn("/fail"), *LOOK, Turn("hello"), *LOOK)),
     Scenario(
         "a run that is cancelled",

@@ -16,7 +16,7 @@ Json: TypeAlias = dict[str, Any]
 
 GRAPHS: Final = ("agent", "approving")
 _CHECKPOINT: Final[Json] = {"source": "loop", "step": 1, "parents": {}}
-"""Metadata of a checkpoint, of which the server has more."""
+"""Metadata of a checkpoint; the server has more."""
 _VERSION_AND_VARIANT: Final = (7 << 76) | (2 << 62)
 _RANDOM_BITS: Final = (1 << 74) - 1
 

@@ -63,7 +63,7 @@ def checked_body(request: ApiRequest, rules: Mapping[str, Rule]) -> dict[str, An
     """The JSON object in a request.
 
     Raises:
-        Refusal: There is none, or it breaks a rule.
+        Refusal: The body is something else, or breaks a rule.
     """
     try:
         body = request.json()
