@@ -19,7 +19,7 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/contract/test_providers.py::TestEverrunsSeed": 5,
     "tests/contract/test_providers.py::TestAgentScopeSeed": 5,
     # Each cut of these takes all looks at a session that its server does not complete.
-    "tests/contract/test_providers.py::TestAdkSeed::test_a_cut_loses_and_doubles_nothing": LEFT_OUT,
+    "tests/contract/test_providers.py::TestAdkSeed::test_a_turn_that_is_cut_is_whole_or_no_success": LEFT_OUT,
     "tests/contract/test_providers.py::TestAdkSeed::test_what_happened_since_a_turn_was_left_is_told": LEFT_OUT,
     "tests/contract/test_providers.py::TestAdkSeed": 5,
     # Each test of the contract suite runs with one of the two clients on the current generation of each backend.

@@ -49,6 +49,7 @@ from polysession.provider_api import (
     one_page,
     read_array,
     read_json,
+    read_json_or_nothing,
     read_list,
     read_response,
 )
@@ -223,7 +224,7 @@ class AdkProvider(Provider[AdkSettings]):
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session that is there."""
         yield Call("GET", self._place(ref).path)
-        yield Call("DELETE", self._place(ref).path)
+        read_json_or_nothing((yield Call("DELETE", self._place(ref).path)))
 
     def start_turn(
         self,
@@ -246,14 +247,14 @@ class AdkProvider(Provider[AdkSettings]):
     ) -> Flow[None]:
         """Send a message, and read the turn to its end: to leave it would abort it."""
         run = yield from turns.prepare_run(self._place(ref), content, native)
-        yield run.call(streaming=False)
+        turns.check_answered((yield run.call(streaming=False)))
 
     def answer_actions(
         self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
     ) -> Flow[None]:
         """Answer what waits, and read the turn to its end."""
         run = yield from turns.prepare_run(self._place(ref), answers, native)
-        yield run.call(streaming=False)
+        turns.check_answered((yield run.call(streaming=False)))
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[PolledStream]:
         """Follow a session by its history: from now on, or after the cursor."""

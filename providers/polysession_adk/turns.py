@@ -31,6 +31,7 @@ from polysession.provider_api import (
     Frame,
     Head,
     Items,
+    MalformedResponse,
     MediaBlock,
     NativeBody,
     PolledStream,
@@ -214,6 +215,17 @@ class AdkTurn(AnsweredTurn):
             same = [each for each in stored if each[1].invocation_id == self._turn.id]
             ours = same[max((n for n, (_, wire) in enumerate(same) if wire.author == USER), default=0) :]
         return [content for content, wire in ours if wire.author != USER]
+
+
+def check_answered(response: Response) -> None:
+    """Check that a turn was answered by its events: a page of a proxy is no success.
+
+    Raises:
+        MalformedResponse: The response is something else.
+    """
+    kind = response.headers.get("content-type", "nothing")
+    if not kind.startswith("text/event-stream"):
+        raise MalformedResponse(f"the backend answered success, with {kind} and no events", status=response.status)
 
 
 class AdkStream(PolledStream):

@@ -55,6 +55,7 @@ from polysession.provider_api import (
     new_id,
     one_page,
     path_segment,
+    read_json_or_nothing,
     read_list,
     read_response,
     split_turn_input,
@@ -245,7 +246,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a thread."""
-        yield Call("DELETE", thread_path(ref.id))
+        read_json_or_nothing((yield Call("DELETE", thread_path(ref.id))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Stop the thread's runs, or give a waiting one up."""

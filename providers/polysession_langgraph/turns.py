@@ -39,6 +39,8 @@ from polysession.provider_api import (
     json_body,
     path_segment,
     read_frames,
+    read_json,
+    read_json_or_nothing,
     read_response,
     with_query,
 )
@@ -420,13 +422,14 @@ def cancel(path: str) -> Flow[tuple[bool, bytes]]:
     """Stop the runs of a thread, or give a waiting one up; returns whether there was one, with the thread's JSON."""
     thread, content = yield from get_thread(path)
     if thread.interrupts and thread.status != "busy":
-        yield Call("POST", f"{path}/state", body=json_body({"values": None, "as_node": "__end__"}))
+        read_json((yield Call("POST", f"{path}/state", body=json_body({"values": None, "as_node": "__end__"}))))
         return True, content
     stopped = False
     for status in ("running", "pending"):
         for run in (yield from list_runs(path, status=status, limit=100)):
             try:
-                yield Call("POST", f"{path}/runs/{path_segment(run.run_id, 'run id')}/cancel", body=b"{}")
+                address = f"{path}/runs/{path_segment(run.run_id, 'run id')}/cancel"
+                read_json_or_nothing((yield Call("POST", address, body=b"{}")))
             except NotFound:
                 continue  # it is over
             stopped = True

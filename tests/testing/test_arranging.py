@@ -114,3 +114,37 @@ def test_a_test_of_ones_own_replaces_that_of_the_contract() -> None:
         pass
 
     assert Everruns.test_archiving.__doc__ == Younger.test_archiving.__doc__ == "Of its own."
+
+
+GAP_OF_CASE = """
+import pytest
+from polysession.testing import never
+from polysession.testing.base import ContractBase
+
+class Theme(ContractBase):
+    @pytest.mark.parametrize("number", [1, 20])
+    def test_numbers(self, number):
+        assert number == 1
+
+class TestCases(Theme):
+    provider = "qoder"
+    gaps = {"test_numbers[20]": never("it counts to one", raises=AssertionError)}
+
+class TestClosed(Theme):
+    provider = "qoder"
+    gaps = {"test_numbers[1]": never("it counts to none", raises=AssertionError)}
+"""
+
+
+def test_a_gap_may_be_one_case_of_a_test(pytester: pytest.Pytester) -> None:
+    """It must fail; a case that passes, or fails without a gap, fails."""
+    pytester.makepyfile(GAP_OF_CASE)
+
+    result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+
+    result.assert_outcomes(passed=1, xfailed=1, failed=2)
+
+
+def test_a_gap_of_a_case_names_a_test() -> None:
+    with pytest.raises(TypeError, match=r"names what is no test for provider 'qoder': test_number\[20\]"):
+        type("TestX", (Theme,), {"provider": "qoder", "gaps": {"test_number[20]": never("x", raises=KeyError)}})

@@ -212,6 +212,19 @@ class Exchange:
         self._clean(error)
         raise error
 
+    @staticmethod
+    def no_stream(call: Call, reply: Response) -> MalformedResponse:
+        """The error for a success where a stream of events was asked for."""
+        kind = reply.headers.get("content-type", "nothing")
+        error = MalformedResponse(
+            f"the backend answered success, with {kind} and no stream of events",
+            status=reply.status,
+            request_id=reply.request_id,
+            attempts=reply.attempts,
+        )
+        error.outcome_unknown = call.changes
+        return error
+
     def add_context(self, error: PolysessionError, operation: str, call: Call | None, reply: Response | None) -> None:
         """Complete the error that a flow ended in: whose it is, and how far things had come. Redacts secrets.
 

@@ -220,12 +220,12 @@ def read_json(response: Response) -> dict[str, Any]:
 
 
 def read_json_or_nothing(response: Response) -> dict[str, Any] | None:
-    """The JSON object in a response that may have no body: None then. An HTML page is not taken for success.
+    """The JSON object in a response that may have no body, or null: None then. An HTML page is not taken for success.
 
     Raises:
         MalformedResponse: There is a body, and it is no JSON object.
     """
-    return read_json(response) if response.content.strip() else None
+    return None if response.content.strip() in {b"", b"null"} else read_json(response)
 
 
 def read_json_or_none(response: Response) -> Mapping[str, Any] | None:

@@ -34,7 +34,7 @@ from polysession._drivers.transport import (
     request_options,
 )
 from polysession.change import Unset
-from polysession.errors import MalformedResponse, PolysessionError, TransportError
+from polysession.errors import PolysessionError, TransportError
 from polysession.feature import TurnLife
 
 T = TypeVar("T")
@@ -156,13 +156,7 @@ class SyncDriver:
         if not isinstance(opened, Response | PolysessionError):
             return opened
         reply = self._exchange.raise_for_outcome(call, [opened], _now())
-        kind = reply.headers.get("content-type", "nothing")
-        raise MalformedResponse(
-            f"the backend answered success, with {kind} and no stream of events",
-            status=reply.status,
-            request_id=reply.request_id,
-            attempts=reply.attempts,
-        )
+        raise self._exchange.no_stream(call, reply)
 
     def failure(self, error: BaseException) -> TransportError | None:
         """The error of ours for one of the HTTP library's; None for any other error."""

@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_READING: Final = frozenset({"GET", "HEAD"})
+_PAGE: Final = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 CONTROL_PATH: Final = "/_emulator/faults"
 REFUSED: Final = "polysession.refused"
 """Key in the scope of a request: the fault that refuses it, in the shape that only the emulator knows."""
 
-FaultKind = Literal["status", "refuse", "malformed", "drop", "end", "stall", "duplicate", "reorder"]
+FaultKind = Literal["status", "refuse", "malformed", "page", "drop", "end", "stall", "duplicate", "reorder"]
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Fault:
     | `status` | answers `status` without a body, and with `retry_after` if given |
     | `refuse` | answers `status` with the backend's own error body, and with `retry_after` if given |
     | `malformed` | answers 200 with half a JSON object |
+    | `page` | answers 200 with an HTML page, as a proxy in front of the backend does |
     | `drop` | breaks the connection after `at_byte` bytes of the body |
     | `end` | ends the body cleanly there |
     | `stall` | waits `seconds` there, then continues |
@@ -40,6 +43,7 @@ class Fault:
         path: End of the path of the requests; empty for any.
         method: HTTP method of the requests, in capitals; None for any.
         streams_only: Whether only requests for a stream of events fail.
+        writes_only: Whether only requests that may change something fail: all methods but GET and HEAD.
         times: How many requests fail.
         at_byte: See `kind`.
         frame: See `kind`, counted from 0.
@@ -52,6 +56,7 @@ class Fault:
     path: str = ""
     method: str | None = None
     streams_only: bool = False
+    writes_only: bool = False
     times: int = 1
     at_byte: int = 0
     frame: int = 0
@@ -94,6 +99,7 @@ class Faults:
         with self._lock:
             for fault in self._waiting:
                 fits = path.endswith(fault.path) and fault.method in {None, method}
+                fits = fits and not (fault.writes_only and method in _READING)
                 if fits and (asks_for_stream or not fault.streams_only):
                     fault.times -= 1
                     if fault.times <= 0:
@@ -131,6 +137,8 @@ class FaultMiddleware:
             await self._app({**scope, REFUSED: fault}, receive, send)
         elif fault.kind == "malformed":
             await Response(b'{"id": "', media_type="application/json")(scope, receive, send)
+        elif fault.kind == "page":
+            await Response(_PAGE, media_type="text/html")(scope, receive, send)
         else:
             await self._app(scope, receive, _FaultInjector(fault, send))
 

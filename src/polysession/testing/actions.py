@@ -139,6 +139,33 @@ class ActionContract(ContractBase):
             assert turn.result.text
             check_each_once(events)
 
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
+    def test_a_group_of_actions_is_answered_together(self, client: Client, session: Session) -> None:
+        """With one of two approvals given, a group stays unanswered; without a group the other one waits alone."""
+        first: list[PendingAction] = []
+
+        def approve_first(action: PendingAction) -> Approve | None:
+            first.append(action)
+            return Approve(action) if len(first) == 1 else None
+
+        with client.sessions.run(
+            session, self.script.ask_twice, on_action=approve_first, deadline_s=self.patience_s
+        ) as turn:
+            events = list(turn)
+            left = turn.result.actions
+
+        assert turn.result.outcome is Outcome.REQUIRES_ACTION
+        parts = [event for event in events if isinstance(event, TurnEnded)]
+        groups = {action.group for action in first}
+        if len(first) > 1 and len(parts) == 1 and groups != {None} and len(groups) == 1:  # asked for at once
+            assert {action.id for action in left} == {action.id for action in first}
+        else:
+            assert left
+            assert first[0].id not in {action.id for action in left}
+        _, result = self.run(client, session, [Approve(action) for action in left])
+        assert result.outcome is Outcome.COMPLETED
+        assert result.actions == ()
+
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
     def test_an_action_that_is_left_unanswered_waits(self, client: Client, session: Session) -> None:
         seen: list[PendingAction] = []

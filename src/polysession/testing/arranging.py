@@ -15,7 +15,8 @@ class Arranged:
 
     Attributes:
         provider: Name of the provider. The one thing that must be set.
-        gaps: What must fail, and why: by the name of a test, or by a feature for all tests that show it.
+        gaps: What must fail, and why: by the name of a test, by one case of it such as `"test_x[sync-503]"`, or by a
+            feature for all tests that show it. A part of the case's name is enough: `"test_x[503]"`.
     """
 
     provider: ClassVar[str]
@@ -28,8 +29,10 @@ class Arranged:
             return  # a theme, or several
         declared = load_provider(cls.provider)
         arranged, used = set(), set()
+        cases: set[str | Feature] = set()
         for name, test in _tests(cls).items():
             shown = features_shown(test)
+            cases |= {key for key in cls.gaps if key.startswith(f"{name}[")}
             keys = {name, *shown} & set(cls.gaps)
             if all(declared.support(feature).support for feature in shown):
                 used |= keys
@@ -40,7 +43,7 @@ class Arranged:
                 setattr(cls, name, chosen)
                 arranged.add(name)
         cls._arranged = frozenset(arranged)
-        if unused := set(cls.gaps) - used:
+        if unused := set(cls.gaps) - used - cases:
             listed = ", ".join(sorted(unused))
             raise TypeError(f"{cls.__name__}.gaps names what is no test for provider {cls.provider!r}: {listed}")
 

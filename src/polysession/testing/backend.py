@@ -22,6 +22,7 @@ class Backend:
         environment_id: An environment that they can be created in.
         workspace_id: A workspace that they can be created on; None takes that of another session.
         model: A model that sessions and agents may have.
+        session_id: A session that exists, for a provider that cannot create any.
         owner_id: A user that sessions may belong to, besides the client's own; None if the backend has no such thing.
     """
 
@@ -31,6 +32,7 @@ class Backend:
     environment_id: str | None = None
     workspace_id: str | None = None
     model: ModelConfig | None = None
+    session_id: str | None = None
     owner_id: str | None = None
 
     @classmethod

@@ -11,7 +11,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from polysession import AgentCapability, Answer, Client, Event, Feature, MediaBlock, RetryPolicy, Session, TurnResult
+from polysession import (
+    AgentCapability,
+    Answer,
+    Client,
+    Event,
+    Feature,
+    MediaBlock,
+    PendingAction,
+    RetryPolicy,
+    Session,
+    TurnResult,
+)
 from polysession.emulation import serve
 from polysession.emulation.emulator import Generation
 from polysession.emulation.server import session_values
@@ -80,6 +91,14 @@ class ContractBase(Arranged):
 
     # Fixtures.
 
+    @pytest.fixture(autouse=True)
+    def _gap_of_case(self, request: pytest.FixtureRequest) -> None:
+        """Mark one case of a test that `gaps` names."""
+        for key, gap in self.gaps.items():
+            name, _, case = key.partition("[")
+            if case and request.function.__name__ == name and case.rstrip("]") in request.node.name.partition("[")[2]:
+                request.applymarker(gap.mark)
+
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Iterator[Backend]:
@@ -104,8 +123,11 @@ class ContractBase(Arranged):
 
     @pytest.fixture
     def session(self, client: Client, backend: Backend) -> Session:
-        """A new session, ready for turns."""
-        return self.new_session(client, backend)
+        """A new session, ready for turns; the one of `Backend.session_id` where none can be created."""
+        if self.supports(Feature.SESSIONS_CREATE):
+            return self.new_session(client, backend)
+        assert backend.session_id is not None, "Backend.session_id is None, and the provider creates no sessions"
+        return client.sessions.get(backend.session_id)
 
     @pytest.fixture
     def nowhere(self) -> Iterator[FaultServer]:
@@ -168,6 +190,16 @@ class ContractBase(Arranged):
         with client.sessions.run(session, content, deadline_s=self.patience_s) as turn:
             events = list(turn)
             return events, turn.result
+
+    def waiting(self, client: Client, session: Session) -> PendingAction:
+        """An action that the agent waits for."""
+        said = {
+            Feature.SESSIONS_ANSWER_OUTPUT: self.script.client_tool,
+            Feature.SESSIONS_ANSWER_APPROVAL: self.script.ask,
+            Feature.SESSIONS_ANSWER_QUESTION: self.script.question,
+        }
+        _, result = self.run(client, session, next(text for feature, text in said.items() if self.supports(feature)))
+        return result.actions[0]
 
     def eventually(self, look: Callable[[], bool], what: str) -> None:
         """Wait until something holds.

@@ -9,10 +9,15 @@ from polysession.testing.declarations import DeclarationContract
 from polysession.testing.errors import ErrorContract
 from polysession.testing.lifetimes import LifetimeContract
 from polysession.testing.lists import ListContract
+from polysession.testing.owners import OwnerContract
+from polysession.testing.page_answers import PageAnswerContract
 from polysession.testing.resources import ResourceContract
 from polysession.testing.sessions import SessionContract
 from polysession.testing.streams import StreamContract
+from polysession.testing.turn_faults import TurnFaultContract
+from polysession.testing.turn_lives import TurnLifeContract
 from polysession.testing.turns import TurnContract
+from polysession.testing.two_clients import TwoClientsContract
 from polysession.testing.updates import UpdateContract
 
 
@@ -25,6 +30,11 @@ class BackendContract(
     TurnContract,
     ActionContract,
     StreamContract,
+    TurnFaultContract,
+    TurnLifeContract,
+    TwoClientsContract,
+    OwnerContract,
+    PageAnswerContract,
     LifetimeContract,
 ):
     """The part of `ProviderContract` that needs the backend: for another generation of it, or another HTTP client."""

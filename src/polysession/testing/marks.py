@@ -57,9 +57,13 @@ class Gap:
         copy.__doc__ = function.__doc__
         copy.__dict__.update(function.__dict__)
         copy.__dict__["pytestmark"] = [*getattr(function, "pytestmark", [])]
-        mark = pytest.mark.xfail(reason=f"{self.kind}: {self.reason}", raises=self.raises, strict=True)
-        marked: Callable[..., Any] = mark(copy)
+        marked: Callable[..., Any] = self.mark(copy)
         return marked
+
+    @property
+    def mark(self) -> pytest.MarkDecorator:
+        """The mark of a test that must fail in this way."""
+        return pytest.mark.xfail(reason=f"{self.kind}: {self.reason}", raises=self.raises, strict=True)
 
 
 def not_done_here(reason: str, *, raises: Raises) -> Gap:

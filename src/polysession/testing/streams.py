@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import pytest
@@ -13,7 +13,6 @@ from polysession import (
     Feature,
     MessageCompleted,
     Outcome,
-    ResumeMode,
     RetryPolicy,
     Session,
     StreamInterrupted,
@@ -22,10 +21,8 @@ from polysession import (
     TurnLife,
 )
 from polysession.emulation import Fault
-from polysession.emulation.faults import FaultKind
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.comparing import check_same
 from polysession.testing.faces import Face
 from polysession.testing.marks import covers
 from polysession.testing.turns import check_each_once, check_text
@@ -41,16 +38,6 @@ _FORGOTTEN: Final = {
 }
 """Deltas, and the beginnings of things: what a late reader is not told."""
 
-CUTS: Final[tuple[tuple[FaultKind, int], ...]] = (
-    ("drop", 0),
-    ("end", 1),
-    ("drop", 60),
-    ("end", 400),
-    ("drop", 900),
-    ("end", 1500),
-)
-"""How, and after how many bytes of a stream."""
-
 
 class StreamContract(ContractBase):
     """Each event comes once, in order, on one connection or on many."""
@@ -63,22 +50,6 @@ class StreamContract(ContractBase):
             if isinstance(event, TurnEnded):
                 break
         return told
-
-    def check_cut(self, client: Client, session: Session, said: str, whole: Sequence[Event]) -> None:
-        """A turn whose stream was cut, and cannot be resumed, completes only if all of it was delivered."""
-        lost: StreamInterrupted | None = None
-        try:
-            events, result = self.run(client, session, said)
-        except StreamInterrupted as error:
-            lost = error
-        if lost is not None:
-            assert lost.cursor, "the error does not say where to continue"
-            return
-        check_each_once(events)
-        if result.outcome is Outcome.COMPLETED:
-            kept = [event for event in whole if event.type not in _FORGOTTEN]
-            assert [event.type for event in events if event.type not in _FORGOTTEN] == [event.type for event in kept]
-            check_text(events)
 
     @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
     def test_a_stream_follows_turn_after_turn(self, client: Client, session: Session) -> None:
@@ -167,58 +138,6 @@ class StreamContract(ContractBase):
         assert rejoined.result.outcome is Outcome.COMPLETED
         assert rejoined.result.text
         check_each_once([*first, *rest])
-
-    @covers(Feature.SESSIONS_RUN)
-    def test_a_cut_loses_and_doubles_nothing(self, client: Client, backend: Backend, session: Session) -> None:
-        whole, _ = self.run(client, session, self.script.tool)
-
-        for kind, at_byte in CUTS:
-            other = self.new_session(client, backend)
-            backend.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
-            if self.declared().resume_mode is ResumeMode.NONE:
-                self.check_cut(client, other, self.script.tool, whole)
-                continue
-            events, result = self.run(client, other, self.script.tool)
-            assert backend.faults.waiting() == [], f"no stream was cut at byte {at_byte}"
-            check_same(events, whole, f"{kind} at byte {at_byte}")
-            assert result.outcome is Outcome.COMPLETED
-            check_text(events)
-            check_each_once(events)
-
-    @covers(Feature.SESSIONS_RUN)
-    def test_cuts_while_the_agent_speaks_double_no_word(
-        self, client: Client, backend: Backend, session: Session
-    ) -> None:
-        if self.declared().resume_mode is ResumeMode.NONE:
-            whole, _ = self.run(client, session, self.script.steady)
-            other = self.new_session(client, backend)
-            backend.faults.add(Fault("drop", streams_only=True, at_byte=400))
-            self.check_cut(client, other, self.script.steady, whole)
-            return
-        for at_byte in (600, 1000):
-            backend.faults.add(Fault("drop", streams_only=True, at_byte=at_byte))
-        events, result = self.run(client, session, self.script.steady)
-
-        assert result.outcome is Outcome.COMPLETED
-        assert result.text
-        check_text(events)
-        check_each_once(events)
-
-    @covers(Feature.SESSIONS_RUN)
-    @pytest.mark.parametrize("frame", [0, 2, 5])
-    def test_a_frame_that_comes_twice_counts_once(
-        self, client: Client, backend: Backend, session: Session, frame: int
-    ) -> None:
-        whole, _ = self.run(client, session, self.script.tool)
-        other = self.new_session(client, backend)
-        backend.faults.add(Fault("duplicate", streams_only=True, frame=frame))
-
-        events, result = self.run(client, other, self.script.tool)
-
-        assert backend.faults.waiting() == []
-        assert not check_same(events, whole, f"frame {frame} came twice"), "nothing was lost, and a gap is told"
-        assert result.outcome is Outcome.COMPLETED
-        check_each_once(events)
 
     @covers(Feature.SESSIONS_STREAM)
     def test_a_stream_that_cannot_go_on_says_so(
