@@ -13,7 +13,7 @@ DRIVERS: Final = ("sync", "async")
 TRIES: Final = 2
 """Attempts that the tests allow for a call."""
 
-KEYED_WRITES: Final = {"agentscope": False, "everruns": False, "qoder": True}
+KEYED_WRITES: Final = {"agentscope": False, "anthropic": False, "everruns": False, "qoder": True}
 """Whether the writes of a provider carry an idempotency key, so that they are repeated."""
 
 
@@ -191,10 +191,10 @@ REOPENED: Final[dict[str, StreamOutcome]] = {
 """Faults of the second connection, after the first was reset; the next ones are sound."""
 
 FRAMES: Final[dict[str, dict[str, int]]] = {
-    "wörld 😀 of words": {"agentscope": 13, "everruns": 16, "qoder": 16},
-    "/slow 3": {"agentscope": 10, "everruns": 13, "qoder": 13},
-    "/think": {"agentscope": 15, "everruns": 24, "qoder": 17},
-    "/tool": {"agentscope": 19, "everruns": 23, "qoder": 18},
+    "wörld 😀 of words": {"agentscope": 13, "anthropic": 16, "everruns": 16, "qoder": 16},
+    "/slow 3": {"agentscope": 10, "anthropic": 13, "everruns": 13, "qoder": 13},
+    "/think": {"agentscope": 15, "anthropic": 17, "everruns": 24, "qoder": 17},
+    "/tool": {"agentscope": 19, "anthropic": 18, "everruns": 23, "qoder": 18},
 }
 """What is said to the agent, and how many frames its turn has."""
 
@@ -209,6 +209,7 @@ GAPS: Final[dict[str, tuple[str, ...]]] = {
         "tool_result.delta",
         "raw",
     ),
+    "anthropic": ("message.started", "message.delta", "thinking.started"),
     "everruns": ("message.delta", "thinking.delta"),
     "qoder": ("message.started", "message.delta", "thinking.started", "thinking.delta"),
 }
@@ -227,6 +228,8 @@ AS_IT_CAME: Final = "events have no number, so that the text is in the order tha
 _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
     ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
+    ("each frame twice", "anthropic", "run"): StreamOutcome(note=DOUBLED),
+    ("each frame twice", "anthropic", "stream"): StreamOutcome(note=DOUBLED),
     ("each frame twice", "qoder", "run"): StreamOutcome(note=DOUBLED),
     ("each frame twice", "qoder", "stream"): StreamOutcome(note=DOUBLED),
     ("two frames change places", "agentscope", "run"): StreamOutcome(note=AS_IT_CAME),

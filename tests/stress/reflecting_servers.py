@@ -15,6 +15,7 @@ CANARY = "c4n4ry+/=%&<'x"
 """Each of its last characters is written in another way somewhere."""
 SECRETS: dict[str, dict[str, Any]] = {
     "agentscope": {"headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}},
+    "anthropic": {"api_key": CANARY},
     "everruns": {"api_key": f"Bearer {CANARY}"},
     "qoder": {"token": CANARY},
 }
@@ -22,6 +23,7 @@ SECRETS: dict[str, dict[str, Any]] = {
 
 SHOWN: dict[str, dict[str, str]] = {
     "agentscope": {"base_url": "", "user_id": "user-sh0wn", "agent_id": "agent-sh0wn"},
+    "anthropic": {"base_url": "", "workspace_id": "wrkspc-sh0wn", "version": "2026-10-21", "betas": "beta-sh0wn"},
     "everruns": {"base_url": "", "org_id": "org-sh0wn"},
     "qoder": {"base_url": "", "workspace_id": "workspace-sh0wn"},
 }

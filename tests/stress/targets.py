@@ -93,6 +93,17 @@ TARGETS = {
             "update": (_QODER_SESSION,),
         },
     ),
+    "anthropic": Target(
+        "anthropic",
+        {"api_key": "sk-ant-1"},
+        {"agent": "agent_1", "environment": "env_1"},
+        {
+            "get": ({**_QODER_SESSION, "status": "running"},),
+            "list": ({"data": [_QODER_SESSION], "next_page": None},),
+            "create": (_QODER_SESSION,),
+            "update": (_QODER_SESSION,),
+        },
+    ),
     "everruns": Target(
         "everruns",
         {"api_key": "evr_pat_1"},

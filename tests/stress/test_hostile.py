@@ -23,6 +23,7 @@ HOSTILE = (
 )
 ENVIRONMENTS = {
     "qoder": {"QODER_ACCESS_TOKEN": "pt-1", "QODER_MANAGED_BASE_URL": ""},
+    "anthropic": {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": ""},
     "everruns": {"EVERRUNS_API_KEY": "evr_pat_1", "EVERRUNS_API_URL": ""},
     "agentscope": {"AGENTSCOPE_USER_ID": "alice", "AGENTSCOPE_AGENT_ID": "agent_1", "AGENTSCOPE_BASE_URL": ""},
 }

@@ -167,7 +167,7 @@ def test_a_client_and_its_parts_show_no_secret(provider: str, client_class: Any)
 @pytest.mark.parametrize("provider", TARGETS)
 @pytest.mark.parametrize("bad", [f"{CANARY}\n", f" {CANARY}", f"{CANARY}ü", 5, [CANARY], {"x": CANARY}])
 def test_a_setting_that_is_refused_is_not_quoted(provider: str, bad: Any) -> None:
-    name = {"qoder": "token", "everruns": "api_key", "agentscope": "headers"}[provider]
+    name = {"qoder": "token", "anthropic": "api_key", "everruns": "api_key", "agentscope": "headers"}[provider]
     value = {"authorization": bad} if name == "headers" else bad
     settings: dict[str, Any] = {"user_id": "alice"} if provider == "agentscope" else {}
     settings |= {"base_url": "http://127.0.0.1:9", name: value}

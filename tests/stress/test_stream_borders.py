@@ -65,7 +65,11 @@ def test_a_look_behind_a_break_that_fails_is_made_again_and_loses_nothing(
                 looked.add(case.provider)
 
     side_by_side(check_case, cases)
-    assert looked == {"agentscope", "qoder"}  # a session of Everruns has an event from its beginning on, to go on after
+    assert looked == {
+        "agentscope",
+        "anthropic",
+        "qoder",
+    }  # a session of Everruns has an event from its beginning on, to go on after
 
 
 def check_border(baselines: Baselines, case: Case, said: str, end: str, after: int, *, refused_reads: int = 0) -> int:
