@@ -154,10 +154,11 @@ def test_a_full_disk_and_closed_streams_are_ordinary_errors(shell: Shell, sessio
 
 
 class Terminal:
-    """A program in a terminal of its own, and what it has shown."""
+    """A program in a terminal of its own."""
 
-    def __init__(self, folder: int, process: int) -> None:
-        self._terminal = folder
+    def __init__(self, terminal: int, process: int) -> None:
+        self._terminal = terminal
+        self._unread = ""
         self.process = process
 
     def type(self, text: str) -> None:
@@ -165,12 +166,12 @@ class Terminal:
 
     def read_until(self, text: str) -> str:
         """Return what is shown next, up to a text."""
-        shown = ""
         ends_at_s = time.monotonic() + LIMIT_S
-        while text not in shown:
+        while text not in self._unread:
             ready, _, _ = select.select([self._terminal], [], [], max(0, ends_at_s - time.monotonic()))
-            assert ready, f"{text!r} did not come: {shown!r}"
-            shown += os.read(self._terminal, 4096).decode(errors="replace")
+            assert ready, f"{text!r} did not come: {self._unread!r}"
+            self._unread += os.read(self._terminal, 4096).decode(errors="replace")
+        shown, _, self._unread = self._unread.partition(text)
         return shown
 
 

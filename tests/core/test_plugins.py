@@ -225,9 +225,9 @@ def test_a_name_wins_over_the_environment() -> None:
 
 @pytest.mark.usefixtures("with_acme")
 @pytest.mark.parametrize("name", [None, ""])
-def test_without_a_name_the_installed_are_listed(name: str | None) -> None:
+def test_without_a_name_the_installed_are_listed(name: str | None, tmp_path: Path) -> None:
     with pytest.raises(UnknownProvider, match=r"or set POLYSESSION_PROVIDER\. Installed: acme, "):
-        open_provider(name, {}, {"POLYSESSION_PROVIDER": ""})
+        open_provider(name, {}, {"POLYSESSION_PROVIDER": "", "XDG_CONFIG_HOME": str(tmp_path)})
 
 
 @pytest.mark.usefixtures("with_acme")

@@ -49,7 +49,13 @@ def terminal(agentscope_service: AgentScopeService, tmp_path: Path) -> Terminal:
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTSCOPE_", "POLYSESSION_"))}
     terminal = Terminal(
-        env | {"XDG_CONFIG_HOME": str(tmp_path), "POLYSESSION_PROFILE": "live", "NO_PROXY": "127.0.0.1"}
+        env
+        | {
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path),
+            "POLYSESSION_PROFILE": "live",
+            "NO_PROXY": "127.0.0.1",
+        }
     )
     (agent,) = terminal.json("agents", "create", "Live agent", "--system-prompt", "Be brief.")
     terminal.env["AGENTSCOPE_AGENT_ID"] = agent["id"]
@@ -86,7 +92,7 @@ def test_a_session_from_its_creation_to_its_end(terminal: Terminal) -> None:
     assert "user: hello\nassistant: You said: hello\n" in terminal.run("messages", session)
     refused = terminal.run("sessions", "archive", session, code=3)
     assert refused == ""
-    assert terminal.json("sessions", "delete", session)[0]["deleted"]
+    assert terminal.json("sessions", "delete", session, "--yes")[0]["deleted"]
     terminal.run("sessions", "get", session, code=5)
 
 

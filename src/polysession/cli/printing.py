@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from polysession._core.text import escaped
@@ -35,6 +36,17 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Escape control characters, line breaks and tabs too."""
     return escaped(text)
+
+
+def write(console: Console, text: str, style: str = "") -> None:
+    """Write text as it is, in a style on a terminal.
+
+    `Console.print` keeps text in a buffer, and writes it again after a Ctrl-C in the middle of it.
+    """
+    text = printable(text)
+    styled = style and console.is_terminal and not console.no_color
+    console.file.write(Style.parse(style).render(text) if styled else text)
+    console.file.flush()
 
 
 class QuietConsole(Console):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from rich.console import Console
-from rich.text import Text
 
 from polysession import (
     ErrorReported,
@@ -25,7 +24,7 @@ from polysession import (
     TurnEnded,
 )
 from polysession.cli.event_text import call_text
-from polysession.cli.printing import printable
+from polysession.cli.printing import write
 
 
 class _OpenText:
@@ -86,9 +85,9 @@ class Transcript:
         ended = None
         try:
             for event in events:
-                write = _WRITERS.get(type(event))
-                if write is not None:
-                    write(self, event)
+                show = _WRITERS.get(type(event))
+                if show is not None:
+                    show(self, event)
                 ended = event if isinstance(event, TurnEnded) else ended
         finally:
             self._end_line()
@@ -97,7 +96,7 @@ class Transcript:
     def note(self, text: str, style: str = "dim") -> None:
         """Write a line that is not the agent's, below an open message or thought."""
         self._end_line()
-        self._notes.print(Text(printable(text), style=style), soft_wrap=True)
+        write(self._notes, f"{text}\n", style)
         self.last_call = ""
 
     def _begin_message(self, event: MessageStarted) -> None:
@@ -133,7 +132,7 @@ class Transcript:
             return
         if self._unfinished != (console, style):
             self._end_line()
-        console.print(Text(printable(text), style=style), end="", soft_wrap=True)
+        write(console, text, style)
         self._unfinished, self.last_call = (console, style), ""
 
     def _write_call(self, event: ToolCallCompleted) -> None:
@@ -164,7 +163,7 @@ class Transcript:
 
     def _end_line(self) -> None:
         if self._unfinished is not None:
-            self._unfinished[0].print()
+            write(self._unfinished[0], "\n")
         self._unfinished = None
 
 
