@@ -77,18 +77,11 @@ def types(session: nox.Session) -> None:
         "noxfile.py",
         "docs/generate.py",
     )
-    with session.chdir("examples"):  # where they find each other
-        session.run(
-            PYTHON, "-m", "mypy", "--config-file=../pyproject.toml", *sorted(path.name for path in Path().glob("*.py"))
-        )
-    with session.chdir("examples/testing"):
-        session.run(
-            PYTHON,
-            "-m",
-            "mypy",
-            "--config-file=../../pyproject.toml",
-            *sorted(path.name for path in Path().glob("*.py")),
-        )
+    for folder in ("examples", "examples/testing"):
+        config = Path("pyproject.toml").resolve()
+        with session.chdir(folder):  # where they find each other
+            names = sorted(path.name for path in Path().glob("*.py"))
+            session.run(PYTHON, "-m", "mypy", f"--config-file={config}", *names)
     pages = Path(session.create_tmp()) / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir()

@@ -111,11 +111,11 @@ def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: pytes
                 assert False
             """
         )
-        run(suite, "--record-mode=once").assert_outcomes(passed=3, failed=1)
+        run(suite, "--record-mode=once", "--block-network").assert_outcomes(passed=3, failed=1)
     names = sorted(str(path.relative_to(suite.path)) for path in suite.path.rglob("*.jsonl"))
     assert names == ["mine/agents.jsonl", "tapes/test_it/test_turn-A-1.jsonl", "tapes/test_it/test_turn-B.jsonl"]
     (suite.path / "test_it.py").write_text((suite.path / "test_it.py").read_text().replace("hello", "hullo"))
-    changed = run(suite)
+    changed = run(suite, "--block-network")
     changed.assert_outcomes(passed=1, failed=2, errors=1)
     changed.stdout.fnmatch_lines(
         [

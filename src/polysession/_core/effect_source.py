@@ -23,8 +23,13 @@ _sources: list[EffectSource] = [EffectSource()]  # of the process, not of a cont
 
 
 def new_id() -> str:
-    """A new id: 32 hexadecimal digits, such as for a message, a turn or an idempotency key."""
+    """A new id: 32 hexadecimal digits, such as for a message or a turn."""
     return _sources[-1].new_id()
+
+
+def new_key() -> str:
+    """A new idempotency key: a UUID."""
+    return str(uuid.UUID(new_id()))
 
 
 def wait_s(seconds: float) -> float:

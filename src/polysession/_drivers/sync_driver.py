@@ -181,7 +181,7 @@ class SyncDriver:
             return kept
 
     def _request(self, call: Call, authorisation: Authorisation) -> httpx.Request:
-        key = effect_source.new_id() if call.idempotency_header else None
+        key = effect_source.new_key() if call.idempotency_header else None
         headers, url = self._exchange.headers(call, key, authorisation), self._exchange.url(call)
         return build_request(self._holder.get(), call, url, headers, self._options, is_ours=self._holder.is_ours)
 

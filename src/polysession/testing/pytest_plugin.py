@@ -52,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let tests that record a tape reach the network where pytest-recording blocks it."""
+    if config.pluginmanager.has_plugin("recording") and config.getoption("--record-mode") not in {None, "none"}:
+        for item in items:
+            if "tape" in getattr(item, "fixturenames", ()) or item.get_closest_marker("tape"):
+                item.add_marker(pytest.mark.block_network(allowed_hosts=[".*"]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Note how a test ended that has a tape: that of a failed one is not written."""

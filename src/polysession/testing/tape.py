@@ -6,8 +6,7 @@ import contextlib
 import datetime as dt
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, get_args
@@ -17,10 +16,7 @@ from polysession._core.exchange import spellings
 from polysession._drivers.default_client import new_async_http_client, new_http_client
 from polysession.async_client import AsyncClient
 from polysession.client import Client
-from polysession.testing.tape_diff import Identity, described, difference, identity
 from polysession.testing.tape_file import (
-    Chunk,
-    End,
     Entry,
     Exchange,
     RandomId,
@@ -32,6 +28,7 @@ from polysession.testing.tape_file import (
     read_tape,
 )
 from polysession.testing.tape_http import AsyncTapedClient, TapedClient
+from polysession.testing.tape_playback import Playback
 from polysession.testing.tape_secrets import (
     REDACTED,
     REQUEST_HEADERS,
@@ -46,7 +43,6 @@ from polysession.testing.tape_settings import recorded_client, recorded_provider
 T = TypeVar("T")
 RecordMode = Literal["none", "once", "new_episodes", "rewrite", "all"]
 
-_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_FILE: Final = TapeFile(TapeHeader(), ())
 
 
@@ -74,6 +70,12 @@ class Tape(EffectSource):
         partial: Whether requests of the tape may be left over at the end.
         provenance: What to note about the recording, besides its date.
 
+    Attributes:
+        path: The file.
+        mode: The mode.
+        records: Whether requests are recorded; known when it is open.
+        file: What is replayed; empty for a new recording.
+
     Raises:
         TapeError: When it is opened: there is no such file, or it is no tape. When a recording ends: there is a secret
             on it; nothing is written.
@@ -95,16 +97,18 @@ class Tape(EffectSource):
     ) -> None:
         if mode not in get_args(RecordMode):
             raise TapeError(f"the mode of a tape is {mode!r}; it must be one of {', '.join(get_args(RecordMode))}")
-        self.path = Path(path)
-        self.mode = mode
-        self.pace = pace
+        self.path: Path = Path(path)
+        self.mode: RecordMode = mode
+        self.records: bool = False
+        self.file: TapeFile = _NO_FILE
+        self._pace = pace
         self._keep = (REQUEST_HEADERS | {*keep_headers, *match_headers}, RESPONSE_HEADERS | {*keep_headers})
         self._match_headers = match_headers
         self._secrets = {secret for secret in secrets if secret}
         self._replace = dict(replace or {})
         self._partial = partial
         self._provenance = {"date": dt.datetime.now(dt.UTC).date().isoformat(), **(provenance or {})}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -112,13 +116,7 @@ class Tape(EffectSource):
         self.records = self.mode != "none" and (self.mode != "once" or not replays)
         is_there = replays and (self.path.exists() or not self.records)
         self.file = self._read() if is_there else _NO_FILE
-        self._recorded = self.file.exchanges
-        self._waiting: dict[Identity, deque[int]] = {}
-        for position, exchange in enumerate(self._recorded):
-            self._waiting.setdefault(identity(exchange.request, self._match_headers), deque()).append(position)
-        self._chunks = _with_causes(self.file.entries)
-        self._ids = [entry.random for entry in self.file.entries if isinstance(entry, RandomId)][::-1]
-        self._played: set[int] = set()
+        self.playback: Playback = Playback(self.file, self._match_headers)
         self._problems: list[str] = []
         self._header = self.file.header.model_copy(deep=True)
         self._new: list[Entry] = []
@@ -137,8 +135,8 @@ class Tape(EffectSource):
             return
         if self.records:
             self._write()
-        elif not self._partial:
-            self._check_played()
+        elif not self._partial and (left := self.playback.left()):
+            raise self.mismatch(f"the program did not make all requests of the tape {self.path}: {'; '.join(left)}")
 
     # What programs use.
 
@@ -200,16 +198,16 @@ class Tape(EffectSource):
 
     def new_id(self) -> str:
         """The next random id of the recording; a new one where there are no more."""
-        with self._lock:
-            if self._ids:
-                return self._ids.pop()
-            new = super().new_id()
-            self._new.append(RandomId(random=new))
-            return new
+        recorded = self.playback.take_id()
+        if recorded is not None:
+            return recorded
+        new = super().new_id()
+        self.add(RandomId(random=new))
+        return new
 
     def wait_s(self, seconds: float) -> float:
         """Waits of a replay are scaled."""
-        return seconds if self.records else self.pace * seconds
+        return seconds if self.records else self._pace * seconds
 
     # What the taped HTTP clients use.
 
@@ -219,33 +217,19 @@ class Tape(EffectSource):
         Raises:
             TapeMismatch: It is not on the tape.
         """
-        with self._lock:
-            waiting = self._waiting.get(identity(sent, self._match_headers))
-            if waiting:
-                self._played.add(waiting[0])
-                return self._recorded[waiting.popleft()]
-            if self.records:
-                return None
-            requests = [exchange.request for exchange in self._recorded]
-            found = difference(sent, requests, self._played, self._match_headers)
+        exchange = self.playback.take(sent)
+        if exchange is None and not self.records:
+            found = self.playback.difference(sent)
             for secret in spellings(self._secrets):
                 found = secret.sub(REDACTED, found)
             raise self.mismatch(f"a request is not on the tape {self.path}:\n{found}")
+        return exchange
 
     def mismatch(self, problem: str) -> TapeMismatch:
         """The error for a difference, which is raised again when the tape ends, in case the program catches it."""
         problem += "\nIf the program is right, record the tape again with --record-mode=rewrite."
         self._problems.append(problem)
         return TapeMismatch(problem)
-
-    def chunks(self, stream: int) -> Sequence[tuple[Chunk | End, frozenset[int]]]:
-        """The chunks of a stream, and its end, each with the positions of the writes that preceded it."""
-        return self._chunks.get(stream, ())
-
-    def missing(self, causes: frozenset[int]) -> str:
-        """The first of these requests that has not been made yet; empty if all have been."""
-        left = min(causes - self._played, default=None)
-        return "" if left is None else described(self._recorded[left].request)
 
     def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> TapedRequest:
         """A request as the tape holds it."""
@@ -298,9 +282,9 @@ class Tape(EffectSource):
         return read_tape(self.path)
 
     def _write(self) -> None:
-        file = TapeFile(
-            self._header.model_copy(update={"provenance": self._provenance}), (*self.file.entries, *self._new)
-        )
+        header = self._header.model_copy(update={"provenance": self._provenance})
+        new = sorted(self._new, key=lambda entry: -1 if isinstance(entry, RandomId) else entry.ms)
+        file = TapeFile(header, (*self.file.entries, *new))
         found = dict.fromkeys(leaks(file, self._secrets))
         if found:
             raise TapeError(
@@ -309,23 +293,3 @@ class Tape(EffectSource):
             )
         if self._new:
             file.write(self.path)
-
-    def _check_played(self) -> None:
-        left = [described(each.request) for at, each in enumerate(self._recorded) if at not in self._played]
-        if left:
-            raise self.mismatch(f"the program did not make all requests of the tape {self.path}: {'; '.join(left)}")
-
-
-def _with_causes(entries: Sequence[Entry]) -> dict[int, list[tuple[Chunk | End, frozenset[int]]]]:
-    """The chunks of each stream, each with the positions of the writes among the exchanges before it."""
-    found: dict[int, list[tuple[Chunk | End, frozenset[int]]]] = {}
-    causes: frozenset[int] = frozenset()
-    position = 0
-    for entry in entries:
-        if isinstance(entry, Exchange):
-            if entry.request.method not in _READS:
-                causes |= {position}
-            position += 1
-        elif isinstance(entry, Chunk | End):
-            found.setdefault(entry.stream, []).append((entry, causes))
-    return found

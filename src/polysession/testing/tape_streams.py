@@ -78,7 +78,7 @@ class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """
 
     def __init__(self, response: httpx.Response, recording: Recording) -> None:
-        self.was_shut_down = threading.Event()
+        self.was_shut_down: threading.Event = threading.Event()
         self._response = response
         self._recording = recording
 
@@ -135,7 +135,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._tape = tape
         self._exchange = exchange
         self._stream = stream
-        self.was_shut_down = threading.Event()
+        self.was_shut_down: threading.Event = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
         for step in self._steps():
@@ -156,7 +156,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _steps(self) -> Iterator[bytes | float | _Silence]:
         """Bytes to deliver, and seconds to wait."""
         before_ms, pause_s = self._exchange.ms + self._exchange.took_ms, 0.0
-        for entry, causes in self._tape.chunks(self._stream):
+        for entry, causes in self._tape.playback.stream(self._stream):
             yield from self._wait_for(causes)
             pause_s = (entry.ms - before_ms) / 1000
             before_ms = entry.ms
@@ -173,7 +173,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _wait_for(self, causes: frozenset[int]) -> Iterator[float]:
         """Wait until these requests have been made."""
         deadline_s = time.monotonic() + _GRACE_S
-        while missing := self._tape.missing(causes):
+        while missing := self._tape.playback.missing(causes):
             if time.monotonic() > deadline_s:
                 raise self._tape.mismatch(f"{self._name} waits for {missing}, which the program does not send")
             yield _POLL_S
