@@ -243,6 +243,14 @@ def test_a_stream_keeps_its_chunks_and_their_times(path: Path) -> None:
     assert lasts_s(2) >= 2 * (chunks[1].ms - file.exchanges[0].ms - file.exchanges[0].took_ms) / 1000
 
 
+def test_a_stream_that_breaks_breaks_again(path: Path) -> None:
+    for mode in ("once", "none"):
+        with StreamServer(stream(HELLO, end="drop")) as server, Tape(path, mode=mode) as tape:
+            with pytest.raises(httpx.RemoteProtocolError):
+                talk(tape.http_client(), server.url)
+            assert len(server.requests) == (2 if mode == "once" else 0)
+
+
 def test_a_chunk_does_not_come_before_the_message_that_it_answers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded_talk(path, HELLO, AFTER_INPUT, WORLD)
     monkeypatch.setattr(tape_streams, "_GRACE_S", 0.1)
