@@ -15,9 +15,11 @@ from polysession.plugins import load_provider
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if not path.name.startswith("_"))
 LAST_LINES = {
+    "approve_elsewhere.py": "second process: 2 actions answered, completed",
     "approvals.py": "/ask: completed, 'The decision was heard.'",
     "fan_out.py": "You said: part 19",
     "first_turn.py": "completed after",
+    "newest.py": "{provider},",
     "resume.py": "second process: completed",
 }
 
@@ -51,7 +53,7 @@ def test_an_example_runs(script: Path, provider: str) -> None:
     )
 
     assert (run.returncode, run.stderr) == (0, "")
-    last_line = LAST_LINES[script.name]
+    last_line = LAST_LINES[script.name].format(provider=provider)
     if load_provider(provider).turn_life is TurnLife.ATTENDED:  # a turn ends where it is left
         last_line = last_line.replace("second process: completed", "second process: cancelled")
     assert run.stdout.splitlines()[-1].startswith(last_line)
