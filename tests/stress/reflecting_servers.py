@@ -25,7 +25,7 @@ SHOWN: dict[str, dict[str, str]] = {
     "agentscope": {"base_url": "", "user_id": "user-sh0wn", "agent_id": "agent-sh0wn"},
     "anthropic": {"base_url": "", "workspace_id": "wrkspc-sh0wn", "version": "2026-10-21", "betas": "beta-sh0wn"},
     "everruns": {"base_url": "", "org_id": "org-sh0wn"},
-    "qoder": {"base_url": "", "workspace_id": "workspace-sh0wn"},
+    "qoder": {"base_url": "", "openapi_url": "https://keys.sh0wn", "workspace_id": "workspace-sh0wn"},
 }
 """Those that are not: they may be shown, and `doctor` shows them."""
 
