@@ -114,7 +114,7 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) ->
         title=config.name,
         status=to_status(native_status),
         native_status=native_status,
-        model=_to_model(config.chat_model_config),
+        model=_model_fields(config.chat_model_config),
         permission_mode=permissions.mode,
         workspace_id=config.workspace_id,
         owner_id=record.user_id,
@@ -411,16 +411,17 @@ def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _to_model(wire: WireModelConfig | None) -> ModelConfig | None:
+def _model_fields(wire: WireModelConfig | None) -> dict[str, Any] | None:
+    """The fields of a `ModelConfig`."""
     if wire is None:
         return None
-    return ModelConfig(
-        id=wire.model,
-        type=wire.type,
-        credential_id=wire.credential_id,
-        parameters=wire.parameters or {},
-        model_class=wire.model_class or None,
-    )
+    return {
+        "id": wire.model,
+        "type": wire.type,
+        "credential_id": wire.credential_id,
+        "parameters": wire.parameters or {},
+        "model_class": wire.model_class or None,
+    }
 
 
 def _to_parent(record: WireRecord, team: WireTeam | None) -> str | None:

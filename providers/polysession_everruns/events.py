@@ -38,6 +38,7 @@ from polysession.provider_api import (
     ToolResultDelta,
     TurnEnded,
     TurnStarted,
+    Usage,
     UsageReported,
     decoder,
     raw_event,
@@ -45,7 +46,7 @@ from polysession.provider_api import (
 )
 from polysession_everruns.messages import MESSAGE, THINKING, Fragments, message_reader, to_output, unquoted
 from polysession_everruns.pending import CALL_REQUESTED, INPUT, TOOL_COMPLETED, WORKS, Waiting, is_approval, to_actions
-from polysession_everruns.sessions import NAME, to_usage
+from polysession_everruns.sessions import NAME, usage_fields
 from polysession_everruns.wire import (
     WireConversationData,
     WireConversationEvent,
@@ -191,7 +192,7 @@ def _message(_: EventReader, data: WireMessageData, envelope: Envelope) -> Seque
     content = bytes(data.message)
     if not content:
         return None
-    usage = None if data.usage is None else to_usage(data.usage)
+    usage = None if data.usage is None else Usage(**usage_fields(data.usage))
     try:
         message = message_reader(envelope["session_id"], usage)(content)
     except MalformedResponse as error:
@@ -295,7 +296,7 @@ def _turn_sealed(reader: EventReader, data: WireTurnData, envelope: Envelope) ->
 
 def _ended(reader: EventReader, data: WireTurnData, envelope: Envelope, **facts: Any) -> Sequence[Event]:
     reader.fragments.forget()
-    usage = None if data.usage is None else to_usage(data.usage)
+    usage = None if data.usage is None else usage_fields(data.usage)
     return (TurnEnded(usage=usage, **facts, **envelope),)
 
 
@@ -316,7 +317,7 @@ def _idled(_: EventReader, data: WireTurnData, envelope: Envelope) -> Sequence[E
     status = StatusChanged(status=SessionStatus.IDLE, native_status="idle", **envelope)
     if data.usage is None:
         return (status,)
-    return (status, UsageReported(usage=to_usage(data.usage), is_delta=False, **envelope))
+    return (status, UsageReported(usage=usage_fields(data.usage), is_delta=False, **envelope))
 
 
 # --- Tools

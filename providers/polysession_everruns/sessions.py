@@ -24,7 +24,6 @@ from polysession.provider_api import (
     SessionStatus,
     Unset,
     UnsupportedOperation,
-    Usage,
     UsageError,
     decoder,
     path_segment,
@@ -87,11 +86,11 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) ->
         native_status=wire.status or "",
         tags=tuple(wire.tags or ()),
         capabilities=_to_capabilities(wire.capabilities) if wire.capabilities else (),
-        model=ModelConfig(id=wire.model_id) if wire.model_id else None,
+        model={"id": wire.model_id} if wire.model_id else None,
         workspace_id=wire.workspace_id,
         owner_id=wire.owner_principal_id,
         organization_id=wire.organization_id,
-        usage=None if wire.usage is None else to_usage(wire.usage),
+        usage=None if wire.usage is None else usage_fields(wire.usage),
         created_at=wire.created_at,
         updated_at=wire.updated_at,
         started_at=wire.started_at,
@@ -141,25 +140,25 @@ def to_status(word: str | None) -> SessionStatus:
     return _STATUSES.get(word or "", SessionStatus.UNKNOWN)
 
 
-def to_usage(wire: WireUsage) -> Usage:
-    """Consumption of a session, a turn or a single model call.
+def usage_fields(wire: WireUsage) -> dict[str, Any]:
+    """The fields of a `Usage`: of a session, a turn or a single model call.
 
     The cost is the server's own best figure, else the charged one, else that of the price list.
     """
     cost = wire.effective_cost_usd
     if cost is None:
         cost = wire.estimated_cost_usd if wire.actual_cost_usd is None else wire.actual_cost_usd
-    return Usage(
-        input_tokens=wire.input_tokens,
-        output_tokens=wire.output_tokens,
-        cache_read_tokens=wire.cache_read_tokens,
-        cache_creation_tokens=wire.cache_creation_tokens,
-        cost_usd=cost,
-    )
+    return {
+        "input_tokens": wire.input_tokens,
+        "output_tokens": wire.output_tokens,
+        "cache_read_tokens": wire.cache_read_tokens,
+        "cache_creation_tokens": wire.cache_creation_tokens,
+        "cost_usd": cost,
+    }
 
 
-def _to_capabilities(wires: Iterable[WireCapability]) -> tuple[AgentCapability, ...]:
-    return tuple([AgentCapability(ref=wire.ref, config=wire.config) for wire in wires])
+def _to_capabilities(wires: Iterable[WireCapability]) -> tuple[dict[str, Any], ...]:
+    return tuple([{"ref": wire.ref, "config": wire.config} for wire in wires])
 
 
 # --- Errors
