@@ -202,18 +202,15 @@ def post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:
     return message
 
 
-def message_body(content: Iterable[object], native: NativeBody | None) -> dict[str, Any]:
+def message_body(content: Iterable[Any], native: NativeBody | None) -> dict[str, Any]:
     """The body of a message. The core lets text and images through, and nothing else.
 
     Raises:
         UsageError: An image has something that the server cannot take.
     """
-    parts: list[dict[str, Any]] = []
-    for block in content:
-        if isinstance(block, TextBlock):
-            parts.append({"type": "text", "text": block.text})
-        elif isinstance(block, MediaBlock):
-            parts.append(_to_image(block))
+    parts = [
+        {"type": "text", "text": block.text} if isinstance(block, TextBlock) else _to_image(block) for block in content
+    ]
     return {"message": {"role": "user", "content": parts}, **(native.to_body() if native else {})}
 
 

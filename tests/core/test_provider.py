@@ -7,7 +7,7 @@ import pytest
 
 from polysession._core.flow import Response
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider
-from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.change import NewAgent, NewEnvironment, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.errors import UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
 from support.acme import NO_ARCHIVE, AcmeProvider, AcmeSettings, acme
@@ -46,6 +46,11 @@ FLOWS: dict[Feature, Callable[[Idle], Any]] = {
     Feature.AGENTS_CREATE: lambda idle: idle.create_agent(NewAgent(name="a")),
     Feature.AGENTS_GET: lambda idle: idle.get_agent("a"),
     Feature.AGENTS_LIST: lambda idle: idle.list_agents(None, None),
+    Feature.SESSIONS_REJOIN: lambda idle: idle.rejoin_turn(SessionRef("s"), "c"),
+    Feature.ENVIRONMENTS_CREATE: lambda idle: idle.create_environment(NewEnvironment(name="e")),
+    Feature.ENVIRONMENTS_GET: lambda idle: idle.get_environment("e"),
+    Feature.ENVIRONMENTS_LIST: lambda idle: idle.list_environments(None, None),
+    Feature.MODELS_LIST: lambda idle: idle.list_models(None, None),
 }
 
 
@@ -107,5 +112,5 @@ def test_a_provider_must_say_who_it_is_and_how_it_fails() -> None:
 def test_defaults_of_a_declaration() -> None:
     assert Idle.api_version == PROVIDER_API_VERSION
     assert (Idle.new_session_type, Idle.session_changes_type, Idle.session_query_type) == (None, None, None)
-    assert (Idle.new_agent_type, Idle.error_classes, Idle.emulator) == (None, {}, None)
+    assert (Idle.new_agent_type, Idle.error_classes, Idle.emulator, Idle.event_types()) == (None, {}, None, {})
     assert Page(()).next_cursor is None

@@ -160,6 +160,7 @@ def test_a_turn_that_is_never_entered_warns(qoder: EmulatorHandle) -> None:
     ("options", "message"),
     [
         ({"on_action": 5}, "on_action must be a function"),
+        ({"on_cursor": 5}, "on_cursor must be a function"),
         ({"cancel_on_exit": "yes"}, "cancel_on_exit must be True, False or None"),
     ],
 )

@@ -207,7 +207,7 @@ class StreamLoop:
     def _poll(self, plan: PolledStream) -> Loop:
         """Read the history again and again: more seldom while nothing comes."""
         wait_s, longest_s = plan.every_s
-        while not self._is_finished():
+        while True:
             seen = self.events_seen
             items = yield from self._persist(lambda: self._run(plan.poll), plan.on_refusal)
             self._was_opened = True
@@ -269,17 +269,16 @@ class StreamLoop:
             self.cursor = self._plan.cursor
 
     def _step(self, step: Step) -> Loop:
-        match step:
-            case Finished():
-                yield from self._finish()
-            case Reopen():
-                self._announced = step
-            case Reconcile(after_s=0.0):
-                items = yield from self._persist(lambda: self._run(self._plan.reconcile))
-                yield from self._take(items)
-            case Reconcile():
-                self._reconcile_due_s = min(self._reconcile_due_s, (yield NOW) + step.after_s)
-                self._schedule()
+        if isinstance(step, Finished):
+            yield from self._finish()
+        if isinstance(step, Reopen):
+            self._announced = step
+        if isinstance(step, Reconcile) and step.after_s:
+            self._reconcile_due_s = min(self._reconcile_due_s, (yield NOW) + step.after_s)
+            self._schedule()
+        elif isinstance(step, Reconcile):
+            items = yield from self._persist(lambda: self._run(self._plan.reconcile))
+            yield from self._take(items)
 
     def _finish(self) -> Loop:
         self._finished = True

@@ -100,3 +100,9 @@ def test_servers_before_2_0_6_are_read_whole_for_the_newest() -> None:
     assert ([message.id for message in last.items], last.next_cursor) == (["u0"], None)
     _, error = failure(newest_first(2, "zz"), whole, whole)
     assert type(error) is UsageError
+
+
+def test_an_older_list_whose_first_page_comes_again_is_an_error() -> None:
+    whole = ok({"messages": [user(number) for number in range(200)], "is_running": False})
+    _, error = failure(OPERATIONS.list_messages(SESSION, None)(None), whole, whole, whole)
+    assert type(error) is MalformedResponse

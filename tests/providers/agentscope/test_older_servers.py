@@ -67,6 +67,12 @@ def test_servers_before_2_0_6_count_messages_from_the_oldest() -> None:
     assert len(found.items) == 201
 
 
+def test_a_listed_session_that_cannot_be_read_does_not_tell_the_generation() -> None:
+    flow = OPERATIONS.list_messages(SESSION, None)(None)
+    _, found = steps(flow, old_page(user(0)), old_page(user(0)), ok({"sessions": [5], "total": 1}))
+    assert [message.id for message in found.items] == ["u0"]
+
+
 def test_servers_before_2_0_4_have_a_stream_and_no_status() -> None:
     turn = listening("hi", old_page(), old_page(reply(reply_id="r0")), view())
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1"

@@ -63,6 +63,8 @@ def to_message(wire_message: dict[str, Any]) -> Message:
                 {"type": "reasoning", "provider": "p"},
                 {"type": "reasoning", "summary": "x", "text": "of-tomorrow"},
                 {"type": "provider_opaque"},
+                {"type": "tool_call", "name": "look_up"},
+                {"type": "tool_result", "result": "of no call"},
                 {"type": "file"},
                 {"type": "text"},
                 {"type": "text", "text": 7},

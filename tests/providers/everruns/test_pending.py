@@ -238,3 +238,9 @@ def test_the_answer_is_built_from_the_reference_of_a_stored_action() -> None:
     bare = stored.model_copy(update={"prompt": "", "options": (), "payload": {}})
     (batch,) = to_batches([Reply(stored, "Staging")], [bare])
     assert batch.body == {"tool_call_id": "call_1", "answers": [{"id": "question_1", "selected": ["Staging"]}]}
+
+
+def test_an_action_whose_reference_names_no_question_takes_no_reply() -> None:
+    _, (question, *_) = step(OPERATIONS.pending_actions(ID), asked(QUESTION))
+    with pytest.raises(UsageError, match="a reply answers a question"):
+        to_batches([Reply(question, "Staging")], [question.model_copy(update={"reference": '{"call_id": "call_1"}'})])
