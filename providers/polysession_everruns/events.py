@@ -188,7 +188,7 @@ def _inferred(envelope: Envelope) -> Envelope:
 # --- Messages and thoughts
 
 
-def _message(_: EventReader, data: WireMessageData, envelope: Envelope) -> Sequence[Event] | None:
+def _message(_: EventReader, data: WireMessageData, envelope: Envelope) -> tuple[MessageCompleted] | None:
     content = bytes(data.message)
     if not content:
         return None
@@ -203,9 +203,8 @@ def _message(_: EventReader, data: WireMessageData, envelope: Envelope) -> Seque
 
 def _output_message(reader: EventReader, data: WireMessageData, envelope: Envelope) -> Sequence[Event] | None:
     events = _message(reader, data, envelope)
-    for event in events or ():
-        if isinstance(event, MessageCompleted):
-            reader.fragments.complete_message(event.message.id)
+    if events is not None:
+        reader.fragments.complete_message(events[0].message.id)
     return events
 
 

@@ -321,7 +321,7 @@ def test_a_compressed_stream_is_read(stream_runner: StreamRunner) -> None:
 @both_stream_runners
 def test_a_compressed_stream_that_is_damaged_is_opened_again(stream_runner: StreamRunner) -> None:
     damaged = Stream((AFTER_INPUT, b"\x1f\x8bgarbage"), head=(("content-encoding", "gzip"),))
-    cut = Stream((AFTER_INPUT, gzip.compress(START)[:-4]), head=(("content-encoding", "gzip"),))
+    cut = Stream((AFTER_INPUT, gzip.compress(START)[:-4]), "close", head=(("content-encoding", "gzip"),))
 
     with StreamServer(damaged, cut, ONE_TURN) as server:
         assert stream_runner.play(server.url, run_to_the_end) == TURN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from polysession._core.effects import Drain, Open, Wait
-from polysession._core.plans import BodyEnd, Finished, Head, Items, Reconcile
+from polysession._core.flow import Call
+from polysession._core.plans import AnsweredTurn, BodyEnd, Finished, Head, Items, Reconcile
 from polysession._core.retry import RetryPolicy
 from polysession.errors import (
     AuthenticationFailed,
@@ -348,3 +349,35 @@ def test_a_connection_that_is_gone_is_not_drained() -> None:
     assert loop.ended
     assert not any(isinstance(effect, Drain | Wait) for effect in loop.effects)
     assert len([effect for effect in loop.effects if isinstance(effect, Open)]) == 1
+
+
+# --- Answered turns
+
+
+class Answered(Plan, AnsweredTurn):
+    """Its stream answers its input; `rejoins` are its answers to the question how to follow it after a break."""
+
+    def __init__(self, *rejoins: Call | None) -> None:
+        super().__init__()
+        self.rejoins = list(rejoins)
+
+    def start(self) -> Call:
+        return Call("POST", "/turn")
+
+    def open(self) -> Call:
+        return self.start()
+
+    def rejoin(self) -> Call | None:
+        return self.rejoins.pop(0)
+
+    def ended(self, _end: BodyEnd) -> Items:
+        return ()
+
+
+@pytest.mark.parametrize("rejoins", [(None,), (Call("GET", "/turn"), None)], ids=["never", "no longer"])
+def test_an_answered_turn_that_cannot_be_rejoined_is_interrupted(rejoins: tuple[Call | None, ...]) -> None:
+    loop = SteppedLoop(Answered(*rejoins), PATIENT)
+
+    assert texts(loop.feed(frame(1, "a"), LOST)) == ["a"]
+    assert isinstance(loop.error, StreamInterrupted)
+    assert [call.method for call in loop.openings] == ["POST"]
