@@ -146,8 +146,10 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         return taken
 
     def _interrupt_by(self, event: Json) -> None:
-        named = event.get("session_thread_id") or self.writer.thread_id
-        if self.is_paused or named != self.writer.thread_id:
+        if self.is_paused:
+            return
+        if event.get("session_thread_id") not in {None, self.writer.thread_id}:
+            self._interrupt_child(event)
             return
         if self.running:
             self._interrupts.append(event)
@@ -159,12 +161,28 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self._give_up_pending()
             self.end_turn(self._interrupted())
 
+    def _interrupt_child(self, event: Json) -> None:
+        """Give up what another agent waits for; it is idle again, and its model is not asked."""
+        self.writer.process(event)
+        thread_id = event["session_thread_id"]
+        given_up = [use_id for use_id, child in self.child_of_use.items() if child.thread_id == thread_id]
+        if self._give_up([use_id for use_id in given_up if use_id in self.pending]):
+            if self.pending:
+                self.wait_for_answers()
+            else:
+                self.end_turn(self._interrupted())
+
     def _give_up_pending(self) -> None:
-        for event_id in self.pending:
-            self.writer_of(event_id).emit("agent.tool_result", tool_use_id=event_id, content=_GIVEN_UP, is_error=True)
-        self.pending.clear()
+        self._give_up(list(self.pending))
         self._results.clear()
         self._acts.clear()
+
+    def _give_up(self, use_ids: list[str]) -> bool:
+        """Answer pending tool uses with errors; true if there were any."""
+        for use_id in use_ids:
+            self.writer_of(use_id).emit("agent.tool_result", tool_use_id=use_id, content=_GIVEN_UP, is_error=True)
+            del self.pending[use_id]
+        return bool(use_ids)
 
     def _answer_by(self, answers: list[Json]) -> None:
         decisions = {}

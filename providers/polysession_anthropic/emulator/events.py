@@ -59,7 +59,7 @@ def send(session: Session, body: Json) -> list[Json]:
     check_open(session)
     check_events(events, SENT_FIELDS, _BLOCKS)
     _check_outcomes([event for event in events if event["type"] == "user.define_outcome"])
-    _check_state(session.conversation, events)
+    _check_state(session, events)
     return session.conversation.accept(events)
 
 
@@ -76,10 +76,18 @@ def _check_outcomes(outcomes: list[Json]) -> None:
             raise invalid("Field 'max_iterations' must be between 1 and 20.", "max_iterations")
 
 
-def _check_state(talk: AnthropicConversation, events: list[Json]) -> None:
+def _check_state(session: Session, events: list[Json]) -> None:
+    talk = session.conversation
     kinds = {event["type"] for event in events}
     if talk.is_paused and kinds & WORK:
         raise invalid("The session is paused at its budget.")
+    for event in events:
+        if event["type"] == "user.interrupt" and event.get("session_thread_id") is not None:
+            session.threads.find(need(event, "session_thread_id", str))
+    _check_answers(talk, events)
+
+
+def _check_answers(talk: AnthropicConversation, events: list[Json]) -> None:
     answered = set()
     for event in events:
         name = ANSWERS.get(event["type"])
@@ -89,7 +97,7 @@ def _check_state(talk: AnthropicConversation, events: list[Json]) -> None:
         if pending is None or pending.answered_by != event["type"] or event[name] in answered:
             raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
         answered.add(event[name])
-    if "system.message" in kinds and talk.pending and not answered:
+    if talk.pending and not answered and any(event["type"] == "system.message" for event in events):
         raise invalid("While actions are required, a system.message goes with an answer.")
 
 

@@ -238,8 +238,22 @@ def test_a_budget_pauses_and_a_raised_one_resumes(judge: Judge) -> None:
     resumed = talk.until(IDLE)
 
     assert kinds(resumed)[:2] == ["session.updated", "session.status_running"]
+    assert resumed[0].budget.max_list_cost.amount == "2"
     assert resumed[-1].stop_reason.type == "end_turn"
     assert ignored.id not in [event.id for event in talk.history()]
+
+
+def test_a_removed_budget_resumes_and_never_comes_back(judge: Judge) -> None:
+    budget = {"type": "limit", "max_list_cost": {"amount": "1", "currency": "USD"}}
+    talk = Talk(judge, budget=budget)
+    talk.turn("/tool")
+    judge(lambda sdk: sdk.sessions.update(talk.id, budget=None))
+    resumed = talk.until(IDLE)
+
+    assert (resumed[0].to_dict()["budget"], resumed[-1].stop_reason.type) == (None, "end_turn")
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        judge(lambda sdk: sdk.sessions.update(talk.id, budget=budget))
+    assert caught.value.error_code == "budget_create_only"
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL)
@@ -259,6 +273,28 @@ def test_the_request_of_another_agent_is_answered_in_its_thread(judge: Judge) ->
     assert [event.type for event in of_child][-1] == "agent.tool_result"
 
 
+def test_an_interrupt_of_another_agent_gives_up_its_request(judge: Judge) -> None:
+    talk = Talk(judge)
+    use = AskApproval("delete", {"path": "a"}, "deleted")
+    thread_ids = []
+    for _ in range(2):
+        use_id = control(judge).consult_about(talk.id, "reviewer", "May I?", use)
+        (event,) = [event for event in talk.until(IDLE) if event.type == "agent.tool_use"]
+        thread_ids.append(event.session_thread_id)
+    talk.send({"type": "user.interrupt", "session_thread_id": thread_ids[0]})
+    half = talk.until(IDLE)
+    talk.send({"type": "user.interrupt", "session_thread_id": thread_ids[1]})
+    rest = talk.until(IDLE)
+
+    assert half[-1].stop_reason.event_ids == [use_id]
+    assert kinds(rest) == ["user.interrupt", *END]
+    assert rest[-1].stop_reason.type == "end_turn"
+    of_child = judge.every(lambda sdk: sdk.sessions.threads.events.list(thread_ids[0], session_id=talk.id))
+    assert (of_child[-1].type, of_child[-1].is_error) == ("agent.tool_result", True)
+    with pytest.raises(anthropic.NotFoundError):
+        talk.send({"type": "user.interrupt", "session_thread_id": "sthr_none"})
+
+
 def test_the_stream_of_a_thread_is_followed(judge: Judge) -> None:
     talk = Talk(judge)
     (own,) = judge.every(lambda sdk: sdk.sessions.threads.list(talk.id))
@@ -270,11 +306,14 @@ def test_the_stream_of_a_thread_is_followed(judge: Judge) -> None:
 
 def test_a_new_stream_begins_now_and_shows_no_open_message(judge: Judge) -> None:
     talk = Talk(judge, "agent.message")
-    talk.say("/slow 10")
+    talk.say("/slow 100")
     talk.until("event_delta")
     late = judge(lambda sdk: sdk.sessions.events.stream(talk.id, event_deltas=["agent.message"]))
+    talk.until("event_delta")
+    talk.send({"type": "user.interrupt"})
 
-    assert [event.type for event in judge.until(late, IDLE)] == SAID + END
+    told = [event.type for event in judge.until(late, IDLE)]
+    assert told == ["user.interrupt", "span.model_request_end", "user.interrupt", *END]
 
 
 def test_a_running_session_is_neither_archived_nor_deleted(judge: Judge) -> None:
