@@ -220,6 +220,7 @@ def test_sessions_are_listed_forward_and_back(judge: Judge) -> None:
     assert ([item.id for item in first.data], first.prev_page) == (ids[:0:-1], None)
     second = judge(lambda sdk: sdk.sessions.list(**query, page=first.next_page))
     assert ([item.id for item in second.data], second.next_page) == (ids[:1], None)
+    assert second.prev_page is not None
     back = judge(lambda sdk: sdk.sessions.list(**query, page=second.prev_page))
     assert ([item.id for item in back.data], back.prev_page) == (ids[:0:-1], None)
     query |= {"order": "asc", "statuses": ["idle", "running"], "include_archived": True}
