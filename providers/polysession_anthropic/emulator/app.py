@@ -26,10 +26,9 @@ from polysession.emulation import (
 )
 from polysession_anthropic.emulator import events
 from polysession_anthropic.emulator.paging import PAGE_FIELDS, page_of, read_window
-from polysession_anthropic.emulator.part_routes import MountRoutes, ThreadRoutes
 from polysession_anthropic.emulator.requests import check_headers, in_beta, read_body, read_query
 from polysession_anthropic.emulator.resources import MODELS, Agents, Environments
-from polysession_anthropic.emulator.routes import model_routes, resource_routes
+from polysession_anthropic.emulator.routes import model_routes, mount_routes, resource_routes
 from polysession_anthropic.emulator.shapes import (
     changed_fields,
     deleted_shape,
@@ -38,18 +37,12 @@ from polysession_anthropic.emulator.shapes import (
     session_shape,
 )
 from polysession_anthropic.emulator.state import Session, Sessions
+from polysession_anthropic.emulator.thread_routes import ThreadRoutes
 from polysession_managed_agents.emulator.event_writer import Entry
-from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at, read_plain_filter
-from polysession_managed_agents.emulator.validation import Json, invalid, only, take, take_all
+from polysession_managed_agents.emulator.session_filter import FILTERS, Facts, read_session_filter
+from polysession_managed_agents.emulator.shelf import read_created_at
+from polysession_managed_agents.emulator.validation import Json, invalid, only
 
-_FILTERS: Final = CREATED_AT_FIELDS | {
-    "agent_id",
-    "agent_version",
-    "deployment_id",
-    "include_archived",
-    "memory_store_id",
-    "statuses",
-}
 _STATUSES: Final = frozenset({"idle", "running", "rescheduling", "terminated"})
 _OVERLOADED: Final = 529
 
@@ -71,7 +64,7 @@ class AnthropicEmulator(Emulator):
         self.settings: Mapping[str, str] = {"api_key": "sk-ant-emulator"}
         self.routes = [
             *in_beta(self._session_routes(), without=400),
-            *in_beta(MountRoutes(self._sessions).routes(), without=400),
+            *in_beta(mount_routes(self._sessions), without=400),
             *in_beta(ThreadRoutes(self._sessions).routes(), without=404),
             *in_beta(resource_routes(agents, environments), without=400),
             *model_routes(),
@@ -220,8 +213,8 @@ class AnthropicEmulator(Emulator):
 
     def _list_sessions(self, request: ApiRequest) -> Json:
         query = read_query(request)
-        only(query, PAGE_FIELDS | _FILTERS | {"order"})
-        rows = self._sessions.select(_read_filter(query))
+        only(query, PAGE_FIELDS | FILTERS | {"order"})
+        rows = self._sessions.select(read_session_filter(query, _STATUSES, _facts))
         window = read_window(query, default=20, most=100, newest_first=True)
         self._check_cursor(window.after or window.before, read_created_at(query))
         return page_of(rows, self._sessions.positions, window, session_shape, walks_back=True)
@@ -242,21 +235,6 @@ class AnthropicEmulator(Emulator):
         return events.stream(self._session(request).conversation.writer, read_query(request))
 
 
-def _read_filter(query: Json) -> Callable[[Session], bool]:
-    """Which sessions a list shows. None here comes from a deployment."""
-    admits_plain = read_plain_filter(query)
-    statuses = frozenset(take_all(query, "statuses", str))
-    if not statuses <= _STATUSES:
-        raise invalid(f"Field 'statuses' may hold {', '.join(sorted(_STATUSES))}.", "statuses")
-    agent_id, version = take(query, "agent_id", str), take(query, "agent_version", int)
-    if version is not None and agent_id is None:
-        raise invalid("Field 'agent_version' needs 'agent_id'.", "agent_version")
-    deployment_id, store_id = take(query, "deployment_id", str), take(query, "memory_store_id", str)
-    return lambda session: (
-        admits_plain(session)
-        and (not statuses or session.status in statuses)
-        and agent_id in {None, session.agent["id"]}
-        and version in {None, session.agent["version"]}
-        and deployment_id is None
-        and (store_id is None or store_id in {m.fields.get("memory_store_id") for m in session.resources.values()})
-    )
+def _facts(session: Session) -> Facts:
+    stores = [mount.fields.get("memory_store_id") for mount in session.resources.values()]
+    return Facts(session.status, session.agent["id"], session.agent["version"], stores)

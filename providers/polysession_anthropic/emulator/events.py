@@ -11,7 +11,7 @@ from typing import Final
 
 from polysession.emulation import EventLog, EventStream, sse_frame
 from polysession_anthropic.emulator.conversation import ANSWERS, WORK, AnthropicConversation
-from polysession_anthropic.emulator.paging import PAGE_FIELDS, page_of, read_window
+from polysession_anthropic.emulator.paging import LISTS, PAGE_FIELDS
 from polysession_anthropic.emulator.state import Session, check_open
 from polysession_managed_agents.emulator.event_writer import Entry, EventWriter
 from polysession_managed_agents.emulator.sent_events import SENT_FIELDS, check_events, read_initial_events
@@ -27,7 +27,6 @@ from polysession_managed_agents.emulator.validation import (
 )
 
 HEARTBEAT_S: Final = 15.0
-EVENTS_PAGE: Final = 1000
 STREAM_ERROR: Final = "error"
 """Marks the entry that ends open streams with an error; the list does not show it."""
 
@@ -114,17 +113,13 @@ def list_events(session: Session, query: Json) -> Json:
         and (event["processed_at"] is None or in_range(datetime.fromisoformat(event["processed_at"])))
     }
     positions = {event["id"]: position for position, event in enumerate(events)}
-    window = read_window(query, default=EVENTS_PAGE, most=EVENTS_PAGE, newest_first=False)
-    return page_of(rows, positions, window, dict)
+    return LISTS.page_among_parts(rows, positions, query, dict)
 
 
 def list_thread_events(events: list[Json], query: Json) -> Json:
     """One page of the events of a thread."""
     only(query, PAGE_FIELDS)
-    rows = {event["id"]: event for event in events}
-    positions = {event_id: position for position, event_id in enumerate(rows)}
-    window = read_window(query, default=EVENTS_PAGE, most=EVENTS_PAGE, newest_first=False)
-    return page_of(rows, positions, window, dict)
+    return LISTS.page_of_parts({event["id"]: event for event in events}, query, dict)
 
 
 def stream(writer: EventWriter, query: Json) -> EventStream:

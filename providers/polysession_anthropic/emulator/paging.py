@@ -15,6 +15,9 @@ from polysession_managed_agents.emulator.validation import Json, invalid, take
 
 PAGE_FIELDS: Final = frozenset({"limit", "page"})
 
+PARTS_PAGE: Final = 1000
+"""Most items on a page of the parts of a session: events, threads and resources."""
+
 _PREFIX: Final = "page_"
 
 T = TypeVar("T")
@@ -62,6 +65,33 @@ def page_of(
     if walks_back:
         answer["prev_page"] = _cursor(window, "before", ids[0]) if _has_previous(page, window) else None
     return answer
+
+
+class AnthropicLists:
+    """Lists that are not of sessions."""
+
+    fields = PAGE_FIELDS
+
+    def page(
+        self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
+    ) -> Json:
+        """One page of a list that begins with the newest."""
+        return page_of(rows, positions, read_window(query, default=20, most=100, newest_first=True), shape)
+
+    def page_of_parts(self, rows: Mapping[str, T], query: Json, shape: Callable[[T], Json]) -> Json:
+        """One page of the parts of a session, oldest first."""
+        positions = {row_id: position for position, row_id in enumerate(rows)}
+        return self.page_among_parts(rows, positions, query, shape)
+
+    def page_among_parts(
+        self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
+    ) -> Json:
+        """One page of some parts of a session, whose positions are among all of them."""
+        window = read_window(query, default=PARTS_PAGE, most=PARTS_PAGE, newest_first=False)
+        return page_of(rows, positions, window, shape)
+
+
+LISTS: Final = AnthropicLists()
 
 
 def _has_next(page: Page[T], window: Window) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from polysession.emulation import base62_id
 from polysession_managed_agents.emulator import resources
-from polysession_managed_agents.emulator.mounts import FILE, MEMORY_STORE, Mount, MountRules, repository
+from polysession_managed_agents.emulator.mounts import FILE, MEMORY_STORE, MountRules, repository
 from polysession_managed_agents.emulator.resources import AGENT_LISTS
 from polysession_managed_agents.emulator.validation import (
     Json,
@@ -40,16 +40,9 @@ _MOST: Final = {"tools": 256, "mcp_servers": 20, "skills": 500, "agents": 20}
 
 MOUNTS: Final = MountRules(
     {"file": FILE, "github_repository": repository("authorization_token"), "memory_store": MEMORY_STORE},
-    lambda: base62_id("sesrsc_"),
+    new_id=lambda: base62_id("sesrsc_"),
+    new_file_id=lambda: base62_id("file_"),
 )
-
-
-def mounted(mounts: dict[str, Mount]) -> dict[str, Mount]:
-    """Resources as a session keeps them: a file is a copy, with an id of its own."""
-    for mount in mounts.values():
-        if mount.fields["type"] == "file":
-            mount.fields["file_id"] = base62_id("file_")
-    return mounts
 
 
 class Agents(resources.Agents):

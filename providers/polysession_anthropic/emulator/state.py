@@ -21,7 +21,6 @@ from polysession_anthropic.emulator.resources import (
     Agents,
     Environments,
     check_consistent,
-    mounted,
     read_overrides,
 )
 from polysession_anthropic.emulator.threads import Threads
@@ -120,7 +119,7 @@ class Sessions(Shelf[Session]):
             environment_id=environment.id,
             title=take(body, "title", str),
             metadata=new_metadata(body),
-            resources=mounted(MOUNTS.read_all(body, now)),
+            resources=MOUNTS.read_all(body, now),
             vault_ids=take_all(body, "vault_ids", str),
             has_budget=writer.budget is not None,
             created_at=now,
@@ -131,11 +130,16 @@ class Sessions(Shelf[Session]):
         _enter(environment, session)
         return self.add(session)
 
+    def find_open(self, session_id: str) -> Session:
+        """A session that is neither archived nor terminated."""
+        session = self.find(session_id)
+        check_open(session)
+        return session
+
     def update(self, session_id: str, body: Json) -> Session:
         """Change the fields that are given, all or none: null clears a title, metadata is a patch."""
-        session = self.find(session_id)
         only(body, _UPDATE_FIELDS)
-        check_open(session)
+        session = self.find_open(session_id)
         if "vault_ids" in body:
             raise invalid("Field 'vault_ids' cannot be updated.", "vault_ids")
         title = take(body, "title", str) if "title" in body else session.title

@@ -62,10 +62,12 @@ class MountRules:
     Attributes:
         kinds: The types that it knows.
         new_id: Makes the id of a new resource.
+        new_file_id: Makes the id of a mounted file, which is a copy; None if it keeps the id of the original.
     """
 
     kinds: Mapping[str, MountKind]
     new_id: Callable[[], str]
+    new_file_id: Callable[[], str] | None = None
 
     def read_all(self, body: Json, now: datetime) -> dict[str, Mount]:
         """The resources that a new session asks for, by id."""
@@ -104,6 +106,8 @@ class MountRules:
         fields.setdefault("mount_path", f"{kind.mount_root}/{_mount_name(source)}")
         if given["type"] == "memory_store":
             fields.setdefault("access", "read_write")
+        if given["type"] == "file" and self.new_file_id is not None:
+            fields["file_id"] = self.new_file_id()
         return fields
 
 

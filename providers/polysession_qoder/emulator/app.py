@@ -27,10 +27,9 @@ from polysession_managed_agents.emulator.validation import Json, conflict, inval
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
 from polysession_qoder.emulator.listing import read_window
-from polysession_qoder.emulator.mount_routes import MountRoutes
 from polysession_qoder.emulator.requests import betas, check_token, read_body
 from polysession_qoder.emulator.resources import Agents, Environments
-from polysession_qoder.emulator.routes import CREATED, resource_routes
+from polysession_qoder.emulator.routes import CREATED, mount_routes, resource_routes
 from polysession_qoder.emulator.shapes import (
     cancelled_shape,
     changed_fields,
@@ -134,7 +133,7 @@ class QoderEmulator(Emulator):
         yield Route("POST", f"{address}/events", self._send_events)
         yield Route("GET", f"{address}/events", self._list_events)
         yield Route("GET", f"{address}/events/stream", self._stream_events)
-        yield from MountRoutes(self._sessions, self.generation).routes()
+        yield from mount_routes(self._sessions, self.generation)
         if self.generation == "current":
             yield from ThreadRoutes(self._sessions).routes()
 

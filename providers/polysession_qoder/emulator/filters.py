@@ -8,24 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from polysession.emulation import Generation
-from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_plain_filter
-from polysession_managed_agents.emulator.validation import Json, invalid, only, take, take_all
+from polysession_managed_agents.emulator.session_filter import FILTERS, Facts, read_session_filter
+from polysession_managed_agents.emulator.validation import Json, invalid, only, take
 from polysession_qoder.emulator.listing import WINDOW_FIELDS
 from polysession_qoder.emulator.shapes import STATUSES, session_status
 from polysession_qoder.emulator.state import Session
 
 SessionFilter = Callable[[Session], bool]
 
-_FILTERS = CREATED_AT_FIELDS | {
-    "agent_id",
-    "agent_version",
-    "deployment_id",
-    "include_archived",
-    "memory_store_id",
-    "statuses",
-}
-_LIST_FIELDS = WINDOW_FIELDS | _FILTERS | {"order"}
-_SEARCH_FIELDS = _FILTERS | {"limit", "page", "order", "metadata", "name"}
+_LIST_FIELDS = WINDOW_FIELDS | FILTERS | {"order"}
+_SEARCH_FIELDS = FILTERS | {"limit", "page", "order", "metadata", "name"}
 
 
 def read_list_filter(query: Json, generation: Generation) -> SessionFilter:
@@ -51,27 +43,9 @@ def read_search_filter(body: Json) -> SessionFilter:
 
 
 def _read_filter(values: Json, generation: Generation) -> SessionFilter:
-    admits_plain = read_plain_filter(values)
-    statuses = _read_statuses(values, generation)
-    agent_id = take(values, "agent_id", str)
-    agent_version = take(values, "agent_version", int)
-    if agent_version is not None and agent_id is None:
-        raise invalid("Field 'agent_version' needs 'agent_id'.", "agent_version")
-    # No session here comes from a deployment, so that this filter leaves none.
-    deployment_id = take(values, "deployment_id", str)
-    memory_store_id = take(values, "memory_store_id", str)
-    return lambda session: (
-        admits_plain(session)
-        and session_status(session, generation) in statuses
-        and agent_id in {None, session.agent.id}
-        and agent_version in {None, session.agent.fields["version"]}
-        and deployment_id is None
-        and (memory_store_id is None or session.uses_memory_store(memory_store_id))
-    )
+    def facts(session: Session) -> Facts:
+        mounted = [mount.fields.get("memory_store_id") for mount in session.resources.values()]
+        status = session_status(session, generation)
+        return Facts(status, session.agent.id, session.agent.fields["version"], [*session.memory_store_ids, *mounted])
 
-
-def _read_statuses(values: Json, generation: Generation) -> frozenset[str]:
-    statuses = frozenset(take_all(values, "statuses", str))
-    if not statuses <= STATUSES[generation]:
-        raise invalid(f"Field 'statuses' may hold {', '.join(sorted(STATUSES[generation]))}.", "statuses")
-    return statuses or STATUSES[generation]
+    return read_session_filter(values, STATUSES[generation], facts)

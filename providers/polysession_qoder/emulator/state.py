@@ -126,11 +126,6 @@ class Session:
         self.cancelling = False
         self.turn.start(duration_s)
 
-    def uses_memory_store(self, store_id: str) -> bool:
-        """Whether that memory store is attached."""
-        attached = (resource.fields.get("memory_store_id") for resource in self.resources.values())
-        return store_id in self.memory_store_ids or store_id in attached
-
 
 class Sessions(Shelf[Session]):
     """All sessions, by the rules of one generation."""

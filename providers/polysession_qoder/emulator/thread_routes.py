@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from polysession.emulation import ApiRequest, EventStream, Route
-from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.validation import Json, only
-from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
-from polysession_qoder.emulator.shapes import page_shape, thread_shape
+from polysession_qoder.emulator.routes import QoderLists
+from polysession_qoder.emulator.shapes import thread_shape
 from polysession_qoder.emulator.state import Session, Sessions
 
 
@@ -21,6 +20,7 @@ class ThreadRoutes:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._lists = QoderLists("current")
 
     def routes(self) -> Iterable[Route]:
         """The routes."""
@@ -36,12 +36,10 @@ class ThreadRoutes:
 
     def _list(self, request: ApiRequest) -> Json:
         query = read_query(request)
-        only(query, WINDOW_FIELDS)
+        only(query, self._lists.fields)
         session = self._session(request)
         threads = session.threads.all
-        positions = {thread_id: position for position, thread_id in enumerate(threads)}
-        page = cut(threads, positions, read_window(query, newest_first=False))
-        return page_shape(page, lambda thread: thread_shape(session, thread), "current")
+        return self._lists.page_of_parts(threads, query, lambda thread: thread_shape(session, thread))
 
     def _get(self, request: ApiRequest) -> Json:
         session = self._session(request)
@@ -53,12 +51,10 @@ class ThreadRoutes:
 
     def _list_events(self, request: ApiRequest) -> Json:
         query = read_query(request)
-        only(query, WINDOW_FIELDS)
+        only(query, self._lists.fields)
         events = self._session(request).threads.events(request.parameters["thread"])
         rows = {event["id"]: event for event in events}
-        positions = {event_id: position for position, event_id in enumerate(rows)}
-        page = cut(rows, positions, read_window(query, newest_first=False))
-        return page_shape(page, lambda event: event, "current")
+        return self._lists.page_of_parts(rows, query, dict)
 
     def _stream(self, request: ApiRequest) -> EventStream:
         session = self._session(request)
