@@ -13,6 +13,7 @@ from tools.page_code import TESTING_PAGE, code_blocks
 
 
 def test_the_suite_of_the_page_runs(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
     folder = Path(pytester.path)
     for number, block in enumerate(code_blocks(TESTING_PAGE)):
         (folder / f"{'test_page' if 'def test_' in block else 'program'}_{number}.py").write_text(block)
@@ -33,7 +34,9 @@ def test_the_suite_of_the_page_runs(pytester: pytest.Pytester, monkeypatch: pyte
 
 
 def run(pytester: pytest.Pytester, *arguments: str, passed: int) -> None:
-    pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", *arguments).assert_outcomes(passed=passed)
+    pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "polysession", *arguments).assert_outcomes(
+        passed=passed
+    )
 
 
 def output(program: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ _MARKS: Final = (
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options."""
     group = parser.getgroup("polysession")
     group.addoption(
@@ -40,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FACTOR",
         help="delays of replayed tapes: 0 (default) does not wait, 1 takes as long as the recording",
     )
-    if find_spec("pytest_recording") is None:  # which has this option
+    if not _loads_recording(pluginmanager):  # which has this option
         group.addoption("--record-mode", choices=_MODES, help="how tapes are recorded; by default none are")
     parser.addini("polysession_backend", "default of --polysession-backend", default="emulator")
     parser.addini("polysession_provider", "default of --polysession-provider")
@@ -126,6 +127,12 @@ def backend(request: pytest.FixtureRequest) -> SuiteBackend:
             live = request.getfixturevalue("live_backend") if tape.records else None
             return SuiteBackend.of_tape(tape, live)
     raise pytest.UsageError(f"polysession_backend is {kind!r}; it must be one of {', '.join(BACKEND_KINDS)}")
+
+
+def _loads_recording(plugins: pytest.PytestPluginManager) -> bool:
+    """Whether pytest-recording is loaded, or will be."""
+    is_automatic = find_spec("pytest_recording") is not None and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    return plugins.has_plugin("recording") or (is_automatic and not plugins.is_blocked("recording"))
 
 
 def _provider(request: pytest.FixtureRequest) -> str:
