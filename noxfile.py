@@ -122,7 +122,8 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def stream_cuts(session: nox.Session) -> None:
     """Cut the stream of each emulator, and a recorded turn, at every byte, and reconnect there."""
-    cut = ("tests/contract/test_cuts.py", "tests/cassettes/test_adk_tapes.py")
+    recorded = [f"tests/cassettes/test_{backend}_tapes.py" for backend in ("adk", "langgraph")]
+    cut = ("tests/contract/test_cuts.py", *recorded)
     session.run(PYTHON, "-m", "pytest", *cut, "--every-byte", *TWO_PROCESSES, "-q", *session.posargs)
 
 
@@ -272,9 +273,10 @@ def _service_interpreter(session: nox.Session, name: str) -> str | None:
 def record(session: nox.Session) -> None:
     """Record the cassettes and tapes of one source again: `nox -s record -- SOURCE`; then look at what changed.
 
-    `adk` and `agentscope` are recorded from their servers, in environments of their own, `agentscope-legacy` from the
-    first service that was published; its environment has a `redis-server`. `everruns` needs Rust, and builds the engine
-    for some minutes the first time. `qoder` needs QODER_ACCESS_TOKEN, and costs credits.
+    `adk`, `agentscope` and `langgraph` are recorded from their servers, in environments of their own,
+    `agentscope-legacy` from the first service that was published; its environment has a `redis-server`. `everruns`
+    needs Rust, and builds the engine for some minutes the first time. `qoder` needs QODER_ACCESS_TOKEN, and costs
+    credits.
     """
     source, *more = session.posargs or [""]
     if source not in RECORDED_BY:
@@ -301,6 +303,10 @@ def _everruns(_: nox.Session) -> list[str]:
     return []  # cargo builds what it is recorded from
 
 
+def _langgraph(session: nox.Session) -> list[str]:
+    return _services(session, "langgraph")
+
+
 def _qoder(session: nox.Session) -> list[str]:
     if not os.environ.get("QODER_ACCESS_TOKEN"):
         session.error("set QODER_ACCESS_TOKEN; QODER_MANAGED_BASE_URL if it is not of the global site")
@@ -312,6 +318,7 @@ RECORDED_BY = {
     "agentscope": _agentscope,
     "agentscope-legacy": _agentscope_legacy,
     "everruns": _everruns,
+    "langgraph": _langgraph,
     "qoder": _qoder,
 }
 """What each source needs to be recorded: prepares it, and gives the options of pytest."""

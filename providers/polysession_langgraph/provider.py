@@ -73,7 +73,7 @@ from polysession_langgraph.native import (
     LanggraphTurn,
 )
 from polysession_langgraph.turns import Position, ThreadStream, ThreadTurn, thread_path
-from polysession_langgraph.wire import WireAnswer, WireThread
+from polysession_langgraph.wire import WireAnswer
 
 _MOST_TEXT: Final = 200
 _CREATED: Final = 201
@@ -137,9 +137,9 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_LIST: "without the states",
             Feature.SESSIONS_UPDATE: "",
             Feature.SESSIONS_DELETE: "the server finishes a running run",
-            Feature.SESSIONS_SEND: "one more call before it; refused while the session waits for answers",
+            Feature.SESSIONS_SEND: "one or two calls before it; refused while the session waits for answers",
             Feature.SESSIONS_STREAM: "one more call, to find the newest run",
-            Feature.SESSIONS_RUN: "one more call before the input and one at the end, for the outcome",
+            Feature.SESSIONS_RUN: "one or two calls before the input and one at the end, for the outcome",
             Feature.SESSIONS_ANSWER: "one more call before it; the actions of one group are answered together",
             Feature.SESSIONS_PENDING_ACTIONS: "",
             Feature.AGENTS_CREATE: "needs native=LanggraphNewAgent(graph_id=...)",
@@ -263,8 +263,8 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
     ) -> Flow[None]:
         """Start a run without following it."""
-        thread, _ = yield from turns.get_thread(thread_path(ref.id))
-        yield from turns.send_command(thread_path(ref.id), self._run_start(ref, thread, content, new_id(), native))
+        command = yield from self._run_start(ref, content, new_id(), native)
+        yield from turns.send_command(thread_path(ref.id), command)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Follow a thread. The server sends heartbeats also for one that does not exist, so it is read first."""
@@ -285,14 +285,14 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         idempotency_key: str | None = None,  # noqa: ARG002  (declared unsupported)
     ) -> Flow[TurnPlan]:
         """Follow the run that a message or answers start."""
-        thread, _ = yield from turns.get_thread(thread_path(ref.id))
         blocks, answers = split_turn_input(turn_input)
         position = Position(turn=new_id())
         if answers:
+            thread, _ = yield from turns.get_thread(thread_path(ref.id))
             position.tail = tail_of(thread.values, self.settings.input_key)
             command = turns.input_respond(thread, answers, native.to_body() if native else {})
         else:
-            command = self._run_start(ref, thread, blocks, position.turn, native)
+            command = yield from self._run_start(ref, blocks, position.turn, native)
         return ThreadTurn(ref.id, self.settings.input_key, position, command)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
@@ -343,11 +343,17 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         return _page(reply, sessions.to_agent)
 
     def _run_start(
-        self, ref: SessionRef, thread: WireThread, content: tuple[Block, ...], marker: str, native: NativeBody | None
-    ) -> dict[str, Any]:
-        agent = ref.agent_id or self.settings.assistant_id
+        self, ref: SessionRef, content: tuple[Block, ...], marker: str, native: NativeBody | None
+    ) -> Flow[dict[str, Any]]:
+        """The command that sends a message, whose id the server keeps: the state shows where the turn begins."""
+        own_agent = ref.agent_id or sessions.agent_of((yield from turns.get_thread(thread_path(ref.id)))[0])
+        agent = own_agent or self.settings.assistant_id
+        if agent is None:
+            raise UsageError("no agent is known for this session: give agent= on create, or the setting assistant_id")
+        more = native.to_body() if native else {}
         message = {"role": "user", "id": marker, "content": to_content(content)}
-        return turns.run_start(thread, agent, self.settings.input_key, message, native.to_body() if native else {})
+        given = {**(more.get("input") or {}), self.settings.input_key: [message]}
+        return {"method": "run.start", "params": {**more, "assistant_id": agent, "input": given}}
 
 
 def _offset(cursor: str | None) -> int:

@@ -65,7 +65,7 @@ def _to_session(wire: WireThread, content: bytes, problems: tuple[str, ...]) -> 
     return Session(
         provider=NAME,
         id=wire.thread_id,
-        agent_id=_text(metadata.get("assistant_id")) or _text(metadata.get(AGENT_KEY)),
+        agent_id=agent_of(wire),
         title=_text(metadata.get(TITLE_KEY)),
         status=to_status(wire),
         native_status=wire.status or "",
@@ -75,6 +75,12 @@ def _to_session(wire: WireThread, content: bytes, problems: tuple[str, ...]) -> 
         source=content,
         problems=problems,
     )
+
+
+def agent_of(wire: WireThread) -> str | None:
+    """The agent of the latest run, or the one that the thread was created for."""
+    metadata = wire.metadata or {}
+    return _text(metadata.get("assistant_id")) or _text(metadata.get(AGENT_KEY))
 
 
 def to_status(wire: WireThread) -> SessionStatus:

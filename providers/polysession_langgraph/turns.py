@@ -17,7 +17,6 @@ from polysession.provider_api import (
     ActionRequired,
     Answer,
     Call,
-    Conflict,
     Event,
     Flow,
     Frame,
@@ -33,7 +32,6 @@ from polysession.provider_api import (
     TurnEnded,
     TurnPlan,
     TurnStarted,
-    UsageError,
     decoder,
     encode_cursor,
     json_body,
@@ -46,7 +44,7 @@ from polysession.provider_api import (
 )
 from polysession_langgraph.actions import to_actions, to_responses
 from polysession_langgraph.events import PIECES, Envelope, EventReader, RunDone
-from polysession_langgraph.sessions import AGENT_KEY, TURN_KEY, read_array, read_thread, to_status
+from polysession_langgraph.sessions import TURN_KEY, read_array, read_thread, to_status
 from polysession_langgraph.wire import WireAnswer, WireFailure, WireRun, WireState, WireThread
 
 _GOING: Final = frozenset({"pending", "running"})
@@ -240,7 +238,8 @@ class ThreadStream(StreamPlan):
         if state is not None and self._reader.has_lost:
             with contextlib.suppress(MalformedResponse):  # a state of another form, which has no messages
                 events += self._reader.read_state(state.values, common)
-        events += _end(_outcome(thread, run, self._reader.failure), thread, {**common, "source": content})
+        ended = {**_outcome(thread, run, self._reader.failure), "usage": self._reader.usage}
+        events += _end(thread, ended, {**common, "source": content})
         self._position.ended, self._done = run_id, None
         self._is_replay = self._must_overlap = False
         self._reader.end_run()
@@ -276,33 +275,31 @@ class ThreadStream(StreamPlan):
         return next((run for run in newest if self._wants(run.run_id)), None)
 
 
-def _end(ended: tuple[Outcome, str, str | None], thread: WireThread, common: Envelope) -> list[Event]:
-    outcome, reason, text = ended
+def _end(thread: WireThread, ended: Mapping[str, Any], common: Envelope) -> list[Event]:
     events: list[Event] = [StatusChanged(status=to_status(thread), native_status=thread.status or "", **common)]
-    if outcome is Outcome.REQUIRES_ACTION:
+    if ended["outcome"] is Outcome.REQUIRES_ACTION:
         events.append(ActionRequired(actions=tuple(to_actions(thread.interrupts).values()), **common))
-    return [*events, TurnEnded(outcome=outcome, native_reason=reason, error=text, **common)]
+    return [*events, TurnEnded(**ended, **common)]
 
 
-def _outcome(thread: WireThread, run: WireRun | None, failure: WireFailure | None) -> tuple[Outcome, str, str | None]:
+def _outcome(thread: WireThread, run: WireRun | None, failure: WireFailure | None) -> dict[str, Any]:
     """The outcome of a run that is over, the server's word for it, and what went wrong.
 
     The thread has it, unless another run is going: then the thread speaks of that one.
     """
     about_this_run = thread.status != "busy"
     if about_this_run and thread.interrupts:
-        return Outcome.REQUIRES_ACTION, "interrupted", None
-    failure = (thread.error if about_this_run else None) or failure
-    name = failure.error if failure is not None else None
+        return {"outcome": Outcome.REQUIRES_ACTION, "native_reason": "interrupted"}
+    failure = (thread.error if about_this_run else None) or failure or WireFailure()
     status = (run.status if run is not None else None) or ""
-    if name in _CANCELLED or status == "interrupted":
-        return Outcome.CANCELLED, name or status, None
-    text = failure.message if failure is not None else None
-    if name == "GraphRecursionError":
-        return Outcome.LIMIT_REACHED, name, text
-    if name is not None or status in {"error", "timeout"}:
-        return Outcome.FAILED, name or status, text or name or "the run failed"
-    return Outcome.COMPLETED, "success", None
+    reason, text = failure.error or status, failure.message
+    if failure.error in _CANCELLED or status == "interrupted":
+        return {"outcome": Outcome.CANCELLED, "native_reason": reason}
+    if failure.error == "GraphRecursionError":
+        return {"outcome": Outcome.LIMIT_REACHED, "native_reason": reason, "error": text}
+    if failure.error is not None or status in {"error", "timeout"}:
+        return {"outcome": Outcome.FAILED, "native_reason": reason, "error": text or reason or "the run failed"}
+    return {"outcome": Outcome.COMPLETED, "native_reason": "success"}
 
 
 class ThreadTurn(ThreadStream, TurnPlan):
@@ -385,25 +382,6 @@ def send_command(path: str, command: dict[str, Any]) -> Flow[dict[str, Any]]:
     """Send a command; gives its result. A refusal, which has status 200, is found by the provider's `is_refusal`."""
     response = yield Call("POST", f"{path}/commands", body=json_body({"id": 1, **command}))
     return read_response(_read_command, response)[0].result or {}
-
-
-def run_start(
-    thread: WireThread, agent_id: str | None, input_key: str, message: dict[str, Any], more: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The command that sends a message. The server keeps the message's id, so that the state shows where it begins.
-
-    Raises:
-        Conflict: The thread waits: the server would take the message for the answer.
-        UsageError: No agent is known.
-    """
-    if thread.interrupts:
-        raise Conflict("the session waits for answers; the server would take a message for the answer: use answer()")
-    metadata = thread.metadata or {}
-    agent = agent_id or metadata.get("assistant_id") or metadata.get(AGENT_KEY)
-    if not isinstance(agent, str):
-        raise UsageError("no agent is known for this session: give agent= on create, or the setting assistant_id")
-    own = {"assistant_id": agent, "input": {**(more.get("input") or {}), input_key: [message]}}
-    return {"method": "run.start", "params": {**more, **own}}
 
 
 def input_respond(thread: WireThread, answers: Iterable[Answer], more: Mapping[str, Any]) -> dict[str, Any]:

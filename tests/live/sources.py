@@ -19,6 +19,7 @@ from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import serve_agentscope, serve_legacy_agentscope
 from live.agentscope_service.redis_process import serve_redis
 from live.everruns_engine.process import build_engine, engine_version, serve_everruns
+from live.langgraph_service.process import serve_langgraph
 from support.qoder_recording import ENVIRONMENT, first_environment
 from tools.recordings.provenance import Provenance
 from tools.recordings.scrubbing import Scrubber
@@ -131,6 +132,16 @@ def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
+def langgraph(config: pytest.Config, workdir: Path) -> Iterator[Source]:
+    """LangGraph's Agent Server, in the interpreter that `--langgraph-python` names, with scripted graphs."""
+    with serve_langgraph(Path(config.getoption("langgraph_python")).absolute(), workdir) as server:
+        version = httpx.get(f"{server.base_url}/info", trust_env=False).json()["version"]
+        folders = {str(workdir): "/srv/langgraph", server.base_url: "http://langgraph.test"}
+        service = "LangGraph Agent Server (PyPI: langgraph-api)"
+        yield Source("langgraph", server.base_url, service, version, replace=folders, handle=server)
+
+
+@contextlib.contextmanager
 def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
     """Qoder itself, with the token in `QODER_ACCESS_TOKEN`; `QODER_MANAGED_BASE_URL` names another site.
 
@@ -159,5 +170,6 @@ SOURCES: Final[Mapping[str, Callable[[pytest.Config, Path], AbstractContextManag
     "agentscope": agentscope,
     "agentscope-legacy": agentscope_legacy,
     "everruns": everruns,
+    "langgraph": langgraph,
     "qoder": qoder,
 }

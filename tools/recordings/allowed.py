@@ -35,11 +35,12 @@ RESPONSE_HEADERS: Final = frozenset(
         "request-id",
         "retry-after",
         "sunset",
+        "x-pagination-next",
         "x-request-id",
     }
 )
 
-OPEN_KEYS: Final = frozenset({"metadata", "parameters", "requestedToolConfirmations"})
+OPEN_KEYS: Final = frozenset({"interrupts", "metadata", "parameters", "requestedToolConfirmations"})
 """Keys of objects whose own keys are the user's, or ids: their texts stay, unless one looks like a secret."""
 
 _EVERYWHERE: Final = """
@@ -68,6 +69,18 @@ _AGENTSCOPE: Final = """
     rules session session_id sessions source source_schedule_id state subject suggested_rules summary
     system_prompt tasks tasks_context team team_id thinking tool_call tool_call_id tool_call_name tool_calls
     tool_context tool_name total tts_model_config usage user_id value workspace_id
+"""
+
+_LANGGRAPH: Final = """
+    action_name action_requests additional_kwargs after_seconds allowed_decisions args artifact as_node assistant_id
+    attempt cache_read checkpoint checkpoint_id checkpoint_ns configurable context decision decisions delta detail
+    edited_action event finish_reason graph_id graph_name hitl input input_token_details interrupt_id interrupts
+    invalid_tool_calls kwargs langgraph_py_version langgraph_version lc_data lc_source limit messages method
+    model_provider multitask_strategy namespace next offset options output output_token_details output_version params
+    parent_checkpoint parent_checkpoint_id parents path payload polysession_agent polysession_title polysession_turn
+    provider query question reasoning response response_metadata response_schema responses result review_configs role
+    run_id select sort_by sort_order source state_updated_at stream_modes task_id tasks thread_id tool_call
+    tool_call_id tool_call_name tool_calls tool_name trigger_call_id usage_metadata user_id value values
 """
 
 _EVERRUNS: Final = """
@@ -120,6 +133,7 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
         "agentscope": _AGENTSCOPE,
         "anthropic": _ANTHROPIC,
         "everruns": _EVERRUNS,
+        "langgraph": _LANGGRAPH,
         "qoder": _QODER,
     }.items()
 }

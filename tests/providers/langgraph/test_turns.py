@@ -21,6 +21,7 @@ from polysession import (
     UsageError,
 )
 from polysession._core.flow import Call, Response
+from polysession._core.operations import Operations
 from polysession._core.plans import Head, Reconcile, Step
 from polysession._core.sse import Frame
 from polysession.change import SessionRef
@@ -365,7 +366,7 @@ def test_a_new_follower_skips_runs_that_were_over_before_it() -> None:
 
 def test_a_message_to_a_waiting_thread_is_refused_before_it_is_sent() -> None:
     with pytest.raises(Conflict):
-        step(PROVIDER.start_turn(REF, HELLO), ok(WAITING))
+        step(Operations(PROVIDER).start_turn(ID, "hello"), ok(WAITING))
 
 
 def test_an_answer_starts_a_run_that_is_found_by_its_marker() -> None:
@@ -388,9 +389,10 @@ def test_an_agent_must_be_known() -> None:
 
     with pytest.raises(UsageError, match="agent"):
         step(provider.start_turn(REF, HELLO), ok(IDLE))
-    _, plan = step(provider.start_turn(REF, HELLO), ok({**IDLE, "metadata": {"assistant_id": "a1"}}))
-    (body,) = sent_bodies([next(plan.send())])
-    assert body["params"]["assistant_id"] == "a1"
+    for each in (provider, PROVIDER):  # the session's own agent comes first
+        _, plan = step(each.start_turn(REF, HELLO), ok({**IDLE, "metadata": {"assistant_id": "a1"}}))
+        (body,) = sent_bodies([next(plan.send())])
+        assert body["params"]["assistant_id"] == "a1"
 
 
 def test_a_waiting_run_is_given_up_by_cancel() -> None:
