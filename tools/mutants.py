@@ -75,6 +75,10 @@ def _qoder(file: str, tests: str, name: str, old: str, new: str) -> Mutant:
     return Mutant(name, f"providers/polysession_{file}", old, new, (f"tests/providers/qoder/{tests}",))
 
 
+def _anthropic(file: str, tests: str, name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, f"providers/polysession_anthropic/{file}", old, new, (f"tests/providers/anthropic/{tests}",))
+
+
 def _everruns(file: str, tests: str, name: str, old: str, new: str) -> Mutant:
     return Mutant(name, f"providers/polysession_everruns/{file}", old, new, (f"tests/providers/everruns/{tests}",))
 
@@ -251,6 +255,27 @@ MUTANTS: Final = (
         "another client's turn is taken for ours",
         "        return bool(is_later)\n",
         "        return True\n",
+    ),
+    _anthropic(
+        "events.py",
+        "test_events.py",
+        "an interrupted turn is a success",
+        "outcome = Outcome.CANCELLED",
+        "outcome = Outcome.COMPLETED",
+    ),
+    _anthropic(
+        "turns.py",
+        "test_turns.py",
+        "the end of any turn is the end of ours",
+        "return is_flushed or self._turns_since_input(end.id) >= 0",
+        "return True",
+    ),
+    _anthropic(
+        "turns.py",
+        "test_turns.py",
+        "what happened while the connection was broken is lost",
+        "self._is_behind = again or self.is_resumed",
+        "self._is_behind = False",
     ),
     _everruns(
         "sessions.py",

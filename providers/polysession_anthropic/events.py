@@ -100,7 +100,7 @@ def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence
     ended: dict[str, Any] = {"usage": _difference(state.usage, state.usage_before) if state.is_measured else None}
     if wire.stop_details is not None and wire.stop_details.explanation and outcome is Outcome.FAILED:
         ended["error"] = wire.stop_details.explanation
-    state.is_interrupted, state.usage_before = False, state.usage
+    state.usage_before = state.usage
     return idle(state, wire, envelope, outcome, **ended)
 
 
@@ -229,7 +229,3 @@ class EventReader(events.EventReader):
     def forget_usage(self) -> None:
         """Note that other turns share the consumption since the last report."""
         self._state.usage_before = None
-
-    def connection_ended(self) -> None:
-        """Note that the pieces of what is being written are lost: the next connection does not continue them."""
-        self._state.previews.clear()

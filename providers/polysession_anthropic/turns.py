@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from polysession.provider_api import (
-    BodyEnd,
     Call,
     Event,
     Flow,
@@ -57,11 +56,6 @@ class AnthropicStream(ManagedStream):
         self._is_behind = again or self.is_resumed
         self._reader.measure(is_empty=self._after is None and not self._is_behind)
         return (Reconcile(),) if self._is_behind else ()
-
-    def ended(self, _end: BodyEnd) -> Items:
-        """Forget what was being written: it comes whole, and not in pieces."""
-        self._reader.connection_ended()
-        return ()
 
     def _deliver(self, events: Sequence[Event]) -> Items:
         """Input is delivered when it comes first. The position stays before input that is not processed."""

@@ -1,4 +1,4 @@
-"""The mutants: thirty, each with a name of its own, and none of them stale."""
+"""The mutants: more than thirty, each with a name of its own, and none of them stale."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from tools.mutants import MUTANTS, ROOT, Mutant
 
 
-def test_there_are_thirty_with_different_names() -> None:
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) == 30
+def test_there_are_more_than_thirty_with_different_names() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) > 30
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

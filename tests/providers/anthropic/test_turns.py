@@ -111,6 +111,11 @@ def test_the_list_is_read_over_several_pages_and_only_as_far_as_needed() -> None
     assert shown(followed.events) == ["turn.started", MINE, "0", "1", "2", "ended completed"]
 
 
+def test_a_list_that_lags_behind_the_stream_tells_nothing_twice() -> None:
+    followed = turn(tape(*OWN_TURN[:3]), tape(OWN_TURN[3]), replies=[listed(BEFORE, *OWN_TURN[:2])])
+    assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
+
+
 def test_what_lies_too_far_back_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_MOST_PAGES", 1)
     followed = turn(tape(*OWN_TURN[:2]), b"", replies=[listed(*OWN_TURN[3:], next_page="older")])
@@ -163,6 +168,20 @@ def test_the_end_of_another_turn_is_not_ours(*, behind: bool) -> None:
     assert followed.finished
 
 
+def test_input_without_a_time_is_not_processed_wherever_the_list_has_it() -> None:
+    look = listed(QUEUED, THEIRS[1], THEIR_END)
+    followed = turn(tape(*THEIRS, QUEUED, THEIR_END, *OUR_PART), replies=[look, look])
+
+    assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
+
+
+def test_a_session_that_ends_while_input_is_queued_fails_the_turn() -> None:
+    end = event("d", "session.deleted", 4)
+    followed = turn(tape(*THEIRS, QUEUED, THEIR_END, end), replies=[listed(THEIRS[1], THEIR_END, QUEUED)])
+
+    assert shown(followed.events) == ["ended failed"]
+
+
 def test_the_list_may_know_first_that_ours_was_processed() -> None:
     """At the end of the other turn ours is processed already, in the next one."""
     look = listed(THEIRS[1], THEIR_END, *OUR_PART[:2])
@@ -196,11 +215,12 @@ def test_a_server_that_gives_input_no_time_is_understood() -> None:
 
 
 def test_input_that_joins_a_turn_begins_ours_there() -> None:
-    joined = (user(OURS, MINE, 3), says("a1", "Yes", 4), idle("i0", second=5))
-    followed = turn(tape(*THEIRS, QUEUED, *joined))
+    joined = (user(OURS, MINE, 3), says("a1", "Yes", 4), usage("u1", 30, "3", 5), idle("i0", second=5))
+    followed = turn(tape(*THEIRS, QUEUED, *joined), newest=(BEFORE, usage("u0", 10, "1")))
 
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
     assert followed.events[0].synthetic
+    assert end_of(followed.events).usage is None, "the other client's part is in it"
 
 
 def test_input_that_is_thrown_away_fails() -> None:
@@ -213,11 +233,11 @@ def test_input_that_is_thrown_away_fails() -> None:
 
 
 def test_a_cursor_remembers_input_that_was_delivered_while_it_was_queued() -> None:
-    first = stream(tape(*THEIRS, QUEUED, says("a2", "More", 3)))
+    first = stream(tape(*THEIRS, QUEUED))
     rest = stream(b"", cursor=first.cursors[-1], replies=[listed(*THEIRS, says("a2", "More", 3), THEIR_END, *OUR_PART)])
 
     assert shown([*first.events, *rest.events]).count(MINE) == 1
-    assert shown(rest.events) == ["ended completed", "turn.started", "Yes", "ended completed"]
+    assert shown(rest.events) == ["More", "ended completed", "turn.started", "Yes", "ended completed"]
 
 
 def test_the_queued_input_of_others_is_no_part_of_our_turn() -> None:
