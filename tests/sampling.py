@@ -10,6 +10,7 @@ LEFT_OUT: Final = 0
 ONE_CLIENT: Final = -1
 
 SAMPLED: Final[Mapping[str, int]] = {
+    "tests/live/test_adk_contract.py": ONE_CLIENT,
     "tests/cassettes/test_adk_contract.py": ONE_CLIENT,
     "tests/cassettes/test_agentscope_contract.py": ONE_CLIENT,
     "tests/contract/test_providers.py::TestQoderOverHttpx2": 5,

@@ -291,7 +291,7 @@ class AdkProvider(Provider[AdkSettings]):
         agents = yield from self._agents()
         found = next((agent for agent in agents.items if agent.id == agent_id), None)
         if found is None:
-            raise NotFound(f"the server has no app {agent_id!r}")
+            raise NotFound(f"the server has no app {agent_id!r}, or cannot load it")
         return found
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
