@@ -34,6 +34,7 @@ def test_an_error_is_one_paragraph_and_a_traceback_only_with_debug(shell: Shell)
         (["emulate", "qoder", "--port", "70000"], "invalid value for '--port'"),
         (["sessions", "get"], "missing argument 'SESSION'. See polysession sessions get --help"),
         (["nonsense"], "no such command 'nonsense'. See polysession --help"),
+        (["agents", "gt"], "no such command 'gt'. Did you mean 'get'? See polysession agents --help"),
         (["sessions", "list", "--nonsense"], "no such option: --nonsense. See polysession sessions list --help"),
         (["--emulated", "providers"], "takes no --provider"),
     ],

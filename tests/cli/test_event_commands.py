@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from polysession import Message
-from polysession.emulation import EmulatorHandle
-from support.command import Shell, created
+from polysession.emulation import serve
+from support.command import Shell, created, shell_for
 
 
 def test_messages_are_listed(shell: Shell, session: str) -> None:
@@ -34,17 +34,18 @@ def test_past_events_are_listed(shell: Shell, session: str) -> None:
     assert all("." in line for line in lines)
 
 
-def test_a_session_is_followed_and_the_hint_continues_it(any_shell: Shell, any_emulator: EmulatorHandle) -> None:
-    if any_emulator.provider == "adk":
-        pytest.skip("its stream is emulated by polling, and the emulator's session is quiet for seconds")
-    session = created(any_shell, any_emulator)
-    any_shell.done("send", session, "/slow 4")
-    first = any_shell.done("events", session, "--until-turn-ends", "--deadline", "20")
-    assert "turn.ended" in first.out.splitlines()[-1]
-    (hint,) = [line.removeprefix("continue: polysession ") for line in first.err.splitlines() if "continue: " in line]
-    any_shell.done("run", session, "missed")
-    missed = any_shell.done(*shlex.split(hint), "--until-turn-ends", "--deadline", "20")
-    assert "You said: missed" in missed.out
+@pytest.mark.parametrize("provider", ["qoder", "everruns"])
+def test_a_session_is_followed_and_the_hint_continues_it(provider: str) -> None:
+    with serve(provider) as emulator:
+        shell = shell_for(emulator)
+        session = created(shell, emulator)
+        shell.done("send", session, "/slow 4")
+        first = shell.done("events", session, "--until-turn-ends", "--deadline", "20")
+        assert "turn.ended" in first.out.splitlines()[-1]
+        (hint,) = [line.removeprefix("continue: polysession ") for line in first.err.splitlines() if "continue" in line]
+        shell.done("run", session, "missed")
+        missed = shell.done(*shlex.split(hint), "--until-turn-ends", "--deadline", "20")
+        assert "You said: missed" in missed.out
 
 
 def test_a_passed_deadline_ends_the_stream_with_a_cursor(shell: Shell, session: str) -> None:

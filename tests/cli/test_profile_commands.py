@@ -108,12 +108,19 @@ def test_wrong_profiles_are_usage_errors_and_the_file_stays(arguments: list[str]
     assert config.read_text() == COMMENTED
 
 
-@pytest.mark.parametrize("text", ['x = """\ndefault = 1\n"""\n', "profiles = { a = { provider = 'qoder' } }\n"])
-def test_a_file_that_cannot_be_edited_safely_stays(text: str, config: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("profiles = { a = { provider = 'qoder' } }\n", add("b")),
+        ('profiles.a.provider = "x"\nprofiles.a.text = """\ndefault = 1\n"""\n', ["profiles", "use", "a"]),
+    ],
+)
+def test_a_file_that_cannot_be_edited_safely_stays(text: str, arguments: list[str], config: Path) -> None:
     config.write_text(text)
-    ran = Shell().run(*add("b", "--use"))
+    ran = Shell().run(*arguments)
 
-    assert (ran.code, config.read_text()) == (2, text)
+    assert (ran.code, "edit it by hand" in ran.err) == (2, True)
+    assert config.read_text() == text
 
 
 def test_a_variable_that_comes_first_is_named(config: Path) -> None:

@@ -59,6 +59,9 @@ def shown(events: Iterable[Event]) -> str:
         pytest.param([start(), delta("a"), delta("b"), whole("ab")], "ab\n", id="streamed"),
         pytest.param([start(), delta("a"), whole("ab")], "ab\n", id="the last fragment is missing"),
         pytest.param([start(), delta("a"), start(), delta("a"), delta("b"), whole("ab")], "ab\n", id="fragments again"),
+        pytest.param(
+            [start(), delta("a"), delta("b"), start(), delta("a"), delta("bc"), whole("abc")], "abc\n", id="and more"
+        ),
         pytest.param([start(None), delta("a"), start(None), delta("a")], "aa\n", id="two messages without ids"),
         pytest.param([start("m"), delta("a"), start("n"), delta("b"), whole("b")], "ab\n", id="an open message"),
         pytest.param([whole("x", Role.USER)], "", id="the person's own"),

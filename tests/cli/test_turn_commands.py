@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -97,13 +98,16 @@ def test_ctrl_c_tells_how_to_follow_and_cancel_the_turn_that_continues(
     shell: Shell, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "_show", interrupted)
-    left = shell.run("run", session, "/slow 3", "--provider", "qoder")
+    left = shell.run("run", session, "hello", "--provider", "qoder")
 
     assert (left.code, left.err.splitlines()[0]) == (130, "the turn continues on the backend")
     commands = dict(line.strip().split(": polysession ") for line in left.err.splitlines()[1:])
     assert commands["cancel"] == f"sessions cancel {session} --provider qoder"
     monkeypatch.undo()
-    followed = shell.done(*commands["follow"].split(), "--fields", "type,outcome").lines
+    ends_at_s = time.monotonic() + 20
+    while "You said: hello" not in shell.done("messages", session).out:  # the turn ends before it is followed
+        assert time.monotonic() < ends_at_s
+    followed = shell.done(*commands["follow"].split(), "--fields", "type,outcome", "--deadline", "20").lines
     assert followed[-1] == {"type": "turn.ended", "outcome": "completed"}
 
 

@@ -104,12 +104,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    as_json = bool({"--json", "--fields"} & set(sys.argv if arguments is None else arguments))
     try:
         status = _COMMAND.main(args=arguments, prog_name="polysession", standalone_mode=False)
     except typer.Abort:
-        return report(PolysessionError("aborted"), as_json=False, debug=False)
+        return report(PolysessionError("aborted"), as_json=as_json, debug=False)
     except TyperException as error:
-        return _report_misuse(error, as_json=bool({"--json", "--fields"} & set(arguments or sys.argv)))
+        return _report_misuse(error, as_json=as_json)
     return status if isinstance(status, int) else ExitCode.DONE
 
 
@@ -123,5 +124,6 @@ def _report_misuse(error: TyperException, *, as_json: bool) -> int:
     if context is not None and message == context.get_help():
         typer.echo(message, err=True)
         return ExitCode.USAGE
+    sentence = message[0].lower() + message[1:] + ("" if message.endswith((".", "?")) else ".")
     where = f" See {context.command_path} --help" if context is not None else ""
-    return report(UsageError(f"{message[0].lower()}{message[1:].rstrip('.')}.{where}"), as_json=as_json, debug=False)
+    return report(UsageError(sentence + where), as_json=as_json, debug=False)
