@@ -10,7 +10,7 @@ import runpy
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from polysession import Feature, FeatureSupport
 from polysession.cli.app import app
 from polysession.cli.register import keys_of
 from polysession.plugins import installed_providers, load_provider
-from polysession.settings import variables_of
+from polysession.settings import secret_names, variables_of
 
 DOCS = Path(__file__).parent
 KINDS: Final = ("emulator", "judge", "documented", "recorded", "live")
@@ -70,6 +70,32 @@ def turns() -> str:
     return _table(["backend", "`resume_mode`", "`turn_life`", "`when_busy`", "`when_waiting`"], rows)
 
 
+def settings() -> str:
+    """Every setting of every provider."""
+    parts = []
+    for name in installed_providers():
+        kind = load_provider(name).settings_type
+        names, secret = variables_of(kind), secret_names(kind)
+        rows = [
+            f"| `{each}` | {', '.join(f'`{variable}`' for variable in names.get(each, ())) or '-'} |"
+            f" {_need(each, info, kind.one_of)} | {'yes' if each in secret else ''} |"
+            for each, info in kind.model_fields.items()
+        ]
+        table = _table(["setting", "environment", "default", "secret"], rows)
+        parts += [f"## {_title(name)}", "", f"[What each setting means](providers/{name}.md).", "", table, ""]
+    return "\n".join(parts[:-1])
+
+
+def _need(name: str, info: Any, one_of: Sequence[str]) -> str:
+    """The default of a setting, or that it has to be given."""
+    if name in one_of:
+        return f"one of {' and '.join(f'`{each}`' for each in one_of)} is required"
+    if info.is_required():
+        return "required"
+    default = info.get_default(call_default_factory=True)
+    return "-" if default is None or default == {} else f"`{default}`"
+
+
 def of_provider(name: str) -> str:
     """Every feature of one provider, with what it says of it."""
     provider = load_provider(name)
@@ -107,17 +133,17 @@ def glance(found: Mapping[str, Any]) -> str:
         _cells(kind, [sum(bool(counts[name][each][kind]) for each in offered[name]) for name in names])
         for kind in KINDS
     ]
-    rows.append(_cells("checked by nobody else", [len(_unchecked(name, counts[name])) for name in names]))
+    rows.append(_cells("checked by our emulator only", [len(_unchecked(name, counts[name])) for name in names]))
     answered = []
     for name in names:
-        parts = _answered(found, name) or ["nobody but our emulator"]
+        parts = _answered(found, name) or ["our emulator only"]
         answered += [f"- {_title(name)}", *(f"    - {part}" for part in parts)]
     table = _table(["features", *map(_title, names)], rows)
-    return "\n".join([table, "", "Who answered or judged, besides our emulators:", "", *answered])
+    return "\n".join([table, "", "Other programs that answered or judged:", "", *answered])
 
 
 def unchecked(found: Mapping[str, Any]) -> str:
-    """What only our emulator ever answered, by name."""
+    """Features and events that only our emulator has answered, by name."""
     parts = []
     for name in installed_providers():
         features = _unchecked(name, _counts(found, name))
@@ -220,6 +246,7 @@ def pages() -> dict[Path, dict[str, str]]:
     return {
         DOCS.parent / "README.md": {"backends": backends("docs/")},
         DOCS / "index.md": {"backends": backends(""), "variables": variables()},
+        DOCS / "settings.md": {"settings": settings()},
         DOCS / "cli.md": {"commands": commands(), "json": json_keys()},
         DOCS / "turns.md": {"turns": turns()},
         DOCS / "features.md": {"features": comparison()},

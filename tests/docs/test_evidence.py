@@ -94,7 +94,7 @@ def test_the_page_names_what_only_our_emulator_answered() -> None:
 
 def test_the_page_says_who_answered() -> None:
     assert "- Qoder\n    - live: qoder 1" in GENERATE["glance"](FOUND)
-    assert "- Everruns\n    - nobody but our emulator" in GENERATE["glance"](FOUND)
+    assert "- Everruns\n    - our emulator only" in GENERATE["glance"](FOUND)
 
 
 PROBE = """
@@ -131,7 +131,7 @@ def test_it_is_refused():
 def test_a_stream_is_one_when_an_event_comes(comes):
     if comes:
         step(OPERATIONS.stream_events(ID, None), ok({"data": []}))
-        TurnStarted(session_id="s", native_type="turn.failed")  # which nobody is told of
+        TurnStarted(session_id="s", native_type="turn.failed")  # that no observer sees
         Page((TurnStarted(session_id="s", native_type="turn.started"),))
     else:
         step(OPERATIONS.start_turn(ID, "hi"), ok({"data": []}))

@@ -132,7 +132,7 @@ SCRIPTED: Final[dict[str, Scripted]] = {
 
 CERTIFICATES: Final = {
     "certificate that is sound": ("127.0.0.1", timedelta(days=1)),
-    "certificate of nobody": ("127.0.0.1", timedelta(days=1)),
+    "certificate of an unknown authority": ("127.0.0.1", timedelta(days=1)),
     "certificate of another host": ("other.example", timedelta(days=1)),
     "certificate that has expired": ("127.0.0.1", timedelta(days=-1)),
 }
@@ -186,7 +186,7 @@ def authority() -> trustme.CA:
 def _behind_tls(fault: str, bodies: list[bytes]) -> FaultServer:
     """A server whose certificate is sound but for one thing."""
     name, lasts = CERTIFICATES[fault]
-    signer = trustme.CA() if fault == "certificate of nobody" else authority()
+    signer = trustme.CA() if fault == "certificate of an unknown authority" else authority()
     now = datetime.now(UTC)
     certificate = signer.issue_cert(name, not_before=now - timedelta(days=2), not_after=now + lasts)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -106,7 +106,7 @@ CALLS: Final[dict[str, CallOutcome]] = {
     "redirect to another host": _REDIRECTED,
     "no TLS behind https": _NEVER_SENT,
     "certificate that is sound": _NO_FAULT,
-    "certificate of nobody": _UNTRUSTED,
+    "certificate of an unknown authority": _UNTRUSTED,
     "certificate of another host": _UNTRUSTED,
     "certificate that has expired": _UNTRUSTED,
 }
