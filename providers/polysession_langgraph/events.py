@@ -40,7 +40,6 @@ from polysession.provider_api import (
     TurnStarted,
     Usage,
     UsageReported,
-    add_usage,
     decoder,
     raw_event,
     read_frame,
@@ -96,7 +95,7 @@ class EventReader:
         has_lost: Whether frames of the run are lost: then its messages are taken from the state.
         is_skipping: Whether the frames belong to a run that is not followed.
         failure: The failure of the run that its stream reported; None if it reported none.
-        usage: What the run consumed; None if its start was not read.
+        used: Tokens that the run consumed, by the names of `Usage`; None if its start was not read.
 
     Args:
         session_id: The session.
@@ -118,7 +117,7 @@ class EventReader:
         self.tail: str | None = None
         self.has_lost = self.is_skipping = False
         self.failure: WireFailure | None = None
-        self.usage: Usage | None = None
+        self.used: dict[str, int] | None = None
         self._input_key = input_key
         self._input_id = input_id
         self._wants = wants
@@ -170,7 +169,7 @@ class EventReader:
 
     def end_run(self) -> None:
         """Forget the run, whose end was delivered."""
-        self.run_id = self.seq = self._attempt = self.failure = self.usage = None
+        self.run_id = self.seq = self._attempt = self.failure = self.used = None
         self.has_lost = False
         self._drafts.clear()
         for each in (self._delivered, self._answered, self._unstored):
@@ -199,7 +198,7 @@ class EventReader:
         self.is_skipping = not self._wants(wire.run_id)
         if self.is_skipping:
             return ()
-        self.run_id, self.seq, self._attempt, self.usage = wire.run_id, 0, wire.attempt, Usage()
+        self.run_id, self.seq, self._attempt, self.used = wire.run_id, 0, wire.attempt, {}
         envelope["turn_id"] = wire.run_id
         running = StatusChanged(status=SessionStatus.RUNNING, native_status="busy", **{**envelope, "id": None})
         return (TurnStarted(**envelope), running)
@@ -268,9 +267,14 @@ class EventReader:
         self._delivered.add(key_of(message))
         found.append(MessageCompleted(message=message, **envelope))
         if message.usage is not None:
-            self.usage = self.usage and add_usage(self.usage, message.usage)
+            self._count(message.usage)
             found.append(UsageReported(usage=message.usage, is_delta=True, **{**envelope, "id": None}))
         return found
+
+    def _count(self, usage: Usage) -> None:
+        counts = usage.model_dump(exclude_none=True)
+        if self.used is not None:
+            self.used = {key: self.used.get(key, 0) + counts.get(key, 0) for key in self.used.keys() | counts}
 
     def _call(self, call: ToolCallBlock, envelope: Envelope) -> Event:
         self._delivered.add(call.id)

@@ -32,6 +32,7 @@ from polysession.provider_api import (
     TurnEnded,
     TurnPlan,
     TurnStarted,
+    Usage,
     decoder,
     encode_cursor,
     json_body,
@@ -73,6 +74,7 @@ class Position(msgspec.Struct):
         after_run: Runs up to this one were over when the stream began. Ids of runs sort by creation.
         ended: The run whose end was delivered last.
         run: The run that is going.
+        used: Tokens that this run has consumed; None if that is not known.
         tail: The `key_of` the last message of the state that was delivered.
         turn: The marker of the turn that the stream follows; empty for a stream of the whole session.
     """
@@ -83,6 +85,7 @@ class Position(msgspec.Struct):
     after_run: str = ""
     ended: str = ""
     run: str | None = None
+    used: dict[str, int] | None = None
     tail: str | None = None
     turn: str = ""
 
@@ -107,7 +110,7 @@ class ThreadStream(StreamPlan):
         self._is_live = is_live
         self._run_id: str | None = None  # the run of our turn; None follows all
         self._reader = reader = EventReader(session_id, input_key, position.turn, self._wants)
-        reader.run_id, reader.tail = position.run, position.tail
+        reader.run_id, reader.tail, reader.used = position.run, position.tail, position.used
         reader.is_skipping = bool(position.turn) and position.run is None
         self._is_rebuilding = not is_live
         self._is_replay = self._must_overlap = False
@@ -150,6 +153,7 @@ class ThreadStream(StreamPlan):
     def _read_again(self, frame: Frame) -> Items:
         """A piece of a message that another stream left in the middle: it is delivered from its beginning."""
         items = self._reader.read(frame) or ()
+        self._reader.used = self._position.used
         return [item for item in items if not isinstance(item, RunDone) and item.type in PIECES]
 
     def _read(self, frame: Frame) -> Items:
@@ -209,7 +213,7 @@ class ThreadStream(StreamPlan):
                 at.before = at.last
             at.last, at.count = frame.id, 1
         self._seen_again = at.count
-        at.run, at.tail = self._reader.run_id, self._reader.tail
+        at.run, at.tail, at.used = self._reader.run_id, self._reader.tail, self._reader.used
 
     def reconcile(self) -> Flow[Items]:
         """Read how the run ended: its stream says only that it is over, or nothing at all."""
@@ -238,7 +242,8 @@ class ThreadStream(StreamPlan):
         if state is not None and self._reader.has_lost:
             with contextlib.suppress(MalformedResponse):  # a state of another form, which has no messages
                 events += self._reader.read_state(state.values, common)
-        ended = {**_outcome(thread, run, self._reader.failure), "usage": self._reader.usage}
+        usage = Usage(**self._reader.used) if self._reader.used else None
+        ended = {**_outcome(thread, run, self._reader.failure), "usage": usage}
         events += _end(thread, ended, {**common, "source": content})
         self._position.ended, self._done = run_id, None
         self._is_replay = self._must_overlap = False
