@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from polysession_helpdesk.provider import HelpdeskProvider, HelpdeskSettings
 from pydantic import SecretStr
 
 from polysession import NotFound
 from polysession.provider_api import NewSession, SessionRef, SessionStatus
 from polysession.testing import ok, step
+from polysession_helpdesk.provider import HelpdeskProvider, HelpdeskSettings
 
 PROVIDER = HelpdeskProvider(HelpdeskSettings(key=SecretStr("key")))
 

@@ -14,7 +14,20 @@ _COPIED: Final = frozenset({".py", ".toml", ".typed"})
 _OF_EMULATOR: Final = (f"src/polysession_{_EXAMPLE}/emulator.py", f"tests/test_{_EXAMPLE}.py")
 """The files that need an emulator."""
 _EMULATOR_LINE: Final = re.compile(r"^    emulator = .*\n", re.MULTILINE)
-_CHECKS: Final = "\n[tool.mypy]\nstrict = true\n\n[tool.ruff]\nline-length = 120\n"
+_CHECKS: Final = """
+[tool.mypy]
+strict = true
+
+[tool.ruff]
+line-length = 120
+
+[tool.ruff.lint]
+ignore = ["RUF012"]  # attributes of a contract class are set once
+
+[tool.ruff.lint.isort]
+known-first-party = ["polysession"]
+"""
+"""Options of checkers that the example takes from the repository around it."""
 
 
 def template() -> Path:
@@ -55,4 +68,5 @@ def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Pa
 
 def _renamed(text: str, name: str) -> str:
     """Text with the name of the example, in each of its spellings, replaced."""
+    text = re.sub(rf"\b[Tt]he {_EXAMPLE}\b(?!-)", name.title(), text)
     return text.replace(_EXAMPLE.upper(), name.upper()).replace(_EXAMPLE.title(), name.title()).replace(_EXAMPLE, name)
