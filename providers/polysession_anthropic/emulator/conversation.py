@@ -87,9 +87,13 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
 
     def resume(self) -> None:
         """Continue after a pause at the budget."""
-        if self.is_paused:
-            self.is_paused = False
+        if not self.is_paused:
+            return
+        self.is_paused = False
+        if self._acts:
             self._start([])
+        elif self.queue:
+            self._next_turn()
 
     def end_turn(self, reason: Json) -> None:
         """Tell that the turn has ended, and why; begin the next one if something is queued."""
@@ -98,6 +102,8 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         if self._interrupts and self.pending:
             self._give_up_pending()
             reason = self._interrupted()
+        elif reason["type"] == "end_turn" and not self._interrupts and self._is_at_budget():
+            self.writer.thread_reason, reason = reason, {"type": "budget_reached"}
         self._interrupts.clear()
         self.is_paused = reason["type"] == "budget_reached"
         if reason["type"] == "retries_exhausted":

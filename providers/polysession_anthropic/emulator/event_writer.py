@@ -51,6 +51,7 @@ class AnthropicEventWriter(EventWriter):
         agent_name: Name of the thread's agent.
         budget: The session's budget, which its usage shows; None if it has none.
         stop_details: Details of the next stop reason.
+        thread_reason: Why the session's own thread stops next; None if for the session's reason.
     """
 
     def __init__(self, agent_name: str) -> None:
@@ -58,6 +59,7 @@ class AnthropicEventWriter(EventWriter):
         self.agent_name = agent_name
         self.budget: Json | None = None
         self.stop_details: Json | None = None
+        self.thread_reason: Json | None = None
 
     def new_id(self) -> str:
         """The id of a new event."""
@@ -100,7 +102,7 @@ class AnthropicEventWriter(EventWriter):
     def idle(self, reason: Json) -> None:
         """Write that the session waits, and why."""
         details, self.stop_details = self.stop_details, None
-        told: Json = {"stop_reason": reason, "stop_details": details}
-        self.emit("session.thread_status_idle", **self.thread_fields(), **told)
+        thread_reason, self.thread_reason = self.thread_reason or reason, None
+        self.emit("session.thread_status_idle", **self.thread_fields(), stop_reason=thread_reason, stop_details=details)
         self.write_usage()
-        self.emit("session.status_idle", **told)
+        self.emit("session.status_idle", stop_reason=reason, stop_details=details)

@@ -233,14 +233,28 @@ def test_a_budget_pauses_and_a_raised_one_resumes(judge: Judge) -> None:
     with pytest.raises(anthropic.BadRequestError):
         talk.say("more")
     (ignored,) = talk.send({"type": "user.interrupt"})
-    budget["max_list_cost"] = {"amount": "2", "currency": "USD"}
+    budget["max_list_cost"] = {"amount": "3", "currency": "USD"}
     judge(lambda sdk: sdk.sessions.update(talk.id, budget=budget))
     resumed = talk.until(IDLE)
 
     assert kinds(resumed)[:2] == ["session.updated", "session.status_running"]
-    assert resumed[0].budget.max_list_cost.amount == "2"
+    assert resumed[0].budget.max_list_cost.amount == "3"
     assert resumed[-1].stop_reason.type == "end_turn"
     assert ignored.id not in [event.id for event in talk.history()]
+
+
+def test_the_request_that_reaches_the_budget_may_end_the_turn(judge: Judge) -> None:
+    budget = {"type": "limit", "max_list_cost": {"amount": "1", "currency": "USD"}}
+    talk = Talk(judge, budget=budget)
+    thread, _, session = talk.turn("hello")[-3:]
+    assert (thread.stop_reason.type, session.stop_reason.type) == ("end_turn", "budget_reached")
+    with pytest.raises(anthropic.BadRequestError):
+        talk.say("more")
+    budget["max_list_cost"] = {"amount": "9", "currency": "USD"}
+    judge(lambda sdk: sdk.sessions.update(talk.id, budget=budget))
+
+    assert kinds(talk.history())[-1] == "session.updated"
+    assert talk.turn("more")[-1].stop_reason.type == "end_turn"
 
 
 def test_a_removed_budget_resumes_and_never_comes_back(judge: Judge) -> None:
