@@ -43,7 +43,7 @@ Ctrl-C     Cancel the running turn.
 n REASON   Deny a tool with a reason, where the backend takes reasons.
 Everything else is sent to the agent, also if it begins with a slash."""
 
-_PROMPT: Final = "you> "
+PROMPT: Final = "you> "
 _CANCEL_LIMIT_S: Final = 10
 
 
@@ -98,7 +98,7 @@ class Chat:
             self._talk(answers)
 
     def _exchange(self) -> None:
-        message = self._read(_PROMPT).strip()
+        message = self._read(PROMPT).strip()
         if message:
             self._talk(message)
 

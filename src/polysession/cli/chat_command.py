@@ -47,8 +47,8 @@ def chat(
             for line in filter(None, map(str.strip, stdin_lines())):
                 follow_turn(chosen, client, found, line, deadline=None, raw=False)
             return
-        from polysession.cli.chat import Chat  # noqa: PLC0415  (programs need no chat)
+        from polysession.cli.chat import PROMPT, Chat  # noqa: PLC0415  (programs need no chat)
         from polysession.cli.line_editor import reader  # noqa: PLC0415  (likewise)
 
         console = Console(highlight=False)
-        Chat(client, found, console, reader(console)).run(resumes=continue_ or session is not None)
+        Chat(client, found, console, reader(console, remembered=PROMPT)).run(resumes=continue_ or session is not None)

@@ -17,14 +17,25 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 
-def reader(console: Console) -> Callable[[str], str]:
-    """Return a function that shows a prompt and reads a text. It raises `EOFError` and `KeyboardInterrupt`."""
+def reader(console: Console, *, remembered: str) -> Callable[[str], str]:
+    """Return a function that shows a prompt and reads a text. It raises `EOFError` and `KeyboardInterrupt`.
+
+    Args:
+        console: The terminal.
+        remembered: The prompt whose texts are kept in the history. Others, such as outputs of tools, are not.
+    """
     if not (sys.stdin and sys.stdin.isatty() and console.is_terminal):
         return partial(_plain_line, console)
     from prompt_toolkit import PromptSession  # noqa: PLC0415  (only a terminal needs it)
 
-    session: PromptSession[str] = PromptSession(history=_history(), key_bindings=_keys(), multiline=True)
-    return lambda prompt: session.prompt(prompt, prompt_continuation=" " * len(prompt))
+    messages: PromptSession[str] = PromptSession(history=_history(), key_bindings=_keys(), multiline=True)
+    answers: PromptSession[str] = PromptSession(key_bindings=_keys(), multiline=True)
+
+    def read(prompt: str) -> str:
+        session = messages if prompt == remembered else answers
+        return session.prompt(prompt, prompt_continuation=" " * len(prompt))
+
+    return read
 
 
 def _plain_line(console: Console, prompt: str) -> str:
