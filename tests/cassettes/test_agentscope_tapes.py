@@ -16,6 +16,8 @@ from live.sources import Source
 from polysession import Approve, Deny, Event, Outcome, RetryPolicy, Session, ToolOutput
 from polysession._core.effect_source import EffectSource, replaced_by
 from polysession._core.operations import Operations
+from polysession.testing import TapeFile
+from polysession.testing.tape_file import RandomId
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
 from support.client_runners import ClientRunner
 from tools.recordings.provenance import CASSETTES
@@ -235,19 +237,22 @@ def test_the_cuts_of_a_stream_do_not_matter(name: str, size: int) -> None:
         if said is None
         else partial(operations.start_turn, session, said)
     )
-    as_recorded = with_same_ids(lambda: events_of(taped, begin, None))
+    as_recorded = with_same_ids(taped, lambda: events_of(taped, begin, None))
     assert len(as_recorded) > 2
-    assert with_same_ids(lambda: events_of(taped, begin, size)) == as_recorded
+    assert with_same_ids(taped, lambda: events_of(taped, begin, size)) == as_recorded
 
 
-class FirstId(EffectSource):
+class RecordedIds(EffectSource):
+    def __init__(self, taped: TapeFile) -> None:
+        self._ids = (entry.random for entry in taped.entries if isinstance(entry, RandomId))
+
     def new_id(self) -> str:
-        return f"{1:032x}"
+        return next(self._ids)
 
 
-def with_same_ids(play: Callable[[], list[Event]]) -> list[Event]:
-    """What `play` gives with the random ids of the recording."""
-    with replaced_by(FirstId()):
+def with_same_ids(taped: TapeFile, play: Callable[[], list[Event]]) -> list[Event]:
+    """The result of `play` with the random ids of the recording."""
+    with replaced_by(RecordedIds(taped)):
         return play()
 
 
