@@ -128,6 +128,14 @@ class AnthropicEmulator(Emulator):
         """
         self._known(session_id).conversation.joins_queued = True
 
+    def hide_interrupt_ids(self, session_id: str) -> None:
+        """Show the interrupts of a session with an empty id.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        self._known(session_id).conversation.writer.nameless_interrupts = True
+
     def lag(self, session_id: str, *, seconds: float) -> None:
         """Let a session still read as running for some seconds after its turn has ended, as the backend does.
 

@@ -235,14 +235,14 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         return self.child_of_use.get(event_id, self.writer)
 
     def _evaluate(self, reason: Json) -> None:
-        """Find every outcome satisfied that the turn worked on, unless it was interrupted."""
+        """Find every outcome satisfied that the turn worked on; if it was interrupted, no evaluation has started."""
         if reason["type"] != "end_turn":
             return
         result = "interrupted" if self._interrupts else "satisfied"
         for outcome in self.outcomes:
             if outcome["completed_at"] is None:
                 told = {"outcome_id": outcome["outcome_id"], "iteration": outcome["iteration"]}
-                started = self.writer.emit("span.outcome_evaluation_start", **told)
+                started = "" if self._interrupts else self.writer.emit("span.outcome_evaluation_start", **told)
                 found = {"result": result, "explanation": f"The outcome is {result}."}
                 usage = self.writer.request_usage()
                 self.writer.emit(

@@ -51,6 +51,7 @@ class AnthropicEventWriter(EventWriter):
         agent_name: Name of the thread's agent.
         budget: The session's budget, which its usage shows; None if it has none.
         stop_details: Details of the next stop reason.
+        nameless_interrupts: Whether interrupts are shown without an id, as the backend sometimes does.
         thread_reason: Why the session's own thread stops next; None if for the session's reason.
     """
 
@@ -59,6 +60,7 @@ class AnthropicEventWriter(EventWriter):
         self.agent_name = agent_name
         self.budget: Json | None = None
         self.stop_details: Json | None = None
+        self.nameless_interrupts = False
         self.thread_reason: Json | None = None
 
     def new_id(self) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from polysession.emulation import EventLog, EventStream, sse_frame
+from polysession.emulation import EventStream, sse_frame
 from polysession_anthropic.emulator.conversation import ANSWERS, WORK, AnthropicConversation
+from polysession_anthropic.emulator.event_writer import AnthropicEventWriter
 from polysession_anthropic.emulator.paging import LISTS, PAGE_FIELDS
 from polysession_anthropic.emulator.state import Session, check_open
-from polysession_managed_agents.emulator.event_writer import Entry, EventWriter
+from polysession_managed_agents.emulator.event_writer import Entry
 from polysession_managed_agents.emulator.sent_events import SENT_FIELDS, check_events, read_initial_events
 from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at
 from polysession_managed_agents.emulator.validation import (
@@ -59,7 +61,7 @@ def send(session: Session, body: Json) -> list[Json]:
     check_events(events, SENT_FIELDS, _BLOCKS)
     _check_outcomes([event for event in events if event["type"] == "user.define_outcome"])
     _check_state(session, events)
-    return session.conversation.accept(events)
+    return [_shown(session.conversation.writer, event) for event in session.conversation.accept(events)]
 
 
 def _check_outcomes(outcomes: list[Json]) -> None:
@@ -113,16 +115,16 @@ def list_events(session: Session, query: Json) -> Json:
         and (event["processed_at"] is None or in_range(datetime.fromisoformat(event["processed_at"])))
     }
     positions = {event["id"]: position for position, event in enumerate(events)}
-    return LISTS.page_among_parts(rows, positions, query, dict)
+    return LISTS.page_among_parts(rows, positions, query, partial(_shown, session.conversation.writer))
 
 
-def list_thread_events(events: list[Json], query: Json) -> Json:
+def list_thread_events(writer: AnthropicEventWriter, events: list[Json], query: Json) -> Json:
     """One page of the events of a thread."""
     only(query, PAGE_FIELDS)
-    return LISTS.page_of_parts({event["id"]: event for event in events}, query, dict)
+    return LISTS.page_of_parts({event["id"]: event for event in events}, query, partial(_shown, writer))
 
 
-def stream(writer: EventWriter, query: Json) -> EventStream:
+def stream(writer: AnthropicEventWriter, query: Json) -> EventStream:
     """The live stream, from now on. A model request that is open already has no previews in it."""
     only(query, {"event_deltas"})
     previewed = take_all(query, "event_deltas", str)
@@ -136,14 +138,21 @@ def stream(writer: EventWriter, query: Json) -> EventStream:
         has_text = entry.previewed == "agent.message" or entry.event["type"] == "event_start"
         return entry.previewed in previewed and has_text and (open_span is None or entry.span_id != open_span)
 
-    return EventStream(_frames(writer.log, start, is_wanted))
+    return EventStream(_frames(writer, start, is_wanted))
 
 
-async def _frames(log: EventLog[Entry], start: int, is_wanted: Callable[[Entry], bool]) -> AsyncGenerator[bytes, None]:
-    async for entry in log.follow(start, heartbeat_s=HEARTBEAT_S):
+async def _frames(
+    writer: AnthropicEventWriter, start: int, is_wanted: Callable[[Entry], bool]
+) -> AsyncGenerator[bytes, None]:
+    async for entry in writer.log.follow(start, heartbeat_s=HEARTBEAT_S):
         if entry is None:
             yield _HEARTBEAT
         elif is_wanted(entry):
-            yield sse_frame({"event": entry.event["type"], "data": entry.event})
+            yield sse_frame({"event": entry.event["type"], "data": _shown(writer, entry.event)})
             if entry.previewed == STREAM_ERROR:
                 return
+
+
+def _shown(writer: AnthropicEventWriter, event: Json) -> Json:
+    is_nameless = event["type"] == "user.interrupt" and writer.nameless_interrupts
+    return {**event, "id": ""} if is_nameless else dict(event)

@@ -52,7 +52,7 @@ class ThreadRoutes:
 
     def _list_events(self, request: ApiRequest) -> Json:
         session, thread = self._thread(request)
-        return list_thread_events(session.threads.events(thread), read_query(request))
+        return list_thread_events(thread.writer, session.threads.events(thread), read_query(request))
 
     def _stream(self, request: ApiRequest) -> EventStream:
         return stream(self._thread(request)[1].writer, read_query(request))

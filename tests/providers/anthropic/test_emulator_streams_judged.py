@@ -169,6 +169,31 @@ def test_an_interrupted_turn_says_end_turn(judge: Judge) -> None:
     assert [event.id for event in talk.history(types=["user.interrupt"])] == [sent.id]
 
 
+def test_an_outcome_ends_with_the_interrupt_before_it_is_evaluated(judge: Judge) -> None:
+    talk = Talk(judge, "agent.message")
+    rubric = {"type": "text", "content": "It is long."}
+    talk.send({"type": "user.define_outcome", "description": "/slow 100", "rubric": rubric})
+    talk.until("event_delta")
+    talk.send({"type": "user.interrupt"})
+    (evaluation,) = [event for event in talk.until(IDLE) if event.type.startswith("span.outcome")]
+
+    assert (evaluation.type, evaluation.result) == ("span.outcome_evaluation_end", "interrupted")
+    assert evaluation.outcome_evaluation_start_id == ""
+
+
+def test_an_interrupt_may_have_no_id(judge: Judge) -> None:
+    talk = Talk(judge, "agent.message")
+    control(judge).hide_interrupt_ids(talk.id)
+    for _ in range(2):
+        talk.say("/slow 100")
+        talk.until("event_delta")
+        (sent,) = talk.send({"type": "user.interrupt"})
+        told = [event.id for event in talk.until(IDLE) if event.type == "user.interrupt"]
+        assert (sent.id, told) == ("", ["", ""])
+
+    assert [event.id for event in talk.history(types=["user.interrupt"])] == ["", ""]
+
+
 @covers(Feature.SESSIONS_CANCEL)
 def test_an_interrupt_gives_up_what_is_pending(judge: Judge) -> None:
     talk = Talk(judge)

@@ -187,6 +187,22 @@ def test_a_queued_turn_is_rejoined_in_another_process(handle: EmulatorHandle, cl
     assert (turn.result.outcome, turn.result.text) == (Outcome.COMPLETED, "You said: mine")
 
 
+@pytest.mark.parametrize("drops", [False, True], ids=["whole", "cut"])
+def test_an_interrupt_without_an_id_cancels(
+    handle: EmulatorHandle, client: Client, control: AnthropicEmulator, session: Session, *, drops: bool
+) -> None:
+    control.hide_interrupt_ids(session.id)
+    for _ in range(2):
+        if drops:
+            handle.faults.add(Fault("drop", streams_only=True, at_byte=1500))
+        with client.sessions.run(session, "/slow 100", deadline_s=DEADLINE_S) as turn:
+            next(event for event in turn if event.type == "message.delta")
+            with Client("anthropic", **handle.settings) as other:
+                other.sessions.cancel(session)
+            turn.wait()
+        assert turn.result.outcome is Outcome.CANCELLED
+
+
 def test_work_stops_at_the_budget_and_continues_with_a_higher_one(handle: EmulatorHandle, client: Client) -> None:
     session = client.sessions.create(
         agent=handle.agent_id, environment=handle.environment_id, native=AnthropicNewSession(budget=budget("1"))
