@@ -48,6 +48,13 @@ class TestReader(ProviderContract):
             ids = [client.sessions.create(title=f"Ticket {number}").id for number in range(6)]
             yield Backend(settings=emulator.settings, faults=emulator.faults, session_id=ids[0])
 """
+POLLED_CONTRACT = """
+from polysession.testing import BackendContract, never
+
+class TestPolled(BackendContract):
+    provider = "helpdesk"
+    gaps = {"test_a_turn_with_thinking": never("the helpdesk shows no thoughts", raises=AssertionError)}
+"""
 POLLED_HEAD = """
 from polysession.provider_api import *
 from polysession_helpdesk.events import to_events
@@ -58,8 +65,12 @@ from polysession_helpdesk.turns import Position, send_input
 POLLED_PROVIDER = """
 
 class Polled(HelpdeskProvider):
+    # It polls often, so that tests take no longer than with a stream.
+
     def start_turn(self, ref, turn_input, **_):
-        return PolledHelpdeskTurn(ref, (yield from _ticket(ref)).last_event, turn_input)
+        turn = PolledHelpdeskTurn(ref, (yield from _ticket(ref)).last_event, turn_input)
+        turn.every_s = (0.02, 0.1)
+        return turn
 
 
 @hookimpl
@@ -148,6 +159,18 @@ def test_the_read_only_provider_of_the_tutorial_keeps_the_contract(plugins: Plug
     (plugins.sources / "test_reader.py").write_text(READ_ONLY_CONTRACT)
 
     assert plugins.counts("test_reader.py")["passed"] > 200
+
+
+@pytest.mark.long
+def test_a_polled_turn_keeps_the_contract(plugins: Plugins, tmp_path: Path) -> None:
+    """The third kind of turn: the helpdesk, followed by its list of events."""
+    (source,) = [block for name, block in TAUGHT.findall(DIFFERENT) if name == POLLED]
+    shutil.copytree(PLUGINS["helpdesk"] / "src/polysession_helpdesk", tmp_path / "polysession_helpdesk")
+    (tmp_path / "polled_helpdesk.py").write_text(POLLED_HEAD + source + POLLED_PROVIDER)
+    Site(tmp_path).install("polled", "helpdesk = polled_helpdesk")
+    (plugins.sources / "test_polled.py").write_text(POLLED_CONTRACT)
+
+    assert plugins.counts("test_polled.py", PYTHONPATH=str(tmp_path))["passed"] > 180
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -21,6 +21,7 @@ from polysession import (
     Session,
     WhenBusy,
 )
+from polysession.observing import RequestSent, hookimpl
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
@@ -79,6 +80,26 @@ class _Turns(contextlib.ExitStack):
         return outcome
 
 
+class _BeforeInput:
+    """An observer that calls a function once, before the first write of a turn.
+
+    Attributes:
+        is_done: Whether the function has returned.
+    """
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act: Callable[[], object] | None = act
+        self.is_done = False
+
+    @hookimpl
+    def polysession_before_request(self, request: RequestSent) -> None:
+        """See whether it is a write."""
+        if self._act is not None and request.method != "GET":
+            act, self._act = self._act, None
+            act()
+            self.is_done = True
+
+
 class TwoClientsContract(ContractBase):
     """Each client follows its own turn, and what one did is known to the other."""
 
@@ -109,6 +130,22 @@ class TwoClientsContract(ContractBase):
                 self.check_turn(turns, number, own)
 
         assert turns.errors == {} or steps != "one after the other"
+
+    @covers(Feature.SESSIONS_RUN)
+    def test_a_turn_that_runs_before_our_input_is_not_ours(
+        self, face: Face, client: Client, backend: Backend, session: Session
+    ) -> None:
+        """Our stream is open already, where there is one beside the input, and sees all of the other turn."""
+        alone = answers_in(self.run(client, self.new_session(client, backend), self.script.plain)[0])
+        with self.open(Face.SYNC, backend.settings) as first:
+            before = _BeforeInput(lambda: self.run(first, session, self.script.steady))
+            with self.open(face, backend.settings, observers=[before]) as second:
+                events, result = self.run(second, session, self.script.plain)
+
+        assert before.is_done, "the other turn was not run"
+        assert result.outcome is Outcome.COMPLETED
+        assert answers_in(events) == alone
+        assert [event.type for event in events].count("turn.started") == 1
 
     def check_turn(self, turns: _Turns, number: str, own: list[str]) -> None:
         """A turn was refused, or is the client's own: no message of the other's is in it."""
