@@ -224,7 +224,7 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body."""
-        return sessions.to_error(reply)
+        return sessions.to_error(reply.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""

@@ -13,7 +13,6 @@ from polysession.provider_api import (
     ErrorDetail,
     MalformedResponse,
     NewSession,
-    Response,
     Session,
     SessionStatus,
     UsageError,
@@ -93,15 +92,12 @@ def new_body(new: NewSession) -> dict[str, Any]:
     return body
 
 
-def to_error(reply: Response) -> ErrorDetail:
-    """Read an error body; an empty or foreign body gives the id of the request alone."""
-    request_id = reply.headers.get("request-id")
+def to_error(content: bytes) -> ErrorDetail:
+    """Read an error body; an empty or foreign body gives an empty detail."""
     try:
-        body, _ = _read_error(reply.content)
+        body, _ = _read_error(content)
     except MalformedResponse:
-        return ErrorDetail(request_id=request_id)
+        return ErrorDetail()
     error = body.error or WireError()
     code = (error.details or {}).get("error_code")
-    return ErrorDetail(
-        error.message or "", code if isinstance(code, str) else error.type, body.request_id or request_id
-    )
+    return ErrorDetail(error.message or "", code if isinstance(code, str) else error.type, body.request_id)

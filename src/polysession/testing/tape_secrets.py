@@ -13,7 +13,17 @@ from polysession.testing.tape_file import Exchange, TapeFile, unpacked
 
 REQUEST_HEADERS: Final = frozenset({"accept", "content-type", "last-event-id"})
 RESPONSE_HEADERS: Final = frozenset(
-    {"cache-control", "content-type", "deprecation", "link", "location", "retry-after", "sunset", "x-request-id"}
+    {
+        "cache-control",
+        "content-type",
+        "deprecation",
+        "link",
+        "location",
+        "request-id",
+        "retry-after",
+        "sunset",
+        "x-request-id",
+    }
 )
 REDACTED: Final = "REDACTED"
 
