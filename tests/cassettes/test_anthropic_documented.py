@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from polysession import NotFound, RetryPolicy, ServerError, SessionStatus
+from polysession import NotFound, RetryPolicy, ServerError, SessionStatus, TurnEnded
 from polysession_anthropic import AnthropicNewAgent, AnthropicNewEnvironment
 from support.client_runners import ClientRunner
 from tools.recordings.cassettes import cassette, sent
@@ -116,6 +116,42 @@ def test_an_event_is_sent_and_listed(do: Do, vcr: Any) -> None:
     assert (event.type, event.message.text, event.id) == ("message.completed", ASKED, "sevt_011CZkZGOp0iBcp4kaQSihUmy")
     assert event.created_at == CREATED
     assert sent(vcr, "POST") == [{"events": [{"type": "user.message", "content": [{"type": "text", "text": ASKED}]}]}]
+
+
+@cassette("anthropic/documented/turn.yaml")
+def test_a_turn_is_streamed(runner: ClientRunner) -> None:
+    async def scenario(client: Any) -> list[Any]:
+        told: list[Any] = []
+        async with client.sessions.stream(SESSION) as events:
+            async for event in events:
+                told.append(event)
+                if isinstance(event, TurnEnded):
+                    break
+        return told
+
+    told = runner.play("anthropic", scenario, api_key="any", version="2023-06-01")
+
+    assert [event.type for event in told] == [
+        "turn.started",
+        "session.status",
+        "message.completed",
+        "session.status",
+        "turn.ended",
+    ]
+    assert told[2].message.text == "I'll review..."
+    assert told[-1].error == "the turn stopped: the backend does not say why", "the page's idle has no reason"
+
+
+@cassette("anthropic/documented/moments.yaml")
+def test_moments_of_turns_are_listed(do: Do) -> None:
+    compacted, call, evaluated, requested = do(lambda client: client.sessions.events(SESSION))
+
+    assert (compacted.native_type, compacted.id) == ("agent.thread_context_compacted", "sevt_abc123")
+    assert (call.type, call.tool_call_id, call.name) == ("tool_call.completed", "sevt_01def...", "bash")
+    assert call.arguments == {"command": "pip install -r requirements.txt"}
+    assert (evaluated.native_type, evaluated.payload["result"]) == ("span.outcome_evaluation_end", "satisfied")
+    assert evaluated.payload["outcome_evaluation_start_id"] == call.id
+    assert (requested.native_type, requested.payload["model_usage"]["output_tokens"]) == ("span.model_request_end", 727)
 
 
 @cassette("anthropic/documented/parts.yaml")

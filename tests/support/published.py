@@ -34,8 +34,22 @@ def example(name: str) -> Example:
 
 def exchanges(name: str) -> list[Example]:
     """All exchanges in a file of `cassettes/`."""
-    document = yaml.safe_load((CASSETTES / name).read_text(encoding="utf-8"))
-    return [_example(each["request"], each["response"]) for each in document["interactions"]]
+    return [_example(each["request"], each["response"]) for each in _interactions(name)]
+
+
+def frames(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """The events of the last exchange in a file, which is a stream, with the names of their frames."""
+    told = []
+    for frame in _interactions(name)[-1]["response"]["body"]["string"].strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in frame.splitlines())
+        told.append((fields["event"], json.loads(fields["data"])))
+    return told
+
+
+def _interactions(name: str) -> list[dict[str, Any]]:
+    document: dict[str, Any] = yaml.safe_load((CASSETTES / name).read_text(encoding="utf-8"))
+    interactions: list[dict[str, Any]] = document["interactions"]
+    return interactions
 
 
 def _example(request: dict[str, Any], response: dict[str, Any]) -> Example:

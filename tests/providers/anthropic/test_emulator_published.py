@@ -13,8 +13,9 @@ import pytest
 
 from polysession.emulation import Fault
 from polysession_anthropic.emulator import AnthropicEmulator
-from providers.anthropic.test_emulator import IDLE, Api, frames, served_api
+from providers.anthropic.test_emulator import IDLE, Api, frames, say, served_api
 from support.published import differences, example, exchanges
+from support.published import frames as published_frames
 
 CREATE = example("anthropic/documented/create.yaml")
 AGENT = example("anthropic/documented/agent_create.yaml")
@@ -128,6 +129,34 @@ def test_events_are_sent_and_listed_as_published(api: Api) -> None:
 
     assert differences(EVENTS.answer, answer) == []
     assert page == {**answer, "next_page": None}
+
+
+def test_a_turn_is_streamed_as_published(api: Api) -> None:
+    answered = dict(api.turn(api.new_session(), say("Review the auth module for security issues")))
+
+    for name, event in published_frames("anthropic/documented/turn.yaml"):
+        extra = [".stop_details: not published", ".stop_reason: not published"] if name == IDLE else []
+        assert differences(event, answered[name]) == extra
+        assert answered[name]["type"] == name
+
+
+def test_moments_of_turns_are_as_published(api: Api) -> None:
+    session_id = api.new_session()
+    asked = dict(api.turn(session_id, say("/ask")))
+    rubric = {"type": "text", "content": "It is done."}
+    outcome = {"type": "user.define_outcome", "description": "Do it", "rubric": rubric}
+    done = dict(api.turn(api.new_session(), outcome))
+
+    (moments,) = exchanges("anthropic/documented/moments.yaml")
+    _, call, evaluated, requested = moments.answer["data"]
+    assert differences(call, asked[call["type"]]) == [
+        ".evaluation: missing",
+        ".input.command: missing",
+        ".input.query: not published",
+    ]
+    assert asked[call["type"]]["evaluated_permission"] == call["evaluated_permission"]
+    assert differences(evaluated, done[evaluated["type"]]) == [".usage.speed: not published"]
+    assert differences(requested, done[requested["type"]]) == [".model_usage.speed: not published"]
 
 
 def test_errors_are_as_published(api: Api) -> None:
