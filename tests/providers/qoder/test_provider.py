@@ -134,6 +134,11 @@ def test_metadata_over_a_limit_raises_before_any_call(
         next(ask(metadata))
 
 
+def test_metadata_of_a_new_session_has_values() -> None:
+    with pytest.raises(UsageError, match="the metadata value of 'team' is None"):
+        next(OPERATIONS.create_session(**BASE, metadata={"team": None}))
+
+
 # Native bodies.
 
 
