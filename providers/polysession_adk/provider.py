@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from polysession.provider_api import (
@@ -62,6 +63,7 @@ from polysession_adk.wire import read_apps
 if TYPE_CHECKING:
     from polysession.provider_api import Answer, AnsweredTurn, Block, Event, Message, PendingAction, PolledStream
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_SESSIONS: Final = "all sessions of the user in the app are read for each page"
 _WHOLE_HISTORY: Final = "the session is read with its whole history"
 _STATE_STAYS: Final = "the state belongs to the agent, too, and the server removes no key of it"
@@ -206,7 +208,8 @@ class AdkProvider(Provider[AdkSettings]):
         response = yield Call("GET", turns.sessions_path(self._app(query.agent), query.owner))
         found = read_list(read_array(response), sessions.to_listed_session)
         kept = apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
-        page = one_page(kept if query.oldest_first else kept[::-1], query.page_size, cursor)
+        ordered = sorted(kept, key=lambda session: session.updated_at or _LONG_AGO)  # 1.39.1 has no order
+        page = one_page(ordered if query.oldest_first else ordered[::-1], query.page_size, cursor)
         return replace(page, problems=found.problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:

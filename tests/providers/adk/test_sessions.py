@@ -195,6 +195,12 @@ def test_lists_are_sorted_and_cut_here() -> None:
     assert listed(title_contains="tICKET") == ["old"]
 
 
+def test_a_list_without_an_order_is_sorted_by_the_last_change() -> None:
+    sessions = [stored(id=name, lastUpdateTime=at) for name, at in (("b", 2.5), ("c", 3.5), ("a", 1.5), ("-", None))]
+    _, page = step(OPERATIONS.list_sessions()(None), ok(sessions))
+    assert [session.id for session in page.items] == ["c", "b", "a", "-"]
+
+
 def test_a_list_that_is_no_array_is_refused() -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.list_sessions()(None), ok({"sessions": []}))
