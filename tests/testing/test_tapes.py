@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession import Approve, DeadlineExceeded, Feature, RetryPolicy, ServerError
+from polysession import Approve, Client, DeadlineExceeded, Feature, RetryPolicy, ServerError
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.plugins import installed_providers, load_provider
 from polysession.testing import Tape, TapeError, TapeMismatch, read_tape, tape_streams
@@ -375,16 +375,36 @@ def test_a_secret_that_is_cut_in_two_chunks_is_found_and_one_of_the_setting_too(
         talk(tape.http_client(), server.url)
 
 
-def test_texts_are_replaced_in_requests_and_answers(path: Path) -> None:
+def test_texts_are_replaced_on_the_tape_and_not_in_the_program_that_is_recorded(path: Path) -> None:
     def ask(http: TapedClient) -> Any:
         return http.send(http.build_request("POST", "http://a.test/mary", json={"name": "mary"})).json()
 
     echo = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
     with httpx.Client(transport=echo) as http, Tape(path, mode="once", replace={"mary": "alice"}) as tape:
-        assert ask(tape.http_client(http)) == {"name": "alice"}
+        assert ask(tape.http_client(http)) == {"name": "mary"}
     assert "mary" not in path.read_text()
     with Tape(path, replace={"mary": "alice"}) as tape:
         assert ask(tape.http_client()) == {"name": "alice"}
+
+
+def test_a_token_that_the_backend_issues_is_not_stored(path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/exchange"):
+            return httpx.Response(200, json={"access_token": "issued-token", "expires_in": "3600"})
+        assert request.headers["authorization"] == "Bearer issued-token"
+        return httpx.Response(200, json={"data": [{"id": "auto"}], "has_more": False})
+
+    def models(tape: Tape, http: Any = None) -> list[str]:
+        settings: dict[str, Any] = {"base_url": "https://api.test", "openapi_url": "https://keys.test"}
+        taped = tape.http_client(http)
+        with Client("qoder", http_client=taped, service_account_key="sa-key", **settings) as client:
+            return [model.id for model in client.models.list()]
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http, Tape(path, mode="once") as tape:
+        assert models(tape, http) == ["auto"]
+    assert "issued-token" not in path.read_text()
+    with Tape(path) as tape:
+        assert models(tape) == ["auto"]
 
 
 def test_credentials_that_are_asked_for_keep_their_scheme_alone(path: Path) -> None:

@@ -37,6 +37,7 @@ from polysession.testing.tape_secrets import (
     kept_headers,
     leaks,
     replaced,
+    without_tokens,
 )
 from polysession.testing.tape_settings import recorded_client, recorded_provider, replayed_options
 
@@ -66,7 +67,7 @@ class Tape(EffectSource):
         keep_headers: Names of further headers to store, in lower case. Of credentials only the scheme is stored.
         match_headers: Names of stored request headers that must be the same as recorded.
         secrets: Texts that must not be on the tape, besides the credentials that clients send.
-        replace: Texts to replace by others wherever they are, such as the name of a customer.
+        replace: Texts that are stored as others wherever they are, such as the name of a customer.
         partial: Whether requests of the tape may be left over at the end.
         provenance: What to note about the recording, besides its date.
 
@@ -246,11 +247,11 @@ class Tape(EffectSource):
         return {name: self.text(value) for name, value in kept_headers(headers, self._keep[1]).items()}
 
     def data(self, data: bytes) -> bytes:
-        """Bytes with replaced texts."""
-        return replaced(data, self._replace)
+        """Bytes of a body as the tape holds them."""
+        return without_tokens(replaced(data, self._replace))
 
     def text(self, text: str) -> str:
-        """Text with replaced texts."""
+        """Text as the tape holds it."""
         return replaced(text.encode(), self._replace).decode()
 
     def add(self, entry: Entry) -> None:

@@ -42,8 +42,8 @@ class TapeHeader(TapeLine):
 
     Attributes:
         tape: Version of the format.
-        clients: Settings of the clients that were recorded, by provider: without secrets, and with the path of the
-            base URL alone.
+        clients: Settings of the clients that were recorded, by provider, without secrets. Of a base URL without TLS,
+            such as of this machine, only the path is kept.
         values: Values that only the recording knows; see `Tape.remember`.
         provenance: When the tape was recorded, and from what.
     """

@@ -63,7 +63,7 @@ class TapedClient(_Taped):
             response = self._http.send(request, stream=True, follow_redirects=follow_redirects)
             if is_stream(response):
                 return _forwarded(response, RecordedStream(response, recording.start(response)))
-            data = self._tape.data(b"".join(response.iter_bytes()))
+            data = b"".join(response.iter_bytes())
             response.close()
         except httpx.TransportError as error:
             recording.fail(error)
@@ -108,7 +108,7 @@ class AsyncTapedClient(_Taped):
             response = await self._http.send(request, stream=True, follow_redirects=follow_redirects)
             if is_stream(response):
                 return _forwarded(response, RecordedStream(response, recording.start(response)))
-            data = self._tape.data(b"".join([chunk async for chunk in response.aiter_bytes()]))
+            data = b"".join([chunk async for chunk in response.aiter_bytes()])
             await response.aclose()
         except httpx.TransportError as error:
             recording.fail(error)

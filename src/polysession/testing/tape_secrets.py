@@ -28,6 +28,7 @@ RESPONSE_HEADERS: Final = frozenset(
 REDACTED: Final = "REDACTED"
 
 _CREDENTIAL: Final = re.compile(r"auth|cookie|credential|password|secret|signature|token|(^|-)key($|-)")
+_ISSUED: Final = re.compile(rb'("(?:access|id|refresh)_token"\s*:\s*")[^"\\]+')
 _SCHEME: Final = re.compile(r"[A-Za-z]+ (?=\S)")
 _HARMLESS: Final = frozenset({"idempotency-key"})
 _SHORTEST: Final = 4
@@ -93,6 +94,11 @@ def _text(data: bytes) -> str:
 def _without_credential(value: str) -> str:
     scheme = _SCHEME.match(value)
     return f"{scheme[0]}{REDACTED}" if scheme else REDACTED
+
+
+def without_tokens(data: bytes) -> bytes:
+    """JSON without the tokens that a backend issues, such as in exchange for a key."""
+    return _ISSUED.sub(rb"\1" + REDACTED.encode(), data)
 
 
 def replaced(data: bytes, replacements: Mapping[str, str]) -> bytes:

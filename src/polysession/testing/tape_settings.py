@@ -24,7 +24,8 @@ class RecordedClient:
 
     Attributes:
         provider: Name of the provider.
-        settings: Its settings without secrets, and with the path of the base URL alone.
+        settings: Its settings without secrets. Of a base URL without TLS, such as of this machine, only the path is
+            kept.
         secrets: Its secrets.
     """
 
@@ -46,7 +47,8 @@ def recorded_client(provider: str | None, options: Mapping[str, Any]) -> Recorde
     settings = open_provider(name, given, os.environ, profile).settings
     values = settings.model_dump(mode="json", exclude_none=True, exclude=set(secret_names(settings_type)))
     secrets = {key: REDACTED for key in settings_type.model_fields if isinstance(getattr(settings, key), SecretStr)}
-    base_url = _NOWHERE + urlsplit(settings.base_url).path
+    parts = urlsplit(settings.base_url)
+    base_url = settings.base_url if parts.scheme == "https" else _NOWHERE + parts.path
     return RecordedClient(name, {**values, **secrets, "base_url": base_url}, frozenset(settings.secrets()))
 
 

@@ -47,9 +47,8 @@ class Recording:
         self._add(error=type(error).__name__)
 
     def chunk(self, data: bytes) -> bytes:
-        """Record a chunk of the stream; gives it as the program receives it."""
-        data = self._tape.data(data)
-        self._tape.add(Chunk.of(data, ms=self._tape.now_ms(), stream=self._stream))
+        """Record a chunk of the stream, and give it back."""
+        self._tape.add(Chunk.of(self._tape.data(data), ms=self._tape.now_ms(), stream=self._stream))
         return data
 
     def end(self, by: str, error: Exception | None = None) -> None:
@@ -67,7 +66,7 @@ class Recording:
 
     def _taped(self, response: httpx.Response, data: bytes) -> TapedResponse:
         headers = self._tape.response_headers(response.headers)
-        return TapedResponse(status=response.status_code, headers=headers, body=packed(data))
+        return TapedResponse(status=response.status_code, headers=headers, body=packed(self._tape.data(data)))
 
 
 class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
