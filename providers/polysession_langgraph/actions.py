@@ -49,44 +49,26 @@ def to_actions(interrupts: Mapping[str, Sequence[WireInterrupt]] | None) -> dict
 
 
 def _to_actions(interrupt_id: str, interrupt: WireInterrupt) -> Iterator[PendingAction]:
-    value = interrupt.value
-    source = msgspec.json.encode(value)
-    if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
-        for index, request in enumerate(value["action_requests"]):
-            name, arguments = _call(request, "name")
-            yield ToolApproval(
-                id=f"{interrupt_id}:{index}",
-                name=name,
-                arguments=arguments,
-                group=interrupt_id,
-                reference=_reference(interrupt_id, "decisions"),
-                source=msgspec.json.encode(request),
+    value, known = interrupt.value, {"id": interrupt_id, "source": msgspec.json.encode(interrupt.value)}
+    match value:
+        case {"action_requests": list() as requests}:
+            for index, request in enumerate(requests):
+                own = {"id": f"{interrupt_id}:{index}", "source": msgspec.json.encode(request)}
+                yield ToolApproval(**_call(request, "name"), group=interrupt_id, **own)
+        case {"type": str() as kind, "name": str()} if kind == CLIENT_TOOL:
+            yield ToolExecution(**_call(value, "name"), **known)
+        case {"action": str(), "args": dict()}:
+            yield ToolApproval(**_call(value, "action"), **known)
+        case _:
+            payload = value if isinstance(value, dict) else {"value": value}
+            options = payload.get("options")
+            yield Question(
+                prompt=_prompt(value, payload),
+                options=tuple(each for each in options if isinstance(each, str)) if isinstance(options, list) else (),
+                response_schema=interrupt.response_schema,
+                payload=payload,
+                **known,
             )
-    elif isinstance(value, dict) and value.get("type") == CLIENT_TOOL and isinstance(value.get("name"), str):
-        name, arguments = _call(value, "name")
-        reference = _reference(interrupt_id, "output")
-        yield ToolExecution(id=interrupt_id, name=name, arguments=arguments, reference=reference, source=source)
-    elif isinstance(value, dict) and isinstance(value.get("action"), str) and isinstance(value.get("args"), dict):
-        name, arguments = _call(value, "action")
-        reference = _reference(interrupt_id, "approval")
-        yield ToolApproval(id=interrupt_id, name=name, arguments=arguments, reference=reference, source=source)
-    else:
-        yield _question(interrupt_id, interrupt, source)
-
-
-def _question(interrupt_id: str, interrupt: WireInterrupt, source: bytes) -> Question:
-    value = interrupt.value
-    payload = value if isinstance(value, dict) else {"value": value}
-    options = payload.get("options")
-    return Question(
-        id=interrupt_id,
-        prompt=_prompt(value, payload),
-        options=tuple(option for option in options if isinstance(option, str)) if isinstance(options, list) else (),
-        response_schema=interrupt.response_schema,
-        payload=payload,
-        reference=_reference(interrupt_id, "reply"),
-        source=source,
-    )
 
 
 def _prompt(value: object, payload: Mapping[str, Any]) -> str:
@@ -96,14 +78,10 @@ def _prompt(value: object, payload: Mapping[str, Any]) -> str:
     return found if found is not None else json.dumps(value, ensure_ascii=False)
 
 
-def _call(request: object, key: str) -> tuple[str, dict[str, Any]]:
+def _call(request: object, key: str) -> dict[str, Any]:
     fields = request if isinstance(request, dict) else {}
     arguments = fields.get("args")
-    return str(fields.get(key) or ""), arguments if isinstance(arguments, dict) else {}
-
-
-def _reference(interrupt_id: str, form: str) -> str:
-    return json.dumps({"interrupt": interrupt_id, "form": form})
+    return {"name": str(fields.get(key) or ""), "arguments": arguments if isinstance(arguments, dict) else {}}
 
 
 def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]) -> list[dict[str, Any]]:

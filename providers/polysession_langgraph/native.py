@@ -86,36 +86,40 @@ class LanggraphNewAgent(NativeBody):
     metadata: dict[str, Any] | None = None
 
 
-class LanggraphTurn(NativeBody):
-    """Parameters of the run that a message or an answer starts.
+class _Run(NativeBody):
+    """Parameters of a run.
+
+    Attributes:
+        config: `recursion_limit`, `tags`, `configurable`.
+        metadata: Metadata of the run.
+    """
+
+    config: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class LanggraphTurn(_Run):
+    """Parameters of the run that a message starts: `config`, `metadata`, and these.
 
     Attributes:
         input: Further keys of the graph's input, beside the messages.
-        config: `recursion_limit`, `tags`, `configurable`.
-        metadata: Metadata of the run.
         multitask_strategy: What happens if a run is going: `enqueue` by default. The server waits up to five seconds
             for the running one first.
     """
 
     input: dict[str, Any] | None = None
-    config: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
     multitask_strategy: Annotated[
         Literal["enqueue", "reject", "interrupt", "rollback"] | None, Field(serialization_alias="multitaskStrategy")
     ] = None
 
 
-class LanggraphAnswer(NativeBody):
-    """Parameters of the run that answers start.
+class LanggraphAnswer(_Run):
+    """Parameters of the run that answers start: `config`, `metadata`, and these.
 
     Attributes:
-        config: `recursion_limit`, `tags`, `configurable`.
-        metadata: Metadata of the run.
         update: Changes to the state before the run continues.
         goto: The node to continue with.
     """
 
-    config: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
     update: dict[str, Any] | None = None
     goto: str | list[str] | None = None

@@ -6,7 +6,7 @@ https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -61,7 +61,7 @@ from polysession.provider_api import (
     split_turn_input,
 )
 from polysession_langgraph import sessions, turns
-from polysession_langgraph.actions import to_actions
+from polysession_langgraph.actions import to_actions, to_responses
 from polysession_langgraph.events import EVENT_TYPES
 from polysession_langgraph.messages import message_reader, state_messages, tail_of, to_content
 from polysession_langgraph.native import (
@@ -88,6 +88,9 @@ _FILTERED_HERE: Final = frozenset(
     {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
 )
 _COMPARED: Final = "compared by the client, so a page may hold fewer items"
+_OF_MODEL: Final = "the graph's model decides what it understands"
+_TITLE: Final = f"kept in the metadata as {sessions.TITLE_KEY}"
+_WHOLE_STATE: Final = "the whole state is read for each page"
 
 _read_detail: Final = decoder(WireAnswer)
 
@@ -132,46 +135,36 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     agent_setting = "assistant_id"
     features: ClassVar[Mapping[Feature, FeatureSupport]] = declared(
         native={
-            Feature.SESSIONS_CREATE: "",
+            **dict.fromkeys((Feature.SESSIONS_CREATE, Feature.SESSIONS_UPDATE, Feature.SESSIONS_PENDING_ACTIONS), ""),
+            **dict.fromkeys((Feature.SESSIONS_CREATE_METADATA, Feature.SESSIONS_UPDATE_METADATA), ""),
+            **dict.fromkeys((Feature.AGENTS_LIST, Feature.AGENTS_CREATE_DESCRIPTION), ""),
+            Feature.SESSIONS_LIST_OLDEST_FIRST: "",
             Feature.SESSIONS_GET: "the server sends the whole state with it",
             Feature.SESSIONS_LIST: "without the states",
-            Feature.SESSIONS_UPDATE: "",
             Feature.SESSIONS_DELETE: "the server finishes a running run",
             Feature.SESSIONS_SEND: "one or two calls before it; refused while the session waits for answers",
             Feature.SESSIONS_STREAM: "one more call, to find the newest run",
             Feature.SESSIONS_RUN: "one or two calls before the input and one at the end, for the outcome",
             Feature.SESSIONS_ANSWER: "one more call before it; the actions of one group are answered together",
-            Feature.SESSIONS_PENDING_ACTIONS: "",
             Feature.AGENTS_CREATE: "needs native=LanggraphNewAgent(graph_id=...)",
             Feature.AGENTS_GET: "by UUID",
-            Feature.AGENTS_LIST: "",
             Feature.SESSIONS_CREATE_ID: "a UUID",
             Feature.SESSIONS_REJOIN: "two more calls, to find the run by its marker",
-            Feature.SESSIONS_CREATE_METADATA: "",
-            Feature.SESSIONS_UPDATE_METADATA: "",
             Feature.SESSIONS_LIST_METADATA: "top-level keys, compared for equality",
-            Feature.SESSIONS_LIST_OLDEST_FIRST: "",
             Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 1000",
-            Feature.SESSIONS_SEND_IMAGE: "the graph's model decides what it understands",
-            Feature.SESSIONS_SEND_DOCUMENT: "the graph's model decides what it understands",
+            **dict.fromkeys((Feature.SESSIONS_SEND_IMAGE, Feature.SESSIONS_SEND_DOCUMENT), _OF_MODEL),
             Feature.SESSIONS_ANSWER_OUTPUT: "for interrupts of the form {type: client_tool, name, args}",
             Feature.SESSIONS_ANSWER_APPROVAL: "the approval middleware, and interrupts of the form {action, args}",
             Feature.SESSIONS_ANSWER_ARGUMENTS: "the approval middleware only",
             Feature.SESSIONS_ANSWER_QUESTION: "interrupts of any other form",
-            Feature.AGENTS_CREATE_DESCRIPTION: "",
         },
         emulated={
             Feature.SESSIONS_CANCEL: "the runs are listed and stopped one by one; a waiting run is ended by its state",
-            Feature.SESSIONS_MESSAGES: "the whole state is read for each page",
-            Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "the whole state is read for each page",
+            **dict.fromkeys((Feature.SESSIONS_MESSAGES, Feature.SESSIONS_MESSAGES_NEWEST_FIRST), _WHOLE_STATE),
             Feature.SESSIONS_CREATE_AGENT: f"metadata {sessions.AGENT_KEY} until the first run; not checked before",
-            Feature.SESSIONS_CREATE_TITLE: f"kept in the metadata as {sessions.TITLE_KEY}",
-            Feature.SESSIONS_UPDATE_TITLE: f"kept in the metadata as {sessions.TITLE_KEY}",
+            **dict.fromkeys((Feature.SESSIONS_CREATE_TITLE, Feature.SESSIONS_UPDATE_TITLE), _TITLE),
             Feature.SESSIONS_UPDATE_TITLE_CLEAR: "the metadata keeps the key with null",
-            Feature.SESSIONS_LIST_AGENT: _COMPARED,
-            Feature.SESSIONS_LIST_STATUSES: _COMPARED,
-            Feature.SESSIONS_LIST_TITLE_CONTAINS: _COMPARED,
-            Feature.SESSIONS_LIST_CREATED: _COMPARED,
+            **dict.fromkeys((Feature.SESSIONS_LIST_AGENT, *_FILTERED_HERE), _COMPARED),
         },
         unsupported={
             Feature.SESSIONS_ARCHIVE: "the server has no archive; delete the session",
@@ -288,9 +281,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         blocks, answers = split_turn_input(turn_input)
         position = Position(turn=new_id())
         if answers:
-            thread, _ = yield from turns.get_thread(thread_path(ref.id))
-            position.tail = tail_of(thread.values, self.settings.input_key)
-            command = turns.input_respond(thread, answers, native.to_body() if native else {})
+            command, position.tail = yield from self._input_respond(ref, answers, native)
         else:
             command = yield from self._run_start(ref, blocks, position.turn, native)
         return ThreadTurn(ref.id, self.settings.input_key, position, command)
@@ -317,8 +308,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
     ) -> Flow[None]:
         """Answer interrupts without following the run."""
-        thread, _ = yield from turns.get_thread(thread_path(ref.id))
-        command = turns.input_respond(thread, answers, native.to_body() if native else {})
+        command, _ = yield from self._input_respond(ref, answers, native)
         yield from turns.send_command(thread_path(ref.id), command)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
@@ -354,6 +344,15 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         message = {"role": "user", "id": marker, "content": to_content(content)}
         given = {**(more.get("input") or {}), self.settings.input_key: [message]}
         return {"method": "run.start", "params": {**more, "assistant_id": agent, "input": given}}
+
+    def _input_respond(
+        self, ref: SessionRef, answers: Sequence[Answer], native: NativeBody | None
+    ) -> Flow[tuple[dict[str, Any], str | None]]:
+        """The command that answers interrupts, and the mark of the last message before it."""
+        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        responses = to_responses(answers, to_actions(thread.interrupts))
+        params = {"responses": responses, **(native.to_body() if native else {})}
+        return {"method": "input.respond", "params": params}, tail_of(thread.values, self.settings.input_key)
 
 
 def _offset(cursor: str | None) -> int:

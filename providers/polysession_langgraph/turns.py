@@ -8,14 +8,13 @@ https://docs.langchain.com/langsmith/event-streaming (read 2026-11-30)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from polysession.provider_api import (
     ActionRequired,
-    Answer,
     Call,
     Event,
     Flow,
@@ -43,7 +42,7 @@ from polysession.provider_api import (
     read_response,
     with_query,
 )
-from polysession_langgraph.actions import to_actions, to_responses
+from polysession_langgraph.actions import to_actions
 from polysession_langgraph.events import PIECES, Envelope, EventReader, RunDone
 from polysession_langgraph.sessions import TURN_KEY, read_array, read_thread, to_status
 from polysession_langgraph.wire import WireAnswer, WireFailure, WireRun, WireState, WireThread
@@ -387,18 +386,6 @@ def send_command(path: str, command: dict[str, Any]) -> Flow[dict[str, Any]]:
     """Send a command; gives its result. A refusal, which has status 200, is found by the provider's `is_refusal`."""
     response = yield Call("POST", f"{path}/commands", body=json_body({"id": 1, **command}))
     return read_response(_read_command, response)[0].result or {}
-
-
-def input_respond(thread: WireThread, answers: Iterable[Answer], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The command that answers interrupts.
-
-    Raises:
-        Conflict: Nothing is pending.
-        NotFound: One of the actions is not pending.
-        UsageError: An action gets the wrong kind of answer, or a group is answered in part.
-    """
-    responses = to_responses(answers, to_actions(thread.interrupts))
-    return {"method": "input.respond", "params": {"responses": responses, **more}}
 
 
 def cancel(path: str) -> Flow[tuple[bool, bytes]]:
