@@ -16,10 +16,10 @@ import pytest
 
 from polysession import AsyncClient, Client, DeadlineExceeded, RetryPolicy
 from polysession._core.authorising import Authorisation, Authoriser
-from polysession._core.flow import Call
+from polysession._core.flow import Call, Response
 from polysession._drivers.refreshing import AsyncRefreshLock, RefreshLock
 from polysession._drivers.transport import NO_DEADLINE, Deadline
-from polysession.errors import AuthenticationFailed, PolysessionError, ServerError, UsageError
+from polysession.errors import AuthenticationFailed, MalformedResponse, PolysessionError, ServerError, UsageError
 from support.acme import TOKEN, acme
 from support.acme_authorised import EXCHANGE_URL
 from support.acme_streams import frame
@@ -147,6 +147,28 @@ def test_a_token_that_is_refused_is_replaced_once(runner: ClientRunner) -> None:
     backend.call(runner, lambda client: client.sessions.create(title="Ticket"))
 
     assert backend.tokens == issued(1, 2)
+
+
+def test_a_refusal_of_an_older_token_keeps_the_newer_one() -> None:
+    authoriser = Authoriser(acme())
+    older, newer = (Authorisation({"authorization": f"Bearer {number}"}) for number in range(2))
+    authoriser.keep(older, NOW, 0.0)
+    authoriser.keep(newer, NOW, 0.0)
+
+    assert authoriser.is_refused(older, Response(401, {}, b""))
+    assert authoriser.current(1.0) is newer
+
+
+@both_runners
+@pytest.mark.parametrize("body", [{"token": f"{ISSUED}\n", "expires_in": None}, [ISSUED]], ids=str)
+def test_a_token_that_cannot_be_used_is_not_quoted(runner: ClientRunner, body: Any) -> None:
+    backend = Backend(exchange=lambda: httpx.Response(200, json=body))
+
+    with pytest.raises(MalformedResponse) as caught:
+        backend.call(runner, lambda client: client.sessions.get("s1"))
+
+    assert backend.tokens == []
+    assert ISSUED not in "".join(traceback.format_exception(caught.value))
 
 
 @both_runners
