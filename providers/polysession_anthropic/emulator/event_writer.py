@@ -68,8 +68,11 @@ class AnthropicEventWriter(EventWriter):
         return base62_id("sevt_")
 
     def sealed(self, event: Json) -> Json:
-        """An event with its time."""
-        return {**event, "processed_at": timestamp_now()}
+        """An event with its time, and the policy behind the permission of a tool use."""
+        sealed = {**event, "processed_at": timestamp_now()}
+        if "evaluated_permission" in event:
+            sealed["evaluation"] = {"type": f"always_{event['evaluated_permission']}"}
+        return sealed
 
     def thread_fields(self) -> Json:
         """The fields of an event about the session's own thread."""
