@@ -28,7 +28,7 @@ SERVICE_PINS = {
     "langgraph": "tests/live/langgraph_service/requirements.txt",
     "open-managed-agents": "tests/live/open_managed_agents_service/requirements.txt",
 }
-"""What is installed for each real service: one environment for each."""
+"""Requirements of each real service, which has an environment of its own."""
 TYPED_BY_USERS = (Path("tests/typing").resolve(), *sorted(Path("examples").resolve().glob("*.py")))
 """Code as users write it."""
 SERVICE_PYTHONS = {"langgraph": "3.12", "open-managed-agents": "3.12"}
@@ -321,7 +321,7 @@ RECORDED_BY = {
     "langgraph": _langgraph,
     "qoder": _qoder,
 }
-"""What each source needs to be recorded: prepares it, and gives the options of pytest."""
+"""Preparation of each recorded source: gives the options of pytest."""
 
 
 @nox.session(venv_backend="venv")

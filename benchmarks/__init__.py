@@ -1,1 +1,1 @@
-"""What polysession costs beside other clients: `python -m benchmarks`, or `nox -s bench`."""
+"""Costs of polysession beside other clients: `python -m benchmarks`, or `nox -s bench`."""

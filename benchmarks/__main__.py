@@ -58,7 +58,7 @@ QUICK: Final = Size(
 
 @dataclass(frozen=True)
 class Bench:
-    """What a run measures with.
+    """Tools of a measurement.
 
     Attributes:
         base_url: The server.

@@ -51,8 +51,8 @@ def qoder_session(number: int = 1) -> Json:
             "type": "agent",
             "version": 3,
             "name": "Builder",
-            "description": "Mends builds.",
-            "system": "You mend builds. Say what you found before you change anything, and run the tests after.",
+            "description": "Repairs builds.",
+            "system": "You repair builds. Say what you found before you change anything, and run the tests after.",
             "tools": [
                 {"type": "agent_toolset_20260401", "enabled_tools": ["Bash", "Read", "Write", "Edit", "Grep"]},
                 {"type": "mcp_toolset", "mcp_server_name": "tickets", "permission_policy": {"type": "always_ask"}},

@@ -1,4 +1,4 @@
-"""What is measured in a fresh interpreter: imports, the first call, the command, and memory in the long run."""
+"""Measurements in a fresh interpreter: imports, the first call, the command, and memory in the long run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a further client costs, in a process that has made one already."""
+"""Cost of a further client, in a process that has created one already."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class SessionAgent(BaseModel):
 
 
 class Credits(BaseModel):
-    """What a session consumed."""
+    """Consumption of a session."""
 
     total_credits: float | None = None
     model_credits: float | None = None
@@ -57,7 +57,7 @@ class QoderPage(BaseModel):
 
 
 class Tokens(BaseModel):
-    """What a session consumed."""
+    """Consumption of a session."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -124,7 +124,7 @@ class AgentScopeConfig(BaseModel):
 
 
 class Permissions(BaseModel):
-    """What the agent may do."""
+    """Permissions of the agent."""
 
     mode: str
 

@@ -127,13 +127,13 @@ QODER_EVENT: TypeAdapter[Any] = TypeAdapter(
 
 
 class Context(BaseModel):
-    """What an event belongs to."""
+    """The owner of an event."""
 
     turn_id: str | None = None
 
 
 class Envelope(BaseModel):
-    """What every event has."""
+    """Fields of every event."""
 
     id: str
     ts: datetime
@@ -236,7 +236,7 @@ EVERRUNS_EVENT: TypeAdapter[Any] = TypeAdapter(
 
 
 class AgentScopeEvent(BaseModel):
-    """What every event has."""
+    """Fields of every event."""
 
     id: str
     created_at: datetime

@@ -4,7 +4,7 @@ import resource
 
 
 def resident_mb() -> float:
-    """What it holds now, where the system tells (Linux), else the most that it ever held."""
+    """The memory in use now, where the system reports it (Linux), else its maximum so far."""
     try:
         with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  (pathlib would be counted as imported already)
             return int(statm.read().split()[1]) * resource.getpagesize() / 2**20

@@ -60,7 +60,7 @@ def variables() -> str:
 
 
 def turns() -> str:
-    """What every provider declares of its turns and streams."""
+    """Declarations of every provider about its turns and streams."""
     names = {name: load_provider(name) for name in installed_providers()}
     rows = [
         f"| {_title(name)} | `{each.resume_mode.value}` | `{each.turn_life.value}` | `{each.when_busy.value}` |"
@@ -112,7 +112,7 @@ def events_of(name: str) -> str:
 
 
 def evidence() -> dict[str, Any]:
-    """What the test runs wrote down, of all runs together."""
+    """The evidence that all test runs wrote."""
     runs = [json.loads(path.read_text()) for path in sorted((DOCS / "evidence").glob("*.json"))]
     tests = {name: entry for run in runs for name, entry in run["tests"].items()}
     events: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -190,7 +190,7 @@ def shown_events(found: Mapping[str, Any]) -> str:
 
 
 def faults() -> dict[str, str]:
-    """What each fault comes to, from the data that the tests check."""
+    """The outcome of each fault, from the data that the tests check."""
     outcomes = runpy.run_path(str(DOCS.parent / "tests/stress/outcomes.py"))
     return {
         "reads": outcomes["call_table"](writes=False),

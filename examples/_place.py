@@ -11,7 +11,7 @@ from polysession.emulation import EmulatorHandle, serve
 
 @dataclass(frozen=True)
 class Place:
-    """What a session is created with.
+    """Values that a session is created with.
 
     Attributes:
         provider: Name of the provider.

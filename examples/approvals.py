@@ -23,11 +23,11 @@ from polysession import (
 
 
 def decide(action: PendingAction, ask: Callable[[str], bool]) -> Answer:
-    """What is answered to one thing that the agent waits for."""
+    """The answer to one pending action."""
     if not isinstance(action, ToolApproval):
         return ToolOutput(action, "42")
     allowed = ask(f"may {action.name} run with {dict(action.arguments)}?")
-    return Approve(action) if allowed else Deny(action, "the person said no")
+    return Approve(action) if allowed else Deny(action, "a person refused")
 
 
 def follow(client: Client, session: Session, said: str, ask: Callable[[str], bool]) -> Outcome:
@@ -43,7 +43,7 @@ def follow(client: Client, session: Session, said: str, ask: Callable[[str], boo
 
 
 def at_the_terminal(question: str) -> bool:
-    """Ask whoever sits there; without a terminal the answer is yes."""
+    """Ask the user at the terminal; without a terminal the answer is yes."""
     print(question)
     return not sys.stdin.isatty() or input("[y/n] ").startswith("y")
 

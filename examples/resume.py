@@ -1,4 +1,4 @@
-"""Follow a turn in one process and go on in another: `python examples/resume.py everruns`.
+"""Follow a turn in one process and continue in another: `python examples/resume.py everruns`.
 
 The first process leaves in the middle and writes down where it was. The second one, which this script starts, knows
 the session's id, the cursor and the settings, and nothing else.

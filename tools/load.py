@@ -45,7 +45,7 @@ with serve(sys.argv[1]) as emulator:
 
 @dataclass
 class Figures:
-    """What was measured.
+    """The measurement.
 
     Attributes:
         streams: How many there were.
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def surroundings() -> str:
-    """What else the machine had to do when it began."""
+    """Other load of the machine at the start."""
     return f"Measured on {os.cpu_count()} processors, with a load average of {os.getloadavg()[0]:.1f} before it began."
 
 

@@ -20,7 +20,7 @@ GREY: Final = "#888"
 
 
 class Drawable(Protocol):
-    """What is drawn of a run."""
+    """The drawn values of a run."""
 
     latencies_s: list[float]
     memory_mb: list[tuple[float, float]]

@@ -3,9 +3,7 @@
 `PRIVATE_WORDS` are words and turns of phrase that a reader has to guess at; each has a plain replacement. Text in
 backticks is not checked. Pages of prose are checked as a whole.
 
-The files of `words_exceptions.txt` are not rewritten yet. One that has become clean must leave the list, so that it
-stays clean: `python -m tools.words --prune` takes such files off. `python -m tools.words PATH ...` checks these files,
-excepted or not.
+`python -m tools.words PATH ...` checks these files only. `RECORDED` are texts of recordings, which stay as they are.
 """
 
 from __future__ import annotations
@@ -16,14 +14,14 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 _ABOUT_WORDS: Final = (Path(__file__), ROOT / "tests/repository/test_words.py")
-EXCEPTIONS: Final = Path(__file__).with_name("words_exceptions.txt")
+RECORDED: Final = frozenset({"Mends what is broken", "a stranger", "agent nobody not found"})
 
 PRIVATE_WORDS: Final = {
     r"told|tells|untold": "delivered, reported, passed",
@@ -60,7 +58,7 @@ _PATTERN: Final = re.compile(
 )
 _OPENING: Final = re.compile(r"(What|Who|Whose)\b(?!.*\?)")
 """A docstring begins with a verb or a noun, never with `What ...`."""
-_CODE: Final = re.compile(r"```.*?```|`[^`]*`|\bYou said:", re.DOTALL)
+_CODE: Final = re.compile(r"```.*?```|`[^`]*`|\bYou said:|\bsaid: ", re.DOTALL | re.IGNORECASE)
 """Not prose; the last is what the emulators' agent answers."""
 
 
@@ -117,7 +115,7 @@ def _texts(source: str) -> Iterator[tuple[int, str]]:
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_prose(node.value):
             yield node.lineno, node.value
 
 
@@ -130,37 +128,14 @@ def _docstrings(source: str) -> Iterator[tuple[int, str]]:
                     yield statement.lineno, text
 
 
-def exceptions() -> set[str]:
-    """Return the paths of the files that are not rewritten yet."""
-    lines = EXCEPTIONS.read_text(encoding="utf-8").splitlines() if EXCEPTIONS.exists() else []
-    return {line for line in lines if line and not line.startswith("#")}
-
-
-def check(paths: Iterable[Path], excepted: set[str]) -> list[str]:
-    """Return what is wrong: private words in files that are not excepted, and exceptions that are not needed."""
-    wrong: list[str] = []
-    seen: set[str] = set()
-    for path in paths:
-        name = path.relative_to(ROOT).as_posix()
-        found = sorted(findings(path))
-        if name not in excepted:
-            wrong += map(str, found)
-        elif found:
-            seen.add(name)
-    list_name = EXCEPTIONS.relative_to(ROOT).as_posix()
-    return wrong + [f"{name}: is clean or gone; take it off {list_name}" for name in sorted(excepted - seen)]
+def _is_prose(text: str) -> bool:
+    return " " in text and text not in RECORDED
 
 
 def main(arguments: list[str]) -> int:
     """Print what is wrong; returns the exit code."""
-    if arguments == ["--prune"]:
-        names = sorted(exceptions() & {found.path for path in files() for found in findings(path)})
-        EXCEPTIONS.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        return 0
-    if arguments:
-        wrong = [str(found) for name in arguments for found in sorted(findings(Path(name).resolve()))]
-    else:
-        wrong = check(files(), exceptions())
+    paths = [Path(name).resolve() for name in arguments] or files()
+    wrong = [str(found) for path in paths for found in sorted(findings(path))]
     print("\n".join([*wrong, f"{len(wrong)} findings" if wrong else "no private words"]))
     return 1 if wrong else 0
 

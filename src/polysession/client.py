@@ -253,17 +253,17 @@ class Client:
 
     @property
     def turn_life(self) -> TurnLife:
-        """What becomes of a running turn when its stream is left."""
+        """Effect of leaving the stream of a running turn."""
         return self._provider.turn_life
 
     @property
     def when_busy(self) -> WhenBusy:
-        """What the backend does with a message that arrives while a turn runs."""
+        """Reaction of the backend to a message while a turn runs."""
         return self._provider.when_busy
 
     @property
     def when_waiting(self) -> WhenWaiting:
-        """What the backend does with a message that arrives while the agent waits for an answer."""
+        """Reaction of the backend to a message while the agent waits for an answer."""
         return self._provider.when_waiting
 
     def supports(self, feature: Feature | str) -> Support:
@@ -278,7 +278,7 @@ class Client:
         return self._provider.support(find_feature(feature)).support
 
     def backend_version(self) -> str | None:
-        """Ask the backend for its version; None where it tells none."""
+        """Ask the backend for its version; None where it does not give one."""
         return self._driver.run("backend_version", self._provider.read_version())
 
     def with_options(

@@ -25,10 +25,10 @@ from tools.recordings.scrubbing import Scrubber
 from tools.recordings.tapes import recorded_tape
 
 SOURCE: Final = pytest.StashKey[Source | None]()
-"""What the test that runs now is recorded from; None if it plays."""
+"""The source of the test that is recorded now; None if it plays."""
 
 BASE_PATHS: Final = {"qoder": "/api/v1/cloud"}
-"""What recorded paths begin with, where that belongs to the base URL."""
+"""The start of recorded paths, where it belongs to the base URL."""
 
 Setup = Callable[[Source], tuple[dict[str, str], dict[str, str]]]
 Stage = tuple[dict[str, Any], dict[str, str]]
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out tests of what nobody has recorded yet."""
+    """Leave out tests whose recording does not exist yet."""
     waits = collection_path.name == "test_qoder_recorded.py" and not (CASSETTES / NOT_RECORDED_YET[0]).exists()
     return True if waits and not config.getoption("record") else None
 
@@ -112,7 +112,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def source(request: pytest.FixtureRequest, running: Callable[[], Source]) -> Source:
-    """The service that a test talks to: when it plays, an address where nobody listens."""
+    """The service that a test talks to: when it plays, an address without a server."""
     name = name_of(request.node)
     assert name, "a test of this folder is decorated with the file that it plays"
     wanted = source_of(name)
@@ -138,7 +138,7 @@ def vcr_config(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def played_whole(request: pytest.FixtureRequest, vcr: Any) -> Iterator[None]:
-    """A cassette of which something is left over, after a test that is through, fails it."""
+    """A cassette with unused requests fails a test that passed."""
     failed_before = request.session.testsfailed
     yield
     is_through = request.session.testsfailed == failed_before

@@ -1,4 +1,4 @@
-"""What Everruns publishes of routes that its embedded engine does not serve, through the current client."""
+"""Published exchanges of Everruns, of routes that its embedded engine does not serve, through the current client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator of Everruns tells a turn in the order in which the real engine told it."""
+"""The emulator of Everruns sends a turn in the order of the real engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENGINE_ONLY = {"capability.usage", "tool.progress", "reason.item"}
 
 
 def engine_types(name: str) -> list[str]:
-    """What the engine stored, in the order in which it came."""
+    """The events that the engine stored, in their order."""
     (stream,) = read_tape(CASSETTES / f"everruns/streams/{name}.jsonl").streams().values()
     types = re.findall(r"^event: (\S+)$", b"".join(stream).decode(), re.MULTILINE)
     return [each for each in types if each not in LIVE_ONLY | AROUND | ENGINE_ONLY]

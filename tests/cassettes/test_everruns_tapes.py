@@ -63,7 +63,7 @@ def session_of(agent: str) -> Callable[[Source], tuple[dict[str, str], Ids]]:
 
 
 def played(runner: ClientRunner, stage: tuple[dict[str, Any], Ids], scenario: Scenario) -> Any:
-    """What a scenario gives with that client."""
+    """The result of a scenario with that client."""
     settings, ids = stage
     options = {"retry": AT_ONCE, **settings, "api_key": API_KEY}
     return runner.play("everruns", lambda client: scenario(client.sessions, ids["session"]), **options)
@@ -82,7 +82,7 @@ def run(runner: ClientRunner, on_tape: OnTape, agent: str, said: str = "hello") 
 
 
 async def until_idle(events: Any) -> list[Any]:
-    """The events of a stream up to the last one that a session tells before it is idle."""
+    """The events of a stream up to the last one that a session sends before it is idle."""
     found = []
     async for event in events:
         found.append(event)
@@ -170,7 +170,7 @@ def test_approvals_are_asked_for(on_tape: OnTape, runner: ClientRunner) -> None:
         ("approval", f"tool_approval_call_llmsim_0_{n}", "erase", {"path": path})
         for n, path in enumerate(("/notes.txt", "/old.txt"))
     ]
-    # The tools themselves are told to have failed: the model is to call them again once they are approved.
+    # The tools themselves are reported as failed: the model is to call them again once they are approved.
     failed = [event for event in events if event.type == "tool_result.completed"]
     assert [event.tool_call_id for event in failed] == [f"call_llmsim_0_{n}" for n in (0, 1)]
     assert all(event.is_error and "needs a person's approval" in event.text for event in failed)
@@ -225,7 +225,7 @@ def test_the_model_thinks_aloud(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "echo", "[[llmsim:thinking]]")
     assert told(events) == [*BEGINNING, "message.started", "thinking.completed", "message.completed", "turn.ended"]
     (whole,) = [event for event in events if event.type == "thinking.completed"]
-    # The last delta of a text may come after the whole, and then tells nothing.
+    # The last delta of a text may come after the whole, and then adds nothing.
     assert whole.text.startswith("".join(event.text for event in events if event.type == "thinking.delta"))
     said = [event.message for event in events if isinstance(event, MessageCompleted)][-1]
     assert [block.type for block in said.content] == ["thinking", "text"]
@@ -306,7 +306,7 @@ def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, runner: ClientRunner)
         first, then = played(runner, stage, scenario)
     sequences = [event.sequence for event in first + then if event.sequence is not None]
     assert list(dict.fromkeys(sequences)) == list(range(1, 13))
-    # A stream that goes on from a cursor may lack deltas; here they come after the message, and so it does.
+    # A stream that continues from a cursor may lack deltas; here they come after the message, and so it does.
     assert told(first + then) == [
         *(*BEGINNING, "message.started", "stream.gap", "message.completed"),
         *("turn.ended", "session.status", "usage"),

@@ -156,7 +156,7 @@ def test_another_request_than_the_recorded_one_is_not_answered(
 
 def test_a_half_played_cassette_is_found(copied: Path) -> None:
     with (
-        pytest.raises(BadEvidence, match=r"half-played: nobody asked for GET .*/agent/; POST .*/sessions/"),
+        pytest.raises(BadEvidence, match=r"half-played: no request for GET .*/agent/; POST .*/sessions/"),
         playing(copied),
     ):
         httpx.post("http://anywhere.test/agent/", json={"name": "Helper"}, headers=first_headers(copied))

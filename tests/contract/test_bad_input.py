@@ -1,4 +1,4 @@
-"""What only some backends of ours say or take: their words for a refusal, and their own settings.
+"""Bad input of single backends: their words for a refusal, and their own settings.
 
 What holds for every backend is in `polysession.testing`.
 """

@@ -1,4 +1,4 @@
-"""A stream that is cut anywhere goes on: every event once, in order, through both drivers."""
+"""A stream that is cut anywhere continues: every event once, in order, through both drivers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def durable(events: list[Event]) -> list[tuple[str, str | None]]:
 
 
 def story(emulator: EmulatorHandle, said: str, run: Run, cut_next: Callable[[int], None]) -> list[list[Event]]:
-    """The turns of one story, with an answer to whatever is asked; `cut_next` is told the number of each before it."""
+    """The turns of one story, with an answer to whatever is asked; `cut_next` receives the number of each before it."""
     session = new_session(emulator)
     turns: list[list[Event]] = []
     answers: Any = said
@@ -139,7 +139,7 @@ PIECES = {"message.started", "message.delta"}
 def test_a_stream_from_a_stored_cursor_may_be_cut_as_well(emulator: EmulatorHandle, left_at: str) -> None:
     """The first of two clients leaves in the middle of a turn; the stream of the second breaks too.
 
-    A message that is being written is told again from its beginning to the second.
+    The second stream receives a message that is being written from its beginning.
     """
     with Client(emulator.provider, retry=AT_ONCE, **emulator.settings) as client:
 

@@ -26,7 +26,7 @@ from polysession.testing import (
 )
 from polysession_langgraph import LanggraphNewAgent
 
-NO_STATUS = not_offered_yet("2.0.0 tells no status", raises=AssertionError)
+NO_STATUS = not_offered_yet("2.0.0 has no status", raises=AssertionError)
 LIVES_WITH_ITS_ANSWER = not_offered_yet(
     "a turn of 2.0.0 lives as long as its answer is read", raises=UnsupportedOperation
 )
@@ -63,7 +63,7 @@ class TestQoderOverHttpx2(BackendContract, ErrorContract):
 
 
 class TestQoderOverHttpx(BackendContract, ErrorContract):
-    """What the async client sends with where aiohttp is not installed; the other classes send with aiohttp."""
+    """The async client without aiohttp; the other classes send with aiohttp."""
 
     provider = "qoder"
 
@@ -151,7 +151,7 @@ class TestAgentScopeSeed(BackendContract):
     gaps = {
         Feature.SESSIONS_STREAM: not_offered_yet("2.0.0 streams no session", raises=UnsupportedOperation),
         Feature.SESSIONS_CANCEL: not_offered_yet("2.0.0 cannot stop a turn", raises=UnsupportedOperation),
-        Feature.SESSIONS_LIST_STATUSES: not_offered_yet("2.0.0 tells no status", raises=UnsupportedOperation),
+        Feature.SESSIONS_LIST_STATUSES: not_offered_yet("2.0.0 has no status", raises=UnsupportedOperation),
         Feature.SESSIONS_UPDATE_MODEL_CLEAR: not_offered_yet("2.0.0 keeps its model", raises=UnsupportedOperation),
         "test_an_answer_may_leave_the_turn_to_itself": LIVES_WITH_ITS_ANSWER,
         "test_a_write_that_a_page_answers_is_in_doubt": LIVES_WITH_ITS_ANSWER,

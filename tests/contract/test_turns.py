@@ -26,7 +26,7 @@ STORIES = {
     "/fail": [["turn.started", "turn.ended failed"]],
 }
 DIFFERENCES: dict[tuple[str, str], list[list[str]]] = {
-    # It tells the user in a message that the turn failed.
+    # A message reports to the user that the turn failed.
     ("everruns", "/fail"): [["turn.started", "message.completed", "turn.ended failed"]],
     # It holds a call back with a failed result, and makes it again once that is approved.
     ("everruns", "/ask"): [

@@ -116,7 +116,7 @@ def declaring(*declared: Feature) -> Operations:
 
 
 def asked_by(verb: Callable[[Operations], Flow[Any]]) -> list[Any]:
-    """What a provider's flow is asked for by a verb."""
+    """The arguments that an operation gives to a provider's flow."""
     recorder = Recorder()
     step(verb(Operations(recorder)))
     return recorder.asked

@@ -80,7 +80,7 @@ def without(*missing: Feature) -> Recorder:
 
 
 def asked(verb: Verb, value: Any) -> Any:
-    """What the provider is asked for, besides the session."""
+    """The arguments of the provider, besides the session."""
     provider = Recorder()
     step(verb(Operations(provider), value))
     assert provider.asked[0] == SessionRef("s1")

@@ -155,12 +155,12 @@ def test_two_distributions_of_one_name_are_both_named(site: Site) -> None:
 
 def test_neither_a_broken_nor_a_duplicate_provider_hurts_another(site: Site) -> None:
     offer(site, "raise RuntimeError")
-    site.install("twin-one", "twin = support.acme")
-    site.install("twin-two", "twin = support.acme")
+    site.install("double-one", "double = support.acme")
+    site.install("double-two", "double = support.acme")
     site.install("acme-sessions", ACME)
 
     assert load_provider("acme") is AcmeProvider
-    assert {"acme", "other", "twin"} <= set(installed_providers())
+    assert {"acme", "other", "double"} <= set(installed_providers())
 
 
 def test_a_distribution_that_lies_twice_on_the_path_is_one(site: Site) -> None:

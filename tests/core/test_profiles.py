@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_told(environ: dict[str, str]) -> None:
         read_profiles(environ)
 
 
-@pytest.mark.parametrize("reference", ['{ env = "NOBODY" }', '{ env = "EMPTY" }'])
+@pytest.mark.parametrize("reference", ['{ env = "NOT_SET" }', '{ env = "EMPTY" }'])
 def test_a_secret_that_refers_to_nothing_is_missing(reference: str, environ: dict[str, str]) -> None:
     write(environ, f'[profiles.staging]\nprovider = "acme"\ntoken = {reference}\n')
 

@@ -78,7 +78,7 @@ def test_what_is_a_time_and_what_is_wrong_with_it_is_for_pydantic_to_say(value: 
 
 
 def outcome(reader: TypeAdapter[datetime], value: object, *, strict: bool) -> list[Any]:
-    """What Python's object, and its JSON, come to: each a time and whether it is in UTC, or what is wrong with it."""
+    """The reading of a Python object and of its JSON: each a time and whether it is in UTC, or the problem."""
     text = json.dumps(value, default=str)
     return [
         _outcome(partial(reader.validate_python, value, strict=strict)),

@@ -27,7 +27,7 @@ ACCEPTED = "Accepted: base_url (or ACME_URL), token (or ACME_TOKEN, ACME_PAT), r
 
 
 class LooseSettings(ProviderSettings):
-    """As a plugin may declare them: a secret that nobody checks, and settings that are required."""
+    """As a plugin may declare them: a secret without a check, and settings that are required."""
 
     base_url: BaseUrl
     user: HeaderText

@@ -30,7 +30,7 @@ BLOCKS = [
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
-    """What a page asks of the log is not asked of it by the tests that follow in this process."""
+    """Settings of the log by a page do not reach the tests that follow in this process."""
     ours, root = logging.getLogger("polysession"), logging.getLogger()
     level, handlers = ours.level, root.handlers[:]
     yield

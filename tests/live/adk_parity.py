@@ -73,7 +73,7 @@ class Side:
         self._waiting: list[tuple[str, str]] = []
 
     def play(self, scenario: Scenario) -> list[Any]:
-        """What is comparable in the answers."""
+        """The comparable parts of the answers."""
         for app in ("assistant", "crew", "quiet"):
             self._send("POST", f"/apps/{app}/users/{self.user}/sessions", {"sessionId": "s"})
         return [self._ask(step) if isinstance(step, Ask) else self._run(step) for step in scenario.steps]

@@ -147,7 +147,7 @@ _SESSION_SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "session: another user's, or nobody's",
+        "session: another user's, or none",
         (
             _get(_SESSIONS, user=_OTHER),
             _patch(_SESSION, {"name": None}, user=_OTHER),

@@ -150,7 +150,7 @@ def _interrupted_while_streaming(it: Teller) -> None:
     it.do("PATCH", _SESSION, {"name": "too early"})
     it.interrupt()
     it.raise_for_outcome("REPLY_END")
-    it.say("go on")
+    it.say("continue")
     it.raise_for_outcome("REPLY_END")
 
 

@@ -29,7 +29,7 @@ JUDGED_BY = {
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the judges whose service is not at hand."""
+    """Leave out the judges whose service is not available."""
     for judged, service in JUDGED_BY.items():
         if collection_path.name.startswith(f"test_{judged}"):
             return None if config.getoption(f"{service}_python") else True

@@ -107,7 +107,7 @@ class Side:
         return http.build_request(ask.method, self.base_url + self._fill(ask.path), content=body, headers=headers)
 
     def answer(self, ask: Ask) -> dict[str, Any]:
-        """What is comparable in the answer to a request."""
+        """The comparable parts of the answer to a request."""
         response = self.send(ask)
         deadline_s = time.monotonic() + _UNTIL_LIMIT_S
         while ask.until and response.json()["status"] != ask.until and time.monotonic() < deadline_s:

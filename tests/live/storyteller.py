@@ -1,4 +1,4 @@
-"""Lives through the same conversation with two services, and makes what each of them told comparable."""
+"""Holds the same conversation with two services, and makes their events comparable."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Teller:
     _heard: int = 0
 
     def new_session(self, **fields: Any) -> None:
-        """Go on in another session."""
+        """Continue in another session."""
         self.session = "<another session>"
         self.side.create(self.session, "/sessions/", {"agent_id": "<agent>"} | fields)
 
@@ -171,7 +171,7 @@ class Teller:
     def _until(self, is_so: Callable[[], bool], what: str) -> None:
         deadline_s = time.monotonic() + _LIMIT_S
         while not is_so():
-            assert time.monotonic() < deadline_s, f"{self.side.base_url} did not come to {what}: {self._events()}"
+            assert time.monotonic() < deadline_s, f"{self.side.base_url} did not reach {what}: {self._events()}"
             time.sleep(0.01)
 
     def _get(self, part: str) -> Any:

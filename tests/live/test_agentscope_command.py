@@ -24,7 +24,7 @@ class Terminal:
     env: dict[str, str]
 
     def run(self, *arguments: str, code: int = 0, typed: str = "") -> str:
-        """What the command wrote."""
+        """The output of the command."""
         ran = subprocess.run(  # noqa: S603
             command(*arguments), env=self.env, input=typed, capture_output=True, text=True, timeout=90, check=False
         )

@@ -13,4 +13,4 @@ def test_the_service_has_not_drifted(request: pytest.FixtureRequest) -> None:
 
     found = list(findings(published))
 
-    assert not found, f"run `nox -s spec_drift`, and mend or accept:\n{table(found)}"
+    assert not found, f"run `nox -s spec_drift`, and fix or accept:\n{table(found)}"

@@ -58,7 +58,7 @@ class User:
         return cls(service, runner, user_id, service.create_credential(user_id))
 
     def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
-        """What a client of this user gives; a list is read to its end."""
+        """The result of a call by this user; a list is read to its end."""
         options = {"base_url": self.service.base_url, "user_id": self.id, **settings}
         return self.runner.call("agentscope", use, **options)
 

@@ -103,12 +103,12 @@ def test_plain_turns_follow_each_other(talk: Talk, runner: ClientRunner) -> None
     history = talk.call(runner, lambda client: client.sessions.messages(talk.session, page_size=4))
     assert [message.text for message in history if message.role == "user"] == ["one", "two", "three"]
     said_in_events = [
-        event.message.text for event in talk.call(runner, told(talk)) if event.type == "message.completed"
+        event.message.text for event in talk.call(runner, delivered(talk)) if event.type == "message.completed"
     ]
     assert said_in_events == [message.text for message in history]
 
 
-def told(talk: Talk) -> Callable[[Any], Any]:
+def delivered(talk: Talk) -> Callable[[Any], Any]:
     return lambda client: client.sessions.events(talk.session, page_size=2)
 
 
@@ -175,7 +175,7 @@ def test_late_and_wrong_answers_are_refused(talk: Talk) -> None:
 
 @pytest.mark.parametrize("looks_first", [True, False])
 def test_what_waits_can_be_cancelled_and_the_session_goes_on(talk: Talk, *, looks_first: bool) -> None:
-    """An interrupt in the moment in which the turn comes to rest is lost, and sent again; a look waits for the rest."""
+    """An interrupt at the moment in which the turn ends is lost, and sent again; a read waits for the end."""
     for number in range(3):
         talk.run(SYNC, "/client-tool 2")
         if looks_first:

@@ -63,9 +63,9 @@ def test_a_message_to_a_waiting_session_approves_nothing(client: Client) -> None
     _, asked = run(client, session, "/ask")
 
     with pytest.raises(Conflict):
-        client.sessions.send(session, "go on")
+        client.sessions.send(session, "continue")
     with pytest.raises(Conflict):
-        run(client, session, "go on")
+        run(client, session, "continue")
 
     assert client.sessions.pending_actions(session) == asked.actions
     assert not [message for message in client.sessions.messages(session) if "in stock" in message.text]
@@ -216,7 +216,7 @@ def test_the_stream_of_an_unknown_session_is_not_found(client: Client) -> None:
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_QUESTION)
 def test_a_server_that_restarts_in_a_turn(langgraph_python: Path, tmp_path: Path) -> None:
-    """The run is taken up again; a session that waits still waits."""
+    """The run is resumed; a session that waits still waits."""
     with serve_langgraph(langgraph_python, tmp_path) as server, open_client(server) as client:
         waiting = client.sessions.create()
         _, asked = run(client, waiting, "/question")

@@ -54,14 +54,6 @@ def test_a_page_of_prose_is_checked_without_its_code(tmp_path: Path) -> None:
     ]
 
 
-def test_an_excepted_file_must_need_its_exception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "ROOT", tmp_path)
-    monkeypatch.setattr(words, "EXCEPTIONS", tmp_path / "list.txt")
-    bad, clean = tmp_path / "bad.py", tmp_path / "clean.py"
-    bad.write_text("# anew\n")
-    clean.write_text("# again\n")
-
-    assert words.check([bad, clean], {"bad.py"}) == []
-    assert words.check([bad, clean], set()) == ["bad.py:1: 'anew': again"]
-    stale = words.check([bad, clean], {"bad.py", "clean.py", "gone.py"})
-    assert [line.partition(":")[0] for line in stale] == ["clean.py", "gone.py"]
+def test_texts_of_recordings_are_not_checked(tmp_path: Path) -> None:
+    assert found(tmp_path / "a.py", 'x = "a stranger"\n') == []
+    assert found(tmp_path / "a.py", 'x = "this stranger"\n') == [(1, "stranger")]

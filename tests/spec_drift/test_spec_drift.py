@@ -47,7 +47,7 @@ def everruns() -> Ours:
 
 
 def gaps_of(ours: Ours, accepted: Accepted | None = None) -> list[tuple[str, str, str]]:
-    """What is listed beyond what there is to list already, which another test says."""
+    """Entries that only this list has; another test checks the rest."""
     written = load_accepted(RECORDS / "everruns/accepted.json")
     published = recorded("everruns").values()
     found = gaps(ours, published, written if accepted is None else accepted)
@@ -58,7 +58,7 @@ def gaps_of(ours: Ours, accepted: Accepted | None = None) -> list[tuple[str, str
 def test_nothing_has_drifted() -> None:
     found = list(findings(installed_sdks()))
 
-    assert not found, f"run `nox -s spec_drift`, and mend or accept:\n{table(found)}"
+    assert not found, f"run `nox -s spec_drift`, and fix or accept:\n{table(found)}"
 
 
 def test_every_backend_is_written_down() -> None:
@@ -191,7 +191,7 @@ def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "qoder sdk (qca-sdk " in out
     assert (
-        "not at hand: agentscope events, agentscope openapi, everruns crate, everruns openapi\nno difference\n" in out
+        "not available: agentscope events, agentscope openapi, everruns crate, everruns openapi\nno difference\n" in out
     )
 
 
@@ -244,7 +244,7 @@ def crate(folder: Path, events: str) -> Path:
     """An unpacked crate of Everruns' contracts with so many event types."""
     (folder / "src/runtime/events").mkdir(parents=True)
     (folder / "Cargo.toml").write_text('[package]\nname = "everruns-contracts"\nversion = "9.0.0"\n')
-    (folder / "src/turn.rs").write_text("pub enum TurnStopReason {\n    EndTurn,\n    /// Said no.\n    Refusal,\n}\n")
+    (folder / "src/turn.rs").write_text("pub enum TurnStopReason {\n    EndTurn,\n    /// Refused.\n    Refusal,\n}\n")
     (folder / "src/runtime/message.rs").write_text("pub enum ContentPart {\n    ImageFile(ImageFileContentPart),\n}\n")
     (folder / "src/runtime/events/mod.rs").write_text(events)
     (folder / "src/runtime/events/turn_data.rs").write_text(

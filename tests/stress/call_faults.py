@@ -170,7 +170,7 @@ def served(fault: str, bodies: list[bytes]) -> Iterator[Served]:
             location = "/" if fault == "redirect to itself" else f"{elsewhere.url}/sessions"
             with FaultServer(http(302, "", location=location)) as server:
                 yield Served(server.url, {}, server)
-            assert elsewhere.connections == 0, "somebody else was asked"
+            assert elsewhere.connections == 0, "another server was asked"
     else:
         answers = [SCRIPTED[fault](body) for body in bodies]
         with FaultServer(*answers) as server:
@@ -179,7 +179,7 @@ def served(fault: str, bodies: list[bytes]) -> Iterator[Served]:
 
 @cache
 def authority() -> trustme.CA:
-    """Who signs the certificates of our servers."""
+    """The authority of our servers' certificates."""
     return trustme.CA()
 
 

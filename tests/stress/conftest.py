@@ -1,4 +1,4 @@
-"""What the tests share: emulators, what their turns tell undisturbed, and how many combinations are tried."""
+"""Shared parts of the tests: emulators, their turns without faults, and the number of combinations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
 
 @pytest.fixture(params=["httpx", pytest.param("aiohttp", marks=pytest.mark.long)])
 def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What carries the bytes of async clients."""
+    """HTTP libraries of async clients."""
     if request.param == "aiohttp":
         monkeypatch.setattr(
             http_client, "new_async_http_client", lambda limits, **_: new_async_http_client(limits, http="aiohttp")

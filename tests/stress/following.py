@@ -27,7 +27,7 @@ RETRY = RetryPolicy(attempts=4, first_wait_s=0.0)
 
 
 def busy_connections(client: Client | AsyncClient) -> list[str]:
-    """What the pool still holds of connections that are neither closed nor free for the next call."""
+    """Connections of the pool that are neither closed nor free for the next call."""
     http: Any = client._driver._holder._http
     if hasattr(http, "_session"):  # aiohttp's
         return [str(held) for held in http._session.connector._acquired] if http._session else []
@@ -37,7 +37,7 @@ def busy_connections(client: Client | AsyncClient) -> list[str]:
 
 @dataclass
 class Followed:
-    """What following one turn came to."""
+    """The result of following one turn."""
 
     events: list[Event] = field(default_factory=list)
     error: PolysessionError | None = None
@@ -131,13 +131,13 @@ RESUMING = [
     for name in emulated_providers()
     if name in KEYED_WRITES and load_provider(name).resume_mode is not ResumeMode.NONE
 ]
-"""The providers of the fault tables whose broken streams go on."""
+"""The providers of the fault tables whose broken streams continue."""
 CASES = [Case(provider, *cell) for provider in RESUMING for cell in CELLS]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a turn tells when nothing goes wrong, and the chunks that it comes in."""
+    """The events of a turn without faults, and its chunks."""
 
     events: list[Event]
     chunks: list[bytes]

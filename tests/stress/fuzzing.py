@@ -1,4 +1,4 @@
-"""What must hold for any bytes that a backend sends: the properties that hypothesis and atheris try to break."""
+"""Properties that hold for any bytes of a backend: hypothesis and atheris try to break them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_answers(target: Target, content: bytes) -> None:
 
 
 def check_frames(target: Target, frames: list[Frame]) -> None:
-    """Whatever a stream tells, it becomes events that can be shown, or an error of ours."""
+    """Any bytes of a stream become events that can be shown, or an error of ours."""
     whole = json.dumps({"data": [], "messages": [], "has_more": False, "event_cursor": None, "status": "idle"}).encode()
     operations = Operations(_provider(target))
     for flow in (operations.stream_events(target.session, None), operations.start_turn(target.session, "hi")):
@@ -70,7 +70,7 @@ def _provider(target: Target) -> Any:
 
 
 def _ended(flow: Generator[Call, Response, Any], content: bytes) -> Any:
-    """What a flow returns whose every call gets this answer; None if it fails as it may."""
+    """The result of a flow whose every call gets this answer; None for an allowed failure."""
     reply = Response(200, {}, content)
     try:
         next(flow)

@@ -1,4 +1,4 @@
-"""What each fault must come to: the tests hold the library to it, and `docs/generate.py` prints it.
+"""The outcome of each fault: the tests check it, and `docs/generate.py` prints it.
 
 Plain data, so that the documentation can be generated without the tests' packages.
 """
@@ -19,7 +19,7 @@ KEYED_WRITES: Final = {"agentscope": False, "anthropic": False, "everruns": Fals
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """What a fault of a call comes to.
+    """The outcome of a fault of a call.
 
     Attributes:
         error: Name of the exception; empty where the call succeeds.
@@ -114,12 +114,12 @@ CALLS: Final[dict[str, CallOutcome]] = {
 
 @dataclass(frozen=True)
 class StreamOutcome:
-    """What a fault of a stream comes to.
+    """The outcome of a fault of a stream.
 
     Attributes:
-        error: Name of the exception; empty where the turn is told to its end.
-        may_lack: Whether what was told only while it happened may be missing, which a `stream.gap` says then.
-        note: What else is to be said of it.
+        error: Name of the exception; empty where the turn is delivered to its end.
+        may_lack: Whether events without a replay may be missing, which a `stream.gap` reports.
+        note: A remark.
     """
 
     error: str = ""
@@ -130,7 +130,7 @@ class StreamOutcome:
         """The outcome in words."""
         if self.error:
             return self.error
-        words = "whole, or with a gap that is told" if self.may_lack else "whole"
+        words = "whole, or with a reported gap" if self.may_lack else "whole"
         return f"{words}; {self.note}" if self.note else words
 
 
@@ -196,7 +196,7 @@ FRAMES: Final[dict[str, dict[str, int]]] = {
     "/think": {"agentscope": 15, "anthropic": 17, "everruns": 24, "qoder": 17},
     "/tool": {"agentscope": 19, "anthropic": 18, "everruns": 23, "qoder": 18},
 }
-"""What is said to the agent, and how many frames its turn has."""
+"""Messages to the agent, with the number of frames of the turn."""
 
 GAPS: Final[dict[str, tuple[str, ...]]] = {
     "agentscope": (
@@ -213,14 +213,14 @@ GAPS: Final[dict[str, tuple[str, ...]]] = {
     "everruns": ("message.delta", "thinking.delta"),
     "qoder": ("message.started", "message.delta", "thinking.started", "thinking.delta"),
 }
-"""What a cut between frames may cost: events that the backend tells only while they happen."""
+"""Losses of a cut between frames: events that the backend sends only while they happen."""
 
 BORDERS: Final[dict[tuple[str, str], int]] = {
     (said, end): {("wörld 😀 of words", "reset"): 1, ("/slow 3", "reset"): 3}.get((said, end), 24)
     for said in FRAMES
     for end in ("reset", "closed", "clean end")
 }
-"""What is said and how the stream ends, and every how manieth border between frames is tried without `--stress`."""
+"""Message and end of the stream, with the stride of the borders that are tried without `--stress`."""
 
 _LOOKED = "it looks at what is stored, after two seconds of silence"
 DOUBLED: Final = "previews have no number, so that their text doubles"
@@ -238,12 +238,12 @@ _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
 
 
 def outcome_of_stream(fault: str, provider: str, operation: str) -> StreamOutcome:
-    """What a fault of the first connection comes to."""
+    """The outcome of a fault of the first connection."""
     return _OWN.get((fault, provider, operation), STREAMS[fault])
 
 
 def call_table(*, writes: bool) -> str:
-    """Fault by provider: what a call comes to."""
+    """Fault by provider: the outcome of a call."""
     return _table(
         CALLS,
         lambda fault, name: CALLS[fault].told(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
@@ -251,19 +251,19 @@ def call_table(*, writes: bool) -> str:
 
 
 def stream_table(operation: str) -> str:
-    """Fault by provider: what a stream comes to whose first connection has it."""
+    """Fault by provider: the outcome of a stream whose first connection has it."""
     return _table(STREAMS, lambda fault, name: outcome_of_stream(fault, name, operation).told())
 
 
 def border_table() -> str:
-    """Turn and end by provider: what a stream comes to that ends before any one of the turn's frames."""
+    """Turn and end by provider: the outcome of a stream that ends before any one of the turn's frames."""
     tried = {1: "each", 3: "every third", 24: "one"}
     rows = [
         [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in KEYED_WRITES)]
         for said, end in BORDERS
     ]
     lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
-    return _lines([["the agent is told", "end", *_columns(), "tried without `--stress`"], *lines])
+    return _lines([["message", "end", *_columns(), "tried without `--stress`"], *lines])
 
 
 def gap_table() -> str:
@@ -273,7 +273,7 @@ def gap_table() -> str:
 
 
 def reopening_table() -> str:
-    """Fault by provider: what a stream comes to whose second connection has it."""
+    """Fault by provider: the outcome of a stream whose second connection has it."""
     return _table(REOPENED, lambda fault, _: REOPENED[fault].told())
 
 
@@ -288,11 +288,11 @@ def _table(faults: Iterable[str], told: Callable[[str, str], str]) -> str:
 
 
 def _columns() -> list[str]:
-    """One column for each provider: its two drivers come to the same, which the tests hold them to."""
+    """One column for each provider: its two drivers have the same outcome, which the tests check."""
     return [f"{name}, {' and '.join(DRIVERS)}" for name in KEYED_WRITES]
 
 
 def _lines(rows: list[list[str]]) -> str:
-    """Rows, the first of which is the head."""
+    """A table; the first row is its head."""
     head, *others = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *others])

@@ -1,4 +1,4 @@
-"""What real services said, as seeds: one answer of each shape, and one event of each type."""
+"""Recordings of real services, as seeds: one answer of each shape, and one event of each type."""
 
 from __future__ import annotations
 

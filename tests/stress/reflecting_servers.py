@@ -68,8 +68,8 @@ REFLECTIONS: dict[str, Callable[[str], Answer]] = {
     "compression": lambda _: http(200, "{}", content_encoding=CANARY),
     "request id": lambda _: http(200, "[]", x_request_id=CANARY),
     "content type": lambda _: http(200, "[]", content_type=CANARY),
-    "header that is none": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
-    "status that is none": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
+    "malformed header": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
+    "malformed status": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
 }
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a stream, to the byte."""
+"""Faults of a stream, to the byte."""
 
 from __future__ import annotations
 

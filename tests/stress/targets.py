@@ -1,4 +1,4 @@
-"""What differs between the backends here: settings, arguments, and answers that are whole."""
+"""Differences of the backends: settings, arguments, and complete answers."""
 
 from __future__ import annotations
 

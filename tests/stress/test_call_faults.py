@@ -37,7 +37,7 @@ def trusting(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 
 
 def attempt(target: Target, driver: str, where: Served, operation: str) -> Any:
-    """What an operation comes to: its result or its error. Its connection is free again, or closed."""
+    """The outcome of an operation: its result or its error. Its connection is free again, or closed."""
     options: dict[str, Any] = {
         "base_url": where.url,
         "retry": RETRY,
@@ -81,7 +81,7 @@ def check_error(error: PolysessionError, expected: CallOutcome, target: Target, 
 
 
 def await_requests(where: Served, attempts: int) -> None:
-    """Let the server take up what was sent to it: a client that gives up may be faster than its accepting thread."""
+    """Let the server accept what was sent to it: a client that gives up may be faster than its accepting thread."""
     ends_at_s = time.monotonic() + 2.0
     while where.requests and where.requests < attempts and time.monotonic() < ends_at_s:
         time.sleep(0.01)
@@ -138,7 +138,7 @@ def test_every_fault_has_an_outcome() -> None:
 
 
 class SignInPage(FaultServer):
-    """Reads are answered; whatever else is asked for gets a page, as from a gateway that wants somebody to sign in."""
+    """Reads are answered; whatever else is asked for gets a page, as from a gateway that asks for a login."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(http(200))

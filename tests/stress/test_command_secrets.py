@@ -176,7 +176,7 @@ def test_doctor_shows_what_is_not_secret_and_that_the_rest_is_set(
     check_no_secret([ran.out + ran.err])
     assert all(f"{name} is {value}" in ran.out for name, value in places.shown.items())
     assert all(f"{name} is set, by profile 'canary'" in ran.out for name in places.secrets)
-    assert all(f"canary.{name}" in ran.out for name in places.secrets), "plain secrets are told of by name"
+    assert all(f"canary.{name}" in ran.out for name in places.secrets), "plain secrets are reported by name"
 
 
 def filled(command: list[str], provider: str) -> Iterator[str]:
@@ -219,7 +219,7 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(provider: str,
 MISPLACED = {
     "in the address": 'base_url = "https://user:CANARY@host.example"',
     "in the port": 'base_url = "https://host.example:CANARY"',
-    "in a setting that is none": 'tokken = "CANARY"',
+    "in an unknown setting": 'tokken = "CANARY"',
     "in a text without end": 'token = "CANARY',
     "without quotes": "token = CANARY",
 }

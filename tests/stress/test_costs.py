@@ -1,4 +1,4 @@
-"""What a good call must not cost, counted and not timed: see docs/performance.md for what it does cost."""
+"""Work that a good call must not do, counted and not timed: docs/performance.md has its cost."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ Work = Callable[[int], None]
 
 @pytest.fixture(params=["sync", "async"])
 def work(request: pytest.FixtureRequest, base_url: str) -> Iterator[dict[str, Work]]:
-    """What a client does so many times: `requests`, and `reconnects` of one stream."""
+    """The repeated work of a client: `requests`, and `reconnects` of one stream."""
     options: dict[str, Any] = {"token": "pt-x", "base_url": base_url, "retry": AT_ONCE}
     if request.param == "sync":
         with Client("qoder", **options) as client:

@@ -1,4 +1,4 @@
-"""A backend that means harm: it cannot steer the terminal, call others through us, or fill our memory."""
+"""A malicious backend: it cannot steer the terminal, call others through us, or fill our memory."""
 
 from __future__ import annotations
 

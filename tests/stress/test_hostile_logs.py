@@ -1,4 +1,4 @@
-"""A backend that means harm cannot break the log, or what observers are told: nothing of it is more than a line."""
+"""A malicious backend cannot break the log, or the records of observers: each entry is one line."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ IDS = ["../evil", HOSTILE, C1_IN_A_HEAD, "a\r\nHost: evil", "\u202esess"]
 
 
 class Notes:
-    """Keeps what an observer is told."""
+    """Keeps what an observer receives."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -16,10 +16,10 @@ from support.cuts import new_session
 PROGRAM = """
 import sys
 from polysession import Client, Session
-provider, session_id, agent_id, said = sys.argv[1:5]
+provider, session_id, agent_id, text = sys.argv[1:5]
 settings = dict(pair.split("=", 1) for pair in sys.argv[5:])
 session = Session(provider=provider, id=session_id, agent_id=agent_id)
-with Client(provider, **settings) as client, client.sessions.run(session, said) as turn:
+with Client(provider, **settings) as client, client.sessions.run(session, text) as turn:
     for event in turn:
         print(event.type, flush=True)
 """

@@ -24,7 +24,7 @@ from stress.reflecting_servers import CANARY, REFLECTIONS, SECRETS, ReflectingSe
 from stress.targets import TARGETS
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-IN_HEADS = {"redirect", "compression", "request id", "content type", "header that is none", "status that is none"}
+IN_HEADS = {"redirect", "compression", "request id", "content type", "malformed header", "malformed status"}
 OURS = (str(Path(polysession.__file__).parent), str(Path(polysession_qoder.__file__).parents[1]))
 USABLE = {name: target.settings | {"base_url": "http://127.0.0.1:9"} for name, target in TARGETS.items()}
 USES: dict[str, Callable[[Any], Any]] = {
@@ -53,7 +53,7 @@ read_stream: dict[str, Callable[[Any], Any]] = {"sync": _read, "async": _read_as
 STREAM_REFLECTIONS: dict[str, Callable[[str], Answer]] = {
     "frame that is no JSON": lambda _: Answer(STREAM_HEAD + f"data: {CANARY}\n\n".encode()),
     "frame of another shape": lambda said: Answer(STREAM_HEAD + f"data: {json.dumps({'id': {said: 1}})}\n\n".encode()),
-    "chunk that is none": lambda _: Answer(
+    "malformed chunk": lambda _: Answer(
         STREAM_HEAD.replace(b"connection", b"transfer-encoding: chunked\r\nconnection") + f"{CANARY}\r\n".encode()
     ),
     "compressed stream": lambda _: Answer(
@@ -65,7 +65,7 @@ STREAM_REFLECTIONS: dict[str, Callable[[str], Answer]] = {
 def shown_of(error: BaseException, *, with_locals: bool = True) -> list[str]:
     """All that an error shows: itself, its notes, what is behind it, its traceback with our own locals, its pickle.
 
-    The locals of a stream hold what it tells, which is the caller's: they are left out there.
+    The locals of a stream hold its content, which is the caller's: they are left out there.
     """
     shown = ["".join(traceback.format_exception(error)), str(vars(error)), repr(pickle.dumps(error))]
     chain: BaseException | None = error
@@ -79,7 +79,7 @@ def shown_of(error: BaseException, *, with_locals: bool = True) -> list[str]:
 
 
 class Notes:
-    """Keeps what an observer is told, as it is when it is told."""
+    """Keeps what an observer receives, as it is at that moment."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

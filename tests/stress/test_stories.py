@@ -1,4 +1,4 @@
-"""Random stories: a client and an emulator live through any order of verbs and breaks, beside a simple model."""
+"""Random stories: any order of operations and breaks with a client and an emulator, beside a simple model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS = st.text(st.sampled_from("ab ü😀.<>&\"'\\"), min_size=1, max_size=12).
 
 @dataclass
 class Known:
-    """What the model knows of a session."""
+    """The model of a session."""
 
     session: Session
     title: str | None
@@ -126,7 +126,7 @@ class Story(RuleBasedStateMachine):
         assert cursor is not None
         rest = self.story_client.go_on(known.session, cursor)
         known.turns += 1
-        # Pieces of the message that had begun may be told again: the cursor is behind the last event that is stored.
+        # Pieces of the message that had begun may come again: the cursor is behind the last event that is stored.
         self._check_turn(known, rest, Outcome.COMPLETED, texts=False)
         assert spoken(first + rest) == ["word0 word1 word2 "]
         assert [event.type for event in first + rest].count("turn.started") == 1
@@ -166,7 +166,7 @@ class Story(RuleBasedStateMachine):
             return
         found = self.story_client.do(lambda sessions: sessions.cancel(known.session))
         assert found.session_id == session_id
-        # AgentScope tells the end of a turn a moment before it rests.
+        # AgentScope sends the end of a turn a moment before it is idle.
         assert found.state is CancelState.NOTHING_RUNNING or self.emulator.provider == "agentscope"
 
     @rule(session_id=sessions)
@@ -224,7 +224,7 @@ def test_after_many_turns_a_cut_brings_the_right_one(provider: str, at_byte: int
 
 
 def spoken(events: list[Event]) -> list[str]:
-    """What the agent said."""
+    """The words of the agent."""
     return [
         event.message.text
         for event in events

@@ -17,7 +17,7 @@ from support.cuts import check_ended
 from support.fault_proxy import FaultInjector, FaultProxy, Move, chunk
 
 SILENCE_S = 0.9
-"""Long enough for a turn to be told; AgentScope's `run` looks at what is stored after a second."""
+"""Long enough for a whole turn; AgentScope's `run` looks at what is stored after a second."""
 FIRST = 2
 """Frames before the first border that is tried, where not each is."""
 
@@ -69,7 +69,7 @@ def test_a_look_behind_a_break_that_fails_is_made_again_and_loses_nothing(
         "agentscope",
         "anthropic",
         "qoder",
-    }  # a session of Everruns has an event from its beginning on, to go on after
+    }  # a session of Everruns has an event from its beginning, to continue after
 
 
 def check_border(baselines: Baselines, case: Case, said: str, end: str, after: int, *, refused_reads: int = 0) -> int:

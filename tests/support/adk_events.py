@@ -47,12 +47,12 @@ def answer(*parts: Any, **members: Any) -> bytes:
 
 
 def message(*parts: Any, **members: Any) -> bytes:
-    """What the user said, as it is stored."""
+    """A message of the user, as it is stored."""
     return event(*parts, **{"author": "user", "id": "ev-0", **members})
 
 
 def seal(*parts: Any, **members: Any) -> bytes:
-    """What is stored of a turn that was aborted."""
+    """The stored events of a turn that was aborted."""
     return event(*parts, **{"errorCode": "INVOCATION_ABORTED", "errorMessage": ABORT, "id": "ev-9", **members})
 
 

@@ -42,7 +42,7 @@ def page(*stored: dict[str, Any], cursor: str | None = "37-0", has_more: bool = 
     return ok(body)
 
 
-def told(status: str) -> Response:
+def status_is(status: str) -> Response:
     return ok({"session_id": "s1", "status": status})
 
 
@@ -52,13 +52,13 @@ def view(status: str | None = None, *, is_running: bool = False) -> Response:
 
 
 def steps(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], Any]:
-    """What a flow calls, without bodies, and its result."""
+    """The calls of a flow, without bodies, and its result."""
     calls, found = step(flow, *answers)
     return [(call.method, call.path) for call in calls], found
 
 
 def failure(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], PolysessionError]:
-    """What a flow calls, and the error that it ends with."""
+    """The calls of a flow, and the error that it ends with."""
 
     def caught() -> Flow[PolysessionError]:
         try:
@@ -155,7 +155,7 @@ class Listener:
 
     def _answer(self, path: str) -> Response:
         if "/status" in path:
-            return told(self.status)
+            return status_is(self.status)
         query = parse_qs(urlsplit(path).query)
         ids = [message["id"] for message in self.stored]
         end = ids.index(query["before"][0]) if "before" in query else len(ids)
@@ -174,7 +174,7 @@ def listening(turn_input: Any = "hi", *answers: Response | PolysessionError) -> 
 
 
 def answering(waiting: dict[str, Any], *answers: Any, status: str = "awaiting_permission") -> Listener:
-    return listening(list(answers), told(status), page(waiting))
+    return listening(list(answers), status_is(status), page(waiting))
 
 
 def answer_echo(live: Listener, echo: dict[str, Any]) -> dict[str, Any]:

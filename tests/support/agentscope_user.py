@@ -22,7 +22,7 @@ _LOOK_S: Final = 0.25
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who uses the service, on a cassette or live.
+    """A user of the service, on a cassette or live.
 
     Attributes:
         source: The service.
@@ -35,7 +35,7 @@ class User:
     id: str
 
     def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
-        """What a client of this user gives; a list is read to its end."""
+        """The result of a call by this user; a list is read to its end."""
         return self.runner.call("agentscope", use, base_url=self.source.base_url, user_id=self.id, **settings)
 
     def create_credential(self) -> str:

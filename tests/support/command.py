@@ -38,7 +38,7 @@ class Ran:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error that it told as JSON."""
+        """The error that it wrote as JSON."""
         error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
         return error
 

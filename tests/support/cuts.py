@@ -1,4 +1,4 @@
-"""What a cut of a stream may change, and what not; and how a turn's stream is measured to be cut."""
+"""The allowed effects of a cut of a stream, and the measuring of a turn's stream to be cut."""
 
 from __future__ import annotations
 

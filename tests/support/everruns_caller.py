@@ -24,7 +24,7 @@ _ONCE: Final = RetryPolicy(attempts=1)
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who talks to the engine, on a cassette or live.
+    """A caller of the engine, on a cassette or live.
 
     Attributes:
         source: The engine.
@@ -42,7 +42,7 @@ class Caller:
         return replace(self, source=locked, api_key=api_key)
 
     def do(self, use: Callable[[Any], Any]) -> Any:
-        """What a client gives; a list is read to its end."""
+        """The result of a call; a list is read to its end."""
         return self.runner.call("everruns", use, base_url=self.source.base_url, api_key=self.api_key, retry=_ONCE)
 
     def create(self, agent: str = "echo", **fields: Any) -> Session:

@@ -38,7 +38,7 @@ def event(number: int, kind: str, data: Any = None, **changes: Any) -> dict[str,
 
 
 def live(text: str, turn: str = "turn_1") -> dict[str, Any]:
-    """A delta that only open streams are told."""
+    """A delta that only open streams receive."""
     data = {"turn_id": turn, "delta": text[-1:], "accumulated": text}
     raw = event(0, "output.message.delta", data)
     return {name: value for name, value in raw.items() if name != "sequence"} | {"id": f"event_f{len(text):031x}"}

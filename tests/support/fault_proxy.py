@@ -148,7 +148,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _watched(connection: socket.socket, upstream: socket.socket) -> Iterator[threading.Event]:
-    """Tells when the client has left, and leaves the emulator then: it may be silent for long."""
+    """Notices that the client has left, and leaves the emulator then: it may be silent for long."""
     gone, done = threading.Event(), threading.Event()
 
     def watch() -> None:

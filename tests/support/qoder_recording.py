@@ -1,4 +1,4 @@
-"""What is recorded of Qoder when somebody has a token: told once, for the service, an emulator and a cassette."""
+"""The recording of Qoder, once a token is available: one program for the service, an emulator and a cassette."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from polysession import Agent, CancelState, NotFound, Session, SessionStatus
 
 ENVIRONMENT: Final = "env_recorded"
-"""What the environment is called in what is recorded."""
+"""Name of the environment in the recording."""
 
 _LIMIT_S: Final = 120.0
 _SAID: Final = "Say the word hello, and nothing else."
@@ -88,7 +88,7 @@ def first_environment(base_url: str, token: str) -> str:
     """The environment to create sessions in: the account's first one.
 
     Raises:
-        RuntimeError: There is none.
+        RuntimeError: It does not exist.
     """
     headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
     with httpx.Client(headers=headers) as http:

@@ -1,4 +1,4 @@
-"""A backend that answers as it was told to, for tests of the drivers."""
+"""A backend with scripted answers, for tests of the drivers."""
 
 from __future__ import annotations
 

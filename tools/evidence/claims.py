@@ -1,4 +1,4 @@
-"""What one test claims to show."""
+"""Claims of one test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS: Final[Mapping[str, str]] = {"emulated": "emulator", "recorded": "recorde
 
 @dataclass(frozen=True)
 class Claim:
-    """What a test shows if it passes.
+    """The evidence of a test that passes.
 
     Attributes:
         test: Its node id, without parameters.
@@ -45,7 +45,7 @@ class Claim:
 
 
 def claim_of(item: pytest.Item) -> Claim | None:
-    """What a collected test claims; None if it is no evidence of a backend.
+    """The claim of a collected test; None if it is no evidence of a backend.
 
     Raises:
         pytest.UsageError: Its mark names a package that is not installed.

@@ -26,7 +26,7 @@ class Observer:
     """Watches the core from the moment that it is made, for the rest of the process.
 
     A feature counts when the operation that asked for it has succeeded: an error that a test expects shows how the
-    error is told, and not that the feature works.
+    error is reported, and not that the feature works.
 
     Attributes:
         events: The backend's types of the events that came.

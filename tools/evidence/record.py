@@ -13,7 +13,7 @@ RECORDS: Final = Path(__file__).parents[2] / "docs/evidence"
 
 @dataclass
 class Record:
-    """What the passed tests of a run show.
+    """The evidence of the passed tests of a run.
 
     Attributes:
         tests: By its node id without parameters, what each shows: backend, kind, by, and the features.

@@ -1,4 +1,4 @@
-"""What may stand in a file of evidence: names of headers and keys whose values can never be secret.
+"""Allowed content of a file of evidence: names of headers and keys whose values can never be secret.
 
 A recording loses the text of every key that is not listed here. Add one when its text is needed, and redact in
 anybody's account.

@@ -30,7 +30,7 @@ from tools.recordings.scrubbing import Scrubber
 T = TypeVar("T", bound=Callable[..., None])
 
 MATCHED: Final = ("method", "target", "kept_headers", "json_body")
-"""What has to be the same in a request and in the recorded one: vcrpy alone would look at no body."""
+"""The parts of a request that must equal the recorded one: vcrpy alone compares no body."""
 
 
 def cassette(name: str) -> Callable[[T], T]:
@@ -105,7 +105,7 @@ def read_provenance(document: Any) -> Provenance:
 
 
 def problems_of(document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a cassette's content, for whoever may see it."""
+    """Problems of a cassette's content."""
     backend = document["provenance"]["backend"]
     found: list[str] = []
     for exchange in document["interactions"]:
@@ -239,7 +239,7 @@ def check_played(tape: Any) -> None:
         f"{request.method} {request.uri}" for index, request in enumerate(tape.requests) if not tape.play_counts[index]
     ]
     if left:
-        raise BadEvidence(f"half-played: nobody asked for {'; '.join(left)}")
+        raise BadEvidence(f"half-played: no request for {'; '.join(left)}")
 
 
 def sent(tape: Any, method: str, path: str = "") -> list[Any]:

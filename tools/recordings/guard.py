@@ -15,14 +15,14 @@ _SHOWN: Final = 12
 
 
 def suspicions(text: str) -> Iterator[str]:
-    """What a text looks like that it must not look like. The text itself is not repeated beyond its first letters."""
+    """The forbidden kinds of values that a text looks like, with its first letters only."""
     for name, pattern in SUSPICIONS.items():
         for found in pattern.finditer(text):
             yield f"{name}, {found[0][:_SHOWN]!r}..."
 
 
 def request_problems(backend: str, headers: Mapping[str, Any], address: str, body: str) -> Iterator[str]:
-    """What is wrong with a request: with its headers, its address, and the keys and texts of its body."""
+    """Problems of a request: of its headers, its address, and the keys and texts of its body."""
     yield from header_problems(headers, REQUEST_HEADERS)
     yield from suspicions(address)
     for key, value in parse_qsl(urlsplit(address).query):
@@ -32,13 +32,13 @@ def request_problems(backend: str, headers: Mapping[str, Any], address: str, bod
 
 
 def response_problems(backend: str, headers: Mapping[str, Any], body: str) -> Iterator[str]:
-    """What is wrong with an answer: with its headers, and the keys and texts of its body."""
+    """Problems of an answer: of its headers, and the keys and texts of its body."""
     yield from header_problems(headers, RESPONSE_HEADERS)
     yield from body_problems(backend, body)
 
 
 def header_problems(headers: Mapping[str, Any], listed: Iterable[str]) -> Iterator[str]:
-    """Headers that are not listed, credentials that are not struck out, and suspicious values."""
+    """Headers that are not listed, credentials that are not redacted, and suspicious values."""
     for name, value in headers.items():
         values = value if isinstance(value, list) else [value]
         if name not in listed:
@@ -50,7 +50,7 @@ def header_problems(headers: Mapping[str, Any], listed: Iterable[str]) -> Iterat
 
 
 def body_problems(backend: str, body: str) -> Iterator[str]:
-    """What is wrong with a body: with its keys where it is JSON, and else with its text."""
+    """Problems of a body: of its keys where it is JSON, and else with its text."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -60,7 +60,7 @@ def body_problems(backend: str, body: str) -> Iterator[str]:
 
 
 def stream_problems(backend: str, data: bytes) -> Iterator[str]:
-    """What is wrong with the events of a stream, across the cuts of its chunks."""
+    """Problems of the events of a stream, across the cuts of its chunks."""
     for line in data.decode("utf-8", errors="replace").splitlines():
         name, _, value = line.partition(":")
         yield from body_problems(backend, value) if name == "data" else suspicions(line)
@@ -83,7 +83,7 @@ def _value_problems(value: Any, keys: Iterable[str], path: tuple[str, ...]) -> I
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts in a value, however deep, that are not struck out."""
+    """The texts in a value, however deep, that are not redacted."""
     if isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)

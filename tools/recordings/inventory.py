@@ -22,7 +22,7 @@ NAMED: Final = ("tape", "default_cassette")
 """Marks that name the file that a test plays."""
 
 NOT_RECORDED_YET: Final = ("qoder/recorded/session.yaml", "qoder/streams/plain.jsonl")
-"""Files that have a test and wait for somebody with a token. Who records one takes it off this list."""
+"""Files that have a test and are not recorded yet, because a token is missing. A recorded one leaves this list."""
 
 THEMES: Final = (AgentContract, ListContract, SessionContract, UpdateContract)
 """Themes of the contract suite that can be on cassettes."""
@@ -32,7 +32,7 @@ _DECORATORS: Final = frozenset({"cassette", "tape"})
 
 
 def source_of(name: str) -> str | None:
-    """What a file is recorded from, as `nox -s record` names it; None for what is documented."""
+    """The source of a file, as `nox -s record` names it; None for a documented exchange."""
     backend, kind, file = PurePosixPath(name).parts
     if kind == "documented":
         return None
@@ -101,7 +101,7 @@ def read_header(path: Path) -> Provenance:
 
 
 def problems_in(path: Path) -> list[str]:
-    """What is wrong with a file: its header, its place, and what must not be stored."""
+    """Problems of a file: its header, its place, and forbidden content."""
     try:
         provenance = read_header(path)
     except BadEvidence as error:

@@ -34,7 +34,7 @@ SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "an address of this machine": re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):\d+"),
 }
-"""What a text must not look like, by name."""
+"""Forbidden kinds of text, by name."""
 
 
 class Scrubber:

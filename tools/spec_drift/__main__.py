@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         f"{backend} {source} ({told.source} {told.version})" for (backend, source), told in now.items()
     )
     sys.stdout.write(f"compared: {compared}\n")
-    sys.stdout.write(f"not at hand: {', '.join(not_at_hand(now)) or 'nothing'}\n")
+    sys.stdout.write(f"not available: {', '.join(not_at_hand(now)) or 'nothing'}\n")
     sys.stdout.write(f"{table(found)}\n{len(found)} differences\n" if found else "no difference\n")
     return 1 if found else 0
 

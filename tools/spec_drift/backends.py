@@ -290,7 +290,7 @@ def _listing(provider: Provider[Any]) -> list[str]:
 
 
 def _opening(provider: Provider[Any], cursor: str) -> list[str]:
-    """The parameters with which a stream goes on after a cursor."""
+    """The parameters with which a stream continues after a cursor."""
     try:
         next(provider.stream_events(_REF, cursor))
     except StopIteration as made:

@@ -1,4 +1,4 @@
-"""Differences, and how they are told."""
+"""Differences, and their text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finding:
 
 
 def changes(backend: str, source: str, before: Fingerprint, now: Fingerprint) -> Iterator[Finding]:
-    """What a source publishes otherwise than is written down."""
+    """Differences between a source and what is written down."""
     if (before.source, before.version) != (now.source, now.version):
         yield Finding(backend, source, now.source, "changed", "version", f"{before.version} -> {now.version}")
     for subject in sorted({*before.objects, *now.objects}):
@@ -60,7 +60,7 @@ def changes(backend: str, source: str, before: Fingerprint, now: Fingerprint) ->
 
 
 def gaps(ours: Ours, published: Iterable[Fingerprint], accepted: Accepted) -> Iterator[Finding]:
-    """What only one side knows without a reason, and reasons that are given for nothing."""
+    """Entries that only one side has without a reason, and reasons without an entry."""
     reasons = [
         (subject, side, name, reason)
         for subject, sides in accepted.items()

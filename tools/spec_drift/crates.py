@@ -22,7 +22,7 @@ _VARIANT: Final = re.compile(r"^    (\w+)\(", re.MULTILINE)
 
 
 def everruns_contracts(folder: Path, scope: Scope) -> Fingerprint:
-    """What the crate `everruns-contracts`, unpacked in a folder, says of events and messages.
+    """Events and messages of the crate `everruns-contracts`, unpacked in a folder.
 
     Raises:
         OSError: It is not there.

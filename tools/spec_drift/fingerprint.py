@@ -1,4 +1,4 @@
-"""What a source publishes of a backend's wire format, small enough to be read and compared."""
+"""A source's description of a backend's wire format, small enough to be read and compared."""
 
 from __future__ import annotations
 

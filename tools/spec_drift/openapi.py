@@ -23,7 +23,7 @@ class Document:
         self._schemas: Mapping[str, Any] = raw["components"]["schemas"]
 
     def fingerprint(self, source: str, version: str, scope: Scope) -> Fingerprint:
-        """What it publishes of a scope. What it does not have is absent."""
+        """Its description of a scope, without parts that it does not have."""
         objects = {name: self._fields(name) for name in scope.objects}
         enums = {name: self._values(name) for name in scope.enums}
         return Fingerprint(

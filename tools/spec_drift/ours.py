@@ -1,4 +1,4 @@
-"""What our code knows of a backend, in the backend's words: read from the wire models and the tables themselves."""
+"""Our code's knowledge of a backend, in the backend's words: read from the wire models and the tables themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polysession.plugins import load_provider
 from tools.spec_drift.scope import Scope, route
 
 Shape = BaseModel | msgspec.Struct
-"""What our code reads JSON into."""
+"""The shapes that our code reads JSON into."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Ours:
-    """What our code knows of one backend.
+    """Our code's knowledge of one backend.
 
     Attributes:
         backend: Name of the provider.
@@ -53,13 +53,13 @@ class Ours:
 
     @property
     def scope(self) -> Scope:
-        """What to look at in a source."""
+        """The compared part of a source."""
         names = frozenset(name for known in self.objects for name in known.published)
         return Scope(names, frozenset(self.enums), self.scope_routes)
 
 
 def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[str | None]], *scope_routes: str) -> Ours:
-    """What is known of a backend; its event types and routes are looked up."""
+    """Knowledge of a backend; its event types and routes are looked up."""
     words = {place: frozenset(value for value in values if value is not None) for place, values in enums.items()}
     found = Scope(routes=scope_routes).routes_in(_routes_of(backend))
     return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types()), found, scope_routes)
@@ -79,7 +79,7 @@ def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: I
 
 
 def writes(name: str, published: str, fields: Iterable[str]) -> Known:
-    """What our code sends that has no model: called by `name` here."""
+    """Content that our code sends without a model: called by `name` here."""
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
 
 

@@ -1,4 +1,4 @@
-"""What of a source is compared: the part of a backend's API that we speak."""
+"""The compared part of a source: the part of a backend's API that we use."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _EVERRUNS_LIST: Final = re.compile(r'path = (?:_with_query\(\s*)?f?"(/[^"]*)"')
 
 
 def qoder(scope: Scope) -> Fingerprint:
-    """What `qca-sdk` knows. Its responses have no enums; its requests have."""
+    """Knowledge of `qca-sdk`. Its responses have no enums; its requests have."""
     types = import_module("qca.managed.types")
     package = Path(inspect.getfile(types)).parents[1] / "resources"
     sources = [path.read_text() for path in sorted(package.rglob("*.py"))]
@@ -36,7 +36,7 @@ def qoder(scope: Scope) -> Fingerprint:
 
 
 def everruns(scope: Scope) -> Fingerprint:
-    """What `everruns-sdk` knows. Of event types it names those that it looks for."""
+    """Knowledge of `everruns-sdk`. It names only the event types that it looks for."""
     models = import_module("everruns_sdk.models")
     source = inspect.getsource(import_module("everruns_sdk.client"))
     others = [inspect.getsource(import_module(f"everruns_sdk.{name}")) for name in ("agent", "sse")]

@@ -1,4 +1,4 @@
-"""The sources that are at hand in a run, and where each is written down."""
+"""The sources that are available in a run, and the place where each is written down."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def record(backend: str, source: str) -> Path:
 
 
 def recorded(backend: str) -> dict[str, Fingerprint]:
-    """What is written down of a backend, by source."""
+    """The written descriptions of a backend, by source."""
     paths = sorted((RECORDS / backend).glob("*.json"))
     return {path.stem: Fingerprint.load(path) for path in paths if path.stem != "accepted"}
 
@@ -53,7 +53,7 @@ def openapi_document(backend: str, place: str) -> dict[tuple[str, str], Fingerpr
 
 
 def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
-    """What the AgentScope service that an interpreter has publishes: its OpenAPI document, and its events.
+    """Descriptions by the AgentScope service of an interpreter: its OpenAPI document, and its events.
 
     Raises:
         subprocess.CalledProcessError: The service is not there, or cannot describe itself.
@@ -69,7 +69,7 @@ def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
 
 
 def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
-    """What the crate of Everruns' engine says: of a folder, or of where cargo keeps the version that is written down.
+    """Description by the crate of Everruns' engine: in a folder, or where cargo keeps the version that is written down.
 
     Raises:
         OSError: The crate is not in the folder.
@@ -83,7 +83,7 @@ def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
 
 
 def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
-    """Every difference: of the sources at hand from what is written down, and of that from our code."""
+    """Every difference: between the available sources and what is written down, and between that and our code."""
     for (backend, source), fingerprint in now.items():
         path = record(backend, source)
         before = Fingerprint.load(path) if path.exists() else Fingerprint(fingerprint.source, "nothing")

@@ -1,4 +1,4 @@
-"""What the public verbs do before a provider's flow starts: check arguments, features and handles."""
+"""The public operations, up to the start of a provider's flow: checks of arguments, features and handles."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding", "con
 """Headers that the HTTP library sets."""
 
 Content: TypeAlias = "str | Sequence[Block]"
-"""What a caller says: text, or blocks."""
+"""A caller's message: text, or blocks."""
 
 PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
 """Given a cursor, or None for the start, the flow that reads that page."""
@@ -229,7 +229,7 @@ class Operations:
         on_cursor: Callable[[str | None], Any] | None = None,
         cancel_on_exit: bool | None,
     ) -> TurnControl:
-        """What a turn does about pending actions, and when it is left early. Checked at once."""
+        """Options of a turn for pending actions and for an early exit. Checked at once."""
         from polysession._core.turn import TurnControl  # noqa: PLC0415  (others need no turns)
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (likewise)
 

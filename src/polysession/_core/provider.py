@@ -1,4 +1,4 @@
-"""What a provider is: the interface that every backend's plugin fills."""
+"""The interface of a provider, which every backend's plugin implements."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound=ProviderSettings)
 
 TurnInput: TypeAlias = "tuple[Block, ...] | tuple[Answer, ...]"
-"""What starts a turn, or lets a parked one go on."""
+"""The input that starts a turn, or continues one that waits."""
 
 _NOT_DECLARED = unsupported("")
 
@@ -67,7 +67,7 @@ class Page(Generic[T]):
 
 
 class ErrorDetail(NamedTuple):
-    """What an error body says.
+    """The content of an error body.
 
     Attributes:
         message: The backend's own sentence; empty if it sent none.
@@ -102,7 +102,7 @@ class Provider(ABC, Generic[S]):
         message_type: Type of `native` in `sessions.send`, and in `sessions.run` with a message.
         answer_type: Type of `native` in `sessions.answer`, and in `sessions.run` with answers.
         error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
-        resume_mode: How its streams go on after a break.
+        resume_mode: How its streams continue after a break.
         turn_life: What becomes of a turn whose stream is left.
         when_busy: What happens to a message that arrives while a turn runs.
         when_waiting: What happens to a message that arrives while the agent waits for an answer.
@@ -177,7 +177,7 @@ class Provider(ABC, Generic[S]):
         return NO_AUTHORISATION
 
     def read_version(self) -> Flow[str | None]:
-        """Ask the backend for its version. None where it tells none; nothing is sent then."""
+        """Ask the backend for its version. None where it has none; no request is sent then."""
         yield from ()
         return None
 

@@ -40,7 +40,7 @@ def read_response(read: Callable[[bytes], T], response: Response) -> T:
 
 
 def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: Response) -> T:
-    """Read a response of which every part is needed, such as a page: an unreadable cursor must not end a list.
+    """Read a response whose every part is needed, such as a page: an unreadable cursor must not end a list.
 
     Args:
         decode: A `decoder`. List items that may be odd are `msgspec.Raw` in its struct: see `read_list`.
@@ -229,7 +229,7 @@ def read_json_or_nothing(response: Response) -> dict[str, Any] | None:
 
 
 def read_json_or_none(response: Response) -> Mapping[str, Any] | None:
-    """The JSON object in a response; None if there is none. For error bodies, which may be anything."""
+    """The JSON object in a response; None for any other body. For error bodies, which may be anything."""
     value = _decoded(response.content)
     return value if isinstance(value, dict) else None
 
@@ -267,7 +267,7 @@ def _decoded(content: bytes) -> Any:
 
 
 def _instead_of_object(content: bytes) -> str:
-    """What a body is that is not a JSON object; empty text for an object."""
+    """Describe a body that is not a JSON object; empty text for an object."""
     if not content.strip():
         return "the body is empty"
     try:

@@ -1,4 +1,4 @@
-"""Remembers which ids came, so that what a backend replays is told once. Pure."""
+"""Remembers which ids came, so that replayed events are delivered once. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RecentIds:
         self._older: set[str] = set()
 
     def add(self, new_id: str) -> bool:
-        """Remember an id; tells whether it was new."""
+        """Remember an id; gives whether it was new."""
         if new_id in self._newer or new_id in self._older:
             return False
         self._newer.add(new_id)

@@ -1,4 +1,4 @@
-"""What a caller says to an agent: checked before anything is sent."""
+"""The input of a caller for an agent, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FEATURES: Final[Mapping[type[Answer], Feature]] = {
 
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
-    """The blocks of a message, or answers, that start a turn or let it go on.
+    """The blocks of a message, or answers, that start a turn or continue it.
 
     Raises:
         UsageError: It is neither, or a mixture, or the provider takes no such thing.

@@ -1,4 +1,4 @@
-"""What an agent waits for: approvals, and tools that the caller runs."""
+"""Pending actions: approvals, and tools that the caller runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended 
 
 
 class ActionContract(ContractBase):
-    """A turn that needs its caller says so, rests, and goes on when it is answered."""
+    """A turn that needs its caller asks, waits, and continues when it is answered."""
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_a_tool_is_approved(self, client: Client, session: Session) -> None:

@@ -50,13 +50,13 @@ class Backend:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """What to say, so that the agent does what a test needs.
+    """Messages that make the agent do what a test needs.
 
     The agent of an emulator that follows `polysession.emulation.script_for` does so for the values that stand here.
 
     Attributes:
         plain: It answers in words, and does nothing else.
-        plain_answer: These words; None if nobody can tell.
+        plain_answer: These words; None if they are unknown.
         think: It thinks first.
         tool: It uses a tool on the server, once.
         ask: It uses a tool that needs an approval, once.

@@ -1,4 +1,4 @@
-"""Bad input: nothing of it is sent, and the error says what is wrong."""
+"""Bad input: no request is sent, and the error names the mistake."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ON_A_SESSION: Final[dict[Feature, Callable[[Client, Any], object]]] = {
 
 
 class BadInputContract(ContractBase):
-    """What cannot be right is refused here, before the network."""
+    """Impossible values are refused before the network."""
 
     def refused(
         self, face: Face, backend: Backend, nowhere: FaultServer, use: Callable[[Client], object], **settings: Any
@@ -101,7 +101,7 @@ class BadInputContract(ContractBase):
         stranger = Session(provider="somebody-else", id="sess_1", agent_id="agent_1")
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
             for feature in filter(self.supports, _ON_A_SESSION):
-                with pytest.raises(UsageError, match="comes from provider 'somebody-else'") as caught:
+                with pytest.raises(UsageError, match="comes from provider 'another-one'") as caught:
                     _ON_A_SESSION[feature](client, stranger)
                 self.check_refusal(caught.value, nowhere)
 
@@ -143,7 +143,7 @@ class BadInputContract(ContractBase):
     @covers(Feature.SESSIONS_GET)
     @pytest.mark.parametrize("end", ["\r\nX-Admin: 1", "\n", "\x00", "ü"], ids=ascii)
     def test_a_setting_breaks_out_of_nothing(self, face: Face, backend: Backend, end: str) -> None:
-        """It makes no client, and the error shows nothing of it; or what is sent has no line from it."""
+        """It makes no client, and the error does not show it; or the request has no line of it."""
         session = self.some_session()
         for name in self.declared().settings_type.model_fields:
             if name == "base_url":

@@ -1,4 +1,4 @@
-"""What every theme of the contract needs: the hooks that a subclass may fill, and the fixtures that use them."""
+"""The base of every part of the contract: the hooks that a subclass may fill, and the fixtures that use them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class ContractBase(Arranged):
 
     @pytest.fixture
     def nowhere(self) -> Iterator[FaultServer]:
-        """A server that nobody is to reach."""
+        """A server that no client may reach."""
         with FaultServer(http(500)) as server:
             yield server
 
@@ -165,7 +165,7 @@ class ContractBase(Arranged):
         return open_client(face, self.provider, **{"retry": AT_ONCE, **injected, **settings, **options})
 
     def session_values(self, backend: Backend) -> dict[str, Any]:
-        """What a session needs, so that its agent works: an agent, an environment and a model where there are any."""
+        """Values of a session whose agent works: an agent, an environment and a model where the backend has them."""
         return session_values(
             self.provider, agent_id=backend.agent_id, environment_id=backend.environment_id, model=backend.model
         )
@@ -175,7 +175,7 @@ class ContractBase(Arranged):
         return client.sessions.create(**{**self.session_values(backend), **values})
 
     def agent_values(self, backend: Backend) -> dict[str, Any]:
-        """What an agent needs, and a name that no other has."""
+        """Values of an agent, with a name that no other has."""
         model = {"model": backend.model.id} if backend.model and self.supports(Feature.AGENTS_CREATE_MODEL) else {}
         return {"name": f"contract-{uuid.uuid4().hex[:12]}", **model, **self.new_agent}
 

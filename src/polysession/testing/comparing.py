@@ -10,12 +10,12 @@ from typing import Any
 from polysession import Event, PendingAction, Usage
 
 NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "source", "synthetic", "native_type"}
-"""What differs between two turns with the same events, or between an event and one told from what is stored."""
+"""Fields that differ between two turns with the same events, or between an event and its stored version."""
 
 
 @dataclass
 class Told:
-    """What events tell, so that it can be compared.
+    """The comparable content of events.
 
     Attributes:
         events: Each event without what differs between turns.
@@ -29,7 +29,7 @@ class Told:
 
 
 def told(events: Sequence[Event]) -> Told:
-    """What these events tell, so that it can be compared."""
+    """The comparable content of these events."""
     found = Told()
     for event in events:
         if event.type == "stream.gap":

@@ -204,7 +204,7 @@ class DeclarationContract(ContractBase):
 
     @pytest.mark.parametrize("feature", list(Feature), ids=str)
     def test_what_is_declared_is_what_happens(self, face: Face, backend: Backend, feature: Feature) -> None:
-        """What is unsupported is refused before anything is sent, and what is supported is not refused."""
+        """Unsupported features are refused before anything is sent, and supported ones are not."""
         refused: UnsupportedOperation | None = None
         with FaultServer(http(404)) as server:
             settings = {**backend.settings, "base_url": server.url}
@@ -236,7 +236,7 @@ class DeclarationContract(ContractBase):
                 if event.synthetic:
                     continue
                 assert event.native_type in table, f"{event.native_type!r} is not in event_types"
-                assert event.type in table[event.native_type], f"{event.native_type!r} is not said to become this"
+                assert event.type in table[event.native_type], f"{event.native_type!r} is not declared to become this"
 
     def told(self, client: Client, session: Session, said: str) -> list[Event]:
         """The events of a turn, and of its rest if it needed an answer."""
@@ -324,7 +324,7 @@ _NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
     Feature.SESSIONS_UPDATE_MODEL_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_MODEL),
     Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_PERMISSION_MODE),
 }
-"""What else a call of `ATTEMPTS` uses."""
+"""Further values of a call of `ATTEMPTS`."""
 
 
 def _modules(name: str, file: Path) -> Iterator[tuple[str, Path]]:

@@ -42,29 +42,29 @@ _LIMIT_S: Final = 5.0
 
 @dataclass(frozen=True)
 class BrokenAnswer:
-    """What a server does, and what it must come to.
+    """The behaviour of a server, and its required outcome.
 
     Attributes:
         answer: What it sends.
         error: The class of the error.
-        said: What its message holds.
-        status: The HTTP status that it tells.
+        text: A part of its message.
+        status: The HTTP status that it has.
         tried_again: Whether a call that may be repeated is.
         in_doubt: Whether a creation may have been carried out.
     """
 
     answer: Answer
     error: type[PolysessionError]
-    said: str
+    text: str
     status: int | None = None
     tried_again: bool = False
     in_doubt: bool = True
 
 
-def _answered(status: int, body: bytes | str, error: type[PolysessionError], said: str, **rest: Any) -> BrokenAnswer:
+def _answered(status: int, body: bytes | str, error: type[PolysessionError], text: str, **rest: Any) -> BrokenAnswer:
     headers = rest.pop("headers", {})
     answer = http(status, body, x_request_id=_REQUEST_ID, **headers)
-    return BrokenAnswer(answer, error, said, status=status, **rest)
+    return BrokenAnswer(answer, error, text, status=status, **rest)
 
 
 def _lost(data: bytes, *, reset: bool = False) -> BrokenAnswer:
@@ -182,7 +182,7 @@ class ErrorContract(ContractBase):
     def check(self, error: PolysessionError, broken: BrokenAnswer, operation: Feature) -> None:
         """Compare an error with what is expected of it."""
         assert type(error) is broken.error
-        assert broken.said in error.message
+        assert broken.text in error.message
         assert error.operation == operation
         assert (error.status, error.request_id) == (broken.status, _REQUEST_ID if broken.status else None)
         assert error.retryable is issubclass(broken.error, ConnectionLost | ServerError | RateLimited)

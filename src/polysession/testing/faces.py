@@ -80,7 +80,7 @@ _PARTS: Final = (AsyncSessions, AsyncAgents, AsyncEnvironments, AsyncModels, Asy
 
 
 class _Blocking:
-    """Something of the async client, with the methods of its blocking twin."""
+    """Something of the async client, with the methods of its blocking counterpart."""
 
     def __init__(self, target: Any, runner: asyncio.Runner) -> None:
         self._target = target

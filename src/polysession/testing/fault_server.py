@@ -22,7 +22,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent for one request, to the byte, before the connection closes.
+    """The bytes that answer one request, before the connection closes.
 
     Attributes:
         data: The bytes.
@@ -167,6 +167,6 @@ def _length(data: bytes) -> int:
 
 
 def closed_port() -> str:
-    """An address where nobody listens."""
+    """An address without a server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -20,7 +20,7 @@ class ListContract(ContractBase):
     """A list is lazy, whole and in order; a filter keeps what fits."""
 
     def some(self, client: Client, backend: Backend, number: int, **values: Any) -> tuple[list[str], dict[str, Any]]:
-        """Ids of new sessions, oldest first, and the filter that tells them from others.
+        """Ids of new sessions, oldest first, and the filter that selects them.
 
         Of a provider that creates none they are the newest ones that there are.
         """
@@ -118,7 +118,7 @@ class ListContract(ContractBase):
         mine = agent if self.supports(Feature.SESSIONS_LIST_AGENT) else {}
 
         assert self.listed(client, ids, title_contains="tICKET", **mine) == [ids[0]]
-        assert self.listed(client, ids, title_contains="nothing of it", **mine) == []
+        assert self.listed(client, ids, title_contains="no such title", **mine) == []
 
     @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_TAGS, Feature.SESSIONS_CREATE_TAGS)
     def test_a_list_is_of_some_tags(self, client: Client, backend: Backend) -> None:

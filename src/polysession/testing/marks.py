@@ -1,4 +1,4 @@
-"""What a contract test shows, and the three ways in which a provider may not get there yet."""
+"""The evidence of a contract test, and the three kinds of gaps that a provider may declare."""
 
 from __future__ import annotations
 

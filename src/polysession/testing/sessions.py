@@ -202,5 +202,5 @@ def for_agent(agent: str | None) -> dict[str, Any]:
 
 
 def known(session: Session) -> dict[str, Any]:
-    """What a session says, but for what time changes and what not every answer tells."""
+    """The content of a session, without fields that time changes or that not every answer has."""
     return {name: value for name, value in session.model_dump().items() if name not in {"raw", "updated_at", "usage"}}

@@ -1,4 +1,4 @@
-"""Streams: they follow every turn, and go on where they were, whatever the network does."""
+"""Streams: they follow every turn, and continue where they were after each fault of the network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FORGOTTEN: Final = {
     "tool_call.delta",
     "tool_result.delta",
 }
-"""Deltas, and the beginnings of things: what a late reader is not told."""
+"""Deltas and starts, which a late reader does not receive."""
 
 
 class StreamContract(ContractBase):

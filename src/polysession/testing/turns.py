@@ -46,7 +46,7 @@ _MILESTONES: Final = {
 
 
 def milestones(events: Sequence[Event]) -> list[str]:
-    """What happened in a turn, in common words: several deltas count as one, and the end tells its outcome."""
+    """The course of a turn in common event types: several deltas count as one, and the end has its outcome."""
     told: list[str] = []
     for event in events:
         word = f"turn.ended {event.outcome.value}" if isinstance(event, TurnEnded) else event.type
@@ -85,7 +85,7 @@ def check_each_once(events: Sequence[Event]) -> None:
 
 
 class TurnContract(ContractBase):
-    """A turn is followed from its start to its end, and told in the common events."""
+    """A turn is followed from its start to its end, and delivered as common events."""
 
     def check_deltas(self, events: Sequence[Event], result: TurnResult) -> None:
         """The deltas together are the answer, where there are any."""

@@ -16,12 +16,12 @@ _FIELDS = ("agent_id", "title", "metadata", "tags", "capabilities", "model", "pe
 
 
 def fields(session: Session) -> dict[str, Any]:
-    """What a change could have changed."""
+    """The fields that a change may affect."""
     return {name: getattr(session, name) for name in _FIELDS}
 
 
 class UpdateContract(ContractBase):
-    """A change tells what is to change. None clears, and what is not given stays."""
+    """A change names the new values. None clears a field; a field that is not given stays."""
 
     @pytest.fixture
     def full(self, client: Client, backend: Backend) -> Session:
@@ -36,7 +36,7 @@ class UpdateContract(ContractBase):
         return client.sessions.get(created) if self.supports(Feature.SESSIONS_GET) else created
 
     def changed(self, client: Client, before: Session, changes: dict[str, Any], **expected: Any) -> None:
-        """Change a session; what comes back, and what is read anew, differs in what is expected and nothing else."""
+        """Change a session; the answer and a later read differ in the expected fields only."""
         answered = client.sessions.update(before, **changes)
 
         assert fields(answered) == {**fields(before), **expected}

@@ -1,4 +1,4 @@
-"""What the stub of a model answers."""
+"""Answers of the stub of a model."""
 
 import json
 import uuid
@@ -19,7 +19,7 @@ class Answer:
     Attributes:
         deltas: The `delta` of each chunk.
         pause_s: Pause after each.
-        status: HTTP status of a refusal; None if there is none.
+        status: HTTP status of a refusal; None for no refusal.
     """
 
     deltas: tuple[Mapping[str, Any], ...] = ()
@@ -49,7 +49,7 @@ def _is_naming(request: Mapping[str, Any]) -> bool:
 
 
 def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
-    """What the scripted agent does next: one act of its script for each answer already given to the message."""
+    """The next step of the scripted agent: one act of its script for each answer already given to the message."""
     told = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
     given = sum(message["role"] == "assistant" for message in messages[told:])
     rounds = _rounds(script_for(_text(messages[told]) if _is_human(messages[told]) else ""))

@@ -26,7 +26,7 @@ def engine_version() -> str:
 
 
 def build_engine() -> Path:
-    """The program, built anew if its source has changed.
+    """The program, built again if its source has changed.
 
     Raises:
         RuntimeError: There is no cargo, or it failed; the message holds what it printed.

@@ -1,4 +1,4 @@
-"""What each event of the ADK API server becomes."""
+"""Each event of the ADK API server as common events."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def only(kind: type[Any], *contents: bytes) -> Any:
 
 
 def test_words_come_in_deltas_and_whole_under_one_id() -> None:
-    events = read(fragment(text("You ")), fragment(text("said")), answer(text("You said")))
+    events = read(fragment(text("You ")), fragment(text("wrote")), answer(text("You wrote")))
 
     assert [each.type for each in events] == ["message.delta", "message.delta", "message.completed", "usage"]
     assert [each.id for each in events] == [None, None, "ev-1", "ev-1"]
-    whole = only(MessageCompleted, answer(text("You said")))
-    assert (whole.message.id, whole.message.text, whole.message.role) == ("ev-1", "You said", Role.ASSISTANT)
+    whole = only(MessageCompleted, answer(text("You wrote")))
+    assert (whole.message.id, whole.message.text, whole.message.role) == ("ev-1", "You wrote", Role.ASSISTANT)
     assert (whole.author, whole.turn_id, whole.session_id) == ("assistant", "e-1", "s1")
     assert whole.created_at.isoformat() == "2026-11-30T10:37:55.647017+00:00"
     assert whole.message.usage.model_dump(exclude_none=True) == {

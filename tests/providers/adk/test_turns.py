@@ -251,7 +251,7 @@ def test_a_server_that_keeps_no_marker_names_the_turn_by_its_invocation() -> Non
     plan = turn()
     plan.read(frame(fragment(text("You "), id="f-1")))
     history = [message(text("old"), invocationId="e-0"), answer(text("Old"), invocationId="e-0", id="ev-2")]
-    history += [message(text("hello"), id="ev-3"), answer(text("You said"), id="ev-4")]
+    history += [message(text("hello"), id="ev-3"), answer(text("You wrote"), id="ev-4")]
     _, items = step(plan.reconcile(), ok(stored(*history)))
     assert words(items) == ["message.completed", "usage", "turn.ended completed", "Finished"]
 

@@ -1,4 +1,4 @@
-"""Answers to what an AgentScope session waits for: what is sent, what is refused, and the turn that goes on."""
+"""Answers to what an AgentScope session waits for: what is sent, what is refused, and the turn that continues."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ from support.agentscope_streams import (
     messages,
     modelled,
     page,
+    status_is,
     steps,
-    told,
 )
 from support.flows import sent_bodies, step
 
@@ -55,7 +55,7 @@ def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
     reference = json.dumps({"reply_id": "r1", "tool_call": odd})
     action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference)
     flow = OPERATIONS.start_turn(SESSION, [Approve(action if as_object else "c1")])
-    calls, plan = steps(flow, told("awaiting_permission"), page(said_by_user(), reply(odd, reason=None)))
+    calls, plan = steps(flow, status_is("awaiting_permission"), page(said_by_user(), reply(odd, reason=None)))
     assert calls == [STATUS, messages(10)]
     assert plan.open().path == "/sessions/s1/stream?agent_id=a1&after=37-0"
     sent, _ = step(plan.send(), STARTED)
@@ -73,7 +73,7 @@ def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> No
         "import sys; from polysession.action import ACTION, Approve; from support.agentscope_streams import *;"
         "action = ACTION.validate_json(sys.stdin.read());"
         "flow = OPERATIONS.start_turn(SESSION, [Approve(action)]);"
-        "_, plan = step(flow, told('awaiting_permission'), page(PARKED));"
+        "_, plan = step(flow, status_is('awaiting_permission'), page(PARKED));"
         "sys.stdout.buffer.write(step(plan.send(), STARTED)[0][0].body)"
     )
     ran = subprocess.run(  # noqa: S603  (our own interpreter)
@@ -94,25 +94,25 @@ def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> No
 def test_a_reference_of_another_backend_is_refused(reference: str) -> None:
     action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference or "oops")
     flow = OPERATIONS.answer_actions(SESSION, [Approve(action)])
-    _, error = failure(flow, told("awaiting_permission"), page(PARKED))
+    _, error = failure(flow, status_is("awaiting_permission"), page(PARKED))
     assert type(error) is UsageError
 
 
 def test_edited_arguments_replace_those_of_the_model() -> None:
     flow = OPERATIONS.answer_actions(SESSION, [Approve("c1", arguments={"command": "ls -l"})])
-    calls, _ = step(flow, told("awaiting_permission"), page(PARKED), STARTED)
+    calls, _ = step(flow, status_is("awaiting_permission"), page(PARKED), STARTED)
     (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
     assert decision["tool_call"]["input"] == '{"command":"ls -l"}'
 
 
 def test_denials_and_outputs_have_their_forms() -> None:
-    pending = told("awaiting_permission"), page(PARKED)
+    pending = status_is("awaiting_permission"), page(PARKED)
     calls, _ = step(OPERATIONS.answer_actions(SESSION, [Deny("c1")]), *pending, STARTED)
     assert [(call.method, call.path) for call in calls] == [STATUS, messages(10), CHAT]
     assert sent_bodies(calls)[2]["input"]["confirm_results"][0]["confirmed"] is False
     waiting = reply(*(call_block(name, "submitted", "lookup") for name in ("c1", "c2")), reason=None)
     outputs = [ToolOutput("c1", "blue"), ToolOutput("c2", "lost", is_error=True)]
-    answers = told("awaiting_external_result"), page(waiting), STARTED
+    answers = status_is("awaiting_external_result"), page(waiting), STARTED
     calls, _ = step(OPERATIONS.answer_actions(SESSION, outputs), *answers)
     results = [
         {"type": "tool_result", "id": "c1", "name": "lookup", "output": "blue", "state": "success"},
@@ -151,22 +151,28 @@ MIXED = reply(call_block("c1", "asking"), call_block("c2", "submitted"), reason=
     ],
 )
 def test_answers_that_do_not_fit_are_not_sent(answers: list[Any], kind: type[PolysessionError]) -> None:
-    calls, error = failure(OPERATIONS.answer_actions(SESSION, answers), told("awaiting_permission"), page(MIXED))
+    calls, error = failure(OPERATIONS.answer_actions(SESSION, answers), status_is("awaiting_permission"), page(MIXED))
     assert (calls, type(error)) == ([STATUS, messages(10)], kind)
 
 
 @pytest.mark.parametrize("flow", [OPERATIONS.start_turn, OPERATIONS.answer_actions])
 def test_a_late_answer_is_a_conflict(flow: Any) -> None:
-    calls, error = failure(flow(SESSION, [Approve("c1")]), told("idle"))
+    calls, error = failure(flow(SESSION, [Approve("c1")]), status_is("idle"))
     assert (calls, type(error)) == ([STATUS], Conflict)
     over = reply(call_block("c1", "finished"))
-    calls, error = failure(flow(SESSION, [Approve("c1")]), told("awaiting_permission"), page(over))
+    calls, error = failure(flow(SESSION, [Approve("c1")]), status_is("awaiting_permission"), page(over))
     assert (calls, type(error)) == ([STATUS, messages(10)], Conflict)
 
 
 def test_pending_actions_are_found_when_the_turn_has_come_to_rest() -> None:
     flow = OPERATIONS.pending_actions(SESSION)
-    calls, actions = step(flow, told("running"), told("running"), told("awaiting_permission"), page(MIXED))
+    calls, actions = step(
+        flow,
+        status_is("running"),
+        status_is("running"),
+        status_is("awaiting_permission"),
+        page(MIXED),
+    )
     assert [(call.method, call.path) for call in calls] == [STATUS, STATUS, STATUS, messages(10)]
     assert [call.after_s for call in calls] == [0.0, 0.05, 0.1, 0.0]
     assert [(action.type, action.id) for action in actions] == [("approval", "c1"), ("execution", "c2")]
@@ -174,12 +180,12 @@ def test_pending_actions_are_found_when_the_turn_has_come_to_rest() -> None:
 
 @pytest.mark.parametrize("words", [["idle"], ["running"] * 5])
 def test_nothing_is_pending_in_a_session_that_does_not_wait(words: list[str]) -> None:
-    assert steps(OPERATIONS.pending_actions(SESSION), *map(told, words))[1] == ()
+    assert steps(OPERATIONS.pending_actions(SESSION), *map(status_is, words))[1] == ()
 
 
 def test_the_reply_that_waits_may_be_far_back() -> None:
     newest = [said_by_user("still there?", "u2"), reply(reply_id="r2", reason="error")]
-    answers = told("awaiting_permission"), page(*newest, has_more=True), page(PARKED, cursor=None)
+    answers = status_is("awaiting_permission"), page(*newest, has_more=True), page(PARKED, cursor=None)
     calls, actions = steps(OPERATIONS.pending_actions(SESSION), *answers)
     assert calls == [STATUS, messages(10), messages(10, before="u2")]
     assert [action.id for action in actions] == ["c1"]
@@ -247,7 +253,7 @@ ASKED = reply(call_block("c1", "asking") | {"suggested_rules": RULES}, reason=No
     ],
 )
 def test_an_approval_may_allow_further_calls(native: AgentScopeAnswer | None, rules: Any) -> None:
-    pending = told("awaiting_permission"), page(ASKED), STARTED
+    pending = status_is("awaiting_permission"), page(ASKED), STARTED
     calls, _ = step(OPERATIONS.answer_actions(SESSION, [Approve("c1")], native=native), *pending)
     (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
     assert decision.get("rules") == rules

@@ -47,7 +47,7 @@ STATUS = ("GET", "/sessions/s1/status?agent_id=a1", None)
 INTERRUPT = ("POST", "/sessions/s1/interrupt?agent_id=a1", None)
 
 
-def told(status: str = "idle") -> Response:
+def status_is(status: str = "idle") -> Response:
     return ok({"session_id": "s1", "status": status})
 
 
@@ -77,7 +77,7 @@ def no_session() -> StatusError:
     ],
 )
 def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    calls, session = step(OPERATIONS.update_session(HANDLE, **asked), ok(RECORD), told("awaiting_permission"))
+    calls, session = step(OPERATIONS.update_session(HANDLE, **asked), ok(RECORD), status_is("awaiting_permission"))
     assert summaries(calls) == [patch(body), STATUS]
     expected = {"status": SessionStatus.REQUIRES_ACTION, "native_status": "awaiting_permission"}
     assert session == to_session(text_of(RECORD)).model_copy(update=expected)
@@ -98,7 +98,7 @@ def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, An
 def test_what_older_servers_ignore_is_sent_once_the_server_is_known_to_take_it(
     asked: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    calls, _ = step(OPERATIONS.update_session(HANDLE, **asked), listed(view()), ok(RECORD), told())
+    calls, _ = step(OPERATIONS.update_session(HANDLE, **asked), listed(view()), ok(RECORD), status_is())
     assert summaries(calls) == [LIST, patch(body), STATUS]
 
 
@@ -124,12 +124,12 @@ def test_what_the_server_would_ignore_is_refused_and_nothing_is_changed(
 
 
 def test_an_id_is_checked_once() -> None:
-    calls, _ = step(OPERATIONS.update_session("s1", model=None), listed(view()), ok(RECORD), told())
+    calls, _ = step(OPERATIONS.update_session("s1", model=None), listed(view()), ok(RECORD), status_is())
     assert summaries(calls) == [LIST, patch({"chat_model_config": None}), STATUS]
 
 
 def test_update_waits_a_little_for_a_turn_to_be_stored() -> None:
-    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), running(), running(), ok(RECORD), told())
+    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), running(), running(), ok(RECORD), status_is())
     assert summaries(calls) == [patch({"name": "x"})] * 3 + [STATUS]
     assert [call.after_s for call in calls] == [0, 0.05, 0.1, 0]
     assert session.status is SessionStatus.IDLE
@@ -187,7 +187,7 @@ def test_delete(session: Session | str, before: list[Any]) -> None:
 def test_cancel_interrupts_a_turn_that_waits(status: str, session: Session | str, before: list[Any]) -> None:
     listing = [listed(view())] * len(before)
     answer = {"session_id": "s1"}
-    calls, cancellation = step(OPERATIONS.cancel_session(session), *listing, told(status), ok(answer, 202))
+    calls, cancellation = step(OPERATIONS.cancel_session(session), *listing, status_is(status), ok(answer, 202))
     assert summaries(calls) == [*before, STATUS, INTERRUPT]
     assert (cancellation.state, cancellation.session_id, cancellation.raw) == (CancelState.REQUESTED, "s1", answer)
 
@@ -210,7 +210,7 @@ def newest(reply_id: str = "r0", reason: str = "completed", *, is_running: bool 
     ],
 )
 def test_an_interrupt_that_a_turn_escaped_by_starting_to_wait_is_sent_again(looks: list[str], again: list[Any]) -> None:
-    answers = told("running"), newest(), ACCEPTED, *map(told, looks), *([ACCEPTED] * len(again))
+    answers = status_is("running"), newest(), ACCEPTED, *map(status_is, looks), *([ACCEPTED] * len(again))
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
     assert summaries(calls) == [STATUS, MESSAGES, INTERRUPT, *[STATUS] * len(looks), *again]
     assert [call.after_s for call in calls[3 : 3 + len(looks)]] == [0.05, 0.1, 0.2][: len(looks)]
@@ -228,7 +228,14 @@ def test_an_interrupt_that_a_turn_escaped_by_starting_to_wait_is_sent_again(look
 def test_a_turn_that_ended_by_itself_in_spite_of_the_interrupt_was_not_cancelled(
     after: Response, state: CancelState
 ) -> None:
-    answers = told("running"), newest(), ACCEPTED, told("running"), told("idle"), after
+    answers = (
+        status_is("running"),
+        newest(),
+        ACCEPTED,
+        status_is("running"),
+        status_is("idle"),
+        after,
+    )
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
     assert summaries(calls) == [STATUS, MESSAGES, INTERRUPT, STATUS, STATUS, MESSAGES]
     assert cancellation.state is state
@@ -236,14 +243,19 @@ def test_a_turn_that_ended_by_itself_in_spite_of_the_interrupt_was_not_cancelled
 
 @pytest.mark.parametrize(("word", "interrupts"), [("idle", False), ("awaiting_permission", True)])
 def test_a_turn_whose_end_is_being_stored_is_not_interrupted(word: str, *, interrupts: bool) -> None:
-    answers = told("running"), newest(is_running=False), told(word), *([ACCEPTED] if interrupts else [])
+    answers = (
+        status_is("running"),
+        newest(is_running=False),
+        status_is(word),
+        *([ACCEPTED] if interrupts else []),
+    )
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
     assert summaries(calls) == [STATUS, MESSAGES, STATUS, *([INTERRUPT] if interrupts else [])]
     assert (cancellation.state is CancelState.REQUESTED) is interrupts
 
 
 def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
-    answers = told("running"), newest(), ACCEPTED, ServerError("down", status=500)
+    answers = status_is("running"), newest(), ACCEPTED, ServerError("down", status=500)
     calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
     assert (summaries(calls), error.already_done) == (
         [STATUS, MESSAGES, INTERRUPT, STATUS],
@@ -252,7 +264,7 @@ def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_fo
 
 
 def test_cancel_leaves_an_idle_session_alone() -> None:
-    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), told("idle"))
+    calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), status_is("idle"))
     assert summaries(calls) == [STATUS]
     assert cancellation.state is CancelState.NOTHING_RUNNING
     assert cancellation.raw == {"session_id": "s1", "status": "idle"}

@@ -37,8 +37,8 @@ from support.agentscope_streams import (
     messages,
     modelled,
     page,
+    status_is,
     steps,
-    told,
 )
 from support.flows import step
 
@@ -79,7 +79,7 @@ def test_after_a_break_a_stream_tells_the_turns_that_ended_meanwhile() -> None:
         reply(text_block("Bye", "b2"), reply_id="r2"),
     ]
     older = reply(text_block("Old"), reply_id="older")
-    events += live.look(told("idle"), page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
+    events += live.look(status_is("idle"), page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
     assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
     assert live.connect() == "/sessions/s1/stream?agent_id=a1&after=52-0"
     assert modelled(live.hear(end("r2"), *plain_turn("r3"))) == PLAIN
@@ -121,7 +121,7 @@ def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None
 def test_after_a_break_a_stream_replays_the_running_turn() -> None:
     live, happened = follow(), plain_turn("r1")
     events = live.hear(*happened[:4])
-    live.look(told("running"), page(reply(reply_id="r0"), said_by_user()))
+    live.look(status_is("running"), page(reply(reply_id="r0"), said_by_user()))
     live.connect()
     assert modelled(events + live.hear(*happened)) == PLAIN
 
@@ -197,9 +197,9 @@ def test_a_turn_that_died_with_the_service_is_ended_for_those_who_follow() -> No
     live = follow()
     events = live.hear(*plain_turn("r1")[:4])
     stored = page(reply(reply_id="r0"), said_by_user())
-    assert live.look(told("idle"), stored, after=SILENCE) == []
+    assert live.look(status_is("idle"), stored, after=SILENCE) == []
     assert [look.after_s for look in live.later] == [1.0]
-    events += live.probe(told("idle"), stored)
+    events += live.probe(status_is("idle"), stored)
     assert (events[-1].type, events[-1].outcome, events[-1].turn_id) == ("turn.ended", Outcome.FAILED, "r1")
     assert live.look(stored, after=SILENCE) == []  # nothing runs, so that the status is not read
     assert modelled(live.hear(*plain_turn("r2"))) == PLAIN
@@ -211,8 +211,8 @@ def test_a_turn_that_died_before_it_was_resumed_is_ended_too() -> None:
     stored = page(reply(reply_id="r0"), said_by_user(), cursor=None)
     second = follow(first.plan.cursor, stored)
     assert (second.backlog, [look.after_s for look in second.later]) == ([], [2.0])
-    assert second.probe(told("idle"), stored) == []
-    (ended,) = second.probe(told("idle"), stored)
+    assert second.probe(status_is("idle"), stored) == []
+    (ended,) = second.probe(status_is("idle"), stored)
     assert (ended.type, ended.outcome) == ("turn.ended", Outcome.FAILED)
 
 
@@ -221,7 +221,7 @@ def test_a_turn_that_still_runs_is_not_ended(words: list[str]) -> None:
     live = follow()
     live.hear(*plain_turn("r1")[:4])
     stored = page(reply(reply_id="r0"), said_by_user())
-    assert [live.look(told(word), stored, after=SILENCE) for word in words] == [[], []]
+    assert [live.look(status_is(word), stored, after=SILENCE) for word in words] == [[], []]
 
 
 def test_a_session_that_was_deleted_is_not_found() -> None:

@@ -1,4 +1,4 @@
-"""AgentScope's turns from their start to their end, stepped by hand: what is sent and what is told."""
+"""AgentScope's turns from their start to their end, stepped by hand: the calls and the events."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from support.agentscope_streams import (
     our_id,
     page,
     plan_for,
+    status_is,
     steps,
-    told,
     view,
 )
 from support.flows import sent_bodies, step
@@ -195,7 +195,7 @@ def test_a_setup_that_fails_is_a_turn_that_failed() -> None:
     failed = reply(reason="error", usage=None) | {"error": error}
     assert turn.hear(start(name="a1"), end(reason="error", error=error)) == []
     assert [look.after_s for look in turn.later] == [0.2]  # its message is not stored: it may be another client's
-    events = turn.probe(told("idle"), page(failed))
+    events = turn.probe(status_is("idle"), page(failed))
     assert modelled(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-1].outcome, events[-1].error) == (Outcome.FAILED, "No model.")
 
@@ -250,7 +250,7 @@ def test_a_turn_of_ours_that_died_does_not_take_the_next_clients_reply() -> None
     turn.stored = stored
     assert turn.hear(*plain_turn("r9")) == []
     silence = NetworkTimeout("nothing came")
-    events = [event for _ in range(3) for event in turn.look(told("idle"), page(*stored), after=silence)]
+    events = [event for _ in range(3) for event in turn.look(status_is("idle"), page(*stored), after=silence)]
     assert [found.type for found in events] == ["turn.started", "turn.ended"]
     assert (events[-1].outcome, events[-1].native_reason) == (Outcome.FAILED, "no trace")
 
@@ -267,7 +267,7 @@ def test_a_failure_that_another_user_caused_is_not_ours() -> None:
 def test_a_failure_without_content_is_ours_when_the_session_rests() -> None:
     turn = listening()
     failed = reply(reason="error", usage=None) | {"error": {"type": "upstream", "message": "Broken."}}
-    (*_, ended) = turn.look(told("idle"), page(ours(turn), failed))
+    (*_, ended) = turn.look(status_is("idle"), page(ours(turn), failed))
     assert (ended.turn_id, ended.outcome, ended.error) == ("r1", Outcome.FAILED, "Broken.")
 
 

@@ -242,7 +242,7 @@ def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any
 
 @pytest.mark.parametrize("message_first", [True, False])
 def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_first: bool) -> None:
-    """The server tells the message first, its embedded engine the call."""
+    """The server sends the message first, its embedded engine the call."""
     reader = Reader()
     reader.take(wire("tool.call_requested", {"tool_calls": [ASKING]}))
     done = {"tool_call_id": ASKING["id"], "tool_name": "approve_tool_call", "success": True, "status": "success"}

@@ -81,7 +81,7 @@ def test_anything_else_is_a_question(value: Any, prompt: str, options: tuple[str
 
 
 def test_an_interrupt_that_is_reported_twice_is_one() -> None:
-    interrupt = WireInterrupt(id="i0", value="go on?")
+    interrupt = WireInterrupt(id="i0", value="continue?")
 
     assert list(to_actions({"a": [interrupt], "b": [interrupt]})) == ["i0"]
     assert to_actions(None) == {}

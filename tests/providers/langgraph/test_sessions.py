@@ -33,7 +33,7 @@ THREAD: dict[str, Any] = {
     "error": None,
     "interrupts": {},
 }
-INTERRUPTS = {"task": [{"id": "i1", "value": "go on?"}]}
+INTERRUPTS = {"task": [{"id": "i1", "value": "continue?"}]}
 
 
 def read(**changes: Any) -> Session:

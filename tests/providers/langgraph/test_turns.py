@@ -39,7 +39,7 @@ REF = SessionRef(ID)
 PROVIDER = LanggraphProvider(LanggraphSettings(base_url="http://127.0.0.1:1", assistant_id="agent"))
 HELLO = (TextBlock(text="hello"),)
 IDLE: dict[str, Any] = {"thread_id": ID, "status": "idle", "interrupts": {}, "error": None, "metadata": {}}
-WAITING = {**IDLE, "status": "interrupted", "interrupts": {"task": [{"id": "i1", "value": "go on?"}]}}
+WAITING = {**IDLE, "status": "interrupted", "interrupts": {"task": [{"id": "i1", "value": "continue?"}]}}
 CUT = ConnectionLost("cut")
 
 

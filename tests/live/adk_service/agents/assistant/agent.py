@@ -48,7 +48,7 @@ async def wait(seconds: float) -> dict[str, Any]:
 
 
 def block(seconds: float) -> dict[str, Any]:
-    """Take a while, and let nobody work."""
+    """Take a while, and block the event loop."""
     time.sleep(seconds)
     return {"result": "blocked"}
 
