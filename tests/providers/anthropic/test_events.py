@@ -49,6 +49,7 @@ def stop(thread_id: str) -> JsonObject:
             Outcome.COMPLETED,
             None,
         ),
+        ([event("sevt_t", "session.thread_created"), INTERRUPT], idle("i"), Outcome.CANCELLED, None),
         ([INTERRUPT], idle("i", "budget_reached"), Outcome.LIMIT_REACHED, None),
         ([INTERRUPT, idle("i0"), running("r2")], idle("i"), Outcome.COMPLETED, None),
         ([FAILED], idle("i", "retries_exhausted"), Outcome.FAILED, "no money"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -236,6 +237,9 @@ def test_a_cursor_remembers_input_that_was_delivered_while_it_was_queued() -> No
     first = stream(tape(*THEIRS, QUEUED))
     rest = stream(b"", cursor=first.cursors[-1], replies=[listed(*THEIRS, says("a2", "More", 3), THEIR_END, *OUR_PART)])
 
+    waiting = stream(b"", cursor=first.cursors[-1], replies=[listed(*THEIRS, QUEUED)])
+
+    assert waiting.events == []
     assert shown([*first.events, *rest.events]).count(MINE) == 1
     assert shown(rest.events) == ["More", "ended completed", "turn.started", "Yes", "ended completed"]
 
@@ -251,17 +255,20 @@ ASK = event("sevt_a", "agent.tool_use", name="Bash", input={"command": "ls"}, ev
 WAITS = idle("i0", "requires_action", event_ids=["sevt_a"])
 
 
-def test_a_part_after_an_answer_consumed_what_lies_between_its_reports() -> None:
+@pytest.mark.parametrize("told", [True, False], ids=["reported", "not reported"])
+def test_a_part_after_an_answer_consumed_what_lies_between_its_reports(*, told: bool) -> None:
+    before = [usage("u0", 10, "1")] if told else []
     confirmed = event(OURS, "user.tool_confirmation", 1, tool_use_id="sevt_a", result="allow")
-    (action,) = step(PROVIDER.pending_actions(REF), listed(ASK, usage("u0", 10, "1"), WAITS))[1]
+    (action,) = step(PROVIDER.pending_actions(REF), listed(ASK, *before, WAITS))[1]
     followed = follow(
         lambda: PROVIDER.start_turn(REF, (Approve(action),)),
-        [listed(ASK, usage("u0", 10, "1"), WAITS), ok({"data": [confirmed]})],
+        [listed(ASK, *before, WAITS), ok({"data": [confirmed]})],
         [[tape(confirmed, running("r1", 1), says("a1", "Done", 2), usage("u1", 30, "3", 3), idle("i1", second=3))]],
     )
 
     assert shown(followed.events) == ["turn.started", "Done", "ended completed"]
-    assert end_of(followed.events).usage == Usage(input_tokens=20, output_tokens=20, cost_usd="0.02")
+    consumed = Usage(input_tokens=20, output_tokens=20, cost_usd=Decimal("0.02"))
+    assert end_of(followed.events).usage == (consumed if told else None)
 
 
 @pytest.mark.parametrize(
