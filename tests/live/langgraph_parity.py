@@ -91,7 +91,7 @@ class Side:
         with self._http:
             created = self._http.post("/threads", json={"metadata": {"scenario": scenario.name}})
             self._ids["{thread}"] = created.json()["thread_id"]
-            assistants = self._http.post("/assistants/search", json={"graph_id": "agent"}).json()
+            assistants = self._http.post("/assistants/search", json={"graph_id": "agent", "limit": 1000}).json()
             (self._ids["{agent}"],) = [each["assistant_id"] for each in assistants if each["name"] == "agent"]
             return [self._ask(step) if isinstance(step, Ask) else self._run(step) for step in scenario.steps]
 
