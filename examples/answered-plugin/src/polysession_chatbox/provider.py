@@ -10,63 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from polysession.provider_api import (
-    AnsweredTurn,
-    BaseUrl,
-    Block,
-    BodyEnd,
-    Call,
-    ErrorDetail,
-    Event,
-    Feature,
-    FeatureSupport,
-    Finished,
-    Flow,
-    Frame,
-    FromEnv,
-    Head,
-    HeaderSecret,
-    Items,
-    Message,
-    MessageCompleted,
-    MessageDelta,
-    NewSession,
-    Outcome,
-    Page,
-    Provider,
-    ProviderSettings,
-    Response,
-    Role,
-    Session,
-    SessionQuery,
-    SessionRef,
-    SessionStatus,
-    StreamPlan,
-    TextBlock,
-    ThinkingCompleted,
-    ToolCallCompleted,
-    ToolResultCompleted,
-    TurnEnded,
-    TurnInput,
-    TurnLife,
-    TurnStarted,
-    WhenBusy,
-    answer_id,
-    declared,
-    decoder,
-    encode_cursor,
-    fastapi_error,
-    json_body,
-    one_page,
-    path_segment,
-    raw_event,
-    read_frame,
-    read_json_or_nothing,
-    read_list,
-    read_response,
-    read_whole,
-    record_reader,
-)
+from polysession import provider_api as api
 
 NAME: Final = "chatbox"
 
@@ -111,101 +55,107 @@ class Position(msgspec.Struct):
     frames: int
 
 
-def _session(chat: Chat, source: bytes, problems: tuple[str, ...]) -> Session:
-    return Session(
+def _session(chat: Chat, source: bytes, problems: tuple[str, ...]) -> api.Session:
+    return api.Session(
         provider=NAME,
         id=chat.id,
         title=chat.title,
-        status=SessionStatus.RUNNING if chat.busy else SessionStatus.IDLE,
+        status=api.SessionStatus.RUNNING if chat.busy else api.SessionStatus.IDLE,
         created_at=chat.created_at,
         source=source,
         problems=problems,
     )
 
 
-def _message(session_id: str, content: bytes) -> Message:
+def _message(session_id: str, content: bytes) -> api.Message:
     stored, problems = _read_message(content)
-    return Message(
+    return api.Message(
         provider=NAME,
         id=stored.id,
         session_id=session_id,
-        role=Role.USER if stored.role == "user" else Role.ASSISTANT,
-        content=(TextBlock(text=stored.text),),
+        role=api.Role.USER if stored.role == "user" else api.Role.ASSISTANT,
+        content=(api.TextBlock(text=stored.text),),
         created_at=stored.at,
         source=content,
         problems=problems,
     )
 
 
-_to_session: Final = record_reader(Chat, _session)
-_read_message: Final = decoder(ChatMessage)
-_read_list: Final = decoder(Listed)
-_read_part: Final = decoder(Part)
+_to_session: Final = api.record_reader(Chat, _session)
+_read_message: Final = api.decoder(ChatMessage)
+_read_list: Final = api.decoder(Listed)
+_read_part: Final = api.decoder(Part)
 
 
-def _said(part: Part, about: dict[str, Any]) -> Event:
-    content = (TextBlock(text=part.text),)
-    message = Message(provider=NAME, id=part.id, session_id=about["session_id"], role=Role.ASSISTANT, content=content)
-    return MessageCompleted(**about, message=message)
+def _said(part: Part, about: dict[str, Any]) -> api.Event:
+    content = (api.TextBlock(text=part.text),)
+    message = api.Message(
+        provider=NAME, id=part.id, session_id=about["session_id"], role=api.Role.ASSISTANT, content=content
+    )
+    return api.MessageCompleted(**about, message=message)
 
 
-_EVENTS: Final[Mapping[str, Callable[[Part, dict[str, Any]], Event]]] = {
-    "text": lambda part, about: MessageDelta(**about, text=part.text),
-    "thought": lambda part, about: ThinkingCompleted(**about, text=part.text),
-    "tool": lambda part, about: ToolCallCompleted(
+_EVENTS: Final[Mapping[str, Callable[[Part, dict[str, Any]], api.Event]]] = {
+    "text": lambda part, about: api.MessageDelta(**about, text=part.text),
+    "thought": lambda part, about: api.ThinkingCompleted(**about, text=part.text),
+    "tool": lambda part, about: api.ToolCallCompleted(
         **about, tool_call_id=part.id, name=part.tool, arguments=part.arguments
     ),
-    "result": lambda part, about: ToolResultCompleted(**about, tool_call_id=part.id, text=part.text, is_error=False),
+    "result": lambda part, about: api.ToolResultCompleted(
+        **about, tool_call_id=part.id, text=part.text, is_error=False
+    ),
     "message": _said,
-    "done": lambda _, about: TurnEnded(**about, outcome=Outcome.COMPLETED),
-    "error": lambda part, about: TurnEnded(**about, outcome=Outcome.FAILED, error=part.text or "it gave no reason"),
+    "done": lambda _, about: api.TurnEnded(**about, outcome=api.Outcome.COMPLETED),
+    "error": lambda part, about: api.TurnEnded(
+        **about, outcome=api.Outcome.FAILED, error=part.text or "it gave no reason"
+    ),
 }
 
 
-class ChatboxTurn(AnsweredTurn):
+class ChatboxTurn(api.AnsweredTurn):
     """A turn that is followed by the response to its message. Only the frames `done` and `error` end it."""
 
     silence_s = None  # Chatbox sends no heartbeat
     drain_s = 2.0  # it stores the answer when its response has been read to the end
 
-    def __init__(self, ref: SessionRef, turn_input: TurnInput) -> None:
+    def __init__(self, ref: api.SessionRef, turn_input: api.TurnInput) -> None:
         self._ref = ref
         self._input = turn_input
         self._frames = 0
-        self.cursor = encode_cursor(Position(0))
+        self.cursor = api.encode_cursor(Position(0))
 
-    def start(self) -> Call:
+    def start(self) -> api.Call:
         """Send the message."""
         return _say(self._ref, self._input, {"accept": "text/event-stream"})
 
-    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (it is opened once)
+    def opened(self, head: api.Head, *, again: bool) -> api.Items:  # noqa: ARG002  (it is opened once)
         """The server accepted the message, so the turn runs. No frame says so."""
-        return (TurnStarted(session_id=self._ref.id, synthetic=True),)
+        return (api.TurnStarted(session_id=self._ref.id, synthetic=True),)
 
-    def read(self, frame: Frame) -> Items:
+    def read(self, frame: api.Frame) -> api.Items:
         """Read a frame, which names its number. One that comes twice counts once."""
         if frame.id is not None and frame.id.isdigit() and int(frame.id) <= self._frames:
             return ()
         self._frames += 1
-        self.cursor = encode_cursor(Position(self._frames))
-        part, problems = read_frame(_read_part, frame)
+        self.cursor = api.encode_cursor(Position(self._frames))
+        part, problems = api.read_frame(_read_part, frame)
         build = None if part is None else _EVENTS.get(part.type)
         if part is None or build is None:
-            return (raw_event(self._ref.id, frame.data, problems=problems),)
+            return (api.raw_event(self._ref.id, frame.data, problems=problems),)
         about = {"session_id": self._ref.id, "native_type": part.type, "source": frame.data, "problems": problems}
         event = build(part, about)
-        return (event, Finished()) if isinstance(event, TurnEnded) else (event,)
+        return (event, api.Finished()) if isinstance(event, api.TurnEnded) else (event,)
 
-    def ended(self, end: BodyEnd) -> Items:
+    def ended(self, end: api.BodyEnd) -> api.Items:
         """The body ended before the turn: Chatbox stopped the agent then."""
         reason = "the response ended before the turn did" if end.failure is None else end.failure.message
         return (
-            TurnEnded(session_id=self._ref.id, outcome=Outcome.FAILED, error=reason, synthetic=True),
-            Finished(),
+            api.TurnEnded(session_id=self._ref.id, outcome=api.Outcome.FAILED, error=reason, synthetic=True),
+            api.Finished(),
         )
 
 
-class ChatboxSettings(ProviderSettings):
+class ChatboxSettings(api.ProviderSettings):
     """Settings of a client for Chatbox.
 
     Attributes:
@@ -213,31 +163,31 @@ class ChatboxSettings(ProviderSettings):
         base_url: Where Chatbox is.
     """
 
-    key: Annotated[HeaderSecret, FromEnv("CHATBOX_KEY")]
-    base_url: Annotated[BaseUrl, FromEnv("CHATBOX_URL")] = "http://127.0.0.1:7071"
+    key: Annotated[api.HeaderSecret, api.FromEnv("CHATBOX_KEY")]
+    base_url: Annotated[api.BaseUrl, api.FromEnv("CHATBOX_URL")] = "http://127.0.0.1:7071"
 
 
-class ChatboxProvider(Provider[ChatboxSettings]):
+class ChatboxProvider(api.Provider[ChatboxSettings]):
     """Chatbox."""
 
     name = NAME
     docs_url = "https://chatbox.example/api"
     settings_type = ChatboxSettings
-    turn_life = TurnLife.ATTENDED
-    when_busy = WhenBusy.REFUSED
+    turn_life = api.TurnLife.ATTENDED
+    when_busy = api.WhenBusy.REFUSED
     emulator = "polysession_chatbox.emulator:ChatboxEmulator"
-    features: ClassVar[Mapping[Feature, FeatureSupport]] = declared(
+    features: ClassVar[Mapping[api.Feature, api.FeatureSupport]] = api.declared(
         native={
-            Feature.SESSIONS_CREATE: "",
-            Feature.SESSIONS_CREATE_TITLE: "",
-            Feature.SESSIONS_GET: "",
-            Feature.SESSIONS_LIST: "",
-            Feature.SESSIONS_DELETE: "",
-            Feature.SESSIONS_SEND: "the call lasts as long as the turn",
-            Feature.SESSIONS_RUN: "leaving the stream ends the turn",
-            Feature.SESSIONS_MESSAGES: "",
+            api.Feature.SESSIONS_CREATE: "",
+            api.Feature.SESSIONS_CREATE_TITLE: "",
+            api.Feature.SESSIONS_GET: "",
+            api.Feature.SESSIONS_LIST: "",
+            api.Feature.SESSIONS_DELETE: "",
+            api.Feature.SESSIONS_SEND: "the call lasts as long as the turn",
+            api.Feature.SESSIONS_RUN: "leaving the stream ends the turn",
+            api.Feature.SESSIONS_MESSAGES: "",
         },
-        unsupported={Feature.SESSIONS_CANCEL: "leave the turn, which ends it"},
+        unsupported={api.Feature.SESSIONS_CANCEL: "leave the turn, which ends it"},
         otherwise="Chatbox has nothing like it",
     )
 
@@ -258,54 +208,56 @@ class ChatboxProvider(Provider[ChatboxSettings]):
         """The API key."""
         return {"x-api-key": self.settings.key.get_secret_value()}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, reply: api.Response) -> api.ErrorDetail:
         """Read an error of FastAPI."""
-        return fastapi_error(reply)
+        return api.fastapi_error(reply)
 
-    def create_session(self, new: NewSession) -> Flow[Session]:
+    def create_session(self, new: api.NewSession) -> api.Flow[api.Session]:
         """Create a chat."""
-        return read_response(_to_session, (yield Call("POST", "/chats", body=json_body({"title": new.title}))))
+        return api.read_response(
+            _to_session, (yield api.Call("POST", "/chats", body=api.json_body({"title": new.title})))
+        )
 
-    def get_session(self, ref: SessionRef) -> Flow[Session]:
+    def get_session(self, ref: api.SessionRef) -> api.Flow[api.Session]:
         """Read a chat."""
-        return read_response(_to_session, (yield Call("GET", _path(ref))))
+        return api.read_response(_to_session, (yield api.Call("GET", _path(ref))))
 
-    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+    def list_sessions(self, query: api.SessionQuery, cursor: str | None) -> api.Flow[api.Page[api.Session]]:
         """Read the chats, which Chatbox has on one page."""
-        listed = read_whole(_read_list, (yield Call("GET", "/chats")))
-        found = read_list(listed.items, _to_session)
-        page = one_page(found.items, query.page_size, cursor)
-        return Page(page.items, page.next_cursor, found.problems)
+        listed = api.read_whole(_read_list, (yield api.Call("GET", "/chats")))
+        found = api.read_list(listed.items, _to_session)
+        page = api.one_page(found.items, query.page_size, cursor)
+        return api.Page(page.items, page.next_cursor, found.problems)
 
-    def delete_session(self, ref: SessionRef) -> Flow[None]:
+    def delete_session(self, ref: api.SessionRef) -> api.Flow[None]:
         """Delete a chat."""
-        read_json_or_nothing((yield Call("DELETE", _path(ref))))
+        api.read_json_or_nothing((yield api.Call("DELETE", _path(ref))))
 
-    def send_message(self, ref: SessionRef, content: tuple[Block, ...], **_: Any) -> Flow[None]:
+    def send_message(self, ref: api.SessionRef, content: tuple[api.Block, ...], **_: Any) -> api.Flow[None]:
         """Send a message, and wait until it is answered."""
-        answer_id((yield _say(ref, content, {})), "id")
+        api.answer_id((yield _say(ref, content, {})), "id")
 
-    def start_turn(self, ref: SessionRef, turn_input: TurnInput, **_: Any) -> Flow[StreamPlan]:
+    def start_turn(self, ref: api.SessionRef, turn_input: api.TurnInput, **_: Any) -> api.Flow[api.StreamPlan]:
         """Follow the turn that a message starts."""
         yield from ()
         return ChatboxTurn(ref, turn_input)
 
     def list_messages(
-        self, ref: SessionRef, page_size: int | None, cursor: str | None, **_: Any
-    ) -> Flow[Page[Message]]:
+        self, ref: api.SessionRef, page_size: int | None, cursor: str | None, **_: Any
+    ) -> api.Flow[api.Page[api.Message]]:
         """Read the messages, which Chatbox has on one page."""
-        listed = read_whole(_read_list, (yield Call("GET", f"{_path(ref)}/messages")))
-        found = read_list(listed.items, partial(_message, ref.id))
-        page = one_page(found.items, page_size, cursor)
-        return Page(page.items, page.next_cursor, found.problems)
+        listed = api.read_whole(_read_list, (yield api.Call("GET", f"{_path(ref)}/messages")))
+        found = api.read_list(listed.items, partial(_message, ref.id))
+        page = api.one_page(found.items, page_size, cursor)
+        return api.Page(page.items, page.next_cursor, found.problems)
 
 
-def _path(ref: SessionRef) -> str:
-    return f"/chats/{path_segment(ref.id, 'session id')}"
+def _path(ref: api.SessionRef) -> str:
+    return f"/chats/{api.path_segment(ref.id, 'session id')}"
 
 
-def _say(ref: SessionRef, content: TurnInput, headers: Mapping[str, str]) -> Call:
+def _say(ref: api.SessionRef, content: api.TurnInput, headers: Mapping[str, str]) -> api.Call:
     """The request with a message. Without a stream the response comes when the turn has ended."""
-    text = "\n".join(block.text for block in content if isinstance(block, TextBlock))
-    call = Call("POST", f"{_path(ref)}/messages", headers, json_body({"text": text}))
+    text = "\n".join(block.text for block in content if isinstance(block, api.TextBlock))
+    call = api.Call("POST", f"{_path(ref)}/messages", headers, api.json_body({"text": text}))
     return call if headers else replace(call, timeout_s=None)
