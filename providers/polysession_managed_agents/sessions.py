@@ -170,7 +170,8 @@ def _model_fields(model: dict[str, Any] | str | None) -> dict[str, Any] | None:
         return None
     if isinstance(model, str):
         return {"id": model}
-    model_id, parameters = model.get("id"), {name: value for name, value in model.items() if name != "id"}
+    model_id = model.get("id")
+    parameters = {name: value for name, value in model.items() if name != "id" and value is not None}
     return {"id": model_id, "parameters": parameters} if isinstance(model_id, str) else None
 
 

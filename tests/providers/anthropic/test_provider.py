@@ -41,7 +41,11 @@ KEY = "sk-ant-made-up"
 PROVIDER = AnthropicProvider(AnthropicSettings(api_key=KEY))
 REF = SessionRef("sesn_1")
 ONE = "/v1/sessions/sesn_1"
-SESSION: JsonObject = {"id": "sesn_1", "status": "idle", "agent": {"id": "agent_1", "model": {"id": "m"}}}
+SESSION: JsonObject = {
+    "id": "sesn_1",
+    "status": "idle",
+    "agent": {"id": "agent_1", "model": {"id": "m", "speed": None}},
+}
 
 
 def session(status: str) -> Response:
