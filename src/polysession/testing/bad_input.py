@@ -98,7 +98,7 @@ class BadInputContract(ContractBase):
 
     @covers()
     def test_a_session_of_another_backend_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
-        stranger = Session(provider="somebody-else", id="sess_1", agent_id="agent_1")
+        stranger = Session(provider="another-one", id="sess_1", agent_id="agent_1")
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
             for feature in filter(self.supports, _ON_A_SESSION):
                 with pytest.raises(UsageError, match="comes from provider 'another-one'") as caught:
