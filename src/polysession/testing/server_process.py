@@ -41,8 +41,8 @@ class ServerProcess:
         start_limit_s: float,
         stop_limit_s: float,
     ) -> None:
-        self.port = free_port()
-        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.port: int = free_port()
+        self.base_url: str = f"http://127.0.0.1:{self.port}"
         self._command = [str(part).replace("{port}", str(self.port)) for part in command]
         self._ready = ready
         self._cwd = cwd
