@@ -146,6 +146,7 @@ class AdkTurn(AnsweredTurn):
     """
 
     silence_s = None
+    not_replayed = ("message.delta", "thinking.delta", "raw")  # fragments, which are stored nowhere
 
     def __init__(self, run: Run) -> None:
         self.cursor = encode_cursor(Cursor(turn=run.marker))

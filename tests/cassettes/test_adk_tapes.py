@@ -28,6 +28,7 @@ from polysession._core.flow import Flow, Response
 from polysession._core.operations import Operations
 from polysession.errors import ConnectionLost
 from polysession.testing import TapeFile
+from polysession.testing.comparing import check_same
 from polysession.testing.tape_file import Exchange, RandomId, unpacked
 from polysession_adk import AdkProvider, AdkSettings
 from support.adk_events import seal
@@ -244,12 +245,12 @@ def test_a_recorded_turn_that_is_cut_at_any_byte_is_never_half_a_success(
     """The server stored what it had sent, and aborted; or it had stored all of it before the connection broke."""
     taped = read_tape(STREAMS / f"{CUT}.jsonl")
     body, stored = b"".join(taped.streams()[1]), stored_in(taped)["events"]
-    whole = durable(cut_at(taped, b"", len(body), stored))
+    whole = cut_at(taped, b"", len(body), stored).events
     abort = json.loads(seal(invocationId=stored[0]["invocationId"], customMetadata=stored[0]["customMetadata"]))
     stride = 1 if request.config.getoption("--every-byte") else 37
     for at_byte in range(0 if last else 1, len(body), stride):  # an empty body is that of an agent that says nothing
         complete = cut_at(taped, last, at_byte, stored)
-        assert durable(complete) == whole, at_byte
+        check_same(complete.events, whole, f"cut at byte {at_byte}")
 
         sent = {json.loads(frame[6:])["id"] for frame in body[:at_byte].split(b"\n\n")[:-1]}
         kept = [each for each in stored if each["author"] == "user" or each["id"] in sent]
@@ -259,12 +260,3 @@ def test_a_recorded_turn_that_is_cut_at_any_byte_is_never_half_a_success(
         assert ended.outcome is (Outcome.COMPLETED if has_answer else Outcome.CANCELLED), at_byte
         assert complete.finished
         assert aborted.finished
-
-
-def durable(followed: Followed) -> list[tuple[str, str | None]]:
-    """Type and text of the events that are more than a part of a message."""
-    return [
-        (event.type, event.message.text if isinstance(event, MessageCompleted) else None)
-        for event in followed.events
-        if not event.type.endswith(".delta")
-    ]

@@ -89,7 +89,7 @@ def durable(events: list[Event]) -> list[tuple[str, str | None]]:
     return [
         (event.type, event.message.text if isinstance(event, MessageCompleted) else None)
         for event in events
-        if not event.type.endswith((".delta", ".started"))
+        if not event.type.endswith((".delta", ".started", ".gap"))
     ]
 
 
