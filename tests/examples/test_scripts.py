@@ -34,10 +34,16 @@ def test_the_list_of_examples_is_whole() -> None:
     assert [path.name for path in SCRIPTS if f"`{path.name}`" not in page] == []
 
 
+PROVIDERS = list(emulated_providers())
 RUNS = [
-    pytest.param(script, provider, id=f"{script.stem}-{provider}", marks=[] if (at - of) % 3 == 0 else pytest.mark.long)
+    pytest.param(
+        script,
+        provider,
+        id=f"{script.stem}-{provider}",
+        marks=[] if (at - of) % len(PROVIDERS) == 0 else pytest.mark.long,
+    )
     for at, script in enumerate(SCRIPTS)
-    for of, provider in enumerate(emulated_providers())
+    for of, provider in enumerate(PROVIDERS)
 ]
 """Each example on each backend; the normal run has each example once."""
 
