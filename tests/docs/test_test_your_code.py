@@ -18,7 +18,7 @@ def test_the_suite_of_the_page_runs(pytester: pytest.Pytester, monkeypatch: pyte
     for number, block in enumerate(code_blocks(TESTING_PAGE)):
         (folder / f"{'test_page' if 'def test_' in block else 'program'}_{number}.py").write_text(block)
     pytester.makeini("[pytest]\npolysession_provider = qoder\nfilterwarnings = error\n")
-    (program,) = folder.glob("program_*.py")
+    programs = sorted(folder.glob("program_*.py"))
     with serve("qoder") as emulator, monkeypatch.context() as real:  # in place of the real backend
         real.setenv("QODER_MANAGED_BASE_URL", emulator.base_url)
         real.setenv("QODER_ACCESS_TOKEN", emulator.settings["token"])
@@ -26,11 +26,12 @@ def test_the_suite_of_the_page_runs(pytester: pytest.Pytester, monkeypatch: pyte
             real.setenv(name, emulator.agent_id)
         for name in ("MY_ENVIRONMENT", "POLYSESSION_TEST_ENVIRONMENT"):
             real.setenv(name, str(emulator.environment_id))
-        run(pytester, "--record-mode=once", "--polysession-backend=tape", passed=7)
-        listed = output(program)
-    assert len(list(folder.rglob("*.jsonl"))) == 4
-    run(pytester, "--polysession-backend=tape", passed=7)
-    assert output(program) == listed != ""
+        run(pytester, "--record-mode=once", "--polysession-backend=tape", passed=14)
+        listed = [output(program) for program in programs]
+    assert len(list(folder.rglob("*.jsonl"))) == 6
+    run(pytester, "--polysession-backend=tape", passed=14)
+    assert [output(program) for program in programs] == listed
+    assert all(listed)
 
 
 def run(pytester: pytest.Pytester, *arguments: str, passed: int) -> None:

@@ -130,11 +130,11 @@ class StreamOutcome:
         """The outcome in words."""
         if self.error:
             return self.error
-        words = "whole, or with a reported gap" if self.may_lack else "whole"
+        words = "complete, or with a `stream.gap`" if self.may_lack else "complete"
         return f"{words}; {self.note}" if self.note else words
 
 
-AS_RAW: Final = "it comes as `raw`"
+AS_RAW: Final = "delivered as `raw`"
 _WHOLE = StreamOutcome()
 _RESUMED = StreamOutcome(may_lack=True)
 _AS_RAW = StreamOutcome(note=AS_RAW)
@@ -222,9 +222,9 @@ BORDERS: Final[dict[tuple[str, str], int]] = {
 }
 """Message and end of the stream, with the stride of the borders that are tried without `--stress`."""
 
-_LOOKED = "it looks at what is stored, after two seconds of silence"
-DOUBLED: Final = "previews have no number, so that their text doubles"
-AS_IT_CAME: Final = "events have no number, so that the text is in the order that came"
+_LOOKED = "after two seconds of silence it reads the stored messages"
+DOUBLED: Final = "previews have no number, so their text is doubled"
+AS_IT_CAME: Final = "events have no number, so the text keeps the order of arrival"
 _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
     ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
@@ -257,19 +257,19 @@ def stream_table(operation: str) -> str:
 
 def border_table() -> str:
     """Turn and end by provider: the outcome of a stream that ends before any one of the turn's frames."""
-    tried = {1: "each", 3: "every third", 24: "one"}
+    tried = {1: "each place", 3: "every third", 24: "one"}
     rows = [
         [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in KEYED_WRITES)]
         for said, end in BORDERS
     ]
     lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
-    return _lines([["message", "end", *_columns(), "tried without `--stress`"], *lines])
+    return _lines([["message", "end", *_columns(), "tried in the normal run"], *lines])
 
 
 def gap_table() -> str:
     """Provider by what a gap may cost."""
     rows = [[name, ", ".join(f"`{each}`" for each in GAPS[name])] for name in KEYED_WRITES]
-    return _lines([["provider", "events that a gap may cost"], *rows])
+    return _lines([["provider", "events that a gap may remove"], *rows])
 
 
 def reopening_table() -> str:
