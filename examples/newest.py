@@ -31,7 +31,7 @@ def write(clients: list[Client]) -> None:
 if __name__ == "__main__":
     first, *others = sys.argv[1:] or ["qoder"]
     with ExitStack() as stack:
-        clients = []
+        clients: list[Client] = []
         for provider in (first, *(others or ["everruns"])):
             emulator = stack.enter_context(serve(provider))
             client = stack.enter_context(Client(provider, **emulator.settings))

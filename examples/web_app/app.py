@@ -51,6 +51,16 @@ def place_of(request: Request) -> Place:
     return place
 
 
+async def show_page(_: Request) -> Response:
+    """The page."""
+    return FileResponse(HERE / "page.html")
+
+
+async def show_script(_: Request) -> Response:
+    """Its program."""
+    return FileResponse(HERE / "page.js")
+
+
 async def list_sessions(request: Request) -> Response:
     """The newest twenty sessions."""
     sessions = [session async for session in place_of(request).client.sessions.list(limit=20)]
@@ -139,8 +149,8 @@ def build_app(place: Place) -> Starlette:
     session = "/api/sessions/{session}"
     app = Starlette(
         routes=[
-            Route("/", lambda _: FileResponse(HERE / "page.html")),
-            Route("/page.js", lambda _: FileResponse(HERE / "page.js")),
+            Route("/", show_page),
+            Route("/page.js", show_script),
             Route("/api/sessions", list_sessions),
             Route("/api/sessions", create_session, methods=["POST"]),
             Route(f"{session}/messages", list_messages),

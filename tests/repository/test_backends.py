@@ -23,3 +23,10 @@ def test_each_backend_is_an_entry_point_a_keyword_and_a_page() -> None:
     for name in OURS:
         assert (ROOT / f"docs/providers/{name}.md").is_file()
         assert f"providers/{name}.md" in navigation
+
+
+def test_each_package_is_typed() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
+        "packages"
+    ]
+    assert [each for each in packages if not (ROOT / each / "py.typed").is_file()] == []

@@ -75,7 +75,7 @@ class Transcript:
         """The console whose last line is not ended, and the style of that line."""
         self._error = ""
         """The last error that was shown in this turn."""
-        self.last_call = ""
+        self.last_call: str = ""
         """The tool call in the last line; empty if something else is there."""
         self.known_output: str | None = None
         """The output of a tool that the person gave: its result is not shown again."""
