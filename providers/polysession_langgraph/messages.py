@@ -23,7 +23,6 @@ from polysession.provider_api import (
     ToolCallBlock,
     ToolResultBlock,
     Usage,
-    UsageError,
     record_reader,
 )
 from polysession_langgraph.sessions import NAME
@@ -117,19 +116,13 @@ def to_usage(wire: WireUsage | None) -> Usage | None:
 
 
 def to_content(content: Iterable[Block]) -> list[dict[str, Any]]:
-    """Blocks as content of a message; the graph's model decides what it understands.
-
-    Raises:
-        UsageError: A block has no form here.
-    """
-    return [_part(block) for block in content]
+    """Blocks as content of a message; the graph's model decides what it understands."""
+    return [_part(block) for block in content if isinstance(block, TextBlock | MediaBlock)]
 
 
-def _part(block: Block) -> dict[str, Any]:
+def _part(block: TextBlock | MediaBlock) -> dict[str, Any]:
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
-    if not isinstance(block, MediaBlock):
-        raise UsageError(f"a message cannot hold a {type(block).__name__}")
     kind = "image" if block.type == "image" else "file"
     source = {"url": block.url, "base64": block.data, "file_id": block.file_id, "mime_type": block.media_type}
     return {"type": kind, **{name: value for name, value in source.items() if value is not None}}

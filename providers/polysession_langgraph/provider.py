@@ -55,6 +55,7 @@ from polysession.provider_api import (
     new_id,
     one_page,
     path_segment,
+    read_array,
     read_json_or_nothing,
     read_list,
     read_response,
@@ -368,4 +369,4 @@ def _page(reply: Response, read: Any) -> Page[Any]:
     following = reply.headers.get("x-pagination-next")
     if following is not None and not following.isdigit():
         raise MalformedResponse(f"the next offset of the list is {following!r}", status=reply.status)
-    return read_list(sessions.read_array(reply), read, next_cursor=following)
+    return read_list(read_array(reply), read, next_cursor=following)

@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from polysession.provider_api import (
     Agent,
-    MalformedResponse,
     NewAgent,
     NewSession,
-    Response,
     Session,
     SessionChanges,
     SessionQuery,
@@ -45,19 +41,6 @@ SELECT: Final = ("thread_id", "created_at", "updated_at", "metadata", "status", 
 """The fields that a list asks for: without `values`, which hold the whole state of each thread."""
 
 read_thread: Final = decoder(WireThread)
-
-
-def read_array(response: Response) -> list[bytes]:
-    """The JSON texts of the items of an array.
-
-    Raises:
-        MalformedResponse: The body is something else.
-    """
-    try:
-        return [bytes(item) for item in msgspec.json.decode(response.content, type=list[msgspec.Raw])]
-    except msgspec.MsgspecError:
-        pass  # outside the handler: tracebacks must not hold the body
-    raise MalformedResponse("the list is not a JSON array", status=response.status)
 
 
 def _to_session(wire: WireThread, content: bytes, problems: tuple[str, ...]) -> Session:

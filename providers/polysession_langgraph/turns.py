@@ -36,6 +36,7 @@ from polysession.provider_api import (
     encode_cursor,
     json_body,
     path_segment,
+    read_array,
     read_frames,
     read_json,
     read_json_or_nothing,
@@ -44,7 +45,7 @@ from polysession.provider_api import (
 )
 from polysession_langgraph.actions import to_actions
 from polysession_langgraph.events import PIECES, Envelope, EventReader, RunDone
-from polysession_langgraph.sessions import TURN_KEY, read_array, read_thread, to_status
+from polysession_langgraph.sessions import TURN_KEY, read_thread, to_status
 from polysession_langgraph.wire import WireAnswer, WireFailure, WireRun, WireState, WireThread
 
 _GOING: Final = frozenset({"pending", "running"})
@@ -354,7 +355,7 @@ def find_run(path: str, marker: str) -> Flow[str]:
 def list_runs(path: str, *, after_s: float = 0.0, **query: Any) -> Flow[list[WireRun]]:
     """Runs of a thread, newest first."""
     response = yield Call("GET", with_query(f"{path}/runs", query), after_s=after_s)
-    return [_read_run(item)[0] for item in read_array(response)]
+    return [_read_run(bytes(item))[0] for item in read_array(response)]
 
 
 def read_run(path: str, run_id: str) -> Flow[WireRun]:

@@ -19,7 +19,7 @@ from polysession.errors import (
 from polysession.feature import Feature
 from polysession.session import CancelState, Session, SessionStatus
 from polysession_agentscope import AgentScopeSessionChanges
-from polysession_agentscope.sessions import to_session
+from polysession_agentscope.sessions import SessionAddress, read_status, to_session
 from support.agentscope_events import reply
 from support.agentscope_reading import text_of
 from support.agentscope_sessions import (
@@ -153,6 +153,12 @@ def test_a_server_that_has_no_status_leaves_it_unknown() -> None:
     calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), ok(SEED), no_route())
     assert summaries(calls) == [patch({"name": "x"}), STATUS]
     assert session == to_session(text_of(SEED))
+
+
+def test_the_status_of_an_old_server_is_in_its_list() -> None:
+    calls, word = step(read_status(SessionAddress("s1", "a1")), no_route(), ok({"sessions": [SEED]}))
+    assert len(calls) == 2
+    assert word == to_session(text_of(SEED)).native_status
 
 
 @pytest.mark.parametrize(

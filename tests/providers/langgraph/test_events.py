@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from polysession import (
@@ -22,13 +23,14 @@ from polysession import (
     ThinkingBlock,
     ToolCallBlock,
     ToolCallCompleted,
+    ToolCallDelta,
     ToolResultBlock,
     ToolResultCompleted,
     UsageReported,
 )
 from polysession._core.sse import Frame
 from polysession_langgraph.events import EVENT_TYPES, EventReader, RunDone
-from polysession_langgraph.messages import message_reader
+from polysession_langgraph.messages import message_reader, tail_of
 
 RUN = "01a22c12-a123-73b8-8261-7ae4d5fc3f81"
 HUMAN = {"type": "human", "id": "h1", "content": "hi"}
@@ -165,6 +167,35 @@ def test_a_tool_result_is_told_once_by_both_channels() -> None:
     failed = frame("tools", 1, data={"event": "tool-error", "tool_call_id": "c2", "message": "broke"})
     (error,) = [event for event in read(mark(), failed) if isinstance(event, ToolResultCompleted)]
     assert error.is_error
+
+
+def test_a_tool_result_that_is_no_message_is_its_text() -> None:
+    finished = frame("tools", 1, data={"event": "tool-finished", "tool_call_id": "c1", "output": 3})
+    (result,) = [event for event in read(mark(), finished) if isinstance(event, ToolResultCompleted)]
+
+    assert result.text == "3"
+
+
+def test_the_arguments_of_a_tool_call_come_in_pieces() -> None:
+    start = piece(2, "content-block-start", index=0, content={"type": "tool_call_chunk", "id": "c1", "name": "lookup"})
+    delta = piece(3, "content-block-delta", index=0, delta={"type": "tool-call-delta", "args": '{"query"'})
+    events = read(mark(), piece(1, "message-start", role="ai", id="a1"), start, delta)
+
+    assert [event.text for event in events if isinstance(event, ToolCallDelta)] == ['{"query"']
+
+
+def test_the_tokens_of_a_run_whose_start_was_missed_are_not_added_up() -> None:
+    reader = EventReader("thread_1")
+    read(mark(), reader=reader)
+    reader.used = None  # as a cursor of an earlier run has it
+    events = read(piece(1, "message-start", role="ai", id="a1"), piece(2, "message-finish", usage=USAGE), reader=reader)
+
+    assert "usage" in [event.type for event in events if not isinstance(event, RunDone)]
+    assert reader.used is None
+
+
+def test_a_state_whose_last_message_is_unreadable_has_no_tail() -> None:
+    assert tail_of(msgspec.Raw(b'{"messages": [7]}'), "messages") is None
 
 
 def test_an_error_waits_for_the_end_of_its_run() -> None:
