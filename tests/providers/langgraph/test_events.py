@@ -184,6 +184,13 @@ def test_the_arguments_of_a_tool_call_come_in_pieces() -> None:
     assert [event.text for event in events if isinstance(event, ToolCallDelta)] == ['{"query"']
 
 
+def test_a_piece_of_an_unknown_kind_is_raw() -> None:
+    odd = piece(2, "content-block-delta", index=0, delta={"type": "new-delta"})
+    events = read(mark(), piece(1, "message-start", role="ai", id="a1"), odd)
+
+    assert [event.native_type for event in events if isinstance(event, RawEvent)] == ["messages"]
+
+
 def test_the_tokens_of_a_run_whose_start_was_missed_are_not_added_up() -> None:
     reader = EventReader("thread_1")
     read(mark(), reader=reader)
