@@ -309,7 +309,11 @@ def _text_start(_reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Ite
 
 
 def _text_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    return (MessageDelta(message_id=wire.block_id, text=reply.add("text", wire.block_id, wire.delta), **envelope),)
+    return (
+        MessageDelta(
+            message_id=wire.block_id, text=reply.add("text", wire.block_id, wire.delta, envelope["source"]), **envelope
+        ),
+    )
 
 
 def _text_end(reply: ReplyState, wire: WireTextEnd, envelope: _Envelope) -> Iterable[Event]:
@@ -328,7 +332,7 @@ def _thinking_start(_reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -
 
 
 def _thinking_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    return (ThinkingDelta(text=reply.add("thinking", wire.block_id, wire.delta), **envelope),)
+    return (ThinkingDelta(text=reply.add("thinking", wire.block_id, wire.delta, envelope["source"]), **envelope),)
 
 
 def _thinking_end(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -357,7 +361,7 @@ def _call_start(reply: ReplyState, wire: WireToolStart, envelope: _Envelope) -> 
 
 
 def _call_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    text = reply.add("tool_call", wire.tool_call_id, wire.delta)
+    text = reply.add("tool_call", wire.tool_call_id, wire.delta, envelope["source"])
     return (ToolCallDelta(tool_call_id=wire.tool_call_id or "", text=text, **envelope),)
 
 
@@ -374,7 +378,7 @@ def _result_start(reply: ReplyState, wire: WireToolStart, envelope: _Envelope) -
 
 
 def _result_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    text = reply.add("tool_result", wire.tool_call_id, wire.delta)
+    text = reply.add("tool_result", wire.tool_call_id, wire.delta, envelope["source"])
     return (ToolResultDelta(tool_call_id=wire.tool_call_id or "", text=text, **envelope),)
 
 

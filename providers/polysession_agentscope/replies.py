@@ -9,6 +9,7 @@ Backend: `GET /sessions/{id}/stream` of `/openapi.json`, server 2.0.11 (read 202
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from polysession.provider_api import PendingAction, ToolApproval, ToolExecution, Usage
+from polysession.provider_api import PendingAction, SplitPairs, ToolApproval, ToolExecution, Usage
 from polysession_agentscope.history import StoredBlock, StoredMessage, to_arguments, to_usage
 from polysession_agentscope.wire import WireMedia, WireModelEnd, WireSource, WireUsage
 
@@ -124,12 +125,16 @@ class ReplyState:
     hit_limit: bool = False
     _pieces: dict[tuple[str, str | None], list[str]] = field(default_factory=dict)
     _media: dict[str | None, list[WireMedia]] = field(default_factory=dict)
+    _pairs: SplitPairs = field(default_factory=SplitPairs)
     _usage: Counter[str] = field(default_factory=Counter)
     _usage_before: Counter[str] = field(default_factory=Counter)
 
-    def add(self, kind: str, block_id: str | None, piece: str | None) -> str:
-        """Note a piece of a block, and return it."""
+    def add(self, kind: str, block_id: str | None, piece: str | None, source: bytes) -> str:
+        """Note a piece of a block, and return its text. `source` is the event, with the halves of surrogate pairs."""
         text = piece or ""
+        if self._pairs.concern((kind, block_id), text):
+            exact = json.loads(source).get("delta")
+            text = self._pairs.join((kind, block_id), exact if isinstance(exact, str) else text)
         self._pieces.setdefault((kind, block_id), []).append(text)
         return text
 

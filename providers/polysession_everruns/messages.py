@@ -24,6 +24,7 @@ from polysession.provider_api import (
     RawBlock,
     Role,
     SessionRef,
+    SplitPairs,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
@@ -250,14 +251,14 @@ class Fragments:
     def __init__(self) -> None:
         self._texts: dict[str, tuple[str | None, str]] = {}
         self._completed: dict[str, None] = {}
-        self._halves: dict[str, str] = {}
+        self._pairs = SplitPairs()
         self._rest_of_thought = ""
 
     def forget(self, part: str | None = None) -> None:
         """Start a turn, or one message or thought."""
         for each in (MESSAGE, THINKING) if part is None else (part,):
             self._texts.pop(each, None)
-            self._halves.pop(each, None)
+            self._pairs.forget(each)
 
     def join(self, part: str, delta: str, source: bytes) -> str:
         """The text of a delta, with the surrogate pairs that two deltas share; a half that stays alone is U+FFFD.
@@ -267,14 +268,10 @@ class Fragments:
             delta: The text as it was read, with U+FFFD for each half.
             source: The event.
         """
-        half = self._halves.pop(part, "")
-        if not half and _REPLACEMENT not in delta:
+        if not self._pairs.concern(part, delta):
             return delta
         exact = json.loads(source)["data"]["delta"]
-        text = half + (exact if isinstance(exact, str) else delta)
-        if "\ud800" <= text[-1:] <= "\udbff":
-            text, self._halves[part] = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return self._pairs.join(part, exact if isinstance(exact, str) else delta)
 
     def add(self, part: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
         """The text that a live delta adds to the text before it; None if it adds nothing."""

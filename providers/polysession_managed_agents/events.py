@@ -27,6 +27,7 @@ from polysession.provider_api import (
     PendingAction,
     RecentIds,
     SessionStatus,
+    SplitPairs,
     StatusChanged,
     ThinkingCompleted,
     ThinkingDelta,
@@ -78,12 +79,12 @@ class Preview:
     is_message: bool
     delivered: dict[int, int] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
-    half: str = ""
+    pairs: SplitPairs = field(default_factory=SplitPairs)
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
         self.received.clear()
-        self.half = ""
+        self.pairs = SplitPairs()
 
     def add(self, index: int, text: str) -> str:
         """The part of this piece that was not delivered yet."""
@@ -92,13 +93,6 @@ class Preview:
         if after > delivered:
             self.delivered[index] = after
         return text if before >= delivered else text[delivered - before :]
-
-    def join_halves(self, text: str) -> str:
-        """The text with its surrogate pairs joined, also where a piece ends within one; a lone half is U+FFFD."""
-        text, self.half = self.half + text, ""
-        if "\ud800" <= text[-1:] <= "\udbff":
-            text, self.half = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class TurnMark(msgspec.Struct, frozen=True, array_like=True):
@@ -276,9 +270,10 @@ def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> 
     preview = state.previews.get(target)
     if preview is None:
         return _unannounced_delta(state, target, wire, envelope)
-    if "\ufffd" in text or preview.half:
-        text = preview.join_halves(json.loads(envelope["source"])["delta"]["content"]["text"])
-    text = preview.add(delta.index or 0, text)
+    index = delta.index or 0
+    if preview.pairs.concern(index, text):
+        text = preview.pairs.join(index, json.loads(envelope["source"])["delta"]["content"]["text"])
+    text = preview.add(index, text)
     if not text:
         return ()
     if preview.is_message:

@@ -28,6 +28,9 @@ from polysession._core.flow import (
     path_segment as path_segment,
     with_query as with_query,
 )
+from polysession._core.pairs import (
+    SplitPairs as SplitPairs,
+)
 from polysession._core.plans import (
     AnsweredTurn as AnsweredTurn,
     BodyEnd as BodyEnd,

@@ -355,6 +355,17 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert (delta.type, delta.text) == ("message.delta", "\N{REPLACEMENT CHARACTER}!")  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("kind", ["TEXT_BLOCK_DELTA", "THINKING_BLOCK_DELTA"])
+def test_the_halves_of_a_surrogate_pair_in_two_deltas_are_joined(kind: str) -> None:
+    reader = EventReader("s1")
+    pieces = [
+        text_of(event(kind, block_id="b1", delta="half")).replace(b"half", half) for half in (b"a\\ud83d", b"\\ude00b")
+    ]
+    deltas = [each for content in pieces for each in reader.read(content)]
+
+    assert [each.text for each in deltas] == ["a", "\N{GRINNING FACE}b"]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(("before", "raw", "_expected"), SAMPLES)
 def test_every_event_survives_storage(before: list[dict[str, Any]], raw: dict[str, Any], _expected: list[str]) -> None:
     reader = EventReader("s1")
