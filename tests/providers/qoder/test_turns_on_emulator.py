@@ -7,7 +7,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -140,14 +139,15 @@ def test_a_turn_that_is_answered_in_part_asks_for_the_rest(run: Run, handle: Emu
     assert run(handle, session, [Approve(second.id)])[1].outcome is Outcome.COMPLETED
 
 
-def test_a_turn_whose_session_is_deleted(handle: EmulatorHandle, client: Client, session: Session) -> None:
-    timer = threading.Timer(0.3, lambda: client.sessions.delete(session))
-    timer.start()
+def test_a_turn_whose_session_is_deleted(client: Client, session: Session) -> None:
+    events = []
+    with client.sessions.run(session, "/slow 100") as turn:
+        for event in turn:
+            events.append(event)
+            if event.type == "message.started":
+                client.sessions.delete(session)
 
-    events, result = run_sync(handle, session, "/slow 100")
-
-    timer.join()
-    assert (result.outcome, result.native_reason) == (Outcome.FAILED, "deleted")
+    assert (turn.result.outcome, turn.result.native_reason) == (Outcome.FAILED, "deleted")
     assert events[-1].synthetic
 
 
