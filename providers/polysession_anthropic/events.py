@@ -86,10 +86,10 @@ class AnthropicState(State):
 
 
 def _running(state: AnthropicState, wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    told = running(state, wire, envelope)
-    if isinstance(told[0], TurnStarted):
+    events = running(state, wire, envelope)
+    if isinstance(events[0], TurnStarted):
         state.is_interrupted = False
-    return told
+    return events
 
 
 def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:
@@ -198,7 +198,7 @@ class EventReader(events.EventReader):
     def position_after(self, event_id: str | None, turn: TurnMark | None) -> AnthropicPosition:
         """The place after the last event that was read."""
         state, found = self._state, super().position_after(event_id, turn)
-        told = (found.after, found.in_turn, found.is_rescheduled, found.error, found.turn)
+        common = (found.after, found.in_turn, found.is_rescheduled, found.error, found.turn)
         before = state.usage_before
         counters = (
             None
@@ -211,7 +211,7 @@ class EventReader(events.EventReader):
                 before.cost_usd,
             )
         )
-        return AnthropicPosition(*told, state.is_interrupted, state.early, counters)
+        return AnthropicPosition(*common, state.is_interrupted, state.early, counters)
 
     def remember(self, pending: PendingActions) -> None:
         """Note the pending actions, and what was consumed up to now."""

@@ -13,12 +13,10 @@ from typing import ClassVar, Final
 from polysession.emulation import (
     ApiRequest,
     AskApproval,
-    Emulator,
     EventStream,
     Generation,
     InitialResources,
     ModelConfig,
-    Refusal,
     RequestIds,
     Route,
     base62_id,
@@ -38,6 +36,7 @@ from polysession_anthropic.emulator.shapes import (
 )
 from polysession_anthropic.emulator.state import Session, Sessions
 from polysession_anthropic.emulator.thread_routes import ThreadRoutes
+from polysession_managed_agents.emulator.emulated import ManagedAgentsEmulator
 from polysession_managed_agents.emulator.event_writer import Entry
 from polysession_managed_agents.emulator.session_filter import FILTERS, Facts, read_session_filter
 from polysession_managed_agents.emulator.shelf import read_created_at
@@ -47,7 +46,7 @@ _STATUSES: Final = frozenset({"idle", "running", "rescheduling", "terminated"})
 _OVERLOADED: Final = 529
 
 
-class AnthropicEmulator(Emulator):
+class AnthropicEmulator(ManagedAgentsEmulator[Session]):
     """Anthropic Managed Agents. Both versions of the API are answered alike, and so are both generations."""
 
     base_path: ClassVar[str] = ""
@@ -55,7 +54,7 @@ class AnthropicEmulator(Emulator):
     def __init__(self, generation: Generation = "current") -> None:
         super().__init__(generation)
         agents, environments = Agents(), Environments()
-        self._sessions = Sessions(agents, environments, self.scripts)
+        self._sessions: Sessions = Sessions(agents, environments, self.scripts)
         agent = agents.create({"name": "Emulated agent", "model": MODELS[0]})
         environment = environments.create({"name": "Emulated environment"})
         self.initial = InitialResources(
@@ -85,31 +84,6 @@ class AnthropicEmulator(Emulator):
         """
         conversation = self._known(session_id).conversation
         self.run_in_server(lambda: conversation.run_alone(duration_s))
-
-    def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        return self._known(session_id).conversation.log.followers
-
-    def terminate(self, session_id: str) -> None:
-        """End a session for good, as the backend does after an unrecoverable error.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        self.run_in_server(self._known(session_id).conversation.terminate)
-
-    def reschedule(self, session_id: str, *, duration_s: float) -> None:
-        """Take a session off its place for `duration_s` seconds; a turn in work continues after that.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        conversation = self._known(session_id).conversation
-        self.run_in_server(lambda: conversation.reschedule(duration_s))
 
     def refuse(self, session_id: str, *, explanation: str | None = None) -> None:
         """Let the model refuse the next turn of a session.
@@ -154,15 +128,6 @@ class AnthropicEmulator(Emulator):
         log = self._known(session_id).conversation.log
         self.run_in_server(lambda: log.append(Entry("", error, previewed=events.STREAM_ERROR)))
 
-    def consult(self, session_id: str, agent_name: str, question: str, answer: str) -> str:
-        """Let a session's agent ask another agent; gives the id of the thread in which that one answers.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        threads = self._known(session_id).threads
-        return self.run_in_server(lambda: threads.consult(agent_name, question, answer))
-
     def consult_about(self, session_id: str, agent_name: str, question: str, use: AskApproval) -> str:
         """Let another agent of a session ask for a tool that needs an approval; gives the id of the tool use.
 
@@ -171,12 +136,6 @@ class AnthropicEmulator(Emulator):
         """
         threads = self._known(session_id).threads
         return self.run_in_server(lambda: threads.consult_about(agent_name, question, use))
-
-    def _known(self, session_id: str) -> Session:
-        try:
-            return self._sessions.find(session_id)
-        except Refusal as refusal:
-            raise KeyError(session_id) from refusal
 
     def _session_routes(self) -> Iterable[Route]:
         address = "/v1/sessions/{id}"

@@ -241,12 +241,16 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         result = "interrupted" if self._interrupts else "satisfied"
         for outcome in self.outcomes:
             if outcome["completed_at"] is None:
-                told = {"outcome_id": outcome["outcome_id"], "iteration": outcome["iteration"]}
-                started = "" if self._interrupts else self.writer.emit("span.outcome_evaluation_start", **told)
+                evaluated = {"outcome_id": outcome["outcome_id"], "iteration": outcome["iteration"]}
+                started = "" if self._interrupts else self.writer.emit("span.outcome_evaluation_start", **evaluated)
                 found = {"result": result, "explanation": f"The outcome is {result}."}
                 usage = self.writer.request_usage()
                 self.writer.emit(
-                    "span.outcome_evaluation_end", **told, outcome_evaluation_start_id=started, **found, usage=usage
+                    "span.outcome_evaluation_end",
+                    **evaluated,
+                    outcome_evaluation_start_id=started,
+                    **found,
+                    usage=usage,
                 )
                 outcome |= {**found, "completed_at": timestamp_now()}
 

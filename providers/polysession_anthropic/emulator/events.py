@@ -14,7 +14,8 @@ from polysession.emulation import EventStream, sse_frame
 from polysession_anthropic.emulator.conversation import ANSWERS, WORK, AnthropicConversation
 from polysession_anthropic.emulator.event_writer import AnthropicEventWriter
 from polysession_anthropic.emulator.paging import LISTS, PAGE_FIELDS
-from polysession_anthropic.emulator.state import Session, check_open
+from polysession_anthropic.emulator.state import Session
+from polysession_managed_agents.emulator.emulated import check_open
 from polysession_managed_agents.emulator.event_writer import Entry
 from polysession_managed_agents.emulator.sent_events import SENT_FIELDS, check_events, read_initial_events
 from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at

@@ -24,12 +24,12 @@ from polysession_anthropic.emulator.resources import (
     read_overrides,
 )
 from polysession_anthropic.emulator.threads import Threads
+from polysession_managed_agents.emulator.emulated import check_open, read_agent_reference
 from polysession_managed_agents.emulator.mounts import Mount
 from polysession_managed_agents.emulator.resources import Environment
 from polysession_managed_agents.emulator.shelf import Shelf
 from polysession_managed_agents.emulator.validation import (
     Json,
-    conflict,
     invalid,
     need,
     new_metadata,
@@ -43,10 +43,6 @@ _CREATE_FIELDS: Final = frozenset(
     {"agent", "environment_id", "title", "metadata", "resources", "vault_ids", "budget", "initial_events"}
 )
 _UPDATE_FIELDS: Final = frozenset({"title", "metadata", "agent", "budget", "vault_ids"})
-_AGENT_FORMS: Final = {
-    "agent": frozenset({"type", "id", "version"}),
-    "agent_with_overrides": frozenset({"type", "id", "version"}) | AGENT_OVERRIDES,
-}
 _SWAPPABLE: Final = frozenset({"tools", "mcp_servers"})
 _CENTS: Final = re.compile(r"[1-9][0-9]{0,11}")
 
@@ -157,7 +153,7 @@ class Sessions(Shelf[Session]):
         session = self.find(session_id)
         if session.archived_at is None:
             _check_at_rest(session, "archive")
-            session.archived_at = session.updated_at = datetime.now(UTC)
+            super().archive(session_id)
             session.conversation.terminate()
         return session
 
@@ -177,7 +173,7 @@ class Sessions(Shelf[Session]):
         return self._last_moment
 
     def _pin(self, body: Json) -> Json:
-        reference = self._read_agent_reference(body)
+        reference = read_agent_reference(body, AGENT_OVERRIDES)
         agent = self._agents.find(need(reference, "id", str))
         fields = {**agent.at(take(reference, "version", int)), **read_overrides(reference), "id": agent.id}
         fields["multiagent"] = self._with_members(fields["multiagent"])
@@ -197,25 +193,6 @@ class Sessions(Shelf[Session]):
             for member in multiagent["agents"]
         ]
         return {**multiagent, "agents": members}
-
-    @staticmethod
-    def _read_agent_reference(body: Json) -> Json:
-        if not isinstance(body.get("agent"), dict):
-            return {"id": need(body, "agent", str)}
-        reference = need(body, "agent", dict)
-        accepted = _AGENT_FORMS.get(need(reference, "type", str))
-        if accepted is None:
-            raise invalid("Field 'agent.type' must be 'agent' or 'agent_with_overrides'.", "agent")
-        only(reference, accepted)
-        return reference
-
-
-def check_open(session: Session) -> None:
-    """Accept a session that is neither archived nor terminated."""
-    if session.archived_at is not None:
-        raise conflict(f"Session {session.id!r} is archived.")
-    if session.conversation.is_terminated:
-        raise conflict(f"Session {session.id!r} is terminated.")
 
 
 def _check_at_rest(session: Session, verb: str) -> None:

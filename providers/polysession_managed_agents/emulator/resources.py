@@ -123,13 +123,6 @@ class Agents(Shelf[Agent]):
         agent.updated_at = datetime.now(UTC)
         return agent
 
-    def archive(self, agent_id: str) -> Agent:
-        """Archive an agent; a second time changes nothing."""
-        agent = self.find(agent_id)
-        if agent.archived_at is None:
-            agent.archived_at = agent.updated_at = datetime.now(UTC)
-        return agent
-
 
 class Environments(Shelf[Environment]):
     """All environments.
@@ -181,13 +174,6 @@ class Environments(Shelf[Environment]):
         environment.name, environment.description = name, description or ""
         environment.config, environment.scope = config, scope
         environment.updated_at = datetime.now(UTC)
-        return environment
-
-    def archive(self, environment_id: str) -> Environment:
-        """Archive an environment; a second time changes nothing."""
-        environment = self.find(environment_id)
-        if environment.archived_at is None:
-            environment.archived_at = environment.updated_at = datetime.now(UTC)
         return environment
 
     def delete(self, environment_id: str) -> None:

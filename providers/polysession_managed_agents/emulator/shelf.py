@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from polysession_managed_agents.emulator.validation import Json, not_found, take, take_moment
@@ -23,6 +23,7 @@ class Record(Protocol):
 
     id: str
     created_at: datetime
+    updated_at: datetime
     archived_at: datetime | None
 
 
@@ -54,6 +55,13 @@ class Shelf(Generic[R]):
         if record_id not in self._records:
             raise not_found(self.kind, record_id)
         return self._records[record_id]
+
+    def archive(self, record_id: str) -> R:
+        """Archive a record; a second time changes nothing."""
+        record = self.find(record_id)
+        if record.archived_at is None:
+            record.archived_at = record.updated_at = datetime.now(UTC)
+        return record
 
     def remove(self, record_id: str) -> None:
         """Forget a record."""

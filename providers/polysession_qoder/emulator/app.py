@@ -11,16 +11,15 @@ from typing import ClassVar
 from polysession.emulation import (
     Answer,
     ApiRequest,
-    Emulator,
     EventStream,
     Generation,
     Idempotency,
     InitialResources,
     ModelConfig,
-    Refusal,
     Route,
     build_app,
 )
+from polysession_managed_agents.emulator.emulated import ManagedAgentsEmulator
 from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.validation import Json, conflict, invalid
@@ -45,7 +44,7 @@ from polysession_qoder.emulator.thread_routes import ThreadRoutes
 SEARCH_BETA = "search-2026-08-31"
 
 
-class QoderEmulator(Emulator):
+class QoderEmulator(ManagedAgentsEmulator[Session]):
     """Qoder Cloud Agents. `generation="legacy"` is the API of 2026-05."""
 
     base_path: ClassVar[str] = "/api/v1/cloud"
@@ -53,7 +52,7 @@ class QoderEmulator(Emulator):
     def __init__(self, generation: Generation = "current") -> None:
         super().__init__(generation)
         agents, environments = Agents(), Environments()
-        self._sessions = Sessions(agents, environments, generation, self.scripts)
+        self._sessions: Sessions = Sessions(agents, environments, generation, self.scripts)
         agent = agents.create({"name": "Emulated agent", "model": "ultimate"})
         environment = environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
         self.initial = InitialResources(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
@@ -78,46 +77,6 @@ class QoderEmulator(Emulator):
             KeyError: There is no such session.
         """
         self._known(session_id).start_turn(duration_s)
-
-    def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        return self._known(session_id).conversation.log.followers
-
-    def terminate(self, session_id: str) -> None:
-        """End a session for good, as the backend does after an unrecoverable error.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        self.run_in_server(self._known(session_id).conversation.terminate)
-
-    def reschedule(self, session_id: str, *, duration_s: float) -> None:
-        """Take a session off its place for `duration_s` seconds; a turn in work continues after that.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        conversation = self._known(session_id).conversation
-        self.run_in_server(lambda: conversation.reschedule(duration_s))
-
-    def consult(self, session_id: str, agent_name: str, question: str, answer: str) -> str:
-        """Let a session's agent ask another agent; gives the id of the thread in which that one answers.
-
-        Raises:
-            KeyError: There is no such session.
-        """
-        threads = self._known(session_id).threads
-        return self.run_in_server(lambda: threads.consult(agent_name, question, answer))
-
-    def _known(self, session_id: str) -> Session:
-        try:
-            return self._sessions.find(session_id)
-        except Refusal as refusal:
-            raise KeyError(session_id) from refusal
 
     def _session_routes(self) -> Iterable[Route]:
         address = "/sessions/{id}"

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 
 from polysession.emulation import HEARTBEAT, EventStream, Generation, base36_id, sse_frame
+from polysession_managed_agents.emulator.emulated import check_open
 from polysession_managed_agents.emulator.event_writer import Entry
 from polysession_managed_agents.emulator.paging import cut
 from polysession_managed_agents.emulator.sent_events import (
@@ -31,7 +32,7 @@ from polysession_managed_agents.emulator.validation import (
 from polysession_qoder.emulator.event_writer import QoderConversation
 from polysession_qoder.emulator.listing import WINDOW_FIELDS, read_window
 from polysession_qoder.emulator.shapes import page_shape
-from polysession_qoder.emulator.state import Session, check_open
+from polysession_qoder.emulator.state import Session
 
 HEARTBEAT_S = 15.0
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from polysession.emulation import Generation, Scripts, TurnClock, base36_id
+from polysession_managed_agents.emulator.emulated import check_open, read_agent_reference
 from polysession_managed_agents.emulator.mounts import Mount
 from polysession_managed_agents.emulator.resources import Environment
 from polysession_managed_agents.emulator.shelf import Shelf
@@ -64,10 +65,6 @@ _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
 _UPDATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"title", "metadata", "agent", "budget", "environment_variables"}),
     "legacy": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
-}
-_AGENT_FORMS = {
-    "agent": frozenset({"type", "id", "version"}),
-    "agent_with_overrides": frozenset({"type", "id", "version"}) | AGENT_OVERRIDES,
 }
 _SWAPPABLE = frozenset({"tools", "mcp_servers"})
 
@@ -182,13 +179,6 @@ class Sessions(Shelf[Session]):
         session.updated_at = datetime.now(UTC)
         return session
 
-    def archive(self, session_id: str) -> Session:
-        """Archive a session, whatever it is doing; a second time changes nothing."""
-        session = self.find(session_id)
-        if session.archived_at is None:
-            session.archived_at = session.updated_at = datetime.now(UTC)
-        return session
-
     def delete(self, session_id: str) -> None:
         """Delete a session, whatever it is doing. Its environment still counts as used."""
         self.find(session_id).conversation.delete()
@@ -221,14 +211,9 @@ class Sessions(Shelf[Session]):
         return PinnedAgent(id=agent.id, fields=fields, created_at=agent.created_at, updated_at=agent.updated_at)
 
     def _read_agent_reference(self, body: Json) -> Json:
-        if self._generation == "legacy" or not isinstance(body.get("agent"), dict):
+        if self._generation == "legacy":
             return {"id": need(body, "agent", str)}
-        reference = need(body, "agent", dict)
-        accepted = _AGENT_FORMS.get(need(reference, "type", str))
-        if accepted is None:
-            raise invalid("Field 'agent.type' must be 'agent' or 'agent_with_overrides'.", "agent")
-        only(reference, accepted)
-        return reference
+        return read_agent_reference(body, AGENT_OVERRIDES)
 
     @staticmethod
     def _enter(environment: Environment, session: Session) -> None:
@@ -238,14 +223,6 @@ class Sessions(Shelf[Session]):
             raise invalid("A self-hosted environment takes neither resources nor environment variables.")
         environment.used = True
         session.conversation.has_worker = environment.config["type"] == "self_hosted"
-
-
-def check_open(session: Session) -> None:
-    """Accept a session that is neither archived nor terminated."""
-    if session.archived_at is not None:
-        raise conflict(f"Session {session.id!r} is archived.")
-    if session.conversation.is_terminated:
-        raise conflict(f"Session {session.id!r} is terminated.")
 
 
 def _swap_tools(session: Session, body: Json) -> PinnedAgent:
