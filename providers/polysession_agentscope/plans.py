@@ -19,6 +19,7 @@ from polysession.provider_api import (
     BodyEnd,
     Call,
     Conflict,
+    ConnectedStream,
     Event,
     Flow,
     Frame,
@@ -29,7 +30,6 @@ from polysession.provider_api import (
     RecentIds,
     Reconcile,
     StreamGap,
-    StreamPlan,
     TurnEnded,
     TurnStarted,
     UsageError,
@@ -121,7 +121,7 @@ def decode_cursor(cursor: str) -> tuple[Bookmark, str | None]:
     raise UsageError(f"{cursor!r} is not a cursor of an AgentScope stream")
 
 
-class ReplayedStream(StreamPlan):
+class ReplayedStream(ConnectedStream):
     """A stream that the server replays from `after` on, the running turn from its start; each event has an id.
 
     The log is cut to its last event when a turn is stored. A reopened stream shows it: it begins with a new event that

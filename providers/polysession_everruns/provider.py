@@ -16,6 +16,7 @@ from polysession.provider_api import (
     Call,
     Cancellation,
     CancelState,
+    ConnectedStream,
     ErrorDetail,
     Event,
     Feature,
@@ -40,7 +41,6 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
-    StreamPlan,
     TurnInput,
     UsageError,
     WhenBusy,
@@ -305,7 +305,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         """Send a message."""
         return messages.send_message(ref, content, native)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
         """Prepare to follow a session."""
         return turns.stream_events(ref, cursor)
 
@@ -316,11 +316,11 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         *,
         native: NativeBody | None = None,
         idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
-    ) -> Flow[StreamPlan]:
+    ) -> Flow[ConnectedStream]:
         """Prepare to follow a turn."""
         return turns.start_turn(ref, turn_input, native)
 
-    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
         """Prepare to continue a turn in another process."""
         return turns.rejoin_turn(ref, cursor)
 

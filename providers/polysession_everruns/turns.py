@@ -14,6 +14,7 @@ from typing import Any, Final
 from polysession.provider_api import (
     Answer,
     Call,
+    ConnectedStream,
     Event,
     Flow,
     Frame,
@@ -30,7 +31,6 @@ from polysession.provider_api import (
     SessionRef,
     SessionStatus,
     Step,
-    StreamPlan,
     ToolResultCompleted,
     TurnEnded,
     TurnInput,
@@ -182,7 +182,7 @@ def _newest_of(items: Sequence[Any]) -> str | None:
 # --- Live streams
 
 
-class SessionStream(StreamPlan):
+class SessionStream(ConnectedStream):
     """Follows a session.
 
     Its cursor holds the id of the last event that the server keeps and replays after. Deltas may be sent only while
@@ -417,7 +417,7 @@ class AnswerTurn(TurnStream):
         return False
 
 
-def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+def stream_events(ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
     """Prepare to follow a session, after the cursor or after its newest event."""
     if cursor is None:
         return SessionStream(ref, WireCursor((yield from _read_newest(ref))), EventReader(ref.id))
@@ -425,7 +425,7 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
     return SessionStream(ref, position, EventReader(ref.id), is_resumed=True)
 
 
-def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[StreamPlan]:
+def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[ConnectedStream]:
     """Prepare to follow a turn. Older servers replay from the start unless they get the id of the newest event."""
     _, answers = split_turn_input(turn_input)
     if answers:
@@ -442,7 +442,7 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
     return MessageTurn(ref, WireCursor(newest, mark), EventReader(ref.id), partial(post_message, ref, body))
 
 
-def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
+def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
     """Prepare to continue a turn after a cursor of its plan.
 
     Raises:

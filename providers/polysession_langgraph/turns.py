@@ -16,6 +16,7 @@ import msgspec
 from polysession.provider_api import (
     ActionRequired,
     Call,
+    ConnectedStream,
     Event,
     Flow,
     Frame,
@@ -27,7 +28,6 @@ from polysession.provider_api import (
     Reconcile,
     Reopen,
     StatusChanged,
-    StreamPlan,
     TurnEnded,
     TurnPlan,
     TurnStarted,
@@ -90,7 +90,7 @@ class Position(msgspec.Struct):
     turn: str = ""
 
 
-class ThreadStream(StreamPlan):
+class ThreadStream(ConnectedStream):
     """Follows a thread, run after run.
 
     The server stores each event before it sends it. But it replays what was stored when a connection was opened, and

@@ -37,7 +37,7 @@ from polysession_managed_agents.sessions import to_page
 from polysession_managed_agents.wire import WireDeleted
 
 if TYPE_CHECKING:
-    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, StreamPlan, TurnInput, TurnPlan
+    from polysession.provider_api import Answer, Block, Event, Message, PendingAction, TurnInput
     from polysession_managed_agents.turns import ManagedStream, ManagedTurn
 
 S = TypeVar("S", bound=ProviderSettings)
@@ -110,7 +110,7 @@ class ManagedAgentsProvider(Provider[S]):
 
         return turns.send_message(self.member, ref, content, idempotency_key)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[ManagedStream]:
         """Prepare to follow a session."""
         from polysession_managed_agents import turns
 
@@ -123,13 +123,13 @@ class ManagedAgentsProvider(Provider[S]):
         *,
         native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
         idempotency_key: str | None = None,
-    ) -> Flow[TurnPlan]:
+    ) -> Flow[ManagedTurn]:
         """Prepare to follow the turn that this input starts."""
         from polysession_managed_agents import turns
 
         return turns.start_turn(self.plans()[1], ref, turn_input, idempotency_key)
 
-    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+    def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[ManagedTurn]:
         """Prepare to continue a turn."""
         from polysession_managed_agents import turns
 

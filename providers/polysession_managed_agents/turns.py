@@ -18,6 +18,7 @@ from polysession.provider_api import (
     Answer,
     Block,
     Call,
+    ConnectedStream,
     Event,
     Finished,
     Flow,
@@ -26,7 +27,6 @@ from polysession.provider_api import (
     Reconcile,
     SessionRef,
     Step,
-    StreamPlan,
     TurnEnded,
     TurnInput,
     TurnPlan,
@@ -59,7 +59,7 @@ _END_OF_STREAM: Final = b"[DONE]"
 _read_sent: Final = decoder(WireSent)
 
 
-class ManagedStream(StreamPlan):
+class ManagedStream(ConnectedStream):
     """Follows a session from a position on.
 
     Args:
@@ -202,7 +202,7 @@ def _to_utc(moment: datetime | None) -> datetime | None:
         return None
 
 
-def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
+def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | None) -> Flow[ManagedStream]:
     """Prepare to follow a session: after the cursor, or after the newest event.
 
     Raises:
@@ -220,7 +220,7 @@ def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | Non
 
 def start_turn(
     plans: type[ManagedTurn], ref: SessionRef, turn_input: TurnInput, idempotency_key: str | None
-) -> Flow[TurnPlan]:
+) -> Flow[ManagedTurn]:
     """Prepare to follow the turn that this input starts, from the newest event on.
 
     Raises:
@@ -242,7 +242,7 @@ def start_turn(
     return plans(ref, reader, pending.newest_id, mark, _sending(member, ref, events, idempotency_key))
 
 
-def rejoin_turn(plans: type[ManagedTurn], ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
+def rejoin_turn(plans: type[ManagedTurn], ref: SessionRef, cursor: str) -> Flow[ManagedTurn]:
     """Prepare to continue a turn after a cursor of its plan.
 
     Raises:

@@ -43,6 +43,7 @@ from polysession._core.plans import (
     Reopen as Reopen,
     Step as Step,
     StreamPlan as StreamPlan,
+    ConnectedStream as ConnectedStream,
     TurnPlan as TurnPlan,
 )
 from polysession._core.provider import (

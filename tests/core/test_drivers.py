@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from polysession._core.flow import Call, Flow, Response
-from polysession._core.plans import StreamPlan
+from polysession._core.plans import ConnectedStream, StreamPlan
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession._drivers import async_driver, environment, sync_driver, transport
@@ -234,7 +234,7 @@ def test_any_http_client_with_the_same_methods_will_do(runner: ClientRunner) -> 
     assert session.id == "s1"
 
 
-class Following(StreamPlan):
+class Following(ConnectedStream):
     """Follows everything, and reads nothing."""
 
     def open(self) -> Call:

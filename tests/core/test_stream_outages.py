@@ -6,10 +6,11 @@ import pytest
 
 from polysession._core.effects import Drain, Open, Wait
 from polysession._core.flow import Call
-from polysession._core.plans import AnsweredTurn, BodyEnd, Finished, Head, Items, Reconcile
+from polysession._core.plans import AnsweredTurn, BodyEnd, Finished, Head, Items, Reconcile, StreamPlan
 from polysession._core.retry import RetryPolicy
 from polysession.errors import (
     AuthenticationFailed,
+    BrokenProvider,
     Conflict,
     DeadlineExceeded,
     InvalidRequest,
@@ -381,3 +382,9 @@ def test_an_answered_turn_that_cannot_be_rejoined_is_interrupted(rejoins: tuple[
     assert texts(loop.feed(frame(1, "a"), LOST)) == ["a"]
     assert isinstance(loop.error, StreamInterrupted)
     assert [call.method for call in loop.openings] == ["POST"]
+
+
+def test_a_plan_of_neither_kind_is_named() -> None:
+    error = SteppedLoop(StreamPlan()).error
+    assert isinstance(error, BrokenProvider)
+    assert "ConnectedStream nor a PolledStream" in str(error)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from polysession.provider_api import (
     BodyEnd,
     Call,
+    ConnectedStream,
     Event,
     Feature,
     FeatureSupport,
@@ -42,7 +43,7 @@ from polysession.provider_api import (
 from support.acme import AcmeProvider, session_path, to_session
 
 
-class AcmeStream(StreamPlan):
+class AcmeStream(ConnectedStream):
     """Continues after the number of the last frame."""
 
     def __init__(self, ref: SessionRef, cursor: str | None) -> None:

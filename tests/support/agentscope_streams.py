@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from polysession._core.flow import Flow, Response
 from polysession._core.operations import Operations
-from polysession._core.plans import AnsweredTurn, BodyEnd, Finished, Head, Items, Reconcile, StreamPlan, TurnPlan
+from polysession._core.plans import AnsweredTurn, BodyEnd, ConnectedStream, Finished, Head, Items, Reconcile, TurnPlan
 from polysession._core.sse import SseDecoder
 from polysession._core.turn import TurnTracker
 from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
@@ -85,7 +85,7 @@ class Listener:
         ended: Whether the stream is finished.
     """
 
-    def __init__(self, plan: StreamPlan) -> None:
+    def __init__(self, plan: ConnectedStream) -> None:
         self.plan = plan
         self.stored = [said_by_user(message_id=our_id(plan))] if isinstance(plan, TurnPlan) else []
         self.status = "running"

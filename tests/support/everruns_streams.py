@@ -6,7 +6,7 @@ from typing import Any
 
 from polysession._core.flow import Call
 from polysession._core.operations import Operations
-from polysession._core.plans import StreamPlan
+from polysession._core.plans import ConnectedStream
 from polysession.action import ToolExecution
 from polysession.errors import Conflict, InvalidRequest
 from polysession.provider_api import decode_cursor, encode_cursor
@@ -83,7 +83,7 @@ def conflict(status: int = 409) -> Conflict | InvalidRequest:
     return kind("Session is not waiting for tool results (current status: active)", status=status)
 
 
-def opened(plan: StreamPlan) -> str:
+def opened(plan: ConnectedStream) -> str:
     call = plan.open()
     assert (call.method, dict(call.headers)) == ("GET", {"accept": "text/event-stream", "cache-control": "no-store"})
     return call.path

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from polysession._core.flow import Call, Flow
-from polysession._core.plans import BodyEnd, Finished, Items, Reconcile, Reopen, StreamPlan, TurnPlan
+from polysession._core.plans import BodyEnd, ConnectedStream, Finished, Items, Reconcile, Reopen, TurnPlan
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession.errors import (
@@ -21,7 +21,7 @@ PATIENT = RetryPolicy(attempts=5, first_wait_s=0.5, max_wait_s=3.0, deadline_s=6
 LOST = ConnectionLost("reset")
 
 
-class Plan(StreamPlan):
+class Plan(ConnectedStream):
     """Each frame is a list of texts; its number is the cursor."""
 
     def __init__(self, cursor: str = "0") -> None:

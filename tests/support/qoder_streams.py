@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from polysession._core.flow import Call, Response
-from polysession._core.plans import StreamPlan
+from polysession._core.plans import ConnectedStream
 from polysession.change import SessionRef
 from polysession.errors import PolysessionError
 from polysession_qoder import QoderProvider, QoderSettings
@@ -50,7 +50,7 @@ def tape(*events: JsonObject) -> bytes:
     return b"".join(frame(wire) for wire in events)
 
 
-def prepared(*newest: JsonObject) -> StreamPlan:
+def prepared(*newest: JsonObject) -> ConnectedStream:
     """The plan of a stream after the newest event."""
     return step(PROVIDER.stream_events(REF, None), ok(page(*newest)))[1]
 

@@ -33,7 +33,7 @@ from polysession.action import Approve, Deny, ToolApproval, ToolExecution, ToolO
 from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
-from polysession.provider_api import Call, Provider, StreamPlan, encode_cursor
+from polysession.provider_api import Call, ConnectedStream, Provider, encode_cursor
 from polysession_qoder.sessions import QODER
 from tools.spec_drift.ours import Ours, ours, reads, writes
 
@@ -294,7 +294,7 @@ def _opening(provider: Provider[Any], cursor: str) -> list[str]:
     try:
         next(provider.stream_events(_REF, cursor))
     except StopIteration as made:
-        plan: StreamPlan = made.value
+        plan: ConnectedStream = made.value
         return _query_of(plan.open())
     raise AssertionError("a stream with a cursor is opened without another call")
 

@@ -88,30 +88,58 @@ Items: TypeAlias = Sequence[Event | Step]
 """Events to deliver and steps to take, in this order. A step alone, or nothing, is fine."""
 
 
-class StreamPlan(ABC):
+class StreamPlan(ABC):  # noqa: B024  (its two kinds have the abstract methods)
     """A provider's side of one stream. It keeps what it has read, and decides nothing about time or retries.
+
+    A plan is a `ConnectedStream` or a `PolledStream`.
 
     Attributes:
         cursor: Opaque base64url text from which another stream, in any process, continues after the last event that
             was read. A session without events has one, too, which means "from the start". It is read after each event,
             so keep the text, and build it only when it changes.
-        silence_s: Seconds without a byte after which the connection counts as lost: above the backend's heartbeat.
-            None for no limit: TCP keep-alive has to notice a dead peer then.
         quiet_s: Seconds without an event, heartbeats or not, after which `quiet` is asked; None never asks. While still
             nothing comes it is asked again each time that the silence has doubled, at least every 30 seconds.
-        drain_s: Seconds for which the body is read on, at the end of the turn or stream, before it is closed: for a
-            server that finishes its work only when its answer is read to the end. 0 closes it at once.
         not_replayed: Types of events that are sent only while they happen, and not again to a reopened stream.
         is_resumed: Whether it continues after a caller's cursor, so that events of the types in `not_replayed` may be
             missing before its first one.
     """
 
     cursor: str = ""
-    silence_s: float | None = 45.0
     quiet_s: float | None = None
-    drain_s: float = 0.0
     not_replayed: tuple[str, ...] = ()
     is_resumed: bool = False
+
+    def quiet(self, for_s: float) -> Items:
+        """React to `quiet_s` seconds without an event; `for_s` is how long it has been.
+
+        The stream stays open, except that a blocking client opens it again, without counting that as a failure: it
+        calls `ended` with `NetworkTimeout` after this, unless the stream is finished. It does not do so for an attended
+        turn, where `quiet` waits for a heartbeat.
+        """
+        return ()
+
+    def on_refusal(self, error: PolysessionError) -> Items:
+        """React to a reopening, or a poll, that the backend refused. Without items the stream ends in an error."""
+        return ()
+
+    def reconcile(self) -> Flow[Items]:
+        """Read what the stream does not tell, asked for by `Reconcile`. It runs again if it fails half-way."""
+        yield from ()  # a flow without a call
+        return ()
+
+
+class ConnectedStream(StreamPlan):
+    """A stream that is the body of a response.
+
+    Attributes:
+        silence_s: Seconds without a byte after which the connection counts as lost: above the backend's heartbeat.
+            None for no limit: TCP keep-alive has to notice a dead peer then.
+        drain_s: Seconds for which the body is read on, at the end of the turn or stream, before it is closed: for a
+            server that finishes its work only when its answer is read to the end. 0 closes it at once.
+    """
+
+    silence_s: float | None = 45.0
+    drain_s: float = 0.0
 
     @abstractmethod
     def open(self) -> Call:
@@ -125,31 +153,16 @@ class StreamPlan(ABC):
         """React to a response that opened the stream; `again` unless it is the first."""
         return ()
 
-    def quiet(self, for_s: float) -> Items:
-        """React to `quiet_s` seconds without an event; `for_s` is how long it has been.
-
-        The stream stays open, except that a blocking client opens it again, without counting that as a failure: it
-        calls `ended` with `NetworkTimeout` after this, unless the stream is finished. It does not do so for an attended
-        turn, where `quiet` waits for a heartbeat.
-        """
-        return ()
-
-    def on_refusal(self, error: PolysessionError) -> Items:
-        """React to a reopening that the backend refused. Without items the stream ends in an error."""
-        return ()
-
     def ended(self, end: BodyEnd) -> Items:
         """React to the end of a connection. Unless the stream is finished it is opened again."""
         return ()
 
-    def reconcile(self) -> Flow[Items]:
-        """Read what the stream does not tell, asked for by `Reconcile`. It runs again if it fails half-way."""
-        yield from ()  # a flow without a call
-        return ()
-
 
 class TurnPlan(StreamPlan):
-    """A stream that follows one turn of ours, which starts when its input is sent."""
+    """A stream that follows one turn of ours, which starts when its input is sent.
+
+    Its other base is the provider's `ConnectedStream`, or `PolledStream`.
+    """
 
     @abstractmethod
     def send(self) -> Flow[None]:
@@ -164,7 +177,7 @@ class TurnPlan(StreamPlan):
         """
 
 
-class AnsweredTurn(StreamPlan):
+class AnsweredTurn(ConnectedStream):
     """A turn whose stream is the response to its input."""
 
     @abstractmethod
@@ -196,14 +209,6 @@ class PolledStream(StreamPlan):
     @abstractmethod
     def poll(self) -> Flow[Items]:
         """Read what is new in the history: each event once. It runs again if it fails half-way."""
-
-    def open(self) -> Call:
-        """Not used: nothing is opened."""
-        raise NotImplementedError
-
-    def read(self, frame: Frame) -> Items:
-        """Not used: there are no frames."""
-        raise NotImplementedError
 
 
 class PolledTurn(PolledStream, TurnPlan):

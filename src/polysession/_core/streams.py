@@ -27,6 +27,7 @@ from polysession._core.outage import RetryState
 from polysession._core.plans import (
     AnsweredTurn,
     BodyEnd,
+    ConnectedStream,
     Finished,
     Head,
     Items,
@@ -41,6 +42,7 @@ from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame, SseDecoder
 from polysession._core.turn import TurnTracker
 from polysession.errors import (
+    BrokenProvider,
     ConnectionLost,
     DeadlineExceeded,
     NetworkTimeout,
@@ -111,7 +113,7 @@ class StreamLoop:
         self._until_s = _NEVER
         self._wakes = can_wake or not attended
         self._announces = announces
-        self._plan: StreamPlan
+        self._plan: ConnectedStream | PolledStream
         self._tracker: TurnTracker | None = None
         self._gaps = GapWatch(())
         self._position: str | None = None  # the plan's cursor while events wait for proof that they are ours
@@ -147,7 +149,7 @@ class StreamLoop:
         try:
             yield from self._start()
             plan = self._plan
-            yield from self._poll(plan) if isinstance(plan, PolledStream) else self._follow()
+            yield from self._follow(plan) if isinstance(plan, ConnectedStream) else self._poll(plan)
         except PolysessionError as error:
             error.cursor, error.events_seen = self.cursor, self.events_seen
             raise
@@ -156,7 +158,10 @@ class StreamLoop:
         if self._deadline_s is not None:
             self._until_s = (yield NOW) + self._deadline_s
             self._schedule()
-        self._plan = plan = yield from self._run(self._prepare)
+        plan: StreamPlan = yield from self._run(self._prepare)
+        if not isinstance(plan, ConnectedStream | PolledStream):
+            raise BrokenProvider(f"its {type(plan).__name__} is neither a ConnectedStream nor a PolledStream")
+        self._plan = plan
         self.cursor = self._position = plan.cursor
         self._gaps = GapWatch(plan.not_replayed, may_lack=plan.is_resumed)
         if isinstance(plan, TurnPlan):
@@ -166,16 +171,16 @@ class StreamLoop:
         if self._announces:
             yield PREPARED
         items: Items = ()
-        if not isinstance(plan, PolledStream):
-            items = yield from self._open()
+        if isinstance(plan, ConnectedStream):
+            items = yield from self._open(plan)
         if isinstance(plan, TurnPlan):
             yield from self._run(plan.send)
         yield READY
         yield from self._restart_clock()
         yield from self._take(items)
 
-    def _follow(self) -> Loop:
-        plan, tracker, texts = self._plan, self._tracker, self._gaps.texts
+    def _follow(self, plan: ConnectedStream) -> Loop:
+        tracker, texts = self._tracker, self._gaps.texts
         while not self._is_finished():
             chunk: bytes | None = b""
             failure: PolysessionError | None = None
@@ -202,7 +207,7 @@ class StreamLoop:
             if self._due_s is not _NEVER:
                 yield from self._look_at_clock(failure, has_events=self.events_seen != seen)
             if (chunk == b"" or self._closes_now()) and not self._is_finished():
-                yield from self._reconnect(failure)
+                yield from self._reconnect(plan, failure)
 
     def _poll(self, plan: PolledStream) -> Loop:
         """Read the history again and again: more seldom while nothing comes."""
@@ -282,8 +287,8 @@ class StreamLoop:
 
     def _finish(self) -> Loop:
         self._finished = True
-        drain_s = self._plan.drain_s
-        if drain_s and self._is_open:
+        drain_s = self._plan.drain_s if self._is_open and isinstance(self._plan, ConnectedStream) else 0.0
+        if drain_s:
             left_s = yield from self._left_s()
             yield Drain(drain_s if left_s is None else min(drain_s, left_s), DRAIN_BYTES)
 
@@ -343,10 +348,10 @@ class StreamLoop:
 
     # --- Connections
 
-    def _open(self) -> Generator[Any, Any, Items]:
+    def _open(self, plan: ConnectedStream) -> Generator[Any, Any, Items]:
         """Open a connection, perhaps after failures; gives what the plan says to its head."""
-        plan, again = self._plan, self._was_opened
-        head: Head | None = yield from self._persist(self._open_once, plan.on_refusal)
+        again = self._was_opened
+        head: Head | None = yield from self._persist(lambda: self._open_once(plan), plan.on_refusal)
         if head is None:
             return ()
         self._retry.opened((yield NOW))
@@ -360,21 +365,19 @@ class StreamLoop:
         self._is_open = self._was_opened = True
         return plan.opened(head, again=again)
 
-    def _open_once(self) -> Generator[Effect, Any, Head]:
+    def _open_once(self, plan: ConnectedStream) -> Generator[Effect, Any, Head]:
         yield from self._left_s()
-        plan = self._plan
         call = plan.rejoin() if isinstance(plan, AnsweredTurn) and self._was_opened else plan.open()
         if call is None:
             raise self._interrupted(None)
         head: Head = yield Open(call, plan.silence_s, None if self._until_s is _NEVER else self._until_s)
         return head
 
-    def _reconnect(self, failure: PolysessionError | None) -> Loop:
+    def _reconnect(self, plan: ConnectedStream, failure: PolysessionError | None) -> Loop:
         failure = failure or self._cut_compression()
         self._is_open = False
         self._gaps.connection_ended()
         heartbeat = self._heartbeat or self._decoder.has_comments
-        plan = self._plan
         yield from self._take(plan.ended(BodyEnd(failure, inside_frame=self._decoder.is_inside_frame)))
         if self._is_finished():
             return
@@ -383,7 +386,7 @@ class StreamLoop:
         woke, self._woke = self._woke, False
         if not woke:
             yield from self._back_off(failure, heartbeat=heartbeat)
-        yield from self._take((yield from self._open()))
+        yield from self._take((yield from self._open(plan)))
 
     def _cut_compression(self) -> ConnectionLost | None:
         """The failure of a connection that ended cleanly, although its compressed bytes are not whole."""

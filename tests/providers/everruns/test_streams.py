@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polysession._core.plans import Head, Reconcile, Reopen, Step, StreamPlan
+from polysession._core.plans import ConnectedStream, Head, Reconcile, Reopen, Step
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
 from polysession.change import SessionRef
@@ -40,7 +40,7 @@ def frame(raw: dict[str, Any]) -> Frame:
     return Frame(raw["type"], json.dumps(raw).encode(), stored_id)
 
 
-def events_in(plan: StreamPlan, *frames: Frame) -> list[Event]:
+def events_in(plan: ConnectedStream, *frames: Frame) -> list[Event]:
     """The events that a plan reads from frames, which ask for no step."""
     found: list[Event] = []
     for each in frames:
@@ -50,7 +50,7 @@ def events_in(plan: StreamPlan, *frames: Frame) -> list[Event]:
     return found
 
 
-def read(plan: StreamPlan, *raws: dict[str, Any]) -> list[Event]:
+def read(plan: ConnectedStream, *raws: dict[str, Any]) -> list[Event]:
     """The events that a plan reads from the frames of these."""
     return events_in(plan, *map(frame, raws))
 
@@ -92,7 +92,7 @@ def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
         step(OPERATIONS.stream_events(ID, cursor))
 
 
-def streamed(cursor: str | None = "event_0") -> StreamPlan:
+def streamed(cursor: str | None = "event_0") -> ConnectedStream:
     if cursor is None:
         return step(PROVIDER.stream_events(SessionRef(ID), None), listed())[1]
     return step(PROVIDER.stream_events(SessionRef(ID), after(cursor)))[1]
@@ -190,7 +190,7 @@ def test_a_break_in_the_middle_of_a_message_costs_no_text_and_repeats_none() -> 
     assert texts == ["H", "e", "llo"]
 
 
-def opened_again(plan: StreamPlan) -> Any:
+def opened_again(plan: ConnectedStream) -> Any:
     plan.open()
     return plan.opened(Head(200, {}), again=True)
 

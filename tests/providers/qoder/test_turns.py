@@ -72,7 +72,7 @@ def test_a_stream_does_not_continue_after_an_id_that_no_header_can_carry(strange
 @pytest.mark.parametrize("event_id", ["evt_5", "0b9f", "e/5+"])
 def test_a_stream_continues_after_a_cursor_of_any_id(event_id: str) -> None:
     cursor = cursor_at(event(event_id, "session.updated"))
-    calls, plan = step(OPERATIONS.stream_events("sess_1", cursor))
+    calls, plan = step(PROVIDER.stream_events(REF, cursor))
 
     assert calls == []
     assert plan.open().headers["last-event-id"] == event_id

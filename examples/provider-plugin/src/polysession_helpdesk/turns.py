@@ -9,12 +9,12 @@ import msgspec
 
 from polysession.provider_api import (
     Call,
+    ConnectedStream,
     Event,
     Flow,
     Frame,
     Items,
     SessionRef,
-    StreamPlan,
     TextBlock,
     TurnInput,
     TurnPlan,
@@ -40,7 +40,7 @@ class Position(msgspec.Struct):
     after: int
 
 
-class HelpdeskStream(StreamPlan):
+class HelpdeskStream(ConnectedStream):
     """Follows a ticket. The helpdesk numbers its events from 1 and keeps them, so a number is all that is needed.
 
     Args:
