@@ -6,6 +6,7 @@ Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from polysession.emulation import (
@@ -26,9 +27,10 @@ from polysession_managed_agents.emulator.validation import Json, conflict, inval
 from polysession_qoder.emulator import events
 from polysession_qoder.emulator.filters import read_list_filter, read_search_filter
 from polysession_qoder.emulator.listing import read_window
-from polysession_qoder.emulator.requests import betas, check_token, read_body
+from polysession_qoder.emulator.requests import betas, read_body
 from polysession_qoder.emulator.resources import Agents, Environments
 from polysession_qoder.emulator.routes import CREATED, mount_routes, resource_routes
+from polysession_qoder.emulator.service_accounts import EXCHANGE_PATH, ServiceAccounts
 from polysession_qoder.emulator.shapes import (
     cancelled_shape,
     changed_fields,
@@ -45,7 +47,11 @@ SEARCH_BETA = "search-2026-08-31"
 
 
 class QoderEmulator(ManagedAgentsEmulator[Session]):
-    """Qoder Cloud Agents. `generation="legacy"` is the API of 2026-05."""
+    """Qoder Cloud Agents. `generation="legacy"` is the API of 2026-05.
+
+    Attributes:
+        service_accounts: Keys that can be exchanged for tokens, and the tokens.
+    """
 
     base_path: ClassVar[str] = "/api/v1/cloud"
 
@@ -57,12 +63,15 @@ class QoderEmulator(ManagedAgentsEmulator[Session]):
         environment = environments.create({"name": "Emulated environment", "config": {"type": "cloud"}})
         self.initial = InitialResources(agent_id=agent.id, environment_id=environment.id, model=ModelConfig(id="auto"))
         self.settings: Mapping[str, str] = {"token": "pt-emulator"}
-        self.routes = [*self._session_routes(), *resource_routes(agents, environments, generation)]
+        self.service_accounts: ServiceAccounts = ServiceAccounts()
+        routes = (*self._session_routes(), *resource_routes(agents, environments, generation))
+        self.routes = [replace(route, path=self.base_path + route.path) for route in routes]
+        if generation == "current":
+            self.routes.append(Route("POST", EXCHANGE_PATH, self.service_accounts.exchange, is_open=True))
         self.app = build_app(
             self.routes,
-            base_path=self.base_path,
             error=lambda refusal, request_id: error_answer(refusal, request_id, generation),
-            admit=check_token,
+            admit=self.service_accounts.check,
             idempotency=Idempotency(
                 headers=("idempotency-key", "x-idempotency-key"),
                 methods={"POST", "DELETE"},

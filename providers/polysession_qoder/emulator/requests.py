@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polysession.emulation import ApiRequest, Refusal
+from polysession.emulation import ApiRequest
 from polysession_managed_agents.emulator import requests
 from polysession_managed_agents.emulator.validation import Json, invalid
 
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
 
 
-def check_token(headers: Mapping[str, str]) -> None:
-    """Accept a bearer token that looks like one of the backend's: a personal access token, or a JWT."""
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The credential of a request; empty if it has none, or one of another scheme."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    parts = token.split(".")
-    is_jwt = len(parts) == len(("header", "payload", "signature")) and all(parts)
-    if scheme.lower() != "bearer" or not (token.startswith("pt-") or is_jwt):
-        raise Refusal(401, "Invalid API key or token.")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def betas(request: ApiRequest) -> frozenset[str]:

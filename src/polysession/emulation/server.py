@@ -57,6 +57,11 @@ class EmulatorHandle:
     control: Emulator
     faults: Faults
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: `base_url` without the backend's path."""
+        return self.base_url.removesuffix(self.control.base_path)
+
     def client(self, **options: Any) -> Client:
         """A `Client` for it; options are as for `Client`, and come before the emulator's settings."""
         return Client(self.provider, **{**self.settings, **options})
