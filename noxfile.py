@@ -76,6 +76,7 @@ def types(session: nox.Session) -> None:
         "tools",
         "noxfile.py",
         "docs/generate.py",
+        "docs/hooks.py",
     )
     for folder in ("examples", "examples/testing"):
         config = Path("pyproject.toml").resolve()
