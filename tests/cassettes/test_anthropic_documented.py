@@ -1,33 +1,33 @@
-"""Anthropic's published examples, through the current client with the headers of those pages.
+"""Anthropic's published examples of its API reference, through the current client with the headers of those pages.
 
 What was filled in is in each file's note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from polysession import NotFound, RetryPolicy, ServerError, SessionStatus, TurnEnded
+from polysession import NotFound, ServerError, SessionStatus, TurnEnded
 from polysession_anthropic import AnthropicNewAgent, AnthropicNewEnvironment
+from support.anthropic_documented import AGENT, ENVIRONMENT, ONE, RESOURCE, SESSION, THREAD, Do, documented
 from support.client_runners import ClientRunner
 from tools.recordings.cassettes import cassette, sent
+from tools.recordings.provenance import CASSETTES
 
-SESSION, AGENT = "sesn_011CZkZAtmR3yMPDzynEDxu7", "agent_011CZkYpogX7uDKUyvBTophP"
-ENVIRONMENT = "env_011CZkZ9X2dpNyB7HsEFoRfW"
+PAGE = Path(__file__).parents[2] / "docs/providers/anthropic.md"
 CREATED = datetime(2026, 3, 15, 10, 0, tzinfo=UTC)
 TITLE, ASKED = "Order #1234 inquiry", "Where is my order #1234?"
-Do = Callable[[Callable[[Any], Any]], Any]
 
 
 @pytest.fixture
 def do(runner: ClientRunner) -> Do:
-    once = RetryPolicy(attempts=1)
-    return lambda use: runner.call("anthropic", use, api_key="any", version="2023-06-01", retry=once)
+    return documented(runner)
 
 
 @cassette("anthropic/documented/create.yaml")
@@ -65,6 +65,15 @@ def test_sessions_are_listed(do: Do) -> None:
 def test_a_session_is_updated(do: Do, vcr: Any) -> None:
     assert do(lambda client: client.sessions.update(SESSION, title=TITLE)).title == TITLE
     assert sent(vcr, "POST") == [{"title": TITLE}]
+
+
+@cassette("anthropic/documented/archive.yaml")
+def test_a_session_is_archived(do: Do) -> None:
+    session = do(lambda client: client.sessions.archive(SESSION))
+
+    assert (session.id, session.native_status, session.archived_at) == (SESSION, "idle", None), "as the page prints it"
+    assert session.raw["budget"]["max_list_cost"] == {"amount": "2500", "currency": "USD"}
+    assert session.problems == ()
 
 
 @cassette("anthropic/documented/delete.yaml")
@@ -156,14 +165,37 @@ def test_moments_of_turns_are_listed(do: Do) -> None:
 
 @cassette("anthropic/documented/parts.yaml")
 def test_parts_of_a_session_are_reached_by_calls_that_are_not_modelled(do: Do) -> None:
-    resource = "sesrsc_011CZkZBJq5dWxk9fVLNcPht"
-    deleted = do(lambda client: client.request("DELETE", f"/v1/sessions/{SESSION}/resources/{resource}")).json()
-    thread = do(
-        lambda client: client.request("POST", f"/v1/sessions/{SESSION}/threads/sthr_011CZkZVWa6oIjw0rgXZpnBt/archive")
-    ).json()
+    deleted = do(lambda client: client.request("DELETE", f"{ONE}/resources/{RESOURCE}")).json()
+    thread = do(lambda client: client.request("POST", f"{ONE}/threads/{THREAD}/archive")).json()
 
-    assert deleted == {"id": resource, "type": "session_resource_deleted"}
+    assert deleted == {"id": RESOURCE, "type": "session_resource_deleted"}
     assert (thread["type"], thread["agent"]["name"]) == ("session_thread", "Researcher")
+
+
+@cassette("anthropic/documented/threads.yaml")
+def test_threads_are_listed_read_and_interrupted(do: Do) -> None:
+    listed = do(lambda client: client.request("GET", f"{ONE}/threads")).json()
+    read = do(lambda client: client.request("GET", f"{ONE}/threads/{THREAD}")).json()
+    interrupt = {"type": "user.interrupt", "session_thread_id": THREAD}
+    sent_back = do(lambda client: client.request("POST", f"{ONE}/events", json={"events": [interrupt]})).json()
+
+    assert [(thread["id"], thread["status"]) for thread in listed["data"]] == [(THREAD, "idle")]
+    assert (read["session_id"], read["parent_thread_id"], read["agent"]["name"]) == (SESSION, None, "Researcher")
+    assert sent_back["data"][0]["session_thread_id"] == THREAD
+
+
+@cassette("anthropic/documented/resources.yaml")
+def test_resources_are_added_listed_read_and_changed(do: Do) -> None:
+    many, one = f"{ONE}/resources", f"{ONE}/resources/{RESOURCE}"
+    file = {"type": "file", "file_id": "file_011CNha8iCJcU1wXNR6q4V8w"}
+    added = do(lambda client: client.request("POST", many, json=file)).json()
+    listed = do(lambda client: client.request("GET", many)).json()
+    read = do(lambda client: client.request("GET", one)).json()
+    token = {"authorization_token": "REDACTED"}
+    changed = do(lambda client: client.request("POST", one, json=token)).json()
+
+    assert listed["data"] == [added, read]
+    assert (added["mount_path"], read["checkout"]["name"], changed) == ("/uploads/receipt.pdf", "main", read)
 
 
 @cassette("anthropic/documented/errors.yaml")
@@ -174,3 +206,10 @@ def test_errors_are_told_with_their_request(do: Do) -> None:
     with pytest.raises(ServerError, match="Overloaded") as overloaded:
         do(lambda client: client.sessions.get(SESSION))
     assert (overloaded.value.status, overloaded.value.retryable) == (529, True)
+
+
+def test_the_page_names_every_published_example() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("## Published examples")[1].split("\n## ")[0]
+    named = {name for row in re.findall(r"\|([^|]*)\|$", section, re.MULTILINE) for name in re.findall("`(.*?)`", row)}
+
+    assert named == {path.stem for path in (CASSETTES / "anthropic/documented").iterdir()}

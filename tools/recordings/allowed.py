@@ -117,14 +117,15 @@ _QODER: Final = """
 """
 
 _ANTHROPIC: Final = """
-    access agent agent_id agents allowed_hosts amount apt archived_at budget cargo checkout command completed_at config
-    configs currency custom_tool_use_id data default_config deny_message deployment_id effort environment_id
-    evaluated_permission evaluation event event_deltas event_id event_ids events execution_identity explanation file_id
-    gem go include_archived inference_geo input list_cost max_list_cost mcp_server_name mcp_servers memory_store_id
-    model_request_start_id mount_path multiagent networking next_page npm order outcome_evaluation_start_id
-    outcome_evaluations outcome_id packages page parent_thread_id permission_policy pip prev_page processed_at
-    request_id resources result retry_status scope session_id session_thread_id skill_id skills speed statuses
-    stop_reason system tool_use_id tools types url usage vault_ids version
+    access agent agent_id agent_name agents allowed_hosts amount apt archived_at budget cache_creation cargo checkout
+    command completed_at config configs currency custom_tool_use_id data default_config deny_message deployment_id
+    effort environment_id evaluated_permission evaluation event event_deltas event_id event_ids events
+    execution_identity explanation file_id gem go include_archived inference_geo initial_events input list_cost
+    max_list_cost mcp_server_name mcp_servers memory_store_id model_request_start_id mount_path multiagent networking
+    next_page npm order outcome_evaluation_start_id outcome_evaluations outcome_id packages page parent_thread_id
+    permission_policy pip predefined_agents prev_page processed_at request_id resources result retry_status scope
+    session_id session_thread_id skill_id skills speed statuses stop_reason subagents system tool_use_id tools types url
+    usage vault_ids version
 """
 
 KEYS: Final[Mapping[str, frozenset[str]]] = {

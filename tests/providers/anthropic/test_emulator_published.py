@@ -21,6 +21,9 @@ CREATE = example("anthropic/documented/create.yaml")
 AGENT = example("anthropic/documented/agent_create.yaml")
 ENVIRONMENT = example("anthropic/documented/environment_create.yaml")
 EVENTS = example("anthropic/documented/events.yaml")
+(ARCHIVED,) = exchanges("anthropic/documented/archive.yaml")
+(THREADS, OLD_THREAD, _) = exchanges("anthropic/documented/threads.yaml")
+(ADDED, RESOURCES, REPOSITORY, ROTATED) = exchanges("anthropic/documented/resources.yaml")
 (DELETED_RESOURCE, THREAD) = exchanges("anthropic/documented/parts.yaml")
 (NOT_FOUND, OVERLOADED) = exchanges("anthropic/documented/errors.yaml")
 
@@ -100,6 +103,14 @@ def test_a_session_is_created_as_published(api: Api) -> None:
     for name in ("type", "status", "title", "metadata", "vault_ids", "budget"):
         assert answer[name] == published[name]
 
+    archived = api.ok("POST", f"/v1/sessions/{session_id}/archive")
+    assert differences(ARCHIVED.answer, {**archived, "resources": []}) == [
+        ".agent.execution_identity: not published",
+        ".agent.multiagent.agents[].execution_identity: not published",
+        ".archived_at: NoneType published, str answered",
+        ".deployment_id: str published, NoneType answered",
+    ]
+
 
 def test_a_thread_is_archived_and_a_resource_deleted_as_published(api: Api) -> None:
     file = {"type": "file", "file_id": "file_1"}
@@ -119,6 +130,41 @@ def test_a_thread_is_archived_and_a_resource_deleted_as_published(api: Api) -> N
         ".parent_thread_id: NoneType published, str answered",
     ]
     assert differences(DELETED_RESOURCE.answer, deleted) == []
+
+
+def test_threads_are_listed_and_read_as_published(api: Api) -> None:
+    agent = api.ok("POST", "/v1/agents", agent_of(CREATE.answer["agent"]))
+    session_id = api.new_session(agent=agent["id"])
+    assert isinstance(api.control, AnthropicEmulator)
+    api.control.consult(session_id, "Researcher", "What is it?", "It is blue.")
+
+    page = api.ok("GET", f"/v1/sessions/{session_id}/threads?limit=1")
+    (own,) = page["data"]
+    read = api.ok("GET", f"/v1/sessions/{session_id}/threads/{own['id']}")
+
+    newer = [".workflow_run_id: not published", ".agent.execution_identity: not published"]
+    assert differences(THREADS.answer, page) == [f".data[]{each}" for each in newer]
+    assert [each for each in differences(OLD_THREAD.answer, read) if not each.endswith(": not published")] == []
+    assert read == own
+
+
+def test_resources_are_added_listed_read_and_changed_as_published(api: Api) -> None:
+    repository = {
+        "type": "github_repository",
+        "url": "https://github.com/o/r",
+        "checkout": REPOSITORY.answer["checkout"],
+    }
+    session_id = api.new_session(resources=[repository])
+    many = f"/v1/sessions/{session_id}/resources"
+    added = api.ok("POST", many, ADDED.request)
+    page = api.ok("GET", f"{many}?limit=1")
+    (mounted,) = page["data"]
+    read = api.ok("GET", f"{many}/{mounted['id']}")
+    rotated = api.ok("POST", f"{many}/{mounted['id']}", ROTATED.request)
+
+    assert differences(ADDED.answer, added) == []
+    assert differences({**RESOURCES.answer, "data": RESOURCES.answer["data"][1:]}, page) == []
+    assert differences(REPOSITORY.answer, read) == differences(ROTATED.answer, rotated) == []
 
 
 def test_events_are_sent_and_listed_as_published(api: Api) -> None:

@@ -1,0 +1,21 @@
+"""The client of Anthropic's published examples, and the ids that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from polysession import RetryPolicy
+from support.client_runners import ClientRunner
+
+SESSION, AGENT = "sesn_011CZkZAtmR3yMPDzynEDxu7", "agent_011CZkYpogX7uDKUyvBTophP"
+ENVIRONMENT = "env_011CZkZ9X2dpNyB7HsEFoRfW"
+THREAD, RESOURCE = "sthr_011CZkZVWa6oIjw0rgXZpnBt", "sesrsc_011CZkZBJq5dWxk9fVLNcPht"
+ONE = f"/v1/sessions/{SESSION}"
+Do = Callable[[Callable[[Any], Any]], Any]
+
+
+def documented(runner: ClientRunner) -> Do:
+    """Runs calls with the headers that the pages print, and without retries."""
+    once = RetryPolicy(attempts=1)
+    return lambda use: runner.call("anthropic", use, api_key="any", version="2023-06-01", retry=once)
