@@ -20,6 +20,7 @@ from tools.spec_drift.compare import Accepted, Finding, changes, gaps, load_acce
 from tools.spec_drift.fingerprint import Fingerprint
 from tools.spec_drift.openapi import Document
 from tools.spec_drift.ours import Ours
+from tools.spec_drift.python_types import PythonTypes
 from tools.spec_drift.scope import Scope
 from tools.spec_drift.sources import RECORDS, findings, installed_sdks, recorded
 
@@ -64,7 +65,12 @@ def test_nothing_has_drifted() -> None:
 def test_every_backend_is_written_down() -> None:
     written = {backend: set(recorded(backend)) for backend in BACKENDS}
 
-    assert written == {"agentscope": {"events", "openapi"}, "everruns": {"crate", "openapi", "sdk"}, "qoder": {"sdk"}}
+    assert written == {
+        "agentscope": {"events", "openapi"},
+        "anthropic": {"sdk"},
+        "everruns": {"crate", "openapi", "sdk"},
+        "qoder": {"sdk"},
+    }
 
 
 def test_what_is_written_down_of_a_backend_is_not_empty() -> None:
@@ -189,6 +195,7 @@ def no_cargo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
+    assert "anthropic sdk (anthropic " in out
     assert "qoder sdk (qca-sdk " in out
     assert (
         "not available: agentscope events, agentscope openapi, everruns crate, everruns openapi\nno difference\n" in out
@@ -197,7 +204,7 @@ def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixtur
 
 def test_a_backend_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--openapi", "acme=openapi.json"]) == 2
-    assert "backends: agentscope, everruns, qoder" in capsys.readouterr().err
+    assert "backends: agentscope, anthropic, everruns, qoder" in capsys.readouterr().err
 
 
 def test_a_document_is_read() -> None:
@@ -238,6 +245,48 @@ def test_a_document_is_read() -> None:
         ("STARTED",),
         ("DELETE /sessions/{}", "GET /sessions"),
     )
+
+
+def test_the_types_of_a_package_are_read_from_its_text(tmp_path: Path) -> None:
+    (tmp_path / "session.py").write_text(
+        "from typing import Optional\n\nfrom .event import AcmeEvent\n\n\n"
+        "class AcmeSession(BaseModel):\n"
+        '    """A session."""\n\n'
+        "    id: str\n"
+        '    """Its id."""\n\n'
+        "    status: Optional[Literal['idle', 'lost']] = None\n"
+        "    events: List[AcmeEvent]\n"
+        "    model: AcmeModel\n"
+    )
+    (tmp_path / "event.py").write_text(
+        "AcmeEvent: TypeAlias = Annotated[Union[AcmeStarted, Ended], UnionDiscriminator('type')]\n"
+        "Kind: TypeAlias = Literal['ended']\n\n\n"
+        "class Ended(TypedDict, total=False):\n    type: Required[Kind]\n"
+    )
+    (tmp_path / "started.py").write_text("class AcmeStarted:\n    type: Literal['started']\n")
+    (tmp_path / "kind.py").write_text("Kind: TypeAlias = Literal['another']\n")
+
+    types = PythonTypes([tmp_path], "Acme")
+
+    assert types.fields("Session") == {
+        "id": "str",
+        "status": "Optional[Literal['idle', 'lost']]",
+        "events": "List[Event]",
+        "model": "Model",
+    }
+    assert types.values("Session.status") == ("idle", "lost")
+    assert types.values("Session.events") == types.values("Event") == ("ended", "started")
+    assert types.values("Session.model") == types.values("Session.owner") == types.values("Gone.status") == ()
+    assert types.fields("Gone") == {}
+
+
+def test_an_event_that_our_table_of_anthropic_lacks_is_listed() -> None:
+    known = BACKENDS["anthropic"]()
+    forgetful = replace(known, event_types=known.event_types - {"workflow_run.created"})
+    published = recorded("anthropic").values()
+
+    found = [*gaps(forgetful, published, load_accepted(RECORDS / "anthropic/accepted.json"))]
+    assert found == [Finding("anthropic", "ours", "event types", "only theirs", "workflow_run.created")]
 
 
 def crate(folder: Path, events: str) -> Path:

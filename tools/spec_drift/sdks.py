@@ -5,17 +5,22 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from tools.spec_drift.fingerprint import Fingerprint
+from tools.spec_drift.python_types import PythonTypes
 from tools.spec_drift.scope import Scope, route
 
 _LITERAL: Final = re.compile(r"Literal\[([^\]]*)\]")
 _QODER_CALL: Final = re.compile(r'"""(GET|POST|PUT|PATCH|DELETE) (/[^\s.?]*)')
+_ANTHROPIC_CALL: Final = re.compile(
+    r'self\._(get_api_list|get|post|put|patch|delete)\(\s*(?:path_template\(\s*)?"(/v1/[^"]*)"'
+)
 _EVERRUNS_CALL: Final = re.compile(r'self\._client\._(get|post|put|patch|delete)\w*\(\s*f?"(/[^"]*)"')
 _EVERRUNS_LIST: Final = re.compile(r'path = (?:_with_query\(\s*)?f?"(/[^"]*)"')
 
@@ -33,6 +38,25 @@ def qoder(scope: Scope) -> Fingerprint:
     previewed = _literals(_fields(types, "SessionEventStreamParams").get("event_deltas", ""))
     event_types = {value for name in sent for value in _literals(_fields(types, name).get("type", ""))}
     return _fingerprint("qca-sdk", types, scope, event_types | terminal | set(previewed), calls)
+
+
+def anthropic(scope: Scope) -> Fingerprint:
+    """Knowledge of `anthropic`, from its text: to import it takes seconds."""
+    spec = find_spec("anthropic")
+    assert spec is not None
+    package = Path(str(spec.origin)).parent
+    types = package / "types"
+    read = PythonTypes((types / "beta", types / "beta/sessions", types), "BetaManagedAgents")
+    sources = [path.read_text(encoding="utf-8") for path in sorted((package / "resources").rglob("*.py"))]
+    calls = [
+        route("get" if verb == "get_api_list" else verb, path)
+        for source in sources
+        for verb, path in _ANTHROPIC_CALL.findall(source)
+    ]
+    events = [read.values(name) for name in ("StreamSessionEvents", "SessionEventType", "EventParams")]
+    objects = {name: read.fields(name) for name in scope.objects}
+    enums = {place: read.values(place) for place in scope.enums}
+    return _known("anthropic", objects, enums, {kind for each in events for kind in each}, scope.routes_in(calls))
 
 
 def everruns(scope: Scope) -> Fingerprint:
@@ -53,13 +77,24 @@ def _fingerprint(
 ) -> Fingerprint:
     objects = {name: _fields(module, name) for name in scope.objects}
     enums = {place: _values(module, place) for place in scope.enums}
+    return _known(package, objects, enums, event_types, scope.routes_in(calls))
+
+
+def _known(
+    package: str,
+    objects: Mapping[str, Mapping[str, str]],
+    enums: Mapping[str, tuple[str, ...]],
+    event_types: Iterable[str],
+    routes: tuple[str, ...],
+) -> Fingerprint:
+    """The fingerprint of a package, without objects and enums that it does not have."""
     return Fingerprint(
         package,
         version(package),
         {name: fields for name, fields in objects.items() if fields},
         {place: values for place, values in enums.items() if values},
         tuple(sorted(event_types)),
-        scope.routes_in(calls),
+        routes,
     )
 
 

@@ -18,7 +18,11 @@ from tools.spec_drift.openapi import Document
 from tools.spec_drift.scope import Scope
 
 RECORDS: Final = Path(__file__).parents[2] / "tests/spec_drift"
-SDKS: Final[Mapping[str, Callable[[Scope], Fingerprint]]] = {"everruns": sdks.everruns, "qoder": sdks.qoder}
+SDKS: Final[Mapping[str, Callable[[Scope], Fingerprint]]] = {
+    "anthropic": sdks.anthropic,
+    "everruns": sdks.everruns,
+    "qoder": sdks.qoder,
+}
 _DESCRIBE: Final = Path(__file__).parents[2] / "tests/live/agentscope_service/describe.py"
 
 
