@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from polysession.feature import Feature
 from polysession.plugins import load_provider
-from polysession.testing.marks import Gap, features_shown
+from polysession.testing.marks import Gap, applies_to, features_shown
 
 
 class Arranged:
@@ -34,7 +34,7 @@ class Arranged:
             shown = features_shown(test)
             cases |= {key for key in cls.gaps if key.startswith(f"{name}[")}
             keys = {name, *shown} & set(cls.gaps)
-            if all(declared.support(feature).support for feature in shown):
+            if applies_to(test, declared):
                 used |= keys
                 chosen: Callable[..., Any] | None = _with_gaps(test, [cls.gaps[key] for key in sorted(keys)])
             else:

@@ -13,7 +13,7 @@ from polysession.testing.backend import Backend
 from polysession.testing.base import CANARY, ContractBase
 from polysession.testing.faces import Face
 from polysession.testing.fault_server import FaultServer, http
-from polysession.testing.marks import covers
+from polysession.testing.marks import covers, supports_one_of
 
 _BAD_IDS: Final = ["", ".", "..", "../x", "a/b", "a\\b", "a\r\nX: y", "a b", "\x00", "\ud800"]
 _ODD_IDS: Final = {
@@ -64,7 +64,7 @@ class BadInputContract(ContractBase):
         one_of = self.declared().settings_type.one_of
         return {key: value for key, value in backend.settings.items() if name not in one_of or key not in one_of}
 
-    @covers()
+    @covers(needs=supports_one_of(_ON_A_SESSION))
     def test_a_malformed_session_id_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
             for feature in filter(self.supports, _ON_A_SESSION):
@@ -96,7 +96,7 @@ class BadInputContract(ContractBase):
         _, _, rest = target.partition(" /base/")
         assert _ODD_IDS[session_id] in rest.partition("?")[0].split("/")
 
-    @covers()
+    @covers(needs=supports_one_of(_ON_A_SESSION))
     def test_a_session_of_another_backend_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
         stranger = Session(provider="another-one", id="sess_1", agent_id="agent_1")
         with self.open(face, {**backend.settings, "base_url": nowhere.url}) as client:
@@ -140,7 +140,7 @@ class BadInputContract(ContractBase):
         assert "no_such_setting" in error.message
         assert "base_url" in error.message, "the message lists what is accepted"
 
-    @covers(Feature.SESSIONS_GET)
+    @covers(Feature.SESSIONS_GET, needs=lambda declared: len(declared.settings_type.model_fields) > 1)
     @pytest.mark.parametrize("end", ["\r\nX-Admin: 1", "\n", "\x00", "ü"], ids=ascii)
     def test_a_setting_breaks_out_of_nothing(self, face: Face, backend: Backend, end: str) -> None:
         """It makes no client, and the error does not show it; or the request has no line of it."""

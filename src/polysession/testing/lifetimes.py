@@ -67,5 +67,7 @@ class LifetimeContract(ContractBase):
 
     @staticmethod
     def open_descriptors() -> int:
-        """How many files and sockets this process has open; 0 where the system does not tell."""
-        return len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS.exists() else 0
+        """How many files and sockets this process has open. Skips the test where the system does not tell."""
+        if not _DESCRIPTORS.exists():
+            pytest.skip(f"{_DESCRIPTORS} does not exist on this system")
+        return len(list(_DESCRIPTORS.iterdir()))

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import pytest
 
 from polysession.feature import Feature
 
+if TYPE_CHECKING:
+    from polysession.provider_api import Provider
+
 F = TypeVar("F", bound=Callable[..., Any])
 Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
+Declared: TypeAlias = "type[Provider[Any]]"
+
 _SHOWN: Final = "__polysession_shows__"
+_NEEDS: Final = "__polysession_needs__"
 
 
-def covers(*features: Feature) -> Callable[[F], F]:
-    """Say which features a test shows. It is collected for the providers that declare all of them as supported."""
+def covers(*features: Feature, needs: Callable[[Declared], bool] | None = None) -> Callable[[F], F]:
+    """Say which features a test shows. It is collected for the providers that declare all of them as supported.
+
+    Args:
+        features: The features.
+        needs: Whether a provider declares what the test needs besides; None for any provider.
+    """
 
     def mark(function: F) -> F:
         setattr(function, _SHOWN, features)
+        setattr(function, _NEEDS, needs)
         return function
 
     return mark
+
+
+def supports_one_of(features: Iterable[Feature]) -> Callable[[Declared], bool]:
+    """For `covers(needs=...)`: whether a provider supports at least one of the features."""
+    return lambda declared: any(declared.support(feature).support for feature in features)
+
+
+def applies_to(function: Callable[..., Any], declared: Declared) -> bool:
+    """Whether a test is one for a provider."""
+    needs: Callable[[Declared], bool] | None = getattr(function, _NEEDS, None)
+    supported = all(declared.support(feature).support for feature in features_shown(function))
+    return supported and (needs is None or needs(declared))
 
 
 def features_shown(function: Callable[..., Any]) -> tuple[Feature, ...]:

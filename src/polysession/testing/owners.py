@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from polysession import Feature, Session, SessionRef, UsageError
+from polysession.provider_api import Provider
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.faces import Face
@@ -12,13 +15,16 @@ from polysession.testing.fault_server import FaultServer
 from polysession.testing.marks import covers
 
 
-class OwnerContract(ContractBase):
-    """For providers with an `owner_setting`; the others have nothing to show here."""
+def has_owner_setting(declared: type[Provider[Any]]) -> bool:
+    """Whether the client of a provider may have a user of its own."""
+    return declared.owner_setting is not None
 
-    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_GET)
+
+class OwnerContract(ContractBase):
+    """For providers with an `owner_setting`."""
+
+    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_GET, needs=has_owner_setting)
     def test_a_handle_of_another_user_is_not_sent(self, face: Face, backend: Backend, nowhere: FaultServer) -> None:
-        if self.declared().owner_setting is None:
-            return
         stranger = SessionRef("session-1", "agent_1", "somebody-else")
         with (
             self.open(face, {**backend.settings, "base_url": nowhere.url}) as client,
@@ -27,11 +33,15 @@ class OwnerContract(ContractBase):
             client.sessions.get(stranger)
         assert nowhere.connections == 0
 
-    @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_GET, Feature.SESSIONS_LIST_OWNER)
+    @covers(
+        Feature.SESSIONS_CREATE,
+        Feature.SESSIONS_CREATE_OWNER,
+        Feature.SESSIONS_GET,
+        Feature.SESSIONS_LIST_OWNER,
+        needs=has_owner_setting,
+    )
     def test_a_client_without_a_user_serves_several(self, face: Face, backend: Backend) -> None:
         setting = self.declared().owner_setting
-        if setting is None:
-            return
         without_user = {name: value for name, value in backend.settings.items() if name != setting}
         sessions: list[Session] = []
         with self.open(face, without_user) as serving:

@@ -24,7 +24,7 @@ from polysession import (
 from polysession.emulation import Fault
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
-from polysession.testing.marks import covers
+from polysession.testing.marks import covers, supports_one_of
 
 _WRITES: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.SESSIONS_UPDATE_TITLE: lambda client, session: client.sessions.update(session, title="Done"),
@@ -55,7 +55,7 @@ class PageAnswerContract(ContractBase):
         error = self.page_error(backend, lambda: self.new_session(client, backend))
         assert error.operation == Feature.SESSIONS_CREATE
 
-    @covers(Feature.SESSIONS_CREATE)
+    @covers(Feature.SESSIONS_CREATE, needs=supports_one_of(_WRITES))
     def test_a_write_that_a_page_answers_is_in_doubt(self, client: Client, backend: Backend) -> None:
         for feature in filter(self.supports, _WRITES):
             session = self.new_session(client, backend)

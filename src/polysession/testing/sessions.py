@@ -118,7 +118,7 @@ class SessionContract(ContractBase):
         read = client.sessions.get(session)
 
         times = [read.created_at, read.updated_at, read.started_at, read.finished_at, read.archived_at]
-        assert all(time.tzinfo is UTC for time in times if time is not None)
+        assert {time.tzinfo for time in times if time is not None} == {UTC}
 
     @covers(Feature.SESSIONS_DELETE, Feature.SESSIONS_GET)
     def test_a_deleted_session_is_gone(self, client: Client, session: Session) -> None:

@@ -119,6 +119,7 @@ class TwoClientsContract(ContractBase):
             number: answers_in(self.run(client, self.new_session(client, backend), said)[0])
             for number, said in (("1", first), ("2", second))
         }
+        assert all(alone.values()), "a turn has no answer to know it by"
         with _Turns(
             client.sessions.run(session, first, deadline_s=self.patience_s),
             other.sessions.run(session, second, deadline_s=self.patience_s),
@@ -129,6 +130,7 @@ class TwoClientsContract(ContractBase):
             for number, own in alone.items():
                 self.check_turn(turns, number, own)
 
+        assert len(turns.errors) < len(alone), "none of the turns was run"
         assert turns.errors == {} or steps != "one after the other"
 
     @covers(Feature.SESSIONS_RUN)

@@ -133,6 +133,6 @@ class UpdateContract(ContractBase):
     @covers(Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE)
     def test_the_time_of_the_last_change_does_not_go_back(self, client: Client, full: Session) -> None:
         changed = client.sessions.update(full, title="Later")
-        if full.updated_at is not None:
-            assert changed.updated_at is not None
-            assert changed.updated_at >= full.updated_at
+        assert full.updated_at is not None
+        assert changed.updated_at is not None
+        assert changed.updated_at >= full.updated_at
