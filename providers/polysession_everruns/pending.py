@@ -54,6 +54,8 @@ CALL_REQUESTED: Final = "tool.call_requested"
 INPUT: Final = "input.message"
 TOOL_COMPLETED: Final = "tool.completed"
 WORKS: Final = "reason.started"
+BECOMES_READY_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Waits between looks: an event that asks for actions comes a moment before the session is ready for the answers."""
 
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
 _CONTINUATIONS: Final = frozenset({INPUT, WORKS})
@@ -66,8 +68,6 @@ _QUESTION_TOOL: Final = "ask_user"
 _SECRET: Final = "secret"  # noqa: S105  (a kind of question)
 _FREE_TEXT: Final = "text"
 
-_RETRIES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Waits between attempts to answer: the event comes a moment before the session is ready for the answer."""
 _DECISIONS: Final = "tool-approvals"
 _REPLIES: Final = "question-answers"
 _RESULTS: Final = "tool-results"
@@ -318,7 +318,7 @@ def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
 
 
 def _post(route: str, call: Call) -> Flow[None]:
-    for wait_s in _RETRIES_S:
+    for wait_s in BECOMES_READY_S:
         try:
             response = yield call
         except (Conflict, InvalidRequest) as error:

@@ -47,6 +47,8 @@ from polysession.provider_api import (
 from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, rest_required
 from polysession_everruns.messages import digest_of, message_body, post_message
 from polysession_everruns.pending import (
+    BECOMES_READY_S,
+    CALL_REQUESTED,
     INPUT,
     TOOL_COMPLETED,
     WORKS,
@@ -155,11 +157,22 @@ def _read_recent(ref: SessionRef, *, up_to: str | None = None) -> Flow[tuple[Eve
         reader.read(bytes(item))
         if up_to is not None and reader.last is not None and reader.last.id == up_to:
             return reader, up_to
-    return (reader, _newest_of(items)) if up_to is None else (EventReader(ref.id), up_to)
+    return (reader, _newest_of(items).id) if up_to is None else (EventReader(ref.id), up_to)
 
 
-def _read_newest(ref: SessionRef) -> Flow[str | None]:
+def _read_newest(ref: SessionRef) -> Flow[WireEvent]:
     return _newest_of((yield from _read_events(ref, limit=_NEWEST)))
+
+
+def _until_waiting(ref: SessionRef) -> Flow[None]:
+    """Wait until a session that has asked for actions waits for them.
+
+    The event comes a moment before. A message at that moment would steer the turn, and so not end its wait.
+    """
+    for after_s in (0.0, *BECOMES_READY_S):
+        response = yield Call("GET", session_path(ref), after_s=after_s)
+        if read_response(to_session, response).status is not SessionStatus.RUNNING:
+            return
 
 
 def _read_events(ref: SessionRef, **query: int | None) -> Flow[Sequence[Any]]:
@@ -167,16 +180,16 @@ def _read_events(ref: SessionRef, **query: int | None) -> Flow[Sequence[Any]]:
     return read_whole(_read_list, response).data
 
 
-def _newest_of(items: Sequence[Any]) -> str | None:
-    """Id of the newest event that has a readable one."""
+def _newest_of(items: Sequence[Any]) -> WireEvent:
+    """The newest event that has a readable id, else an empty one."""
     for item in reversed(items):
         try:
             event, _ = _read_event(bytes(item))
         except MalformedResponse:
             continue
         if event.id is not None:
-            return event.id
-    return None
+            return event
+    return WireEvent()
 
 
 # --- Live streams
@@ -420,7 +433,7 @@ class AnswerTurn(TurnStream):
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
     """Prepare to follow a session, after the cursor or after its newest event."""
     if cursor is None:
-        return SessionStream(ref, WireCursor((yield from _read_newest(ref))), EventReader(ref.id))
+        return SessionStream(ref, WireCursor((yield from _read_newest(ref)).id), EventReader(ref.id))
     position = WireCursor(decode_cursor(WireCursor, cursor, "Everruns").since_id)
     return SessionStream(ref, position, EventReader(ref.id), is_resumed=True)
 
@@ -438,8 +451,10 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
         return AnswerTurn(ref, WireCursor(newest, mark), reader, sending)
     body = message_body(turn_input, native)
     mark = WireTurnMark(digest=digest_of(turn_input))
-    newest = yield from _read_newest(ref)
-    return MessageTurn(ref, WireCursor(newest, mark), EventReader(ref.id), partial(post_message, ref, body))
+    newest_event = yield from _read_newest(ref)
+    if newest_event.type == CALL_REQUESTED:
+        yield from _until_waiting(ref)
+    return MessageTurn(ref, WireCursor(newest_event.id, mark), EventReader(ref.id), partial(post_message, ref, body))
 
 
 def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:

@@ -11,6 +11,7 @@ import pytest
 from polysession import Client, Feature, ModelConfig, Session, SessionStatus
 from polysession.emulation import EmulatorHandle
 from polysession.plugins import load_provider
+from polysession.testing.fault_server import FaultServer, http
 from support.command import Shell, created
 
 SESSION_KEYS = set(Session.model_fields) - {"source"}
@@ -272,3 +273,18 @@ def test_control_characters_of_a_backend_are_escaped(shell: Shell, qoder: Emulat
         assert not {"\x1b", "\u202e"} & set(out)
     assert "a\\x1b[31mb\\u202ec\\nd" in shell.done("sessions", "get", session).out
     assert shell.done("sessions", "get", session, "--json").json["title"] == hostile
+
+
+def test_items_that_cannot_be_read_are_an_error_beside_the_others() -> None:
+    page = {"data": [{"id": "sess_1", "title": "Talk"}, {"title": "no id"}], "next_page": None}
+    with FaultServer(http(200, json.dumps(page))) as server:
+        shell = Shell({"POLYSESSION_PROVIDER": "qoder", "QODER_PAT": "pt-x", "QODER_MANAGED_BASE_URL": server.url})
+        table = shell.run("sessions", "list")
+        as_json = shell.run("sessions", "list", "--json")
+
+    assert (table.code, as_json.code) == (10, 10)
+    assert [line.split()[0] for line in table.out.splitlines()] == ["id", "sess_1"]
+    assert [line["id"] for line in as_json.lines] == ["sess_1"]
+    assert table.err.startswith("polysession: qoder: 1 of the sessions could not be read: ")
+    assert (as_json.error["kind"], as_json.error["provider"]) == ("MalformedResponse", "qoder")
+    assert as_json.error["message"] in table.err.replace("\n", " ")

@@ -32,7 +32,7 @@ def list_agents(
     """
     with invocation.client() as client:
         found = client.agents.list(limit=limit, page_size=page_size)
-        show_list(invocation.output, "agents", found, ("id", "model", "age", "name"), _row, raw=raw)
+        show_list(invocation.output, client, "agents", found, ("id", "model", "age", "name"), _row, raw=raw)
 
 
 @command(agents, "get", writes="agent")

@@ -56,7 +56,7 @@ def events(
     with invocation.client() as client:
         if past:
             found = client.sessions.events(session, newest_first=newest_first, limit=limit, page_size=page_size)
-            write_list(output, "events", found, lambda event: _write_event(output, event, raw=raw))
+            write_list(output, client, "events", found, lambda event: _write_event(output, event, raw=raw))
             return
         with (
             client.sessions.stream(session, cursor=cursor, deadline_s=deadline) as stream,
@@ -87,9 +87,11 @@ def messages(
     with invocation.client() as client:
         found = client.sessions.messages(session, newest_first=newest_first, limit=limit, page_size=page_size)
         if output.as_json:
-            write_list(output, "messages", found, lambda message: output.json(record_json(message, raw=raw)))
+            write_list(output, client, "messages", found, lambda message: output.json(record_json(message, raw=raw)))
         else:
-            write_list(output, "messages", found, lambda message: output.text(f"{message.role.value}: {message.text}"))
+            write_list(
+                output, client, "messages", found, lambda message: output.text(f"{message.role.value}: {message.text}")
+            )
 
 
 @contextmanager

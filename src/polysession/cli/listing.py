@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from polysession import Agent, Environment, Model, Session
+from polysession._core.paging import Item
 from polysession.cli.json_output import record_json, set_fields
 from polysession.cli.printing import Output
+from polysession.errors import MalformedResponse
 from polysession.record import ReceivedRecord
 
-T = TypeVar("T")
-R = TypeVar("R", bound=ReceivedRecord)
+if TYPE_CHECKING:
+    from polysession import Client, Paginator
+
+R = TypeVar("R", Agent, Environment, Model, Session)
+
+_MOST_PROBLEMS: Final = 5
 
 
-def write_list(output: Output, name: str, items: Iterable[T], write: Callable[[T], None]) -> None:
-    """Write each item as it comes, and show the count on stderr meanwhile."""
-    with output.counting(name, prints=True) as counter:
-        for item in counter.over(items):
-            write(item)
+def write_list(
+    output: Output, client: Client, what: str, found: Paginator[Item], write: Callable[[Item], None]
+) -> None:
+    """Write each item as it comes, and show the count on stderr meanwhile.
+
+    Args:
+        output: Receives them.
+        client: Reads them.
+        what: What they are, in the plural.
+        found: The list.
+        write: Writes one item.
+
+    Raises:
+        MalformedResponse: Some items could not be read. The others are written.
+    """
+    _check_all_read(client, what, _read(output, what, found, write, prints=True))
 
 
 def show_list(
     output: Output,
-    name: str,
-    items: Iterable[R],
+    client: Client,
+    what: str,
+    found: Paginator[R],
     headings: Sequence[str],
     row: Callable[[R], Sequence[str]],
     *,
@@ -33,18 +52,42 @@ def show_list(
 
     Args:
         output: Receives them.
-        name: What they are, in the plural.
-        items: The records.
+        client: Reads them.
+        what: What they are, in the plural.
+        found: The list.
         headings: Titles of the table's columns.
         row: Gives the cells of a record.
         raw: Add the backend's own object to the JSON.
+
+    Raises:
+        MalformedResponse: Some items could not be read. The others are shown.
     """
     if output.as_json:
-        write_list(output, name, items, lambda item: output.json(record_json(item, raw=raw)))
+        write_list(output, client, what, found, lambda item: output.json(record_json(item, raw=raw)))
         return
-    with output.counting(name, prints=False) as counter:
-        rows = [row(item) for item in counter.over(items)]
+    rows: list[Sequence[str]] = []
+    problems = _read(output, what, found, lambda item: rows.append(row(item)), prints=False)
     output.table(headings, rows)
+    _check_all_read(client, what, problems)
+
+
+def _read(
+    output: Output, what: str, found: Paginator[Item], take: Callable[[Item], None], *, prints: bool
+) -> list[str]:
+    """Read a list; returns the problems of its pages: the items that could not be read."""
+    problems: list[str] = []
+    with output.counting(what, prints=prints) as counter:
+        for page in found.pages():
+            for item in counter.over(page.items):
+                take(item)
+            problems += page.problems
+    return problems
+
+
+def _check_all_read(client: Client, what: str, problems: Sequence[str]) -> None:
+    if problems:
+        shown = "; ".join(problems[:_MOST_PROBLEMS]) + ("; ..." if len(problems) > _MOST_PROBLEMS else "")
+        raise MalformedResponse(f"{len(problems)} of the {what} could not be read: {shown}", provider=client.provider)
 
 
 def show_record(output: Output, record: ReceivedRecord, *, raw: bool) -> None:

@@ -29,7 +29,7 @@ def list_environments(
     """
     with invocation.client() as client:
         found = client.environments.list(limit=limit, page_size=page_size)
-        show_list(invocation.output, "environments", found, ("id", "age", "name"), _environment_row, raw=raw)
+        show_list(invocation.output, client, "environments", found, ("id", "age", "name"), _environment_row, raw=raw)
 
 
 @command(environments, "get", writes="environment")
@@ -78,7 +78,7 @@ def list_models(invocation: Invocation, *, limit: Limit = None, page_size: PageS
     with invocation.client() as client:
         found = client.models.list(limit=limit, page_size=page_size)
         headings = ("id", "type", "credential", "default", "name")
-        show_list(invocation.output, "models", found, headings, _model_row, raw=raw)
+        show_list(invocation.output, client, "models", found, headings, _model_row, raw=raw)
 
 
 def _environment_row(environment: Environment) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def list_sessions(
             page_size=page_size,
             native=native,
         )
-        show_list(invocation.output, "sessions", found, ("id", "status", "age", "title"), _row, raw=raw)
+        show_list(invocation.output, client, "sessions", found, ("id", "status", "age", "title"), _row, raw=raw)
 
 
 @command(sessions, "get", writes="session")

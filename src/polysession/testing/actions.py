@@ -24,11 +24,14 @@ from polysession import (
     ToolOutput,
     TurnEnded,
     TurnFailed,
+    WhenWaiting,
 )
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
+from polysession.testing.cuts import survive
 from polysession.testing.faces import Face
 from polysession.testing.marks import covers
+from polysession.testing.page_answers import answer_to
 from polysession.testing.turns import check_each_once, milestones
 
 _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended requires_action"]
@@ -283,3 +286,31 @@ class ActionContract(ContractBase):
     def test_an_approval_of_what_was_not_asked_is_refused(self, client: Client, session: Session) -> None:
         with pytest.raises((Conflict, NotFound)):
             client.sessions.answer(session, [Approve("call_none")])
+
+    @covers(
+        Feature.SESSIONS_RUN,
+        Feature.SESSIONS_ANSWER,
+        Feature.SESSIONS_PENDING_ACTIONS,
+        Feature.SESSIONS_GET,
+        needs=lambda declared: declared.when_waiting is not WhenWaiting.UNKNOWN,
+    )
+    def test_a_message_while_the_agent_waits_does_what_is_declared(self, client: Client, session: Session) -> None:
+        """It is sent as soon as the action is delivered, and again when the session says that it waits."""
+        for waits in (False, True):
+            action = self.waiting(client, session)
+            if waits:
+                self.eventually(
+                    lambda: client.sessions.get(session).status is not SessionStatus.RUNNING, "the session waits"
+                )
+            turn = survive(lambda: self.run(client, session, self.script.plain))
+            left = client.sessions.pending_actions(session)
+
+            if self.declared().when_waiting in {WhenWaiting.REFUSED, WhenWaiting.TAKEN_AS_ANSWER}:
+                assert isinstance(turn.error, Conflict), turn
+            else:
+                assert turn.is_completed, turn
+            if self.declared().when_waiting is WhenWaiting.DROPS_QUESTION:
+                assert left == ()
+            else:
+                assert [each.id for each in left] == [action.id]
+                self.run(client, session, [answer_to(action)])

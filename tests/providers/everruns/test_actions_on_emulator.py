@@ -170,6 +170,20 @@ def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session:
     assert ends == [Outcome.REQUIRES_ACTION, Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
 
 
+@pytest.mark.parametrize("asks", ["/ask", "/question", "/client-tool"])
+def test_a_message_right_after_an_action_is_asked_for_ends_the_wait(
+    client: Client, session: Session, asks: str
+) -> None:
+    """The session waits only a moment after the event that asks; a message in between would not end that wait."""
+    with client.sessions.run(session, asks, deadline_s=DEADLINE_S) as turn:
+        assert turn.wait().outcome is Outcome.REQUIRES_ACTION
+
+    with client.sessions.run(session, "/client-tool", deadline_s=DEADLINE_S) as turn:
+        (action,) = turn.wait().actions
+    assert client.sessions.pending_actions(session) == (action,)
+    assert client.sessions.ask(session, "hello", deadline_s=DEADLINE_S).text.endswith("hello")
+
+
 # --- Several clients at once
 
 

@@ -75,6 +75,19 @@ def message_turn(*connections: Connection, looks: Sequence[Response] = (), **sto
     return followed
 
 
+@pytest.mark.parametrize("looks", [1, 3, 7])
+def test_a_message_is_sent_once_a_session_that_asked_waits(looks: int) -> None:
+    """After seven looks, in 6.3 seconds, it is sent all the same."""
+    asked = event(10, "tool.call_requested", {"tool_calls": []})
+    answers = [ok({"id": ID, "status": "active"})] * (looks - 1)
+    answers.append(ok({"id": ID, "status": "waitingfortoolresults" if looks < 7 else "active"}))
+
+    calls, _ = step(PROVIDER.start_turn(SessionRef(ID), (TextBlock(text="Hi"),)), listed(asked), *answers)
+
+    waits_s = [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2][:looks]
+    assert [summary(call) for call in calls[1:]] == [("GET", PATH, None, wait_s) for wait_s in waits_s]
+
+
 def delivered(*raws: dict[str, Any], **stored: Any) -> list[str]:
     return names(message_turn([written(raws), STAYS_OPEN], **stored))
 
