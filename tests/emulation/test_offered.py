@@ -37,7 +37,7 @@ def offered(backend: str) -> dict[str, list[set[str]]]:
 def test_the_page_lists_exactly_what_is_offered(backend: str) -> None:
     listed = {
         path.strip("`"): [set(cell.replace("none", "").split()) for cell in methods]
-        for name, path, *methods in rows("What is offered")
+        for name, path, *methods in rows("Emulated routes")
         if name == backend
     }
 
@@ -46,7 +46,7 @@ def test_the_page_lists_exactly_what_is_offered(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_the_page_leaves_out_is_not_offered(backend: str) -> None:
-    (paths,) = [re.findall(r"`(/[^`]*)`", cell) for name, cell, _ in rows("What is not offered") if name == backend]
+    (paths,) = [re.findall(r"`(/[^`]*)`", cell) for name, cell, _ in rows("Not emulated") if name == backend]
     assert paths
     patterns = [re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + "/?") for path in offered(backend)]
 
@@ -54,5 +54,5 @@ def test_what_the_page_leaves_out_is_not_offered(backend: str) -> None:
 
 
 def test_every_backend_with_an_emulator_is_on_the_page() -> None:
-    for heading in ("What is offered", "What is not offered"):
+    for heading in ("Emulated routes", "Not emulated"):
         assert sorted({name for name, *_ in rows(heading)}) == BACKENDS
