@@ -74,25 +74,26 @@ _KEPT_ERROR: Final = 500
 
 @dataclass(slots=True)
 class Preview:
-    """An event that is being written: the characters of each of its blocks, of all connections and of this one."""
+    """An event that is being written: the characters of each of its blocks that came, and that are to be skipped."""
 
     is_message: bool
     delivered: dict[int, int] = field(default_factory=dict)
-    received: dict[int, int] = field(default_factory=dict)
+    skipped: dict[int, int] = field(default_factory=dict)
     pairs: SplitPairs = field(default_factory=SplitPairs)
 
     def restart(self) -> None:
         """The backend replays it from its beginning."""
-        self.received.clear()
+        self.skipped = dict(self.delivered)
         self.pairs = SplitPairs()
 
     def add(self, index: int, text: str) -> str:
         """The part of this piece that was not delivered yet."""
-        before, delivered = self.received.get(index, 0), self.delivered.get(index, 0)
-        after = self.received[index] = before + len(text)
-        if after > delivered:
-            self.delivered[index] = after
-        return text if before >= delivered else text[delivered - before :]
+        if self.skipped:
+            skipped = self.skipped.get(index, 0)
+            self.skipped[index] = max(skipped - len(text), 0)
+            text = text[skipped:]
+        self.delivered[index] = self.delivered.get(index, 0) + len(text)
+        return text
 
 
 class TurnMark(msgspec.Struct, frozen=True, array_like=True):
@@ -159,12 +160,12 @@ def raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
 
 def _message(state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
     message = to_message(state.member, state.session_id, wire, envelope)
-    state.previews.pop(envelope["id"] or "", None)
+    state.previews.pop(envelope.get("id") or "", None)
     return (MessageCompleted(message=message, **envelope),)
 
 
 def _thinking(state: State, wire: WireThinking, envelope: Envelope) -> Sequence[Event]:
-    state.previews.pop(envelope["id"] or "", None)
+    state.previews.pop(envelope.get("id") or "", None)
     return (ThinkingCompleted(text=wire.thinking or text_of(wire.content), **envelope),)
 
 
@@ -396,35 +397,34 @@ class EventReader:
             kind: Its type, if that is known from elsewhere; a type in the JSON wins.
             event_id: Its id, if that is known from elsewhere; an id in the JSON wins.
         """
-        found = self.rows.get(kind, RAW)
+        state, row = self._state, self.rows.get(kind, RAW)
         problems: tuple[str, ...]
         try:
-            wire, problems = found.decode(content)
+            wire, problems = row.decode(content)
             if wire.type and wire.type != kind:
-                kind, found = wire.type, self.rows.get(wire.type, RAW)
-                wire, problems = found.decode(content)
+                kind, row = wire.type, self.rows.get(wire.type, RAW)
+                wire, problems = row.decode(content)
         except MalformedResponse as error:
-            found, wire, problems = RAW, WireEvent(), (error.message,)
-        identity = None if kind in PREVIEWS else wire.id or event_id
-        if identity is not None and not self._is_new(identity, kind, wire):
-            return ()
+            row, wire, problems = RAW, WireEvent(), (error.message,)
+        envelope: Envelope = {"session_id": state.session_id, "native_type": kind, "source": content}
+        if problems:
+            envelope["problems"] = problems
+        if kind not in PREVIEWS and (identity := wire.id or event_id) is not None:
+            if not self._is_new(identity, kind, wire):
+                return ()
+            envelope["id"] = identity
+        if wire.turn_id is not None:
+            envelope["turn_id"] = wire.turn_id
+        if (moment := self._time_of(wire)) is not None:
+            envelope["created_at"] = moment
         if kind.startswith("agent."):
-            self._state.in_turn = True  # also if the stream began in the middle of the turn
-        envelope: Envelope = {
-            "session_id": self._state.session_id,
-            "id": identity,
-            "turn_id": wire.turn_id,
-            "created_at": self._time_of(wire),
-            "native_type": kind,
-            "source": content,
-            "problems": problems,
-        }
+            state.in_turn = True  # also if the stream began in the middle of the turn
         try:
-            return found.to_events(self._state, wire, envelope)
+            return row.to_events(state, wire, envelope)
         except ValidationError:
-            envelope["problems"] += remove_unusable(wire)
+            envelope["problems"] = problems + remove_unusable(wire)
         envelope["created_at"] = self._time_of(wire)
-        return found.to_events(self._state, wire, envelope)
+        return row.to_events(state, wire, envelope)
 
     def _is_new(self, identity: str, _kind: str, _wire: WireEvent) -> bool:
         """Whether an event with this id is to be read: each is once."""

@@ -81,7 +81,7 @@ MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file
 Content: TypeAlias = list[dict[str, Any] | str] | str | None
 
 Envelope: TypeAlias = dict[str, Any]
-"""The fields that all events have."""
+"""Of the fields that all events have, those with a value."""
 
 _NOT_WAITING: Final = frozenset({"session.status_running", *LAST_EVENTS})
 
@@ -96,13 +96,13 @@ def to_message(member: Member, session_id: str, wire: WireMessage, envelope: Env
     parts = [wire.content] if isinstance(wire.content, str) else wire.content or []
     return Message(
         provider=member.name,
-        id=wire.message_id or envelope["id"] or "",
+        id=wire.message_id or envelope.get("id") or "",
         session_id=session_id,
         role=ROLES.get(envelope["native_type"], Role.UNKNOWN),
         content=tuple([TextBlock(text=part) if isinstance(part, str) else _to_block(part) for part in parts]),
-        created_at=envelope["created_at"],
+        created_at=envelope.get("created_at"),
         source=envelope["source"],
-        problems=envelope["problems"],
+        problems=envelope.get("problems", ()),
     )
 
 
@@ -135,14 +135,14 @@ def read_action(member: Member, wire: WireToolUse, envelope: Envelope) -> ToolAp
     """The action that an event with these common fields asks for."""
     is_self_hosted = envelope["native_type"] == "agent.tool_use" and wire.evaluated_permission == "allow"
     action_type, answer_type, key = _SELF_HOSTED if is_self_hosted else TOOL_USES[envelope["native_type"]]
-    arguments, problems = wire.input or {}, envelope["problems"]
+    arguments, problems = wire.input or {}, envelope.get("problems", ())
     if isinstance(arguments, str):
         arguments, problems = _parse_arguments(arguments, problems)
-    reference = {"type": answer_type, key: envelope["id"]}
+    reference = {"type": answer_type, key: envelope.get("id")}
     if member.repeats_thread and wire.session_thread_id is not None:
         reference["session_thread_id"] = wire.session_thread_id
     return action_type(
-        id=envelope["id"] or "",
+        id=envelope.get("id") or "",
         name=wire.name or "",
         arguments=arguments,
         reference=msgspec.json.encode(reference).decode(),

@@ -42,12 +42,12 @@ def _idle(state: State, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:
 
 def _usage(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
     usage, problems = _read_usage(envelope["source"])
-    envelope["problems"] += problems
+    envelope["problems"] = envelope.get("problems", ()) + problems
     return (UsageReported(usage=usage, is_delta=False, **envelope),)
 
 
 def _stored_start(_state: State, wire: WireMessage, envelope: Envelope) -> Sequence[Event]:
-    return (MessageStarted(message_id=wire.message_id or envelope["id"], **envelope),)
+    return (MessageStarted(message_id=wire.message_id or envelope.get("id"), **envelope),)
 
 
 def _stored_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:

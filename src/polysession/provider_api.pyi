@@ -53,11 +53,13 @@ from polysession._core.provider import (
     Provider as Provider,
     TurnInput as TurnInput,
 )
+from polysession._core.raw_events import (
+    raw_event as raw_event,
+)
 from polysession._core.reading import (
     answer_id as answer_id,
     fastapi_error as fastapi_error,
     one_page as one_page,
-    raw_event as raw_event,
     read_array as read_array,
     read_frame as read_frame,
     read_frames as read_frames,

@@ -11,11 +11,11 @@ import pytest
 from polysession._core.decoding import decoder
 from polysession._core.flow import Response
 from polysession._core.provider import ErrorDetail, Page
+from polysession._core.raw_events import raw_event
 from polysession._core.reading import (
     answer_id,
     fastapi_error,
     one_page,
-    raw_event,
     read_array,
     read_frame,
     read_frames,

@@ -15,7 +15,6 @@ from polysession.errors import MalformedResponse, UsageError
 
 if TYPE_CHECKING:
     from polysession._core.sse import Frame
-    from polysession.event import RawEvent
 
 T = TypeVar("T")
 
@@ -155,28 +154,6 @@ def read_frames(response: Response) -> list[Frame]:
     from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
 
     return list(SseDecoder().feed(response.content))
-
-
-def raw_event(session_id: str, source: bytes, **envelope: Any) -> RawEvent:
-    """The event for what is not modelled, or cannot be read.
-
-    Its payload is the backend's object; for another JSON value `{"value": ...}`, and for what is no JSON
-    `{"text": "..."}`.
-
-    Args:
-        session_id: The session.
-        source: What the backend sent.
-        envelope: Other fields of the event, such as `native_type`, `id` and `problems`.
-    """
-    from polysession.event import RawEvent  # noqa: PLC0415  (reading a session needs no events)
-
-    try:
-        value = decode_json(source)
-    except ValueError:
-        payload: dict[str, Any] = {"text": source.decode("utf-8", "replace")}
-    else:
-        payload = value if isinstance(value, dict) else {"value": value}
-    return RawEvent(session_id=session_id, payload=payload, source=source, **envelope)
 
 
 def answer_id(response: Response, *path: str | int) -> str:

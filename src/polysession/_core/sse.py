@@ -17,6 +17,7 @@ MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 """Largest frame that is accepted, in bytes, with its field names."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_CR: Final = ord("\r")
 _MAX_RETRY_DIGITS: Final = 9
 
 
@@ -69,19 +70,17 @@ class SseDecoder:
         Raises:
             MalformedResponse: A frame is larger than the bound.
         """
-        if self._ends_with_cr or b"\r" in chunk:
+        if self._ends_with_cr or _CR in chunk:
             chunk = self._with_lf(chunk)
         if self._ends_with_lf and chunk:
             self._ends_with_lf, chunk = False, b"\n" + chunk
-        start = 0
-        while (end := chunk.find(b"\n\n", start)) >= 0:
-            block = chunk[start:end]
-            start = end + 2
+        *blocks, rest = chunk.split(b"\n\n")
+        for block in blocks:
             frame = self._read(self._joined(block) if self._parts else block)
             if frame is not None:
                 yield frame
-        if start < len(chunk):
-            self._keep(chunk[start:])
+        if rest:
+            self._keep(rest)
 
     def _with_lf(self, chunk: bytes) -> bytes:
         """The chunk with LF for each CR and CRLF, also for a CRLF that was cut in two."""
