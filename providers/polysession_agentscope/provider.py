@@ -8,13 +8,10 @@ that every server offers at `/openapi.json` (read 2026-11)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
-
-from pydantic import AfterValidator, Field
 
 from polysession.provider_api import (
     Agent,
@@ -31,7 +28,6 @@ from polysession.provider_api import (
     FeatureSupport,
     Flow,
     FromEnv,
-    HeaderSecret,
     HeaderText,
     MalformedResponse,
     Message,
@@ -79,8 +75,6 @@ from polysession_agentscope.sessions import NAME, SessionAddress
 from polysession_agentscope.wire import WireAgents, WireNewAgent, WireNewSession
 
 _USER_HEADER: Final = "x-user-id"
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OUR_HEADERS: Final = frozenset({_USER_HEADER, "content-type", "content-length", "transfer-encoding"})
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 _read_new_session = decoder(WireNewSession)
@@ -183,18 +177,6 @@ _FILTERED_HERE: Final = frozenset(
 )
 
 
-def _check_headers(headers: Mapping[str, HeaderSecret]) -> Mapping[str, HeaderSecret]:
-    names = [name.lower() for name in headers]
-    for name in names:
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a header")
-        if name in _OUR_HEADERS:
-            raise ValueError(f"{name!r} is set by the client itself")
-    if len(set(names)) < len(names):
-        raise ValueError("a header is given twice, in upper and lower case")
-    return headers
-
-
 class AgentScopeSettings(ProviderSettings):
     """Settings of a client for AgentScope.
 
@@ -202,14 +184,11 @@ class AgentScopeSettings(ProviderSettings):
         base_url: Where the service is mounted.
         user_id: Whose sessions these are. The service believes it: it is no credential.
         agent_id: Agent of sessions that are named by their id alone, and of lists that name none.
-        headers: Further headers, for a gateway in front of the service, such as `Authorization`. The values are kept
-            secret.
     """
 
     base_url: Annotated[BaseUrl, FromEnv("AGENTSCOPE_BASE_URL")]
     user_id: Annotated[HeaderText, FromEnv("AGENTSCOPE_USER_ID")]
     agent_id: Annotated[str | None, FromEnv("AGENTSCOPE_AGENT_ID")] = None
-    headers: Annotated[Mapping[str, HeaderSecret], AfterValidator(_check_headers)] = Field(default_factory=dict)
 
 
 class AgentScopeProvider(Provider[AgentScopeSettings]):
@@ -236,9 +215,8 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The user, and the headers that a gateway needs."""
-        further = {name.lower(): value.get_secret_value() for name, value in self.settings.headers.items()}
-        return further | {_USER_HEADER: self.settings.user_id}
+        """The user."""
+        return {_USER_HEADER: self.settings.user_id}
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body: a sentence, or a list of problems. What was sent is never repeated."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
-from pydantic import Field
 
 from polysession.provider_api import (
     Agent,
@@ -103,7 +102,6 @@ class LanggraphSettings(ProviderSettings):
         base_url: Where the server is.
         api_key: Sent as `x-api-key`; None sends none, as a self-hosted server wants.
         assistant_id: Agent of sessions that have none: a UUID, or the name of a graph.
-        headers: Further headers, for the server's own authentication.
         input_key: Key of the messages in the graph's state.
     """
 
@@ -112,7 +110,6 @@ class LanggraphSettings(ProviderSettings):
         None
     )
     assistant_id: Annotated[str | None, FromEnv("LANGGRAPH_ASSISTANT_ID")] = None
-    headers: Mapping[str, HeaderSecret] = Field(default_factory=dict)
     input_key: str = "messages"
 
 
@@ -183,10 +180,9 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The API key, and the headers of the settings."""
+        """The API key, if there is one."""
         key = self.settings.api_key
-        own = {} if key is None else {"x-api-key": key.get_secret_value()}
-        return own | {name: value.get_secret_value() for name, value in self.settings.headers.items()}
+        return {} if key is None else {"x-api-key": key.get_secret_value()}
 
     def read_error(self, reply: Response) -> ErrorDetail:
         """Read an error body. The refusal of a busy thread quotes the inputs of its runs, which is cut off."""

@@ -179,7 +179,8 @@ class Client:
         http: `"aiohttp"`, in asyncio only, sends over aiohttp's connections, which cost far less when many calls run at
             once. It needs the extra `aiohttp`.
         limits: Bounds of the connection pool. By default connections are not bounded, and 20 idle ones are kept.
-        headers: Headers that are added to each request.
+        headers: Headers that are added to each request, such as those of a gateway. They are a setting of every
+            provider, so that a profile may have them; their values are kept secret.
         user_agent: Text that is added to our `user-agent`.
         max_turns: How many turns of `run`, `ask` and `rejoin` may be open at once; another one waits for its place, at
             most for its `deadline_s`. None for any number.
@@ -215,12 +216,12 @@ class Client:
         observers: Sequence[object] = (),
         http: Literal["aiohttp"] | None = None,
         limits: httpx.Limits | None = None,
-        headers: Mapping[str, str] = MappingProxyType({}),
+        headers: Mapping[str, str] | None = None,
         user_agent: str | None = None,
         max_turns: int | None = None,
         **settings: Any,
     ) -> None:
-        self._provider = open_provider(provider, settings, os.environ, profile)
+        self._provider = open_provider(provider, {"headers": headers, **settings}, os.environ, profile)
         self._driver = SyncDriver(
             self._provider,
             http_client=http_client,
@@ -228,7 +229,7 @@ class Client:
             retry=retry,
             max_body_bytes=max_body_bytes,
             observers=observers,
-            connections=Connections(http=http, limits=limits, headers=headers, user_agent=user_agent),
+            connections=Connections(http=http, limits=limits, user_agent=user_agent),
             max_turns=max_turns,
         )
         self._owns_connections = True

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import string
 import warnings
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from polysession.errors import MissingCredentials, UsageError
+
+T = TypeVar("T")
+
+_HEADER_NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 
 
 class FromEnv:
@@ -52,6 +57,21 @@ def check_header_value(text: str) -> str:
     return text
 
 
+def check_header_names(headers: Mapping[str, T]) -> Mapping[str, T]:
+    """Headers by their names in lower case.
+
+    Raises:
+        ValueError: A text is not the name of a header, or two names differ in their case only.
+    """
+    for name in headers:
+        if not isinstance(name, str) or not name or set(name) - _HEADER_NAME:
+            raise ValueError(f"{name!r} is not the name of a header")
+    found = {name.lower(): value for name, value in headers.items()}
+    if len(found) < len(headers):
+        raise ValueError("a header is given twice, in upper and lower case")
+    return found
+
+
 def _check_secret(secret: SecretStr) -> SecretStr:
     check_header_value(secret.get_secret_value())
     return secret
@@ -60,6 +80,7 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 HeaderText = Annotated[str, AfterValidator(check_header_value)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Headers = Annotated[Mapping[str, HeaderSecret], AfterValidator(check_header_names)]
 
 
 class ProviderSettings(BaseModel):
@@ -69,6 +90,7 @@ class ProviderSettings(BaseModel):
         one_of: Optional settings, such as two kinds of credential: exactly one of them is needed. Where one is given as
             an argument, the environment is not asked for the others; of several in the environment the first counts.
         base_url: Where the backend is.
+        headers: Headers that are added to each request, such as those of a gateway in front of the backend.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -78,6 +100,7 @@ class ProviderSettings(BaseModel):
     one_of: ClassVar[tuple[str, ...]] = ()
 
     base_url: BaseUrl
+    headers: Headers = Field(default_factory=dict)
 
     def secrets(self) -> tuple[str, ...]:
         """The secret values themselves, those of headers among them, to keep them out of messages."""

@@ -15,7 +15,6 @@ from httpx_aiohttp import HttpxAiohttpClient
 from polysession import DeadlineExceeded, Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
 from polysession._drivers.environment import tls_context
 from polysession.testing import (
-    CANARY,
     Backend,
     BackendContract,
     ErrorContract,
@@ -135,7 +134,6 @@ class TestEverrunsSeed(BackendContract):
 class TestAgentScope(ProviderContract):
     provider = "agentscope"
     permission_mode = "accept_edits"
-    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}}
 
 
 class TestAgentScopeSeed(BackendContract):
@@ -169,7 +167,6 @@ class TestAgentScopeSeed(BackendContract):
 class TestAdk(ProviderContract):
     provider = "adk"
     has_status_word = False
-    secret_settings = {"token": CANARY}
 
     @classmethod
     @contextlib.contextmanager
@@ -200,7 +197,6 @@ class TestAdkSeed(BackendContract):
 class TestLanggraph(ProviderContract):
     provider = "langgraph"
     new_agent = {"native": LanggraphNewAgent(graph_id="agent")}
-    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}, "api_key": CANARY}
     gaps = {
         "test_a_session_for_an_agent_that_is_not_there_is_refused": never(
             "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception

@@ -6,6 +6,7 @@ import contextlib
 import json
 import typing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -17,6 +18,7 @@ from polysession._core.flow import Call
 from polysession.async_client import AsyncClient
 from polysession.client import Client
 from polysession.errors import InvalidRequest, MalformedResponse, NotFound, PolysessionError, ServerError, UsageError
+from polysession.profiles import PlainSecretWarning
 from polysession.provider_api import ErrorDetail, Response
 from polysession.session import Session
 from support.acme import TOKEN, AcmeProvider, acme
@@ -53,6 +55,32 @@ def test_another_client_shares_the_connections(runner: ClientRunner) -> None:
 
     assert [request.headers.get("x-team") for request in server.requests] == ["red", None]
     assert server.requests[0].headers["authorization"] == server.requests[1].headers["authorization"]
+
+
+@both_runners
+def test_headers_of_a_client_come_before_those_of_its_profile(
+    runner: ClientRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_KEY", "of-the-profile")
+    file = tmp_path / "polysession/config.toml"
+    file.parent.mkdir()
+    file.write_text('[profiles.p]\nprovider = "acme"\nheaders = { x-key = { env = "GATEWAY_KEY" }, x-team = "red" }\n')
+    server = Server()
+
+    call(runner, server, lambda client: client.sessions.get("s1"), profile="p", headers={"X-Key": "given"})
+    with pytest.warns(PlainSecretWarning, match=r"headers\.x-team"):
+        call(runner, server, lambda client: client.sessions.get("s1"), profile="p")
+
+    sent = [(request.headers.get("x-key"), request.headers.get("x-team")) for request in server.requests]
+    assert sent == [("given", None), ("of-the-profile", "red")]
+
+
+@both_runners
+@pytest.mark.parametrize("name", ["Authorization", "content-length", "Host"])
+def test_a_header_that_is_ours_makes_no_client(runner: ClientRunner, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name.lower()!r} is set by polysession"):
+        call(runner, Server(), lambda client: client.sessions.get("s1"), headers={name: "c4n4ry"})
 
 
 @both_runners

@@ -253,8 +253,8 @@ def test_without_an_absolute_folder_the_file_is_in_the_home(given: str, monkeypa
 
 
 def test_secret_settings_are_known_by_their_type() -> None:
-    assert secret_names(AcmeSettings) == {"token"}
-    assert secret_names(AcmeProvider.settings_type) == {"token"}
+    assert secret_names(AcmeSettings) == {"headers", "token"}
+    assert secret_names(AcmeProvider.settings_type) == {"headers", "token"}
 
 
 def test_a_client_without_a_profile_reads_no_toml() -> None:

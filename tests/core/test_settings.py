@@ -23,7 +23,7 @@ from polysession.settings import (
 )
 from support.acme import BASE_URL, TOKEN, AcmeSettings
 
-ACCEPTED = "Accepted: base_url (or ACME_URL), token (or ACME_TOKEN, ACME_PAT), region"
+ACCEPTED = "Accepted: base_url (or ACME_URL), headers, token (or ACME_TOKEN, ACME_PAT), region"
 
 
 class LooseSettings(ProviderSettings):
@@ -83,7 +83,9 @@ def test_a_missing_secret_says_where_it_may_be_given() -> None:
 
 
 def test_another_missing_setting_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match=r"setting 'user' is missing\. Accepted: base_url, user, key") as caught:
+    with pytest.raises(
+        UsageError, match=r"setting 'user' is missing\. Accepted: base_url, headers, user, key"
+    ) as caught:
         load_settings(LooseSettings, "loose", {"base_url": "http://a"}, {})
 
     assert not isinstance(caught.value, MissingCredentials)
@@ -217,6 +219,36 @@ def test_a_token_in_a_header_is_a_secret_without_its_scheme_too() -> None:
     assert set(header_secrets(headers)) == {"Bearer t0ken", "t0ken", "a b"}
 
 
+def test_values_of_headers_are_secrets() -> None:
+    headers = {"Authorization": "Bearer t0ken", "x-key": "k3y", "proxy-authorization": "bare"}
+    settings = load_settings(OnlyAddress, "acme", {"base_url": BASE_URL, "headers": headers}, {})
+
+    assert set(settings.secrets()) == {"Bearer t0ken", "t0ken", "k3y", "bare"}
+    assert not {"t0ken", "k3y", "bare"} & set(repr(settings).replace("'", " ").split())
+    assert set(settings.headers) == {"authorization", "x-key", "proxy-authorization"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ({"bad name": "secret"}, "'bad name' is not the name of a header"),
+        ({"": "secret"}, "'' is not the name of a header"),
+        ({"X-Key": "secret", "x-key": "secret"}, "a header is given twice"),
+        ({"x-key": "sec\nret"}, "headers.x-key: .*printable ASCII"),
+        ({"x-key": ""}, "headers.x-key: .*printable ASCII"),
+        ("x-key: secret", "headers: Input should be a valid"),
+    ],
+)
+def test_a_wrong_header_is_refused_without_showing_its_value(headers: Any, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        load_settings(OnlyAddress, "acme", {"base_url": BASE_URL, "headers": headers}, {})
+    assert "sec" not in str(caught.value)
+
+
+class OnlyAddress(ProviderSettings):
+    """No setting of its own."""
+
+
 class TwoKinds(ProviderSettings):
     one_of: ClassVar[tuple[str, ...]] = ("token", "key")
 
@@ -248,7 +280,7 @@ def test_two_credentials_are_one_too_many_and_none_is_too_few() -> None:
     with pytest.raises(UsageError, match="give one of the settings 'token' or 'key', not several"):
         load_settings(TwoKinds, "acme", {"token": "t", "key": "k"}, {})
     with pytest.raises(
-        MissingCredentials, match=r"setting 'token' or 'key' is missing\. Accepted: base_url, token \(or "
+        MissingCredentials, match=r"setting 'token' or 'key' is missing\. Accepted: base_url, headers, token \(or "
     ):
         load_settings(TwoKinds, "acme", {}, {})
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from polysession.testing import CANARY, Backend, ProviderContract, ServerProcess, proxy
+from polysession.testing import Backend, ProviderContract, ServerProcess, proxy
 
 
 class TestAdkServer(ProviderContract):
     provider = "adk"
     evidence = "live"
     has_status_word = False
-    secret_settings = {"token": CANARY}
     patience_s = 60.0
 
     @pytest.fixture(scope="class")

@@ -9,14 +9,13 @@ import pytest
 
 from live.agentscope_service.process import AgentScopeService
 from polysession import ModelConfig
-from polysession.testing import CANARY, Backend, ProviderContract, not_done_here, proxy
+from polysession.testing import Backend, ProviderContract, not_done_here, proxy
 
 
 class TestAgentScopeService(ProviderContract):
     provider = "agentscope"
     evidence = "live"
     permission_mode = "accept_edits"
-    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}}
     patience_s = 60.0
     gaps = {
         "test_models_are_listed": not_done_here(

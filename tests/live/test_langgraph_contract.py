@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from polysession import Client
-from polysession.testing import CANARY, Backend, ProviderContract, ServerProcess, never, proxy
+from polysession.testing import Backend, ProviderContract, ServerProcess, never, proxy
 from polysession_langgraph import LanggraphNewAgent
 
 
@@ -16,7 +16,6 @@ class TestLanggraphServer(ProviderContract):
     evidence = "live"
     patience_s = 60.0
     new_agent = {"native": LanggraphNewAgent(graph_id="agent")}
-    secret_settings = {"headers": {"authorization": f"Bearer {CANARY}"}, "api_key": CANARY}
     gaps = {
         "test_a_session_for_an_agent_that_is_not_there_is_refused": never(
             "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception

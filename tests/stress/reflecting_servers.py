@@ -13,11 +13,12 @@ from polysession.testing.fault_server import Answer, FaultServer, http, read_req
 
 CANARY = "c4n4ry+/=%&<'x"
 """Each of its last characters is written in another way somewhere."""
+_OF_A_GATEWAY: dict[str, Any] = {"headers": {"X-Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}}
 SECRETS: dict[str, dict[str, Any]] = {
-    "agentscope": {"headers": {"Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}},
-    "anthropic": {"api_key": CANARY},
-    "everruns": {"api_key": f"Bearer {CANARY}"},
-    "qoder": {"token": CANARY},
+    "agentscope": _OF_A_GATEWAY,
+    "anthropic": {"api_key": CANARY, **_OF_A_GATEWAY},
+    "everruns": {"api_key": f"Bearer {CANARY}", **_OF_A_GATEWAY},
+    "qoder": {"token": CANARY, **_OF_A_GATEWAY},
 }
 """The settings of each provider that are secret."""
 

@@ -6,7 +6,6 @@ import html
 import json
 import platform
 import re
-import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
@@ -41,13 +40,12 @@ from polysession.errors import (
     UnexpectedRedirect,
     UsageError,
 )
-from polysession.settings import header_secrets
+from polysession.settings import check_header_names, header_secrets
 
 USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version()}"
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _JSON: Final = {"content-type": "application/json"}
-_HEADER_NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
 """Headers of the HTTP library's, and of some calls."""
 _TEXT_LIMIT: Final = 500
@@ -89,11 +87,10 @@ class Exchange:
     Args:
         provider: The provider.
         proxy: The environment variable that names the proxy on the way to the backend; None for no proxy.
-        headers: Headers of the caller's, added to each request. Their values count as secret.
         user_agent: Text of the caller's, added to ours.
 
     Raises:
-        UsageError: A header cannot be sent, or is set by us.
+        UsageError: A header of the settings is set by us.
 
     Attributes:
         authoriser: Keeps the authorisation that the provider fetches.
@@ -104,7 +101,6 @@ class Exchange:
         provider: Provider[Any],
         *,
         proxy: str | None = None,
-        headers: Mapping[str, str] = _NO_HEADERS,
         user_agent: str | None = None,
     ) -> None:
         self._provider = provider
@@ -118,8 +114,9 @@ class Exchange:
         }
         ours = self._plain_headers | {name.lower(): value for name, value in provider.headers().items()}
         self._ours = ours.keys() | _OURS
-        self._further = further = checked_headers(headers, self._ours)
-        self._secrets = spellings((*provider.settings.secrets(), *header_secrets(further)))
+        given = {name: value.get_secret_value() for name, value in provider.settings.headers.items()}
+        self._further = further = checked_headers(given, self._ours)
+        self._secrets = spellings(provider.settings.secrets())
         self._headers = {**ours, **further}
         self._json_headers = {**self._headers, **_JSON}
 
@@ -292,15 +289,14 @@ def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[
     """
     if not isinstance(headers, Mapping):
         raise UsageError(f"headers is a {type(headers).__name__}; it must map names to text")
-    found: dict[str, str] = {}
-    for name, value in headers.items():
-        text = header_text(value, f"the header {name!r}")
-        if not isinstance(name, str) or not name or set(name) - _HEADER_NAME:
-            raise UsageError(f"{name!r} is not the name of a header")
-        if name.lower() in ours:
+    try:
+        named = check_header_names(headers)
+    except ValueError as error:
+        raise UsageError(f"headers: {error}") from None
+    for name in named:
+        if name in ours:
             raise UsageError(f"the header {name!r} is set by polysession, and cannot be given in headers")
-        found[name.lower()] = text
-    return found
+    return {name: header_text(value, f"the header {name!r}") for name, value in named.items()}
 
 
 def header_text(value: str, what: str) -> str:

@@ -66,7 +66,6 @@ class AsyncDriver:
         self._exchange = Exchange(
             provider,
             proxy=proxy and proxy.variable,
-            headers=connections.headers,
             user_agent=connections.user_agent,
         )
         self.open_turns: AsyncOpenTurns = AsyncOpenTurns(max_turns)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -19,13 +17,11 @@ class Connections:
     Attributes:
         http: `"aiohttp"` for connections of aiohttp; None for httpx's own.
         limits: Bounds of the connection pool; None for ours.
-        headers: Added to each request.
         user_agent: Added to our `user-agent`.
     """
 
     http: str | None = None
     limits: httpx.Limits | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     user_agent: str | None = None
 
     def check(self, http_client: object, *, is_async: bool) -> None:

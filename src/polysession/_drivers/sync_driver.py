@@ -65,7 +65,6 @@ class SyncDriver:
         self._exchange = Exchange(
             provider,
             proxy=proxy and proxy.variable,
-            headers=connections.headers,
             user_agent=connections.user_agent,
         )
         self.open_turns: BlockingOpenTurns = BlockingOpenTurns(max_turns)

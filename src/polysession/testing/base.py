@@ -28,6 +28,7 @@ from polysession.emulation.emulator import Generation
 from polysession.emulation.server import session_values
 from polysession.plugins import load_provider
 from polysession.provider_api import Provider
+from polysession.settings import secret_names
 from polysession.testing.arranging import Arranged
 from polysession.testing.backend import Backend, Script
 from polysession.testing.faces import Face, open_client
@@ -53,8 +54,6 @@ class ContractBase(Arranged):
         image: What `sessions.send image` is shown with.
         document: What `sessions.send document` is shown with.
         new_agent: Values besides `name` that the backend needs of a new agent.
-        secret_settings: Settings that hold a secret, each with `CANARY` somewhere in it; None takes those whose type is
-            `SecretStr`.
     """
 
     generation: ClassVar[Generation] = "current"
@@ -68,7 +67,6 @@ class ContractBase(Arranged):
     image: ClassVar[MediaBlock] = MediaBlock(type="image", data="iVBORw0KGgo=", media_type="image/png")
     document: ClassVar[MediaBlock] = MediaBlock(type="document", data="JVBERi0xLjQK", media_type="application/pdf")
     new_agent: ClassVar[Mapping[str, Any]] = {}
-    secret_settings: ClassVar[Mapping[str, Any] | None] = None
 
     # Hooks to override.
 
@@ -214,11 +212,9 @@ class ContractBase(Arranged):
 
     def canaries(self) -> dict[str, Any]:
         """Values for the settings that hold a secret."""
-        if self.secret_settings is not None:
-            return dict(self.secret_settings)
         declared = self.declared().settings_type
-        secrets = [name for name, field in declared.model_fields.items() if "SecretStr" in str(field.annotation)]
-        return {name: CANARY for name in secrets if name not in declared.one_of[1:]}
+        secrets = secret_names(declared) - {"headers", *declared.one_of[1:]}
+        return {**dict.fromkeys(secrets, CANARY), "headers": {"x-canary": CANARY}}
 
     def some_session(self, session_id: str = "sess_1") -> Session:
         """A session that exists nowhere."""
