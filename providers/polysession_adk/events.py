@@ -10,46 +10,30 @@ Backend: https://google.github.io/adk-docs/events/ and https://google.github.io/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from polysession.provider_api import (
-    Block,
-    ErrorDetail,
-    ErrorReported,
-    Event,
-    MalformedResponse,
-    MediaBlock,
-    Message,
-    MessageCompleted,
-    MessageDelta,
-    RawBlock,
-    Role,
-    TextBlock,
-    ThinkingBlock,
-    ThinkingCompleted,
-    ThinkingDelta,
-    ToolCallBlock,
-    ToolCallCompleted,
-    ToolResultBlock,
-    ToolResultCompleted,
-    Usage,
-    UsageReported,
-    decode_json,
-    raw_event,
-    read_parts,
-    record_reader,
+from polysession import provider_api as api
+from polysession.provider_api import Block, Event, Message, ThinkingBlock, ToolCallBlock, ToolResultBlock
+from polysession_adk.wire import (
+    WireErrorDetails,
+    WireEvent,
+    WireFunction,
+    WireMedia,
+    WirePart,
+    WireUsage,
+    read_part,
 )
-from polysession_adk.wire import WireErrorDetails, WireEvent, WireFunction, WireMedia, WirePart, WireUsage, read_part
 
-Envelope: TypeAlias = dict[str, Any]
-"""The fields that all events have."""
+Parts: TypeAlias = Sequence[tuple[WirePart, bytes]]
+"""The parts of a content, each as a struct and as JSON text."""
 
 NAME: Final = "adk"
 USER: Final = "user"
 ABORTED: Final = "INVOCATION_ABORTED"
 _REQUESTS: Final = "adk_request_"
-_NO_ERRORS: Final = frozenset({ABORTED, "MODEL_RETURNED_NO_CONTENT"})
+_NO_ERRORS: Final = frozenset({None, ABORTED, "MODEL_RETURNED_NO_CONTENT"})
 """Codes of what is no error: an abort is an outcome, and a model that says nothing has a code
 without fragments only."""
 _TO_STANDARD_BASE64: Final = str.maketrans("-_", "+/")
@@ -67,251 +51,194 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 """The member of an event that a common event is read from, and the types that it becomes."""
 
 
-class Part(NamedTuple):
-    """A part of a content.
-
-    Attributes:
-        block: The block that it becomes.
-        function: Name of the function that it calls or responds to; empty for other parts.
-        function_id: Id of that call.
-        source: Its JSON text.
-    """
-
-    block: Block
-    function: str = ""
-    function_id: str = ""
-    source: bytes = b"{}"
-
-
 class Received(NamedTuple):
     """One frame or stored event, read.
 
     Attributes:
         wire: The event.
         parts: The parts of its content.
-        blocks: Those of them that belong to the conversation.
         message: The message that it is; None if it is a fragment, or no part of the conversation.
         events: What it becomes.
     """
 
     wire: WireEvent
-    parts: tuple[Part, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    parts: Parts = ()
     message: Message | None = None
     events: tuple[Event, ...] = ()
 
     @property
-    def calls(self) -> dict[str, Part]:
-        """The calls of functions in a whole event, by their ids. Those of fragments are not the ids of the whole."""
-        return self._functions(ToolCallBlock)
+    def calls(self) -> dict[str, tuple[WireFunction, bytes]]:
+        """The function calls in it, each with the JSON text of its part, by their ids."""
+        return {call.id: (call, source) for part, source in self.parts if (call := part.function_call)}
 
     @property
-    def results(self) -> dict[str, Part]:
-        """The responses to calls in a whole event, by the ids of the calls."""
-        return self._functions(ToolResultBlock)
-
-    def _functions(self, kind: type[Block]) -> dict[str, Part]:
-        parts = () if self.wire.partial else self.parts
-        return {part.function_id: part for part in parts if isinstance(part.block, kind)}
+    def results(self) -> set[str]:
+        """The ids of the calls that it holds responses to."""
+        return {response.id for part, _ in self.parts if (response := part.function_response)}
 
 
 class EventReader:
-    """Reads the events of one session: each once, also if a stream and the history both hold it."""
+    """Reads the events of a session, or of one turn, in their order."""
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
-        self._read = _reader(session_id)
-        self._seen: set[tuple[str, str, str | None]] = set()
-        self._thoughts: dict[str | None, list[str]] = {}  # in the making, by author; empty once delivered
-        self._error_code: str | None = None  # of the event before, which a frame may repeat
+        self._read = api.record_reader(WireEvent, partial(_to_received, session_id))
+        self._thoughts: dict[str | None, str] = {}  # unfinished ones, by author; empty once delivered
+        self._error_code = ""  # of the event before, which a frame may repeat
 
     def read(self, content: bytes) -> Received:
         """Read one frame or stored event. What no event can hold is a `RawEvent`."""
         try:
             received = self._read(content)
-        except MalformedResponse as error:
-            unread = raw_event(self._session_id, content, problems=(error.message,))
+        except api.MalformedResponse as error:
+            unread = api.raw_event(self._session_id, content, problems=(error.message,))
             return Received(WireEvent(), events=(unread,))
-        choose = self._fragments if received.wire.partial else self._wholes
-        return received._replace(events=tuple(choose(received)))
+        return received._replace(events=tuple(self._in_context(received)))
 
-    def _fragments(self, received: Received) -> Iterator[Event]:
-        """Fragments, with the whole thought before the first words: the server sends it only with its message."""
-        author = received.wire.author  # not the id: in 1.39.1 each fragment has its own
-        for event in received.events:
-            if isinstance(event, ThinkingDelta):
-                self._thoughts.setdefault(author, []).append(event.text)
-            elif isinstance(event, MessageDelta) and self._thoughts.get(author):
-                whole = {"type": "thinking.completed", "text": "".join(self._thoughts[author]), "synthetic": True}
-                yield ThinkingCompleted(**{**vars(event), **whole})
-                self._thoughts[author] = []
-            yield event
+    def _in_context(self, received: Received) -> Iterator[Event]:
+        """The events with a whole thought before the first words, and without what was delivered before.
 
-    def _wholes(self, received: Received) -> Iterator[Event]:
-        """The events of a whole event, but for those that were delivered before."""
-        has_thought = self._thoughts.pop(received.wire.author, None) == []
-        before, self._error_code = self._error_code, received.wire.error_code
+        The server sends a whole thought only with its message, and an error as an event and as a frame.
+        """
+        wire = received.wire
+        before, self._error_code = self._error_code, wire.error_code or ""
         for event in received.events:
-            key = (event.id or "", event.type, getattr(event, "tool_call_id", None))
-            is_told = event.id is not None and key in self._seen
-            self._seen.add(key)
-            if isinstance(event, ErrorReported) and event.id is None:
-                is_told = event.code is not None and event.code == before
-            if not is_told and not (has_thought and isinstance(event, ThinkingCompleted)):
+            is_repeated = isinstance(event, api.ErrorReported) and event.id is None and event.code == before
+            thought = self._thoughts.get(wire.author)  # not by id: in 1.39.1 each fragment has its own
+            if isinstance(event, api.ThinkingDelta):
+                self._thoughts[wire.author] = (thought or "") + event.text
+            elif isinstance(event, api.MessageDelta) and thought:
+                whole = {"type": "thinking.completed", "text": thought, "synthetic": True}
+                yield api.ThinkingCompleted(**{**vars(event), **whole})
+                self._thoughts[wire.author] = ""
+            elif isinstance(event, api.ThinkingCompleted):
+                is_repeated = thought is not None and not thought
+            if not is_repeated:
                 yield event
+        if not wire.partial:
+            self._thoughts.pop(wire.author, None)
 
 
-def _reader(session_id: str) -> Callable[[bytes], Received]:
-    """A function that reads one frame or stored event, whatever came before it."""
-
-    def build(wire: WireEvent, content: bytes, problems: tuple[str, ...]) -> Received:
-        parts, unread = _to_parts(wire)
-        envelope: Envelope = {
-            "session_id": session_id,
-            "turn_id": wire.invocation_id,
-            "created_at": wire.timestamp,
-            "author": None if wire.author == USER else wire.author,
-            "source": content,
-            "problems": problems + unread,
-        }
-        if wire.partial:
-            return Received(wire, parts, events=tuple(_read_fragment(wire, parts, envelope)))
-        received = Received(wire, parts, _conversation(wire, parts))
-        received = received._replace(message=_to_message(received, envelope))
-        return received._replace(events=tuple(_read_whole(received, {**envelope, "id": wire.id})))
-
-    return record_reader(WireEvent, build)
+def _to_received(session_id: str, wire: WireEvent, content: bytes, problems: tuple[str, ...]) -> Received:
+    """Read one frame or stored event, whatever came before it."""
+    read, unread = api.read_parts(wire.content.parts if wire.content else None, read_part, "content.parts")
+    parts = [(part, source) for part, source in read if part.text != ""]
+    envelope = {
+        "session_id": session_id,
+        "turn_id": wire.invocation_id,
+        "created_at": wire.timestamp,
+        "author": None if wire.author == USER else wire.author,
+        "source": content,
+        "problems": problems + unread,
+    }
+    if wire.partial:
+        return Received(wire, parts, events=tuple(_read_fragment(wire, parts, envelope)))
+    envelope["id"] = wire.id
+    message = _to_message(wire, parts, envelope)
+    return Received(wire, parts, message, tuple(_read_whole(wire, parts, message, envelope)))
 
 
-def _read_fragment(wire: WireEvent, parts: Sequence[Part], envelope: Envelope) -> Iterator[Event]:
+def _to_message(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> Message | None:
+    blocks = tuple([_to_block(part, source) for part, source in parts if not _is_hidden(part, wire)])
+    if not blocks:
+        return None
+    role = api.Role.USER if wire.author == USER else api.Role.ASSISTANT
+    fields = {**envelope, "id": wire.id or "", "usage": to_usage(wire.usage_metadata)}
+    return Message(provider=NAME, role=role, content=blocks, **fields)
+
+
+def _is_hidden(part: WirePart, wire: WireEvent) -> bool:
+    """Whether a part is a request, an answer to one, or a placeholder which says that a call has to be confirmed."""
+    function = part.function_call or part.function_response or WireFunction()
+    is_placeholder = part.function_response and function.id in (wire.actions.requested_tool_confirmations or ())
+    return bool(is_placeholder) or function.name.startswith(_REQUESTS)
+
+
+def _read_fragment(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> Iterator[Event]:
     """Text as it is written. Function calls stay raw: the ids of their fragments are not those of the whole."""
-    for part in parts:
-        if isinstance(part.block, ThinkingBlock):
-            yield ThinkingDelta(text=part.block.text, native_type="partial", **envelope)
-        elif isinstance(part.block, TextBlock):
-            yield MessageDelta(message_id=wire.id, text=part.block.text, native_type="partial", **envelope)
-    if not all(isinstance(part.block, ThinkingBlock | TextBlock) for part in parts):
-        yield raw_event(native_type="partial", **envelope)
+    envelope = {**envelope, "native_type": "partial"}
+    for part, _ in parts:
+        if part.text is not None and part.thought:
+            yield api.ThinkingDelta(text=part.text, **envelope)
+        elif part.text is not None:
+            yield api.MessageDelta(message_id=wire.id, text=part.text, **envelope)
+    if any(part.text is None for part, _ in parts):
+        yield api.raw_event(**envelope)
 
 
-def _read_whole(received: Received, envelope: Envelope) -> Iterator[Event]:
-    wire, blocks = received.wire, received.blocks
-    thought = "".join(block.text for block in blocks if isinstance(block, ThinkingBlock))
-    if thought and wire.author != USER:
-        yield ThinkingCompleted(text=thought, native_type="content", **envelope)
+def _read_whole(wire: WireEvent, parts: Parts, message: Message | None, envelope: Mapping[str, Any]) -> Iterator[Event]:
+    blocks = () if message is None else message.content
+    thought = "".join([block.text for block in blocks if isinstance(block, ThinkingBlock)])
+    if thought:
+        yield api.ThinkingCompleted(text=thought, native_type="content", **envelope)
     if not all(isinstance(block, ThinkingBlock | ToolCallBlock | ToolResultBlock) for block in blocks):
-        yield MessageCompleted(message=received.message, native_type="content", **envelope)
+        yield api.MessageCompleted(message=message, native_type="content", **envelope)
     for block in blocks:
-        yield from _tool_events(block, envelope)
+        if isinstance(block, ToolCallBlock):
+            called = {"tool_call_id": block.id, "name": block.name, "arguments": block.arguments}
+            yield api.ToolCallCompleted(native_type="functionCall", **called, **envelope)
+        elif isinstance(block, ToolResultBlock):
+            result = {"tool_call_id": block.tool_call_id, "text": block.text, "is_error": block.is_error}
+            yield api.ToolResultCompleted(native_type="functionResponse", **result, **envelope)
     if (usage := to_usage(wire.usage_metadata)) is not None:
-        yield UsageReported(usage=usage, is_delta=True, native_type="usageMetadata", **envelope)
+        yield api.UsageReported(usage=usage, is_delta=True, native_type="usageMetadata", **envelope)
     if (failure := to_failure(wire)) is not None:
         native_type = "errorCode" if wire.error is None else "error"
-        yield ErrorReported(message=failure.message, code=failure.code, native_type=native_type, **envelope)
-    if _stays_raw(received):
-        yield raw_event(native_type="actions", **envelope)
+        yield api.ErrorReported(message=failure.message, code=failure.code, native_type=native_type, **envelope)
+    # What no other event shows. Requests are shown by `action.required`.
+    is_empty = not (parts or wire.usage_metadata or wire.error or wire.error_code)
+    hides_result = any(part.function_response and _is_hidden(part, wire) for part, _ in parts)
+    if is_empty or hides_result or wire.actions.artifact_delta:
+        yield api.raw_event(native_type="actions", **envelope)
 
 
-def _tool_events(block: Block, envelope: Envelope) -> Iterator[Event]:
-    if isinstance(block, ToolCallBlock):
-        called = {"tool_call_id": block.id, "name": block.name, "arguments": block.arguments}
-        yield ToolCallCompleted(native_type="functionCall", **called, **envelope)
-    elif isinstance(block, ToolResultBlock):
-        result = {"tool_call_id": block.tool_call_id, "text": block.text, "is_error": block.is_error}
-        yield ToolResultCompleted(native_type="functionResponse", **result, **envelope)
-
-
-def to_failure(wire: WireEvent) -> ErrorDetail | None:
+def to_failure(wire: WireEvent) -> api.ErrorDetail | None:
     """The failure in an event with an error code, or in a frame that is no event; None without a failure."""
-    if wire.error is None:
-        is_error = wire.error_code is not None and wire.error_code not in _NO_ERRORS
-        return ErrorDetail(wire.error_message or wire.error_code or "", wire.error_code) if is_error else None
-    details = wire.error_details or WireErrorDetails()
-    return ErrorDetail(details.error_message or wire.error, details.error_type)
+    if wire.error is not None:
+        details = wire.error_details or WireErrorDetails()
+        return api.ErrorDetail(details.error_message or wire.error, details.error_type)
+    if wire.error_code in _NO_ERRORS:
+        return None
+    return api.ErrorDetail(wire.error_message or wire.error_code or "", wire.error_code)
 
 
-def to_usage(wire: WireUsage | None) -> Usage | None:
+def to_usage(wire: WireUsage | None) -> api.Usage | None:
     """The tokens of one model call. Thoughts are counted beside the candidates, cached tokens within the prompt's."""
     if wire is None:
         return None
     written = [count for count in (wire.candidates_token_count, wire.thoughts_token_count) if count is not None]
-    return Usage(
+    return api.Usage(
         input_tokens=wire.prompt_token_count,
         output_tokens=sum(written) if written else None,
         cache_read_tokens=wire.cached_content_token_count,
     )
 
 
-def _conversation(wire: WireEvent, parts: Sequence[Part]) -> tuple[Block, ...]:
-    """The blocks that belong to the conversation: without requests, their answers, and placeholders of results.
-
-    The placeholder of a result says no more than that the call has to be confirmed.
-    """
-    asked = wire.actions.requested_tool_confirmations or ()
-    return tuple(
-        [
-            part.block
-            for part in parts
-            if not part.function.startswith(_REQUESTS)
-            and not (isinstance(part.block, ToolResultBlock) and part.function_id in asked)
-        ]
-    )
-
-
-def _stays_raw(received: Received) -> bool:
-    """Whether the event holds something that no other common event shows. Requests are shown by `action.required`."""
-    wire, parts, shown = received.wire, received.parts, received.blocks
-    is_hidden = any(isinstance(part.block, ToolResultBlock) and part.block not in shown for part in parts)
-    is_empty = not (parts or wire.usage_metadata or wire.error or wire.error_code)
-    return is_hidden or is_empty or bool(wire.actions.artifact_delta)
-
-
-def _to_message(received: Received, envelope: Envelope) -> Message | None:
-    wire, blocks = received.wire, received.blocks
-    if not blocks:
-        return None
-    role = Role.USER if wire.author == USER else Role.ASSISTANT
-    usage = to_usage(wire.usage_metadata)
-    return Message(provider=NAME, id=wire.id or "", role=role, content=blocks, usage=usage, **envelope)
-
-
-def _to_parts(wire: WireEvent) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """The parts of the content, without empty texts, and what could not be read of them."""
-    read, problems = read_parts(wire.content.parts if wire.content else None, read_part, "content.parts")
-    return tuple([_to_part(part, source) for part, source in read if part.text != ""]), problems
-
-
-def _to_part(part: WirePart, source: bytes) -> Part:
+def _to_block(part: WirePart, source: bytes) -> Block:
     if part.text is not None:
-        return Part(ThinkingBlock(text=part.text) if part.thought else TextBlock(text=part.text))
+        return ThinkingBlock(text=part.text) if part.thought else api.TextBlock(text=part.text)
     if (call := part.function_call) is not None:
-        block = ToolCallBlock(id=call.id, name=call.name, arguments=call.args or {})
-        return Part(block, call.name, call.id, source)
+        return ToolCallBlock(id=call.id, name=call.name, arguments=call.args or {})
     if (response := part.function_response) is not None:
-        return Part(_to_tool_result(response), response.name, response.id, source)
-    media = _to_media(part.inline_data or part.file_data or WireMedia())
-    return Part(media or RawBlock(payload=decode_json(source)))
+        return _to_tool_result(response)
+    media = part.inline_data or part.file_data or WireMedia()
+    has_media = media.data is not None or media.file_uri is not None
+    return _to_media(media) if has_media else api.RawBlock(payload=api.decode_json(source))
 
 
-def _to_media(wire: WireMedia) -> MediaBlock | None:
-    if wire.data is None and wire.file_uri is None:
-        return None
-    return MediaBlock(
+def _to_media(wire: WireMedia) -> Block:
+    """Media in the standard alphabet of base64, with padding: the server answers in the URL-safe one."""
+    data = None if wire.data is None else wire.data.translate(_TO_STANDARD_BASE64).rstrip("=")
+    return api.MediaBlock(
         type="image" if (wire.mime_type or "").startswith("image/") else "document",
         url=wire.file_uri,
-        data=None if wire.data is None else _to_base64(wire.data),
+        data=None if data is None else data + "=" * (-len(data) % 4),
         media_type=wire.mime_type,
         title=wire.display_name,
     )
 
 
-def _to_base64(text: str) -> str:
-    """The same bytes in the standard alphabet, with padding: the server answers in the URL-safe one."""
-    standard = text.translate(_TO_STANDARD_BASE64).rstrip("=")
-    return standard + "=" * (-len(standard) % 4)
-
-
-def _to_tool_result(wire: WireFunction) -> ToolResultBlock:
+def _to_tool_result(wire: WireFunction) -> Block:
     """The result as text: `result` or `error` by itself, else the whole response as JSON."""
     response = wire.response or {}
     value: Any = response

@@ -8,60 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from polysession.provider_api import (
-    UNSET,
-    Agent,
-    BaseUrl,
-    Call,
-    Conflict,
-    ErrorDetail,
-    Feature,
-    FeatureSupport,
-    Flow,
-    FromEnv,
-    HeaderSecret,
-    InvalidRequest,
-    NativeBody,
-    NewSession,
-    NotFound,
-    Page,
-    PathText,
-    Provider,
-    ProviderSettings,
-    Response,
-    ResumeMode,
-    Session,
-    SessionChanges,
-    SessionQuery,
-    SessionRef,
-    StatusError,
-    TurnInput,
-    TurnLife,
-    UsageError,
-    WhenBusy,
-    WhenWaiting,
-    apply_filters,
-    declared,
-    decode_cursor,
-    fastapi_error,
-    json_body,
-    one_page,
-    read_array,
-    read_json,
-    read_json_or_nothing,
-    read_list,
-    read_response,
-)
+from polysession import provider_api as api
+from polysession.provider_api import Agent, Call, Feature, Flow, FromEnv, NativeBody, Page, Session, SessionRef
 from polysession_adk import sessions, turns
-from polysession_adk.events import ABORTED, EVENT_TYPES, EventReader
-from polysession_adk.history import History, read_history
+from polysession_adk.events import ABORTED, EVENT_TYPES
+from polysession_adk.history import History
 from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
-from polysession_adk.wire import read_apps
-
-if TYPE_CHECKING:
-    from polysession.provider_api import Answer, AnsweredTurn, Block, Event, Message, PendingAction, PolledStream
+from polysession_adk.wire import read_apps, read_session
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_SESSIONS: Final = "all sessions of the user in the app are read for each page"
@@ -69,7 +24,7 @@ _WHOLE_HISTORY: Final = "the session is read with its whole history"
 _STATE_STAYS: Final = "the state belongs to the agent, too, and the server removes no key of it"
 _WITHIN: Final = "it is stored in the session's state"
 
-_FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
+_FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
     native={
         Feature.SESSIONS_CREATE: "one more call, to check the app: the server would take any",
         Feature.SESSIONS_GET: "with the whole history, from which status and usage are inferred",
@@ -124,7 +79,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
 )
 
 
-class AdkSettings(ProviderSettings):
+class AdkSettings(api.ProviderSettings):
     """Settings of a client for an ADK API server.
 
     Attributes:
@@ -135,32 +90,32 @@ class AdkSettings(ProviderSettings):
         token: Bearer token of a gateway in front of the server, which itself checks none.
     """
 
-    base_url: Annotated[BaseUrl, FromEnv("ADK_BASE_URL")] = "http://127.0.0.1:8000"
-    app: Annotated[PathText | None, FromEnv("ADK_APP")] = None
-    user_id: Annotated[PathText | None, FromEnv("ADK_USER_ID")] = None
-    token: Annotated[HeaderSecret | None, FromEnv("ADK_TOKEN")] = None
+    base_url: Annotated[api.BaseUrl, FromEnv("ADK_BASE_URL")] = "http://127.0.0.1:8000"
+    app: Annotated[api.PathText | None, FromEnv("ADK_APP")] = None
+    user_id: Annotated[api.PathText | None, FromEnv("ADK_USER_ID")] = None
+    token: Annotated[api.HeaderSecret | None, FromEnv("ADK_TOKEN")] = None
 
 
-class AdkProvider(Provider[AdkSettings]):
+class AdkProvider(api.Provider[AdkSettings]):
     """An API server of Google's Agent Development Kit."""
 
     name = "adk"
     docs_url = "https://google.github.io/adk-docs/runtime/api-server/"
     settings_type = AdkSettings
-    features: ClassVar[Mapping[Feature, FeatureSupport]] = _FEATURES
+    features = _FEATURES
     new_session_type = AdkNewSession
     session_changes_type = AdkSessionChanges
     message_type = AdkRun
     answer_type = AdkRun
-    error_classes: ClassVar[Mapping[str, type[StatusError]]] = {
-        "SessionNotFoundError": NotFound,
-        "StaleSessionError": Conflict,
-        "ValueError": InvalidRequest,
+    error_classes: ClassVar[Mapping[str, type[api.StatusError]]] = {
+        "SessionNotFoundError": api.NotFound,
+        "StaleSessionError": api.Conflict,
+        "ValueError": api.InvalidRequest,
     }
-    resume_mode = ResumeMode.NONE
-    turn_life = TurnLife.ATTENDED
-    when_busy = WhenBusy.UNSAFE
-    when_waiting = WhenWaiting.KEEPS_WAITING
+    resume_mode = api.ResumeMode.NONE
+    turn_life = api.TurnLife.ATTENDED
+    when_busy = api.WhenBusy.UNSAFE
+    when_waiting = api.WhenWaiting.KEEPS_WAITING
     owner_setting = "user_id"
     agent_setting = "app"
     emulator = "polysession_adk.emulator:AdkEmulator"
@@ -175,143 +130,124 @@ class AdkProvider(Provider[AdkSettings]):
         token = self.settings.token
         return {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
 
-    def is_refusal(self, response: Response) -> bool:
+    def is_refusal(self, response: api.Response) -> bool:
         """Whether a run that was not followed resulted in an error only."""
         return turns.read_refusal(response) is not None
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, reply: api.Response) -> api.ErrorDetail:
         """Read an error body, without the path of the server's that is shown for an unknown app."""
-        detail = turns.read_refusal(reply) or fastapi_error(reply)
+        detail = turns.read_refusal(reply) or api.fastapi_error(reply)
         return detail._replace(message=detail.message.partition(" No matching directory")[0])
 
     def read_version(self) -> Flow[str | None]:
         """Ask for the version."""
-        response = yield Call("GET", "/version")
-        version = read_json(response).get("version")
-        return version if isinstance(version, str) else None
+        return api.answer_id((yield Call("GET", "/version")), "version")
 
-    def create_session(self, new: NewSession) -> Flow[Session]:
+    def create_session(self, new: api.NewSession) -> Flow[Session]:
         """Create a session, for an app that is there."""
         app = self._app(new.agent)
         body = sessions.from_new_session(new)
         yield from self.get_agent(app)
-        response = yield Call("POST", turns.sessions_path(app, new.owner), body=json_body(body))
-        return read_response(sessions.to_session, response)
+        response = yield Call("POST", turns.sessions_path(app, new.owner), body=api.json_body(body))
+        return api.read_response(sessions.to_session, response)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a session with its history."""
-        response = yield Call("GET", self._place(ref).path)
-        return read_response(sessions.to_session, response)
+        return api.read_response(sessions.to_session, (yield Call("GET", turns.session_path(self._ref(ref)))))
 
-    def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
+    def list_sessions(self, query: api.SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read all sessions of a user in an app, and keep one page of them."""
         response = yield Call("GET", turns.sessions_path(self._app(query.agent), query.owner))
-        found = read_list(read_array(response), sessions.to_listed_session)
-        kept = apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
+        found = api.read_list(api.read_array(response), sessions.to_listed_session)
+        kept = api.apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
         ordered = sorted(kept, key=lambda session: session.updated_at or _LONG_AGO)  # 1.39.1 has no order
-        page = one_page(ordered if query.oldest_first else ordered[::-1], query.page_size, cursor)
+        page = api.one_page(ordered if query.oldest_first else ordered[::-1], query.page_size, cursor)
         return replace(page, problems=found.problems)
 
-    def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
+    def update_session(self, ref: SessionRef, changes: api.SessionChanges) -> Flow[Session]:
         """Change the state of a session."""
-        place = self._place(ref)
-        state: Mapping[str, object] = {}
-        if changes.title is not UNSET:
-            state = (yield from turns.get_stored(place)).state or {}
-        delta = sessions.from_changes(changes, state)
+        ref = self._ref(ref)
+        state: Mapping[str, Any] | None = None
+        if changes.title is not api.UNSET:
+            state = api.read_response(read_session, (yield Call("GET", turns.session_path(ref))))[0].state
+        delta = sessions.from_changes(changes, state or {})
         if not delta:
             return (yield from self.get_session(ref))
-        response = yield Call("PATCH", place.path, body=json_body({"stateDelta": delta}))
-        return read_response(sessions.to_session, response)
+        response = yield Call("PATCH", turns.session_path(ref), body=api.json_body({"stateDelta": delta}))
+        return api.read_response(sessions.to_session, response)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a session that is there."""
-        yield Call("GET", self._place(ref).path)
-        read_json_or_nothing((yield Call("DELETE", self._place(ref).path)))
+        path = turns.session_path(self._ref(ref))
+        yield Call("GET", path)
+        api.read_json_or_nothing((yield Call("DELETE", path)))
 
     def start_turn(
-        self,
-        ref: SessionRef,
-        turn_input: TurnInput,
-        *,
-        native: NativeBody | None = None,
-        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
-    ) -> Flow[AnsweredTurn]:
+        self, ref: SessionRef, turn_input: api.TurnInput, *, native: NativeBody | None = None, **_: Any
+    ) -> Flow[api.AnsweredTurn]:
         """Follow a turn by the response to its input."""
-        return turns.AdkTurn((yield from turns.prepare_run(self._place(ref), turn_input, native)))
+        return (yield from turns.prepare_turn(self._ref(ref), turn_input, native))
 
     def send_message(
-        self,
-        ref: SessionRef,
-        content: tuple[Block, ...],
-        *,
-        native: NativeBody | None = None,
-        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+        self, ref: SessionRef, content: tuple[api.Block, ...], *, native: NativeBody | None = None, **_: Any
     ) -> Flow[None]:
         """Send a message, and read the turn to its end: to leave it would abort it."""
-        run = yield from turns.prepare_run(self._place(ref), content, native)
-        turns.check_answered((yield run.call(streaming=False)))
+        yield from turns.run_to_end(self._ref(ref), content, native)
 
     def answer_actions(
-        self, ref: SessionRef, answers: tuple[Answer, ...], *, native: NativeBody | None = None
+        self, ref: SessionRef, answers: tuple[api.Answer, ...], *, native: NativeBody | None = None
     ) -> Flow[None]:
         """Answer what waits, and read the turn to its end."""
-        run = yield from turns.prepare_run(self._place(ref), answers, native)
-        turns.check_answered((yield run.call(streaming=False)))
+        yield from turns.run_to_end(self._ref(ref), answers, native)
 
-    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[PolledStream]:
+    def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[api.PolledStream]:
         """Follow a session by its history: from now on, or after the cursor."""
-        place = self._place(ref)
-        position = None if cursor is None else decode_cursor(turns.Cursor, cursor, "ADK")
-        return turns.AdkStream(place, (yield from turns.get_stored(place)), position)
+        position = None if cursor is None else api.decode_cursor(turns.Cursor, cursor, "ADK")
+        return turns.AdkStream(self._ref(ref), (yield from turns.get_stored(self._ref(ref))), position)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
-    ) -> Flow[Page[Event]]:
+    ) -> Flow[Page[api.Event]]:
         """Read the history, and keep one page of it. What becomes of one stored event stays on one page."""
-        session, history = (yield from turns.get_stored(self._place(ref))), History(ref.id)
-        groups = [history.take(bytes(raw)).events for raw in session.events or ()]
-        page = one_page([*groups, history.settle()], page_size, cursor, newest_first=newest_first)
+        history = History(ref.id)
+        received = history.update((yield from turns.get_stored(self._ref(ref))))
+        groups = [each.events for each in (*received, *history.settle())]
+        page = api.one_page(groups, page_size, cursor, newest_first=newest_first)
         order = -1 if newest_first else 1
         return Page(tuple([event for group in page.items for event in group[::order]]), page.next_cursor)
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
-    ) -> Flow[Page[Message]]:
+    ) -> Flow[Page[api.Message]]:
         """Read the history, and keep one page of its messages."""
-        session, reader = (yield from turns.get_stored(self._place(ref))), EventReader(ref.id)
-        read = [reader.read(bytes(raw)) for raw in session.events or ()]
-        messages = [each.message for each in read if each.message and each.wire.error_code != ABORTED]
-        return one_page(messages, page_size, cursor, newest_first=newest_first)
+        received = History(ref.id).update((yield from turns.get_stored(self._ref(ref))))
+        messages = [each.message for each in received if each.message and each.wire.error_code != ABORTED]
+        return api.one_page(messages, page_size, cursor, newest_first=newest_first)
 
-    def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
+    def pending_actions(self, ref: SessionRef) -> Flow[tuple[api.PendingAction, ...]]:
         """Read what the session waits for."""
-        history = read_history((yield from turns.get_stored(self._place(ref))))
-        return tuple([each.action for each in history.waiting.values()])
+        return tuple(History(ref.id, (yield from turns.get_stored(self._ref(ref)))).waiting.values())
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an app, from the list of all."""
-        agents = yield from self._agents()
+        agents = yield from self.list_agents(None, None)
         found = next((agent for agent in agents.items if agent.id == agent_id), None)
         if found is None:
-            raise NotFound(f"the server has no app {agent_id!r}, or cannot load it")
+            raise api.NotFound(f"the server has no app {agent_id!r}, or cannot load it")
         return found
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read all apps, and keep one page of them, by name."""
-        agents = yield from self._agents()
-        return replace(one_page(agents.items, page_size, cursor), problems=agents.problems)
-
-    def _agents(self) -> Flow[Page[Agent]]:
-        response = yield Call("GET", "/list-apps?detailed=true")
-        apps, _ = read_response(read_apps, response)
-        return read_list(apps.apps, sessions.to_agent)
+        apps, _ = api.read_response(read_apps, (yield Call("GET", "/list-apps?detailed=true")))
+        agents = api.read_list(apps.apps, sessions.to_agent)
+        return replace(api.one_page(agents.items, page_size, cursor), problems=agents.problems)
 
     def _app(self, given: str | None) -> str:
         app = given or self.settings.app
         if app is None:
-            raise UsageError("ADK addresses a session by its app: give agent=..., or set app (or ADK_APP)")
+            raise api.UsageError("ADK addresses a session by its app: give agent=..., or set app (or ADK_APP)")
         return app
 
-    def _place(self, ref: SessionRef) -> turns.Place:
-        return turns.Place(self._app(ref.agent_id), ref.owner_id or "", ref.id)  # the core has filled in the owner
+    def _ref(self, ref: SessionRef) -> SessionRef:
+        """The whole address: the core has filled in the owner."""
+        return replace(ref, agent_id=self._app(ref.agent_id))

@@ -10,19 +10,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from polysession.provider_api import (
-    UNSET,
-    Agent,
-    NewSession,
-    Session,
-    SessionChanges,
-    SessionStatus,
-    UsageError,
-    path_segment,
-    record_reader,
-)
+from polysession import provider_api as api
+from polysession.provider_api import Agent, NewSession, Session, SessionChanges, SessionStatus
 from polysession_adk.events import NAME
-from polysession_adk.history import History, read_history
+from polysession_adk.history import History, read_stored
 from polysession_adk.wire import WireApp, WireSession
 
 TITLE_KEY: Final = "__session_metadata__"
@@ -34,13 +25,14 @@ _PREFIXES: Final = ("app:", "user:", "temp:")
 
 def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *, is_listed: bool = False) -> Session:
     """A session; one of a list holds no events, and has neither a status nor a usage."""
-    state, history = wire.state or {}, read_history(wire)
+    state, history = wire.state or {}, History(wire.id, read_stored(wire))
+    title = _kept(state).get(_DISPLAY_NAME)
     return Session(
         provider=NAME,
         id=wire.id,
         agent_id=wire.app_name,
         owner_id=wire.user_id,
-        title=_title(state),
+        title=title if isinstance(title, str) and title else None,
         status=SessionStatus.UNKNOWN if is_listed else _status(history),
         metadata={key: value for key, value in state.items() if _is_metadata(key) and value is not None},
         usage=history.usage,
@@ -50,10 +42,10 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *,
     )
 
 
-def _title(state: Mapping[str, Any]) -> str | None:
+def _kept(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values that the web interface keeps, such as the title."""
     kept = state.get(TITLE_KEY)
-    title = kept.get(_DISPLAY_NAME) if isinstance(kept, dict) else None
-    return title if isinstance(title, str) and title else None
+    return kept if isinstance(kept, dict) else {}
 
 
 def _status(history: History) -> SessionStatus:
@@ -69,15 +61,13 @@ def _is_metadata(key: str) -> bool:
 
 
 def _to_agent(wire: WireApp, content: bytes, problems: tuple[str, ...]) -> Agent:
-    name = wire.name
-    description = wire.description or None
-    return Agent(provider=NAME, id=name, name=name, description=description, source=content, problems=problems)
+    about = wire.description or None
+    return Agent(provider=NAME, id=wire.name, name=wire.name, description=about, source=content, problems=problems)
 
 
-to_session: Final = record_reader(WireSession, _to_session)
-to_listed_session: Final = record_reader(WireSession, partial(_to_session, is_listed=True))
-to_agent: Final = record_reader(WireApp, _to_agent)
-"""An app of the detailed list."""
+to_session: Final = api.record_reader(WireSession, _to_session)
+to_listed_session: Final = api.record_reader(WireSession, partial(_to_session, is_listed=True))
+to_agent: Final = api.record_reader(WireApp, _to_agent)
 
 
 def from_new_session(new: NewSession) -> dict[str, Any]:
@@ -86,15 +76,16 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
     Raises:
         UsageError: A key of the metadata is reserved, or the id cannot stand in a path.
     """
-    native = {} if new.native is None else new.native.to_body()
-    state = {**_from_metadata(new.metadata or {}), **native.pop("state", {})}
+    body = {} if new.native is None else new.native.to_body()
+    state = {**_from_metadata(new.metadata), **body.pop("state", {})}
     if new.title is not None:
         state[TITLE_KEY] = {_DISPLAY_NAME: new.title}
-    body = {**native, **({"state": state} if state else {})}
-    if new.id is None:
-        return body
-    path_segment(new.id, "session id")  # the server creates sessions that it cannot read back
-    return {**body, "sessionId": new.id}
+    if state:
+        body["state"] = state
+    if new.id is not None:
+        api.path_segment(new.id, "session id")  # the server creates sessions that it cannot read back
+        body["sessionId"] = new.id
+    return body
 
 
 def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,19 +98,16 @@ def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str,
     Raises:
         UsageError: A key of the metadata is reserved.
     """
-    delta = {} if changes.native is None else changes.native.to_body().get("stateDelta", {})
-    if changes.metadata:
-        delta = {**_from_metadata(changes.metadata), **delta}
-    if changes.title is not UNSET:
-        kept = state.get(TITLE_KEY)
-        delta = {TITLE_KEY: {**(kept if isinstance(kept, dict) else {}), _DISPLAY_NAME: changes.title}, **delta}
-    return delta
+    delta = _from_metadata(changes.metadata or None)
+    if changes.title is not api.UNSET:
+        delta[TITLE_KEY] = {**_kept(state), _DISPLAY_NAME: changes.title}
+    return {**delta, **({} if changes.native is None else changes.native.to_body()["stateDelta"])}
 
 
-def _from_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    for key in metadata:
+def _from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    for key in metadata or {}:
         if not _is_metadata(key):
-            raise UsageError(
+            raise api.UsageError(
                 f"metadata key {key!r} is reserved by ADK: the state of an app, a user or a turn is set by native="
             )
-    return dict(metadata)
+    return dict(metadata or {})

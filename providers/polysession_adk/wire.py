@@ -1,4 +1,4 @@
-"""The JSON of the ADK API server, in its own words.
+"""The JSON of the ADK API server, in its own words. Every member may be absent.
 
 Backend: `/openapi.json` of google-adk 2.13.0 and 1.39.1; https://google.github.io/adk-docs/runtime/api-server/ (read
 2026-11)
@@ -36,6 +36,14 @@ class WireFunction(Camel):
     response: dict[str, Any] | None = None
 
 
+class WireRequest(Camel):
+    """The arguments of a function of the server's own, which asks the caller for a confirmation or a reply."""
+
+    original_function_call: WireFunction = msgspec.field(default_factory=WireFunction)
+    message: str = ""
+    response_schema: dict[str, Any] | None = msgspec.field(name="response_schema", default=None)
+
+
 class WirePart(Camel):
     """One part of a content: one of these, or something that is not modelled."""
 
@@ -45,6 +53,7 @@ class WirePart(Camel):
     file_data: WireMedia | None = None
     function_call: WireFunction | None = None
     function_response: WireFunction | None = None
+    code_execution_result: dict[str, Any] | None = None
 
 
 class WireContent(Camel):
@@ -122,9 +131,10 @@ class WireApps(Camel):
 
 
 read_apps: Final = decoder(WireApps)
-read_part: Final = decoder(WirePart)
-read_session: Final = decoder(WireSession)
 _read_event: Final = decoder(WireEvent)
+read_part: Final = decoder(WirePart)
+read_request: Final = decoder(WireRequest)
+read_session: Final = decoder(WireSession)
 
 
 def decode_event(content: bytes) -> WireEvent:

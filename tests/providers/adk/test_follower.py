@@ -73,11 +73,13 @@ def test_a_follower_is_told_what_is_new_and_an_end_one_look_later() -> None:
     assert plan.every_s == (2.0, 15.0)
 
 
-def test_an_abort_is_told_at_once_and_a_turn_that_works_is_not_ended() -> None:
+def test_a_turn_that_works_is_not_ended_and_an_abort_ends_it() -> None:
     plan = follow([])
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"))[-1] == "usage"
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2")) == []
-    assert poll(plan, HELLO, answer(call("c1", "lookup"), id="ev-2"), seal()) == ["turn.ended cancelled"]
+    called = answer(call("c1", "lookup"), id="ev-2")
+    assert poll(plan, HELLO, called)[-1] == "usage"
+    assert poll(plan, HELLO, called) == []
+    assert poll(plan, HELLO, called, seal()) == []
+    assert poll(plan, HELLO, called, seal()) == ["turn.ended cancelled"]
 
 
 def test_an_event_that_is_put_between_older_ones_is_told() -> None:
@@ -92,7 +94,7 @@ def test_a_cursor_continues_after_any_stored_event() -> None:
     whole = follow([], encode_cursor(Cursor()))
     expected: list[str] = []
     cursors: dict[str, int] = {}
-    for answers in ([ok(stored(*history))], [], []):
+    for answers in ([ok(stored(*history))], [], [], []):
         expected += words(step(whole.poll(), *answers)[1])
         cursors[whole.cursor] = len(expected)
     assert expected == [
@@ -154,7 +156,11 @@ def test_a_cursor_of_another_session_is_refused() -> None:
 def test_what_a_session_waits_for_is_read_from_its_history() -> None:
     (look,), actions = step(OPERATIONS.pending_actions(SessionRef("s1")), ok(stored(HELLO, CLIENT_TOOL)))
     assert look.path == PATH
-    assert actions == (ToolExecution(id="c1", author="assistant", name="ask_caller", arguments={"question": "6 x 7?"}),)
+    assert actions == (
+        ToolExecution(
+            id="c1", author="assistant", reference="e-1", name="ask_caller", arguments={"question": "6 x 7?"}
+        ),
+    )
 
 
 def test_histories_are_read_in_pages() -> None:

@@ -10,6 +10,7 @@ from polysession.action import Question, ToolApproval, ToolExecution
 from polysession.event import ActionRequired, Event, Outcome, TurnEnded
 from polysession_adk.events import EventReader
 from polysession_adk.history import History, Turn
+from polysession_adk.wire import decode_event
 from support.adk_events import (
     answer,
     call,
@@ -50,10 +51,19 @@ def end_of(*contents: bytes) -> TurnEnded:
     return ended
 
 
+def update(history: History, *contents: bytes) -> list[Event]:
+    received = history.update([(decode_event(each), each) for each in contents])
+    return [event for each in received for event in each.events]
+
+
 def told(*contents: bytes) -> list[str]:
     history = History("s1")
-    events: list[Event] = [each for content in contents for each in history.take(content).events]
-    return [_word(each) for each in (*events, *history.settle())]
+    events = update(history, *contents)
+    return [_word(each) for each in (*events, *settled(history))]
+
+
+def settled(history: History) -> list[Event]:
+    return [event for each in history.settle() for event in each.events]
 
 
 def _word(each: Event) -> str:
@@ -102,19 +112,21 @@ def test_a_failed_turn_says_why_and_what_it_took() -> None:
     assert (ended.turn_id, ended.synthetic) == ("e-1", True)
 
 
-def test_usage_is_the_sum_of_the_calls_of_the_model_and_none_counts_twice() -> None:
-    ended = end_of(CALLED, CALLED, RESULT, answer(text("Done"), id="ev-5"))
+def test_usage_is_the_sum_of_the_calls_of_the_model() -> None:
+    ended = end_of(CALLED, RESULT, answer(text("Done"), id="ev-5"))
     assert ended.usage is not None
     assert (ended.usage.input_tokens, ended.usage.output_tokens, ended.usage.credits) == (22, 20, None)
     assert end_of(HELLO).usage is None
 
 
-def test_fragments_say_nothing_of_the_end() -> None:
-    assert not turn_of(fragment(text("You"))).is_closed
+def test_fragments_and_calls_want_an_end() -> None:
+    assert [turn_of(*each).is_broken_off for each in ([fragment(text("You"))], [CALLED], [CALLED, RESULT], [SAID])] == [
+        *[True, True, False, False]
+    ]
 
 
 @pytest.mark.parametrize(
-    ("contents", "closed", "complete"),
+    ("contents", "over", "certain"),
     [
         ((HELLO,), False, False),
         ((HELLO, CALLED), False, False),
@@ -124,15 +136,15 @@ def test_fragments_say_nothing_of_the_end() -> None:
         ((HELLO, CLIENT_TOOL), True, True),
         ((HELLO, CALLED, PLACEHOLDER, ASKED), True, True),
         ((HELLO, event(result("c1", "exit", {}), actions={"skipSummarization": True})), True, True),
-        ((HELLO, seal()), True, False),
-        ((HELLO, event(errorCode="SAFETY")), True, False),
+        ((HELLO, seal()), True, True),
+        ((HELLO, event(errorCode="SAFETY")), True, True),
         ((HELLO, answer({"codeExecutionResult": {"outcome": "OUTCOME_OK"}})), False, False),
         ((HELLO, event(actions={"stateDelta": {"a": 1}})), False, False),
     ],
 )
-def test_whether_a_turn_is_over(contents: tuple[bytes, ...], closed: bool, complete: bool) -> None:  # noqa: FBT001
+def test_whether_a_turn_is_over(contents: tuple[bytes, ...], over: bool, certain: bool) -> None:  # noqa: FBT001
     turn = turn_of(*contents)
-    assert (turn.is_closed, turn.is_complete) == (closed, complete)
+    assert (turn.is_over, turn.is_certain) == (over, certain)
 
 
 def test_the_actions_that_a_turn_waits_for() -> None:
@@ -152,14 +164,19 @@ def test_the_actions_that_a_turn_waits_for() -> None:
         Question(
             id="q1",
             author="assistant",
+            reference="e-1",
             prompt="Which?",
             options=("red", "green"),
             response_schema={"type": "string", "enum": ["red", "green"]},
             payload=question,
         ),
-        ToolExecution(id="c1", author="assistant", name="ask_caller", arguments={"question": "6 x 7?"}),
-        ToolExecution(id="k1", author="assistant", name="adk_request_credential", arguments={"authConfig": {}}),
-        ToolApproval(id="r1", author="assistant", name="lookup", arguments={"query": "a"}),
+        ToolExecution(
+            id="c1", author="assistant", reference="e-1", name="ask_caller", arguments={"question": "6 x 7?"}
+        ),
+        ToolExecution(
+            id="k1", author="assistant", reference="e-1", name="adk_request_credential", arguments={"authConfig": {}}
+        ),
+        ToolApproval(id="r1", author="assistant", reference="e-1", name="lookup", arguments={"query": "a"}),
     )
     assert required.actions[3].raw["functionCall"]["args"]["toolConfirmation"]["hint"] == "Please approve or reject."
 
@@ -212,19 +229,17 @@ def test_turns_side_by_side_end_apart() -> None:
         answer(text("1"), id="ev-7"),
     ]
     history = History("s1")
-    ends = [each for content in both for each in history.take(content).events if isinstance(each, TurnEnded)]
-    ends += [each for each in history.settle() if isinstance(each, TurnEnded)]
+    events = update(history, *both)
+    ends = [each for each in (*events, *settled(history)) if isinstance(each, TurnEnded)]
     assert [each.turn_id for each in ends] == ["e-1", "e-2"]
 
 
-def test_only_what_is_certain_is_settled_at_once() -> None:
+def test_what_is_known_and_an_end_that_was_delivered_come_once() -> None:
     history = History("s1")
-    for content in (HELLO, SAID):
-        history.take(content)
-    assert history.settle(certain=True) == ()
-    history.take(seal(invocationId="e-1"))
-    assert [_word(each) for each in history.settle(certain=True)] == ["turn.ended completed"]
-    assert history.settle() == ()
+    assert len(update(history, HELLO, SAID)) == 4
+    assert update(history, HELLO, SAID) == []
+    assert [_word(each) for each in settled(history)] == ["turn.ended completed"]
+    assert settled(history) == []
 
 
 @pytest.mark.parametrize(
@@ -243,6 +258,5 @@ def test_only_what_is_certain_is_settled_at_once() -> None:
 )
 def test_what_a_session_waits_for(contents: tuple[bytes, ...], waiting: list[str], idle: bool) -> None:  # noqa: FBT001
     history = History("s1")
-    for content in contents:
-        history.take(content)
+    update(history, *contents)
     assert (list(history.waiting), history.is_idle) == (waiting, idle)

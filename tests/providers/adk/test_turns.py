@@ -11,7 +11,7 @@ from polysession.action import Approve, Deny, Reply, ToolExecution, ToolOutput
 from polysession.errors import Conflict, ConnectionLost, InvalidRequest, UsageError
 from polysession.event import TurnEnded
 from polysession.message import MediaBlock, TextBlock
-from polysession.provider_api import encode_cursor
+from polysession.provider_api import decode_cursor
 from polysession_adk import AdkRun
 from polysession_adk.turns import MARKER, Cursor
 from support.adk_events import (
@@ -216,10 +216,14 @@ def test_a_body_that_ends_where_nothing_need_follow_is_whole(frames: list[bytes]
 def test_what_was_streamed_is_not_delivered_again_from_the_history() -> None:
     plan = turn()
     plan.read(frame(marked(plan, answer(call("c1", "lookup", query="a")))))
-    history = [marked(plan, answer(call("c1", "lookup", query="a"))), marked(plan, answer(text("Done"), id="ev-5"))]
-    _, items = step(plan.reconcile(), ok(stored(*history)))
+    mine = [
+        answer(call("c1", "lookup", query="a")),
+        event(result("c1", "lookup", {"result": "A"}), id="ev-4"),
+        answer(text("Done"), id="ev-5"),
+    ]
+    _, items = step(plan.reconcile(), ok(stored(*[marked(plan, each) for each in mine])))
 
-    assert words(items) == ["message.completed", "usage", "turn.ended completed", "Finished"]
+    assert words(items) == ["tool_result.completed", "message.completed", "usage", "turn.ended completed", "Finished"]
     ended = next(each for each in items if isinstance(each, TurnEnded))
     assert ended.usage is not None
     assert ended.usage.input_tokens == 22
@@ -232,7 +236,7 @@ def test_an_end_that_nobody_stored_is_waited_for_and_then_a_failure() -> None:
 
     assert [each.after_s for each in looks] == [0.0, 0.1, 0.2, 0.3, 0.4]
     assert words(items) == ["tool_call.completed", "usage", "turn.ended failed", "Finished"]
-    assert plan.cursor == encode_cursor(Cursor("ev-1", is_ended=True))
+    assert decode_cursor(Cursor, plan.cursor, "ADK").is_ended
 
 
 def test_a_look_that_fails_half_way_loses_nothing() -> None:
