@@ -28,6 +28,14 @@ RECIPE = (ROOT / "docs/how-to/test-a-provider.md").read_text()
 TAUGHT = re.compile(r'^```\w+ title="(.*?)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 PYTEST = ["pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib"]
 PYTEST += ["--block-network", "--allowed-hosts=127.0.0.1"]
+BY_ONE_CLIENT = {
+    "sync": "new_session_is_there plain_turn turn_with_a_tool turn_that_fails page_tells_how key_of_metadata"
+    " meets_a_fault two_turns_of_two_clients waits_does_what group_of_actions",
+    "async": "whole_life what_was_said cancelled_while cut_is_whole page_answers rejoined deleted_session is_taken_once"
+    " tool_of_the_caller imports_the_provider_api follows_turn_after_turn",
+}
+"""Parts of the names of tests, from each theme of the contract, by the client that runs them."""
+SAMPLE = " or ".join(f"({client} and ({' or '.join(names.split())}))" for client, names in BY_ONE_CLIENT.items())
 READ_ONLY, POLLED = ALONE = ("helpdesk.py", "polled.py")
 """Files that stand on a page only."""
 
@@ -130,6 +138,18 @@ def test_they_are_found_by_name_and_take_part_in_the_demo(plugins: Plugins) -> N
     shown = plugins.run("polysession.cli", "demo")
     assert f"{len(list(emulated_providers())) + len(PLUGINS)} backends" in shown
     assert re.search(r"helpdesk [a-z, ]*archive", " ".join(shown.split()))
+
+
+@pytest.mark.parametrize(("name", "least"), [("helpdesk", 30), ("chatbox", 15)])
+def test_they_keep_a_part_of_the_contract(tmp_path: Path, name: str, least: int) -> None:
+    """A part of every theme, through one client each; the whole contract takes minutes."""
+    Site(tmp_path).install(name, f"{name} = polysession_{name}")
+    uninstalled = Plugins(PLUGINS[name], tmp_path)
+
+    counts = uninstalled.counts("tests", "-k", SAMPLE, PYTHONPATH=os.pathsep.join([str(tmp_path), "src"]))
+
+    assert counts["passed"] >= least
+    assert counts.keys() == {"passed"}
 
 
 @pytest.mark.parametrize(("name", "least", "gaps"), [("helpdesk", 550, 2), ("chatbox", 450, 0)])
