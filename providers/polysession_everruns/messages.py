@@ -31,6 +31,7 @@ from polysession.provider_api import (
     ToolResultBlock,
     Usage,
     UsageError,
+    cursor_number,
     decode_json,
     decoder,
     json_body,
@@ -41,7 +42,7 @@ from polysession.provider_api import (
     read_whole,
     record_reader,
 )
-from polysession_everruns.sessions import NAME, cursor_number, session_path
+from polysession_everruns.sessions import NAME, session_path
 from polysession_everruns.wire import WireList, WireMessage, WirePart
 
 MESSAGE: Final = "output.message"

@@ -46,6 +46,7 @@ from polysession.provider_api import (
     WhenBusy,
     WhenWaiting,
     apply_filters,
+    cursor_number,
     declared,
     decoder,
     json_body,
@@ -383,7 +384,7 @@ def _page(
     if page_size is not None and page_size > _MAX_PAGE_SIZE:
         # The server would return fewer than asked for, and not say so.
         raise UsageError(f"page_size is {page_size}; a page of Everruns has at most {_MAX_PAGE_SIZE} items")
-    offset = None if cursor is None else sessions.cursor_number(cursor)
+    offset = None if cursor is None else cursor_number(cursor)
     response = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": page_size}))
     page = read_whole(_read_list, response)
     return read_list(page.data, read, next_cursor=_next_cursor(page, offset or 0, page_size))

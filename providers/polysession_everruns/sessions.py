@@ -66,7 +66,6 @@ _RESERVED_TAG_PREFIXES: Final = (
     "agent:",
     "endpoint:",
 )
-_CURSOR_DIGITS: Final = 18
 _EXCLUSIVE: Final = (("agent_id", "agent_name"), ("harness_id", "harness_name"))
 _KEPT_ON_NULL: Final = ("locale", "goal")
 
@@ -180,17 +179,6 @@ def to_error(content: bytes) -> ErrorDetail:
 def session_path(ref: SessionRef) -> str:
     """Path of a session."""
     return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
-
-
-def cursor_number(cursor: str) -> int:
-    """The number in the cursor of a list.
-
-    Raises:
-        UsageError: It is no number.
-    """
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _CURSOR_DIGITS):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    return int(cursor)
 
 
 def new_session_body(new: NewSession) -> dict[str, Any]:

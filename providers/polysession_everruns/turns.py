@@ -36,6 +36,7 @@ from polysession.provider_api import (
     TurnInput,
     TurnPlan,
     UsageError,
+    cursor_number,
     decode_cursor,
     decoder,
     encode_cursor,
@@ -56,7 +57,7 @@ from polysession_everruns.pending import (
     post_answers,
     to_batches,
 )
-from polysession_everruns.sessions import cursor_number, session_path, to_session
+from polysession_everruns.sessions import session_path, to_session
 from polysession_everruns.wire import (
     WireCursor,
     WireDisconnecting,

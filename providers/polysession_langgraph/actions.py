@@ -31,6 +31,7 @@ from polysession.provider_api import (
     UsageError,
     check_answer_kind,
 )
+from polysession_langgraph.sessions import present
 from polysession_langgraph.wire import WireInterrupt
 
 CLIENT_TOOL: Final = "client_tool"
@@ -41,11 +42,8 @@ _PROMPT_KEYS: Final = ("question", "prompt", "message", "description", "text")
 
 def to_actions(interrupts: Mapping[str, Sequence[WireInterrupt]] | None) -> dict[str, PendingAction]:
     """The pending actions of a thread, by id. Interrupts that are reported twice are one."""
-    found: dict[str, PendingAction] = {}
-    for interrupt in (each for several in (interrupts or {}).values() for each in several):
-        if interrupt.id is not None:
-            found |= {action.id: action for action in _to_actions(interrupt.id, interrupt)}
-    return found
+    waiting = {each.id: each for several in (interrupts or {}).values() for each in several if each.id is not None}
+    return {action.id: action for key, each in waiting.items() for action in _to_actions(key, each)}
 
 
 def _to_actions(interrupt_id: str, interrupt: WireInterrupt) -> Iterator[PendingAction]:
@@ -98,41 +96,35 @@ def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]
     """
     if not pending:
         raise Conflict("no pending actions: they were already answered, or the turn ended")
-    given: dict[str, Answer] = {}
-    for answer in answers:
-        if answer.action_id not in pending:
-            raise NotFound(f"action {answer.action_id!r} is not pending; pending are {', '.join(pending)}")
-        given[answer.action_id] = answer
+    given = {answer.action_id: answer for answer in answers}
     responses: dict[str, Any] = {}
     for action_id, answer in given.items():
-        action = pending[action_id]
-        if action.group is None:
-            responses[action_id] = _response(answer, action)
-        elif action.group not in responses:
-            responses[action.group] = {"decisions": _decisions(action.group, given, pending)}
+        if action_id not in pending:
+            raise NotFound(f"action {action_id!r} is not pending; pending are {', '.join(pending)}")
+        check_answer_kind(answer, pending[action_id])
+        group = pending[action_id].group
+        responses[group or action_id] = _response(answer) if group is None else _decisions(group, given, pending)
     return [{"interrupt_id": key, "response": value} for key, value in responses.items()]
 
 
-def _decisions(group: str, given: Mapping[str, Answer], pending: Mapping[str, PendingAction]) -> list[dict[str, Any]]:
+def _decisions(group: str, given: Mapping[str, Answer], pending: Mapping[str, PendingAction]) -> dict[str, Any]:
     """A wrong number of decisions spoils the question for good, so nothing is sent then."""
     members = [action for action in pending.values() if action.group == group]
     missing = [action.id for action in members if action.id not in given]
     if missing:
         raise UsageError(f"the actions of one group are answered together: {', '.join(missing)} is missing")
-    return [_decision(given[action.id], action) for action in members]
+    return {"decisions": [_decision(given[action.id], action) for action in members]}
 
 
 def _decision(answer: Answer, action: PendingAction) -> dict[str, Any]:
-    check_answer_kind(answer, action)
     if isinstance(answer, Deny):
-        return {"type": "reject", **({} if answer.reason is None else {"message": answer.reason})}
+        return {"type": "reject", **present(message=answer.reason)}
     if isinstance(answer, Approve) and answer.arguments is not None and isinstance(action, ToolApproval):
         return {"type": "edit", "edited_action": {"name": action.name, "args": dict(answer.arguments)}}
     return {"type": "approve"}
 
 
-def _response(answer: Answer, action: PendingAction) -> Any:
-    check_answer_kind(answer, action)
+def _response(answer: Answer) -> Any:
     if isinstance(answer, ToolOutput):
         return {"error": answer.content} if answer.is_error else answer.content
     if isinstance(answer, Reply):

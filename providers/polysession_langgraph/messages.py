@@ -13,7 +13,6 @@ import msgspec
 
 from polysession.provider_api import (
     Block,
-    MalformedResponse,
     MediaBlock,
     Message,
     RawBlock,
@@ -23,9 +22,10 @@ from polysession.provider_api import (
     ToolCallBlock,
     ToolResultBlock,
     Usage,
+    read_list,
     record_reader,
 )
-from polysession_langgraph.sessions import NAME
+from polysession_langgraph.sessions import NAME, present
 from polysession_langgraph.wire import WireMessage, WireUsage
 
 _ROLES: Final[Mapping[str, Role]] = {"human": Role.USER, "ai": Role.ASSISTANT, "system": Role.SYSTEM}
@@ -69,10 +69,8 @@ def key_of(message: Message) -> str:
 
 def tail_of(values: msgspec.Raw, input_key: str) -> str | None:
     """The `key_of` of the last message of a state."""
-    try:
-        return next((key_of(message_reader("")(each)) for each in state_messages(values, input_key)[-1:]), None)
-    except MalformedResponse:
-        return None
+    found = read_list(state_messages(values, input_key)[-1:], message_reader("")).items
+    return key_of(found[0]) if found else None
 
 
 def _to_blocks(wire: WireMessage) -> tuple[Block, ...]:
@@ -100,9 +98,8 @@ def to_block(part: dict[str, Any] | str) -> Block:
             return TextBlock(text=text)
         case {"type": "reasoning", "reasoning": str() as text}:
             return ThinkingBlock(text=text)
-        case {"type": "tool_call"} if isinstance(part.get("args") or {}, dict):
-            name, arguments = str(part.get("name") or ""), part.get("args") or {}
-            return ToolCallBlock(id=str(part.get("id") or ""), name=name, arguments=arguments)
+        case {"type": "tool_call", "id": str() as call_id, "name": str() as name, "args": dict() as arguments}:
+            return ToolCallBlock(id=call_id, name=name, arguments=arguments)
     return RawBlock(payload=part)
 
 
@@ -124,5 +121,4 @@ def _part(block: TextBlock | MediaBlock) -> dict[str, Any]:
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
     kind = "image" if block.type == "image" else "file"
-    source = {"url": block.url, "base64": block.data, "file_id": block.file_id, "mime_type": block.media_type}
-    return {"type": kind, **{name: value for name, value in source.items() if value is not None}}
+    return present(type=kind, url=block.url, base64=block.data, file_id=block.file_id, mime_type=block.media_type)

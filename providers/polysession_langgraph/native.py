@@ -28,14 +28,12 @@ class LanggraphNewSession(NativeBody):
     """Fields of `POST /threads` that only this server has.
 
     Attributes:
-        thread_id: A UUID of your own.
         if_exists: `raise` refuses an id that exists; `do_nothing` returns the thread that has it, unchanged.
         ttl: How long the thread is kept.
         supersteps: State to begin with; needs `graph_id` in `metadata`.
         metadata: Further metadata, `graph_id` among it.
     """
 
-    thread_id: str | None = None
     if_exists: Literal["raise", "do_nothing"] | None = None
     ttl: LanggraphTtl | None = None
     supersteps: list[dict[str, Any]] | None = None

@@ -6,10 +6,9 @@ https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final
-
-import msgspec
 
 from polysession.provider_api import (
     Agent,
@@ -47,6 +46,7 @@ from polysession.provider_api import (
     WhenBusy,
     WhenWaiting,
     apply_filters,
+    cursor_number,
     declared,
     decode_cursor,
     decoder,
@@ -55,6 +55,7 @@ from polysession.provider_api import (
     one_page,
     path_segment,
     read_array,
+    read_json,
     read_json_or_nothing,
     read_list,
     read_response,
@@ -62,7 +63,7 @@ from polysession.provider_api import (
 )
 from polysession_langgraph import sessions, turns
 from polysession_langgraph.actions import to_actions, to_responses
-from polysession_langgraph.events import EVENT_TYPES
+from polysession_langgraph.events import EVENT_TYPES, Position
 from polysession_langgraph.messages import message_reader, state_messages, tail_of, to_content
 from polysession_langgraph.native import (
     LanggraphAnswer,
@@ -72,10 +73,12 @@ from polysession_langgraph.native import (
     LanggraphSessionQuery,
     LanggraphTurn,
 )
-from polysession_langgraph.turns import Position, ThreadStream, ThreadTurn, thread_path
+from polysession_langgraph.turns import ThreadStream, ThreadTurn, thread_path
 from polysession_langgraph.wire import WireAnswer
 
 _MOST_TEXT: Final = 200
+_NUMBERED: Final = re.compile("([0-9]{3}): (.*)", re.DOTALL)
+"""The message of a refused command that has no code of its own: a status and a sentence."""
 _CREATED: Final = 201
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "invalid_argument": 422,
@@ -191,10 +194,9 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         except MalformedResponse:
             return ErrorDetail()
         text = wire.message or (wire.detail if isinstance(wire.detail, str) else "")
-        status = _STATUS_OF_CODE.get(wire.error or "")
-        number, colon, rest = text.partition(": ")
-        if wire.type == "error" and colon and number.isascii() and number.isdigit():
-            status, text = int(number), rest
+        status, numbered = _STATUS_OF_CODE.get(wire.error or ""), _NUMBERED.fullmatch(text)
+        if wire.type == "error" and numbered is not None:
+            status, text = int(numbered[1]), numbered[2]
         sentence = text.split("\n", 1)[0].split("in-flight runs", 1)[0]
         return ErrorDetail(sentence[:_MOST_TEXT], wire.error, status=status)
 
@@ -205,9 +207,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def read_version(self) -> Flow[str | None]:
         """The version of the server."""
-        reply = yield Call("GET", "/info")
-        info = msgspec.json.decode(reply.content)
-        return info.get("version") if isinstance(info, dict) else None
+        return read_json((yield Call("GET", "/info"))).get("version")
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a thread. The server binds no agent to it: whether there is one shows in the first turn."""
@@ -240,7 +240,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
         """Stop the thread's runs, or give a waiting one up."""
-        stopped, content = yield from turns.cancel(thread_path(ref.id))
+        stopped, content = yield from turns.cancel(ref.id)
         state = CancelState.REQUESTED if stopped else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=content)
 
@@ -254,17 +254,16 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     ) -> Flow[None]:
         """Start a run without following it."""
         command = yield from self._run_start(ref, content, new_id(), native)
-        yield from turns.send_command(thread_path(ref.id), command)
+        yield from turns.send_command(ref.id, command)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
         """Follow a thread. The server sends heartbeats also for one that does not exist, so it is read first."""
-        path = thread_path(ref.id)
-        if cursor is not None:
+        if cursor is None:
+            position = yield from turns.position_now(ref.id)
+        else:
             position = decode_cursor(Position, cursor, "LangGraph")
-            yield from turns.get_thread(path)
-            return ThreadStream(ref.id, self.settings.input_key, position, is_live=False)
-        position = yield from turns.position_now(path)
-        return ThreadStream(ref.id, self.settings.input_key, position, is_live=True)
+            yield from turns.get_thread(ref.id)
+        return ThreadStream(ref.id, self.settings.input_key, position, is_live=cursor is None)
 
     def start_turn(
         self,
@@ -281,6 +280,8 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             command, position.tail = yield from self._input_respond(ref, answers, native)
         else:
             command = yield from self._run_start(ref, blocks, position.turn, native)
+        params = command["params"]
+        params["metadata"] = {**(params.get("metadata") or {}), sessions.TURN_KEY: position.turn}
         return ThreadTurn(ref.id, self.settings.input_key, position, command)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[TurnPlan]:
@@ -288,14 +289,14 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         position = decode_cursor(Position, cursor, "LangGraph")
         if not position.turn:
             raise UsageError("this cursor belongs to a stream of the session, not to a turn: use stream()")
-        yield from turns.get_thread(thread_path(ref.id))
+        yield from turns.get_thread(ref.id)
         return ThreadTurn(ref.id, self.settings.input_key, position, None)
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
         """Read the messages of the state."""
-        state = yield from turns.get_state(thread_path(ref.id))
+        state = yield from turns.get_state(ref.id)
         page = one_page(
             state_messages(state.values, self.settings.input_key), page_size, cursor, newest_first=newest_first
         )
@@ -306,11 +307,11 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     ) -> Flow[None]:
         """Answer interrupts without following the run."""
         command, _ = yield from self._input_respond(ref, answers, native)
-        yield from turns.send_command(thread_path(ref.id), command)
+        yield from turns.send_command(ref.id, command)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the interrupts that wait."""
-        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        thread, _ = yield from turns.get_thread(ref.id)
         return tuple(to_actions(thread.interrupts).values())
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
@@ -325,7 +326,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of assistants, newest first."""
-        body: dict[str, Any] = {"offset": _offset(cursor), **({} if page_size is None else {"limit": page_size})}
+        body = sessions.present(offset=_offset(cursor), limit=page_size)
         reply = yield Call("POST", "/assistants/search", body=json_body(body), read_only=True)
         return _page(reply, sessions.to_agent)
 
@@ -333,8 +334,8 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         self, ref: SessionRef, content: tuple[Block, ...], marker: str, native: NativeBody | None
     ) -> Flow[dict[str, Any]]:
         """The command that sends a message, whose id the server keeps: the state shows where the turn begins."""
-        own_agent = ref.agent_id or sessions.agent_of((yield from turns.get_thread(thread_path(ref.id)))[0])
-        agent = own_agent or self.settings.assistant_id
+        agent = ref.agent_id or sessions.agent_of((yield from turns.get_thread(ref.id))[0])
+        agent = agent or self.settings.assistant_id
         if agent is None:
             raise UsageError("no agent is known for this session: give agent= on create, or the setting assistant_id")
         more = native.to_body() if native else {}
@@ -346,18 +347,14 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         self, ref: SessionRef, answers: Sequence[Answer], native: NativeBody | None
     ) -> Flow[tuple[dict[str, Any], str | None]]:
         """The command that answers interrupts, and the mark of the last message before it."""
-        thread, _ = yield from turns.get_thread(thread_path(ref.id))
+        thread, _ = yield from turns.get_thread(ref.id)
         responses = to_responses(answers, to_actions(thread.interrupts))
         params = {"responses": responses, **(native.to_body() if native else {})}
         return {"method": "input.respond", "params": params}, tail_of(thread.values, self.settings.input_key)
 
 
 def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    return int(cursor)
+    return 0 if cursor is None else cursor_number(cursor)
 
 
 def _page(reply: Response, read: Any) -> Page[Any]:

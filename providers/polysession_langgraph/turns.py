@@ -28,6 +28,7 @@ from polysession.provider_api import (
     Reconcile,
     Reopen,
     StatusChanged,
+    Step,
     TurnEnded,
     TurnPlan,
     TurnStarted,
@@ -36,7 +37,9 @@ from polysession.provider_api import (
     encode_cursor,
     json_body,
     path_segment,
+    raw_event,
     read_array,
+    read_frame,
     read_frames,
     read_json,
     read_json_or_nothing,
@@ -44,7 +47,7 @@ from polysession.provider_api import (
     with_query,
 )
 from polysession_langgraph.actions import to_actions
-from polysession_langgraph.events import PIECES, Envelope, EventReader, RunDone
+from polysession_langgraph.events import Envelope, EventReader, Position
 from polysession_langgraph.sessions import TURN_KEY, read_thread, to_status
 from polysession_langgraph.wire import WireAnswer, WireFailure, WireRun, WireState, WireThread
 
@@ -60,42 +63,12 @@ _read_state: Final = decoder(WireState)
 _read_command: Final = decoder(WireAnswer)
 
 
-class Position(msgspec.Struct):
-    """Where a stream stands, as a cursor.
-
-    Several events of one millisecond may share an id, and the server continues after all of them. So the stream is
-    opened after an earlier id, and the events up to this position are left out.
-
-    Attributes:
-        before: An id before `last`, and before the start of a message that is being written; empty for the start of
-            the log.
-        last: The id of the last event.
-        count: How many events with this id were read.
-        after_run: Runs up to this one were over when the stream began. Ids of runs sort by creation.
-        ended: The run whose end was delivered last.
-        run: The run that is going.
-        used: Tokens that this run has consumed; None if that is not known.
-        tail: The `key_of` the last message of the state that was delivered.
-        turn: The marker of the turn that the stream follows; empty for a stream of the whole session.
-    """
-
-    before: str = ""
-    last: str = ""
-    count: int = 0
-    after_run: str = ""
-    ended: str = ""
-    run: str | None = None
-    used: dict[str, int] | None = None
-    tail: str | None = None
-    turn: str = ""
-
-
 class ThreadStream(ConnectedStream):
     """Follows a thread, run after run.
 
     The server stores each event before it sends it. But it replays what was stored when a connection was opened, and
     sends live what comes from a little later on: what falls between is on no connection until the next one. So where
-    numbers of events jump, the stream is opened once more; and after a reopening the end of a run is compared with the
+    numbers of frames jump, the stream is opened once more; and after a reopening the end of a run is compared with the
     stream of that run alone, which the server can replay whole then. Only what is missing there, too, is lost.
     """
 
@@ -103,83 +76,97 @@ class ThreadStream(ConnectedStream):
     quiet_s = 15.0
 
     def __init__(self, session_id: str, input_key: str, position: Position, *, is_live: bool) -> None:
-        self._path = thread_path(session_id)
         self._session_id = session_id
-        self._position = position
-        self._before = position.before  # moves on also while a message is being written
-        self._is_live = is_live
+        self._input_key = input_key
+        self._at = position
+        self._saved = msgspec.structs.replace(position)  # as a cursor has it: before a message that is being written
         self._run_id: str | None = None  # the run of our turn; None follows all
-        self._reader = reader = EventReader(session_id, input_key, position.turn, self._wants)
-        reader.run_id, reader.tail, reader.used = position.run, position.tail, position.used
-        reader.is_skipping = bool(position.turn) and position.run is None
-        self._is_rebuilding = not is_live
+        self._is_live = is_live
         self._is_replay = self._must_overlap = False
-        self._seen_again = 0
+        self._is_skipping = bool(position.turn) and position.run is None
         self._asked: set[str] = set()
-        self._done: tuple[RunDone, Frame] | None = None
-        self._held: Frame | None = None
+        self._done: Frame | None = None
+        self._reader = EventReader(session_id, input_key, position)
 
     @property
     def cursor(self) -> str:  # type: ignore[override]
         """Continues after the last event that was read."""
-        return encode_cursor(self._position)
+        return encode_cursor(self._saved)
 
     def open(self) -> Call:
         """Open from now on, or after the position."""
-        headers = {"accept": "text/event-stream"}
-        if not self._is_live:
-            headers["last-event-id"] = self._before or "-"
-        return Call("GET", with_query(f"{self._path}/stream", {"stream_modes": "run_modes"}), headers)
+        headers = {"accept": "text/event-stream"} if self._is_live else self._resumed()
+        return Call("GET", f"{thread_path(self._session_id)}/stream?stream_modes=run_modes", headers)
+
+    def _resumed(self) -> dict[str, str]:
+        """Headers that continue behind the millisecond before the last event, because others may share its id."""
+        milliseconds, _ = _order(self._at.last)
+        return {"accept": "text/event-stream", "last-event-id": f"{milliseconds - 1}-0" if milliseconds else "-"}
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002
         """Look at the run soon if the replay does not tell its end."""
-        self._is_replay, self._is_live, self._seen_again = not self._is_live, False, 0
-        self._must_overlap = self._is_replay and bool(self._position.last)
+        self._is_replay, self._is_live = not self._is_live, False
+        self._must_overlap = self._is_replay and bool(self._at.last)
         return (Reconcile(after_s=_SETTLE_S),) if self._is_replay else ()
 
     def quiet(self, for_s: float) -> Items:  # noqa: ARG002
         """Look at the run, and then for its events: heartbeats come also for a thread that does not exist."""
-        return (Reconcile(), *(self._ask_again("quiet") if self._position.last else ()))
+        return (Reconcile(), *(self._ask_again("quiet") if self._at.last else ()))
 
     def read(self, frame: Frame) -> Items:
         """Read one frame, unless it was read before."""
-        if self._was_read(frame):
-            self._must_overlap = False
-            return self._read_again(frame) if self._is_rebuilding else ()
-        lost = self._reader.lose() if self._must_overlap else ()  # the log does not reach back to the position
-        self._is_rebuilding = self._must_overlap = False
-        return [*lost, *self._read(frame)]
-
-    def _read_again(self, frame: Frame) -> Items:
-        """A piece of a message that another stream left in the middle: it is delivered from its beginning."""
-        items = self._reader.read(frame) or ()
-        self._reader.used = self._position.used
-        return [item for item in items if not isinstance(item, RunDone) and item.type in PIECES]
-
-    def _read(self, frame: Frame) -> Items:
-        items = self._reader.read(frame)
+        does_overlap = not self._must_overlap or _order(frame.id) <= _order(self._at.last)
+        self._must_overlap = False
+        lost = () if does_overlap else self._reader.lose()  # the log does not reach back
+        items = self._read(frame)
         if items is None:
-            return self._ask_again("hole") or self._read_in_spite(frame)
-        if items and isinstance(items[0], RunDone):
-            self._done = items[0], frame  # the position moves on when the outcome is known
-            return (Reconcile(),)
-        if not self._reader.is_skipping:  # the start of our run may be missing
+            items = self._ask_again("hole") or self._read_in_spite(frame)
+        return (*lost, *items)
+
+    def _read(self, frame: Frame) -> Items | None:
+        """The items of a frame; None if frames before it are missing, and then it was not read."""
+        if frame.id and _order(frame.id) < _order(self._at.last):
+            return ()
+        if frame.event == "metadata":
+            return self._read_mark(frame)
+        if self._is_skipping:
+            return ()
+        seq, events = self._at.seq, self._reader.read(frame)
+        if events or self._at.seq != seq:
             self._advance(frame)
-        return [item for item in items if not isinstance(item, RunDone)]
+        return events
+
+    def _read_mark(self, frame: Frame) -> Items | None:
+        """A run starts, or is over."""
+        mark, problems = read_frame(_read_run, frame)
+        envelope = self._reader.envelope(frame, problems)
+        if mark is None:
+            return (raw_event(**envelope),)
+        if mark.status == "run_done":
+            return self._read_end(mark.run_id, frame)
+        if self._at.run not in {None, mark.run_id}:
+            return None  # the end of the run before is missing
+        self._is_skipping = not self._wants(mark.run_id)
+        if self._is_skipping:
+            return ()
+        events = self._reader.start(mark, envelope)
+        if events:
+            self._advance(frame)
+        return events
+
+    def _read_end(self, run_id: str, frame: Frame) -> Items | None:
+        if not self._wants(run_id):
+            return ()
+        if run_id != self._at.run and not self._reader.has_lost:
+            return None  # its start is missing
+        self._at.run, self._done = run_id, frame
+        return (Reconcile(),)
 
     def _read_in_spite(self, frame: Frame) -> Items:
-        """Read a frame although those before it are lost."""
-        if frame.event == "metadata" and self._reader.run_id is not None:
-            self._held = frame  # of another run: this one has to end first
-            return (Reconcile(),)
-        return [*self._reader.lose(), *self._read(frame)]
-
-    def _read_held(self) -> Items:
-        held, self._held = self._held, None
-        if held is None:
-            return ()
-        self._reader.end_run()
-        return self._read(held)
+        """Read a frame although those before it are lost. The run before it has to end first."""
+        if frame.event == "metadata" and self._at.run is not None:
+            return (Reconcile(), Reopen(at_once=True))
+        return (*self._reader.lose(), *(self._read(frame) or ()))
 
     def _ask_again(self, why: str) -> Items:
         """Another connection, once for each reason since the last event."""
@@ -188,95 +175,71 @@ class ThreadStream(ConnectedStream):
         self._asked.add(why)
         return (Reopen(at_once=True),)
 
-    def _was_read(self, frame: Frame) -> bool:
-        if not frame.id or not self._position.last:
-            return False
-        order, last = _order(frame.id), _order(self._position.last)
-        if order == last:
-            self._seen_again += 1
-            return self._seen_again <= self._position.count
-        return order < last
-
     def _wants(self, run_id: str) -> bool:
         """Whether a run is followed, and its end was not delivered yet."""
-        is_ours = run_id > self._position.after_run if self._run_id is None else run_id == self._run_id
-        return is_ours and run_id != self._position.ended
+        is_ours = run_id > self._at.after_run if self._run_id is None else run_id == self._run_id
+        return is_ours and run_id != self._at.ended
 
     def _advance(self, frame: Frame | None) -> None:
-        at = self._position
         self._asked.clear()
-        if frame is not None and frame.id == at.last:
-            at.count += 1
-        elif frame is not None and frame.id:
-            self._before = at.last
-            if not self._reader.is_writing:
-                at.before = at.last
-            at.last, at.count = frame.id, 1
-        self._seen_again = at.count
-        at.run, at.tail, at.used = self._reader.run_id, self._reader.tail, self._reader.used
+        if frame is not None and frame.id:
+            self._at.last = frame.id
+        if not self._reader.is_writing:
+            self._saved = msgspec.structs.replace(self._at)
+        self._saved.delivered = self._at.delivered
 
     def reconcile(self) -> Flow[Items]:
         """Read how the run ended: its stream says only that it is over, or nothing at all."""
-        run: WireRun | None = None
-        done: Frame | None = None
-        if self._done is not None:
-            (run_id,), done = self._done
-        else:
+        at, run = self._at, None
+        if self._done is None:
             run = yield from self._unfinished_run()
             if run is None or run.status in _GOING:
-                return self._read_held()
-            run_id = run.run_id
-        may_lack = done is None or self._is_replay
+                return ()
+        run_id = run.run_id if run is not None else at.run or ""
+        may_lack = self._done is None or self._is_replay
         frames = (yield from self._replayed(run_id)) if may_lack else []
-        state = (yield from get_state(self._path)) if may_lack or self._reader.has_lost else None
-        thread, content = yield from get_thread(self._path)
+        state = (yield from get_state(self._session_id)) if may_lack or self._reader.has_lost else None
+        thread, content = yield from get_thread(self._session_id)
         if run is None and thread.status == "busy":
-            run = yield from read_run(self._path, run_id)
+            run = yield from read_run(self._session_id, run_id)
         # Everything is read: from here on nothing fails.
         common: Envelope = {"session_id": self._session_id, "turn_id": run_id, "synthetic": True}
-        events = self._rest(frames)
+        events = self._read_rest(frames)
         if may_lack and not frames:
-            events += () if self._reader.run_id is not None else (TurnStarted(**common),)
-            self._reader.run_id = run_id
+            events += [TurnStarted(**common)] if at.run is None else []
+            at.run = run_id
             events += self._reader.lose()
         if state is not None and self._reader.has_lost:
             with contextlib.suppress(MalformedResponse):  # a state of another form, which has no messages
                 events += self._reader.read_state(state.values, common)
-        usage = Usage(**self._reader.used) if self._reader.used else None
+        usage = Usage(**at.used) if at.used else None
         ended = {**_outcome(thread, run, self._reader.failure), "usage": usage}
         events += _end(thread, ended, {**common, "source": content})
-        self._position.ended, self._done = run_id, None
+        at.ended, at.run, at.seq, at.delivered, at.used = run_id, None, None, 0, None
+        self._reader = EventReader(self._session_id, self._input_key, at)
         self._is_replay = self._must_overlap = False
-        self._reader.end_run()
+        done, self._done = self._done, None
         self._advance(done)
-        return [*events, *self._read_held()]
+        return events
 
     def _replayed(self, run_id: str) -> Flow[list[Frame]]:
         """The frames of a run that is over, from the position on; none if the log is gone."""
-        headers = {"accept": "text/event-stream", "last-event-id": self._before or "-"}
-        path = f"{self._path}/runs/{path_segment(run_id, 'run id')}/stream"
-        return [frame for frame in read_frames((yield Call("GET", path, headers))) if frame.id]
+        path = f"{run_path(self._session_id, run_id)}/stream"
+        return read_frames((yield Call("GET", path, self._resumed())))
 
-    def _rest(self, frames: Sequence[Frame]) -> list[Event]:
+    def _read_rest(self, frames: Sequence[Frame]) -> list[Event]:
         """The events of those frames that were not read yet."""
-        self._seen_again = 0
-        found: list[Event] = []
+        found: list[Event | Step] = []
         for frame in frames:
-            if self._was_read(frame):
-                continue
-            items = self._reader.read(frame)
-            if items is None:
-                found += self._reader.lose()
-                items = self._reader.read(frame) or ()
-            found += [item for item in items if not isinstance(item, RunDone)]
-            self._advance(frame)
-        return found
+            items = self._read(frame)
+            found += self._read_in_spite(frame) if items is None else items
+        return [item for item in found if not isinstance(item, Step)]
 
     def _unfinished_run(self) -> Flow[WireRun | None]:
-        run_id = self._run_id or self._reader.run_id
+        run_id = self._run_id or self._at.run
         if run_id is not None:
-            return None if run_id == self._position.ended else (yield from read_run(self._path, run_id))
-        newest = yield from list_runs(self._path, limit=1)  # raises NotFound after a deletion
+            return None if run_id == self._at.ended else (yield from read_run(self._session_id, run_id))
+        newest = yield from list_runs(self._session_id, limit=1)  # raises NotFound after a deletion
         return next((run for run in newest if self._wants(run.run_id)), None)
 
 
@@ -317,7 +280,7 @@ class ThreadTurn(ThreadStream, TurnPlan):
         session_id: The thread.
         input_key: Key of the messages in the state.
         position: Where to begin; its `turn` is the marker.
-        command: The command; None if another process sent it.
+        command: The command, with the marker in its metadata; None if another process sent it.
     """
 
     def __init__(self, session_id: str, input_key: str, position: Position, command: dict[str, Any] | None) -> None:
@@ -328,54 +291,51 @@ class ThreadTurn(ThreadStream, TurnPlan):
         """Send the command, and find the run that it starts."""
         run_id: str | None = None
         if self._command is not None:
-            params = self._command["params"]
-            metadata = {**(params.get("metadata") or {}), TURN_KEY: self._position.turn}
-            command = {**self._command, "params": {**params, "metadata": metadata}}
-            run_id = (yield from send_command(self._path, command)).get("run_id")
-        self._run_id = run_id or (yield from find_run(self._path, self._position.turn))
+            run_id = (yield from send_command(self._session_id, self._command)).get("run_id")
+        self._run_id = run_id or (yield from find_run(self._session_id, self._at.turn))
 
     def is_ours(self, event: Event) -> bool:
         """Whether it belongs to the run that our command started."""
         return self._run_id is not None and event.turn_id == self._run_id
 
 
-def find_run(path: str, marker: str) -> Flow[str]:
+def find_run(session_id: str, marker: str) -> Flow[str]:
     """The id of the run that carries the marker.
 
     Raises:
         NotFound: No run of the thread carries it.
     """
     for look in range(_LOOKS):
-        for run in (yield from list_runs(path, limit=100, after_s=_LOOK_S if look else 0.0)):
+        for run in (yield from list_runs(session_id, limit=100, after_s=_LOOK_S if look else 0.0)):
             if (run.metadata or {}).get(TURN_KEY) == marker:
                 return run.run_id
     raise NotFound("no run of this session carries the marker of the turn: its input was not accepted")
 
 
-def list_runs(path: str, *, after_s: float = 0.0, **query: Any) -> Flow[list[WireRun]]:
+def list_runs(session_id: str, *, after_s: float = 0.0, **query: Any) -> Flow[list[WireRun]]:
     """Runs of a thread, newest first."""
-    response = yield Call("GET", with_query(f"{path}/runs", query), after_s=after_s)
+    response = yield Call("GET", with_query(f"{thread_path(session_id)}/runs", query), after_s=after_s)
     return [_read_run(bytes(item))[0] for item in read_array(response)]
 
 
-def read_run(path: str, run_id: str) -> Flow[WireRun]:
+def read_run(session_id: str, run_id: str) -> Flow[WireRun]:
     """Read a run. One that was deleted, or rolled back, counts as cancelled."""
     try:
-        response = yield Call("GET", f"{path}/runs/{path_segment(run_id, 'run id')}")
+        response = yield Call("GET", run_path(session_id, run_id))
     except NotFound:
         return WireRun(run_id, status="interrupted")
     return read_response(_read_run, response)[0]
 
 
-def get_thread(path: str) -> Flow[tuple[WireThread, bytes]]:
+def get_thread(session_id: str) -> Flow[tuple[WireThread, bytes]]:
     """Read a thread, and its JSON text."""
-    response = yield Call("GET", path)
+    response = yield Call("GET", thread_path(session_id))
     return read_response(read_thread, response)[0], response.content
 
 
-def get_state(path: str) -> Flow[WireState]:
+def get_state(session_id: str) -> Flow[WireState]:
     """Read the state of a thread."""
-    return read_response(_read_state, (yield Call("GET", f"{path}/state")))[0]
+    return read_response(_read_state, (yield Call("GET", f"{thread_path(session_id)}/state")))[0]
 
 
 def thread_path(session_id: str) -> str:
@@ -383,39 +343,44 @@ def thread_path(session_id: str) -> str:
     return f"/threads/{path_segment(session_id, 'session id')}"
 
 
-def send_command(path: str, command: dict[str, Any]) -> Flow[dict[str, Any]]:
+def run_path(session_id: str, run_id: str) -> str:
+    """The path of a run."""
+    return f"{thread_path(session_id)}/runs/{path_segment(run_id, 'run id')}"
+
+
+def send_command(session_id: str, command: dict[str, Any]) -> Flow[dict[str, Any]]:
     """Send a command; gives its result. A refusal, which has status 200, is found by the provider's `is_refusal`."""
-    response = yield Call("POST", f"{path}/commands", body=json_body({"id": 1, **command}))
+    response = yield Call("POST", f"{thread_path(session_id)}/commands", body=json_body({"id": 1, **command}))
     return read_response(_read_command, response)[0].result or {}
 
 
-def cancel(path: str) -> Flow[tuple[bool, bytes]]:
+def cancel(session_id: str) -> Flow[tuple[bool, bytes]]:
     """Stop the runs of a thread, or give a waiting one up; returns whether there was one, with the thread's JSON."""
-    thread, content = yield from get_thread(path)
+    thread, content = yield from get_thread(session_id)
     if thread.interrupts and thread.status != "busy":
-        read_json((yield Call("POST", f"{path}/state", body=json_body({"values": None, "as_node": "__end__"}))))
+        given_up = json_body({"values": None, "as_node": "__end__"})
+        read_json((yield Call("POST", f"{thread_path(session_id)}/state", body=given_up)))
         return True, content
     stopped = False
     for status in ("running", "pending"):
-        for run in (yield from list_runs(path, status=status, limit=100)):
+        for run in (yield from list_runs(session_id, status=status, limit=100)):
             try:
-                address = f"{path}/runs/{path_segment(run.run_id, 'run id')}/cancel"
-                read_json_or_nothing((yield Call("POST", address, body=b"{}")))
+                read_json_or_nothing((yield Call("POST", f"{run_path(session_id, run.run_id)}/cancel", body=b"{}")))
             except NotFound:
                 continue  # it is over
             stopped = True
     return stopped, content
 
 
-def position_now(path: str) -> Flow[Position]:
+def position_now(session_id: str) -> Flow[Position]:
     """Where a stream from now on begins: after the runs that are over."""
-    runs = yield from list_runs(path, limit=100, select=["run_id", "status"])
+    runs = yield from list_runs(session_id, limit=100, select=["run_id", "status"])
     going = [run.run_id for run in runs if run.status in _GOING]
     over = [run.run_id for run in runs if run.status not in _GOING]
     return Position(after_run=max(over, default=""), run=min(going, default=None))
 
 
-def _order(event_id: str) -> tuple[int, int]:
+def _order(event_id: str | None) -> tuple[int, int]:
     """Ids of the log are `<milliseconds>-<number>`."""
-    milliseconds, _, number = event_id.partition("-")
-    return (int(milliseconds or 0), int(number or 0)) if milliseconds.isdigit() and number.isdigit() else (0, 0)
+    milliseconds, _, number = (event_id or "").partition("-")
+    return (int(milliseconds), int(number)) if milliseconds.isdigit() and number.isdigit() else (0, 0)

@@ -58,6 +58,7 @@ from polysession._core.raw_events import (
 )
 from polysession._core.reading import (
     answer_id as answer_id,
+    cursor_number as cursor_number,
     fastapi_error as fastapi_error,
     one_page as one_page,
     read_array as read_array,

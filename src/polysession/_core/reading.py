@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _QUOTED: Final = 80
-_CURSOR_DIGITS: Final = 9
+_CURSOR_DIGITS: Final = 18
 _FINDINGS_SHOWN: Final = 3
 
 
@@ -113,15 +113,25 @@ def one_page(items: Sequence[T], page_size: int | None, cursor: str | None, *, n
     Raises:
         UsageError: The cursor is not one of this list.
     """
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    number = None if cursor is None else cursor_number(cursor)
     if newest_first:
-        end = len(items) if cursor is None else min(int(cursor), len(items))
+        end = len(items) if number is None else min(number, len(items))
         start = 0 if page_size is None else max(0, end - page_size)
         return Page(tuple(items[start:end])[::-1], str(start) if start else None)
-    start = int(cursor or 0)
+    start = number or 0
     end = len(items) if page_size is None else start + page_size
     return Page(tuple(items[start:end]), str(end) if end < len(items) else None)
+
+
+def cursor_number(cursor: str) -> int:
+    """The number in the cursor of a list that counts its items.
+
+    Raises:
+        UsageError: It is no number.
+    """
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
+        raise UsageError(f"{cursor!r} is not a cursor of this list")
+    return int(cursor)
 
 
 def read_array(response: Response) -> list[msgspec.Raw]:

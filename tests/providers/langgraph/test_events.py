@@ -29,8 +29,9 @@ from polysession import (
     UsageReported,
 )
 from polysession._core.sse import Frame
-from polysession_langgraph.events import EVENT_TYPES, EventReader, RunDone
+from polysession_langgraph.events import EVENT_TYPES, EventReader, Position
 from polysession_langgraph.messages import message_reader, tail_of
+from polysession_langgraph.wire import WireRun
 
 RUN = "01a22c12-a123-73b8-8261-7ae4d5fc3f81"
 HUMAN = {"type": "human", "id": "h1", "content": "hi"}
@@ -55,9 +56,33 @@ def values(seq: int, *messages: dict[str, Any]) -> Frame:
     return frame("values", seq, data={"messages": list(messages)}, interrupts=[])
 
 
-def read(*frames: Frame, reader: EventReader | None = None) -> list[Event | RunDone]:
-    reader = reader or EventReader("thread_1")
-    return [event for each in frames for event in reader.read(each) or ()]
+class Reading:
+    """Reads frames as a stream does.
+
+    Args:
+        position: Where the stream stands.
+    """
+
+    def __init__(self, **position: Any) -> None:
+        self.at = Position(**position)
+        self.reader = EventReader("thread_1", "messages", self.at)
+
+    def __call__(self, *frames: Frame) -> list[Event]:
+        return [event for each in frames for event in self.one(each) or ()]
+
+    def one(self, frame: Frame) -> Sequence[Event] | None:
+        """None if frames before it are missing."""
+        if frame.event == "metadata":
+            run = msgspec.json.decode(frame.data, type=WireRun)
+            events: Sequence[Event] | None = self.reader.start(run, self.reader.envelope(frame, ()))
+        else:
+            events = self.reader.read(frame)
+        self.at.last = frame.id or ""
+        return events
+
+
+def read(*frames: Frame) -> list[Event]:
+    return Reading()(*frames)
 
 
 def types(events: Sequence[Any]) -> list[str]:
@@ -68,7 +93,6 @@ def test_a_run_begins_once() -> None:
     started, running, *more = read(mark(attempt=1), mark(attempt=1))
 
     assert types([started, running]) == ["turn.started", "session.status"]
-    assert not isinstance(started, RunDone)
     assert started.turn_id == RUN
     assert more == []
 
@@ -150,9 +174,8 @@ def test_the_state_tells_input_and_tool_results() -> None:
 
 def test_our_own_message_marks_where_the_input_begins() -> None:
     unanswered = {"type": "human", "id": "h0", "content": "of a turn that failed"}
-    reader = EventReader("thread_1", input_id="h1")
 
-    events = read(mark(), values(1, unanswered, HUMAN), reader=reader)
+    events = Reading(turn="h1")(mark(), values(1, unanswered, HUMAN))
 
     assert [event.id for event in events if isinstance(event, MessageCompleted)] == ["h1"]
 
@@ -192,13 +215,11 @@ def test_a_piece_of_an_unknown_kind_is_raw() -> None:
 
 
 def test_the_tokens_of_a_run_whose_start_was_missed_are_not_added_up() -> None:
-    reader = EventReader("thread_1")
-    read(mark(), reader=reader)
-    reader.used = None  # as a cursor of an earlier run has it
-    events = read(piece(1, "message-start", role="ai", id="a1"), piece(2, "message-finish", usage=USAGE), reader=reader)
+    reading = Reading(run=RUN)
+    events = reading(piece(8, "message-start", role="ai", id="a1"), piece(9, "message-finish", usage=USAGE))
 
-    assert "usage" in [event.type for event in events if not isinstance(event, RunDone)]
-    assert reader.used is None
+    assert "usage" in types(events)
+    assert reading.at.used is None
 
 
 def test_a_state_whose_last_message_is_unreadable_has_no_tail() -> None:
@@ -208,14 +229,13 @@ def test_a_state_whose_last_message_is_unreadable_has_no_tail() -> None:
 def test_an_error_waits_for_the_end_of_its_run() -> None:
     wrong = Frame("error", b'{"error": "GraphRecursionError", "message": "Recursion limit reached"}', "3-0")
 
-    reader = EventReader("thread_1")
-    *_, reported, done = read(mark(), wrong, mark(status="run_done"), reader=reader)
+    reading = Reading()
+    *_, reported = reading(mark(), wrong)
 
     assert isinstance(reported, ErrorReported)
     assert reported.code == "GraphRecursionError"
-    assert done == RunDone(RUN)
-    assert reader.failure is not None
-    assert reader.failure.error == "GraphRecursionError"
+    assert reading.reader.failure is not None
+    assert reading.reader.failure.error == "GraphRecursionError"
 
 
 @pytest.mark.parametrize(
@@ -224,8 +244,6 @@ def test_an_error_waits_for_the_end_of_its_run() -> None:
         Frame("updates", b'{"agent": {}}', "9-0"),
         Frame("new kind", b"[1]", "9-0"),
         Frame("values", b"not JSON", "9-0"),
-        Frame("metadata", b'{"run_id": 5}', "9-0"),
-        Frame("metadata", b"7", "9-0"),
         Frame("error", b"null", "9-0"),
         frame("custom", 1, data={"step": 1}),
         piece(1, "content-block-delta", index=0, delta={"type": "text-delta", "text": "of a message before"}),
@@ -257,7 +275,6 @@ def test_every_event_survives_storage() -> None:
     events = read(mark(), values(1, HUMAN), piece(2, "message-start", role="ai", id="m1"), piece(3, "message-finish"))
 
     for event in events:
-        assert not isinstance(event, RunDone)
         assert EVENT.validate_json(event.model_dump_json()) == event
         assert event.source != b"{}"
 
@@ -301,26 +318,24 @@ FINISH = piece(5, "message-finish", usage=USAGE)
     [
         pytest.param([mark(), values(1, HUMAN)], FINISH, id="in a run"),
         pytest.param([], values(1, HUMAN), id="the start of a run"),
-        pytest.param([], mark(status="run_done"), id="a whole run but its end"),
-        pytest.param([mark("earlier")], mark(), id="the end of a run"),
     ],
 )
 def test_frames_that_are_missing_are_noticed(before: list[Frame], missing_before: Frame) -> None:
-    reader = EventReader("thread_1")
-    read(*before, reader=reader)
+    reading = Reading()
+    reading(*before)
 
-    assert reader.read(missing_before) is None
+    assert reading.one(missing_before) is None
 
 
 @pytest.mark.parametrize("pieces", [[START], []])
 def test_a_message_whose_frames_were_lost_is_taken_from_the_state(pieces: list[Frame]) -> None:
-    reader = EventReader("thread_1")
-    read(mark(), values(1, HUMAN), *pieces, reader=reader)
-    (gap,) = reader.lose()
-    events = read(FINISH, values(6, HUMAN, SAID), reader=reader)
+    reading = Reading()
+    reading(mark(), values(1, HUMAN), *pieces)
+    (gap,) = reading.reader.lose()
+    events = reading(FINISH, values(6, HUMAN, SAID))
 
     assert isinstance(gap, StreamGap)
-    assert reader.lose() == (), "one break makes one gap"
+    assert reading.reader.lose() == (), "one break makes one gap"
     assert types(events) == ["message.completed", "usage"]
     assert isinstance(events[0], MessageCompleted)
     assert events[0].message.text == "all of it"
@@ -330,18 +345,6 @@ def test_a_restarted_run_is_numbered_from_its_beginning_and_has_a_gap() -> None:
     events = read(mark(attempt=1), values(1, HUMAN), START, mark(attempt=2), piece(1, "message-start", role="ai"))
 
     assert types(events)[3:] == ["message.started", "stream.gap", "message.started"]
-
-
-def test_a_run_that_nobody_asked_for_is_skipped() -> None:
-    reader = EventReader("thread_1", wants=lambda run_id: run_id == RUN)
-    other = [mark("other"), values(1, HUMAN), Frame("error", b"{}", "3-0"), mark("other", status="run_done")]
-
-    assert read(*other, reader=reader) == []
-    assert types(read(mark(), values(1, HUMAN), reader=reader)) == [
-        "turn.started",
-        "session.status",
-        "message.completed",
-    ]
 
 
 def test_a_state_whose_messages_were_removed_repeats_none() -> None:

@@ -28,7 +28,8 @@ from polysession.change import SessionRef
 from polysession.errors import PolysessionError
 from polysession.provider_api import decode_cursor, encode_cursor
 from polysession_langgraph import LanggraphProvider, LanggraphSettings
-from polysession_langgraph.turns import Position, ThreadStream
+from polysession_langgraph.events import Position
+from polysession_langgraph.turns import ThreadStream
 from support.flows import ok, sent_bodies, step
 from support.plan_runner import Followed, follow
 
@@ -168,9 +169,9 @@ def stored(*messages: dict[str, Any]) -> Response:
     return ok({"values": {"messages": list(messages)}})
 
 
-def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> None:
-    first = [mark("1-0"), values(1, "2-0", human()), values(2, "3-0", human(), tool("c1"))]
-    second = [values(2, "3-0", human(), tool("c1")), values(3, "3-0", human(), tool("c1"), tool("c2")), done("9-0")]
+def test_a_broken_stream_continues_behind_the_millisecond_before_and_repeats_nothing() -> None:
+    first = [mark("11-0"), values(1, "12-0", human()), values(2, "13-0", human(), tool("c1"))]
+    second = [values(2, "13-0", human(), tool("c1")), values(3, "13-0", human(), tool("c1"), tool("c2")), done("19-0")]
 
     followed = run([log(*second[:-1]), stored(), ok(IDLE)], [*first, CUT], second)
 
@@ -178,7 +179,8 @@ def test_a_broken_stream_continues_after_an_earlier_id_and_repeats_nothing() -> 
         *("message.completed", "tool_result.completed", "tool_result.completed"),
         *("session.status", "turn.ended"),
     ]
-    assert followed.calls[3].headers["last-event-id"] == "2-0"
+    assert [call.headers["last-event-id"] for call in followed.calls[3:5]] == ["12-0", "12-0"]
+    assert followed.calls[4].path == f"{PATH}/runs/{RUN}/stream"
 
 
 def test_a_stream_that_broke_before_its_first_event_is_read_from_the_start_of_the_log() -> None:
@@ -213,9 +215,10 @@ def test_what_is_missing_on_one_connection_is_read_on_the_next(missing: int) -> 
 
 
 def test_frames_that_no_connection_has_are_a_gap() -> None:
-    lacking = [*WHOLE[:3], *WHOLE[4:-1], values(7, "8-0", human(), {"type": "ai", "id": "m1", "content": "Hello"})]
+    said = values(7, "8-0", human(), {"type": "ai", "id": "m1", "content": "Hello"})
+    lacking = [*WHOLE[:3], *WHOLE[4:-1], said, done("9-0")]
 
-    followed = run([log(*lacking[2:]), stored(human()), ok(IDLE)], lacking, [*lacking[2:], done("9-0")])
+    followed = run([log(*lacking[2:-1]), stored(human()), ok(IDLE)], lacking, lacking[2:])
 
     assert types(followed)[3:] == [
         *("message.started", "stream.gap", "message.completed"),
@@ -254,7 +257,7 @@ def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
         "session.status",
         "turn.ended",
     ]
-    assert plan.read(Frame("metadata", json.dumps({"run_id": RUN, "status": "run_done"}).encode(), "9-0")) == []
+    assert plan.read(Frame("metadata", json.dumps({"run_id": RUN, "status": "run_done"}).encode(), "9-0")) == ()
     assert step(plan.reconcile(), ok([{"run_id": RUN, "status": "success"}]))[1] == ()
 
 
@@ -282,17 +285,27 @@ def test_a_run_that_the_stream_never_told_and_the_log_lost_is_read_from_the_stat
     ]
 
 
+def test_what_the_log_of_a_run_lacks_is_a_gap() -> None:
+    plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=True)
+    runs = ok([{"run_id": RUN, "status": "success"}])
+    lacking = log(TURN[0], values(1, "2-0", human()), *MESSAGE[2:])
+
+    _, items = step(plan.reconcile(), runs, lacking, stored(human(), {"type": "ai", "id": "m1"}), ok(IDLE))
+
+    assert [item.type for item in items if not isinstance(item, Step)] == [
+        *("turn.started", "session.status", "message.completed", "stream.gap", "message.completed"),
+        *("session.status", "turn.ended"),
+    ]
+
+
 def test_a_run_that_ends_behind_the_start_of_the_next_ends_first() -> None:
-    both = [mark("1-0"), mark("2-0", OTHER)]
+    both = [mark("11-0"), mark("12-0", OTHER)]
+    over = [ok({"run_id": RUN, "status": "success"}), log(both[0]), stored(), ok({**IDLE, "status": "busy"})]
 
     followed = follow(
         lambda: PROVIDER.stream_events(REF, None),
-        [
-            ok([{"run_id": RUN, "status": "running"}]),
-            *(ok({"run_id": RUN, "status": "success"}), log(both[0]), stored(), ok({**IDLE, "status": "busy"})),
-            ok(IDLE),
-        ],
-        [both, [*both, done("3-0", OTHER)]],
+        [ok([{"run_id": RUN, "status": "running"}]), *over, log(both[1]), stored(), ok(IDLE)],
+        [both, both, [*both, done("13-0", OTHER)]],
     )
 
     assert [(event.type, event.turn_id) for event in followed.events if event.type.startswith("turn")] == [
@@ -300,6 +313,22 @@ def test_a_run_that_ends_behind_the_start_of_the_next_ends_first() -> None:
         ("turn.started", OTHER),
         ("turn.ended", OTHER),
     ]
+
+
+def test_the_run_of_another_client_is_skipped() -> None:
+    theirs = [mark("1-0", OTHER), values(1, "2-0", human("theirs")), sse("error", {}, "3-0"), done("4-0", OTHER)]
+
+    followed = run([ok(IDLE)], [*theirs, mark("5-0"), values(1, "6-0", human()), done("9-0")])
+
+    assert {event.turn_id for event in followed.events} == {RUN}
+    assert len(followed.events) == 5
+
+
+@pytest.mark.parametrize("odd", [{"run_id": 5}, 7])
+def test_a_mark_that_cannot_be_read_is_raw(odd: Any) -> None:
+    followed = run([ok(IDLE)], [TURN[0], sse("metadata", odd, "1-0"), *TURN[1:]])
+
+    assert types(followed)[2:4] == ["raw", "message.completed"]
 
 
 def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
@@ -317,9 +346,9 @@ def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_n
     cursor = left.cursors[-1]
     assert cursor is not None
 
-    position = decode_cursor(Position, cursor, "LangGraph")
-    assert position.before == "1-0"
-    resumed = follow(lambda: PROVIDER.stream_events(REF, cursor), [ok(IDLE)], [frames[1:]])
+    resumed = follow(lambda: PROVIDER.stream_events(REF, cursor), [ok(IDLE)], [[*frames[1:4], CUT], frames[1:]])
+
+    assert resumed.calls[1].headers["last-event-id"] == "1-0"
 
     assert types(resumed) == ["message.started", "message.delta", "message.delta", "message.completed"]
     message = resumed.events[-1]
@@ -359,7 +388,7 @@ def test_an_invalid_cursor_is_a_usage_error(cursor: str) -> None:
 def test_a_new_follower_skips_runs_that_were_over_before_it() -> None:
     plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=False)
 
-    assert plan.read(Frame("metadata", json.dumps({"run_id": OTHER}).encode(), "1-0")) == []
+    assert plan.read(Frame("metadata", json.dumps({"run_id": OTHER}).encode(), "1-0")) == ()
     (started, _) = plan.read(Frame("metadata", json.dumps({"run_id": RUN}).encode(), "2-0"))
     assert started.turn_id == RUN  # type: ignore[union-attr]
 
