@@ -8,10 +8,12 @@ The interpreter of the virtual environment that holds the server runs this file;
 import asyncio
 from typing import Annotated, Any, TypedDict
 
+import httpx
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AnyMessage, ToolCall, ToolMessage
 from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Send, interrupt
@@ -32,7 +34,9 @@ class Uses(TypedDict):
 
 async def respond(state: State) -> dict[str, Any]:
     """Ask a question where the script has one; then let the model speak."""
-    _, word, _ = command_of(state["messages"])
+    _, word, rest = command_of(state["messages"])
+    if word == "/status":
+        await _ask_model(int(rest))
     if word == "/question":
         interrupt({"question": "Which colour?", "options": ["red", "green"]})
     if word == "/crash":
@@ -40,6 +44,13 @@ async def respond(state: State) -> dict[str, Any]:
     if word == "/hang":
         await asyncio.sleep(3600)
     return {"messages": [await ScriptedModel().ainvoke(state["messages"])]}
+
+
+async def _ask_model(status: int) -> None:
+    """Ask a model of OpenAI, whose API answers with this HTTP status."""
+    answer = httpx.Response(status, json={"error": {"message": "the model refuses", "type": "stub"}})
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
+        await ChatOpenAI(model="stub", api_key="stub", max_retries=0, http_async_client=http).ainvoke("hello")
 
 
 def route(state: State) -> list[Send] | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,20 +13,25 @@ from typing import Final
 from polysession.testing import ServerProcess, process
 
 HERE: Final = Path(__file__).parent
-_SERVED: Final = ("langgraph.json", "graphs.py", "scripted.py")
+_SERVED: Final = ("auth.py", "graphs.py", "scripted.py")
 _RUNS_AT_ONCE: Final = 24
 
 
 @contextlib.contextmanager
-def serve_langgraph(python: Path, workdir: Path) -> Iterator[ServerProcess]:
+def serve_langgraph(python: Path, workdir: Path, *, with_auth: bool = False) -> Iterator[ServerProcess]:
     """Run a server while the context is open. It stores its threads when it is stopped, and not when it is killed.
 
     Args:
         python: Interpreter of the environment that holds it.
         workdir: Where it keeps threads; the graphs are copied there, because it writes beside them.
+        with_auth: Whether it demands a key: see `auth.py`.
     """
     for name in _SERVED:
         shutil.copy(HERE / name, workdir / name)
+    config = json.loads((HERE / "langgraph.json").read_text())
+    if with_auth:
+        config["auth"] = {"path": "./auth.py:auth"}
+    (workdir / "langgraph.json").write_text(json.dumps(config))
     environment = {
         "PATH": f"{python.parent}:{os.environ['PATH']}",
         "HOME": str(workdir),
