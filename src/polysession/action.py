@@ -14,11 +14,10 @@ class ActionRecord(ReceivedRecord, TypedRecord):
     """Base of the pending actions.
 
     Attributes:
-        id: Id of the action, to answer it by.
-        group: Actions of one group are answered together and in order; None if this one is answered alone.
-        author: Name of the agent that waits, in a session with several; None elsewhere.
-        reference: Opaque text that the answer is built from, so that an action that was stored can be answered by
-            another process.
+        id: Id of the action; an answer may name the action by it.
+        group: Actions with the same group are answered together and in order. None if the action is answered alone.
+        author: Name of the waiting agent in a session with several agents, else None.
+        reference: Opaque text with the facts that an answer needs. With it, another process can answer a stored action.
     """
 
     id: str
@@ -32,7 +31,7 @@ class ToolApproval(ActionRecord):
 
     Attributes:
         name: The tool.
-        arguments: What it would be called with.
+        arguments: The arguments of the call.
     """
 
     type: Literal["approval"] = "approval"
@@ -45,7 +44,7 @@ class ToolExecution(ActionRecord):
 
     Attributes:
         name: The tool.
-        arguments: What to call it with.
+        arguments: The arguments of the call.
     """
 
     type: Literal["execution"] = "execution"
@@ -54,13 +53,13 @@ class ToolExecution(ActionRecord):
 
 
 class Question(ActionRecord):
-    """The agent asks something, and waits for a reply.
+    """The agent asks a question, and waits for a reply.
 
     Attributes:
         prompt: The question.
         options: The replies to choose from; empty for any reply.
         response_schema: JSON schema of the reply; None if the backend gives none.
-        payload: The backend's own object, with whatever else it says.
+        payload: The backend's own object, with its further fields.
     """
 
     type: Literal["question"] = "question"
@@ -99,7 +98,7 @@ class Approve(AnswerRecord):
     """Let the tool run.
 
     Attributes:
-        arguments: Arguments to run it with in place of the agent's, where a backend allows it; None keeps them.
+        arguments: Arguments that replace the agent's, if the backend allows it. None keeps the agent's arguments.
     """
 
     type: Literal["approve"] = "approve"
@@ -115,7 +114,7 @@ class Deny(AnswerRecord):
     """Do not let the tool run.
 
     Attributes:
-        reason: Why, for the agent; None gives no reason.
+        reason: Reason for the agent. None gives no reason.
     """
 
     type: Literal["deny"] = "deny"

@@ -1,4 +1,4 @@
-"""The client for asyncio. `client` has the same methods, blocking."""
+"""The client for asyncio. `client` has the same methods without `await`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class AsyncAgents:
             model: Id of the model that answers.
             system_prompt: Instructions that precede every conversation.
             description: What it is for.
-            native: Further fields of this backend, in its own words.
+            native: Further fields that only this backend has.
 
         Raises:
             UnsupportedOperation: The backend has no such field; nothing was sent.
@@ -76,11 +76,11 @@ class AsyncAgents:
     def list(
         self, *, limit: int | None = None, page_size: int | None = None, cursor: str | None = None
     ) -> AsyncPaginator[Agent]:
-        """List agents, newest first. Nothing is read until the result is looped over.
+        """List agents, newest first. Nothing is read until you iterate over the result.
 
         Args:
-            limit: How many agents in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for; None leaves it to the backend.
+            limit: Total number of agents, from as many pages as needed; None for all.
+            page_size: Number of items that one request asks for; None for the backend's default.
             cursor: `next_cursor` of an earlier page, to continue there.
         """
         page_flow = self._operations.list_agents(page_size, limit=limit)
@@ -88,7 +88,7 @@ class AsyncAgents:
 
 
 class AsyncEnvironments:
-    """The environments that sessions' tools run in. Errors are as for `AsyncSessions`."""
+    """The environments in which the tools of sessions run. Errors are as for `AsyncSessions`."""
 
     def __init__(self, driver: AsyncDriver, operations: Operations) -> None:
         self._driver = driver
@@ -108,7 +108,7 @@ class AsyncEnvironments:
             name: Its name.
             description: What it is for.
             metadata: Flat text keys and values.
-            native: Further fields of this backend, in its own words.
+            native: Further fields that only this backend has.
 
         Raises:
             UnsupportedOperation: The backend has no environments, or no such field; nothing was sent.
@@ -130,11 +130,11 @@ class AsyncEnvironments:
     def list(
         self, *, limit: int | None = None, page_size: int | None = None, cursor: str | None = None
     ) -> AsyncPaginator[Environment]:
-        """List environments. Nothing is read until the result is looped over.
+        """List environments. Nothing is read until you iterate over the result.
 
         Args:
-            limit: How many environments in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for; None leaves it to the backend.
+            limit: Total number of environments, from as many pages as needed; None for all.
+            page_size: Number of items that one request asks for; None for the backend's default.
             cursor: `next_cursor` of an earlier page, to continue there.
         """
         page_flow = self._operations.list_environments(page_size, limit=limit)
@@ -151,11 +151,11 @@ class AsyncModels:
     def list(
         self, *, limit: int | None = None, page_size: int | None = None, cursor: str | None = None
     ) -> AsyncPaginator[Model]:
-        """List models. Nothing is read until the result is looped over.
+        """List models. Nothing is read until you iterate over the result.
 
         Args:
-            limit: How many models in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for; None leaves it to the backend.
+            limit: Total number of models, from as many pages as needed; None for all.
+            page_size: Number of items that one request asks for; None for the backend's default.
             cursor: `next_cursor` of an earlier page, to continue there.
         """
         page_flow = self._operations.list_models(page_size, limit=limit)
@@ -166,30 +166,32 @@ class AsyncClient:
     """Talks to one agent backend.
 
     Args:
-        provider: Name of an installed provider; None takes the profile's, or reads `POLYSESSION_PROVIDER`.
-        profile: Name of a profile of the user's configuration file; None reads `POLYSESSION_PROFILE`, and empty text
-            means none.
+        provider: Name of an installed provider. None uses the provider of the profile, or reads `POLYSESSION_PROVIDER`.
+        profile: Name of a profile in the user's configuration file. None reads `POLYSESSION_PROFILE`; empty text uses
+            no profile.
         http_client: An `httpx.AsyncClient`, one of httpx2, or one with the same methods, to send with: for a proxy, a
             transport or a certificate of your own. It stays open when this client closes, and its own time limits hold.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
-        retry: How failed calls are tried again; None never does.
-        max_body_bytes: Largest answer that is accepted, after decompression; 64 MiB by default. Of an error's no more
-            than 256 KiB is read. A stream may be longer, and each of its events is bounded by 16 MiB.
-        observers: Objects that observe calls: see `polysession.observing`, and `polysession.otel` for traces.
+        retry: How failed calls are retried. None disables retries.
+        max_body_bytes: Largest accepted response body after decompression; 64 MiB by default. Of the body of an error,
+            256 KiB are read. A stream may be longer; each of its events is limited to 16 MiB.
+        observers: Objects that observe calls: see `polysession.observing`, and `polysession.otel` for traces and
+            metrics.
         http: `"aiohttp"`, in asyncio only, sends over aiohttp's connections, which cost far less when many calls run at
             once. It needs the extra `aiohttp`.
-        limits: Bounds of the connection pool. By default connections are not bounded, and 20 idle ones are kept.
+        limits: Limits of the connection pool. By default the number of connections is not limited, and 20 idle ones are
+            kept.
         headers: Headers that are added to each request, such as those of a gateway. They are a setting of every
             provider, so that a profile may have them; their values are kept secret.
         user_agent: Text that is added to our `user-agent`.
-        max_turns: How many turns of `run`, `ask` and `rejoin` may be open at once; another one waits for its place, at
-            most for its `deadline_s`. None for any number.
-        settings: The provider's settings. What is not given is taken from the profile, then from the environment.
+        max_turns: How many turns of `run`, `ask` and `rejoin` may be open at once. A further turn waits for a free
+            place, at most for its `deadline_s`. None for no limit.
+        settings: The provider's settings. Omitted settings are read from the profile, then from the environment.
 
     Raises:
-        UsageError: The provider is unknown, a setting is unknown, missing or unusable, or an argument or an environment
-            variable of the HTTP library cannot be used; the message says which are accepted.
-        PluginError: The provider is installed, and cannot be used.
+        UsageError: The provider is unknown, a setting is unknown, missing or invalid, or an argument or an environment
+            variable of the HTTP library is invalid. The message lists the accepted ones.
+        PluginError: The provider is installed but cannot be used.
 
     Attributes:
         sessions: The backend's sessions.
@@ -249,7 +251,7 @@ class AsyncClient:
 
     @property
     def resume_mode(self) -> ResumeMode:
-        """How the backend lets a broken stream continue."""
+        """How the backend resumes a broken stream."""
         return self._provider.resume_mode
 
     @property
@@ -268,7 +270,7 @@ class AsyncClient:
         return self._provider.when_waiting
 
     def supports(self, feature: Feature | str) -> Support:
-        """How the provider offers a feature. `Support.UNSUPPORTED` is false in a condition.
+        """How the provider supports a feature. `Support.UNSUPPORTED` is false in a condition.
 
         Args:
             feature: A feature, or its value, such as `"sessions.create title"`.
@@ -279,7 +281,7 @@ class AsyncClient:
         return self._provider.support(find_feature(feature)).support
 
     async def backend_version(self) -> str | None:
-        """Ask the backend for its version; None where it does not give one."""
+        """Read the version of the backend; None if the backend does not report one."""
         return await self._driver.run("backend_version", self._provider.read_version())
 
     def with_options(
@@ -289,17 +291,17 @@ class AsyncClient:
         retry: RetryPolicy | Unset | None = UNSET,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
-        """A client with other options over the same connections, which it does not close.
+        """Return a client with other options over the same connections, which it does not close.
 
-        After this client is closed, every use of the other one is a `UsageError`.
+        After this client is closed, every use of the other one raises `UsageError`.
 
         Args:
             timeout: Seconds for each wait on the network, None for no limit.
-            retry: How failed calls are tried again; None never does.
+            retry: How failed calls are retried. None disables retries.
             headers: Headers that are added to each request, besides those of this client.
 
         Raises:
-            UsageError: An option cannot be used.
+            UsageError: An option is invalid.
         """
         other = copy(self)
         other._driver = self._driver.with_options(timeout=timeout, retry=retry, headers=headers)  # noqa: SLF001  (a copy of this one)
@@ -319,22 +321,25 @@ class AsyncClient:
         timeout: float | Unset | None = UNSET,  # noqa: ASYNC109  (of each wait on the network)
         idempotent: bool = False,
     ) -> Response:
-        """Make a call of the backend's that is not modelled, with the same address, identity, retries and errors.
+        """Send a request to a route of the backend that has no method here.
+
+        Address, credential, retries and errors are those of the client's own calls.
 
         Args:
             method: HTTP method.
-            path: What follows the base URL, such as `"/v1/files"`, percent-encoded.
+            path: Path after the base URL, such as `"/v1/files"`, percent-encoded.
             query: Parameters; None leaves one out, and a list repeats it.
             json: Body to send as JSON.
-            content: Body to send as it is, in place of `json`. Give its `content-type` in `headers`.
+            content: Body to send unchanged, instead of `json`. Set its `content-type` in `headers`.
             headers: Further headers.
             timeout: Seconds for each wait on the network, None for no limit; by default the client's.
-            idempotent: Sending it twice does no more than sending it once, so that a failed call may be repeated.
+            idempotent: Whether sending the request twice has the same effect as sending it once, so that a failed call
+                may be retried.
 
         Raises:
             UsageError: The path is an absolute address, or an argument cannot be sent.
-            TransportError: There was no answer.
-            StatusError: The answer was no success.
+            TransportError: The backend gave no complete response.
+            StatusError: The status was not a success.
         """
         flow = self._operations.request(
             method,
@@ -349,21 +354,21 @@ class AsyncClient:
         return await self._driver.run("request", flow)
 
     async def drain(self, *, deadline_s: float | None = None) -> tuple[UnfinishedTurn, ...]:
-        """Start no more turns, and wait for those that are open.
+        """Refuse new turns, and wait for the open ones.
 
-        For the end of a process: call it, store the cursors of what it gives, then close the client. It waits for the
-        turns of clients of `with_options`, too.
+        Call it at the end of a process, store the cursors of the returned turns, then close the client. It also waits
+        for turns of clients from `with_options`.
 
         Args:
             deadline_s: Seconds to wait; None waits for all.
 
         Returns:
-            The turns that are still open then.
+            The turns that were still open at the deadline.
         """
         return await self._driver.open_turns.drain(checked_seconds(deadline_s, "deadline_s"))
 
     async def aclose(self) -> None:
-        """Close the connections; a client of `with_options` closes none."""
+        """Close the connections. On a client from `with_options` this does nothing."""
         if self._owns_connections:
             await self._driver.aclose()
 

@@ -12,7 +12,7 @@ from polysession._drivers.async_driver import AsyncDriver
 
 
 class AsyncPaginator(Generic[Item]):
-    """A list that is read page by page while it is looped over. Each loop starts at the first page."""
+    """A list that is read page by page during iteration. Each iteration starts at the first page."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class AsyncPaginator(Generic[Item]):
             yield await self._driver.run(self._operation, walk.next_page())
 
     async def page(self) -> Page[Item]:
-        """The first page. Its `next_cursor`, given to the same list as `cursor`, continues it.
+        """The first page. To continue, pass its `next_cursor` as `cursor` to the same list.
 
         Raises:
             PolysessionError: The page could not be read.

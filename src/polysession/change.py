@@ -28,11 +28,11 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""Leaves a field alone. Not the same as None, which clears it."""
+"""Keeps the value of a field. None, in contrast, clears the field."""
 
 
 class NativeBody(BaseModel):
-    """Base of the typed, provider-specific bodies: fields in the backend's own words, merged last.
+    """Base of the typed bodies with fields that only one backend has. They are merged last.
 
     Only fields that were given are sent, so None is sent as null.
     """
@@ -59,7 +59,7 @@ class NativeBody(BaseModel):
 
 
 class Request(BaseModel):
-    """Base of what a caller asks for: checked before anything is sent."""
+    """Base of the requests of a caller, which are checked before anything is sent."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True
@@ -67,7 +67,7 @@ class Request(BaseModel):
 
 
 class NewSession(Request):
-    """A session to create. None means that the caller did not say."""
+    """A session to create. None means that the caller omitted the field."""
 
     id: str | None = None
     owner: str | None = None
@@ -85,7 +85,7 @@ class NewSession(Request):
 
 
 class SessionChanges(Request):
-    """Changes to a session: `UNSET` leaves a field alone, None clears it."""
+    """Changes to a session: `UNSET` keeps the value of a field, None clears it."""
 
     title: str | Unset | None = UNSET
     metadata: Mapping[str, JsonValue] | Unset | None = UNSET
@@ -116,7 +116,7 @@ class SessionQuery(Request):
 
 
 class NewAgent(Request):
-    """An agent to create. None means that the caller did not say."""
+    """An agent to create. None means that the caller omitted the field."""
 
     name: str
     model: str | None = None
@@ -126,7 +126,7 @@ class NewAgent(Request):
 
 
 class NewEnvironment(Request):
-    """An environment to create. None means that the caller did not say."""
+    """An environment to create. None means that the caller omitted the field."""
 
     name: str
     description: str | None = None

@@ -43,17 +43,17 @@ class PolysessionError(Exception):
 
     Attributes:
         provider: Name of the provider; None if none was involved yet.
-        operation: What the caller asked for, such as `"sessions.get"`; None outside an operation.
-        status: HTTP status of the answer; None if there was none, or if the finding is ours and not the backend's.
+        operation: Name of the operation, such as `"sessions.get"`; None outside an operation.
+        status: HTTP status of the response; None without a response, or if polysession itself found the problem.
         code: The backend's own error code or type; None if it gave none.
-        request_id: The backend's id of the request, to quote to its support; None if it gave none.
+        request_id: The backend's id of the request, for its support; None if the response has none.
         retryable: Whether the same call may succeed later, unchanged.
         attempts: How many requests were made for the failing call; 0 if nothing was sent.
-        outcome_unknown: True if the backend may have carried a change out all the same, so that to ask again may do it
-            twice. False for what only reads.
-        already_done: What had been carried out before the failure, in words; None if nothing was.
-        cursor: Of an error that ended a stream: continues it after the last event, in any process. None elsewhere.
-        events_seen: Of an error that ended a stream: how many events had been delivered.
+        outcome_unknown: True if the backend may have carried out the change although the call failed. Repeating the
+            call may then do it twice. False for reads.
+        already_done: Description of the changes that were carried out before the failure; None if there were none.
+        cursor: For an error that ended a stream: resumes the stream after the last event, in any process. Else None.
+        events_seen: For an error that ended a stream: the number of delivered events.
     """
 
     retryable: bool = False
@@ -83,7 +83,7 @@ class PolysessionError(Exception):
 
     @property
     def message(self) -> str:
-        """The event, the expectation and the next step, in words; facts such as the status are in the attributes."""
+        """The message: the event, the expectation and the next step. Facts such as the status are in the attributes."""
         return str(self.args[0])
 
     @message.setter
@@ -109,7 +109,7 @@ class PolysessionError(Exception):
 
 
 class UsageError(PolysessionError):
-    """The call cannot be made as it was asked for; nothing was sent."""
+    """The call is invalid; nothing was sent."""
 
 
 class UnknownProvider(UsageError):
@@ -125,7 +125,7 @@ class UnsupportedOperation(UsageError):
 
     Attributes:
         feature: The feature that is missing, such as `"sessions.archive"`.
-        hint: What to do instead; empty if there is nothing.
+        hint: An alternative; may be empty.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class TransportError(PolysessionError):
 
 
 class ConnectError(TransportError):
-    """No connection to the backend could be made; this attempt was not sent."""
+    """No connection to the backend was possible; this attempt was not sent."""
 
 
 class NetworkTimeout(TransportError, TimeoutError):
@@ -169,7 +169,7 @@ class NetworkTimeout(TransportError, TimeoutError):
 
 
 class ConnectionLost(TransportError):
-    """The connection broke before the answer was complete, or what came was not HTTP."""
+    """The connection broke before the response was complete, or the response was not HTTP."""
 
 
 class StreamInterrupted(TransportError):
@@ -177,10 +177,10 @@ class StreamInterrupted(TransportError):
 
 
 class StatusError(PolysessionError):
-    """The backend answered with something else than success.
+    """The backend answered with an error status.
 
     Attributes:
-        retry_after_s: Seconds that the backend asks to wait; None if it does not say.
+        retry_after_s: Seconds that the backend asks to wait; None if it does not ask.
     """
 
     retry_after_s: float | None = None
@@ -195,11 +195,11 @@ class AuthenticationFailed(StatusError):
 
 
 class PermissionDenied(AuthenticationFailed):
-    """The credential is known, and may not do this."""
+    """The credential is valid but does not have the permission."""
 
 
 class NotFound(StatusError):
-    """There is no such resource, or not for this credential."""
+    """The resource does not exist, or the credential cannot see it."""
 
 
 class Conflict(StatusError):
@@ -213,7 +213,7 @@ class RateLimited(StatusError):
 
 
 class UnexpectedRedirect(StatusError):
-    """The backend points to another address; not followed, because credentials must not travel there."""
+    """The backend redirects to another address. This is not followed, because it would receive the credential."""
 
 
 class ServerError(StatusError):
@@ -223,7 +223,7 @@ class ServerError(StatusError):
 
 
 class MalformedResponse(PolysessionError):
-    """The backend reported success, with a body that cannot be read as what was asked for."""
+    """The backend reported success, but its body cannot be read as the expected result."""
 
 
 class TurnFailed(PolysessionError):
@@ -258,4 +258,4 @@ class ActionRequiredError(PolysessionError):
 
 
 class DeadlineExceeded(PolysessionError, TimeoutError):
-    """We stopped waiting at the caller's deadline; the session may still be running."""
+    """The caller's deadline passed; the session may still be running."""

@@ -1,4 +1,4 @@
-"""The one event language: what happens in a session, whatever the backend."""
+"""The common event types: events of a session, the same for every backend."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class EventRecord(ReceivedRecord, TypedRecord):
 
     Attributes:
         session_id: The session.
-        id: The backend's id; None for what has none, such as a fragment that shares the id of its whole.
+        id: The backend's id; None if the event has none, for example a delta that shares the id of its message.
         turn_id: The turn, if the backend names it.
         sequence: Its number in the session, if the backend counts.
         created_at: UTC.
-        author: Name of the agent that caused it, in a session with several; None elsewhere.
-        native_type: The backend's word for it; empty if it was inferred.
-        synthetic: Whether it was inferred: the backend did not send it.
+        author: Name of the agent that caused the event in a session with several agents, else None.
+        native_type: The backend's type of the event; empty if the event was inferred.
+        synthetic: Whether the event was inferred. The backend did not send it.
     """
 
     session_id: str
@@ -51,8 +51,8 @@ class StatusChanged(EventRecord):
     """The session's status changed.
 
     Attributes:
-        status: The new status, in common words.
-        native_status: The same in the backend's word.
+        status: The new status.
+        native_status: The backend's word for it.
     """
 
     type: Literal["session.status"] = "session.status"
@@ -72,8 +72,8 @@ class TurnEnded(EventRecord):
     Attributes:
         outcome: How it ended.
         native_reason: The backend's word for it.
-        usage: What the turn consumed; None if the backend does not say.
-        error: What went wrong; None unless it failed.
+        usage: Usage of the turn; None if the backend does not report it.
+        error: Description of the failure; None unless the turn failed.
         continues: Whether `run` continues with another part of the turn, after the pending actions were answered.
     """
 
@@ -108,7 +108,7 @@ class MessageCompleted(EventRecord):
 
 
 class ThinkingStarted(EventRecord):
-    """The agent begins to reason."""
+    """The agent begins a piece of reasoning."""
 
     type: Literal["thinking.started"] = "thinking.started"
 
@@ -121,7 +121,7 @@ class ThinkingDelta(EventRecord):
 
 
 class ThinkingCompleted(EventRecord):
-    """A whole piece of reasoning. `text` is empty where the backend does not show it."""
+    """A whole piece of reasoning. `text` is empty if the backend does not publish it."""
 
     type: Literal["thinking.completed"] = "thinking.completed"
     text: str = ""
@@ -193,13 +193,13 @@ class ErrorReported(EventRecord):
 
 
 class StreamGap(EventRecord):
-    """Events are missing: they happened while the connection was broken, and the backend does not send them again.
+    """Events may be missing, because the backend does not repeat them after a broken connection.
 
-    The turn has not failed. Stored events are delivered all the same: whole messages and thoughts, tool calls and
-    results, usage, the end.
+    The turn has not failed. Events that the backend stores are still delivered: whole messages and thoughts, tool calls
+    and results, usage, the end.
 
     Attributes:
-        lost: Types of events that may be incomplete. All events of other types are there.
+        lost: Types of events that may be incomplete. Events of all other types are complete.
     """
 
     type: Literal["stream.gap"] = "stream.gap"

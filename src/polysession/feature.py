@@ -12,8 +12,8 @@ from polysession.errors import UsageError
 class Feature(StrEnum):
     """An operation, or a field that a caller may write or filter by.
 
-    The value is the name shown in errors and tables. A feature that a provider does not declare is unsupported, so
-    that older providers survive a new feature.
+    The value is the name in errors and tables. A feature that a provider does not declare is unsupported, so that older
+    providers work with a newer version that has more features.
 
     Attributes:
         operation: The operation, such as `"sessions.create"`.
@@ -141,8 +141,8 @@ class Support(Enum):
 class ResumeMode(Enum):
     """How a backend lets a broken stream resume.
 
-    `SERVER_REPLAY`: it replays what came after a given event. `CURRENT_RUN_REPLAY`: it replays the turn that is going
-    on, from its start. `LIST_AND_DEDUPE`: what was missed is in the list of events. `NONE`: what was missed is lost.
+    `SERVER_REPLAY`: it replays the events after a given one. `CURRENT_RUN_REPLAY`: it replays the running turn from its
+        start. `LIST_AND_DEDUPE`: the list of events has the missed events. `NONE`: missed events are lost.
     """
 
     SERVER_REPLAY = "server_replay"
@@ -152,9 +152,9 @@ class ResumeMode(Enum):
 
 
 class TurnLife(Enum):
-    """The fate of a running turn when its stream is left.
+    """Effect on a running turn when the client leaves its stream.
 
-    `DETACHED`: it runs on. `ATTENDED`: it ends, because the backend works only while a client reads.
+    `DETACHED`: the turn continues. `ATTENDED`: the turn ends, because the backend works only while a client reads.
     """
 
     DETACHED = "detached"
@@ -164,8 +164,9 @@ class TurnLife(Enum):
 class WhenBusy(Enum):
     """Handling of a message that arrives while a turn runs.
 
-    `REFUSED`: it answers with a conflict. `QUEUED`: the message starts a turn afterwards. `STEERS`: the running turn
-    takes the message in. `UNSAFE`: the conversation may be damaged. `UNKNOWN`: it is not documented.
+    `REFUSED`: the backend answers with a conflict. `QUEUED`: the message starts the next turn. `STEERS`: the message
+        becomes input of the running turn. `UNSAFE`: the message may damage the conversation. `UNKNOWN`: it is not
+        documented.
     """
 
     REFUSED = "refused"
@@ -178,9 +179,9 @@ class WhenBusy(Enum):
 class WhenWaiting(Enum):
     """Handling of a message that arrives while the agent waits for an answer.
 
-    `REFUSED`: it answers with a conflict. `KEEPS_WAITING`: the pending actions stay. `DROPS_QUESTION`: the message
-    starts a turn and the pending actions are gone. `TAKEN_AS_ANSWER`: the backend would run the tool; polysession
-    refuses to send the message. `UNKNOWN`: it is not documented.
+    `REFUSED`: the backend answers with a conflict. `KEEPS_WAITING`: the actions stay pending. `DROPS_QUESTION`: the
+        message starts a turn and the pending actions are dropped. `TAKEN_AS_ANSWER`: the backend would treat the
+        message as the answer, so polysession refuses to send it. `UNKNOWN`: it is not documented.
     """
 
     REFUSED = "refused"
@@ -195,7 +196,7 @@ class FeatureSupport(NamedTuple):
 
     Attributes:
         support: How it is offered.
-        note: For `EMULATED` what it costs; for `UNSUPPORTED` why, and what to do instead.
+        note: For `EMULATED` the cost; for `UNSUPPORTED` the reason and the alternative.
     """
 
     support: Support
@@ -203,17 +204,17 @@ class FeatureSupport(NamedTuple):
 
 
 def native(note: str = "") -> FeatureSupport:
-    """Declare that the backend itself does it."""
+    """Declare that the backend itself has the feature."""
     return FeatureSupport(Support.NATIVE, note)
 
 
 def emulated(cost: str) -> FeatureSupport:
-    """Declare that the provider does it with other calls, at this cost."""
+    """Declare that the provider emulates the feature with other calls, at this cost."""
     return FeatureSupport(Support.EMULATED, cost)
 
 
 def unsupported(hint: str) -> FeatureSupport:
-    """Declare that it cannot be done, with the reason or the way round."""
+    """Declare that the feature is not available, with the reason or an alternative."""
     return FeatureSupport(Support.UNSUPPORTED, hint)
 
 
@@ -227,10 +228,10 @@ def declared(
     """A provider's declaration of all features.
 
     Args:
-        native: What the backend itself does, with a note on each where there is something to say.
-        emulated: What the provider does with other calls, with the cost of each.
-        unsupported: What cannot be done, with the reason or the way round.
-        otherwise: The reason for all features that are named nowhere.
+        native: Features of the backend itself, each with an optional note.
+        emulated: Features that the provider emulates with other calls, with the cost of each.
+        unsupported: Features that are not available, with the reason or an alternative for each.
+        otherwise: The reason for all features that are not listed.
 
     Raises:
         ValueError: A feature is declared twice.

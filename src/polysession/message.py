@@ -21,13 +21,13 @@ class TextBlock(TypedRecord):
 
 
 class MediaBlock(TypedRecord):
-    """An image or a document: by address, by content, or by the id of an uploaded file. Exactly one is given.
+    """An image or a document: exactly one of `url`, `data` and `file_id` is set.
 
     Attributes:
         type: `image` or `document`.
-        url: Where it is.
+        url: Its address.
         data: Its bytes in base64.
-        file_id: Id of a file that the backend keeps.
+        file_id: Id of a file that was uploaded to the backend.
         media_type: Such as `image/png`; required with `data`.
         title: Name for people.
     """
@@ -101,9 +101,9 @@ class Message(ReceivedRecord):
         session_id: The session.
         role: The author's role.
         content: The blocks, in order.
-        usage: What it consumed; None if the backend does not say.
+        usage: Usage of the message; None if the backend does not report it.
         created_at: UTC.
-        author: Name of the agent that wrote it, in a session with several; None elsewhere.
+        author: Name of the agent that wrote it in a session with several agents, else None.
     """
 
     provider: str

@@ -1,7 +1,7 @@
 """Hooks that observe requests, responses, events and turns.
 
-An observer is any object or module whose functions carry `hookimpl`, given as `Client(..., observers=[...])`. A
-function takes only the arguments that it names:
+An observer is an object or module with functions that are marked with `hookimpl`. Pass it as `Client(...,
+observers=[...])`. A function receives only the arguments that it names:
 
     class Timing:
         @hookimpl
@@ -43,7 +43,7 @@ class RequestSent:
 
     Attributes:
         provider: Name of the provider.
-        operation: What the caller asked for, such as `"sessions.get"`.
+        operation: Name of the operation, such as `"sessions.get"`.
         method: HTTP method.
         url: Full address, with its query. Secrets are redacted.
         attempt: 1 for the first, one more for each retry.
@@ -62,9 +62,9 @@ class ResponseReceived:
 
     Attributes:
         status: HTTP status; None if there was no answer.
-        elapsed_s: Seconds since it was sent; for a stream, until it was open.
-        request_id: The backend's id of the request; None if it sent none.
-        error: Why there was no answer; None if there was one.
+        elapsed_s: Seconds from the request to the response; for a stream, until it was open.
+        request_id: The backend's id of the request; None if the response has none.
+        error: The error; None if there was a response.
     """
 
     status: int | None
@@ -75,15 +75,15 @@ class ResponseReceived:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnWatched:
-    """A turn that `run` follows. The same object at its start and at its end, and equal to no other.
+    """A turn that `run` follows. The hooks of its start and its end get the same object.
 
     Attributes:
         provider: Name of the provider.
-        base_url: Where the backend is.
+        base_url: Address of the backend.
         session_id: The session.
-        agent_id: Its agent; None if the caller gave an id only.
+        agent_id: Its agent; None if the caller passed only an id.
         model: Id of the session's model; None if it is not known.
-        content: What the caller sent. It may be private: do not record it unasked.
+        content: Input of the caller. It may be private: do not record it by default.
     """
 
     provider: str
@@ -95,42 +95,42 @@ class TurnWatched:
 
 
 class ObserverHooks:
-    """The hooks that an observer may implement. What they return is not used."""
+    """The hooks that an observer may implement. Their return values are ignored."""
 
     @hookspec
     @abstractmethod
     def polysession_before_request(self, request: RequestSent) -> None:
-        """A request is about to be sent; each retry is one."""
+        """Called before each request, including retries."""
 
     @hookspec
     @abstractmethod
     def polysession_after_response(self, request: RequestSent, response: ResponseReceived) -> None:
-        """A request was answered, or failed. Not called for one that the caller cancelled."""
+        """Called after a response or a failure. Not called for a request that the caller cancelled."""
 
     @hookspec
     @abstractmethod
     def polysession_on_event(self, provider: str, event: Event) -> None:
-        """An event is delivered to the caller."""
+        """Called for each event that is delivered to the caller."""
 
     @hookspec
     @abstractmethod
     def polysession_stream_opened(self, provider: str, operation: str, connection: int) -> None:
-        """A stream has a connection: `connection` is 1 for its first, and counts those after a break."""
+        """Called when a stream has connected: `connection` is 1 for the first connection, then 2 and so on."""
 
     @hookspec
     @abstractmethod
     def polysession_stream_closed(self, provider: str, operation: str) -> None:
-        """A stream's connection is closed, by either side."""
+        """Called when either side has closed the connection of a stream."""
 
     @hookspec
     @abstractmethod
     def polysession_turn_started(self, turn: TurnWatched) -> None:
-        """A turn's block was entered; nothing was sent yet."""
+        """Called when the block of a turn is entered, before anything is sent."""
 
     @hookspec
     @abstractmethod
     def polysession_turn_ended(self, turn: TurnWatched, result: TurnResult | None, error: BaseException | None) -> None:
-        """A turn ended (`result`), failed or was cancelled (`error`), or was left early (neither)."""
+        """Called at the end of a turn: with its result, with its error, or with neither if it was left early."""
 
 
 class Observers:

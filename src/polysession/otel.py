@@ -1,4 +1,4 @@
-"""Traces of turns and metrics, in OpenTelemetry's words for generative AI. Needs the extra `polysession[otel]`.
+"""Traces and metrics, by OpenTelemetry's conventions for generative AI. Needs the extra `polysession[otel]`.
 
     client = Client("qoder", observers=[Tracing(), Metrics()])
 
@@ -37,12 +37,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 class Tracing:
     """One CLIENT span for each turn that `run` follows.
 
-    It starts when the turn's block is entered and ends with the turn: when it completes or fails, is cancelled, or is
-    left early. It is a child of the span that is current then.
+    The span starts when the block of the turn is entered. It ends when the turn completes or fails, is cancelled, or is
+    left early. Its parent is the current span.
 
     Args:
-        tracer_provider: Where spans go; None for the global provider.
-        content: Record the content of messages as well. Off by default, because it may be private.
+        tracer_provider: Provider of the tracer; None for the global provider.
+        content: Whether to record the content of messages. False by default, because the content may be private.
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None, *, content: bool = False) -> None:
@@ -89,7 +89,7 @@ class Tracing:
 
 
 class Metrics:
-    """Numbers of what clients do, as instruments of one meter. One object may observe several clients.
+    """Metrics of clients. One object may observe several clients.
 
     | instrument | kind | unit | counts |
     |---|---|---|---|
@@ -101,7 +101,7 @@ class Metrics:
     | `gen_ai.client.token.usage` | histogram | | tokens of each turn, where the backend counts them |
 
     Args:
-        meter_provider: Where the numbers go; None for the global provider.
+        meter_provider: Provider of the meter; None for the global provider.
     """
 
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:

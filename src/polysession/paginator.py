@@ -12,7 +12,7 @@ from polysession._drivers.sync_driver import SyncDriver
 
 
 class Paginator(Generic[Item]):
-    """A list that is read page by page while it is looped over. Each loop starts at the first page."""
+    """A list that is read page by page during iteration. Each iteration starts at the first page."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Paginator(Generic[Item]):
             yield self._driver.run(self._operation, walk.next_page())
 
     def page(self) -> Page[Item]:
-        """The first page. Its `next_cursor`, given to the same list as `cursor`, continues it.
+        """The first page. To continue, pass its `next_cursor` as `cursor` to the same list.
 
         Raises:
             PolysessionError: The page could not be read.

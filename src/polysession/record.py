@@ -152,8 +152,8 @@ class ReceivedRecord(Record):
     """A record that was read from a backend's JSON.
 
     Attributes:
-        source: The JSON text that it was read from. Not part of dumps, repr and equality.
-        problems: The fields that could not be read: path and expected type of each, never the value.
+        source: The JSON text that the backend sent. Dumps, repr and comparisons ignore it.
+        problems: Fields that could not be read: path and expected type of each, never the value.
     """
 
     source: bytes = Field(default=b"{}", exclude=True, repr=False)
@@ -168,7 +168,7 @@ class ReceivedRecord(Record):
         """The record as JSON values.
 
         Args:
-            with_source: Add `source`, as text, to this record and to those inside it: for archives.
+            with_source: Whether to add `source`, as text, to this record and its nested records, for archives.
         """
         return self.model_dump(mode="json", context={_WITH_SOURCE: with_source})
 

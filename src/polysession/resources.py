@@ -8,7 +8,7 @@ from polysession.record import JsonMetadata, ReceivedRecord, UtcDatetime
 
 
 class Agent(ReceivedRecord):
-    """An agent that sessions can be created for.
+    """An agent; a session is created for one.
 
     Attributes:
         provider: Name of the provider that read it.

@@ -15,8 +15,8 @@ class UnfinishedTurn(Record):
 
     Attributes:
         session_id: Its session.
-        cursor: Where it was: `sessions.rejoin(session_id, cursor)` continues it, also in another process. None if it
-            had not begun.
+        cursor: Its cursor: `sessions.rejoin(session_id, cursor)` continues the turn, also in another process. None if
+            the turn had not begun.
     """
 
     session_id: str
@@ -28,11 +28,11 @@ class TurnResult(Record):
 
     Attributes:
         outcome: How it ended. Only `completed` is success.
-        native_reason: The backend's word for it.
+        native_reason: The backend's reason for the end.
         messages: The agent's whole messages, of all parts of the turn.
         actions: The pending actions, if the outcome is `requires_action`.
-        usage: What the turn consumed, in all its parts; None if the backend does not say.
-        error: What went wrong; None unless it failed.
+        usage: Usage of the turn, in all its parts; None if the backend does not report it.
+        error: Description of the failure; None unless the turn failed.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""The common model of a session: what the sessions of every backend have in common."""
+"""The common model of a session."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class SessionStatus(StrEnum):
 
 
 class ModelConfig(Record):
-    """A model, and how it is reached.
+    """A model, and the way to access it.
 
     Attributes:
         id: The model's name or id, as the backend calls it.
         type: Kind of model access, such as `"openai_credential"`; None if the backend has no kinds.
-        credential_id: Id of the credential that pays for it; None if the backend has no such thing.
-        parameters: Settings of the model, in the backend's words.
-        model_class: Which of its implementations the backend reaches the model by, in the backend's word; None leaves
-            the choice to the backend.
+        credential_id: Id of the credential that it uses; None if the backend has no such credentials.
+        parameters: Parameters of the model, as the backend names them.
+        model_class: The backend's implementation of the model access, as a word of the backend. None leaves the choice
+            to the backend.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -46,7 +46,7 @@ class ModelConfig(Record):
 
 
 class AgentCapability(Record):
-    """An ability added to a session on top of its agent's.
+    """An ability that a session has in addition to those of its agent.
 
     Attributes:
         ref: Name of the ability, such as `"web_fetch"`.
@@ -60,17 +60,17 @@ class AgentCapability(Record):
 
 
 class Usage(Record):
-    """Consumption of a session so far: a running total. A counter that the backend does not keep is None.
+    """Usage of a session or turn. A counter that the backend does not have is None.
 
     Attributes:
-        input_tokens: Tokens sent to models. Whether cached tokens are in it differs between backends.
+        input_tokens: Tokens sent to models. Whether this includes cached tokens differs between backends.
         output_tokens: Tokens received from models.
         cache_read_tokens: Input tokens served from a cache.
         cache_creation_tokens: Input tokens written to a cache.
-        credits: The backend's own currency, in all.
+        credits: Total in the backend's own currency.
         model_credits: The part of `credits` spent on models.
         sandbox_credits: The part of `credits` spent on the sandbox.
-        cost_usd: US dollars, as the backend states or estimates them.
+        cost_usd: US dollars, as the backend reports or estimates them.
     """
 
     input_tokens: int | None = None
@@ -86,25 +86,25 @@ class Usage(Record):
 class Session(ReceivedRecord):
     """A conversation with an agent that a backend keeps.
 
-    A field that the backend does not have is None or empty; `Feature` says which can be written.
+    A field that the backend does not have is None or empty. `Feature` lists the fields that can be written.
 
     Attributes:
         provider: Name of the provider that read it.
         id: Opaque id, as the backend gave it.
-        agent_id: Id of the agent that it talks to.
+        agent_id: Id of its agent.
         title: Label for people; None if unset.
-        status: What it is doing, in common words.
-        native_status: The same in the backend's word; empty if the backend did not say.
+        status: Its status.
+        native_status: The backend's word for the status; empty if the backend reports none.
         metadata: Keys and JSON values; many backends allow text values only.
         tags: Labels.
-        capabilities: Abilities added on top of the agent's.
+        capabilities: Abilities in addition to those of the agent.
         model: The model that answers.
-        permission_mode: How tool calls are approved, in the backend's word.
-        environment_id: Where tools run.
-        workspace_id: The files that it works on.
-        owner_id: Whose it is.
-        organization_id: The organisation that it belongs to.
-        usage: What it has consumed so far.
+        permission_mode: How tool calls are approved, as a word of the backend.
+        environment_id: Id of the environment in which its tools run.
+        workspace_id: Id of the workspace with its files.
+        owner_id: Id of the user who owns it.
+        organization_id: Id of its organisation.
+        usage: Its usage so far.
         created_at: UTC, as are all times.
         updated_at: Time of the last change.
         started_at: Start of the first turn.
@@ -112,8 +112,9 @@ class Session(ReceivedRecord):
         archived_at: When it was archived; None if it was not.
         preview: Start of the conversation, shortened by the backend.
         output_preview: The agent's latest output, shortened by the backend.
-        origin: What created it, in the backend's word, such as a schedule or another session; None if it does not say.
-        parent_session_id: The session that created it; None if none did.
+        origin: The origin of the session, as a word of the backend, such as a schedule or another session; None if
+            unknown.
+        parent_session_id: Id of the session that created it; None if it was not created by a session.
     """
 
     provider: str

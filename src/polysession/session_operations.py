@@ -1,4 +1,4 @@
-"""The blocking operations on sessions. `async_session_operations` has the same methods, awaited."""
+"""The synchronous operations on sessions. `async_session_operations` has the same methods as coroutines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from polysession.result import TurnResult
 
 OnAction: TypeAlias = "Callable[[PendingAction], Answer | None]"
-"""Gives the answer to a pending action; None leaves its group unanswered."""
+"""Returns the answer to a pending action; None leaves its group unanswered."""
 OnCursor: TypeAlias = Callable[[str | None], object]
 """Receives the cursor of a turn, to store it."""
 
@@ -34,11 +34,11 @@ OnCursor: TypeAlias = Callable[[str | None], object]
 class Sessions:
     """The sessions of a backend.
 
-    A `session` argument is a `Session`, a `SessionRef` or an id. Where a backend needs the agent or the owner as well,
-    a `Session` carries it, a `SessionRef` may, and for an id the client's settings are used.
+    A `session` argument is a `Session`, a `SessionRef` or an id. Some backends also need the agent or the owner of a
+    session: a `Session` carries both, a `SessionRef` may carry them, and for an id the client's settings are used.
 
-    Every method may raise `UsageError` before anything is sent, `UnsupportedOperation` among them, and
-    `TransportError`, `StatusError` or `MalformedResponse` after.
+    Before it sends anything, every method may raise `UsageError`, and its subclass `UnsupportedOperation`. Afterwards
+    it may raise `TransportError`, `StatusError` or `MalformedResponse`.
     """
 
     def __init__(self, driver: SyncDriver, operations: Operations) -> None:
@@ -73,11 +73,11 @@ class Sessions:
             tags: Labels.
             capabilities: Abilities added on top of the agent's.
             model: The model that answers, or its id.
-            permission_mode: How tool calls are approved, in the backend's word.
+            permission_mode: How tool calls are approved, as a word of the backend.
             id: Id of the new session; None lets the backend choose.
-            owner: User that the session belongs to; None takes the client's user.
-            idempotency_key: The backend creates no second session for the same key, also in another process.
-            native: Further fields of this backend, in its own words.
+            owner: User who owns the session; None for the client's user.
+            idempotency_key: The backend creates only one session for the same key, also across processes.
+            native: Further fields that only this backend has.
 
         Raises:
             UnsupportedOperation: The backend has no such field; nothing was sent.
@@ -130,12 +130,12 @@ class Sessions:
         cursor: str | None = None,
         native: NativeBody | None = None,
     ) -> Paginator[Session]:
-        """List sessions, newest first. Nothing is read until the result is looped over.
+        """List sessions, newest first. Nothing is read until you iterate over the result.
 
         Args:
             agent: Only sessions of this agent.
-            owner: Only sessions of this user; None takes the client's user.
-            origin: Only sessions created by this, in the backend's word.
+            owner: Only sessions of this user; None for the client's user.
+            origin: Only sessions with this origin, as a word of the backend.
             statuses: Only sessions in one of these, as `SessionStatus` or as its text.
             title_contains: Only sessions with this text in their title, in upper or lower case.
             tags: Only sessions with all of these.
@@ -144,11 +144,11 @@ class Sessions:
             created_before: Only sessions created earlier; a time without a zone is in UTC.
             include_archived: Archived sessions too.
             oldest_first: Oldest first.
-            limit: How many sessions in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for; None leaves it to the backend. A filter that is emulated leaves
-                fewer.
+            limit: Total number of sessions, from as many pages as needed; None for all.
+            page_size: Number of sessions that one request asks for; None for the backend's default. An emulated filter
+                returns fewer.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
-            native: Further filters of this backend, in its own words.
+            native: Further filters that only this backend has.
 
         Raises:
             UnsupportedOperation: The backend has no such filter; nothing was sent.
@@ -184,23 +184,23 @@ class Sessions:
         permission_mode: str | Unset | None = UNSET,
         native: NativeBody | None = None,
     ) -> Session:
-        """Change what is given, and leave the rest alone. None clears a field.
+        """Change the given fields. Omitted fields keep their values, and None clears a field.
 
         Args:
             session: The session, or its id.
             title: Label for people.
             metadata: Keys to set; a key with None is removed, and the others stay. None removes all.
             tags: Replaces the whole list.
-            add_tags: Added to the list that is there: read, changed and written back, so the last writer wins.
-            remove_tags: Taken from the list that is there, likewise.
+            add_tags: Tags to add. The list is read, changed and written back, so the last of two writers wins.
+            remove_tags: Tags to remove, in the same way.
             model: Replaces the whole model configuration.
-            permission_mode: How tool calls are approved, in the backend's word.
-            native: Further changes of this backend, in its own words.
+            permission_mode: How tool calls are approved, as a word of the backend.
+            native: Further changes that only this backend has.
 
         Raises:
             UnsupportedOperation: The backend cannot change or clear a field; nothing was sent.
             NotFound: There is no such session.
-            Conflict: The session cannot be changed now, such as while a turn runs.
+            Conflict: The session cannot be changed now, for example while a turn runs.
             InvalidRequest: The backend refuses a value.
         """
         return self._driver.run(
@@ -228,7 +228,7 @@ class Sessions:
         return self._driver.run(Feature.SESSIONS_ARCHIVE, self._operations.archive_session(session))
 
     def delete(self, session: AnySession) -> None:
-        """Delete a session for good.
+        """Delete a session permanently.
 
         Raises:
             NotFound: There is no such session.
@@ -257,12 +257,12 @@ class Sessions:
             session: The session, or its id.
             content: Text, or a list of `TextBlock` and `MediaBlock`.
             idempotency_key: The backend takes no second message with the same key, also from another process.
-            native: Further fields of the message, in the backend's words.
+            native: Further fields of the message that only this backend has.
 
         Raises:
-            UnsupportedOperation: The backend takes no such block; nothing was sent.
-            Conflict: A turn is running, and the backend takes no message then; or the agent waits for an answer, and
-                the backend would take the message for one.
+            UnsupportedOperation: The backend does not accept such a block; nothing was sent.
+            Conflict: A turn is running, and the backend refuses messages during a turn; or the agent waits for an
+                answer, and the backend would treat the message as the answer.
         """
         self._driver.run(
             Feature.SESSIONS_SEND,
@@ -283,32 +283,33 @@ class Sessions:
     ) -> Turn:
         """Send a message, or answers to pending actions, and follow the turn to its end.
 
-        Open it with `with`: the input is sent then, after the stream was opened. The events are those of
-        this turn, and end with its `turn.ended`. With `on_action` a turn has a part for each round of answers; each
-        part but the last ends with `turn.ended` and `continues=True`.
+        Use it in a `with` block: entering the block opens the stream and then sends the input. The events are those of
+            this turn, and end with its `turn.ended`. With `on_action` a turn has a part for each round of answers; each
+            part but the last ends with `turn.ended` and `continues=True`.
 
         Args:
             session: The session, or its id.
             content: Text, a list of `TextBlock` and `MediaBlock`, or a list of `Approve`, `Deny`, `ToolOutput` and
                 `Reply`.
-            on_action: Called once for each pending action, where the events are read, after the part has ended and its
-                connection is closed. It gives an answer, with which the turn continues, or None, which leaves the
-                actions of that group unanswered. If it raises, the session keeps waiting.
+            on_action: Called once for each pending action, after the part has ended and its connection is closed, in
+                the thread or task that reads the events. It returns an answer, with which the turn continues, or None,
+                which leaves the actions of that group unanswered. If it raises an exception, the session keeps waiting.
             on_cursor: Called with the turn's cursor before its input is sent, and again for each later part. Another
-                process that has the cursor can `rejoin` the turn, whenever this one stops. If it raises, nothing is
-                sent.
-            cancel_on_exit: Whether a turn that is left before its end is cancelled, within 5 seconds. None leaves that
-                to the backend: see `client.turn_life`. A turn that waits for an answer is not cancelled.
-            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes. The
+                process that has the cursor can `rejoin` the turn if this process stops. If it raises an exception,
+                nothing is sent.
+            cancel_on_exit: Whether to cancel the turn if the block is left before its end; this takes at most 5
+                seconds. With None the backend decides: see `client.turn_life`. A turn that waits for an answer is not
+                cancelled.
+            deadline_s: Seconds from entering the block after which to stop waiting; None for no limit. The
                 time in `on_action` does not count.
             idempotency_key: The backend takes no second message with the same key, also from another process.
-            native: Further fields of the message or the answers, in the backend's words.
+            native: Further fields of the message or the answers that only this backend has.
 
         Raises:
             DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
-            UnsupportedOperation: `cancel_on_exit` is False, and the backend ends a turn whose stream is left; or True,
-                and it cannot cancel.
+            UnsupportedOperation: `cancel_on_exit` is False, but the backend ends a turn when its stream is left; or
+                True, but the backend cannot cancel.
         """
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 
@@ -320,13 +321,13 @@ class Sessions:
         return Turn(self._driver, Feature.SESSIONS_RUN, flow, watch, deadline_s=deadline_s, control=control)
 
     def stream(self, session: AnySession, *, cursor: str | None = None, deadline_s: float | None = None) -> EventStream:
-        """Follow a session, turn after turn. Open it with `with`.
+        """Follow a session, turn after turn. Use it in a `with` block.
 
         Args:
             session: The session, or its id.
             cursor: `cursor` of an earlier stream or of a `StreamInterrupted`, to continue after its last event; None
-                begins with what happens next.
-            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+                begins with the next event.
+            deadline_s: Seconds from entering the block after which to stop waiting; None for no limit.
 
         Raises:
             DeadlineExceeded: While reading: the deadline has passed.
@@ -351,7 +352,7 @@ class Sessions:
             session: The session, or its id.
             content: As for `run`.
             on_action: As for `run`.
-            deadline_s: Seconds after which to stop waiting; None waits as long as it takes. The time in `on_action`
+            deadline_s: Seconds after which to stop waiting; None for no limit. The time in `on_action`
                 does not count.
 
         Returns:
@@ -383,17 +384,17 @@ class Sessions:
         cancel_on_exit: bool | None = None,
         deadline_s: float | None = None,
     ) -> Turn:
-        """Follow a turn on, to its end, from another process. Open it with `with`.
+        """Follow a turn of another process to its end. Use it in a `with` block.
 
         Args:
             session: The session, or its id.
-            cursor: `cursor` of the turn. It names the turn, also if it was read before the input was sent.
+            cursor: `cursor` of the turn. It identifies the turn, even if it was read before the input was sent.
             on_action: As for `run`.
             cancel_on_exit: As for `run`.
-            deadline_s: Seconds from entering the block after which to stop waiting; None waits as long as it takes.
+            deadline_s: Seconds from entering the block after which to stop waiting; None for no limit.
 
         Raises:
-            UnsupportedOperation: The backend's turns end with their connection.
+            UnsupportedOperation: Turns of the backend end with their connection.
             DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
         """
@@ -415,13 +416,14 @@ class Sessions:
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> Paginator[Event]:
-        """List past events, oldest first. Nothing is read until the result is looped over.
+        """List past events, oldest first. Nothing is read until you iterate over the result.
 
         Args:
             session: The session, or its id.
             newest_first: Newest first.
-            limit: How many events in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for, as the backend counts them; None leaves it to the backend.
+            limit: Total number of events, from as many pages as needed; None for all.
+            page_size: Number of events that one request asks for, as the backend counts them; None for the backend's
+                default.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
 
         Raises:
@@ -439,13 +441,13 @@ class Sessions:
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> Paginator[Message]:
-        """List messages, oldest first. Nothing is read until the result is looped over.
+        """List messages, oldest first. Nothing is read until you iterate over the result.
 
         Args:
             session: The session, or its id.
             newest_first: Newest first.
-            limit: How many messages in all, over as many pages as it takes; None for all.
-            page_size: How many one request asks for; None leaves it to the backend.
+            limit: Total number of messages, from as many pages as needed; None for all.
+            page_size: Number of items that one request asks for; None for the backend's default.
             cursor: `next_cursor` of an earlier page of the same list, to continue there.
 
         Raises:
@@ -455,12 +457,12 @@ class Sessions:
         return Paginator(self._driver, Feature.SESSIONS_MESSAGES, page_flow, cursor=cursor, limit=limit)
 
     def answer(self, session: AnySession, answers: Sequence[Answer], *, native: NativeBody | None = None) -> None:
-        """Answer pending actions without following the turn that continues; `run` with the same answers follows it.
+        """Answer pending actions and do not follow the continued turn; `run` with the same answers follows it.
 
         Args:
             session: The session, or its id.
             answers: An `Approve`, `Deny`, `ToolOutput` or `Reply` for each pending action.
-            native: Further fields of the answers, in the backend's words.
+            native: Further fields of the answers that only this backend has.
 
         Raises:
             NotFound: One of the actions is not pending.

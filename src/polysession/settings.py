@@ -19,7 +19,7 @@ _HEADER_NAME: Final = frozenset(string.ascii_letters + string.digits + "!#$%&'*+
 
 
 class FromEnv:
-    """Marks a setting that may come from the environment; the first variable that is set wins."""
+    """Marks a setting that may come from the environment; the first variable that is set is used."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -87,9 +87,10 @@ class ProviderSettings(BaseModel):
     """Base of a provider's settings. Secrets are `SecretStr`, so that no repr shows them.
 
     Attributes:
-        one_of: Optional settings, such as two kinds of credential: exactly one of them is needed. Where one is given as
-            an argument, the environment is not asked for the others; of several in the environment the first counts.
-        base_url: Where the backend is.
+        one_of: Optional settings, such as two kinds of credential; exactly one is required. If one is given as
+            an argument, the environment is not read for the others. If several are in the environment, the first one is
+            used.
+        base_url: Address of the backend.
         headers: Headers that are added to each request, such as those of a gateway in front of the backend.
     """
 
@@ -122,7 +123,7 @@ def header_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class ClearTextWarning(UserWarning):
-    """A credential is sent over plain HTTP, where everyone on the way can read it."""
+    """A credential is sent over plain HTTP, so others on the network can read it."""
 
 
 S = TypeVar("S", bound=ProviderSettings)

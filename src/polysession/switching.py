@@ -15,12 +15,11 @@ from polysession.session import Session, SessionStatus
 
 
 class SwitchEffect(StrEnum):
-    """The effect of a switch on something.
+    """Effect of a switch on one item.
 
-    `kept`: it is the same there. `emulated`: it is there too, at a cost that the reason names. `remapped`: it is there
-    too, with another value, because the old one is the old backend's own: ids and times are never lost. `lost`: it is
-    not there.
-    `not_applicable`: there is nothing to keep. `gained`: only the new backend has it.
+    `kept`: the same on the new backend. `emulated`: available, at the cost in the reason. `remapped`: available with
+        another value, because the old value belongs to the old backend; ids and times are always `remapped`. `lost`:
+        not available. `not_applicable`: nothing to keep. `gained`: only the new backend has it.
     """
 
     KEPT = "kept"
@@ -32,14 +31,14 @@ class SwitchEffect(StrEnum):
 
 
 class SwitchItem(Record):
-    """One thing in a switch.
+    """One item of a switch report.
 
     Attributes:
-        area: What kind of thing: `session`, `operations`, `update`, `list`, `content`, `history`, `agents`,
+        area: Kind of the item: `session`, `operations`, `update`, `list`, `content`, `history`, `agents`,
             `environments`, `native`, `events`, `resume` or `turns`.
-        name: The field, the operation or the type of event.
-        effect: The effect of the switch on it.
-        reason: Why, and what to do instead; empty if it simply carries over or is absent on both sides.
+        name: The field, operation or event type.
+        effect: Effect of the switch on the item.
+        reason: Reason and alternative; empty if the item carries over or is absent on both backends.
     """
 
     area: str
@@ -49,13 +48,13 @@ class SwitchItem(Record):
 
 
 class SwitchReport(Record):
-    """Effects of a switch.
+    """Effects of a switch of backend.
 
     Attributes:
-        source: The provider that is left.
-        target: The provider that is gone to.
-        session_id: The session that was looked at; None if the declarations alone were compared.
-        items: Every thing that was compared.
+        source: The old provider.
+        target: The new provider.
+        session_id: The compared session; None if only the declarations were compared.
+        items: All compared items.
     """
 
     source: str
@@ -64,20 +63,20 @@ class SwitchReport(Record):
     items: tuple[SwitchItem, ...]
 
     def with_effect(self, *effects: SwitchEffect) -> tuple[SwitchItem, ...]:
-        """The things that have one of these effects."""
+        """The items that have one of these effects."""
         return tuple(item for item in self.items if item.effect in effects)
 
 
 def switch_check(source: str, target: str, session: Session | None = None) -> SwitchReport:
-    """Compare what two providers declare, and a session's own fields if one is given. Nothing is sent.
+    """Compare the declarations of two providers, and the fields of a session if one is given. Nothing is sent.
 
     Args:
-        source: Name of the provider to leave.
-        target: Name of the provider to go to.
-        session: A session of the source, as it was read.
+        source: Name of the old provider.
+        target: Name of the new provider.
+        session: A session of the old provider.
 
     Raises:
-        UsageError: A provider is unknown, or the session comes from another one.
+        UsageError: A provider is unknown, or the session is not of the old provider.
         PluginError: A provider cannot be used.
     """
     old, new = load_provider(source), load_provider(target)

@@ -28,19 +28,19 @@ LONGEST_WAIT_S: Final = 1e9
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and how long, a failed call is tried again.
+    """How often, and for how long, a failed call is retried.
 
-    Retried are reads, deletions, and writes that carry an idempotency key, after a connection that failed or broke and
-    after the statuses 408, 429, 502, 503, 504 and 529. Any other write is retried only if it certainly did nothing:
-    after a connection that could not be made, and after 429. `Retry-After`, in seconds or as a date, is the least wait,
-    unless it reaches beyond `deadline_s`: then there is no further attempt.
+    Reads, deletions, and writes with an idempotency key are retried after a failed or broken connection, and after the
+    statuses 408, 429, 502, 503, 504 and 529. Other writes are retried only if they certainly had no effect: after a
+    refused connection, and after 429. `Retry-After`, in seconds or as a date, is the shortest wait. If it exceeds
+    `deadline_s`, there is no further attempt.
 
     Attributes:
-        attempts: Requests in all, the first included; 1 never retries.
-        first_wait_s: Upper bound of the first wait, in seconds. It doubles each time, and the wait is drawn evenly
+        attempts: Maximum number of requests, including the first; 1 disables retries.
+        first_wait_s: Upper bound of the first wait, in seconds. It doubles with each attempt; the wait is random
             between zero and the bound.
-        max_wait_s: Where the doubling stops.
-        deadline_s: No further attempt starts later than this after the first began.
+        max_wait_s: Maximum of this upper bound, in seconds.
+        deadline_s: Seconds after the start of the first attempt, after which no further attempt starts.
     """
 
     attempts: int = 4

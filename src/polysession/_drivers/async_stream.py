@@ -35,11 +35,10 @@ READ_AHEAD: Final = 16
 
 
 class AsyncEventStream(StreamBase):
-    """Events of a session as they happen. Open it with `async with`; leaving the block closes the connection.
+    """Live events of a session. Use it in an `async with` block; leaving the block closes the connection.
 
-    A connection that breaks is opened again, and the stream continues where it was: each event comes once, in order. A
-    read that is cancelled loses nothing: whatever waits for the network is a task of its own, and the next read
-    continues.
+    A broken connection is reopened, and the stream resumes: each event is delivered once, in order. A cancelled read
+        loses no events: a separate task waits for the network, and the next read continues.
     """
 
     _can_wake: ClassVar[bool] = True
@@ -54,10 +53,10 @@ class AsyncEventStream(StreamBase):
         self._is_open = self._has_ended = self._is_reading = False
 
     async def __aenter__(self) -> Self:
-        """Connect; a turn's input is sent when the stream is open.
+        """Open the stream; the input of a turn is sent afterwards.
 
         Raises:
-            PolysessionError: It could not be opened, or the input not sent.
+            PolysessionError: The stream could not be opened, or the input could not be sent.
         """
         self._enter()
         await self._open()
@@ -69,21 +68,21 @@ class AsyncEventStream(StreamBase):
         await self._release()
 
     async def aclose(self) -> None:
-        """Close the connection, and end a loop over the events. The turn runs on; `sessions.cancel` stops it.
+        """Close the connection, and end a loop over the events. The turn continues; `sessions.cancel` stops it.
 
         Call it from the task that reads the events.
         """
         await self._release()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """The events, as `anext` gives them: each comes once, however often a loop over them is started."""
+        """The events. Each is delivered once, even if you start several loops."""
         return _EventLoop(self) if self._is_open else self
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         """The next event, when it happens.
 
         Raises:
-            StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
+            StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
         return self._read(in_loop=False)
@@ -206,7 +205,7 @@ class AsyncEventStream(StreamBase):
 
 
 class AsyncTurn(TurnBase, AsyncEventStream):
-    """One turn: its input is sent when the block is entered, and the events end when it does."""
+    """A turn. Entering the block sends the input, and the events end with the turn."""
 
     async def __aenter__(self) -> Self:
         """Connect, and send the input; see `AsyncEventStream`. With `max_turns` it waits for its place first."""

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class EventStream(StreamBase):
-    """Events of a session as they happen. Open it with `with`; leaving the block closes the connection.
+    """Live events of a session. Use it in a `with` block; leaving the block closes the connection.
 
-    A connection that breaks is opened again, and the stream continues where it was: each event comes once, in order. A
-    read that is interrupted, for example by `KeyboardInterrupt`, loses nothing: the next one continues.
+    A broken connection is reopened, and the stream resumes: each event is delivered once, in order. An interrupted
+        read, for example by `KeyboardInterrupt`, loses no events: the next read continues.
     """
 
     _can_wake: ClassVar[bool] = False
@@ -48,10 +48,10 @@ class EventStream(StreamBase):
         self._is_open = self._has_ended = False
 
     def __enter__(self) -> Self:
-        """Connect; a turn's input is sent when the stream is open.
+        """Open the stream; the input of a turn is sent afterwards.
 
         Raises:
-            PolysessionError: It could not be opened, or the input not sent.
+            PolysessionError: The stream could not be opened, or the input could not be sent.
         """
         self._enter()
         self._open()
@@ -63,21 +63,21 @@ class EventStream(StreamBase):
         self._release()
 
     def close(self) -> None:
-        """Close the connection, and end a loop over the events. The turn runs on; `sessions.cancel` stops it.
+        """Close the connection, and end a loop over the events. The turn continues; `sessions.cancel` stops it.
 
         Call it from the thread that reads the events.
         """
         self._release()
 
     def __iter__(self) -> Iterator[Event]:
-        """The events, as `next` gives them: each comes once, however often a loop over them is started."""
+        """The events. Each is delivered once, even if you start several loops."""
         return _EventLoop(self) if self._is_open else self
 
     def __next__(self) -> Event:
         """The next event, when it happens.
 
         Raises:
-            StreamInterrupted: The connection broke and could not be resumed; it has the cursor.
+            StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
         return self._read(in_loop=False)
@@ -198,7 +198,7 @@ class EventStream(StreamBase):
 
 
 class Turn(TurnBase, EventStream):
-    """One turn: its input is sent when the block is entered, and the events end when it does."""
+    """A turn. Entering the block sends the input, and the events end with the turn."""
 
     def __enter__(self) -> Self:
         """Connect, and send the input; see `EventStream`. With `max_turns` it waits for its place first."""
