@@ -1,10 +1,12 @@
 """Tests against real services: collected only when the command line names the service."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from live.adk_clients import open_client
 from live.adk_service.process import serve_adk
 from live.agentscope_service.model_stub import serve_models
 from live.agentscope_service.process import (
@@ -16,6 +18,7 @@ from live.agentscope_service.process import (
 from live.agentscope_service.redis_process import serve_redis
 from live.langgraph_service.process import serve_langgraph
 from live.open_managed_agents_service.process import serve_open_managed_agents
+from polysession import Client, Session
 from polysession.testing import ServerProcess
 
 JUDGED_BY = {
@@ -85,6 +88,25 @@ def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """A server that keeps its sessions in SQLite."""
     with serve_adk(adk_python, tmp_path_factory.mktemp("adk")) as server:
         yield server
+
+
+@pytest.fixture
+def adk_user() -> str:
+    """A new user of the ADK server."""
+    return f"user-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def adk_client(adk_server: ServerProcess, adk_user: str) -> Iterator[Client]:
+    """A client for the user."""
+    with open_client(adk_server.base_url, adk_user) as client:
+        yield client
+
+
+@pytest.fixture
+def adk_session(adk_client: Client) -> Session:
+    """A new session of the user."""
+    return adk_client.sessions.create()
 
 
 @pytest.fixture(scope="session")

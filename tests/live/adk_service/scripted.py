@@ -37,10 +37,13 @@ class ScriptedModel(BaseLlm):
     async def generate_content_async(
         self, llm_request: LlmRequest, stream: bool = False
     ) -> AsyncGenerator[LlmResponse, None]:
-        message, has_responses = _last_message(llm_request)
+        message, responses = _last_message(llm_request)
         word, _, rest = message.partition(" ")
-        calls = [] if has_responses else _calls(word, rest)
+        is_next = responses < int(rest or 1) if word == "/row" else not responses
+        calls = _calls(word, rest) if is_next else []
         if calls:
+            for piece in ("item", " 0") if word == "/typing" and stream else ():
+                yield _fragment_of_call(piece)
             yield _whole([types.Part(function_call=types.FunctionCall(name=n, args=a)) for n, a in calls])
         elif word == "/fail":
             raise RuntimeError("the model is out of order")
@@ -87,6 +90,8 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
     schema = {"type": "string", "enum": ["red", "green"]}
     calls: dict[str, list[tuple[str, dict[str, Any]]]] = {
         "/tool": [("lookup", query) for query in queries],
+        "/row": [("lookup", {"query": "item 0"})],
+        "/typing": [("lookup", {"query": "item 0"})],
         "/ask": [("lookup_with_approval", query) for query in queries],
         "/client-tool": [("lookup_by_caller", query) for query in queries],
         "/mixed": [("lookup_with_approval", {"query": "item 0"}), ("lookup_by_caller", {"query": "item 1"})],
@@ -103,17 +108,17 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
     return calls.get(word, [])
 
 
-def _last_message(request: LlmRequest) -> tuple[str, bool]:
-    """The user's last message, and whether tools or other agents have acted since."""
-    message, has_responses = "", False
+def _last_message(request: LlmRequest) -> tuple[str, int]:
+    """The user's last message, and how often tools or other agents have acted since."""
+    message, responses = "", 0
     for content in request.contents:
         parts = content.parts or []
         texts = [part.text for part in parts if part.text and content.role == "user"]
         is_of_others = bool(texts) and texts[0].startswith("For context")  # how an agent is shown what others did
         if texts and not is_of_others:
-            message, has_responses = texts[-1], False
-        has_responses = has_responses or is_of_others or any(part.function_response for part in parts)
-    return message, has_responses
+            message, responses = texts[-1], 0
+        responses += is_of_others + sum(part.function_response is not None for part in parts)
+    return message, responses
 
 
 def _pieces(text: str) -> list[str]:
@@ -123,6 +128,13 @@ def _pieces(text: str) -> list[str]:
 def _fragment(text: str, *, thought: bool = False) -> LlmResponse:
     part = types.Part(text=text, thought=True) if thought else types.Part(text=text)
     content = types.Content(role="model", parts=[part])
+    return LlmResponse(content=content, partial=True, model_version="script-1")
+
+
+def _fragment_of_call(piece: str) -> LlmResponse:
+    arguments = [types.PartialArg(json_path="$.query", string_value=piece)]
+    call = types.FunctionCall(name="lookup", partial_args=arguments, will_continue=True)
+    content = types.Content(role="model", parts=[types.Part(function_call=call)])
     return LlmResponse(content=content, partial=True, model_version="script-1")
 
 
