@@ -74,6 +74,9 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
         Feature.SESSIONS_LIST_STATUSES: "ADK lists sessions without a status",
         Feature.SESSIONS_LIST_CREATED: "ADK does not keep when a session was created",
         Feature.AGENTS_CREATE: "an app is a folder on the server",
+        Feature.AGENTS_UPDATE: "an app is a folder on the server",
+        Feature.AGENTS_ARCHIVE: "an app is a folder on the server",
+        Feature.AGENTS_DELETE: "an app is a folder on the server",
     },
     otherwise="ADK has nothing like it",
 )

@@ -2,6 +2,7 @@
 
 from polysession.provider_api import hookimpl
 from polysession_agentscope.native import (
+    AgentScopeAgentChanges,
     AgentScopeAnswer,
     AgentScopeChatConfig,
     AgentScopeChatModelConfig,
@@ -19,6 +20,7 @@ from polysession_agentscope.native import (
 from polysession_agentscope.provider import AgentScopeProvider, AgentScopeSettings
 
 __all__ = [
+    "AgentScopeAgentChanges",
     "AgentScopeAnswer",
     "AgentScopeChatConfig",
     "AgentScopeChatModelConfig",

@@ -164,6 +164,18 @@ class AgentScopeNewAgent(NativeBody):
     chat_config: AgentScopeChatConfig | None = None
 
 
+class AgentScopeAgentChanges(NativeBody):
+    """Fields of `PATCH /agent/{id}` that only AgentScope has.
+
+    Attributes:
+        chat_config: The parts of the settings that are given are replaced; the others stay.
+
+    Backend: `PATCH /agent/{agent_id}` of `/openapi.json`, server 2.0.11 (read 2026-11)
+    """
+
+    chat_config: AgentScopeChatConfig
+
+
 class AgentScopeMessage(NativeBody):
     """Fields of a message that only AgentScope has.
 

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Final
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Answer,
     AnsweredTurn,
     BaseUrl,
@@ -59,12 +60,15 @@ from polysession.provider_api import (
     fastapi_error,
     json_body,
     one_page,
+    path_segment,
+    read_json_or_nothing,
     read_list,
     read_response,
 )
 from polysession_agentscope import history, sessions, turns
 from polysession_agentscope.events import EVENT_TYPES
 from polysession_agentscope.native import (
+    AgentScopeAgentChanges,
     AgentScopeAnswer,
     AgentScopeMessage,
     AgentScopeNewAgent,
@@ -89,6 +93,8 @@ _NO_TAGS: Final = "AgentScope sessions have no tags"
 _ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
 _OWNER_CHECK: Final = "for an id, one more call: the server does not check the agent; a Session saves it"
 _ONE_USER: Final = "a client has one user: user_id"
+_NO_DESCRIPTION: Final = "AgentScope agents have no description"
+_MODEL_OF_SESSION: Final = "the model belongs to the session"
 _NO_KEYS: Final = "AgentScope has no idempotency keys"
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
@@ -119,6 +125,10 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_ANSWER_ARGUMENTS: "",
         Feature.SESSIONS_ANSWER_OUTPUT: "not together with approvals",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_UPDATE: "",
+        Feature.AGENTS_DELETE: "the server deletes the agent's sessions, too",
+        Feature.AGENTS_UPDATE_NAME: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
     },
     emulated={
         Feature.SESSIONS_GET: "the agent's sessions are listed, to find it among them; raw has no state.context",
@@ -162,8 +172,15 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_LIST_OLDEST_FIRST: "AgentScope lists the newest first: reverse what you read",
         Feature.SESSIONS_EVENTS_NEWEST_FIRST: "read the messages newest first",
         Feature.SESSIONS_ANSWER_QUESTION: "AgentScope asks no questions",
-        Feature.AGENTS_CREATE_MODEL: "the model belongs to the session",
-        Feature.AGENTS_CREATE_DESCRIPTION: "AgentScope agents have no description",
+        Feature.AGENTS_CREATE_MODEL: _MODEL_OF_SESSION,
+        Feature.AGENTS_CREATE_DESCRIPTION: _NO_DESCRIPTION,
+        Feature.AGENTS_ARCHIVE: "AgentScope keeps an agent until it is deleted",
+        Feature.AGENTS_UPDATE_MODEL: _MODEL_OF_SESSION,
+        Feature.AGENTS_UPDATE_DESCRIPTION: _NO_DESCRIPTION,
+        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _NO_DESCRIPTION,
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: (
+            "the server takes null as no change, so that a prompt stays; give another one"
+        ),
     },
     otherwise="AgentScope has no environments: tools run where the service runs",
 )
@@ -201,6 +218,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
     new_session_type = AgentScopeNewSession
     session_changes_type = AgentScopeSessionChanges
     new_agent_type = AgentScopeNewAgent
+    agent_changes_type = AgentScopeAgentChanges
     resume_mode = ResumeMode.CURRENT_RUN_REPLAY
     message_type = AgentScopeMessage
     answer_type = AgentScopeAnswer
@@ -361,6 +379,18 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         newest_first = sorted(agents.items, key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
         return replace(one_page(newest_first, page_size, cursor), problems=agents.problems)
 
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        """Change what was asked for."""
+        body = sessions.build_agent_changes(changes)
+        response = yield Call("PATCH", _agent_path(agent_id), body=json_body(body))
+        agent = read_response(sessions.to_agent, response)
+        _check_taken([name for name in body if name not in (agent.raw.get("data") or {})])
+        return agent
+
+    def delete_agent(self, agent_id: str) -> Flow[None]:
+        """Delete an agent, and with it its sessions."""
+        read_json_or_nothing((yield Call("DELETE", _agent_path(agent_id))))
+
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
         """Read the models of each kind of credential that the user has, once for each credential."""
         found = yield from sessions.list_models()
@@ -387,6 +417,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         if ref.agent_id is None:
             yield from sessions.find_session(ref.id, address.agent_id)
         return address
+
+
+def _agent_path(agent_id: str) -> str:
+    return f"/agent/{path_segment(agent_id, 'agent id')}"
 
 
 def _read_agents() -> Flow[Page[Agent]]:

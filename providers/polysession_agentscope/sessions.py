@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Call,
     Feature,
     Flow,
@@ -196,6 +197,13 @@ def build_new_agent(new: NewAgent) -> dict[str, Any]:
     given = {"name": new.name, "system_prompt": new.system_prompt}
     body = {name: value for name, value in given.items() if value is not None}
     return body | (new.native.to_body() if new.native else {})
+
+
+def build_agent_changes(changes: AgentChanges) -> dict[str, Any]:
+    """The body of `PATCH /agent/{id}`: what is to change, and no more."""
+    given = {"name": changes.name, "system_prompt": changes.system_prompt}
+    body = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+    return body | (changes.native.to_body() if changes.native else {})
 
 
 def depends_on_version(body: Mapping[str, Any]) -> bool:

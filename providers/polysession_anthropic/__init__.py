@@ -15,6 +15,7 @@ from polysession_anthropic.native import (
     AnthropicNewAgent,
     AnthropicNewEnvironment,
     AnthropicNewSession,
+    AnthropicSessionAgentChanges,
     AnthropicSessionChanges,
     AnthropicSessionQuery,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "AnthropicNewEnvironment",
     "AnthropicNewSession",
     "AnthropicProvider",
+    "AnthropicSessionAgentChanges",
     "AnthropicSessionChanges",
     "AnthropicSessionQuery",
     "AnthropicSettings",

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from polysession_managed_agents.native import (
-    AgentChanges,
     AgentParts,
     AgentReference,
+    AgentUpdate,
     AgentWithOverrides,
     Branch,
     Commit,
@@ -20,6 +20,7 @@ from polysession_managed_agents.native import (
     GithubRepository,
     ManagedBody,
     MemoryStore,
+    SessionAgentChanges,
     SessionFilters,
     TypedBody,
 )
@@ -97,7 +98,7 @@ class AnthropicNewSession(ManagedBody):
     initial_events: Annotated[list[dict[str, Any]], Field(max_length=50)] | None = None
 
 
-class AnthropicAgentChanges(AgentChanges):
+class AnthropicSessionAgentChanges(SessionAgentChanges):
     """Parts of the session's agent to replace, while it is idle. Each list replaces the whole list."""
 
 
@@ -111,7 +112,7 @@ class AnthropicSessionChanges(ManagedBody):
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/update (read 2026-11-30)
     """
 
-    agent: AnthropicAgentChanges | None = None
+    agent: AnthropicSessionAgentChanges | None = None
     budget: AnthropicBudget | None = None
 
 
@@ -126,6 +127,13 @@ class AnthropicNewAgent(AgentParts):
     """Fields of `POST /v1/agents` that only Anthropic has.
 
     Backend: https://platform.claude.com/docs/en/api/beta/agents/create (read 2026-11-30)
+    """
+
+
+class AnthropicAgentChanges(AgentUpdate):
+    """Fields of `POST /v1/agents/{id}` that only Anthropic has.
+
+    Backend: https://platform.claude.com/docs/en/api/beta/agents/update (read 2026-11-30)
     """
 
 

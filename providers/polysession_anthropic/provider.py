@@ -40,6 +40,7 @@ from polysession.provider_api import (
 from polysession_anthropic import sessions
 from polysession_anthropic.history import with_interruption
 from polysession_anthropic.native import (
+    AnthropicAgentChanges,
     AnthropicNewAgent,
     AnthropicNewEnvironment,
     AnthropicNewSession,
@@ -119,6 +120,14 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_CREATE_MODEL: "",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
+        Feature.AGENTS_UPDATE: "makes a new version; an Agent is changed only if its version is the current one",
+        Feature.AGENTS_ARCHIVE: "it cannot be undone",
+        Feature.AGENTS_UPDATE_NAME: "",
+        Feature.AGENTS_UPDATE_MODEL: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_UPDATE_DESCRIPTION: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: "",
+        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "",
     },
     emulated={
         Feature.SESSIONS_CANCEL: "one more call, to see whether a turn runs; then an interrupt is sent",
@@ -130,6 +139,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_LIST_METADATA: _IN_CLIENT,
     },
     unsupported={
+        Feature.AGENTS_DELETE: "Anthropic has no deletion of agents; archive the agent",
         Feature.SESSIONS_CREATE_ID: "Anthropic chooses the id",
         Feature.SESSIONS_CREATE_OWNER: _OF_KEY,
         Feature.SESSIONS_LIST_OWNER: _OF_KEY,
@@ -184,6 +194,7 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     session_changes_type = AnthropicSessionChanges
     session_query_type = AnthropicSessionQuery
     new_agent_type = AnthropicNewAgent
+    agent_changes_type = AnthropicAgentChanges
     new_environment_type = AnthropicNewEnvironment
     largest_page = _LARGEST_KNOWN_PAGE
     when_busy = WhenBusy.QUEUED

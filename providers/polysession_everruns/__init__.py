@@ -7,6 +7,7 @@ from polysession_everruns.provider import EverrunsProvider, EverrunsSettings
 
 if TYPE_CHECKING:
     from polysession_everruns.native import (
+        EverrunsAgentChanges,
         EverrunsCapability,
         EverrunsClientTool,
         EverrunsControls,
@@ -28,6 +29,7 @@ _HOMES: Final = {
         "EverrunsInitialFile",
         "EverrunsMessage",
         "EverrunsNetworkAccess",
+        "EverrunsAgentChanges",
         "EverrunsNewAgent",
         "EverrunsNewSession",
         "EverrunsReasoning",
@@ -37,6 +39,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "EverrunsAgentChanges",
     "EverrunsCapability",
     "EverrunsClientTool",
     "EverrunsControls",

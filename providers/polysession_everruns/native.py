@@ -244,7 +244,15 @@ class EverrunsSessionQuery(NativeBody):
         return ",".join(values) if values else None
 
 
-class EverrunsNewAgent(_Definition):
+class _AgentParts(_Definition):
+    """Fields of an agent that have no common form."""
+
+    display_name: str | None = None
+    tags: list[str] | None = None
+    capabilities: list[EverrunsCapability] | None = None
+
+
+class EverrunsNewAgent(_AgentParts):
     """Fields of `POST /v1/agents` that only Everruns has.
 
     Attributes:
@@ -265,6 +273,28 @@ class EverrunsNewAgent(_Definition):
     """
 
     id: str | None = None
-    display_name: str | None = None
-    tags: list[str] | None = None
-    capabilities: list[EverrunsCapability] | None = None
+
+
+class EverrunsAgentChanges(_AgentParts):
+    """Fields of `PATCH /v1/agents/{agent_id}` that only Everruns has. Each replaces the whole field.
+
+    None of them can be cleared: the server takes null as no change.
+
+    Attributes:
+        harness_id: What its new sessions run on.
+        harness_name: The same by name.
+        tools: Tools that the client runs.
+        initial_files: Files that each new session begins with.
+        mcp_servers: Remote MCP servers by name; `mcpServers` on the wire.
+        network_access: Hosts that its sessions may reach; `{}` removes all limits.
+        max_iterations: Model calls per turn, 0 or more.
+        parallel_tool_calls: Whether the model may call several tools at once.
+        display_name: Name for people.
+        tags: Labels.
+        capabilities: Its abilities.
+        status: `active` restores an archived agent.
+
+    Backend: https://github.com/everruns/sdk, openapi/openapi.json, UpdateAgentRequest (read 2026-11)
+    """
+
+    status: Literal["active", "archived"] | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Answer,
     BaseUrl,
     Block,
@@ -61,6 +62,7 @@ from polysession.provider_api import (
 from polysession_everruns import messages, sessions, turns
 from polysession_everruns.events import EVENT_TYPES
 from polysession_everruns.native import (
+    EverrunsAgentChanges,
     EverrunsMessage,
     EverrunsNewAgent,
     EverrunsNewSession,
@@ -91,6 +93,7 @@ _NO_MODE: Final = "Everruns sessions have no permission mode"
 _NO_ENVIRONMENT: Final = "a session runs on a harness: EverrunsNewSession(harness_id=...)"
 _NO_OWNER: Final = "the token decides whose sessions are created and listed"
 _NO_KEY: Final = "the management API takes no idempotency keys"
+_KEPT: Final = "the server takes null as no change; give another value"
 _FIXED_MODEL: Final = (
     "the model is chosen when the session is created; the server ignores a later change without an error"
 )
@@ -136,6 +139,12 @@ _FEATURES: Final = declared(
         Feature.AGENTS_CREATE_MODEL: "",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "required",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
+        Feature.AGENTS_UPDATE: "",
+        Feature.AGENTS_ARCHIVE: "one more call, to read the archived agent",
+        Feature.AGENTS_UPDATE_NAME: "lower-case letters, digits and hyphens; no other agent has it",
+        Feature.AGENTS_UPDATE_MODEL: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_UPDATE_DESCRIPTION: "",
     },
     emulated={
         Feature.SESSIONS_PENDING_ACTIONS: "found in the newest 50 events",
@@ -147,6 +156,9 @@ _FEATURES: Final = declared(
     },
     unsupported={
         Feature.SESSIONS_ARCHIVE: "the published API archives agents only; sessions.delete removes a session for good",
+        Feature.AGENTS_DELETE: "DELETE archives an agent: agents.archive",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: "an agent always has a system prompt",
+        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _KEPT,
         Feature.ENVIRONMENTS_CREATE: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_METADATA: _NO_ENVIRONMENT,
@@ -167,9 +179,7 @@ _FEATURES: Final = declared(
         Feature.SESSIONS_UPDATE_MODEL_CLEAR: _FIXED_MODEL,
         Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
         Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
-        Feature.SESSIONS_UPDATE_TITLE_CLEAR: (
-            "the server takes null as no change, so that a title stays; give another one"
-        ),
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: _KEPT,
         Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
         Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
         Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: (
@@ -212,6 +222,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
     session_changes_type = EverrunsSessionChanges
     session_query_type = EverrunsSessionQuery
     new_agent_type = EverrunsNewAgent
+    agent_changes_type = EverrunsAgentChanges
     message_type = EverrunsMessage
     resume_mode = ResumeMode.SERVER_REPLAY
     when_busy = WhenBusy.STEERS
@@ -359,18 +370,33 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
-        response = yield Call("GET", f"/v1/agents/{path_segment(agent_id, 'agent id')}")
+        response = yield Call("GET", _agent_path(agent_id))
         return read_response(sessions.to_agent, response)
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         return (yield from _page("/v1/agents", {}, page_size, cursor, sessions.to_agent))
 
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        """Change what was asked for."""
+        body = sessions.agent_changes_body(changes)
+        response = yield Call("PATCH", _agent_path(agent_id), body=json_body(body))
+        return read_response(sessions.to_agent, response)
+
+    def archive_agent(self, agent_id: str) -> Flow[Agent]:
+        """Archive an agent, and read it: the answer is empty."""
+        read_json_or_nothing((yield Call("DELETE", _agent_path(agent_id))))
+        return (yield from self.get_agent(agent_id))
+
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
         """Read one page of models. The server sends them all."""
         items = read_whole(_read_list, (yield Call("GET", "/v1/models"))).data
         page = one_page(items, page_size, cursor)
         return read_list(page.items, sessions.to_model, next_cursor=page.next_cursor)
+
+
+def _agent_path(agent_id: str) -> str:
+    return f"/v1/agents/{path_segment(agent_id, 'agent id')}"
 
 
 def _page(

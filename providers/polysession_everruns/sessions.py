@@ -12,6 +12,7 @@ from typing import Any, Final
 from polysession.provider_api import (
     Agent,
     AgentCapability,
+    AgentChanges,
     ErrorDetail,
     MalformedResponse,
     Model,
@@ -234,9 +235,7 @@ def changes_body(changes: SessionChanges) -> dict[str, Any]:
     if not isinstance(changes.tags, Unset):
         body["tags"] = _checked_tags(changes.tags or ())
     native = changes.native.to_body() if changes.native else {}
-    for name in _KEPT_ON_NULL:
-        if name in native and native[name] is None:
-            raise _cannot_clear(name)
+    _refuse_null(native, _KEPT_ON_NULL, "sessions.update")
     return body | native
 
 
@@ -270,6 +269,25 @@ def new_agent_body(new: NewAgent) -> dict[str, Any]:
     return _without_doubles(body | (new.native.to_body() if new.native else {}))
 
 
+def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
+    """The body of `PATCH /v1/agents/{agent_id}`: what was asked for, and no more.
+
+    Raises:
+        UsageError: A harness is named twice.
+        UnsupportedOperation: A native field is cleared that the server keeps.
+    """
+    given = {
+        "name": changes.name,
+        "system_prompt": changes.system_prompt,
+        "description": changes.description,
+        "default_model_id": changes.model,
+    }
+    body = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+    native = changes.native.to_body() if changes.native else {}
+    _refuse_null(native, native, "agents.update")
+    return _without_doubles(body | native)
+
+
 def check_statuses(statuses: Iterable[SessionStatus]) -> None:
     """Accept statuses to filter by.
 
@@ -301,11 +319,12 @@ def _check_edits(changes: SessionChanges) -> None:
     _checked_tags(changes.add_tags)
 
 
-def _cannot_clear(name: str) -> UnsupportedOperation:
-    hint = "the server takes null as no change; give another value"
-    return UnsupportedOperation(
-        f"{name} cannot be cleared: {hint}", feature=f"sessions.update native {name}=None", hint=hint, provider=NAME
-    )
+def _refuse_null(body: Mapping[str, Any], names: Iterable[str], operation: str) -> None:
+    for name in names:
+        if name in body and body[name] is None:
+            hint = "the server takes null as no change; give another value"
+            feature = f"{operation} native {name}=None"
+            raise UnsupportedOperation(f"{name} cannot be cleared: {hint}", feature=feature, hint=hint, provider=NAME)
 
 
 def _without_doubles(body: dict[str, Any]) -> dict[str, Any]:

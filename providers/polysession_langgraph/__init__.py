@@ -2,6 +2,7 @@
 
 from polysession.provider_api import hookimpl
 from polysession_langgraph.native import (
+    LanggraphAgentChanges,
     LanggraphAnswer,
     LanggraphNewAgent,
     LanggraphNewSession,
@@ -13,6 +14,7 @@ from polysession_langgraph.native import (
 from polysession_langgraph.provider import LanggraphProvider, LanggraphSettings
 
 __all__ = [
+    "LanggraphAgentChanges",
     "LanggraphAnswer",
     "LanggraphNewAgent",
     "LanggraphNewSession",

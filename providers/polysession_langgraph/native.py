@@ -84,6 +84,22 @@ class LanggraphNewAgent(NativeBody):
     metadata: dict[str, Any] | None = None
 
 
+class LanggraphAgentChanges(NativeBody):
+    """Fields of `PATCH /assistants/{id}` that only this server has.
+
+    Attributes:
+        graph_id: Another graph to run.
+        config: Configuration of its runs; replaces the whole one.
+        context: Context of its runs; replaces the whole one, and `configurable` of the configuration.
+        metadata: Keys and JSON values, added to those that are there.
+    """
+
+    graph_id: str | None = None
+    config: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+
 class _Run(NativeBody):
     """Parameters of a run.
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Answer,
     BaseUrl,
     Block,
@@ -66,6 +67,7 @@ from polysession_langgraph.actions import to_actions, to_responses
 from polysession_langgraph.events import EVENT_TYPES, Position
 from polysession_langgraph.messages import message_reader, state_messages, tail_of, to_content
 from polysession_langgraph.native import (
+    LanggraphAgentChanges,
     LanggraphAnswer,
     LanggraphNewAgent,
     LanggraphNewSession,
@@ -128,6 +130,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     session_changes_type = LanggraphSessionChanges
     session_query_type = LanggraphSessionQuery
     new_agent_type = LanggraphNewAgent
+    agent_changes_type = LanggraphAgentChanges
     message_type = LanggraphTurn
     answer_type = LanggraphAnswer
     when_busy = WhenBusy.QUEUED
@@ -149,6 +152,9 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_ANSWER: "one more call before it; the actions of one group are answered together",
             Feature.AGENTS_CREATE: "needs native=LanggraphNewAgent(graph_id=...)",
             Feature.AGENTS_GET: "by UUID",
+            Feature.AGENTS_UPDATE: "by UUID; makes a new version",
+            Feature.AGENTS_DELETE: "by UUID; its threads stay",
+            **dict.fromkeys((Feature.AGENTS_UPDATE_NAME, Feature.AGENTS_UPDATE_DESCRIPTION), ""),
             Feature.SESSIONS_CREATE_ID: "a UUID",
             Feature.SESSIONS_REJOIN: "two more calls, to find the run by its marker",
             Feature.SESSIONS_LIST_METADATA: "top-level keys, compared for equality",
@@ -165,10 +171,12 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_CREATE_AGENT: f"metadata {sessions.AGENT_KEY} until the first run; not checked before",
             **dict.fromkeys((Feature.SESSIONS_CREATE_TITLE, Feature.SESSIONS_UPDATE_TITLE), _TITLE),
             Feature.SESSIONS_UPDATE_TITLE_CLEAR: "the metadata keeps the key with null",
+            Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "the server keeps an empty text",
             **dict.fromkeys((Feature.SESSIONS_LIST_AGENT, *_FILTERED_HERE), _COMPARED),
         },
         unsupported={
             Feature.SESSIONS_ARCHIVE: "the server has no archive; delete the session",
+            Feature.AGENTS_ARCHIVE: "the server has no archive; delete the agent",
             Feature.SESSIONS_EVENTS: "the server keeps events for a short time only; use messages",
             Feature.SESSIONS_UPDATE_METADATA_REMOVE: "the server keeps the key with null; overwrite the value",
             Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the server keeps each key with null; overwrite the values",
@@ -321,7 +329,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an assistant."""
-        reply = yield Call("GET", f"/assistants/{path_segment(agent_id, 'agent id')}")
+        reply = yield Call("GET", _assistant_path(agent_id))
         return read_response(sessions.to_agent, reply)
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
@@ -329,6 +337,15 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         body = sessions.present(offset=_offset(cursor), limit=page_size)
         reply = yield Call("POST", "/assistants/search", body=json_body(body), read_only=True)
         return _page(reply, sessions.to_agent)
+
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        """Change an assistant."""
+        reply = yield Call("PATCH", _assistant_path(agent_id), body=json_body(sessions.agent_changes_body(changes)))
+        return read_response(sessions.to_agent, reply)
+
+    def delete_agent(self, agent_id: str) -> Flow[None]:
+        """Delete an assistant."""
+        read_json_or_nothing((yield Call("DELETE", _assistant_path(agent_id))))
 
     def _run_start(
         self, ref: SessionRef, content: tuple[Block, ...], marker: str, native: NativeBody | None
@@ -351,6 +368,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         responses = to_responses(answers, to_actions(thread.interrupts))
         params = {"responses": responses, **(native.to_body() if native else {})}
         return {"method": "input.respond", "params": params}, tail_of(thread.values, self.settings.input_key)
+
+
+def _assistant_path(agent_id: str) -> str:
+    return f"/assistants/{path_segment(agent_id, 'agent id')}"
 
 
 def _offset(cursor: str | None) -> int:

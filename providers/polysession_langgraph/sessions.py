@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     NewAgent,
     NewSession,
     Session,
     SessionChanges,
     SessionQuery,
     SessionStatus,
+    Unset,
     UsageError,
     decoder,
     record_reader,
@@ -144,6 +146,16 @@ def new_agent_body(new: NewAgent) -> dict[str, Any]:
     if not body.get("graph_id"):
         raise UsageError("an assistant needs a graph: native=LanggraphNewAgent(graph_id=...)")
     return body
+
+
+def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
+    """The body of `PATCH /assistants/{id}`. The server refuses null for a description."""
+    body: dict[str, Any] = {}
+    if isinstance(changes.name, str):
+        body["name"] = changes.name
+    if not isinstance(changes.description, Unset):
+        body["description"] = changes.description or ""
+    return body | (changes.native.to_body() if changes.native else {})
 
 
 def _checked(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

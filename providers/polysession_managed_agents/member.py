@@ -22,6 +22,7 @@ class Member:
         idempotency_header: Header that makes a write safe to repeat; None if it has none.
         repeats_thread: Whether an answer names the thread of the sub-agent that asked.
         new_environment: Fields that a new environment needs besides its name.
+        needs_agent_version: Whether a change of an agent has to name the current version, rather than may.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Member:
     idempotency_header: str | None = None
     repeats_thread: bool = False
     new_environment: Mapping[str, Any] = field(default_factory=dict)
+    needs_agent_version: bool = False
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Call:
         """Build a read."""
@@ -52,6 +54,10 @@ class Member:
     def session_path(self, ref: SessionRef) -> str:
         """The path of a session, without the prefix."""
         return f"/sessions/{path_segment(ref.id, 'session id')}"
+
+    def agent_path(self, agent_id: str) -> str:
+        """The path of an agent, without the prefix."""
+        return f"/agents/{path_segment(agent_id, 'agent id')}"
 
     def page_parameters(self, page_size: int | None, cursor: str | None) -> dict[str, Any]:
         """The query of one page.

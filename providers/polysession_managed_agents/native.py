@@ -93,7 +93,7 @@ class AgentWithOverrides(TypedBody):
     skills: list[dict[str, Any]] | None = None
 
 
-class AgentChanges(ManagedBody):
+class SessionAgentChanges(ManagedBody):
     """Parts of the session's agent to replace. Each list replaces the whole list."""
 
     tools: list[dict[str, Any]] | None = None
@@ -113,9 +113,12 @@ Metadata = Annotated[
 ]
 """Text keys and values, within the limits that every resource has."""
 
+MetadataChanges = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)] | None]
+"""Changes of metadata: text to set, None to remove a key."""
+
 
 class AgentParts(ManagedBody):
-    """Fields of `POST /agents` that have no common form."""
+    """Fields of an agent that have no common form."""
 
     model: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
@@ -123,3 +126,25 @@ class AgentParts(ManagedBody):
     skills: list[dict[str, Any]] | None = None
     metadata: Metadata | None = None
     multiagent: dict[str, Any] | None = None
+
+
+class AgentUpdate(ManagedBody):
+    """Fields of `POST /agents/{id}` that have no common form.
+
+    Attributes:
+        model: The model as an object, in place of the common `model`.
+        tools: Tools that replace all of them; None or an empty list removes them, also for the next two.
+        mcp_servers: MCP servers that replace all of them.
+        skills: Skills that replace all of them.
+        metadata: Keys to set; a key with None is removed, and the others stay.
+        multiagent: Another configuration; None removes it.
+        version: The version to change, in place of that of the given `Agent`.
+    """
+
+    model: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    mcp_servers: list[dict[str, Any]] | None = None
+    skills: list[dict[str, Any]] | None = None
+    metadata: MetadataChanges | None = None
+    multiagent: dict[str, Any] | None = None
+    version: Annotated[int, Field(ge=1)] | None = None

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Call,
     Environment,
     Flow,
+    MalformedResponse,
     Model,
     NativeBody,
     NewAgent,
@@ -178,13 +180,29 @@ class ManagedAgentsProvider(Provider[S]):
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an agent."""
-        reply = yield self.member.get(f"/agents/{path_segment(agent_id, 'agent id')}")
+        reply = yield self.member.get(self.member.agent_path(agent_id))
         return read_response(self.records.agent, reply)
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         reply = yield self.member.get("/agents", self.member.page_parameters(page_size, cursor))
         return to_page(reply, self.records.agent)
+
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        """Change what was asked for. Where the version has to be named, it is read first for a bare id."""
+        body = sessions.agent_changes_body(changes)
+        if self.member.needs_agent_version and body.get("version") is None:
+            agent = yield from self.get_agent(agent_id)
+            if agent.version is None:
+                raise MalformedResponse(f"agent {agent_id!r} has no readable version, and a change has to name it")
+            body["version"] = sessions.version_number(agent.version)
+        reply = yield self.member.post(self.member.agent_path(agent_id), body)
+        return read_response(self.records.agent, reply)
+
+    def archive_agent(self, agent_id: str) -> Flow[Agent]:
+        """Archive an agent."""
+        reply = yield self.member.post(f"{self.member.agent_path(agent_id)}/archive", {})
+        return read_response(self.records.agent, reply)
 
     def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
         """Create an environment."""

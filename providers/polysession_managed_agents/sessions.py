@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     Environment,
     MalformedResponse,
     Model,
@@ -294,6 +295,34 @@ def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
     if not body.get("model"):
         raise UsageError(f"an agent of {member.title} needs a model; client.models.list() has them")
     return body
+
+
+def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
+    """The body of `POST /agents/{id}`: what was asked for, and the version that it is based on.
+
+    Both members read an empty text as none.
+
+    Raises:
+        UsageError: The version is not a number.
+    """
+    given = {"name": changes.name, "model": changes.model}
+    texts = {"system": changes.system_prompt, "description": changes.description}
+    body: dict[str, Any] = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+    body |= {name: value or "" for name, value in texts.items() if not isinstance(value, Unset)}
+    if changes.version is not None:
+        body["version"] = version_number(changes.version)
+    return body | (changes.native.to_body() if changes.native else {})
+
+
+def version_number(version: str) -> int:
+    """The number of an agent's version.
+
+    Raises:
+        UsageError: It is not a number.
+    """
+    if not (version.isascii() and version.isdigit()):
+        raise UsageError(f"the version of the agent must be a number, not {version!r}")
+    return int(version)
 
 
 def new_environment_body(member: Member, new: NewEnvironment) -> dict[str, Any]:

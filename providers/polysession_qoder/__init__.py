@@ -15,6 +15,7 @@ from polysession_qoder.native import (
     QoderNewAgent,
     QoderNewEnvironment,
     QoderNewSession,
+    QoderSessionAgentChanges,
     QoderSessionChanges,
     QoderSessionQuery,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "QoderNewEnvironment",
     "QoderNewSession",
     "QoderProvider",
+    "QoderSessionAgentChanges",
     "QoderSessionChanges",
     "QoderSessionQuery",
     "QoderSettings",

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from polysession_managed_agents.native import (
-    AgentChanges,
     AgentParts,
     AgentReference,
+    AgentUpdate,
     AgentWithOverrides,
     Branch,
     Checkout,
@@ -21,6 +21,7 @@ from polysession_managed_agents.native import (
     GithubRepository,
     ManagedBody,
     MemoryStore,
+    SessionAgentChanges,
     SessionFilters,
     TypedBody,
 )
@@ -114,7 +115,7 @@ class QoderNewSession(ManagedBody):
     memory_store_ids: list[str] | None = None
 
 
-class QoderAgentChanges(AgentChanges):
+class QoderSessionAgentChanges(SessionAgentChanges):
     """Parts of the session's agent to replace. Each list replaces the whole list."""
 
 
@@ -130,7 +131,7 @@ class QoderSessionChanges(ManagedBody):
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/update (read 2026-11)
     """
 
-    agent: QoderAgentChanges | None = None
+    agent: QoderSessionAgentChanges | None = None
     budget: QoderBudget | None = None
     environment_variables: dict[str, str] | None = Field(default=None, repr=False)
     delta_flush_interval_ms: DeltaFlushIntervalMs | None = None
@@ -147,6 +148,13 @@ class QoderNewAgent(AgentParts):
     """Fields of `POST /agents` that only Qoder has.
 
     Backend: https://docs.qoder.com/cloud-agents/api/agents/create (read 2026-11)
+    """
+
+
+class QoderAgentChanges(AgentUpdate):
+    """Fields of `POST /agents/{id}` that only Qoder has.
+
+    Backend: https://docs.qoder.com/cloud-agents/api/agents/update (read 2026-11)
     """
 
 

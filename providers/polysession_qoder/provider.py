@@ -46,6 +46,7 @@ from polysession_managed_agents.sessions import session_filters, to_page
 from polysession_managed_agents.wire import WireObject
 from polysession_qoder import sessions
 from polysession_qoder.native import (
+    QoderAgentChanges,
     QoderNewAgent,
     QoderNewEnvironment,
     QoderNewSession,
@@ -119,6 +120,16 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_CREATE_MODEL: "",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
+        Feature.AGENTS_UPDATE: (
+            "makes a new version; an Agent is changed only if its version is the current one; for an id, one more call"
+        ),
+        Feature.AGENTS_ARCHIVE: "it cannot be undone",
+        Feature.AGENTS_UPDATE_NAME: "",
+        Feature.AGENTS_UPDATE_MODEL: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
+        Feature.AGENTS_UPDATE_DESCRIPTION: "",
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: "",
+        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "",
     },
     emulated={
         Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
@@ -127,6 +138,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
     },
     unsupported={
+        Feature.AGENTS_DELETE: "Qoder has no deletion of agents; archive the agent",
         Feature.SESSIONS_CREATE_ID: "Qoder chooses the id",
         Feature.SESSIONS_CREATE_OWNER: "a session belongs to the account of the token",
         Feature.SESSIONS_LIST_OWNER: "a session belongs to the account of the token",
@@ -181,6 +193,7 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
     session_changes_type = QoderSessionChanges
     session_query_type = QoderSessionQuery
     new_agent_type = QoderNewAgent
+    agent_changes_type = QoderAgentChanges
     new_environment_type = QoderNewEnvironment
     largest_page = QODER.largest_page
     when_busy = WhenBusy.REFUSED

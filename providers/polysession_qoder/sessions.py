@@ -37,6 +37,7 @@ QODER: Final = Member(
     idempotency_header="idempotency-key",
     repeats_thread=True,
     new_environment={"config": {"type": "cloud"}},
+    needs_agent_version=True,
 )
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {

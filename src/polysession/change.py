@@ -125,6 +125,22 @@ class NewAgent(Request):
     native: InstanceOf[NativeBody] | None = None
 
 
+class AgentChanges(Request):
+    """Changes to an agent: `UNSET` leaves a field alone, None clears one that can be empty.
+
+    Attributes:
+        version: Version of the caller's `Agent`, for a backend that refuses changes to an older version; None for a
+            bare id.
+    """
+
+    name: str | Unset = UNSET
+    model: str | Unset = UNSET
+    system_prompt: str | Unset | None = UNSET
+    description: str | Unset | None = UNSET
+    native: InstanceOf[NativeBody] | None = None
+    version: str | None = None
+
+
 class NewEnvironment(Request):
     """An environment to create. None means that the caller omitted the field."""
 

@@ -100,6 +100,7 @@ from polysession.action import (
 )
 from polysession.change import (
     UNSET as UNSET,
+    AgentChanges as AgentChanges,
     NativeBody as NativeBody,
     NewAgent as NewAgent,
     NewEnvironment as NewEnvironment,

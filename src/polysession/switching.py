@@ -149,6 +149,7 @@ _AREAS: Final[Mapping[str, str]] = {
     "sessions.events": "history",
     "sessions.messages": "history",
     "agents.create": "agents",
+    "agents.update": "agents",
     "environments.create": "environments",
 }
 """Area of the fields of each operation. Those of `sessions.create` are reported as fields of the session."""
@@ -163,6 +164,7 @@ _NATIVE_BODIES: Final[Mapping[str, str]] = {
     "sessions.update native": "session_changes_type",
     "sessions.list native": "session_query_type",
     "agents.create native": "new_agent_type",
+    "agents.update native": "agent_changes_type",
     "environments.create native": "new_environment_type",
     "sessions.send native": "message_type",
     "sessions.answer native": "answer_type",

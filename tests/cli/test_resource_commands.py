@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from polysession import Agent, Environment, Feature, Model
-from polysession.emulation import EmulatorHandle
+from polysession.emulation import EmulatorHandle, serve
 from polysession.plugins import load_provider
-from support.command import Shell
+from support.command import Shell, shell_for
 
 
 def keys(record: type[Agent | Environment | Model]) -> set[str]:
@@ -35,6 +37,37 @@ def test_an_agent_is_created_and_read(shell: Shell) -> None:
     assert created["id"] in shell.done("agents", "get", created["id"]).out
     assert shell.done("agents", "list").out.split()[:4] == ["id", "model", "age", "name"]
     assert len(shell.done("agents", "list", "--json", "--limit", "1", "--page-size", "1").lines) == 1
+
+
+def test_an_agent_is_changed_and_archived(shell: Shell) -> None:
+    agent = shell.done("agents", "create", "helper", "--model", "auto", "--description", "d", "--json").json["id"]
+    changed = shell.done("agents", "update", agent, "--name", "mender", "--clear-description", "--json").json
+    assert (set(changed), changed["name"], changed["model"]) == (keys(Agent), "mender", "auto")
+    assert changed["description"] is None
+    native = '{"metadata": {"team": "red"}}'
+    changed = shell.done("agents", "update", agent, "--native-json", native, "--json", "--raw").json
+    assert changed["raw"]["metadata"] == {"team": "red"}
+    for options, said in (
+        ((), "nothing to change"),
+        (("--description", "d", "--clear-description"), "give one of the two"),
+    ):
+        refused = shell.run("agents", "update", agent, *options)
+        assert (refused.code, said in refused.err) == (2, True)
+    assert shell.done("agents", "archive", agent, "--json").json["archived_at"] is not None
+    refused = shell.run("agents", "delete", agent, "--yes", "--json")
+    assert (refused.code, refused.error["operation"]) == (3, "agents.delete")
+
+
+def test_an_agent_is_deleted_with_yes_or_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve("agentscope") as emulator:
+        shell = shell_for(emulator)
+        agent = shell.done("agents", "create", "helper", "--json").json["id"]
+        assert "give --yes" in shell.run("agents", "delete", agent).err
+        monkeypatch.setattr("polysession.cli.confirm.at_terminal", lambda: True)
+        assert shell.run("agents", "delete", agent, typed="n\n").code == 1
+        deleted = shell.done("agents", "delete", agent, "--json", "--yes").json
+        assert deleted == {"provider": "agentscope", "agent_id": agent, "deleted": True}
+        assert shell.run("agents", "get", agent, "--json").error["kind"] == "NotFound"
 
 
 def test_an_environment_is_created_and_read(shell: Shell) -> None:

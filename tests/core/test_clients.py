@@ -13,12 +13,15 @@ import pytest
 from polysession import (
     async_client,
     async_paginator,
+    async_resource_operations,
     async_session_operations,
     client,
     paginator,
+    resource_operations,
     session_operations,
 )
 from polysession.async_client import AsyncClient
+from polysession.async_resource_operations import AsyncAgents, AsyncEnvironments, AsyncModels
 from polysession.async_session_operations import AsyncSessions
 from polysession.client import Client
 from polysession.errors import MissingCredentials, UnsupportedOperation, UsageError
@@ -81,6 +84,7 @@ def call(runner: ClientRunner, server: Server, use: Use) -> Any:
     [
         (client, async_client),
         (session_operations, async_session_operations),
+        (resource_operations, async_resource_operations),
         (paginator, async_paginator),
     ],
     ids=lambda module: module.__name__,
@@ -92,7 +96,7 @@ def test_the_clients_are_counterparts(blocking: ModuleType, awaited: ModuleType)
 
 @pytest.mark.parametrize(
     "group",
-    [AsyncSessions, async_client.AsyncAgents, async_client.AsyncEnvironments, async_client.AsyncModels],
+    [AsyncSessions, AsyncAgents, AsyncEnvironments, AsyncModels],
 )
 def test_an_operation_is_awaited_unless_its_result_is_looped_over(group: type) -> None:
     for name, operation in vars(group).items():
@@ -121,6 +125,7 @@ def test_an_operation_is_awaited_unless_its_result_is_looped_over(group: type) -
         ),
         (lambda client: client.sessions.update("s1", title=None), "PATCH /sessions/s1", {"title": None}, SESSION),
         (lambda client: client.sessions.delete("s1"), "DELETE /sessions/s1", None, None),
+        (lambda client: client.agents.delete("a1"), "DELETE /agents/a1", None, None),
         (
             lambda client: client.sessions.cancel("s1"),
             "POST /sessions/s1/cancel",
@@ -148,6 +153,12 @@ def test_a_verb_on_sessions_makes_its_call(runner: ClientRunner, use: Use, asked
         ),
         (lambda client: client.agents.get("a1"), "GET /agents/a1", None),
         (lambda client: client.agents.get(AGENT), "GET /agents/a1", None),
+        (
+            lambda client: client.agents.update(AGENT, name="helper", description=None),
+            "PATCH /agents/a1",
+            {"name": "helper", "description": None},
+        ),
+        (lambda client: client.agents.archive("a1"), "POST /agents/a1/archive", None),
     ],
 )
 def test_a_verb_on_agents_makes_its_call(runner: ClientRunner, use: Use, asked: str, body: Any) -> None:
@@ -164,13 +175,15 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "update": lambda client: lambda **values: client.sessions.update("s1", **values),
     "agents.create": lambda client: lambda **values: client.agents.create(**{"name": "a"} | values),
     "agents.list": lambda client: client.agents.list,
+    "agents.update": lambda client: lambda **values: client.agents.update("a1", **values),
 }
 FACE_OF: dict[str, Callable[..., Any]] = {
     "create": session_operations.Sessions.create,
     "list": session_operations.Sessions.list,
     "update": session_operations.Sessions.update,
-    "agents.create": client.Agents.create,
-    "agents.list": client.Agents.list,
+    "agents.create": resource_operations.Agents.create,
+    "agents.list": resource_operations.Agents.list,
+    "agents.update": resource_operations.Agents.update,
 }
 
 
@@ -181,7 +194,7 @@ FACE_OF: dict[str, Callable[..., Any]] = {
         (verb, name)
         for verb, method in FACE_OF.items()
         for name in inspect.signature(method).parameters
-        if name not in {"self", "session", "cursor"}
+        if name not in {"self", "session", "cursor"} and (verb, name) != ("agents.update", "agent")
     ],
 )
 def test_every_argument_is_passed_on_and_checked(runner: ClientRunner, verb: str, name: str) -> None:

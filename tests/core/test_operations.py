@@ -2,21 +2,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
-from polysession._core.flow import Flow
-from polysession._core.operations import (
+from polysession._core.fields import (
+    AGENT_CLEAR_FIELDS,
     AGENT_FIELDS,
+    AGENT_UPDATE_FIELDS,
     CLEAR_FIELDS,
     CREATE_FIELDS,
     LIST_FIELDS,
     UPDATE_FIELDS,
-    Operations,
 )
+from polysession._core.flow import Flow
+from polysession._core.operations import Operations
 from polysession._core.provider import Page
-from polysession.change import NativeBody, NewAgent, NewSession, Request, SessionChanges, SessionQuery, SessionRef
+from polysession.change import (
+    AgentChanges,
+    NativeBody,
+    NewAgent,
+    NewSession,
+    Request,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+)
 from polysession.errors import NotFound, UnsupportedOperation, UsageError
 from polysession.feature import Feature, FeatureSupport, native
 from polysession.resources import Agent
@@ -41,12 +53,16 @@ VERBS: Mapping[Feature, Verb] = {
     Feature.AGENTS_CREATE: lambda operations, **values: next(operations.create_agent(**{"name": "a"} | values)),
     Feature.AGENTS_GET: lambda operations: next(operations.get_agent("a1")),
     Feature.AGENTS_LIST: lambda operations, page_size=None: next(operations.list_agents(page_size)(None)),
+    Feature.AGENTS_UPDATE: lambda operations, **values: next(operations.update_agent("a1", **values)),
+    Feature.AGENTS_ARCHIVE: lambda operations: next(operations.archive_agent("a1")),
+    Feature.AGENTS_DELETE: lambda operations: next(operations.delete_agent("a1")),
 }
 VALUES: Mapping[str, Any] = {
     "agent": "a1",
     "environment": "e1",
     "workspace": "w1",
     "title": "",
+    "name": "a",
     "metadata": {"team": "red"},
     "tags": ["a"],
     "capabilities": [AgentCapability(ref="web")],
@@ -105,6 +121,15 @@ class Recorder(AcmeProvider):
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         return self._record(agent_id, result=OUR_AGENT)
 
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        return self._record(agent_id, changes, result=OUR_AGENT)
+
+    def archive_agent(self, agent_id: str) -> Flow[Agent]:
+        return self._record(agent_id, result=OUR_AGENT)
+
+    def delete_agent(self, agent_id: str) -> Flow[None]:
+        return self._record(agent_id)
+
 
 def declaring(*declared: Feature) -> Operations:
     """The operations of a provider that declares these features only."""
@@ -143,6 +168,7 @@ FIELDS = [
         Feature.SESSIONS_UPDATE: UPDATE_FIELDS,
         Feature.SESSIONS_LIST: LIST_FIELDS,
         Feature.AGENTS_CREATE: AGENT_FIELDS,
+        Feature.AGENTS_UPDATE: AGENT_UPDATE_FIELDS,
     }.items()
     for name, feature in fields.items()
 ]
@@ -157,17 +183,25 @@ def test_a_field_is_sent_only_if_it_is_declared(operation: Feature, name: str, f
     assert VERBS[operation](declaring(operation, feature), **{name: VALUES[name]})
 
 
-@pytest.mark.parametrize(("name", "feature"), CLEAR_FIELDS.items())
-def test_clearing_a_field_needs_a_feature_of_its_own(name: str, feature: Feature) -> None:
-    error = refusal(
-        lambda: VERBS[Feature.SESSIONS_UPDATE](declaring(Feature.SESSIONS_UPDATE, UPDATE_FIELDS[name]), **{name: None})
+CLEARING = [
+    (operation, name, fields[name], feature)
+    for operation, fields, clearing in (
+        (Feature.SESSIONS_UPDATE, UPDATE_FIELDS, CLEAR_FIELDS),
+        (Feature.AGENTS_UPDATE, AGENT_UPDATE_FIELDS, AGENT_CLEAR_FIELDS),
     )
+    for name, feature in clearing.items()
+]
+
+
+@pytest.mark.parametrize(("operation", "name", "setting", "clearing"), CLEARING)
+def test_clearing_a_field_needs_a_feature_of_its_own(
+    operation: Feature, name: str, setting: Feature, clearing: Feature
+) -> None:
+    error = refusal(lambda: VERBS[operation](declaring(operation, setting), **{name: None}))
 
     assert isinstance(error, UnsupportedOperation)
-    assert error.feature == feature.value
-    assert VERBS[Feature.SESSIONS_UPDATE](
-        declaring(Feature.SESSIONS_UPDATE, UPDATE_FIELDS[name], feature), **{name: None}
-    )
+    assert error.feature == clearing.value
+    assert VERBS[operation](declaring(operation, setting, clearing), **{name: None})
 
 
 @pytest.mark.parametrize(
@@ -202,6 +236,7 @@ def test_an_empty_value_of_an_update_is_a_change(name: str, value: Any) -> None:
         (SessionChanges, UPDATE_FIELDS, {"native"}),
         (SessionQuery, LIST_FIELDS, {"native"}),
         (NewAgent, AGENT_FIELDS, {"native", "name"}),
+        (AgentChanges, AGENT_UPDATE_FIELDS, {"native", "version"}),
     ],
 )
 def test_every_field_of_a_request_has_a_feature(
@@ -275,9 +310,18 @@ def test_a_handle_of_nothing_of_ours_makes_no_call(verb: Verb, session: Any, sai
     assert said in refusal(lambda: next(verb(Operations(Recorder()), session))).message
 
 
+def test_a_change_of_an_agent_names_the_version_that_the_caller_knows() -> None:
+    known = OUR_AGENT.model_copy(update={"version": "3"})
+    for agent, version in ((known, "3"), (OUR_AGENT, None), ("a1", None)):
+        asked = asked_by(partial(Operations.update_agent, agent=agent, name="b"))
+        assert asked == ["a1", AgentChanges(name="b", version=version)]
+
+
 @pytest.mark.parametrize("agent", [OUR_AGENT, "a1"])
 def test_an_agent_is_given_whole_or_by_its_id(agent: Agent | str) -> None:
     assert asked_by(lambda operations: operations.get_agent(agent)) == ["a1"]
+    assert asked_by(lambda operations: operations.archive_agent(agent)) == ["a1"]
+    assert asked_by(lambda operations: operations.delete_agent(agent)) == ["a1"]
     assert asked_by(lambda operations: operations.create_session(agent=agent))[0].agent == "a1"
     assert asked_by(lambda operations: operations.list_sessions(agent=agent)(None))[0].agent == "a1"
 

@@ -7,7 +7,15 @@ import pytest
 
 from polysession._core.flow import Response
 from polysession._core.provider import PROVIDER_API_VERSION, ErrorDetail, Page, Provider
-from polysession.change import NewAgent, NewEnvironment, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.change import (
+    AgentChanges,
+    NewAgent,
+    NewEnvironment,
+    NewSession,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+)
 from polysession.errors import UnsupportedOperation
 from polysession.feature import Feature, FeatureSupport, Support, native, unsupported
 from support.acme import NO_ARCHIVE, AcmeProvider, AcmeSettings, acme
@@ -46,6 +54,9 @@ FLOWS: dict[Feature, Callable[[Idle], Any]] = {
     Feature.AGENTS_CREATE: lambda idle: idle.create_agent(NewAgent(name="a")),
     Feature.AGENTS_GET: lambda idle: idle.get_agent("a"),
     Feature.AGENTS_LIST: lambda idle: idle.list_agents(None, None),
+    Feature.AGENTS_UPDATE: lambda idle: idle.update_agent("a", AgentChanges()),
+    Feature.AGENTS_ARCHIVE: lambda idle: idle.archive_agent("a"),
+    Feature.AGENTS_DELETE: lambda idle: idle.delete_agent("a"),
     Feature.SESSIONS_REJOIN: lambda idle: idle.rejoin_turn(SessionRef("s"), "c"),
     Feature.ENVIRONMENTS_CREATE: lambda idle: idle.create_environment(NewEnvironment(name="e")),
     Feature.ENVIRONMENTS_GET: lambda idle: idle.get_environment("e"),

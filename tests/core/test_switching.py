@@ -150,6 +150,7 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
         **dict.fromkeys(
             (
                 "agents.create native",
+                "agents.update native",
                 "environments.create native",
                 "sessions.send native",
                 "sessions.answer native",

@@ -7,6 +7,7 @@ from typing import Any, Final
 from live.langgraph_parity import Ask, Scenario, Turn
 
 UNKNOWN: Final = "6a3f4f0e-5d0c-4c53-9d0e-0d3a7c1b2e4f"
+OURS: Final = "0d6f1f3a-51a6-4c1e-8d1b-7f5f0f6f2a10"
 LOOK: Final = (
     Ask("GET", "/threads/{thread}", settles=True),
     Ask("GET", "/threads/{thread}/state"),
@@ -78,6 +79,38 @@ SCENARIOS: Final = (
             Ask("POST", "/assistants", {"assistant_id": "{agent}", "graph_id": "agent"}),
             Ask("POST", "/assistants", {"assistant_id": "{agent}", "graph_id": "agent", "if_exists": "do_nothing"}),
             Ask("POST", "/assistants", {"graph_id": "agent", "name": "mine", "description": "d", "metadata": {"a": 1}}),
+        ),
+    ),
+    Scenario(
+        "assistants are changed and deleted",
+        (
+            Ask("POST", "/assistants", {"assistant_id": OURS, "graph_id": "agent", "metadata": {"a": 1}}),
+            *(
+                Ask("PATCH", f"/assistants/{OURS}", body)
+                for body in (
+                    {"name": "b", "description": "e"},
+                    {"description": ""},
+                    {"description": None},
+                    {"name": None},
+                    {"metadata": {"a": None, "b": 2}},
+                    {"context": {"x": 1}},
+                    {"config": {"configurable": {"x": 1}}, "context": {"x": 1}},
+                    {"config": {"tags": ["t"]}},
+                    {"graph_id": "nope"},
+                    {"graph_id": 5},
+                    {"graph_id": "approving", "nonsense": 1},
+                    {},
+                    b"[1]",
+                )
+            ),
+            Ask("GET", f"/assistants/{OURS}"),
+            Ask("PATCH", "/assistants/agent", {"name": "x"}),
+            Ask("PATCH", f"/assistants/{UNKNOWN}", {"name": "x"}),
+            Ask("DELETE", "/assistants/agent"),
+            Ask("DELETE", f"/assistants/{UNKNOWN}"),
+            Ask("DELETE", f"/assistants/{OURS}"),
+            Ask("DELETE", f"/assistants/{OURS}"),
+            Ask("GET", f"/assistants/{OURS}"),
         ),
     ),
     Scenario(

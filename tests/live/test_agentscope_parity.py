@@ -93,6 +93,10 @@ def sides(
     Feature.SESSIONS_CANCEL,
     Feature.AGENTS_CREATE,
     Feature.AGENTS_LIST,
+    Feature.AGENTS_UPDATE,
+    Feature.AGENTS_DELETE,
+    Feature.AGENTS_UPDATE_NAME,
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT,
     Feature.AGENTS_CREATE_SYSTEM_PROMPT,
 )
 def test_the_emulator_answers_as_the_service_does(

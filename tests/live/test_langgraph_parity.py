@@ -34,6 +34,8 @@ def emulator() -> Iterator[EmulatorHandle]:
     Feature.SESSIONS_ANSWER_OUTPUT,
     Feature.SESSIONS_ANSWER_QUESTION,
     Feature.AGENTS_LIST,
+    Feature.AGENTS_UPDATE,
+    Feature.AGENTS_DELETE,
 )
 def test_the_emulator_answers_as_the_server(
     scenario: Scenario, langgraph_server: ServerProcess, emulator: EmulatorHandle

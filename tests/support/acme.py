@@ -13,6 +13,7 @@ import msgspec
 from polysession.errors import Conflict, StatusError
 from polysession.provider_api import (
     Agent,
+    AgentChanges,
     BaseUrl,
     Call,
     Cancellation,
@@ -35,6 +36,7 @@ from polysession.provider_api import (
     SessionChanges,
     SessionQuery,
     SessionRef,
+    Unset,
     decoder,
     emulated,
     hookimpl,
@@ -58,7 +60,7 @@ BASE_URL = "https://acme.example/api"
 NO_ARCHIVE = "acme keeps every session; delete it"
 OPERATIONS = {
     *(f"sessions.{verb}" for verb in ("create", "get", "list", "update", "delete", "cancel")),
-    *(f"agents.{verb}" for verb in ("create", "get", "list")),
+    *(f"agents.{verb}" for verb in ("create", "get", "list", "update", "archive", "delete")),
 }
 
 
@@ -147,6 +149,19 @@ class AcmeProvider(Provider[AcmeSettings]):
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         reply = yield Call("GET", f"/agents/{path_segment(agent_id, 'agent id')}")
         return read_response(read_agent, reply)
+
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        given = {name: getattr(changes, name) for name in ("name", "model", "system_prompt", "description")}
+        body = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+        reply = yield Call("PATCH", f"/agents/{path_segment(agent_id, 'agent id')}", body=json_body(body))
+        return read_response(read_agent, reply)
+
+    def archive_agent(self, agent_id: str) -> Flow[Agent]:
+        reply = yield Call("POST", f"/agents/{path_segment(agent_id, 'agent id')}/archive")
+        return read_response(read_agent, reply)
+
+    def delete_agent(self, agent_id: str) -> Flow[None]:
+        yield Call("DELETE", f"/agents/{path_segment(agent_id, 'agent id')}")
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         reply = yield Call("GET", with_query("/agents", {"limit": page_size, "cursor": cursor}))

@@ -11,7 +11,6 @@ from polysession._core.operations import (
     Operations,
 )
 from polysession_qoder import (
-    QoderAgentChanges,
     QoderAgentReference,
     QoderAgentWithOverrides,
     QoderBranch,
@@ -22,6 +21,7 @@ from polysession_qoder import (
     QoderGitRepository,
     QoderMemoryStore,
     QoderProvider,
+    QoderSessionAgentChanges,
     QoderSettings,
 )
 from support.flows import step
@@ -148,8 +148,8 @@ UPDATED: dict[str, list[tuple[Any, JsonObject]]] = {
 
 UPDATED_NATIVELY: dict[str, list[tuple[Any, Any]]] = {
     "agent": [
-        (QoderAgentChanges(tools=[{"type": "custom"}]), {"tools": [{"type": "custom"}]}),
-        (QoderAgentChanges(mcp_servers=[]), {"mcp_servers": []}),
+        (QoderSessionAgentChanges(tools=[{"type": "custom"}]), {"tools": [{"type": "custom"}]}),
+        (QoderSessionAgentChanges(mcp_servers=[]), {"mcp_servers": []}),
     ],
     "budget": [
         (QoderBudget(max_credit_cost="0.01"), {"type": "limit", "max_credit_cost": "0.01"}),

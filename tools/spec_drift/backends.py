@@ -26,6 +26,7 @@ from tools.spec_drift.managed_agents import anthropic_knowledge, qoder_knowledge
 from tools.spec_drift.ours import Ours, ours, reads, writes
 from tools.spec_drift.samples import (
     AGENT,
+    AGENT_CHANGES,
     REF,
     body_of,
     list_query,
@@ -80,6 +81,11 @@ def _everruns() -> Ours:
             reads(everruns_native.EverrunsMessage, "CreateMessageRequest", more=message_body(provider)),
             writes("message", "InputMessage", message_body(provider)["message"]),
             reads(everruns_native.EverrunsNewAgent, "CreateAgentRequest", more=everruns_sessions.new_agent_body(AGENT)),
+            reads(
+                everruns_native.EverrunsAgentChanges,
+                "UpdateAgentRequest",
+                more=everruns_sessions.agent_changes_body(AGENT_CHANGES),
+            ),
             reads(everruns_native.EverrunsCapability, "AgentCapabilityConfig"),
             reads(everruns_native.EverrunsClientTool, "ClientSideTool"),
             reads(everruns_native.EverrunsInitialFile, "InitialFile"),
@@ -138,6 +144,11 @@ def _agentscope() -> Ours:
             writes("input", "ChatRequest", body_of(agentscope_plans.input_call(place, message))),
             writes("message", "Msg", message),
             reads(agentscope_native.AgentScopeNewAgent, "CreateAgentRequest", more=agent),
+            reads(
+                agentscope_native.AgentScopeAgentChanges,
+                "UpdateAgentRequest",
+                more=agentscope_sessions.build_agent_changes(AGENT_CHANGES),
+            ),
             reads(agentscope_native.AgentScopeModelConfig, "ChatModelConfig", "TTSModelConfig", "RealtimeModelConfig"),
             reads(agentscope_native.AgentScopeKnowledgeConfig, "SessionKnowledgeConfig"),
             reads(agentscope_native.AgentScopeChatConfig, "AgentChatConfig"),

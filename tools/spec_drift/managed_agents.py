@@ -25,6 +25,7 @@ from polysession_qoder.sessions import QODER
 from tools.spec_drift.ours import Known, Ours, ours, reads, writes
 from tools.spec_drift.samples import (
     AGENT,
+    AGENT_CHANGES,
     NEW,
     REF,
     list_query,
@@ -61,6 +62,7 @@ def qoder_knowledge() -> Ours:
     new = managed_sessions.new_session_body(QODER, NEW)
     changed = managed_sessions.changes_body(QODER, make_changes(metadata={"k": "v"}))
     agent = managed_sessions.new_agent_body(QODER, AGENT)
+    agent_changes = managed_sessions.agent_changes_body(AGENT_CHANGES)
     provider = make_provider("qoder", token="t")
     cursor = encode_cursor(managed_events.Position("evt_1"))
     return ours(
@@ -87,9 +89,10 @@ def qoder_knowledge() -> Ours:
             writes("events", "SessionEventSendParams", message_body(provider)),
             *_inputs(QODER, provider),
             reads(qoder_native.QoderNewAgent, "AgentCreateParams", more=agent),
+            reads(qoder_native.QoderAgentChanges, "AgentUpdateParams", more=agent_changes),
             reads(qoder_native.QoderAgentReference, "AgentParams"),
             reads(qoder_native.QoderAgentWithOverrides, "AgentWithOverridesParams"),
-            reads(qoder_native.QoderAgentChanges, "SessionAgentUpdateParam"),
+            reads(qoder_native.QoderSessionAgentChanges, "SessionAgentUpdateParam"),
             reads(qoder_native.QoderBudget, "BudgetLimitParam"),
             reads(qoder_native.QoderFileResource, "FileResourceParams"),
             reads(qoder_native.QoderGithubRepository, "GitHubRepositoryResourceParams"),
@@ -117,6 +120,7 @@ def anthropic_knowledge() -> Ours:
     new = managed_sessions.new_session_body(ANTHROPIC, NEW)
     changed = managed_sessions.changes_body(ANTHROPIC, make_changes(metadata={"k": "v"}))
     agent = managed_sessions.new_agent_body(ANTHROPIC, AGENT)
+    agent_changes = managed_sessions.agent_changes_body(AGENT_CHANGES)
     place = managed_sessions.new_environment_body(
         ANTHROPIC, NewEnvironment(name="n", description="d", metadata={"k": "v"})
     )
@@ -153,10 +157,11 @@ def anthropic_knowledge() -> Ours:
             writes("events", "EventSendParams", message_body(provider)),
             *_inputs(ANTHROPIC, provider),
             reads(anthropic_native.AnthropicNewAgent, "AgentCreateParams", more=agent),
+            reads(anthropic_native.AnthropicAgentChanges, "AgentUpdateParams", more=agent_changes),
             reads(anthropic_native.AnthropicNewEnvironment, "EnvironmentCreateParams", more=place),
             reads(anthropic_native.AnthropicAgentReference, "AgentParams"),
             reads(anthropic_native.AnthropicAgentWithOverrides, "AgentWithOverridesParams"),
-            reads(anthropic_native.AnthropicAgentChanges, "SessionAgentUpdateParam"),
+            reads(anthropic_native.AnthropicSessionAgentChanges, "SessionAgentUpdateParam"),
             reads(anthropic_native.AnthropicBudget, "BudgetLimitParam"),
             reads(anthropic_native.AnthropicListCost, "BetaMonetaryAmountParam"),
             reads(anthropic_native.AnthropicFileResource, "FileResourceParams"),

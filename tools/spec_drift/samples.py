@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from polysession import SessionStatus
-from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.change import AgentChanges, NewAgent, NewSession, SessionChanges, SessionQuery, SessionRef
 from polysession.message import TextBlock
 from polysession.plugins import load_provider
 from polysession.provider_api import Call, ConnectedStream, Provider
@@ -16,6 +16,7 @@ from polysession.provider_api import Call, ConnectedStream, Provider
 REF: Final = SessionRef("session_0195e0c0000070008000000000000001", "a")
 NEW: Final = NewSession(agent="a", environment="e", title="t", metadata={"k": "v"})
 AGENT: Final = NewAgent(name="n", model="m", system_prompt="s", description="d")
+AGENT_CHANGES: Final = AgentChanges(name="n", model="m", system_prompt="s", description="d")
 
 
 def make_changes(**values: Any) -> SessionChanges:

@@ -48,6 +48,10 @@ _NOTHING_TO_CANCEL: Final = (
     "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs haven't been deleted"
     " or completed."
 )
+_TWO_CONTEXTS: Final = (
+    "Cannot specify both configurable and context. Prefer setting context alone. Context was introduced in LangGraph"
+    " 0.6.0 and is the long term planned replacement for configurable."
+)
 _GIVE_UP: Final = "__end__"
 
 
@@ -115,6 +119,8 @@ class LanggraphEmulator(Emulator):
             Route("POST", "/assistants", self._create_assistant),
             Route("POST", "/assistants/search", self._search_assistants),
             Route("GET", "/assistants/{id}", self._get_assistant),
+            Route("PATCH", "/assistants/{id}", self._update_assistant),
+            Route("DELETE", "/assistants/{id}", self._delete_assistant),
         ]
 
     def _create(self, request: ApiRequest) -> Json:
@@ -304,6 +310,25 @@ class LanggraphEmulator(Emulator):
         if assistant is None:
             raise Refusal(404, "Not Found")
         return assistant
+
+    def _update_assistant(self, request: ApiRequest) -> Json:
+        assistant_id = check_uuid(request.parameters["id"], "assistant")
+        body = checked_body(request, validation.ASSISTANT_CHANGES)
+        if "context" in body and "configurable" in body.get("config", {}):
+            raise Refusal(400, _TWO_CONTEXTS)
+        if assistant_id not in self._store.assistants:
+            raise Refusal(404, f"Assistant {assistant_id} not found")
+        if "graph_id" in body:
+            _check_graph(body["graph_id"])
+        return self._store.update_assistant(assistant_id, body)
+
+    def _delete_assistant(self, request: ApiRequest) -> Answer:
+        assistant_id = check_uuid(request.parameters["id"], "assistant")
+        if self._store.assistants.pop(assistant_id, None) is None:
+            raise Refusal(404, f"Assistant with ID {assistant_id} not found")
+        if request.query.get("delete_threads") == "true":
+            self._store.delete_threads_of(assistant_id)
+        return Answer(status=204, media_type="")
 
     def _thread(self, request: ApiRequest) -> Thread:
         return self._store.thread(request.parameters["id"])

@@ -239,6 +239,22 @@ class Store:
             "updated_at": now,
         }
 
+    def update_assistant(self, assistant_id: str, changes: Mapping[str, Any]) -> Json:
+        """Make a new version of an assistant: metadata is merged, the other fields are replaced."""
+        assistant = self.assistants[assistant_id]
+        changed = {name: changes[name] for name in ("graph_id", "name", "description", "config") if name in changes}
+        if "context" in changes:
+            changed |= {"context": changes["context"], "config": {"configurable": changes["context"]}}
+        metadata = {**assistant["metadata"], **changes.get("metadata", {})}
+        new = {"metadata": metadata, "version": assistant["version"] + 1, "updated_at": timestamp()}
+        self.assistants[assistant_id] = {**assistant, **changed, **new}
+        return self.assistants[assistant_id]
+
+    def delete_threads_of(self, assistant_id: str) -> None:
+        """Delete the threads whose last run was of an assistant."""
+        for thread in [each for each in self.threads.values() if each.metadata.get("assistant_id") == assistant_id]:
+            del self.threads[thread.id]
+
     def find_assistant(self, name: object) -> Json | None:
         """An assistant by its id, or the one of a graph by the graph's name."""
         if name in GRAPHS:

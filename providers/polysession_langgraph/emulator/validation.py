@@ -56,6 +56,10 @@ THREAD_SEARCH: Final = {
     **_PAGE,
 }
 NEW_ASSISTANT: Final = {"graph_id": Rule("string", required=True), "metadata": _METADATA, "if_exists": _IF_EXISTS}
+ASSISTANT_CHANGES: Final = {
+    **dict.fromkeys(("graph_id", "name", "description"), Rule("string")),
+    **dict.fromkeys(("config", "context", "metadata"), Rule("object")),
+}
 ASSISTANT_SEARCH: Final = {"metadata": _METADATA, **_PAGE}
 
 

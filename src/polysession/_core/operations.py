@@ -8,11 +8,22 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from polysession._core.exchange import checked_headers
+from polysession._core.fields import (
+    AGENT_CLEAR_FIELDS,
+    AGENT_FIELDS,
+    AGENT_UPDATE_FIELDS,
+    CLEAR_FIELDS,
+    CREATE_FIELDS,
+    ENVIRONMENT_FIELDS,
+    LIST_FIELDS,
+    UPDATE_FIELDS,
+)
 from polysession._core.flow import Call, Flow, Response, json_body, path_segment, with_query
 from polysession._core.handles import AnySession, Handles
 from polysession._core.provider import Page, Provider
 from polysession.change import (
     UNSET,
+    AgentChanges,
     NativeBody,
     NewAgent,
     NewEnvironment,
@@ -47,60 +58,6 @@ Content: TypeAlias = "str | Sequence[Block]"
 
 PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
 """Given a cursor, or None for the start, the flow that reads that page."""
-
-CREATE_FIELDS: Final[Mapping[str, Feature]] = {
-    "agent": Feature.SESSIONS_CREATE_AGENT,
-    "environment": Feature.SESSIONS_CREATE_ENVIRONMENT,
-    "workspace": Feature.SESSIONS_CREATE_WORKSPACE,
-    "title": Feature.SESSIONS_CREATE_TITLE,
-    "metadata": Feature.SESSIONS_CREATE_METADATA,
-    "tags": Feature.SESSIONS_CREATE_TAGS,
-    "capabilities": Feature.SESSIONS_CREATE_CAPABILITIES,
-    "model": Feature.SESSIONS_CREATE_MODEL,
-    "permission_mode": Feature.SESSIONS_CREATE_PERMISSION_MODE,
-    "id": Feature.SESSIONS_CREATE_ID,
-    "owner": Feature.SESSIONS_CREATE_OWNER,
-    "idempotency_key": Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY,
-}
-UPDATE_FIELDS: Final[Mapping[str, Feature]] = {
-    "title": Feature.SESSIONS_UPDATE_TITLE,
-    "metadata": Feature.SESSIONS_UPDATE_METADATA,
-    "tags": Feature.SESSIONS_UPDATE_TAGS,
-    "add_tags": Feature.SESSIONS_UPDATE_TAGS_EDIT,
-    "remove_tags": Feature.SESSIONS_UPDATE_TAGS_EDIT,
-    "model": Feature.SESSIONS_UPDATE_MODEL,
-    "permission_mode": Feature.SESSIONS_UPDATE_PERMISSION_MODE,
-}
-CLEAR_FIELDS: Final[Mapping[str, Feature]] = {
-    "title": Feature.SESSIONS_UPDATE_TITLE_CLEAR,
-    "metadata": Feature.SESSIONS_UPDATE_METADATA_CLEAR,
-    "tags": Feature.SESSIONS_UPDATE_TAGS_CLEAR,
-    "model": Feature.SESSIONS_UPDATE_MODEL_CLEAR,
-    "permission_mode": Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR,
-}
-LIST_FIELDS: Final[Mapping[str, Feature]] = {
-    "owner": Feature.SESSIONS_LIST_OWNER,
-    "origin": Feature.SESSIONS_LIST_ORIGIN,
-    "agent": Feature.SESSIONS_LIST_AGENT,
-    "statuses": Feature.SESSIONS_LIST_STATUSES,
-    "title_contains": Feature.SESSIONS_LIST_TITLE_CONTAINS,
-    "tags": Feature.SESSIONS_LIST_TAGS,
-    "metadata": Feature.SESSIONS_LIST_METADATA,
-    "created_after": Feature.SESSIONS_LIST_CREATED,
-    "created_before": Feature.SESSIONS_LIST_CREATED,
-    "include_archived": Feature.SESSIONS_LIST_INCLUDE_ARCHIVED,
-    "oldest_first": Feature.SESSIONS_LIST_OLDEST_FIRST,
-    "page_size": Feature.SESSIONS_LIST_PAGE_SIZE,
-}
-AGENT_FIELDS: Final[Mapping[str, Feature]] = {
-    "model": Feature.AGENTS_CREATE_MODEL,
-    "system_prompt": Feature.AGENTS_CREATE_SYSTEM_PROMPT,
-    "description": Feature.AGENTS_CREATE_DESCRIPTION,
-}
-ENVIRONMENT_FIELDS: Final[Mapping[str, Feature]] = {
-    "description": Feature.ENVIRONMENTS_CREATE_DESCRIPTION,
-    "metadata": Feature.ENVIRONMENTS_CREATE_METADATA,
-}
 
 
 class Operations:
@@ -143,9 +100,7 @@ class Operations:
         self._provider.require(Feature.SESSIONS_UPDATE)
         changes = validate_request(SessionChanges, self._handles.plain(values))
         self._require_fields(changes, UPDATE_FIELDS)
-        for name, feature in CLEAR_FIELDS.items():
-            if getattr(changes, name) is None:
-                self._provider.require(feature)
+        self._require_clearing(changes, CLEAR_FIELDS)
         if isinstance(changes.metadata, Mapping) and None in changes.metadata.values():
             self._provider.require(Feature.SESSIONS_UPDATE_METADATA_REMOVE)
         if changes.tags is not UNSET and (changes.add_tags or changes.remove_tags):
@@ -163,12 +118,7 @@ class Operations:
     def delete_session(self, session: AnySession) -> Flow[None]:
         """`sessions.delete`."""
         self._provider.require(Feature.SESSIONS_DELETE)
-        try:
-            yield from self._provider.delete_session(self._handles.ref(session))
-        except NotFound as error:
-            # A deletion whose answer was lost is repeated, and then finds nothing: that is what was asked for.
-            if not error.outcome_unknown:
-                raise
+        yield from _deleted(self._provider.delete_session(self._handles.ref(session)))
 
     def cancel_session(self, session: AnySession) -> Flow[Cancellation]:
         """`sessions.cancel`."""
@@ -311,9 +261,30 @@ class Operations:
     def get_agent(self, agent: Agent | str) -> Flow[Agent]:
         """`agents.get`."""
         self._provider.require(Feature.AGENTS_GET)
-        agent_id = self._handles.id_of(agent, Agent)
-        path_segment(agent_id, "agent id")
+        agent_id = self._agent_id(agent)
         return _same(agent_id, (yield from self._provider.get_agent(agent_id)))
+
+    def update_agent(self, agent: Agent | str, **values: Any) -> Flow[Agent]:
+        """`agents.update`."""
+        self._provider.require(Feature.AGENTS_UPDATE)
+        version = agent.version if isinstance(agent, Agent) else None
+        changes = validate_request(AgentChanges, {**values, "version": version})
+        self._require_fields(changes, AGENT_UPDATE_FIELDS)
+        self._require_clearing(changes, AGENT_CLEAR_FIELDS)
+        self._check_native(changes.native, self._provider.agent_changes_type)
+        agent_id = self._agent_id(agent)
+        return _same(agent_id, (yield from self._provider.update_agent(agent_id, changes)))
+
+    def archive_agent(self, agent: Agent | str) -> Flow[Agent]:
+        """`agents.archive`."""
+        self._provider.require(Feature.AGENTS_ARCHIVE)
+        agent_id = self._agent_id(agent)
+        return _same(agent_id, (yield from self._provider.archive_agent(agent_id)))
+
+    def delete_agent(self, agent: Agent | str) -> Flow[None]:
+        """`agents.delete`."""
+        self._provider.require(Feature.AGENTS_DELETE)
+        yield from _deleted(self._provider.delete_agent(self._agent_id(agent)))
 
     def list_agents(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Agent]:
         """`agents.list`. Checked at once, although nothing is read yet."""
@@ -384,6 +355,11 @@ class Operations:
             error.provider, error.operation = self._provider.name, feature.value
             raise
 
+    def _agent_id(self, agent: Agent | str) -> str:
+        agent_id = self._handles.id_of(agent, Agent)
+        path_segment(agent_id, "agent id")
+        return agent_id
+
     def _check_list(self, feature: Feature, page_size: int | None, limit: int | None) -> int | None:
         with self._naming(feature):
             self._provider.require(feature)
@@ -399,6 +375,11 @@ class Operations:
     def _require_fields(self, request: Request, fields: Mapping[str, Feature]) -> None:
         for name, feature in fields.items():
             if _asked(request, name):
+                self._provider.require(feature)
+
+    def _require_clearing(self, changes: Request, fields: Mapping[str, Feature]) -> None:
+        for name, feature in fields.items():
+            if getattr(changes, name) is None:
                 self._provider.require(feature)
 
     def _check_native(self, native: NativeBody | None, expected: type[NativeBody] | None) -> None:
@@ -443,6 +424,15 @@ def _same(asked: str, record: Rec) -> Rec:
     if record.id != asked:
         raise MalformedResponse(f"the answer is about {record.id!r}, and {asked!r} was asked for")
     return record
+
+
+def _deleted(flow: Flow[None]) -> Flow[None]:
+    """A deletion. One whose answer was lost is repeated, and then finds nothing: that is what was asked for."""
+    try:
+        yield from flow
+    except NotFound as error:
+        if not error.outcome_unknown:
+            raise
 
 
 def _asked(request: Request, name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeAlias, Type
 from polysession._core.authorising import NO_AUTHORISATION, Authorisation
 from polysession._core.flow import Call, Flow, Response
 from polysession.change import (
+    AgentChanges,
     NativeBody,
     NewAgent,
     NewEnvironment,
@@ -98,6 +99,7 @@ class Provider(ABC, Generic[S]):
         session_changes_type: Type of `native` in `sessions.update`.
         session_query_type: Type of `native` in `sessions.list`.
         new_agent_type: Type of `native` in `agents.create`.
+        agent_changes_type: Type of `native` in `agents.update`.
         new_environment_type: Type of `native` in `environments.create`.
         message_type: Type of `native` in `sessions.send`, and in `sessions.run` with a message.
         answer_type: Type of `native` in `sessions.answer`, and in `sessions.run` with answers.
@@ -125,6 +127,7 @@ class Provider(ABC, Generic[S]):
     session_changes_type: ClassVar[type[NativeBody] | None] = None
     session_query_type: ClassVar[type[NativeBody] | None] = None
     new_agent_type: ClassVar[type[NativeBody] | None] = None
+    agent_changes_type: ClassVar[type[NativeBody] | None] = None
     new_environment_type: ClassVar[type[NativeBody] | None] = None
     message_type: ClassVar[type[NativeBody] | None] = None
     answer_type: ClassVar[type[NativeBody] | None] = None
@@ -295,6 +298,18 @@ class Provider(ABC, Generic[S]):
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of agents."""
         raise self._missing(Feature.AGENTS_LIST)
+
+    def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
+        """Change what was asked for, and nothing else."""
+        raise self._missing(Feature.AGENTS_UPDATE)
+
+    def archive_agent(self, agent_id: str) -> Flow[Agent]:
+        """Archive an agent."""
+        raise self._missing(Feature.AGENTS_ARCHIVE)
+
+    def delete_agent(self, agent_id: str) -> Flow[None]:
+        """Delete an agent."""
+        raise self._missing(Feature.AGENTS_DELETE)
 
     def create_environment(self, new: NewEnvironment) -> Flow[Environment]:
         """Create an environment."""

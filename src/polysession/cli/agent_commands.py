@@ -6,16 +6,22 @@ from typing import Annotated, Final
 
 import typer
 
-from polysession import Agent
+from polysession import UNSET, Agent
+from polysession.cli.confirm import confirm
 from polysession.cli.invocation import Invocation
 from polysession.cli.json_output import age
 from polysession.cli.listing import show_list, show_record
-from polysession.cli.options import Limit, NativeJson, PageSize, Raw
-from polysession.cli.parsing import native_body
+from polysession.cli.options import Limit, NativeJson, PageSize, Raw, Yes
+from polysession.cli.parsing import change, native_body
 from polysession.cli.register import command
+from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
-agents: Final = typer.Typer(help="Create and read agents.", no_args_is_help=True, rich_markup_mode=None)
+agents: Final = typer.Typer(
+    help="Create, read, change, archive and delete agents.", no_args_is_help=True, rich_markup_mode=None
+)
+
+AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="Id of the agent.")]
 
 
 @command(agents, "list", writes="agent")
@@ -38,7 +44,7 @@ def list_agents(
 @command(agents, "get", writes="agent")
 def get_agent(
     invocation: Invocation,
-    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Id of the agent.")],
+    agent: AgentArgument,
     *,
     raw: Raw = False,
 ) -> None:
@@ -71,6 +77,68 @@ def create_agent(
             name=name, model=model, system_prompt=system_prompt, description=description, native=native
         )
         show_record(invocation.output, created, raw=raw)
+
+
+@command(agents, "update", writes="agent")
+def update_agent(
+    invocation: Invocation,
+    agent: AgentArgument,
+    *,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Id of the model.")] = None,
+    system_prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Set it; --clear-system-prompt removes it.")
+    ] = None,
+    clear_system_prompt: Annotated[bool, typer.Option("--clear-system-prompt")] = False,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Set it; --clear-description removes it.")
+    ] = None,
+    clear_description: Annotated[bool, typer.Option("--clear-description")] = False,
+    native_json: NativeJson = None,
+    raw: Raw = False,
+) -> None:
+    """Change some fields of an agent. The others stay.
+
+    Example: polysession agents update agent_123 --system-prompt "Be brief."
+    """
+    changes = {
+        "name": change("name", name),
+        "model": change("model", model),
+        "system_prompt": change("system-prompt", system_prompt, clear=clear_system_prompt),
+        "description": change("description", description, clear=clear_description),
+    }
+    wanted = {field: value for field, value in changes.items() if value is not UNSET}
+    if not wanted and native_json is None:
+        raise UsageError("nothing to change: give at least one field")
+    with invocation.client() as client:
+        native = native_body(native_json, load_provider(client.provider).agent_changes_type, client.provider)
+        changed = client.agents.update(agent, **wanted, native=native)  # type: ignore[arg-type]  # a name is never None
+        show_record(invocation.output, changed, raw=raw)
+
+
+@command(agents, "archive", writes="agent")
+def archive_agent(invocation: Invocation, agent: AgentArgument, *, raw: Raw = False) -> None:
+    """Archive an agent: no new session can use it.
+
+    Example: polysession agents archive agent_123
+    """
+    with invocation.client() as client:
+        show_record(invocation.output, client.agents.archive(agent), raw=raw)
+
+
+@command(agents, "delete", writes=("provider", "agent_id", "deleted"))
+def delete_agent(invocation: Invocation, agent: AgentArgument, *, yes: Yes = False) -> None:
+    """Delete an agent permanently. Some backends delete its sessions too.
+
+    Example: polysession agents delete agent_123 --yes
+    """
+    confirm(f"Delete agent {agent} permanently?", yes=yes)
+    with invocation.client() as client:
+        client.agents.delete(agent)
+        if invocation.json:
+            invocation.output.json({"provider": client.provider, "agent_id": agent, "deleted": True})
+        else:
+            invocation.output.text(f"deleted {agent}")
 
 
 def _row(agent: Agent) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from polysession.change import NativeBody
+from polysession.change import UNSET, NativeBody
 from polysession.errors import UsageError
 from polysession.session import AgentCapability, ModelConfig
 
@@ -32,6 +32,19 @@ def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
             raise UsageError(f"{option} gives {key!r} twice")
         found[key] = value
     return found
+
+
+def change(name: str, value: object, *, clear: bool = False) -> object:
+    """Return a change of a field: its new value, None to clear it, or `UNSET` for no change.
+
+    Raises:
+        UsageError: It is to be both set and cleared.
+    """
+    if clear and value is not None:
+        raise UsageError(f"--clear-{name} removes the value of another option; give one of the two")
+    if clear:
+        return None
+    return UNSET if value is None else value
 
 
 def json_object(text: str, option: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from polysession.cli.options import (
     SessionId,
     Yes,
 )
-from polysession.cli.parsing import capabilities, model_config, moment, native_body, pairs
+from polysession.cli.parsing import capabilities, change, model_config, moment, native_body, pairs
 from polysession.cli.register import command
 from polysession.errors import UsageError
 from polysession.plugins import load_provider
@@ -173,11 +173,11 @@ def update_session(
     new_model = model_config(model, model_type, credential, model_parameters)
     patch = _metadata_patch(metadata, remove_metadata)
     changes = {
-        "title": _change("title", title, clear=clear_title),
-        "metadata": _change("metadata", patch or None, clear=clear_metadata),
-        "tags": _change("tags", tag or None, clear=clear_tags),
-        "model": _change("model", new_model, clear=clear_model),
-        "permission_mode": _change("permission-mode", permission_mode, clear=clear_permission_mode),
+        "title": change("title", title, clear=clear_title),
+        "metadata": change("metadata", patch or None, clear=clear_metadata),
+        "tags": change("tags", tag or None, clear=clear_tags),
+        "model": change("model", new_model, clear=clear_model),
+        "permission_mode": change("permission-mode", permission_mode, clear=clear_permission_mode),
     }
     wanted = {name: value for name, value in changes.items() if value is not UNSET}
     edits = {"add_tags": tuple(add_tag or ()), "remove_tags": tuple(remove_tag or ())}
@@ -240,15 +240,6 @@ def _metadata_patch(given: list[str] | None, removed: list[str] | None) -> dict[
             raise UsageError(f"metadata {key!r} is both set and removed; give one of the two")
         patch[key] = None
     return patch
-
-
-def _change(name: str, value: object, *, clear: bool) -> object:
-    """The trio of an update: a value, None to clear, or `UNSET`."""
-    if clear and value is not None:
-        raise UsageError(f"--clear-{name} removes the value of another option; give one of the two")
-    if clear:
-        return None
-    return UNSET if value is None else value
 
 
 def _row(session: Session) -> tuple[str, ...]:

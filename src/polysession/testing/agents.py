@@ -1,10 +1,12 @@
-"""Agents: created, read and listed."""
+"""Agents: created, read, listed, changed, archived and deleted."""
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
-from polysession import Client, Feature, NotFound
+from polysession import Agent, Client, Feature, NotFound
 from polysession.testing.backend import Backend
 from polysession.testing.base import ContractBase
 from polysession.testing.marks import covers
@@ -65,3 +67,64 @@ class AgentContract(ContractBase):
             listed = [agent.id for agent in client.agents.list(page_size=page_size)]
             assert [agent_id for agent_id in listed if agent_id in created] == created[::-1]
             assert len(listed) == len(set(listed))
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_NAME, Feature.AGENTS_CREATE)
+    def test_an_agent_is_renamed_and_the_rest_stays(self, client: Client, backend: Backend) -> None:
+        self._check_change(client, backend, {"name": f"contract-{uuid.uuid4().hex[:12]}"})
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_MODEL, Feature.AGENTS_CREATE)
+    def test_the_model_of_an_agent_is_changed(self, client: Client, backend: Backend) -> None:
+        models = [model.id for model in client.models.list()]
+        self._check_change(client, backend, {"model": models[-1]})
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_SYSTEM_PROMPT, Feature.AGENTS_CREATE)
+    def test_the_instructions_of_an_agent_are_changed(self, client: Client, backend: Backend) -> None:
+        self._check_change(client, backend, {"system_prompt": "Be briefer."})
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_DESCRIPTION, Feature.AGENTS_CREATE)
+    def test_the_description_of_an_agent_is_changed(self, client: Client, backend: Backend) -> None:
+        self._check_change(client, backend, {"description": "Fixes more"})
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR, Feature.AGENTS_CREATE)
+    def test_the_instructions_of_an_agent_are_cleared(self, client: Client, backend: Backend) -> None:
+        self._check_change(client, backend, {"system_prompt": None}, system_prompt="Be brief.")
+
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR, Feature.AGENTS_CREATE)
+    def test_the_description_of_an_agent_is_cleared(self, client: Client, backend: Backend) -> None:
+        self._check_change(client, backend, {"description": None}, description="Mends what is broken")
+
+    @covers(Feature.AGENTS_UPDATE)
+    def test_an_agent_that_is_not_there_is_not_changed(self, client: Client, backend: Backend) -> None:
+        with pytest.raises(NotFound) as caught:
+            client.agents.update(f"{backend.agent_id}"[:-4] + "0000", name="contract")
+        assert caught.value.operation == Feature.AGENTS_UPDATE
+
+    @covers(Feature.AGENTS_ARCHIVE, Feature.AGENTS_CREATE)
+    def test_an_archived_agent_can_be_read(self, client: Client, backend: Backend) -> None:
+        agent = client.agents.create(**self.agent_values(backend))
+        archived = client.agents.archive(agent)
+        assert archived.archived_at is not None
+        assert _changeable(archived) == _changeable(agent)
+        assert client.agents.get(agent).archived_at == archived.archived_at
+
+    @covers(Feature.AGENTS_DELETE, Feature.AGENTS_CREATE)
+    def test_a_deleted_agent_is_gone(self, client: Client, backend: Backend) -> None:
+        agent = client.agents.create(**self.agent_values(backend))
+        client.agents.delete(agent)
+        for use in (client.agents.get, client.agents.delete):
+            with pytest.raises(NotFound):
+                use(agent)
+
+    def _check_change(
+        self, client: Client, backend: Backend, changes: dict[str, str | None], **created_with: str
+    ) -> None:
+        """Check that a change arrives, and that the other fields stay."""
+        agent = client.agents.create(**{**self.agent_values(backend), **created_with})
+        changed = client.agents.update(agent, **changes)  # type: ignore[arg-type]  # some cannot be None
+        assert _changeable(changed) == {**_changeable(agent), **changes}
+        assert _changeable(client.agents.get(agent)) == _changeable(changed)
+
+
+def _changeable(agent: Agent) -> dict[str, str | None]:
+    """The fields of an agent that a caller may change."""
+    return {name: getattr(agent, name) for name in ("name", "model", "system_prompt", "description")}

@@ -33,6 +33,7 @@ from polysession import (
     ToolOutput,
     UnsupportedOperation,
 )
+from polysession._core.fields import AGENT_CLEAR_FIELDS, AGENT_UPDATE_FIELDS, CLEAR_FIELDS, UPDATE_FIELDS
 from polysession.plugins import open_provider
 from polysession.provider_api import Call, NativeBody, NewSession, SessionQuery, SessionRef
 from polysession.testing.backend import Backend
@@ -91,6 +92,10 @@ def _agent(**values: Any) -> Callable[[Client, Session], object]:
     return lambda client, _: client.agents.create(name="contract", **values)
 
 
+def _agent_update(**changes: Any) -> Callable[[Client, Session], object]:
+    return lambda client, _: client.agents.update("agent_1", **changes)
+
+
 def _environment(**values: Any) -> Callable[[Client, Session], object]:
     return lambda client, _: client.environments.create(name="contract", **values)
 
@@ -137,6 +142,9 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.AGENTS_CREATE: _agent(),
     Feature.AGENTS_GET: lambda client, _: client.agents.get("agent_1"),
     Feature.AGENTS_LIST: lambda client, _: list(client.agents.list()),
+    Feature.AGENTS_UPDATE: _agent_update(),
+    Feature.AGENTS_ARCHIVE: lambda client, _: client.agents.archive("agent_1"),
+    Feature.AGENTS_DELETE: lambda client, _: client.agents.delete("agent_1"),
     Feature.SESSIONS_CREATE_AGENT: _create(agent="agent_1"),
     Feature.SESSIONS_CREATE_ENVIRONMENT: _create(environment="environment_1"),
     Feature.SESSIONS_CREATE_WORKSPACE: _create(workspace="workspace_1"),
@@ -199,6 +207,12 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.AGENTS_CREATE_MODEL: _agent(model="model_1"),
     Feature.AGENTS_CREATE_SYSTEM_PROMPT: _agent(system_prompt="Be brief."),
     Feature.AGENTS_CREATE_DESCRIPTION: _agent(description="Mends what is broken"),
+    Feature.AGENTS_UPDATE_NAME: _agent_update(name="contract"),
+    Feature.AGENTS_UPDATE_MODEL: _agent_update(model="model_1"),
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT: _agent_update(system_prompt="Be brief."),
+    Feature.AGENTS_UPDATE_DESCRIPTION: _agent_update(description="Mends what is broken"),
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: _agent_update(system_prompt=None),
+    Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _agent_update(description=None),
 }
 """For each feature a call that uses it."""
 
@@ -332,11 +346,11 @@ _NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
     Feature.SESSIONS_ANSWER: (Feature.SESSIONS_ANSWER_OUTPUT,),
     Feature.SESSIONS_ANSWER_ARGUMENTS: (Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL),
     Feature.SESSIONS_UPDATE_METADATA_REMOVE: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA),
-    Feature.SESSIONS_UPDATE_TITLE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TITLE),
-    Feature.SESSIONS_UPDATE_METADATA_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_METADATA),
-    Feature.SESSIONS_UPDATE_TAGS_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_TAGS),
-    Feature.SESSIONS_UPDATE_MODEL_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_MODEL),
-    Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: (Feature.SESSIONS_UPDATE, Feature.SESSIONS_UPDATE_PERMISSION_MODE),
+    **{
+        clearing: (Feature(clearing.operation), fields[name])
+        for fields, to_clear in ((UPDATE_FIELDS, CLEAR_FIELDS), (AGENT_UPDATE_FIELDS, AGENT_CLEAR_FIELDS))
+        for name, clearing in to_clear.items()
+    },
 }
 """Further values of a call of `ATTEMPTS`."""
 

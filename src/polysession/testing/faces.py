@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any, Final, Self, cast
 
 from polysession._drivers.async_stream import AsyncEventStream
-from polysession.async_client import AsyncAgents, AsyncClient, AsyncEnvironments, AsyncModels
+from polysession.async_client import AsyncClient
 from polysession.async_paginator import AsyncPaginator
+from polysession.async_resource_operations import AsyncAgents, AsyncEnvironments, AsyncModels
 from polysession.async_session_operations import AsyncSessions
 from polysession.client import Client
 

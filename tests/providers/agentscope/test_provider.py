@@ -8,15 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from polysession._core.fields import AGENT_FIELDS, CLEAR_FIELDS, CREATE_FIELDS, LIST_FIELDS, UPDATE_FIELDS
 from polysession._core.flow import Response
-from polysession._core.operations import (
-    AGENT_FIELDS,
-    CLEAR_FIELDS,
-    CREATE_FIELDS,
-    LIST_FIELDS,
-    UPDATE_FIELDS,
-    Operations,
-)
+from polysession._core.operations import Operations
 from polysession.errors import MalformedResponse, NotFound, ServerError, StatusError, UnsupportedOperation, UsageError
 from polysession.feature import Feature
 from polysession.session import AgentCapability, ModelConfig, SessionStatus

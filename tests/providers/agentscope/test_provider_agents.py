@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from polysession._core.flow import Response
 from polysession.errors import MalformedResponse, NotFound, ServerError
 from polysession.resources import Agent
 from polysession_agentscope import (
+    AgentScopeAgentChanges,
     AgentScopeChatConfig,
     AgentScopeContextConfig,
     AgentScopeInviteConfig,
@@ -112,6 +114,38 @@ def test_a_failure_after_the_creation_says_that_the_agent_exists(answer: Any, ki
     _, error = step(outcome(OPERATIONS.create_agent(name="Helper", native=native)), AGENT_CREATED, answer)
     assert type(error) is kind
     assert error.already_done == "agent 'a1' was created"
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"name": "Mender", "system_prompt": ""}, {"name": "Mender", "system_prompt": ""}),
+        (
+            {
+                "native": AgentScopeAgentChanges(
+                    chat_config=AgentScopeChatConfig(react_config=AgentScopeReactConfig(max_iters=3))
+                )
+            },
+            {"chat_config": {"react_config": {"max_iters": 3}}},
+        ),
+    ],
+)
+def test_update_agent_sends_what_is_to_change_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, agent = step(OPERATIONS.update_agent("a1", **asked), ok(NEW_AGENT))
+    assert summaries(calls) == [("PATCH", "/agent/a1", body)]
+    assert agent == to_agent(text_of(NEW_AGENT))
+
+
+def test_a_change_that_an_older_server_ignores_is_an_error() -> None:
+    changes = AgentScopeAgentChanges(chat_config=CHAT)
+    with pytest.raises(MalformedResponse, match="too old to know chat_config"):
+        step(OPERATIONS.update_agent("a1", native=changes), ok(AGENT))
+
+
+def test_delete_agent_deletes_it() -> None:
+    calls, nothing = step(OPERATIONS.delete_agent("a1"), Response(204, {}, b""))
+    assert (summaries(calls), nothing) == ([("DELETE", "/agent/a1", None)], None)
 
 
 def test_get_agent_finds_it_among_all_by_its_outer_id() -> None:

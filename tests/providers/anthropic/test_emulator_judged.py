@@ -247,7 +247,13 @@ def test_a_session_is_archived_and_deleted(judge: Judge) -> None:
         judge(lambda sdk: sdk.sessions.delete(session.id))
 
 
-@covers(Feature.AGENTS_CREATE, Feature.AGENTS_GET, Feature.AGENTS_LIST, Feature.AGENTS_CREATE_MODEL)
+@covers(
+    Feature.AGENTS_CREATE,
+    Feature.AGENTS_GET,
+    Feature.AGENTS_LIST,
+    Feature.AGENTS_ARCHIVE,
+    Feature.AGENTS_CREATE_MODEL,
+)
 def test_agents_have_versions(judge: Judge) -> None:
     tools = [
         {"type": "custom", "name": "lookup", "description": "d", "input_schema": {"type": "object"}},
@@ -276,6 +282,31 @@ def test_an_agent_is_described(judge: Judge) -> None:
     created = judge(lambda sdk: sdk.agents.create(name="a", model="m", system="Be brief.", description="For a judge"))
     read = judge(lambda sdk: sdk.agents.retrieve(created.id))
     assert (read.system, read.description, read.model.id) == ("Be brief.", "For a judge", "m")
+
+
+@covers(
+    Feature.AGENTS_UPDATE,
+    Feature.AGENTS_UPDATE_NAME,
+    Feature.AGENTS_UPDATE_MODEL,
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT,
+    Feature.AGENTS_UPDATE_DESCRIPTION,
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR,
+    Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR,
+)
+def test_an_agent_is_changed_at_its_current_version(judge: Judge) -> None:
+    agent = judge(lambda sdk: sdk.agents.create(name="a", model="m", system="Be brief.", description="d"))
+    second = judge(lambda sdk: sdk.agents.update(agent.id, version=1, name="b", model="n", system="", description=None))
+    assert (second.version, second.name, second.model.id) == (2, "b", "n")
+    assert (second.system or "", second.description or "") == ("", "")
+    with pytest.raises(anthropic.ConflictError):
+        judge(lambda sdk: sdk.agents.update(agent.id, version=1, name="c"))
+    third = judge(lambda sdk: sdk.agents.update(agent.id, system="s", description="e"))
+    assert (third.version, third.name, third.system, third.description) == (3, "b", "s", "e")
+    with pytest.raises(anthropic.NotFoundError):
+        judge(lambda sdk: sdk.agents.update("agent_unknown", name="c"))
+    judge(lambda sdk: sdk.agents.archive(agent.id))
+    with pytest.raises(anthropic.ConflictError):
+        judge(lambda sdk: sdk.agents.update(agent.id, name="c"))
 
 
 def test_environments_are_created_changed_and_deleted(judge: Judge) -> None:

@@ -22,9 +22,18 @@ from polysession import (
 )
 from polysession._core.flow import Call, Response
 from polysession._core.provider import ErrorDetail
-from polysession.change import NewAgent, NewEnvironment, NewSession, SessionChanges, SessionQuery, SessionRef
+from polysession.change import (
+    AgentChanges,
+    NewAgent,
+    NewEnvironment,
+    NewSession,
+    SessionChanges,
+    SessionQuery,
+    SessionRef,
+)
 from polysession.settings import load_settings
 from polysession_anthropic import (
+    AnthropicAgentChanges,
     AnthropicAgentWithOverrides,
     AnthropicBudget,
     AnthropicListCost,
@@ -167,6 +176,22 @@ _OVERRIDES = AnthropicAgentWithOverrides(id="agent_1", system=None)
             "/v1/agents",
             {"name": "n", "model": "m", "system": "s"},
         ),
+        (
+            lambda: PROVIDER.update_agent(
+                "agent_1",
+                AgentChanges(name="n", description=None, native=AnthropicAgentChanges(metadata={"k": None})),
+            ),
+            "POST",
+            "/v1/agents/agent_1",
+            {"name": "n", "description": "", "metadata": {"k": None}},
+        ),
+        (
+            lambda: PROVIDER.update_agent("agent_1", AgentChanges(system_prompt="s", version="2")),
+            "POST",
+            "/v1/agents/agent_1",
+            {"system": "s", "version": 2},
+        ),
+        (lambda: PROVIDER.archive_agent("agent_1"), "POST", "/v1/agents/agent_1/archive", {}),
         (
             lambda: PROVIDER.create_environment(NewEnvironment(name="n")),
             "POST",

@@ -228,6 +228,7 @@ def test_the_default_organization_and_a_reason_are_accepted(handle: EmulatorHand
     Feature.AGENTS_CREATE,
     Feature.AGENTS_GET,
     Feature.AGENTS_LIST,
+    Feature.AGENTS_ARCHIVE,
     Feature.AGENTS_CREATE_SYSTEM_PROMPT,
     Feature.AGENTS_CREATE_DESCRIPTION,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polysession._core.operations import CLEAR_FIELDS, CREATE_FIELDS, UPDATE_FIELDS
+from polysession._core.fields import CLEAR_FIELDS, CREATE_FIELDS, UPDATE_FIELDS
 from polysession.errors import MalformedResponse, MissingCredentials, UnsupportedOperation, UsageError
 from polysession.feature import Feature, Support
 from polysession.provider_api import TurnPlan

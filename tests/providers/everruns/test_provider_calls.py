@@ -14,9 +14,7 @@ from polysession.change import NewAgent
 from polysession.errors import MalformedResponse, NotFound, UnsupportedOperation, UsageError
 from polysession.resources import Model
 from polysession.session import Cancellation, CancelState
-from polysession_everruns import (
-    EverrunsNewAgent,
-)
+from polysession_everruns import EverrunsAgentChanges, EverrunsNewAgent
 from support.everruns_provider import (
     ID,
     NEW_AGENT,
@@ -146,6 +144,50 @@ def test_an_agent_is_created_with_what_was_given_and_no_more(asked: dict[str, An
 def test_an_agent_that_the_server_cannot_create_is_refused(new: NewAgent, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         step(PROVIDER.create_agent(new))
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        ({}, {}),
+        ({"name": "mender", "system_prompt": "Mend."}, {"name": "mender", "system_prompt": "Mend."}),
+        ({"model": "model_1", "description": ""}, {"default_model_id": "model_1", "description": ""}),
+        ({"native": EverrunsAgentChanges(status="active")}, {"status": "active"}),
+        *[
+            ({"native": EverrunsAgentChanges(**{name: value})}, {wire_name(name): sent})
+            for name, (value, sent) in NEW_AGENT.items()
+            if name != "id"
+        ],
+    ],
+)
+def test_an_agent_is_changed_as_asked_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, agent = step(OPERATIONS.update_agent("agent_1", **asked), ok(AGENT))
+    assert [summary(call) for call in calls] == [("PATCH", "/v1/agents/agent_1", body)]
+    assert agent.raw == AGENT
+
+
+@pytest.mark.parametrize(
+    ("native", "kind"),
+    [
+        (EverrunsAgentChanges(tags=None), UnsupportedOperation),
+        (EverrunsAgentChanges(mcp_servers=None), UnsupportedOperation),
+        (EverrunsAgentChanges(harness_id="h", harness_name="n"), UsageError),
+    ],
+)
+def test_a_change_that_the_server_cannot_make_is_refused(native: EverrunsAgentChanges, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        step(OPERATIONS.update_agent("agent_1", native=native))
+
+
+def test_an_agent_is_archived_by_delete_and_read_then() -> None:
+    calls, agent = step(OPERATIONS.archive_agent("agent_1"), Response(204, {}, b""), ok(AGENT))
+    assert [summary(call) for call in calls] == [
+        ("DELETE", "/v1/agents/agent_1", None),
+        ("GET", "/v1/agents/agent_1", None),
+    ]
+    assert agent.raw == AGENT
+    with pytest.raises(UnsupportedOperation, match="archive"):
+        step(OPERATIONS.delete_agent("agent_1"))
 
 
 def test_get_reads_one_agent() -> None:

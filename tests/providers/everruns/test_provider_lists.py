@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from polysession._core.fields import LIST_FIELDS
 from polysession._core.flow import Flow, Response
-from polysession._core.operations import LIST_FIELDS, Operations
+from polysession._core.operations import Operations
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse, UnsupportedOperation, UsageError
 from polysession.feature import Feature

@@ -147,6 +147,36 @@ def test_assistants_are_created_read_and_searched(judge: Judge) -> None:
         judge(lambda sdk: sdk.assistants.get("agent"))
 
 
+def _use_assistant(method: str, assistant_id: str, sdk: Any) -> Any:
+    return getattr(sdk.assistants, method)(assistant_id)
+
+
+@covers(Feature.AGENTS_UPDATE, Feature.AGENTS_DELETE, Feature.AGENTS_UPDATE_NAME, Feature.AGENTS_UPDATE_DESCRIPTION)
+def test_assistants_are_changed_and_deleted(judge: Judge) -> None:
+    created = judge(lambda sdk: sdk.assistants.create("agent", name="mine", description="d", metadata={"a": 1}))
+    assistant_id = created["assistant_id"]
+    changes: dict[str, Any] = {"name": "yours", "description": "e", "metadata": {"b": 2}, "context": {"c": 3}}
+    changed = judge(lambda sdk: sdk.assistants.update(assistant_id, **changes))
+    assert is_a(Assistant, changed)
+    assert changed == {
+        **created,
+        **changes,
+        "metadata": {"a": 1, "b": 2},
+        "config": {"configurable": {"c": 3}},
+        "version": 2,
+        "updated_at": changed["updated_at"],
+    }
+    assert judge(lambda sdk: sdk.assistants.get(assistant_id)) == changed
+    with pytest.raises(NotFoundError):
+        judge(lambda sdk: sdk.assistants.update(assistant_id, graph_id="nope"))
+    judge(lambda sdk: sdk.assistants.delete(assistant_id))
+    for use in ("get", "update", "delete"):
+        with pytest.raises(NotFoundError):
+            judge(partial(_use_assistant, use, assistant_id))
+    with pytest.raises(UnprocessableEntityError):
+        judge(lambda sdk: sdk.assistants.delete("agent"))
+
+
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM, Feature.SESSIONS_MESSAGES)
 def test_a_turn_is_followed_and_stored(judge: Judge) -> None:
     thread_id = new_thread(judge)

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from polysession import Session, SessionStatus, UsageError
-from polysession.change import NewAgent, NewSession, SessionChanges, SessionQuery
+from polysession.change import AgentChanges, NewAgent, NewSession, SessionChanges, SessionQuery
 from polysession.errors import MalformedResponse
-from polysession_langgraph import LanggraphNewAgent, LanggraphNewSession, LanggraphSessionQuery
+from polysession_langgraph import LanggraphAgentChanges, LanggraphNewAgent, LanggraphNewSession, LanggraphSessionQuery
 from polysession_langgraph.sessions import (
     AGENT_KEY,
     SELECT,
     TITLE_KEY,
+    agent_changes_body,
     changes_body,
     new_agent_body,
     new_session_body,
@@ -163,6 +164,13 @@ def test_an_assistant_needs_a_graph() -> None:
 
     body = new_agent_body(NewAgent(name="Fixer", native=LanggraphNewAgent(graph_id="agent")))
     assert body == {"name": "Fixer", "graph_id": "agent"}
+
+
+def test_a_change_of_an_assistant_has_what_was_asked_for() -> None:
+    native = LanggraphAgentChanges(context={"model": "m"})
+    assert agent_changes_body(AgentChanges(name="b", native=native)) == {"name": "b", "context": {"model": "m"}}
+    # The server refuses null for a description: observed on langgraph-api 0.16.7 (2026-11-30).
+    assert agent_changes_body(AgentChanges(description=None)) == {"description": ""}
 
 
 def test_metadata_that_no_record_can_hold_is_no_error_of_another_library() -> None:

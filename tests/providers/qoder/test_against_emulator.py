@@ -24,7 +24,6 @@ from polysession import (
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import Face, faces
 from polysession_qoder import (
-    QoderAgentChanges,
     QoderAgentReference,
     QoderAgentWithOverrides,
     QoderBudget,
@@ -34,6 +33,7 @@ from polysession_qoder import (
     QoderNewAgent,
     QoderNewEnvironment,
     QoderNewSession,
+    QoderSessionAgentChanges,
     QoderSessionChanges,
     QoderSessionQuery,
 )
@@ -181,7 +181,7 @@ def test_native_fields_arrive(new_client: Any, current: EmulatorHandle) -> None:
         "budget": {"type": "limit", "max_credit_cost": "12.50"},
     }
 
-    changes = QoderSessionChanges(agent=QoderAgentChanges(tools=[]), budget=None)
+    changes = QoderSessionChanges(agent=QoderSessionAgentChanges(tools=[]), budget=None)
     changed = new_client.sessions.update(created, title="Free", native=changes)
     assert (changed.title, changed.raw["agent"]["tools"]) == ("Free", [])
     assert changed.raw.get("budget") is None
@@ -288,3 +288,16 @@ def test_a_write_whose_answer_was_lost_is_carried_out_once(handle: EmulatorHandl
             created = create(unlucky, handle, agent=agent)
         assert transport.delivered == 2
         assert ids(client.sessions.list(agent=agent)) == [created.id]
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "qoder"])
+def test_an_agent_that_changed_meanwhile_is_not_overwritten(provider: str) -> None:
+    with serve(provider) as emulator, Client(provider, **emulator.settings) as client:
+        first = client.agents.create(name="Fixer", model="m", system_prompt="Be brief.")
+        second = client.agents.update(first, description="Fixes")
+        with pytest.raises(Conflict):
+            client.agents.update(first, name="Mender")
+        assert client.agents.update(first.id, name="Mender").version == "3"
+        with pytest.raises(Conflict):
+            client.agents.update(second, name="Other")
+        assert client.agents.get(first).name == "Mender"

@@ -223,7 +223,13 @@ def test_a_turn_is_cancelled(judge: Judge) -> None:
     assert judge(lambda sdk: sdk.sessions.cancel(session.id)).to_dict() == answer.to_dict()
 
 
-@covers(Feature.AGENTS_CREATE, Feature.AGENTS_GET, Feature.AGENTS_LIST, Feature.AGENTS_CREATE_MODEL)
+@covers(
+    Feature.AGENTS_CREATE,
+    Feature.AGENTS_GET,
+    Feature.AGENTS_LIST,
+    Feature.AGENTS_ARCHIVE,
+    Feature.AGENTS_CREATE_MODEL,
+)
 def test_agents_have_versions(judge: Judge) -> None:
     first = judge(lambda sdk: sdk.agents.create(name="a", model={"id": "auto", "effort": "low"}, metadata={"k": "v"}))
     assert_fields(first, AGENT)
@@ -245,6 +251,30 @@ def test_an_agent_is_described(judge: Judge) -> None:
     made = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate", **told))
     read = judge(lambda sdk: sdk.agents.retrieve(made.id))
     assert (read.system, read.description) == ("Be brief.", "For a judge")
+
+
+@covers(
+    Feature.AGENTS_UPDATE,
+    Feature.AGENTS_UPDATE_NAME,
+    Feature.AGENTS_UPDATE_MODEL,
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT,
+    Feature.AGENTS_UPDATE_DESCRIPTION,
+    Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR,
+    Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR,
+)
+def test_an_agent_is_changed_at_its_current_version(judge: Judge) -> None:
+    agent = judge(lambda sdk: sdk.agents.create(name="a", model="auto", system="Be brief.", description="d"))
+    changes = {"name": "b", "model": "ultimate", "system": "", "description": ""}
+    second = judge(lambda sdk: sdk.agents.update(agent.id, version=1, **changes))
+    assert (second.version, second.name, second.system, second.description) == (2, "b", "", "")
+    with pytest.raises(qca.ConflictError):
+        judge(lambda sdk: sdk.agents.update(agent.id, version=1, name="c"))
+    with pytest.raises(qca.BadRequestError):
+        judge(lambda sdk: sdk.agents.update(agent.id, name="c"))
+    third = judge(lambda sdk: sdk.agents.update(agent.id, version=2, system="s", description="e"))
+    assert (third.version, third.name, third.system, third.description) == (3, "b", "s", "e")
+    with pytest.raises(qca.NotFoundError):
+        judge(lambda sdk: sdk.agents.update("agent_unknown", version=1, name="c"))
 
 
 def test_environments_live_and_die(judge: Judge) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from polysession import MalformedResponse, Session, SessionStatus, UsageError
+from polysession._core.fields import LIST_FIELDS
 from polysession._core.flow import Call, Flow, Response
-from polysession._core.operations import LIST_FIELDS, Operations
+from polysession._core.operations import Operations
 from polysession._core.provider import Page
 from polysession_qoder import QoderProvider, QoderSessionQuery, QoderSettings
 from support.flows import ok, step

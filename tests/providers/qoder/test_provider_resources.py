@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from polysession import (
+    Agent,
     AgentCapability,
     Feature,
+    MalformedResponse,
     ModelConfig,
     Support,
     UnsupportedOperation,
     UsageError,
 )
-from polysession._core.flow import Call, Flow, Response
-from polysession._core.operations import (
+from polysession._core.fields import (
     AGENT_FIELDS,
+    AGENT_UPDATE_FIELDS,
     CLEAR_FIELDS,
     CREATE_FIELDS,
     ENVIRONMENT_FIELDS,
     LIST_FIELDS,
     UPDATE_FIELDS,
 )
+from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Page
 from polysession.change import NativeBody
 from polysession_qoder import (
+    QoderAgentChanges,
     QoderNewAgent,
     QoderNewEnvironment,
     QoderNewSession,
@@ -91,6 +96,53 @@ def test_create_agent_sends_each_native_field(field: str, value: Any) -> None:
 def test_create_agent_without_a_model_raises_before_any_call(native: QoderNewAgent | None) -> None:
     with pytest.raises(UsageError, match="needs a model"):
         next(OPERATIONS.create_agent(name="Fixer", native=native))
+
+
+AGENTS_UPDATED: dict[str, tuple[Any, JsonObject]] = {
+    "name": ("Mender", {"name": "Mender"}),
+    "model": ("auto", {"model": "auto"}),
+    "system_prompt": ("Be brief.", {"system": "Be brief."}),
+    "description": ("Fixes tests", {"description": "Fixes tests"}),
+}
+KNOWN = Agent(provider="qoder", id="agent_1", version="3")
+
+
+@pytest.mark.parametrize(("field", "value", "body"), [(name, *case) for name, case in AGENTS_UPDATED.items()])
+def test_update_agent_sends_each_field_and_the_version_of_the_record(field: str, value: Any, body: JsonObject) -> None:
+    flow = OPERATIONS.update_agent(KNOWN, **{field: value})
+    assert sent(flow, ok(AGENT)) == (write("/agents/agent_1"), {**body, "version": 3})
+
+
+@pytest.mark.parametrize(("field", "body"), [("system_prompt", {"system": ""}), ("description", {"description": ""})])
+def test_a_field_of_an_agent_is_cleared_by_the_empty_text(field: str, body: JsonObject) -> None:
+    assert sent(OPERATIONS.update_agent(KNOWN, **{field: None}), ok(AGENT))[1] == {**body, "version": 3}
+
+
+@pytest.mark.parametrize(("field", "value"), {**AGENTS_CREATED_NATIVELY, "metadata": {"team": None}}.items())
+def test_update_agent_sends_each_native_field(field: str, value: Any) -> None:
+    flow = OPERATIONS.update_agent(KNOWN, native=QoderAgentChanges(**{field: value}))
+    assert sent(flow, ok(AGENT))[1] == {"version": 3, field: value}
+
+
+def test_update_agent_reads_the_version_of_a_bare_id_unless_it_is_given() -> None:
+    calls, _ = step(OPERATIONS.update_agent("agent_1", name="b"), ok({**AGENT, "version": 7}), ok(AGENT))
+    assert calls[0] == Call("GET", "/agents/agent_1")
+    assert json.loads(calls[1].body or b"") == {"name": "b", "version": 7}
+    given = OPERATIONS.update_agent("agent_1", name="b", native=QoderAgentChanges(version=5))
+    assert sent(given, ok(AGENT)) == (write("/agents/agent_1"), {"name": "b", "version": 5})
+
+
+def test_update_agent_without_a_version_that_is_a_number_changes_nothing() -> None:
+    with pytest.raises(UsageError, match="must be a number, not 'new'"):
+        step(OPERATIONS.update_agent(KNOWN.model_copy(update={"version": "new"}), name="b"))
+    with pytest.raises(MalformedResponse, match="has no readable version"):
+        step(OPERATIONS.update_agent("agent_1", name="b"), ok(AGENT))
+
+
+def test_an_agent_is_archived_and_never_deleted() -> None:
+    assert sent(OPERATIONS.archive_agent("agent_1"), ok(AGENT)) == (write("/agents/agent_1/archive"), {})
+    with pytest.raises(UnsupportedOperation, match="archive the agent"):
+        next(OPERATIONS.delete_agent("agent_1"))
 
 
 def test_a_limit_of_agents_over_100_raises_before_any_call() -> None:
@@ -196,6 +248,7 @@ VERBS: dict[str, tuple[dict[str, Feature], Callable[..., Flow[Any]]]] = {
     "update": (dict(UPDATE_FIELDS), lambda **values: OPERATIONS.update_session("sess_1", **values)),
     "list": (dict(LIST_FIELDS), lambda **values: OPERATIONS.list_sessions(**values)(None)),
     "create agent": (dict(AGENT_FIELDS), lambda **values: OPERATIONS.create_agent(name="Fixer", **values)),
+    "update agent": (dict(AGENT_UPDATE_FIELDS), lambda **values: OPERATIONS.update_agent(KNOWN, **values)),
     "create environment": (
         dict(ENVIRONMENT_FIELDS),
         lambda **values: OPERATIONS.create_environment(name="cloud", **values),
@@ -225,6 +278,7 @@ def test_every_supported_field_is_asserted_above() -> None:
         "create": CREATED.keys() | {"idempotency_key"},  # a header
         "update": UPDATED.keys(),
         "create agent": AGENTS_CREATED.keys(),
+        "update agent": AGENTS_UPDATED.keys(),
         "create environment": ENVIRONMENTS_CREATED.keys(),
     }
     for verb, fields in asserted.items():
@@ -235,6 +289,7 @@ def test_every_supported_field_is_asserted_above() -> None:
         (CREATED_NATIVELY, QoderNewSession),
         (UPDATED_NATIVELY, QoderSessionChanges),
         (AGENTS_CREATED_NATIVELY, QoderNewAgent),
+        ({**AGENTS_CREATED_NATIVELY, "version": 5}, QoderAgentChanges),
         (ENVIRONMENTS_CREATED_NATIVELY, QoderNewEnvironment),
     ]
     for table, body_type in natively:
