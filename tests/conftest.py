@@ -2,8 +2,11 @@
 
 import gc
 import signal
+import ssl
 from collections.abc import Iterator
+from typing import Any
 
+import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -11,7 +14,7 @@ from polysession_adk import turns as adk_turns
 from sampling import left_out
 
 settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time says nothing
-settings.register_profile("normal", settings.get_profile("whole"), max_examples=25, derandomize=True)
+settings.register_profile("normal", settings.get_profile("whole"), max_examples=10, derandomize=True)
 
 SOONER = {"POLL_S": (0.02, 0.1), "_LOOKS_S": (0.0, 0.01, 0.04, 0.1, 0.3, 0.6)}
 """Seconds between the looks at a session of ADK, which has no stream of it: its emulator stores at once."""
@@ -81,6 +84,21 @@ def _look_sooner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if not {"live", "providers"}.intersection(request.path.parts):
         for name, seconds in SOONER.items():
             monkeypatch.setattr(adk_turns, name, seconds)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _load_certificates_once() -> Iterator[None]:
+    """Share the TLS context of the default certificates: a client of httpx loads them for 20 milliseconds."""
+    load = ssl.create_default_context
+    default = certifi.where()
+    shared = load(cafile=default)
+
+    def create_default_context(*args: Any, **options: Any) -> ssl.SSLContext:
+        return shared if not args and options == {"cafile": default} else load(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", create_default_context)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

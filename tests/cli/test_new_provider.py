@@ -40,6 +40,7 @@ def test_one_without_an_emulator_is_tested_flow_by_flow(
     assert "test_acme8.py" not in files
 
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugin/src"))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_flows.py"]
     done = subprocess.run(command, cwd=tmp_path / "plugin", capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stdout + done.stderr

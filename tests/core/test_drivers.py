@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -107,12 +109,15 @@ def test_an_http_client_of_our_own_has_limits_and_follows_no_redirects(runner: C
     assert not http.follow_redirects
 
 
-def test_the_process_has_one_tls_context_for_each_choice_of_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_has_one_tls_context_for_each_choice_of_certificates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     usual = environment.tls_context()
     assert environment.tls_context() is usual
 
-    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    chosen = shutil.copy(certifi.where(), tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(chosen))
     assert environment.tls_context() is not usual
 
 

@@ -9,6 +9,7 @@ import pytest
 from polysession.client import Client
 from polysession.emulation import EmulatorHandle, Say, serve
 from polysession.emulation import server as server_module
+from polysession.emulation.loopback import LoopbackServer
 from polysession.errors import PolysessionError, UnknownProvider, UsageError
 from polysession.session import Session
 from support.acme_emulator import AcmeEmulator
@@ -110,20 +111,16 @@ def test_an_unknown_provider_is_not_served() -> None:
         pass
 
 
-class DeadServer:
-    """Returns at once, and never listens."""
+class DeadServer(LoopbackServer):
+    """Ends at once, and never listens."""
 
-    started = False
-
-    def run(self, *, sockets: list[socket.socket]) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets
-
-    def stop(self) -> None:
-        pass
+        self.should_exit = True
 
 
 def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_loopback_server", lambda _: DeadServer())
+    monkeypatch.setattr(server_module, "_loopback_server", DeadServer)
 
     with pytest.raises(PolysessionError, match="did not start listening"), serve("acme"):
         pass

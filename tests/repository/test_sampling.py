@@ -16,9 +16,14 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("group", SAMPLED)
 def test_each_group_exists(group: str) -> None:
     file, *names = group.split("::")
+    if not names:
+        assert (ROOT / file).exists()
+        return
     module = scope = ast.parse((ROOT / file).read_text()).body
     for name in names:
-        if scope is not module and hasattr(ProviderContract, name):
+        if name == "*":
+            continue
+        if (scope is not module or "*" in names) and hasattr(ProviderContract, name):
             return  # a class of the contract inherits it
         found = [node for node in scope if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
         assert found or hasattr(ProviderContract, name), f"{group}: there is no {name}"
@@ -26,22 +31,38 @@ def test_each_group_exists(group: str) -> None:
 
 
 def test_one_item_in_five_is_left_in() -> None:
-    group = next(name for name, every in SAMPLED.items() if every == 5)
-    ids = [f"{group}::test_{number}" for number in range(12)]
-    others = ["tests/other.py::test_x", f"{group}Not::test_y"]
+    group = "tests/contract/test_cuts.py::test_a_cut_anywhere_loses_and_doubles_nothing"
+    assert SAMPLED[group] == 5
+    ids = [f"{group}[{number}]" for number in range(12)]
+    others = ["tests/other.py::test_x", "tests/contract/test_cuts_too.py::test_y[sync]"]
 
     assert left_out([*ids, *others]) == set(ids) - {ids[0], ids[5], ids[10]}
 
 
-def test_each_test_is_left_in_with_one_of_the_clients() -> None:
-    group = next(name for name, every in SAMPLED.items() if every == ONE_CLIENT)
-    tests = [f"{group}::test_{number}" for number in range(20)]
+def test_a_star_is_any_class() -> None:
+    test = "tests/contract/test_providers.py::*::test_what_is_declared_is_what_happens"
+    assert SAMPLED[test] == 3
+    ids = [f"{test.replace('*', name)}[{case}]" for name in ("TestOne", "TestTwo") for case in "ab"]
+
+    assert left_out(ids) == {ids[1], ids[2]}
+
+
+def test_each_case_is_left_in_with_one_of_the_clients() -> None:
+    tests = [f"tests/cassettes/folder/test_a.py::test_{number}" for number in range(20)]
+    assert SAMPLED["tests/cassettes"] == ONE_CLIENT
     ids = [f"{test}[{client}{more}]" for test in tests for client in ("sync", "async") for more in ("", "-x")]
-    left_in = [name for name in ids if name not in left_out([*ids, f"{group}::test_of_none"])]
+    left_in = [name for name in ids if name not in left_out([*ids, f"{tests[0]}_of_none"])]
 
     assert len(left_in) == len(ids) / 2
-    assert {name.partition("[")[0] for name in left_in} == set(tests)
+    assert {name.replace("async", "sync") for name in left_in} == {name.replace("async", "sync") for name in ids}
     assert len({name.partition("[")[2] for name in left_in}) == 4
+
+
+@pytest.mark.parametrize("client", ["sync", "async"])
+def test_a_case_of_one_client_is_left_in(client: str) -> None:
+    ids = [f"tests/cassettes/test_a.py::test_{number}[{client}]" for number in range(20)]
+
+    assert left_out(ids) == set()
 
 
 def test_a_program_that_takes_seconds_is_left_out_whole() -> None:

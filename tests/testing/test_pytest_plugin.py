@@ -9,6 +9,9 @@ import pytest
 
 from polysession.emulation import serve
 from polysession.testing import read_tape
+from support.inner_suite import Suite, imports, suite
+
+__all__ = ["imports", "suite"]
 
 USES_BACKEND = """
     import pytest
@@ -31,18 +34,11 @@ USES_BACKEND = """
             assert client.sessions.ask(session, "hello").text == "Scripted."
 """
 
-PLUGINS = ("-p", "no:cacheprovider", "-p", "recording", "-p", "polysession")
 
-
-@pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
-    pytester.makeini("[pytest]\npolysession_provider = qoder\nfilterwarnings = error\n")
-    return pytester
-
-
-def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return suite.runpytest_subprocess("-q", *PLUGINS, *arguments)
+def run_beside_recording(suite: Suite, *arguments: str) -> pytest.RunResult:
+    """Run a suite with pytest-recording, in a process of its own: its end would unblock the network in this one."""
+    options = ("-q", "-p", "no:cacheprovider", "-p", "recording", "-p", "polysession")
+    return suite.pytester.runpytest_subprocess(*options, *arguments)
 
 
 def test_the_plugin_costs_nothing_until_a_fixture_is_used() -> None:
@@ -52,8 +48,8 @@ def test_the_plugin_costs_nothing_until_a_fixture_is_used() -> None:
     assert ran.stdout.strip() == "[]"
 
 
-def test_an_emulator_comes_by_option_mark_and_parameter(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
+def test_an_emulator_comes_by_option_mark_and_parameter(suite: Suite) -> None:
+    suite.pytester.makepyfile(
         """
         import asyncio
         import pytest
@@ -80,12 +76,12 @@ def test_an_emulator_comes_by_option_mark_and_parameter(suite: pytest.Pytester) 
             assert asyncio.run(main())
         """
     )
-    run(suite).assert_outcomes(passed=4)
+    suite.run().assert_outcomes(passed=4)
 
 
-def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: pytest.Pytester) -> None:
+def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: Suite) -> None:
     with serve("qoder") as backend:
-        suite.makepyfile(
+        suite.pytester.makepyfile(
             test_it=f"""
             import pytest
 
@@ -114,11 +110,11 @@ def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: pytes
                 assert False
             """
         )
-        run(suite, "--record-mode=once", "--block-network").assert_outcomes(passed=3, failed=1)
+        run_beside_recording(suite, "--record-mode=once", "--block-network").assert_outcomes(passed=3, failed=1)
     names = sorted(str(path.relative_to(suite.path)) for path in suite.path.rglob("*.jsonl"))
     assert names == ["mine/agents.jsonl", "tapes/test_it/test_turn-A-1.jsonl", "tapes/test_it/test_turn-B.jsonl"]
     (suite.path / "test_it.py").write_text((suite.path / "test_it.py").read_text().replace("hello", "hullo"))
-    changed = run(suite, "--block-network")
+    changed = run_beside_recording(suite, "--block-network")
     changed.assert_outcomes(passed=1, failed=2, errors=1)
     changed.stdout.fnmatch_lines(
         [
@@ -130,27 +126,27 @@ def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: pytes
     )
 
 
-def test_a_suite_runs_live_and_by_tape(suite: pytest.Pytester) -> None:
+def test_a_suite_runs_live_and_by_tape(suite: Suite) -> None:
     with serve("qoder") as backend:
-        suite.makepyfile(
+        suite.pytester.makepyfile(
             test_it=USES_BACKEND.format(
                 settings=backend.settings, agent=backend.agent_id, environment=backend.environment_id
             )
         )
-        run(suite, "--polysession-backend=live").assert_outcomes(passed=1, skipped=1)
-        run(suite, "--polysession-backend=tape", "--record-mode=once").assert_outcomes(passed=1, skipped=1)
+        suite.run("--polysession-backend=live").assert_outcomes(passed=1, skipped=1)
+        suite.run("--polysession-backend=tape", "--record-mode=once").assert_outcomes(passed=1, skipped=1)
         with backend.client() as client:
             assert sorted(str(session.title) for session in client.sessions.list()) == ["live", "tape"]
     (path,) = suite.path.rglob("*.jsonl")
     assert read_tape(path).header.values["session_values"]["agent"] == backend.agent_id
-    replayed = run(suite, "--polysession-backend=tape")
+    replayed = suite.run("--polysession-backend=tape")
     replayed.assert_outcomes(passed=1, errors=1)
     replayed.stdout.fnmatch_lines(["*there is no tape *test_scripted.jsonl*"])
 
 
-def test_without_a_provider_the_message_says_how_to_name_one(suite: pytest.Pytester) -> None:
-    suite.makeini("[pytest]")
-    suite.makepyfile("def test_it(emulator): ...")
-    ran = run(suite)
+def test_without_a_provider_the_message_says_how_to_name_one(suite: Suite) -> None:
+    suite.pytester.makeini("[pytest]")
+    suite.pytester.makepyfile("def test_it(emulator): ...")
+    ran = suite.run()
     ran.assert_outcomes(errors=1)
     ran.stdout.fnmatch_lines(['*no provider is named: mark the test with @pytest.mark.polysession("qoder")*'])

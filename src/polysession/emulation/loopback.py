@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -23,6 +24,9 @@ class LoopbackServer(uvicorn.Server):
 
     Args:
         app: The application.
+
+    Attributes:
+        is_settled: Set as soon as it serves, or has ended without.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,8 +39,21 @@ class LoopbackServer(uvicorn.Server):
                 server_header=False,
             )
         )
+        self.is_settled = threading.Event()
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until `stop`."""
+        try:
+            super().run(sockets)
+        finally:
+            self.is_settled.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self.is_settled.set()
 
     def stop(self) -> None:
         """Let the thread that runs it end. May be called from any thread."""

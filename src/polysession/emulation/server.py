@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -175,7 +174,7 @@ def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     )
     thread.start()
     try:
-        _wait_until_started(server, thread)
+        _wait_until_started(server)
         yield
     finally:
         server.stop()
@@ -189,9 +188,7 @@ def _loopback_server(app: ASGIApp) -> LoopbackServer:
     return LoopbackServer(app)
 
 
-def _wait_until_started(server: LoopbackServer, thread: threading.Thread) -> None:
-    deadline_s = time.monotonic() + _STARTUP_LIMIT_S
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline_s:
-            raise PolysessionError("the emulator did not start listening")
-        time.sleep(0.005)
+def _wait_until_started(server: LoopbackServer) -> None:
+    server.is_settled.wait(_STARTUP_LIMIT_S)
+    if not server.started:
+        raise PolysessionError("the emulator did not start listening")
