@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class AsyncClient:
-    """Talks to one agent backend.
+    """Client of one agent backend.
 
     Args:
         provider: Name of an installed provider. None uses the provider of the profile, or reads `POLYSESSION_PROVIDER`.
         profile: Name of a profile in the user's configuration file. None reads `POLYSESSION_PROFILE`; empty text uses
             no profile.
-        http_client: An `httpx.AsyncClient`, one of httpx2, or one with the same methods, to send with: for a proxy, a
-            transport or a certificate of your own. It stays open when this client closes, and its own time limits hold.
+        http_client: An `httpx.AsyncClient`, an `httpx2.AsyncClient`, or an object with the same methods, to use your own
+            proxy, transport or certificate. This client does not close it, and its own timeouts apply.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
         retry: How failed calls are retried. None disables retries.
         max_body_bytes: Largest accepted response body after decompression; 64 MiB by default. Of the body of an error,
