@@ -7,7 +7,7 @@ from typing import Any
 
 _CELL = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
 _CODE = re.compile(r"<code>(.*?)</code>", re.DOTALL)
-_BREAK = re.compile(r"(?<=[./_=(,])(?=[^\s./_=(,<)])")
+_BREAK = re.compile(r"(?<=[\w\]}][./_=(,])(?=[^\s./_=(,<)])")
 
 
 def on_page_content(html: str, **_: Any) -> str:

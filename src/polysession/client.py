@@ -35,7 +35,7 @@ class Client:
         provider: Name of an installed provider. None uses the provider of the profile, or reads `POLYSESSION_PROVIDER`.
         profile: Name of a profile in the user's configuration file. None reads `POLYSESSION_PROFILE`; empty text uses
             no profile.
-        http_client: An `httpx.Client`, an `httpx2.Client`, or an object with the same methods, to use your own
+        http_client: An `httpx.Client`, an `httpx2.Client`, or an object with the same methods, for your own
             proxy, transport or certificate. This client does not close it, and its own timeouts apply.
         timeout: Seconds for each wait on the network, None for no limit. By default 30, and 5 to connect.
         retry: How failed calls are retried. None disables retries.
