@@ -183,6 +183,7 @@ def test_an_agent_is_named_in_three_ways(judge: Judge) -> None:
     Feature.SESSIONS_UPDATE,
     Feature.SESSIONS_UPDATE_TITLE,
     Feature.SESSIONS_UPDATE_METADATA,
+    Feature.SESSIONS_UPDATE_METADATA_REMOVE,
     Feature.SESSIONS_UPDATE_TITLE_CLEAR,
     Feature.SESSIONS_UPDATE_METADATA_CLEAR,
 )
@@ -309,10 +310,19 @@ def test_an_agent_is_changed_at_its_current_version(judge: Judge) -> None:
         judge(lambda sdk: sdk.agents.update(agent.id, name="c"))
 
 
+@covers(
+    Feature.ENVIRONMENTS_CREATE,
+    Feature.ENVIRONMENTS_CREATE_DESCRIPTION,
+    Feature.ENVIRONMENTS_CREATE_METADATA,
+    Feature.ENVIRONMENTS_GET,
+    Feature.ENVIRONMENTS_LIST,
+)
 def test_environments_are_created_changed_and_deleted(judge: Judge) -> None:
     config = {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a"]}, "packages": {"pip": ["b"]}}
-    environment = judge(lambda sdk: sdk.environments.create(name="e", config=config))
+    told: dict[str, Any] = {"description": "For a judge", "metadata": {"k": "v"}}
+    environment = judge(lambda sdk: sdk.environments.create(name="e", config=config, **told))
     assert_fields(environment, ENVIRONMENT)
+    assert {name: getattr(environment, name) for name in told} == told
     assert environment.config.packages.pip == ["b"]
     plain = judge(lambda sdk: sdk.environments.create(name="plain"))
     assert plain.config.networking.type == "unrestricted"
@@ -326,6 +336,7 @@ def test_environments_are_created_changed_and_deleted(judge: Judge) -> None:
     assert (deleted.id, deleted.type) == (environment.id, "environment_deleted")
 
 
+@covers(Feature.MODELS_LIST)
 def test_models_are_listed(judge: Judge) -> None:
     assert [model.id for model in judge.every(lambda sdk: sdk.models.list())] == ["claude-opus-5-5", "claude-sonnet-5"]
 

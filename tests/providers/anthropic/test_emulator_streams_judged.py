@@ -67,7 +67,14 @@ def kinds(events: list[Any]) -> list[str]:
     return [event.type for event in events if not event.type.startswith("event_")]
 
 
-@covers(Feature.SESSIONS_SEND, Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
+@covers(
+    Feature.SESSIONS_SEND,
+    Feature.SESSIONS_STREAM,
+    Feature.SESSIONS_RUN,
+    Feature.SESSIONS_EVENTS,
+    Feature.SESSIONS_EVENTS_NEWEST_FIRST,
+    Feature.SESSIONS_MESSAGES_NEWEST_FIRST,
+)
 def test_a_plain_turn_has_previews_that_fold_into_the_message(judge: Judge) -> None:
     talk = Talk(judge, "agent.message")
     sent = talk.say("hello there")
