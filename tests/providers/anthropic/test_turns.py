@@ -119,12 +119,13 @@ def test_a_list_that_lags_behind_the_stream_tells_nothing_twice() -> None:
 
 def test_what_lies_too_far_back_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_MOST_PAGES", 1)
-    followed = turn(tape(*OWN_TURN[:2]), b"", replies=[listed(*OWN_TURN[3:], next_page="older")])
+    end = listed(usage("u1", 30, "3", 3), *OWN_TURN[3:], next_page="older")
+    followed = turn(tape(*OWN_TURN[:2]), b"", newest=(BEFORE, usage("u0", 10, "1")), replies=[end])
 
     gap = next(each for each in followed.events if isinstance(each, StreamGap))
     assert {"message.completed", "tool_call.completed", "raw"} <= set(gap.lost)
     assert shown(followed.events) == ["turn.started", MINE, "stream.gap", "ended completed"]
-    assert end_of(followed.events).usage is None
+    assert end_of(followed.events).usage is None, "what other turns consumed may be in it"
 
 
 def test_a_stream_of_a_new_session_has_a_cursor_and_starts_from_its_first_event() -> None:

@@ -19,9 +19,11 @@ from polysession import (
     Outcome,
     RetryPolicy,
     Role,
+    ServerError,
     Session,
     TurnEnded,
     TurnResult,
+    WhenBusy,
 )
 from polysession.emulation import Act, AskApproval, EmulatorHandle, Fail, Fault, Say, serve
 from polysession_anthropic import AnthropicBudget, AnthropicListCost, AnthropicNewSession, AnthropicSessionChanges
@@ -91,11 +93,35 @@ def test_a_queued_message_gets_its_own_turn(
             handle.faults.add(Fault("drop", streams_only=True, at_byte=900))
         events, result = run(client, session, "mine")
 
+    assert client.when_busy is WhenBusy.QUEUED
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: mine")
     assert said(events) == ["mine", "You said: mine"]
     assert [event.type for event in events].count("turn.started") == 1
     assert result.usage is not None
     assert (result.usage.input_tokens, result.usage.output_tokens) == (10, 5)
+
+
+def test_the_first_turn_consumes_what_its_session_reports(client: Client, session: Session) -> None:
+    _, result = run(client, session, "hello")
+
+    assert result.usage is not None
+    assert result.usage == client.sessions.get(session).usage
+
+
+def test_an_overloaded_backend_is_asked_again_for_reads_only(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    for _ in range(2):
+        handle.faults.add(Fault("refuse", status=529))
+    assert client.sessions.get(session).id == session.id
+    assert handle.faults.waiting() == [], "the third request was answered"
+
+    for _ in range(2):
+        handle.faults.add(Fault("refuse", status=529))
+    with pytest.raises(ServerError, match="refuses this request") as refused:
+        client.sessions.send(session, "hello")
+    assert (refused.value.status, refused.value.code, len(handle.faults.waiting())) == (529, "overloaded_error", 1)
+    assert str(refused.value.request_id).startswith("req_")
 
 
 def test_a_queued_message_may_join_the_turn_in_progress(
