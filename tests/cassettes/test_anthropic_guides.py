@@ -21,13 +21,13 @@ from polysession import (
     Usage,
 )
 from polysession_anthropic import (
-    AnthropicAgentChanges,
     AnthropicAgentReference,
     AnthropicAgentWithOverrides,
     AnthropicBudget,
     AnthropicListCost,
     AnthropicNewAgent,
     AnthropicNewSession,
+    AnthropicSessionAgentChanges,
     AnthropicSessionChanges,
 )
 from support.anthropic_documented import AGENT, ENVIRONMENT, ONE, SESSION, Do, documented
@@ -160,7 +160,7 @@ def test_a_message_is_previewed(runner: ClientRunner) -> None:
 def test_tools_are_swapped_and_pages_turned_forward_and_back(do: Do) -> None:
     tools = [TOOLSET, {"type": "mcp_toolset", "mcp_server_name": "linear"}]
     servers = [{"type": "url", "name": "linear", "url": "https://mcp.linear.app/sse"}]
-    native = AnthropicSessionChanges(agent=AnthropicAgentChanges(tools=tools, mcp_servers=servers))
+    native = AnthropicSessionChanges(agent=AnthropicSessionAgentChanges(tools=tools, mcp_servers=servers))
     do(lambda client: client.sessions.update(SESSION, native=native))
     ids = [session.id for session in do(lambda client: client.sessions.list(agent=AGENT, page_size=1))]
     previous = {"agent_id": AGENT, "limit": 1, "page": "page_MjAyNS0wNS0xM1QwMDowMDowMFo="}

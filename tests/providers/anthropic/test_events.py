@@ -76,7 +76,7 @@ def test_input_is_read_when_it_is_queued_and_when_it_is_processed_and_no_third_t
     assert [len(events) for events in told] == [1, 0, 1, 0, 0]
     assert [events[0].created_at for events in told if events] == [None, datetime(2026, 11, 30, 12, 0, 5, tzinfo=UTC)]
     assert read(reader, says("sevt_2", "Hello"), says("sevt_2", "Hello"))[1:] == []
-    assert len(read(EventReader("sesn_1"), processed, queued)) == 1, "the list told it first"
+    assert len(read(EventReader("sesn_1"), processed, queued)) == 1, "the list had it first"
 
 
 def test_usage_is_a_running_total_in_tokens_and_dollars() -> None:
