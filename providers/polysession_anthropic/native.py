@@ -126,15 +126,26 @@ class AnthropicSessionQuery(SessionFilters):
 class AnthropicNewAgent(AgentParts):
     """Fields of `POST /v1/agents` that only Anthropic has.
 
+    Attributes:
+        execution_identity: The identity that its sessions run with: `{"type": "service_account"}`, which is the
+            default, or a role of AWS.
+
     Backend: https://platform.claude.com/docs/en/api/beta/agents/create (read 2026-11-30)
     """
+
+    execution_identity: dict[str, Any] | None = None
 
 
 class AnthropicAgentChanges(AgentUpdate):
     """Fields of `POST /v1/agents/{id}` that only Anthropic has.
 
+    Attributes:
+        execution_identity: The identity that its sessions run with; None restores the default.
+
     Backend: https://platform.claude.com/docs/en/api/beta/agents/update (read 2026-11-30)
     """
+
+    execution_identity: dict[str, Any] | None = None
 
 
 class AnthropicNewEnvironment(ManagedBody):

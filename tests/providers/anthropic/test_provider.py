@@ -37,6 +37,7 @@ from polysession_anthropic import (
     AnthropicAgentWithOverrides,
     AnthropicBudget,
     AnthropicListCost,
+    AnthropicNewAgent,
     AnthropicNewSession,
     AnthropicProvider,
     AnthropicSessionChanges,
@@ -171,19 +172,30 @@ _OVERRIDES = AnthropicAgentWithOverrides(id="agent_1", system=None)
         ),
         (lambda: PROVIDER.archive_session(REF), "POST", f"{ONE}/archive", {}),
         (
-            lambda: PROVIDER.create_agent(NewAgent(name="n", model="m", system_prompt="s")),
+            lambda: PROVIDER.create_agent(
+                NewAgent(
+                    name="n",
+                    model="m",
+                    system_prompt="s",
+                    native=AnthropicNewAgent(execution_identity={"type": "service_account"}),
+                )
+            ),
             "POST",
             "/v1/agents",
-            {"name": "n", "model": "m", "system": "s"},
+            {"name": "n", "model": "m", "system": "s", "execution_identity": {"type": "service_account"}},
         ),
         (
             lambda: PROVIDER.update_agent(
                 "agent_1",
-                AgentChanges(name="n", description=None, native=AnthropicAgentChanges(metadata={"k": None})),
+                AgentChanges(
+                    name="n",
+                    description=None,
+                    native=AnthropicAgentChanges(metadata={"k": None}, execution_identity=None),
+                ),
             ),
             "POST",
             "/v1/agents/agent_1",
-            {"name": "n", "description": "", "metadata": {"k": None}},
+            {"name": "n", "description": "", "metadata": {"k": None}, "execution_identity": None},
         ),
         (
             lambda: PROVIDER.update_agent("agent_1", AgentChanges(system_prompt="s", version="2")),
