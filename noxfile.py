@@ -77,6 +77,7 @@ def types(session: nox.Session) -> None:
         "noxfile.py",
         "docs/generate.py",
         "docs/hooks.py",
+        "docs/griffe_fields.py",
     )
     for folder in ("examples", "examples/testing"):
         config = Path("pyproject.toml").resolve()

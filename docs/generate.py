@@ -40,6 +40,11 @@ def comparison() -> str:
     return _table(["feature", *names], rows)
 
 
+def constants() -> str:
+    """Every feature with its constant."""
+    return _table(["feature", "constant"], [f"| `{feature.value}` | `{feature.name}` |" for feature in Feature])
+
+
 def backends(folder: str) -> str:
     """The built-in backends, each with a link to its page."""
     return ", ".join(f"[{_title(name)}]({folder}providers/{name}.md)" for name in installed_providers())
@@ -249,7 +254,7 @@ def pages() -> dict[Path, dict[str, str]]:
         DOCS / "settings.md": {"settings": settings()},
         DOCS / "cli.md": {"commands": commands(), "json": json_keys()},
         DOCS / "turns.md": {"turns": turns()},
-        DOCS / "features.md": {"features": comparison()},
+        DOCS / "features.md": {"features": comparison(), "constants": constants()},
         DOCS / "evidence.md": parts,
         DOCS / "faults.md": faults(),
         **found,

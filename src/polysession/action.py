@@ -30,6 +30,7 @@ class ToolApproval(ActionRecord):
     """The agent wants to run a tool, and waits for approval.
 
     Attributes:
+        type: Always `approval`.
         name: The tool.
         arguments: The arguments of the call.
     """
@@ -43,6 +44,7 @@ class ToolExecution(ActionRecord):
     """The agent wants the caller to run a tool, and waits for its output.
 
     Attributes:
+        type: Always `execution`.
         name: The tool.
         arguments: The arguments of the call.
     """
@@ -56,6 +58,7 @@ class Question(ActionRecord):
     """The agent asks a question, and waits for a reply.
 
     Attributes:
+        type: Always `question`.
         prompt: The question.
         options: The replies to choose from; empty for any reply.
         response_schema: JSON schema of the reply; None if the backend gives none.
@@ -98,6 +101,7 @@ class Approve(AnswerRecord):
     """Let the tool run.
 
     Attributes:
+        type: Always `approve`.
         arguments: Arguments that replace the agent's, if the backend allows it. None keeps the agent's arguments.
     """
 
@@ -114,6 +118,7 @@ class Deny(AnswerRecord):
     """Do not let the tool run.
 
     Attributes:
+        type: Always `deny`.
         reason: Reason for the agent. None gives no reason.
     """
 
@@ -128,6 +133,7 @@ class ToolOutput(AnswerRecord):
     """The output of a tool that the caller ran.
 
     Attributes:
+        type: Always `output`.
         content: The output as text.
         is_error: Whether the tool failed.
     """
@@ -144,6 +150,7 @@ class Reply(AnswerRecord):
     """The reply to a question.
 
     Attributes:
+        type: Always `reply`.
         value: The reply: text, or another JSON value where the question has a response schema.
     """
 

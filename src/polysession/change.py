@@ -16,7 +16,11 @@ from polysession.session import AgentCapability, ModelConfig, SessionStatus
 
 
 class Unset(Enum):
-    """The type of `UNSET`."""
+    """The type of `UNSET`.
+
+    Attributes:
+        UNSET: The only member.
+    """
 
     UNSET = "UNSET"
 
@@ -67,7 +71,24 @@ class Request(BaseModel):
 
 
 class NewSession(Request):
-    """A session to create. None means that the caller omitted the field."""
+    """A session to create. None means that the caller omitted the field.
+
+    Attributes:
+        id: Id that the caller chose.
+        owner: User who owns it. With `Provider.owner_setting` it is always set: to the caller's owner, or else to the
+            client's user.
+        agent: Id of its agent.
+        environment: Id of its environment.
+        workspace: Id of its workspace.
+        title: Label for people.
+        metadata: Keys and JSON values.
+        tags: Labels.
+        capabilities: Abilities in addition to those of the agent.
+        model: The model that answers.
+        permission_mode: How tool calls are approved, as a word of the backend.
+        idempotency_key: Key for a safe repetition of the request.
+        native: Fields of this backend alone, of the type `Provider.new_session_type`.
+    """
 
     id: str | None = None
     owner: str | None = None
@@ -85,7 +106,18 @@ class NewSession(Request):
 
 
 class SessionChanges(Request):
-    """Changes to a session: `UNSET` keeps the value of a field, None clears it."""
+    """Changes to a session: `UNSET` keeps the value of a field, None clears it.
+
+    Attributes:
+        title: The new title.
+        metadata: Keys to set, each with its new value. A value of None removes the key.
+        tags: All new tags.
+        add_tags: Tags to add.
+        remove_tags: Tags to remove.
+        model: The new model.
+        permission_mode: The new permission mode.
+        native: Fields of this backend alone, of the type `Provider.session_changes_type`.
+    """
 
     title: str | Unset | None = UNSET
     metadata: Mapping[str, JsonValue] | Unset | None = UNSET
@@ -98,7 +130,23 @@ class SessionChanges(Request):
 
 
 class SessionQuery(Request):
-    """Which sessions to list. A filter that is None or empty keeps every session."""
+    """Which sessions to list. A filter that is None or empty keeps every session.
+
+    Attributes:
+        owner: Keep the sessions of this user. With `Provider.owner_setting` it is always set, as in `NewSession`.
+        origin: Keep the sessions of this origin.
+        agent: Keep the sessions of the agent with this id.
+        statuses: Keep the sessions with one of these statuses.
+        title_contains: Keep the sessions whose title contains this text, in any case.
+        tags: Keep the sessions that have all of these tags.
+        metadata: Keep the sessions whose metadata has all of these keys and values.
+        created_after: Keep the sessions created after this time, in UTC.
+        created_before: Keep the sessions created before this time, in UTC.
+        include_archived: Whether archived sessions are listed, too.
+        oldest_first: Whether the oldest session is first, and not the newest.
+        page_size: Sessions on one page; None leaves the number to the backend.
+        native: Fields of this backend alone, of the type `Provider.session_query_type`.
+    """
 
     owner: str | None = None
     origin: str | None = None
@@ -116,7 +164,15 @@ class SessionQuery(Request):
 
 
 class NewAgent(Request):
-    """An agent to create. None means that the caller omitted the field."""
+    """An agent to create. None means that the caller omitted the field.
+
+    Attributes:
+        name: Its name.
+        model: Id of the model that answers.
+        system_prompt: Instructions that precede every conversation.
+        description: What it is for.
+        native: Fields of this backend alone, of the type `Provider.new_agent_type`.
+    """
 
     name: str
     model: str | None = None
@@ -129,6 +185,11 @@ class AgentChanges(Request):
     """Changes to an agent: `UNSET` leaves a field alone, None clears one that can be empty.
 
     Attributes:
+        name: Its name.
+        model: Id of the model that answers.
+        system_prompt: Instructions that precede every conversation.
+        description: What it is for.
+        native: Fields of this backend alone, of the type `Provider.agent_changes_type`.
         version: Version of the caller's `Agent`, for a backend that refuses changes to an older version; None for a
             bare id.
     """
@@ -142,7 +203,14 @@ class AgentChanges(Request):
 
 
 class NewEnvironment(Request):
-    """An environment to create. None means that the caller omitted the field."""
+    """An environment to create. None means that the caller omitted the field.
+
+    Attributes:
+        name: Its name.
+        description: What it is for.
+        metadata: Keys and text values.
+        native: Fields of this backend alone, of the type `Provider.new_environment_type`.
+    """
 
     name: str
     description: str | None = None

@@ -14,7 +14,15 @@ from polysession.session import SessionStatus, Usage
 
 
 class Outcome(StrEnum):
-    """How a turn ended. Only `completed` is success."""
+    """How a turn ended. Only `completed` is success.
+
+    Attributes:
+        COMPLETED: The agent finished its answer.
+        REQUIRES_ACTION: The agent waits for answers to pending actions.
+        CANCELLED: The turn was cancelled.
+        LIMIT_REACHED: A limit of the backend stopped the turn, such as a number of steps or a budget.
+        FAILED: The turn failed.
+    """
 
     COMPLETED = "completed"
     REQUIRES_ACTION = "requires_action"
@@ -86,14 +94,23 @@ class TurnEnded(EventRecord):
 
 
 class MessageStarted(EventRecord):
-    """The agent begins a message."""
+    """The agent begins a message.
+
+    Attributes:
+        message_id: Id of the message, shared by its deltas; None if the backend gives none yet.
+    """
 
     type: Literal["message.started"] = "message.started"
     message_id: str | None = None
 
 
 class MessageDelta(EventRecord):
-    """More text of the message that was started."""
+    """More text of the message that was started.
+
+    Attributes:
+        message_id: Id of the message; None if the backend gives none yet.
+        text: The text that follows the text so far.
+    """
 
     type: Literal["message.delta"] = "message.delta"
     message_id: str | None = None
@@ -101,7 +118,11 @@ class MessageDelta(EventRecord):
 
 
 class MessageCompleted(EventRecord):
-    """A whole message. It replaces the deltas."""
+    """A whole message. It replaces the deltas.
+
+    Attributes:
+        message: The message. Its text is the joined text of the deltas.
+    """
 
     type: Literal["message.completed"] = "message.completed"
     message: Message
@@ -114,21 +135,34 @@ class ThinkingStarted(EventRecord):
 
 
 class ThinkingDelta(EventRecord):
-    """More reasoning."""
+    """More reasoning.
+
+    Attributes:
+        text: The text that follows the text so far.
+    """
 
     type: Literal["thinking.delta"] = "thinking.delta"
     text: str
 
 
 class ThinkingCompleted(EventRecord):
-    """A whole piece of reasoning. `text` is empty if the backend does not publish it."""
+    """A whole piece of reasoning. `text` is empty if the backend does not publish it.
+
+    Attributes:
+        text: All of its text.
+    """
 
     type: Literal["thinking.completed"] = "thinking.completed"
     text: str = ""
 
 
 class ToolCallStarted(EventRecord):
-    """The agent begins to call a tool."""
+    """The agent begins to call a tool.
+
+    Attributes:
+        tool_call_id: Id of the call, shared by its deltas and its result.
+        name: The tool.
+    """
 
     type: Literal["tool_call.started"] = "tool_call.started"
     tool_call_id: str
@@ -136,7 +170,12 @@ class ToolCallStarted(EventRecord):
 
 
 class ToolCallDelta(EventRecord):
-    """More of the arguments, as JSON text."""
+    """More of the arguments, as JSON text.
+
+    Attributes:
+        tool_call_id: Id of the call.
+        text: The JSON text that follows the text so far.
+    """
 
     type: Literal["tool_call.delta"] = "tool_call.delta"
     tool_call_id: str
@@ -144,7 +183,13 @@ class ToolCallDelta(EventRecord):
 
 
 class ToolCallCompleted(EventRecord):
-    """A whole tool call: the tool's name and its arguments."""
+    """A whole tool call: the tool's name and its arguments.
+
+    Attributes:
+        tool_call_id: Id of the call, shared by its result.
+        name: The tool.
+        arguments: The arguments, as JSON values.
+    """
 
     type: Literal["tool_call.completed"] = "tool_call.completed"
     tool_call_id: str
@@ -153,7 +198,12 @@ class ToolCallCompleted(EventRecord):
 
 
 class ToolResultDelta(EventRecord):
-    """More of a tool's result."""
+    """More of a tool's result.
+
+    Attributes:
+        tool_call_id: Id of the call.
+        text: The text that follows the text so far.
+    """
 
     type: Literal["tool_result.delta"] = "tool_result.delta"
     tool_call_id: str
@@ -161,7 +211,13 @@ class ToolResultDelta(EventRecord):
 
 
 class ToolResultCompleted(EventRecord):
-    """A whole tool result; `is_error` if the tool failed, was denied or was interrupted."""
+    """A whole tool result; `is_error` if the tool failed, was denied or was interrupted.
+
+    Attributes:
+        tool_call_id: Id of the call.
+        text: The result as text.
+        is_error: Whether the tool failed, was denied or was interrupted.
+    """
 
     type: Literal["tool_result.completed"] = "tool_result.completed"
     tool_call_id: str
@@ -170,14 +226,23 @@ class ToolResultCompleted(EventRecord):
 
 
 class ActionRequired(EventRecord):
-    """The agent waits for the caller to answer these actions."""
+    """The agent waits for the caller to answer these actions.
+
+    Attributes:
+        actions: The pending actions, in the order in which their group is answered.
+    """
 
     type: Literal["action.required"] = "action.required"
     actions: tuple[StoredAction, ...]
 
 
 class UsageReported(EventRecord):
-    """Consumption: since the last report if `is_delta`, else of the whole session so far."""
+    """Consumption: since the last report if `is_delta`, else of the whole session so far.
+
+    Attributes:
+        usage: The usage.
+        is_delta: Whether it is the usage since the last report, and not of the whole session.
+    """
 
     type: Literal["usage"] = "usage"
     usage: Usage
@@ -185,7 +250,12 @@ class UsageReported(EventRecord):
 
 
 class ErrorReported(EventRecord):
-    """Something went wrong. The turn may continue."""
+    """Something went wrong. The turn may continue.
+
+    Attributes:
+        message: Description of the error.
+        code: The backend's code of the error; None if it gives none.
+    """
 
     type: Literal["error"] = "error"
     message: str
@@ -207,7 +277,11 @@ class StreamGap(EventRecord):
 
 
 class RawEvent(EventRecord):
-    """An event that is not modelled: `payload` is the backend's own object."""
+    """An event that is not modelled: `payload` is the backend's own object.
+
+    Attributes:
+        payload: The backend's object; another JSON value is in `{"value": ...}`, and other text in `{"text": ...}`.
+    """
 
     type: Literal["raw"] = "raw"
     payload: JsonObject = Field(default_factory=dict)

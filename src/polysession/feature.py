@@ -137,7 +137,13 @@ def find_feature(feature: Feature | str) -> Feature:
 
 
 class Support(Enum):
-    """How a provider offers a feature. `UNSUPPORTED` is false in a condition; the others are true."""
+    """How a provider offers a feature. `UNSUPPORTED` is false in a condition; the others are true.
+
+    Attributes:
+        NATIVE: The backend has it.
+        EMULATED: The provider does it with other calls; the note says at which cost.
+        UNSUPPORTED: It raises `UnsupportedOperation` before anything is sent.
+    """
 
     NATIVE = "native"
     EMULATED = "emulated"
@@ -150,8 +156,11 @@ class Support(Enum):
 class ResumeMode(Enum):
     """How a backend lets a broken stream resume.
 
-    `SERVER_REPLAY`: it replays the events after a given one. `CURRENT_RUN_REPLAY`: it replays the running turn from its
-        start. `LIST_AND_DEDUPE`: the list of events has the missed events. `NONE`: missed events are lost.
+    Attributes:
+        SERVER_REPLAY: The backend replays the events after a given one.
+        CURRENT_RUN_REPLAY: The backend replays the running turn from its start.
+        LIST_AND_DEDUPE: The list of events has the missed events.
+        NONE: Missed events are lost.
     """
 
     SERVER_REPLAY = "server_replay"
@@ -163,7 +172,9 @@ class ResumeMode(Enum):
 class TurnLife(Enum):
     """Effect on a running turn when the client leaves its stream.
 
-    `DETACHED`: the turn continues. `ATTENDED`: the turn ends, because the backend works only while a client reads.
+    Attributes:
+        DETACHED: The turn continues.
+        ATTENDED: The turn ends, because the backend works only while a client reads.
     """
 
     DETACHED = "detached"
@@ -173,9 +184,12 @@ class TurnLife(Enum):
 class WhenBusy(Enum):
     """Handling of a message that arrives while a turn runs.
 
-    `REFUSED`: the backend answers with a conflict. `QUEUED`: the message starts the next turn. `STEERS`: the message
-        becomes input of the running turn. `UNSAFE`: the message may damage the conversation. `UNKNOWN`: it is not
-        documented.
+    Attributes:
+        REFUSED: The backend answers with a conflict.
+        QUEUED: The message starts the next turn.
+        STEERS: The message becomes input of the running turn.
+        UNSAFE: The message may damage the conversation.
+        UNKNOWN: It is not documented.
     """
 
     REFUSED = "refused"
@@ -188,9 +202,12 @@ class WhenBusy(Enum):
 class WhenWaiting(Enum):
     """Handling of a message that arrives while the agent waits for an answer.
 
-    `REFUSED`: the backend answers with a conflict. `KEEPS_WAITING`: the actions stay pending. `DROPS_QUESTION`: the
-        message starts a turn and the pending actions are dropped. `TAKEN_AS_ANSWER`: the backend would treat the
-        message as the answer, so polysession refuses to send it. `UNKNOWN`: it is not documented.
+    Attributes:
+        REFUSED: The backend answers with a conflict.
+        KEEPS_WAITING: The actions stay pending.
+        DROPS_QUESTION: The message starts a turn and the pending actions are dropped.
+        TAKEN_AS_ANSWER: The backend would treat the message as the answer, so polysession refuses to send it.
+        UNKNOWN: It is not documented.
     """
 
     REFUSED = "refused"

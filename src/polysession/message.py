@@ -12,7 +12,11 @@ from polysession.session import Usage
 
 
 class TextBlock(TypedRecord):
-    """Text."""
+    """Text.
+
+    Attributes:
+        text: The text.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -43,14 +47,24 @@ class MediaBlock(TypedRecord):
 
 
 class ThinkingBlock(TypedRecord):
-    """Reasoning of the model."""
+    """Reasoning of the model.
+
+    Attributes:
+        text: The reasoning; empty if the backend does not publish it.
+    """
 
     type: Literal["thinking"] = "thinking"
     text: str
 
 
 class ToolCallBlock(TypedRecord):
-    """A tool call: its id, the tool's name, and the arguments as JSON values."""
+    """A tool call: its id, the tool's name, and the arguments as JSON values.
+
+    Attributes:
+        id: Id of the call, shared by its result.
+        name: The tool.
+        arguments: The arguments, as JSON values.
+    """
 
     type: Literal["tool_call"] = "tool_call"
     id: str
@@ -59,7 +73,13 @@ class ToolCallBlock(TypedRecord):
 
 
 class ToolResultBlock(TypedRecord):
-    """The result of a tool; `is_error` if the tool failed, was denied or was interrupted."""
+    """The result of a tool; `is_error` if the tool failed, was denied or was interrupted.
+
+    Attributes:
+        tool_call_id: Id of the call.
+        text: The result as text.
+        is_error: Whether the tool failed, was denied or was interrupted.
+    """
 
     type: Literal["tool_result"] = "tool_result"
     tool_call_id: str
@@ -68,7 +88,11 @@ class ToolResultBlock(TypedRecord):
 
 
 class RawBlock(TypedRecord):
-    """A block that is not modelled: `payload` is the backend's own object."""
+    """A block that is not modelled: `payload` is the backend's own object.
+
+    Attributes:
+        payload: The backend's object.
+    """
 
     type: Literal["raw"] = "raw"
     payload: JsonObject
@@ -84,7 +108,15 @@ BLOCK: Final[TypeAdapter[Block]] = TypeAdapter(StoredBlock)
 
 
 class Role(StrEnum):
-    """The author's role."""
+    """The author's role.
+
+    Attributes:
+        USER: The caller.
+        ASSISTANT: The agent.
+        SYSTEM: Instructions.
+        UNKNOWN: Another role of the backend, such as one for tool results. A message with tool results has the role
+            that the backend gives it.
+    """
 
     USER = "user"
     ASSISTANT = "assistant"

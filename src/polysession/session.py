@@ -12,7 +12,18 @@ from polysession.record import JsonMetadata, JsonObject, ReceivedRecord, Record,
 
 
 class SessionStatus(StrEnum):
-    """Status of a session. `idle` says nothing about whether the last turn succeeded."""
+    """Status of a session.
+
+    Attributes:
+        IDLE: No turn runs. It says nothing about whether the last turn succeeded.
+        RUNNING: A turn runs.
+        REQUIRES_ACTION: The agent waits for answers to pending actions.
+        PAUSED: The backend stopped the session for a while.
+        RESCHEDULING: The backend will continue the work, for example on another machine.
+        TERMINATED: The session takes no further input.
+        FAILED: The session cannot continue.
+        UNKNOWN: The backend reports no status, or a word that is not modelled: see `native_status`.
+    """
 
     IDLE = "idle"
     RUNNING = "running"
@@ -145,7 +156,12 @@ class Session(ReceivedRecord):
 
 
 class CancelState(StrEnum):
-    """Result of a request to cancel."""
+    """Result of a request to cancel.
+
+    Attributes:
+        REQUESTED: A turn was running and is being stopped, which may take a moment.
+        NOTHING_RUNNING: There was nothing to cancel.
+    """
 
     REQUESTED = "requested"
     NOTHING_RUNNING = "nothing_running"
@@ -157,8 +173,7 @@ class Cancellation(ReceivedRecord):
     Attributes:
         provider: Name of the provider that asked.
         session_id: The session.
-        state: `requested`: a turn was running and is being stopped, which may take a moment. `nothing_running`: there
-            was nothing to cancel.
+        state: Whether a turn was running.
     """
 
     provider: str

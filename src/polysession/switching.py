@@ -17,9 +17,14 @@ from polysession.session import Session, SessionStatus
 class SwitchEffect(StrEnum):
     """Effect of a switch on one item.
 
-    `kept`: the same on the new backend. `emulated`: available, at the cost in the reason. `remapped`: available with
-        another value, because the old value belongs to the old backend; ids and times are always `remapped`. `lost`:
-        not available. `not_applicable`: nothing to keep. `gained`: only the new backend has it.
+    Attributes:
+        KEPT: The same on the new backend.
+        EMULATED: Available, at the cost in the reason.
+        REMAPPED: Available with another value, because the old value belongs to the old backend; ids and times are
+            always remapped.
+        LOST: Not available.
+        NOT_APPLICABLE: Nothing to keep.
+        GAINED: Only the new backend has it.
     """
 
     KEPT = "kept"

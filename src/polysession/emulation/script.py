@@ -26,14 +26,23 @@ SLOW_PAUSE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Reason, before anything else."""
+    """Reason, before anything else.
+
+    Attributes:
+        text: The reasoning.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Answer, in deltas of one word each, `pause_s` seconds apart."""
+    """Answer, in deltas of one word each.
+
+    Attributes:
+        text: The answer.
+        pause_s: Seconds between two deltas.
+    """
 
     text: str
     pause_s: float = 0.0
@@ -79,7 +88,11 @@ class ClientTool(ToolUse):
 
 @dataclass(frozen=True, slots=True, init=False)
 class UseTools:
-    """Use tools, all in one step of the agent."""
+    """Use tools, all in one step of the agent.
+
+    Attributes:
+        uses: The uses, given as positional arguments.
+    """
 
     uses: tuple[ToolUse, ...]
 
@@ -105,7 +118,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Fail, as if the model had; the turn ends."""
+    """Fail, as if the model had; the turn ends.
+
+    Attributes:
+        message: The sentence of the error.
+    """
 
     message: str = "the model is out of order"
 

@@ -20,7 +20,12 @@ _END = object()
 
 
 class Face(StrEnum):
-    """One of the two clients."""
+    """One of the two clients.
+
+    Attributes:
+        SYNC: `Client`.
+        ASYNC: `AsyncClient`, with the methods of `Client`.
+    """
 
     SYNC = "sync"
     ASYNC = "async"
