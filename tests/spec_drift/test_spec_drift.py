@@ -69,6 +69,7 @@ def test_every_backend_is_written_down() -> None:
         "agentscope": {"events", "openapi"},
         "anthropic": {"sdk"},
         "everruns": {"crate", "openapi", "sdk"},
+        "langgraph": {"sdk"},
         "qoder": {"sdk"},
     }
 
@@ -204,7 +205,7 @@ def test_without_a_difference_the_exit_code_is_zero(capsys: pytest.CaptureFixtur
 
 def test_a_backend_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--openapi", "acme=openapi.json"]) == 2
-    assert "backends: agentscope, anthropic, everruns, qoder" in capsys.readouterr().err
+    assert "backends: agentscope, anthropic, everruns, langgraph, qoder" in capsys.readouterr().err
 
 
 def test_a_document_is_read() -> None:
@@ -250,11 +251,12 @@ def test_a_document_is_read() -> None:
 def test_the_types_of_a_package_are_read_from_its_text(tmp_path: Path) -> None:
     (tmp_path / "session.py").write_text(
         "from typing import Optional\n\nfrom .event import AcmeEvent\n\n\n"
-        "class AcmeSession(BaseModel):\n"
+        "Status = Literal['idle', 'lost']\n\n\n"
+        "class AcmeRecord(BaseModel):\n    id: str\n\n\n"
+        "class AcmeSession(AcmeRecord):\n"
         '    """A session."""\n\n'
-        "    id: str\n"
-        '    """Its id."""\n\n'
-        "    status: Optional[Literal['idle', 'lost']] = None\n"
+        "    status: Optional[Status] = None\n"
+        '    """Its status."""\n\n'
         "    events: List[AcmeEvent]\n"
         "    model: AcmeModel\n"
     )
@@ -270,11 +272,11 @@ def test_the_types_of_a_package_are_read_from_its_text(tmp_path: Path) -> None:
 
     assert types.fields("Session") == {
         "id": "str",
-        "status": "Optional[Literal['idle', 'lost']]",
+        "status": "Optional[Status]",
         "events": "List[Event]",
         "model": "Model",
     }
-    assert types.values("Session.status") == ("idle", "lost")
+    assert types.values("Session.status") == types.values("Status") == ("idle", "lost")
     assert types.values("Session.events") == types.values("Event") == ("ended", "started")
     assert types.values("Session.model") == types.values("Session.owner") == types.values("Gone.status") == ()
     assert types.fields("Gone") == {}

@@ -18,6 +18,8 @@ import polysession_everruns.messages as everruns_messages
 import polysession_everruns.native as everruns_native
 import polysession_everruns.sessions as everruns_sessions
 import polysession_everruns.wire as everruns
+import polysession_langgraph.sessions as langgraph_sessions
+import polysession_langgraph.wire as langgraph
 from polysession import AgentCapability, ModelConfig
 from polysession.change import NewSession
 from polysession.message import TextBlock
@@ -171,6 +173,31 @@ def _agentscope() -> Ours:
     )
 
 
+def _langgraph() -> Ours:
+    return ours(
+        "langgraph",
+        [
+            reads(langgraph.WireThread, "Thread"),
+            reads(langgraph.WireState, "ThreadState"),
+            reads(langgraph.WireInterrupt, "Interrupt"),
+            reads(langgraph.WireRun, "Run"),
+            reads(langgraph.WireAssistant, "Assistant"),
+        ],
+        {
+            "ThreadStatus": langgraph_sessions._STATUSES,
+            "RunStatus": (),
+            "MultitaskStrategy": ("enqueue", "reject", "interrupt", "rollback"),
+            "OnConflictBehavior": ("raise", "do_nothing"),
+            "PruneStrategy": ("delete", "keep_latest"),
+            "ThreadSortBy": ("thread_id", "status", "created_at", "updated_at", "state_updated_at"),
+            "SortOrder": ("asc", "desc"),
+            "CancelAction": (),
+        },
+        r" /threads(/|$)(?!.*crons)",
+        r" /assistants(/|$)",
+    )
+
+
 _MESSAGES: Final = "/sessions/{session_id}/messages"
 _SSE: Final = "/v1/sessions/{session_id}/sse"
 _AGENTSCOPE_EVENTS: Final = tuple(
@@ -187,6 +214,7 @@ BACKENDS: Final[Mapping[str, Callable[[], Ours]]] = {
     "agentscope": _agentscope,
     "anthropic": anthropic_knowledge,
     "everruns": _everruns,
+    "langgraph": _langgraph,
     "qoder": qoder_knowledge,
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_DEFINED: Final = re.compile(r"^(?:class (\w+)|(\w+): TypeAlias)", re.MULTILINE)
+_DEFINED: Final = re.compile(r"^(?:class (\w+)|(\w+): TypeAlias|(\w+) = Literal)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PythonTypes:
         prefix: What most names begin with. They are known without it.
     """
 
-    def __init__(self, folders: Iterable[Path], prefix: str) -> None:
+    def __init__(self, folders: Iterable[Path], prefix: str = "") -> None:
         self._prefix = prefix
         self._paths: dict[str, Path] = {}
         self._modules: dict[Path, _Module] = {}
@@ -38,10 +38,14 @@ class PythonTypes:
                     self._paths.setdefault("".join(names), path)
 
     def fields(self, name: str) -> dict[str, str]:
-        """The fields of a class, each with its type as it is written; none if there is no such class."""
+        """The fields of a class and of its bases, each with its type as it is written; none without such a class."""
         module = self._module_of(self._full(name))
         found = module.classes.get(self._full(name))
-        return {} if found is None else {key: self._text(kind) for key, kind in _fields_of(found)}
+        if found is None:
+            return {}
+        bases = [self.fields(base.id) for base in found.bases if isinstance(base, ast.Name)]
+        own = {key: self._text(kind) for key, kind in _fields_of(found)}
+        return {key: kind for fields in (*bases, own) for key, kind in fields.items()}
 
     def values(self, place: str) -> tuple[str, ...]:
         """The values of an enum, sorted.
@@ -100,6 +104,8 @@ def _read(path: Path) -> _Module:
             module.classes[node.name] = node
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             module.aliases[node.target.id] = node.value
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            module.aliases[node.targets[0].id] = node.value
     return module
 
 

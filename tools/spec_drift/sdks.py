@@ -21,6 +21,9 @@ _QODER_CALL: Final = re.compile(r'"""(GET|POST|PUT|PATCH|DELETE) (/[^\s.?]*)')
 _ANTHROPIC_CALL: Final = re.compile(
     r'self\._(get_api_list|get|post|put|patch|delete)\(\s*(?:path_template\(\s*)?"(/v1/[^"]*)"'
 )
+_LANGGRAPH_CALL: Final = re.compile(
+    r'self\.http\.(get|post|put|patch|delete|stream|request_reconnect)\(\s*f?"(/[^"]*)"(?:,\s*"([A-Z]+)")?'
+)
 _EVERRUNS_CALL: Final = re.compile(r'self\._client\._(get|post|put|patch|delete)\w*\(\s*f?"(/[^"]*)"')
 _EVERRUNS_LIST: Final = re.compile(r'path = (?:_with_query\(\s*)?f?"(/[^"]*)"')
 
@@ -42,9 +45,7 @@ def qoder(scope: Scope) -> Fingerprint:
 
 def anthropic(scope: Scope) -> Fingerprint:
     """Knowledge of `anthropic`, from its text: to import it takes seconds."""
-    spec = find_spec("anthropic")
-    assert spec is not None
-    package = Path(str(spec.origin)).parent
+    package = _folder("anthropic")
     types = package / "types"
     read = PythonTypes((types / "beta", types / "beta/sessions", types), "BetaManagedAgents")
     sources = [path.read_text(encoding="utf-8") for path in sorted((package / "resources").rglob("*.py"))]
@@ -57,6 +58,23 @@ def anthropic(scope: Scope) -> Fingerprint:
     objects = {name: read.fields(name) for name in scope.objects}
     enums = {place: read.values(place) for place in scope.enums}
     return _known("anthropic", objects, enums, {kind for each in events for kind in each}, scope.routes_in(calls))
+
+
+def langgraph(scope: Scope) -> Fingerprint:
+    """Knowledge of `langgraph-sdk`, from its text. It has no types of requests: they are arguments of its methods."""
+    package = _folder("langgraph_sdk")
+    read = PythonTypes([package])
+    sources = [path.read_text(encoding="utf-8") for path in sorted((package / "_sync").glob("*.py"))]
+    calls = [route(named or verb, path) for source in sources for verb, path, named in _LANGGRAPH_CALL.findall(source)]
+    objects = {name: read.fields(name) for name in scope.objects}
+    enums = {place: read.values(place) for place in scope.enums}
+    return _known("langgraph-sdk", objects, enums, read.values("StreamMode"), scope.routes_in(calls))
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    return Path(str(spec.origin)).parent
 
 
 def everruns(scope: Scope) -> Fingerprint:

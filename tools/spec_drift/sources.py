@@ -21,6 +21,7 @@ RECORDS: Final = Path(__file__).parents[2] / "tests/spec_drift"
 SDKS: Final[Mapping[str, Callable[[Scope], Fingerprint]]] = {
     "anthropic": sdks.anthropic,
     "everruns": sdks.everruns,
+    "langgraph": sdks.langgraph,
     "qoder": sdks.qoder,
 }
 _DESCRIBE: Final = Path(__file__).parents[2] / "tests/live/agentscope_service/describe.py"
