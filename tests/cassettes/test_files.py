@@ -46,9 +46,9 @@ def test_the_page_counts_the_files() -> None:
 
 
 def change(path: Path, edit: Callable[[Any], object]) -> None:
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     edit(document)
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    path.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper), encoding="utf-8")
 
 
 @pytest.fixture
@@ -163,7 +163,9 @@ def test_a_half_played_cassette_is_found(copied: Path) -> None:
 
 
 def first_headers(path: Path) -> dict[str, str]:
-    headers = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"][0]["request"]["headers"]
+    headers = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["interactions"][0]["request"][
+        "headers"
+    ]
     return {name: values[0] for name, values in headers.items()}
 
 

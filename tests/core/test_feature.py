@@ -50,6 +50,7 @@ def test_only_unsupported_is_false() -> None:
 )
 def test_a_feature_has_an_operation_and_a_field(feature: Feature, operation: str, field: str) -> None:
     assert (feature.operation, feature.field) == (operation, field)
+    assert f"{feature}" == f"{operation} {field}".strip()
 
 
 def test_the_operation_of_each_feature_is_a_feature() -> None:

@@ -74,7 +74,7 @@ def test_a_slow_head_is_waited_for_as_long_as_the_client_says(
 
 @both_stream_runners
 def test_a_head_that_is_too_slow_for_the_client_is_a_failure(stream_runner: StreamRunner) -> None:
-    with StreamServer(Stream((START,), head_after_s=0.5)) as server, lasting(0.3, 3):
+    with StreamServer(Stream((START,), head_after_s=0.5)) as server, lasting(0.3):
         error = stream_runner.failure(server.url, follow, timeout=0.2, retry=RetryPolicy(attempts=2, first_wait_s=0))
 
     assert "no answer in time" in error.message
@@ -155,14 +155,14 @@ def test_an_event_that_is_too_large_has_a_cursor_and_a_way_out(
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_a_lower_bound_within_the_policy(stream_runner: StreamRunner, status: int) -> None:
     refusals = [http(status, retry_after="3600"), http(status, retry_after="0")]
-    with StreamServer(stream(START, end="drop"), *refusals, stream(frame(9, "gone"))) as server, lasting(0.4, 4):
+    with StreamServer(stream(START, end="drop"), *refusals, stream(frame(9, "gone"))) as server, lasting(0.4):
         stream_runner.play(server.url, follow, retry=RetryPolicy(first_wait_s=0.0, max_wait_s=0.4))
 
 
 @both_stream_runners
 def test_a_policys_deadline_ends_an_outage(stream_runner: StreamRunner) -> None:
     policy = RetryPolicy(attempts=1000, first_wait_s=0.05, max_wait_s=0.1, deadline_s=0.6)
-    with StreamServer(stream(START, end="close"), stream(end="close")) as server, lasting(0.4, 3):
+    with StreamServer(stream(START, end="close"), stream(end="close")) as server, lasting(0.4):
         assert isinstance(stream_runner.failure(server.url, follow, retry=policy), StreamInterrupted)
 
 
@@ -176,7 +176,7 @@ def test_both_clients_raise_the_same_at_a_deadline(
         async with sessions.run("s1", "hi", deadline_s=0.5) as turn:
             await turn.wait()
 
-    with StreamServer(told) as server, lasting(0.45, 2):
+    with StreamServer(told) as server, lasting(0.45):
         assert type(stream_runner.failure(server.url, run, retry=retry)) is DeadlineExceeded
 
 

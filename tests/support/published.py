@@ -47,7 +47,7 @@ def frames(name: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _interactions(name: str) -> list[dict[str, Any]]:
-    document: dict[str, Any] = yaml.safe_load((CASSETTES / name).read_text(encoding="utf-8"))
+    document: dict[str, Any] = yaml.load((CASSETTES / name).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     interactions: list[dict[str, Any]] = document["interactions"]
     return interactions
 

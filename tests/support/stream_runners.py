@@ -24,6 +24,7 @@ from support.installed import Site
 from support.stream_server import AFTER_INPUT, stream
 
 QUICK = RetryPolicy(first_wait_s=0.0)
+HANGS_AFTER_S = 20.0
 START, HELLO, WORLD, END = frame(1, "start"), frame(2, "say", "hello"), frame(3, "say", "world"), frame(4, "end")
 TURN = ["turn.started", "hello", "world", "turn.ended"]
 ONE_TURN = stream(AFTER_INPUT, START, HELLO, WORLD, END)
@@ -140,10 +141,11 @@ def no_leaks() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lasting(least_s: float, most_s: float) -> Iterator[None]:
+def lasting(least_s: float) -> Iterator[None]:
+    """Check that something lasts so long, and does not hang: a busy machine may take many times as long."""
     started_s = time.monotonic()
     yield
-    assert least_s <= time.monotonic() - started_s < most_s
+    assert least_s <= time.monotonic() - started_s < HANGS_AFTER_S
 
 
 def text_of(event: Event) -> str:

@@ -452,11 +452,11 @@ def test_a_server_with_open_streams_and_turns_stops_soon() -> None:
     emulator = served()
     api = next(emulator)
     session_id = api.session()["id"]
-    say(api, session_id, "/slow 100")
+    say(api, session_id, "/slow 1000")
     with stream(api, session_id):
         began_s = time.monotonic()
         emulator.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 30
 
 
 @pytest.mark.parametrize(
