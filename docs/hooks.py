@@ -6,14 +6,17 @@ import re
 from typing import Any
 
 _CELL = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
-_CODE = re.compile(r"<code>(.*?)</code>", re.DOTALL)
+_LONG_NAME = re.compile(r"(?<=>)[^<>]+(?=<)")
 _BREAK = re.compile(r"(?<=[\w\]}][./_=(,])(?=[^\s./_=(,<)])")
+_FITS = 12
+"""Characters of a name that every column has room for."""
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Return the page with `<wbr>` behind the dots, slashes and underscores of code in tables."""
-    return _CELL.sub(lambda cell: _CODE.sub(_with_breaks, cell.group()), html)
+    """Return the page with `<wbr>` behind the dots, slashes and underscores of long names in tables."""
+    return _CELL.sub(lambda cell: _LONG_NAME.sub(_with_breaks, cell.group()), html)
 
 
-def _with_breaks(code: re.Match[str]) -> str:
-    return f"<code>{_BREAK.sub('<wbr>', code.group(1))}</code>"
+def _with_breaks(text: re.Match[str]) -> str:
+    words = re.split(r"(\s+)", text.group())
+    return "".join(_BREAK.sub("<wbr>", word) if len(word) > _FITS else word for word in words)

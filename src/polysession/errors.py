@@ -21,13 +21,13 @@ PolysessionError
 │   ├── Conflict
 │   ├── RateLimited
 │   ├── UnexpectedRedirect
-│   └── ServerError               5xx, and 408
-├── MalformedResponse              the backend answered success, and the body cannot be read
+│   └── ServerError                5xx, and 408
+├── MalformedResponse              success, with an unreadable body
 ├── TurnFailed                     raised by `raise_for_outcome`, as the next three
 ├── TurnCancelled
 ├── TurnLimitReached
 ├── ActionRequiredError
-└── DeadlineExceeded               we stopped waiting; the session may still be running. Also a TimeoutError
+└── DeadlineExceeded               the caller's deadline passed. Also a TimeoutError
 """
 
 from __future__ import annotations
