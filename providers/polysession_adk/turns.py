@@ -153,12 +153,10 @@ class AdkTurn(api.AnsweredTurn):
         self.cursor = api.encode_cursor(Cursor(self._ids[-1] if self._ids else "", is_ended, self._marker))
 
     def _ours(self, stored: Stored) -> Stored:
-        """The agent's stored events of this turn: by the marker, or by the invocation where no marker is kept."""
-        ours = [each for each in stored if _marker(each[0]) == self._marker]
-        if not ours and self._turn.id is not None:
-            same = [each for each in stored if each[0].invocation_id == self._turn.id]
-            ours = same[max((n for n, (wire, _) in enumerate(same) if wire.author == USER), default=0) :]
-        return [each for each in ours if each[0].author != USER]
+        """The agent's stored events of this turn."""
+        marked = [each for each in stored if _marker(each[0]) == self._marker]
+        same = [each for each in stored if each[0].invocation_id == self._turn.id]  # for 1.39.1, which keeps no marker
+        return [each for each in marked or same if each[0].author != USER]
 
 
 class AdkStream(api.PolledStream):
