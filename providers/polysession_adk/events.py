@@ -16,15 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from polysession import provider_api as api
 from polysession.provider_api import Block, Event, Message, ThinkingBlock, ToolCallBlock, ToolResultBlock
-from polysession_adk.wire import (
-    WireErrorDetails,
-    WireEvent,
-    WireFunction,
-    WireMedia,
-    WirePart,
-    WireUsage,
-    read_part,
-)
+from polysession_adk.wire import WireErrorDetails, WireEvent, WireFunction, WireMedia, WirePart, WireUsage, read_part
 
 Parts: TypeAlias = Sequence[tuple[WirePart, bytes]]
 """The parts of a content, each as a struct and as JSON text."""

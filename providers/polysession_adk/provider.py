@@ -49,9 +49,7 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
     },
     emulated={
         Feature.SESSIONS_DELETE: "one call before it, because the server deletes what is not there, too",
-        Feature.SESSIONS_STREAM: (
-            "the session is read whole every 2 to 15 seconds: no deltas, and the end of a turn one look later"
-        ),
+        Feature.SESSIONS_STREAM: "read whole every 2 to 15 seconds: no deltas, the end of a turn one read later",
         Feature.SESSIONS_EVENTS: _WHOLE_HISTORY,
         Feature.SESSIONS_MESSAGES: _WHOLE_HISTORY,
         Feature.SESSIONS_EVENTS_NEWEST_FIRST: _WHOLE_HISTORY,
