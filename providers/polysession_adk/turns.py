@@ -155,7 +155,8 @@ class AdkTurn(api.AnsweredTurn):
     def _ours(self, stored: Stored) -> Stored:
         """The agent's stored events of this turn."""
         marked = [each for each in stored if _marker(each[0]) == self._marker]
-        same = [each for each in stored if each[0].invocation_id == self._turn.id]  # for 1.39.1, which keeps no marker
+        # 1.39.1 keeps no marker. An invocation is known from the first frame on.
+        same = [each for each in stored if each[0].invocation_id == (self._turn.id or self._marker)]
         return [each for each in marked or same if each[0].author != USER]
 
 

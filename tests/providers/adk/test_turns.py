@@ -239,6 +239,11 @@ def test_an_end_that_nobody_stored_is_waited_for_and_then_a_failure() -> None:
     assert decode_cursor(Cursor, plan.cursor, "ADK").is_ended
 
 
+def test_an_odd_stored_event_belongs_to_no_turn() -> None:
+    _, items = step(turn().reconcile(), *[ok(stored(b"5"))] * 5)
+    assert words(items) == ["turn.ended failed", "Finished"]
+
+
 def test_a_look_that_fails_half_way_loses_nothing() -> None:
     plan = turn()
     said = marked(plan, SAID)
