@@ -203,7 +203,7 @@ MUTANTS: Final = (
     Mutant(
         "the cursor skips the rest of a frame with several events",
         _STREAMS,
-        "cursor = before if events_left else self._plan.cursor",
+        "cursor = between = cursor_after(between, item) if events_left else self._plan.cursor",
         "cursor = self._plan.cursor",
         _OF_STREAMS,
     ),

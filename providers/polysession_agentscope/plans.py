@@ -198,6 +198,7 @@ class SessionStream(ReplayedStream):
         last_id: The last event before the caller's cursor.
         resumed_reply: The reply of that event.
         backlog: What happened since.
+        cursor: The caller's cursor, which holds until that is delivered; None for a stream that begins now.
     """
 
     quiet_s = 10.0
@@ -211,8 +212,10 @@ class SessionStream(ReplayedStream):
         last_id: str | None = None,
         resumed_reply: str | None = None,
         backlog: Sequence[Event] = (),
+        cursor: str | None = None,
     ) -> None:
         super().__init__(address, after, reader, last_id)
+        self.cursor = cursor or self.cursor
         self._backlog = backlog
         self._resumed_reply = resumed_reply
         self._skips_to = last_id
@@ -222,6 +225,7 @@ class SessionStream(ReplayedStream):
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (it says nothing)
         """Deliver what happened since the caller's cursor. A turn in its middle may have died with the service."""
         backlog, self._backlog = self._backlog, ()
+        self._save_bookmark()
         is_open = not again and self._reader.newest_two[0].phase is Phase.OPEN
         return (*backlog, Reconcile(_RESUMED_LOOK_S)) if is_open else backlog
 
@@ -288,12 +292,12 @@ class SessionStream(ReplayedStream):
         """Whether this repeats what another stream has delivered: a turn from its start to the last event."""
         if self._skips_to is None:
             return False
-        if not self._seen and (head.type != START or head.reply_id != self._resumed_reply):
-            self._skips_to = None
-            return False
         if head.id == self._skips_to:
             self._skips_to = None
             return True
+        if not self._seen and (head.type != START or head.reply_id != self._resumed_reply):
+            self._skips_to = None
+            return False
         return head.type not in ENDS
 
 

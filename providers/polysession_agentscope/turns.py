@@ -139,7 +139,9 @@ def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPla
         # A restarted server gives no cursor, and counts its events from the start: an old cursor hides them.
         after = None if tail.cursor is None else mark.after
         backlog = events_since(tail, reader)
-        plan = SessionStream(address, after, reader, last_id=last_id, resumed_reply=mark.reply, backlog=backlog)
+        plan = SessionStream(
+            address, after, reader, last_id=last_id, resumed_reply=mark.reply, backlog=backlog, cursor=cursor
+        )
     _require_stream(tail, Feature.SESSIONS_STREAM, "to stream a session", "run follows one turn")
     return plan
 

@@ -338,7 +338,7 @@ class AsyncSessions:
         from polysession._drivers.async_stream import AsyncEventStream  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.stream_events(session, cursor)
-        return AsyncEventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
+        return AsyncEventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s, cursor=cursor)
 
     async def ask(
         self,
@@ -407,7 +407,9 @@ class AsyncSessions:
         )
         flow = self._operations.rejoin_turn(session, cursor)
         watch = self._driver.observation.turn(session, ())
-        return AsyncTurn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control)
+        return AsyncTurn(
+            self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control, cursor=cursor
+        )
 
     def events(
         self,

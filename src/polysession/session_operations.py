@@ -336,7 +336,7 @@ class Sessions:
         from polysession._drivers.sync_stream import EventStream  # noqa: PLC0415  (others need no streams)
 
         flow = self._operations.stream_events(session, cursor)
-        return EventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s)
+        return EventStream(self._driver, Feature.SESSIONS_STREAM, flow, deadline_s=deadline_s, cursor=cursor)
 
     def ask(
         self,
@@ -405,7 +405,9 @@ class Sessions:
         )
         flow = self._operations.rejoin_turn(session, cursor)
         watch = self._driver.observation.turn(session, ())
-        return Turn(self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control)
+        return Turn(
+            self._driver, Feature.SESSIONS_REJOIN, flow, watch, deadline_s=deadline_s, control=control, cursor=cursor
+        )
 
     def events(
         self,

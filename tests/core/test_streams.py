@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from polysession._core.cursors import cursor_after, plan_cursor
 from polysession._core.plans import BodyEnd, Finished, Items, Reconcile
 from polysession._core.retry import RetryPolicy
 from polysession._core.sse import Frame
@@ -84,7 +85,10 @@ def test_the_cursor_never_runs_ahead_of_what_was_delivered() -> None:
     loop = SteppedLoop(Plan("0"), PATIENT)
     events = loop.feed(frame(1, "a") + frame(2, "b", "c", "d"))
 
-    assert list(zip(texts(events), loop.cursors, strict=True)) == [("a", "1"), ("b", "1"), ("c", "1"), ("d", "2")]
+    b = cursor_after("1", events[1])
+    c = cursor_after(b, events[2])
+    assert list(zip(texts(events), loop.cursors, strict=True)) == [("a", "1"), ("b", b), ("c", c), ("d", "2")]
+    assert [plan_cursor(cursor) for cursor in loop.cursors] == ["1", "1", "1", "2"]
 
 
 def test_the_cursor_follows_frames_without_an_event() -> None:
@@ -162,7 +166,7 @@ def test_a_gap_comes_before_the_event_whose_pieces_were_missed() -> None:
         ("message.delta", "1"),
         ("message.completed", "2"),
         ("message.delta", "3"),
-        ("stream.gap", "3"),
+        ("stream.gap", cursor_after("3", events[3])),
         ("message.completed", "4"),
         ("message.delta", "5"),
     ]
@@ -181,7 +185,7 @@ def test_what_a_reconciliation_finds_comes_next_and_the_stream_is_read_on() -> N
     loop = SteppedLoop(Reconciling([event_of("b"), event_of("c")]))
 
     assert texts(loop.feed(frame(1, "a", event="look") + frame(10, "d"))) == ["a", "b", "c", "d"]
-    assert loop.cursors == ["1", "1", "9", "10"]
+    assert [plan_cursor(cursor) for cursor in loop.cursors] == ["1", "1", "9", "10"]
     assert len(loop.openings) == 1
 
 

@@ -146,8 +146,10 @@ class Operations:
 
     def stream_events(self, session: AnySession, cursor: str | None) -> Flow[StreamPlan]:
         """`sessions.stream`."""
+        from polysession._core.cursors import plan_cursor  # noqa: PLC0415  (others need no events)
+
         self._provider.require(Feature.SESSIONS_STREAM)
-        return (yield from self._provider.stream_events(self._handles.ref(session), cursor))
+        return (yield from self._provider.stream_events(self._handles.ref(session), plan_cursor(cursor)))
 
     def start_turn(
         self,
@@ -205,10 +207,12 @@ class Operations:
 
     def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan]:
         """`sessions.rejoin`."""
+        from polysession._core.cursors import plan_cursor  # noqa: PLC0415  (likewise)
+
         self._provider.require(Feature.SESSIONS_REJOIN)
         if not isinstance(cursor, str) or not cursor:
             raise UsageError(f"the cursor must be text that a turn gave, not {cursor!r}")
-        return (yield from self._provider.rejoin_turn(self._handles.ref(session), cursor))
+        return (yield from self._provider.rejoin_turn(self._handles.ref(session), plan_cursor(cursor) or ""))
 
     def list_events(
         self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False

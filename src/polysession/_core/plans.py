@@ -95,8 +95,10 @@ class StreamPlan(ABC):  # noqa: B024  (its two kinds have the abstract methods)
 
     Attributes:
         cursor: Opaque base64url text from which another stream, in any process, continues after the last event that
-            was read. A session without events has one, too, which means "from the start". It is read after each event,
-            so keep the text, and build it only when it changes.
+            was read. A session without events has one, too, which means "from the start". It is read after the last
+            event of each frame, poll or reconciliation, so keep the text, and build it only when it changes. A caller
+            who leaves before that last event gets the cursor before all of them, with marks of those that came: the
+            core leaves them out when they are read again.
         quiet_s: Seconds without an event, heartbeats or not, after which `quiet` is asked; None never asks. While still
             nothing comes it is asked again each time that the silence has doubled, at least every 30 seconds.
         not_replayed: Types of events that are sent only while they happen, and not again to a reopened stream.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, get_args
 
 from polysession._core.body import Decompressor
+from polysession._core.cursors import DeliveredEvents, cursor_after, plan_cursor
 from polysession._core.effects import (
     NOW,
     PREPARED,
@@ -89,6 +90,7 @@ class StreamLoop:
         can_wake: Whether the driver can end a `Receive` without losing the connection.
         attended: Whether leaving the stream ends the turn, so that a connection is given up only if it is lost.
         announces: Whether `PREPARED` is delivered before the input is sent.
+        cursor: The caller's cursor; None for a stream that begins now.
 
     Attributes:
         cursor: Continues after the event that was delivered last; None before the plan is there.
@@ -104,6 +106,7 @@ class StreamLoop:
         can_wake: bool,
         attended: bool = False,
         announces: bool = False,
+        cursor: str | None = None,
     ) -> None:
         self.cursor: str | None = None
         self.events_seen = 0
@@ -117,6 +120,8 @@ class StreamLoop:
         self._tracker: TurnTracker | None = None
         self._gaps = GapWatch(())
         self._position: str | None = None  # the plan's cursor while events wait for proof that they are ours
+        self._continues_at = cursor
+        self._delivered = DeliveredEvents(cursor)
         self._finished = False
         self._was_opened = False
         self._announced: Reopen | None = None
@@ -162,7 +167,8 @@ class StreamLoop:
         if not isinstance(plan, ConnectedStream | PolledStream):
             raise BrokenProvider(f"its {type(plan).__name__} is neither a ConnectedStream nor a PolledStream")
         self._plan = plan
-        self.cursor = self._position = plan.cursor
+        self._position = plan.cursor
+        self.cursor = self._continues_at if self._delivered.marks else plan.cursor
         self._gaps = GapWatch(plan.not_replayed, may_lack=plan.is_resumed)
         if isinstance(plan, TurnPlan):
             self._tracker = TurnTracker(plan.is_ours)
@@ -189,7 +195,8 @@ class StreamLoop:
                 chunk = yield self._receive
                 for frame in self._feed(chunk or b""):
                     items = plan.read(frame)
-                    if len(items) == 1 and type(items[0]) in _PLAIN and (tracker is None or tracker.in_turn):
+                    is_plain = len(items) == 1 and type(items[0]) in _PLAIN and not self._delivered.marks
+                    if is_plain and (tracker is None or tracker.in_turn):
                         # Hot path: nine of ten frames hold one such event, in the middle of our turn.
                         event: Any = items[0]
                         if texts is not None and type(event) is MessageDelta:
@@ -241,7 +248,7 @@ class StreamLoop:
     def _take(self, items: Items) -> Loop:
         """Deliver events and take steps, in order. Only after the last event does the plan's cursor hold."""
         tracker = self._tracker
-        before = self._position if tracker is not None and tracker.waiting else self.cursor
+        between = plan_cursor(self._position if tracker is not None and tracker.waiting else self.cursor)
         events_left = sum(not isinstance(item, Step) for item in items)
         for item in items:
             if self._is_finished():
@@ -250,27 +257,30 @@ class StreamLoop:
                 yield from self._step(item)
                 continue
             events_left -= 1
-            cursor = before if events_left else self._plan.cursor
+            cursor = between = cursor_after(between, item) if events_left else self._plan.cursor
             for event, continues_at in [(item, cursor)] if tracker is None else tracker.take(item, cursor):
                 yield from self._deliver(event, continues_at)
         self._settle()
 
     def _deliver(self, event: Event, cursor: str | None) -> Loop:
         gap = self._gaps.gap_before(event)
-        if gap is not None:
+        if gap is not None and not self._delivered.include(gap):
+            self.cursor = cursor_after(self.cursor, gap)
             self.events_seen += 1
             yield gap
         if self._tracker is not None and self._tracker.ended is event:
             yield from self._finish()
+        is_new = not self._delivered.include(event)
         self.cursor = cursor
-        self.events_seen += 1
-        yield event
+        if is_new:
+            self.events_seen += 1
+            yield event
 
     def _settle(self) -> None:
         """Move the cursor to where the plan is, unless events wait for proof that they are ours."""
         if self._tracker is not None and self._tracker.waiting:
             self._position = self._plan.cursor
-        else:
+        elif not self._delivered.marks:
             self.cursor = self._plan.cursor
 
     def _step(self, step: Step) -> Loop:

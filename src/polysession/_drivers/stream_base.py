@@ -37,6 +37,7 @@ class StreamBase:
         operation: What the caller asked for.
         plan_flow: Prepares the plan.
         deadline_s: Seconds from the opening after which to stop waiting; None for no limit.
+        cursor: The caller's cursor; None for a stream that begins now.
 
     Raises:
         UsageError: `deadline_s` is no number above zero.
@@ -52,6 +53,7 @@ class StreamBase:
         plan_flow: Flow[Any],
         *,
         deadline_s: float | None = None,
+        cursor: str | None = None,
     ) -> None:
         self._context = driver.add_context
         self._retry = driver.retry
@@ -65,10 +67,10 @@ class StreamBase:
             driver.add_context(error, operation)
             raise
         self._deadline_s = deadline_s
-        self._loop = self._new_loop(plan_flow, deadline_s)
+        self._loop = self._new_loop(plan_flow, deadline_s, cursor)
         self._observe: Callable[[Event], None] | None = driver.observation.on_event
 
-    def _new_loop(self, plan_flow: Flow[Any], deadline_s: float | None) -> StreamLoop:
+    def _new_loop(self, plan_flow: Flow[Any], deadline_s: float | None, cursor: str | None = None) -> StreamLoop:
         return StreamLoop(
             lambda: plan_flow,
             self._retry,
@@ -76,6 +78,7 @@ class StreamBase:
             can_wake=self._can_wake,
             attended=self._is_attended,
             announces=self._announces,
+            cursor=cursor,
         )
 
     @property
@@ -108,6 +111,7 @@ class TurnBase(StreamBase):
         plan_flow: Prepares the plan.
         watch: Is shown the start and the end.
         deadline_s: Seconds from the opening after which to stop waiting; None for no limit.
+        cursor: The caller's cursor; None for a stream that begins now.
         control: What is done about pending actions, and when the turn is left early.
     """
 
@@ -119,10 +123,11 @@ class TurnBase(StreamBase):
         watch: ObservedTurn,
         *,
         deadline_s: float | None = None,
+        cursor: str | None = None,
         control: TurnControl = TurnControl(),  # noqa: B008  (frozen)
     ) -> None:
         self._announces = control.on_cursor is not None
-        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s)
+        super().__init__(driver, operation, plan_flow, deadline_s=deadline_s, cursor=cursor)
         self._control = control
         self._answers = ActionAnswers()
         self._is_later_part = False

@@ -14,6 +14,7 @@ from polysession import (
     MessageCompleted,
     Outcome,
     RetryPolicy,
+    Role,
     Session,
     StreamInterrupted,
     Support,
@@ -118,6 +119,22 @@ class StreamContract(ContractBase):
         (said,) = [event.message for event in rest if isinstance(event, MessageCompleted) and event.message.text]
         assert len(said.text.split()) > 1, "the message is not whole"
 
+    @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM)
+    def test_a_reader_that_leaves_after_each_event_gets_each_once(self, client: Client, session: Session) -> None:
+        with client.sessions.stream(session, deadline_s=self.patience_s) as events:
+            cursor = events.cursor
+        whole, _ = self.run(client, session, self.script.tool)
+
+        told: list[Event] = []
+        while not told or not isinstance(told[-1], TurnEnded):
+            assert len(told) <= len(whole), f"it gets events again: {[event.type for event in told]}"
+            with client.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events:
+                told.append(next(event for event in events if event.type not in _FORGOTTEN))
+                cursor = events.cursor
+
+        check_each_once(told)
+        assert _steps_of(told) == _steps_of(whole)
+
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_REJOIN)
     def test_a_turn_is_rejoined_in_another_process(
         self, client: Client, session: Session, face: Face, backend: Backend
@@ -160,3 +177,13 @@ class StreamContract(ContractBase):
             follow(impatient)
         assert (caught.value.provider, caught.value.operation) == (self.provider, Feature.SESSIONS_STREAM)
         assert is_polled or caught.value.events_seen == 0
+
+
+def _steps_of(events: Iterable[Event]) -> list[str]:
+    """The types of the events that every reader receives, without the caller's own messages."""
+    kept = {"turn.started", "tool_call.completed", "tool_result.completed", "message.completed", "turn.ended"}
+    return [
+        event.type
+        for event in events
+        if event.type in kept and not (isinstance(event, MessageCompleted) and event.message.role is Role.USER)
+    ]
