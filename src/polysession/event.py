@@ -36,7 +36,9 @@ class EventRecord(ReceivedRecord, TypedRecord):
 
     Attributes:
         session_id: The session.
-        id: The backend's id; None if the event has none, for example a delta that shares the id of its message.
+        id: The backend's id; None if the event has none, for example a delta that shares the id of its message. Events
+            that come from one event of the backend share its id. No two events of a session share id, `type` and
+            `tool_call_id`.
         turn_id: The turn, if the backend names it.
         sequence: Its number in the session, if the backend counts.
         created_at: UTC.

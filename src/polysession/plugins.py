@@ -224,8 +224,15 @@ def _declaration_problem(provider: type[Provider[Any]], name: str) -> str | None
         return f"its entry point is named {name!r}, and its class says {provider.name!r}"
     if provider.api_version != PROVIDER_API_VERSION:
         return f"it was written for provider API {provider.api_version}; this is {PROVIDER_API_VERSION}"
+    return _settings_problem(provider)
+
+
+def _settings_problem(provider: type[Provider[Any]]) -> str | None:
     if not _is_subclass(provider.settings_type, ProviderSettings):
         return f"{provider.__name__}.settings_type is not a subclass of ProviderSettings"
+    owner = provider.settings_type.model_fields.get(provider.owner_setting or "")
+    if provider.owner_setting is not None and (owner is None or owner.is_required()):
+        return f"{provider.__name__}.owner_setting is {provider.owner_setting!r}, which is no setting with a default"
     return None
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,7 +12,6 @@ from httpx_aiohttp import HttpxAiohttpClient
 from polysession import DeadlineExceeded, Feature, InvalidRequest, NotFound, UnsupportedOperation, UsageError
 from polysession._drivers.environment import tls_context
 from polysession.testing import (
-    Backend,
     BackendContract,
     ErrorContract,
     Face,
@@ -168,13 +164,6 @@ class TestAdk(ProviderContract):
     provider = "adk"
     has_status_word = False
 
-    @classmethod
-    @contextlib.contextmanager
-    def serve(cls) -> Iterator[Backend]:
-        """The owner of a session is the client's own user: another one is refused."""
-        with super().serve() as backend:
-            yield replace(backend, owner_id=backend.settings["user_id"])
-
 
 class TestAdkSeed(BackendContract):
     provider = "adk"
@@ -186,12 +175,6 @@ class TestAdkSeed(BackendContract):
             "before 2.11.0 the end of a turn that was left is not stored", raises=DeadlineExceeded
         )
     }
-
-    @classmethod
-    @contextlib.contextmanager
-    def serve(cls) -> Iterator[Backend]:
-        with super().serve() as backend:
-            yield replace(backend, owner_id=backend.settings["user_id"])
 
 
 class TestLanggraph(ProviderContract):

@@ -8,6 +8,7 @@ from polysession._core.flow import Flow
 from polysession._core.paging import PageWalk
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse
+from polysession.event import Event, ToolCallCompleted, TurnStarted
 from polysession.resources import Agent
 from support.flows import step
 
@@ -105,3 +106,16 @@ def test_the_page_that_a_limit_cuts_has_no_cursor() -> None:
 
 def test_items_that_moved_do_not_count_against_a_limit() -> None:
     assert read(walk_over({None: ("abc", "2"), "2": ("cd", "3"), "3": ("e", None)}, limit=4)) == ["abc", "d"]
+
+
+def test_events_that_share_the_id_of_one_backend_event_may_be_on_two_pages() -> None:
+    started = TurnStarted(session_id="s", id="e1")
+    calls = [ToolCallCompleted(session_id="s", id="e1", tool_call_id=call, name="add", arguments={}) for call in "ab"]
+    pages: dict[str | None, Page[Event]] = {None: Page((started, calls[0]), "2"), "2": Page((calls[0], calls[1]))}
+
+    def page_flow(cursor: str | None) -> Flow[Page[Event]]:
+        yield from ()
+        return pages[cursor]
+
+    walk = PageWalk(page_flow, None)
+    assert [step(walk.next_page())[1].items for _ in pages] == [(started, calls[0]), (calls[1],)]

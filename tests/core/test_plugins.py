@@ -66,6 +66,7 @@ BROKEN = {
     "wrong version": (MODULE.format(body="api_version = 99"), "written for provider API 99; this is 2"),
     "wrong settings": (MODULE.format(body="settings_type = dict"), "settings_type is not a subclass of Provider"),
     "settings no class": (MODULE.format(body="settings_type = 5"), "settings_type is not a subclass of Provider"),
+    "no such owner": (MODULE.format(body="owner_setting = 'user'"), "'user', which is no setting with a default"),
     "features no mapping": (
         MODULE.format(body="features = [Feature.SESSIONS_GET]"),
         "features is [<Feature.SESSIONS_GET",

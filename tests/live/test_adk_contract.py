@@ -23,4 +23,4 @@ class TestAdkServer(ProviderContract):
         user = f"user-{uuid.uuid4().hex}"
         with proxy(adk_server.base_url) as (base_url, faults):
             settings = {"base_url": base_url, "app": "assistant", "user_id": user}
-            yield Backend(settings=settings, faults=faults, agent_id="assistant", owner_id=user)
+            yield Backend(settings=settings, faults=faults, agent_id="assistant")

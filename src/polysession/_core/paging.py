@@ -40,7 +40,7 @@ class PageWalk(Generic[Item]):
         self._left = limit
         self._cursor = cursor
         self._cursors = {cursor}
-        self._previous_ids: frozenset[str | None] = frozenset()
+        self._previous: frozenset[tuple[object, ...]] = frozenset()
         self._repeats = 0
         self.finished = False
 
@@ -54,11 +54,11 @@ class PageWalk(Generic[Item]):
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:
             raise MalformedResponse("the list does not advance: the next page's cursor is one that was read already")
-        fresh = tuple(item for item in page.items if item.id is None or item.id not in self._previous_ids)
+        fresh = tuple(item for item in page.items if item.id is None or _identity(item) not in self._previous)
         self._repeats = self._repeats + 1 if page.items and not fresh else 0
         if self._repeats == _REPEATS:
             raise MalformedResponse(f"the list does not advance: {_REPEATS} pages held nothing but the page before")
-        self._previous_ids = frozenset(item.id for item in page.items)
+        self._previous = frozenset(map(_identity, page.items))
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)
         self.finished = page.next_cursor is None
@@ -67,3 +67,8 @@ class PageWalk(Generic[Item]):
             self._left -= len(fresh)
             self.finished = self.finished or self._left == 0
         return Page(fresh, None if self.finished else page.next_cursor, page.problems)
+
+
+def _identity(item: Identified) -> tuple[object, ...]:
+    """Identify an item within its list: events that come from one event of the backend share its id."""
+    return (item.id, type(item), getattr(item, "tool_call_id", None))

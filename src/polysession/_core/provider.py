@@ -111,8 +111,10 @@ class Provider(ABC, Generic[S]):
         largest_page: Most items that one page of a list may have, so that `limit` takes as few pages as possible; None
             if it is not known.
         owner_setting: Name of the setting that holds the client's user, where the user is a part of a session's
-            address: the core then checks that a handle's owner is this user, and gives each handle an owner. None
-            where the credential alone decides.
+            address. The core then gives `SessionRef.owner_id`, `NewSession.owner` and `SessionQuery.owner` to each
+            flow: the caller's owner, or else the client's user. It refuses an owner who is not the client's user. The
+            setting must be optional (`str | None = None`): a client without a user serves several users, and each call
+            names its owner. None where the credential alone decides.
         agent_setting: Name of the setting that holds the agent of sessions that are named by their id alone; None if
             it has no such setting.
         emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.

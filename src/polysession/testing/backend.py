@@ -23,7 +23,8 @@ class Backend:
         workspace_id: A workspace that they can be created on; None takes that of another session.
         model: A model that sessions and agents may have.
         session_id: A session that exists, for a provider that cannot create any.
-        owner_id: A user that sessions may belong to, besides the client's own; None if the backend has no such thing.
+        owner_id: A user that sessions may belong to; None if the backend has no such thing. A provider with an
+            `owner_setting` needs none: tests take the user of `settings`, the only one that the client serves.
     """
 
     settings: Mapping[str, Any]

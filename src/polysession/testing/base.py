@@ -168,6 +168,11 @@ class ContractBase(Arranged):
             self.provider, agent_id=backend.agent_id, environment_id=backend.environment_id, model=backend.model
         )
 
+    def owner(self, backend: Backend) -> str | None:
+        """The user that sessions may belong to; None if the backend has no such thing."""
+        setting = self.declared().owner_setting
+        return backend.owner_id if setting is None else backend.settings[setting]
+
     def new_session(self, client: Client, backend: Backend, **values: Any) -> Session:
         """A new session, with these values besides what it needs."""
         return client.sessions.create(**{**self.session_values(backend), **values})

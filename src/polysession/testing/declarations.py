@@ -307,7 +307,7 @@ class DeclarationContract(ContractBase):
             pytest.fail("the provider does what only a driver may do")
 
         provider = open_provider(self.provider, backend.settings, {})
-        owner = backend.owner_id  # the core fills it in, where the backend needs one
+        owner = self.owner(backend)  # the core fills it in, where the backend needs one
         ref = SessionRef("sess_1", "agent_1", owner)
         query = SessionQuery(agent=backend.agent_id, owner=owner)
         new = NewSession(**{"owner": owner, **self.session_values(backend)})

@@ -63,12 +63,13 @@ class SessionContract(ContractBase):
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_OWNER)
     def test_a_session_belongs_to_its_owner(self, client: Client, backend: Backend) -> None:
-        assert backend.owner_id is not None, "Backend.owner_id is None, and the provider supports owners"
-        session = self.new_session(client, backend, owner=backend.owner_id)
+        owner = self.owner(backend)
+        assert owner is not None, "Backend.owner_id is None, and the provider supports owners"
+        session = self.new_session(client, backend, owner=owner)
 
-        assert session.owner_id == backend.owner_id
-        assert client.sessions.get(session).owner_id == backend.owner_id
-        assert session.id in [each.id for each in client.sessions.list(owner=backend.owner_id)]
+        assert session.owner_id == owner
+        assert client.sessions.get(session).owner_id == owner
+        assert session.id in [each.id for each in client.sessions.list(owner=owner)]
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY)
     def test_the_same_key_creates_one_session(self, client: Client, backend: Backend) -> None:
