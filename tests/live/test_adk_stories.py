@@ -49,7 +49,7 @@ def test_title_and_metadata_are_read_and_changed_by_another_client(
         id="mine", title="Ticket 42", metadata={"team": "red"}, native=AdkNewSession(state={"user:tone": "dry"})
     )
     beside = adk_client.sessions.create()
-    assert (beside.raw["state"], beside.metadata) == ({"user:tone": "dry"}, {})
+    assert (beside.raw["state"]["user:tone"], beside.metadata) == ("dry", {})
     with (
         open_client(adk_server.base_url, adk_user) as other,
         open_client(adk_server.base_url, "somebody-else") as stranger,
