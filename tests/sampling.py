@@ -11,6 +11,15 @@ LEFT_OUT: Final = 0
 ONE_CLIENT: Final = -1
 
 SAMPLED: Final[Mapping[str, int]] = {
+    # Programs that take seconds.
+    "tests/cli/test_processes.py::test_a_broken_pipe_is_no_error": 2,
+    "tests/cli/test_processes.py::test_a_missing_extra_is_named": 2,
+    "tests/examples/test_testing.py::test_the_suite_runs": 2,
+    "tests/cassettes/test_qoder_recording.py::test_the_command_refuses_an_emulator_and_stores_nothing": LEFT_OUT,
+    "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
+    "tests/docs/test_evidence.py::test_evidence_is_collected_from_every_process": LEFT_OUT,
+    "tests/examples/test_plugins.py::test_they_are_found_by_name_and_take_part_in_the_demo": LEFT_OUT,
+    "tests/examples/test_plugins.py::test_they_keep_the_contract": LEFT_OUT,
     "tests/live/test_adk_contract.py": ONE_CLIENT,
     "tests/cassettes/test_everruns_tapes.py::test_the_cuts_of_a_stream_do_not_matter": 5,
     "tests/cassettes": ONE_CLIENT,
@@ -69,16 +78,6 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/stress/test_stream_faults.py::test_a_fault_of_a_stream_comes_to_what_is_written_down": 8,
     "tests/stress/test_stream_faults.py::test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down": 4,
     "tests/testing/test_tapes.py": ONE_CLIENT,
-    # Programs that take a second each.
-    "tests/cli/test_processes.py::test_a_broken_pipe_is_no_error": 2,
-    "tests/cli/test_processes.py::test_a_missing_extra_is_named": 2,
-    "tests/examples/test_testing.py::test_the_suite_runs": 2,
-    # Programs that take seconds.
-    "tests/cassettes/test_qoder_recording.py::test_the_command_refuses_an_emulator_and_stores_nothing": LEFT_OUT,
-    "tests/cli/test_processes.py::test_colours_are_for_terminals_without_no_color": LEFT_OUT,
-    "tests/docs/test_evidence.py::test_evidence_is_collected_from_every_process": LEFT_OUT,
-    "tests/examples/test_plugins.py::test_they_are_found_by_name_and_take_part_in_the_demo": LEFT_OUT,
-    "tests/examples/test_plugins.py::test_they_keep_the_contract": LEFT_OUT,
 }
 """Of these tests, classes, files and folders the normal run takes one item in so many, beginning with the first.
 

@@ -49,6 +49,7 @@ READERS = [
     *[(member, adapter) for adapter, members in UNIONS for member in members],
     *[(record_type, TypeAdapter[Any](record_type)) for record_type in PLAIN],
 ]
+EXAMPLES = settings().max_examples // 2
 DUMPS: list[dict[str, Any]] = [{}, {"exclude_unset": True}, {"exclude_defaults": True}, {"exclude_none": True}]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -104,7 +105,7 @@ def records_of(record_type: type[BaseModel]) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("record_type", "adapter"), READERS, ids=lambda each: getattr(each, "__name__", ""))
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_a_record_reads_back_from_its_json(
     record_type: type[BaseModel], adapter: TypeAdapter[Any], data: st.DataObject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -35,20 +36,28 @@ def test_the_list_of_examples_is_whole() -> None:
 
 
 PROVIDERS = list(emulated_providers())
-RUNS = [
-    pytest.param(
-        script,
-        provider,
-        id=f"{script.stem}-{provider}",
-        marks=[] if (at - of) % len(PROVIDERS) == 0 else pytest.mark.long,
-    )
-    for at, script in enumerate(SCRIPTS)
-    for of, provider in enumerate(PROVIDERS)
-]
-"""Each example on each backend; the normal run has each example once."""
+RUNS = [(script, provider) for script in SCRIPTS for provider in PROVIDERS]
+ONE_EACH = [(script, PROVIDERS[at % len(PROVIDERS)]) for at, script in enumerate(SCRIPTS)]
 
 
-@pytest.mark.parametrize(("script", "provider"), RUNS)
+def name(each: Path | str) -> str:
+    return each.stem if isinstance(each, Path) else each
+
+
+@pytest.mark.parametrize(("script", "provider"), ONE_EACH, ids=name)
+def test_each_example_runs_in_this_process(
+    script: Path, provider: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(script), provider])
+    monkeypatch.syspath_prepend(EXAMPLES)
+
+    runpy.run_path(str(script), run_name="__main__")
+
+    check(script, provider, *capfd.readouterr())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("script", "provider"), RUNS, ids=name)
 def test_an_example_runs(script: Path, provider: str) -> None:
     run = subprocess.run(  # noqa: S603  (our own interpreter)
         [sys.executable, "-W", "error", str(script), provider],
@@ -58,8 +67,13 @@ def test_an_example_runs(script: Path, provider: str) -> None:
         stdin=subprocess.DEVNULL,
     )
 
-    assert (run.returncode, run.stderr) == (0, "")
+    assert run.returncode == 0
+    check(script, provider, run.stdout, run.stderr)
+
+
+def check(script: Path, provider: str, shown: str, errors: str) -> None:
+    assert errors == ""
     last_line = LAST_LINES[script.name].format(provider=provider)
     if load_provider(provider).turn_life is TurnLife.ATTENDED:  # a turn ends where it is left
         last_line = last_line.replace("second process: completed", "second process: cancelled")
-    assert run.stdout.splitlines()[-1].startswith(last_line)
+    assert shown.splitlines()[-1].startswith(last_line)

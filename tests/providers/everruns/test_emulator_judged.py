@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -49,6 +51,19 @@ def judge(handle: EmulatorHandle, scenario: Callable[[Any], Awaitable[None]], **
             await scenario(everruns)
 
     asyncio.run(run())
+
+
+@contextlib.contextmanager
+def sooner() -> Iterator[None]:
+    """Let this thread try again sooner than the official client does, which waits for seconds; not the emulator's."""
+    sleep, ours = asyncio.sleep, threading.current_thread()
+
+    async def sleep_less(delay: float, result: Any = None) -> Any:
+        return await sleep(delay / 20 if threading.current_thread() is ours else delay, result)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "sleep", sleep_less)
+        yield
 
 
 async def create(everruns: Any, **values: object) -> Any:

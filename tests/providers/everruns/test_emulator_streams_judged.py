@@ -19,7 +19,7 @@ from everruns_sdk.models import (  # type: ignore[import-untyped]
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.testing import covers
-from providers.everruns.test_emulator_judged import create, judge
+from providers.everruns.test_emulator_judged import create, judge, sooner
 from providers.everruns.test_emulator_streams import ANSWER, BEGIN, CALL, DELTA, END, THINK, TOOL
 
 pytestmark = pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
@@ -132,7 +132,8 @@ def test_the_client_resumes_after_a_dropped_connection(handle: EmulatorHandle) -
         assert handle.faults.waiting() == []
         assert [event.type for event in events] == WITHOUT_DELTAS
 
-    judge(handle, scenario)
+    with sooner():
+        judge(handle, scenario)
 
 
 def test_the_client_starts_after_an_event_it_names(handle: EmulatorHandle) -> None:
@@ -173,7 +174,8 @@ def test_the_client_runs_tools_and_retries_while_the_session_is_not_yet_waiting(
             await everruns.messages.create_tool_results(session.id, [ContentPart.make_tool_result("a", 1)])
         assert late.value.status_code == 409
 
-    judge(handle, scenario)
+    with sooner():
+        judge(handle, scenario)
 
 
 @covers(Feature.SESSIONS_MESSAGES)
