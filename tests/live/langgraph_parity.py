@@ -13,9 +13,9 @@ import httpx
 
 from polysession._core.sse import SseDecoder
 
-_ID: Final = re.compile(
-    r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b|\b\d{13}-\d+\b"
-)
+_ID: Final = re.compile(r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b")
+_LOG_ID: Final = re.compile(r"\b\d{13}-\d+(?:\.\d+)?\b")
+"""Several events of one millisecond share an id, or not."""
 _TIMES: Final = frozenset({"timestamp", "created_at", "updated_at", "state_updated_at"})
 _OPAQUE: Final = frozenset({"kwargs", "config", "path", "response_metadata", "parents", "langsmith_session_name"})
 """Keys whose values are compared by their type alone."""
@@ -40,7 +40,8 @@ class Ask:
         path: Path and query.
         body: Sent as JSON, unless it is bytes.
         headers: Headers besides the content type of JSON.
-        settles: Ask again until no run of the thread is going.
+        settles: Wait first until no run of the thread is going.
+        starts: Wait then until the newest run says something: it is `{run}` from now on.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Ask:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     settles: bool = False
+    starts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,26 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """The events of the scenario's thread on `stream/events`, once no run is going.
+
+    Attributes:
+        count: How many there are.
+        channels: What is asked for.
+        more: Further fields of the body.
+    """
+
+    count: int
+    channels: tuple[str, ...] = ("values", "messages", "lifecycle", "input")
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Steps, one after another, in a new thread."""
 
     name: str
-    steps: tuple[Ask | Turn, ...]
+    steps: tuple[Ask | Turn | Events, ...]
 
 
 class Side:
@@ -93,7 +110,12 @@ class Side:
             self._ids["{thread}"] = created.json()["thread_id"]
             assistants = self._http.post("/assistants/search", json={"graph_id": "agent", "limit": 1000}).json()
             (self._ids["{agent}"],) = [each["assistant_id"] for each in assistants if each["name"] == "agent"]
-            return [self._ask(step) if isinstance(step, Ask) else self._run(step) for step in scenario.steps]
+            return [self._play(step) for step in scenario.steps]
+
+    def _play(self, step: Ask | Turn | Events) -> Any:
+        if isinstance(step, Ask):
+            return self._ask(step)
+        return self._run(step) if isinstance(step, Turn) else self._events(step)
 
     def _ask(self, ask: Ask) -> dict[str, Any]:
         if ask.settles:
@@ -103,6 +125,8 @@ class Side:
         with self._http.stream(ask.method, self._filled(ask.path), content=body, headers=headers) as response:
             kind = response.headers.get("content-type", "").partition(";")[0]
             content = b"" if kind == "text/event-stream" and response.is_success else response.read()
+        if ask.starts:
+            self._wait_for_start()
         shown = self._named(json.loads(content)) if kind == "application/json" and content else content.decode()
         following = response.headers.get("x-pagination-next")
         return {"status": response.status_code, "type": kind, "next": following, "body": shown}
@@ -113,6 +137,18 @@ class Side:
         while any(run["status"] in _GOING for run in self._http.get(path).json()):
             assert time.monotonic() < deadline_s, "a run does not end"
             time.sleep(0.02)
+
+    def _wait_for_start(self) -> None:
+        path = self._filled("/threads/{thread}")
+        self._ids["{run}"] = run_id = self._http.get(f"{path}/runs", params={"limit": 1}).json()[0]["run_id"]
+        decoder, is_ours = SseDecoder(), False
+        with self._http.stream("GET", f"{path}/stream", headers={"last-event-id": "-"}) as response:
+            for chunk in response.iter_bytes():
+                for frame in decoder.feed(chunk):
+                    is_ours = is_ours or json.loads(frame.data).get("run_id") == run_id
+                    if is_ours and frame.event != "metadata":
+                        return
+                assert not decoder.has_comments, "the run says nothing"
 
     def _run(self, turn: Turn) -> list[Any]:
         """The frames of a run, without the time between them."""
@@ -143,6 +179,18 @@ class Side:
                         self._http.post(f"{thread}/runs/{self._ids['{run}']}/cancel", json={})
         raise AssertionError("the stream ended before the run")
 
+    def _events(self, step: Events) -> list[Any]:
+        self._settle()
+        shown: list[Any] = []
+        decoder, body = SseDecoder(), {"channels": step.channels, **step.more}
+        with self._http.stream("POST", self._filled("/threads/{thread}/stream/events"), json=body) as response:
+            for chunk in response.iter_bytes():
+                frames = [(frame, self._named(json.loads(frame.data))) for frame in decoder.feed(chunk)]
+                shown += [{"event": frame.event, "id": frame.id, "data": data} for frame, data in frames]
+                if len(shown) >= step.count or decoder.has_comments:  # a heartbeat: that was all
+                    break
+        return shown
+
     def _filled(self, text: str) -> str:
         for name, value in self._ids.items():
             text = text.replace(name, value)
@@ -163,4 +211,4 @@ class Side:
 
     def _text(self, text: str) -> str:
         text = _ID.sub(lambda match: self._names.setdefault(match[0], f"<id {len(self._names)}>"), text)
-        return _THIRD_GRAPH.sub("", text)
+        return _THIRD_GRAPH.sub("", _LOG_ID.sub("<log id>", text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from live.langgraph_parity import Ask, Scenario, Turn
+from live.langgraph_parity import Ask, Events, Scenario, Turn
 
 UNKNOWN: Final = "6a3f4f0e-5d0c-4c53-9d0e-0d3a7c1b2e4f"
 OURS: Final = "0d6f1f3a-51a6-4c1e-8d1b-7f5f0f6f2a10"
@@ -24,6 +24,23 @@ def _command(method: Any, number: Any = 7, **params: Any) -> Ask:
 
 def _decided(*decisions: Any) -> Turn:
     return Turn(responses={0: {"decisions": list(decisions)}})
+
+
+def _start_of(text: str, **params: Any) -> dict[str, Any]:
+    given = {"messages": [{"role": "user", "content": text}]}
+    return {"id": 7, "method": "run.start", "params": {"assistant_id": "agent", "input": given, **params}}
+
+
+ANSWER: Final = {"interrupt_id": "x"}
+BAD_CHANNELS: Final[tuple[Any, ...]] = (
+    *(b"{", [], {}, {"channels": []}, {"channels": "x"}),
+    {"channels": ["nope", "debug"]},
+)
+SAID: Final = {"role": "assistant", "content": "and more"}
+SUPERSTEPS: Final = (
+    {"updates": [{"values": {"messages": [{"role": "user", "content": "hi"}]}, "as_node": "__start__"}]},
+    {"updates": [{"values": {"messages": [SAID]}, "as_node": "respond"}]},
+)
 
 
 SCENARIOS: Final = (
@@ -171,6 +188,85 @@ SCENARIOS: Final = (
             Ask("POST", "/threads/{thread}/runs/{run}/cancel", {}),
             Ask("POST", "/threads/{thread}/state", {"values": None, "as_node": "__end__"}),
             Ask("GET", "/threads/{thread}"),
+        ),
+    ),
+    Scenario(
+        "events of turns",
+        (
+            Turn("hello"),
+            Turn("/tool 2"),
+            Events(33),
+            Events(4, channels=("lifecycle",)),
+            Events(1, channels=("lifecycle",), more={"since": 30}),
+            Events(2, channels=("custom:x", "lifecycle"), more={"since": 20, "depth": "x", "namespaces": [[]]}),
+        ),
+    ),
+    Scenario("events of approvals", (Turn("/ask"), Events(11), _decided(APPROVE), Events(24))),
+    Scenario("events of a question", (Turn("/question"), Events(5))),
+    Scenario("events of two interrupts", (Turn("/mixed"), Events(16))),
+    Scenario("events of a failure", (Turn("/fail"), Events(3))),
+    Scenario(
+        "a run is deleted",
+        (
+            Turn("one"),
+            Turn("two"),
+            Ask("DELETE", "/threads/{thread}/runs/{run}"),
+            Ask("DELETE", "/threads/{thread}/runs/{run}"),
+            Ask("DELETE", "/threads/{thread}/runs/nope"),
+            Events(2, channels=("lifecycle",)),
+            Ask("GET", "/threads/{thread}/runs"),
+        ),
+    ),
+    Scenario(
+        "refused streams of events",
+        (
+            *(Ask("POST", "/threads/{thread}/stream/events", body) for body in BAD_CHANNELS),
+            Ask("GET", "/threads/{thread}/stream/events"),
+            Ask("POST", "/threads/nope/stream/events", {"channels": ["values"]}),
+            Ask("POST", f"/threads/{UNKNOWN}/stream/events", {"channels": ["checkpoints"]}),
+            Ask("POST", "/threads/nope/commands", _start_of("hello")),
+            Ask(
+                "POST", "/threads/nope/commands", {"id": 7, "method": "input.respond", "params": {"interrupt_id": "x"}}
+            ),
+        ),
+    ),
+    Scenario(
+        "a second message that interrupts",
+        (
+            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
+            Ask("POST", "/threads/{thread}/commands", _start_of("second", multitaskStrategy="interrupt"), starts=True),
+            *LOOK[:3],
+        ),
+    ),
+    Scenario(
+        "a run is rolled back",
+        (
+            Turn("one"),
+            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
+            Ask("POST", "/threads/{thread}/runs/{run}/cancel?wait=true&action=rollback", {}),
+            Ask("GET", "/threads/{thread}/runs/{run}", settles=True),
+            *LOOK[1:3],
+        ),
+    ),
+    Scenario(
+        "a run is cancelled and waited for",
+        (
+            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
+            Ask("POST", "/threads/{thread}/runs/{run}/cancel?wait=true", {}),
+            *LOOK,
+        ),
+    ),
+    Scenario(
+        "states that a client writes",
+        (
+            Ask("POST", "/threads", {"supersteps": SUPERSTEPS, "metadata": {"graph_id": "agent"}}),
+            Ask("POST", "/threads", {"supersteps": SUPERSTEPS}),
+            Ask("POST", "/threads/search", {"ids": ["{thread}"], "values": {"a": 1}}),
+            Turn("hello"),
+            Ask("POST", "/threads/search", {"ids": ["{thread}"], "values": {"a": 1}}, settles=True),
+            Ask("POST", "/threads/{thread}/state", {"values": {"messages": [SAID]}, "as_node": "respond"}),
+            Ask("GET", "/threads/{thread}"),
+            Ask("POST", "/assistants", {"graph_id": "agent", "context": {"a": 1}}),
         ),
     ),
 )

@@ -1,62 +1,60 @@
 """Emulator of LangGraph's Agent Server: threads, runs and assistants over state in memory.
 
-Not offered: `stream/events`, copies and checkpoints of threads, crons, the store.
+Not offered: runs in the older way, copies and checkpoints of threads, crons, the store.
 
 Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30); observed on langgraph-api 0.16.7
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from polysession.emulation import (
     Answer,
     ApiRequest,
     Emulator,
-    EventStream,
+    EventLog,
     Generation,
     InitialResources,
     Refusal,
     Route,
     Scripts,
     build_app,
-    sse_frame,
 )
-from polysession_langgraph.emulator import validation
-from polysession_langgraph.emulator.runs import Runner
+from polysession_langgraph.emulator import streams, validation
+from polysession_langgraph.emulator.commands import Commands
 from polysession_langgraph.emulator.store import (
     GRAPHS,
-    Entry,
     Json,
-    Run,
     Store,
     Thread,
-    run_shape,
     timestamp,
 )
 from polysession_langgraph.emulator.validation import check_uuid, checked_body
 
-HEARTBEAT_S: Final = 5.0
-_NO_ASSISTANT: Final = (
-    "422: Invalid assistant: {name!r}. Must be either:\n- A valid assistant UUID, or\n"
-    "- One of the registered graphs: agent, approving"
-)
-_STREAM_MODES: Final = frozenset({"run_modes", "lifecycle", "state_update"})
 _DEFAULT_LIMIT: Final = 10
-_NOTHING_TO_CANCEL: Final = (
-    "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs haven't been deleted"
-    " or completed."
-)
 _TWO_CONTEXTS: Final = (
     "Cannot specify both configurable and context. Prefer setting context alone. Context was introduced in LangGraph"
     " 0.6.0 and is the long term planned replacement for configurable."
 )
 _GIVE_UP: Final = "__end__"
+_BROKEN: Final = 500
+_NO_GRAPH: Final = (
+    "Thread '{thread_id}' has no assigned graph ID. This usually occurs when no runs have been made on this particular"
+    " thread. This operation requires a graph ID. Please ensure a run has been made for the thread or manually update"
+    " the thread metadata (by setting the 'graph_id' field) before running this operation."
+)
 
 
 class LanggraphEmulator(Emulator):
-    """LangGraph's Agent Server. Its older generation has the same routes."""
+    """LangGraph's Agent Server. Its older generation has the same routes.
+
+    Attributes:
+        busy_wait_s: Seconds that `run.start` waits for the run that is going, before it queues or refuses the new one.
+            The server waits 5.
+    """
 
     has_questions: ClassVar[bool] = True
 
@@ -65,7 +63,8 @@ class LanggraphEmulator(Emulator):
         self.version = "0.16.7"
         self.scripts = Scripts(has_questions=True)
         self._store = Store()
-        self._runners: dict[str, Runner] = {}
+        self.busy_wait_s = 0.0
+        self._commands = Commands(self._store, self.scripts, busy_wait_s=lambda: self.busy_wait_s)
         self.initial = InitialResources(agent_id=next(iter(self._store.assistants)))
         self.settings: Mapping[str, str] = {}
         self.routes = self._routes()
@@ -80,11 +79,25 @@ class LanggraphEmulator(Emulator):
         thread = self._store.threads[session_id]
 
         def start() -> None:
-            run = self._new_run(thread, next(iter(self._store.assistants.values())), {})
+            run = self._commands.new_run(thread, next(iter(self._store.assistants.values())), {})
             thread.runs.append(run)
-            thread.task.start(self._runner(thread).idle(run, duration_s))
+            thread.task.start(self._commands.runner(thread).idle(run, duration_s))
 
         self.run_in_server(start)
+
+    def forget_events(self, session_id: str) -> None:
+        """Lose the events of a thread, as a restart of the server does: its streams end.
+
+        Raises:
+            KeyError: There is no such thread.
+        """
+        thread = self._store.threads[session_id]
+
+        def forget() -> None:
+            thread.log.close()
+            thread.log = EventLog()
+
+        self.run_in_server(forget)
 
     def open_streams(self, session_id: str) -> int:
         """How many streams of a thread are open.
@@ -110,12 +123,14 @@ class LanggraphEmulator(Emulator):
             Route("DELETE", "/threads/{id}", self._delete),
             Route("GET", "/threads/{id}/state", lambda request: self._thread(request).state_shape()),
             Route("POST", "/threads/{id}/state", self._set_state),
-            Route("GET", "/threads/{id}/stream", self._stream),
-            Route("POST", "/threads/{id}/commands", self._command),
-            Route("GET", "/threads/{id}/runs", self._list_runs),
-            Route("GET", "/threads/{id}/runs/{run}", self._get_run),
-            Route("GET", "/threads/{id}/runs/{run}/stream", self._run_stream),
-            Route("POST", "/threads/{id}/runs/{run}/cancel", self._cancel),
+            Route("GET", "/threads/{id}/stream", partial(streams.thread_stream, self._store)),
+            Route("POST", "/threads/{id}/stream/events", partial(streams.event_stream, self._store)),
+            Route("POST", "/threads/{id}/commands", self._commands.command),
+            Route("GET", "/threads/{id}/runs", self._commands.list_runs),
+            Route("GET", "/threads/{id}/runs/{run}", self._commands.get_run),
+            Route("DELETE", "/threads/{id}/runs/{run}", self._commands.delete_run),
+            Route("GET", "/threads/{id}/runs/{run}/stream", partial(streams.run_stream, self._store)),
+            Route("POST", "/threads/{id}/runs/{run}/cancel", self._commands.cancel_run),
             Route("POST", "/assistants", self._create_assistant),
             Route("POST", "/assistants/search", self._search_assistants),
             Route("GET", "/assistants/{id}", self._get_assistant),
@@ -123,7 +138,7 @@ class LanggraphEmulator(Emulator):
             Route("DELETE", "/assistants/{id}", self._delete_assistant),
         ]
 
-    def _create(self, request: ApiRequest) -> Json:
+    def _create(self, request: ApiRequest) -> Json | Answer:
         body = checked_body(request, validation.NEW_THREAD)
         given = body.get("thread_id")
         thread_id = check_uuid(given) if given else self._store.clock.uuid7()
@@ -134,7 +149,15 @@ class LanggraphEmulator(Emulator):
             raise Refusal(409, f"Thread with ID {thread_id} already exists")
         metadata = {key: value for key, value in (body.get("metadata") or {}).items() if key != "assistant_id"}
         thread = self._store.threads[thread_id] = Thread(thread_id, metadata)
-        return thread.shape(is_post=True)
+        if not body.get("supersteps"):
+            return thread.shape(is_post=True)
+        if metadata.get("graph_id") not in GRAPHS:
+            text = f"Thread {thread_id} was created, but there were problems updating the state: {_NO_GRAPH}"
+            return Answer({"detail": text.format(thread_id=thread_id)}, 201)
+        for update in [each for step in body["supersteps"] for each in step["updates"]]:
+            thread.add((update.get("values") or {}).get("messages") or ())
+        thread.has_run = thread.values_shown = True
+        return thread.shape()
 
     def _search(self, request: ApiRequest) -> Answer:
         body = _search_of(request)
@@ -151,12 +174,18 @@ class LanggraphEmulator(Emulator):
                 check_uuid(each)
             except Refusal as refusal:
                 raise Refusal(400, f"Invalid thread ID {each}") from refusal
-        return [
+        found = [
             thread
             for thread in self._store.threads.values()
             if all(_same(thread.metadata.get(key), value) for key, value in metadata.items())
             and (body.get("status") is None or thread.status == body["status"])
             and (ids is None or thread.id in ids)
+        ]
+        wanted = body.get("values") or {}
+        if wanted and not all(thread.values_shown for thread in found):
+            raise Refusal(500, "Internal Server Error")
+        return [
+            each for each in found if all(_same({"messages": each.messages}.get(key), wanted[key]) for key in wanted)
         ]
 
     def _update(self, request: ApiRequest) -> Json:
@@ -178,110 +207,13 @@ class LanggraphEmulator(Emulator):
         thread = self._thread(request)
         if thread.status == "busy":
             raise Refusal(409, f"Thread {thread.id} has in-flight runs: [...]")
-        if checked_body(request, {}).get("as_node") == _GIVE_UP:
+        body = checked_body(request, {})
+        if body.get("as_node") == _GIVE_UP:
             thread.interrupts, thread.rest = {}, ()
+        thread.add((body.get("values") or {}).get("messages") or ())
         thread.checkpoint()
         made = {"thread_id": thread.id, "checkpoint_ns": "", "checkpoint_id": thread.checkpoints[0]}
         return {"checkpoint": made, "configurable": made, "checkpoint_id": made["checkpoint_id"]}
-
-    def _stream(self, request: ApiRequest) -> EventStream:
-        """An unknown thread has an empty stream, with heartbeats."""
-        thread = self._store.threads.get(check_uuid(request.parameters["id"]))
-        for mode in request.query.get("stream_modes", "run_modes").split(","):
-            if mode not in _STREAM_MODES:
-                raise Refusal(422, f"Invalid stream mode: {mode}")
-        log = (thread or Thread("", {})).log
-        start = _start(log.entries, request.headers.get("last-event-id"))
-        return EventStream(_frames(log.follow(start, heartbeat_s=HEARTBEAT_S)))
-
-    def _run_stream(self, request: ApiRequest) -> EventStream:
-        """The events of one run without its end mark. Without an id only those from now on."""
-        thread = self._thread(request)
-        run = self._store.run(thread, request.parameters["run"])
-        start = _start(thread.log.entries, request.headers.get("last-event-id"))
-        is_over = run.status not in {"pending", "running"}
-        entries = _these(thread.log.entries[start:]) if is_over else thread.log.follow(start, heartbeat_s=HEARTBEAT_S)
-        return EventStream(_frames(_of_run(run, entries)))
-
-    async def _command(self, request: ApiRequest) -> Any:
-        try:
-            body = request.json()
-        except ValueError as error:
-            raise Refusal(400, "Invalid JSON body") from error
-        number, method = body.get("id"), body.get("method")
-        if not isinstance(number, int) or not isinstance(method, str):
-            text = "Protocol commands must include an integer id and string method."
-            refused = {"type": "error", "id": number, "error": "invalid_argument", "message": text}
-            return Answer(refused, 400)
-        commands = {"run.start": self._run_start, "input.respond": self._respond}
-        if method not in commands:
-            return _refused(number, "unknown_command", f"Unknown protocol command: {method}")
-        try:
-            result = commands[method](request.parameters["id"], body.get("params") or {})
-        except Refusal as refusal:
-            return _refused(number, refusal.details.get("code", "unknown_error"), refusal.message)
-        return {"type": "success", "id": number, "result": result, "meta": {"applied_through_seq": 0}}
-
-    def _run_start(self, thread_id: str, params: Json) -> Json:
-        name = params.get("assistant_id")
-        if name is None:
-            raise Refusal(422, "run.start requires an assistant_id.", code="invalid_argument")
-        assistant = self._store.find_assistant(name)
-        if assistant is None:
-            raise Refusal(422, _NO_ASSISTANT.format(name=name))
-        thread = self._store.threads.get(thread_id)
-        if thread is None:
-            thread = self._store.threads[thread_id] = Thread(thread_id, {})
-        if thread.status == "busy" and params.get("multitaskStrategy") == "reject":
-            raise Refusal(409, "409: Thread is already running a task. Wait for it to finish")
-        run = self._new_run(thread, assistant, params)
-        answers = None
-        if thread.interrupts and params.get("input") is not None:  # the server takes a message for the answer
-            answers = dict.fromkeys(list(thread.interrupts)[:1], params["input"])
-        self._runner(thread).start(run, answers)
-        return {"run_id": run.id}
-
-    def _respond(self, thread_id: str, params: Json) -> Json:
-        thread = self._store.threads.get(thread_id)
-        responses = params.get("responses") or [params]
-        if any("interrupt_id" not in each for each in responses):
-            raise Refusal(422, "input.respond requires an interrupt_id.", code="invalid_argument")
-        answers = {each.get("interrupt_id"): each.get("response") for each in responses}
-        for key in answers:
-            if thread is None or key not in thread.interrupts:
-                text = f"Unknown or already-consumed interrupt: {key}"
-                raise Refusal(409, text, code="no_such_interrupt")
-        if thread is not None:
-            assistant = self._store.find_assistant(thread.metadata.get("assistant_id")) or {}
-            run = self._new_run(thread, assistant, {"metadata": params.get("metadata")})
-            self._runner(thread).start(run, answers)
-        return {}
-
-    def _new_run(self, thread: Thread, assistant: Json, params: Json) -> Run:
-        thread.updated_at = timestamp()
-        ids = (self._store.clock.uuid7(), assistant["assistant_id"], assistant["graph_id"])
-        return Run(*ids, dict(params.get("metadata") or {}), params.get("input"))
-
-    def _list_runs(self, request: ApiRequest) -> list[Json]:
-        thread = self._thread(request)
-        status, limit = request.query.get("status"), int(request.query.get("limit", _DEFAULT_LIMIT))
-        runs = [run for run in reversed(thread.runs) if status is None or run.status == status]
-        return [run_shape(thread, run) for run in runs[int(request.query.get("offset", 0)) :][:limit]]
-
-    def _get_run(self, request: ApiRequest) -> Json:
-        run_id = check_uuid(request.parameters["run"], "run")
-        thread = self._thread(request)
-        return run_shape(thread, self._store.run(thread, run_id))
-
-    async def _cancel(self, request: ApiRequest) -> Answer:
-        thread = self._thread(request)
-        run = next((each for each in thread.runs if each.id == request.parameters["run"]), None)
-        if run is None:
-            raise Refusal(404, "No runs found to cancel.")
-        if run.status not in {"pending", "running"}:
-            raise Refusal(404, _NOTHING_TO_CANCEL)
-        await self._runner(thread).cancel(run)
-        return Answer(status=202)
 
     def _create_assistant(self, request: ApiRequest) -> Json:
         body = checked_body(request, validation.NEW_ASSISTANT)
@@ -333,16 +265,11 @@ class LanggraphEmulator(Emulator):
     def _thread(self, request: ApiRequest) -> Thread:
         return self._store.thread(request.parameters["id"])
 
-    def _runner(self, thread: Thread) -> Runner:
-        return self._runners.setdefault(thread.id, Runner(self._store, self.scripts, thread))
-
 
 def _error(refusal: Refusal, _request_id: str) -> Answer:
+    if refusal.status >= _BROKEN:
+        return Answer(refusal.message, refusal.status, media_type="text/plain")
     return Answer({"detail": refusal.message}, refusal.status)
-
-
-def _refused(number: int, code: str, message: str) -> Json:
-    return {"type": "error", "id": number, "error": code, "message": message}
 
 
 def _search_of(request: ApiRequest) -> Json:
@@ -366,44 +293,3 @@ def _page(items: list[Json], body: Json) -> Answer:
 def _same(one: Any, other: Any) -> bool:
     """Equality that distinguishes a number from its text, and true from 1."""
     return type(one) is type(other) and one == other and other is not None
-
-
-def _start(entries: list[Entry], last_id: str | None) -> int:
-    """Where a stream begins: without an id after all entries, with `-` at the first."""
-    if last_id is None:
-        return len(entries)
-    if last_id == "-":
-        return 0
-    try:
-        wanted = _order(last_id)
-    except ValueError:
-        raise Refusal(422, "Invalid last-event-id: must be a valid Redis stream ID") from None
-    return sum(1 for entry in entries if _order(entry.id) <= wanted)
-
-
-def _order(event_id: str) -> tuple[int, int]:
-    milliseconds, _, number = event_id.partition("-")
-    return int(milliseconds), int(number or 0)
-
-
-async def _of_run(run: Run, entries: AsyncIterator[Entry | None]) -> AsyncIterator[Entry | None]:
-    """The entries of a run, without its end, behind which nothing follows."""
-    async for entry in entries:
-        if entry is not None and entry.run_id == run.id and entry.data.get("status") == "run_done":
-            return
-        if entry is None or entry.run_id == run.id:
-            yield entry
-
-
-async def _these(entries: Iterable[Entry]) -> AsyncIterator[Entry | None]:
-    for entry in entries:
-        yield entry
-
-
-async def _frames(entries: AsyncIterator[Entry | None]) -> AsyncGenerator[bytes, None]:
-    async for entry in entries:
-        if entry is None:
-            yield b": heartbeat\r\n\r\n"
-        else:
-            frame = sse_frame({"event": entry.event, "data": entry.data, "id": entry.id})
-            yield frame.replace(b"\n", b"\r\n")

@@ -116,12 +116,10 @@ class Runner:
     def _asked(self, run: Run) -> Sequence[Act]:
         self._thread.checkpoint()
         messages = (run.input or {}).get("messages") or []
-        for message in messages:
-            stored = {"content": message.get("content"), "additional_kwargs": {}, "response_metadata": {}}
-            own_id = message.get("id") or str(uuid.uuid4())
-            self._store_message({**stored, "type": "human", "name": None, "id": own_id})
+        run.messages_before = len(self._thread.messages)
+        self._thread.add(messages)
         text = _text(messages[-1].get("content")) if messages else ""
-        return self._scripts.take(self._thread.id, text)
+        return self._scripts.take(self._thread.id, text) if messages else ()
 
     def _answered(self, answers: Mapping[str, Any]) -> Sequence[Act]:
         """Continue after answers: approved tools run. What is not answered is asked again, with the same ids."""
@@ -231,7 +229,7 @@ class Runner:
         for index, block in enumerate(blocks):
             self._piece(run, "content-block-finish", index=index, content=block)
         self._piece(run, "message-finish", usage=dict(USAGE), metadata=dict(_MODEL))
-        self._store_message(
+        self._thread.store(
             {
                 "content": blocks,
                 "additional_kwargs": {},
@@ -263,7 +261,7 @@ class Runner:
         return {"type": "tool_call", "id": call_id, "name": use.name, "args": dict(use.arguments)}
 
     def _tool_message(self, call_id: str, name: str, text: str, *, status: str = "success") -> None:
-        self._store_message(
+        self._thread.store(
             {
                 "content": text,
                 "additional_kwargs": {},
@@ -276,11 +274,6 @@ class Runner:
                 "status": status,
             }
         )
-
-    def _store_message(self, message: Json) -> None:
-        """Add a message to the state; the same id again replaces the older one."""
-        messages = [each for each in self._thread.messages if each["id"] != message["id"]]
-        self._thread.messages = [*messages, message]
 
     def values(self, run: Run, interrupts: Sequence[Json] = (), *, is_new: bool = True) -> None:
         """The frame of the whole state after a step, or before the first one of answers."""

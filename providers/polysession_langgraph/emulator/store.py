@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -111,7 +111,13 @@ def task_shape(task_id: str, node: str, error: str | None, interrupts: Sequence[
 
 @dataclass(slots=True)
 class Run:
-    """A run of a thread."""
+    """A run of a thread.
+
+    Attributes:
+        strategy: What its start did to the run that was going.
+        messages_before: How many messages the state had at its start.
+        seq: Number of its last frame.
+    """
 
     id: str
     assistant_id: str
@@ -119,8 +125,15 @@ class Run:
     metadata: Json
     input: Json | None
     status: str = "pending"
+    strategy: str = "enqueue"
     created_at: str = field(default_factory=timestamp)
+    messages_before: int = 0
     seq: int = 0
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it is queued or running."""
+        return self.status in {"pending", "running"}
 
 
 @dataclass(slots=True)
@@ -154,11 +167,16 @@ class Thread:
     @property
     def status(self) -> str:
         """The thread's status; queued runs count."""
-        if any(run.status in {"pending", "running"} for run in self.runs):
+        if any(run.is_going for run in self.runs):
             return "busy"
         if self.error is not None and self.error["error"] not in {"UserInterrupt", "UserRollback"}:
             return "error"
         return "interrupted" if self.interrupts else "idle"
+
+    @property
+    def state(self) -> Json:
+        """The state: empty before the first message."""
+        return {"messages": self.messages} if self.messages else {}
 
     def shape(self, *, is_post: bool = False) -> Json:
         """The thread as the server shows it. The answer to a POST has neither error nor interrupts."""
@@ -170,7 +188,7 @@ class Thread:
             "metadata": self.metadata,
             "status": self.status,
             "config": {"configurable": {}} if self.has_run else {},
-            "values": {"messages": self.messages} if self.values_shown else None,
+            "values": self.state if self.values_shown else None,
         }
         if is_post or not self.has_run:
             return shown
@@ -178,6 +196,19 @@ class Thread:
             return {**shown, "error": self.error}
         by_task = {interrupt.task_id: [interrupt.shape()] for interrupt in self.interrupts.values()}
         return {**shown, "error": self.error, "interrupts": by_task}
+
+    def add(self, messages: Iterable[Json]) -> None:
+        """Store messages that a client writes: each role has a type."""
+        for message in messages:
+            kind = {"user": "human", "assistant": "ai"}.get(message.get("role") or "", message.get("role"))
+            stored: Json = {"content": message.get("content"), "additional_kwargs": {}, "response_metadata": {}}
+            calls: Json = {"tool_calls": [], "invalid_tool_calls": [], "usage_metadata": None} if kind == "ai" else {}
+            own_id = message.get("id") or str(uuid.uuid4())
+            self.store({**stored, "type": message.get("type") or kind, "name": None, "id": own_id, **calls})
+
+    def store(self, message: Json) -> None:
+        """Add a message to the state; the same id again replaces the older one."""
+        self.messages = [*[each for each in self.messages if each["id"] != message["id"]], message]
 
     def checkpoint(self) -> None:
         """Store the state."""
@@ -192,7 +223,7 @@ class Thread:
             tasks = [task_shape(str(uuid.uuid4()), "respond", self.unfinished, [])]
         run = next((run for run in self.runs if run.status != "pending"), None)
         return {
-            "values": {"messages": self.messages} if self.messages else {},
+            "values": self.state,
             "next": [task["name"] for task in tasks],
             "tasks": tasks,
             "metadata": None if run is None else {**run_metadata(self, run), **_CHECKPOINT},
@@ -232,7 +263,7 @@ class Store:
             "name": fields.get("name") or "Untitled",
             "description": fields.get("description"),
             "version": 1,
-            "config": fields.get("config") or {},
+            "config": fields.get("config") or ({"configurable": fields["context"]} if fields.get("context") else {}),
             "context": fields.get("context") or {},
             "metadata": {**created_by, **(fields.get("metadata") or {})},
             "created_at": now,
@@ -300,7 +331,7 @@ def run_shape(thread: Thread, run: Run) -> Json:
         "metadata": run_metadata(thread, run),
         "status": run.status,
         "kwargs": {"input": run.input, "command": None, "resumable": True},
-        "multitask_strategy": "enqueue",
+        "multitask_strategy": run.strategy,
         "created_at": run.created_at,
         "updated_at": thread.updated_at,
         "langsmith_session_name": None,

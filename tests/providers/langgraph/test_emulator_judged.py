@@ -27,6 +27,7 @@ from support.sdk_judge import Judge, settle
 pytestmark = pytest.mark.evidence("langgraph", "judge", by="langgraph-sdk")
 
 UNKNOWN = str(uuid.uuid4())
+LIMIT_S = 20.0
 SHOWN_LATER: dict[str, Any] = {"interrupts": {}}
 NOT_JUDGED = {"context", "extracted", "cancel_reason"}
 """Fields that are optional, or whose type in the SDK is no type of JSON."""
@@ -254,3 +255,65 @@ def test_runs_are_cancelled_and_waiting_ones_given_up(judge: Judge) -> None:
 def test_commands_are_refused_with_status_200(judge: Judge, method: str, params: Any, code: str) -> None:
     refused = command(judge, new_thread(judge), method, **params)
     assert (refused["type"], refused["id"], refused["error"]) == ("error", 1, code)
+
+
+@covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER)
+def test_the_typed_events_of_a_thread_are_followed_and_answered() -> None:
+    """The SDK's newest way, which no other part of it uses: commands, and `stream/events`."""
+
+    async def story(base_url: str) -> tuple[list[Any], Any]:
+        async with httpx.AsyncClient(base_url=base_url, trust_env=False) as http:
+            threads = LangGraphClient(http).threads
+            async with threads.stream(assistant_id="agent") as thread:
+                await thread.run.start(input={"messages": [{"role": "user", "content": "/ask"}]})
+                events = []
+                async for event in thread.events:
+                    events.append(event)
+                    if event["params"]["data"].get("event") == "interrupted":
+                        break
+                while not thread.interrupts:  # noqa: ASYNC110  (a task of the SDK reads them, and says nothing)
+                    await asyncio.sleep(0)
+                await thread.run.respond({"decisions": [{"type": "approve"}]})
+                return events, await asyncio.wait_for(thread.output, LIMIT_S)
+
+    with serve("langgraph") as handle:
+        events, output = asyncio.run(story(handle.base_url))
+    assert [each["method"] for each in events[-3:]] == ["values", "input.requested", "lifecycle"]
+    assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+    assert [message["type"] for message in output["messages"]] == ["human", "ai", "tool", "ai"]
+
+
+@covers(Feature.SESSIONS_RUN)
+def test_a_second_message_waits_for_the_run_that_is_going(judge: Judge) -> None:
+    """The server waits five seconds; then the strategy counts."""
+    thread_id = new_thread(judge)
+    control: Any = judge.handle.control
+    control.busy_wait_s = LIMIT_S
+    judge.handle.script([Say("a b", pause_s=0.1)])
+    first, second = start(judge, thread_id, "one"), start(judge, thread_id, "two")
+    assert judge(lambda sdk: sdk.runs.get(thread_id, first))["status"] == "success"
+    control.busy_wait_s = 0.0
+    judge.handle.script([Say("a b", pause_s=30.0)])
+    follow(judge, second, lambda sdk: sdk.threads.join_stream(thread_id, last_event_id="-"))
+    third = start(judge, thread_id, "three")
+    for strategy, code in (("reject", "unknown_error"), ("interrupt", None)):
+        given = {"messages": [{"role": "user", "content": strategy}]}
+        answer = command(judge, thread_id, "run.start", assistant_id="agent", input=given, multitaskStrategy=strategy)
+        assert answer.get("error") == code
+    assert judge(lambda sdk: sdk.runs.get(thread_id, third))["status"] == "interrupted"
+
+
+@covers(Feature.SESSIONS_STREAM)
+def test_events_may_be_lost_and_runs_deleted(judge: Judge) -> None:
+    thread_id = new_thread(judge)
+    runs = [start(judge, thread_id, "one")]
+    follow(judge, runs[0], lambda sdk: sdk.threads.join_stream(thread_id, last_event_id="-"))
+    control: Any = judge.handle.control
+    control.forget_events(thread_id)
+    runs.append(start(judge, thread_id, "two"))
+    parts = follow(judge, runs[1], lambda sdk: sdk.threads.join_stream(thread_id, last_event_id="-"))
+    assert parts[0].data["run_id"] == runs[1]
+    judge(lambda sdk: sdk.runs.delete(thread_id, runs[0]))
+    assert [each["run_id"] for each in judge(lambda sdk: sdk.runs.list(thread_id))] == [runs[1]]
+    with pytest.raises(NotFoundError):
+        judge(lambda sdk: sdk.runs.delete(thread_id, runs[0]))
