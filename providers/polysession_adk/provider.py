@@ -239,7 +239,7 @@ class AdkProvider(api.Provider[AdkSettings]):
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read all apps, and keep one page of them, by name."""
-        apps, _ = api.read_response(read_apps, (yield Call("GET", "/list-apps?detailed=true")))
+        apps = api.read_whole(read_apps, (yield Call("GET", "/list-apps?detailed=true")))
         agents = api.read_list(apps.apps, sessions.to_agent)
         return replace(api.one_page(agents.items, page_size, cursor), problems=agents.problems)
 

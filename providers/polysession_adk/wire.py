@@ -127,7 +127,7 @@ class WireApp(Camel):
 class WireApps(Camel):
     """The answer of `/list-apps?detailed=true`."""
 
-    apps: list[msgspec.Raw] | None = None
+    apps: list[msgspec.Raw]
 
 
 read_apps: Final = decoder(WireApps)

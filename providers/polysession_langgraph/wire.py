@@ -36,15 +36,16 @@ class WireInterrupt(msgspec.Struct):
 
 
 class WireState(msgspec.Struct):
-    """The state of a thread, which a thread shows as well after its first run."""
+    """The state of a thread."""
 
-    values: msgspec.Raw = msgspec.Raw(b"null")
+    values: msgspec.Raw
 
 
-class WireThread(WireState, kw_only=True):
+class WireThread(msgspec.Struct):
     """A thread: a session."""
 
     thread_id: str
+    values: msgspec.Raw = msgspec.Raw(b"null")  # after its first run
     created_at: datetime | None = None
     updated_at: datetime | None = None
     metadata: dict[str, Any] | None = None

@@ -150,12 +150,13 @@ SLOW: Final = {
 
 
 @contextmanager
-def served(fault: str, bodies: list[bytes]) -> Iterator[Served]:
+def served(fault: str, bodies: list[bytes], *, sound: int = 0) -> Iterator[Served]:
     """A server with this fault.
 
     Args:
         fault: Name of the fault.
         bodies: What would be answered without it, one body for each call of the operation.
+        sound: How many of the first calls are answered so all the same.
     """
     if fault == "connection refused":
         yield Served(closed_port(), {})
@@ -172,7 +173,8 @@ def served(fault: str, bodies: list[bytes]) -> Iterator[Served]:
                 yield Served(server.url, {}, server)
             assert elsewhere.connections == 0, "another server was asked"
     else:
-        answers = [SCRIPTED[fault](body) for body in bodies]
+        answers = [http(200, body) for body in bodies[:sound]]
+        answers += [SCRIPTED[fault](body) for body in bodies[sound:]]
         with FaultServer(*answers) as server:
             yield Served(server.url, {"timeout": SLOW.get(fault, STALL_S)}, server)
 

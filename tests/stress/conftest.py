@@ -8,12 +8,11 @@ from zlib import crc32
 
 import pytest
 
-from polysession._drivers import http_client
-from polysession._drivers.default_client import new_async_http_client
 from polysession.cli.demo import emulated_providers
 from polysession.emulation import EmulatorHandle, serve
 from polysession_agentscope.turn_plans import AgentScopeTurn
 from stress.following import CASES, CELLS, DEADLINE_S, Baselines, Case
+from stress.libraries import LIBRARIES, Library
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +32,10 @@ def baselines(emulators: dict[str, EmulatorHandle]) -> Baselines:
     return Baselines(emulators)
 
 
-@pytest.fixture(params=["httpx", pytest.param("aiohttp", marks=pytest.mark.long)])
-def async_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP libraries of async clients."""
-    if request.param == "aiohttp":
-        monkeypatch.setattr(
-            http_client, "new_async_http_client", lambda limits, **_: new_async_http_client(limits, http="aiohttp")
-        )
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long if name != "httpx" else ()) for name in LIBRARIES])
+def library(request: pytest.FixtureRequest) -> Library:
+    """The HTTP library of the clients."""
+    return LIBRARIES[request.param]
 
 
 @pytest.fixture
@@ -49,10 +45,10 @@ def late_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cases(request: pytest.FixtureRequest) -> list[Case]:
+def cases(request: pytest.FixtureRequest, library: Library) -> list[Case]:
     """All combinations; in the normal run one of each provider, with another client and operation from test to test."""
     if request.config.getoption("--stress"):
-        return CASES
+        return [case for case in CASES if case.driver in library.drivers]
     turn = crc32(request.node.nodeid.encode())
     return [
         case for number, case in enumerate(CASES) if number % len(CELLS) == (turn + number // len(CELLS)) % len(CELLS)

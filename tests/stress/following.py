@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from polysession import AsyncClient, Client, Event, PolysessionError, ResumeMode, RetryPolicy, Session
-from polysession.cli.demo import emulated_providers
+from polysession import Client, Event, PolysessionError, RetryPolicy, Session
 from polysession.emulation import EmulatorHandle
-from polysession.plugins import load_provider
-from stress.outcomes import DRIVERS, KEYED_WRITES
+from stress.libraries import LIBRARIES, Library
+from stress.outcomes import DRIVERS, RESUMING
 from stress.stream_faults import noting
 from support.cuts import new_session
 from support.fault_proxy import FaultProxy
@@ -24,15 +23,6 @@ OPERATIONS = ("run", "stream")
 DEADLINE_S = 15.0
 AT_ONCE = 6  # more would wait for the processor
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.0)
-
-
-def busy_connections(client: Client | AsyncClient) -> list[str]:
-    """Connections of the pool that are neither closed nor free for the next call."""
-    http: Any = client._driver._holder._http
-    if hasattr(http, "_session"):  # aiohttp's
-        return [str(held) for held in http._session.connector._acquired] if http._session else []
-    transport = http._transport
-    return [str(held) for held in transport._pool.connections if not (held.is_idle() or held.is_closed())]
 
 
 @dataclass
@@ -44,72 +34,68 @@ class Followed:
     took_s: float = 0.0
 
 
-def follow(emulator: EmulatorHandle, url: str, said: str, cell: tuple[str, str], deadline_s: float) -> Followed:
-    """Follow one turn of a new session, at an address that stands for the emulator's."""
-    session = new_session(emulator)
-    found = Followed()
-    started_s = time.monotonic()
-    operation, driver = cell
-    try:
-        if driver == "sync":
-            _follow_sync(emulator, url, session, said, operation, found.events, deadline_s)
-        else:
-            asyncio.run(_follow_async(emulator, url, session, said, operation, found.events, deadline_s))
-    except PolysessionError as error:
-        found.error = error
-    found.took_s = time.monotonic() - started_s
-    return found
+@dataclass(frozen=True)
+class Follower:
+    """Follows one turn of a new session, at an address that stands for the emulator's.
 
+    Attributes:
+        emulator: The emulator.
+        url: The address.
+        said: What starts the turn.
+        deadline_s: Seconds that it may take.
+        library: What the client sends with.
+    """
 
-def _send(emulator: EmulatorHandle, session: Session, said: str) -> None:
-    with Client(emulator.provider, **emulator.settings) as other:
-        other.sessions.send(session, said)
+    emulator: EmulatorHandle
+    url: str
+    said: str
+    deadline_s: float
+    library: Library
 
-
-def _follow_sync(
-    emulator: EmulatorHandle,
-    url: str,
-    session: Session,
-    said: str,
-    operation: str,
-    events: list[Event],
-    deadline_s: float,
-) -> None:
-    with Client(emulator.provider, retry=RETRY, **emulator.settings | {"base_url": url}) as client:
+    def follow(self, operation: str, driver: str) -> Followed:
+        """Follow it by `run`, or by `stream` while another client sends the message."""
+        session = new_session(self.emulator)
+        found = Followed()
+        started_s = time.monotonic()
         try:
+            if driver == "sync":
+                self._follow_sync(session, operation, found.events)
+            else:
+                asyncio.run(self._follow_async(session, operation, found.events))
+        except PolysessionError as error:
+            found.error = error
+        found.took_s = time.monotonic() - started_s
+        return found
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"retry": RETRY, **self.emulator.settings, "base_url": self.url}
+
+    def _send(self, session: Session) -> None:
+        with Client(self.emulator.provider, **self.emulator.settings) as other:
+            other.sessions.send(session, self.said)
+
+    def _follow_sync(self, session: Session, operation: str, events: list[Event]) -> None:
+        with self.library.client(self.emulator.provider, **self._options) as client:
             if operation == "run":
-                with client.sessions.run(session, said, deadline_s=deadline_s) as turn:
+                with client.sessions.run(session, self.said, deadline_s=self.deadline_s) as turn:
                     events.extend(turn)
                 return
-            with client.sessions.stream(session, deadline_s=deadline_s) as stream:
-                _send(emulator, session, said)
+            with client.sessions.stream(session, deadline_s=self.deadline_s) as stream:
+                self._send(session)
                 while not events or events[-1].type != "turn.ended":
                     events.append(next(stream))
-        finally:
-            assert busy_connections(client) == []
 
-
-async def _follow_async(
-    emulator: EmulatorHandle,
-    url: str,
-    session: Session,
-    said: str,
-    operation: str,
-    events: list[Event],
-    deadline_s: float,
-) -> None:
-    async with AsyncClient(emulator.provider, retry=RETRY, **emulator.settings | {"base_url": url}) as client:
-        try:
+    async def _follow_async(self, session: Session, operation: str, events: list[Event]) -> None:
+        async with self.library.async_client(self.emulator.provider, **self._options) as client:
             if operation == "run":
-                async with client.sessions.run(session, said, deadline_s=deadline_s) as turn:
+                async with client.sessions.run(session, self.said, deadline_s=self.deadline_s) as turn:
                     events.extend([event async for event in turn])
                 return
-            async with client.sessions.stream(session, deadline_s=deadline_s) as stream:
-                await asyncio.to_thread(_send, emulator, session, said)
+            async with client.sessions.stream(session, deadline_s=self.deadline_s) as stream:
+                await asyncio.to_thread(self._send, session)
                 while not events or events[-1].type != "turn.ended":
                     events.append(await anext(stream))
-        finally:
-            assert busy_connections(client) == []
 
 
 @dataclass(frozen=True)
@@ -120,18 +106,14 @@ class Case:
     operation: str
     driver: str
 
-    @property
-    def cell(self) -> tuple[str, str]:
-        return self.operation, self.driver
+    def follow(
+        self, emulators: Mapping[str, EmulatorHandle], url: str, said: str, deadline_s: float, library: Library
+    ) -> Followed:
+        """Follow a turn, at an address that stands for the emulator's."""
+        return Follower(emulators[self.provider], url, said, deadline_s, library).follow(self.operation, self.driver)
 
 
 CELLS = list(itertools.product(OPERATIONS, DRIVERS))
-RESUMING = [
-    name
-    for name in emulated_providers()
-    if name in KEYED_WRITES and load_provider(name).resume_mode is not ResumeMode.NONE
-]
-"""The providers of the fault tables whose broken streams continue."""
 CASES = [Case(provider, *cell) for provider in RESUMING for cell in CELLS]
 
 
@@ -153,7 +135,8 @@ class Baselines:
     def _of(self, provider: str, operation: str, said: str) -> Baseline:
         emulator, chunks = self.emulators[provider], list[bytes]()
         with FaultProxy(emulator.base_url, noting(chunks)) as proxy:
-            return Baseline(follow(emulator, proxy.url, said, (operation, "sync"), DEADLINE_S).events, chunks)
+            follower = Follower(emulator, proxy.url, said, DEADLINE_S, LIBRARIES["httpx"])
+            return Baseline(follower.follow(operation, "sync").events, chunks)
 
 
 def side_by_side(check_case: Callable[[Case], None], cases: list[Case]) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from polysession import PolysessionError
+from polysession import Feature, PolysessionError
 from polysession._core.operations import Operations
 from polysession._core.sse import Frame, SseDecoder
-from polysession.plugins import open_provider
-from polysession.provider_api import Call, Response
+from polysession.plugins import load_provider, open_provider
+from polysession.provider_api import Call, PolledStream, Response
 from stress.targets import TARGETS, Target
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -35,27 +35,28 @@ def check_answers(target: Target, content: bytes) -> None:
     """Whatever answers, an operation ends in a result that can be shown, or in an error of ours."""
     operations = Operations(_provider(target))
     session = target.session
-    for flow in (
-        operations.get_session(session),
-        operations.list_sessions()(None),
-        operations.create_session(**target.create),
-        operations.update_session(session, title="x"),
-        operations.list_messages(session, None)(None),
-        operations.list_events(session, None)(None),
-        operations.pending_actions(session),
-        operations.get_agent("agent_1"),
-        operations.cancel_session(session),
-    ):
-        _ended(flow, content)
+    flows: dict[Feature, Callable[[], Generator[Call, Response, Any]]] = {
+        Feature.SESSIONS_GET: lambda: operations.get_session(session),
+        Feature.SESSIONS_LIST: lambda: operations.list_sessions()(None),
+        Feature.SESSIONS_CREATE: lambda: operations.create_session(**target.create),
+        Feature.SESSIONS_UPDATE: lambda: operations.update_session(session, title="x"),
+        Feature.SESSIONS_MESSAGES: lambda: operations.list_messages(session, None)(None),
+        Feature.SESSIONS_EVENTS: lambda: operations.list_events(session, None)(None),
+        Feature.SESSIONS_PENDING_ACTIONS: lambda: operations.pending_actions(session),
+        Feature.AGENTS_GET: lambda: operations.get_agent("agent_1"),
+        Feature.SESSIONS_CANCEL: lambda: operations.cancel_session(session),
+    }
+    declared = load_provider(target.provider)
+    for flow in (flows[feature]() for feature in flows if declared.support(feature).support):
+        _ended(flow, lambda _: content)
 
 
 def check_frames(target: Target, frames: list[Frame]) -> None:
     """Any bytes of a stream become events that can be shown, or an error of ours."""
-    whole = json.dumps({"data": [], "messages": [], "has_more": False, "event_cursor": None, "status": "idle"}).encode()
     operations = Operations(_provider(target))
     for flow in (operations.stream_events(target.session, None), operations.start_turn(target.session, "hi")):
-        plan = _ended(flow, whole)
-        if plan is None:
+        plan = _ended(flow, lambda call: json.dumps(target.read(call.path.partition("?")[0])).encode())
+        if plan is None or isinstance(plan, PolledStream):  # which reads answers, and no frames
             continue
         for frame in frames:
             try:
@@ -69,13 +70,12 @@ def _provider(target: Target) -> Any:
     return open_provider(target.provider, target.settings | {"base_url": "http://127.0.0.1:9"}, {})
 
 
-def _ended(flow: Generator[Call, Response, Any], content: bytes) -> Any:
-    """The result of a flow whose every call gets this answer; None for an allowed failure."""
-    reply = Response(200, {}, content)
+def _ended(flow: Generator[Call, Response, Any], answer: Callable[[Call], bytes]) -> Any:
+    """The result of a flow whose calls are answered by a function; None for an allowed failure."""
     try:
-        next(flow)
+        call = next(flow)
         for _ in range(_CALLS):
-            flow.send(reply)
+            call = flow.send(Response(200, {}, answer(call)))
     except StopIteration as stop:
         repr(stop.value)
         return stop.value
@@ -94,7 +94,8 @@ def seeds(target: Target) -> list[dict[str, Any]]:
 
 def frame_of(event: Mapping[str, Any]) -> Frame:
     """An event in its frame."""
-    return Frame(str(event.get("type", "")), json.dumps(event).encode(), str(event.get("id") or "") or None)
+    name = event.get("event") or event.get("method") or event.get("type") or ""
+    return Frame(str(name), json.dumps(event).encode(), str(event.get("id") or "") or None)
 
 
 __all__ = ["TARGETS", "check_answers", "check_cuts", "check_frames", "frame_of", "seeds"]

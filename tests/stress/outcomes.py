@@ -5,16 +5,29 @@ Plain data, so that the documentation can be generated without the tests' packag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from polysession import Feature, ResumeMode
+from polysession.plugins import installed_providers, load_provider
 
 DRIVERS: Final = ("sync", "async")
 TRIES: Final = 2
 """Attempts that the tests allow for a call."""
 
-KEYED_WRITES: Final = {"agentscope": False, "anthropic": False, "everruns": False, "qoder": True}
+DECLARED: Final = {
+    name: load_provider(name)
+    for name, (entry_point, *_) in installed_providers().items()
+    if entry_point.dist is not None and entry_point.dist.name == "polysession"
+}
+"""The providers of our distribution."""
+KEYED_WRITES: Final = {
+    name: bool(each.support(Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY).support) for name, each in DECLARED.items()
+}
 """Whether the writes of a provider carry an idempotency key, so that they are repeated."""
+RESUMING: Final = [name for name, each in DECLARED.items() if each.resume_mode is not ResumeMode.NONE]
+"""The providers whose broken streams continue."""
 
 
 @dataclass(frozen=True)
@@ -191,10 +204,10 @@ REOPENED: Final[dict[str, StreamOutcome]] = {
 """Faults of the second connection, after the first was reset; the next ones are sound."""
 
 FRAMES: Final[dict[str, dict[str, int]]] = {
-    "wörld 😀 of words": {"agentscope": 13, "anthropic": 16, "everruns": 16, "qoder": 16},
-    "/slow 3": {"agentscope": 10, "anthropic": 13, "everruns": 13, "qoder": 13},
-    "/think": {"agentscope": 15, "anthropic": 17, "everruns": 24, "qoder": 17},
-    "/tool": {"agentscope": 19, "anthropic": 18, "everruns": 23, "qoder": 18},
+    "wörld 😀 of words": {"agentscope": 13, "anthropic": 16, "everruns": 16, "langgraph": 14, "qoder": 16},
+    "/slow 3": {"agentscope": 10, "anthropic": 13, "everruns": 13, "langgraph": 11, "qoder": 13},
+    "/think": {"agentscope": 15, "anthropic": 17, "everruns": 24, "langgraph": 22, "qoder": 17},
+    "/tool": {"agentscope": 19, "anthropic": 18, "everruns": 23, "langgraph": 19, "qoder": 18},
 }
 """Messages to the agent, with the number of frames of the turn."""
 
@@ -211,6 +224,7 @@ GAPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "anthropic": ("message.started", "message.delta", "thinking.started"),
     "everruns": ("message.delta", "thinking.delta"),
+    "langgraph": (),
     "qoder": ("message.started", "message.delta", "thinking.started", "thinking.delta"),
 }
 """Losses of a cut between frames: events that the backend sends only while they happen."""
@@ -246,50 +260,48 @@ def call_table(*, writes: bool) -> str:
     """Fault by provider: the outcome of a call."""
     return _table(
         CALLS,
+        list(DECLARED),
         lambda fault, name: CALLS[fault].told(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
     )
 
 
 def stream_table(operation: str) -> str:
     """Fault by provider: the outcome of a stream whose first connection has it."""
-    return _table(STREAMS, lambda fault, name: outcome_of_stream(fault, name, operation).told())
+    return _table(STREAMS, RESUMING, lambda fault, name: outcome_of_stream(fault, name, operation).told())
 
 
 def border_table() -> str:
     """Turn and end by provider: the outcome of a stream that ends before any one of the turn's frames."""
     tried = {1: "each place", 3: "every third", 24: "one"}
     rows = [
-        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in KEYED_WRITES)]
-        for said, end in BORDERS
+        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in RESUMING)] for said, end in BORDERS
     ]
     lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
-    return _lines([["message", "end", *_columns(), "tried in the normal run"], *lines])
+    return _lines([["message", "end", *RESUMING, "tried in the normal run"], *lines])
 
 
 def gap_table() -> str:
     """Provider by what a gap may cost."""
-    rows = [[name, ", ".join(f"`{each}`" for each in GAPS[name])] for name in KEYED_WRITES]
+    rows = [[name, ", ".join(f"`{each}`" for each in GAPS[name]) or "none"] for name in RESUMING]
     return _lines([["provider", "events that a gap may remove"], *rows])
 
 
 def reopening_table() -> str:
     """Fault by provider: the outcome of a stream whose second connection has it."""
-    return _table(REOPENED, lambda fault, _: REOPENED[fault].told())
+    return _table(REOPENED, RESUMING, lambda fault, _: REOPENED[fault].told())
 
 
 def _doubt(fault: str, writes: bool) -> str:  # noqa: FBT001  (passed on)
     return ", in doubt" if writes and CALLS[fault].in_doubt else ""
 
 
-def _table(faults: Iterable[str], told: Callable[[str, str], str]) -> str:
-    return _lines(
-        [["fault", *_columns()], *([fault, *(told(fault, name) for name in KEYED_WRITES)] for fault in faults)]
-    )
-
-
-def _columns() -> list[str]:
-    """One column for each provider: its two drivers have the same outcome, which the tests check."""
-    return [f"{name}, {' and '.join(DRIVERS)}" for name in KEYED_WRITES]
+def _table(faults: Iterable[str], names: Sequence[str], told: Callable[[str, str], str]) -> str:
+    """Providers with the same outcomes share a column: the drivers of each have the same, which the tests check."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        columns.setdefault(tuple(told(fault, name) for fault in faults), []).append(name)
+    head = ["fault", *(", ".join(sharing) for sharing in columns.values())]
+    return _lines([head, *map(list, zip(faults, *columns, strict=True))])
 
 
 def _lines(rows: list[list[str]]) -> str:

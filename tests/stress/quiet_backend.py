@@ -7,22 +7,23 @@ import socket
 from collections.abc import Callable
 
 from polysession.testing.fault_server import Answer, FaultServer, http, read_request, send_answer
-
-NOTHING = json.dumps({"data": [], "messages": [], "has_more": False, "event_cursor": None, "status": "idle"})
+from stress.targets import Target
 
 
 class QuietBackend(FaultServer):
     """Answers streams as a function of the request says, and all else as if nothing had ever happened.
 
     Args:
+        target: The backend.
         answer: Given the request's text, what the stream is.
 
     Attributes:
         streams: How many were asked for.
     """
 
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
-        super().__init__(http(200, NOTHING))
+    def __init__(self, target: Target, answer: Callable[[str], Answer]) -> None:
+        super().__init__(http(200))
+        self._target = target
         self._stream = answer
         self.streams = 0
 
@@ -30,5 +31,8 @@ class QuietBackend(FaultServer):
         request = read_request(connection)
         is_stream = b"text/event-stream" in request
         self.streams += is_stream
-        if request:
-            send_answer(connection, self._stream(request.decode("latin-1")) if is_stream else http(200, NOTHING))
+        if not request:
+            return
+        text = request.decode("latin-1")
+        read = self._target.read(text.split(" ")[1].partition("?")[0])
+        send_answer(connection, self._stream(text) if is_stream else http(200, json.dumps(read)))

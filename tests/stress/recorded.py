@@ -22,7 +22,7 @@ def answers(provider: str) -> list[Any]:
     for path in sorted((CASSETTES / provider).rglob("*.yaml")):
         for exchange in yaml.load(path.read_text(), yaml.CSafeLoader)["interactions"]:
             body = _json(exchange["response"]["body"].get("string") or "")
-            if isinstance(body, dict):
+            if isinstance(body, dict | list):
                 shapes.setdefault(repr(_shape(body)), body)
     return list(shapes.values())
 
@@ -31,10 +31,11 @@ def events(provider: str) -> list[dict[str, Any]]:
     """The events on tapes, and those that cassettes list."""
     types: dict[str, dict[str, Any]] = {}
     tapes = sorted((CASSETTES / provider / "streams").glob("*.jsonl"))
-    listed = (event for answer in answers(provider) for event in answer.get("data") or ())
+    pages = (answer.get("data") or () for answer in answers(provider) if isinstance(answer, dict))
+    listed = (event for page in pages for event in page if "type" in event)
     for event in chain(chain.from_iterable(map(_events_on, tapes)), listed):
-        if isinstance(event, dict) and "type" in event:
-            types.setdefault(str(event["type"]), event)
+        if isinstance(event, dict):
+            types.setdefault(str(event.get("method") or event.get("type") or _shape(event)), event)
     return list(types.values())
 
 

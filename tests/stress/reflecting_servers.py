@@ -15,17 +15,21 @@ CANARY = "c4n4ry+/=%&<'x"
 """Each of its last characters is written in another way somewhere."""
 _OF_A_GATEWAY: dict[str, Any] = {"headers": {"X-Authorization": f"Bearer {CANARY}", "X-Gateway": "c4n4ry of a gateway"}}
 SECRETS: dict[str, dict[str, Any]] = {
+    "adk": {"token": CANARY, **_OF_A_GATEWAY},
     "agentscope": _OF_A_GATEWAY,
     "anthropic": {"api_key": CANARY, **_OF_A_GATEWAY},
     "everruns": {"api_key": f"Bearer {CANARY}", **_OF_A_GATEWAY},
+    "langgraph": {"api_key": CANARY, **_OF_A_GATEWAY},
     "qoder": {"token": CANARY, **_OF_A_GATEWAY},
 }
 """The settings of each provider that are secret."""
 
 SHOWN: dict[str, dict[str, str]] = {
+    "adk": {"base_url": "", "app": "app-sh0wn", "user_id": "user-sh0wn"},
     "agentscope": {"base_url": "", "user_id": "user-sh0wn", "agent_id": "agent-sh0wn"},
     "anthropic": {"base_url": "", "workspace_id": "wrkspc-sh0wn", "version": "2026-10-21", "betas": "beta-sh0wn"},
     "everruns": {"base_url": "", "org_id": "org-sh0wn"},
+    "langgraph": {"base_url": "", "assistant_id": "assistant-sh0wn", "input_key": "key-sh0wn"},
     "qoder": {"base_url": "", "openapi_url": "https://keys.sh0wn", "workspace_id": "workspace-sh0wn"},
 }
 """Those that are not: they may be shown, and `doctor` shows them."""
@@ -72,6 +76,10 @@ REFLECTIONS: dict[str, Callable[[str], Answer]] = {
     "malformed header": lambda _: Answer(f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode()),
     "malformed status": lambda _: Answer(f"{CANARY}\r\n\r\n".encode()),
 }
+
+
+OF_AN_ARRAY = {"request id", "content type"}
+"""Reflections beside an empty array, which is a list of sessions, or agents, of some backends."""
 
 
 def check_no_secret(shown: list[str]) -> None:

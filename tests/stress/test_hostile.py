@@ -22,6 +22,8 @@ HOSTILE = (
     "\x08\x7f\u202egpj.exe\u2066 [red]m[/red] :boom: \r\u2028end"
 )
 ENVIRONMENTS = {
+    "adk": {"ADK_APP": "agent_1", "ADK_USER_ID": "alice", "ADK_BASE_URL": ""},
+    "langgraph": {"LANGGRAPH_ASSISTANT_ID": "agent_1", "LANGGRAPH_BASE_URL": ""},
     "qoder": {"QODER_ACCESS_TOKEN": "pt-1", "QODER_MANAGED_BASE_URL": ""},
     "anthropic": {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": ""},
     "everruns": {"EVERRUNS_API_KEY": "evr_pat_1", "EVERRUNS_API_URL": ""},
@@ -68,10 +70,13 @@ def check_harmless(shown: str) -> None:
 # The terminal.
 
 
+TITLES = {"title", "name", "displayName", "polysession_title"}
+
+
 def with_title(value: Any) -> Any:
     """A wire value whose texts that say nothing to us are hostile."""
     if isinstance(value, dict):
-        return {name: HOSTILE if name in {"title", "name"} else with_title(inner) for name, inner in value.items()}
+        return {name: HOSTILE if name in TITLES else with_title(inner) for name, inner in value.items()}
     return [with_title(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -80,7 +85,9 @@ def with_title(value: Any) -> Any:
 def test_a_hostile_session_is_shown_and_does_no_harm(target: Target, options: list[str]) -> None:
     body = json.dumps(with_title(target.whole["get"][0]), ensure_ascii=False)
     listed = json.dumps(with_title(target.whole["list"][0]), ensure_ascii=False)
-    with Scripted(lambda said: http(200, listed if "?" in said or said.endswith("sessions") else body)) as server:
+    with Scripted(
+        lambda said: http(200, listed if "?" in said or said.endswith(("sessions", "search")) else body)
+    ) as server:
         shell = Shell({name: value or server.url for name, value in ENVIRONMENTS[target.provider].items()})
         for command in (["sessions", "get", "sess_1"], ["sessions", "list"]):
             ran = shell.run(*command, "--provider", target.provider, *options)
@@ -133,20 +140,24 @@ def test_no_cursor_of_a_list_leads_to_another_host(target: Target) -> None:
     page = target.whole["list"][0]
     with (
         FaultServer(http(200, "{}")) as elsewhere,
-        Scripted(lambda _: http(200, json.dumps(page | away_to(elsewhere.url)))) as server,
+        Scripted(lambda _: led_to(elsewhere.url, page)) as server,
         client_of(target, server.url) as client,
-        suppress(MalformedResponse),  # AgentScope's list has one page, and ends
+        suppress(MalformedResponse),
     ):
         list(client.sessions.list())
 
     assert elsewhere.connections == 0
     assert len(server.requests) < ENOUGH
-    assert all(said.startswith("GET /") for said in server.targets)
+    assert all(said.startswith(("GET /", "POST /threads/search")) for said in server.targets)
 
 
-def away_to(url: str) -> dict[str, Any]:
+def led_to(url: str, page: Any) -> Answer:
+    """A page that says that the list continues elsewhere."""
     away = f"{url}/sessions"
-    return {"next_url": away, "next_page": away, "has_more": True, "last_id": away, "total": None}
+    if isinstance(page, list):
+        return http(200, json.dumps(page), x_pagination_next=away)
+    told = {"next_url": away, "next_page": away, "has_more": True, "last_id": away, "total": None}
+    return http(200, json.dumps(page | told))
 
 
 @every_target

@@ -20,7 +20,7 @@ from polysession import AsyncClient, Client, PolysessionError
 from polysession.observing import RequestSent, ResponseReceived, hookimpl
 from polysession.testing.fault_server import Answer
 from stress.quiet_backend import QuietBackend
-from stress.reflecting_servers import CANARY, REFLECTIONS, SECRETS, ReflectingServer, check_no_secret
+from stress.reflecting_servers import CANARY, OF_AN_ARRAY, REFLECTIONS, SECRETS, ReflectingServer, check_no_secret
 from stress.targets import TARGETS
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -125,7 +125,8 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
         with ReflectingServer(REFLECTIONS[reflection]) as server:
             for use in USES.values():
                 error = failure(provider, driver, server.url, use, notes)
-                assert error is not None or reflection == "success of another shape"
+                is_array = reflection in OF_AN_ARRAY and TARGETS[provider].lists_arrays
+                assert error is not None or reflection == "success of another shape" or is_array
                 shown += shown_of(error) if error is not None else []
 
     own_logs = [
@@ -139,14 +140,14 @@ def test_a_secret_that_a_server_sends_back_is_shown_nowhere(
 
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
-@pytest.mark.parametrize("provider", TARGETS)
+@pytest.mark.parametrize("provider", [name for name, target in TARGETS.items() if target.has_stream])
 @pytest.mark.parametrize("reflection", [*REFLECTIONS, *STREAM_REFLECTIONS])
 def test_a_secret_that_a_stream_sends_back_is_shown_nowhere(
     reflection: str, provider: str, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "polysession")
     notes = Notes()
-    with QuietBackend((REFLECTIONS | STREAM_REFLECTIONS)[reflection]) as server:
+    with QuietBackend(TARGETS[provider], (REFLECTIONS | STREAM_REFLECTIONS)[reflection]) as server:
         error = failure(provider, driver, server.url, read_stream[driver], notes)
 
     assert server.streams
@@ -167,7 +168,7 @@ def test_a_client_and_its_parts_show_no_secret(provider: str, client_class: Any)
 @pytest.mark.parametrize("provider", TARGETS)
 @pytest.mark.parametrize("bad", [f"{CANARY}\n", f" {CANARY}", f"{CANARY}ü", 5, [CANARY], {"x": CANARY}])
 def test_a_setting_that_is_refused_is_not_quoted(provider: str, bad: Any) -> None:
-    name = {"qoder": "token", "anthropic": "api_key", "everruns": "api_key", "agentscope": "headers"}[provider]
+    name = next(iter(SECRETS[provider]))
     value = {"authorization": bad} if name == "headers" else bad
     settings: dict[str, Any] = {"user_id": "alice"} if provider == "agentscope" else {}
     settings |= {"base_url": "http://127.0.0.1:9", name: value}

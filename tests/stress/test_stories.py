@@ -28,8 +28,8 @@ from polysession import (
 )
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.testing.turns import check_each_once, check_text
+from stress.outcomes import RESUMING
 from stress.story_client import StoryClient
-from stress.targets import TARGETS
 from support.cuts import new_session
 
 WORDS = st.text(st.sampled_from("ab ü😀.<>&\"'\\"), min_size=1, max_size=12).filter(lambda text: text.strip() == text)
@@ -210,7 +210,7 @@ class Story(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("at_byte", [0, 6, 200, 600])
-@pytest.mark.parametrize("provider", TARGETS)
+@pytest.mark.parametrize("provider", RESUMING)
 def test_after_many_turns_a_cut_brings_the_right_one(provider: str, at_byte: int) -> None:
     with serve(provider) as emulator:
         story_client, session = StoryClient(emulator, awaits=False), new_session(emulator)
@@ -232,7 +232,7 @@ def spoken(events: list[Event]) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module", params=list(TARGETS))
+@pytest.fixture(scope="module", params=RESUMING)
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
     with serve(request.param) as handle:
         yield handle

@@ -11,7 +11,8 @@ import pytest
 from polysession import Event, MessageCompleted, MessageDelta, RawEvent
 from polysession.testing.comparing import check_same
 from stress import outcomes
-from stress.following import DEADLINE_S, Baselines, Case, Followed, follow, side_by_side
+from stress.following import DEADLINE_S, Baselines, Case, Followed, side_by_side
+from stress.libraries import Library
 from stress.outcomes import REOPENED, STREAMS, StreamOutcome, outcome_of_stream
 from stress.stream_faults import FAULTS, REOPENING, SAID, UNKNOWN_TYPE, cut
 from support.cuts import check_ended
@@ -22,13 +23,19 @@ SLOW_SAID = "/slow 5"
 
 
 def check(
-    baselines: Baselines, case: Case, said: str, expected: StreamOutcome, fault: str, *spoilers: FaultInjector
+    baselines: Baselines,
+    case: Case,
+    library: Library,
+    said: str,
+    expected: StreamOutcome,
+    fault: str,
+    *spoilers: FaultInjector,
 ) -> None:
     emulator = baselines.emulators[case.provider]
     whole = baselines.of(case.provider, case.operation, said).events
     deadline_s = STALL_DEADLINE_S if expected.error == "DeadlineExceeded" else DEADLINE_S
     with FaultProxy(emulator.base_url, *spoilers) as proxy:
-        found = follow(emulator, proxy.url, said, case.cell, deadline_s)
+        found = case.follow(baselines.emulators, proxy.url, said, deadline_s, library)
 
     assert found.took_s < deadline_s + 20, "it hung past its deadline"
     assert proxy.inputs <= 1, "an input was sent twice"
@@ -81,28 +88,27 @@ def _last_message(events: Sequence[Event]) -> str:
     return [event.message.text for event in events if isinstance(event, MessageCompleted)][-1]
 
 
-@pytest.mark.usefixtures("async_over")
 @pytest.mark.parametrize("fault", STREAMS)
 def test_a_fault_of_a_stream_comes_to_what_is_written_down(
-    fault: str, baselines: Baselines, cases: list[Case], request: pytest.FixtureRequest
+    fault: str, baselines: Baselines, cases: list[Case], library: Library, request: pytest.FixtureRequest
 ) -> None:
     if "stall" not in fault:
         request.getfixturevalue("late_look")
 
     def check_case(case: Case) -> None:
         expected = outcome_of_stream(fault, case.provider, case.operation)
-        check(baselines, case, SAID, expected, fault, FAULTS[fault])
+        check(baselines, case, library, SAID, expected, fault, FAULTS[fault])
 
     side_by_side(check_case, cases)
 
 
-@pytest.mark.usefixtures("async_over", "late_look")
+@pytest.mark.usefixtures("late_look")
 @pytest.mark.parametrize("fault", REOPENED)
 def test_a_fault_of_a_reopened_stream_comes_to_what_is_written_down(
-    fault: str, baselines: Baselines, cases: list[Case]
+    fault: str, baselines: Baselines, cases: list[Case], library: Library
 ) -> None:
     def check_case(case: Case) -> None:
-        check(baselines, case, SLOW_SAID, REOPENED[fault], fault, cut("reset"), REOPENING[fault])
+        check(baselines, case, library, SLOW_SAID, REOPENED[fault], fault, cut("reset"), REOPENING[fault])
 
     side_by_side(check_case, cases)
 
