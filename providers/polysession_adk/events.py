@@ -26,8 +26,7 @@ USER: Final = "user"
 ABORTED: Final = "INVOCATION_ABORTED"
 _REQUESTS: Final = "adk_request_"
 _NO_ERRORS: Final = frozenset({None, ABORTED, "MODEL_RETURNED_NO_CONTENT"})
-"""Codes of what is no error: an abort is an outcome, and a model that says nothing has a code
-without fragments only."""
+"""An abort is an outcome, and a model that says nothing has a code in a run without fragments only."""
 _TO_STANDARD_BASE64: Final = str.maketrans("-_", "+/")
 
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from polysession import provider_api as api
-from polysession.provider_api import ErrorDetail, Event, Outcome, PendingAction
+from polysession.provider_api import ErrorDetail, Event, Outcome, PendingAction, SessionStatus
 from polysession_adk.events import ABORTED, USER, EventReader, Received, to_failure, to_usage
 from polysession_adk.wire import WireEvent, WireFunction, WireSession, decode_event, read_request
 
@@ -139,9 +139,11 @@ class History:
         self.update(stored)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether the last turn may be over. If not, it runs, or it died: the server does not tell which."""
-        return self._last.is_over
+    def status(self) -> SessionStatus:
+        """The status that the events show. A turn without an end runs, or died: the server does not tell which."""
+        if self.waiting:
+            return SessionStatus.REQUIRES_ACTION
+        return SessionStatus.IDLE if self._last.is_over else SessionStatus.UNKNOWN
 
     def update(self, stored: Stored) -> list[Received]:
         """Take in what is new. Stored events may be put between older ones, so they are distinguished by their ids.

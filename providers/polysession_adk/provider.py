@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final
 
 from polysession import provider_api as api
@@ -18,10 +17,8 @@ from polysession_adk.history import History
 from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
 from polysession_adk.wire import read_apps, read_session
 
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_SESSIONS: Final = "all sessions of the user in the app are read for each page"
 _WHOLE_HISTORY: Final = "the session is read with its whole history"
-_STATE_STAYS: Final = "the state belongs to the agent, too, and the server removes no key of it"
 _WITHIN: Final = "it is stored in the session's state"
 
 _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
@@ -68,7 +65,7 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
         Feature.SESSIONS_CANCEL: "leave the block of the turn: that aborts it",
         Feature.SESSIONS_ARCHIVE: "ADK keeps a session until it is deleted",
         Feature.SESSIONS_REJOIN: "a turn ends with its connection",
-        Feature.SESSIONS_UPDATE_METADATA_CLEAR: f"{_STATE_STAYS}; set keys to None one by one",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the agent's state is in it, too: set keys to None one by one",
         Feature.SESSIONS_LIST_STATUSES: "ADK lists sessions without a status",
         Feature.SESSIONS_LIST_CREATED: "ADK does not keep when a session was created",
         Feature.AGENTS_CREATE: "an app is a folder on the server",
@@ -161,7 +158,8 @@ class AdkProvider(api.Provider[AdkSettings]):
         response = yield Call("GET", turns.sessions_path(self._app(query.agent), query.owner))
         found = api.read_list(api.read_array(response), sessions.to_listed_session)
         kept = api.apply_filters(found.items, query, {Feature.SESSIONS_LIST_TITLE_CONTAINS})
-        ordered = sorted(kept, key=lambda session: session.updated_at or _LONG_AGO)  # 1.39.1 has no order
+        # Newer servers list the oldest change first, 1.39.1 in no order.
+        ordered = sorted(kept, key=lambda each: each.updated_at.timestamp() if each.updated_at else 0.0)
         page = api.one_page(ordered if query.oldest_first else ordered[::-1], query.page_size, cursor)
         return replace(page, problems=found.problems)
 

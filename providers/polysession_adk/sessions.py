@@ -33,7 +33,7 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *,
         agent_id=wire.app_name,
         owner_id=wire.user_id,
         title=title if isinstance(title, str) and title else None,
-        status=SessionStatus.UNKNOWN if is_listed else _status(history),
+        status=SessionStatus.UNKNOWN if is_listed else history.status,
         metadata={key: value for key, value in state.items() if _is_metadata(key) and value is not None},
         usage=history.usage,
         updated_at=wire.last_update_time,
@@ -46,13 +46,6 @@ def _kept(state: Mapping[str, Any]) -> Mapping[str, Any]:
     """Values that the web interface keeps, such as the title."""
     kept = state.get(TITLE_KEY)
     return kept if isinstance(kept, dict) else {}
-
-
-def _status(history: History) -> SessionStatus:
-    """The status that the events show. A turn without an end runs, or died: the server does not say which."""
-    if history.waiting:
-        return SessionStatus.REQUIRES_ACTION
-    return SessionStatus.IDLE if history.is_idle else SessionStatus.UNKNOWN
 
 
 def _is_metadata(key: str) -> bool:

@@ -94,9 +94,8 @@ class AdkTurn(api.AnsweredTurn):
 
     def start(self) -> Call:
         """Send the input."""
-        return Call(
-            "POST", "/run_sse", {"accept": "text/event-stream"}, api.json_body({**self._body, "streaming": True})
-        )
+        body = api.json_body({**self._body, "streaming": True})
+        return Call("POST", "/run_sse", {"accept": "text/event-stream"}, body)
 
     def start_unfollowed(self) -> Call:
         """Send the input where the response is read as a whole, which takes as long as the turn."""

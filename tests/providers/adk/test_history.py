@@ -243,20 +243,28 @@ def test_what_is_known_and_an_end_that_was_delivered_come_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contents", "waiting", "idle"),
+    ("contents", "waiting", "status"),
     [
-        ((), [], True),
-        ((HELLO,), [], False),
-        ((HELLO, SAID), [], True),
-        ((HELLO, CLIENT_TOOL), ["c1"], True),
-        ((HELLO, CLIENT_TOOL, OUTPUT), [], False),
-        ((HELLO, CLIENT_TOOL, OUTPUT, answer(text("42"), id="ev-5")), [], True),
-        ((HELLO, CLIENT_TOOL, event(result("c1", "ask_caller", {"status": "pending"}), id="ev-2")), ["c1"], False),
-        ((HELLO, CALLED, PLACEHOLDER, ASKED, message(text("x"), id="ev-5", invocationId="e-2")), ["r1"], False),
-        ((HELLO, CLIENT_TOOL, seal(result("c1", "ask_caller", {"error": "aborted"}))), [], True),
+        ((), [], "idle"),
+        ((HELLO,), [], "unknown"),
+        ((HELLO, SAID), [], "idle"),
+        ((HELLO, CLIENT_TOOL), ["c1"], "requires_action"),
+        ((HELLO, CLIENT_TOOL, OUTPUT), [], "unknown"),
+        ((HELLO, CLIENT_TOOL, OUTPUT, answer(text("42"), id="ev-5")), [], "idle"),
+        (
+            (HELLO, CLIENT_TOOL, event(result("c1", "ask_caller", {"status": "pending"}), id="ev-2")),
+            ["c1"],
+            "requires_action",
+        ),
+        (
+            (HELLO, CALLED, PLACEHOLDER, ASKED, message(text("x"), id="ev-5", invocationId="e-2")),
+            ["r1"],
+            "requires_action",
+        ),
+        ((HELLO, CLIENT_TOOL, seal(result("c1", "ask_caller", {"error": "aborted"}))), [], "idle"),
     ],
 )
-def test_what_a_session_waits_for(contents: tuple[bytes, ...], waiting: list[str], idle: bool) -> None:  # noqa: FBT001
+def test_what_a_session_waits_for(contents: tuple[bytes, ...], waiting: list[str], status: str) -> None:
     history = History("s1")
     update(history, *contents)
-    assert (list(history.waiting), history.is_idle) == (waiting, idle)
+    assert (list(history.waiting), history.status) == (waiting, status)
