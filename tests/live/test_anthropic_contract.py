@@ -46,6 +46,7 @@ class TestOpenManagedAgents(ProviderContract):
         "test_a_session_goes_on_after_a_failure": never("a failure ends its sessions", raises=Conflict),
         "test_a_list_is_of_some_times": not_offered_yet("it fails at filters by time", raises=ServerError),
         "test_a_session_is_created_with_a_model": not_offered_yet("it has no overrides", raises=InvalidRequest),
+        "test_an_agent_that_is_not_there_is_not_changed": never("a change must name a version", raises=InvalidRequest),
         Feature.SESSIONS_UPDATE_TITLE_CLEAR: never("null keeps its titles", raises=AssertionError),
         Feature.MODELS_LIST: not_offered_yet("it lists no models", raises=NotFound),
     }

@@ -72,10 +72,12 @@ class AgentContract(ContractBase):
     def test_an_agent_is_renamed_and_the_rest_stays(self, client: Client, backend: Backend) -> None:
         self._check_change(client, backend, {"name": f"contract-{uuid.uuid4().hex[:12]}"})
 
-    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_MODEL, Feature.AGENTS_CREATE)
+    @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_MODEL, Feature.AGENTS_CREATE, Feature.MODELS_LIST)
     def test_the_model_of_an_agent_is_changed(self, client: Client, backend: Backend) -> None:
-        models = [model.id for model in client.models.list()]
-        self._check_change(client, backend, {"model": models[-1]})
+        """The agent has another model before, or none where the backend has a single model."""
+        assert backend.model is not None, "Backend.model is None, and the provider supports it in an agent"
+        others = [model.id for model in client.models.list() if model.id != backend.model.id]
+        self._check_change(client, backend, {"model": backend.model.id}, model=others[0] if others else None)
 
     @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_SYSTEM_PROMPT, Feature.AGENTS_CREATE)
     def test_the_instructions_of_an_agent_are_changed(self, client: Client, backend: Backend) -> None:
@@ -116,10 +118,11 @@ class AgentContract(ContractBase):
                 use(agent)
 
     def _check_change(
-        self, client: Client, backend: Backend, changes: dict[str, str | None], **created_with: str
+        self, client: Client, backend: Backend, changes: dict[str, str | None], **created_with: str | None
     ) -> None:
         """Check that a change arrives, and that the other fields stay."""
         agent = client.agents.create(**{**self.agent_values(backend), **created_with})
+        assert _changeable(agent) != {**_changeable(agent), **changes}
         changed = client.agents.update(agent, **changes)  # type: ignore[arg-type]  # some cannot be None
         assert _changeable(changed) == {**_changeable(agent), **changes}
         assert _changeable(client.agents.get(agent)) == _changeable(changed)
