@@ -29,7 +29,7 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
         Feature.SESSIONS_UPDATE: "appends an event, and fails a turn that works on the session if it is kept in SQL",
         Feature.SESSIONS_RUN: "leaving the block aborts the turn",
         Feature.SESSIONS_SEND: "lasts as long as the turn",
-        Feature.SESSIONS_ANSWER: "lasts as long as the turn; one more call before it, to see what waits",
+        Feature.SESSIONS_ANSWER: "lasts as long as the turn; one more call before it, to read the pending actions",
         Feature.AGENTS_LIST: "",
         Feature.SESSIONS_CREATE_AGENT: "needed here, or as the setting app",
         Feature.SESSIONS_CREATE_ID: "",
@@ -62,18 +62,18 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
         Feature.SESSIONS_LIST_PAGE_SIZE: _ALL_SESSIONS,
     },
     unsupported={
-        Feature.SESSIONS_CANCEL: "leave the block of the turn: that aborts it",
+        Feature.SESSIONS_CANCEL: "leave the block of the turn, which aborts it",
         Feature.SESSIONS_ARCHIVE: "ADK keeps a session until it is deleted",
         Feature.SESSIONS_REJOIN: "a turn ends with its connection",
         Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the agent's state is in it, too: set keys to None one by one",
         Feature.SESSIONS_LIST_STATUSES: "ADK lists sessions without a status",
-        Feature.SESSIONS_LIST_CREATED: "ADK does not keep when a session was created",
+        Feature.SESSIONS_LIST_CREATED: "ADK does not store the time of creation",
         Feature.AGENTS_CREATE: "an app is a folder on the server",
         Feature.AGENTS_UPDATE: "an app is a folder on the server",
         Feature.AGENTS_ARCHIVE: "an app is a folder on the server",
         Feature.AGENTS_DELETE: "an app is a folder on the server",
     },
-    otherwise="ADK has nothing like it",
+    otherwise="ADK has no such feature",
 )
 
 

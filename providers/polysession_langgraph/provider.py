@@ -145,7 +145,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_LIST_OLDEST_FIRST: "",
             Feature.SESSIONS_GET: "the server sends the whole state with it",
             Feature.SESSIONS_LIST: "without the states",
-            Feature.SESSIONS_DELETE: "the server finishes a running run",
+            Feature.SESSIONS_DELETE: "a running run continues on the server",
             Feature.SESSIONS_SEND: "one or two calls before it; refused while the session waits for answers",
             Feature.SESSIONS_STREAM: "one more call, to find the newest run",
             Feature.SESSIONS_RUN: "one or two calls before the input and one at the end, for the outcome",
@@ -182,7 +182,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the server keeps each key with null; overwrite the values",
             Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "the server has no archive",
         },
-        otherwise="fixed in the graph or its assistant",
+        otherwise="LangGraph has no such feature; configure the graph or its assistant",
     )
 
     @classmethod

@@ -115,29 +115,29 @@ _WRITTEN: Final[Mapping[str, tuple[Feature, Feature | None]]] = {
 """Fields that a caller writes: at the creation of a session, and afterwards."""
 
 _OWN_VALUES: Final[Mapping[str, str]] = {
-    "capabilities": "their names are the backend's own; see which the new one knows",
-    "model": "its name and its credential are the backend's own; choose one there",
-    "permission_mode": "the word is the backend's own; choose one there",
-    "agent_id": "an id means nothing elsewhere; create or choose an agent there",
-    "environment_id": "an id means nothing elsewhere; create or choose an environment there",
-    "workspace_id": "an id means nothing elsewhere; create or choose a workspace there",
+    "capabilities": "their names belong to the old backend; check which ones the new backend has",
+    "model": "its name and credential belong to the old backend; choose a model on the new one",
+    "permission_mode": "the word belongs to the old backend; choose a mode of the new one",
+    "agent_id": "an id belongs to one backend; create or choose an agent on the new one",
+    "environment_id": "an id belongs to one backend; create or choose an environment on the new one",
+    "workspace_id": "an id belongs to one backend; create or choose a workspace on the new one",
 }
-"""Written fields whose value the old backend has coined."""
+"""Written fields whose value belongs to the old backend."""
 
 _READ_ONLY: Final[Mapping[str, str]] = {
-    "id": "the new backend gives another one; keep the old one in the title, metadata or tags if you need it",
-    "owner_id": "the new session belongs to whom the new credential belongs to",
+    "id": "the new backend creates another id; store the old one in title, metadata or tags if you need it",
+    "owner_id": "the owner of the new credential owns the new session",
     "organization_id": "the new session belongs to the organisation of the new credential",
-    "usage": "the count starts at zero; read it before",
-    "created_at": "the new session is as old as the switch; read it before",
-    "updated_at": "the new session has its own times; read it before",
-    "started_at": "the new session has its own times; read it before",
-    "finished_at": "the new session has its own times; read it before",
-    "preview": "the new backend makes its own",
-    "output_preview": "the new backend makes its own",
-    "origin": "the new session is created by you",
+    "usage": "the count starts at zero; read it before the switch",
+    "created_at": "the new session is created at the switch; read the time before",
+    "updated_at": "the new session has its own times; read the time before the switch",
+    "started_at": "the new session has its own times; read the time before the switch",
+    "finished_at": "the new session has its own times; read the time before the switch",
+    "preview": "the new backend creates its own",
+    "output_preview": "the new backend creates its own",
+    "origin": "your program creates the new session",
     "parent_session_id": "the new session has no parent",
-    "raw": "in the old backend's shape; code that reads it has to be rewritten",
+    "raw": "in the format of the old backend; change code that reads it",
     "native_status": "a word of the old backend; use status",
 }
 """Fields that only the backend writes: the new one writes its own. `provider` is what is switched."""
@@ -176,10 +176,10 @@ _NATIVE_BODIES: Final[Mapping[str, str]] = {
 }
 
 _RESUMED_BY: Final[Mapping[ResumeMode, str]] = {
-    ResumeMode.NONE: "what was missed is lost",
+    ResumeMode.NONE: "missed events are lost",
     ResumeMode.CURRENT_RUN_REPLAY: "the running turn is replayed from its start",
-    ResumeMode.LIST_AND_DEDUPE: "what was missed is read from the list of events",
-    ResumeMode.SERVER_REPLAY: "what was missed is replayed",
+    ResumeMode.LIST_AND_DEDUPE: "missed events are read from the list of events",
+    ResumeMode.SERVER_REPLAY: "missed events are replayed",
 }
 """Recovery after a break, the weakest promise first."""
 
@@ -233,7 +233,7 @@ def _status(session: Session | None) -> SwitchItem:
     return _item("session", "status", SwitchEffect.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
 
 
-_NOT_MOVED: Final = "a running turn stays behind; let it end, or cancel it, before the switch"
+_NOT_MOVED: Final = "a running turn does not move; wait for its end or cancel it before the switch"
 
 
 def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
@@ -251,9 +251,9 @@ def _history(old: _Class, session: Session | None) -> SwitchItem:
     if session is not None and session.started_at is None and session.usage is None and not session.preview:
         reason = "if it has messages: no backend imports a conversation"
     else:
-        reason = "no backend takes over a conversation"
+        reason = "no backend imports a conversation"
     if old.support(Feature.SESSIONS_MESSAGES).support:
-        reason += "; keep it by sessions.messages, and tell the new agent what it must know"
+        reason += "; save it with sessions.messages, and give the new agent the facts that it needs"
     effect = SwitchEffect.NOT_APPLICABLE if session is None else SwitchEffect.LOST
     return _item("session", "messages", effect, reason)
 
@@ -309,10 +309,10 @@ def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
                 there.__name__ if there else "",
             )
         elif there is None:
-            yield _item("native", name, SwitchEffect.LOST, f"{new.name} takes no {here.__name__}, and none of its own")
+            yield _item("native", name, SwitchEffect.LOST, f"{new.name} has no typed body for this")
         else:
             yield _item(
-                "native", name, SwitchEffect.REMAPPED, f"{here.__name__} becomes {there.__name__}, in other words"
+                "native", name, SwitchEffect.REMAPPED, f"{there.__name__} replaces {here.__name__}; the fields differ"
             )
 
 
@@ -336,9 +336,9 @@ def _turns(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     if old.turn_life is new.turn_life:
         yield _item("turns", "turn_life", SwitchEffect.KEPT)
     elif new.turn_life is TurnLife.ATTENDED:
-        yield _item("turns", "turn_life", SwitchEffect.LOST, f"{new.name} ends a turn whose stream is left")
+        yield _item("turns", "turn_life", SwitchEffect.LOST, f"{new.name} ends a turn when its stream is left")
     else:
-        yield _item("turns", "turn_life", SwitchEffect.GAINED, "a turn whose stream is left runs on")
+        yield _item("turns", "turn_life", SwitchEffect.GAINED, "a turn continues when its stream is left")
     for name, here, there in (
         ("when_busy", old.when_busy.value, new.when_busy.value),
         ("when_waiting", old.when_waiting.value, new.when_waiting.value),

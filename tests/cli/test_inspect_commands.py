@@ -84,7 +84,7 @@ def test_a_switch_can_be_checked(source: str, target: str) -> None:
     table = Shell().done("switch-check", "--from", source, "--to", target).out
     assert max(map(len, table.splitlines())) <= 80
     assert f"from {source} to {target}\n" in table
-    assert "No backend takes over a conversation" in table
+    assert "No backend imports a conversation" in table
 
 
 def test_fail_on_exits_with_1_for_a_loss_and_ids_and_times_are_none() -> None:

@@ -114,7 +114,7 @@ def test_declarations_are_compared_field_by_field() -> None:
     assert told["permission_mode"] == ("gained", "")
     assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
     assert told["messages"][0] == told["status"][0] == "not_applicable"
-    assert "keep it by sessions.messages" in told["messages"][1]
+    assert "save it with sessions.messages" in told["messages"][1]
 
 
 def test_every_field_of_a_session_is_told_of() -> None:
@@ -144,9 +144,9 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
         "message.delta": ("gained", ""),
     }
     assert effects(report, "native") == {
-        "sessions.create native": ("remapped", "AcmeNewSession becomes AcmeNewSession, in other words"),
-        "sessions.update native": ("remapped", "AcmeSessionChanges becomes AcmeSessionChanges, in other words"),
-        "sessions.list native": ("lost", "new takes no AcmeSessionQuery, and none of its own"),
+        "sessions.create native": ("remapped", "AcmeNewSession replaces AcmeNewSession; the fields differ"),
+        "sessions.update native": ("remapped", "AcmeSessionChanges replaces AcmeSessionChanges; the fields differ"),
+        "sessions.list native": ("lost", "new has no typed body for this"),
         **dict.fromkeys(
             (
                 "agents.create native",
@@ -159,7 +159,7 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
         ),
     }
     assert effects(report, "turns") == {
-        "turn_life": ("lost", "new ends a turn whose stream is left"),
+        "turn_life": ("lost", "new ends a turn when its stream is left"),
         "when_busy": ("remapped", "queued before, unknown after"),
         "when_waiting": ("kept", ""),
     }
@@ -175,7 +175,7 @@ def test_the_way_back_gains_what_the_way_there_loses() -> None:
     assert effects(report, "operations")["sessions.archive"] == ("gained", "")
     assert effects(report, "native")["sessions.list native"] == ("gained", "AcmeSessionQuery")
     assert effects(report, "resume")["contract"][0] == "gained"
-    assert effects(report, "turns")["turn_life"] == ("gained", "a turn whose stream is left runs on")
+    assert effects(report, "turns")["turn_life"] == ("gained", "a turn continues when its stream is left")
     assert "sessions.messages" not in effects(report, "session")["messages"][1]
 
 
@@ -212,7 +212,7 @@ def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> Non
     told = effects(switch_check("old", "new", held), "session")
 
     assert told["status"] == told["archived_at"] == ("not_applicable", "")
-    assert told["messages"][1].startswith("no backend takes over a conversation")
+    assert told["messages"][1].startswith("no backend imports a conversation")
 
 
 def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:

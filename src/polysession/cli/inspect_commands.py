@@ -140,7 +140,7 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
         rows += [(Text(area, "bold"), "", ""), *told] if told else []
     output.table(("", "", ""), rows, last_folds=True)
     if report.session_id is None:
-        output.text("No backend takes over a conversation: --session checks one session.", "dim")
+        output.text("No backend imports a conversation: --session checks one session.", "dim")
     counts = ", ".join(f"{len(report.with_effect(effect))} {effect.value}" for effect in SwitchEffect)
     output.text(counts, "dim")
 
