@@ -225,24 +225,15 @@ def run_to_end(ref: SessionRef, turn_input: api.TurnInput, native: api.NativeBod
         MalformedResponse: The response is no stream of events, such as a page of a proxy.
     """
     turn = yield from prepare_turn(ref, turn_input, native)
-    response = yield turn.start_unfollowed()
-    if not _is_stream(response):
-        raise _no_stream(response)
-
-
-def _no_stream(response: Response) -> api.MalformedResponse:
-    """The error for a success without events. Made here, so that no traceback holds what a server sent."""
-    kind = response.headers.get("content-type", "nothing")
-    return api.MalformedResponse(f"the backend answered success, with {kind} and no events", status=response.status)
-
-
-def _is_stream(response: Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+    api.read_frames((yield turn.start_unfollowed()))
 
 
 def read_refusal(response: Response) -> api.ErrorDetail | None:
     """The error of a run that sent nothing but an error; None for another response."""
-    frames = api.read_frames(response) if _is_stream(response) else []
+    try:
+        frames = api.read_frames(response)
+    except api.MalformedResponse:
+        return None
     wire = decode_event(frames[0].data if frames else b"")
     return None if wire.error is None else to_failure(wire)
 

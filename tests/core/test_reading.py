@@ -303,5 +303,12 @@ def test_an_error_body_of_fastapi_is_read(body: bytes, detail: ErrorDetail) -> N
 
 
 def test_the_frames_of_a_whole_stream_are_read_without_its_unfinished_end() -> None:
-    response = Response(200, {}, b'event: a\ndata: {"id": 1}\n\n: heartbeat\n\ndata: 2\n\ndata: cut')
+    stream = {"content-type": "text/event-stream; charset=utf-8"}
+    response = Response(200, stream, b'event: a\ndata: {"id": 1}\n\n: heartbeat\n\ndata: 2\n\ndata: cut')
     assert read_frames(response) == [Frame("a", b'{"id": 1}', None), Frame("", b"2", None)]
+
+
+def test_a_page_is_no_stream_of_frames() -> None:
+    with pytest.raises(MalformedResponse, match="text/html, and no stream of events") as caught:
+        read_frames(Response(200, {"content-type": "text/html"}, b"data: 1\n\n"))
+    assert caught.value.status == 200

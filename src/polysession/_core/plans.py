@@ -149,10 +149,17 @@ class ConnectedStream(StreamPlan):
 
     @abstractmethod
     def read(self, frame: Frame) -> Items:
-        """Read one frame: each event once, also when the backend replays it."""
+        """Read one frame: each event once, also when the backend or a proxy repeats the frame.
+
+        Recognise a repeated frame by its number or id. Where frames have none, compare its bytes with the frame before.
+        """
 
     def opened(self, head: Head, *, again: bool) -> Items:
-        """React to a response that opened the stream; `again` unless it is the first."""
+        """React to a response that opened the stream; `again` unless it is the first.
+
+        The core has checked that it is a stream of events: `MalformedResponse` refuses any other, such as an HTML page.
+        This method may raise for a stream that is not the expected one.
+        """
         return ()
 
     def ended(self, end: BodyEnd) -> Items:
@@ -196,7 +203,11 @@ class AnsweredTurn(ConnectedStream):
 
     @abstractmethod
     def ended(self, end: BodyEnd) -> Items:
-        """Close the turn at the end of the body. A body that was cut inside a frame is never success."""
+        """Close the turn at the end of the body.
+
+        A body that was cut is never a success, and neither is a body that ended cleanly before the whole turn was
+        delivered: a proxy may end it between two frames.
+        """
 
 
 class PolledStream(StreamPlan):

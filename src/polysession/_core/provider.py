@@ -264,7 +264,11 @@ class Provider(ABC, Generic[S]):
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
-        """Read one page of past events, oldest first or newest first."""
+        """Read one page of past events, oldest first or newest first.
+
+        The message of a user is a `MessageCompleted` with `Role.USER`, in its place before the answer. The start and
+        end of a turn are listed where the backend stores them, or where the history proves them; they may be missing.
+        """
         raise self._missing(Feature.SESSIONS_EVENTS)
 
     def list_messages(

@@ -160,9 +160,15 @@ def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Fram
 
 
 def read_frames(response: Response) -> list[Frame]:
-    """The frames of a stream that was read to its end before it was looked at."""
+    """The frames of a stream that was read to its end, in a flow. A `ConnectedStream` receives them one by one.
+
+    Raises:
+        MalformedResponse: The response is no stream of events, such as an HTML page of a proxy.
+    """
     from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
 
+    if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        raise _malformed(response, f"it is {response.headers.get('content-type', 'nothing')}, and no stream of events")
     return list(SseDecoder().feed(response.content))
 
 

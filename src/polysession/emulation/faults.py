@@ -19,7 +19,7 @@ CONTROL_PATH: Final = "/_emulator/faults"
 REFUSED: Final = "polysession.refused"
 """Key in the scope of a request: the fault that refuses it, in the shape that only the emulator knows."""
 
-FaultKind = Literal["status", "refuse", "malformed", "page", "drop", "end", "stall", "duplicate", "reorder"]
+FaultKind = Literal["status", "refuse", "malformed", "page", "drop", "end", "stall", "duplicate", "reorder", "truncate"]
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Fault:
     | `stall` | waits `seconds` there, then continues |
     | `duplicate` | sends frame number `frame` of a stream twice |
     | `reorder` | sends that frame after the next one |
+    | `truncate` | ends the body cleanly before that frame |
 
     Attributes:
         kind: See the table.
@@ -176,19 +177,23 @@ class _FaultInjector:
                 await self._cut({"type": "http.response.body", "body": b"", "more_body": True}, b"")
             return
         body: bytes = message.get("body", b"")
-        if self._fault.kind in {"duplicate", "reorder"}:
+        if self._fault.kind in {"duplicate", "reorder", "truncate"}:
             frames = self._frames_of(body)
-            if self._held is not None and not message.get("more_body", False):
+            continues = message.get("more_body", False) and not self._ended
+            if self._held is not None and not continues:
                 frames.append(self._held)  # nothing came after it
-            await self._send({**message, "body": b"".join(frames)})
+            await self._send({**message, "body": b"".join(frames), "more_body": continues})
         else:
             await self._cut(message, body)
 
     def _frames_of(self, body: bytes) -> list[bytes]:
-        """The frames of a body part, one of them doubled or moved. Emulators send whole frames."""
+        """The frames of a body part: one doubled or moved, or the first ones only. Emulators send whole frames."""
         out: list[bytes] = []
         for frame in (part + b"\n\n" for part in body.split(b"\n\n") if part):
             number, self._frames = self._frames, self._frames + 1
+            self._ended = self._ended or (number == self._fault.frame and self._fault.kind == "truncate")
+            if self._ended:
+                break
             if number == self._fault.frame and self._fault.kind == "reorder":
                 self._held = frame
                 continue

@@ -55,19 +55,23 @@ class Script:
 
     The agent of an emulator that follows `polysession.emulation.script_for` does so for the values that stand here.
 
+    Tests compare the order of the events of each turn: a turn that thinks or speaks where the description does not say
+    so fails them. The same message must have the same events in each new session.
+
     Attributes:
-        plain: It answers in words, and does nothing else.
-        plain_answer: These words; None if they are unknown.
-        think: It thinks first.
-        tool: It uses a tool on the server, once.
-        ask: It uses a tool that needs an approval, once.
+        plain: It answers in words: one message, without thoughts and tools.
+        plain_answer: These words, which tests compare; None if they are unknown.
+        think: It thinks, then answers.
+        tool: It uses a tool on the server, once, then answers. It says nothing before the tool. The call has arguments,
+            and the result has text.
+        ask: It uses a tool that needs an approval, once. It answers after the approval or denial.
         ask_twice: It uses two tools that need an approval each, at the same time.
         question: It asks a question, and waits for the reply.
-        client_tool: It uses a tool that the caller has to run, once.
+        client_tool: It uses a tool that the caller has to run, once. It answers after the output.
         fail: Its turn fails.
         slow: It speaks for at least five seconds, so that it can be interrupted.
-        steady: It speaks for a moment, in several deltas with pauses between.
-        long: It says some hundred words.
+        steady: It speaks for a moment, in at least three deltas with pauses between.
+        long: It answers with more than 100 words.
     """
 
     plain: str = "hello there"

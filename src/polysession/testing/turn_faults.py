@@ -115,6 +115,19 @@ class TurnFaultContract(ContractBase):
         check_whole_or_failed(turn, whole, f"frame {frame} came twice")
 
     @covers(Feature.SESSIONS_RUN)
+    def test_a_body_that_ends_between_two_frames_is_no_success(
+        self, client: Client, backend: Backend, session: Session
+    ) -> None:
+        whole, _ = self.run(client, session, self.script.steady)
+        other = self.new_session(client, backend)
+
+        fault = Fault("truncate", streams_only=True, frame=2)
+        turn = self.turn_that_meets(client, backend, other, self.script.steady, fault)
+
+        check_whole_or_failed(turn, whole, "the body ended while the agent spoke")
+        self.check_sent_once(client, other, self.script.steady)
+
+    @covers(Feature.SESSIONS_RUN)
     @pytest.mark.parametrize("fault", FAULTS)
     def test_a_turn_that_meets_a_fault_is_whole_or_no_success(
         self, client: Client, backend: Backend, session: Session, fault: str
