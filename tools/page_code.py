@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
 """Pages whose pieces of code each stand alone."""
 BACKEND_PAGES: Final = sorted((ROOT / "docs/providers").glob("*.md"))
-"""Pages whose pieces of code continue each other."""
+"""Pages whose pieces of code continue each other, except those with `AsyncClient`."""
 TESTING_PAGE: Final = ROOT / "docs/how-to/test-your-code.md"
 """The page whose code is a suite of tests."""
 _CODE: Final = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -32,7 +32,11 @@ def write(folder: Path) -> None:
         for number, block in enumerate(code_blocks(page)):
             (folder / f"{_name(page)}_{number}.py").write_text(block)
     for page in BACKEND_PAGES:
-        (folder / f"{_name(page)}.py").write_text("\n".join(code_blocks(page)))
+        blocks = code_blocks(page)
+        alone = [block for block in blocks if "AsyncClient" in block]
+        (folder / f"{_name(page)}.py").write_text("\n".join(block for block in blocks if block not in alone))
+        for number, block in enumerate(alone):
+            (folder / f"{_name(page)}_async_{number}.py").write_text(block)
 
 
 def _name(page: Path) -> str:
