@@ -19,12 +19,13 @@ from griffe import (
     Parameters,
 )
 
-_MODELS = {"pydantic.BaseModel", "typing.NamedTuple"}
+_POSITIONAL = {"typing.NamedTuple", "msgspec.Struct"}
+_MODELS = {"pydantic.BaseModel", *_POSITIONAL}
 _ENUMS = {"enum.Enum", "enum.StrEnum"}
 
 
 class Fields(Extension):
-    """Gives each pydantic model and named tuple its `__init__`, and each enum member its value as annotation."""
+    """Gives each model, named tuple and struct its `__init__`, and each enum member its value as annotation."""
 
     def on_package(self, *, pkg: Module, **_: Any) -> None:
         """Complete the classes of a package that was loaded."""
@@ -70,9 +71,7 @@ def _add_init(record: Class, lineage: list[Class]) -> None:
     fields: dict[str, Attribute] = {}
     for part in reversed(lineage):
         fields = {**fields, **{name: each for name, each in _fields(part).items() if name not in fields}}
-    kind = (
-        ParameterKind.positional_or_keyword if _bases([record]) & {"typing.NamedTuple"} else ParameterKind.keyword_only
-    )
+    kind = ParameterKind.positional_or_keyword if _bases([record]) & _POSITIONAL else ParameterKind.keyword_only
     parameters = [
         Parameter(name, annotation=each.annotation, kind=kind, default=_default(each)) for name, each in fields.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,8 @@ def test_nothing_of_the_example_is_left(tmp_path: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert [path for path in written if "helpdesk" in path.read_text().lower()] == []
+    articles = re.compile(r"\b(a|an|the|real)[ _]acme\b", re.IGNORECASE)
+    assert [found for path in written if (found := articles.findall(path.read_text()))] == []
 
 
 @pytest.mark.parametrize("name", ["Acme", "7up", "my-backend", "class", "../up"])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
+import msgspec
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
@@ -43,8 +44,8 @@ def facts(kind: type) -> set[str]:
         return set(kind.model_fields)
     if dataclasses.is_dataclass(kind):
         return {field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")}
-    if issubclass(kind, tuple):
-        return set(getattr(kind, "_fields", ()))
+    if issubclass(kind, tuple | msgspec.Struct):
+        return set(getattr(kind, "_fields", ()) or getattr(kind, "__struct_fields__", ()))
     if issubclass(kind, PolysessionError):
         return set(inspect.signature(kind).parameters)
     return set()

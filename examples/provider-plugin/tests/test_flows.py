@@ -36,6 +36,6 @@ def test_an_unknown_status_and_an_odd_label_do_not_cost_the_rest() -> None:
     assert len(session.problems) == 1
 
 
-def test_an_error_of_the_helpdesk_reaches_the_caller() -> None:
+def test_an_error_reaches_the_caller() -> None:
     with pytest.raises(NotFound):
         step(PROVIDER.delete_session(SessionRef("T-9")), NotFound("There is no ticket T-9."))

@@ -1,4 +1,4 @@
-"""The contract on a real helpdesk.
+"""The contract on a real server of the helpdesk.
 
 `HELPDESK_SERVER` is the command that starts one, with `{port}` where its port belongs, and `HELPDESK_KEY` its key.
 """

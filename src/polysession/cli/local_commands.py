@@ -83,7 +83,10 @@ def emulate(
 
 def new_provider(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower-case letters and digits, such as acme.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Its name: lower-case letters and digits, a letter first, such as acme2."),
+    ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it: a new or empty folder.")],
     *,
     emulator: Annotated[

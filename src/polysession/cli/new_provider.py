@@ -49,7 +49,9 @@ def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Pa
         UsageError: The name or the folder cannot be used.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*", name) or keyword.iskeyword(name):
-        raise UsageError(f"{name!r} cannot name a provider: use lower-case letters and digits, such as acme")
+        raise UsageError(
+            f"{name!r} cannot name a provider: use lower-case letters and digits, a letter first, such as acme2"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists already; name a folder that is new or empty")
     source = template()

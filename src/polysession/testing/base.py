@@ -40,9 +40,12 @@ _LOOK_AGAIN_S = 0.02
 
 
 class ContractBase(Arranged):
-    """The hooks, the fixtures, and what tests do all the time.
+    """The hooks to override, the fixtures, and methods that many tests use.
 
     Attributes:
+        provider: Name of the provider. The only attribute that must be set.
+        gaps: The tests that must fail: by the name of a test, by one case of it such as `"test_x[sync-503]"`, or by a
+            feature for all tests that show it.
         generation: Which generation of the backend its emulator speaks.
         evidence: What a passed test proves: `emulated`, `recorded` or `live`.
         script: What to say to the agent.
@@ -100,20 +103,20 @@ class ContractBase(Arranged):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Iterator[Backend]:
-        """The backend of this class."""
+        """Fixture: the backend of this class, from `serve`."""
         with cls.serve() as backend:
             yield backend
 
     @pytest.fixture(params=list(Face), ids=str)
     def face(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Face:
-        """Which client; both in turn. No proxy of the environment stands between it and this machine."""
+        """Fixture: the kind of client. Each test runs with both. No proxy of the environment is used."""
         monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
         face: Face = request.param
         return face
 
     @pytest.fixture
     def client(self, face: Face, backend: Backend) -> Iterator[Client]:
-        """A client for the backend."""
+        """Fixture: a client for the backend, without faults. An async client has the methods of a `Client`, too."""
         backend.faults.clear()
         with self.open(face, backend.settings) as client:
             yield client
@@ -121,7 +124,7 @@ class ContractBase(Arranged):
 
     @pytest.fixture
     def session(self, client: Client, backend: Backend) -> Session:
-        """A new session, ready for turns; the one of `Backend.session_id` where none can be created."""
+        """Fixture: a new session, ready for turns; `Backend.session_id` if the provider creates no sessions."""
         if self.supports(Feature.SESSIONS_CREATE):
             return self.new_session(client, backend)
         assert backend.session_id is not None, "Backend.session_id is None, and the provider creates no sessions"
@@ -129,7 +132,7 @@ class ContractBase(Arranged):
 
     @pytest.fixture
     def nowhere(self) -> Iterator[FaultServer]:
-        """A server that no client may reach."""
+        """Fixture: a server that no client may reach."""
         with FaultServer(http(500)) as server:
             yield server
 
@@ -189,13 +192,13 @@ class ContractBase(Arranged):
         return backend.agent_id
 
     def run(self, client: Client, session: Session, content: str | Sequence[Any]) -> tuple[list[Event], TurnResult]:
-        """The events of a turn, and what came of it."""
+        """Run a turn within `patience_s` seconds; gives its events and its result."""
         with client.sessions.run(session, content, deadline_s=self.patience_s) as turn:
             events = list(turn)
             return events, turn.result
 
     def waiting(self, client: Client, session: Session) -> PendingAction:
-        """An action that the agent waits for."""
+        """Let the agent ask for an answer; gives the pending action."""
         said = {
             Feature.SESSIONS_ANSWER_OUTPUT: self.script.client_tool,
             Feature.SESSIONS_ANSWER_APPROVAL: self.script.ask,

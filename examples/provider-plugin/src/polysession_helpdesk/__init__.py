@@ -1,4 +1,4 @@
-"""Helpdesk tickets for polysession."""
+"""A polysession provider for the helpdesk."""
 
 from polysession.provider_api import hookimpl
 from polysession_helpdesk.provider import HelpdeskProvider
