@@ -74,7 +74,9 @@ class SessionContract(ContractBase):
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY)
     def test_the_same_key_creates_one_session(self, client: Client, backend: Backend) -> None:
         values = {**self.session_values(backend), "idempotency_key": uuid.uuid4().hex}
-        assert client.sessions.create(**values).id == client.sessions.create(**values).id
+        first = client.sessions.create(**values)
+        assert client.sessions.create(**values).id == first.id
+        assert self.new_session(client, backend).id != first.id
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_METADATA)
     def test_a_session_is_created_with_metadata(self, client: Client, backend: Backend) -> None:

@@ -75,7 +75,10 @@ class StreamContract(ContractBase):
             mine, _ = self.run(client, session, self.script.tool)
             seen = self.until_ended(followed)
         kept = [(event.id, event.type) for event in mine if event.id and event.type not in _FORGOTTEN]
+        assert kept, "no event has an id"
         assert [(event.id, event.type) for event in seen if (event.id, event.type) in kept] == kept
+        assert isinstance(seen[-1], TurnEnded)
+        assert seen[-1].outcome is Outcome.COMPLETED
 
     @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
     def test_a_stream_goes_on_in_another_process(
