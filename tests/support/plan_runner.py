@@ -46,6 +46,7 @@ def follow(
     connections: Iterable[Sequence[Chunk] | PolysessionError] = (),
     *,
     leave_after: int | None = None,
+    cursor: str | None = None,
 ) -> Followed:
     """Follow a plan to its end, or to the end of the script.
 
@@ -55,9 +56,11 @@ def follow(
         connections: The chunks of each connection; after its last chunk a connection is lost. An error in the place of
             a connection refuses it.
         leave_after: Number of events after which the caller leaves.
+        cursor: The caller's cursor, whose marks tell what was delivered already; the plan gets its own part of it.
     """
     followed = Followed()
-    loop = StreamLoop(prepare, RetryPolicy(attempts=10, first_wait_s=0.0, max_wait_s=0.0), can_wake=True)
+    retry = RetryPolicy(attempts=10, first_wait_s=0.0, max_wait_s=0.0)
+    loop = StreamLoop(prepare, retry, can_wake=True, cursor=cursor)
     performer = _Performer(
         followed, list(replies), [one if isinstance(one, PolysessionError) else list(one) for one in connections]
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from polysession._core.cursors import plan_cursor
 from polysession._core.flow import Call, Response
 from polysession._core.plans import ConnectedStream
 from polysession.change import SessionRef
@@ -70,9 +71,9 @@ def stream(
     **options: Any,
 ) -> Followed:
     """The events of a stream; each part comes over a connection of its own."""
-    first = [ok(page(*newest))] if cursor is None else []
+    answers = [*([ok(page(*newest))] if cursor is None else []), *replies]
     parts = [[part] if isinstance(part, bytes) else part for part in connections]
-    return follow(lambda: PROVIDER.stream_events(REF, cursor), [*first, *replies], parts, **options)
+    return follow(lambda: PROVIDER.stream_events(REF, plan_cursor(cursor)), answers, parts, cursor=cursor, **options)
 
 
 def openings(followed: Followed) -> list[str | None]:
