@@ -7,6 +7,7 @@ https://docs.langchain.com/langsmith/event-streaming (read 2026-11-30)
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -86,6 +87,7 @@ class Position(msgspec.Struct):
         ended: The run whose end was delivered last.
         run: The run that is going; None between two runs.
         used: Tokens that it has consumed, by the names of `Usage`; None if its start was not read.
+        written: Marks of the messages that came as frames and were not in the state yet.
         tail: The `key_of` the last message of the state that was delivered.
         turn: The marker of the turn that the stream follows; empty for a stream of the whole session.
     """
@@ -97,6 +99,7 @@ class Position(msgspec.Struct):
     ended: str = ""
     run: str | None = None
     used: dict[str, int] | None = None
+    written: list[tuple[str, int]] = []
     tail: str | None = None
     turn: str = ""
 
@@ -160,7 +163,7 @@ class EventReader:
         return () if had_lost else (gap,)
 
     def read(self, frame: Frame) -> Sequence[Event] | None:
-        """The events of one frame; None if frames before it are missing, and then it was not read."""
+        """The events of one frame; None if frames before it may be missing, and then it was not read."""
         if frame.event == "error":
             return self._read_error(frame)
         at = self._at
@@ -203,9 +206,7 @@ class EventReader:
         return None if namespace else self.read_state(data, envelope)
 
     def read_state(self, values: bytes | msgspec.Raw, envelope: Envelope) -> Sequence[Event]:
-        """Events of what the state has and was not delivered.
-
-        The agent's messages came as frames: they are taken from the state only if frames were lost.
+        """Events of what the state has and was not delivered: messages of a model came as frames, and others did not.
 
         Raises:
             MalformedResponse: Its messages are something else.
@@ -215,10 +216,16 @@ class EventReader:
         for message in self._new_messages(state_messages(values, self._input_key)):
             own = {**envelope, "id": message.id or envelope.get("id"), "source": message.source}
             found += self._results(message, own)
-            is_needed = message.role is Role.USER or (message.role is Role.ASSISTANT and self.has_lost)
-            if is_needed and key_of(message) not in self._delivered:
+            if message.role in {Role.USER, Role.ASSISTANT} and not self._was_delivered(message):
                 found += self._completed(message, own)
         return found
+
+    def _was_delivered(self, message: Message) -> bool:
+        """Whether it came as frames. A node may store what a model wrote under another id."""
+        own, at = _marks(message), self._at
+        found = next((marks for place in (0, 1) for marks in at.written if marks[place] == own[place]), None)
+        at.written = [marks for marks in at.written if marks is not found]
+        return found is not None or key_of(message) in self._delivered
 
     def _new_messages(self, contents: Sequence[bytes]) -> Sequence[Message]:
         """The messages after the tail, oldest first. Of a first state only those of people at its end are new."""
@@ -287,7 +294,9 @@ class EventReader:
             return () if self.has_lost else None
         if piece.event == "message-finish":
             del self._drafts[key]
-            return self._completed(self._written(draft, piece.usage, envelope), envelope)
+            message = self._written(draft, piece.usage, envelope)
+            self._at.written = [*self._at.written, _marks(message)]
+            return self._completed(message, envelope)
         if piece.event == "content-block-finish":
             block = draft.blocks[piece.index or 0] = to_block(piece.content or {})
             if isinstance(block, ToolCallBlock):
@@ -308,6 +317,10 @@ class EventReader:
             created_at=envelope.get("created_at"),
             source=envelope["source"],
         )
+
+
+def _marks(message: Message) -> tuple[str, int]:
+    return key_of(message), zlib.crc32(f"{message.role} {message.text}".encode())
 
 
 class Draft:

@@ -68,8 +68,8 @@ class ThreadStream(ConnectedStream):
 
     The server stores each event before it sends it. But it replays what was stored when a connection was opened, and
     sends live what comes from a little later on: what falls between is on no connection until the next one. So where
-    numbers of frames jump, the stream is opened once more; and after a reopening the end of a run is compared with the
-    stream of that run alone, which the server can replay whole then. Only what is missing there, too, is lost.
+    numbers of frames jump after a reopening, the stream is opened once more; and the end of a run is compared with the
+    stream of that run alone, which the server can replay whole then. Lost is what its log no longer holds.
     """
 
     silence_s = 20.0  # heartbeats come every 5 s
@@ -120,8 +120,13 @@ class ThreadStream(ConnectedStream):
         lost = () if does_overlap else self._reader.lose()  # the log does not reach back
         items = self._read(frame)
         if items is None:
-            items = self._ask_again("hole") or self._read_in_spite(frame)
+            items = (self._ask_again("hole") if self._may_have_hole else ()) or self._read_in_spite(frame)
         return (*lost, *items)
+
+    @property
+    def _may_have_hole(self) -> bool:
+        """Whether the connection may have left frames out: behind a replay, or before the first run."""
+        return self._is_replay or self._at.run is None
 
     def _read(self, frame: Frame) -> Items | None:
         """The items of a frame; None if frames before it are missing, and then it was not read."""
@@ -163,10 +168,16 @@ class ThreadStream(ConnectedStream):
         return (Reconcile(),)
 
     def _read_in_spite(self, frame: Frame) -> Items:
-        """Read a frame although those before it are lost. The run before it has to end first."""
-        if frame.event == "metadata" and self._at.run is not None:
+        """Read a frame, although those before it are on no connection. The run before it has to end first.
+
+        Some numbers are on no connection: the server counts messages that no model wrote, and does not send them.
+        """
+        if self._at.run is None:
+            return (*self._reader.lose(), *(self._read(frame) or ()))
+        if frame.event == "metadata":
             return (Reconcile(), Reopen(at_once=True))
-        return (*self._reader.lose(), *(self._read(frame) or ()))
+        self._at.seq = None
+        return self._read(frame) or ()
 
     def _ask_again(self, why: str) -> Items:
         """Another connection, once for each reason since the last event."""
@@ -215,7 +226,7 @@ class ThreadStream(ConnectedStream):
         usage = Usage(**at.used) if at.used else None
         ended = {**_outcome(thread, run, self._reader.failure), "usage": usage}
         events += _end(thread, ended, {**common, "source": content})
-        at.ended, at.run, at.seq, at.delivered, at.used = run_id, None, None, 0, None
+        at.ended, at.run, at.seq, at.delivered, at.used, at.written = run_id, None, None, 0, None, []
         self._reader = EventReader(self._session_id, self._input_key, at)
         self._is_replay = self._must_overlap = False
         done, self._done = self._done, None

@@ -11,27 +11,10 @@ from typing import Any, Final
 
 import httpx
 
-_ID: Final = re.compile(r"(?:adk-|[ep]-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+from live.scenarios import Ask, Side
+
 _SERVER_PATH: Final = re.compile(r"'/[^']*/agents/")
 _TOOLS: Final = re.compile(r"lookup_(with_approval|by_caller)")
-_TIMES: Final = frozenset({"timestamp", "lastUpdateTime"})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request. `{user}` in the path is the user of the side that is asked.
-
-    Attributes:
-        method: HTTP method.
-        path: Path and query.
-        body: Sent as JSON, unless it is bytes.
-        headers: Headers besides the content type of JSON.
-    """
-
-    method: str
-    path: str
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +38,26 @@ class Turn:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Steps, one after another, by a new user with a session `s` in each app."""
+class AdkSide(Side):
+    """A server, seen by a new user with a session `s` in each app."""
 
-    name: str
-    steps: tuple[Ask | Turn, ...]
-
-
-class Side:
-    """One of two servers, seen by one user."""
+    ids = re.compile(r"(?:adk-|[ep]-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+    times = frozenset({"timestamp", "lastUpdateTime"})
 
     def __init__(self, base_url: str) -> None:
-        self.user = f"user-{uuid.uuid4().hex[:8]}"
+        super().__init__()
+        self.user = self.filled["{user}"] = f"user-{uuid.uuid4().hex[:8]}"
         self._base_url = base_url
-        self._names: dict[str, str] = {}
         self._waiting: list[tuple[str, str]] = []
 
-    def play(self, scenario: Scenario) -> list[Any]:
-        """The comparable parts of the answers."""
+    def prepare(self, name: str) -> None:  # noqa: ARG002  (each user has sessions of its own)
+        """Create the sessions."""
         for app in ("assistant", "crew", "quiet"):
-            self._send("POST", f"/apps/{app}/users/{self.user}/sessions", {"sessionId": "s"})
-        return [self._ask(step) if isinstance(step, Ask) else self._run(step) for step in scenario.steps]
+            self._send(Ask("POST", f"/apps/{app}/users/{self.user}/sessions", {"sessionId": "s"}))
 
-    def _ask(self, ask: Ask) -> dict[str, Any]:
-        path = ask.path.replace("{user}", self.user)
-        return self._comparable(self._send(ask.method, path, ask.body, ask.headers))
+    def perform(self, step: Ask | Turn) -> dict[str, Any]:
+        """Send a request, or run a turn."""
+        return self._comparable(self._send(step)) if isinstance(step, Ask) else self._run(step)
 
     def _run(self, turn: Turn) -> dict[str, Any]:
         parts: Any = [{"text": turn.message}] if isinstance(turn.message, str) else turn.message
@@ -93,15 +70,12 @@ class Side:
         body = {"appName": turn.app, "userId": self.user, "sessionId": "s", "streaming": turn.streaming, **turn.more}
         if parts is not None:
             body["newMessage"] = {"role": "user", "parts": parts}
-        return self._comparable(self._send("POST", turn.route, body))
+        return self._comparable(self._send(Ask("POST", turn.route, body)))
 
-    def _send(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> httpx.Response:
-        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        sent = {"content-type": "application/json", "connection": "close"} | dict(headers or {})
+    def _send(self, ask: Ask) -> httpx.Response:
         with httpx.Client(trust_env=False, timeout=60) as http:
-            return http.request(method, self._base_url + path, content=content, headers=sent)
+            path, content = self.fill(ask.path), self.content(ask.body)
+            return http.request(ask.method, self._base_url + path, content=content, headers=ask.all_headers)
 
     def _comparable(self, response: httpx.Response) -> dict[str, Any]:
         kind = response.headers.get("content-type")
@@ -113,7 +87,7 @@ class Side:
             self._note_waiting(body)
         else:
             body = response.text
-        return {"status": response.status_code, "type": (kind or "").partition(";")[0], "body": self._named(body)}
+        return {"status": response.status_code, "type": (kind or "").partition(";")[0], "body": self.named(body)}
 
     def _note_waiting(self, frames: Sequence[Any]) -> None:
         for frame in frames:
@@ -122,21 +96,14 @@ class Side:
                 if call.get("id") in frame.get("longRunningToolIds", []) and not frame.get("partial"):
                     self._waiting.append((call["id"], call["name"]))
 
-    def _named(self, value: Any, key: str = "") -> Any:
-        """The value with names for what differs between two servers: ids, times, users, paths."""
-        if key in _TIMES:
-            return type(value).__name__
+    def named(self, value: Any, key: str = "") -> Any:
+        """A JSON value, without what other scenarios change, and without the order of what is random."""
         if key == "longRunningToolIds":
             return len(value)  # sorted by ids, which are random
         if key == "state":  # that of the app is shared with other scenarios
             value = {name: each for name, each in value.items() if not name.startswith("app:")}
-        if isinstance(value, dict):
-            return {self._text(name): self._named(each, name) for name, each in sorted(value.items())}
-        if isinstance(value, list):
-            return [self._named(each) for each in value]
-        return self._text(value) if isinstance(value, str) else value
+        return super().named(value, key)
 
-    def _text(self, text: str) -> str:
-        text = _SERVER_PATH.sub("'<agents>/", text.replace(self.user, "<user>"))
-        text = _ID.sub(lambda match: self._names.setdefault(match[0], f"<id {len(self._names)}>"), text)
-        return _TOOLS.sub("lookup", text)
+    def text(self, text: str) -> str:
+        """The text without users and paths of the server, and with one name for the tools."""
+        return _TOOLS.sub("lookup", super().text(_SERVER_PATH.sub("'<agents>/", text.replace(self.user, "<user>"))))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from live.adk_parity import Ask, Scenario, Turn
+from live.adk_parity import Turn
+from live.scenarios import Ask, Scenario
 
 SESSIONS: Final = "/apps/assistant/users/{user}/sessions"
 SESSION: Final = f"{SESSIONS}/s"

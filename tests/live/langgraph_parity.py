@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import httpx
 
+from live.scenarios import Ask, Scenario, Side
 from polysession._core.sse import SseDecoder
 
-_ID: Final = re.compile(r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b")
 _LOG_ID: Final = re.compile(r"\b\d{13}-\d+(?:\.\d+)?\b")
 """Several events of one millisecond share an id, or not."""
-_TIMES: Final = frozenset({"timestamp", "created_at", "updated_at", "state_updated_at"})
 _OPAQUE: Final = frozenset({"kwargs", "config", "path", "response_metadata", "parents", "langsmith_session_name"})
 """Keys whose values are compared by their type alone."""
 _OF_CHECKPOINTS: Final = frozenset(
@@ -32,24 +31,13 @@ _GOING: Final = frozenset({"pending", "running"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request. `{thread}`, `{run}` and `{agent}` in the path and the body are ids of the side that is asked.
+class Settled(Ask):
+    """A request, once no run of the thread is going."""
 
-    Attributes:
-        method: HTTP method.
-        path: Path and query.
-        body: Sent as JSON, unless it is bytes.
-        headers: Headers besides the content type of JSON.
-        settles: Wait first until no run of the thread is going.
-        starts: Wait then until the newest run says something: it is `{run}` from now on.
-    """
 
-    method: str
-    path: str
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    settles: bool = False
-    starts: bool = False
+@dataclass(frozen=True, slots=True)
+class Start(Ask):
+    """A command after which the newest run says something. It is `{run}` from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,61 +74,57 @@ class Events:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Steps, one after another, in a new thread."""
+class LanggraphSide(Side):
+    """A server, seen from a new thread: `{thread}`. `{agent}` is an assistant, `{run}` the newest run."""
 
-    name: str
-    steps: tuple[Ask | Turn | Events, ...]
-
-
-class Side:
-    """One of two servers."""
+    ids = re.compile(r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b")
+    times = frozenset({"timestamp", "created_at", "updated_at", "state_updated_at", *_OPAQUE})
 
     def __init__(self, base_url: str) -> None:
+        super().__init__()
         self._http = httpx.Client(base_url=base_url, trust_env=False, timeout=_LIMIT_S)
-        self._names: dict[str, str] = {}
-        self._ids: dict[str, str] = {}
         self._last_id = "-"
 
     def play(self, scenario: Scenario) -> list[Any]:
-        """The answers, as far as they are comparable."""
+        """The comparable parts of what each step brought."""
         with self._http:
-            created = self._http.post("/threads", json={"metadata": {"scenario": scenario.name}})
-            self._ids["{thread}"] = created.json()["thread_id"]
-            assistants = self._http.post("/assistants/search", json={"graph_id": "agent", "limit": 1000}).json()
-            (self._ids["{agent}"],) = [each["assistant_id"] for each in assistants if each["name"] == "agent"]
-            return [self._play(step) for step in scenario.steps]
+            return super().play(scenario)
 
-    def _play(self, step: Ask | Turn | Events) -> Any:
-        if isinstance(step, Ask):
-            return self._ask(step)
-        return self._run(step) if isinstance(step, Turn) else self._events(step)
+    def prepare(self, name: str) -> None:
+        """Create the thread."""
+        self.filled["{thread}"] = self._http.post("/threads", json={"metadata": {"scenario": name}}).json()["thread_id"]
+        assistants = self._http.post("/assistants/search", json={"graph_id": "agent", "limit": 1000}).json()
+        (self.filled["{agent}"],) = [each["assistant_id"] for each in assistants if each["name"] == "agent"]
+
+    def perform(self, step: Ask | Turn | Events) -> Any:
+        """Send a request, run a turn, or read the typed events."""
+        if isinstance(step, Turn):
+            return self._run(step)
+        return self._ask(step) if isinstance(step, Ask) else self._events(step)
 
     def _ask(self, ask: Ask) -> dict[str, Any]:
-        if ask.settles:
+        if isinstance(ask, Settled):
             self._settle()
-        body = ask.body if isinstance(ask.body, bytes | None) else self._filled(json.dumps(ask.body)).encode()
-        headers = {"content-type": "application/json", "connection": "close", **ask.headers}
-        with self._http.stream(ask.method, self._filled(ask.path), content=body, headers=headers) as response:
+        path, body = self.fill(ask.path), self.content(ask.body)
+        with self._http.stream(ask.method, path, content=body, headers=ask.all_headers) as response:
             kind = response.headers.get("content-type", "").partition(";")[0]
             content = b"" if kind == "text/event-stream" and response.is_success else response.read()
-        if ask.starts:
+        if isinstance(ask, Start):
             self._wait_for_start()
-        shown = self._named(json.loads(content)) if kind == "application/json" and content else content.decode()
+        shown = self.named(json.loads(content)) if kind == "application/json" and content else content.decode()
         following = response.headers.get("x-pagination-next")
         return {"status": response.status_code, "type": kind, "next": following, "body": shown}
 
     def _settle(self) -> None:
         deadline_s = time.monotonic() + _LIMIT_S
-        path = self._filled("/threads/{thread}/runs")
+        path = self.fill("/threads/{thread}/runs")
         while any(run["status"] in _GOING for run in self._http.get(path).json()):
             assert time.monotonic() < deadline_s, "a run does not end"
             time.sleep(0.02)
 
     def _wait_for_start(self) -> None:
-        path = self._filled("/threads/{thread}")
-        self._ids["{run}"] = run_id = self._http.get(f"{path}/runs", params={"limit": 1}).json()[0]["run_id"]
+        path = self.fill("/threads/{thread}")
+        self.filled["{run}"] = run_id = self._http.get(f"{path}/runs", params={"limit": 1}).json()[0]["run_id"]
         decoder, is_ours = SseDecoder(), False
         with self._http.stream("GET", f"{path}/stream", headers={"last-event-id": "-"}) as response:
             for chunk in response.iter_bytes():
@@ -152,7 +136,7 @@ class Side:
 
     def _run(self, turn: Turn) -> list[Any]:
         """The frames of a run, without the time between them."""
-        thread = f"/threads/{self._ids['{thread}']}"
+        thread = f"/threads/{self.filled['{thread}']}"
         method = "run.start"
         params: dict[str, Any] = {
             "assistant_id": turn.assistant,
@@ -165,50 +149,38 @@ class Side:
         command = {"id": 7, "method": method, "params": {**params, **turn.more}}
         answer = self._http.post(f"{thread}/commands", json=command).json()
         shown = [{**answer, "result": sorted(answer.get("result", ()))}]
-        self._ids["{run}"] = self._http.get(f"{thread}/runs", params={"limit": 1}).json()[0]["run_id"]
+        self.filled["{run}"] = self._http.get(f"{thread}/runs", params={"limit": 1}).json()[0]["run_id"]
         decoder, headers = SseDecoder(), {"last-event-id": self._last_id}
         with self._http.stream("GET", f"{thread}/stream", headers=headers) as response:
             for chunk in response.iter_bytes():
                 for frame in decoder.feed(chunk):
                     data = json.loads(frame.data)
-                    shown.append({"event": frame.event, "data": self._named(data)})
+                    shown.append({"event": frame.event, "data": self.named(data)})
                     if data.get("status") == "run_done":
                         self._last_id = frame.id or ""
                         return shown
                     if turn.cancel_at and data.get("params", {}).get("data", {}).get("event") == turn.cancel_at:
-                        self._http.post(f"{thread}/runs/{self._ids['{run}']}/cancel", json={})
+                        self._http.post(f"{thread}/runs/{self.filled['{run}']}/cancel", json={})
         raise AssertionError("the stream ended before the run")
 
     def _events(self, step: Events) -> list[Any]:
         self._settle()
         shown: list[Any] = []
         decoder, body = SseDecoder(), {"channels": step.channels, **step.more}
-        with self._http.stream("POST", self._filled("/threads/{thread}/stream/events"), json=body) as response:
+        with self._http.stream("POST", self.fill("/threads/{thread}/stream/events"), json=body) as response:
             for chunk in response.iter_bytes():
-                frames = [(frame, self._named(json.loads(frame.data))) for frame in decoder.feed(chunk)]
+                frames = [(frame, self.named(json.loads(frame.data))) for frame in decoder.feed(chunk)]
                 shown += [{"event": frame.event, "id": frame.id, "data": data} for frame, data in frames]
                 if len(shown) >= step.count or decoder.has_comments:  # a heartbeat: that was all
                     break
         return shown
 
-    def _filled(self, text: str) -> str:
-        for name, value in self._ids.items():
-            text = text.replace(name, value)
-        return text
-
-    def _named(self, value: Any, key: str = "") -> Any:
-        """The value with names for what differs between two servers: ids and times."""
-        if key in _TIMES | _OPAQUE:
-            return type(value).__name__
+    def named(self, value: Any, key: str = "") -> Any:
+        """A JSON value without the keys of metadata that name the server."""
         if key == "metadata" and isinstance(value, dict):
             value = {name: each for name, each in value.items() if name not in _OF_CHECKPOINTS}
-        if isinstance(value, dict):
-            members = sorted(value.items(), key=lambda member: "" if _ID.fullmatch(member[0]) else member[0])
-            return {self._text(name): self._named(each, name) for name, each in members}
-        if isinstance(value, list):
-            return [self._named(each) for each in value]
-        return self._text(value) if isinstance(value, str) else value
+        return super().named(value, key)
 
-    def _text(self, text: str) -> str:
-        text = _ID.sub(lambda match: self._names.setdefault(match[0], f"<id {len(self._names)}>"), text)
-        return _THIRD_GRAPH.sub("", _LOG_ID.sub("<log id>", text))
+    def text(self, text: str) -> str:
+        """The text without ids of the log, and without the third graph of the real server."""
+        return _THIRD_GRAPH.sub("", _LOG_ID.sub("<log id>", super().text(text)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from live.langgraph_parity import Ask, Events, Scenario, Turn
+from live.langgraph_parity import Events, Settled, Start, Turn
+from live.scenarios import Ask, Scenario
 
 UNKNOWN: Final = "6a3f4f0e-5d0c-4c53-9d0e-0d3a7c1b2e4f"
 OURS: Final = "0d6f1f3a-51a6-4c1e-8d1b-7f5f0f6f2a10"
 LOOK: Final = (
-    Ask("GET", "/threads/{thread}", settles=True),
+    Settled("GET", "/threads/{thread}"),
     Ask("GET", "/threads/{thread}/state"),
     Ask("GET", "/threads/{thread}/runs"),
     Ask("GET", "/threads/{thread}/runs/{run}"),
@@ -233,8 +234,8 @@ SCENARIOS: Final = (
     Scenario(
         "a second message that interrupts",
         (
-            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
-            Ask("POST", "/threads/{thread}/commands", _start_of("second", multitaskStrategy="interrupt"), starts=True),
+            Start("POST", "/threads/{thread}/commands", _start_of("/slow 200")),
+            Start("POST", "/threads/{thread}/commands", _start_of("second", multitaskStrategy="interrupt")),
             *LOOK[:3],
         ),
     ),
@@ -242,16 +243,16 @@ SCENARIOS: Final = (
         "a run is rolled back",
         (
             Turn("one"),
-            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
+            Start("POST", "/threads/{thread}/commands", _start_of("/slow 200")),
             Ask("POST", "/threads/{thread}/runs/{run}/cancel?wait=true&action=rollback", {}),
-            Ask("GET", "/threads/{thread}/runs/{run}", settles=True),
+            Settled("GET", "/threads/{thread}/runs/{run}"),
             *LOOK[1:3],
         ),
     ),
     Scenario(
         "a run is cancelled and waited for",
         (
-            Ask("POST", "/threads/{thread}/commands", _start_of("/slow 200"), starts=True),
+            Start("POST", "/threads/{thread}/commands", _start_of("/slow 200")),
             Ask("POST", "/threads/{thread}/runs/{run}/cancel?wait=true", {}),
             *LOOK,
         ),
@@ -263,7 +264,7 @@ SCENARIOS: Final = (
             Ask("POST", "/threads", {"supersteps": SUPERSTEPS}),
             Ask("POST", "/threads/search", {"ids": ["{thread}"], "values": {"a": 1}}),
             Turn("hello"),
-            Ask("POST", "/threads/search", {"ids": ["{thread}"], "values": {"a": 1}}, settles=True),
+            Settled("POST", "/threads/search", {"ids": ["{thread}"], "values": {"a": 1}}),
             Ask("POST", "/threads/{thread}/state", {"values": {"messages": [SAID]}, "as_node": "respond"}),
             Ask("GET", "/threads/{thread}"),
             Ask("POST", "/assistants", {"graph_id": "agent", "context": {"a": 1}}),

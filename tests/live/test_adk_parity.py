@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from live.adk_parity import Scenario, Side
+from live.adk_parity import AdkSide
 from live.adk_scenarios import SCENARIOS
+from live.scenarios import Scenario, check_alike
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import ServerProcess, covers
@@ -37,6 +38,4 @@ def emulator() -> Iterator[EmulatorHandle]:
 def test_the_emulator_answers_as_the_server(
     scenario: Scenario, adk_server: ServerProcess, emulator: EmulatorHandle
 ) -> None:
-    real, emulated = (Side(base_url).play(scenario) for base_url in (adk_server.base_url, emulator.base_url))
-    for step, expected, found in zip(scenario.steps, real, emulated, strict=True):
-        assert found == expected, step
+    check_alike(scenario, AdkSide(adk_server.base_url), AdkSide(emulator.base_url))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from live.langgraph_parity import Scenario, Side
+from live.langgraph_parity import LanggraphSide
 from live.langgraph_scenarios import SCENARIOS
+from live.scenarios import Scenario, check_alike
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import ServerProcess, covers
@@ -40,6 +41,4 @@ def emulator() -> Iterator[EmulatorHandle]:
 def test_the_emulator_answers_as_the_server(
     scenario: Scenario, langgraph_server: ServerProcess, emulator: EmulatorHandle
 ) -> None:
-    real, emulated = (Side(base_url).play(scenario) for base_url in (langgraph_server.base_url, emulator.base_url))
-    for step, expected, found in zip(scenario.steps, real, emulated, strict=True):
-        assert found == expected, step
+    check_alike(scenario, LanggraphSide(langgraph_server.base_url), LanggraphSide(emulator.base_url))

@@ -110,6 +110,19 @@ def test_a_graph_in_a_graph_speaks_once_and_ends_once(client: Client) -> None:
     assert result.text == "The tool has answered."
 
 
+@covers(Feature.SESSIONS_RUN)
+def test_a_message_that_no_model_wrote_is_read_from_the_state(client: Client) -> None:
+    """The server counts such messages among the frames, and sends none."""
+    session = client.sessions.create()
+    for said in ("/return one", "/return two"):
+        events, result = run(client, session, said)
+        assert [event.type for event in events] == [
+            *("turn.started", "session.status", "message.completed", "message.completed"),
+            *("session.status", "turn.ended"),
+        ]
+        assert result.text == said.replace("/return", "No model says:")
+
+
 @covers(Feature.SESSIONS_CANCEL)
 @pytest.mark.parametrize("said", ["/slow 100", "/wait 30"])
 def test_a_cancelled_turn_says_so_and_the_next_one_works(client: Client, said: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypedDict
 import httpx
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
-from langchain_core.messages import AnyMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
@@ -35,6 +35,8 @@ class Uses(TypedDict):
 async def respond(state: State) -> dict[str, Any]:
     """Ask a question where the script has one; then let the model speak."""
     _, word, rest = command_of(state["messages"])
+    if word == "/return":
+        return {"messages": [AIMessage(f"No model says: {rest}")]}
     if word == "/status":
         await _ask_model(int(rest))
     if word == "/question":

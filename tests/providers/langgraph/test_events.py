@@ -351,7 +351,16 @@ def test_a_state_whose_messages_were_removed_repeats_none() -> None:
     summary = {"type": "system", "id": "s1", "content": "summary"}
     events = read(mark(), values(1, HUMAN), values(2, HUMAN, SAID), values(3, summary), values(4, summary, HUMAN))
 
-    assert types(events)[2:] == ["message.completed"]
+    assert types(events)[2:] == ["message.completed", "message.completed", "usage"]
+
+
+def test_a_copy_of_what_a_model_wrote_is_no_message_of_its_own() -> None:
+    """A node may store the text of a model's message under another id."""
+    text = {"type": "text", "text": "all of it"}
+    wrote = [START, piece(3, "content-block-finish", index=0, content=text), piece(4, "message-finish")]
+    events = read(mark(), values(1, HUMAN), *wrote, values(5, HUMAN, {**SAID, "id": "other"}))
+
+    assert types(events)[2:] == ["message.completed", "message.started", "message.completed"]
 
 
 def test_messages_without_ids_are_told_once() -> None:
