@@ -70,10 +70,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is to run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program of a test would hear Ctrl-C either
     config.addinivalue_line("markers", "long: only with --stress, as in `nox -s stress`")
+    gc.disable()  # a third of the time of a collection would go into a search for garbage that is not there
 
 
 def pytest_collection_finish() -> None:
     """Exempt what collection created from the garbage collector: tests that collect take a tenth of the time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
