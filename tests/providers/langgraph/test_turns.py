@@ -345,7 +345,7 @@ def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_n
 
 
 def test_a_stream_that_is_left_behind_a_message_does_not_repeat_it_from_the_state() -> None:
-    left = run([], WHOLE[:-1], leave_after=6)
+    left = run([], WHOLE[:-1], leave_after=7)
     cursor = left.cursors[-1]
     assert types(left)[-1] == "message.completed"
     assert cursor is not None
