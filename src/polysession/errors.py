@@ -51,7 +51,8 @@ class PolysessionError(Exception):
         attempts: How many requests were made for the failing call; 0 if nothing was sent.
         outcome_unknown: True if the backend may have carried out the change although the call failed. Repeating the
             call may then do it twice. False for reads.
-        already_done: Description of the changes that were carried out before the failure; None if there were none.
+        already_done: Description of the changes that were carried out before the failure; None if there were none. A
+            flow of several calls sets it; the constructor does not take it.
         cursor: For an error that ended a stream: resumes the stream after the last event, in any process. Else None.
         events_seen: For an error that ended a stream: the number of delivered events.
     """

@@ -78,8 +78,11 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
+"""The type of a setting that is an address: `http` or `https`, without user, query or fragment."""
 HeaderText = Annotated[str, AfterValidator(check_header_value)]
+"""The type of a setting that is sent in a header; see `check_header_value`."""
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+"""The type of a secret that is sent in a header. `get_secret_value()` reads it; no message shows it."""
 Headers = Annotated[Mapping[str, HeaderSecret], AfterValidator(check_header_names)]
 
 

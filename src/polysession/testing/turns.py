@@ -7,6 +7,7 @@ beginnings of things, and messages without text.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -78,8 +79,9 @@ def check_text(events: Sequence[Event]) -> None:
 
 def check_each_once(events: Sequence[Event]) -> None:
     """No event comes twice, and what is numbered comes in order."""
-    ids = [(event.id, event.type, getattr(event, "tool_call_id", None)) for event in events if event.id]
-    assert len(ids) == len(set(ids))
+    ids = Counter((event.id, event.type, getattr(event, "tool_call_id", None)) for event in events if event.id)
+    shared = [each for each, number in ids.items() if number > 1]
+    assert shared == [], "several events share an id, a type and a tool call"
     numbers = [event.sequence for event in events if event.sequence is not None]
     assert numbers == sorted(numbers)
 
@@ -252,6 +254,7 @@ class TurnContract(ContractBase):
         streamed, _ = self.run(client, session, self.script.tool)
 
         past = list(client.sessions.events(session))
+        check_each_once(past)
         assert list(client.sessions.events(session, page_size=2)) == past
         kept = {"tool_call.completed", "tool_result.completed"}
         assert [event.type for event in past if event.type in kept] == [
