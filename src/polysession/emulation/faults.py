@@ -24,7 +24,7 @@ FaultKind = Literal["status", "refuse", "malformed", "page", "drop", "end", "sta
 
 @dataclass(slots=True)
 class Fault:
-    """One failure of the next requests that it fits.
+    """A fault of the next matching requests.
 
     | kind | effect |
     |---|---|
@@ -41,8 +41,8 @@ class Fault:
 
     Attributes:
         kind: See the table.
-        path: End of the path of the requests; empty for any.
-        method: HTTP method of the requests, in capitals; None for any.
+        path: End of the path of matching requests; empty for any.
+        method: HTTP method of matching requests, in capitals; None for any.
         streams_only: Whether only requests for a stream of events fail.
         writes_only: Whether only requests that may change something fail: all methods but GET and HEAD.
         times: How many requests fail.
@@ -68,13 +68,13 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults that wait for a request, oldest first. Thread-safe."""
+    """The queued faults, oldest first. Thread-safe."""
 
     _waiting: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> None:
-        """Let the next requests that it fits fail.
+        """Add a fault for the next matching requests.
 
         Raises:
             ValueError: The kind is unknown.

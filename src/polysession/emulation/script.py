@@ -59,8 +59,8 @@ class ToolUse:
 
     Attributes:
         name: Name of the tool.
-        arguments: What the agent gives it; JSON values.
-        result: Text that the tool gives.
+        arguments: Arguments of the call, as JSON values.
+        result: Text that the tool returns.
     """
 
     name: str
@@ -78,7 +78,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class AskApproval(ToolUse):
-    """One use of a tool that the server runs once the caller has approved it."""
+    """One use of a tool that the server runs after the caller's approval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class UseTools:
 class Ask:
     """Ask a question, and wait for the reply.
 
-    Where the backend has no questions the agent says it and its turn ends; the acts behind it belong to the session's
-    next turn.
+    If the backend has no questions, the agent sends the question as a message and its turn ends; the remaining acts
+    belong to the session's next turn.
 
     Attributes:
         prompt: The question.
@@ -118,10 +118,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Fail, as if the model had; the turn ends.
+    """Fail, as if the model failed; the turn ends.
 
     Attributes:
-        message: The sentence of the error.
+        message: Text of the error.
     """
 
     message: str = "the model is out of order"

@@ -28,7 +28,7 @@ class Scripts:
             session_id: The session whose turn it is; None for the next turn of a session without scripts of its own.
 
         Raises:
-            UsageError: Something in the script is no act.
+            UsageError: An item of the script is not an act.
         """
         acts = tuple(_to_act(item) for item in script)
         with self._lock:

@@ -33,14 +33,14 @@ class EmulatorHandle:
     """A running emulator.
 
     Attributes:
-        provider: Name of the provider that it stands in for.
-        base_url: Ready for `Client(base_url=...)` and for the backend's official SDK.
+        provider: Name of the provider.
+        base_url: Base URL for `Client(base_url=...)` and for the backend's official SDK.
         settings: All settings of a `Client` for it, `base_url` among them: `Client(name, **handle.settings)`.
         agent_id: Id of an agent; empty if the backend has none.
         environment_id: Id of an environment; None if the backend has none.
         credential_id: Id of a model credential; None if the backend has none.
         workspace_id: Id of a workspace; None if the backend has none.
-        model: A model that its sessions and agents may have; None if the backend offers no choice.
+        model: A model for sessions and agents; None if the backend has no choice of models.
         control: The emulator itself, such as `handle.control.start_turn(session_id, duration_s=5)`.
         faults: Faults of the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
     """
@@ -77,17 +77,17 @@ class EmulatorHandle:
         )
 
     def script(self, script: Iterable[Act | ToolUse], *, session: Session | str | None = None) -> None:
-        """Queue what the agent does in one turn to come, in place of its answer to the message.
+        """Set the acts of the agent in its next turn, instead of its answer to the message.
 
         Example: `handle.script([Think("Hm."), AskApproval("delete", {"path": "a"}), Say("Done.")])`.
 
         Args:
             script: Acts in order: `Say`, `Think`, `UseTools`, `Ask`, `Fail`, or a single `ToolUse`, `AskApproval` or
                 `ClientTool`.
-            session: The session whose next turn it is; None for the next turn of any session.
+            session: Session in whose next turn the script runs; None for the next turn of any session.
 
         Raises:
-            UsageError: Something in the script is no act.
+            UsageError: An item of the script is not an act.
         """
         session_id = session.id if isinstance(session, Session) else session
         self.control.scripts.add(script, session_id=session_id)
@@ -112,12 +112,12 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
 
     Args:
         name: Name of an installed provider.
-        generation: `"current"`, or `"legacy"` for the older shape of the backend.
-        port: TCP port; 0 takes a free one.
+        generation: `"current"`, or `"legacy"` for the oldest published version of the backend.
+        port: TCP port; 0 for a free port.
 
     Raises:
         UnknownProvider: No provider has that name.
-        UsageError: The provider ships no emulator, there is no such generation, or the port is taken.
+        UsageError: The provider has no emulator, the generation is unknown, or the port is in use.
     """
     if generation not in get_args(Generation):
         accepted = " or ".join(repr(known) for known in get_args(Generation))
@@ -142,7 +142,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
 
 @contextlib.contextmanager
 def serve_app(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
-    """Serve any application on 127.0.0.1 while the context is open; gives its origin, `http://127.0.0.1:PORT`.
+    """Serve an application on 127.0.0.1 while the context is open; yields its origin, `http://127.0.0.1:PORT`.
 
     Raises:
         UsageError: The port is taken.

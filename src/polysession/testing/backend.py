@@ -12,17 +12,17 @@ from polysession.session import ModelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A backend that tests may use, and what it holds.
+    """A backend for tests, with its resources.
 
     Attributes:
         settings: Settings of a client for it, `base_url` among them.
-        faults: What is to go wrong with its next answers. A service that is not ours gets them from
-            `polysession.testing.proxy`.
-        agent_id: An agent that sessions can be created for; None if the backend has none.
-        environment_id: An environment that they can be created in.
-        workspace_id: A workspace that they can be created on; None takes that of another session.
-        model: A model that sessions and agents may have.
-        session_id: A session that exists, for a provider that cannot create any.
+        faults: Faults of its next responses. For a service that is not an emulator, `polysession.testing.proxy` adds
+            them.
+        agent_id: An agent for sessions; None if the backend has none.
+        environment_id: An environment for sessions.
+        workspace_id: A workspace for sessions; None for the workspace of another session.
+        model: A model for sessions and agents.
+        session_id: An existing session, for a provider that cannot create sessions.
         owner_id: A user that sessions may belong to; None if the backend has no such thing. A provider with an
             `owner_setting` needs none: tests take the user of `settings`, the only one that the client serves.
     """
@@ -59,8 +59,8 @@ class Script:
     so fails them. The same message must have the same events in each new session.
 
     Attributes:
-        plain: It answers in words: one message, without thoughts and tools.
-        plain_answer: These words, which tests compare; None if they are unknown.
+        plain: It answers with one message, without thoughts and tools.
+        plain_answer: The text of this message, which tests compare; None if it is not known.
         think: It thinks, then answers.
         tool: It uses a tool on the server, once, then answers. It says nothing before the tool. The call has arguments,
             and the result has text.
@@ -69,7 +69,7 @@ class Script:
         question: It asks a question, and waits for the reply.
         client_tool: It uses a tool that the caller has to run, once. It answers after the output.
         fail: Its turn fails.
-        slow: It speaks for at least five seconds, so that it can be interrupted.
+        slow: It sends text for at least five seconds, so that it can be interrupted.
         steady: It speaks for a moment, in at least three deltas with pauses between.
         long: It answers with more than 100 words.
     """

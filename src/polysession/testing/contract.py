@@ -41,9 +41,9 @@ class BackendContract(
 
 
 class ProviderContract(BackendContract, BadInputContract, DeclarationContract, ErrorContract):
-    """Every behaviour that polysession promises, for one provider, through both clients.
+    """Tests of every behaviour that polysession promises, for one provider, with both clients.
 
-    Point a class at the provider, in a test module of yours:
+    Write a class for the provider in a test module:
 
     ```python
     from polysession.testing import ProviderContract
@@ -57,7 +57,7 @@ class ProviderContract(BackendContract, BadInputContract, DeclarationContract, E
     `script` what to say to its agent, `http_client` and `async_http_client` what to send with.
 
     What the provider declares as supported must work; what it declares as unsupported must be refused before anything
-    is sent. Tests of unsupported features are not collected. What is not as it should be yet is named in `gaps`:
+    is sent. Tests of unsupported features are not collected. List the known differences in `gaps`:
 
     ```python
     class TestAcme(ProviderContract):

@@ -17,11 +17,11 @@ def ok(body: Any, status: int = 200) -> Response:
 
 
 def step(flow: Flow[T], *answers: Response | PolysessionError) -> tuple[list[Call], T]:
-    """Run a flow with prepared answers; gives the calls that it made, and its result.
+    """Run a flow with prepared responses; returns the calls that it made, and its result.
 
     Args:
         flow: The flow, such as `provider.get_session(SessionRef("s1"))`.
-        answers: An answer for each call, in order: a response, or an error that is thrown into the flow.
+        answers: A response or an error for each call, in order. An error is raised inside the flow.
 
     Raises:
         AssertionError: It made more calls, or fewer, than there are answers.

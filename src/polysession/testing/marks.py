@@ -24,7 +24,7 @@ _NEEDS: Final = "__polysession_needs__"
 
 
 def covers(*features: Feature, needs: Callable[[Declared], bool] | None = None) -> Callable[[F], F]:
-    """Say which features a test shows. It is collected for the providers that declare all of them as supported.
+    """Declare which features a test covers. It is collected for providers that declare all of them as supported.
 
     Args:
         features: The features.
@@ -91,15 +91,15 @@ class Gap:
 
 
 def not_done_here(reason: str, *, raises: Raises) -> Gap:
-    """The backend can do it, and our provider does not yet."""
+    """The backend has the feature, but our provider does not support it yet."""
     return Gap("not done here", reason, raises)
 
 
 def not_offered_yet(reason: str, *, raises: Raises) -> Gap:
-    """The backend cannot do it, or this generation of it: a later one may."""
+    """The backend, or this generation of it, does not have the feature; a later one may."""
     return Gap("not offered yet", reason, raises)
 
 
 def never(reason: str, *, raises: Raises) -> Gap:
-    """The backend will not do it, because of what it is."""
+    """The backend will never have the feature, because of its design."""
     return Gap("never", reason, raises)

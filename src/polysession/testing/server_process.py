@@ -54,7 +54,7 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """All that it has written, to both of its outputs, over all its starts."""
+        """Everything that it has written to stdout and stderr, over all its starts."""
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode(errors="replace")
 
@@ -83,7 +83,7 @@ class ServerProcess:
             time.sleep(_LOOK_AGAIN_S)
 
     def stop(self) -> None:
-        """Ask it to end by SIGTERM and wait until it has; then end what it left.
+        """Send SIGTERM and wait until the server has ended; then end its remaining processes.
 
         Raises:
             RuntimeError: It has not ended in time, and was killed.
@@ -98,7 +98,7 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it and all that it started at once, as a crash does. Nothing happens if it was not started."""
+        """Kill the server and its child processes, as in a crash. Does nothing if it was not started."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):

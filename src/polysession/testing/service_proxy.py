@@ -21,13 +21,13 @@ _OF_ONE_CONNECTION: Final = frozenset({"connection", "host", "keep-alive", "tran
 
 @contextlib.contextmanager
 def proxy(base_url: str) -> Iterator[tuple[str, Faults]]:
-    """Pass requests on to a service while the context is open.
+    """Forward requests to a service while the context is open.
 
     Args:
         base_url: The service's own.
 
     Yields:
-        The base URL to use in its place, and the faults that its answers are to have.
+        The base URL to use instead, and the faults of the next responses.
     """
     parts = urlsplit(base_url)
     faults = Faults()

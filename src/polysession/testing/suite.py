@@ -22,11 +22,11 @@ BACKEND_KINDS: Final = get_args(BackendKind)
 
 @dataclass(frozen=True, kw_only=True)
 class LiveBackend:
-    """A real backend for tests: what the fixture `live_backend` returns.
+    """A real backend for tests, from the fixture `live_backend`.
 
     Attributes:
         provider: Name of the provider.
-        settings: Settings of its clients; those that are not here come from the environment, as for every `Client`.
+        settings: Settings of its clients; omitted settings come from the environment, as for every `Client`.
         agent: Id of the agent that sessions are created for; None for the backend's default one.
         environment: Id of the environment that they are created in.
         model: Their model.
@@ -61,7 +61,7 @@ class LiveBackend:
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteBackend:
-    """The backend of one test: what the fixture `backend` gives.
+    """The backend of a test, from the fixture `backend`.
 
     Attributes:
         kind: `emulator`, `tape` or `live`.
@@ -117,7 +117,10 @@ class SuiteBackend:
         return self.tape.async_client(self.provider, **options)
 
     def script(self, script: Iterable[Act | ToolUse]) -> None:
-        """Queue what the agent does next; see `EmulatorHandle.script`. Skips the test where the agent is a real one."""
+        """Set the acts of the agent in its next turn, or skip the test if the agent is a real one.
+
+        See `EmulatorHandle.script`.
+        """
         if self.emulator is None:
             pytest.skip(f"scripted replies need the emulator, and this run uses --polysession-backend={self.kind}")
         self.emulator.script(script)

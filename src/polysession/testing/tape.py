@@ -48,39 +48,40 @@ _NO_FILE: Final = TapeFile(TapeHeader(), ())
 
 
 class TapeMismatch(AssertionError):  # noqa: N818  (it says what happened)
-    """A program does something else than it did when its tape was recorded."""
+    """A program sends other requests than those on its tape."""
 
 
 class Tape(EffectSource):
-    """A recording of a program, to make or to replay. Open it with `with`, in async programs too.
+    """A recording of a program, to create or to replay. Use it in a `with` block, also in async programs.
 
-    A replayed request is answered by the recorded one with the same method, path, query and body, whatever the order;
-    the same request twice is answered in turn. Streams come chunk by chunk, but not before the writes that preceded
-    them. Random ids are those of the recording, and waits of the client are scaled like the delays of the backend.
+    A replayed request gets the response of the recorded request with the same method, path, query and body, in any
+    order. If the same request is sent twice, it gets the recorded responses in their order. Streams are replayed chunk
+    by chunk, but not before the writes that preceded them. Random ids are replayed from the recording, and waits of the
+    client are scaled like the delays of the backend.
 
     Args:
         path: The file, with the suffix `.jsonl`.
-        mode: As `--record-mode` of pytest-recording. `none` replays only; `once` records if there is no file;
-            `new_episodes` replays what is on the tape, and records the rest; `rewrite` records everything again, as
-            does `all`.
+        mode: As `--record-mode` of pytest-recording. `none` only replays; `once` records if there is no file;
+            `new_episodes` replays recorded requests and records new ones; `rewrite` and `all` record everything again.
         pace: Delays of the replay, relative to those of the recording: 0 does not wait, 1 takes as long.
-        keep_headers: Names of further headers to store, in lower case. Of credentials only the scheme is stored.
+        keep_headers: Names of further headers to store, in lower case. For credentials, only the scheme is stored.
         match_headers: Names of stored request headers that must be the same as recorded.
         secrets: Texts that must not be on the tape, besides the credentials that clients send.
-        replace: Texts that are stored as others wherever they are, such as the name of a customer.
+        replace: Texts to replace everywhere on the tape, each with its replacement, such as the name of a customer.
         partial: Whether requests of the tape may be left over at the end.
-        provenance: What to note about the recording, besides its date.
+        provenance: Facts to store about the recording, besides its date.
 
     Attributes:
         path: The file.
         mode: The mode.
-        records: Whether requests are recorded; known when it is open.
-        file: What is replayed; empty for a new recording.
+        records: Whether requests are recorded; known once the tape is open.
+        file: Content to replay; empty for a new recording.
 
     Raises:
-        TapeError: When it is opened: there is no such file, or it is no tape. When a recording ends: there is a secret
-            on it; nothing is written.
-        TapeMismatch: A request is not on the tape, or, when it ends without an error, one of the tape was not made.
+        TapeError: When it is opened: the file does not exist, or is not a tape. When a recording ends: it contains a
+            secret, and nothing is written.
+        TapeMismatch: A request is not on the tape; or, at the end of a block without an error, a recorded request was
+            not sent.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Tape(EffectSource):
         """Name of the provider that was recorded; the first one if there are several.
 
         Raises:
-            TapeError: None is recorded yet.
+            TapeError: No provider is recorded yet.
         """
         return recorded_provider(self._header.clients)
 
@@ -155,9 +156,9 @@ class Tape(EffectSource):
         """A `Client` whose requests are recorded or replayed.
 
         Args:
-            provider: As for `Client`; None in a replay takes the recorded one.
-            options: As for `Client`. In a replay, settings are those of the recording unless they are given; none is
-                needed, and no credential.
+            provider: As for `Client`; None in a replay uses the recorded provider.
+            options: As for `Client`. In a replay, omitted settings are taken from the recording; no settings and no
+                credential are needed.
         """
         name, options = self._options(provider, options)
         with self.http_client() as http, Client(name, http_client=http, **options) as client:
@@ -179,11 +180,11 @@ class Tape(EffectSource):
         return AsyncTapedClient(self, http or new_async_http_client())
 
     def remember(self, name: str, make: Callable[[], T]) -> T:
-        """A value that only the recording knows, such as the id of a session that exists already.
+        """A value that exists outside the program, such as the id of an existing session.
 
         Args:
             name: A name for it on the tape.
-            make: Gives the value, as JSON; called when it is not on the tape.
+            make: Returns the value, as JSON; called if the value is not on the tape.
 
         Raises:
             TapeError: It is not on the tape, and nothing is recorded.

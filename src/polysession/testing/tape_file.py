@@ -28,7 +28,7 @@ Body: TypeAlias = Mapping[Literal["json", "text", "base64"], Any]
 
 
 class TapeError(UsageError):
-    """A tape cannot be read, recorded or stored; the message says why."""
+    """A tape cannot be read, recorded or stored; the message states the reason."""
 
 
 class TapeLine(BaseModel):
@@ -197,7 +197,7 @@ def read_tape(path: Path) -> TapeFile:
     """Read a tape.
 
     Raises:
-        TapeError: There is no such file, it is of another version, or has a line that is not one of a tape.
+        TapeError: The file does not exist, has another version, or contains an invalid line.
     """
     try:
         first, *others = path.read_text(encoding="utf-8").split("\n")
