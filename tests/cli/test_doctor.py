@@ -12,6 +12,7 @@ from polysession.cli import backend_checks, diagnosis
 from polysession.cli.findings import DoctorTarget
 from polysession.emulation import EmulatorHandle, Fault, serve
 from polysession.plugins import load_provider
+from polysession.testing.fault_server import FaultServer, http
 from support.command import Shell, shell_for
 
 TOKEN = "pt-c4n4ry"
@@ -68,6 +69,15 @@ def test_other_refusals_are_found(status: int, state: str, fix: str, shell: Shel
 
     assert (code, found["reachability"][0], found["authorisation"][0]) == (int(state == "problem"), "ok", state)
     assert found["authorisation"][2].startswith(fix)
+
+
+def test_a_list_of_something_else_is_found() -> None:
+    with FaultServer(http(200, json.dumps({"data": ["text"], "next_page": None}))) as server:
+        code, found = examined(Shell({"QODER_PAT": "pt-x"}), "--provider", "qoder", "--set", f"base_url={server.url}")
+
+    assert (code, found["reachability"][0], found["authorisation"][0]) == (1, "ok", "problem")
+    assert "no item of a list can be read" in found["authorisation"][1]
+    assert found["authorisation"][2].startswith("correct base_url: ")
 
 
 def test_an_unreachable_backend_is_found(shell: Shell) -> None:

@@ -43,11 +43,12 @@ READ_ONLY_CONTRACT = """
 import contextlib
 from polysession import Client
 from polysession.emulation import serve
-from polysession.testing import Backend, ProviderContract
+from polysession.testing import Backend, ProviderContract, not_done_here
 
 class TestReader(ProviderContract):
     provider = "reader"
     has_status_word = False
+    gaps = {"test_times_are_in_utc": not_done_here("it reads no times", raises=AssertionError)}
 
     @classmethod
     @contextlib.contextmanager
@@ -190,7 +191,8 @@ def test_a_polled_turn_keeps_the_contract(plugins: Plugins, tmp_path: Path) -> N
     Site(tmp_path).install("polled", "helpdesk = polled_helpdesk")
     (plugins.sources / "test_polled.py").write_text(POLLED_CONTRACT)
 
-    assert plugins.counts("test_polled.py", PYTHONPATH=str(tmp_path))["passed"] > 180
+    # Faults of a stream are skipped: it opens none.
+    assert plugins.counts("test_polled.py", PYTHONPATH=str(tmp_path))["passed"] > 160
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from polysession import Client, Feature
+from polysession import Client, Feature, Page
 from polysession._drivers.transport import observed_http_client
 from polysession.cli.findings import DoctorTarget, Finding, State
 from polysession.errors import (
@@ -81,12 +81,12 @@ def check_backend(
 def _ask(client: Client) -> PolysessionError | None:
     """Make the smallest request that needs authorisation; returns its error, or None."""
     try:
-        if client.supports(Feature.AGENTS_LIST):
-            client.agents.list(page_size=1).page()
-        else:
-            client.sessions.list().page()
+        has_agents = client.supports(Feature.AGENTS_LIST)
+        page: Page[Any] = client.agents.list(page_size=1).page() if has_agents else client.sessions.list().page()
     except PolysessionError as error:
         return error
+    if page.problems and not page.items:
+        return MalformedResponse(f"no item of a list can be read: {page.problems[0]}", provider=client.provider)
     return None
 
 
