@@ -213,7 +213,7 @@ def _check_new_providers(session: nox.Session, scratch: Path, tools: Path) -> No
 def web_app(session: nox.Session) -> None:
     """Drive the page of `examples/web_app` in Chromium without a window: Debian's package `chromium` is needed."""
     session.run(PYTHON, "-m", "pip", "install", "--quiet", "playwright", "--constraint", "constraints.txt")
-    session.run(PYTHON, "-m", "pytest", "--numprocesses=0", "examples/web_app/app.py", *session.posargs)
+    session.run(PYTHON, "-m", "pytest", "--numprocesses=0", "examples/web_app/test_page.py", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

@@ -106,6 +106,7 @@ def test_tools_and_failures_have_lines_of_their_own() -> None:
     assert shown([error, failed]) == "no quota\n[failed]\n"
     assert shown([failed]) == "[failed: no quota]\n"
     assert shown([cancelled]) == "[cancelled]\n"
+    assert shown([cancelled.model_copy(update={"native_reason": "cancelled"})]) == "[cancelled]\n"
 
 
 def test_control_characters_are_escaped() -> None:

@@ -157,7 +157,7 @@ class Transcript:
         self._end_line()
         if event.outcome not in {Outcome.COMPLETED, Outcome.REQUIRES_ACTION}:
             reason = event.error or event.native_reason
-            reason = "" if reason == self._error else reason
+            reason = "" if reason in {self._error, event.outcome.value} else reason
             self.note(f"[{event.outcome.value}{': ' + reason if reason else ''}]", "yellow")
         self._message, self._thought, self._error = _OpenText(), _OpenText(), ""
 
