@@ -36,7 +36,6 @@ class TestOpenManagedAgents(ProviderContract):
         ),
         "test_a_follower_sees_the_turn_of_another": REPLAYS,
         "test_what_happened_since_a_turn_was_left_is_told": REPLAYS,
-        "test_a_turn_is_rejoined_in_another_process": REPLAYS,
         "test_a_turn_with_a_tool": never(
             "its results name the call of the model, not the event of the use", raises=AssertionError
         ),
