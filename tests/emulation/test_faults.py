@@ -127,6 +127,11 @@ def test_frames_come_twice_or_in_another_order_and_none_is_lost(
     assert served.spoilt(**fault) == b"".join(WHOLE[number] for number in order)
 
 
+def test_a_body_ends_cleanly_before_a_frame(served: Served) -> None:
+    assert served.spoilt(kind="truncate", frame=1) == WHOLE[0]
+    assert served.spoilt(kind="truncate", frame=9) == b"".join(WHOLE)
+
+
 def test_a_status_comes_in_place_of_the_answer(served: Served) -> None:
     served.faults.add(Fault("status", status=429, retry_after="7"))
     served.faults.add(Fault("status"))

@@ -7,8 +7,6 @@ import pytest
 from support.breaking import WITHOUT_CALL, Breaking, with_wrong_answers, without_checks
 
 CONTRACTS = """
-import contextlib
-from dataclasses import replace
 from polysession.testing import ProviderContract
 from polysession.testing.arranging import _tests
 from polysession_langgraph import LanggraphNewAgent
@@ -18,18 +16,9 @@ taken = set()
 class Impatient(ProviderContract):
     patience_s = 3.0
 
-class OfAdk(Impatient):
-    has_status_word = False
-
-    @classmethod
-    @contextlib.contextmanager
-    def serve(cls):
-        with super().serve() as backend:
-            yield replace(backend, owner_id=backend.settings["user_id"])
-
-def contract(provider, base=Impatient, **values):
+def contract(provider, **values):
     "The tests that no provider before it has."
-    made = type(f"Test{provider}", (base,), {"provider": provider, **values})
+    made = type(f"Test{provider}", (Impatient,), {"provider": provider, **values})
     for name in {name for name in _tests(made) if getattr(made, name) is not None}:
         if name in taken:
             setattr(made, name, None)
@@ -39,7 +28,7 @@ def contract(provider, base=Impatient, **values):
 TestQoder = contract("qoder")
 TestEverruns = contract("everruns", new_agent={"system_prompt": "You are under contract."})
 TestAgentScope = contract("agentscope", permission_mode="accept_edits")
-TestAdk = contract("adk", OfAdk)
+TestAdk = contract("adk", has_status_word=False)
 TestLanggraph = contract("langgraph", new_agent={"native": LanggraphNewAgent(graph_id="agent")})
 """
 NOT_OF_ANSWERS = {*WITHOUT_CALL, "test_what_is_declared_is_what_happens"}
