@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from polysession import Agent, Client, Feature, NotFound
@@ -70,7 +68,7 @@ class AgentContract(ContractBase):
 
     @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_NAME, Feature.AGENTS_CREATE)
     def test_an_agent_is_renamed_and_the_rest_stays(self, client: Client, backend: Backend) -> None:
-        self._check_change(client, backend, {"name": f"contract-{uuid.uuid4().hex[:12]}"})
+        self._check_change(client, backend, {"name": self.agent_values(backend)["name"]})
 
     @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_MODEL, Feature.AGENTS_CREATE, Feature.MODELS_LIST)
     def test_the_model_of_an_agent_is_changed(self, client: Client, backend: Backend) -> None:
