@@ -27,7 +27,9 @@ from polysession.errors import (
     StreamInterrupted,
     UsageError,
 )
+from polysession.event import Outcome, TurnEnded
 from polysession.observing import hookimpl
+from polysession.provider_api import Finished, Head, Items, Reconcile, Reopen
 from polysession.testing.fault_server import http
 from support.acme import TOKEN
 from support.acme_streams import AcmeStream, frame
@@ -120,6 +122,51 @@ def test_a_refused_reopening_has_the_class_of_the_refusal_and_the_cursor(
 
     assert type(error) is error_class
     assert (error.cursor, error.events_seen) == ("2", 2)
+
+
+@both_stream_runners
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_plan_may_recover_from_a_refused_reopening(
+    stream_runner: StreamRunner, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks elsewhere, and asks for another connection; nothing from it ends the stream in the error."""
+    refused: list[PolysessionError] = []
+
+    def on_refusal(_: AcmeStream, error: PolysessionError) -> Items:
+        refused.append(error)
+        return (Reconcile(), Reopen())
+
+    monkeypatch.setattr(AcmeStream, "on_refusal", on_refusal)
+    first, rest = stream(AFTER_INPUT, START, HELLO, end="drop"), stream(WORLD, END)
+    replies = (http(200, "{}"), http(200, '{"id": "s1", "title": "at work"}'))
+    with StreamServer(first, http(status), rest, replies=replies) as server:
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
+
+    assert [error.status for error in refused] == [status]
+    assert server.targets.count("GET /sessions/s1") == 1
+
+
+@both_stream_runners
+def test_a_plan_may_finish_at_a_refused_reopening(stream_runner: StreamRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = TurnEnded(session_id="s1", outcome=Outcome.FAILED)
+    monkeypatch.setattr(AcmeStream, "on_refusal", lambda *_: (over, Finished()))
+    with StreamServer(stream(AFTER_INPUT, START, end="drop"), http(404)) as server:
+        assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
+
+
+@both_stream_runners
+def test_a_plan_sees_the_head_of_each_connection(stream_runner: StreamRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, str, bool]] = []
+
+    def opened(_: AcmeStream, head: Head, *, again: bool) -> Items:
+        seen.append((head.status, head.headers["Content-Type"].partition(";")[0], again))
+        return ()
+
+    monkeypatch.setattr(AcmeStream, "opened", opened)
+    with StreamServer(stream(AFTER_INPUT, START, HELLO, end="drop"), stream(WORLD, END)) as server:
+        assert stream_runner.play(server.url, run_to_the_end) == TURN
+
+    assert seen == [(200, "text/event-stream", False), (200, "text/event-stream", True)]
 
 
 @both_stream_runners
