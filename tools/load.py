@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from polysession import AsyncClient, ModelConfig, RetryPolicy, Session
+from polysession import AsyncClient, Feature, ModelConfig, RetryPolicy, Session, Support
+from polysession.cli.demo import emulated_providers
+from polysession.plugins import load_provider
 from tools.load_drawing import drawn
 
 FILES: Final = 16_000
@@ -37,8 +39,10 @@ import json, resource, sys, threading
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 from polysession.emulation import serve
 with serve(sys.argv[1]) as emulator:
-    ids = {"agent": emulator.agent_id, "environment": emulator.environment_id, "credential": emulator.credential_id}
-    print(json.dumps({"settings": emulator.settings, **ids}), flush=True)
+    values = emulator.session_values
+    if "model" in values:
+        values["model"] = values["model"].model_dump(mode="json", exclude_none=True)
+    print(json.dumps({"settings": emulator.settings, "values": values}), flush=True)
     sys.stdin.read()
 """
 
@@ -124,14 +128,13 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
     async with AsyncClient(provider, retry=RetryPolicy(attempts=1), timeout=120, **place["settings"]) as client:
         watching = asyncio.create_task(watch_memory())
         senders = asyncio.Semaphore(SENDERS)
-        credential = place["credential"]
-        model = ModelConfig(id="m", type="openai_credential", credential_id=credential) if credential else None
+        values = dict(place["values"])
+        if "model" in values:
+            values["model"] = ModelConfig(**values["model"])
 
         async def create(number: int) -> Session:
             async with senders:
-                return await client.sessions.create(
-                    agent=place["agent"], environment=place["environment"], title=f"Session {number}", model=model
-                )
+                return await client.sessions.create(title=f"Session {number}", **values)
 
         sessions = await asyncio.gather(*(create(number) for number in range(streams)))
         async with AsyncExitStack() as stack:
@@ -167,13 +170,19 @@ def measure(provider: str, streams: int) -> Figures:
         return asyncio.run(follow_many(place, provider, streams))
 
 
+def streaming_providers() -> list[str]:
+    """The installed providers with an emulator that streams sessions: one that polls them holds no connection."""
+    loaded = {name: load_provider(name) for name in emulated_providers()}
+    return [name for name, each in loaded.items() if each.support(Feature.SESSIONS_STREAM).support is Support.NATIVE]
+
+
 def main() -> None:
     """Measure each backend's emulator, and write the page and its drawing."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
     busy = surroundings()
-    figures = {name: measure(name, options.streams) for name in ("qoder", "everruns", "agentscope")}
+    figures = {name: measure(name, options.streams) for name in streaming_providers()}
     for name, found in figures.items():
         sys.stdout.write(f"{name}: {row(found)}\n")
     (DOCS / "assets" / "load.svg").write_text(drawn(figures))

@@ -6,13 +6,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tools.load import Figures, measure, row, table
+from tools.load import Figures, measure, row, streaming_providers, table
 from tools.load_drawing import drawn
 
+OTHERS = [pytest.param(name, 60, marks=pytest.mark.long) for name in streaming_providers() if name != "qoder"]
 
-@pytest.mark.parametrize("streams", [60, pytest.param(1000, marks=pytest.mark.long)])
-def test_each_stream_brings_its_own_whole_turn(streams: int) -> None:
-    figures = measure("qoder", streams)
+
+@pytest.mark.parametrize(
+    ("provider", "streams"), [("qoder", 60), pytest.param("qoder", 1000, marks=pytest.mark.long), *OTHERS]
+)
+def test_each_stream_brings_its_own_whole_turn(provider: str, streams: int) -> None:
+    figures = measure(provider, streams)
 
     assert len(figures.latencies_s) == streams
     assert max(size for _, size in figures.memory_mb) - figures.memory_mb[0][1] < 30 + streams / 10
