@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from polysession import Client, Deny, Feature, Question, Reply, ToolApproval
+from polysession import Client, Deny, Feature, Question, Reply, ToolApproval, TurnLife
 from polysession.cli.chat import HELP, Chat
 from polysession.cli.demo import local_client
 from polysession.cli.transcript import Transcript
 from polysession.emulation import EmulatorHandle, serve
+from polysession.plugins import load_provider
 from support.command import Shell, created
 
 
@@ -68,7 +70,7 @@ def test_a_conversation(emulator: EmulatorHandle) -> None:
 def test_an_approval_is_asked_for_until_the_answer_is_yes_or_no(emulator: EmulatorHandle) -> None:
     shown = talk(emulator, "/ask", "maybe", "", "Y", "/ask", "no")
 
-    assert "tool lookup(query='item 0')\nallow? [y/n] maybe\nplease answer y or n" in shown
+    assert re.search(r"allow( lookup\(query='item 0'\))?\? \[y/n\] maybe\nplease answer y or n", shown)
     assert shown.count("please answer y or n") == 2
     assert shown.count("The decision was heard.") == 2
 
@@ -96,7 +98,25 @@ def test_an_answer_that_cannot_be_sent_is_asked_for_again() -> None:
 def test_a_session_that_waits_is_asked_about_first(emulator: EmulatorHandle) -> None:
     shown = talk(emulator, "y", "hello", waiting="/ask")
 
-    assert shown.index("allow? [y/n] y") < shown.index("The decision was heard.") < shown.index("you> hello")
+    asked = shown.index("allow lookup(query='item 0')? [y/n] y")
+    assert asked < shown.index("The decision was heard.") < shown.index("you> hello")
+
+
+def test_each_of_two_approvals_names_its_call_and_no_call_is_printed_twice(emulator: EmulatorHandle) -> None:
+    shown = talk(emulator, "/ask 2", "y", "y")
+
+    asked = [shown.index(line) for line in re.findall(r"allow[^?]*\? \[y/n\] y", shown)]
+    assert len(asked) == 2
+    before = shown[: max(asked)]
+    assert [before.count(f"tool lookup(query='item {number}')") for number in range(2)] == [1, 1]
+    assert shown.endswith("The decision was heard.\n")
+
+
+def test_cancel_where_a_turn_ends_with_its_stream_says_how(emulator: EmulatorHandle) -> None:
+    attended = load_provider(emulator.provider).turn_life is TurnLife.ATTENDED
+    said = "cancel: nothing running; Ctrl-C ends a running turn" if attended else "cancel: nothing running"
+
+    assert f"{said}\n" in talk(emulator, "hello", "/cancel")
 
 
 @pytest.mark.parametrize(("typed", "value"), [("2", "blue"), ("red", "red")])

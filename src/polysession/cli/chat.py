@@ -158,6 +158,9 @@ class Chat:
             return self._transcript.show(_turn_of(events))
 
     def _cancel(self) -> None:
+        if self._client.turn_life is TurnLife.ATTENDED:
+            self._note("cancel: nothing running; Ctrl-C ends a running turn", "yellow")
+            return
         try:
             cancellation = self._client.sessions.cancel(self._session)
         except PolysessionError as error:
@@ -174,16 +177,15 @@ class Chat:
         if isinstance(action, Question):
             self._note(text, "")
             return Reply(action, self._choice(action.options) if action.options else self._words("reply> "))
-        if self._transcript.last_call != text:
-            self._note(f"tool {text}", "cyan")
+        is_last = self._transcript.last_call == text  # the line above is about this action
         if isinstance(action, ToolApproval):
-            return self._decision(action)
-        self._transcript.known_output = output = self._read("output> ")
+            return self._decision(action, "allow? [y/n] " if is_last else f"allow {text}? [y/n] ")
+        self._transcript.known_output = output = self._read("output> " if is_last else f"output of {text}> ")
         return ToolOutput(action, output)
 
-    def _decision(self, action: ToolApproval) -> Answer:
+    def _decision(self, action: ToolApproval, prompt: str) -> Answer:
         while True:
-            decision, _, reason = self._read("allow? [y/n] ").strip().partition(" ")
+            decision, _, reason = self._read(prompt).strip().partition(" ")
             match decision.lower():
                 case "y" | "yes" if not reason:
                     return Approve(action)

@@ -156,8 +156,8 @@ class Transcript:
     def _write_end(self, event: TurnEnded) -> None:
         self._end_line()
         if event.outcome not in {Outcome.COMPLETED, Outcome.REQUIRES_ACTION}:
-            reason = event.error or event.native_reason
-            reason = "" if reason in {self._error, event.outcome.value} else reason
+            reason = event.error or ("" if event.outcome is Outcome.CANCELLED else event.native_reason)
+            reason = "" if reason == self._error else reason
             self.note(f"[{event.outcome.value}{': ' + reason if reason else ''}]", "yellow")
         self._message, self._thought, self._error = _OpenText(), _OpenText(), ""
 
