@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
 
 from polysession._core.retry import RetryPolicy
+from polysession.client import Client
 from polysession.errors import ConnectError, ConnectionLost, DeadlineExceeded, NotFound, ServerError, StreamInterrupted
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, closed_port, http
+from support.acme import TOKEN
 from support.acme_answered import AcmeAnsweredTurn
 from support.acme_polled import AcmePolledStream
 from support.installed import Site
 from support.stream_runners import (
     END,
     HELLO,
+    QUICK,
     START,
     TURN,
     WORLD,
+    Interrupted,
     StreamRunner,
     both_stream_runners,
     follow,
+    interrupting,
     lasting,
     no_leaks,
     run_to_the_end,
@@ -105,6 +111,24 @@ def test_a_clean_end_closes_the_turn_and_one_inside_a_frame_is_no_success(
 def test_a_break_ends_the_turn_and_the_input_is_not_sent_again(stream_runner: StreamRunner, end: Any) -> None:
     with StreamServer(stream(START, HELLO, 0.05, end=end)) as server:
         assert stream_runner.play(server.url, result_of).outcome is Outcome.FAILED
+
+    assert server.targets == ["POST /sessions/s1/stream"]
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_blocking_read_that_is_interrupted_does_not_end_the_turn_as_a_success() -> None:
+    """An iterator of an HTTP library pretends a clean end if it is read again after it raised."""
+    with (
+        StreamServer(stream(START, 0.6, HELLO, END, end="close")) as server,
+        interrupting(),
+        Client("acme", base_url=server.url, token=TOKEN, retry=QUICK) as client,
+        client.sessions.run("s1", "hi") as turn,
+    ):
+        assert next(turn).type == "turn.started"
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interrupted):
+            next(turn)
+        assert turn.wait().outcome is Outcome.FAILED
 
     assert server.targets == ["POST /sessions/s1/stream"]
 

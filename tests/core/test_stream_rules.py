@@ -43,10 +43,12 @@ from support.stream_runners import (
     SYNC,
     TURN,
     WORLD,
+    Interrupted,
     StreamRunner,
     acme_streams,
     both_stream_runners,
     follow,
+    interrupting,
     lasting,
     no_leaks,
     run_to_the_end,
@@ -294,23 +296,6 @@ def test_two_tasks_do_not_read_one_stream() -> None:
 
     with StreamServer(stream(AFTER_INPUT, 0.1, START, HELLO)) as server:
         ASYNC.play(server.url, scenario)
-
-
-class Interrupted(BaseException):
-    pass
-
-
-@contextlib.contextmanager
-def interrupting() -> Iterator[None]:
-    def interrupt(*_: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_interrupted_blocking_read_loses_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -160,3 +161,22 @@ async def run_to_the_end(sessions: Any) -> list[str]:
 async def follow(sessions: Any) -> list[str]:
     async with sessions.stream("s1") as events:
         return [text_of(event) async for event in events]
+
+
+class Interrupted(BaseException):
+    """Raised by `interrupting`."""
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """Let SIGALRM raise `Interrupted` in the main thread, as Ctrl-C raises `KeyboardInterrupt`."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
