@@ -8,7 +8,7 @@ from typing import Any
 _CELL = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
 _LONG_NAME = re.compile(r"(?<=>)[^<>]+(?=<)")
 _BREAK = re.compile(r"(?<=[\w\]}][./_=(,])(?=[^\s./_=(,<)])")
-_FITS = 12
+_FITS = 8
 """Characters of a name that every column has room for."""
 
 
