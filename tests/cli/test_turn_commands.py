@@ -125,6 +125,8 @@ def test_ctrl_c_tells_that_an_attended_turn_ends(monkeypatch: pytest.MonkeyPatch
         left = shell.run("run", created(shell, emulator), "/slow 3")
 
     assert (left.code, left.err) == (130, "the turn ends, because its stream was left\n")
+    left = Shell().run("ask", "--provider", "qoder", "--emulated", "/slow 3")
+    assert (left.code, left.err) == (130, "the turn ends, because the emulator stops\n")
 
 
 @pytest.fixture

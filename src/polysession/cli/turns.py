@@ -86,7 +86,8 @@ def _tell_what_continues(invocation: Invocation, client: Client, session: str, c
     if invocation.json:
         return  # each event has its cursor
     if client.turn_life is TurnLife.ATTENDED or invocation.emulated:
-        invocation.output.note("the turn ends, because its stream was left")
+        reason = "the emulator stops" if invocation.emulated else "its stream was left"
+        invocation.output.note(f"the turn ends, because {reason}")
         return
     resume = ("--cursor", cursor) if cursor else ()
     follow = invocation.again("events", session, *resume, "--until-turn-ends")
