@@ -53,6 +53,8 @@ def calls(client: Client) -> None:
     assert_type(client.sessions.list().first(), Session | None)
     assert_type(client.sessions.messages(session, newest_first=True).page().items, tuple[Message, ...])
     assert_type(client.agents.get("a"), Agent)
+    assert_type(client.agents.update("a", name="b", description=None), Agent)
+    assert_type(client.agents.archive("a"), Agent)
     assert_type(client.environments.list().first(), Environment | None)
     assert_type(client.models.list().first(), Model | None)
     assert_type(client.supports(Feature.SESSIONS_ARCHIVE), Support)
