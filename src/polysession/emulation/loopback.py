@@ -39,7 +39,7 @@ class LoopbackServer(uvicorn.Server):
                 server_header=False,
             )
         )
-        self.is_settled = threading.Event()
+        self.is_settled: threading.Event = threading.Event()
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
