@@ -70,6 +70,7 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/stress/test_command_secrets.py::test_a_secret_that_cannot_be_used_is_not_quoted": 4,
     "tests/stress/test_hostile.py": 3,
     "tests/stress/test_hostile_logs.py": 11,
+    "tests/stress/test_secrets.py::test_a_secret_in_the_wrong_place_is_not_quoted": 3,
     "tests/stress/test_secrets.py": 5,
     "tests/stress/test_stories.py": ONE_CLIENT,
     "tests/stress/test_costs.py::test_what_is_not_needed_is_not_imported": 3,
