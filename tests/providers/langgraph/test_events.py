@@ -207,6 +207,12 @@ def test_the_arguments_of_a_tool_call_come_in_pieces() -> None:
     assert [event.text for event in events if isinstance(event, ToolCallDelta)] == ['{"query"']
 
 
+def test_an_empty_piece_is_no_event() -> None:
+    empty = piece(2, "content-block-delta", index=0, delta={"type": "text-delta", "text": ""})
+
+    assert types(read(mark(), piece(1, "message-start", role="ai", id="a1"), empty))[2:] == ["message.started"]
+
+
 def test_a_piece_of_an_unknown_kind_is_raw() -> None:
     odd = piece(2, "content-block-delta", index=0, delta={"type": "new-delta"})
     events = read(mark(), piece(1, "message-start", role="ai", id="a1"), odd)
