@@ -135,7 +135,7 @@ def test_ctrl_c_ends_a_stream_quietly_and_shows_the_command_that_continues(shell
         process.send_signal(signal.SIGINT)
         _, notes = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
-    assert re.fullmatch(rf"continue: polysession events {session} --cursor \w+\n", notes.decode())
+    assert re.fullmatch(rf"continue: polysession events {session} --cursor '?[\w~]+'?\n", notes.decode())
 
 
 def shell_line(line: str, shell: Shell) -> tuple[int, str]:

@@ -291,6 +291,20 @@ def test_a_silence_may_end_the_stream() -> None:
     assert (loop.ended, loop.error) == (True, None)
 
 
+class Impassive(Plan):
+    """Is asked about a silence, and does nothing about it."""
+
+    quiet_s = 2.0
+
+
+def test_a_plan_that_does_nothing_about_a_silence_is_read_on() -> None:
+    loop = SteppedLoop(Impassive())
+
+    assert loop.feed(None) == []
+    assert texts(loop.feed(frame(1, "a"))) == ["a"]
+    assert len(loop.openings) == 1
+
+
 def test_a_driver_that_cannot_wake_reopens_after_a_silence_and_counts_no_failure() -> None:
     plan = Quiet()
     loop = SteppedLoop(plan, RetryPolicy(attempts=1), can_wake=False)
