@@ -23,16 +23,16 @@ _FITTING: Final[Mapping[str, tuple[type[Answer], ...]]] = {
 
 
 def split_turn_input(turn_input: TurnInput) -> tuple[tuple[Block, ...], tuple[Answer, ...]]:
-    """The blocks of a message and the answers in the input of a turn; one of the two is empty."""
+    """Split the input of a turn into the blocks of a message and the answers; one of the two is empty."""
     answers = tuple([part for part in turn_input if isinstance(part, ANSWERS)])
     return tuple([part for part in turn_input if not isinstance(part, ANSWERS)]), answers
 
 
 def check_answer_kind(answer: Answer, action: PendingAction) -> None:
-    """Raise if an answer does not fit an action: providers look once they have found the action of a bare id.
+    """Raise if an answer does not fit an action. Providers call it after they have found the action of a bare id.
 
     Raises:
-        UsageError: It does not fit.
+        UsageError: The answer does not fit.
     """
     fitting = _FITTING[action.type]
     if not isinstance(answer, fitting):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _REFUSED: Final = 401
 _LONGEST_MARGIN_S: Final = 60.0
 _MARGIN: Final = 0.1
-"""The part of its lifetime in which an authorisation is not used any more, so that no call arrives too late."""
+"""The last part of an authorisation's lifetime: it is not used then, so that no call arrives after it expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Authorisation:
     Attributes:
         headers: Added to the headers of every call; none where the constant headers are enough. No message shows their
             values.
-        expires_at: When they stop working, aware UTC; None for never. Headers for one call only, such as its signature,
-            expire at the time that `authorise` was given.
+        expires_at: When the headers expire, aware UTC; None for never. For headers that fit one call only, such as its
+            signature, this is the `now` that `authorise` received.
     """
 
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -41,12 +41,12 @@ NO_AUTHORISATION: Final = Authorisation()
 
 
 class Authoriser:
-    """Keeps the authorisation of one client, and of those made from it by `with_options`.
+    """Keeps the authorisation of one client, and of the clients made from it by `with_options`.
 
     Drivers run `fetch`, one at a time.
 
     Args:
-        provider: Fetches it.
+        provider: The provider, which fetches the authorisation.
 
     Attributes:
         recent: The last two authorisations: a backend may quote the one before.
@@ -59,16 +59,16 @@ class Authoriser:
         self.recent: tuple[Authorisation, ...] = ()
 
     def current(self, now_s: float) -> Authorisation | None:
-        """The authorisation that is valid at this time of the monotonic clock; None if one has to be fetched."""
+        """Return the authorisation that is valid at this time of the monotonic clock; None if one has to be fetched."""
         return self.recent[-1] if now_s < self._fresh_until_s else None
 
     def fetch(self, call: Call, now: datetime) -> Flow[Authorisation]:
-        """Ask the provider for another one.
+        """Ask the provider for a new authorisation.
 
         Raises:
-            AuthenticationFailed: It was refused, for whatever reason. So the flow of an operation does not take it for
-                a refusal of its own call.
-            MalformedResponse: The answer cannot be read. It is not quoted, because it may hold a token.
+            AuthenticationFailed: The authorisation was refused, for any reason. All reasons raise this class, so that
+                the flow of an operation does not mistake it for a refusal of its own call.
+            MalformedResponse: The response cannot be read. The error does not quote it, because it may hold a token.
         """
         try:
             fetched = yield from self._provider.authorise(call, now)
@@ -92,7 +92,7 @@ class Authoriser:
         )
 
     def keep(self, fetched: Authorisation, now: datetime, now_s: float) -> None:
-        """Keep what was fetched.
+        """Keep a fetched authorisation.
 
         Args:
             fetched: The authorisation.
@@ -107,10 +107,10 @@ class Authoriser:
         self._fresh_until_s = now_s + lifetime_s - min(_LONGEST_MARGIN_S, _MARGIN * lifetime_s)
 
     def is_refused(self, used: Authorisation, outcome: object) -> bool:
-        """Whether a call was refused because of its authorisation, which is not used again then."""
+        """Return whether a call was refused because of its authorisation. If so, that one is not used again."""
         if not used.headers or not isinstance(outcome, Response) or outcome.status != _REFUSED:
             return False
-        if self.recent[-1] is used:  # else another call has fetched one meanwhile
+        if self.recent[-1] is used:  # otherwise another call has already fetched a new one
             self._fresh_until_s = -math.inf
         return True
 

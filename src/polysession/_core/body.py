@@ -1,4 +1,4 @@
-"""Bodies of answers, with bounds: a hostile or broken server cannot fill the memory, compressed or not."""
+"""Response bodies with a size limit: a hostile or broken server cannot fill the memory, compressed or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from polysession.errors import ConnectionLost, MalformedResponse, UsageError
 
 ACCEPT_ENCODING: Final = "gzip, deflate"
-"""The encodings that are asked for, and decoded here."""
+"""The encodings that requests accept, and that this module decodes."""
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """Largest body that is accepted unless the caller says otherwise, in bytes after decompression."""
@@ -19,16 +19,16 @@ _WITH_GZIP_HEAD: Final = 16 + zlib.MAX_WBITS
 _WITHOUT_HEAD: Final = -zlib.MAX_WBITS
 _HEAD_BYTES: Final = 2
 _HEAD_DIVISOR: Final = 31
-"""The two bytes of a head, read as one number, are a multiple of this."""
+"""The two bytes of a zlib header, read as one number, are a multiple of this."""
 _PLAIN: Final = frozenset({"", "identity"})
 _WINDOWS: Final = {"gzip": _WITH_GZIP_HEAD, "x-gzip": _WITH_GZIP_HEAD, "deflate": zlib.MAX_WBITS}
 
 
 def check_max_body_bytes(size: int) -> int:
-    """The bound, if it is one.
+    """Return the size limit if it is valid.
 
     Raises:
-        UsageError: It is no whole number above zero.
+        UsageError: The limit is not a whole number above zero.
     """
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise UsageError(f"max_body_bytes is {size!r}; it must be a whole number above zero")
@@ -36,13 +36,13 @@ def check_max_body_bytes(size: int) -> int:
 
 
 class Decompressor:
-    """Undoes the compression of one body, piece by piece: a small chunk may stand for gigabytes.
+    """Decompresses one body piece by piece, because a small chunk may expand to gigabytes.
 
     Args:
-        encoding: The answer's `content-encoding`; empty for none.
+        encoding: The response's `content-encoding`; empty for none.
 
     Raises:
-        MalformedResponse: It is compressed in a way that was not asked for, or more than once.
+        MalformedResponse: The encoding was not requested, or the body is compressed more than once.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -56,21 +56,21 @@ class Decompressor:
             )
         self._is_gzip = _WINDOWS[name] == _WITH_GZIP_HEAD
         self._has_begun = False
-        self._head: bytes | None = None if self._is_gzip else b""  # until it is known whether there is one
+        self._head: bytes | None = None if self._is_gzip else b""  # bytes before the header is known
         self._inflater = zlib.decompressobj(_WINDOWS[name])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """The bytes that a chunk stands for, in pieces of at most 256 KiB if it was compressed.
+        """Yield the decompressed bytes of a chunk, in pieces of at most 256 KiB if it was compressed.
 
         Raises:
-            ConnectionLost: It is damaged.
+            ConnectionLost: The compressed data is damaged.
         """
         if self._is_plain:
             yield chunk
             return
         self._has_begun = self._has_begun or bool(chunk)
         rest, piece = self._after_head(chunk), b""
-        while rest or len(piece) == _PIECE_BYTES:  # a full piece may leave something behind in the inflater
+        while rest or len(piece) == _PIECE_BYTES:  # after a full piece the inflater may hold more output
             if self._inflater.eof:
                 if not rest:
                     break
@@ -81,22 +81,22 @@ class Decompressor:
                 yield piece
 
     def finish(self) -> None:
-        """Check that the body was whole.
+        """Check that the body is complete.
 
         Raises:
-            ConnectionLost: Its end, with the checksum, is missing.
+            ConnectionLost: The end of the body, with the checksum, is missing.
         """
         if not self._is_plain and self._has_begun and not self._inflater.eof:
             raise self._damaged("its end is missing")
 
     def _start_next_member(self) -> None:
-        """A body in gzip may have several members, one after the other; nothing else may follow the end."""
+        """Start the next member: a gzip body may have several in a row, and nothing else may follow its end."""
         if not self._is_gzip:
             raise self._damaged("something follows its end")
         self._inflater = zlib.decompressobj(_WITH_GZIP_HEAD)
 
     def _after_head(self, chunk: bytes) -> bytes:
-        """The bytes to inflate: some servers leave out the head of "deflate", against the specification."""
+        """Return the bytes to inflate: some servers omit the header of "deflate", against the specification."""
         if self._head is None:
             return chunk
         start = self._head + chunk

@@ -1,8 +1,9 @@
-"""Cursors between the events that a plan reads at once.
+"""Cursors between events that a plan reads together.
 
-A plan has a cursor for what it has read whole: a frame, a poll, a part of the history. A caller may leave between two
-events of that. Then the cursor is the plan's cursor before all of them, followed by a mark of each event that was
-delivered: `plan~1a2b3c4d5e6f7a8b`. The stream that continues there reads them again, and leaves out what is marked.
+A plan has a cursor after each whole unit that it reads: a frame, a poll, a part of the history. A caller may leave
+between two events of one unit. The cursor is then the plan's cursor before the unit, followed by a mark of each event
+that was delivered: `plan~1a2b3c4d5e6f7a8b`. The stream that continues from it reads the unit again, and skips the
+marked events.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from polysession.event import (
 )
 
 _SEPARATOR: Final = "~"
-"""Stands in no base64url text, and needs no escape in a shell or in an address."""
+"""A character that base64url text never contains, and that needs no escape in a shell or in a URL."""
 _MARKED: Final = re.compile(rf"(.*){_SEPARATOR}((?:[0-9a-f]{{8}})+)", re.DOTALL)
 _MARK_DIGITS: Final = 8
 _BEFORE_A_WHOLE: Final = (
@@ -40,10 +41,10 @@ _BEFORE_A_WHOLE: Final = (
 
 
 def cursor_after(cursor: str | None, event: Event) -> str:
-    """The cursor after an event that is not the last one of those that were read with it.
+    """Return the cursor after an event that is not the last event of its unit.
 
     Args:
-        cursor: The cursor before it: the plan's, or the result of an earlier call.
+        cursor: The cursor before the event: the plan's, or the result of an earlier call.
         event: The event.
     """
     cursor = cursor or ""
@@ -51,19 +52,19 @@ def cursor_after(cursor: str | None, event: Event) -> str:
 
 
 def plan_cursor(cursor: str | None) -> str | None:
-    """The cursor of the plan in a caller's cursor."""
+    """Return the plan's cursor, which is the first part of a caller's cursor."""
     match = None if cursor is None else _MARKED.fullmatch(cursor)
     return cursor if match is None else match[1]
 
 
 class DeliveredEvents:
-    """The events at the beginning of a stream that were delivered before it.
+    """The events at the beginning of a stream that an earlier stream already delivered.
 
     Args:
-        cursor: The caller's cursor, with their marks; None for a stream that begins now.
+        cursor: The caller's cursor, with the marks of these events; None for a stream that begins now.
 
     Attributes:
-        marks: The marks of those that are still expected.
+        marks: The marks of the events that are still expected.
     """
 
     def __init__(self, cursor: str | None) -> None:
@@ -72,10 +73,10 @@ class DeliveredEvents:
         self.marks = [digits[at : at + _MARK_DIGITS] for at in range(0, len(digits), _MARK_DIGITS)]
 
     def include(self, event: Event) -> bool:
-        """Whether the next event is one of them.
+        """Return whether the next event is one of these events.
 
-        After the first that differs none is: the history is another one. Gaps, and fragments of a whole that was
-        delivered, may come again before it.
+        After the first event without its mark no event is skipped, because the history has changed. Gaps, and fragments
+        of an event that was delivered whole, may come again before the marked event.
         """
         if not self.marks:
             return False

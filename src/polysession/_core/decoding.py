@@ -23,13 +23,13 @@ _UNREADABLE: Final = object()
 
 
 def decoder(shape: type[T]) -> Callable[[bytes], tuple[T, tuple[str, ...]]]:
-    """A function that decodes JSON text into a struct, and names the parts that could not be read.
+    """Return a function that decodes JSON text into a struct, and names the parts that could not be read.
 
-    Text that fits the shape is decoded at once. Else the object is read member by member, so that only the smallest
-    unreadable parts are left out.
+    Text that fits the shape is decoded in one step. Otherwise the object is read member by member, so that only the
+    smallest unreadable parts are left out.
 
     Args:
-        shape: The struct. Its required fields are those without which the result is of no use.
+        shape: The struct. Make a field required if the result is of no use without it.
 
     Returns:
         A function from JSON text to the struct and its problems: path and expected type of each part that is left out.
@@ -49,15 +49,15 @@ def decoder(shape: type[T]) -> Callable[[bytes], tuple[T, tuple[str, ...]]]:
 
 
 def record_reader(shape: type[T], build: Callable[[T, bytes, tuple[str, ...]], R]) -> Callable[[bytes], R]:
-    """A function that reads JSON text into a record.
+    """Return a function that reads JSON text into a record.
 
     Args:
         shape: The struct that the text is decoded into.
         build: Builds the record from the struct, the text and the problems.
 
     Returns:
-        A function from JSON text to the record. It raises `MalformedResponse` as the function of `decoder` does, and
-        if no record can hold the object.
+        A function from JSON text to the record. It raises `MalformedResponse` in the same cases as the function that
+        `decoder` returns, and if no record can hold the object.
     """
     decode = decoder(shape)
 
@@ -78,15 +78,15 @@ def record_reader(shape: type[T], build: Callable[[T, bytes, tuple[str, ...]], R
 
 
 def encode_cursor(position: msgspec.Struct) -> str:
-    """A position in a stream as a cursor: opaque base64url text."""
+    """Encode a position in a stream as a cursor: opaque base64url text."""
     return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
 def decode_cursor(shape: type[T], cursor: str, backend: str) -> T:
-    """The position that a cursor stands for.
+    """Decode a cursor into the position in a stream.
 
     Args:
-        shape: The struct that `encode_cursor` was given.
+        shape: The struct that was passed to `encode_cursor`.
         cursor: The cursor, as a caller gave it.
         backend: Name of the backend, for the error.
 
@@ -97,12 +97,12 @@ def decode_cursor(shape: type[T], cursor: str, backend: str) -> T:
         content = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(content, type=shape)
     except (ValueError, msgspec.MsgspecError):
-        pass  # outside the handler: the cause would say nothing more
+        pass  # outside the handler: the cause would add no information
     raise UsageError(f"{cursor!r} is not a cursor of a stream of {backend}")
 
 
 def remove_unusable(wire: msgspec.Struct, path: str = "") -> tuple[str, ...]:
-    """Set the values to None that can be decoded and that no record can hold, and name them.
+    """Set each value to None that can be decoded but not held by a record, and name these values.
 
     These are times outside the years 1 to 9999 in UTC, and decimal numbers that are not finite.
     """
@@ -130,7 +130,7 @@ def _is_in_utc_range(moment: datetime) -> bool:
 
 @cache
 def _decode(kind: Any) -> Callable[[Any], Any]:
-    """Of numbers in text and text of numbers, as of times, all spellings are read."""
+    """Return a lax decoder: it accepts every spelling of a number, also as text, and of a time."""
     return msgspec.json.Decoder(kind, strict=False).decode
 
 
@@ -156,7 +156,7 @@ def _read_struct(shape: type[T], content: Any, path: str, problems: list[str]) -
 
 
 def _salvage(kind: Any, raw: Any, path: str, problems: list[str]) -> Any:
-    """The value of one member, without its unreadable parts; `_UNREADABLE` if nothing is left."""
+    """Return the value of one member without its unreadable parts; `_UNREADABLE` if nothing is left."""
     try:
         return _decode(kind)(raw)
     except JSON_FAILURES:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class EffectSource:
-    """Random ids, and waits in full length. A tape replaces it by one that records or replays them."""
+    """Source of random ids and of unchanged waits. A tape replaces it by a source that records or replays them."""
 
     def new_id(self) -> str:
         """A new id of 32 hexadecimal digits."""
@@ -19,7 +19,7 @@ class EffectSource:
         return seconds
 
 
-_sources: list[EffectSource] = [EffectSource()]  # of the process, not of a context: threads use it too
+_sources: list[EffectSource] = [EffectSource()]  # one for the process, not for a context: threads use it too
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""Effects: what the loop of a stream asks of a driver. Pure."""
+"""Effects: the requests of a stream's loop to its driver. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from polysession.event import Event
 
 
 class Effect:
-    """A request of the loop to its driver, which sends the result back, or throws the error in."""
+    """A request of the loop to its driver. The driver sends the result back, or throws the error into the loop."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Open(Effect):
-    """Open a connection in place of the one before; gives its `Head`.
+    """Open a connection in place of the previous one; gives its `Head`.
 
     Attributes:
-        call: The request. The client's timeout holds for the head of its response.
+        call: The request. The client's timeout applies until the headers of its response arrive.
         silence_s: Seconds without a byte after which `Receive` fails with `NetworkTimeout`; None for no limit.
-        until_s: Time at which the attempt fails in any case; None for no limit.
+        until_s: Time at which the attempt fails at the latest; None for no limit.
     """
 
     call: Call
@@ -37,8 +37,8 @@ class Receive(Effect):
     """Receive bytes of the open connection, as they come; gives `b""` at its clean end.
 
     Attributes:
-        wake_s: Time at which to give None if nothing came, with the connection still open. A driver that cannot do that
-            (`StreamLoop.can_wake`) closes the connection and fails with `NetworkTimeout`. None for no such time.
+        wake_s: Time at which to give None if no bytes came, and to leave the connection open. A driver that cannot do
+            this (`StreamLoop.can_wake`) closes the connection and fails with `NetworkTimeout`. None for no such time.
     """
 
     wake_s: float | None = None
@@ -46,10 +46,10 @@ class Receive(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Drain(Effect):
-    """Read the open connection to its end and drop the bytes; whatever goes wrong is no failure.
+    """Read the open connection to its end and drop the bytes; an error is ignored.
 
     Attributes:
-        limit_s: Seconds for it.
+        limit_s: Seconds after which it is given up.
         most_bytes: Bytes after which it is given up.
     """
 
@@ -72,12 +72,12 @@ class Run(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Wait(Effect):
-    """Sleep for a time drawn evenly between two bounds, so that many clients do not come back at once.
+    """Sleep for a random time between two bounds, so that many clients do not reconnect at once.
 
     Attributes:
         least_s: Lower bound in seconds.
         most_s: Upper bound in seconds.
-        after: The end of the connection, or the refusal, that is waited after; None for the wait between two polls.
+        after: The end of the connection, or the refusal, that caused the wait; None for the wait between two polls.
     """
 
     least_s: float
@@ -102,13 +102,13 @@ class Now(Effect):
 
 
 class Ready:
-    """Delivered first: the stream is open and the input sent, so that `with` may enter its block."""
+    """Delivered first: the stream is open and the input was sent, so the `with` block may start."""
 
     __slots__ = ()
 
 
 class Prepared(Ready):
-    """Delivered, where it is asked for, before the input of a turn is sent: the cursor names the turn already."""
+    """Delivered on request before the input of a turn is sent: the cursor already names the turn."""
 
     __slots__ = ()
 
@@ -118,4 +118,4 @@ NOW: Final = Now()
 READY: Final = Ready()
 PREPARED: Final = Prepared()
 Loop: TypeAlias = Generator[Effect | Ready | Event, Any, None]
-"""Yields effects to perform and, in between, what to deliver."""
+"""Yields effects to perform and, between them, items to deliver."""

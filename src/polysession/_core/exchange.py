@@ -1,4 +1,4 @@
-"""The requests of calls, and the judgement of their outcomes: everything but the I/O between them."""
+"""Builds the requests of calls and judges their outcomes: everything except the I/O between them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ USER_AGENT: Final = f"polysession/{__version__} python/{platform.python_version(
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _JSON: Final = {"content-type": "application/json"}
 _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
-"""Headers of the HTTP library's, and of some calls."""
+"""Headers that the HTTP library sets, or some calls."""
 _TEXT_LIMIT: Final = 500
 _MESSAGE_LIMIT: Final = 2_000
 _URL_LIMIT: Final = 60_000
-"""Characters of an address; HTTP libraries stop at 65,536, and most servers long before."""
+"""Maximum length of a URL in characters; HTTP libraries stop at 65,536, and most servers much earlier."""
 _SHORTEST_SECRET: Final = 6
-"""Characters of a secret that is redacted within words too: a shorter one is a part of many."""
+"""Minimum length of a secret that is also redacted inside words: shorter text occurs in many words."""
 _TIMED_OUT_AT_SERVER: Final = 408
 _SERVER_FAULT: Final = 500
 _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
@@ -82,15 +82,15 @@ _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
 
 
 class Exchange:
-    """Prepares requests of one client, and judges what came back.
+    """Prepares the requests of one client, and judges their outcomes.
 
     Args:
         provider: The provider.
         proxy: The environment variable that names the proxy on the way to the backend; None for no proxy.
-        user_agent: Text of the caller's, added to ours.
+        user_agent: The caller's text, added to ours.
 
     Raises:
-        UsageError: A header of the settings is set by us.
+        UsageError: The settings contain a header that we set ourselves.
 
     Attributes:
         authoriser: Keeps the authorisation that the provider fetches.
@@ -121,10 +121,10 @@ class Exchange:
         self._json_headers = {**self._headers, **_JSON}
 
     def with_headers(self, headers: Mapping[str, str]) -> Exchange:
-        """The same with further headers of the caller's.
+        """Return a copy with more headers from the caller.
 
         Raises:
-            UsageError: A header cannot be sent, or is set by us.
+            UsageError: A header cannot be sent, or is one that we set ourselves.
         """
         further = checked_headers(headers, self._ours)
         other = copy(self)
@@ -138,7 +138,7 @@ class Exchange:
         """The full address of a call.
 
         Raises:
-            UsageError: It is too long for HTTP.
+            UsageError: The address is too long for HTTP.
         """
         url = (call.base_url or self._base_url) + call.path
         if len(url) > _URL_LIMIT:
@@ -153,7 +153,7 @@ class Exchange:
         Args:
             call: The call.
             idempotency_key: For its idempotency header, unless the call brings a value.
-            authorisation: What identifies the client, besides its constant headers.
+            authorisation: Headers that identify the client, besides its constant headers.
 
         Raises:
             UsageError: The authorisation has a header that the caller gave.
@@ -169,35 +169,35 @@ class Exchange:
         return {**prepared, **call.headers} if call.headers else prepared
 
     def failure(self, error: BaseException) -> TransportError | None:
-        """The error of ours for one of the HTTP library's, which becomes its cause; None for any other error."""
+        """Return our error for an error of the HTTP library, which becomes its cause; None for any other error."""
         if isinstance(error, TransportError):
             return error
         text = str(error)
         found = _transport_error(error, self.redact(text), self._proxy)
-        # A library may quote a broken answer, and the answer a secret: such a cause is left out.
+        # A library may quote a broken response, which may hold a secret: such a cause is left out.
         if found is not None and not any(secret.search(text) for secret in self._all_secrets):
             found.__cause__ = error
         return found
 
     def outcome(self, error: Exception) -> TransportError | MalformedResponse | None:
-        """The outcome of an attempt that ended in this error; None if it is not about the network or the answer."""
+        """Return the outcome of an attempt that ended in this error; None if it is not about network or response."""
         if not isinstance(error, MalformedResponse):
             return self.failure(error)
         self._clean(error)  # observers see it before it is raised
-        return error.with_traceback(None)  # whose frames hold the body
+        return error.with_traceback(None)  # the frames of the traceback hold the body
 
     def raise_for_outcome(self, call: Call, outcomes: Sequence[Outcome], now: datetime) -> Response:
-        """The last reply, if it is a success.
+        """Return the last response if it is a success.
 
         Args:
             call: The call.
-            outcomes: What each attempt brought.
+            outcomes: The outcome of each attempt.
             now: The time, to read a `Retry-After` date.
 
         Raises:
-            TransportError: There was no answer.
-            MalformedResponse: There is one that cannot be taken in.
-            StatusError: The answer was no success.
+            TransportError: There was no response.
+            MalformedResponse: The body of the response could not be read.
+            StatusError: The response was not a success.
         """
         last = outcomes[-1]
         if isinstance(last, Response) and last.succeeded and not self._provider.is_refusal(last):
@@ -211,7 +211,7 @@ class Exchange:
 
     @staticmethod
     def no_stream(call: Call, reply: Response) -> MalformedResponse:
-        """The error for a success where a stream of events was asked for."""
+        """Return the error for a response that is a success but not the requested stream of events."""
         kind = reply.headers.get("content-type", "nothing")
         error = MalformedResponse(
             f"the backend answered success, with {kind} and no stream of events",
@@ -223,13 +223,13 @@ class Exchange:
         return error
 
     def add_context(self, error: PolysessionError, operation: str, call: Call | None, reply: Response | None) -> None:
-        """Complete the error that a flow ended in: whose it is, and how far things had come. Redacts secrets.
+        """Complete the error of a flow with its provider, operation, request and response. Redacts secrets.
 
         Args:
             error: The error.
-            operation: What the caller asked for.
+            operation: The caller's operation.
             call: The flow's last call; None if it made none.
-            reply: The flow's last reply; None if it got none.
+            reply: The flow's last response; None if it got none.
         """
         error.provider = error.provider or self._provider.name
         error.operation = error.operation or operation
@@ -272,7 +272,7 @@ class Exchange:
         return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request and gave no reason")
 
     def redact(self, text: str) -> str:
-        """Foreign text without secrets and control characters, and not too long."""
+        """Return foreign text without secrets and control characters, and not too long."""
         return redact(text, self._all_secrets)
 
     @property
@@ -282,10 +282,10 @@ class Exchange:
 
 
 def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[str, str]:
-    """Headers that a caller gave, with their names in lower case.
+    """Return a caller's headers with their names in lower case.
 
     Raises:
-        UsageError: One cannot be sent, or is one of ours.
+        UsageError: A header cannot be sent, or is one that we set ourselves.
     """
     if not isinstance(headers, Mapping):
         raise UsageError(f"headers is a {type(headers).__name__}; it must map names to text")
@@ -300,10 +300,10 @@ def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[
 
 
 def header_text(value: str, what: str) -> str:
-    """Text that can be sent in a header.
+    """Return the text if it can be sent in a header.
 
     Raises:
-        UsageError: It is no text, holds other characters than printable ASCII, or has spaces at its ends.
+        UsageError: The value is not text, has a character that is not printable ASCII, or starts or ends with a space.
     """
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
         raise UsageError(f"{what} must be printable ASCII text without spaces at its ends")
@@ -311,7 +311,7 @@ def header_text(value: str, what: str) -> str:
 
 
 def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEXT_LIMIT) -> str:
-    """Foreign text that is safe to print: secrets redacted, then cut, and control characters escaped."""
+    """Return foreign text that is safe to print: secrets redacted, then shortened, and control characters escaped."""
     for secret in secrets:
         text = secret.sub("***", text)
     text = text.strip()
@@ -320,7 +320,7 @@ def redact(text: str, secrets: Iterable[re.Pattern[str]] = (), limit: int = _TEX
 
 
 def spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    """Each secret as it is, and as it looks in JSON, HTML, an address and a repr of Python's; the longest first."""
+    """Return each secret as it is, and as written in JSON, HTML, a URL and a Python repr; the longest first."""
     escapes: tuple[Callable[[str], str], ...] = (
         str,
         lambda secret: json.dumps(secret)[1:-1],
@@ -335,7 +335,7 @@ def spellings(secrets: Iterable[str]) -> tuple[re.Pattern[str], ...]:
 
 
 def _alone(spelling: str) -> str:
-    """Matches a spelling that is no part of a word. What comes before it may be an escape, such as `%20`."""
+    """Return a pattern for a spelling outside words. An escape, such as `%20`, may come directly before it."""
     return rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[a-z])){re.escape(spelling)}(?!\w)"
 
 
@@ -346,9 +346,9 @@ def _may_have_acted(outcome: Outcome) -> bool:
 
 
 def _transport_error(error: BaseException, text: str, proxy: str | None) -> TransportError | None:
-    """The error of ours for one of the HTTP library's, with this text; None for any other error.
+    """Return our error for an error of the HTTP library, with this text; None for any other error.
 
-    Goes by the names of its classes, so that any library with httpx's exceptions will do.
+    It compares class names, so that any library with the exceptions of httpx works.
     """
     names = {base.__name__ for base in type(error).__mro__}
     if "RequestError" not in names:

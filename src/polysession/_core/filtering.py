@@ -1,4 +1,4 @@
-"""List filters for backends that lack them: applied to what was read."""
+"""List filters for backends that lack them: applied to the sessions that were read."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ _FILTERS: Final[Mapping[Feature, Callable[[Session, SessionQuery], bool]]] = {
 def apply_filters(
     sessions: tuple[Session, ...], query: SessionQuery, filters: Container[Feature]
 ) -> tuple[Session, ...]:
-    """The sessions that pass those filters of the query, in their order.
+    """Return the sessions that pass these filters of the query, in their order.
 
     Args:
         sessions: One page.
-        query: What the caller asked for.
+        query: The caller's query.
         filters: The filters to apply here: those that the provider declares as emulated.
     """
     chosen = [keep for feature, keep in _FILTERS.items() if feature in filters]

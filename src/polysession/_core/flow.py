@@ -1,7 +1,7 @@
 """Calls, replies, and the flows that exchange them.
 
-A flow is a generator: it yields the `Call`s to make, is sent a `Response` for each, and returns its result. When a call
-fails, the error is thrown into the flow at the `yield`, so that a flow may answer a conflict with another call.
+A flow is a generator: it yields each `Call` to make, receives its `Response`, and returns its result. When a call
+fails, the error is raised inside the flow at the `yield`, so that a flow can react to a conflict with another call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _READING: Final = frozenset({"GET", "HEAD"})
 _SUCCESS: Final = range(200, 300)
 _PLAIN_ID: Final = re.compile(r"[\w-]+", re.ASCII)
-"""Most ids: nothing in them needs a look, or an escape."""
+"""The form of most ids: it needs no further check and no escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,17 @@ class Call:
     Attributes:
         method: HTTP method.
         path: What follows the base URL, percent-encoded, with its query.
-        headers: Headers besides the constant ones of the provider. No repr shows them, nor the body.
+        headers: Headers besides the constant headers of the provider. The repr shows neither the headers nor the body.
         body: JSON text; None for no body.
         after_s: Seconds to wait before sending.
-        read_only: The call changes nothing, although its method may say otherwise.
-        idempotency_header: Header that makes the call safe to repeat. Unless `headers` has a value for it, one is made
-            once per call when it is sent.
+        read_only: Whether the call changes nothing, although its method may suggest that it does.
+        idempotency_header: Header that makes the call safe to repeat. Unless `headers` has a value for it, a value is
+            generated once per call.
         timeout_s: Seconds for each wait on the network; `UNSET` for the client's, None for no limit.
-        idempotent: Sending it twice does no more than sending it once, although its method may say otherwise.
+        idempotent: Whether sending the call twice has the same effect as sending it once, although its method may
+            suggest otherwise.
         base_url: Another server than the provider's, such as one that exchanges credentials; None for the provider's.
-            Neither the constant headers of the provider nor headers of the caller's are sent there.
+            That server gets neither the constant headers of the provider nor the caller's headers.
     """
 
     method: str
@@ -61,27 +62,28 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything at the backend."""
+        """Whether the call changes anything at the backend."""
         return not self.read_only and self.method not in _READING
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice, with the same idempotency key, does no more than sending it once."""
+        """Whether sending the call twice with the same idempotency key has the same effect as sending it once."""
         safe = not self.changes or self.method == "DELETE"
         return safe or self.idempotent or self.idempotency_header is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete HTTP answer.
+    """A complete HTTP response.
 
-    Its repr shows neither headers nor body: tracebacks with locals would, and a server may have put a secret there.
+    The repr shows neither headers nor body: a server may have put a secret there, and a traceback may print local
+    variables.
 
     Attributes:
         status: HTTP status.
         headers: Case-insensitive when it comes from a driver.
         content: The body, decompressed.
-        attempts: How many requests it took to get it.
+        attempts: Number of requests that were sent to get this response.
     """
 
     status: int
@@ -113,7 +115,7 @@ class Response:
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """The backend's id of a request, from the headers of its answer; None if it sent none."""
+    """Return the backend's id of a request from the headers of its response; None if it sent none."""
     return headers.get("x-request-id") or headers.get("request-id")
 
 
@@ -122,17 +124,17 @@ Flow: TypeAlias = Generator[Call, Response, T]
 
 
 def path_segment(value: str, what: str) -> str:
-    """An id, ready to stand in a path.
+    """Return an id that is safe as one segment of a path.
 
-    Some servers decode `%2F` before they route, so that an id with a slash could reach another operation: such ids are
-    refused here rather than encoded.
+    Some servers decode `%2F` before they route, so an id with a slash could reach another operation. Such ids are
+    refused here, not encoded.
 
     Args:
-        value: The id, as the backend gave it.
-        what: What it is, for the message: `"session id"`.
+        value: The id, as the backend sent it.
+        what: Name of the value for the message, such as `"session id"`.
 
     Raises:
-        UsageError: It is empty, `.` or `..`, or holds a slash, a backslash, a blank or a control character.
+        UsageError: The id is empty, `.` or `..`, or contains a slash, a backslash, whitespace or a control character.
     """
     if not isinstance(value, str):
         raise UsageError(f"the {what} must be text, not {type(value).__name__}")
@@ -150,21 +152,21 @@ def _check_path_text(text: str) -> str:
     try:
         path_segment(text, "setting")
     except UsageError:
-        pass  # its message quotes the text, and a setting may hold anything
+        pass  # the message of the error quotes the text, and a setting may contain anything
     else:
         return text
     raise ValueError("must be an id that can stand in a path: not empty, without slashes, blanks or control characters")
 
 
 PathText = Annotated[str, AfterValidator(_check_path_text)]
-"""The type of a setting that stands in a path; see `path_segment`."""
+"""The type of a setting that is a segment of a path; see `path_segment`."""
 
 
 def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] | None]) -> str:
-    """A path with its query. None leaves a parameter out, a list repeats its key, a truth value is in lower case.
+    """Return a path with its query. None omits a parameter, a list repeats its key, a boolean is in lower case.
 
     Raises:
-        UsageError: A value holds half a surrogate pair.
+        UsageError: A value contains half a surrogate pair.
     """
     pairs = {
         name: str(value).lower() if isinstance(value, bool) else value
@@ -178,10 +180,10 @@ def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] |
 
 
 def json_body(value: Any) -> bytes:
-    """JSON text in UTF-8.
+    """Return a value as JSON text in UTF-8.
 
     Raises:
-        UsageError: The value holds something that JSON cannot carry: NaN, an infinity, or half a surrogate pair.
+        UsageError: The value contains something that JSON cannot represent: NaN, an infinity, or half a surrogate pair.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

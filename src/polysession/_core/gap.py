@@ -1,4 +1,4 @@
-"""Says where a reopened stream lacks events that are sent only while they happen. Pure."""
+"""Reports where a reopened stream lacks events that the backend sends only live. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WATCHED: Final = frozenset({MessageCompleted, MessageDelta, ThinkingCompleted, 
 
 
 class GapWatch:
-    """Compares the pieces that came with the whole that follows them, after the stream broke.
+    """After a broken stream, compares the received pieces of a message with the whole message that follows.
 
-    A thought may have no pieces: then it is its start that may be missing.
+    A thought may have no pieces: then its start may be missing.
 
     Args:
-        not_replayed: Types of events that a reopened stream does not send again; without any there is nothing to watch.
+        not_replayed: Types of events that a reopened stream does not send again; if empty, there is nothing to watch.
         may_lack: Whether something may be missing before the first event.
 
     Attributes:
@@ -41,12 +41,12 @@ class GapWatch:
         self._was_cut = {"message": False, "thinking": False}
 
     def connection_ended(self) -> None:
-        """From here on something may be missing, until pieces come again."""
+        """Note that pieces may be missing from here on, until pieces come again."""
         self._may_lack = True
         self._was_cut = {"message": any(self.texts or ()), "thinking": any(self._thoughts)}
 
     def gap_before(self, event: Event) -> StreamGap | None:
-        """The gap before the next event, if pieces of it are missing since the stream broke."""
+        """Return the gap before the next event if pieces of that event are missing since the stream broke."""
         if self.texts is None or type(event) not in _WATCHED:
             return None
         if isinstance(event, MessageDelta):

@@ -1,4 +1,4 @@
-"""Handles and short forms that callers give, checked: records, addresses and ids."""
+"""Checks the handles and short forms that callers pass: records, addresses and ids."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ AnySession: TypeAlias = Session | SessionRef | str
 
 
 class Handles:
-    """Reads the handles that the callers of one provider give."""
+    """Reads the handles that the callers of one provider pass."""
 
     def __init__(self, provider: Provider[Any]) -> None:
         self._provider = provider
 
     def ref(self, session: AnySession) -> SessionRef:
-        """The address of a session, with its owner where the backend needs one.
+        """Return the address of a session, with its owner where the backend needs one.
 
         Raises:
-            UsageError: It belongs to another provider or owner, or its id cannot be sent.
+            UsageError: The session belongs to another provider or owner, or its id cannot be sent.
         """
         if isinstance(session, Session):
             self._check_provider(session)
@@ -42,14 +42,14 @@ class Handles:
         return replace(ref, owner_id=self._owner(ref.owner_id, f"session {ref.id!r}"))
 
     def with_owner(self, request: R) -> R:
-        """The request with the client's user in it, where sessions are addressed by their owner."""
+        """Add the client's user to a request, where the owner is part of a session's address."""
         if self._provider.owner_setting is None:
             return request
         given: str | None = getattr(request, "owner")  # noqa: B009  (of both requests that have one)
         return request.model_copy(update={"owner": self._owner(given, "this call")})
 
     def _owner(self, given: str | None, what: str) -> str:
-        """The owner that a call is about: a session of one user is never read as another."""
+        """Return the owner that a call is about: a client never reads one user's session as another user."""
         setting = self._provider.owner_setting or ""
         own: str | None = getattr(self._provider.settings, setting)
         if given is not None and own is not None and given != own:
@@ -64,7 +64,7 @@ class Handles:
         return owner
 
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments with the short forms expanded: an id for a record, a `ModelConfig` for a model's id."""
+        """Expand short forms in arguments: a record becomes its id, a model's id becomes a `ModelConfig`."""
         plain = dict(values)
         for name, record_type in (("agent", Agent), ("environment", Environment)):
             if isinstance(plain.get(name), record_type):
@@ -80,7 +80,7 @@ class Handles:
         return plain
 
     def id_of(self, record: Any, record_type: type[Agent | Environment]) -> str:
-        """The id of a record, or an id as it is.
+        """Return the id of a record, or an id unchanged.
 
         Raises:
             UsageError: The record belongs to another provider.
@@ -99,7 +99,7 @@ class Handles:
 
 
 def _statuses(given: Any) -> Any:
-    """Statuses given as text, as members of the enum."""
+    """Return statuses as members of the enum, also those given as text."""
     if isinstance(given, str) or not isinstance(given, Sequence):
         return given
     known = {status.value: status for status in SessionStatus}

@@ -1,4 +1,4 @@
-"""The public operations, up to the start of a provider's flow: checks of arguments, features and handles."""
+"""The public operations up to the start of a provider's flow: they check arguments, features and handles."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Content: TypeAlias = "str | Sequence[Block]"
 """A caller's message: text, or blocks."""
 
 PageFlow: TypeAlias = Callable[[str | None], Flow[Page[T]]]
-"""Given a cursor, or None for the start, the flow that reads that page."""
+"""Returns the flow that reads the page at a cursor; None stands for the first page."""
 
 
 class Operations:
@@ -181,7 +181,7 @@ class Operations:
         on_cursor: Callable[[str | None], Any] | None = None,
         cancel_on_exit: bool | None,
     ) -> TurnControl:
-        """Options of a turn for pending actions and for an early exit. Checked at once."""
+        """Return the options of a turn for pending actions and for an early exit. Checked at once."""
         from polysession._core.turn import TurnControl  # noqa: PLC0415  (others need no turns)
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (likewise)
 
@@ -352,7 +352,7 @@ class Operations:
 
     @contextmanager
     def _naming(self, feature: Feature) -> Iterator[None]:
-        """Name provider and operation in an error. For a flow's errors the driver does so."""
+        """Add provider and operation to an error. For the errors of a flow, the driver does this."""
         try:
             yield
         except UsageError as error:
@@ -370,7 +370,7 @@ class Operations:
             return self._page_size(page_size, limit)
 
     def _page_size(self, page_size: int | None, limit: int | None) -> int | None:
-        """How many items one request asks for: as few pages as possible for what is wanted in all."""
+        """Return how many items one request asks for, so that as few pages as possible give the total."""
         _check_count("page_size", page_size)
         _check_count("limit", limit)
         largest = self._provider.largest_page
@@ -397,7 +397,7 @@ class Operations:
             )
 
     def _options(self, key_feature: Feature, native: NativeBody | None, idempotency_key: str | None) -> dict[str, Any]:
-        """The options that were given: a provider that declares none of them needs no arguments for them."""
+        """Return the options that the caller gave: a provider without these options needs no parameters for them."""
         if idempotency_key is not None:
             self._provider.require(key_feature)
             if not isinstance(idempotency_key, str) or not idempotency_key:
@@ -424,14 +424,14 @@ class Operations:
 
 
 def _same(asked: str, record: Rec) -> Rec:
-    """The record, if it is the one that was asked for: an answer that belongs to another request is an error."""
+    """Return the record if it is the requested one: a response to another request is an error."""
     if record.id != asked:
         raise MalformedResponse(f"the answer is about {record.id!r}, and {asked!r} was asked for")
     return record
 
 
 def _deleted(flow: Flow[None]) -> Flow[None]:
-    """A deletion. One whose answer was lost is repeated, and then finds nothing: that is what was asked for."""
+    """Run a deletion. If its response was lost, the repeated deletion finds nothing, which counts as success."""
     try:
         yield from flow
     except NotFound as error:
@@ -440,7 +440,7 @@ def _deleted(flow: Flow[None]) -> Flow[None]:
 
 
 def _asked(request: Request, name: str) -> bool:
-    """Whether the caller asked for something: an empty list asks for nothing, unless the field can be left unset."""
+    """Return whether the caller set a field: an empty list sets nothing, unless the field can be left unset."""
     value, default = getattr(request, name), _defaults(type(request))[name]
     return value is not default and (default is UNSET or bool(value) or isinstance(value, str))
 

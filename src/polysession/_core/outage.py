@@ -1,4 +1,4 @@
-"""How long to wait before a stream is opened again, and when to give up. Pure."""
+"""Decides how long to wait before a stream is opened again, and when to give up. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Final
 from polysession._core.retry import RetryPolicy
 
 HEALTHY_S: Final = 5.0
-"""A connection that lived this long ends an outage, whatever it brought."""
+"""A connection that lasted this long ends an outage, even without an event."""
 _FIRST_WAIT_S: Final = 0.1
-"""Least bound of the first wait where heartbeats let the attempts continue for ever."""
+"""Minimum bound of the first wait where heartbeats allow attempts without end."""
 _MAX_DOUBLINGS: Final = 30
-"""Keeps the power within a float."""
+"""Limits the exponent, so that the power fits a float."""
 
 
 class RetryState:
-    """Counts the failures of an outage and chooses the wait after each.
+    """Counts the failures of an outage and chooses the wait after each failure.
 
-    An outage ends with an event, a heartbeat, or a connection that lived for `HEALTHY_S`. Its attempts and its seconds
-    are limited by the policy. Waits grow from one event to the next, so that a connection that brings nothing but
-    heartbeats is opened again less and less often.
+    An outage ends with an event, a heartbeat, or a connection that lasted for `HEALTHY_S`. The policy limits its
+    attempts and its seconds. Waits grow until the next event, so that a connection that brings only heartbeats is
+    opened again less and less often.
 
     Args:
-        policy: The caller's wishes.
+        policy: The caller's retry policy.
     """
 
     def __init__(self, policy: RetryPolicy) -> None:
@@ -39,14 +39,14 @@ class RetryState:
     def wait_after(
         self, now_s: float, *, progress: bool, heartbeat: bool, wish_s: float, announced: bool
     ) -> tuple[float, float] | None:
-        """Bounds of the wait before the next attempt; None if there is to be none.
+        """Return the bounds of the wait before the next attempt; None if there is no next attempt.
 
         Args:
             now_s: The time of the failure.
             progress: Whether an event came since the last failure.
-            heartbeat: Whether the connection brought something else than an event.
-            wish_s: Least seconds that the server asks for; the policy's `max_wait_s` bounds them.
-            announced: The server had announced the end. That is no failure after an event.
+            heartbeat: Whether the connection brought something other than an event.
+            wish_s: Minimum seconds that the server asks for, at most the policy's `max_wait_s`.
+            announced: Whether the server had announced the end. After an event, such an end is no failure.
         """
         opened_at_s, self._opened_at_s = self._opened_at_s, None
         lived = opened_at_s is not None and now_s - opened_at_s >= HEALTHY_S

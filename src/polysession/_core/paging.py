@@ -23,14 +23,14 @@ Item = TypeVar("Item", bound=Identified)
 
 
 _REPEATS: Final = 10
-"""Pages in a row without anything new after which a list counts as endless: a list grows, but not so fast."""
+"""After this many pages in a row without a new item, a list counts as endless: lists do not grow that fast."""
 
 
 class PageWalk(Generic[Item]):
-    """The state of one reading of a list: both clients run `next_page` until it is `finished`.
+    """The progress through one list: both clients run `next_page` until it is `finished`.
 
     Args:
-        page_flow: Reads the page that a cursor points to.
+        page_flow: Returns the flow that reads the page at a cursor.
         cursor: Where to start; None for the first page.
         limit: How many items to read in all; None for all.
     """
@@ -45,11 +45,11 @@ class PageWalk(Generic[Item]):
         self.finished = False
 
     def next_page(self) -> Flow[Page[Item]]:
-        """Read the next page. Items that moved from the page before, because the list grew, are left out.
+        """Read the next page. Items that moved here from the previous page, because the list grew, are left out.
 
         Raises:
-            MalformedResponse: The page points back to one that was read, or many pages held nothing new: the list would
-                never end.
+            MalformedResponse: The page points back to a page that was read, or many pages had no new item: the list
+                would never end.
         """
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:

@@ -1,4 +1,4 @@
-"""Surrogate pairs that two pieces of a text share."""
+"""Joins surrogate pairs that are split between two pieces of a text."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Hashable
 
 
 class SplitPairs:
-    """Joins surrogate pairs whose halves come in two pieces of a text. A half that stays alone becomes U+FFFD."""
+    """Joins surrogate pairs whose halves come in two pieces of a text. A half without a partner becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._halves: dict[Hashable, str] = {}
 
     def concern(self, part: Hashable, piece: str) -> bool:
-        """Whether a piece may begin or end within a pair, so that it is to be read exactly, and joined.
+        """Return whether a piece may begin or end within a pair, and so must be read exactly and joined.
 
         Args:
             part: The message, thought or call that the piece belongs to.
-            piece: Its text as it was read, with U+FFFD for each half.
+            piece: The text of the piece as it was read, with U+FFFD for each half.
         """
         return "\ufffd" in piece or part in self._halves
 
     def join(self, part: Hashable, exact: str) -> str:
-        """The text of a piece, with the half before it and without a half at its end.
+        """Return the text of a piece, with the half before the piece and without a half at its end.
 
         Args:
             part: As for `concern`.
@@ -33,5 +33,5 @@ class SplitPairs:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def forget(self, part: Hashable) -> None:
-        """Drop the half that a part waits with: it begins again."""
+        """Drop the half that a part still holds, because the part starts again."""
         self._halves.pop(part, None)

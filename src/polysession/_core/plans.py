@@ -1,10 +1,10 @@
-"""A provider's side of a live stream: how it is opened, what its frames mean, what to do next. Pure.
+"""A provider's side of a live stream: opening it, reading its frames, choosing the next step. Pure.
 
 There are four kinds of turn. Each has a base class here:
 
-- `TurnPlan`: the stream lies beside the input. It is opened, then the input is sent.
+- `TurnPlan`: the stream is separate from the input. It is opened, then the input is sent.
 - `AnsweredTurn`: the response to the input is the stream.
-- `PolledStream` and `PolledTurn`: there is no stream, only a history that is read again and again.
+- `PolledStream` and `PolledTurn`: there is no stream, only a history that is read repeatedly.
 - An attended turn is one of these at a backend where leaving the stream ends the turn: `Provider.turn_life` says so.
 """
 
@@ -22,19 +22,19 @@ from polysession.event import Event
 
 
 class Step:
-    """A request of a plan to the loop, beside the events that it returns."""
+    """A request of a plan to the loop, returned among its events."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reopen(Step):
-    """Open the stream again, which is no failure: the server announced that it will close, or left frames out.
+    """Open the stream again without counting a failure: the server announced its end, or left out frames.
 
     Attributes:
         after_s: Seconds to wait before the stream is opened again. A lower bound, within the limits of the caller's
             retry policy.
-        at_once: Close the connection now, and drop what else it brought. Otherwise its end is waited for.
+        at_once: Whether to close the connection now and drop its other frames. Otherwise the loop waits for its end.
     """
 
     after_s: float = 0.0
@@ -43,11 +43,11 @@ class Reopen(Step):
 
 @dataclass(frozen=True, slots=True)
 class Reconcile(Step):
-    """Look elsewhere for what the stream does not tell: run `StreamPlan.reconcile`, whose items come next.
+    """Read facts that the stream does not contain: run `StreamPlan.reconcile` and deliver its items next.
 
     Attributes:
-        after_s: Seconds to wait first, while the open connection is read on. 0 reconciles at once. Of several that
-            wait, the earliest counts for all.
+        after_s: Seconds to wait first, while the open connection is still read. 0 reconciles at once. If several
+            requests wait, the earliest one counts for all.
     """
 
     after_s: float = 0.0
@@ -60,7 +60,7 @@ class Finished(Step):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of the response that carries the stream.
+    """Status and headers of the response that carries the stream.
 
     Attributes:
         status: HTTP status.
@@ -76,8 +76,8 @@ class BodyEnd:
     """How a connection ended.
 
     Attributes:
-        failure: None for a clean end; `NetworkTimeout` for a silence; `ConnectionLost` for a break.
-        inside_frame: Whether a frame had begun and was not complete: its bytes are lost.
+        failure: None for a clean end; `NetworkTimeout` for a silent connection; `ConnectionLost` for a broken one.
+        inside_frame: Whether the connection ended in the middle of a frame, whose bytes are lost.
     """
 
     failure: PolysessionError | None
@@ -85,25 +85,26 @@ class BodyEnd:
 
 
 Items: TypeAlias = Sequence[Event | Step]
-"""Events to deliver and steps to take, in this order. A step alone, or nothing, is fine."""
+"""Events to deliver and steps to take, in order. It may be a single step, or empty."""
 
 
 class StreamPlan(ABC):  # noqa: B024  (its two kinds have the abstract methods)
-    """A provider's side of one stream. It keeps what it has read, and decides nothing about time or retries.
+    """A provider's side of one stream. It keeps the state of its reading, and leaves time and retries to the loop.
 
     A plan is a `ConnectedStream` or a `PolledStream`.
 
     Attributes:
-        cursor: Opaque base64url text from which another stream, in any process, continues after the last event that
-            was read. A session without events has one, too, which means "from the start". It is read after the last
-            event of each frame, poll or reconciliation, so keep the text, and build it only when it changes. A caller
-            who leaves before that last event gets the cursor before all of them, with marks of those that came: the
-            core leaves them out when they are read again.
-        quiet_s: Seconds without an event, heartbeats or not, after which `quiet` is asked; None never asks. While still
-            nothing comes it is asked again each time that the silence has doubled, at least every 30 seconds.
-        not_replayed: Types of events that are sent only while they happen, and not again to a reopened stream.
-        is_resumed: Whether it continues after a caller's cursor, so that events of the types in `not_replayed` may be
-            missing before its first one.
+        cursor: Opaque base64url text from which another stream, in any process, continues after the last event that was
+            read. A session without events also has a cursor, which means "from the start". The core reads `cursor`
+            after the last event of each frame, poll or reconciliation, so store the text, and build it only when it
+            changes. A caller who leaves before that last event gets the cursor from before the frame, poll or
+            reconciliation, with marks of the events that came: the core skips these events when they are read again.
+        quiet_s: Seconds without an event, with or without heartbeats, after which the loop calls `quiet`; None for
+            never. While no event comes, the loop calls it again each time the silence has doubled, at least every 30
+            seconds.
+        not_replayed: Types of events that the backend sends only live, and not again to a reopened stream.
+        is_resumed: Whether the stream continues after a caller's cursor, so that events of the types in `not_replayed`
+            may be missing before its first event.
     """
 
     cursor: str = ""
@@ -112,20 +113,20 @@ class StreamPlan(ABC):  # noqa: B024  (its two kinds have the abstract methods)
     is_resumed: bool = False
 
     def quiet(self, for_s: float) -> Items:
-        """React to `quiet_s` seconds without an event; `for_s` is how long it has been.
+        """React to `quiet_s` seconds without an event; `for_s` is the length of the silence in seconds.
 
-        The stream stays open, except that a blocking client opens it again, without counting that as a failure: it
-        calls `ended` with `NetworkTimeout` after this, unless the stream is finished. It does not do so for an attended
-        turn, where `quiet` waits for a heartbeat.
+        The stream stays open in an async client. A blocking client opens it again, without counting a failure: it calls
+        `ended` with `NetworkTimeout` afterwards, unless the stream is finished. For an attended turn it does not; there
+        `quiet` waits for a heartbeat.
         """
         return ()
 
     def on_refusal(self, error: PolysessionError) -> Items:
-        """React to a reopening, or a poll, that the backend refused. Without items the stream ends in an error."""
+        """React when the backend refused to reopen the stream, or a poll. Without items the stream ends in an error."""
         return ()
 
     def reconcile(self) -> Flow[Items]:
-        """Read what the stream does not tell, asked for by `Reconcile`. It runs again if it fails half-way."""
+        """Read facts that the stream does not contain, after a `Reconcile` step. It runs again if it fails half-way."""
         yield from ()  # a flow without a call
         return ()
 
@@ -134,10 +135,10 @@ class ConnectedStream(StreamPlan):
     """A stream that is the body of a response.
 
     Attributes:
-        silence_s: Seconds without a byte after which the connection counts as lost: above the backend's heartbeat.
-            None for no limit: TCP keep-alive has to notice a dead peer then.
-        drain_s: Seconds for which the body is read on, at the end of the turn or stream, before it is closed: for a
-            server that finishes its work only when its answer is read to the end. 0 closes it at once.
+        silence_s: Seconds without a byte after which the connection counts as lost; choose more than the backend's
+            heartbeat interval. None for no limit: then only TCP keep-alive notices a dead peer.
+        drain_s: Seconds for which the rest of the body is read at the end of the turn or stream, before it is closed.
+            Some servers finish their work only when their response is read to the end. 0 closes it at once.
     """
 
     silence_s: float | None = 45.0
@@ -145,44 +146,45 @@ class ConnectedStream(StreamPlan):
 
     @abstractmethod
     def open(self) -> Call:
-        """Build the request that opens the stream, or reopens it after `cursor`. It changes nothing."""
+        """Build the request that opens the stream, or reopens it after `cursor`. The request changes nothing."""
 
     @abstractmethod
     def read(self, frame: Frame) -> Items:
-        """Read one frame: each event once, also when the backend or a proxy repeats the frame.
+        """Read one frame. Return each event once, even if the backend or a proxy repeats the frame.
 
-        Recognise a repeated frame by its number or id. Where frames have none, compare its bytes with the frame before.
+        Recognise a repeated frame by its number or id. Where frames have neither, compare its bytes with the previous
+        frame.
         """
 
     def opened(self, head: Head, *, again: bool) -> Items:
-        """React to a response that opened the stream; `again` unless it is the first.
+        """React to a response that opened the stream; `again` is false for the first one.
 
-        The core has checked that it is a stream of events: `MalformedResponse` refuses any other, such as an HTML page.
-        This method may raise for a stream that is not the expected one.
+        The core has already checked that the response is a stream of events: for any other, such as an HTML page, it
+        raises `MalformedResponse`. This method may raise an error for a stream that is not the expected one.
         """
         return ()
 
     def ended(self, end: BodyEnd) -> Items:
-        """React to the end of a connection. Unless the stream is finished it is opened again."""
+        """React to the end of a connection. The loop then opens the stream again, unless it is finished."""
         return ()
 
 
 class TurnPlan(StreamPlan):
-    """A stream that follows one turn of ours, which starts when its input is sent.
+    """A stream that follows one turn of our own, which starts when its input is sent.
 
-    Its other base is the provider's `ConnectedStream`, or `PolledStream`.
+    A subclass has a second base: the provider's `ConnectedStream` or `PolledStream`.
     """
 
     @abstractmethod
     def send(self) -> Flow[None]:
-        """Send the input. Runs once, after the stream was opened, because most streams tell only what is new."""
+        """Send the input. Runs once, after the stream was opened, because most streams contain only new events."""
 
     @abstractmethod
     def is_ours(self, event: Event) -> bool:
-        """Whether this event proves that the turn in progress is the one that our input started.
+        """Return whether this event proves that our input started the turn in progress.
 
-        It is recognised by what we sent: an id in the answer to the send, or a message id or marker of our own. An
-        echo only confirms.
+        Recognise the turn by the input: by an id in the response to `send`, or by a message id or marker that we sent.
+        An echo of the text is only a confirmation.
         """
 
 
@@ -191,37 +193,37 @@ class AnsweredTurn(ConnectedStream):
 
     @abstractmethod
     def start(self) -> Call:
-        """Build the request that sends the input. It is never repeated once it may have arrived."""
+        """Build the request that sends the input. It is never repeated if it may have reached the backend."""
 
     def rejoin(self) -> Call | None:
-        """Build the request that follows the turn after its response was cut; None if there is no such thing."""
+        """Build the request that follows the turn after its response was cut; None if the backend has none."""
         return None
 
     def open(self) -> Call:
-        """The request that opens the stream: `start`; the loop asks `rejoin` for the next ones."""
+        """Return `start`, the request that opens the stream; the loop calls `rejoin` for later requests."""
         return self.start()
 
     @abstractmethod
     def ended(self, end: BodyEnd) -> Items:
         """Close the turn at the end of the body.
 
-        A body that was cut is never a success, and neither is a body that ended cleanly before the whole turn was
-        delivered: a proxy may end it between two frames.
+        A body that was cut is never a success. A body that ended cleanly before the turn was complete is not a success
+        either, because a proxy may end it between two frames.
         """
 
 
 class PolledStream(StreamPlan):
-    """A session whose events are read from its history again and again, because the backend has no stream.
+    """A session whose events are read from its history repeatedly, because the backend has no stream.
 
     Attributes:
-        every_s: Seconds between two polls: the first wait, and the longest, to which it grows while nothing comes.
+        every_s: Seconds between two polls: the first wait, and the longest wait. The wait grows while no event comes.
     """
 
     every_s: tuple[float, float] = (2.0, 15.0)
 
     @abstractmethod
     def poll(self) -> Flow[Items]:
-        """Read what is new in the history: each event once. It runs again if it fails half-way."""
+        """Read the new part of the history. Return each event once. It runs again if it fails half-way."""
 
 
 class PolledTurn(PolledStream, TurnPlan):

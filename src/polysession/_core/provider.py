@@ -47,7 +47,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound=ProviderSettings)
 
 TurnInput: TypeAlias = "tuple[Block, ...] | tuple[Answer, ...]"
-"""The input that starts a turn, or continues one that waits."""
+"""The input that starts a turn, or continues a waiting turn."""
 
 _NOT_DECLARED = unsupported("")
 
@@ -57,9 +57,9 @@ class Page(Generic[T]):
     """One page of a list.
 
     Attributes:
-        items: What is on it, in the backend's order.
+        items: The items of the page, in the backend's order.
         next_cursor: Opaque text that continues the list on the next page; None on the last page.
-        problems: The items that could not be read, such as one without an id, and why. The others are in `items`.
+        problems: Describes each item that could not be read, such as an item without an id. The others are in `items`.
     """
 
     items: tuple[T, ...]
@@ -71,10 +71,10 @@ class ErrorDetail(NamedTuple):
     """The content of an error body.
 
     Attributes:
-        message: The backend's own sentence; empty if it sent none.
-        code: Its error code or type.
-        request_id: Its id of the request.
-        status: HTTP status that the body states, for a refusal inside a success; None if it states none.
+        message: The backend's own error message; empty if it sent none.
+        code: The backend's error code or type.
+        request_id: The backend's id of the request.
+        status: HTTP status in the body, for a refusal inside a response with a 2xx status; None if the body has none.
     """
 
     message: str = ""
@@ -90,11 +90,11 @@ class Provider(ABC, Generic[S]):
     flow, so a flow never sees a field that its provider declared unsupported.
 
     Attributes:
-        name: Its name, the same as its entry point.
+        name: Name of the provider, the same as its entry point.
         docs_url: Where the backend documents its API.
-        api_version: The version of this interface that it was written for.
-        settings_type: Model of its settings.
-        features: What it can do. A feature that is not declared is unsupported.
+        api_version: The version of this interface that the provider was written for.
+        settings_type: Model of the provider's settings.
+        features: The declared support for each feature. A feature that is not declared is unsupported.
         new_session_type: Type of `native` in `sessions.create`; None if it takes none.
         session_changes_type: Type of `native` in `sessions.update`.
         session_query_type: Type of `native` in `sessions.list`.
@@ -104,20 +104,20 @@ class Provider(ABC, Generic[S]):
         message_type: Type of `native` in `sessions.send`, and in `sessions.run` with a message.
         answer_type: Type of `native` in `sessions.answer`, and in `sessions.run` with answers.
         error_classes: Exceptions for the backend's own error codes, where the HTTP status is not enough.
-        resume_mode: How its streams continue after a break.
-        turn_life: What becomes of a turn whose stream is left.
-        when_busy: What happens to a message that arrives while a turn runs.
-        when_waiting: What happens to a message that arrives while the agent waits for an answer.
-        largest_page: Most items that one page of a list may have, so that `limit` takes as few pages as possible; None
-            if it is not known.
-        owner_setting: Name of the setting that holds the client's user, where the user is a part of a session's
-            address. The core then gives `SessionRef.owner_id`, `NewSession.owner` and `SessionQuery.owner` to each
-            flow: the caller's owner, or else the client's user. It refuses an owner who is not the client's user. The
-            setting must be optional (`str | None = None`): a client without a user serves several users, and each call
-            names its owner. None where the credential alone decides.
-        agent_setting: Name of the setting that holds the agent of sessions that are named by their id alone; None if
-            it has no such setting.
-        emulator: Where its emulator is, as `"package.module:Class"`; None if it ships none.
+        resume_mode: How streams continue after a broken connection.
+        turn_life: Whether a turn continues when the caller leaves its stream.
+        when_busy: How the backend treats a message that arrives while a turn runs.
+        when_waiting: How the backend treats a message that arrives while the agent waits for an answer.
+        largest_page: Maximum number of items on one page of a list; None if it is not known. The core uses it to read
+            `limit` items in as few pages as possible.
+        owner_setting: Name of the setting that holds the client's user, if the user is a part of a session's address;
+            None if the credential alone decides. The core then fills in `SessionRef.owner_id`, `NewSession.owner` and
+            `SessionQuery.owner` for each flow, with the owner that the caller named, or else the client's user. It
+            refuses an owner who is not the client's user. The setting must be optional (`str | None = None`): a client
+            without a user serves several users, and each call names its owner.
+        agent_setting: Name of the setting that holds the agent for sessions that the caller names by id alone; None if
+            the provider has no such setting.
+        emulator: Location of the provider's emulator, as `"package.module:Class"`; None if it ships none.
     """
 
     name: ClassVar[str]
@@ -148,41 +148,41 @@ class Provider(ABC, Generic[S]):
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes.
+        """Return the backend's event types, each with the types of the common events that it is turned into.
 
-        A method, so that a client which reads no events does not import what reads them.
+        This is a method, so that a client that reads no events does not import the event reader.
         """
         return {}
 
     @abstractmethod
     def headers(self) -> Mapping[str, str]:
-        """Headers of every request: identity, and whatever else is constant."""
+        """Return the headers of every request: those that identify the client, and other constant headers."""
 
     @abstractmethod
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body of any generation, never failing: an empty or foreign body gives an empty detail."""
+        """Read an error body of any generation. It never fails: an empty or unknown body gives an empty detail."""
 
     def is_refusal(self, response: Response) -> bool:
-        """Whether a response with a 2xx status refuses the call in its body: `read_error` reads it then."""
+        """Return whether a response with a 2xx status refuses the call in its body. If so, `read_error` reads it."""
         return False
 
     def authorise(self, call: Call, now: datetime) -> Flow[Authorisation]:
-        """Fetch what identifies the client in calls to come, such as a token that is exchanged for a key.
+        """Fetch the headers that identify the client in later calls, such as a token in exchange for a key.
 
-        The client keeps the result until shortly before it expires (60 seconds, or a tenth of its lifetime), lets one
-        refresh at a time run, and asks once more after a 401; clients made by `with_options` share it. The calls of
-        this flow carry the constant headers alone; `Call.base_url` sends one to another server. Mark them `read_only`
-        if they change nothing, so that they are retried. By default `headers` is enough.
+        The client keeps the result until shortly before it expires (60 seconds, or a tenth of its lifetime), runs one
+        refresh at a time, and fetches once more after a 401. Clients made by `with_options` share the result. The calls
+        of this flow carry only the constant headers. To send a call to another server, set `Call.base_url`. Mark calls
+        that change nothing as `read_only`, so that they are retried. By default `headers` is enough.
 
         Args:
-            call: The call that needs it.
+            call: The call that needs the authorisation.
             now: The time, aware UTC.
         """
         yield from ()
         return NO_AUTHORISATION
 
     def read_version(self) -> Flow[str | None]:
-        """Ask the backend for its version. None where it has none; no request is sent then."""
+        """Ask the backend for its version. Gives None, without a request, if the backend has no version."""
         yield from ()
         return None
 
@@ -195,11 +195,11 @@ class Provider(ABC, Generic[S]):
         raise self._missing(Feature.SESSIONS_GET)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page of sessions: the first, or the one that `cursor` of another page points to."""
+        """Read one page of sessions: the first page, or the page at the `next_cursor` of another page."""
         raise self._missing(Feature.SESSIONS_LIST)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change what was asked for, and nothing else."""
+        """Change only the fields that the caller named."""
         raise self._missing(Feature.SESSIONS_UPDATE)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
@@ -233,7 +233,7 @@ class Provider(ABC, Generic[S]):
         raise self._missing(Feature.SESSIONS_SEND)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
-        """Prepare a stream plan for a session: from now on, or after `cursor`."""
+        """Prepare a stream plan for a session. The stream starts now, or after `cursor`."""
         raise self._missing(Feature.SESSIONS_STREAM)
 
     def start_turn(
@@ -244,7 +244,7 @@ class Provider(ABC, Generic[S]):
         native: NativeBody | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[StreamPlan]:
-        """Prepare a plan for the turn that a message starts, or that answers continue.
+        """Prepare a plan for a turn: a message starts it, or answers continue it.
 
         Args:
             ref: The session.
@@ -257,7 +257,7 @@ class Provider(ABC, Generic[S]):
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[StreamPlan]:
         """Prepare a plan that continues a turn after a cursor of its plan, in another process.
 
-        The plan's `send` does nothing. The cursor names the turn, also one that was read before the input was sent.
+        The plan's `send` does nothing. The cursor names the turn, even if it was read before the input was sent.
         """
         raise self._missing(Feature.SESSIONS_REJOIN)
 
@@ -266,8 +266,8 @@ class Provider(ABC, Generic[S]):
     ) -> Flow[Page[Event]]:
         """Read one page of past events, oldest first or newest first.
 
-        The message of a user is a `MessageCompleted` with `Role.USER`, in its place before the answer. The start and
-        end of a turn are listed where the backend stores them, or where the history proves them; they may be missing.
+        A user's message is a `MessageCompleted` with `Role.USER`, placed before the answer. The start and end of a turn
+        are listed if the backend stores them or the history proves them; otherwise they are missing.
         """
         raise self._missing(Feature.SESSIONS_EVENTS)
 
@@ -290,7 +290,7 @@ class Provider(ABC, Generic[S]):
         raise self._missing(Feature.SESSIONS_ANSWER)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read what the agent waits for."""
+        """Read the actions that the agent waits for."""
         raise self._missing(Feature.SESSIONS_PENDING_ACTIONS)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
@@ -306,7 +306,7 @@ class Provider(ABC, Generic[S]):
         raise self._missing(Feature.AGENTS_LIST)
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
-        """Change what was asked for, and nothing else."""
+        """Change only the fields that the caller named."""
         raise self._missing(Feature.AGENTS_UPDATE)
 
     def archive_agent(self, agent_id: str) -> Flow[Agent]:
@@ -335,7 +335,7 @@ class Provider(ABC, Generic[S]):
 
     @classmethod
     def support(cls, feature: Feature) -> FeatureSupport:
-        """The declaration for one feature."""
+        """Return the declaration for one feature."""
         return cls.features.get(feature, _NOT_DECLARED)
 
     @classmethod
@@ -343,7 +343,7 @@ class Provider(ABC, Generic[S]):
         """Raise unless the feature is supported.
 
         Raises:
-            UnsupportedOperation: It is not.
+            UnsupportedOperation: The feature is not supported.
         """
         if cls.support(feature).support is Support.UNSUPPORTED:
             raise cls._missing(feature)

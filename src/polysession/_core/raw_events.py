@@ -1,4 +1,4 @@
-"""Builds the event for what is not modelled."""
+"""Builds the event for input that has no model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from polysession.event import RawEvent
 
 
 def raw_event(session_id: str, source: bytes, **envelope: Any) -> RawEvent:
-    """The event for what is not modelled, or cannot be read.
+    """Build the event for input that has no model, or that cannot be read.
 
-    Its payload is the backend's object; for another JSON value `{"value": ...}`, and for what is no JSON
-    `{"text": "..."}`.
+    Its payload is the backend's JSON object, `{"value": ...}` for another JSON value, or `{"text": "..."}` for anything
+    else.
 
     Args:
         session_id: The session.
-        source: What the backend sent.
+        source: The text that the backend sent.
         envelope: Other fields of the event, such as `native_type`, `id` and `problems`.
     """
     try:

@@ -24,11 +24,11 @@ _FINDINGS_SHOWN: Final = 3
 
 
 def read_response(read: Callable[[bytes], T], response: Response) -> T:
-    """Read a response by a function of its body: a `decoder`, or a reader of sessions.
+    """Read a response with a function of its body: a `decoder`, or a reader of sessions.
 
     Raises:
-        MalformedResponse: The body is no JSON object, or lacks what the function needs. It names the HTTP status and
-            the backend's id of the request, and holds nothing of the body but a short sentence.
+        MalformedResponse: The body is not a JSON object, or lacks a part that the function needs. The error has the
+            HTTP status, the backend's id of the request, and at most a short sentence from the body.
     """
     try:
         return read(response.content)
@@ -39,10 +39,10 @@ def read_response(read: Callable[[bytes], T], response: Response) -> T:
 
 
 def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: Response) -> T:
-    """Read a response whose every part is needed, such as a page: an unreadable cursor must not end a list.
+    """Read a response of which every part is needed, such as a page: an unreadable cursor must not end a list.
 
     Args:
-        decode: A `decoder`. List items that may be odd are `msgspec.Raw` in its struct: see `read_list`.
+        decode: A `decoder`. In its struct, list items that may be unreadable are `msgspec.Raw`: see `read_list`.
         response: The response.
 
     Raises:
@@ -55,12 +55,12 @@ def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: R
 
 
 def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_cursor: str | None = None) -> Page[T]:
-    """Read the items of a page. One that is of no use is named in the page's problems, and its neighbours stay.
+    """Read the items of a page. An unreadable item is named in the page's problems, and the others stay.
 
     Args:
         items: The items as `msgspec.Raw`; None counts as none.
         read: Reads one item: the same function that reads a single resource.
-        next_cursor: Continues the list on the next page; None on the last one.
+        next_cursor: Cursor of the next page; None on the last page.
     """
     found: list[T] = []
     problems: list[str] = []
@@ -75,12 +75,12 @@ def read_list(items: Iterable[Any] | None, read: Callable[[bytes], T], *, next_c
 def read_parts(
     items: Iterable[Any] | None, decode: Callable[[bytes], tuple[T, tuple[str, ...]]], path: str
 ) -> tuple[list[tuple[T, bytes]], tuple[str, ...]]:
-    """Read the parts of something, such as the content of a message. One that is no object is left out, and named.
+    """Read a list of parts, such as the content of a message. A part that is not an object is left out and named.
 
     Args:
         items: The parts as `msgspec.Raw`; None counts as none.
         decode: A `decoder`.
-        path: Where they are, such as `content`.
+        path: Path of the parts in the response, such as `content`.
 
     Returns:
         Each part as a struct and as JSON text; and the problems.
@@ -100,15 +100,15 @@ def read_parts(
 
 
 def one_page(items: Sequence[T], page_size: int | None, cursor: str | None, *, newest_first: bool = False) -> Page[T]:
-    """One page of a list that had to be read whole. Its cursors are numbers of items.
+    """Return one page of a list that had to be read whole. Its cursors count items.
 
-    A cursor behind the end is followed by nothing: the list may have become shorter.
+    A cursor behind the end gives an empty page, because the list may have become shorter.
 
     Args:
         items: The whole list.
-        page_size: How many items; None for all that are left.
-        cursor: Of the page before; None for the first page.
-        newest_first: Whether to go backwards from the end. Items that are appended meanwhile move nothing then.
+        page_size: Number of items on the page; None for all remaining items.
+        cursor: Cursor that the previous page gave; None for the first page.
+        newest_first: Whether to go backwards from the end. New items at the end do not shift the pages then.
 
     Raises:
         UsageError: The cursor is not one of this list.
@@ -124,10 +124,10 @@ def one_page(items: Sequence[T], page_size: int | None, cursor: str | None, *, n
 
 
 def cursor_number(cursor: str) -> int:
-    """The number in the cursor of a list that counts its items.
+    """Return the number in the cursor of a list whose cursors count items.
 
     Raises:
-        UsageError: It is no number.
+        UsageError: The cursor is not a number.
     """
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
         raise UsageError(f"{cursor!r} is not a cursor of this list")
@@ -135,10 +135,10 @@ def cursor_number(cursor: str) -> int:
 
 
 def read_array(response: Response) -> list[msgspec.Raw]:
-    """The items of a response whose body is a bare JSON array: see `read_list`.
+    """Return the items of a response whose body is a bare JSON array: see `read_list`.
 
     Raises:
-        MalformedResponse: It is not an array.
+        MalformedResponse: The body is not an array.
     """
     try:
         return msgspec.json.decode(response.content, type=list[msgspec.Raw])
@@ -148,10 +148,10 @@ def read_array(response: Response) -> list[msgspec.Raw]:
 
 
 def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Frame) -> tuple[T | None, tuple[str, ...]]:
-    """Read the data of a frame, without failing: one odd frame does not end a stream.
+    """Read the data of a frame. It never fails: one unreadable frame does not end a stream.
 
     Returns:
-        The struct and its problems; None in place of the struct if the data is of no use: see `raw_event`.
+        The struct and its problems; None in place of the struct if the data is unreadable: see `raw_event`.
     """
     try:
         return decode(frame.data)
@@ -160,10 +160,10 @@ def read_frame(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], frame: Fram
 
 
 def read_frames(response: Response) -> list[Frame]:
-    """The frames of a stream that was read to its end, in a flow. A `ConnectedStream` receives them one by one.
+    """Read the frames of a complete stream in a flow. A `ConnectedStream` receives them one by one instead.
 
     Raises:
-        MalformedResponse: The response is no stream of events, such as an HTML page of a proxy.
+        MalformedResponse: The response is not a stream of events, but for example an HTML page of a proxy.
     """
     from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
 
@@ -173,14 +173,14 @@ def read_frames(response: Response) -> list[Frame]:
 
 
 def answer_id(response: Response, *path: str | int) -> str:
-    """The id in the answer to a write.
+    """Return the id in the response to a write.
 
     Args:
         response: The response.
         path: Keys and indexes that lead to the id, such as `"data", 0, "id"`.
 
     Raises:
-        MalformedResponse: There is no text or whole number at this place.
+        MalformedResponse: There is no text or whole number at this path.
     """
     found = _id_at(read_json(response), path)
     if found is None:
@@ -200,7 +200,7 @@ def _id_at(value: Any, path: Iterable[str | int]) -> str | None:
 
 
 def read_json(response: Response) -> dict[str, Any]:
-    """The JSON object in a response.
+    """Return the JSON object in a response.
 
     Raises:
         MalformedResponse: The body is empty, is not JSON, or is not an object.
@@ -213,16 +213,16 @@ def read_json(response: Response) -> dict[str, Any]:
 
 
 def read_json_or_nothing(response: Response) -> dict[str, Any] | None:
-    """The JSON object in a response that may have no body, or null: None then. An HTML page is not taken for success.
+    """Return the JSON object in a response; None if its body is empty or null. An HTML page is not a success.
 
     Raises:
-        MalformedResponse: There is a body, and it is no JSON object.
+        MalformedResponse: There is a body, and it is not a JSON object.
     """
     return None if response.content.strip() in {b"", b"null"} else read_json(response)
 
 
 def read_json_or_none(response: Response) -> Mapping[str, Any] | None:
-    """The JSON object in a response; None for any other body. For error bodies, which may be anything."""
+    """Return the JSON object in a response; None for any other body. For error bodies, which may have any form."""
     value = _decoded(response.content)
     return value if isinstance(value, dict) else None
 
@@ -230,7 +230,7 @@ def read_json_or_none(response: Response) -> Mapping[str, Any] | None:
 def fastapi_error(response: Response) -> ErrorDetail:
     """Read an error body of a server built with FastAPI: `detail` is a sentence, or a list of findings.
 
-    A finding's place and message are shown, never the input that it repeats.
+    The detail shows the place and message of each finding, never the input that the finding repeats.
 
     Backend: https://fastapi.tiangolo.com/tutorial/handling-errors/ (read 2026-11-30)
     """
@@ -267,7 +267,7 @@ def _instead_of_object(content: bytes) -> str:
         kind = type(decode_json(content))
     except ValueError as error:
         text = plain_text(content)
-        # Quoted whole or not at all: a cut could leave a piece of a secret, which would not be recognised any more.
+        # Quoted whole or not at all: a cut could leave a part of a secret, which redaction would not recognise.
         return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
     return "" if kind is dict else f"instead of a JSON object came a {kind.__name__}"
 

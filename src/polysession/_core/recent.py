@@ -1,4 +1,4 @@
-"""Remembers which ids came, so that replayed events are delivered once. Pure."""
+"""Remembers the ids that came, so that replayed events are delivered once. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ class RecentIds:
     """The last ids of a stream.
 
     Args:
-        limit: How many are remembered at least; at most about twice as many, because they are forgotten together.
+        limit: Minimum number of ids to remember. At most about twice as many are kept, because they are dropped in
+            groups.
     """
 
     def __init__(self, limit: int) -> None:
@@ -16,7 +17,7 @@ class RecentIds:
         self._older: set[str] = set()
 
     def add(self, new_id: str) -> bool:
-        """Remember an id; gives whether it was new."""
+        """Remember an id; return whether it was new."""
         if new_id in self._newer or new_id in self._older:
             return False
         self._newer.add(new_id)

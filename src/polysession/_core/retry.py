@@ -1,4 +1,4 @@
-"""Retries: when a call is tried again, and after how long."""
+"""Retries: whether a call is repeated, and after how long."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOO_MANY: Final = 429
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504, 529})
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 LONGEST_WAIT_S: Final = 1e9
-"""About thirty years; a longer wish is taken for this."""
+"""About thirty years; a longer `Retry-After` counts as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,17 @@ class RetryPolicy:
             raise UsageError(f"{self!r}: attempts must be a whole number above zero, and no time may be negative")
 
     def wants_retry(self, call: Call, outcome: Outcome) -> bool:
-        """Whether the call deserves another attempt after this outcome."""
+        """Return whether the call gets another attempt after this outcome."""
         if self.attempts == 1 or not is_retryable(outcome):
             return False
         return call.repeatable or _did_nothing(outcome)
 
 
 def checked_policy(retry: RetryPolicy | None) -> RetryPolicy:
-    """The policy that a caller gave; None never retries.
+    """Return the caller's policy; for None, one that never retries.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is neither a policy nor None.
     """
     if retry is None:
         return RetryPolicy(attempts=1)
@@ -80,22 +80,22 @@ def checked_policy(retry: RetryPolicy | None) -> RetryPolicy:
 
 
 def _did_nothing(outcome: Outcome) -> bool:
-    """Whether the backend certainly carried nothing out."""
+    """Return whether the call certainly had no effect at the backend."""
     if isinstance(outcome, Response):
         return outcome.status == _TOO_MANY
     return isinstance(outcome, TransportError) and not outcome.outcome_unknown
 
 
 def is_retryable(outcome: Outcome) -> bool:
-    """Whether the same call may succeed if it is made again."""
+    """Return whether the same call may succeed if it is made again."""
     return outcome.retryable if isinstance(outcome, PolysessionError) else outcome.status in _RETRYABLE
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait, in either of its forms; None if it says nothing readable.
+    """Return the seconds that a `Retry-After` header asks to wait, in either of its forms; None if unreadable.
 
     Args:
-        headers: Of the response. A date is read against their own `Date`, by the server's clock.
+        headers: Headers of the response. A date is compared with their `Date`, which is by the server's clock.
         now: The time by our clock, for a response without `Date`.
     """
     text = headers.get("retry-after", "").strip()
@@ -110,22 +110,22 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the latter for a year of many digits
+    except (ValueError, OverflowError):  # OverflowError for a year of many digits
         return None
     # The date form is in GMT by definition; "-0000" reads as no zone.
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def tenacity_settings(policy: RetryPolicy, call: Call, left_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
-    """The one set of settings that both of tenacity's loops are given.
+    """Return the settings that both the blocking and the async loop of tenacity use.
 
-    The loops run a function that returns an `Outcome`; its first call returns the failure that made us enter.
+    The loops run a function that returns an `Outcome`; its first call returns the failure that started the retries.
 
     Args:
-        policy: The caller's wishes.
-        call: What is tried again.
-        left_s: Seconds from now in which further attempts may start.
-        clock: Gives the time, to read a `Retry-After` date.
+        policy: The caller's retry policy.
+        call: The call to repeat.
+        left_s: Seconds from now during which further attempts may start.
+        clock: Returns the time, to read a `Retry-After` date.
     """
     import tenacity  # noqa: PLC0415  (only a failure needs it; a good call never pays for the import)
 

@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes: push style, so that any cut of the bytes gives the same frames.
+"""Decodes server-sent events from pushed bytes: however the bytes are cut, the frames are the same.
 
 Written after https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (read 2026-11).
 Lines end at CR, LF or CRLF and nowhere else: U+2028 inside JSON is data.
@@ -26,8 +26,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: Its `event` field; empty if it had none.
-        data: Its `data` lines joined by line feeds, as they came.
-        id: Its `id` field: `""` asks to forget the cursor; None if it had none.
+        data: Its `data` lines, unchanged, joined by line feeds.
+        id: Its `id` field: `""` asks the client to forget the cursor; None if it had none.
     """
 
     event: str
@@ -38,34 +38,34 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 class SseDecoder:
     """Turns bytes into frames: blocks of lines that end at a blank line.
 
-    What is incomplete when the stream ends is dropped, as the specification says.
+    An incomplete block at the end of the stream is dropped, as the specification requires.
 
     Args:
         max_event_bytes: Largest frame that is accepted.
 
     Attributes:
-        retry_ms: The last `retry` field, in milliseconds; None if there was none. More than 11 days are not believed.
-        has_comments: Whether a comment came: it is a sign of life.
+        retry_ms: The last `retry` field, in milliseconds; None if there was none. More than 11 days are ignored.
+        has_comments: Whether a comment came, which shows that the connection is alive.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.retry_ms: int | None = None
         self.has_comments = False
         self._max_event_bytes = max_event_bytes
-        self._parts: list[bytes] = []  # of the block that is not complete, joined once
+        self._parts: list[bytes] = []  # parts of the incomplete block, joined once
         self._size_bytes = 0
         self._ends_with_cr = False
         self._ends_with_lf = False  # the LF is held back: before another one it ends the block
         self._is_at_start = True
-        self._id: str | None = None  # of a block without data: the next frame has it
+        self._id: str | None = None  # from a block without data: it belongs to the next frame
 
     @property
     def is_inside_frame(self) -> bool:
-        """Whether a frame has begun and is not complete."""
+        """Return whether a frame has begun and is not complete."""
         return any(self._parts)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """The frames that this chunk completes. They are decoded as they are asked for: read them to the end.
+        """Yield the frames that this chunk completes. They are decoded lazily: read them to the end.
 
         Raises:
             MalformedResponse: A frame is larger than the bound.
@@ -83,7 +83,7 @@ class SseDecoder:
             self._keep(rest)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """The chunk with LF for each CR and CRLF, also for a CRLF that was cut in two."""
+        """Return the chunk with LF for each CR and CRLF, also for a CRLF that was cut in two."""
         if self._ends_with_cr and chunk:
             self._ends_with_cr, chunk = False, chunk.removeprefix(b"\n")
         self._ends_with_cr = self._ends_with_cr or chunk.endswith(b"\r")

@@ -63,7 +63,7 @@ from polysession.event import (
 )
 
 DRAIN_BYTES: Final = 1024 * 1024
-"""Most bytes that are read behind the end of a turn."""
+"""Maximum number of bytes that are read after the end of a turn."""
 _NEVER: Final = math.inf
 _PLAIN: Final = frozenset(get_args(Event)) - {
     TurnStarted,
@@ -73,28 +73,28 @@ _PLAIN: Final = frozenset(get_args(Event)) - {
     ThinkingDelta,
     ThinkingCompleted,
 }
-"""Types of events that begin and complete nothing that is tracked."""
+"""Types of events that neither begin nor complete a tracked item."""
 _TOLERANCE_S: Final = 0.01
 """Timers may fire a little early."""
 _LONGEST_QUIET_S: Final = 30.0
-"""Where the waits between two calls of `quiet` stop growing."""
+"""Maximum wait between two calls of `quiet`."""
 
 
 class StreamLoop:
-    """Follows one stream over as many connections, or polls, as it takes.
+    """Follows one stream over as many connections or polls as it needs.
 
     Args:
-        prepare: Makes the flow that prepares the plan.
-        retry: How often, and how long, the stream is opened again.
-        deadline_s: Seconds for everything; None for no limit.
+        prepare: Returns the flow that prepares the plan.
+        retry: How often, and for how long, the stream is opened again.
+        deadline_s: Seconds for the whole stream; None for no limit.
         can_wake: Whether the driver can end a `Receive` without losing the connection.
         attended: Whether leaving the stream ends the turn, so that a connection is given up only if it is lost.
         announces: Whether `PREPARED` is delivered before the input is sent.
         cursor: The caller's cursor; None for a stream that begins now.
 
     Attributes:
-        cursor: Continues after the event that was delivered last; None before the plan is there.
-        events_seen: How many were delivered.
+        cursor: Continues after the last delivered event; None before the plan exists.
+        events_seen: Number of delivered events.
     """
 
     def __init__(
@@ -140,16 +140,17 @@ class StreamLoop:
 
     @property
     def until_s(self) -> float:
-        """Time of the deadline, of the monotonic clock; infinite without one."""
+        """Time of the deadline by the monotonic clock; infinite without a deadline."""
         return self._until_s
 
     def run(self) -> Loop:
-        """The loop: hand each result to `send`, each `PolysessionError` to `throw`.
+        """Run the loop: pass each result to `send`, and each `PolysessionError` to `throw`.
 
         Raises:
             DeadlineExceeded: The deadline has passed.
             StreamInterrupted: The stream broke and could not be opened again.
-            PolysessionError: It was refused, or a frame could not be read. Each error has `cursor` and `events_seen`.
+            PolysessionError: The stream was refused, or a frame could not be read. Each error has `cursor` and
+                `events_seen`.
         """
         try:
             yield from self._start()
@@ -217,7 +218,7 @@ class StreamLoop:
                 yield from self._reconnect(plan, failure)
 
     def _poll(self, plan: PolledStream) -> Loop:
-        """Read the history again and again: more seldom while nothing comes."""
+        """Read the history repeatedly, with longer waits while no event comes."""
         wait_s, longest_s = plan.every_s
         while True:
             seen = self.events_seen
@@ -238,7 +239,7 @@ class StreamLoop:
         return self._finished
 
     def _closes_now(self) -> bool:
-        """Whether the plan wants another connection in place of this one."""
+        """Return whether the plan wants another connection in place of this one."""
         return self._announced is not None and self._announced.at_once
 
     def _decompressed(self, chunk: bytes) -> Iterator[Frame]:
@@ -246,7 +247,7 @@ class StreamLoop:
             yield from self._decoder.feed(piece)
 
     def _take(self, items: Items) -> Loop:
-        """Deliver events and take steps, in order. Only after the last event does the plan's cursor hold."""
+        """Deliver events and take steps, in order. The plan's cursor is valid only after the last event."""
         tracker = self._tracker
         between = plan_cursor(self._position if tracker is not None and tracker.waiting else self.cursor)
         events_left = sum(not isinstance(item, Step) for item in items)
@@ -277,7 +278,7 @@ class StreamLoop:
             yield event
 
     def _settle(self) -> None:
-        """Move the cursor to where the plan is, unless events wait for proof that they are ours."""
+        """Move the cursor to the plan's cursor, unless events wait for proof that they belong to our turn."""
         if self._tracker is not None and self._tracker.waiting:
             self._position = self._plan.cursor
         elif not self._delivered.marks:
@@ -323,7 +324,7 @@ class StreamLoop:
         self._receive = RECEIVE if wake_s is _NEVER else Receive(wake_s)
 
     def _on_time(self, failure: PolysessionError | None) -> Loop:
-        """Do what is due: give up, ask the plan about a silence, reconcile."""
+        """Do what is due now: give up, call `quiet`, or reconcile."""
         now_s = yield NOW
         if now_s >= self._until_s - _TOLERANCE_S:
             raise self._deadline_exceeded(failure)
@@ -338,10 +339,10 @@ class StreamLoop:
         self._schedule()
 
     def _left_s(self, failure: PolysessionError | None = None) -> Generator[Effect, Any, float | None]:
-        """Seconds until the deadline; None without one.
+        """Return the seconds until the deadline; None without a deadline.
 
         Raises:
-            DeadlineExceeded: It has passed; `failure` is what happened meanwhile.
+            DeadlineExceeded: The deadline has passed; `failure` is what went wrong until then.
         """
         if self._until_s is _NEVER:
             return None
@@ -359,7 +360,7 @@ class StreamLoop:
     # --- Connections
 
     def _open(self, plan: ConnectedStream) -> Generator[Any, Any, Items]:
-        """Open a connection, perhaps after failures; gives what the plan says to its head."""
+        """Open a connection, after several attempts if needed; gives the plan's items for its head."""
         again = self._was_opened
         head: Head | None = yield from self._persist(lambda: self._open_once(plan), plan.on_refusal)
         if head is None:
@@ -399,7 +400,7 @@ class StreamLoop:
         yield from self._take((yield from self._open(plan)))
 
     def _cut_compression(self) -> ConnectionLost | None:
-        """The failure of a connection that ended cleanly, although its compressed bytes are not whole."""
+        """Return the failure of a connection that ended cleanly although its compressed bytes are incomplete."""
         try:
             self._decompressor.finish()
         except ConnectionLost as error:
@@ -414,7 +415,7 @@ class StreamLoop:
             return (yield Run(start, limit_s))
         except PolysessionError as error:
             failure = error
-        yield from self._left_s(failure)  # what was too slow for the deadline is no failure of the backend
+        yield from self._left_s(failure)  # a response that was too slow for the deadline is no failure of the backend
         raise failure
 
     def _persist(
@@ -422,7 +423,7 @@ class StreamLoop:
         attempt: Callable[[], Generator[Effect, Any, Any]],
         on_refusal: Callable[[PolysessionError], Items] | None = None,
     ) -> Generator[Any, Any, Any]:
-        """Repeat an attempt until it succeeds, is refused, or has failed too often.
+        """Repeat an attempt until it succeeds, is refused, or the retry policy is exhausted.
 
         Gives None if `on_refusal` finished the stream.
         """
@@ -447,7 +448,7 @@ class StreamLoop:
         """Wait before the next attempt.
 
         Raises:
-            PolysessionError: There have been too many.
+            PolysessionError: There were too many attempts.
         """
         progress, self._seen_before_failure = self.events_seen > self._seen_before_failure, self.events_seen
         announced, self._announced = self._announced, None
@@ -466,7 +467,7 @@ class StreamLoop:
         yield Wait(least_s, most_s, Interruption(failure))
 
     def _interrupted(self, failure: PolysessionError | None) -> PolysessionError:
-        """The error of a stream that cannot continue: its cause if that says why, else `StreamInterrupted`."""
+        """Return the error of a stream that cannot continue: its cause if specific, otherwise `StreamInterrupted`."""
         if failure is not None and (not self._was_opened or not failure.retryable):
             return failure
         how = "the backend closed it" if failure is None else failure.message

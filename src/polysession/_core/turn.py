@@ -1,4 +1,4 @@
-"""Which events are of our turn, and what came of it."""
+"""Selects the events of our turn, and builds its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polysession.session import Usage
 
 
 class TurnSummary:
-    """Builds a turn's result from its events, over all its parts.
+    """Builds a turn's result from the events of all its parts.
 
     Attributes:
         result: The result; None until the last part has ended.
@@ -33,7 +33,7 @@ class TurnSummary:
         return tuple(self._actions.values())
 
     def take(self, event: Event) -> TurnResult | None:
-        """Note what an event adds; gives the result if it is the end of the last part."""
+        """Add an event; return the result if the event ends the last part."""
         if isinstance(event, MessageCompleted) and event.message.role is Role.ASSISTANT:
             self._messages.append(event.message)
         elif isinstance(event, ActionRequired):
@@ -56,7 +56,7 @@ class TurnSummary:
 
 
 def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
-    """The sum of two usages; a counter that only one of them has is taken as it is."""
+    """Return the sum of two usages; a counter that only one of them has is copied."""
     if one is None or other is None:
         return other if one is None else one
     counters = {name: [getattr(usage, name) for usage in (one, other)] for name in Usage.model_fields}
@@ -66,14 +66,15 @@ def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnControl:
-    """Options of a turn besides following its stream.
+    """Options of a turn besides those of its stream.
 
     Attributes:
-        on_action: Gives the answer to an action, or None; None in its place ends the turn at its first pending action.
+        on_action: Returns the answer to an action, or None. Without `on_action` the turn ends at its first pending
+            action.
         on_cursor: Receives the cursor of each part of the turn before its input is sent; None if it is not needed.
-        check: Refuses answers that cannot be sent.
-        start: Makes the flow that prepares the next part of the turn, which answers start.
-        cancel: Makes the flow that cancels a turn which is left before its end; None leaves it alone.
+        check: Raises for answers that cannot be sent.
+        start: Returns the flow that prepares the next part of the turn, which starts with answers.
+        cancel: Returns the flow that cancels a turn that the caller leaves early; None leaves the turn running.
     """
 
     on_action: Callable[[PendingAction], Any] | None = None
@@ -84,16 +85,16 @@ class TurnControl:
 
 
 class ActionAnswers:
-    """Collects the answers that `on_action` gives in one run.
+    """Collects the answers that `on_action` returns in one run.
 
-    Each action is asked about once. Where one action of a group has no answer, the whole group stays unanswered.
+    `on_action` is called once for each action. If one action of a group has no answer, no answer of the group is sent.
     """
 
     def __init__(self) -> None:
         self._asked: set[str] = set()
 
     def to_ask(self, actions: Sequence[PendingAction]) -> list[PendingAction]:
-        """The actions that were not asked about yet, in order."""
+        """Return the actions for which `on_action` was not called yet, in order."""
         new = [action for action in actions if action.id not in self._asked]
         self._asked |= {action.id for action in new}
         return new
@@ -102,7 +103,7 @@ class ActionAnswers:
     def to_send(
         actions: Sequence[PendingAction], answered: Sequence[tuple[PendingAction, Answer | None]]
     ) -> list[Answer]:
-        """The answers of the groups that are complete, group by group, in order."""
+        """Return the answers of the complete groups, group by group, in order."""
         answers = {action.id: answer for action, answer in answered if answer is not None}
         groups: dict[str, list[str]] = {}
         for action in actions:
@@ -115,11 +116,11 @@ class ActionAnswers:
 class TurnTracker:
     """Selects the events of one turn, from its start to its end.
 
-    Everything since the last start or end of a turn waits, each event with its cursor, until one of them proves that
-    they are ours.
+    All events since the last start or end of a turn wait, each with its cursor, until one of them proves that they
+    belong to our turn.
 
     Args:
-        is_ours: Whether an event proves that the turn in progress is ours; None if there is no other.
+        is_ours: Returns whether an event proves that the turn in progress is ours; None if there can be no other turn.
 
     Attributes:
         in_turn: Whether our turn is in progress.
@@ -134,11 +135,11 @@ class TurnTracker:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are events that may turn out to be the beginning of our turn."""
+        """Whether there are events that may prove to be the beginning of our turn."""
         return bool(self._waiting)
 
     def take(self, event: Event, cursor: str | None) -> Sequence[tuple[Event, str | None]]:
-        """The events to deliver now, each with the cursor that continues after it."""
+        """Return the events to deliver now, each with the cursor that continues after it."""
         if self.ended is not None:
             return ()
         if not self.in_turn and isinstance(event, TurnStarted):

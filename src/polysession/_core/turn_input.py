@@ -1,4 +1,4 @@
-"""The input of a caller for an agent, checked before anything is sent."""
+"""Checks a caller's input for an agent before anything is sent."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _FEATURES: Final[Mapping[type[Answer], Feature]] = {
     ToolOutput: Feature.SESSIONS_ANSWER_OUTPUT,
     Reply: Feature.SESSIONS_ANSWER_QUESTION,
 }
-"""The feature that each answer needs."""
+"""The feature that each type of answer needs."""
 
 
 def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[Answer]) -> TurnInput:
-    """The blocks of a message, or answers, that start a turn or continue it.
+    """Return the blocks of a message that starts a turn, or the answers that continue it.
 
     Raises:
-        UsageError: It is neither, or a mixture, or the provider takes no such thing.
+        UsageError: The input is neither, or a mixture, or the provider does not support it.
     """
     if holds_answers(turn_input):
         return checked_answers(provider, cast("Sequence[Answer]", turn_input))
@@ -42,7 +42,7 @@ def checked_turn_input(provider: Provider[Any], turn_input: Content | Sequence[A
 
 
 def holds_answers(turn_input: object) -> bool:
-    """Whether any part is an answer."""
+    """Return whether any part is an answer."""
     return isinstance(turn_input, Sequence) and any(isinstance(part, ANSWERS) for part in turn_input)
 
 
@@ -50,7 +50,7 @@ def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ..
     """The blocks of a message.
 
     Raises:
-        UsageError: It is empty or no message, or the provider takes no such block.
+        UsageError: The message is empty or is not a message, or the provider does not support one of its blocks.
     """
     if not isinstance(content, Sequence):
         raise UsageError(f"a message is text or a list of blocks, not a {type(content).__name__}")
@@ -67,10 +67,11 @@ def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ..
 
 
 def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple[Answer, ...]:
-    """Answers to what the agent waits for.
+    """Return the answers to pending actions.
 
     Raises:
-        UsageError: There are none, one is no answer or comes twice, or the provider takes none of its kind.
+        UsageError: There is no answer, an item is not an answer or comes twice, or the provider does not support its
+            type.
     """
     if not isinstance(answers, Sequence):
         raise UsageError(f"answers come in a list, not as a {type(answers).__name__}")
