@@ -52,7 +52,7 @@ def cursor_after(cursor: str | None, event: Event) -> str:
 
 
 def plan_cursor(cursor: str | None) -> str | None:
-    """Return the plan's cursor, which is the first part of a caller's cursor."""
+    """Return the plan's cursor: a caller's cursor without its marks."""
     match = None if cursor is None else _MARKED.fullmatch(cursor)
     return cursor if match is None else match[1]
 

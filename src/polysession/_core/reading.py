@@ -39,7 +39,7 @@ def read_response(read: Callable[[bytes], T], response: Response) -> T:
 
 
 def read_whole(decode: Callable[[bytes], tuple[T, tuple[str, ...]]], response: Response) -> T:
-    """Read a response of which every part is needed, such as a page: an unreadable cursor must not end a list.
+    """Read a response completely, for example a page: an unreadable cursor must not end a list.
 
     Args:
         decode: A `decoder`. In its struct, list items that may be unreadable are `msgspec.Raw`: see `read_list`.

@@ -1,4 +1,4 @@
-"""Answers of an emulator: JSON, refusals, and streams of server-sent events."""
+"""Responses of an emulator: JSON, refusals, and streams of server-sent events."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ JSON_NULL: Final = object()
 """The body of an `Answer` that is `null`."""
 
 HEARTBEAT: Final = b": heartbeat\n\n"
-"""A comment, which keeps a silent stream alive."""
+"""A comment frame, which keeps a silent stream alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete answer.
+    """One complete response.
 
     Attributes:
         body: A JSON value, or text if `media_type` is a text type; None sends no body, `JSON_NULL` sends null.
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """An answer that lasts: server-sent events, as they come.
+    """A streamed response of server-sent events.
 
     Attributes:
         frames: Whole frames, encoded. The generator is closed as soon as the connection ends or breaks.
@@ -49,15 +49,15 @@ class EventStream:
 
 
 class Refusal(Exception):  # noqa: N818  (an answer of the backend, not a fault of the emulator)
-    """A request that the backend answers with an error.
+    """Raised by a handler to answer a request with an error.
 
-    Raised by handlers. The emulator's `error` function gives it the backend's shape.
+    The emulator's `error` function turns it into the backend's error body.
 
     Attributes:
-        status: HTTP status of the answer.
-        message: One sentence for people.
-        details: What else the backend's error body shows, such as a code.
-        headers: Headers of the answer.
+        status: HTTP status of the response.
+        message: One sentence that explains the error.
+        details: Other fields of the backend's error body, such as a code.
+        headers: Headers of the response.
     """
 
     def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **details: Any) -> None:
@@ -69,18 +69,18 @@ class Refusal(Exception):  # noqa: N818  (an answer of the backend, not a fault 
 
 
 def sse_frame(fields: Mapping[str, object]) -> bytes:
-    """One frame of an event stream, its fields in the order given.
+    """Return one frame of an event stream, with its fields in the given order.
 
     Args:
         fields: `id`, `event`, `retry` and `data`. A value that is neither text nor a number is sent as compact JSON.
-            None leaves the field out.
+            None omits the field.
     """
     lines = [f"{name}: {_field_text(value)}\n" for name, value in fields.items() if value is not None]
     return ("".join(lines) + "\n").encode()
 
 
 def to_response(answer: Answer | EventStream) -> Response:
-    """An answer as the ASGI application sends it."""
+    """Return an answer as a response of the ASGI application."""
     if isinstance(answer, EventStream):
         return _StreamResponse(answer)
     if answer.body is None:
@@ -91,14 +91,14 @@ def to_response(answer: Answer | EventStream) -> Response:
 
 
 class _StreamResponse(StreamingResponse):
-    """Sends a stream, and closes its generator at once: garbage collection would do it at some later time."""
+    """Sends a stream, and closes its generator at once instead of leaving that to garbage collection."""
 
     def __init__(self, stream: EventStream) -> None:
         super().__init__(stream.frames, headers=dict(stream.headers), media_type="text/event-stream")
         self._frames = stream.frames
 
     async def stream_response(self, send: Send) -> None:
-        """Send the response whole."""
+        """Send the complete response."""
         async with aclosing(self._frames):
             await super().stream_response(send)
 

@@ -1,4 +1,4 @@
-"""The HTTP side of an emulator: a table of routes becomes an application."""
+"""The HTTP side of an emulator: builds an application from a table of routes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from polysession.emulation.request_id import UUIDS, RequestIdMiddleware, Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """A request that a route accepts.
+    """A request to a route.
 
     Attributes:
         method: HTTP method.
-        path: Path with the base path, decoded.
-        parameters: Parts of the path, by their names in the route.
-        query: Query of the address; a name may occur several times.
-        headers: Headers; names are looked up in any case.
-        content: The body, as it came.
-        origin: Scheme, host and port that the caller used.
+        path: Decoded path, including the base path.
+        parameters: Parameters in the path, by their names in the route.
+        query: Query of the URL; a name may occur several times.
+        headers: Headers; their names are case-insensitive.
+        content: The body, unchanged.
+        origin: Scheme, host and port in the client's URL.
     """
 
     method: str
@@ -45,10 +45,10 @@ class ApiRequest:
     origin: str
 
     def json(self) -> Any:
-        """The body, read strictly.
+        """The body, decoded as strict JSON.
 
         Raises:
-            ValueError: It is not JSON. NaN, infinities and halves of surrogate pairs are not JSON.
+            ValueError: The body is not JSON. NaN, infinities and halves of surrogate pairs are not JSON.
         """
         try:
             value = json.loads(self.content)
@@ -59,25 +59,25 @@ class ApiRequest:
 
 
 Handler: TypeAlias = Callable[[ApiRequest], Any]
-"""Answers a request: gives an `Answer`, an `EventStream`, or a JSON value for an answer with the route's status.
+"""Answers a request: returns an `Answer`, an `EventStream`, or a JSON value to send with the route's status.
 
-It may be a coroutine function. It raises `Refusal` for an error of the backend.
+It may be a coroutine function. To answer with an error of the backend, it raises `Refusal`.
 """
 
 ErrorShape: TypeAlias = Callable[[Refusal, str], Answer]
-"""Gives a refusal the backend's shape; the second argument is the request id, empty if the backend has none."""
+"""Turns a refusal into the backend's error body. The second argument is the request id; it may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path.
+    """One HTTP method of one path.
 
     Attributes:
         method: HTTP method. HEAD is not answered.
         path: Path below the base path, such as `/sessions/{id}`.
         handler: See `Handler`.
-        status: Status of the answer if the handler gives a JSON value.
-        is_open: Whether it is answered without a credential.
+        status: HTTP status of the response if the handler returns a JSON value.
+        is_open: Whether the route needs no credential.
     """
 
     method: str
@@ -97,16 +97,16 @@ def build_app(
     request_ids: RequestIds | None = UUIDS,
     redirects_slashes: bool = False,
 ) -> ASGIApp:
-    """The application that answers routes, and refuses everything else.
+    """Build the application that answers these routes, and refuses all other requests.
 
     Args:
-        routes: What is offered. The first route that fits a request answers it.
-        error: See `ErrorShape`. Unknown paths (404) and methods (405) are refusals, too.
-        base_path: Stands before each path.
-        admit: Checks the headers of each request, and raises `Refusal` for a caller that is not let in.
+        routes: The routes. The first route that matches a request answers it.
+        error: See `ErrorShape`. It also shapes the errors for unknown paths (404) and methods (405).
+        base_path: Prefix of each path.
+        admit: Checks the headers of each request, and raises `Refusal` for a caller without access.
         idempotency: How writes are repeated; None if the backend has no idempotency keys.
-        request_ids: The ids that answers carry; None if the backend gives none.
-        redirects_slashes: Whether a path with a slash too many or too few is redirected, as FastAPI does.
+        request_ids: The request ids of the responses; None if the backend sends none.
+        redirects_slashes: Whether a path with a missing or an extra slash at its end is redirected, as FastAPI does.
     """
     site = _Site(error, admit, idempotency)
     app = Starlette(
@@ -118,7 +118,7 @@ def build_app(
 
 
 class _Site:
-    """How each request to one application is answered."""
+    """Answers each request to one application."""
 
     def __init__(
         self, error: ErrorShape, admit: Callable[[Headers], None] | None, idempotency: Idempotency | None
@@ -128,19 +128,19 @@ class _Site:
         self._idempotency = idempotency
 
     def route(self, route: Route, base_path: str) -> StarletteRoute:
-        """A route of the application."""
+        """Return a route of the application."""
         built = StarletteRoute(base_path + route.path, self._endpoint(route), methods=[route.method])
         built.methods = {route.method}  # Starlette adds HEAD to GET
         return built
 
     def refuse(self, request: Request, refusal: Exception) -> Response:
-        """Answer a refusal in the backend's shape."""
+        """Answer with a refusal in the backend's shape."""
         assert isinstance(refusal, Refusal)  # noqa: S101  (it is registered for nothing else)
         answer = self._error(refusal, request.scope.get("request_id", ""))
         return to_response(Answer(answer.body, answer.status, {**refusal.headers, **answer.headers}, answer.media_type))
 
     def refuse_address(self, request: Request, error: Exception) -> Response:
-        """Answer a path or a method that is not offered; a caller without a credential does not learn which."""
+        """Refuse an unknown path or method; without a credential, the error does not say which one it is."""
         assert isinstance(error, HTTPException)  # noqa: S101  (it is registered for nothing else)
         try:
             self._check(request)

@@ -1,4 +1,4 @@
-"""The base class of emulators: an ASGI application with state and some resources to begin with."""
+"""The base class of emulators: an ASGI application with state and some initial resources."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class InitialResources:
-    """Ids of the resources that exist when an emulator starts; None where the backend has no such thing.
+    """Ids of the resources that exist when an emulator starts; None if the backend has no such resource.
 
     Attributes:
         agent_id: An agent that a session can be created for; empty where the backend has no agents.
         environment_id: An environment that a session can be created in.
         credential_id: A model credential.
         workspace_id: A workspace that a session can be created on.
-        model: A model that its sessions and agents may have.
+        model: A model for sessions and agents.
     """
 
     agent_id: str = ""
@@ -39,18 +39,18 @@ class InitialResources:
 
 
 class Emulator(ABC):
-    """One backend's wire protocol over state in memory.
+    """One backend's wire protocol, with its state in memory.
 
     Attributes:
         base_path: Path between the origin and the routes, such as `/api`; empty for none.
-        routes: The routes that it offers, for its documentation and tests.
+        routes: The routes of the emulator, for its documentation and tests.
         app: The application to serve; see `build_app`.
         initial: Resources that exist from the start.
-        settings: Client settings besides `base_url` with which a `Client` may talk to it.
-        generation: The backend's generation that it speaks.
-        version: The backend's version that it reports; None if it reports none.
-        scripts: Gives the agent's acts in answer to a message: `self.scripts.take(session_id, message)`. An emulator
-            whose agents can ask questions replaces it by `Scripts(has_questions=True)`.
+        settings: Client settings, besides `base_url`, that a `Client` of the emulator needs.
+        generation: The generation of the backend that it emulates.
+        version: The version that it reports as the backend's; None if it reports none.
+        scripts: The queued scripts: `self.scripts.take(session_id, message)` returns the agent's acts in answer to a
+            message. An emulator whose agents can ask questions replaces it with `Scripts(has_questions=True)`.
     """
 
     base_path: ClassVar[str] = ""
@@ -61,7 +61,7 @@ class Emulator(ABC):
     version: str | None = None
 
     def __init__(self, generation: Generation = "current") -> None:
-        """Start with the initial resources, in the shape of one generation of the backend."""
+        """Create the initial resources, and emulate one generation of the backend."""
         self.generation: Generation = generation
         self.scripts: Scripts = Scripts()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,7 +74,7 @@ class Emulator(ABC):
     def run_in_server(self, action: Callable[[], T]) -> T:
         """Run an action in the server's event loop, where the state lives, and wait for its result.
 
-        For methods that tests call from their own thread.
+        For use in methods that tests call from another thread.
 
         Raises:
             RuntimeError: The emulator has not answered a request yet.
@@ -89,14 +89,14 @@ class Emulator(ABC):
 
     @abstractmethod
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+        """Make a session run a turn that no client started for `duration_s` seconds, then return to idle.
 
         Raises:
             KeyError: There is no such session.
         """
 
     def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open, so that a test can wait for one before it sends a message.
+        """Return the number of open streams of a session, so that a test can wait for one before it sends a message.
 
         Raises:
             KeyError: There is no such session.
@@ -107,16 +107,16 @@ class Emulator(ABC):
 
 @dataclass(slots=True)
 class TurnClock:
-    """A turn by the clock: it is over when its time is, and no timer runs in the background."""
+    """A turn that ends at a set time, without a timer in the background."""
 
     _ends_at_s: float = field(default=0.0)
 
     def start(self, duration_s: float) -> None:
-        """Begin a turn that ends `duration_s` seconds from now."""
+        """Start a turn that ends `duration_s` seconds from now."""
         self._ends_at_s = time.monotonic() + duration_s
 
     def stop(self) -> bool:
-        """End the turn now; true if one was running."""
+        """End the turn now; return whether one was running."""
         was_running = self.running
         self._ends_at_s = 0.0
         return was_running

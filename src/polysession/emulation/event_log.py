@@ -1,4 +1,4 @@
-"""The event log of an emulated session, its followers, and the turn that works on it."""
+"""The event log of an emulated session, its followers, and its running turn."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ E = TypeVar("E")
 
 
 class EventLog(Generic[E]):
-    """An append-only log that any number of streams follow. Lives in the server's event loop.
+    """An append-only log that any number of streams follow. Use it in the server's event loop.
 
     Attributes:
         entries: The entries, oldest first.
-        closed: Whether nothing more will come.
+        closed: Whether no more entries will come.
         followers: How many streams follow it at this moment.
     """
 
@@ -26,17 +26,17 @@ class EventLog(Generic[E]):
         self._changed = asyncio.Event()
 
     def append(self, entry: E) -> None:
-        """Add an entry, and wake every follower."""
+        """Add an entry and wake every follower."""
         self.entries.append(entry)
         self._wake()
 
     def close(self) -> None:
-        """End every follower, once it has seen all entries."""
+        """End every follower after it has received all entries."""
         self.closed = True
         self._wake()
 
     async def follow(self, start: int, *, heartbeat_s: float) -> AsyncIterator[E | None]:
-        """Entries from index `start` on, then as they come; None after each `heartbeat_s` seconds of silence."""
+        """Yield all entries from index `start`, also later ones; None after each `heartbeat_s` seconds of silence."""
         self.followers += 1
         try:
             position = start
@@ -60,7 +60,7 @@ class EventLog(Generic[E]):
 
 
 class TurnTask:
-    """At most one turn that runs in the background. Lives in the server's event loop."""
+    """At most one turn that runs in the background. Use it in the server's event loop."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -75,7 +75,7 @@ class TurnTask:
         self._task = asyncio.get_running_loop().create_task(work)
 
     async def cancel(self) -> bool:
-        """Stop the turn, and wait until it has stopped; true if one was running."""
+        """Stop the turn and wait until it has stopped; return whether one was running."""
         task = self._task
         if task is None or task.done() or task is asyncio.current_task():
             return False
@@ -85,17 +85,17 @@ class TurnTask:
 
 
 class Signal:
-    """A signal that a turn waits for, or checks in its pauses. Lives in the server's event loop."""
+    """A signal that a turn waits for, or checks during its pauses. Use it in the server's event loop."""
 
     def __init__(self) -> None:
         self._given = asyncio.Event()
 
     def give(self) -> None:
-        """End the wait, now or before it has begun."""
+        """End the wait; if it has not begun yet, it ends at once."""
         self._given.set()
 
     async def wait(self, limit_s: float) -> bool:
-        """Wait inside a turn for at most `limit_s` seconds; true as soon as the signal was given."""
+        """Wait inside a turn for at most `limit_s` seconds; return true as soon as the signal was given."""
         await asyncio.sleep(0)
         if limit_s > 0 and not self._given.is_set():
             with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Faults on request: failures of the network and of a busy backend."""
+"""Injected faults: failures of the network and of a busy backend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _PAGE: Final = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 CONTROL_PATH: Final = "/_emulator/faults"
 REFUSED: Final = "polysession.refused"
-"""Key in the scope of a request: the fault that refuses it, in the shape that only the emulator knows."""
+"""Key in a request's scope for the fault that refuses it: only the emulator knows the backend's error body."""
 
 FaultKind = Literal["status", "refuse", "malformed", "page", "drop", "end", "stall", "duplicate", "reorder", "truncate"]
 
@@ -33,11 +33,11 @@ class Fault:
     | `malformed` | answers 200 with half a JSON object |
     | `page` | answers 200 with an HTML page, as a proxy in front of the backend does |
     | `drop` | breaks the connection after `at_byte` bytes of the body |
-    | `end` | ends the body cleanly there |
-    | `stall` | waits `seconds` there, then continues |
+    | `end` | ends the body cleanly after `at_byte` bytes |
+    | `stall` | waits `seconds` after `at_byte` bytes, then continues |
     | `duplicate` | sends frame number `frame` of a stream twice |
-    | `reorder` | sends that frame after the next one |
-    | `truncate` | ends the body cleanly before that frame |
+    | `reorder` | sends frame number `frame` after the next one |
+    | `truncate` | ends the body cleanly before frame number `frame` |
 
     Attributes:
         kind: See the table.
@@ -85,17 +85,17 @@ class Faults:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Remove all that wait."""
+        """Remove all queued faults."""
         with self._lock:
             self._waiting.clear()
 
     def waiting(self) -> list[dict[str, Any]]:
-        """Those that wait, as JSON values."""
+        """Return the queued faults as JSON values."""
         with self._lock:
             return [asdict(fault) for fault in self._waiting]
 
     def take(self, method: str, path: str, accept: str = "") -> Fault | None:
-        """The oldest fault that fits a request; it counts down."""
+        """Return the oldest fault that matches a request, and count it down."""
         asks_for_stream = "text/event-stream" in accept
         with self._lock:
             for fault in self._waiting:
@@ -114,7 +114,7 @@ class ConnectionDropped(Exception):  # noqa: N818  (it says what happened)
 
 
 class FaultMiddleware:
-    """Lets faults happen to an application. `/_emulator/faults` lists (GET), adds (POST) and clears (DELETE) them."""
+    """Applies faults to an application. `/_emulator/faults` lists (GET), adds (POST) and clears (DELETE) them."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app
@@ -155,7 +155,7 @@ class FaultMiddleware:
 
 
 class _FaultInjector:
-    """A `send` that changes the body on its way out."""
+    """A `send` that changes the body before it is sent."""
 
     def __init__(self, fault: Fault, send: Send) -> None:
         self._fault = fault
@@ -170,7 +170,7 @@ class _FaultInjector:
         if self._ended:
             return
         if message["type"] == "http.response.start":
-            # Its length may no longer be true.
+            # The body may no longer have this length.
             headers = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
             await self._send({**message, "headers": headers})
             if self._fault.kind in {"drop", "end"} and self._fault.at_byte == 0:
@@ -181,13 +181,13 @@ class _FaultInjector:
             frames = self._frames_of(body)
             continues = message.get("more_body", False) and not self._ended
             if self._held is not None and not continues:
-                frames.append(self._held)  # nothing came after it
+                frames.append(self._held)  # no frame came after it
             await self._send({**message, "body": b"".join(frames), "more_body": continues})
         else:
             await self._cut(message, body)
 
     def _frames_of(self, body: bytes) -> list[bytes]:
-        """The frames of a body part: one doubled or moved, or the first ones only. Emulators send whole frames."""
+        """Return the frames of a body part, with one doubled or moved, or cut off. Emulators send whole frames."""
         out: list[bytes] = []
         for frame in (part + b"\n\n" for part in body.split(b"\n\n") if part):
             number, self._frames = self._frames, self._frames + 1

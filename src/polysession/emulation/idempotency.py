@@ -1,4 +1,4 @@
-"""Idempotency keys: a write that is repeated under its key gets the first answer again."""
+"""Idempotency keys: a write that is repeated with the same key gets the first response again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class _Kept:
 
 @dataclass(slots=True)
 class Idempotency:
-    """How one backend repeats writes.
+    """How one backend handles repeated writes.
 
-    Only successes are kept: a request that was refused changed nothing, so it may run again. Answers are kept as long
-    as the emulator runs.
+    Only successful responses are kept: a refused request changed nothing, so it may run again. Responses are kept until
+    the emulator stops.
 
     Attributes:
-        headers: Names of the headers that may hold a key; the first one present counts.
-        methods: Methods that keys are honoured on.
-        mismatch: Refusal of a key that comes again with another request.
+        headers: Names of the headers that may hold a key; the first one in the request is used.
+        methods: HTTP methods for which keys are honoured.
+        mismatch: Refusal of a key that is used again for a different request.
     """
 
     headers: Sequence[str]
@@ -42,7 +42,7 @@ class Idempotency:
         content: bytes,
         run: Callable[[], Awaitable[Answer | EventStream]],
     ) -> Answer | EventStream:
-        """The kept answer, or else the one that `run` gives. Each credential has its own keys."""
+        """Return the kept response, or else the response of `run`. Each credential has its own keys."""
         key = next((headers[name] for name in self.headers if name in headers), None)
         if key is None or method not in self.methods:
             return await run()

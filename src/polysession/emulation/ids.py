@@ -10,15 +10,15 @@ _BASE62 = string.digits + string.ascii_letters
 
 
 def hex_id(prefix: str = "", digits: int = 32) -> str:
-    """A prefix and that many lowercase hexadecimal digits."""
+    """Return a prefix followed by a number of random lowercase hexadecimal digits."""
     return prefix + secrets.token_hex((digits + 1) // 2)[:digits]
 
 
 def base36_id(prefix: str = "", digits: int = 20) -> str:
-    """A prefix and that many characters out of 0-9 and a-z."""
+    """Return a prefix followed by a number of random characters from 0-9 and a-z."""
     return prefix + "".join(secrets.choice(_BASE36) for _ in range(digits))
 
 
 def base62_id(prefix: str = "", digits: int = 24) -> str:
-    """A prefix and that many characters out of 0-9, a-z and A-Z."""
+    """Return a prefix followed by a number of random characters from 0-9, a-z and A-Z."""
     return prefix + "".join(secrets.choice(_BASE62) for _ in range(digits))

@@ -10,11 +10,11 @@ from polysession.plugins import load_provider
 
 
 def load_emulator(name: str) -> type[Emulator]:
-    """The emulator class of a provider.
+    """Return the emulator class of a provider.
 
     Raises:
         UnknownProvider: No provider has that name.
-        PluginError: The provider cannot be used, or its emulator is not where it says.
+        PluginError: The provider cannot be used, or its emulator is not at the declared location.
         UsageError: The provider ships no emulator.
     """
     location = load_provider(name).emulator

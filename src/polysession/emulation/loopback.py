@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _DATE_PERIOD_S: Final = 1.0
-"""How often the `date` header is renewed."""
+"""Seconds between two updates of the `date` header."""
 
 
 class LoopbackServer(uvicorn.Server):
-    """Serves an application until `stop`, and then closes whatever is open.
+    """Serves an application until `stop`, then closes all open connections.
 
-    uvicorn itself looks for the wish to stop, and waits for what is open, in steps of 0.1 seconds.
+    uvicorn itself checks every 0.1 seconds whether it has to stop, and whether connections are still open.
 
     Args:
         app: The application.
 
     Attributes:
-        is_settled: Set as soon as it serves, or has ended without.
+        is_settled: Set as soon as the server serves, or has ended without serving.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,15 +51,15 @@ class LoopbackServer(uvicorn.Server):
             self.is_settled.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         await super().startup(sockets)
         self.is_settled.set()
 
     def stop(self) -> None:
-        """Let the thread that runs it end. May be called from any thread."""
+        """End the server's thread. May be called from any thread."""
         self.should_exit = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
+            with contextlib.suppress(RuntimeError):  # the server has already ended
                 self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def main_loop(self) -> None:
@@ -70,7 +70,7 @@ class LoopbackServer(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), _DATE_PERIOD_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  (uvicorn's signature)
-        """Close the connections, and cancel what answers them."""
+        """Close the connections, and cancel the tasks that answer them."""
         for listening in self.servers:
             listening.close()
         tasks = set(self.server_state.tasks)

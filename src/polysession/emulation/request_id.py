@@ -1,4 +1,4 @@
-"""The header with the id of a request, as backends give it."""
+"""The response header with the id of a request, as backends send it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _uuid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RequestIds:
-    """How one backend names requests.
+    """How one backend gives ids to requests.
 
     Attributes:
         header: The header of each response that holds the id.
-        new_id: Makes an id.
-        echoes: Whether the id that the caller sends in that header is taken.
+        new_id: Returns a new id.
+        echoes: Whether an id that the client sends in that header is used.
     """
 
     header: str = "x-request-id"
@@ -31,7 +31,7 @@ class RequestIds:
 
 
 UUIDS: Final = RequestIds()
-"""UUIDs in `x-request-id`, unless the caller sends one."""
+"""UUIDs in `x-request-id`, unless the client sends an id."""
 
 
 class RequestIdMiddleware:

@@ -26,7 +26,7 @@ SLOW_PAUSE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Reason, before anything else.
+    """Think, before any other act.
 
     Attributes:
         text: The reasoning.
@@ -37,7 +37,7 @@ class Think:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Answer, in deltas of one word each.
+    """Say the answer, in deltas of one word each.
 
     Attributes:
         text: The answer.
@@ -49,7 +49,7 @@ class Say:
 
     @property
     def deltas(self) -> tuple[str, ...]:
-        """The text in pieces."""
+        """Return the text in pieces."""
         return tuple(re.findall(r"[^ ]* |[^ ]+", self.text))
 
 
@@ -68,7 +68,7 @@ class ToolUse:
     result: str = ""
 
     def edited(self, arguments: Mapping[str, Any]) -> Self:
-        """The same use with other arguments; a text that changes is replaced in the result, too."""
+        """Return the same use with other arguments; a changed text is also replaced in the result."""
         result = self.result
         for name, value in self.arguments.items():
             if isinstance(value, str) and value and isinstance(arguments.get(name), str):
@@ -131,7 +131,7 @@ Act: TypeAlias = Think | Say | UseTools | Ask | Fail
 
 
 def script_for(message: str) -> tuple[Act, ...]:
-    """The acts in answer to a message; see the table of commands."""
+    """Return the acts in answer to a message; see the table of commands."""
     command, rest = (*message.split(maxsplit=1), "", "")[:2]
     if command in _COMMANDS:
         return _COMMANDS[command](rest.strip())

@@ -1,4 +1,4 @@
-"""Scripts that a test gives the emulated agent, for the turns to come."""
+"""Scripts that a test queues for the next turns of the emulated agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Scripts:
 
         Args:
             script: What the agent does. A `ToolUse` is short for `UseTools` of one tool.
-            session_id: The session whose turn it is; None for the next turn of a session without scripts of its own.
+            session_id: The session that runs the turn; None for the next turn of any session without its own scripts.
 
         Raises:
             UsageError: An item of the script is not an act.
@@ -36,26 +36,26 @@ class Scripts:
             queue.append(acts)
 
     def clear(self) -> None:
-        """Forget all scripts that wait."""
+        """Remove all queued scripts."""
         with self._lock:
             self._of_session.clear()
             self._of_any.clear()
 
     @property
     def waiting(self) -> int:
-        """How many scripts wait for a turn."""
+        """Return the number of queued scripts."""
         with self._lock:
             return len(self._of_any) + sum(len(queue) for queue in self._of_session.values())
 
     def take(self, session_id: str, message: str) -> tuple[Act, ...]:
-        """The acts in answer to a message: of the session's queue, else of the common one, else as `script_for`."""
+        """Return the acts in answer to a message: from the session's queue, the common queue, or `script_for`."""
         with self._lock:
             queue = self._of_session.get(session_id) or self._of_any
             acts = queue.popleft() if queue else script_for(message)
             return acts if self._has_questions else self._split(session_id, acts)
 
     def _split(self, session_id: str, acts: tuple[Act, ...]) -> tuple[Act, ...]:
-        """The acts up to the first question, as text; the others wait for the session's next turn."""
+        """Return the acts up to the first question, as text; queue the others for the session's next turn."""
         for position, act in enumerate(acts):
             if isinstance(act, Ask):
                 rest = acts[position + 1 :]

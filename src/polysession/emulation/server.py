@@ -35,14 +35,14 @@ class EmulatorHandle:
     Attributes:
         provider: Name of the provider.
         base_url: Base URL for `Client(base_url=...)` and for the backend's official SDK.
-        settings: All settings of a `Client` for it, `base_url` among them: `Client(name, **handle.settings)`.
+        settings: All settings for a `Client` of the emulator, including `base_url`: `Client(name, **handle.settings)`.
         agent_id: Id of an agent; empty if the backend has none.
         environment_id: Id of an environment; None if the backend has none.
         credential_id: Id of a model credential; None if the backend has none.
         workspace_id: Id of a workspace; None if the backend has none.
         model: A model for sessions and agents; None if the backend has no choice of models.
         control: The emulator itself, such as `handle.control.start_turn(session_id, duration_s=5)`.
-        faults: Faults of the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
+        faults: Faults for the next requests: `handle.faults.add(Fault("drop", at_byte=100))`.
     """
 
     provider: str
@@ -62,29 +62,29 @@ class EmulatorHandle:
         return self.base_url.removesuffix(self.control.base_path)
 
     def client(self, **options: Any) -> Client:
-        """A `Client` for it; options are as for `Client`, and come before the emulator's settings."""
+        """Return a `Client` for the emulator; options are as for `Client`, and override the emulator's settings."""
         return Client(self.provider, **{**self.settings, **options})
 
     def async_client(self, **options: Any) -> AsyncClient:
-        """An `AsyncClient` for it; options are as for `AsyncClient`."""
+        """Return an `AsyncClient` for the emulator; options are as for `AsyncClient`."""
         return AsyncClient(self.provider, **{**self.settings, **options})
 
     @property
     def session_values(self) -> dict[str, Any]:
-        """Arguments of `sessions.create` for a session whose agent works: an agent, an environment and a model."""
+        """Arguments of `sessions.create` for a working session: an agent, an environment and a model."""
         return session_values(
             self.provider, agent_id=self.agent_id, environment_id=self.environment_id, model=self.model
         )
 
     def script(self, script: Iterable[Act | ToolUse], *, session: Session | str | None = None) -> None:
-        """Set the acts of the agent in its next turn, instead of its answer to the message.
+        """Set the agent's acts in its next turn; they replace the default answer to the message.
 
         Example: `handle.script([Think("Hm."), AskApproval("delete", {"path": "a"}), Say("Done.")])`.
 
         Args:
-            script: Acts in order: `Say`, `Think`, `UseTools`, `Ask`, `Fail`, or a single `ToolUse`, `AskApproval` or
-                `ClientTool`.
-            session: Session in whose next turn the script runs; None for the next turn of any session.
+            script: The acts in order: `Say`, `Think`, `UseTools`, `Ask`, `Fail`, or a single `ToolUse`, `AskApproval`
+                or `ClientTool`.
+            session: The script runs in the next turn of this session; None for the next turn of any session.
 
         Raises:
             UsageError: An item of the script is not an act.
@@ -96,7 +96,7 @@ class EmulatorHandle:
 def session_values(
     provider: str, *, agent_id: str | None, environment_id: str | None, model: ModelConfig | None
 ) -> dict[str, Any]:
-    """Those of these arguments of `sessions.create` that there are, and that a provider takes."""
+    """Return the arguments of `sessions.create` that have a value and that the provider supports."""
     values = {
         Feature.SESSIONS_CREATE_AGENT: ("agent", agent_id),
         Feature.SESSIONS_CREATE_ENVIRONMENT: ("environment", environment_id),
@@ -145,7 +145,7 @@ def serve_app(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
     """Serve an application on 127.0.0.1 while the context is open; yields its origin, `http://127.0.0.1:PORT`.
 
     Raises:
-        UsageError: The port is taken.
+        UsageError: The port is in use.
     """
     listener = _listen(port)
     with _serving(app, listener):
