@@ -1,14 +1,14 @@
-"""Tests of one's own: tapes of real backends, and the contract of a provider as a suite of tests.
+"""Tools for your own tests: tapes of real backends, and the provider contract as a test suite.
 
-Needs the extra `polysession[testing]`. "Test your code" in the documentation is for users, and "Write a provider" for
-authors of providers. Each name is loaded when it is first used.
+Needs the extra `polysession[testing]`. In the documentation, read "Test your code" as a user, and "Write a provider" as
+the author of a provider. Each name is loaded when it is first used.
 """
 
 import pytest
 
 from polysession._lazy_names import lazy_names
 
-# Before the modules are imported: their assertions explain themselves like those of a test module.
+# Before the modules are imported: pytest then explains their failed assertions as in a test module.
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{theme}"

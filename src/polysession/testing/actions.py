@@ -38,12 +38,12 @@ _ASKED = ["turn.started", "tool_call.completed", "action.required", "turn.ended 
 
 
 class ActionContract(ContractBase):
-    """A turn that needs its caller asks, waits, and continues when it is answered."""
+    """A turn with a pending action asks its caller, waits, and continues after the answer."""
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_a_tool_is_approved(self, client: Client, session: Session) -> None:
         events, asked = self.run(client, session, self.script.ask)
-        # A backend may tell by a failed result that a call was held back, and have the agent call again later.
+        # A backend may report a held call as a failed result, and let the agent call the tool again later.
         assert [word for word in milestones(events) if word != "tool_result.completed"] == _ASKED
         assert asked.outcome is Outcome.REQUIRES_ACTION
         (action,) = asked.actions
@@ -110,7 +110,7 @@ class ActionContract(ContractBase):
     def test_an_approval_that_was_stored_is_given_by_another_process(
         self, client: Client, session: Session, face: Face, backend: Backend
     ) -> None:
-        """The action's JSON is all that the other process has."""
+        """The other process has nothing but the action's JSON."""
         _, asked = self.run(client, session, self.script.ask)
         (stored,) = (ACTION.dump_json(action) for action in asked.actions)
 
@@ -144,7 +144,7 @@ class ActionContract(ContractBase):
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_APPROVAL)
     def test_a_group_of_actions_is_answered_together(self, client: Client, session: Session) -> None:
-        """With one of two approvals given, a group stays unanswered; without a group the other one waits alone."""
+        """After one of two approvals, a group stays unanswered; without a group, only the other action still waits."""
         first: list[PendingAction] = []
 
         def approve_first(action: PendingAction) -> Approve | None:
@@ -160,7 +160,7 @@ class ActionContract(ContractBase):
         assert turn.result.outcome is Outcome.REQUIRES_ACTION
         parts = [event for event in events if isinstance(event, TurnEnded)]
         groups = {action.group for action in first}
-        if len(first) > 1 and len(parts) == 1 and groups != {None} and len(groups) == 1:  # asked for at once
+        if len(first) > 1 and len(parts) == 1 and groups != {None} and len(groups) == 1:  # both are asked for together
             assert {action.id for action in left} == {action.id for action in first}
         else:
             assert left
@@ -219,7 +219,7 @@ class ActionContract(ContractBase):
 
         events, result = self.run(client, session, [ToolOutput(action, "42")])
 
-        # Where an output is echoed it may come before the agent works again.
+        # A backend that echoes an output may do so before the agent works again.
         assert sorted(milestones(events)) == sorted(["turn.started", "tool_result.completed", *self.said])
         (answer,) = (event for event in events if event.type == "tool_result.completed")
         assert (answer.text, answer.is_error) == ("42", False)
@@ -295,7 +295,7 @@ class ActionContract(ContractBase):
         needs=lambda declared: declared.when_waiting is not WhenWaiting.UNKNOWN,
     )
     def test_a_message_while_the_agent_waits_does_what_is_declared(self, client: Client, session: Session) -> None:
-        """It is sent as soon as the action is delivered, and again when the session says that it waits."""
+        """The message is sent as soon as the action is delivered, and again when the session is no longer running."""
         for waits in (False, True):
             action = self.waiting(client, session)
             if waits:

@@ -11,7 +11,7 @@ from polysession.testing.marks import covers
 
 
 class AgentContract(ContractBase):
-    """An agent is what was asked for."""
+    """An agent has the requested values."""
 
     @covers(Feature.AGENTS_CREATE)
     def test_an_agent_is_created(self, client: Client, backend: Backend) -> None:
@@ -72,7 +72,7 @@ class AgentContract(ContractBase):
 
     @covers(Feature.AGENTS_UPDATE, Feature.AGENTS_UPDATE_MODEL, Feature.AGENTS_CREATE, Feature.MODELS_LIST)
     def test_the_model_of_an_agent_is_changed(self, client: Client, backend: Backend) -> None:
-        """The agent has another model before, or none where the backend has a single model."""
+        """Before the change the agent has another model, or no model if the backend has only one."""
         assert backend.model is not None, "Backend.model is None, and the provider supports it in an agent"
         others = [model.id for model in client.models.list() if model.id != backend.model.id]
         self._check_change(client, backend, {"model": backend.model.id}, model=others[0] if others else None)
@@ -118,7 +118,7 @@ class AgentContract(ContractBase):
     def _check_change(
         self, client: Client, backend: Backend, changes: dict[str, str | None], **created_with: str | None
     ) -> None:
-        """Check that a change arrives, and that the other fields stay."""
+        """Check that a change is stored, and that the other fields stay unchanged."""
         agent = client.agents.create(**{**self.agent_values(backend), **created_with})
         assert _changeable(agent) != {**_changeable(agent), **changes}
         changed = client.agents.update(agent, **changes)  # type: ignore[arg-type]  # some cannot be None
@@ -127,5 +127,5 @@ class AgentContract(ContractBase):
 
 
 def _changeable(agent: Agent) -> dict[str, str | None]:
-    """The fields of an agent that a caller may change."""
+    """Return the fields of an agent that a caller may change."""
     return {name: getattr(agent, name) for name in ("name", "model", "system_prompt", "description")}

@@ -11,12 +11,13 @@ from polysession.testing.marks import Gap, applies_to, features_shown
 
 
 class Arranged:
-    """Base of the themes. A subclass that names a provider keeps the tests of what that provider supports.
+    """Base of all parts of the contract. A subclass with a `provider` keeps only the tests of supported features.
 
     Attributes:
         provider: Name of the provider. The one thing that must be set.
-        gaps: What must fail, and why: by the name of a test, by one case of it such as `"test_x[sync-503]"`, or by a
-            feature for all tests that show it. A part of the case's name is enough: `"test_x[503]"`.
+        gaps: The tests that must fail, and the reason. A key is the name of a test, one case of it such as
+            `"test_x[sync-503]"`, or a feature for all tests that cover it. A part of the case's name is enough:
+            `"test_x[503]"`.
     """
 
     provider: ClassVar[str]
@@ -26,7 +27,7 @@ class Arranged:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if not hasattr(cls, "provider"):
-            return  # a theme, or several
+            return  # one part of the contract, or several
         declared = load_provider(cls.provider)
         arranged, used = set(), set()
         cases: set[str | Feature] = set()
@@ -38,7 +39,7 @@ class Arranged:
                 used |= keys
                 chosen: Callable[..., Any] | None = _with_gaps(test, [cls.gaps[key] for key in sorted(keys)])
             else:
-                chosen = None  # which pytest does not collect
+                chosen = None  # pytest does not collect it
             if chosen is not getattr(cls, name):
                 setattr(cls, name, chosen)
                 arranged.add(name)
@@ -49,7 +50,7 @@ class Arranged:
 
 
 def _tests(cls: type[Arranged]) -> dict[str, Callable[..., Any]]:
-    """The tests of the themes of a class, but for those that a class with a provider replaced by its own."""
+    """Return the contract tests of a class, except tests that a class with a provider has overridden."""
     tests: dict[str, Callable[..., Any]] = {}
     own: set[str] = set()
     for each in cls.__mro__:
@@ -62,7 +63,7 @@ def _tests(cls: type[Arranged]) -> dict[str, Callable[..., Any]]:
 
 
 def _with_gaps(test: Callable[..., Any], gaps: list[Gap]) -> Callable[..., Any]:
-    """The test, or a copy of it that must fail. Of several gaps any may be the reason."""
+    """Return the test, or a copy of it that must fail. If there are several gaps, any of them may be the reason."""
     if not gaps:
         return test
     raises = tuple(error for gap in gaps for error in (gap.raises if isinstance(gap.raises, tuple) else (gap.raises,)))

@@ -1,4 +1,4 @@
-"""Where a provider's tests find its backend, and what to say to its agent."""
+"""The backend that a provider's tests use, and the messages for its agent."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Backend:
     """A backend for tests, with its resources.
 
     Attributes:
-        settings: Settings of a client for it, `base_url` among them.
-        faults: Faults of its next responses. For a service that is not an emulator, `polysession.testing.proxy` adds
-            them.
+        settings: Settings for a client of the backend, including `base_url`.
+        faults: Faults for its next responses. For a service that is not an emulator, `polysession.testing.proxy`
+            injects them.
         agent_id: An agent for sessions; None if the backend has none.
         environment_id: An environment for sessions.
         workspace_id: A workspace for sessions; None for the workspace of another session.
         model: A model for sessions and agents.
         session_id: An existing session, for a provider that cannot create sessions.
-        owner_id: A user that sessions may belong to; None if the backend has no such thing. A provider with an
-            `owner_setting` needs none: tests take the user of `settings`, the only one that the client serves.
+        owner_id: A user that sessions may belong to; None if the backend's sessions have no owner. A provider with an
+            `owner_setting` needs no value: tests use the user in `settings`, the only user of that client.
     """
 
     settings: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Backend:
 
     @classmethod
     def of(cls, emulator: EmulatorHandle) -> Self:
-        """A running emulator."""
+        """Return a running emulator as a `Backend`."""
         return cls(
             settings=emulator.settings,
             faults=emulator.faults,
@@ -51,27 +51,26 @@ class Backend:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """Messages that make the agent do what a test needs.
+    """Messages that trigger the agent's behaviour that a test needs.
 
-    The agent of an emulator that follows `polysession.emulation.script_for` does so for the values that stand here.
-
-    Tests compare the order of the events of each turn: a turn that thinks or speaks where the description does not say
-    so fails them. The same message must have the same events in each new session.
+    The default values work for an emulator whose agent follows `polysession.emulation.script_for`. Tests compare the
+    order of the events of each turn: a turn with more thoughts or messages than described here fails the tests. The
+    same message must give the same events in each new session.
 
     Attributes:
-        plain: It answers with one message, without thoughts and tools.
-        plain_answer: The text of this message, which tests compare; None if it is not known.
-        think: It thinks, then answers.
-        tool: It uses a tool on the server, once, then answers. It says nothing before the tool. The call has arguments,
-            and the result has text.
-        ask: It uses a tool that needs an approval, once. It answers after the approval or denial.
-        ask_twice: It uses two tools that need an approval each, at the same time.
-        question: It asks a question, and waits for the reply.
-        client_tool: It uses a tool that the caller has to run, once. It answers after the output.
-        fail: Its turn fails.
-        slow: It sends text for at least five seconds, so that it can be interrupted.
-        steady: It speaks for a moment, in at least three deltas with pauses between.
-        long: It answers with more than 100 words.
+        plain: The agent answers with one message, without thoughts and tools.
+        plain_answer: The text of that answer, which tests compare; None if it is not known.
+        think: The agent thinks, then answers.
+        tool: The agent uses a tool on the server once, then answers. It sends no text before the tool call. The call
+            has arguments, and the result has text.
+        ask: The agent uses a tool that needs an approval once. It answers after the approval or denial.
+        ask_twice: The agent uses two tools at the same time, and each needs an approval.
+        question: The agent asks a question and waits for the reply.
+        client_tool: The agent uses a tool that the caller has to run once. It answers after the output.
+        fail: The turn fails.
+        slow: The agent sends text for at least five seconds, so that the turn can be interrupted.
+        steady: The agent sends a short text in at least three deltas, with pauses between them.
+        long: The agent answers with more than 100 words.
     """
 
     plain: str = "hello there"

@@ -39,12 +39,12 @@ _ON_A_SESSION: Final[dict[Feature, Callable[[Client, Any], object]]] = {
 
 
 class BadInputContract(ContractBase):
-    """Impossible values are refused before the network."""
+    """Impossible values are refused before a request is sent."""
 
     def refused(
         self, face: Face, backend: Backend, nowhere: FaultServer, use: Callable[[Client], object], **settings: Any
     ) -> PolysessionError:
-        """The error of a call that sends nothing."""
+        """Return the error of a call that sends nothing."""
         with (
             pytest.raises(UsageError) as caught,
             self.open(face, {**backend.settings, "base_url": nowhere.url, **settings}) as client,
@@ -54,13 +54,13 @@ class BadInputContract(ContractBase):
         return caught.value
 
     def check_refusal(self, error: PolysessionError, nowhere: FaultServer) -> None:
-        """It names the provider, can be printed, and nothing was sent."""
+        """Check that the error names the provider and can be printed, and that nothing was sent."""
         assert (error.provider, error.attempts) == (self.provider, 0)
         assert error.message.isprintable()
         assert nowhere.connections == 0
 
     def without_rivals(self, backend: Backend, name: str) -> dict[str, Any]:
-        """The settings of the backend, without those that exclude this one."""
+        """Return the settings of the backend without those that exclude this setting."""
         one_of = self.declared().settings_type.one_of
         return {key: value for key, value in backend.settings.items() if name not in one_of or key not in one_of}
 
@@ -143,7 +143,7 @@ class BadInputContract(ContractBase):
     @covers(Feature.SESSIONS_GET, needs=lambda declared: len(declared.settings_type.model_fields) > 1)
     @pytest.mark.parametrize("end", ["\r\nX-Admin: 1", "\n", "\x00", "ü"], ids=ascii)
     def test_a_setting_breaks_out_of_nothing(self, face: Face, backend: Backend, end: str) -> None:
-        """It makes no client, and the error does not show it; or the request has no line of it."""
+        """Either no client is created and the error does not show the setting, or no line of it is in the request."""
         session = self.some_session()
         for name in self.declared().settings_type.model_fields:
             if name == "base_url":

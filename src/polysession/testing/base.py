@@ -1,4 +1,4 @@
-"""The base of every part of the contract: the hooks that a subclass may fill, and the fixtures that use them."""
+"""The base of every part of the contract: hooks for subclasses to override, and fixtures that use them."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ class ContractBase(Arranged):
 
     Attributes:
         provider: Name of the provider. The only attribute that must be set.
-        gaps: The tests that must fail: by the name of a test, by one case of it such as `"test_x[sync-503]"`, or by a
-            feature for all tests that show it.
-        generation: Which generation of the backend its emulator speaks.
-        evidence: What a passed test proves: `emulated`, `recorded` or `live`.
-        script: What to say to the agent.
-        has_status_word: Whether the backend has a word for the status of a session.
-        has_deltas: Whether the backend sends messages in pieces, and not only whole.
-        patience_s: Seconds after which a turn of the backend is taken to hang.
-        permission_mode: A mode that is not the default one; needed where permission modes are supported.
-        capability: An ability that sessions may have.
-        image: What `sessions.send image` is shown with.
-        document: What `sessions.send document` is shown with.
-        new_agent: Values besides `name` that the backend needs of a new agent.
+        gaps: The tests that must fail. A key is the name of a test, one case of it such as `"test_x[sync-503]"`, or a
+            feature for all tests that cover it.
+        generation: The generation of the backend that the emulator uses.
+        evidence: The kind of evidence that a passed test gives: `emulated`, `recorded` or `live`.
+        script: The messages for the agent.
+        has_status_word: Whether the backend reports the status of a session.
+        has_deltas: Whether the backend sends messages as deltas, and not only complete.
+        patience_s: Seconds after which a turn of the backend counts as hanging.
+        permission_mode: A mode other than the default; required if the provider supports permission modes.
+        capability: A capability that a session may have.
+        image: The image for the tests of `sessions.send image`.
+        document: The document for the tests of `sessions.send document`.
+        new_agent: Values besides `name` that the backend requires for a new agent.
     """
 
     generation: ClassVar[Generation] = "current"
@@ -76,7 +76,7 @@ class ContractBase(Arranged):
     @classmethod
     @contextlib.contextmanager
     def serve(cls) -> Iterator[Backend]:
-        """Have the backend ready while the tests of this class run. By default it is the provider's emulator."""
+        """Provide the backend while the tests of this class run. By default it is the provider's emulator."""
         with serve(cls.provider, generation=cls.generation) as emulator:
             yield Backend.of(emulator)
 
@@ -109,14 +109,14 @@ class ContractBase(Arranged):
 
     @pytest.fixture(params=list(Face), ids=str)
     def face(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Face:
-        """Fixture: the kind of client. Each test runs with both. No proxy of the environment is used."""
+        """Fixture: the kind of client. Each test runs with both kinds. Proxies of the environment are not used."""
         monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
         face: Face = request.param
         return face
 
     @pytest.fixture
     def client(self, face: Face, backend: Backend) -> Iterator[Client]:
-        """Fixture: a client for the backend, without faults. An async client has the methods of a `Client`, too."""
+        """Fixture: a client for the backend, without faults. An async client also gets the methods of a `Client`."""
         backend.faults.clear()
         with self.open(face, backend.settings) as client:
             yield client
@@ -136,11 +136,11 @@ class ContractBase(Arranged):
         with FaultServer(http(500)) as server:
             yield server
 
-    # What tests do all the time.
+    # Common steps of the tests.
 
     @property
     def said(self) -> list[str]:
-        """The milestones of an answer that ends its turn."""
+        """Return the milestones of an answer that ends its turn."""
         return ["message.delta"] * self.has_deltas + ["message.completed", "turn.ended completed"]
 
     @property
@@ -150,7 +150,7 @@ class ContractBase(Arranged):
 
     @classmethod
     def declared(cls) -> type[Provider[Any]]:
-        """The provider's class, to read what it declares."""
+        """Return the provider's class, to read its declarations."""
         return load_provider(cls.provider)
 
     @classmethod
@@ -161,44 +161,44 @@ class ContractBase(Arranged):
     def open(
         self, face: Face, settings: Mapping[str, Any], **options: Any
     ) -> contextlib.AbstractContextManager[Client]:
-        """A client with these settings, through the HTTP client of the hooks."""
+        """Open a client with these settings, through the HTTP client of the hooks."""
         injected = {"http_client": self.http_client, "async_http_client": self.async_http_client}
         return open_client(face, self.provider, **{"retry": AT_ONCE, **injected, **settings, **options})
 
     def session_values(self, backend: Backend) -> dict[str, Any]:
-        """Values of a session whose agent works: an agent, an environment and a model where the backend has them."""
+        """Return values for a working session: an agent, an environment and a model if the backend has them."""
         return session_values(
             self.provider, agent_id=backend.agent_id, environment_id=backend.environment_id, model=backend.model
         )
 
     def owner(self, backend: Backend) -> str | None:
-        """The user that sessions may belong to; None if the backend has no such thing."""
+        """Return the user that sessions may belong to; None if the backend's sessions have no owner."""
         setting = self.declared().owner_setting
         return backend.owner_id if setting is None else backend.settings[setting]
 
     def new_session(self, client: Client, backend: Backend, **values: Any) -> Session:
-        """A new session, with these values besides what it needs."""
+        """Create a session, with these values in addition to the required ones."""
         return client.sessions.create(**{**self.session_values(backend), **values})
 
     def agent_values(self, backend: Backend) -> dict[str, Any]:
-        """Values of an agent, with a name that no other has."""
+        """Return values for an agent, with a unique name."""
         model = {"model": backend.model.id} if backend.model and self.supports(Feature.AGENTS_CREATE_MODEL) else {}
         return {"name": f"contract-{uuid.uuid4().hex[:12]}", **model, **self.new_agent}
 
     def own_agent(self, client: Client, backend: Backend) -> str | None:
-        """An agent of this test alone, to tell its sessions from others; the seeded one where none can be created."""
+        """Return an agent only for this test, to recognise its sessions; the initial one if none can be created."""
         if self.supports(Feature.AGENTS_CREATE) and self.supports(Feature.SESSIONS_CREATE_AGENT):
             return client.agents.create(**self.agent_values(backend)).id
         return backend.agent_id
 
     def run(self, client: Client, session: Session, content: str | Sequence[Any]) -> tuple[list[Event], TurnResult]:
-        """Run a turn within `patience_s` seconds; gives its events and its result."""
+        """Run a turn within `patience_s` seconds; return its events and its result."""
         with client.sessions.run(session, content, deadline_s=self.patience_s) as turn:
             events = list(turn)
             return events, turn.result
 
     def waiting(self, client: Client, session: Session) -> PendingAction:
-        """Let the agent ask for an answer; gives the pending action."""
+        """Let the agent ask for an answer; return the pending action."""
         said = {
             Feature.SESSIONS_ANSWER_OUTPUT: self.script.client_tool,
             Feature.SESSIONS_ANSWER_APPROVAL: self.script.ask,
@@ -208,10 +208,10 @@ class ContractBase(Arranged):
         return result.actions[0]
 
     def eventually(self, look: Callable[[], bool], what: str) -> None:
-        """Wait until something holds.
+        """Wait until a condition is true.
 
         Raises:
-            AssertionError: It does not within `patience_s`.
+            AssertionError: The condition is still false after `patience_s` seconds.
         """
         deadline_s = time.monotonic() + self.patience_s
         while not look():
@@ -219,17 +219,17 @@ class ContractBase(Arranged):
             time.sleep(_LOOK_AGAIN_S)
 
     def canaries(self) -> dict[str, Any]:
-        """Values for the settings that hold a secret."""
+        """Return recognisable values for the settings that hold a secret."""
         declared = self.declared().settings_type
         secrets = secret_names(declared) - {"headers", *declared.one_of[1:]}
         return {**dict.fromkeys(secrets, CANARY), "headers": {"x-canary": CANARY}}
 
     def some_session(self, session_id: str = "sess_1") -> Session:
-        """A session that exists nowhere."""
+        """Return a session that does not exist."""
         return Session(provider=self.provider, id=session_id, agent_id="agent_1")
 
     def needed(self, hook: str) -> Any:
-        """A hook that a supported feature needs."""
+        """Return the value of a hook that a supported feature needs."""
         value = getattr(self, hook)
         if value is None:
             pytest.fail(f"{type(self).__name__}.{hook} is None: {self.provider} supports a feature that it is to show")
@@ -237,5 +237,5 @@ class ContractBase(Arranged):
 
 
 def answers(actions: Sequence[Any], answer: Callable[[Any], Answer]) -> list[Answer]:
-    """The same answer to each action."""
+    """Return the same answer for each action."""
     return [answer(action) for action in actions]

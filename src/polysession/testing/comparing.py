@@ -1,4 +1,4 @@
-"""Compares two runs of the same turn: what may differ between them, and what not."""
+"""Compares two runs of the same turn, without the fields that may differ between them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Told:
     """The comparable content of events.
 
     Attributes:
-        events: Each event without what differs between turns.
-        used: What was consumed, in all reports together.
-        lost: The types that a gap declares; none if there is no gap.
+        events: Each event without the fields that differ between turns.
+        used: The usage, summed over all reports.
+        lost: The event types that a gap declares as lost; empty if there is no gap.
     """
 
     events: list[tuple[str, str]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Told:
 
 
 def told(events: Sequence[Event]) -> Told:
-    """The comparable content of these events."""
+    """Return the comparable content of these events."""
     found = Told()
     for event in events:
         if event.type == "stream.gap":
@@ -81,7 +81,7 @@ def _counts(usage: Usage) -> dict[str, int]:
 
 
 def check_same(events: Sequence[Event], whole: Sequence[Event], where: str) -> bool:
-    """None is lost and none doubled: the same events, or a gap that says what is missing, and all the others.
+    """Check that no event is lost or doubled. If a gap declares missing events, all others must be there.
 
     Returns:
         Whether there is a gap.
@@ -92,7 +92,7 @@ def check_same(events: Sequence[Event], whole: Sequence[Event], where: str) -> b
         assert cut.events == uncut.events, where
         return False
     assert cut.used == uncut.used, where
-    left = iter(item for item in uncut.events if item[0] != "usage")  # its reports may come as one
+    left = iter(item for item in uncut.events if item[0] != "usage")  # the reports of the other may come as one
     kept = [item for item in cut.events if item[0] != "usage"]
     assert all(item in left for item in kept), f"{where}: out of order, doubled, or not the same: {kept}"
     missing = Counter(uncut.events) - Counter(cut.events)

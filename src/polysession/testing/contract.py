@@ -1,4 +1,4 @@
-"""The whole contract, as one class to point at a provider."""
+"""The whole contract as one class, to use with any provider."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class BackendContract(
     PageAnswerContract,
     LifetimeContract,
 ):
-    """The part of `ProviderContract` that needs the backend: for another generation of it, or another HTTP client."""
+    """The part of `ProviderContract` that needs the backend: use it for another generation or another HTTP client."""
 
 
 class ProviderContract(BackendContract, BadInputContract, DeclarationContract, ErrorContract):
-    """Tests of every behaviour that polysession promises, for one provider, with both clients.
+    """Tests of every documented behaviour of polysession, for one provider, with both clients.
 
     Write a class for the provider in a test module:
 
@@ -52,11 +52,11 @@ class ProviderContract(BackendContract, BadInputContract, DeclarationContract, E
         provider = "acme"
     ```
 
-    That is all for a provider that ships an emulator whose agent follows `polysession.emulation.script_for`. For
-    anything else, set the attributes and override the methods of `ContractBase`: `serve` says where the backend is,
-    `script` what to say to its agent, `http_client` and `async_http_client` what to send with.
+    This is enough for a provider with an emulator whose agent follows `polysession.emulation.script_for`. Otherwise set
+    the attributes and override the methods of `ContractBase`: `serve` provides the backend, `script` the messages for
+    its agent, `http_client` and `async_http_client` the HTTP clients.
 
-    What the provider declares as supported must work; what it declares as unsupported must be refused before anything
+    A feature that the provider declares as supported must work; an unsupported feature must be refused before anything
     is sent. Tests of unsupported features are not collected. List the known differences in `gaps`:
 
     ```python
@@ -68,5 +68,6 @@ class ProviderContract(BackendContract, BadInputContract, DeclarationContract, E
         }
     ```
 
-    Such a test must fail, with that error. When it passes, the gap is closed, and the test fails until it is removed.
+    Such a test must fail with the given error. If it passes, the gap is closed: the test then fails until you remove
+    the gap.
     """

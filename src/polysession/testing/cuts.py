@@ -1,4 +1,4 @@
-"""The one rule for a turn whose connection was cut, or that met another fault."""
+"""The one rule for a turn with a cut connection or another fault."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from polysession.testing.turns import check_each_once, check_text
 
 @dataclass(frozen=True, slots=True)
 class Survived:
-    """A turn that met a fault.
+    """The outcome of a turn with a fault.
 
     Attributes:
-        error: The error that it raised; None if it ended.
+        error: The error that the turn raised; None if it ended.
         events: The events that were delivered, if it ended.
         result: Its result, if it ended.
     """
@@ -26,12 +26,12 @@ class Survived:
 
     @property
     def is_completed(self) -> bool:
-        """Whether it counts as a success."""
+        """Whether the turn counts as a success."""
         return self.result is not None and self.result.outcome is Outcome.COMPLETED
 
 
 def survive(run: Callable[[], tuple[list[Event], TurnResult]]) -> Survived:
-    """Run a turn; an error of polysession is a part of the result, and any other error is a defect."""
+    """Run a turn. An error of polysession becomes part of the result; any other error is a defect."""
     try:
         events, result = run()
     except PolysessionError as error:
@@ -40,7 +40,7 @@ def survive(run: Callable[[], tuple[list[Event], TurnResult]]) -> Survived:
 
 
 def check_whole_or_failed(turn: Survived, whole: Sequence[Event], where: str) -> None:
-    """A turn is `completed` only if all of it was delivered; else it ends in an error, or in another outcome.
+    """Check that a turn is `completed` only if all of it was delivered.
 
     Args:
         turn: The turn.
@@ -61,5 +61,5 @@ def check_whole_or_failed(turn: Survived, whole: Sequence[Event], where: str) ->
 
 
 def messages(events: Sequence[Event]) -> list[str]:
-    """The texts of the messages among events."""
+    """Return the texts of the messages among events."""
     return [event.message.text for event in events if isinstance(event, MessageCompleted)]

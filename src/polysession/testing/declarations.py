@@ -1,4 +1,4 @@
-"""Declarations: what a provider says of itself is true, and it does no more than it may."""
+"""Declarations: a provider's declarations are true, and its code stays within its limits."""
 
 from __future__ import annotations
 
@@ -214,11 +214,11 @@ ATTEMPTS: Final[dict[Feature, Callable[[Client, Session], object]]] = {
     Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: _agent_update(system_prompt=None),
     Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _agent_update(description=None),
 }
-"""For each feature a call that uses it."""
+"""A call that uses the feature, for each feature."""
 
 
 class DeclarationContract(ContractBase):
-    """Every feature is declared, and what is declared is what happens."""
+    """Every feature is declared, and the declarations are true."""
 
     @pytest.mark.parametrize("feature", list(Feature), ids=str)
     def test_every_feature_is_declared_and_explained(self, feature: Feature) -> None:
@@ -229,7 +229,7 @@ class DeclarationContract(ContractBase):
 
     @pytest.mark.parametrize("feature", list(Feature), ids=str)
     def test_what_is_declared_is_what_happens(self, face: Face, backend: Backend, feature: Feature) -> None:
-        """Unsupported features are refused before anything is sent, and supported ones are not."""
+        """Unsupported features are refused before anything is sent; supported ones are not refused."""
         refused: UnsupportedOperation | None = None
         with FaultServer(http(404)) as server:
             settings = {**backend.settings, "base_url": server.url}
@@ -264,7 +264,7 @@ class DeclarationContract(ContractBase):
                 assert event.type in table[event.native_type], f"{event.native_type!r} is not declared to become this"
 
     def told(self, client: Client, session: Session, said: str) -> list[Event]:
-        """The events of a turn, and of its rest if it needed an answer."""
+        """Return the events of a turn, including those after an answer if it needed one."""
         events, result = self.run(client, session, said)
         if result.outcome is Outcome.REQUIRES_ACTION:
             answers: list[Answer] = [
@@ -327,7 +327,7 @@ class DeclarationContract(ContractBase):
             assert call.path.startswith("/")
 
     def test_the_provider_imports_the_provider_api_only(self) -> None:
-        """Its emulator, which is a server, may import more."""
+        """The emulator may import more, because it is a server."""
         root = importlib.import_module(self.declared().__module__.partition(".")[0])
         emulator = (self.declared().emulator or "").partition(":")[0]
         for module, path in _modules(root.__name__, Path(str(root.__file__))):
@@ -352,11 +352,11 @@ _NEEDS: Final[dict[Feature, tuple[Feature, ...]]] = {
         for name, clearing in to_clear.items()
     },
 }
-"""Further values of a call of `ATTEMPTS`."""
+"""Additional values for a call in `ATTEMPTS`."""
 
 
 def _modules(name: str, file: Path) -> Iterator[tuple[str, Path]]:
-    """The modules of a package, or the one module, with their files."""
+    """Return the modules of a package, or the single module, with their files."""
     if file.name != "__init__.py":
         yield name, file
         return

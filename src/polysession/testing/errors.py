@@ -1,4 +1,4 @@
-"""Broken servers: whatever comes, the error says what it was, what may have been done, and no secret."""
+"""Broken servers: every error says what came and whether the call may have had an effect, without secrets."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _LIMIT_S: Final = 5.0
 
 @dataclass(frozen=True)
 class BrokenAnswer:
-    """The behaviour of a server, and its required outcome.
+    """The behaviour of a server, and the required outcome.
 
     Attributes:
-        answer: What it sends.
+        answer: The bytes that the server sends.
         error: The class of the error.
         text: A part of its message.
-        status: The HTTP status that it has.
-        tried_again: Whether a call that may be repeated is.
-        in_doubt: Whether a creation may have been carried out.
+        status: The HTTP status of the error.
+        tried_again: Whether a repeatable call is retried.
+        in_doubt: Whether a creation with this answer may have taken effect.
     """
 
     answer: Answer
@@ -117,12 +117,12 @@ _every_fault = pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 
 
 class ErrorContract(ContractBase):
-    """An error is of the right class, says what came, and is retried only if that is safe."""
+    """An error has the right class and describes the response; a call is retried only if that is safe."""
 
     def failure(
         self, face: Face, backend: Backend, url: str, use: Callable[[Client], object], **options: Any
     ) -> PolysessionError:
-        """The error of a call at an address where no backend is."""
+        """Return the error of a call to an address without a backend."""
         settings = {**backend.settings, **self.canaries(), "base_url": url}
         with (
             pytest.raises(PolysessionError) as caught,
@@ -182,7 +182,7 @@ class ErrorContract(ContractBase):
         assert once != another, "two creations carry the same key"
 
     def check(self, error: PolysessionError, broken: BrokenAnswer, operation: Feature) -> None:
-        """Compare an error with what is expected of it."""
+        """Compare an error with the expected one."""
         assert type(error) is broken.error
         assert broken.text in error.message
         assert error.operation == operation

@@ -1,4 +1,4 @@
-"""The async client with the looks of the blocking one, so that each behaviour is written once and shown with both."""
+"""The async client with the methods of the blocking one, so that each test is written once and runs with both."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def open_client(
     async_http_client: Callable[[], Any] = lambda: None,
     **options: Any,
 ) -> Iterator[Client]:
-    """A client of either kind, to be used like a `Client`. An async one runs in an event loop of its own.
+    """Open a client of either kind, for use like a `Client`. An async client runs in its own event loop.
 
     Args:
-        face: Which of the two.
+        face: The kind of client.
         provider: Name of the provider.
-        http_client: Makes the HTTP client to inject; None injects none. It is closed in the end.
+        http_client: Returns the HTTP client to inject; None injects none. The HTTP client is closed at the end.
         async_http_client: The same for the async client, called inside its event loop.
         options: Settings, and the other arguments of a client.
     """
@@ -86,7 +86,7 @@ _PARTS: Final = (AsyncSessions, AsyncAgents, AsyncEnvironments, AsyncModels, Asy
 
 
 class _Blocking:
-    """Something of the async client, with the methods of its blocking counterpart."""
+    """An object of the async client, with the methods of its blocking counterpart."""
 
     def __init__(self, target: Any, runner: asyncio.Runner) -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""A server of scripted bytes on 127.0.0.1, for what no well-behaved server sends."""
+"""A server on 127.0.0.1 that sends scripted bytes, for responses that no correct server sends."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Answer:
 
     Attributes:
         data: The bytes.
-        reset: The connection is reset, in place of a clean end.
-        piece_bytes: So many are sent at a time; 0 for all.
+        reset: Whether the connection is reset instead of closed cleanly.
+        piece_bytes: Number of bytes that are sent at a time; 0 for all.
         pause_s: Seconds after each piece.
         hold_s: Seconds that the connection stays open after the bytes, unless the client closes it first.
     """
@@ -40,13 +40,13 @@ class Answer:
 
     @property
     def pieces(self) -> Iterator[bytes]:
-        """The bytes, as they are sent."""
+        """Return the pieces in which the bytes are sent."""
         size = self.piece_bytes or max(1, len(self.data))
         return (self.data[start : start + size] for start in range(0, len(self.data), size))
 
 
 def http(status: int, body: bytes | str = b"", **headers: str) -> Answer:
-    """A sound HTTP answer. A header's name is written with underscores."""
+    """Build a correct HTTP response. Write the name of a header with underscores."""
     content = body.encode() if isinstance(body, str) else body
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -61,10 +61,10 @@ class FaultServer:
     """Reads a whole request, sends the next answer and closes the connection; the last answer repeats.
 
     Args:
-        answers: What it sends.
-        tls: How it encrypts; None for not at all.
-        reads_from: Base URL of a sound backend that answers GET requests in its place; None for none. They are not
-            among `requests`.
+        answers: The responses that it sends.
+        tls: The TLS context; None for no encryption.
+        reads_from: Base URL of a correct backend that answers GET requests in its place; None for none. These requests
+            are not in `requests`.
     """
 
     def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, reads_from: str | None = None) -> None:
@@ -78,7 +78,7 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -126,7 +126,7 @@ class FaultServer:
 
 
 def pass_on(request: bytes, connection: socket.socket, base_url: str) -> None:
-    """Let a backend answer a request."""
+    """Forward a request to a backend, and its response to the client."""
     parts = urlsplit(base_url)
     line, rest = request.split(b"\r\n", 1)
     method, target = line.split(b" ", 1)
@@ -138,7 +138,7 @@ def pass_on(request: bytes, connection: socket.socket, base_url: str) -> None:
 
 
 def send_answer(connection: socket.socket, answer: Answer) -> None:
-    """Send it, and make ready for the close that follows."""
+    """Send the response, and prepare the connection for its close."""
     for piece in answer.pieces:
         connection.sendall(piece)
         time.sleep(answer.pause_s)
@@ -150,7 +150,7 @@ def send_answer(connection: socket.socket, answer: Answer) -> None:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """One request with its body; nothing if the client leaves before it is whole."""
+    """Read one request with its body; empty if the client leaves before the request is complete."""
     data = b""
     while HEAD_END not in data or len(data) < _length(data):
         received = connection.recv(65_536)
@@ -167,6 +167,6 @@ def _length(data: bytes) -> int:
 
 
 def closed_port() -> str:
-    """An address without a server."""
+    """Return a URL without a server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -12,19 +12,19 @@ T = TypeVar("T")
 
 
 def ok(body: Any, status: int = 200) -> Response:
-    """A response of success with a JSON body."""
+    """Return a successful response with a JSON body."""
     return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
 def step(flow: Flow[T], *answers: Response | PolysessionError) -> tuple[list[Call], T]:
-    """Run a flow with prepared responses; returns the calls that it made, and its result.
+    """Run a flow with prepared responses; return the calls of the flow and its result.
 
     Args:
         flow: The flow, such as `provider.get_session(SessionRef("s1"))`.
         answers: A response or an error for each call, in order. An error is raised inside the flow.
 
     Raises:
-        AssertionError: It made more calls, or fewer, than there are answers.
+        AssertionError: The flow made more or fewer calls than there are answers.
     """
     calls: list[Call] = []
     remaining = list(answers)

@@ -1,4 +1,4 @@
-"""Lifetimes: what is opened is closed, and a whole life runs from its beginning to its end."""
+"""Lifetimes: everything that is opened is closed, and a session works from its creation to its deletion."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LifetimeContract(ContractBase):
 
     @staticmethod
     def open_descriptors() -> int:
-        """How many files and sockets this process has open. Skips the test where the system does not tell."""
+        """Return the number of open files and sockets of this process. Skips the test if it is unknown."""
         if not _DESCRIPTORS.exists():
             pytest.skip(f"{_DESCRIPTORS} does not exist on this system")
         return len(list(_DESCRIPTORS.iterdir()))

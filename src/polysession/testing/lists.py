@@ -17,12 +17,12 @@ from polysession.testing.sessions import for_agent
 
 
 class ListContract(ContractBase):
-    """A list is lazy, whole and in order; a filter keeps what fits."""
+    """A list is lazy, complete and in order; a filter keeps the matching items."""
 
     def some(self, client: Client, backend: Backend, number: int, **values: Any) -> tuple[list[str], dict[str, Any]]:
-        """Ids of new sessions, oldest first, and the filter that selects them.
+        """Return the ids of new sessions, oldest first, and the filter that selects them.
 
-        Of a provider that creates none they are the newest ones that there are.
+        If the provider cannot create sessions, use the newest existing ones.
         """
         if not self.supports(Feature.SESSIONS_CREATE):
             found = [session.id for session in client.sessions.list(limit=number)]
@@ -33,7 +33,7 @@ class ListContract(ContractBase):
         return ids, for_agent(agent) if self.supports(Feature.SESSIONS_LIST_AGENT) else {}
 
     def listed(self, client: Client, among: list[str], **query: Any) -> list[str]:
-        """Ids of the sessions of a list that are among those."""
+        """Return the ids in a list of sessions that are among the given ids."""
         return [session.id for session in client.sessions.list(**query) if session.id in among]
 
     @covers(Feature.SESSIONS_LIST)

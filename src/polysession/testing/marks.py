@@ -1,4 +1,4 @@
-"""The evidence of a contract test, and the three kinds of gaps that a provider may declare."""
+"""The features that a contract test covers, and the three kinds of gaps that a provider may declare."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NEEDS: Final = "__polysession_needs__"
 
 
 def covers(*features: Feature, needs: Callable[[Declared], bool] | None = None) -> Callable[[F], F]:
-    """Declare which features a test covers. It is collected for providers that declare all of them as supported.
+    """Declare the features of a test. The test is collected for providers that declare all of them as supported.
 
     Args:
         features: The features.
-        needs: Whether a provider declares what the test needs besides; None for any provider.
+        needs: Returns whether a provider fulfils further conditions of the test; None for any provider.
     """
 
     def mark(function: F) -> F:
@@ -40,31 +40,31 @@ def covers(*features: Feature, needs: Callable[[Declared], bool] | None = None) 
 
 
 def supports_one_of(features: Iterable[Feature]) -> Callable[[Declared], bool]:
-    """For `covers(needs=...)`: whether a provider supports at least one of the features."""
+    """Return a condition for `covers(needs=...)`: the provider supports at least one of the features."""
     return lambda declared: any(declared.support(feature).support for feature in features)
 
 
 def applies_to(function: Callable[..., Any], declared: Declared) -> bool:
-    """Whether a test is one for a provider."""
+    """Return whether a test applies to a provider."""
     needs: Callable[[Declared], bool] | None = getattr(function, _NEEDS, None)
     supported = all(declared.support(feature).support for feature in features_shown(function))
     return supported and (needs is None or needs(declared))
 
 
 def features_shown(function: Callable[..., Any]) -> tuple[Feature, ...]:
-    """The features that a test shows: those of its `shows`, none for any other function."""
+    """Return the features that a test covers: those given to `covers`, or no features for other functions."""
     shown: tuple[Feature, ...] = getattr(function, _SHOWN, ())
     return shown
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A test that must fail, because something is missing.
+    """A reason why a test must fail.
 
     Attributes:
         kind: `not done here`, `not offered yet` or `never`.
-        reason: What is missing.
-        raises: The error, or errors, that the test must fail with.
+        reason: The missing feature or behaviour.
+        raises: The exception class, or classes, with which the test must fail.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Gap:
     raises: Raises
 
     def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A copy of a test that must fail in this way. One that passes fails: the gap is closed, and to be removed."""
+        """Return a copy of a test that must fail with this gap. If it passes, it counts as failed: remove the gap."""
         copy = types.FunctionType(
             function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
@@ -86,7 +86,7 @@ class Gap:
 
     @property
     def mark(self) -> pytest.MarkDecorator:
-        """The mark of a test that must fail in this way."""
+        """The pytest mark of a test that must fail with this gap."""
         return pytest.mark.xfail(reason=f"{self.kind}: {self.reason}", raises=self.raises, strict=True)
 
 

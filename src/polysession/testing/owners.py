@@ -1,4 +1,4 @@
-"""Owners: where the user is a part of a session's address, a session of one user is never read as another."""
+"""Owners: if the user is part of a session's address, a client never reads one user's session as another user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polysession.testing.marks import covers
 
 
 def has_owner_setting(declared: type[Provider[Any]]) -> bool:
-    """Whether the client of a provider may have a user of its own."""
+    """Return whether a client of the provider may have its own user."""
     return declared.owner_setting is not None
 
 

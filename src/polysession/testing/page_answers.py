@@ -1,4 +1,4 @@
-"""Writes that an HTML page answers with 200: a proxy or a sign-in page in front of the backend is never a success."""
+"""Writes that get an HTML page with status 200, as from a proxy or a sign-in page: this is never a success."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _WRITES: Final[dict[Feature, Callable[[Client, Session], object]]] = {
 
 
 class PageAnswerContract(ContractBase):
-    """Every write reads its answer, also one that it does not need."""
+    """Every write checks its response, even if it needs nothing from it."""
 
     def page_error(self, backend: Backend, write: Callable[[], object]) -> MalformedResponse:
-        """The error of a write whose answer is a page."""
+        """Return the error of a write that gets an HTML page."""
         backend.faults.add(Fault("page", writes_only=True))
         with pytest.raises(MalformedResponse) as caught:
             write()
@@ -65,7 +65,7 @@ class PageAnswerContract(ContractBase):
             assert error.operation == feature.operation
 
     def cancels_at_once(self, client: Client, backend: Backend, session: Session) -> bool:
-        """Whether a cancellation sends a write although nothing runs: some providers look first."""
+        """Return whether a cancellation sends a write although no turn runs: some providers check first."""
         probe = Fault("status", writes_only=True, status=500)
         backend.faults.add(probe)
         with contextlib.suppress(PolysessionError):
@@ -84,7 +84,7 @@ class PageAnswerContract(ContractBase):
 
 
 def answer_to(action: PendingAction) -> Any:
-    """An answer that fits an action."""
+    """Return an answer that fits an action."""
     match action:
         case ToolExecution():
             return ToolOutput(action, "42")

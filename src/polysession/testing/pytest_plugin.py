@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         metavar="FACTOR",
         help="delays of replayed tapes: 0 (default) does not wait, 1 takes as long as the recording",
     )
-    if not _loads_recording(pluginmanager):  # which has this option
+    if not _loads_recording(pluginmanager):  # pytest-recording already adds this option
         group.addoption("--record-mode", choices=_MODES, help="how tapes are recorded; by default none are")
     parser.addini("polysession_backend", "default of --polysession-backend", default="emulator")
     parser.addini("polysession_provider", "default of --polysession-provider")
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Note how a test ended that has a tape: that of a failed one is not written."""
+    """Note the outcome of a test with a tape: the tape of a failed test is not written."""
     if call.excinfo is not None and item.stash.get(_OPENED, False):
         item.stash.setdefault(_FAILURE, call.excinfo.value)
     return (yield)
@@ -71,7 +71,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture
 def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
-    """A running emulator: of the parameter, the mark `polysession`, or the option `--polysession-provider`."""
+    """A running emulator of the provider in the parameter, the mark `polysession`, or `--polysession-provider`."""
     from polysession.emulation import serve  # noqa: PLC0415  (only if used)
 
     mark = request.node.get_closest_marker("polysession")
@@ -82,13 +82,13 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorHandle]:
 
 @pytest.fixture
 def tape_options() -> dict[str, Any]:
-    """Options of all tapes, as for `Tape`. Replace this fixture by one of yours."""
+    """Options of all tapes, as for `Tape`. Override this fixture with your own."""
     return {}
 
 
 @pytest.fixture
 def tape(request: pytest.FixtureRequest, tape_options: dict[str, Any]) -> Iterator[Tape]:
-    """An open tape: of the mark `tape`, or `tapes/<module>/<test>.jsonl` beside the test's file."""
+    """An open tape: the one in the mark `tape`, or `tapes/<module>/<test>.jsonl` next to the test's file."""
     from polysession.testing.tape import Tape  # noqa: PLC0415  (only if used)
 
     mark = request.node.get_closest_marker("tape")
@@ -104,7 +104,7 @@ def tape(request: pytest.FixtureRequest, tape_options: dict[str, Any]) -> Iterat
 
 @pytest.fixture
 def live_backend(request: pytest.FixtureRequest) -> LiveBackend:
-    """The real backend to test with, or to record. Replace this fixture by one of yours."""
+    """The real backend to test with, or to record. Override this fixture with your own."""
     from polysession.testing.suite import LiveBackend  # noqa: PLC0415  (only if used)
 
     return LiveBackend.from_environment(_provider(request))
@@ -130,7 +130,7 @@ def backend(request: pytest.FixtureRequest) -> SuiteBackend:
 
 
 def _loads_recording(plugins: pytest.PytestPluginManager) -> bool:
-    """Whether pytest-recording is loaded, or will be."""
+    """Return whether pytest-recording is loaded, or will be."""
     is_automatic = find_spec("pytest_recording") is not None and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     return plugins.has_plugin("recording") or (is_automatic and not plugins.is_blocked("recording"))
 

@@ -14,10 +14,10 @@ from polysession.testing.marks import covers
 
 
 class ResourceContract(ContractBase):
-    """Environments and models are listed, and environments created, so that a first session needs no other tool."""
+    """Environments can be listed and created, and models listed, so that a first session needs no other tool."""
 
     def new_environment(self, client: Client, **values: Any) -> Environment:
-        """An environment with a name that no other has."""
+        """Create an environment with a unique name."""
         return client.environments.create(name=f"contract-{uuid.uuid4().hex[:12]}", **values)
 
     @covers(Feature.ENVIRONMENTS_CREATE)

@@ -1,4 +1,4 @@
-"""Runs a real server in a process of its own, so that the contract suite can be pointed at it."""
+"""Runs a real server in a separate process, so that the contract suite can use it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from polysession._drivers.environment import tls_context
 _LOOK_AGAIN_S: Final = 0.05
 _ASKS_FOR_CREDENTIAL: Final = frozenset({401, 403})
 _SHOWN: Final = 4000
-"""Characters of the output in an error."""
+"""Number of characters of the output that an error shows."""
 
 
 class ServerProcess:
     """A server that can be ended and started again on the same port. Use `process` to run one.
 
     Attributes:
-        port: A TCP port that was free, for `{port}` in the command.
-        base_url: The server on that port of 127.0.0.1.
+        port: TCP port of the server, chosen because it was free; replaces `{port}` in the command.
+        base_url: URL of the server on 127.0.0.1.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """Everything that it has written to stdout and stderr, over all its starts."""
+        """The output of the server on stdout and stderr, over all its starts."""
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode(errors="replace")
 
     def start(self) -> None:
-        """Start it, and wait until it is ready.
+        """Start the server and wait until it is ready.
 
         Raises:
-            RuntimeError: It ended, or was not ready in time; the message shows its output.
+            RuntimeError: The server ended, or was not ready in time; the message shows its output.
         """
         self._process = subprocess.Popen(  # noqa: S603  (the caller's command)
             self._command,
@@ -71,7 +71,7 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
-            start_new_session=True,  # what it starts is ended with it
+            start_new_session=True,  # its child processes are ended with it
         )
         deadline_s = time.monotonic() + self._start_limit_s
         while not self._is_ready():
@@ -86,7 +86,7 @@ class ServerProcess:
         """Send SIGTERM and wait until the server has ended; then end its remaining processes.
 
         Raises:
-            RuntimeError: It has not ended in time, and was killed.
+            RuntimeError: The server did not end in time and was killed.
         """
         assert self._process is not None, "it was not started"
         self._process.terminate()
@@ -98,7 +98,7 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Kill the server and its child processes, as in a crash. Does nothing if it was not started."""
+        """Kill the server and its child processes, as in a crash. Does nothing if the server was not started."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -106,12 +106,12 @@ class ServerProcess:
         self._process.wait()
 
     def restart(self) -> None:
-        """Kill it, and start it again on the same port."""
+        """Kill the server and start it again on the same port."""
         self.kill()
         self.start()
 
     def close(self) -> None:
-        """Drop the output."""
+        """Discard the output."""
         self._output.close()
 
     def _is_ready(self) -> bool:
@@ -128,8 +128,7 @@ class ServerProcess:
 
 
 Ready: TypeAlias = str | Callable[[ServerProcess], bool]
-"""How it is known that a server is ready: a path that it answers with success or by asking for a
-credential, or a function."""
+"""The sign that a server is ready: a function, or a path that it answers with success or by asking for a credential."""
 
 
 @contextlib.contextmanager
@@ -142,20 +141,20 @@ def process(
     start_limit_s: float = 60.0,
     stop_limit_s: float = 20.0,
 ) -> Iterator[ServerProcess]:
-    """Run a server while the context is open. In the end its whole process group is killed. POSIX only.
+    """Run a server while the context is open. At the end its whole process group is killed. POSIX only.
 
     Args:
         command: The program and its arguments. `{port}` in one of them is replaced by a free TCP port.
-        ready: When the server counts as ready: a path, such as `/health`, that it answers on that port with success or
-            by asking for a credential; or a function that is called with the process until it gives True, and may read
-            its `output`.
-        cwd: Where it runs; None for the current folder.
-        env: Its whole environment; None for that of this process.
-        start_limit_s: Seconds to become ready.
-        stop_limit_s: Seconds to end by itself in `stop`.
+        ready: The sign that the server is ready. Either a path, such as `/health`, that it answers on that port with
+            success or by asking for a credential; or a function that is called with the `ServerProcess` until it
+            returns True. The function may read `output`.
+        cwd: Working directory of the server; None for the current directory.
+        env: Complete environment of the server; None for the environment of this process.
+        start_limit_s: Seconds in which the server must become ready.
+        stop_limit_s: Seconds in which the server must end after `stop` sends SIGTERM.
 
     Raises:
-        RuntimeError: It did not become ready; the message shows its output.
+        RuntimeError: The server did not become ready; the message shows its output.
     """
     server = ServerProcess(
         command, ready=ready, cwd=cwd, env=env, start_limit_s=start_limit_s, stop_limit_s=stop_limit_s
@@ -169,7 +168,7 @@ def process(
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now."""
+    """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A proxy in front of a service that is not ours, which puts the faults of an emulator on its answers."""
+"""A proxy in front of another service, which injects an emulator's faults into the responses."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def proxy(base_url: str) -> Iterator[tuple[str, Faults]]:
     """Forward requests to a service while the context is open.
 
     Args:
-        base_url: The service's own.
+        base_url: Base URL of the service.
 
     Yields:
-        The base URL to use instead, and the faults of the next responses.
+        The base URL of the proxy, and the faults for the next responses.
     """
     parts = urlsplit(base_url)
     faults = Faults()
@@ -40,7 +40,7 @@ class _Proxy:
         self._origin = origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, until its answer is complete or the client has gone."""
+        """Forward one request until its response is complete or the client has disconnected."""
         body = await Request(scope, receive).body()
         answering = asyncio.ensure_future(self._answer(scope, body, send))
         leaving = asyncio.ensure_future(receive())

@@ -18,7 +18,7 @@ ODD_TEXT = 'Zürich 東京 🚀 "quoted" \\ & <b> %2F'
 
 
 class SessionContract(ContractBase):
-    """A session is what was asked for, and stays so until it is changed or deleted."""
+    """A session has the requested values, and keeps them until it is changed or deleted."""
 
     @covers(Feature.SESSIONS_CREATE)
     def test_a_new_session_is_there_and_idle(self, client: Client, backend: Backend) -> None:
@@ -58,7 +58,7 @@ class SessionContract(ContractBase):
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_ID)
     def test_a_session_is_created_under_an_id(self, client: Client, backend: Backend) -> None:
-        session_id = str(uuid.UUID(new_id()))  # a form that every backend takes
+        session_id = str(uuid.UUID(new_id()))  # a form of id that every backend accepts
         assert self.new_session(client, backend, id=session_id).id == session_id
 
     @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_CREATE_OWNER, Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_OWNER)
@@ -200,10 +200,10 @@ class SessionContract(ContractBase):
 
 
 def for_agent(agent: str | None) -> dict[str, Any]:
-    """The argument that names an agent, where there are agents."""
+    """Return the argument that names an agent, if the backend has agents."""
     return {} if agent is None else {"agent": agent}
 
 
 def known(session: Session) -> dict[str, Any]:
-    """The content of a session, without fields that time changes or that not every answer has."""
+    """Return the content of a session, without fields that change with time or are missing in some responses."""
     return {name: value for name, value in session.model_dump().items() if name not in {"raw", "updated_at", "usage"}}

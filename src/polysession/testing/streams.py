@@ -1,4 +1,4 @@
-"""Streams: they follow every turn, and continue where they were after each fault of the network."""
+"""Streams: they follow every turn, and continue at the same position after each network fault."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _FORGOTTEN: Final = {
     "tool_call.delta",
     "tool_result.delta",
 }
-"""Deltas and starts, which a late reader does not receive."""
+"""Deltas and starts: a late reader does not receive them."""
 
 
 class StreamContract(ContractBase):
-    """Each event comes once, in order, on one connection or on many."""
+    """Each event comes once and in order, over one connection or many."""
 
     def until_ended(self, events: Iterable[Event]) -> list[Event]:
-        """The next events of a stream, to the end of a turn."""
+        """Return the next events of a stream, up to the end of a turn."""
         told: list[Event] = []
         for event in events:
             told.append(event)
@@ -169,7 +169,7 @@ class StreamContract(ContractBase):
 
         def follow(impatient: Client) -> None:
             with impatient.sessions.stream(session, deadline_s=self.patience_s) as broken:
-                if is_polled:  # each poll is a call of its own
+                if is_polled:  # each poll is a separate call
                     client.sessions.send(session, self.script.plain)
                     next(broken)
                     backend.faults.add(Fault("status", method="GET", times=100))
@@ -183,7 +183,7 @@ class StreamContract(ContractBase):
 
 
 def _steps_of(events: Iterable[Event]) -> list[str]:
-    """The types of the events that every reader receives, without the caller's own messages."""
+    """Return the types of the events that every reader receives, without the caller's own messages."""
     kept = {"turn.started", "tool_call.completed", "tool_result.completed", "message.completed", "turn.ended"}
     return [
         event.type

@@ -27,9 +27,9 @@ class LiveBackend:
     Attributes:
         provider: Name of the provider.
         settings: Settings of its clients; omitted settings come from the environment, as for every `Client`.
-        agent: Id of the agent that sessions are created for; None for the backend's default one.
-        environment: Id of the environment that they are created in.
-        model: Their model.
+        agent: Id of the agent for sessions; None for the backend's default agent.
+        environment: Id of the environment for sessions.
+        model: Model for sessions.
     """
 
     provider: str
@@ -40,9 +40,9 @@ class LiveBackend:
 
     @classmethod
     def from_environment(cls, provider: str) -> LiveBackend:
-        """The backend that the environment names.
+        """Read the backend from environment variables.
 
-        `POLYSESSION_TEST_AGENT` and `POLYSESSION_TEST_ENVIRONMENT` are for sessions, and the provider's variables for
+        `POLYSESSION_TEST_AGENT` and `POLYSESSION_TEST_ENVIRONMENT` apply to sessions, and the provider's variables to
         its clients.
         """
         return cls(
@@ -66,7 +66,7 @@ class SuiteBackend:
     Attributes:
         kind: `emulator`, `tape` or `live`.
         provider: Name of the provider.
-        session_values: Arguments of `sessions.create` for a session that works: `create(title="T", **session_values)`.
+        session_values: Arguments of `sessions.create` for a working session: `create(title="T", **session_values)`.
         emulator: The running emulator; None for the other kinds.
         tape: The open tape; None for the other kinds.
     """
@@ -80,7 +80,7 @@ class SuiteBackend:
 
     @classmethod
     def of_emulator(cls, emulator: EmulatorHandle) -> SuiteBackend:
-        """A running emulator."""
+        """Return a running emulator as a `SuiteBackend`."""
         return cls(
             kind="emulator",
             provider=emulator.provider,
@@ -91,14 +91,14 @@ class SuiteBackend:
 
     @classmethod
     def of_live(cls, live: LiveBackend) -> SuiteBackend:
-        """A real backend."""
+        """Return a real backend as a `SuiteBackend`."""
         return cls(
             kind="live", provider=live.provider, session_values=_to_values(live.session_values), _settings=live.settings
         )
 
     @classmethod
     def of_tape(cls, tape: Tape, live: LiveBackend | None) -> SuiteBackend:
-        """An open tape; `live` is what it records, None if it replays."""
+        """Return an open tape as a `SuiteBackend`; `live` is the recorded backend, None for a replay."""
         provider = tape.provider if live is None else live.provider
         values = tape.remember("session_values", lambda: {} if live is None else live.session_values)
         settings = {} if live is None else live.settings
@@ -117,7 +117,7 @@ class SuiteBackend:
         return self.tape.async_client(self.provider, **options)
 
     def script(self, script: Iterable[Act | ToolUse]) -> None:
-        """Set the acts of the agent in its next turn, or skip the test if the agent is a real one.
+        """Set the agent's acts in its next turn, or skip the test if the agent is real.
 
         See `EmulatorHandle.script`.
         """

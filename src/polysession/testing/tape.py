@@ -48,7 +48,7 @@ _NO_FILE: Final = TapeFile(TapeHeader(), ())
 
 
 class TapeMismatch(AssertionError):  # noqa: N818  (it says what happened)
-    """A program sends other requests than those on its tape."""
+    """A program's requests differ from those on its tape."""
 
 
 class Tape(EffectSource):
@@ -61,9 +61,10 @@ class Tape(EffectSource):
 
     Args:
         path: The file, with the suffix `.jsonl`.
-        mode: As `--record-mode` of pytest-recording. `none` only replays; `once` records if there is no file;
-            `new_episodes` replays recorded requests and records new ones; `rewrite` and `all` record everything again.
-        pace: Delays of the replay, relative to those of the recording: 0 does not wait, 1 takes as long.
+        mode: As for the option `--record-mode` of pytest-recording. `none` only replays; `once` records if there is no
+            file; `new_episodes` replays recorded requests and records new ones; `rewrite` and `all` record everything
+            again.
+        pace: Delays of the replay, relative to the recording: 0 does not wait, 1 waits as long as recorded.
         keep_headers: Names of further headers to store, in lower case. For credentials, only the scheme is stored.
         match_headers: Names of stored request headers that must be the same as recorded.
         secrets: Texts that must not be on the tape, besides the credentials that clients send.
@@ -140,7 +141,7 @@ class Tape(EffectSource):
         elif not self._partial and (left := self.playback.left()):
             raise self.mismatch(f"the program did not make all requests of the tape {self.path}: {'; '.join(left)}")
 
-    # What programs use.
+    # For programs.
 
     @property
     def provider(self) -> str:
@@ -156,7 +157,7 @@ class Tape(EffectSource):
         """A `Client` whose requests are recorded or replayed.
 
         Args:
-            provider: As for `Client`; None in a replay uses the recorded provider.
+            provider: As for `Client`. In a replay, None stands for the recorded provider.
             options: As for `Client`. In a replay, omitted settings are taken from the recording; no settings and no
                 credential are needed.
         """
@@ -172,7 +173,7 @@ class Tape(EffectSource):
             yield client
 
     def http_client(self, http: Any = None) -> TapedClient:
-        """An HTTP client for `Client(http_client=...)`, around `http` or one like the default one."""
+        """Return an HTTP client for `Client(http_client=...)` that wraps `http`, or a client like the default one."""
         return TapedClient(self, http or new_http_client())
 
     def async_http_client(self, http: Any = None) -> AsyncTapedClient:
@@ -180,14 +181,14 @@ class Tape(EffectSource):
         return AsyncTapedClient(self, http or new_async_http_client())
 
     def remember(self, name: str, make: Callable[[], T]) -> T:
-        """A value that exists outside the program, such as the id of an existing session.
+        """Return a value from outside the program, such as the id of an existing session.
 
         Args:
             name: A name for it on the tape.
-            make: Returns the value, as JSON; called if the value is not on the tape.
+            make: Returns the value as JSON. It is called if the value is not on the tape.
 
         Raises:
-            TapeError: It is not on the tape, and nothing is recorded.
+            TapeError: The value is not on the tape, and the mode does not record.
         """
         if name not in self._header.values:
             if not self.records:
@@ -199,7 +200,7 @@ class Tape(EffectSource):
     # The effect source, while the tape is open.
 
     def new_id(self) -> str:
-        """The next random id of the recording; a new one where there are no more."""
+        """Return the next random id of the recording; a new id if there are no more."""
         recorded = self.playback.take_id()
         if recorded is not None:
             return recorded
@@ -208,16 +209,16 @@ class Tape(EffectSource):
         return new
 
     def wait_s(self, seconds: float) -> float:
-        """Waits of a replay are scaled."""
+        """Return the length of a wait, which is scaled in a replay."""
         return seconds if self.records else self._pace * seconds
 
-    # What the taped HTTP clients use.
+    # For the taped HTTP clients.
 
     def play(self, sent: TapedRequest) -> Exchange | None:
-        """The recorded exchange that answers a request; None if the request is to be sent, and recorded.
+        """Return the recorded exchange for a request; None if the request must be sent and recorded.
 
         Raises:
-            TapeMismatch: It is not on the tape.
+            TapeMismatch: The request is not on the tape.
         """
         exchange = self.playback.take(sent)
         if exchange is None and not self.records:
@@ -228,13 +229,13 @@ class Tape(EffectSource):
         return exchange
 
     def mismatch(self, problem: str) -> TapeMismatch:
-        """The error for a difference, which is raised again when the tape ends, in case the program catches it."""
+        """Return the error for a difference. It is raised again at the end, in case the program catches it."""
         problem += "\nIf the program is right, record the tape again with --record-mode=rewrite."
         self._problems.append(problem)
         return TapeMismatch(problem)
 
     def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> TapedRequest:
-        """A request as the tape holds it."""
+        """Return a request in the form that the tape stores."""
         self._secrets |= credentials_in(headers)
         return TapedRequest(
             method=method,
@@ -244,15 +245,15 @@ class Tape(EffectSource):
         )
 
     def response_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers of a response as the tape holds them."""
+        """Return the headers of a response in the form that the tape stores."""
         return {name: self.text(value) for name, value in kept_headers(headers, self._keep[1]).items()}
 
     def data(self, data: bytes) -> bytes:
-        """Bytes of a body as the tape holds them."""
+        """Return the bytes of a body in the form that the tape stores."""
         return without_tokens(replaced(data, self._replace))
 
     def text(self, text: str) -> str:
-        """Text as the tape holds it."""
+        """Return text in the form that the tape stores."""
         return replaced(text.encode(), self._replace).decode()
 
     def add(self, entry: Entry) -> None:
@@ -261,13 +262,13 @@ class Tape(EffectSource):
             self._new.append(entry)
 
     def new_stream(self) -> int:
-        """The number of the next stream to record."""
+        """Return the number of the next stream to record."""
         with self._lock:
             self._streams += 1
             return self._streams
 
     def now_ms(self) -> int:
-        """Milliseconds since the tape was opened."""
+        """Return the milliseconds since the tape was opened."""
         return round(1000 * (time.monotonic() - self._started_s))
 
     def _options(self, provider: str | None, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:

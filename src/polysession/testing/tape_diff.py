@@ -1,4 +1,4 @@
-"""Comparison of requests: their identity, and a readable difference from the nearest one on a tape."""
+"""Comparison of requests: their identity, and a readable difference from the most similar request on a tape."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Identity: TypeAlias = tuple[object, ...]
 
 
 def identity(request: TapedRequest, match_headers: Iterable[str] = ()) -> Identity:
-    """The key by which requests match: method, path, query, body, and the headers of these names."""
+    """Return the key by which requests match: method, path, query, body, and the headers with these names."""
     path, query = _target(request)
     body = json.dumps(_value(request), sort_keys=True)
     return (request.method, path, *query, body, *(request.headers.get(name) for name in match_headers))
 
 
 def described(request: TapedRequest) -> str:
-    """The request in one line."""
+    """Return the request in one line."""
     return f"{request.method} {request.target}"
 
 
 def difference(
     sent: TapedRequest, recorded: Sequence[TapedRequest], played: Collection[int], match_headers: Collection[str] = ()
 ) -> str:
-    """How a request differs from the nearest recorded one, line by line.
+    """Describe line by line how a request differs from the most similar recorded request.
 
     Args:
         sent: The request.
         recorded: All requests of the tape.
-        played: Positions of those that were answered before.
-        match_headers: Names of headers that are compared.
+        played: Positions of the recorded requests that were already answered.
+        match_headers: Names of the headers to compare.
     """
     if not recorded:
         return f"{described(sent)}\nThe tape has no requests."
@@ -59,7 +59,7 @@ def difference(
 
 
 def _likeness(sent: list[str], recorded: list[str]) -> tuple[bool, bool, float]:
-    """The same path first, then the same method, then how many lines are alike."""
+    """Return a sort key: the same path counts first, then the same method, then the number of equal lines."""
     return (
         sent[0].partition(" ")[2] == recorded[0].partition(" ")[2],
         sent[0].partition(" ")[0] == recorded[0].partition(" ")[0],
@@ -68,7 +68,7 @@ def _likeness(sent: list[str], recorded: list[str]) -> tuple[bool, bool, float]:
 
 
 def _lines(request: TapedRequest, match_headers: Iterable[str]) -> list[str]:
-    """A request for people to read: method and path, each parameter, each header, and the body."""
+    """Return a request in readable lines: method and path, each parameter, each header, and the body."""
     path, query = _target(request)
     value = _value(request)
     text = value if isinstance(value, str) else json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
@@ -86,7 +86,7 @@ def _target(request: TapedRequest) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _value(request: TapedRequest) -> object:
-    """The body: a JSON value if it is one, else text."""
+    """Return the body as a JSON value if it is JSON, otherwise as text."""
     data = unpacked(request.body)
     try:
         return json.loads(data)

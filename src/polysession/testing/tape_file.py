@@ -1,4 +1,4 @@
-"""The file of a tape: JSON lines, in the order in which things happened.
+"""The file of a tape: JSON lines in chronological order.
 
     {"tape": 1, "clients": {"acme": {"base_url": "https://tape.invalid/v1"}}, "values": {...}, "provenance": {...}}
     {"random": "0f3c..."}                                          a random id was drawn
@@ -7,7 +7,7 @@
     {"ms": 12, "stream": 1, "text": "data: ..."}                   a chunk of stream 1
     {"ms": 40, "stream": 1, "end": "client"}                       the end of stream 1, and who caused it
 
-`ms` counts from the beginning, in milliseconds. A body is `{"json": ...}`, `{"text": ...}` or `{"base64": ...}`.
+`ms` is the time in milliseconds since the beginning. A body is `{"json": ...}`, `{"text": ...}` or `{"base64": ...}`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class TapeHeader(TapeLine):
 
     Attributes:
         tape: Version of the format.
-        clients: Settings of the clients that were recorded, by provider, without secrets. Of a base URL without TLS,
-            such as of this machine, only the path is kept.
-        values: Values that only the recording knows; see `Tape.remember`.
+        clients: Settings of the recorded clients by provider, without secrets. From a base URL without TLS, such as one
+            on this machine, only the path is stored.
+        values: Values that exist only in the recording; see `Tape.remember`.
         provenance: When the tape was recorded, and from what.
     """
 
@@ -70,7 +70,7 @@ class TapedRequest(TapeLine):
 
 
 class TapedResponse(TapeLine):
-    """A response. That of a stream has no body."""
+    """A response. The response of a stream has no body."""
 
     status: int
     headers: dict[str, str] = Field(default_factory=dict)
@@ -78,7 +78,7 @@ class TapedResponse(TapeLine):
 
 
 class Exchange(TapeLine):
-    """A request with its response, or with the class of httpx's error that there was instead."""
+    """A request with its response, or with the class of the httpx error that came instead."""
 
     ms: int
     took_ms: int = 0
@@ -89,7 +89,7 @@ class Exchange(TapeLine):
 
 
 class Chunk(TapeLine):
-    """Bytes of a stream as they were received: as text, or in base64 where they are none."""
+    """Received bytes of a stream: as text, or in base64 if they are not text."""
 
     ms: int
     stream: int
@@ -98,7 +98,7 @@ class Chunk(TapeLine):
 
     @classmethod
     def of(cls, data: bytes, *, ms: int, stream: int) -> Self:
-        """A chunk of these bytes."""
+        """Return a chunk of these bytes."""
         body = packed(data, as_json=False) or {"text": ""}
         return cls(ms=ms, stream=stream, text=body.get("text"), base64=body.get("base64"))
 
@@ -109,7 +109,7 @@ class Chunk(TapeLine):
 
 
 class End(TapeLine):
-    """The end of a stream: the client left, the server ended it, or an error of httpx, whose class is in `error`."""
+    """The end of a stream: the client left, the server ended it, or httpx raised the error in `error`."""
 
     ms: int
     stream: int
@@ -122,9 +122,9 @@ _ENTRY: Final[TypeAdapter[Entry]] = TypeAdapter(Entry)
 
 
 def packed(data: bytes, *, as_json: bool = True) -> Body | None:
-    """The bytes of a body as a tape holds them; None for no bytes.
+    """Return the bytes of a body in the form that a tape stores; None for no bytes.
 
-    JSON is stored as such where nothing is lost by that: its numbers keep their digits, and no key stands twice.
+    A body is stored as JSON if this loses nothing: its numbers keep their digits, and no key occurs twice.
     """
     if not data:
         return None
@@ -141,7 +141,7 @@ def packed(data: bytes, *, as_json: bool = True) -> Body | None:
 
 
 def unpacked(body: Body | None) -> bytes:
-    """The bytes of a body."""
+    """Return the bytes of a stored body."""
     match body:
         case {"json": value}:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -162,7 +162,7 @@ class TapeFile:
 
     Attributes:
         header: The first line.
-        entries: The others.
+        entries: The other lines.
     """
 
     header: TapeHeader

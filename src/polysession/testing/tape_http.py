@@ -1,4 +1,4 @@
-"""HTTP clients that record what they exchange on a tape, or replay it: the methods that polysession uses of httpx's."""
+"""HTTP clients that record their exchanges on a tape, or replay them. They have the httpx methods that we use."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class TapedClient(_Taped):
         """Answer a request from the tape, or send it and record the response.
 
         Raises:
-            TapeMismatch: It is not on the tape.
-            httpx.TransportError: As recorded.
+            TapeMismatch: The request is not on the tape.
+            httpx.TransportError: The recorded error.
         """
         taped = self._taped_request(request)
         exchange = self._tape.play(taped)
@@ -130,10 +130,10 @@ class AsyncTapedClient(_Taped):
 
 
 def _replayed(tape: Tape, exchange: Exchange, request: httpx.Request) -> httpx.Response:
-    """The recorded response.
+    """Return the recorded response.
 
     Raises:
-        httpx.TransportError: There was none.
+        httpx.TransportError: The recording has an error instead.
     """
     recorded = exchange.response
     if recorded is None:
@@ -149,7 +149,7 @@ def _replayed(tape: Tape, exchange: Exchange, request: httpx.Request) -> httpx.R
 
 
 def _forwarded(response: httpx.Response, body: httpx.ByteStream | RecordedStream) -> httpx.Response:
-    """A response with its recorded body, which is decompressed."""
+    """Return a response with its recorded, decompressed body."""
     headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_BODY]
     extensions = dict(response.extensions)
     if isinstance(body, RecordedStream):

@@ -1,4 +1,4 @@
-"""The replay of a tape: which recorded exchange answers a request, and what a stream waits for."""
+"""The replay of a tape: selects the recorded exchange for a request, and the writes that a stream waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polysession.testing.tape_file import Chunk, End, Entry, Exchange, RandomId,
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 StreamEntry: TypeAlias = tuple[Chunk | End, frozenset[int]]
-"""A chunk of a stream, or its end, and the positions of the writes before it."""
+"""A chunk or the end of a stream, with the positions of the writes before it."""
 
 
 class Playback:
@@ -36,12 +36,12 @@ class Playback:
         self._lock = threading.Lock()
 
     def take_id(self) -> str | None:
-        """The next random id; None if there are no more."""
+        """Return the next random id; None if there are no more."""
         with self._lock:
             return self._ids.popleft() if self._ids else None
 
     def take(self, sent: TapedRequest) -> Exchange | None:
-        """The first exchange with this request that was not replayed yet; None if no such exchange is left."""
+        """Return the first exchange with this request that was not replayed yet; None if there is no more."""
         with self._lock:
             waiting = self._waiting.get(identity(sent, self._match_headers))
             if not waiting:
@@ -50,7 +50,7 @@ class Playback:
             return self._exchanges[waiting.popleft()]
 
     def difference(self, sent: TapedRequest) -> str:
-        """The difference between a request and the nearest one on the tape."""
+        """Describe the difference between a request and the most similar one on the tape."""
         requests = [exchange.request for exchange in self._exchanges]
         return difference(sent, requests, self._played, self._match_headers)
 
@@ -59,12 +59,12 @@ class Playback:
         return self._streams.get(number, ())
 
     def missing(self, causes: frozenset[int]) -> str:
-        """The first of these requests that was not made yet; empty if all were."""
+        """Return the first of these requests that was not made yet; empty if all were made."""
         left = min(causes - self._played, default=None)
         return "" if left is None else described(self._exchanges[left].request)
 
     def left(self) -> list[str]:
-        """The requests that were not made."""
+        """Return the requests that were not made."""
         return [described(each.request) for at, each in enumerate(self._exchanges) if at not in self._played]
 
 

@@ -1,4 +1,4 @@
-"""Secrets and tapes: which headers are kept, and a search for secrets in everything that is about to be stored."""
+"""Secrets and tapes: selects the headers to store, and searches everything for secrets before it is stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SHORTEST: Final = 4
 
 
 def kept_headers(headers: Mapping[str, str], allowed: Collection[str]) -> dict[str, str]:
-    """The allowed headers, with their names in lower case. Of a credential only its scheme is kept."""
+    """Return the allowed headers with names in lower case. For a credential, only its scheme is kept."""
     lower = {name.lower(): value for name, value in headers.items()}
     return {
         name: _without_credential(value) if _CREDENTIAL.search(name) else value
@@ -45,7 +45,7 @@ def kept_headers(headers: Mapping[str, str], allowed: Collection[str]) -> dict[s
 
 
 def credentials_in(headers: Mapping[str, str]) -> set[str]:
-    """The credentials in headers, without their schemes."""
+    """Return the credentials in headers, without their schemes."""
     found = {
         _SCHEME.sub("", value, count=1)
         for name, value in headers.items()
@@ -55,7 +55,7 @@ def credentials_in(headers: Mapping[str, str]) -> set[str]:
 
 
 def leaks(file: TapeFile, secrets: Collection[str]) -> Iterator[str]:
-    """Where a secret is found in a tape, in any of its spellings. The secret itself is not repeated."""
+    """Describe where a tape contains a secret in any of its spellings, without repeating the secret."""
     encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in secrets]
     patterns = spellings([*secrets, *encoded])
     for place, text in _texts(file):
@@ -64,7 +64,7 @@ def leaks(file: TapeFile, secrets: Collection[str]) -> Iterator[str]:
 
 
 def _texts(file: TapeFile) -> Iterator[tuple[str, str]]:
-    """Everything on a tape, with a description of where it is."""
+    """Yield every text on a tape, with a description of its position."""
     yield "the first line", file.header.model_dump_json()
     streams = file.streams()
     for exchange in file.exchanges:
@@ -97,12 +97,12 @@ def _without_credential(value: str) -> str:
 
 
 def without_tokens(data: bytes) -> bytes:
-    """JSON without the tokens that a backend issues, such as in exchange for a key."""
+    """Return JSON without the tokens that a backend issues, for example in exchange for a key."""
     return _ISSUED.sub(rb"\1" + REDACTED.encode(), data)
 
 
 def replaced(data: bytes, replacements: Mapping[str, str]) -> bytes:
-    """Bytes with these texts replaced by others, the longest first."""
+    """Return bytes with these texts replaced, the longest first."""
     for text, other in _longest_first(replacements.items()):
         data = data.replace(text.encode(), other.encode())
     return data

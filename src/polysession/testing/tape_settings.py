@@ -20,12 +20,12 @@ _NOWHERE: Final = "https://tape.invalid"
 
 @dataclass(frozen=True)
 class RecordedClient:
-    """A client that is recorded.
+    """A recorded client.
 
     Attributes:
         provider: Name of the provider.
-        settings: Its settings without secrets. Of a base URL without TLS, such as of this machine, only the path is
-            kept.
+        settings: Its settings without secrets. From a base URL without TLS, such as one on this machine, only the path
+            is stored.
         secrets: Its secrets.
     """
 
@@ -35,7 +35,7 @@ class RecordedClient:
 
 
 def recorded_client(provider: str | None, options: Mapping[str, Any]) -> RecordedClient:
-    """The client that is made of these options.
+    """Return the recorded client for these options.
 
     Raises:
         UsageError: As for `Client`.
@@ -53,7 +53,7 @@ def recorded_client(provider: str | None, options: Mapping[str, Any]) -> Recorde
 
 
 def recorded_provider(recorded: Mapping[str, object]) -> str:
-    """The first provider on a tape.
+    """Return the first provider on a tape.
 
     Raises:
         TapeError: No client was recorded.
@@ -67,10 +67,10 @@ def recorded_provider(recorded: Mapping[str, object]) -> str:
 def replayed_options(
     recorded: Mapping[str, Mapping[str, Any]], provider: str | None, options: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Provider and options of a client in a replay: as recorded, unless they are given.
+    """Return provider and options of a client in a replay: as recorded, unless the caller gives them.
 
     Raises:
-        TapeError: No provider is named, neither here nor on the tape.
+        TapeError: Neither the caller nor the tape names a provider.
     """
     name = provider or recorded_provider(recorded)
     settings = recorded.get(name, {"base_url": _NOWHERE})

@@ -1,4 +1,4 @@
-"""Streams that are recorded on a tape as they pass, and streams that are replayed from one."""
+"""Streams that are recorded on a tape while they are read, and streams that are replayed from a tape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from polysession.testing.tape import Tape
 
 _GRACE_S: Final = 5.0
-"""So much longer than in the recording a program may wait before it fails."""
+"""Maximum additional wait of a program, compared with the recording, before it fails."""
 _POLL_S: Final = 0.005
 
 
@@ -47,7 +47,7 @@ class Recording:
         self._add(error=type(error).__name__)
 
     def chunk(self, data: bytes) -> bytes:
-        """Record a chunk of the stream, and give it back."""
+        """Record a chunk of the stream and return it."""
         self._tape.add(Chunk.of(self._tape.data(data), ms=self._tape.now_ms(), stream=self._stream))
         return data
 
@@ -70,7 +70,7 @@ class Recording:
 
 
 class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The chunks of a response that is a stream, recorded as they pass.
+    """The chunks of a streamed response, recorded while they are read.
 
     Attributes:
         was_shut_down: Set when a deadline of the client ended a blocking read.
@@ -118,7 +118,7 @@ class RecordedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Nothing comes for at most so many seconds, unless the client leaves."""
+    """A silence of at most this many seconds, which ends early if the client leaves."""
 
     most_s: float
 
@@ -153,7 +153,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
                 await asyncio.sleep(step if isinstance(step, float) else step.most_s)
 
     def _steps(self) -> Iterator[bytes | float | _Silence]:
-        """Bytes to deliver, and seconds to wait."""
+        """Yield bytes to deliver and seconds to wait."""
         before_ms, pause_s = self._exchange.ms + self._exchange.took_ms, 0.0
         for entry, causes in self._tape.playback.stream(self._stream):
             yield from self._wait_for(causes)
@@ -183,7 +183,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def recorded_error(name: str | None) -> httpx.TransportError:
-    """An error of httpx, by the name of its class."""
+    """Return an error of httpx by the name of its class."""
     error_class = getattr(httpx, name or "", httpx.ReadError)
     error: httpx.TransportError = error_class("as recorded on the tape")
     return error

@@ -1,4 +1,4 @@
-"""Faults of turns: whichever kind of turn a backend has, half of one is never a success, and no input is sent twice."""
+"""Faults of turns: for every kind of turn, a partial turn is never a success, and no input is sent twice."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ FAULTS: Final = {
 
 
 class TurnFaultContract(ContractBase):
-    """One rule for every kind of turn: beside its input, answered by a stream, polled, attended or not."""
+    """The same rules for every kind of turn: with a separate stream, answered by a stream, polled, attended or not."""
 
     def turn_that_meets(
         self, client: Client, backend: Backend, session: Session, said: str, *faults: Fault
     ) -> Survived:
-        """A turn in a new session that meets faults. Skips the test if it sends no request that a fault fits."""
-        placed = [replace(fault) for fault in faults]  # each counts down
+        """Run a turn in a new session with faults. Skips the test if no request of the turn matches a fault."""
+        placed = [replace(fault) for fault in faults]  # each fault counts down
         for fault in placed:
             backend.faults.add(fault)
         try:
@@ -54,13 +54,13 @@ class TurnFaultContract(ContractBase):
         return turn
 
     def check_sent_once(self, client: Client, session: Session, said: str) -> None:
-        """The input is in the history once, or not at all."""
+        """Check that the input is in the history once, or not at all."""
         if self.supports(Feature.SESSIONS_MESSAGES):
             stored = [each.text for each in client.sessions.messages(session) if each.role is Role.USER]
             assert stored.count(said) <= 1, "the input was sent twice"
 
     def check_usable(self, client: Client, session: Session) -> None:
-        """The session takes another turn, once the one that met the fault is over."""
+        """Check that the session accepts another turn after the turn with the fault is over."""
 
         def runs() -> bool:
             again = survive(lambda: self.run(client, session, self.script.plain))

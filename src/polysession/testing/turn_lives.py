@@ -1,4 +1,4 @@
-"""Turns that are left: they continue, or end, as the provider declares."""
+"""Turns that the caller leaves: they continue or end, as the provider declares."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from polysession.testing.marks import covers
 
 
 class TurnLifeContract(ContractBase):
-    """`client.turn_life` says what becomes of a turn whose stream is left."""
+    """`client.turn_life` says whether a turn continues when the caller leaves its stream."""
 
     def leave(self, client: Client, session: Session) -> None:
-        """Begin a turn, and leave it while the agent speaks."""
+        """Start a turn and leave it while the agent sends text."""
         with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
             next(event for event in turn if event.type == self.working)
 
     def ended(self, client: Client, session: Session) -> bool:
-        """Whether no turn runs in the session."""
+        """Return whether no turn runs in the session."""
         return client.sessions.get(session).status is not SessionStatus.RUNNING
 
     def stored_answers(self, client: Client, session: Session) -> list[str]:
-        """The texts of the agent's stored messages."""
+        """Return the texts of the agent's stored messages."""
         return [each.text for each in client.sessions.messages(session) if each.role is Role.ASSISTANT and each.text]
 
     @covers(Feature.SESSIONS_RUN)
@@ -47,7 +47,7 @@ class TurnLifeContract(ContractBase):
             assert self.stored_answers(client, session).count(whole.text) == 1, "the turn that was left was completed"
 
     def completes(self, client: Client, session: Session) -> bool:
-        """Whether a plain turn completes now."""
+        """Return whether a plain turn completes now."""
         return survive(lambda: self.run(client, session, self.script.plain)).is_completed
 
     @covers(Feature.SESSIONS_RUN)

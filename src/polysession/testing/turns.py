@@ -1,7 +1,7 @@
 """Turns: the same script gives the same milestones on every backend.
 
-Left out is what backends tell more or less of: statuses, usage, native events, the echo of what was sent, the
-beginnings of things, and messages without text.
+The milestones leave out events that not every backend sends: statuses, usage, native events, the echo of the input,
+start events, and messages without text.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MILESTONES: Final = {
 
 
 def milestones(events: Sequence[Event]) -> list[str]:
-    """The course of a turn in common event types: several deltas count as one, and the end has its outcome."""
+    """Return the course of a turn in common event types: several deltas count as one, and the end has its outcome."""
     told: list[str] = []
     for event in events:
         word = f"turn.ended {event.outcome.value}" if isinstance(event, TurnEnded) else event.type
@@ -61,9 +61,9 @@ def milestones(events: Sequence[Event]) -> list[str]:
 
 
 def check_text(events: Sequence[Event]) -> None:
-    """Deltas are the beginning of the message that follows them: no text twice, none out of order.
+    """Check that deltas are the beginning of the message that follows them: no text twice or out of order.
 
-    Where a gap says that deltas are lost, they are words of the message, in its order.
+    If a gap declares lost deltas, the received deltas must be words of the message in the same order.
     """
     streamed = ""
     has_gap = any(event.type == "stream.gap" and "message.delta" in event.lost for event in events)
@@ -78,7 +78,7 @@ def check_text(events: Sequence[Event]) -> None:
 
 
 def check_each_once(events: Sequence[Event]) -> None:
-    """No event comes twice, and what is numbered comes in order."""
+    """Check that no event comes twice, and that numbered events come in order."""
     ids = Counter((event.id, event.type, getattr(event, "tool_call_id", None)) for event in events if event.id)
     shared = [each for each, number in ids.items() if number > 1]
     assert shared == [], "several events share an id, a type and a tool call"
@@ -87,10 +87,10 @@ def check_each_once(events: Sequence[Event]) -> None:
 
 
 class TurnContract(ContractBase):
-    """A turn is followed from its start to its end, and delivered as common events."""
+    """A turn is followed from start to end and delivered as common events."""
 
     def check_deltas(self, events: Sequence[Event], result: TurnResult) -> None:
-        """The deltas together are the answer, where there are any."""
+        """Check that the deltas, if there are any, together are the answer."""
         text = "".join(event.text for event in events if isinstance(event, MessageDelta))
         assert text == (result.text if self.has_deltas else "")
 
@@ -130,7 +130,7 @@ class TurnContract(ContractBase):
     def test_a_turn_that_fails(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.fail)
 
-        told = [word for word in milestones(events) if not word.startswith("message.")]  # some tell it to the user
+        told = [word for word in milestones(events) if not word.startswith("message.")]  # some send the error as text
         assert told == ["turn.started", "turn.ended failed"]
         assert result.outcome is Outcome.FAILED
         assert result.error
@@ -189,7 +189,7 @@ class TurnContract(ContractBase):
     def test_a_turn_that_has_ended_is_not_cancelled(self, client: Client, session: Session, backend: Backend) -> None:
         with client.sessions.run(session, self.script.plain, cancel_on_exit=True, deadline_s=self.patience_s) as turn:
             turn.wait()
-            backend.faults.add(Fault("status", status=500))  # which a cancellation would meet
+            backend.faults.add(Fault("status", status=500))  # a cancellation would get this fault
 
         assert turn.result.outcome is Outcome.COMPLETED
         assert len(backend.faults.waiting()) == 1

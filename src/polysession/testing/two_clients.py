@@ -1,4 +1,4 @@
-"""Two clients on one session at once, in fixed interleavings: neither hears, loses or spoils what is the other's."""
+"""Two clients on one session at once, in fixed interleavings: neither receives or disturbs the other's turn."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ INTERLEAVINGS: Final = {
 
 
 class _Turns(contextlib.ExitStack):
-    """Two turns that are opened and read in steps, and left in the end.
+    """Two turns that are opened and read in steps, and closed at the end.
 
     Args:
-        first: The turn that step words call 1.
-        second: The turn that they call 2.
+        first: The turn with the number 1 in the steps.
+        second: The turn with the number 2 in the steps.
         working: Type of the event that shows the agent at work: `begin 1` reads up to it.
 
     Attributes:
         events: The events of each turn.
-        errors: The error of a turn that ended in one.
+        errors: The error of each turn that ended in an error.
     """
 
     def __init__(self, first: Any, second: Any, working: str) -> None:
@@ -58,7 +58,7 @@ class _Turns(contextlib.ExitStack):
         self.errors: dict[str, PolysessionError] = {}
 
     def step(self, words: str) -> None:
-        """Take a step; an error of a turn is kept, and its later steps do nothing."""
+        """Take a step. An error of a turn is kept, and later steps of this turn do nothing."""
         word, _, number = words.partition(" ")
         turn, events = self._turns[number], self.events[number]
         if number in self.errors:
@@ -75,7 +75,7 @@ class _Turns(contextlib.ExitStack):
             self.errors[number] = error
 
     def outcome(self, number: str) -> Outcome:
-        """The outcome of a turn that was read to its end."""
+        """Return the outcome of a turn that was read to its end."""
         outcome: Outcome = self._turns[number].result.outcome
         return outcome
 
@@ -93,7 +93,7 @@ class _BeforeInput:
 
     @hookimpl
     def polysession_before_request(self, request: RequestSent) -> None:
-        """See whether it is a write."""
+        """Call the function if the request is the first write."""
         if self._act is not None and request.method != "GET":
             act, self._act = self._act, None
             act()
@@ -101,7 +101,7 @@ class _BeforeInput:
 
 
 class TwoClientsContract(ContractBase):
-    """Each client follows its own turn, and what one did is known to the other."""
+    """Each client follows its own turn, and sees the effects of the other's actions."""
 
     @pytest.fixture
     def other(self, face: Face, backend: Backend) -> Iterator[Client]:
@@ -137,7 +137,7 @@ class TwoClientsContract(ContractBase):
     def test_a_turn_that_runs_before_our_input_is_not_ours(
         self, face: Face, client: Client, backend: Backend, session: Session
     ) -> None:
-        """Our stream is open already, where there is one beside the input, and sees all of the other turn."""
+        """A stream that is separate from the input is already open, and receives all events of the other turn."""
         alone = answers_in(self.run(client, self.new_session(client, backend), self.script.plain)[0])
         with self.open(Face.SYNC, backend.settings) as first:
             before = _BeforeInput(lambda: self.run(first, session, self.script.steady))
@@ -150,7 +150,7 @@ class TwoClientsContract(ContractBase):
         assert [event.type for event in events].count("turn.started") == 1
 
     def check_turn(self, turns: _Turns, number: str, own: list[str]) -> None:
-        """A turn was refused, or is the client's own: no message of the other's is in it."""
+        """Check that a turn was refused, or has no message of the other client's turn."""
         busy = self.declared().when_busy
         if number in turns.errors:
             error = turns.errors[number]
@@ -193,6 +193,6 @@ class TwoClientsContract(ContractBase):
 
 
 def answers_in(events: Iterable[Event]) -> list[str]:
-    """The texts of the agent's messages among events."""
+    """Return the texts of the agent's messages among events."""
     said = [event.message for event in events if isinstance(event, MessageCompleted)]
     return [message.text for message in said if message.role is Role.ASSISTANT and message.text]

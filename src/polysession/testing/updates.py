@@ -1,4 +1,4 @@
-"""Changes, key by key: what is given is changed, and the rest is left alone."""
+"""Partial updates: the given fields change, and all others keep their values."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _FIELDS = ("agent_id", "title", "metadata", "tags", "capabilities", "model", "pe
 
 
 def fields(session: Session) -> dict[str, Any]:
-    """The fields that a change may affect."""
+    """Return the fields that a change may affect."""
     return {name: getattr(session, name) for name in _FIELDS}
 
 
 class UpdateContract(ContractBase):
-    """A change names the new values. None clears a field; a field that is not given stays."""
+    """A change contains the new values. None clears a field; an omitted field stays unchanged."""
 
     @pytest.fixture
     def full(self, client: Client, backend: Backend) -> Session:
-        """A session with a value in every field that a creation may fill."""
+        """Create a session with a value in every field that `create` supports."""
         values = {
             Feature.SESSIONS_CREATE_TITLE: ("title", "Ticket 42"),
             Feature.SESSIONS_CREATE_METADATA: ("metadata", {"team": "red", "keep": "yes"}),
@@ -36,7 +36,7 @@ class UpdateContract(ContractBase):
         return client.sessions.get(created) if self.supports(Feature.SESSIONS_GET) else created
 
     def changed(self, client: Client, before: Session, changes: dict[str, Any], **expected: Any) -> None:
-        """Change a session; the answer and a later read differ in the expected fields only."""
+        """Change a session. The response and a later read differ from it only in the expected fields."""
         answered = client.sessions.update(before, **changes)
 
         assert fields(answered) == {**fields(before), **expected}
