@@ -1,1 +1,1 @@
-"""The only I/O: the sync and the async runner of flows."""
+"""All I/O of the library: the sync and the async runner of flows."""

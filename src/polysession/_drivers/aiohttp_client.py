@@ -1,8 +1,8 @@
-"""An async HTTP client on aiohttp's connections, which cost far less when many calls run at once.
+"""An async HTTP client on aiohttp's connections, which are much cheaper when many calls run at once.
 
-The package httpx-aiohttp (0.2) does the same and would not do here: it rewrites percent-encoded paths, takes a broken
-connection for a timeout while connecting, which says that nothing was sent, lets aiohttp repeat a DELETE, and stops at
-100 connections.
+The package httpx-aiohttp (0.2) has the same purpose but does not fit here. It rewrites percent-encoded paths. It
+reports a broken connection as a connect timeout, which would mean that nothing was sent. It lets aiohttp repeat a
+DELETE, and allows at most 100 connections.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] =
     (aiohttp.ClientPayloadError, httpx.ReadError),
     (aiohttp.ClientError, httpx.RemoteProtocolError),
 )
-"""httpx's errors for aiohttp's; the first that fits counts."""
+"""The httpx error for each aiohttp error; the first match counts."""
 
 
 class AiohttpClient:
-    """An async HTTP client with the methods of httpx's that are used here, on one session of aiohttp.
+    """An async HTTP client with the httpx methods that we use, on one aiohttp session.
 
-    The session begins with the first request, in the event loop of that.
+    The session starts with the first request, in the event loop of that request.
 
     Args:
         verify: The TLS context.
-        limits: Of its connections.
-        timeout: Limits of requests that bring none.
+        limits: Limits of its connections.
+        timeout: Timeouts of requests that set none.
 
     Raises:
         UsageError: The environment names a SOCKS proxy.
@@ -111,7 +111,7 @@ class AiohttpClient:
             await session.close()
 
     def _new_session(self) -> aiohttp.ClientSession:
-        bound = self._limits.max_connections or 0  # 0 is no bound
+        bound = self._limits.max_connections or 0  # 0 means no limit
         idle_s = self._limits.keepalive_expiry
         connector = aiohttp.TCPConnector(ssl=self._verify, limit=bound, keepalive_timeout=idle_s)
         return aiohttp.ClientSession(
@@ -120,7 +120,7 @@ class AiohttpClient:
 
 
 class _Once:
-    """Lets a request be sent once: aiohttp repeats some by itself, a DELETE too, if a connection was closed."""
+    """Lets a request be sent only once: if a connection was closed, aiohttp repeats some requests, even a DELETE."""
 
     def __init__(self) -> None:
         self._failure: Exception | None = None
@@ -138,20 +138,20 @@ class _Once:
 
 
 class _NetworkStream:
-    """The network stream of a response, as httpx calls it, as far as it is needed here."""
+    """The part that we need of what httpx calls the network stream of a response."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
     def get_extra_info(self, info: str) -> Any:
-        """The socket, or another property of the transport; None if the connection is closed."""
+        """Return the socket, or another property of the transport; None if the connection is closed."""
         connection = self._response.connection
         transport = None if connection is None else connection.transport
         return None if transport is None else transport.get_extra_info(info)
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response, as it comes."""
+    """The body of a response, read in chunks."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
@@ -159,7 +159,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._response.content
-        wait_s = self._request.extensions.get("timeout", {}).get("read")  # of a stream another than for its head
+        wait_s = self._request.extensions.get("timeout", {}).get("read")  # for a stream it differs from the head's
         while not content.at_eof():
             chunk = content.read_nowait(_CHUNK_BYTES) if content.exception() is None else b""
             chunk = chunk or await _within(wait_s, content.read(_CHUNK_BYTES))
@@ -168,17 +168,17 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._response.release()
-        await asyncio.sleep(0)  # the socket is closed in the next round of the event loop: when we return, it is
+        await asyncio.sleep(0)  # the event loop closes the socket in its next iteration, so before we return
 
 
 def _head_s(waits_s: Mapping[str, float | None]) -> float | None:
-    """Seconds for a connection and the head of a response: aiohttp ends a slow connection before, as not sent."""
+    """Return the seconds for connection and response head; aiohttp ends a slow connection earlier, as not sent."""
     connect_s, read_s = waits_s.get("connect"), waits_s.get("read")
     return None if read_s is None else read_s + (connect_s or 0.0)
 
 
 async def _within(wait_s: float | None, awaited: Awaitable[T]) -> T:
-    """Wait for the network, no longer than this, and raise httpx's errors for aiohttp's."""
+    """Wait for the network for at most this time, and raise httpx errors for aiohttp errors."""
     try:
         async with asyncio.timeout(wait_s):
             return await awaited

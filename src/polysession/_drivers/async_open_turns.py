@@ -21,10 +21,10 @@ class AsyncOpenTurns(OpenTurns):
         self._waiting: list[asyncio.Event] = []
 
     async def enter(self, turn: TurnBase, limit_s: float | None) -> None:
-        """Count a turn, once there is room for it.
+        """Count a turn as open, as soon as the limit allows it.
 
         Raises:
-            DeadlineExceeded: There was none for `limit_s` seconds.
+            DeadlineExceeded: The limit did not allow it within `limit_s` seconds.
             UsageError: The client is draining.
         """
         try:
@@ -36,13 +36,13 @@ class AsyncOpenTurns(OpenTurns):
         self._turns.append(turn)
 
     def leave(self, turn: TurnBase) -> None:
-        """Count a turn no longer."""
+        """Stop counting a turn."""
         if turn in self._turns:
             self._turns.remove(turn)
             self._notify()
 
     async def drain(self, limit_s: float | None) -> tuple[UnfinishedTurn, ...]:
-        """Start no more turns, and wait for those that are open; gives those that are open after `limit_s` seconds."""
+        """Refuse new turns and wait for the open ones; return those that are still open after `limit_s` seconds."""
         self._is_draining = True
         self._notify()
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Live streams over an async HTTP client: performs the effects of `_core.streams`, and decides nothing."""
+"""Live streams over an async HTTP client: performs the effects of `_core.streams` and makes no decisions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from polysession._drivers.async_driver import AsyncDriver
 
 READ_AHEAD: Final = 16
-"""Chunks that may wait for the caller while the next one is received."""
+"""Maximum number of received chunks that wait for the caller."""
 
 
 class AsyncEventStream(StreamBase):
@@ -47,9 +47,9 @@ class AsyncEventStream(StreamBase):
         super().__init__(driver, *arguments, **options)
         self._driver = driver
         self._steps = self._loop.run()
-        self._effect: Effect | None = None  # one that a read was cancelled at, which the next read waits for
-        self._task: asyncio.Task[Any] | None = None  # performs it
-        self._connection: Any = None  # a `_Connection`, wherever the loop asks to receive
+        self._effect: Effect | None = None  # of a cancelled read; the next read waits for it
+        self._task: asyncio.Task[Any] | None = None  # performs the effect
+        self._connection: Any = None  # a `_Connection` whenever the loop receives
         self._is_open = self._has_ended = self._is_reading = False
 
     async def __aenter__(self) -> Self:
@@ -68,18 +68,18 @@ class AsyncEventStream(StreamBase):
         await self._release()
 
     async def aclose(self) -> None:
-        """Close the connection, and end a loop over the events. The turn continues; `sessions.cancel` stops it.
+        """Close the connection and end a loop over the events. The turn continues; `sessions.cancel` stops it.
 
         Call it from the task that reads the events.
         """
         await self._release()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """The events. Each is delivered once, even if you start several loops."""
+        """Iterate over the events. Each event is delivered once, even if you start several loops."""
         return _EventLoop(self) if self._is_open else self
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
-        """The next event, when it happens.
+        """Wait for the next event and return it.
 
         Raises:
             StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
@@ -138,14 +138,14 @@ class AsyncEventStream(StreamBase):
             await self._release()
             raise StopAsyncIteration from None
         except BaseException as error:
-            if self._effect is None:  # the loop has ended in this error
+            if self._effect is None:  # this error ended the loop
                 self._fail(error)
                 await self._release()
             raise
         return item
 
     async def _perform_apart(self, effect: Effect) -> Any:
-        """Perform an effect in a task of its own, which continues if the read is cancelled."""
+        """Perform an effect in a separate task, which continues if the read is cancelled."""
         if self._task is None:
             self._task = asyncio.create_task(self._perform(effect))
         await asyncio.wait([self._task])
@@ -208,7 +208,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
     """A turn. Entering the block sends the input, and the events end with the turn."""
 
     async def __aenter__(self) -> Self:
-        """Connect, and send the input; see `AsyncEventStream`. With `max_turns` it waits for its place first."""
+        """Connect and send the input; see `AsyncEventStream`. With `max_turns` it first waits for a free place."""
         self._enter()
         await self._driver.open_turns.enter(self, self._deadline_s)
         self._watch.start()
@@ -254,7 +254,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
             await given
 
     async def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
-        """Ask for answers to pending actions, and prepare the part of the turn that they start."""
+        """Ask for answers to pending actions, and prepare the part of the turn that the answers start."""
         await self._hang_up()
         on_action = cast("Callable[[PendingAction], Any]", self._control.on_action)
         try:
@@ -264,7 +264,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
                 answered.append((action, await given if inspect.isawaitable(given) else given))
             event, loop = self._next_part(event, answered)
         except BaseException:
-            self._follow(event)  # the turn ends here, and waits
+            self._follow(event)  # the turn ends here and waits for an answer
             raise
         if loop is not None:
             self._steps.close()
@@ -287,7 +287,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
             while not task.done():
                 try:
                     await asyncio.wait([task])
-                except asyncio.CancelledError as error:  # of a task that is cancelled twice
+                except asyncio.CancelledError as error:  # the task was cancelled twice
                     interrupted = error
         with contextlib.suppress(PolysessionError):  # observers see it
             task.result()
@@ -295,7 +295,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
             raise interrupted
 
     async def wait(self) -> TurnResult:
-        """Consume the remaining events, and return what came of the turn."""
+        """Consume the remaining events and return the result of the turn."""
         if self._summary.result is None:
             async for _ in self:
                 pass
@@ -303,7 +303,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
 
 
 class _EventLoop:
-    """A loop over a stream. It ends when the stream is closed, where `anext` on the stream itself is an error."""
+    """A loop over a stream. It ends when the stream is closed; then `anext` on the stream itself raises an error."""
 
     def __init__(self, stream: AsyncEventStream) -> None:
         self._stream = stream
@@ -317,7 +317,7 @@ class _EventLoop:
 
 
 class _Connection:
-    """An open response that a task reads, so that a wait for its bytes can be cancelled, or woken, without loss."""
+    """An open response that a task reads, so that a wait for bytes can be cancelled or ended early without loss."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
@@ -330,7 +330,7 @@ class _Connection:
         self._task = asyncio.create_task(self._read())
 
     async def receive(self, wake_s: float | None) -> bytes | None:
-        """The next bytes; `b""` at the end, None if nothing came until `wake_s`."""
+        """Return the next bytes; `b""` at the end, None if no bytes came until `wake_s`."""
         if wake_s != self._wake_s:
             self._set_timer(wake_s)
         while not self._received:
@@ -341,7 +341,7 @@ class _Connection:
         item = self._received[0]
         if isinstance(item, Exception):
             raise item
-        if item:  # the end stays there
+        if item:  # keep the end for later calls
             self._received.popleft()
             self._drained.set()
         return item
@@ -376,7 +376,7 @@ class _Connection:
     def _set_timer(self, wake_s: float | None) -> None:
         is_later = self._wake_s is not None and wake_s is not None and wake_s > self._wake_s
         self._wake_s, self._is_woken = wake_s, False
-        if self._timer is not None and not is_later:  # else it sees when it fires that it is too early
+        if self._timer is not None and not is_later:  # otherwise the timer itself notices that it fired too early
             self._timer.cancel()
             self._timer = None
         if self._timer is None:

@@ -1,4 +1,4 @@
-"""A caller's options of connections, beside an HTTP client."""
+"""A caller's connection options, as an alternative to an HTTP client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Connections:
     """Options of the connections and requests of one client.
 
     Attributes:
-        http: `"aiohttp"` for connections of aiohttp; None for httpx's own.
-        limits: Bounds of the connection pool; None for ours.
-        user_agent: Added to our `user-agent`.
+        http: `"aiohttp"` for connections of aiohttp; None for those of httpx.
+        limits: Limits of the connection pool; None for the default.
+        user_agent: Text that is added to our `user-agent`.
     """
 
     http: str | None = None
@@ -25,10 +25,11 @@ class Connections:
     user_agent: str | None = None
 
     def check(self, http_client: object, *, is_async: bool) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradicting options.
 
         Raises:
-            UsageError: `http` is given to a blocking client, or `http` or `limits` beside an HTTP client.
+            UsageError: `http` is given to a blocking client, or `http` or `limits` is given together with an HTTP
+                client.
         """
         if self.http is not None and not is_async:
             raise UsageError(f"http={self.http!r} is for AsyncClient: Client sends with httpx")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONNECT_LIMIT_S: Final = 5.0
 DEFAULT_TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_LIMIT_S)
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-"""Each live stream holds a connection, and its turn's input needs another: a bound could let all of them wait."""
+"""Each live stream holds a connection, and its turn's input needs another: with a limit all of them could wait."""
 
 
 def new_http_client(limits: httpx.Limits | None = None) -> httpx.Client:
@@ -39,7 +39,7 @@ def new_async_http_client(
     Args:
         limits: Of its connections; None for ours.
         http: `"aiohttp"` for one on aiohttp's connections, which cost far less when many calls run at once; None for
-            httpx's own.
+            the connections of httpx.
 
     Raises:
         UsageError: The environment names a proxy or certificates that cannot be used, or there is no such `http`.

@@ -1,4 +1,4 @@
-"""Proxies and certificates of the environment."""
+"""Proxies and certificates from environment variables."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SOCKS: Final = frozenset({"socks5", "socks5h"})
 
 
 class Proxy(NamedTuple):
-    """A proxy of the environment.
+    """A proxy from an environment variable.
 
     Attributes:
-        variable: The environment variable that names it.
+        variable: The environment variable that names the proxy.
         url: Its address, which may hold a password.
     """
 
@@ -33,7 +33,7 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """The proxy that the environment names for an address; None if it names none."""
+    """Return the proxy that the environment names for an address; None if it names none."""
     parts, proxies = urlsplit(url), getproxies()
     if proxy_bypass(parts.hostname or ""):
         return None
@@ -45,13 +45,13 @@ def proxy_of(url: str) -> Proxy | None:
 
 
 def has_proxies() -> bool:
-    """Whether the environment names a proxy for some addresses."""
+    """Return whether the environment names a proxy for some addresses."""
     return not _VARIABLES.keys().isdisjoint(getproxies())
 
 
 @contextmanager
 def named_faults() -> Iterator[None]:
-    """Name the environment variable that prevents an HTTP client from being made.
+    """Replace an error of building an HTTP client by one that names the environment variable at fault.
 
     Raises:
         UsageError: There is one.
@@ -66,7 +66,7 @@ def named_faults() -> Iterator[None]:
 
 
 def check_without_socks() -> None:
-    """Refuse a SOCKS proxy, where it would be taken for one of HTTP.
+    """Refuse a SOCKS proxy, which would be treated as an HTTP proxy.
 
     Raises:
         UsageError: The environment names one.
@@ -80,7 +80,7 @@ def check_without_socks() -> None:
 
 
 def tls_context() -> ssl.SSLContext:
-    """The process's one TLS context: building it takes longer than a whole call.
+    """Return the process's only TLS context: building one takes longer than a whole call.
 
     Raises:
         UsageError: The environment names certificates that cannot be read.
@@ -102,7 +102,7 @@ def _tls_context(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContex
 
 
 def _culprit(error: Exception) -> tuple[str, str]:
-    """The variable, and why: never its value, which may hold a password."""
+    """Return the variable at fault and the reason, but never its value, which may hold a password."""
     for kind, address in getproxies().items():
         scheme = address.partition("://")[0] if "://" in address else "http"
         if kind not in _VARIABLES or scheme in _SCHEMES:
@@ -119,5 +119,5 @@ def _culprit(error: Exception) -> tuple[str, str]:
 
 
 def _spelling(variable: str) -> str:
-    """The name as it stands in the environment, in upper or lower case."""
+    """Return the name in upper or lower case, as in the environment."""
     return variable.lower() if variable.lower() in os.environ else variable

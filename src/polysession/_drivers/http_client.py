@@ -13,10 +13,10 @@ from polysession.errors import UsageError
 
 
 class HttpClient(Protocol):
-    """The methods that are used of an HTTP client: that of httpx 0.28 or httpx2, or one with the same methods."""
+    """The methods that we use of an HTTP client: one of httpx 0.28 or httpx2, or one with the same methods."""
 
     def build_request(self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
-        """Build a request, with what the client adds to each."""
+        """Build a request, with the client's own headers and parameters."""
 
     def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any:
         """Send a request."""
@@ -29,7 +29,7 @@ class AsyncHttpClient(Protocol):
     """The same for asyncio."""
 
     def build_request(self, method: str, url: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
-        """Build a request, with what the client adds to each."""
+        """Build a request, with the client's own headers and parameters."""
 
     def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Awaitable[Any]:
         """Send a request."""
@@ -39,17 +39,17 @@ class AsyncHttpClient(Protocol):
 
 
 class ClientHolder:
-    """Holds the HTTP client of a blocking driver, and refuses what it cannot be used for.
+    """Holds the HTTP client of a blocking driver, and refuses unsupported use of it.
 
     Args:
-        given: The caller's; None for one of ours.
-        connections: Options for ours.
+        given: The caller's HTTP client; None for one of ours.
+        connections: Options for our HTTP client.
 
     Raises:
-        UsageError: What was given is no blocking HTTP client, or contradicts the options.
+        UsageError: `given` is not a blocking HTTP client, or contradicts the options.
 
     Attributes:
-        is_ours: Whether it is one of ours.
+        is_ours: Whether the HTTP client is one of ours.
     """
 
     _is_async: ClassVar[bool] = False
@@ -78,7 +78,7 @@ class ClientHolder:
         return self._http
 
     def close(self) -> Any:
-        """Refuse further use; gives the client to close, or None if it is the caller's."""
+        """Refuse further use; return the client to close, or None if it is the caller's."""
         self._is_closed = True
         return self._http if self.is_ours else None
 
@@ -86,12 +86,12 @@ class ClientHolder:
         return new_http_client(self._connections.limits)
 
     def _renew(self) -> None:
-        """Leave the connections to the parent process: two processes on one connection read each other's answers."""
+        """Leave the connections to the parent process: on a shared connection they would read each other's responses."""
         if not self.is_ours:
             raise UsageError(
                 "the http_client that was given belongs to the parent process: give one made in this process"
             )
-        self._inherited.append(self._http)  # to close it would end the parent's encrypted connections
+        self._inherited.append(self._http)  # closing it would end the parent's encrypted connections
         self._http = self._new()
         self._process_id = os.getpid()
 

@@ -1,4 +1,4 @@
-"""Shows calls, events and turns to the log and to observers. Without observers it costs two comparisons a call."""
+"""Reports calls, events and turns to the log and to observers. Without observers it costs two comparisons per call."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _FAILURES: Final = 400
 
 
 class Observation:
-    """Shows what one client does.
+    """Reports the activity of one client.
 
     Args:
         provider: The provider.
-        exchange: Knows the address of a call, and what is secret.
+        exchange: Builds the address of a call, and redacts secrets.
         observers: The caller's observers.
 
     Raises:
-        UsageError: One of them is no observer, or is given twice.
+        UsageError: An item is not an observer, or is given twice.
     """
 
     def __init__(self, provider: Provider[Any], exchange: Exchange, observers: Sequence[object]) -> None:
@@ -58,7 +58,7 @@ class Observation:
         return Observers(self._given)
 
     def request(self, operation: str, call: Call, attempt: int = 1) -> ObservedRequest | None:
-        """Show that an attempt starts; None if neither an observer nor the log is interested."""
+        """Report the start of an attempt; None if neither an observer nor the log needs it."""
         if not self._has_request_hooks and not _LOGGER.isEnabledFor(logging.INFO):
             return None
         from polysession.observing import RequestSent
@@ -82,17 +82,17 @@ class Observation:
 
     @property
     def on_event(self) -> Callable[[Event], None] | None:
-        """The function that each event is shown to; None if there is no such observer."""
+        """Return the function that reports each event; None if no observer needs events."""
         return None if self.observers.on_event is None else self.event
 
     def event(self, event: Event) -> None:
-        """Show an event that is delivered."""
+        """Report a delivered event."""
         from polysession.observing import notify
 
         notify(self.observers.on_event, provider=self._provider, event=event)
 
     def interrupted(self, operation: str, failure: PolysessionError | None, wait_s: float) -> None:
-        """Log that a stream broke, and is opened again."""
+        """Log that a stream broke and will be opened again."""
         how = self._exchange.redact(failure.message) if failure else "the backend closed it"
         id_ = failure and failure.request_id and self._exchange.redact(failure.request_id)
         _LOGGER.info(
@@ -100,11 +100,11 @@ class Observation:
         )
 
     def stream_opened(self, operation: str, connection: int) -> None:
-        """Show that a stream has a connection, its first or a later one."""
+        """Report that a stream has a connection, the first or a later one."""
         self._notify_of_stream("stream_opened", operation=operation, connection=connection)
 
     def stream_closed(self, operation: str) -> None:
-        """Show that a stream's connection is closed."""
+        """Report that a stream's connection is closed."""
         self._notify_of_stream("stream_closed", operation=operation)
 
     def _notify_of_stream(self, hook: str, **values: Any) -> None:
@@ -115,7 +115,7 @@ class Observation:
 
 
 class ObservedRequest:
-    """One attempt at a call that is shown."""
+    """One attempt of a call that is reported."""
 
     def __init__(self, observers: Observers, redact: Callable[[str], str], request: RequestSent) -> None:
         from polysession.observing import notify
@@ -123,17 +123,17 @@ class ObservedRequest:
         self._observers = observers
         self._redact = redact
         self._request = request
-        level = logging.DEBUG if request.attempt == 1 else logging.INFO  # retries are logged without debugging
+        level = logging.DEBUG if request.attempt == 1 else logging.INFO  # retries are logged at INFO
         _LOGGER.log(level, "%s: %s %s, attempt %d", request.operation, request.method, request.url, request.attempt)
         notify(observers.before_request, request=request)
         self._started_s = time.monotonic()
 
     def opened(self, response: httpx.Response) -> None:
-        """Show that a stream is open."""
+        """Report that a stream is open."""
         self.finish(Response(response.status_code, response.headers, b""))
 
     def finish(self, outcome: Outcome) -> None:
-        """Show what the attempt brought."""
+        """Report the outcome of the attempt."""
         from polysession.observing import ResponseReceived
 
         elapsed_s = time.monotonic() - self._started_s
@@ -154,7 +154,7 @@ class ObservedRequest:
 
 
 class ObservedTurn:
-    """One turn that is shown: its start once, and its end once, however it ends."""
+    """One reported turn: its start is reported once, and its end once, however it ends."""
 
     def __init__(self, observers: Observers, turn: TurnWatched) -> None:
         self._observers = observers
@@ -167,14 +167,14 @@ class ObservedTurn:
         return self._turn.session_id
 
     def start(self) -> None:
-        """Show that its block was entered."""
+        """Report that the block of the turn was entered."""
         from polysession.observing import notify
 
         self._is_open = True
         notify(self._observers.turn_started, turn=self._turn)
 
     def end(self, result: TurnResult | None = None, error: BaseException | None = None) -> None:
-        """Show that it ended; later ends of the same turn are not shown."""
+        """Report that the turn ended; later ends of the same turn are not reported."""
         from polysession.observing import notify
 
         if self._is_open:

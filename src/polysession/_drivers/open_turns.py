@@ -1,4 +1,4 @@
-"""The turns of a client that are open: how many at once, and the wait for their ends."""
+"""The open turns of a client: limits their number, and waits for their end."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class OpenTurns:
     """The open turns of one client.
 
     Args:
-        limit: How many may be open at once; None for any number.
+        limit: Maximum number of turns that are open at once; None for any number.
 
     Raises:
-        UsageError: The limit is no whole number above zero.
+        UsageError: The limit is not a whole number above zero.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -34,7 +34,7 @@ class OpenTurns:
         self._process = os.getpid()
 
     def _can_enter(self) -> bool:
-        """Whether another turn may start; a child process has none of its parent's.
+        """Return whether another turn may start; a child process does not count its parent's turns.
 
         Raises:
             UsageError: The client is draining.
@@ -62,10 +62,10 @@ class BlockingOpenTurns(OpenTurns):
         self._changed = threading.Condition()
 
     def enter(self, turn: TurnBase, limit_s: float | None) -> None:
-        """Count a turn, once there is room for it.
+        """Count a turn as open, as soon as the limit allows it.
 
         Raises:
-            DeadlineExceeded: There was none for `limit_s` seconds.
+            DeadlineExceeded: The limit did not allow it within `limit_s` seconds.
             UsageError: The client is draining.
         """
         with self._changed:
@@ -74,14 +74,14 @@ class BlockingOpenTurns(OpenTurns):
             self._turns.append(turn)
 
     def leave(self, turn: TurnBase) -> None:
-        """Count a turn no longer."""
+        """Stop counting a turn."""
         with self._changed:
             if turn in self._turns:
                 self._turns.remove(turn)
                 self._changed.notify_all()
 
     def drain(self, limit_s: float | None) -> tuple[UnfinishedTurn, ...]:
-        """Start no more turns, and wait for those that are open; gives those that are open after `limit_s` seconds."""
+        """Refuse new turns and wait for the open ones; return those that are still open after `limit_s` seconds."""
         with self._changed:
             self._is_draining = True
             self._changed.notify_all()

@@ -11,7 +11,7 @@ from polysession._drivers.transport import Deadline
 
 
 class RefreshLock:
-    """A lock for threads. A forked process has one of its own, because only the parent would release the other."""
+    """A lock for threads. A forked process uses a new lock, because only the parent would release the old one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

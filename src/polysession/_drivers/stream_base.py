@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from polysession._drivers.sync_driver import SyncDriver
 
 CANCEL_LIMIT_S: Final = 5.0
-"""Seconds for the cancellation of a turn that is left early."""
+"""Seconds for cancelling a turn that the caller leaves early."""
 NOT_OPEN = "this stream is not open: read it inside its `with` or `async with` block"
 
 
@@ -40,7 +40,7 @@ class StreamBase:
         cursor: The caller's cursor; None for a stream that begins now.
 
     Raises:
-        UsageError: `deadline_s` is no number above zero.
+        UsageError: `deadline_s` is not a number above zero.
     """
 
     _can_wake: ClassVar[bool]
@@ -92,7 +92,7 @@ class StreamBase:
         self._was_entered = True
 
     def _fail(self, error: BaseException) -> None:
-        """Note that the stream ends in this error."""
+        """Note that this error ends the stream."""
         if isinstance(error, PolysessionError):
             self._context(error, self._operation)
 
@@ -109,10 +109,10 @@ class TurnBase(StreamBase):
         driver: Performs the calls.
         operation: What the caller asked for.
         plan_flow: Prepares the plan.
-        watch: Is shown the start and the end.
+        watch: Receives the start and the end of the turn.
         deadline_s: Seconds from the opening after which to stop waiting; None for no limit.
         cursor: The caller's cursor; None for a stream that begins now.
-        control: What is done about pending actions, and when the turn is left early.
+        control: How to handle pending actions, and an early exit from the turn.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TurnBase(StreamBase):
         return self._watch.session_id
 
     def __del__(self) -> None:
-        """Warn of a turn that was prepared and never entered: its input was not sent."""
+        """Warn about a turn that was prepared but never entered: its input was not sent."""
         if not getattr(self, "_was_entered", True) and hasattr(self, "_watch"):
             warnings.warn(
                 f"{self._operation} was never entered, so nothing was sent: use it in a `with` or `async with` block",
@@ -153,18 +153,18 @@ class TurnBase(StreamBase):
             )
 
     def _asks_about(self, event: Event | Ready) -> list[PendingAction] | None:
-        """The actions to ask about at the end of a part; None at any other event."""
+        """Return the actions to ask about at the end of a part; None for any other event."""
         if self._control.on_action is None or not isinstance(event, TurnEnded):
             return None
         if event.outcome is not Outcome.REQUIRES_ACTION:
             return None
-        self._left_s = self._loop.until_s - time.monotonic()  # it stands still while the caller decides
+        self._left_s = self._loop.until_s - time.monotonic()  # the deadline pauses while the caller decides
         return self._answers.to_ask(self._summary.actions)
 
     def _next_part(
         self, event: TurnEnded, answered: Sequence[tuple[PendingAction, Answer | None]]
     ) -> tuple[TurnEnded, StreamLoop | None]:
-        """The event that ends a part, and the loop of the next one; None if nothing is answered."""
+        """Return the event that ends a part, and the loop of the next part; None if nothing is answered."""
         answers = self._answers.to_send(self._summary.actions, answered)
         if not answers or self._control.start is None:
             return event, None
@@ -174,7 +174,7 @@ class TurnBase(StreamBase):
         return event.model_copy(update={"continues": True}), loop
 
     def _cancellation(self) -> Flow[Any] | None:
-        """The flow that cancels the turn, if it is left before its end; once."""
+        """Return, once, the flow that cancels the turn if the caller leaves it before its end."""
         if self._is_left or self._summary.result is not None or self._control.cancel is None:
             return None
         self._is_left = True
@@ -193,15 +193,15 @@ class TurnBase(StreamBase):
             self._watch.end(error=error)
 
     def _leave(self, exc: BaseException | None) -> None:
-        """Note that the block was left: a generator that is closed early leaves it without an error."""
+        """Note that the block was left. A generator that is closed early leaves it without an error."""
         self._watch.end(self._summary.result, None if isinstance(exc, GeneratorExit) else exc)
 
     @property
     def result(self) -> TurnResult:
-        """The result, once its events have been read to the end.
+        """The result of the turn, available after its last event was read.
 
         Raises:
-            UsageError: It has not ended yet.
+            UsageError: The turn has not ended yet.
         """
         if self._summary.result is None:
             raise self._misused("the turn has not ended: read its events first, or call wait()")

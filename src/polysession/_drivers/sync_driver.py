@@ -78,7 +78,7 @@ class SyncDriver:
         retry: RetryPolicy | Unset | None,
         headers: Mapping[str, str],
     ) -> SyncDriver:
-        """The same driver with other options, over the same connections.
+        """Return a driver with other options that uses the same connections.
 
         Raises:
             UsageError: An option cannot be used.
@@ -98,11 +98,11 @@ class SyncDriver:
             operation: What the caller asked for.
             flow: The flow.
             deadline: When to stop.
-            authorised: Whether its calls carry the authorisation that the provider fetches.
+            authorised: Whether the calls of the flow carry the authorisation that the provider fetches.
 
         Raises:
             DeadlineExceeded: The deadline has passed.
-            PolysessionError: Whatever the flow raises or lets through, with provider and operation filled in.
+            PolysessionError: Any error that leaves the flow, with provider and operation filled in.
         """
         call: Call | None = None
         reply: Response | None = None
@@ -129,7 +129,7 @@ class SyncDriver:
             flow.close()
 
     def close(self) -> None:
-        """Close the HTTP client, unless the caller brought it."""
+        """Close the HTTP client, unless it is the caller's."""
         http = self._holder.close()
         if http is not None:
             http.close()
@@ -145,7 +145,7 @@ class SyncDriver:
         Raises:
             TransportError: No connection could be made.
             StatusError: The backend refused.
-            MalformedResponse: The answer is a success, and no stream.
+            MalformedResponse: The response is a success but not a stream.
         """
         authorisation = self._authorise(operation, call, deadline)
         opened = self._open(operation, call, authorisation, deadline)
@@ -158,15 +158,15 @@ class SyncDriver:
         raise self._exchange.no_stream(call, reply)
 
     def failure(self, error: BaseException) -> TransportError | None:
-        """The error of ours for one of the HTTP library's; None for any other error."""
+        """Return our error for an error of the HTTP library; None for any other error."""
         return self._exchange.failure(error)
 
     def add_context(self, error: PolysessionError, operation: str) -> None:
-        """Say in an error of a stream which provider and operation it is about."""
+        """Add provider and operation to an error of a stream."""
         self._exchange.add_context(error, operation, None, None)
 
     def _authorise(self, operation: str, call: Call, deadline: Deadline) -> Authorisation:
-        """The authorisation of a call: the one that is kept, or another; one refresh runs at a time."""
+        """Return the authorisation of a call: the stored one, or a new one. One refresh runs at a time."""
         authoriser = self._exchange.authoriser
         kept = authoriser.current(time.monotonic())
         if kept is not None:
@@ -196,7 +196,7 @@ class SyncDriver:
                 if observed is not None:
                     observed.opened(response)
                 return response
-            if response.is_success:  # it may have no end
+            if response.is_success:  # the body may never end
                 response.close()
                 outcome: Outcome = Response(response.status_code, response.headers, b"")
             else:
@@ -224,7 +224,7 @@ class SyncDriver:
     def _try(
         self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline, outcomes: list[Outcome]
     ) -> None:
-        """Make a call, and make it again if its failure deserves that; adds the outcome of each attempt."""
+        """Make a call, and repeat it if its failure is retryable; add the outcome of each attempt."""
         attempt = partial(self._attempt, operation, call, self._request(call, authorisation), deadline)
         started_s = time.monotonic()
         outcomes.append(attempt(number=len(outcomes) + 1))
@@ -248,7 +248,7 @@ class SyncDriver:
         return outcome
 
     def _take_in(self, response: httpx.Response) -> Response:
-        """The whole answer; its connection is free again, or closed."""
+        """Read the complete response; its connection is free again, or closed."""
         if is_read(response):
             return Response(response.status_code, response.headers, response.content)
         try:
@@ -264,7 +264,7 @@ class SyncDriver:
         from tenacity import Retrying  # noqa: PLC0415  (only a failure needs it)
 
         def attempt_or_first() -> Outcome:
-            if loop.statistics["attempt_number"] > 1:  # the first has been made, and is why we are here
+            if loop.statistics["attempt_number"] > 1:  # the first attempt was made before this loop
                 outcomes.append(attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 

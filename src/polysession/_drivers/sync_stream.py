@@ -1,4 +1,4 @@
-"""Live streams over a blocking HTTP client: performs the effects of `_core.streams`, and decides nothing."""
+"""Live streams over a blocking HTTP client: performs the effects of `_core.streams` and makes no decisions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EventStream(StreamBase):
         super().__init__(driver, *arguments, **options)
         self._driver = driver
         self._steps = self._loop.run()
-        self._effect: Effect | None = None  # an interrupted one, which the next read performs again
+        self._effect: Effect | None = None  # of an interrupted read; the next read repeats it
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = _interrupted()
         self._watchdog: Watchdog | None = None
@@ -63,18 +63,18 @@ class EventStream(StreamBase):
         self._release()
 
     def close(self) -> None:
-        """Close the connection, and end a loop over the events. The turn continues; `sessions.cancel` stops it.
+        """Close the connection and end a loop over the events. The turn continues; `sessions.cancel` stops it.
 
         Call it from the thread that reads the events.
         """
         self._release()
 
     def __iter__(self) -> Iterator[Event]:
-        """The events. Each is delivered once, even if you start several loops."""
+        """Iterate over the events. Each event is delivered once, even if you start several loops."""
         return _EventLoop(self) if self._is_open else self
 
     def __next__(self) -> Event:
-        """The next event, when it happens.
+        """Wait for the next event and return it.
 
         Raises:
             StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
@@ -113,7 +113,7 @@ class EventStream(StreamBase):
                 except BaseException as error:
                     failure = error if isinstance(error, PolysessionError) else self._driver.failure(error)
                     if type(item) is Receive:
-                        self._hang_up()  # an iterator of an HTTP library is not read again after it raised
+                        self._hang_up()  # never read an iterator of an HTTP library again after it raised
                     if failure is None:
                         self._effect = item
                         raise
@@ -123,7 +123,7 @@ class EventStream(StreamBase):
             self._release()
             raise
         except BaseException as error:
-            if self._effect is None:  # the loop has ended in this error
+            if self._effect is None:  # this error ended the loop
                 self._fail(error)
                 self._release()
             raise
@@ -201,7 +201,7 @@ class Turn(TurnBase, EventStream):
     """A turn. Entering the block sends the input, and the events end with the turn."""
 
     def __enter__(self) -> Self:
-        """Connect, and send the input; see `EventStream`. With `max_turns` it waits for its place first."""
+        """Connect and send the input; see `EventStream`. With `max_turns` it first waits for a free place."""
         self._enter()
         self._driver.open_turns.enter(self, self._deadline_s)
         self._watch.start()
@@ -241,13 +241,13 @@ class Turn(TurnBase, EventStream):
         on_cursor(self.cursor)
 
     def _answer(self, event: TurnEnded, actions: list[PendingAction]) -> TurnEnded:
-        """Ask for answers to pending actions, and prepare the part of the turn that they start."""
+        """Ask for answers to pending actions, and prepare the part of the turn that the answers start."""
         self._hang_up()
         on_action = cast("Callable[[PendingAction], Answer | None]", self._control.on_action)
         try:
             event, loop = self._next_part(event, [(action, on_action(action)) for action in actions])
         except BaseException:
-            self._follow(event)  # the turn ends here, and waits
+            self._follow(event)  # the turn ends here and waits for an answer
             raise
         if loop is not None:
             self._steps.close()
@@ -267,7 +267,7 @@ class Turn(TurnBase, EventStream):
                 self._driver.run(Feature.SESSIONS_CANCEL, flow, Deadline(CANCEL_LIMIT_S))
 
     def wait(self) -> TurnResult:
-        """Consume the remaining events, and return what came of the turn."""
+        """Consume the remaining events and return the result of the turn."""
         if self._summary.result is None:
             for _ in self:
                 pass
@@ -275,7 +275,7 @@ class Turn(TurnBase, EventStream):
 
 
 class _EventLoop:
-    """A loop over a stream. It ends when the stream is closed, where `next` on the stream itself is an error."""
+    """A loop over a stream. It ends when the stream is closed; then `next` on the stream itself raises an error."""
 
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
@@ -289,13 +289,13 @@ class _EventLoop:
 
 
 class Watchdog:
-    """Ends a blocking read at a time, from another thread, by shutting the connection's socket down.
+    """Ends a blocking read at a given time: another thread shuts down the socket of the connection.
 
-    The read timeout of httpx cannot do it: with HTTP/1.1 it is looked up once for a whole body. The thread exists only
-    where there is such a time.
+    The read timeout of httpx cannot do this: with HTTP/1.1 it is read once for a whole body. The thread exists only if
+    a time is set.
 
     Attributes:
-        has_fired: Whether it has.
+        has_fired: Whether it has ended the read.
     """
 
     def __init__(self, response: httpx.Response) -> None:
@@ -306,16 +306,16 @@ class Watchdog:
         self._lock = threading.Lock()
 
     def set(self, at_s: float) -> None:
-        """Let it fire at this time, in place of the one before."""
+        """Set the time at which it fires, in place of the previous one."""
         if at_s == self._at_s:
             return
         with self._lock:
             is_later, self._at_s = at_s > self._at_s, at_s
-            if self._timer is None or not is_later:  # else the timer sees when it fires that it is too early
+            if self._timer is None or not is_later:  # otherwise the timer itself notices that it fired too early
                 self._start()
 
     def cancel(self) -> None:
-        """Leave the connection alone from now on."""
+        """Stop watching the connection."""
         with self._lock:
             self._response = None
             if self._timer is not None:
@@ -340,6 +340,6 @@ class Watchdog:
 
 
 def _interrupted() -> Iterator[bytes]:
-    """The bytes of a connection that was closed while they were awaited."""
+    """Return the bytes of a connection that was closed during a read."""
     yield from ()
     raise ConnectionLost("the connection was closed, because a read was interrupted")

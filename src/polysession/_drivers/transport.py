@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from polysession._core.plans import Head
 
 MAX_ERROR_BYTES = 256 * 1024
-"""Of an error's body no more is read: it is only shown."""
+"""Maximum number of bytes that are read of an error's body, which is only shown."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""Seconds of silence before the first probe, seconds between probes, and probes without an answer until it is lost."""
+"""Seconds of silence before the first probe, seconds between probes, and unanswered probes until it is lost."""
 SHUT_DOWN = "polysession.shut_down"
-"""Extension of a response: an event that is set when `shut_down` ends it, for HTTP clients that record or replay."""
+"""Extension of a response: an event that is set when `shut_down` ends it. HTTP clients that record or replay use it."""
 _WAITS = ("connect", "read", "write", "pool")
 BODY_WAITS = 10
-"""A body that comes in drops may take this many times as long as one wait on the network."""
+"""A body in many small chunks may take this many times as long as one wait on the network."""
 LONGEST_S = 1_000_000.0
-"""Eleven days; more than this means no limit, because timers below have bounds of their own."""
+"""Eleven days; more than this means no limit, because the underlying timers have their own maximum."""
 
 
 def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
-    """Options of each request: limits for one attempt, or nothing where the HTTP client's own hold.
+    """Return the options of each request: limits for one attempt, or nothing if the HTTP client's own limits apply.
 
     Args:
         timeout_s: Seconds for each wait on the network, less for connecting; None waits for ever.
 
     Raises:
-        UsageError: The seconds are no number above zero.
+        UsageError: The value is not a number above zero.
     """
     if isinstance(timeout_s, Unset):
         return {}
@@ -54,7 +54,7 @@ def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
 def build_request(
     http: Any, call: Call, url: str, headers: Mapping[str, str], options: Mapping[str, Any], *, is_ours: bool
 ) -> httpx.Request:
-    """The request of a call, with what the HTTP client adds to each.
+    """Build the request of a call, with the HTTP client's own headers and parameters.
 
     Raises:
         UsageError: The caller's HTTP client would send it to another address.
@@ -68,7 +68,7 @@ def build_request(
 
 
 def _keep_address(request: httpx.Request, url: str) -> None:
-    """Put back what the `params` of the caller's HTTP client replaced in the address: they are added to it."""
+    """Restore the query that the `params` of the caller's HTTP client replaced, and keep these parameters too."""
     meant = type(request.url)(url)
     if request.url == meant:
         return
@@ -82,10 +82,10 @@ def _keep_address(request: httpx.Request, url: str) -> None:
 
 
 def checked_seconds(seconds: float | None, name: str) -> float | None:
-    """A number of seconds that a caller gave; None for no limit, or for more than eleven days.
+    """Return a caller's number of seconds; None for no limit, or for more than eleven days.
 
     Raises:
-        UsageError: It is no number above zero.
+        UsageError: The value is not a number above zero.
     """
     if seconds is None:
         return None
@@ -95,7 +95,7 @@ def checked_seconds(seconds: float | None, name: str) -> float | None:
 
 
 def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
-    """Replace the timeout for the head of a response by the one for silence. httpx reads it again for the body."""
+    """Replace the timeout of the headers by the limit for silence. httpx reads the timeout again for the body."""
     waits_s = response.request.extensions.get("timeout") or {}
     response.request.extensions["timeout"] = {**waits_s, "read": silence_s}
     if silence_s is None:
@@ -103,7 +103,7 @@ def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
 
 
 def to_head(response: httpx.Response) -> Head:
-    """The head of a response; without its encoding if the body is decompressed already."""
+    """Return the head of a response; without its encoding if the body is already decompressed."""
     from polysession._core.plans import Head  # noqa: PLC0415  (single calls need no streams and events)
 
     headers = response.headers.copy()
@@ -113,54 +113,54 @@ def to_head(response: httpx.Response) -> Head:
 
 
 def is_stream(response: httpx.Response) -> bool:
-    """Whether the backend opened a stream of events."""
+    """Return whether the backend opened a stream of events."""
     return response.is_success and response.headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 def shut_down(response: httpx.Response) -> None:
-    """Let a thread that waits for bytes of this response continue at once. May be called from any other thread."""
+    """Wake a thread that waits for bytes of this response. May be called from any other thread."""
     if SHUT_DOWN in response.extensions:
         response.extensions[SHUT_DOWN].set()
     connection = _socket_of(response)
-    if connection is None or response.http_version == "HTTP/2":  # which shares the connection with others
+    if connection is None or response.http_version == "HTTP/2":  # HTTP/2: other responses use the same connection
         return
-    with contextlib.suppress(OSError):  # closed meanwhile
-        # Not the method of a TLS socket, which would pull the TLS state away under the other thread.
+    with contextlib.suppress(OSError):  # already closed
+        # Not the method of the TLS socket, which would remove the TLS state that the other thread is using.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def keep_alive(response: httpx.Response) -> None:
-    """Let the operating system notice that the peer of this response is gone: TCP keep-alive."""
+    """Turn on TCP keep-alive, so that the operating system notices when the peer of this response is gone."""
     connection = _socket_of(response)
     if connection is None:
         return
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():
-            if hasattr(socket, name):  # not on every system
+            if hasattr(socket, name):  # not available on every system
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _socket_of(response: httpx.Response) -> Any:
-    """The socket that a response comes from; None if it comes from none."""
+    """Return the socket of a response; None if it has none."""
     network_stream = response.extensions.get("network_stream")
     return None if network_stream is None else network_stream.get_extra_info("socket")
 
 
 def is_read(response: httpx.Response) -> bool:
-    """Whether the body is in memory already, decompressed: a transport that makes up its answers does that."""
+    """Return whether the body is already decompressed in memory, as with a mock transport."""
     return getattr(response, "is_stream_consumed", False)
 
 
 class BodyReader:
-    """Takes in the body of one answer, within bounds of size and time.
+    """Reads the body of one response, within limits of size and time.
 
     Args:
-        response: The answer, whose body was not read yet.
-        max_bytes: Largest body of a success.
+        response: The response, with a body that was not read yet.
+        max_bytes: Maximum size of the body of a success.
 
     Raises:
-        MalformedResponse: It is compressed in a way that was not asked for.
+        MalformedResponse: The body has an encoding that was not requested.
     """
 
     def __init__(self, response: httpx.Response, max_bytes: int) -> None:
@@ -173,12 +173,12 @@ class BodyReader:
         self._ends_at_s = None if wait_s is None else time.monotonic() + BODY_WAITS * wait_s
 
     def take(self, chunk: bytes) -> bool:
-        """Take in the next chunk; gives whether more is wanted.
+        """Add the next chunk; return whether more chunks are needed.
 
         Raises:
             MalformedResponse: The body of a success is too large.
-            ConnectionLost: It cannot be decompressed.
-            NetworkTimeout: It comes too slowly.
+            ConnectionLost: The body cannot be decompressed.
+            NetworkTimeout: The body comes too slowly.
         """
         for piece in self._decompressor.pieces(chunk):
             self._size += len(piece)
@@ -194,10 +194,10 @@ class BodyReader:
         return True
 
     def reply(self) -> Response:
-        """The answer, with as much of its body as was taken in.
+        """Return the response, with the part of its body that was read.
 
         Raises:
-            ConnectionLost: It is compressed, and its end is missing.
+            ConnectionLost: The body is compressed, and its end is missing.
         """
         if self._size <= self._max_bytes:
             self._decompressor.finish()
@@ -227,20 +227,20 @@ class Deadline:
 
     @classmethod
     def until(cls, ends_at_s: float | None) -> Deadline:
-        """The deadline that ends at this time of the monotonic clock; None waits for ever."""
+        """Return the deadline at this time of the monotonic clock; None waits for ever."""
         return cls(None if ends_at_s is None else max(ends_at_s - time.monotonic(), 0.0))
 
     def left_s(self) -> float | None:
-        """Seconds that are left, at least a thousandth; None if there is no limit."""
+        """Return the remaining seconds, at least a thousandth; None if there is no limit."""
         return None if self._ends_at_s is None else max(0.001, self._ends_at_s - time.monotonic())
 
     def within_s(self, seconds: float) -> float:
-        """These seconds, or those that are left if they are fewer."""
+        """Return these seconds, or the remaining seconds if they are fewer."""
         left_s = self.left_s()
         return seconds if left_s is None else min(seconds, left_s)
 
     def bound(self, request: httpx.Request) -> None:
-        """Let no wait of a request last longer than what is left."""
+        """Limit each wait of a request to the remaining time."""
         left_s = self.left_s()
         if left_s is not None:
             waits_s = request.extensions.get("timeout") or {}
@@ -250,10 +250,10 @@ class Deadline:
         """Raise if no time is left.
 
         Args:
-            failure: What happened meanwhile: what was too slow for the deadline is not the backend's failure.
+            failure: An error until then. If something was too slow for the deadline, that is not the backend's failure.
 
         Raises:
-            DeadlineExceeded: It has passed.
+            DeadlineExceeded: The deadline has passed.
         """
         if self._ends_at_s is not None and time.monotonic() >= self._ends_at_s:
             error = self.exceeded()
@@ -261,7 +261,7 @@ class Deadline:
             raise error from failure
 
     def exceeded(self) -> DeadlineExceeded:
-        """The error that says so."""
+        """Return the error of a passed deadline."""
         return DeadlineExceeded(f"not ended after {self._seconds} seconds; the session may still be running")
 
 
@@ -269,17 +269,17 @@ NO_DEADLINE = Deadline(None)
 
 
 def direct_http_client() -> httpx.Client:
-    """A blocking HTTP client that uses no proxy of the environment: for servers on this machine."""
+    """Return a blocking HTTP client for servers on this machine: it uses no proxy of the environment."""
     return httpx.Client(trust_env=False, verify=tls_context(), timeout=DEFAULT_TIMEOUT)
 
 
 def observed_http_client(observe: Callable[[httpx.Response], None], *, timeout_s: float, direct: bool) -> httpx.Client:
-    """A blocking HTTP client that shows each response, before its body is read.
+    """Return a blocking HTTP client that reports each response before its body is read.
 
     Args:
         observe: Called with each response.
         timeout_s: Seconds for each wait on the network.
-        direct: Use no proxy of the environment.
+        direct: Whether to ignore proxies of the environment.
     """
     return httpx.Client(
         trust_env=not direct, verify=tls_context(), timeout=timeout_s, event_hooks={"response": [observe]}
