@@ -86,7 +86,7 @@ class ClientHolder:
         return new_http_client(self._connections.limits)
 
     def _renew(self) -> None:
-        """Leave the connections to the parent process: on a shared connection they would read each other's responses."""
+        """Leave the connections to the parent process: on one connection, both would mix up their responses."""
         if not self.is_ours:
             raise UsageError(
                 "the http_client that was given belongs to the parent process: give one made in this process"

@@ -250,7 +250,8 @@ class Deadline:
         """Raise if no time is left.
 
         Args:
-            failure: An error until then. If something was too slow for the deadline, that is not the backend's failure.
+            failure: An error that happened meanwhile; it becomes the cause. A call that was too slow for the deadline
+                is not the backend's failure.
 
         Raises:
             DeadlineExceeded: The deadline has passed.

@@ -34,5 +34,5 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character ends no command
+            stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character must not end a command
     sys.exit(run())

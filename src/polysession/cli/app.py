@@ -71,7 +71,7 @@ def _options(
 
     Options may stand before a command or after it. Each command has --help.
     """
-    del version  # already printed
+    del version  # the message is already printed
     context.obj = {
         "provider": provider,
         "profile": profile,
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: Its arguments; None takes those of the process.
+        arguments: Arguments of the command; None for those of the process.
 
     Returns:
         The exit status.

@@ -1,4 +1,4 @@
-"""Checks of `polysession doctor` that ask the backend."""
+"""Checks of `polysession doctor` that send requests to the backend."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ class _Watch:
 def check_backend(
     name: str, target: DoctorTarget, settings: ProviderSettings, profile: Profile | None
 ) -> Iterator[Finding]:
-    """Ask the backend for little, and judge its answer.
+    """Send small requests to the backend and check the responses.
 
     Args:
         name: Provider name.
-        target: What is examined.
+        target: The target of `doctor`.
         settings: The provider's settings.
         profile: The profile in use, or None.
     """
     watch = _Watch()
     with (
-        warnings.catch_warnings(action="ignore", category=ClearTextWarning),  # has a finding of its own
+        warnings.catch_warnings(action="ignore", category=ClearTextWarning),  # has its own finding
         observed_http_client(watch.see, timeout_s=_TIMEOUT_S, direct=target.direct) as http_client,
         Client(target.provider, profile=target.profile, http_client=http_client, retry=None, **target.given) as client,
     ):
@@ -79,7 +79,7 @@ def check_backend(
 
 
 def _ask(client: Client) -> PolysessionError | None:
-    """Make the smallest request that needs authorisation; returns its error, or None."""
+    """Make the smallest request that needs authorisation; return its error, or None."""
     try:
         has_agents = client.supports(Feature.AGENTS_LIST)
         page: Page[Any] = client.agents.list(page_size=1).page() if has_agents else client.sessions.list().page()
@@ -118,7 +118,7 @@ def _authorisation(failure: PolysessionError | None, name: str, settings: Provid
 
 
 def _resources(client: Client, settings: ProviderSettings, profile: Profile | None) -> Iterator[Finding]:
-    """Check that the agent, the environment and the model exist that the settings and the profile name."""
+    """Check that the agent, environment and model in the settings and the profile exist."""
     new_session = profile.new_session if profile else {}
     setting = load_provider(client.provider).agent_setting
     agents = {str(setting): getattr(settings, setting)} if setting else {}
@@ -147,7 +147,7 @@ def _existence(check: str, wanted: str, where: str, get: Callable[[], object]) -
 
 
 def _find_agent(client: Client, agent: str) -> None:
-    """Find an agent by its id, or by its name, which some backends take as well."""
+    """Find an agent by its id, or by its name, which some backends also accept."""
     try:
         client.agents.get(agent)
     except (NotFound, InvalidRequest):
@@ -161,7 +161,7 @@ def _find_model(client: Client, model: str) -> None:
 
 
 def _clock(watch: _Watch) -> Finding:
-    """Compare the clocks. Times in lists and the validity of certificates and tokens depend on them."""
+    """Compare the clocks. Times in lists, certificates and tokens depend on them."""
     try:
         theirs = parsedate_to_datetime(watch.date or "")
     except ValueError:

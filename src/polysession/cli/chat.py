@@ -56,10 +56,10 @@ class Chat:
 
     Args:
         client: The client.
-        session: The session to talk in.
-        console: Terminal that is written to.
-        read: Shows a prompt and returns a text; raises `EOFError` at the end of the input, and `KeyboardInterrupt` at
-            Ctrl-C.
+        session: The session of the conversation.
+        console: Terminal for the output.
+        read: Shows a prompt and returns the user's text; raises `EOFError` at the end of the input, and
+            `KeyboardInterrupt` at Ctrl-C.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Chat:
         """Talk until the input ends, `/exit`, or Ctrl-C with no turn to cancel.
 
         Args:
-            resumes: The session may wait for an answer already, which is asked for first.
+            resumes: Whether the session may already wait for an answer. If it does, `run` asks for the answer first.
         """
         self._note("/help shows the commands of this chat")
         with contextlib.suppress(EOFError, KeyboardInterrupt):
@@ -85,7 +85,7 @@ class Chat:
                 self._guarded(self._exchange)
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Take a step; an error or `/cancel` ends it, and not the conversation."""
+        """Run one step; an error or `/cancel` ends the step but not the conversation."""
         try:
             step()
         except _Cancelled:
@@ -107,19 +107,19 @@ class Chat:
         while content:
             try:
                 ended = self._turn(content)
-            except Conflict as error:  # the session waits for an answer since an earlier time
+            except Conflict as error:  # the session was already waiting for an answer
                 self._note(str(error), "red")
             except UsageError as error:
                 if isinstance(content, str):
                     raise
-                self._note(str(error), "red")  # nothing was sent: ask again
+                self._note(str(error), "red")  # no answer was sent: ask again
             else:
                 if ended is None or ended.outcome is not Outcome.REQUIRES_ACTION:
                     return
             content = self._answers()
 
     def _read(self, prompt: str) -> str:
-        """Read a text that is not a command of the chat.
+        """Return the next text that is not a command of the chat; handle the commands before it.
 
         Raises:
             EOFError: The input has ended, or the command is `/exit`.
@@ -139,7 +139,7 @@ class Chat:
                     return text
 
     def _turn(self, content: str | list[Answer]) -> TurnEnded | None:
-        """Follow one turn. Ctrl-C cancels it; a second one leaves without waiting for its end."""
+        """Follow one turn. Ctrl-C cancels the turn; a second Ctrl-C leaves without waiting for its end."""
         turn = self._client.sessions.run(self._session, content)
         try:
             with turn:
@@ -152,7 +152,7 @@ class Chat:
             self._note("the turn ends, because its stream was left", "yellow")
             return None
         self._note("cancelling; Ctrl-C again leaves", "yellow")
-        # The stream is opened first, so that it has the end of the cancelled turn.
+        # The stream is opened first, so that it receives the end of the cancelled turn.
         with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=_CANCEL_LIMIT_S) as events:
             self._client.sessions.cancel(self._session)
             return self._transcript.show(_turn_of(events))
@@ -212,7 +212,7 @@ class Chat:
 
 
 def _turn_of(events: Iterable[Event]) -> Iterator[Event]:
-    """The events up to the end of a turn."""
+    """Yield the events up to the end of a turn."""
     for event in events:
         yield event
         if isinstance(event, TurnEnded):

@@ -1,4 +1,4 @@
-"""Confirmation of what cannot be undone."""
+"""Confirmation of actions that cannot be undone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask at the terminal before something is deleted; `yes` skips the question.
 
     Raises:
-        UsageError: There is no terminal to ask at.
+        UsageError: There is no terminal for the question.
         Abort: The answer is no.
     """
     if yes:

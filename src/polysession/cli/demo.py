@@ -1,4 +1,4 @@
-"""`polysession demo`: one story on an emulator of every installed backend, side by side."""
+"""`polysession demo`: the same steps on an emulator of every installed backend, side by side."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MAX_WIDTH = 100
 
 
 def show_demo(console: Console) -> None:
-    """Run the story on each backend and print what each did natively, what is emulated, and what it refused.
+    """Run the steps on each backend and print the native, the emulated and the refused ones.
 
     Raises:
-        PolysessionError: A backend failed at something that its provider declares as supported.
+        PolysessionError: A step failed that the provider declares as supported.
     """
     stories = {name: run_story(name) for name in emulated_providers()}
     width = min(console.width, _MAX_WIDTH)
@@ -46,7 +46,7 @@ def show_demo(console: Console) -> None:
 
 
 def demo_form() -> dict[str, Any]:
-    """The same as JSON values."""
+    """Run the steps on each backend, and return the results as JSON values."""
     return {
         "providers": {
             name: [
@@ -65,20 +65,20 @@ def demo_form() -> dict[str, Any]:
 
 
 def emulated_providers() -> Iterator[str]:
-    """Names of the installed providers that ship an emulator and create sessions."""
+    """Return the names of the installed providers that ship an emulator and create sessions."""
     loaded = ((name, load_provider(name)) for name in installed_providers())
     return (name for name, each in loaded if each.emulator and each.support(Feature.SESSIONS_CREATE).support)
 
 
 def run_story(name: str) -> list[Step]:
-    """The story on one emulator. Only the name differs from backend to backend."""
+    """Run the steps on one emulator. Only the name differs between backends."""
     with serve(name) as emulator, local_client(emulator) as client:
         return list(tell(client, place_of(emulator)))
 
 
 @contextlib.contextmanager
 def local_client(emulator: EmulatorHandle) -> Iterator[Client]:
-    """A client for an emulator, that goes to it directly even where the environment names a proxy."""
+    """Return a client that connects directly to an emulator, even if the environment names a proxy."""
     with (
         direct_http_client() as http_client,
         Client(emulator.provider, profile="", http_client=http_client, **emulator.settings) as client,
@@ -87,7 +87,7 @@ def local_client(emulator: EmulatorHandle) -> Iterator[Client]:
 
 
 def place_of(emulator: EmulatorHandle) -> Place:
-    """The emulator's seeded resources, as the story needs them."""
+    """Return the emulator's initial resources for the steps."""
     return Place(
         agent=emulator.agent_id,
         environment=emulator.environment_id,
@@ -97,7 +97,7 @@ def place_of(emulator: EmulatorHandle) -> Place:
 
 
 def _table(stories: dict[str, list[Step]], width: int) -> Iterator[Text]:
-    """One row for each step: what the backends answered, and how each of them supports it."""
+    """Build a table with a row for each step: the backends' answers, and how each backend supports the step."""
     rows = []
     for row in zip(*stories.values(), strict=True):
         outcomes = dict.fromkeys(step.outcome for step in row if step.outcome)
@@ -106,7 +106,7 @@ def _table(stories: dict[str, list[Step]], width: int) -> Iterator[Text]:
 
 
 def _notes(title: str, stories: dict[str, list[Step]], support: Support) -> Iterator[RenderableType]:
-    """The steps with that support, by provider."""
+    """Return the steps with this kind of support, by provider."""
     yield Text(f"\n{title}", style="bold")
     table = Table.grid(padding=(0, 1))
     table.add_column(style="bold", no_wrap=True)

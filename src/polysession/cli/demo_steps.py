@@ -1,4 +1,4 @@
-"""The whole life of a session through the public client alone: the same code for every backend."""
+"""The whole life of a session through the public client only: the same code for every backend."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _PATIENCE_S: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the story plays.
+    """The resources for the steps.
 
     Attributes:
-        agent: The agent to talk to.
-        environment: The environment to run in; None if the backend has none.
-        model: A model that the session may be moved to, or its id.
-        begin_turn: Makes a session busy, so that there is something to cancel.
+        agent: The agent of the session.
+        environment: The environment of the session; None if the backend has none.
+        model: A model that the session may change to, or its id.
+        begin_turn: Starts a turn in a session, so that it can be cancelled.
     """
 
     agent: str
@@ -43,14 +43,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step, and what came of it.
+    """One step and its outcome.
 
     Attributes:
-        title: What was tried.
-        feature: The feature that it needs.
-        support: How the provider offers it.
-        outcome: What the backend answered, in a few words; empty if the step was refused.
-        refusal: Why it was refused; empty if it was not.
+        title: Name of the step.
+        feature: The feature that the step needs.
+        support: How the provider supports the feature.
+        outcome: The backend's answer in a few words; empty if the step was refused.
+        refusal: Reason for the refusal; empty if the step was not refused.
     """
 
     title: str
@@ -113,13 +113,13 @@ def _tool_result(client: Client, session: Session) -> str:
 
 
 def _answered(client: Client, session: Session, request: str) -> str:
-    """Let the agent ask, answer it, and follow the turn to its end."""
+    """Let the agent ask, send an answer, and follow the turn to its end."""
     approving = request == "/ask"
     client_answer: Callable[[PendingAction | str], Answer] = (
         Approve if approving else lambda action: ToolOutput(action, "42")
     )
     if not client.supports(Feature.SESSIONS_ANSWER_APPROVAL if approving else Feature.SESSIONS_ANSWER_OUTPUT):
-        client.sessions.answer(session, [client_answer("none")])  # raises, with the reason
+        client.sessions.answer(session, [client_answer("none")])  # raises an error with the reason
     with client.sessions.run(session, request, deadline_s=_PATIENCE_S) as turn:
         actions = turn.wait().actions
     with client.sessions.run(session, [client_answer(action) for action in actions], deadline_s=_PATIENCE_S) as turn:

@@ -17,7 +17,7 @@ _PROXIES: Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
 def examine(target: DoctorTarget) -> Iterator[Finding]:
-    """Check everything, and stop at a problem that the rest depends on."""
+    """Run all checks, but stop at a problem that the remaining checks depend on."""
     yield from _configuration(target.environ)
     try:
         name, profile = choose_provider(target.provider, target.environ, target.profile)
@@ -38,7 +38,7 @@ def examine(target: DoctorTarget) -> Iterator[Finding]:
     if profile is not None:
         yield Finding("profile", State.OK, profile.described)
     try:
-        with warnings.catch_warnings(action="ignore", category=ClearTextWarning):  # a finding below
+        with warnings.catch_warnings(action="ignore", category=ClearTextWarning):  # reported as a finding below
             settings = open_provider(target.provider, target.given, target.environ, target.profile).settings
     except UsageError as error:
         yield Finding("settings", State.PROBLEM, error.message, _settings_fix(error, provider.settings_type))
@@ -49,7 +49,7 @@ def examine(target: DoctorTarget) -> Iterator[Finding]:
 
 
 def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """The configuration file: whether it can be read, and whether secrets stand in it."""
+    """Check the configuration file: whether it can be read, and whether it contains secrets."""
     path = config_path(environ)
     try:
         profiles = read_profiles(environ)
@@ -70,7 +70,7 @@ def _plain_secrets(profile: Profile) -> tuple[str, ...]:
     try:
         return profile.plain_secrets(load_provider(profile.provider).settings_type)
     except PolysessionError:
-        return ()  # another profile's provider may be missing; the chosen one has a finding of its own
+        return ()  # another profile's provider may be missing; the chosen one has its own finding
 
 
 def _settings_fix(error: UsageError, settings_type: type[ProviderSettings]) -> str:
@@ -83,7 +83,7 @@ def _settings_fix(error: UsageError, settings_type: type[ProviderSettings]) -> s
 def _settings(
     settings: ProviderSettings, given: Mapping[str, Any], profile: Profile | None, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Each setting, and where it comes from. Of a secret only that it is set."""
+    """Report each setting and its source. For a secret, report only that it is set."""
     secret = secret_names(type(settings))
     for key in type(settings).model_fields:
         value = getattr(settings, key)
@@ -105,7 +105,7 @@ def _source(
 
 
 def _route(settings: ProviderSettings, target: DoctorTarget) -> Iterator[Finding]:
-    """The way to the backend."""
+    """Report the network route to the backend."""
     if (address := clear_text_address(settings)) is not None:
         message = f"the credential is sent in clear text to {address}"
         yield Finding("encryption", State.WARNING, message, "use an https address")

@@ -92,12 +92,12 @@ _MODEL_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def exit_code(error: BaseException) -> ExitCode:
-    """Return the exit code of an error: that of its nearest class that has one."""
+    """Return the exit code of an error: the exit code of its nearest base class that has one."""
     return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), ExitCode.FAILED)
 
 
 def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Write an error to stderr; gives the exit status."""
+    """Write an error to stderr; return the exit status."""
     code = exit_code(error)
     if debug:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
@@ -108,7 +108,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
         text = in_options(str(error))
     elif isinstance(error, PolysessionError):
         text = str(error)
-    elif isinstance(error, OSError):  # a full disk, a port in use, a missing file
+    elif isinstance(error, OSError):  # such as a full disk, a port in use or a missing file
         text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     else:
         text = f"unexpected {type(error).__name__}: {error}. This is a defect; --debug shows where"
@@ -117,12 +117,12 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
 
 
 def in_options(text: str) -> str:
-    """Return a message with the command's options in the place of Python's arguments."""
+    """Return a message that names the command's options instead of Python arguments."""
     return _PYTHON_ARGUMENT.sub(r"--\1 ...", _PYTHON_CALL.sub(_as_options, text))
 
 
 def _as_options(call: re.Match[str]) -> str:
-    """The options for a model, or for a body in the backend's own words."""
+    """Return the options for a model, or for a native body."""
     arguments = [argument.partition("=") for argument in call[2].split(", ")]
     if call[1] == "ModelConfig":
         return " ".join(f"{_MODEL_OPTIONS.get(name, name)} {value.strip(chr(39))}" for name, _, value in arguments)
@@ -139,7 +139,7 @@ def error_form(error: Exception) -> dict[str, Any]:
 
 
 def discard_output() -> None:
-    """Drop what stdout cannot take, so that the interpreter's last flush does not fail."""
+    """Discard output that stdout cannot write, so that the interpreter's last flush does not fail."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -96,7 +96,7 @@ def messages(
 
 @contextmanager
 def _telling_where_to_continue(invocation: Invocation, session: str, stream: EventStream) -> Iterator[None]:
-    """Show the command that continues, however the stream ends."""
+    """Show the command that continues the stream, however the stream ends."""
     try:
         yield
     finally:

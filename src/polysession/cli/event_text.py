@@ -42,7 +42,7 @@ def action_text(action: PendingAction) -> str:
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
-    """Describe a tool call as it would be written."""
+    """Describe a tool call as in source code."""
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
 
 

@@ -1,4 +1,4 @@
-"""Findings of `polysession doctor`, and the target that is examined."""
+"""Findings of `polysession doctor`, and its target."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Finding:
     Attributes:
         check: Name of the check.
         state: Whether something is wrong.
-        message: What was found.
-        fix: What to do about it; empty if nothing.
+        message: Description of the result.
+        fix: How to fix the problem; empty without a problem.
     """
 
     check: str
@@ -41,9 +41,9 @@ class DoctorTarget:
     Attributes:
         provider: Provider name, if one was given.
         profile: Profile name, if one was given.
-        given: Settings that were given as arguments.
+        given: Settings from the arguments.
         environ: The environment.
-        direct: Go to the backend past any proxy: it is an emulator on this machine.
+        direct: Whether to use no proxy, because the backend is an emulator on this machine.
     """
 
     provider: str | None

@@ -24,7 +24,7 @@ _COMPLETION: Final = ("--install-completion", "Install shell completion.")
 class ShortHelp(TyperCommand):
     """A command whose help lists its arguments and its own options; `polysession --help` has the common ones.
 
-    An option without a help text is described by its neighbour.
+    An option without a help text is left out: the text of a neighbouring option covers it.
     """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -38,7 +38,7 @@ class ShortHelp(TyperCommand):
 
 
 def _record(parameter: Any, ctx: Any) -> tuple[str, str]:
-    """The name of a parameter, and its help text."""
+    """Return the name of a parameter and its help text."""
     if parameter.param_type_name == "argument":
         return parameter.metavar, parameter.help
     name, text = parameter.get_help_record(ctx)
@@ -46,7 +46,7 @@ def _record(parameter: Any, ctx: Any) -> tuple[str, str]:
 
 
 class MainHelp(TyperGroup):
-    """The command itself. Its help names the commands by topic; each has a help of its own."""
+    """The main command. Its help lists the commands by topic; each command has its own help."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (typer's signature)
         """Write the description without empty lines."""

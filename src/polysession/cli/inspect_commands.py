@@ -146,7 +146,7 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
 
 
 def _area_rows(items: list[SwitchItem], *, fold: bool, absent: bool) -> list[tuple[str | Text, ...]]:
-    """The rows of one area; those that need no attention folded into one for each effect."""
+    """Return the rows of one area. Rows that need no attention are combined into one row for each effect."""
     folded = (SwitchEffect.KEPT, SwitchEffect.GAINED) if fold else ()
     rows: list[tuple[str | Text, ...]] = [
         (f"  {_short(item)}", Text(item.effect.value, _EFFECT_STYLES[item.effect]), item.reason)
@@ -161,7 +161,7 @@ def _area_rows(items: list[SwitchItem], *, fold: bool, absent: bool) -> list[tup
 
 
 def _short(item: SwitchItem) -> str:
-    """The name without what its area says already."""
+    """Return the name without the part that repeats its area."""
     operation, _, field = item.name.partition(" ")
     return field if field and item.area != "native" else operation.removeprefix("sessions.")
 
@@ -185,7 +185,7 @@ def _provider_form(name: str, offers: tuple[EntryPoint, ...]) -> dict[str, Any]:
 
 
 def _loaded(names: list[str], *, must_load: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    """The provider classes, and what is wrong with those that are broken."""
+    """Return the provider classes, and the errors of the broken ones."""
     classes, broken = {}, {}
     for name in names:
         try:
@@ -206,13 +206,13 @@ def _feature_form(feature: Feature, classes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _by_operation() -> list[Feature]:
-    """The operations, each followed by its fields."""
+    """Return the operations, each followed by its fields."""
     operations = [feature for feature in Feature if not feature.field]
     return sorted(Feature, key=lambda feature: (operations.index(Feature(feature.operation)), bool(feature.field)))
 
 
 def _feature_row(feature: Feature, classes: Mapping[str, Any]) -> tuple[list[str], list[Support]]:
-    """How each provider supports a feature. The fields of an operation stand below it."""
+    """Return how each provider supports a feature. The fields of an operation are indented below it."""
     name = f"  {feature.field}" if feature.field else feature.value
     return [name], [loaded.support(feature).support for loaded in classes.values()]
 

@@ -56,20 +56,20 @@ class Invocation:
         """Return the provider's name.
 
         Raises:
-            UsageError: None is named, or there is no such profile.
+            UsageError: No provider is named, or the profile does not exist.
         """
         return self.provider or choose_provider(None, os.environ, self.profile)[0]
 
     def chosen_profile(self) -> Profile | None:
-        """Return the profile in use; None if none is, or an emulator is used.
+        """Return the profile in use; None without a profile, or with an emulator.
 
         Raises:
-            UsageError: There is no such profile, or no provider is named.
+            UsageError: The profile does not exist, or no provider is named.
         """
         return None if self.emulated else choose_provider(self.provider, os.environ, self.profile)[1]
 
     def check_no_client(self) -> None:
-        """Raise if an option that chooses a client stands before a command without one.
+        """Raise if an option that chooses a client comes before a command that uses no client.
 
         Raises:
             BadParameter: There is such an option.
@@ -78,10 +78,10 @@ class Invocation:
             raise typer.BadParameter("this command takes no --provider, --profile, --set or --emulated before it")
 
     def for_provider(self, name: str | None) -> Invocation:
-        """Return the same for a provider that the command itself names; None names none.
+        """Return a copy for a provider that the command itself names; None if it names none.
 
         Raises:
-            UsageError: `--provider` names another one.
+            UsageError: `--provider` names another provider.
         """
         if name is None:
             return self
@@ -93,7 +93,7 @@ class Invocation:
         """Return the settings of `--set`.
 
         Raises:
-            UsageError: A setting is secret: command lines are visible to others, and kept in the shell's history.
+            UsageError: A setting is secret: other users can see command lines, and shells store them in the history.
         """
         settings = pairs(self.set_, "--set")
         if settings:
@@ -115,7 +115,7 @@ class Invocation:
 
     @contextmanager
     def connect(self) -> Iterator[tuple[Client, EmulatorHandle | None]]:
-        """Open a client, and the emulator that it uses; None if it uses a service.
+        """Open a client and the emulator that it uses; None instead of the emulator if it uses a service.
 
         Raises:
             PolysessionError: The client cannot be built.

@@ -1,4 +1,4 @@
-"""JSON keys of the records that commands write, by their kind: those that `--fields` may name."""
+"""JSON keys of the records that commands write, by kind of record. `--fields` may name these keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polysession.record import ReceivedRecord
 
 
 def _keys(*records: type[ReceivedRecord], further: tuple[str, ...] = ("raw",)) -> tuple[str, ...]:
-    """The keys of records of some types, each once."""
+    """Return the keys of records of some types, without duplicates."""
     names = dict.fromkeys(name for record in records for name in record.model_fields if name != "source")
     return (*names, *further)
 

@@ -28,7 +28,7 @@ def set_fields(record: ReceivedRecord) -> dict[str, str]:
 
 
 def age(moment: datetime | None) -> str:
-    """Return the time since then, in its largest unit."""
+    """Return the time that has passed since a moment, in its largest unit."""
     if moment is None:
         return ""
     seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))

@@ -22,7 +22,8 @@ def reader(console: Console, *, remembered: str) -> Callable[[str], str]:
 
     Args:
         console: The terminal.
-        remembered: The prompt whose texts are kept in the history. Others, such as outputs of tools, are not.
+        remembered: The prompt with texts that are stored in the history. Other texts, such as outputs of tools, are not
+            stored.
     """
     if not (sys.stdin and sys.stdin.isatty() and console.is_terminal):
         return partial(_plain_line, console)
@@ -47,7 +48,7 @@ def _plain_line(console: Console, prompt: str) -> str:
 
 
 def _history() -> History:
-    """The messages of earlier chats; those of this one alone where no file can be written."""
+    """Return the history of earlier chats, or only of this chat if no file can be written."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory  # noqa: PLC0415  (likewise)
 
     try:
@@ -59,7 +60,7 @@ def _history() -> History:
 
 
 def _keys() -> KeyBindings:
-    """Enter sends, Alt-Enter begins a line, and Ctrl-C empties the line, or leaves if it is empty."""
+    """Bind the keys: Enter sends, Alt-Enter starts a new line, Ctrl-C clears the line, or leaves if it is empty."""
     from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415  (likewise)
 
     keys = KeyBindings()

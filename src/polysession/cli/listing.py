@@ -23,7 +23,7 @@ _MOST_PROBLEMS: Final = 5
 def write_list(
     output: Output, client: Client, what: str, found: Paginator[Item], write: Callable[[Item], None]
 ) -> None:
-    """Write each item as it comes, and show the count on stderr meanwhile.
+    """Write each item as soon as it is read, and show the count on stderr meanwhile.
 
     Args:
         output: Receives them.
@@ -74,7 +74,7 @@ def show_list(
 def _read(
     output: Output, what: str, found: Paginator[Item], take: Callable[[Item], None], *, prints: bool
 ) -> list[str]:
-    """Read a list; returns the problems of its pages: the items that could not be read."""
+    """Read a list; return the problems of its pages: the items that could not be read."""
     problems: list[str] = []
     with output.counting(what, prints=prints) as counter:
         for page in found.pages():
@@ -91,7 +91,7 @@ def _check_all_read(client: Client, what: str, problems: Sequence[str]) -> None:
 
 
 def show_record(output: Output, record: ReceivedRecord, *, raw: bool) -> None:
-    """Show one record: JSON, or the fields that are set."""
+    """Show one record, as JSON or as the list of fields that are set."""
     if output.as_json:
         output.json(record_json(record, raw=raw))
     else:

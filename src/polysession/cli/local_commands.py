@@ -70,7 +70,7 @@ def emulate(
     from polysession.emulation import serve  # noqa: PLC0415  (emulators are an extra)
 
     with serve(provider, generation=generation, port=port) as handle:
-        try:  # from here on: who reads the address may be quicker than the next line
+        try:  # from here on, because a reader of the address may act before the next line runs
             if invocation.json:
                 invocation.output.json(_form(handle))
             else:
@@ -129,7 +129,7 @@ def _form(handle: EmulatorHandle) -> dict[str, object]:
 
 
 def environment_of(handle: EmulatorHandle) -> dict[str, str]:
-    """The environment in which other commands find the emulator."""
+    """Return the environment variables with which other commands find the emulator."""
     variables = variables_of(load_provider(handle.provider).settings_type)
     settings = {"agent_id": handle.agent_id} | handle.settings
     found = {names[0]: str(settings[setting]) for setting, names in variables.items() if setting in settings}

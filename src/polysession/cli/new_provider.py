@@ -1,4 +1,4 @@
-"""Starts a provider: the example plugin under another name, to be changed piece by piece."""
+"""Creates a new provider: a copy of the example plugin under another name, to change step by step."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ ignore = ["RUF012"]  # attributes of a contract class are set once
 [tool.ruff.lint.isort]
 known-first-party = ["polysession"]
 """
-"""Options of checkers that the example takes from the repository around it."""
+"""Options of code checkers that the example inherits from the surrounding repository."""
 
 
 def template() -> Path:
-    """The folder of the example plugin: a part of the wheel, and `examples/` in a clone."""
+    """Return the folder of the example plugin: inside the wheel, or `examples/` in a clone."""
     package = Path(__file__).parents[1]
     packed = package / "_provider_template"
     return packed if packed.is_dir() else package.parents[1] / "examples/provider-plugin"
 
 
 def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Path]:
-    """Write the files of a new provider; gives their paths.
+    """Write the files of a new provider; return their paths.
 
     Args:
         name: The provider's name: lower-case letters and digits, beginning with a letter.
-        folder: Where to. It is created, and must not hold anything yet.
-        emulator: Whether it gets an emulator, with the contract suite on it.
+        folder: Folder for the files. It is created, or must be empty.
+        emulator: Whether to add an emulator, with the contract suite for it.
 
     Raises:
         UsageError: The name or the folder cannot be used.
@@ -69,6 +69,6 @@ def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Pa
 
 
 def _renamed(text: str, name: str) -> str:
-    """Text with the name of the example, in each of its spellings, replaced."""
+    """Return text with the name of the example replaced in each of its spellings."""
     text = re.sub(rf"\b[Tt]he {_EXAMPLE}\b(?!-)", name.title(), text)
     return text.replace(_EXAMPLE.upper(), name.upper()).replace(_EXAMPLE.title(), name.title()).replace(_EXAMPLE, name)

@@ -1,4 +1,4 @@
-"""The session that a command talks in: an existing one, the last one, or a new one."""
+"""The session of a command: an existing one, the last one, or a new one."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Continue = Annotated[bool, typer.Option("--continue", "-c", help="Continue the l
 def open_session(
     invocation: Invocation, session: str | None, given: Mapping[str, Any], *, continues: bool
 ) -> Iterator[tuple[Client, Session | SessionRef]]:
-    """Open a client and the session to talk in.
+    """Open a client and a session.
 
     Args:
         invocation: The common options.
         session: Id of an existing session, or None.
-        given: Options of a new session; one that is None takes its default.
-        continues: Continue the last session.
+        given: Options of a new session; an option that is None gets its default.
+        continues: Whether to continue the last session.
 
     Raises:
         UsageError: The options contradict each other, or no last session is known.
@@ -57,7 +57,7 @@ def open_session(
 def create_with_defaults(
     invocation: Invocation, client: Client, emulator: EmulatorHandle | None, **given: Any
 ) -> Session:
-    """Create a session. An option that is None takes its default."""
+    """Create a session. An option that is None gets its default."""
     defaults = _emulator_defaults(client, emulator) if emulator is not None else _profile_defaults(invocation)
     options = {name: value for name, value in given.items() if value is not None}
     return client.sessions.create(**{**defaults, **options})

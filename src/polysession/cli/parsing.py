@@ -1,4 +1,4 @@
-"""Parses options with structure."""
+"""Parses structured options."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def change(name: str, value: object, *, clear: bool = False) -> object:
     """Return a change of a field: its new value, None to clear it, or `UNSET` for no change.
 
     Raises:
-        UsageError: It is to be both set and cleared.
+        UsageError: The field is both set and cleared.
     """
     if clear and value is not None:
         raise UsageError(f"--clear-{name} removes the value of another option; give one of the two")
@@ -68,7 +68,7 @@ def message_text(text: str) -> str:
 
 
 def joined_text(words: Sequence[str] | None) -> str:
-    """Return a message of several words; stdin takes the place of `-`, and of all words if there are no words.
+    """Return a message of several words; stdin replaces `-`, and is the whole message if there are no words.
 
     Raises:
         UsageError: There are no words, and stdin is a terminal or closed.
@@ -94,7 +94,7 @@ def stdin_text() -> str:
 
 
 def stdin_lines() -> Iterator[str]:
-    """Read the lines of stdin, likewise."""
+    """Read the lines of stdin, without a byte order mark."""
     if sys.stdin is None:
         raise UsageError("standard input is closed")
     for number, line in enumerate(sys.stdin):
@@ -102,7 +102,7 @@ def stdin_lines() -> Iterator[str]:
 
 
 def native_body(text: str | None, body_type: type[NativeBody] | None, provider: str) -> NativeBody | None:
-    """Parse `--native-json`, a body in the backend's own words; None if it is not given.
+    """Parse `--native-json`, a body in the backend's own terms; None if it is not given.
 
     Raises:
         UsageError: The provider takes no such body here, or the body is wrong.
@@ -129,7 +129,7 @@ def model_config(
     """Parse the four options about the model; None if they are not given.
 
     Raises:
-        UsageError: The id of the model is missing, and others are given.
+        UsageError: The id of the model is missing, but other options are given.
     """
     if model is None:
         if kind or credential or parameters:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNBOUNDED: Final = 10_000
-"""Columns of a file or a pipe, whose lines are not cut."""
+"""Columns of a file or a pipe, so that lines are not cut."""
 
 _LEAST_WIDTH: Final = 10
 """Smallest width of the last column."""
@@ -39,9 +39,9 @@ def one_line(text: str) -> str:
 
 
 def write(console: Console, text: str, style: str = "") -> None:
-    """Write text as it is, in a style on a terminal.
+    """Write text unchanged, with a style if the output is a terminal.
 
-    `Console.print` keeps text in a buffer, and writes it again after a Ctrl-C in the middle of it.
+    `Console.print` keeps text in a buffer, and writes it again if Ctrl-C interrupts the write.
     """
     text = printable(text)
     styled = style and console.is_terminal and not console.no_color
@@ -50,7 +50,7 @@ def write(console: Console, text: str, style: str = "") -> None:
 
 
 class QuietConsole(Console):
-    """A console that leaves a broken pipe to the command."""
+    """A console that lets the command handle a broken pipe."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise it."""
@@ -66,7 +66,7 @@ def stdout_console() -> Console:
 
 
 def stderr_console() -> Console:
-    """Build a console for everything but results."""
+    """Build a console for all output except results."""
     return QuietConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -88,10 +88,10 @@ class Output:
         """Check the selected fields before anything is sent.
 
         Args:
-            keys: Gives the keys of the objects that the command writes.
+            keys: Returns the keys of the objects that the command writes.
 
         Raises:
-            UsageError: A field begins with another key.
+            UsageError: A field begins with an unknown key.
         """
         known = keys() if self._fields else ()
         for name in self._fields or ():
@@ -110,18 +110,18 @@ class Output:
         self.console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Write a line beside the results."""
+        """Write a line that is not part of the results."""
         self.notes.print(Text(printable(text), style=style))
 
     def table(
         self, headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, last_folds: bool = False, gap: int = 2
     ) -> None:
-        """Write a table. Its last column takes the rest of the width; longer text there is cut, or folded.
+        """Write a table. Its last column gets the remaining width; longer text in it is cut or folded.
 
         Args:
-            headings: Titles of the columns; if all are empty, none is shown.
+            headings: Titles of the columns; if all are empty, no titles are shown.
             rows: The cells.
-            last_folds: Fold the last column instead of cutting it.
+            last_folds: Whether to fold the last column instead of cutting it.
             gap: Spaces between columns.
         """
         cells = [[_cell(cell) for cell in row] for row in rows]
@@ -140,7 +140,7 @@ class Output:
         self._print(table, sum(widths[:-1]) + left + gap)
 
     def fields(self, fields: Mapping[str, str]) -> None:
-        """Write names and values below each other."""
+        """Write names and values, one pair per line."""
         table = _plain_table(show_header=False)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -149,7 +149,7 @@ class Output:
         self._print(table, self.console.width)
 
     def _print(self, table: Table, width: int) -> None:
-        """Print a table, without the spaces at the ends of its lines. A terminal that is too narrow wraps it."""
+        """Print a table without trailing spaces. A terminal that is too narrow wraps it."""
         before = self.console.width
         self.console.width = max(before, width)
         with self.console.capture() as captured:
@@ -159,11 +159,11 @@ class Output:
 
     @contextmanager
     def counting(self, what: str, *, prints: bool) -> Iterator[Counter]:
-        """Show on stderr how many items have been read, if that is a terminal where no results appear.
+        """Show on stderr how many items have been read, if stderr is a terminal that shows no results.
 
         Args:
             what: Name of the items.
-            prints: Results are written meanwhile.
+            prints: Whether results are written meanwhile.
         """
         if not self.notes.is_terminal or (prints and self.console.is_terminal):
             yield Counter()
@@ -189,7 +189,7 @@ class Counter:
         self._count = 0
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
-        """The items, counted as they come."""
+        """Yield the items and count them."""
         for item in items:
             self._count += 1
             if self._show is not None:
@@ -198,7 +198,7 @@ class Counter:
 
 
 def _field(value: Any, path: str) -> Any:
-    """A field of a JSON value by its dotted path; of a list, that of each item; None if it is missing."""
+    """Return a field of a JSON value by its dotted path; for a list, the field of each item; None if it is missing."""
     if isinstance(value, list):
         return [_field(item, path) for item in value]
     name, dot, rest = path.partition(".")

@@ -133,10 +133,10 @@ def add_profile(
 def _check_settings(
     invocation: Invocation, provider: str, values: dict[str, str], references: dict[str, dict[str, str]]
 ) -> None:
-    """Check the settings as a client would, but for secrets, which may be missing yet.
+    """Check the settings like a client, except that secrets may still be missing.
 
     Raises:
-        UsageError: A setting is unknown or wrong, or one that is needed is missing.
+        UsageError: A setting is unknown or wrong, or a required setting is missing.
     """
     settings_type = load_provider(provider).settings_type
     given: dict[str, Any] = dict(values)
@@ -176,11 +176,11 @@ def _show(invocation: Invocation, profile: Profile, done: str) -> None:
 
 
 def _form(profile: Profile, *, is_default: bool) -> dict[str, Any]:
-    """A profile as JSON values, with the names of its secrets alone."""
+    """Return a profile as JSON values. For secrets, only their names are included."""
     try:
         secret = secret_names(load_provider(profile.provider).settings_type)
     except PolysessionError:
-        secret = frozenset(profile.values)  # of an unknown provider any setting may be one
+        secret = frozenset(profile.values)  # with an unknown provider, any setting may be secret
     return {
         "name": profile.name,
         "provider": profile.provider,

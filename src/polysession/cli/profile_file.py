@@ -1,4 +1,4 @@
-"""Edits the configuration file as text, so that comments and order stay."""
+"""Edits the configuration file as text, so that comments and order are kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def with_profile(text: str, name: str, values: Mapping[str, Any], new_session: M
         text: The text.
         name: Name of the profile.
         values: Its provider and settings. A key may be dotted; a value is a text, or a table of texts.
-        new_session: Its defaults for new sessions.
+        new_session: The profile's defaults for new sessions.
     """
     lines = [f"[profiles.{_key(name)}]", *(f"{_dotted(key)} = {_value(value)}" for key, value in values.items())]
     if new_session:
@@ -61,16 +61,16 @@ def with_default(text: str, name: str) -> str:
 
 
 def write_text(path: Path, before: str, after: str, changed: Mapping[str, Any]) -> None:
-    """Replace the file, if the new text has the expected changes and no others. Its owner alone can read a new file.
+    """Replace the file if the new text has exactly the expected changes. Only the owner can read a new file.
 
     Args:
         path: The file.
-        before: Its text so far.
+        before: Its current text.
         after: Its new text.
-        changed: Members of the document that are meant to change, with their new values; a table is merged.
+        changed: Members of the document that should change, with their new values; a table is merged.
 
     Raises:
-        UsageError: The text would not have that meaning, as with an unusual layout.
+        UsageError: The new text would not have this meaning, for example because of an unusual layout.
         OSError: The file cannot be written.
     """
     expected = tomllib.loads(before)

@@ -1,4 +1,4 @@
-"""Registers commands with their common options, and runs them to their exit status."""
+"""Registers commands with their common options, and runs them to get their exit status."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Body = Callable[Concatenate[Invocation, P], None]
 def command(
     group: typer.Typer, name: str | None = None, *, writes: str | tuple[str, ...], has_client: bool = True
 ) -> Callable[[Body[P]], Body[P]]:
-    """Make a function a command with the common options; its first argument is their `Invocation`.
+    """Turn a function into a command with the common options; its first argument is the `Invocation`.
 
     Args:
         group: The group that the command belongs to.
-        name: Its name; None takes the function's.
-        writes: Keys of the JSON objects that it writes, or the kind of record: see `json_keys`.
-        has_client: Whether it has the options that choose a client.
+        name: Name of the command; None for the function's name.
+        writes: Keys of the JSON objects that the command writes, or the kind of record: see `json_keys`.
+        has_client: Whether the command has the options that choose a client.
     """
     common = {**(CLIENT_OPTIONS if has_client else {}), **OUTPUT_OPTIONS}
 
@@ -57,7 +57,7 @@ def command(
 
         signature = _signature(function, common)
         run.__signature__ = signature  # type: ignore[attr-defined]
-        # As types and not as text, which typer would compile several times.
+        # As types, because typer would compile annotations in text form several times.
         run.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
         run.writes = writes  # type: ignore[attr-defined]  # for the docs
         group.command(name, cls=ShortHelp)(run)
@@ -67,14 +67,14 @@ def command(
 
 
 def keys_of(writes: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of the JSON objects that a command writes; the argument is that of `command`."""
+    """Return the keys of the JSON objects that a command writes; `writes` is as for `command`."""
     from polysession.cli.json_keys import KEYS  # noqa: PLC0415  (most commands are not asked for fields)
 
     return KEYS[writes] if isinstance(writes, str) else writes
 
 
 def _signature(function: Callable[..., None], common: Mapping[str, tuple[Any, Any]]) -> inspect.Signature:
-    """The signature for typer: the function's own options, then the common ones."""
+    """Return the signature for typer: the function's own options, then the common ones."""
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     shared = [
@@ -86,7 +86,7 @@ def _signature(function: Callable[..., None], common: Mapping[str, tuple[Any, An
 
 
 def _joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> Invocation:
-    """The options before the command and after it; of two values the later one counts."""
+    """Combine the options before and after the command; if both set a value, the later one counts."""
     values = dict(before)
     for option, value in after.items():
         if option == "set_":
@@ -97,7 +97,7 @@ def _joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> Invocation:
 
 
 def _run(invocation: Invocation, body: Callable[[], None]) -> None:
-    """Run a command to its exit status."""
+    """Run a command and return its exit status."""
     with _shown_warnings(invocation.output):
         try:
             body()
@@ -123,7 +123,7 @@ def _run(invocation: Invocation, body: Callable[[], None]) -> None:
 
 @contextmanager
 def _shown_warnings(output: Output) -> Iterator[None]:
-    """Show our warnings in a line, each time."""
+    """Show each of our warnings on one line, every time."""
     with warnings.catch_warnings():
         for kind in (PlainSecretWarning, ClearTextWarning):
             warnings.simplefilter("always", kind)

@@ -1,6 +1,6 @@
-"""Files that the command keeps between its runs: the last session of each client, and the history of `chat`.
+"""Files that the command keeps between runs: the last session of each client, and the history of `chat`.
 
-They are in `polysession` in `$XDG_STATE_HOME`, by default `~/.local/state`, readable by their owner alone.
+They are in the folder `polysession` of `$XDG_STATE_HOME`, by default `~/.local/state`. Only their owner can read them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SESSIONS: Final = "last_sessions.json"
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of these files, which exists afterwards.
+    """Return the folder of these files; create it if needed.
 
     Raises:
-        OSError: It cannot be created.
+        OSError: The folder cannot be created.
     """
     given = Path(environ.get("XDG_STATE_HOME") or "")
     folder = (given if given.is_absolute() else Path("~/.local/state").expanduser()) / "polysession"
@@ -33,7 +33,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 
 def remember_session(client: Client, profile: str, session: Session, environ: Mapping[str, str]) -> None:
-    """Keep the address of a session as the last one of this client.
+    """Store the address of a session as the last session of this client.
 
     Args:
         client: The client that created it.
@@ -54,10 +54,10 @@ def remember_session(client: Client, profile: str, session: Session, environ: Ma
 
 
 def last_session(client: Client, profile: str, environ: Mapping[str, str]) -> SessionRef:
-    """Return the address of the last session of this client. The arguments are those of `remember_session`.
+    """Return the address of the last session of this client. The arguments are as for `remember_session`.
 
     Raises:
-        UsageError: It is not known.
+        UsageError: No last session is known.
     """
     address = _read(state_folder(environ) / _SESSIONS).get(_key(client, profile))
     if not isinstance(address, dict):
@@ -66,7 +66,7 @@ def last_session(client: Client, profile: str, environ: Mapping[str, str]) -> Se
 
 
 def _key(client: Client, profile: str) -> str:
-    """Two profiles may use one backend with different users, and one profile may change its backend."""
+    """Return a key of profile and client: profiles may share a backend, and a profile may change its backend."""
     return f"{profile} {client!r}"
 
 

@@ -1,4 +1,4 @@
-"""How tables for people show what providers support: a column of marks for each."""
+"""The support of providers in tables for people: a column of marks for each provider."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _MARKS: Final[Mapping[Support, str]] = {Support.NATIVE: "N", Support.EMULATED: "
 
 
 def support_mark(support: Support) -> Text:
-    """The mark of a kind of support; `SUPPORT_LEGEND` explains it."""
+    """Return the mark of a kind of support; `SUPPORT_LEGEND` explains it."""
     return Text(_MARKS[support], SUPPORT_STYLES[support])
 
 
 def support_lines(
     heading: str, names: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[Support]]], *, width: int
 ) -> Iterator[Text]:
-    """The lines of a table: labels, and a mark for each provider.
+    """Return the lines of a table: labels, and a mark for each provider.
 
-    The names of the providers stand side by side above their columns. If that is too wide, each has a line of its own,
+    The names of the providers are side by side above their columns. If that is too wide, each name has a separate line,
     so that any number of providers fits.
 
     Args:

@@ -28,9 +28,9 @@ from polysession.cli.printing import write
 
 
 class _OpenText:
-    """A message or a thought that is not complete, and the part of it on the screen.
+    """An incomplete message or thought, and the part of it that is on the screen.
 
-    After a break a backend may send its fragments again, from the first one.
+    After a broken connection a backend may send all its fragments again.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class _OpenText:
         self._received = self._written = ""
 
     def begin(self, key: str | None) -> None:
-        """Begin a text, or the same one again if the key is the same."""
+        """Start a text; the same key starts the same text again."""
         if key is None or key != self._key:
             self._written = ""
         self._key, self._received = key, ""
 
     def add(self, text: str) -> str:
-        """Add a fragment; returns the part of it that is not on the screen."""
+        """Add a fragment; return the part of it that is not on the screen."""
         self._received += text
         if self._written.startswith(self._received):
             return ""
@@ -53,7 +53,7 @@ class _OpenText:
         return new
 
     def complete(self, text: str) -> str | None:
-        """End the text; returns the part that is not on the screen, or None if the screen shows something else."""
+        """End the text; return the part that is not on the screen, or None if the screen shows a different text."""
         written, self._written, self._key = self._written, "", None
         return text.removeprefix(written) if text.startswith(written) else None
 
@@ -72,16 +72,16 @@ class Transcript:
         self._message = _OpenText()
         self._thought = _OpenText()
         self._unfinished: tuple[Console, str] | None = None
-        """The console whose last line is not ended, and the style of that line."""
+        """The console with an unfinished last line, and the style of that line."""
         self._error = ""
         """The last error that was shown in this turn."""
         self.last_call: str = ""
         """The tool call in the last line; empty if something else is there."""
         self.known_output: str | None = None
-        """The output of a tool that the person gave: its result is not shown again."""
+        """The output of a tool that the user typed: the result of this tool is not shown again."""
 
     def show(self, events: Iterable[Event]) -> TurnEnded | None:
-        """Show events; returns the last end of a turn among them, or None."""
+        """Show events; return the last end of a turn among them, or None."""
         ended = None
         try:
             for event in events:
@@ -94,7 +94,7 @@ class Transcript:
         return ended
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Write a line that is not the agent's, below an open message or thought."""
+        """Write a line that is not from the agent, below an open message or thought."""
         self._end_line()
         write(self._notes, f"{text}\n", style)
         self.last_call = ""
@@ -122,12 +122,12 @@ class Transcript:
         self._continue(self._notes, self._thought.add(event.text), "dim italic")
 
     def _write_thought(self, event: ThinkingCompleted) -> None:
-        """Write the rest of a thought. What was lost of one, or is hidden, is left out."""
+        """Write the rest of a thought. Lost or hidden parts are left out."""
         self._continue(self._notes, self._thought.complete(event.text) or "", "dim italic")
         self._end_line()
 
     def _continue(self, console: Console, text: str, style: str) -> None:
-        """Write more of a line."""
+        """Continue a line."""
         if not text:
             return
         if self._unfinished != (console, style):

@@ -139,5 +139,5 @@ def answer(
         try:
             follow_turn(invocation, client, session, answers, deadline=deadline, raw=raw)
         except PolysessionError as error:
-            error.operation = Feature.SESSIONS_ANSWER.value  # not `sessions.run`, which carries the answers
+            error.operation = Feature.SESSIONS_ANSWER.value  # not `sessions.run`, which sends them
             raise

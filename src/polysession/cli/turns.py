@@ -1,4 +1,4 @@
-"""Follows a turn to its end, and to the exit status of its outcome."""
+"""Follows a turn to its end, and sets the exit status for its outcome."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def follow_turn(
     deadline: float | None,
     raw: bool,
 ) -> None:
-    """Run a turn, and write its events.
+    """Run a turn and write its events.
 
     Raises:
-        Exit: It did not complete; the exit status has the reason.
-        PolysessionError: It could not be started or followed.
+        Exit: The turn did not complete; the exit status shows the reason.
+        PolysessionError: The turn could not be started or followed.
     """
     session_id = session if isinstance(session, str) else session.id
     turn = client.sessions.run(session, content, deadline_s=deadline)
@@ -56,10 +56,10 @@ def follow_turn(
 def read_answers(
     approve: Sequence[str] | None, deny: Sequence[str] | None, output: Sequence[str] | None, reply: Sequence[str] | None
 ) -> list[Answer]:
-    """Build the answers of the options of `answer`.
+    """Build the answers from the options of `answer`.
 
     Raises:
-        UsageError: There are none, or one lacks its text.
+        UsageError: There are no answers, or an answer lacks its text.
     """
     answers: list[Answer] = [Approve(action) for action in approve or ()]
     for text in deny or ():
@@ -82,9 +82,9 @@ def _show(invocation: Invocation, turn: Turn, *, raw: bool) -> None:
 
 
 def _tell_what_continues(invocation: Invocation, client: Client, session: str, cursor: str | None) -> None:
-    """Tell what becomes of a turn that is left, and how to follow or cancel it."""
+    """Tell the user whether a turn that was left continues, and how to follow or cancel it."""
     if invocation.json:
-        return  # each event has its cursor
+        return  # each JSON event contains its cursor
     if client.turn_life is TurnLife.ATTENDED or invocation.emulated:
         reason = "the emulator stops" if invocation.emulated else "its stream was left"
         invocation.output.note(f"the turn ends, because {reason}")
