@@ -1,4 +1,4 @@
-"""The one place that turns a backend's JSON into wire structs."""
+"""Decodes a backend's JSON into wire structs; no other module does this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one source of random ids and of the length of waits, so that a recorded program can be replayed."""
+"""The only source of random ids and of the length of waits, so that a recorded program can be replayed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class EffectSource:
         return uuid.uuid4().hex
 
     def wait_s(self, seconds: float) -> float:
-        """How long to wait in place of so many seconds."""
+        """Return how long to wait instead of this many seconds."""
         return seconds
 
 
@@ -33,13 +33,13 @@ def new_key() -> str:
 
 
 def wait_s(seconds: float) -> float:
-    """How long to wait in place of so many seconds: a replay does not wait as long as the recording."""
+    """Return how long to wait instead of this many seconds: a replay may wait less than the recording."""
     return _sources[-1].wait_s(seconds)
 
 
 @contextlib.contextmanager
 def replaced_by(source: EffectSource) -> Iterator[None]:
-    """Take ids and waits of the whole process from another source while the context is open."""
+    """Take all ids and waits of the process from another source while the context is open."""
     _sources.append(source)
     try:
         yield

@@ -90,7 +90,7 @@ class Interruption:
     """Why a stream has to be opened again.
 
     Attributes:
-        failure: What went wrong; None for a clean end.
+        failure: The error; None for a clean end.
     """
 
     failure: PolysessionError | None

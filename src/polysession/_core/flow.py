@@ -35,7 +35,7 @@ class Call:
 
     Attributes:
         method: HTTP method.
-        path: What follows the base URL, percent-encoded, with its query.
+        path: Percent-encoded path after the base URL, with its query.
         headers: Headers besides the constant headers of the provider. The repr shows neither the headers nor the body.
         body: JSON text; None for no body.
         after_s: Seconds to wait before sending.

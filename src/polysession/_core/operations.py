@@ -82,7 +82,7 @@ class Operations:
         return _same(ref.id, (yield from self._provider.get_session(ref)))
 
     def list_sessions(self, **values: Any) -> PageFlow[Session]:
-        """`sessions.list`. Checked at once, although nothing is read yet."""
+        """`sessions.list`. The arguments are checked now; pages are read later."""
         with self._naming(Feature.SESSIONS_LIST):
             self._provider.require(Feature.SESSIONS_LIST)
             limit = values.pop("limit", None)
@@ -181,7 +181,7 @@ class Operations:
         on_cursor: Callable[[str | None], Any] | None = None,
         cancel_on_exit: bool | None,
     ) -> TurnControl:
-        """Return the options of a turn for pending actions and for an early exit. Checked at once."""
+        """Check and return the options of a turn for pending actions and for an early exit."""
         from polysession._core.turn import TurnControl  # noqa: PLC0415  (others need no turns)
         from polysession._core.turn_input import checked_answers  # noqa: PLC0415  (likewise)
 
@@ -217,7 +217,7 @@ class Operations:
     def list_events(
         self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False
     ) -> PageFlow[Event]:
-        """`sessions.events`. Checked at once, although nothing is read yet."""
+        """`sessions.events`. The arguments are checked now; pages are read later."""
         with self._naming(Feature.SESSIONS_EVENTS):
             self._provider.require(Feature.SESSIONS_EVENTS)
             order = self._order(Feature.SESSIONS_EVENTS_NEWEST_FIRST, newest_first=newest_first)
@@ -228,7 +228,7 @@ class Operations:
     def list_messages(
         self, session: AnySession, page_size: int | None, *, limit: int | None = None, newest_first: bool = False
     ) -> PageFlow[Message]:
-        """`sessions.messages`. Checked at once, although nothing is read yet."""
+        """`sessions.messages`. The arguments are checked now; pages are read later."""
         with self._naming(Feature.SESSIONS_MESSAGES):
             self._provider.require(Feature.SESSIONS_MESSAGES)
             order = self._order(Feature.SESSIONS_MESSAGES_NEWEST_FIRST, newest_first=newest_first)
@@ -291,7 +291,7 @@ class Operations:
         yield from _deleted(self._provider.delete_agent(self._agent_id(agent)))
 
     def list_agents(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Agent]:
-        """`agents.list`. Checked at once, although nothing is read yet."""
+        """`agents.list`. The arguments are checked now; pages are read later."""
         size = self._check_list(Feature.AGENTS_LIST, page_size, limit)
         return lambda cursor: self._provider.list_agents(size, cursor)
 
@@ -311,12 +311,12 @@ class Operations:
         return _same(environment_id, (yield from self._provider.get_environment(environment_id)))
 
     def list_environments(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Environment]:
-        """`environments.list`. Checked at once, although nothing is read yet."""
+        """`environments.list`. The arguments are checked now; pages are read later."""
         size = self._check_list(Feature.ENVIRONMENTS_LIST, page_size, limit)
         return lambda cursor: self._provider.list_environments(size, cursor)
 
     def list_models(self, page_size: int | None, *, limit: int | None = None) -> PageFlow[Model]:
-        """`models.list`. Checked at once, although nothing is read yet."""
+        """`models.list`. The arguments are checked now; pages are read later."""
         size = self._check_list(Feature.MODELS_LIST, page_size, limit)
         return lambda cursor: self._provider.list_models(size, cursor)
 

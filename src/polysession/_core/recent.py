@@ -29,5 +29,5 @@ class RecentIds:
         return known_id in self._newer or known_id in self._older
 
     def __bool__(self) -> bool:
-        """Whether any came."""
+        """Return whether any id came."""
         return bool(self._newer or self._older)

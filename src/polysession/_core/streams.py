@@ -342,7 +342,7 @@ class StreamLoop:
         """Return the seconds until the deadline; None without a deadline.
 
         Raises:
-            DeadlineExceeded: The deadline has passed; `failure` is what went wrong until then.
+            DeadlineExceeded: The deadline has passed; `failure` is the error before that, if any.
         """
         if self._until_s is _NEVER:
             return None

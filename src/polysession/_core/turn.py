@@ -124,7 +124,7 @@ class TurnTracker:
 
     Attributes:
         in_turn: Whether our turn is in progress.
-        ended: The end of our turn; None until it came.
+        ended: The end of our turn; None before it comes.
     """
 
     def __init__(self, is_ours: Callable[[Event], bool] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP clients that are used unless the caller gives one."""
+"""The default HTTP clients."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def new_async_http_client(
 
     Args:
         limits: Of its connections; None for ours.
-        http: `"aiohttp"` for one on aiohttp's connections, which cost far less when many calls run at once; None for
-            the connections of httpx.
+        http: `"aiohttp"` for a client on aiohttp's connections, which are much cheaper when many calls run at once;
+            None for the connections of httpx.
 
     Raises:
         UsageError: The environment names a proxy or certificates that cannot be used, or there is no such `http`.

@@ -34,7 +34,7 @@ class StreamBase:
 
     Args:
         driver: Performs the calls.
-        operation: What the caller asked for.
+        operation: The operation that the caller started.
         plan_flow: Prepares the plan.
         deadline_s: Seconds from the opening after which to stop waiting; None for no limit.
         cursor: The caller's cursor; None for a stream that begins now.
@@ -107,7 +107,7 @@ class TurnBase(StreamBase):
 
     Args:
         driver: Performs the calls.
-        operation: What the caller asked for.
+        operation: The operation that the caller started.
         plan_flow: Prepares the plan.
         watch: Receives the start and the end of the turn.
         deadline_s: Seconds from the opening after which to stop waiting; None for no limit.

@@ -95,7 +95,7 @@ class SyncDriver:
         """Run a flow to its result.
 
         Args:
-            operation: What the caller asked for.
+            operation: The operation that the caller started.
             flow: The flow.
             deadline: When to stop.
             authorised: Whether the calls of the flow carry the authorisation that the provider fetches.
@@ -138,7 +138,7 @@ class SyncDriver:
         """Open a stream of events.
 
         Args:
-            operation: What the caller asked for.
+            operation: The operation that the caller started.
             call: The call that opens it.
             deadline: When to stop.
 

@@ -28,7 +28,7 @@ def write_list(
     Args:
         output: Receives them.
         client: Reads them.
-        what: What they are, in the plural.
+        what: Name of the records, in the plural.
         found: The list.
         write: Writes one item.
 
@@ -53,7 +53,7 @@ def show_list(
     Args:
         output: Receives them.
         client: Reads them.
-        what: What they are, in the plural.
+        what: Name of the records, in the plural.
         found: The list.
         headings: Titles of the table's columns.
         row: Gives the cells of a record.

@@ -24,7 +24,7 @@ class Scripts:
         """Queue the acts of one turn.
 
         Args:
-            script: What the agent does. A `ToolUse` is short for `UseTools` of one tool.
+            script: The acts of the agent. A `ToolUse` is short for `UseTools` of one tool.
             session_id: The session that runs the turn; None for the next turn of any session without its own scripts.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Serves an emulator on a loopback port, in a thread of its own."""
+"""Serves an emulator on a loopback port, in a separate thread."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class Arranged:
     """Base of all parts of the contract. A subclass with a `provider` keeps only the tests of supported features.
 
     Attributes:
-        provider: Name of the provider. The one thing that must be set.
+        provider: Name of the provider. The only attribute that must be set.
         gaps: The tests that must fail, and the reason. A key is the name of a test, one case of it such as
             `"test_x[sync-503]"`, or a feature for all tests that cover it. A part of the case's name is enough:
             `"test_x[503]"`.

@@ -53,9 +53,10 @@ class Backend:
 class Script:
     """Messages that trigger the agent's behaviour that a test needs.
 
-    The default values work for an emulator whose agent follows `polysession.emulation.script_for`. Tests compare the
-    order of the events of each turn: a turn with more thoughts or messages than described here fails the tests. The
-    same message must give the same events in each new session.
+    The default values work for an emulator whose agent follows `polysession.emulation.script_for`.
+
+    Tests compare the order of the events of each turn: a turn with more thoughts or messages than described here fails
+    the tests. The same message must give the same events in each new session.
 
     Attributes:
         plain: The agent answers with one message, without thoughts and tools.

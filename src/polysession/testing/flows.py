@@ -1,4 +1,4 @@
-"""Steps through a flow by hand: no client, no server."""
+"""Runs a flow step by step, without client and server."""
 
 from __future__ import annotations
 

@@ -158,8 +158,8 @@ class Tape(EffectSource):
 
         Args:
             provider: As for `Client`. In a replay, None stands for the recorded provider.
-            options: As for `Client`. In a replay, omitted settings are taken from the recording; no settings and no
-                credential are needed.
+            options: As for `Client`. A replay needs neither settings nor a credential: omitted settings come from the
+                recording.
         """
         name, options = self._options(provider, options)
         with self.http_client() as http, Client(name, http_client=http, **options) as client:

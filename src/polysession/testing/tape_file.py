@@ -45,7 +45,7 @@ class TapeHeader(TapeLine):
         clients: Settings of the recorded clients by provider, without secrets. From a base URL without TLS, such as one
             on this machine, only the path is stored.
         values: Values that exist only in the recording; see `Tape.remember`.
-        provenance: When the tape was recorded, and from what.
+        provenance: Date and source of the recording.
     """
 
     tape: Literal[1] = 1
