@@ -38,7 +38,8 @@ async def tools_of_the_caller(*_: str) -> list[ToolBase]:
 
 def main(port: str, workdir: str, database_url: str | None = None) -> None:
     # A database in memory is lost when the service cancels a run in the middle of a query, so the default is a file.
-    storage = AsyncSQLAlchemyStorage(database_url or f"sqlite+aiosqlite:///{workdir}/service.sqlite")
+    # A file stays locked for a while then, sometimes for longer than the five seconds for which SQLite waits.
+    storage = AsyncSQLAlchemyStorage(database_url or f"sqlite+aiosqlite:///{workdir}/service.sqlite?timeout=25")
     app = create_app(
         storage=storage,
         message_bus=InMemoryMessageBus(),
