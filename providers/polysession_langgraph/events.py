@@ -196,6 +196,8 @@ class EventReader:
         envelope = self.envelope(frame, problems)
         if wire is None:
             return (raw_event(**envelope),)
+        if wire == self.failure:
+            return ()  # it came before: these frames have no number
         self.failure = wire
         self._drafts.clear()
         text = wire.message or wire.error or "the backend reports an error without a text"

@@ -244,6 +244,14 @@ def test_an_error_waits_for_the_end_of_its_run() -> None:
     assert reading.reader.failure.error == "GraphRecursionError"
 
 
+def test_a_failure_that_is_repeated_after_a_reopening_is_reported_once() -> None:
+    wrong = Frame("error", b'{"error": "ValueError", "message": "broken"}', "3-0")
+    reader = EventReader("t1", "messages", Position())
+
+    assert [type(event) for event in reader.read(wrong) or ()] == [ErrorReported]
+    assert reader.read(wrong) == ()
+
+
 @pytest.mark.parametrize(
     "odd",
     [
