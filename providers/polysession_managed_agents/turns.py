@@ -94,9 +94,7 @@ class ManagedStream(ConnectedStream):
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
-        if not events or (len(events) == 1 and events[0].id is None):  # a preview has none
-            return events
-        if isinstance(events[-1], TurnEnded) and self._is_unclear(events):
+        if events and isinstance(events[-1], TurnEnded) and self._is_unclear(events):
             self._held.append(events)
             return (Reconcile(),)
         return self._deliver(events)

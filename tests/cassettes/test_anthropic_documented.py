@@ -13,9 +13,19 @@ from typing import Any
 
 import pytest
 
-from polysession import NotFound, ServerError, SessionStatus, TurnEnded
+from polysession import NotFound, ServerError, SessionStatus
 from polysession_anthropic import AnthropicNewAgent, AnthropicNewEnvironment
-from support.anthropic_documented import AGENT, ENVIRONMENT, ONE, RESOURCE, SESSION, THREAD, Do, documented
+from support.anthropic_documented import (
+    AGENT,
+    ENVIRONMENT,
+    ONE,
+    RESOURCE,
+    SESSION,
+    THREAD,
+    Do,
+    documented,
+    streamed_turn,
+)
 from support.client_runners import ClientRunner
 from tools.recordings.cassettes import cassette, sent
 from tools.recordings.provenance import CASSETTES
@@ -129,16 +139,7 @@ def test_an_event_is_sent_and_listed(do: Do, vcr: Any) -> None:
 
 @cassette("anthropic/documented/turn.yaml")
 def test_a_turn_is_streamed(runner: ClientRunner) -> None:
-    async def scenario(client: Any) -> list[Any]:
-        told: list[Any] = []
-        async with client.sessions.stream(SESSION) as events:
-            async for event in events:
-                told.append(event)
-                if isinstance(event, TurnEnded):
-                    break
-        return told
-
-    told = runner.play("anthropic", scenario, api_key="any", version="2023-06-01")
+    told = streamed_turn(runner)
 
     assert [event.type for event in told] == [
         "turn.started",

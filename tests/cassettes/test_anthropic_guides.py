@@ -17,7 +17,6 @@ from polysession import (
     MessageDelta,
     SessionStatus,
     ToolOutput,
-    TurnEnded,
     Usage,
 )
 from polysession_anthropic import (
@@ -30,7 +29,7 @@ from polysession_anthropic import (
     AnthropicSessionAgentChanges,
     AnthropicSessionChanges,
 )
-from support.anthropic_documented import AGENT, ENVIRONMENT, ONE, SESSION, Do, documented
+from support.anthropic_documented import AGENT, ENVIRONMENT, ONE, SESSION, Do, documented, streamed_turn
 from support.client_runners import ClientRunner
 from tools.recordings.cassettes import cassette, sent
 
@@ -139,16 +138,7 @@ def test_the_result_of_a_custom_tool_is_sent(do: Do, vcr: Any) -> None:
 
 @cassette("anthropic/documented/previews.yaml")
 def test_a_message_is_previewed(runner: ClientRunner) -> None:
-    async def scenario(client: Any) -> list[Any]:
-        told: list[Any] = []
-        async with client.sessions.stream(SESSION) as events:
-            async for event in events:
-                told.append(event)
-                if isinstance(event, TurnEnded):
-                    break
-        return told
-
-    told = runner.play("anthropic", scenario, api_key="any", version="2023-06-01")
+    told = streamed_turn(runner)
 
     assert [event.type for event in told[:3]] == ["message.started", "message.delta", "message.completed"]
     (delta,) = [event for event in told if isinstance(event, MessageDelta)]

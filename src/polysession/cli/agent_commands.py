@@ -6,15 +6,14 @@ from typing import Annotated, Final
 
 import typer
 
-from polysession import UNSET, Agent
+from polysession import Agent
 from polysession.cli.confirm import confirm
 from polysession.cli.invocation import Invocation
 from polysession.cli.json_output import age
-from polysession.cli.listing import show_list, show_record
+from polysession.cli.listing import show_deleted, show_list, show_record
 from polysession.cli.options import Limit, NativeJson, PageSize, Raw, Yes
-from polysession.cli.parsing import change, native_body
+from polysession.cli.parsing import change, check_changes, native_body
 from polysession.cli.register import command
-from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
 agents: Final = typer.Typer(
@@ -101,18 +100,16 @@ def update_agent(
 
     Example: polysession agents update agent_123 --system-prompt "Be brief."
     """
-    changes = {
+    fields = {
         "name": change("name", name),
         "model": change("model", model),
         "system_prompt": change("system-prompt", system_prompt, clear=clear_system_prompt),
         "description": change("description", description, clear=clear_description),
     }
-    wanted = {field: value for field, value in changes.items() if value is not UNSET}
-    if not wanted and native_json is None:
-        raise UsageError("nothing to change: give at least one field")
+    changes = check_changes(fields, native_json)
     with invocation.client() as client:
         native = native_body(native_json, load_provider(client.provider).agent_changes_type, client.provider)
-        changed = client.agents.update(agent, **wanted, native=native)  # type: ignore[arg-type]  # a name is never None
+        changed = client.agents.update(agent, **changes, native=native)
         show_record(invocation.output, changed, raw=raw)
 
 
@@ -135,10 +132,7 @@ def delete_agent(invocation: Invocation, agent: AgentArgument, *, yes: Yes = Fal
     confirm(f"Delete agent {agent} permanently?", yes=yes)
     with invocation.client() as client:
         client.agents.delete(agent)
-        if invocation.json:
-            invocation.output.json({"provider": client.provider, "agent_id": agent, "deleted": True})
-        else:
-            invocation.output.text(f"deleted {agent}")
+        show_deleted(invocation.output, client, "agent_id", agent)
 
 
 def _row(agent: Agent) -> tuple[str, ...]:

@@ -90,6 +90,21 @@ def _check_all_read(client: Client, what: str, problems: Sequence[str]) -> None:
         raise MalformedResponse(f"{len(problems)} of the {what} could not be read: {shown}", provider=client.provider)
 
 
+def show_deleted(output: Output, client: Client, key: str, deleted_id: str) -> None:
+    """Show that a resource was deleted.
+
+    Args:
+        output: Receives it.
+        client: Has deleted the resource.
+        key: Key of its id in the JSON.
+        deleted_id: Its id.
+    """
+    if output.as_json:
+        output.json({"provider": client.provider, key: deleted_id, "deleted": True})
+    else:
+        output.text(f"deleted {deleted_id}")
+
+
 def show_record(output: Output, record: ReceivedRecord, *, raw: bool) -> None:
     """Show one record, as JSON or as the list of fields that are set."""
     if output.as_json:

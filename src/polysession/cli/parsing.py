@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,23 @@ def change(name: str, value: object, *, clear: bool = False) -> object:
     if clear:
         return None
     return UNSET if value is None else value
+
+
+def check_changes(changes: Mapping[str, object], native_json: str | None, *edits: object) -> dict[str, Any]:
+    """Return the changes that were given.
+
+    Args:
+        changes: A result of `change` for each field.
+        native_json: The option for further fields.
+        edits: Other changes; empty ones change nothing.
+
+    Raises:
+        UsageError: Nothing changes.
+    """
+    given = {field: value for field, value in changes.items() if value is not UNSET}
+    if not given and not any(edits) and native_json is None:
+        raise UsageError("nothing to change: give at least one field")
+    return given
 
 
 def json_object(text: str, option: str) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from polysession import UNSET, Session, SessionStatus
+from polysession import Session, SessionStatus
 from polysession.cli.confirm import confirm
 from polysession.cli.invocation import Invocation
 from polysession.cli.json_output import age
-from polysession.cli.listing import show_list, show_record
+from polysession.cli.listing import show_deleted, show_list, show_record
 from polysession.cli.new_session import create_with_defaults
 from polysession.cli.options import (
     AgentId,
@@ -26,7 +26,7 @@ from polysession.cli.options import (
     SessionId,
     Yes,
 )
-from polysession.cli.parsing import capabilities, change, model_config, moment, native_body, pairs
+from polysession.cli.parsing import capabilities, change, check_changes, model_config, moment, native_body, pairs
 from polysession.cli.register import command
 from polysession.errors import UsageError
 from polysession.plugins import load_provider
@@ -172,20 +172,18 @@ def update_session(
     """
     new_model = model_config(model, model_type, credential, model_parameters)
     patch = _metadata_patch(metadata, remove_metadata)
-    changes = {
+    fields = {
         "title": change("title", title, clear=clear_title),
         "metadata": change("metadata", patch or None, clear=clear_metadata),
         "tags": change("tags", tag or None, clear=clear_tags),
         "model": change("model", new_model, clear=clear_model),
         "permission_mode": change("permission-mode", permission_mode, clear=clear_permission_mode),
     }
-    wanted = {name: value for name, value in changes.items() if value is not UNSET}
-    edits = {"add_tags": tuple(add_tag or ()), "remove_tags": tuple(remove_tag or ())}
-    if not wanted and not any(edits.values()) and native_json is None:
-        raise UsageError("nothing to change: give at least one field")
+    edits: dict[str, Any] = {"add_tags": tuple(add_tag or ()), "remove_tags": tuple(remove_tag or ())}
+    changes = check_changes(fields, native_json, *edits.values())
     with invocation.client() as client:
         native = native_body(native_json, load_provider(client.provider).session_changes_type, client.provider)
-        changed = client.sessions.update(session, **wanted, **edits, native=native)  # type: ignore[arg-type]
+        changed = client.sessions.update(session, **changes, **edits, native=native)
         show_record(invocation.output, changed, raw=raw)
 
 
@@ -213,10 +211,7 @@ def delete_session(
     confirm(f"Delete session {session} permanently?", yes=yes)
     with invocation.client() as client:
         client.sessions.delete(session)
-        if invocation.json:
-            invocation.output.json({"provider": client.provider, "session_id": session, "deleted": True})
-        else:
-            invocation.output.text(f"deleted {session}")
+        show_deleted(invocation.output, client, "session_id", session)
 
 
 @command(sessions, "cancel", writes=("provider", "session_id", "state", "problems", "raw"))

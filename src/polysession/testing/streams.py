@@ -128,15 +128,15 @@ class StreamContract(ContractBase):
             cursor = events.cursor
         whole, _ = self.run(client, session, self.script.tool)
 
-        told: list[Event] = []
-        while not told or not isinstance(told[-1], TurnEnded):
-            assert len(told) <= len(whole), f"it gets events again: {[event.type for event in told]}"
+        received: list[Event] = []
+        while not received or not isinstance(received[-1], TurnEnded):
+            assert len(received) <= len(whole), f"it gets events again: {[event.type for event in received]}"
             with client.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events:
-                told.append(next(event for event in events if event.type not in _FORGOTTEN))
+                received.append(next(event for event in events if event.type not in _FORGOTTEN))
                 cursor = events.cursor
 
-        check_each_once(told)
-        assert _steps_of(told) == _steps_of(whole)
+        check_each_once(received)
+        assert _steps_of(received) == _steps_of(whole)
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_REJOIN)
     def test_a_turn_is_rejoined_in_another_process(
