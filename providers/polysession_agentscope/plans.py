@@ -153,7 +153,7 @@ class ReplayedStream(ConnectedStream):
     def ended(self, end: BodyEnd) -> Items:
         """Look at what is stored before reopening: a turn that has ended is not replayed.
 
-        A blocking client reopens after a silence that `quiet` has looked into.
+        A sync client reopens after a silence that `quiet` has looked into.
         """
         self._is_joined = False
         return () if isinstance(end.failure, NetworkTimeout) else (Reconcile(),)

@@ -1,4 +1,4 @@
-"""The operations on sessions for asyncio. `session_operations` has the same methods, blocking."""
+"""The operations on sessions for asyncio. `session_operations` has the same methods, sync."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_a_wrong_argument_is_refused_at_construction(client_class: Any, options:
 
 
 def test_each_client_needs_an_http_client_of_its_own_kind() -> None:
-    with pytest.raises(UsageError, match="Client needs a blocking http_client"):
+    with pytest.raises(UsageError, match="Client needs a sync http_client"):
         Client("acme", token=TOKEN, http_client=httpx.AsyncClient())  # type: ignore[arg-type]
     with httpx.Client() as blocking, pytest.raises(UsageError, match="AsyncClient needs an async http_client"):
         AsyncClient("acme", token=TOKEN, http_client=blocking)  # type: ignore[arg-type]

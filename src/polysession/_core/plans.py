@@ -115,7 +115,7 @@ class StreamPlan(ABC):  # noqa: B024  (its two kinds have the abstract methods)
     def quiet(self, for_s: float) -> Items:
         """React to `quiet_s` seconds without an event; `for_s` is the length of the silence in seconds.
 
-        The stream stays open in an async client. A blocking client opens it again, without counting a failure: it calls
+        The stream stays open in an async client. A sync client opens it again, without counting a failure: it calls
         `ended` with `NetworkTimeout` afterwards, unless the stream is finished. For an attended turn it does not; there
         `quiet` waits for a heartbeat.
         """

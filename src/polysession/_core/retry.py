@@ -117,7 +117,7 @@ def _date(text: str) -> datetime | None:
 
 
 def tenacity_settings(policy: RetryPolicy, call: Call, left_s: float, clock: Callable[[], datetime]) -> dict[str, Any]:
-    """Return the settings that both the blocking and the async loop of tenacity use.
+    """Return the settings that both the sync and the async loop of tenacity use.
 
     The loops run a function that returns an `Outcome`; its first call returns the failure that started the retries.
 

@@ -28,7 +28,7 @@ class Connections:
         """Refuse contradicting options.
 
         Raises:
-            UsageError: `http` is given to a blocking client, or `http` or `limits` is given together with an HTTP
+            UsageError: `http` is given to a sync client, or `http` or `limits` is given together with an HTTP
                 client.
         """
         if self.http is not None and not is_async:

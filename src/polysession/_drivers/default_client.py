@@ -19,7 +19,7 @@ LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def new_http_client(limits: httpx.Limits | None = None) -> httpx.Client:
-    """A blocking HTTP client.
+    """A sync HTTP client.
 
     Args:
         limits: Of its connections; None for ours.

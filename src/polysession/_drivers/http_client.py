@@ -39,14 +39,14 @@ class AsyncHttpClient(Protocol):
 
 
 class ClientHolder:
-    """Holds the HTTP client of a blocking driver, and refuses unsupported use of it.
+    """Holds the HTTP client of a sync driver, and refuses unsupported use of it.
 
     Args:
         given: The caller's HTTP client; None for one of ours.
         connections: Options for our HTTP client.
 
     Raises:
-        UsageError: `given` is not a blocking HTTP client, or contradicts the options.
+        UsageError: `given` is not a sync HTTP client, or contradicts the options.
 
     Attributes:
         is_ours: Whether the HTTP client is one of ours.
@@ -116,7 +116,7 @@ class AsyncClientHolder(ClientHolder):
         """
         http = super().get()
         if self.is_ours:
-            from asyncio import get_running_loop  # noqa: PLC0415  (a blocking client does not load asyncio)
+            from asyncio import get_running_loop  # noqa: PLC0415  (a sync client does not load asyncio)
 
             running = get_running_loop()
             if self._event_loop is None:
@@ -135,6 +135,6 @@ def _checked(http: Any, *, is_async: bool) -> Any:
     if not callable(send) or not callable(getattr(http, "build_request", None)) or isinstance(http, type):
         raise UsageError(f"http_client is a {type(http).__name__}; it must be a client of httpx or httpx2, or like one")
     if inspect.iscoroutinefunction(send) is not is_async:
-        expected = "AsyncClient needs an async http_client" if is_async else "Client needs a blocking http_client"
+        expected = "AsyncClient needs an async http_client" if is_async else "Client needs a sync http_client"
         raise UsageError(f"http_client is a {type(http).__module__}.{type(http).__name__}; {expected}")
     return http

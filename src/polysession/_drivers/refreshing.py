@@ -39,7 +39,7 @@ class AsyncRefreshLock:
     """A lock for tasks of one event loop."""
 
     def __init__(self) -> None:
-        from asyncio import Lock  # noqa: PLC0415  (a blocking client does not load asyncio)
+        from asyncio import Lock  # noqa: PLC0415  (a sync client does not load asyncio)
 
         self._lock = Lock()
 
@@ -50,7 +50,7 @@ class AsyncRefreshLock:
         Raises:
             DeadlineExceeded: It did not open in time.
         """
-        from asyncio import timeout  # noqa: PLC0415  (a blocking client does not load asyncio)
+        from asyncio import timeout  # noqa: PLC0415  (a sync client does not load asyncio)
 
         try:
             async with timeout(deadline.left_s()):

@@ -1,4 +1,4 @@
-"""The base of the blocking and the async stream: the loop, its errors, and its observers."""
+"""The base of the sync and the async stream: the loop, its errors, and its observers."""
 
 from __future__ import annotations
 

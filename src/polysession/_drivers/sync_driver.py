@@ -1,4 +1,4 @@
-"""Runs flows over a blocking HTTP client. The async version is `async_driver`; shared code is in `_core`."""
+"""Runs flows over a sync HTTP client. The async version is `async_driver`; shared code is in `_core`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live streams over a blocking HTTP client: performs the effects of `_core.streams` and makes no decisions."""
+"""Live streams over a sync HTTP client: performs the effects of `_core.streams` and makes no decisions."""
 
 from __future__ import annotations
 

@@ -270,12 +270,12 @@ NO_DEADLINE = Deadline(None)
 
 
 def direct_http_client() -> httpx.Client:
-    """Return a blocking HTTP client for servers on this machine: it uses no proxy of the environment."""
+    """Return a sync HTTP client for servers on this machine: it uses no proxy of the environment."""
     return httpx.Client(trust_env=False, verify=tls_context(), timeout=DEFAULT_TIMEOUT)
 
 
 def observed_http_client(observe: Callable[[httpx.Response], None], *, timeout_s: float, direct: bool) -> httpx.Client:
-    """Return a blocking HTTP client that reports each response before its body is read.
+    """Return a sync HTTP client that reports each response before its body is read.
 
     Args:
         observe: Called with each response.

@@ -1,4 +1,4 @@
-"""The async client with the methods of the blocking one, so that each test is written once and runs with both."""
+"""The async client with the methods of the sync one, so that each test is written once and runs with both."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ _PARTS: Final = (AsyncSessions, AsyncAgents, AsyncEnvironments, AsyncModels, Asy
 
 
 class _Blocking:
-    """An object of the async client, with the methods of its blocking counterpart."""
+    """An object of the async client, with the methods of its sync counterpart."""
 
     def __init__(self, target: Any, runner: asyncio.Runner) -> None:
         self._target = target

@@ -37,7 +37,7 @@ class _Taped:
 
 
 class TapedClient(_Taped):
-    """A blocking HTTP client over a tape."""
+    """A sync HTTP client over a tape."""
 
     def send(self, request: httpx.Request, *, stream: bool = False, follow_redirects: bool = False) -> httpx.Response:
         """Answer a request from the tape, or send it and record the response.
