@@ -251,9 +251,9 @@ def test_a_silence_of_a_stream_is_limited_by_its_own_time() -> None:
     """The timeout of the client is for the head, and a stream may be silent for longer, or for less long."""
 
     async def run(url: str, read_s: float | None) -> bytes:
-        http = AiohttpClient(tls_context(), httpx.Limits(), httpx.Timeout(0.3))
+        http = AiohttpClient(tls_context(), httpx.Limits())
         try:
-            request = http.build_request("GET", url, content=None, headers={})
+            request = httpx.Request("GET", url, extensions={"timeout": {"read": 0.3}})
             response = await http.send(request, stream=True, follow_redirects=False)
             request.extensions["timeout"] = {"read": read_s}
             async with contextlib.aclosing(response):

@@ -54,11 +54,16 @@ class PageWalk(Generic[Item]):
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:
             raise MalformedResponse("the list does not advance: the next page's cursor is one that was read already")
-        fresh = tuple(item for item in page.items if item.id is None or _identity(item) not in self._previous)
+        identities = [_identity(item) for item in page.items]
+        fresh = tuple(
+            item
+            for item, identity in zip(page.items, identities, strict=True)
+            if item.id is None or identity not in self._previous
+        )
         self._repeats = self._repeats + 1 if page.items and not fresh else 0
         if self._repeats == _REPEATS:
             raise MalformedResponse(f"the list does not advance: {_REPEATS} pages held nothing but the page before")
-        self._previous = frozenset(map(_identity, page.items))
+        self._previous = frozenset(identities)
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)
         self.finished = page.next_cursor is None
@@ -71,4 +76,4 @@ class PageWalk(Generic[Item]):
 
 def _identity(item: Identified) -> tuple[object, ...]:
     """Identify an item within its list: events that come from one event of the backend share its id."""
-    return (item.id, type(item), getattr(item, "tool_call_id", None))
+    return (item.id, type(item), vars(item).get("tool_call_id"))

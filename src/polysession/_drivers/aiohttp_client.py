@@ -17,7 +17,6 @@ import httpx
 from yarl import URL
 
 from polysession._drivers.environment import check_without_socks, has_proxies, proxy_of
-from polysession.change import UNSET, Unset
 
 T = TypeVar("T")
 
@@ -36,41 +35,28 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] =
 
 
 class AiohttpClient:
-    """An async HTTP client with the httpx methods that we use, on one aiohttp session.
+    """An async HTTP client that sends httpx requests and returns httpx responses, on one aiohttp session.
 
     The session starts with the first request, in the event loop of that request.
 
     Args:
         verify: The TLS context.
         limits: Limits of its connections.
-        timeout: Timeouts of requests that set none.
 
     Raises:
         UsageError: The environment names a SOCKS proxy.
+
+    Attributes:
+        cookies: Cookies that servers have set.
     """
 
-    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits, timeout: httpx.Timeout) -> None:
+    def __init__(self, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
         check_without_socks()
-        self._timeout = timeout
+        self.cookies = httpx.Cookies()
         self._has_proxies = has_proxies()
         self._verify = verify
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
-
-    def build_request(
-        self,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        timeout: httpx.Timeout | tuple[float | None, ...] | Unset | None = UNSET,
-    ) -> httpx.Request:
-        """Build a request."""
-        limits = self._timeout if isinstance(timeout, Unset) else httpx.Timeout(timeout)  # type: ignore[arg-type]
-        return httpx.Request(
-            method, url, content=content, headers=dict(headers), extensions={"timeout": limits.as_dict()}
-        )
 
     async def send(
         self,
@@ -95,14 +81,17 @@ class AiohttpClient:
             middlewares=(_Once(),),
             proxy=None if proxy is None else proxy.url,
         )
-        response = await _within(_head_s(waits_s), sent)
-        return httpx.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_Body(response, request),
+        received = await _within(_head_s(waits_s), sent)
+        response = httpx.Response(
+            received.status,
+            headers=received.raw_headers,
+            stream=_Body(received, request),
             request=request,
-            extensions={"network_stream": _NetworkStream(response)},
+            extensions={"network_stream": _NetworkStream(received)},
         )
+        if "set-cookie" in response.headers:
+            self.cookies.extract_cookies(response)
+        return response
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -114,9 +103,7 @@ class AiohttpClient:
         bound = self._limits.max_connections or 0  # 0 means no limit
         idle_s = self._limits.keepalive_expiry
         connector = aiohttp.TCPConnector(ssl=self._verify, limit=bound, keepalive_timeout=idle_s)
-        return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True), auto_decompress=False
-        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
 
 
 class _Once:

@@ -58,5 +58,5 @@ def _aiohttp_client(http: str, limits: httpx.Limits) -> AiohttpClient:
     except ImportError as error:
         missing = error
     else:
-        return AiohttpClient(tls_context(), limits, DEFAULT_TIMEOUT)
+        return AiohttpClient(tls_context(), limits)
     raise UsageError('http="aiohttp" needs the package aiohttp: pip install "polysession[aiohttp]"') from missing

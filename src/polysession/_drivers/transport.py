@@ -54,16 +54,25 @@ def request_options(timeout_s: float | Unset | None) -> dict[str, Any]:
 def build_request(
     http: Any, call: Call, url: str, headers: Mapping[str, str], options: Mapping[str, Any], *, is_ours: bool
 ) -> httpx.Request:
-    """Build the request of a call, with the HTTP client's own headers and parameters.
+    """Build the request of a call.
+
+    A caller's HTTP client builds it, with its own headers and parameters. Ours add only the cookies of the server.
 
     Raises:
         UsageError: The caller's HTTP client would send it to another address.
     """
     if not isinstance(call.timeout_s, Unset):
         options = request_options(call.timeout_s)
-    request: httpx.Request = http.build_request(call.method, url, headers=headers, content=call.body, **options)
     if not is_ours:
-        _keep_address(request, url)
+        given: httpx.Request = http.build_request(call.method, url, headers=headers, content=call.body, **options)
+        _keep_address(given, url)
+        return given
+    timeout = httpx.Timeout(options["timeout"]) if options else DEFAULT_TIMEOUT
+    request = httpx.Request(
+        call.method, url, headers=headers, content=call.body, extensions={"timeout": timeout.as_dict()}
+    )
+    if http.cookies:
+        http.cookies.set_cookie_header(request)
     return request
 
 
