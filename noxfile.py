@@ -33,6 +33,13 @@ TYPED_BY_USERS = (Path("tests/typing").resolve(), *sorted(Path("examples").resol
 """Code as users write it."""
 SERVICE_PYTHONS = {"langgraph": "3.12", "open-managed-agents": "3.12"}
 """Which Python a service needs, where ours may be too old for it."""
+CUT_AT_EVERY_BYTE = (
+    "tests/contract/test_cuts.py",
+    "tests/cassettes/test_adk_tapes.py",
+    "tests/cassettes/test_langgraph_tapes.py",
+    "tests/providers/qoder/test_turn_plans.py",
+)
+"""Test files that cut streams at every byte with `--every-byte`."""
 MAY_BE_MISSING = {"open-managed-agents"}
 """Services without which the others still judge, if their Python is not there."""
 
@@ -123,10 +130,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def stream_cuts(session: nox.Session) -> None:
-    """Cut the stream of each emulator, and a recorded turn, at every byte, and reconnect there."""
-    recorded = [f"tests/cassettes/test_{backend}_tapes.py" for backend in ("adk", "langgraph")]
-    cut = ("tests/contract/test_cuts.py", *recorded)
-    session.run(PYTHON, "-m", "pytest", *cut, "--every-byte", *TWO_PROCESSES, "-q", *session.posargs)
+    """Cut the stream of each emulator and recorded turns at every byte, with both clients, and reconnect there."""
+    session.run(PYTHON, "-m", "pytest", *CUT_AT_EVERY_BYTE, "--every-byte", *TWO_PROCESSES, "-q", *session.posargs)
 
 
 @nox.session(venv_backend="none")

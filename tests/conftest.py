@@ -19,6 +19,9 @@ settings.register_profile("normal", settings.get_profile("whole"), max_examples=
 SOONER = {"POLL_S": (0.02, 0.1), "_LOOKS_S": (0.0, 0.01, 0.04, 0.1, 0.3, 0.6)}
 """Seconds between the looks at a session of ADK, which has no stream of it: its emulator stores at once."""
 
+WHOLE = ("--stress", "--record", "--every-byte")
+"""Options with which no item of a matrix is left out."""
+
 pytest_plugins = ["pytester", "tools.evidence.plugin"]
 
 
@@ -113,8 +116,7 @@ def _exempt_from_collection() -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long and what is sampled, unless all of it or single tests are asked for."""
-    chosen = config.getoption("--stress") or config.getoption("--record")
-    if chosen or any("::" in argument for argument in config.args):
+    if any(map(config.getoption, WHOLE)) or any("::" in argument for argument in config.args):
         return
     sampled = left_out(item.nodeid for item in items)
     long = {item for item in items if item.get_closest_marker("long") or item.nodeid in sampled}

@@ -55,6 +55,7 @@ def test_a_cut_anywhere_loses_and_doubles_nothing(
         session = new_session(emulator)
         cut(emulator, kind, at_byte)
         events = run(emulator, session, "hello")
+        assert not emulator.faults.waiting()
         check_same(events, whole, f"cut at byte {at_byte} of {length}")
         check_ended(events)
 
@@ -75,6 +76,7 @@ def test_a_cut_of_a_turn_that_ends_with_its_stream_is_never_half_a_success(
             session = new_session(emulator)
             cut(emulator, kind, at_byte)
             events = run(emulator, session, said)
+            assert not emulator.faults.waiting()
             ended = events[-1]
             assert isinstance(ended, TurnEnded)
             if kind == "drop":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -68,3 +69,16 @@ def test_a_case_of_one_client_is_left_in(client: str) -> None:
 def test_a_program_that_takes_seconds_is_left_out_whole() -> None:
     name = next(name for name, every in SAMPLED.items() if every == LEFT_OUT)
     assert left_out([name, f"{name}[x]"]) == {name, f"{name}[x]"}
+
+
+@pytest.mark.parametrize(("option", "left"), [(None, 1), ("--stress", 2), ("--every-byte", 2)])
+def test_nothing_is_left_out_of_whole_matrices(request: pytest.FixtureRequest, option: str | None, left: int) -> None:
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "tests/conftest.py"))
+    assert conftest is not None
+    config = Mock(args=[], getoption=lambda name: name == option)
+    names = [f"tests/contract/test_story.py::test_x[{client}]" for client in ("sync", "async")]
+    items = [Mock(nodeid=name, get_closest_marker=lambda _: None) for name in names]
+
+    conftest.pytest_collection_modifyitems(config, items)
+
+    assert len(items) == left
