@@ -1,4 +1,4 @@
-"""Anthropic's Managed Agents for polysession."""
+"""The polysession provider for Anthropic's Managed Agents."""
 
 from polysession.provider_api import hookimpl
 from polysession_anthropic.native import (
@@ -46,5 +46,5 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[AnthropicProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return AnthropicProvider

@@ -1,4 +1,4 @@
-"""Anthropic's events to the common ones: the rows that differ from the family's, and what comes twice. Pure.
+"""Converts Anthropic's events into the common events: the rows and the rules that differ from the family's. Pure.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
 """
@@ -37,24 +37,24 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "requires_action": Outcome.REQUIRES_ACTION,
     "budget_reached": Outcome.LIMIT_REACHED,
 }
-_MOST_EARLY: Final = 100
+_MAX_EARLY: Final = 100
 _COUNTERS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", "cost_usd")
-_NOTHING: Final = Usage(**dict.fromkeys(_COUNTERS, 0))
-"""The usage of a session in which nothing has happened."""
+_NO_USAGE: Final = Usage(**dict.fromkeys(_COUNTERS, 0))
+"""The usage of a new session."""
 
 
 def is_input(kind: str) -> bool:
-    """Whether clients send events of this type. Such an event has no time until the backend has processed it."""
+    """Return whether clients send events of this type. They have no `processed_at` until the backend processed them."""
     return kind.startswith("user.") or kind == "system.message"
 
 
 class AnthropicPosition(Position, frozen=True, array_like=True):
-    """The place after an event.
+    """A position in the events of one of Anthropic's sessions, and the state of the turn there.
 
     Attributes:
         is_interrupted: Whether the turn in progress was interrupted.
-        early: Ids of input that was delivered without a time: it comes once more.
-        usage_before: The counters of the session when the turn in progress began; None if they are not known.
+        early: Ids of input that was delivered before it was processed. The backend will send it again.
+        usage_before: The session's usage counters at the start of the turn in progress; None if they are not known.
     """
 
     is_interrupted: bool = False
@@ -64,16 +64,16 @@ class AnthropicPosition(Position, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class AnthropicState(State):
-    """Facts that later events of a stream depend on.
+    """State that the reader keeps between the events of a stream.
 
     Attributes:
-        queued: Ids of input that came without a time.
-        early: Ids of input that was delivered without a time: it comes once more.
+        queued: Ids of input that was read before it was processed.
+        early: Ids of input that was delivered before it was processed. The backend will send it again.
         children: Ids of the threads of sub-agents.
         is_interrupted: Whether the turn in progress was interrupted.
-        usage: The usage that the session reported last; None before the first report.
-        usage_before: The same, when the turn in progress began.
-        is_measured: Whether the end of a turn says what it consumed: not in lists, whose pages begin anywhere.
+        usage: The session's usage at the last report; None before the first report.
+        usage_before: The session's usage at the start of the turn in progress; None if it is not known.
+        reports_usage: Whether the end of a turn has the turn's usage. False in lists, where a page can begin anywhere.
     """
 
     queued: RecentIds = field(default_factory=lambda: RecentIds(REMEMBERED_IDS))
@@ -82,7 +82,7 @@ class AnthropicState(State):
     is_interrupted: bool = False
     usage: Usage | None = None
     usage_before: Usage | None = None
-    is_measured: bool = False
+    reports_usage: bool = False
 
 
 def _running(state: AnthropicState, wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
@@ -93,11 +93,11 @@ def _running(state: AnthropicState, wire: WireEvent, envelope: Envelope) -> Sequ
 
 
 def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:
-    """An interrupted turn ends as if it had finished."""
+    """Read the end of a turn. The backend ends an interrupted turn with the same stop reason as a finished turn."""
     outcome = _OUTCOMES.get(reason_of(wire), Outcome.FAILED)
     if outcome is Outcome.COMPLETED and state.is_interrupted:
         outcome = Outcome.CANCELLED
-    ended: dict[str, Any] = {"usage": _difference(state.usage, state.usage_before) if state.is_measured else None}
+    ended: dict[str, Any] = {"usage": _difference(state.usage, state.usage_before) if state.reports_usage else None}
     if wire.stop_details is not None and wire.stop_details.explanation and outcome is Outcome.FAILED:
         ended["error"] = wire.stop_details.explanation
     state.usage_before = state.usage
@@ -105,7 +105,7 @@ def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence
 
 
 def _difference(usage: Usage | None, before: Usage | None) -> Usage | None:
-    """Consumption between two reports; None if one is missing."""
+    """Return the usage between two reports; None if one of them is missing."""
     if usage is None or before is None:
         return None
     pairs = {name: (getattr(usage, name), getattr(before, name)) for name in _COUNTERS}
@@ -144,13 +144,13 @@ _ROWS: Final[Mapping[str, Row]] = {
 }
 
 EVENT_TYPES: Final = types_of(_ROWS)
-"""The types of the common events that each of Anthropic's becomes. A type that is not here becomes `raw`."""
+"""The types of the common events for each of Anthropic's types. A type without an entry becomes `raw`."""
 
 
 class EventReader(events.EventReader):
     """Reads the events of one of Anthropic's sessions.
 
-    Input that is queued comes without a time, and again when it is processed: it is read both times.
+    The backend sends queued input without `processed_at`, and again when it is processed. The reader reads both.
     """
 
     member = ANTHROPIC
@@ -182,21 +182,26 @@ class EventReader(events.EventReader):
     def _time_of(self, wire: WireEvent) -> datetime | None:
         return wire.processed_at
 
-    def is_first(self, event_id: str, *, is_processed: bool) -> bool:
-        """Whether input is to be delivered: it is when it comes for the first time, in whatever state."""
+    def is_first_delivery(self, event_id: str, *, is_processed: bool) -> bool:
+        """Return whether input was not delivered before, and remember that it is delivered now.
+
+        Args:
+            event_id: Id of the input.
+            is_processed: Whether the backend has processed it.
+        """
         early = self._state.early
         if is_processed:
             self._state.early = tuple(each for each in early if each != event_id)
         elif event_id not in early:
-            self._state.early = (*early, event_id)[-_MOST_EARLY:]
+            self._state.early = (*early, event_id)[-_MAX_EARLY:]
         return event_id not in early
 
     def has_read(self, event_id: str | None) -> bool:
-        """Whether an event was read, and processed if it is input."""
+        """Return whether an event was read; for input, whether it was read as processed."""
         return event_id in self._state.seen
 
     def position_after(self, event_id: str | None, turn: TurnMark | None) -> AnthropicPosition:
-        """The place after the last event that was read."""
+        """Return the position after the last event that was read."""
         state, found = self._state, super().position_after(event_id, turn)
         common = (found.after, found.in_turn, found.is_rescheduled, found.error, found.turn)
         before = state.usage_before
@@ -214,18 +219,22 @@ class EventReader(events.EventReader):
         return AnthropicPosition(*common, state.is_interrupted, state.early, counters)
 
     def remember(self, pending: PendingActions) -> None:
-        """Note the pending actions, and what was consumed up to now."""
+        """Store the pending actions, and the usage at the start of the turn."""
         super().remember(pending)
         if pending.usage is not None:
             self.read(pending.usage)
             self._state.usage_before = self._state.usage
 
-    def measure(self, *, is_empty: bool) -> None:
-        """Tell from now on what turns consume; nothing was consumed yet if the session is empty."""
-        self._state.is_measured = True
+    def report_usage(self, *, is_empty: bool) -> None:
+        """Report the usage of each turn from now on.
+
+        Args:
+            is_empty: Whether the session has no events so far, so that its usage starts at zero.
+        """
+        self._state.reports_usage = True
         if is_empty:
-            self._state.usage_before = _NOTHING
+            self._state.usage_before = _NO_USAGE
 
     def forget_usage(self) -> None:
-        """Note that other turns share the consumption since the last report."""
+        """Report no usage for the turn in progress, because the last report is not that of its start."""
         self._state.usage_before = None

@@ -1,6 +1,7 @@
-"""The end of a turn that began on another page: an interrupted one ends as if it had finished.
+"""Finds out whether a turn was interrupted, if its start is on another page of the event list.
 
-A room of its own, because only lists need it: a stream has read the interrupt.
+The backend ends an interrupted turn with the same stop reason as a finished turn. A stream has read the interrupt, so
+only lists need this module.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
 """
@@ -22,12 +23,12 @@ _TURN: Final = ("session.status_running", "session.status_rescheduled", "session
 
 
 def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool) -> Flow[Page[Event]]:
-    """A page whose first end of a turn is `cancelled`, if the interrupt is on another page.
+    """Return the page, with its first `TurnEnded` as `cancelled` if the interrupt of that turn is on another page.
 
     Args:
         ref: The session.
-        page: The page.
-        newest_first: Its order.
+        page: The page of events.
+        newest_first: Whether the page begins with the newest event.
     """
     end = _unexplained_end(page.items[::-1] if newest_first else page.items)
     if end is None or not (yield from _was_interrupted(ref, end)):
@@ -37,7 +38,7 @@ def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool)
 
 
 def _unexplained_end(events: Sequence[Event]) -> TurnEnded | None:
-    """The end of a turn that seems to have finished, and whose start is not among these events."""
+    """Return the first end of a turn, if it looks finished and the start of the turn is not among these events."""
     for event in events:
         if isinstance(event, TurnStarted):
             return None
@@ -47,7 +48,7 @@ def _unexplained_end(events: Sequence[Event]) -> TurnEnded | None:
 
 
 def _was_interrupted(ref: SessionRef, end: TurnEnded) -> Flow[bool]:
-    """Whether the list has a processed interrupt between the start and the end of a turn."""
+    """Return whether the event list has a processed interrupt between the start and the end of a turn."""
 
     def is_enough(items: Sequence[bytes]) -> bool:
         return _interrupted([head_of(item) for item in items], end.id) is not None
@@ -57,7 +58,7 @@ def _was_interrupted(ref: SessionRef, end: TurnEnded) -> Flow[bool]:
 
 
 def _interrupted(heads: Sequence[WireEvent], end_id: str | None) -> bool | None:
-    """Whether a turn was interrupted, by its events newest first; None if they do not reach back to its start."""
+    """Return whether a turn was interrupted; None if the events, newest first, do not reach back to its start."""
     after = next((index for index, head in enumerate(heads) if head.id == end_id), None)
     older = [] if after is None else heads[after + 1 :]
     for head, before in zip_longest(older, older[1:]):

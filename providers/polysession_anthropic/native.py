@@ -1,4 +1,4 @@
-"""The typed native bodies: what only Anthropic can be asked for, in its own words.
+"""Typed native bodies: the fields that only Anthropic has, with its own names.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions (read 2026-11-30)
 """
@@ -49,44 +49,44 @@ class AnthropicMemoryStore(MemoryStore):
 AnthropicResource = Annotated[
     AnthropicFileResource | AnthropicGithubRepository | AnthropicMemoryStore, Field(discriminator="type")
 ]
-"""Something to mount in a session."""
+"""A resource to mount in a session."""
 
 
 class AnthropicListCost(ManagedBody):
-    """A price: a whole number of cents, as text, above zero."""
+    """A list price. `amount` is a whole number of cents above zero, as text."""
 
     amount: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
     currency: Literal["USD"] = "USD"
 
     def model_post_init(self, _context: Any, /) -> None:
-        """Count `currency` as given."""
+        """Mark `currency` as set, so that it is sent."""
         self.model_fields_set.add("currency")
 
 
 class AnthropicBudget(TypedBody):
-    """A limit on what a session may cost by list. What is reported may pass it by one request."""
+    """A limit on a session's cost at list prices. The reported cost may exceed it by one model request."""
 
     type: Literal["limit"] = "limit"
     max_list_cost: AnthropicListCost
 
 
 class AnthropicAgentReference(AgentReference):
-    """An agent, with its version fixed; without `version` it is the latest one."""
+    """A reference to an agent. `version` pins one version; None means the latest."""
 
 
 class AnthropicAgentWithOverrides(AgentWithOverrides):
-    """An agent, with parts of it replaced for one session. None or an empty list clears a part."""
+    """A reference to an agent, with fields replaced for one session only. None or an empty list clears a field."""
 
 
 class AnthropicNewSession(ManagedBody):
     """Fields of `POST /v1/sessions` that only Anthropic has.
 
     Attributes:
-        agent: In place of the common `agent`, to fix its version or replace parts of it.
+        agent: Replaces the common `agent`, to pin its version or to override its fields.
         resources: Files, repositories and memory stores to mount.
-        vault_ids: Vaults whose secrets the session may use.
-        budget: A limit on its cost. It cannot be added later.
-        initial_events: Events to begin with, at most 50: `user.message` and `user.define_outcome`.
+        vault_ids: Ids of the vaults whose secrets the session may use.
+        budget: A limit on the session's cost. It cannot be added later.
+        initial_events: At most 50 events that start the first turn: `user.message` and `user.define_outcome`.
 
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/create (read 2026-11-30)
     """
@@ -99,7 +99,7 @@ class AnthropicNewSession(ManagedBody):
 
 
 class AnthropicSessionAgentChanges(SessionAgentChanges):
-    """Parts of the session's agent to replace, while it is idle. Each list replaces the whole list."""
+    """Fields of the session's agent to replace while the session is idle. Each list replaces the whole list."""
 
 
 class AnthropicSessionChanges(ManagedBody):
@@ -107,7 +107,7 @@ class AnthropicSessionChanges(ManagedBody):
 
     Attributes:
         agent: Tools and MCP servers to replace.
-        budget: A new limit, which resumes work that waits for it; None removes it for good.
+        budget: A new limit; None removes the limit permanently. Both resume a session that stopped at its limit.
 
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/update (read 2026-11-30)
     """
@@ -117,7 +117,7 @@ class AnthropicSessionChanges(ManagedBody):
 
 
 class AnthropicSessionQuery(SessionFilters):
-    """Filters of `GET /v1/sessions` that only Anthropic has. `agent_version` goes with an agent.
+    """Filters of `GET /v1/sessions` that only Anthropic has. `agent_version` requires an agent.
 
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/list (read 2026-11-30)
     """
@@ -127,8 +127,8 @@ class AnthropicNewAgent(AgentParts):
     """Fields of `POST /v1/agents` that only Anthropic has.
 
     Attributes:
-        execution_identity: The identity that its sessions run with: `{"type": "service_account"}`, which is the
-            default, or a role of AWS.
+        execution_identity: The identity of the agent's sessions: `{"type": "service_account"}` (default), or an AWS
+            role.
 
     Backend: https://platform.claude.com/docs/en/api/beta/agents/create (read 2026-11-30)
     """
@@ -140,7 +140,7 @@ class AnthropicAgentChanges(AgentUpdate):
     """Fields of `POST /v1/agents/{id}` that only Anthropic has.
 
     Attributes:
-        execution_identity: The identity that its sessions run with; None restores the default.
+        execution_identity: The identity of the agent's sessions; None restores the default.
 
     Backend: https://platform.claude.com/docs/en/api/beta/agents/update (read 2026-11-30)
     """
@@ -153,7 +153,7 @@ class AnthropicNewEnvironment(ManagedBody):
 
     Attributes:
         config: `{"type": "cloud"}` with networking and packages, or `{"type": "self_hosted"}`.
-        scope: Who may see it: `organization`, or `account`, which API organisations do not have.
+        scope: Visibility of the environment: `organization`, or `account`, which API organisations cannot use.
 
     Backend: https://platform.claude.com/docs/en/api/beta/environments/create (read 2026-11-30)
     """

@@ -1,4 +1,4 @@
-"""Anthropic's Managed Agents: settings, declared support, calls and flows.
+"""The provider for Anthropic's Managed Agents: settings, declared support and flows.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/overview (read 2026-11-30)
 """
@@ -59,20 +59,20 @@ T = TypeVar("T")
 
 _BETA: Final = "managed-agents-2026-04-01"
 _LARGEST_KNOWN_PAGE: Final = 100
-"""Agents of the largest page; of other lists it is larger, or not documented."""
-_LOOKS: Final = 10
-_LOOK_EVERY_S: Final = 0.2
+"""The documented maximum for the list of agents. That of other lists is larger or not documented."""
+_POLLS: Final = 10
+_POLL_EVERY_S: Final = 0.2
 _BUSY: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RESCHEDULING})
 
 _read_sent: Final = decoder(WireSent)
 
 _NO_TAGS: Final = "Anthropic's sessions have no tags; use metadata"
 _NO_MODE: Final = "Anthropic keeps permission policies in the agent's tools"
-_PINNED_MODEL: Final = "the model belongs to the agent, at the version that the session was created with"
+_PINNED_MODEL: Final = "a session keeps the model of the agent version that it was created with"
 _NO_KEYS: Final = "Anthropic documents no idempotency keys"
-_OF_KEY: Final = "a session belongs to the workspace of the key"
-_REFUSED_WHILE_RUNNING: Final = "refused while a turn runs: cancel it first"
-_IN_CLIENT: Final = "compared in the client, so that a page may hold fewer items"
+_NO_OWNER: Final = "Anthropic's sessions have no owner; they belong to the workspace of the API key"
+_REFUSED_WHILE_RUNNING: Final = "refused while a turn runs: cancel the turn first"
+_IN_CLIENT: Final = "filtered in the client, so a page may have fewer items"
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     native={
@@ -80,13 +80,13 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_GET: "",
         Feature.SESSIONS_LIST: "",
         Feature.SESSIONS_UPDATE: "",
-        Feature.SESSIONS_ARCHIVE: f"it cannot be undone; {_REFUSED_WHILE_RUNNING}",
+        Feature.SESSIONS_ARCHIVE: f"cannot be undone; {_REFUSED_WHILE_RUNNING}",
         Feature.SESSIONS_DELETE: _REFUSED_WHILE_RUNNING,
-        Feature.SESSIONS_SEND: "queued while a turn runs",
-        Feature.SESSIONS_STREAM: "one more call, to find the start; the list is read after a break and for a cursor",
-        Feature.SESSIONS_RUN: "one more call before the input, to find the start; the list is read after a break",
-        Feature.SESSIONS_EVENTS: "one more call for a page that begins within a turn, for an interrupt",
-        Feature.SESSIONS_ANSWER: "one more call before it, to read the pending actions",
+        Feature.SESSIONS_SEND: "a message is queued while a turn runs",
+        Feature.SESSIONS_STREAM: "one more call to find the start; after a break or with a cursor, the list is read",
+        Feature.SESSIONS_RUN: "one more call before the input, to find the start; after a break, the list is read",
+        Feature.SESSIONS_EVENTS: "one more call for a page that begins within a turn, to find an interrupt",
+        Feature.SESSIONS_ANSWER: "one more call before the answer, to read the pending actions",
         Feature.SESSIONS_REJOIN: "",
         Feature.AGENTS_CREATE: "",
         Feature.AGENTS_GET: "",
@@ -102,7 +102,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_CREATE_ENVIRONMENT: "",
         Feature.SESSIONS_CREATE_TITLE: "",
         Feature.SESSIONS_CREATE_METADATA: "text values only",
-        Feature.SESSIONS_CREATE_MODEL: "sent as an override of the agent's",
+        Feature.SESSIONS_CREATE_MODEL: "sent as an override of the agent's model",
         Feature.SESSIONS_UPDATE_TITLE: "",
         Feature.SESSIONS_UPDATE_TITLE_CLEAR: "",
         Feature.SESSIONS_UPDATE_METADATA: "text values only",
@@ -120,8 +120,8 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_CREATE_MODEL: "",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
-        Feature.AGENTS_UPDATE: "makes a new version; an Agent is changed only if its version is the current one",
-        Feature.AGENTS_ARCHIVE: "it cannot be undone",
+        Feature.AGENTS_UPDATE: "creates a new version; an Agent argument must have the current version",
+        Feature.AGENTS_ARCHIVE: "cannot be undone",
         Feature.AGENTS_UPDATE_NAME: "",
         Feature.AGENTS_UPDATE_MODEL: "",
         Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
@@ -130,26 +130,26 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "",
     },
     emulated={
-        Feature.SESSIONS_CANCEL: "one more call, to see whether a turn runs; then an interrupt is sent",
-        Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
-        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by their type",
-        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; more calls if there are very many actions",
-        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
+        Feature.SESSIONS_CANCEL: "one more call to check whether a turn runs; then an interrupt is sent",
+        Feature.SESSIONS_MESSAGES: "selected from the events by type; messages have no usage",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by type",
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; very many actions need more calls",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call to read the keys; keys added in the meantime stay",
         Feature.SESSIONS_LIST_TITLE_CONTAINS: _IN_CLIENT,
         Feature.SESSIONS_LIST_METADATA: _IN_CLIENT,
     },
     unsupported={
-        Feature.AGENTS_DELETE: "Anthropic has no deletion of agents; archive the agent",
+        Feature.AGENTS_DELETE: "Anthropic cannot delete agents; archive the agent instead",
         Feature.SESSIONS_CREATE_ID: "Anthropic chooses the id",
-        Feature.SESSIONS_CREATE_OWNER: _OF_KEY,
-        Feature.SESSIONS_LIST_OWNER: _OF_KEY,
+        Feature.SESSIONS_CREATE_OWNER: _NO_OWNER,
+        Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
         Feature.SESSIONS_LIST_ORIGIN: "AnthropicSessionQuery(deployment_id=...) lists the sessions of one deployment",
         Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: _NO_KEYS,
         Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: _NO_KEYS,
         Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: _NO_KEYS,
-        Feature.SESSIONS_ANSWER_ARGUMENTS: "Anthropic takes no other arguments than the agent's",
-        Feature.SESSIONS_ANSWER_QUESTION: "Anthropic's agents ask for approvals and tool outputs only",
-        Feature.SESSIONS_CREATE_WORKSPACE: "the workspace is the key's, or the setting workspace_id",
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "Anthropic does not accept edited arguments",
+        Feature.SESSIONS_ANSWER_QUESTION: "Anthropic's agents ask only for approvals and tool outputs",
+        Feature.SESSIONS_CREATE_WORKSPACE: "the API key, or the setting workspace_id, decides the workspace",
         Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
         Feature.SESSIONS_CREATE_CAPABILITIES: "they belong to the agent; AnthropicNewSession(agent=...) overrides them",
         Feature.SESSIONS_CREATE_PERMISSION_MODE: _NO_MODE,
@@ -170,10 +170,10 @@ class AnthropicSettings(ProviderSettings):
 
     Attributes:
         api_key: API key (`sk-ant-api...`), or a short-lived token.
-        base_url: Where the API is, without `/v1`; Anthropic's own cloud unless given.
-        workspace_id: Workspace to act in (`wrkspc_...`); None leaves it to the key.
-        version: Version of the API. With `2026-10-21` the key goes as a bearer token, with `2023-06-01` as `x-api-key`.
-        betas: Further betas, separated by commas.
+        base_url: Base URL of the API, without `/v1`. The default is Anthropic's cloud.
+        workspace_id: Workspace to use (`wrkspc_...`); None means the workspace of the key.
+        version: API version. With `2026-10-21` the key is sent as a bearer token, with `2023-06-01` as `x-api-key`.
+        betas: Names of additional betas, separated by commas.
     """
 
     api_key: Annotated[HeaderSecret, FromEnv("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")]
@@ -184,7 +184,7 @@ class AnthropicSettings(ProviderSettings):
 
 
 class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
-    """Anthropic's Managed Agents, hosted or self-hosted."""
+    """The provider for Anthropic's Managed Agents, hosted or self-hosted."""
 
     name = ANTHROPIC.name
     docs_url = "https://platform.claude.com/docs/en/managed-agents/overview"
@@ -206,20 +206,20 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
 
     @classmethod
     def plans(cls) -> tuple[type[AnthropicStream], type[AnthropicTurn]]:
-        """Its plans of a stream and of a turn."""
+        """Return the plan types for streams and turns."""
         from polysession_anthropic.turns import AnthropicStream, AnthropicTurn
 
         return AnthropicStream, AnthropicTurn
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes."""
+        """Return Anthropic's event types, each with the types of the common events that it becomes."""
         from polysession_anthropic.events import EVENT_TYPES
 
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The key, the version and the betas, and the workspace if one is set.
+        """Return the headers for the key, the API version, the betas and the workspace.
 
         Backend: https://platform.claude.com/docs/en/api/versioning and
         https://platform.claude.com/docs/en/manage-claude/authentication (read 2026-11-30)
@@ -234,7 +234,7 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
         return headers
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body."""
+        """Read an error body. An empty or unknown body gives an empty detail."""
         return sessions.to_error(reply.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
@@ -243,23 +243,23 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
         return read_response(self.records.session, reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page. The backend filters neither by title nor by metadata."""
+        """Read one page of sessions. The filters by title and metadata are applied here; the backend has none."""
         page = yield from super().list_sessions(query, cursor)
         emulated = {Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_METADATA}
         return Page(apply_filters(page.items, query, emulated), page.next_cursor, page.problems)
 
     def archive_session(self, ref: SessionRef) -> Flow[Session]:
-        """Archive a session."""
+        """Archive a session. A refusal is retried as in `_once_idle`."""
         return self._once_idle(ref, super().archive_session)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
-        """Delete a session."""
+        """Delete a session. A refusal is retried as in `_once_idle`."""
         return self._once_idle(ref, super().delete_session)
 
     def _once_idle(self, ref: SessionRef, act: Callable[[SessionRef], Flow[T]]) -> Flow[T]:
-        """Act, and once more after a refusal if the session becomes idle within two seconds.
+        """Run a flow; after a refusal, run it once more if the session becomes idle within two seconds.
 
-        A running session is refused, and the end of a turn is streamed a moment before the session counts as idle.
+        The backend refuses a running session, and a session reads as running for a moment after the end of its turn.
 
         Backend: https://platform.claude.com/docs/en/managed-agents/session-operations (read 2026-11-30)
         """
@@ -267,14 +267,14 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
             return (yield from act(ref))
         except InvalidRequest as error:
             refusal = error
-        for _ in range(_LOOKS):
-            reply = yield replace(ANTHROPIC.get(ANTHROPIC.session_path(ref)), after_s=_LOOK_EVERY_S)
+        for _ in range(_POLLS):
+            reply = yield replace(ANTHROPIC.get(ANTHROPIC.session_path(ref)), after_s=_POLL_EVERY_S)
             if read_response(self.records.session, reply).status not in _BUSY:
                 return (yield from act(ref))
         raise refusal
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Interrupt the turn, if one runs. On an idle session an interrupt would do nothing.
+        """Interrupt the running turn. An idle session gets no interrupt, because it would have no effect.
 
         Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
         """
@@ -289,6 +289,6 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
-        """Read one page of events."""
+        """Read one page of events. One more call may find the interrupt of a turn that began on another page."""
         page = yield from super().list_events(ref, page_size, cursor, newest_first=newest_first)
         return (yield from with_interruption(ref, page, newest_first=newest_first))

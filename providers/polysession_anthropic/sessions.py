@@ -1,4 +1,4 @@
-"""Anthropic's sessions to the common record, and its errors. Pure.
+"""Converts Anthropic's sessions and errors into the common records. Pure.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions and https://platform.claude.com/docs/en/api/errors
 (read 2026-11-30)
@@ -55,11 +55,11 @@ RECORDS: Final = Records(
     environment_reader(ANTHROPIC),
     model_reader(ANTHROPIC),
 )
-"""The readers of Anthropic's records."""
+"""The functions that read Anthropic's records."""
 
 
 def usage_fields(wire: WireUsage) -> dict[str, Any]:
-    """The fields of a `Usage`: tokens, and the price by list in US dollars."""
+    """Return the fields of a `Usage`: tokens, and the cost at list prices in US dollars."""
     parts, cost = wire.cache_creation, wire.list_cost
     is_known = cost is not None and cost.currency == "USD" and cost.amount is not None
     return {
@@ -72,18 +72,21 @@ def usage_fields(wire: WireUsage) -> dict[str, Any]:
 
 
 def new_body(new: NewSession) -> dict[str, Any]:
-    """The body of `POST /v1/sessions`. A model of the session's own goes as an override of the agent's.
+    """Return the body of `POST /v1/sessions`. A model is sent as an override of the agent's model.
 
     Raises:
-        UsageError: The agent or the environment is missing, metadata is over a limit, or the model comes twice.
+        UsageError: The agent or the environment is missing, metadata is over a limit, the model is passed twice, or it
+            has a field that Anthropic does not have.
     """
     body = new_session_body(ANTHROPIC, new)
     if new.model is None:
         return body
     if not isinstance(body["agent"], str):
-        raise UsageError("give the model in AnthropicAgentWithOverrides(model=...), or as model=..., and not in both")
+        raise UsageError("the model was passed twice: pass either model= or AnthropicAgentWithOverrides(model=...)")
     if new.model.type or new.model.credential_id or new.model.model_class:
-        raise UsageError("Anthropic takes a model's id and parameters; it has no kinds of access and no credentials")
+        raise UsageError(
+            "Anthropic accepts only the id and the parameters of a model, not type, credential_id or model_class"
+        )
     body["agent"] = {
         "type": "agent_with_overrides",
         "id": body["agent"],
@@ -93,7 +96,7 @@ def new_body(new: NewSession) -> dict[str, Any]:
 
 
 def to_error(content: bytes) -> ErrorDetail:
-    """Read an error body; an empty or foreign body gives an empty detail."""
+    """Read an error body. An empty or unknown body gives an empty detail."""
     try:
         body, _ = _read_error(content)
     except MalformedResponse:

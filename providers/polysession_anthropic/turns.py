@@ -1,7 +1,7 @@
-"""Anthropic's streams: the backend replays nothing, so that the list of events fills what a stream lacks.
+"""Plans of Anthropic's streams and turns. The backend replays nothing, so missed events come from the event list.
 
-Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and, for how to reconnect, the event
-runner of the SDK `anthropic` 2.14.0 (both read 2026-11-30)
+Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and, for the way to reconnect, the
+event runner of the SDK `anthropic` 2.14.0 (both read 2026-11-30)
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ from polysession_managed_agents.history import NEWEST_FIRST, read_events
 from polysession_managed_agents.messages import ANSWERED_IN, LAST_EVENTS, head_of
 from polysession_managed_agents.turns import ManagedStream, ManagedTurn
 
-_MOST_PAGES: Final = 10
-"""Pages of the list that are read back after a break; what is older is lost."""
+_MAX_PAGES: Final = 10
+"""Maximum number of pages of the event list that are read after a break. Older events are lost."""
 _STORED: Final = (
     *("session.status", "turn.started", "turn.ended", "message.completed", "thinking.completed"),
     *("tool_call.completed", "tool_result.completed", "action.required", "usage", "error", "raw"),
 )
-_LOOKED_AT: Final = ("user.message", *ANSWERED_IN, "session.status_running", "session.status_idle")
+_TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", "session.status_idle")
 
 
 class AnthropicStream(ManagedStream):
-    """Follows a session from a position on. A connection brings new events only; the list has those before it."""
+    """Plan of a stream. A connection sends only new events; older ones are read from the event list."""
 
     reader_type = EventReader
     not_replayed = ("message.started", "message.delta", "thinking.started")
     _reader: EventReader
-    _is_behind = False  # events may be missing before the connection
+    _is_behind = False  # events before this connection may be missing
 
     def open(self) -> Call:
-        """Open the stream; it begins with the next event."""
+        """Open the stream. It begins with the next event."""
         return self._opening({})
 
     def opened(self, _head: Head, *, again: bool) -> Items:
-        """Look for events before this opening, unless it is the first of a new stream."""
+        """Ask for missed events, unless this is the first connection of a new stream."""
         self._is_behind = again or self.is_resumed
-        self._reader.measure(is_empty=self._after is None and not self._is_behind)
+        self._reader.report_usage(is_empty=self._after is None and not self._is_behind)
         return (Reconcile(),) if self._is_behind else ()
 
     def _deliver(self, events: Sequence[Event]) -> Items:
-        """Input is delivered when it comes first. The position stays before input that is not processed."""
+        """Deliver input when it is first read. The position does not move past input that is not processed."""
         first = events[0] if events else None
         if first is None or first.id is None or not is_input(first.native_type):
             return super()._deliver(events)
         is_processed = first.created_at is not None
-        is_first = self._reader.is_first(first.id, is_processed=is_processed)
+        is_first = self._reader.is_first_delivery(first.id, is_processed=is_processed)
         self._move_to(first.id if is_processed else self._after)
         return events if is_first else ()
 
     def reconcile(self) -> Flow[Items]:
-        """Read what happened before the connection, and complete the events that are held."""
+        """Read the events before this connection, complete the held events, and deliver them."""
         if self._is_behind:
-            yield from self._catch_up()
+            yield from self._read_missed()
         return (yield from super().reconcile())
 
-    def _catch_up(self) -> Flow[None]:
-        """Hold the events of the list that no connection brought.
+    def _read_missed(self) -> Flow[None]:
+        """Read the missed events from the event list, and hold them for delivery.
 
         Raises:
-            NotFound: The list does not hold the event after which the stream continues.
+            NotFound: The event list does not have the event after which the stream continues.
         """
         missed, is_whole = yield from self._read_back()
         self._is_behind = False
@@ -88,14 +88,14 @@ class AnthropicStream(ManagedStream):
         self._held += [events for events in found if events]
 
     def _read_back(self) -> Flow[tuple[list[bytes], bool]]:
-        """Read the list from its newest event back to the first that was read before.
+        """Read the event list from the newest event back to an event that was read before.
 
         Returns:
-            The events, newest first, and whether none is missing.
+            The missed events, newest first, and whether they are complete.
         """
         missed: list[bytes] = []
         cursor: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             parameters = ANTHROPIC.page_parameters(ANTHROPIC.history_page, cursor)
             page = yield from read_events(ANTHROPIC, self._ref, {**NEWEST_FIRST, **parameters})
             for item in page.items:
@@ -106,36 +106,38 @@ class AnthropicStream(ManagedStream):
             if cursor is None:
                 break
         if cursor is None and self._after is not None:
-            raise NotFound(f"the session's events do not hold {self._after!r}, after which the stream would continue")
+            raise NotFound(
+                f"the session has no event {self._after!r}, after which the stream should continue; start a new stream"
+            )
         return missed, cursor is None
 
 
 class AnthropicTurn(AnthropicStream, ManagedTurn):
-    """Follows the turn that some events start.
+    """Plan of a turn that a message starts, or that answers continue.
 
-    Input to a busy session is queued, so that turns of other clients may end before ours starts. Ours is the one in
-    which our input was processed: it comes with its time then, or the list has it so.
+    A busy session queues input, so turns of other clients may end before ours starts. Our turn is the one in which our
+    input is processed: the stream or the event list then has it with `processed_at`.
     """
 
     def __init__(
         self, ref: SessionRef, reader: EventReader, after: str | None, mark: TurnMark, to_send: Call | None = None
     ) -> None:
-        self._queued: dict[str, Sequence[Event]] = {}  # input of ours that came without a time
-        self._looked: Sequence[bytes] = ()  # the newest inputs, starts and ends of turns in the list
+        self._queued: dict[str, Sequence[Event]] = {}  # our input, read before it was processed
+        self._turn_events: Sequence[bytes] = ()  # the newest inputs, starts and ends of turns in the event list
         self._started: str | None = None  # the start of a turn that may be ours
-        self._is_busy = self._is_foreign = reader.in_turn  # with a turn of another client's
-        self._has_joined = False  # our input came in the middle of that
+        self._is_busy = self._is_foreign = reader.in_turn  # another client's turn is in progress
+        self._has_joined = False  # our input was sent in the middle of that turn
         super().__init__(ref, reader, after, mark, to_send)
 
     def _proves(self, event: Event) -> bool:
-        """An event does that is what was sent, once it is processed."""
+        """Return whether this event is our input, processed."""
         return event.created_at is not None and self._is_ours(event.id, event.native_type, event.source)
 
     def _is_ours(self, event_id: str | None, kind: str | None, content: bytes) -> bool:
         return event_id in self._mark.sent_ids or self._is_sent(kind, content)
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
-        """Whether these events may end another client's turn, or lack something that the history has."""
+        """Return whether these events may end another client's turn, or lack facts that the history has."""
         may_be_foreign = not self._mark.is_proven and events[0].native_type not in LAST_EVENTS
         return may_be_foreign or super()._is_unclear(events)
 
@@ -143,7 +145,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         first = events[0] if events else None
         is_ours = first is not None and self._is_ours(first.id, first.native_type, first.source)
         if first is not None and is_input(first.native_type) and first.created_at is None and not is_ours:
-            return ()  # what others send is theirs until a turn takes it up
+            return ()  # queued input of another client
         if first is None or self._mark.is_proven:
             return super()._deliver(events)
         if is_ours:
@@ -151,14 +153,14 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         last = events[-1]
         if isinstance(last, TurnEnded):
             return self._deliver_end(events, last)
-        self._note_turn(first)
+        self._track_turn(first)
         if not (isinstance(first, TurnStarted) and self._queued) or self._held:
             return super()._deliver(events)
         self._started = first.id
         return (*super()._deliver(events), Reconcile())
 
     def _deliver_input(self, events: Sequence[Event]) -> Items:
-        """Hold input of ours back while it is queued. It proves that the turn is ours when it is processed."""
+        """Deliver our input when it is processed, which proves that the turn is ours. Hold it while it is queued."""
         first = events[0]
         if first.created_at is None and first.id is not None:
             self._queued[first.id] = events
@@ -176,12 +178,12 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return super()._deliver(events)
 
     def _is_our_end(self, end: TurnEnded) -> bool:
-        """Whether our input was processed before this end, or was thrown away with it."""
+        """Return whether our input was processed before this end of a turn, or was discarded with it."""
         is_flushed = bool(self._queued) and end.native_reason == "retries_exhausted"
         return is_flushed or self._turns_since_input(end.id) >= 0
 
-    def _note_turn(self, first: Event) -> None:
-        """Note whose turn is in progress: input of others may have started it."""
+    def _track_turn(self, first: Event) -> None:
+        """Track whether another client's input started the turn in progress."""
         if isinstance(first, TurnStarted):
             self._is_busy, self._is_foreign, self._has_joined = True, False, False
         elif is_input(first.native_type) and first.created_at is not None:
@@ -191,9 +193,9 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
             self._has_joined = self._has_joined or self._is_foreign
 
     def _claim(self) -> Items:
-        """Take the turn in progress for ours: what was held back of it."""
+        """Record that the turn in progress is ours, and return its held events."""
         self._note(is_proven=True)
-        listed = {head_of(item).id: item for item in self._looked}
+        listed = {head_of(item).id: item for item in self._turn_events}
         queued, self._queued = self._queued, {}
         items: list[Event | Step] = [*self._begin()]
         for event_id, events in queued.items():
@@ -202,25 +204,25 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return items
 
     def _begin(self) -> Sequence[Event]:
-        """The start of our turn, if it lies within one in progress: what came before it is not ours."""
+        """Return a start of our turn, if our input joined a turn in progress. Earlier events are not ours."""
         if not self._has_joined:
             return ()
         self._reader.forget_usage()
         return (TurnStarted(session_id=self._ref.id, synthetic=True),)
 
     def reconcile(self) -> Flow[Items]:
-        """Also look in the list whether our input was processed in the turn that starts or ends."""
+        """Also check in the event list whether our input was processed in the turn that starts or ends."""
         if self._is_behind:
-            yield from self._catch_up()
+            yield from self._read_missed()
         if not self._mark.is_proven and (self._started is not None or self._has_unclear_end()):
-            self._looked = yield from self._look()
+            self._turn_events = yield from self._read_turn_events()
         started, self._started = self._started, None
         if started is not None and not self._mark.is_proven and self._turns_since_input(started) == 0:
             return (*self._claim(), Reconcile())
         return (yield from super().reconcile())
 
     def _has_unclear_end(self) -> bool:
-        """Whether one of the events that are held ends a turn before one of them proves that the turn is ours."""
+        """Return whether a held event ends a turn before a held event proves that the turn is ours."""
         for events in self._held:
             if any(self._proves(event) for event in events):
                 return False
@@ -229,7 +231,11 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return False
 
     def _release(self) -> Items:
-        """Deliver what is held. What may be another client's goes first, by itself: it is judged without the proof."""
+        """Deliver the held events.
+
+        Events before the proof that the turn is ours are delivered in a batch of their own, because the turn checks
+        each event with the proof that it has at that time.
+        """
         items: list[Event | Step] = []
         while self._held:
             if items and not self._mark.is_proven and self._would_prove(self._held[0]):
@@ -238,26 +244,27 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return items
 
     def _would_prove(self, events: Sequence[Event]) -> bool:
-        """Whether the turn in progress is ours after these events."""
+        """Return whether these events prove that the turn in progress is ours."""
         last = events[-1]
         return any(self._proves(event) for event in events) or (isinstance(last, TurnEnded) and self._is_our_end(last))
 
-    def _look(self) -> Flow[Sequence[bytes]]:
-        """Read the newest inputs, starts and ends of turns from the list."""
+    def _read_turn_events(self) -> Flow[Sequence[bytes]]:
+        """Read the newest inputs, starts and ends of turns from the event list."""
         parameters = ANTHROPIC.page_parameters(ANTHROPIC.history_page, None)
-        page = yield from read_events(ANTHROPIC, self._ref, {**NEWEST_FIRST, "types[]": _LOOKED_AT, **parameters})
+        page = yield from read_events(ANTHROPIC, self._ref, {**NEWEST_FIRST, "types[]": _TURN_TYPES, **parameters})
         return page.items
 
     def _turns_since_input(self, event_id: str | None) -> int:
-        """How many turns ended between our input and an event, by the list; below zero if it was processed later.
+        """Return how many turns ended between our input and an event in the event list.
 
-        Input without a time is not processed, unless the backend gives no input a time.
+        The number is negative if our input was processed after the event. Input without `processed_at` counts as not
+        processed, unless the backend sets it on no input at all.
         """
-        ends, found = 0, 0  # the list may lag behind the stream: an event that it does not hold is the newest
+        ends, found = 0, 0  # the list may lag behind the stream, so an event that it does not have is the newest
         ours: int | None = None
-        heads = [head_of(item) for item in self._looked]
+        heads = [head_of(item) for item in self._turn_events]
         is_timed = any(is_input(head.type or "") and head.processed_at is not None for head in heads)
-        for item, head in zip(self._looked, heads, strict=True):
+        for item, head in zip(self._turn_events, heads, strict=True):
             ends += head.type == "session.status_idle"
             if head.id == event_id:
                 found = ends

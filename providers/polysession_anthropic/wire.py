@@ -1,4 +1,4 @@
-"""Anthropic's JSON where it differs from the family's, in its own words.
+"""Structs of Anthropic's JSON where it differs from the family's.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions and
 https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
@@ -15,14 +15,14 @@ from polysession_managed_agents import wire
 
 
 class WireListCost(msgspec.Struct):
-    """A price in hundredths of a currency's unit."""
+    """A cost in hundredths of the currency unit, such as cents."""
 
     amount: Decimal | None = None
     currency: str | None = None
 
 
 class WireUsage(msgspec.Struct):
-    """Consumption, a running total."""
+    """The usage of a session so far."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -32,19 +32,19 @@ class WireUsage(msgspec.Struct):
 
 
 class WireSession(wire.WireSession):
-    """A session."""
+    """A session, with its usage."""
 
     usage: WireUsage | None = None
 
 
 class WireUsageEvent(wire.WireEvent):
-    """Consumption of the session so far."""
+    """An event that reports the session's usage so far."""
 
     usage: WireUsage | None = None
 
 
 class WireStopDetails(msgspec.Struct):
-    """Why the model refused."""
+    """The reason why the model refused."""
 
     explanation: str | None = None
 
@@ -56,13 +56,13 @@ class WireIdle(wire.WireIdle):
 
 
 class WireInterrupt(wire.WireEvent):
-    """A request to stop: of one thread, or of all."""
+    """An interrupt of one thread, or of all threads if it names none."""
 
     session_thread_id: str | None = None
 
 
 class WireError(msgspec.Struct):
-    """The inner part of an error body."""
+    """The `error` object of an error body."""
 
     type: str | None = None
     message: str | None = None

@@ -1,4 +1,4 @@
-"""Everruns for polysession."""
+"""The polysession provider for Everruns."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         EverrunsSessionQuery,
     )
 
-_HOMES: Final = {
+_LAZY_NAMES: Final = {
     "polysession_everruns.native": (
         "EverrunsCapability",
         "EverrunsClientTool",
@@ -59,9 +59,9 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[EverrunsProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return EverrunsProvider
 
 
-if not TYPE_CHECKING:  # which would let any name pass
-    __getattr__, __dir__ = lazy_names(__name__, _HOMES)
+if not TYPE_CHECKING:  # with a `__getattr__`, type checkers accept any name
+    __getattr__, __dir__ = lazy_names(__name__, _LAZY_NAMES)

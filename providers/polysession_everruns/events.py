@@ -1,4 +1,4 @@
-"""Everruns' events to the common ones. Pure; `EventReader` keeps the state of one stream.
+"""Converts Everruns' events into the common events. Pure; `EventReader` keeps the state of one stream.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, EventData, and https://docs.everruns.com, event and
 streaming pages; newer types: https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
@@ -45,7 +45,15 @@ from polysession.provider_api import (
     remove_unusable,
 )
 from polysession_everruns.messages import MESSAGE, THINKING, Fragments, message_reader, to_output, unquoted
-from polysession_everruns.pending import CALL_REQUESTED, INPUT, TOOL_COMPLETED, WORKS, Waiting, is_approval, to_actions
+from polysession_everruns.pending import (
+    CALL_REQUESTED,
+    INPUT,
+    REASON_STARTED,
+    TOOL_COMPLETED,
+    Waiting,
+    is_approval,
+    to_actions,
+)
 from polysession_everruns.sessions import NAME, usage_fields
 from polysession_everruns.wire import (
     WireConversationData,
@@ -67,13 +75,13 @@ from polysession_everruns.wire import (
 )
 
 Envelope: TypeAlias = dict[str, Any]
-"""The fields that all events have."""
+"""The fields that all common events have."""
 
 CONNECTED: Final = "connected"
 DISCONNECTING: Final = "disconnecting"
 
-_SURE_YEARS: Final = (2, 9998)
-"""Years whose times are within the years 1 to 9999 in UTC, whatever their zone."""
+_SAFE_YEARS: Final = (2, 9998)
+"""Range of years in which a time with any UTC offset can be converted to UTC."""
 _REMEMBERED_EVENTS: Final = 1_000
 
 _STOPPED: Final[Mapping[str, Outcome]] = {
@@ -82,11 +90,12 @@ _STOPPED: Final[Mapping[str, Outcome]] = {
     "refusal": Outcome.FAILED,
     "error": Outcome.FAILED,
     "cancelled": Outcome.CANCELLED,
-    # The model's own word, where the turn has none.
+    # Stop reasons of the model, used if the turn has no reason.
     "length": Outcome.LIMIT_REACHED,
     "content_filter": Outcome.FAILED,
 }
-"""Why a turn that newer servers call completed was no success. Older ones do not say."""
+"""Outcomes of a `turn.completed` that is not a success. Only newer servers send the reason."""
+
 _SEALED: Final[Mapping[str, Outcome]] = {"budget": Outcome.LIMIT_REACHED, "no_progress": Outcome.FAILED}
 
 _read_call: Final = decoder(WireToolCall)
@@ -95,16 +104,16 @@ _read_whole_data: Final = decoder(WireWholeData)
 
 
 class EventReader:
-    """Reads the events of one session, in their order and each once.
+    """Reads the events of one session in order, and drops repeated events.
 
     Args:
         session_id: The session, for events that do not name it.
-        waiting: What the session waits for when the stream begins.
+        waiting: The pending actions at the start of the stream.
 
     Attributes:
-        fragments: The text of messages and thoughts in the making.
-        waiting: What the session waits for.
-        last: The event that was read last; None if it had been read before, or could not be read.
+        fragments: The text of incomplete messages and thoughts.
+        waiting: The pending actions.
+        last: The event that was read last; None if it was a repeated event, or could not be read.
     """
 
     def __init__(self, session_id: str, waiting: Waiting | None = None) -> None:
@@ -115,13 +124,13 @@ class EventReader:
         self._seen = RecentIds(_REMEMBERED_EVENTS)
 
     def read(self, content: bytes, kind: str = "") -> Sequence[Event]:
-        """The common events of one event; none if it was read before, or adds nothing.
+        """Read one event and return its common events; none if the event was read before or adds no text.
 
-        A turn that waited and continues begins again, which the backend does not say.
+        If a waiting turn continues, a synthetic `TurnStarted` comes first, because the backend sends no such event.
 
         Args:
-            content: JSON text.
-            kind: Its type, if that is known from elsewhere.
+            content: The event's JSON text.
+            kind: The event's type, if the frame names it.
         """
         self.last = None
         row = TABLE.get(kind)
@@ -136,12 +145,12 @@ class EventReader:
         if wire.id is not None and not self._seen.add(wire.id):
             return ()
         self.last = wire
-        if wire.ts is not None and not _SURE_YEARS[0] <= wire.ts.year <= _SURE_YEARS[1]:
+        if wire.ts is not None and not _SAFE_YEARS[0] <= wire.ts.year <= _SAFE_YEARS[1]:
             problems += remove_unusable(wire)
         try:
             return self._build(row, kind, wire, self._envelope(kind, wire, content, problems))
         except ValidationError:
-            pass  # outside the handler: tracebacks must not hold the event
+            pass  # retried outside the handler, so that no traceback holds the event
         problems += remove_unusable(wire)
         return self._build(row, kind, wire, self._envelope(kind, wire, content, problems))
 
@@ -149,7 +158,7 @@ class EventReader:
         events = row.build(self, wire.data or row.no_data, envelope)
         if events is None:
             events = (raw_event(**envelope),)
-        if kind != CALL_REQUESTED and self.waiting.take(kind, wire):
+        if kind != CALL_REQUESTED and self.waiting.update(kind, wire):
             return (TurnStarted(**{**_inferred(envelope), "turn_id": self.waiting.turn_id}), *events)
         return events
 
@@ -169,8 +178,8 @@ class EventReader:
         }
 
 
-def rest_required(waiting: Waiting, session_id: str) -> Sequence[Event]:
-    """The events of a session that still waits although some actions were answered: the others are required."""
+def remaining_required(waiting: Waiting, session_id: str) -> Sequence[Event]:
+    """Return the events of a session that still waits after some of its actions were answered."""
     waiting.is_waiting = True
     inferred: Envelope = {"session_id": session_id, "turn_id": waiting.turn_id, "synthetic": True}
     return (
@@ -180,7 +189,7 @@ def rest_required(waiting: Waiting, session_id: str) -> Sequence[Event]:
 
 
 def _inferred(envelope: Envelope) -> Envelope:
-    """The envelope of an event of ours that follows from one of the backend's."""
+    """Return the envelope of a synthetic event that is derived from an event of the backend."""
     kept = {name: envelope[name] for name in ("session_id", "turn_id", "sequence", "created_at")}
     return {**kept, "synthetic": True}
 
@@ -209,7 +218,7 @@ def _output_message(reader: EventReader, data: WireMessageData, envelope: Envelo
 
 
 def _conversation(_: EventReader, data: WireConversationData, envelope: Envelope) -> Sequence[Event] | None:
-    """A message that the agent sent on purpose, which newer servers distinguish from its other words."""
+    """Read a message that the agent sent with a tool. Newer servers distinguish it from the model's output."""
     if data.message_id is None or data.text is None:
         return None
     message = Message(
@@ -245,7 +254,7 @@ def _thinking_delta(reader: EventReader, data: WireTextData, envelope: Envelope)
 
 
 def _new_text(reader: EventReader, part: str, data: WireTextData, envelope: Envelope) -> str | None:
-    """The new text of a delta. Deltas that are stored have a sequence number, and none of them is missing."""
+    """Return the new text of a delta; None if it adds none. Deltas with a sequence number are stored and complete."""
     delta = reader.fragments.join(part, data.delta, envelope["source"])
     if envelope["sequence"] is not None:
         return delta
@@ -286,7 +295,7 @@ def _turn_cancelled(reader: EventReader, data: WireTurnData, envelope: Envelope)
 
 
 def _turn_sealed(reader: EventReader, data: WireTurnData, envelope: Envelope) -> Sequence[Event]:
-    """The server closed the turn for good."""
+    """Read the event of a turn that the server ended because of its budget or a lack of progress."""
     reason = data.reason or "sealed"
     outcome = _SEALED.get(reason, Outcome.FAILED)
     error = (data.detail or reason) if outcome is Outcome.FAILED else None
@@ -343,7 +352,7 @@ def _tool_output(_: EventReader, data: WireToolData, envelope: Envelope) -> Sequ
 
 def _tool_completed(_: EventReader, data: WireToolData, envelope: Envelope) -> Sequence[Event] | None:
     if data.tool_call_id is None or is_approval(data.tool_call_id, data.tool_name):
-        return None  # a decision about a tool that has not run yet is no result
+        return None  # the decision about an approval; the tool has not run yet
     text = to_output(data.result) if data.error is None else data.error
     if data.tool_name == "":
         text = unquoted(text)
@@ -367,7 +376,7 @@ def _call_requested(reader: EventReader, data: WireToolCallsData, envelope: Enve
 
 
 def _calls(data: WireToolCallsData, envelope: Envelope) -> list[tuple[WireToolCall, bytes]]:
-    """The readable calls, each with its text; what cannot be read is named in the envelope."""
+    """Return the readable calls, each with its JSON text. The envelope's `problems` describe the others."""
     calls = []
     for number, raw in enumerate(data.tool_calls or ()):
         content = bytes(raw)
@@ -385,17 +394,17 @@ def _calls(data: WireToolCallsData, envelope: Envelope) -> list[tuple[WireToolCa
 
 
 Builder: TypeAlias = Callable[[EventReader, Any, Envelope], Sequence[Event] | None]
-"""Builds the common events of one, from its data; None for an event that says nothing in common words."""
+"""Builds the common events from the data of one event; None for an event that becomes a `RawEvent`."""
 
 
 class Row(NamedTuple):
-    """How the events of one type are read.
+    """How the reader reads one type of event.
 
     Attributes:
-        decode: Reads the JSON text.
-        no_data: The data of an event that has none.
+        decode: Decodes the JSON of an event; returns a struct and the problems found.
+        no_data: The default for an event without data.
         build: Builds the common events.
-        types: The types that these may have.
+        types: The types of the common events that `build` may return.
     """
 
     decode: Callable[[bytes], tuple[Any, tuple[str, ...]]]
@@ -414,7 +423,7 @@ def _nothing(_: EventReader, _data: WireData, _envelope: Envelope) -> None:
 
 
 RAW: Final = _row(WireEvent, _nothing, "raw")
-"""How events are read that are not modelled."""
+"""The row for all types without a row of their own."""
 
 TABLE: Final[Mapping[str, Row]] = {
     INPUT: _row(WireMessageEvent, _message, "turn.started", "message.completed", "raw"),
@@ -427,7 +436,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "turn.failed": _row(WireTurnEvent, _turn_failed, "turn.ended"),
     "turn.cancelled": _row(WireTurnEvent, _turn_cancelled, "turn.ended"),
     "turn.sealed": _row(WireTurnEvent, _turn_sealed, "turn.ended"),
-    WORKS: _row(WireEvent, _nothing, "turn.started", "raw"),
+    REASON_STARTED: _row(WireEvent, _nothing, "turn.started", "raw"),
     "reason.completed": _row(WireTurnEvent, _reason_completed, "error", "raw"),
     "reason.thinking.started": _row(WireTextEvent, _thinking_started, "thinking.started"),
     "reason.thinking.delta": _row(WireTextEvent, _thinking_delta, "thinking.delta"),
@@ -464,8 +473,8 @@ TABLE: Final[Mapping[str, Row]] = {
 
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     **{kind: row.types for kind, row in TABLE.items()},
-    # Frames of a connection: no events of the session, and so no common events.
+    # Frames about the connection, which are not events of the session.
     CONNECTED: (),
     DISCONNECTING: (),
 }
-"""The types of common events that each of Everruns' may become. A type that is not here becomes `raw`."""
+"""The types of the common events for each of Everruns' types. A type without an entry becomes `raw`."""

@@ -1,6 +1,6 @@
-"""Everruns' messages: read, whole and in fragments, sent and listed. Pure.
+"""Everruns' messages: read as a whole and in fragments, sent and listed. Pure.
 
-A room of its own, because messages stand in lists, in the answer to a new one, and inside events.
+A separate module, because messages occur in lists, in the response to a new message, and in events.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, Message and ContentPart; newer parts:
 https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
@@ -56,7 +56,7 @@ _ROLES: Final[Mapping[str, Role]] = {
 }
 _REPLACEMENT: Final = "\ufffd"
 _REMEMBERED_MESSAGES: Final = 100
-"""Completed messages whose late deltas are known: far more than a turn writes while its last deltas arrive."""
+"""Number of completed messages whose late deltas are dropped. Far more than a turn completes before they arrive."""
 
 _read_list: Final = decoder(WireList)
 _read_message: Final = decoder(WireMessage)
@@ -64,11 +64,11 @@ _read_part: Final = decoder(WirePart)
 
 
 def message_reader(session_id: str, usage: Usage | None = None) -> Callable[[bytes], Message]:
-    """A function that reads a message of either shape. It raises `MalformedResponse` for one without an id.
+    """Return a function that reads a message of either shape. It raises `MalformedResponse` if the id is missing.
 
     Args:
-        session_id: The session that it belongs to; a message inside an event does not say.
-        usage: What it consumed; None if the backend does not say.
+        session_id: The session of the message, because a message inside an event does not name it.
+        usage: The usage of the message; None if the backend did not report it.
     """
 
     def build(wire: WireMessage, content: bytes, problems: tuple[str, ...]) -> Message:
@@ -90,7 +90,7 @@ def message_reader(session_id: str, usage: Usage | None = None) -> Callable[[byt
 
 
 def _to_blocks(parts: Iterable[bytes]) -> tuple[list[Block], tuple[str, ...]]:
-    """The blocks of a message, and what could not be read of them."""
+    """Return the blocks of a message, and the problems found."""
     read, problems = read_parts(parts, _read_part, "content")
     return [_to_block(part) or RawBlock(payload=decode_json(content)) for part, content in read], problems
 
@@ -119,7 +119,7 @@ def _file(part: WirePart) -> Block | None:
 
 
 def _reasoning(part: WirePart) -> Block | None:
-    """The reasoning that the model's provider shows: its own words, or a summary. Not all show any."""
+    """Read the reasoning, if the provider of the model publishes it: the full text, or a summary."""
     match part.text:
         case {"kind": "plain", "text": str(text)}:
             return ThinkingBlock(text=text)
@@ -154,7 +154,7 @@ _BLOCKS: Final[Mapping[str, Callable[[WirePart], Block | None]]] = {
 
 
 def to_output(value: Any) -> str:
-    """The result of a tool as text: JSON, unless it is text or made of text parts only."""
+    """Return the result of a tool as text: the text itself, the joined text parts, or JSON for any other value."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, list) and value and all(_is_text(part) for part in value):
@@ -167,7 +167,7 @@ def _is_text(part: Any) -> bool:
 
 
 def unquoted(text: str) -> str:
-    """The output of a client's tool as the client gave it: the server keeps it as JSON, and does not name the tool.
+    """Return the output of a client tool as the client sent it. The server stores it as JSON, without the tool's name.
 
     Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
     """
@@ -182,33 +182,39 @@ def unquoted(text: str) -> str:
 
 
 def send_message(ref: SessionRef, content: tuple[Block, ...], native: NativeBody | None = None) -> Flow[None]:
-    """Store a message; a turn starts, or the one that runs is steered."""
+    """Send a message. It starts a turn, or steers the running turn."""
     yield from post_message(ref, message_body(content, native))
 
 
 def list_messages(
     ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
 ) -> Flow[Page[Message]]:
-    """One page of messages. The server sends them all; the cursor is the number of those before it, oldest first."""
+    """Read one page of messages.
+
+    The server sends all messages at once, oldest first. The cursor is the number of messages before the page.
+
+    Raises:
+        UsageError: The cursor is not one of this list.
+    """
     if cursor is not None:
-        cursor_number(cursor)  # refused before anything is sent
+        cursor_number(cursor)  # refuses a wrong cursor before the call
     response = yield Call("GET", f"{session_path(ref)}/messages")
     page = one_page(read_whole(_read_list, response).data, page_size, cursor, newest_first=newest_first)
     return read_list(page.items, message_reader(ref.id), next_cursor=page.next_cursor)
 
 
 def post_message(ref: SessionRef, body: Mapping[str, Any]) -> Flow[WireMessage]:
-    """Store a message; gives it as it was stored."""
+    """Send a message. Returns it as the server stored it."""
     response = yield Call("POST", f"{session_path(ref)}/messages", body=json_body(body))
     message, _ = read_response(_read_message, response)
     return message
 
 
 def message_body(content: Iterable[Any], native: NativeBody | None) -> dict[str, Any]:
-    """The body of a message. The core lets text and images through, and nothing else.
+    """Return the body of a message. The core accepts only text and images.
 
     Raises:
-        UsageError: An image has something that the server cannot take.
+        UsageError: An image has a field that the server does not accept.
     """
     parts = [
         {"type": "text", "text": block.text} if isinstance(block, TextBlock) else _to_image(block) for block in content
@@ -219,22 +225,22 @@ def message_body(content: Iterable[Any], native: NativeBody | None) -> dict[str,
 def _to_image(block: MediaBlock) -> dict[str, Any]:
     if block.file_id is not None:
         _refuse(block, "media_type", "an uploaded image")
-        return _given({"type": "image_file", "image_id": block.file_id, "filename": block.title})
-    _refuse(block, "title", "an image that is not uploaded")
-    return _given({"type": "image", "url": block.url, "base64": block.data, "media_type": block.media_type})
+        return _without_none({"type": "image_file", "image_id": block.file_id, "filename": block.title})
+    _refuse(block, "title", "an image that was not uploaded")
+    return _without_none({"type": "image", "url": block.url, "base64": block.data, "media_type": block.media_type})
 
 
 def _refuse(block: MediaBlock, name: str, what: str) -> None:
     if getattr(block, name) is not None:
-        raise UsageError(f"Everruns takes no {name} with {what}")
+        raise UsageError(f"Everruns accepts no {name} for {what}, and this one has {name}={getattr(block, name)!r}")
 
 
-def _given(part: dict[str, Any]) -> dict[str, Any]:
+def _without_none(part: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in part.items() if value is not None}
 
 
 def digest_of(content: Iterable[object]) -> str:
-    """Digest of the text and the images of a message, however the server writes them."""
+    """Return a digest of a message's text and images, which does not depend on the server's JSON."""
     blocks = [block.model_dump(exclude_none=True) for block in content if isinstance(block, TextBlock | MediaBlock)]
     return hashlib.sha256(json_body({"content": blocks})).hexdigest()[:16]
 
@@ -243,10 +249,10 @@ def digest_of(content: Iterable[object]) -> str:
 
 
 class Fragments:
-    """The text of messages and thoughts in the making, and how much of a live delta is new.
+    """The text of incomplete messages and thoughts, to find the new text of a live delta.
 
-    Deltas that are sent only while they happen may be lost or late. They carry the text so far, or, from the engine,
-    the new text alone.
+    Live deltas are not stored, and may be lost or late. They have the whole text so far, or, from the engine, only the
+    new text.
     """
 
     def __init__(self) -> None:
@@ -256,18 +262,20 @@ class Fragments:
         self._rest_of_thought = ""
 
     def forget(self, part: str | None = None) -> None:
-        """Start a turn, or one message or thought."""
+        """Forget the text of the message or the thought, or of both if `part` is None."""
         for each in (MESSAGE, THINKING) if part is None else (part,):
             self._texts.pop(each, None)
             self._pairs.forget(each)
 
     def join(self, part: str, delta: str, source: bytes) -> str:
-        """The text of a delta, with the surrogate pairs that two deltas share; a half that stays alone is U+FFFD.
+        """Return the text of a delta, and join surrogate pairs that are split between two deltas.
+
+        A half without its other half becomes U+FFFD.
 
         Args:
-            part: The message or the thought.
-            delta: The text as it was read, with U+FFFD for each half.
-            source: The event.
+            part: `MESSAGE` or `THINKING`.
+            delta: The decoded text, with U+FFFD for each half.
+            source: The event's JSON text.
         """
         if not self._pairs.concern(part, delta):
             return delta
@@ -275,13 +283,13 @@ class Fragments:
         return self._pairs.join(part, exact if isinstance(exact, str) else delta)
 
     def add(self, part: str, message_id: str | None, delta: str, accumulated: str | None) -> str | None:
-        """The text that a live delta adds to the text before it; None if it adds nothing."""
+        """Return the text that a live delta adds to the earlier text; None if it adds nothing."""
         if message_id in self._completed or (part == THINKING and self._is_late_thought(delta, accumulated)):
             return None
         known_id, known = self._texts.get(part, (message_id, ""))
         if known_id != message_id:
             known = ""
-        # The end of the text so far may be half a character: the next delta has it whole.
+        # The text may end with half a character; the next delta has the whole character.
         text = known + delta if accumulated is None else accumulated.removesuffix(_REPLACEMENT)
         if known and known.startswith(text):
             return None
@@ -289,13 +297,13 @@ class Fragments:
         return text.removeprefix(known)
 
     def complete_message(self, message_id: str) -> None:
-        """Note that a message is complete, so that its late deltas add nothing."""
+        """Mark a message as complete, so that its late deltas are dropped."""
         self._completed[message_id] = None
         if len(self._completed) > _REMEMBERED_MESSAGES:
             del self._completed[next(iter(self._completed))]
 
     def complete_thought(self, whole: str) -> None:
-        """Note that a thought is complete. Thoughts have no id: their late deltas are known by the rest of the text."""
+        """Mark a thought as complete. Thoughts have no id, so a late delta is recognised by the rest of the text."""
         _, known = self._texts.get(THINKING, (None, ""))
         self._rest_of_thought = whole.removeprefix(known) if whole.startswith(known) else ""
 

@@ -1,6 +1,6 @@
-"""The typed native bodies: what only Everruns can be asked for, in its own words.
+"""Typed native bodies: the fields that only Everruns has, with its own names.
 
-What only newer servers know is marked so: an older one ignores a name that it does not know, without a word.
+Fields that only newer servers have are marked. Older servers ignore an unknown field without an error.
 
 Backend: https://docs.everruns.com and https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 """
@@ -15,24 +15,26 @@ from polysession.provider_api import NativeBody, UtcDatetime
 
 
 class EverrunsCapability(NativeBody):
-    """An ability of an agent, and its configuration."""
+    """A capability of an agent, and its configuration."""
 
     ref: str
     config: Any = None
 
 
 class EverrunsClientTool(NativeBody):
-    """A tool that the client runs, described for the model. Its name must not begin with `mcp_`.
+    """A tool that the client runs. Its name must not begin with `mcp_`.
 
-    It is the only kind that can be given: a server drops every other kind without a word.
+    This is the only kind of tool that a client can pass: a server drops all other kinds without an error.
 
     Attributes:
         type: Always `client_side`.
-        parameters: JSON Schema of its arguments.
-        display_name: Name for people.
-        category: Group that tool search files it under.
-        deferrable: Whether tool search may hold its schema back.
-        hints: How it behaves, such as whether it only reads.
+        name: The name for the model.
+        description: The description for the model.
+        parameters: JSON Schema of the arguments.
+        display_name: The name for users.
+        category: The group of the tool in tool search.
+        deferrable: Whether tool search may leave out the schema until the model asks for it.
+        hints: Properties of the tool, such as whether it only reads.
     """
 
     type: Literal["client_side"] = "client_side"
@@ -45,12 +47,12 @@ class EverrunsClientTool(NativeBody):
     hints: dict[str, Any] | None = None
 
     def model_post_init(self, _context: Any, /) -> None:
-        """Mark `type` as given, because only what was given is sent."""
+        """Mark `type` as set, so that it is sent."""
         self.model_fields_set.add("type")
 
 
 class EverrunsInitialFile(NativeBody):
-    """A file that is there from the start; `path` is absolute within the workspace."""
+    """A file that the workspace has from the start. `path` is absolute within the workspace."""
 
     path: str
     content: str
@@ -59,14 +61,14 @@ class EverrunsInitialFile(NativeBody):
 
 
 class EverrunsNetworkAccess(NativeBody):
-    """Patterns of hosts that may be reached. `blocked` wins; an empty `allowed` allows all."""
+    """Patterns of hosts that a session may reach. `blocked` takes precedence; an empty `allowed` allows all hosts."""
 
     allowed: list[str] | None = None
     blocked: list[str] | None = None
 
 
 class _Definition(NativeBody):
-    """Fields of one session, and of an agent for all of its sessions."""
+    """Fields that a session and an agent have in common."""
 
     harness_id: str | None = None
     harness_name: str | None = None
@@ -84,23 +86,25 @@ class EverrunsNewSession(_Definition):
     """Fields of `POST /v1/sessions` that only Everruns has.
 
     Attributes:
-        harness_id: What the session runs on; without one the agent's, else the organization's.
-        harness_name: The same by name.
-        tools: Tools that the client runs, besides the agent's.
-        initial_files: Files to begin with, besides the agent's.
+        harness_id: Id of the harness that the session runs on; None means that of the agent, or else that of the
+            organization.
+        harness_name: Name of the harness, instead of `harness_id`.
+        tools: Tools that the client runs, in addition to the agent's tools.
+        initial_files: Files that the workspace has from the start, in addition to the agent's files.
         mcp_servers: Remote MCP servers by name; `mcpServers` on the wire.
-        network_access: Hosts that may be reached, within what the agent allows.
-        max_iterations: Model calls per turn, 0 or more.
-        parallel_tool_calls: Whether the model may call several tools at once; None leaves it to the model's provider.
-        agent_name: In place of the common `agent`, to find it by name.
+        network_access: Hosts that the session may reach, within the limits of the agent.
+        max_iterations: Maximum number of model calls per turn, 0 or more.
+        parallel_tool_calls: Whether the model may call several tools at once; None means the default of the model's
+            provider.
+        agent_name: Name of the agent, instead of the common `agent`.
         locale: Language as a BCP 47 tag, such as `uk-UA`.
-        system_prompt: Instructions that precede the agent's.
-        hints: What this client can handle, the default for every turn.
+        system_prompt: Instructions that are placed before those of the agent.
+        hints: Abilities of this client, used for every turn by default.
         agent_identity_id: Identity for unattended work.
-        source: Newer servers only: where the session comes from.
-        goal: Newer servers only: what it is to achieve.
-        sandbox: Newer servers only: `{"use": name}`, or a whole template.
-        virtual_user_id: Newer servers only, in place of `agent_identity_id`.
+        source: Newer servers only: origin of the session.
+        goal: Newer servers only: goal of the session.
+        sandbox: Newer servers only: `{"use": name}`, or a complete template.
+        virtual_user_id: Newer servers only: replaces `agent_identity_id`.
 
     Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateSessionRequest; newer fields:
     https://github.com/everruns/everruns (read 2026-11)
@@ -120,14 +124,14 @@ class EverrunsNewSession(_Definition):
 class EverrunsSessionChanges(NativeBody):
     """Fields of `PATCH /v1/sessions/{session_id}` that only Everruns has.
 
-    None clears `agent_identity_id` and `virtual_user_id`. A server takes null for `locale` and `goal` as "keep", so
-    None for them is refused.
+    None clears `agent_identity_id` and `virtual_user_id`. The server ignores null for `locale` and `goal`, so the
+    provider refuses None for them.
 
     Attributes:
-        locale: Language as a BCP 47 tag. Servers of February 2026 do not know it.
-        agent_identity_id: Identity for unattended work. Servers of February 2026 do not know it.
-        goal: Newer servers only: what the session is to achieve.
-        virtual_user_id: Newer servers only, in place of `agent_identity_id`.
+        locale: Language as a BCP 47 tag. Servers of February 2026 do not have it.
+        agent_identity_id: Identity for unattended work. Servers of February 2026 do not have it.
+        goal: Newer servers only: goal of the session.
+        virtual_user_id: Newer servers only: replaces `agent_identity_id`.
 
     Backend: https://docs.everruns.com, PATCH /v1/sessions/{session_id}; newer fields:
     https://github.com/everruns/everruns (read 2026-11)
@@ -140,7 +144,7 @@ class EverrunsSessionChanges(NativeBody):
 
 
 class EverrunsReasoning(NativeBody):
-    """How much the model reasons.
+    """Reasoning settings of the model.
 
     Attributes:
         effort: `low`, `medium` or `high`; newer servers also `none`, `minimal` and `xhigh`.
@@ -153,13 +157,13 @@ class EverrunsControls(NativeBody):
     """Settings of one turn.
 
     Attributes:
-        model_id: Model of this turn, in place of the session's.
-        reasoning: How much the model reasons.
+        model_id: Model of this turn, instead of the session's model.
+        reasoning: Reasoning settings of the model.
         locale: Language as a BCP 47 tag.
-        hints: Abilities of this client, merged over the session's.
-        error_disclosure: How much an error says; it can only be narrowed.
-        speed: Newer servers only.
-        verbosity: Newer servers only: length of the answers.
+        hints: Abilities of this client, which override those of the session key by key.
+        error_disclosure: Level of detail in error messages. It can only be lower than that of the session.
+        speed: Newer servers only: service level of the model calls.
+        verbosity: Newer servers only: length of the model's output.
     """
 
     model_id: str | None = None
@@ -176,12 +180,12 @@ class EverrunsMessage(NativeBody):
 
     Attributes:
         controls: Settings of the turn that the message starts.
-        metadata: Keys and values that are kept with the message.
+        metadata: Keys and values that are stored with the message.
         tags: Labels of the event.
-        external_actor: The person that a caller sends it for: `actor_id`, `source`, `actor_name`, `metadata`.
-        addressed_participant_id: The participant that is to answer (`part_...`).
-        client_message_id: Newer servers only: a message with an id that the session has is not stored again. Older
-            ones ignore it.
+        external_actor: The user on whose behalf the message is sent: `actor_id`, `source`, `actor_name`, `metadata`.
+        addressed_participant_id: The participant that should answer (`part_...`).
+        client_message_id: Newer servers only: id of the message, chosen by the client. The server does not store a
+            second message with the same id. Older servers ignore it.
 
     Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateMessageRequest; newer fields:
     https://github.com/everruns/everruns (read 2026-11)
@@ -213,18 +217,18 @@ SessionActivity = Literal["running", "paused", "failed", "completed", "idle"]
 
 
 class EverrunsSessionQuery(NativeBody):
-    """Filters of `GET /v1/sessions` that only newer servers have. Older ones ignore them, and list every session.
+    """Filters of `GET /v1/sessions` that only newer servers have. Older servers ignore them and list every session.
 
     Attributes:
-        source: Keep sessions from any of these.
-        status: Keep sessions with any of these activities, which are not the words of a session's `status`.
-        mine: Keep those of the caller.
-        include_archived: List archived sessions too.
-        archived_only: List archived sessions only.
-        created_after: Earliest time of creation, itself included.
-        created_before: Time of creation to stop before.
-        order: What the newest comes first by; `created_at` unless given.
-        side_chats_only: Leave out the permanent chat.
+        source: Only sessions with one of these origins.
+        status: Only sessions with one of these activities. Their values differ from those of a session's `status`.
+        mine: Only sessions of the caller.
+        include_archived: Also archived sessions.
+        archived_only: Only archived sessions.
+        created_after: Only sessions created at or after this time.
+        created_before: Only sessions created before this time.
+        order: The time to sort by, newest first; `created_at` by default.
+        side_chats_only: Without the permanent chat.
 
     Backend: https://github.com/everruns/everruns (read 2026-11)
     """
@@ -245,7 +249,7 @@ class EverrunsSessionQuery(NativeBody):
 
 
 class _AgentParts(_Definition):
-    """Fields of an agent that have no common form."""
+    """Fields that a new agent and an update of an agent have in common."""
 
     display_name: str | None = None
     tags: list[str] | None = None
@@ -256,18 +260,20 @@ class EverrunsNewAgent(_AgentParts):
     """Fields of `POST /v1/agents` that only Everruns has.
 
     Attributes:
-        harness_id: What its sessions run on; without one the organization's `generic` harness.
-        harness_name: The same by name.
+        harness_id: Id of the harness that the agent's sessions run on; None means the organization's `generic`
+            harness.
+        harness_name: Name of the harness, instead of `harness_id`.
         tools: Tools that the client runs.
-        initial_files: Files that each session begins with.
+        initial_files: Files that the workspace of each session has from the start.
         mcp_servers: Remote MCP servers by name; `mcpServers` on the wire.
-        network_access: Hosts that its sessions may reach.
-        max_iterations: Model calls per turn, 0 or more.
-        parallel_tool_calls: Whether the model may call several tools at once; None leaves it to the model's provider.
-        id: Id of the caller's choice, `agent_` and 32 hexadecimal digits. An agent that has it is overwritten.
-        display_name: Name for people.
-        tags: Labels.
-        capabilities: Its abilities.
+        network_access: Hosts that the agent's sessions may reach.
+        max_iterations: Maximum number of model calls per turn, 0 or more.
+        parallel_tool_calls: Whether the model may call several tools at once; None means the default of the model's
+            provider.
+        id: Id chosen by the caller: `agent_` and 32 hexadecimal digits. An existing agent with this id is overwritten.
+        display_name: The name for users.
+        tags: Labels of the agent.
+        capabilities: Capabilities of the agent.
 
     Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateAgentRequest (read 2026-11)
     """
@@ -278,20 +284,20 @@ class EverrunsNewAgent(_AgentParts):
 class EverrunsAgentChanges(_AgentParts):
     """Fields of `PATCH /v1/agents/{agent_id}` that only Everruns has. Each replaces the whole field.
 
-    None of them can be cleared: the server takes null as no change.
+    None of the fields can be cleared: the server ignores null.
 
     Attributes:
-        harness_id: What its new sessions run on.
-        harness_name: The same by name.
+        harness_id: Id of the harness that new sessions of the agent run on.
+        harness_name: Name of the harness, instead of `harness_id`.
         tools: Tools that the client runs.
-        initial_files: Files that each new session begins with.
+        initial_files: Files that the workspace of each new session has from the start.
         mcp_servers: Remote MCP servers by name; `mcpServers` on the wire.
-        network_access: Hosts that its sessions may reach; `{}` removes all limits.
-        max_iterations: Model calls per turn, 0 or more.
+        network_access: Hosts that the agent's sessions may reach; `{}` removes all limits.
+        max_iterations: Maximum number of model calls per turn, 0 or more.
         parallel_tool_calls: Whether the model may call several tools at once.
-        display_name: Name for people.
-        tags: Labels.
-        capabilities: Its abilities.
+        display_name: The name for users.
+        tags: Labels of the agent.
+        capabilities: Capabilities of the agent.
         status: `active` restores an archived agent.
 
     Backend: https://github.com/everruns/sdk, openapi/openapi.json, UpdateAgentRequest (read 2026-11)

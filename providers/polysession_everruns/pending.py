@@ -1,7 +1,7 @@
 """Pending actions of Everruns sessions, and the answers to them. Pure.
 
-A room of its own, because both the reading of events and the turns need it: approvals, tools of the client and
-questions wait in one round, are asked for by one event, and are answered by three routes.
+A separate module, because both `events` and `turns` need it. One event can request approvals, client tools and
+questions together, and three routes answer them.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/tool_approvals.rs, question_answers.rs and
 tool_results.rs, and crates/contracts/src/tool_approval_types.rs (read 2026-11)
@@ -53,13 +53,13 @@ from polysession_everruns.wire import (
 CALL_REQUESTED: Final = "tool.call_requested"
 INPUT: Final = "input.message"
 TOOL_COMPLETED: Final = "tool.completed"
-WORKS: Final = "reason.started"
-BECOMES_READY_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Waits between looks: an event that asks for actions comes a moment before the session is ready for the answers."""
+REASON_STARTED: Final = "reason.started"
+READY_WAITS_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between retries: the event that requests actions arrives before the session accepts the answers."""
 
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
-_CONTINUATIONS: Final = frozenset({INPUT, WORKS})
-_ENDS_OF_WAIT: Final = _TURN_EDGES | {"session.activated", "session.idled", WORKS}
+_CONTINUATIONS: Final = frozenset({INPUT, REASON_STARTED})
+_ENDS_OF_WAIT: Final = _TURN_EDGES | {"session.activated", "session.idled", REASON_STARTED}
 
 _APPROVAL_TOOL: Final = "approve_tool_call"
 _APPROVAL_PREFIX: Final = "tool_approval_"
@@ -72,8 +72,9 @@ _DECISIONS: Final = "tool-approvals"
 _REPLIES: Final = "question-answers"
 _RESULTS: Final = "tool-results"
 _ROUTES: Final = (_DECISIONS, _REPLIES, _RESULTS)
-"""Routes of answers, in the order in which they are used: results settle the approvals that still wait."""
-_NO_REASON: Final = "Everruns takes a denial without a reason: send the reason as a message afterwards"
+"""Routes for answers, in the order of use. Results come last, because they end all approvals that still wait."""
+
+_NO_REASON: Final = "Everruns accepts no reason for a denial: send the reason as a message after the answer"
 
 _read_approval: Final = decoder(WireApproval)
 _read_ask_user: Final = decoder(WireAskUser)
@@ -81,16 +82,16 @@ _read_question: Final = decoder(WireQuestion)
 _read_reference: Final = decoder(WireReference)
 
 
-# --- Following the wait
+# --- Pending actions
 
 
 class Waiting:
-    """The pending actions of a session, followed from event to event.
+    """The pending actions of a session, updated with each event.
 
     Attributes:
-        calls: The actions that have no answer yet, by the call that asks for them.
-        turn_id: The turn that waits.
-        is_waiting: Whether a turn waits that has not continued yet.
+        calls: The actions without an answer, by the id of the call that requests them.
+        turn_id: Id of the waiting turn.
+        is_waiting: Whether a turn waits for answers.
     """
 
     def __init__(self) -> None:
@@ -102,23 +103,23 @@ class Waiting:
 
     @property
     def actions(self) -> tuple[PendingAction, ...]:
-        """The actions that have no answer yet, in order."""
+        """The actions without an answer, in order."""
         return tuple(action for actions in self.calls.values() for action in actions)
 
     @property
     def may_wait_for_rest(self) -> bool:
-        """Whether some actions were answered and others were not: only the session's status shows if it still waits."""
+        """Whether only some actions were answered, so that the session's status must show whether it still waits."""
         return bool(self.calls) and not self.is_waiting
 
     def ask(self, calls: dict[str, tuple[PendingAction, ...]], turn_id: str | None) -> None:
-        """Note that the session asks for these, and for nothing else."""
+        """Replace the pending actions by those of a new request."""
         self.calls, self.turn_id = calls, turn_id
         self._asked = frozenset(calls)
         self._asks_approval = self._waits_for_approval()
         self.is_waiting = bool(calls)
 
-    def take(self, kind: str, wire: WireEvent) -> bool:
-        """Note what an event changes; True if a turn that waited continues with it."""
+    def update(self, kind: str, wire: WireEvent) -> bool:
+        """Update the pending actions for an event. Returns True if a waiting turn continues with it."""
         answered = False
         if kind in _ENDS_OF_WAIT or (kind == INPUT and not self._is_decision(wire)):
             self.calls = {}
@@ -131,10 +132,10 @@ class Waiting:
         return continues
 
     def _is_decision(self, wire: WireEvent) -> bool:
-        """Whether a message is the server's own, which puts decisions into words and leaves other calls waiting.
+        """Return whether the server wrote an input message to describe a decision. It ends no wait for other calls.
 
-        The engine writes it after each decision, in the context of the turn. The server writes it before them, so that
-        the next events tell whether it was one.
+        The engine writes the message after each decision, in the context of the turn. The server writes it before the
+        decisions, so an input message may be one as long as approvals wait.
         """
         if not self._asks_approval:
             return False
@@ -147,16 +148,16 @@ class Waiting:
 
 
 def to_actions(call: WireToolCall, content: bytes, round_id: str) -> tuple[PendingAction, ...]:
-    """The actions that a requested call asks for.
+    """Return the actions that a call in `tool.call_requested` asks for.
 
-    A tool of the client asks by its own call. An approval is asked for by a call that the server makes up: its
-    arguments hold the call that waits, and its id is that call's with a prefix. Each question of a call of `ask_user`
-    is an action. The approvals of a round are answered together, as are the outputs, and the questions of one call.
+    A client tool is one action. An approval is requested by a call that the server generates: its arguments hold the
+    waiting call, and its id is the id of that call with a prefix. Each question of an `ask_user` call is an action.
+    The approvals of a request are answered together, and so are the outputs, and the questions of one call.
 
     Args:
-        call: The call.
-        content: Its JSON text.
-        round_id: Names the request that the call is part of.
+        call: The decoded call.
+        content: The call's JSON text.
+        round_id: Id of the request that the call is part of.
     """
     if is_approval(call.id, call.name):
         approval = _to_approval(call, content, f"{round_id}/approvals")
@@ -178,7 +179,7 @@ def to_actions(call: WireToolCall, content: bytes, round_id: str) -> tuple[Pendi
 
 
 def is_approval(call_id: str, name: str | None) -> bool:
-    """Whether a call is one that the server makes up to ask for an approval."""
+    """Return whether the server generated this call to request an approval."""
     return name == _APPROVAL_TOOL and call_id.startswith(_APPROVAL_PREFIX)
 
 
@@ -187,7 +188,7 @@ def _reference(call: WireToolCall, question: WireQuestion | None = None) -> str:
 
 
 def _to_approval(call: WireToolCall, content: bytes, group: str) -> ToolApproval | None:
-    """The approval that a made-up call asks for; None for a call of the model that only has its name."""
+    """Return the approval that a call requests; None for a client tool that has the same name."""
     try:
         approval, problems = _read_approval(content)
     except MalformedResponse:
@@ -197,7 +198,7 @@ def _to_approval(call: WireToolCall, content: bytes, group: str) -> ToolApproval
         return None
     arguments = held.arguments
     if not isinstance(arguments, dict):
-        arguments = {} if arguments is None else {"preview": arguments}  # cut by the server: text
+        arguments = {} if arguments is None else {"preview": arguments}  # text that the server truncated
     return ToolApproval(
         id=call.id,
         name=held.tool or "",
@@ -210,7 +211,7 @@ def _to_approval(call: WireToolCall, content: bytes, group: str) -> ToolApproval
 
 
 def _to_questions(call: WireToolCall, content: bytes) -> tuple[Question, ...]:
-    """The questions that a call of `ask_user` asks; none for a tool of the client that only has its name."""
+    """Return the questions of an `ask_user` call; none for a client tool that has the same name."""
     try:
         asked, _ = _read_ask_user(content)
         return tuple([_to_question(call, bytes(raw)) for raw in asked.arguments.questions])
@@ -242,9 +243,9 @@ class Batch(NamedTuple):
     """Answers that are sent together.
 
     Attributes:
-        route: The last part of the path.
-        body: The body.
-        call_ids: The calls that are answered.
+        route: The last segment of the path.
+        body: The JSON body.
+        call_ids: Ids of the answered calls.
     """
 
     route: str
@@ -253,44 +254,49 @@ class Batch(NamedTuple):
 
 
 def check_answers(answers: Sequence[Answer]) -> None:
-    """Raise if the backend cannot carry the answers.
+    """Raise if the answers have fields that the backend does not accept.
 
     Raises:
-        UnsupportedOperation: A denial has a reason, or an approval other arguments.
+        UnsupportedOperation: A denial has a reason, or an approval has edited arguments.
     """
     for answer in answers:
         if isinstance(answer, Deny) and answer.reason is not None:
             raise UnsupportedOperation(_NO_REASON, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=_NO_REASON)
         if isinstance(answer, Approve) and answer.arguments is not None:
-            hint = "Everruns runs an approved call with the agent's arguments"
+            hint = "Everruns accepts no edited arguments: an approved call runs with the agent's arguments"
             raise UnsupportedOperation(hint, feature=Feature.SESSIONS_ANSWER_APPROVAL.value, hint=hint)
 
 
 def to_batches(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> Sequence[Batch]:
-    """The answers as they are sent, if the session waits for these, and for no others of their groups.
+    """Build the bodies of the answers.
+
+    Args:
+        answers: The caller's answers. They must be complete for each group, because the server itself answers the
+            missing actions of a group.
+        pending: The pending actions.
 
     Returns:
-        The answers, one batch for each group. Decisions come first, and outputs last: outputs settle the approvals.
+        One batch for each group. Decisions come first, and outputs last, because outputs end all approvals.
 
     Raises:
-        Conflict: It waits for nothing.
-        NotFound: It does not wait for one of them.
-        UsageError: An answer is not of the kind that is asked for, one of its group is missing, which the server would
-            settle, or a question does not allow the reply.
+        Conflict: There are no pending actions.
+        NotFound: One of the answered actions is not pending.
+        UsageError: An answer does not fit the kind of its action, an answer of its group is missing, or a question
+            does not allow the reply.
     """
     if not pending:
-        raise Conflict("the session waits for nothing: it was answered before, or its turn is over")
+        raise Conflict("no pending actions: they were already answered, or the turn ended")
     actions = {action.id: action for action in pending}
     given = {answer.action_id: answer for answer in answers}
     unknown = [each for each in given if each not in actions]
     if unknown:
-        raise NotFound(f"the session does not wait for {_quoted(unknown)}; it waits for {_quoted(actions)}")
+        raise NotFound(f"not pending: {_quoted(unknown)}; the session waits for answers to {_quoted(actions)}")
     for each, answer in given.items():
         check_answer_kind(answer, actions[each])
     groups = {actions[each].group for each in given}
     missing = [each for each, action in actions.items() if action.group in groups and each not in given]
     if missing:
-        raise UsageError(f"Everruns takes all answers at once; an answer is missing for {_quoted(missing)}")
+        raise UsageError(f"Everruns needs all answers of a request together: also answer {_quoted(missing)}")
     grouped: dict[str | None, list[tuple[Answer, WireReference]]] = {}
     for each, answer in given.items():
         note, _ = _read_reference(actions[each].reference.encode())
@@ -299,14 +305,14 @@ def to_batches(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> S
 
 
 def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
-    """Send the answers, batch by batch, again for a short time if the session is not ready for them.
+    """Send the batches of answers. A batch is retried for a few seconds if the session does not accept answers yet.
 
     Args:
         path: Path of the session.
-        batches: As `to_batches` gives them.
+        batches: The batches of `to_batches`.
 
     Raises:
-        Conflict: The session does not wait any more. `already_done` names the answers that were sent before.
+        Conflict: The session no longer waits. `already_done` names the routes of the batches that were sent.
     """
     for number, batch in enumerate(batches):
         try:
@@ -318,11 +324,11 @@ def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
 
 
 def _post(route: str, call: Call) -> Flow[None]:
-    for wait_s in BECOMES_READY_S:
+    for wait_s in READY_WAITS_S:
         try:
             response = yield call
         except (Conflict, InvalidRequest) as error:
-            # Older servers answer 400 where newer ones answer 409; they know no route but that of outputs.
+            # Older servers return 400 instead of 409; they only have the route for outputs.
             if error.status not in ({409, 400} if route == _RESULTS else {409}):
                 raise
             call = Call(call.method, call.path, body=call.body, after_s=wait_s)
@@ -334,7 +340,7 @@ def _post(route: str, call: Call) -> Flow[None]:
 
 
 def _to_batch(group: Sequence[tuple[Answer, WireReference]]) -> Batch:
-    """The answers of one group, all of one kind."""
+    """Build the batch for the answers of one group, which are all of one kind."""
     answer, note = group[0]
     call_ids = list(dict.fromkeys(note.call_id for _, note in group))
     match answer:
@@ -357,13 +363,13 @@ def _decision_body(answer: Answer, note: WireReference) -> dict[str, Any]:
 
 
 def _reply_body(answer: Answer, question: WireQuestion | None) -> dict[str, Any]:
-    """The reply to one question: labels that are chosen, text of the person's own, or the name of a stored secret.
+    """Build the reply to one question: the chosen labels, the user's own text, or the reference to a stored secret.
 
     Raises:
         UsageError: The question does not allow the reply.
     """
     if question is None or not isinstance(answer, Reply):
-        raise UsageError("a reply answers a question")
+        raise UsageError(f"action {answer.action_id!r} is not a question, so it cannot be answered with a Reply")
     if question.kind == _SECRET:
         return {"id": question.id, "secret_ref": _secret_ref(answer.value, question)}
     values = answer.value if isinstance(answer.value, list) else [answer.value]
@@ -374,20 +380,20 @@ def _reply_body(answer: Answer, question: WireQuestion | None) -> dict[str, Any]
     chosen = [text for text in texts if text in labels]
     others = [text for text in texts if text not in labels]
     if others and not (question.allow_other or question.kind == _FREE_TEXT):
-        raise UsageError(f"{others[0]!r} is not an option of {question.id!r}: {_quoted(sorted(labels))}")
+        raise UsageError(f"{others[0]!r} is not an option of {question.id!r}; choose from {_quoted(sorted(labels))}")
     if len(others) > 1 or (len(texts) > 1 and not question.multi_select):
-        raise UsageError(f"the question {question.id!r} takes one reply, not {len(texts)}")
+        raise UsageError(f"the question {question.id!r} accepts one value, not {len(texts)}")
     body: dict[str, Any] = {"id": question.id, "selected": chosen}
     return {**body, "other_text": others[0]} if others else body
 
 
 def _secret_ref(value: object, question: WireQuestion) -> str:
-    """The reference to a stored secret: the secret itself is never sent in a reply."""
+    """Check and return the reference to a stored secret. A reply never contains the secret itself."""
     expected = f"session:{question.secret_name or ''}"
     if value != expected:
         raise UsageError(
-            f"the question {question.id!r} asks for a secret, which is not sent in a reply: store it with PUT"
-            f" /v1/sessions/.../storage/secrets as {question.secret_name!r}, then reply {expected!r}"
+            f"the question {question.id!r} asks for a secret, which a reply must not contain: store it as"
+            f" {question.secret_name!r} with PUT /v1/sessions/.../storage/secrets, then reply {expected!r}"
         )
     return expected
 

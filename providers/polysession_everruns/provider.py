@@ -1,4 +1,4 @@
-"""Everruns: settings, declared support, calls and flows.
+"""The provider for Everruns: settings, declared support and flows.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs.everruns.com (read 2026-11)
 """
@@ -81,7 +81,7 @@ _FILTERED_HERE: Final = frozenset(
         Feature.SESSIONS_LIST_STATUSES,
         Feature.SESSIONS_LIST_TAGS,
         Feature.SESSIONS_LIST_CREATED,
-        Feature.SESSIONS_LIST_ORIGIN,  # older servers ignore it
+        Feature.SESSIONS_LIST_ORIGIN,  # older servers ignore this filter
     }
 )
 
@@ -90,14 +90,14 @@ _read_status: Final = decoder(WireStatus)
 
 _NO_METADATA: Final = "Everruns sessions have no metadata; use tags"
 _NO_MODE: Final = "Everruns sessions have no permission mode"
-_NO_ENVIRONMENT: Final = "a session runs on a harness: EverrunsNewSession(harness_id=...)"
-_NO_OWNER: Final = "the token decides whose sessions are created and listed"
-_NO_KEY: Final = "the management API takes no idempotency keys"
-_KEPT: Final = "the server takes null as no change; give another value"
+_NO_ENVIRONMENT: Final = "Everruns has no environments; a session runs on a harness: EverrunsNewSession(harness_id=...)"
+_NO_OWNER: Final = "the API key decides whose sessions are created and listed"
+_NO_KEY: Final = "Everruns' management API has no idempotency keys"
+_NULL_IGNORED: Final = "the server ignores null; pass another value instead"
 _FIXED_MODEL: Final = (
     "the model is chosen when the session is created; the server ignores a later change without an error"
 )
-_FILTER: Final = "every session is read and compared here, so pages may be short or empty"
+_FILTER: Final = "filtered in the client, so a page may have fewer items or none"
 
 _FEATURES: Final = declared(
     native={
@@ -105,60 +105,60 @@ _FEATURES: Final = declared(
         Feature.SESSIONS_GET: "",
         Feature.SESSIONS_LIST: "",
         Feature.SESSIONS_UPDATE: "",
-        Feature.SESSIONS_DELETE: "permanent",
+        Feature.SESSIONS_DELETE: "cannot be undone",
         Feature.SESSIONS_CANCEL: "",
         Feature.SESSIONS_SEND: "a message during a turn steers that turn",
-        Feature.SESSIONS_STREAM: "one call before, to begin after the newest event on servers of every age",
-        Feature.SESSIONS_RUN: "one call before, as for a stream",
-        Feature.SESSIONS_REJOIN: "a cursor from before the message was stored finds it by its content",
-        Feature.SESSIONS_EVENTS: "with a page size, each page reads all that follows and is cut here",
+        Feature.SESSIONS_STREAM: "one more call to find the start, for servers of all versions",
+        Feature.SESSIONS_RUN: "one more call before the input, to find the start",
+        Feature.SESSIONS_REJOIN: "if the cursor is older than the input, the message is found by its content",
+        Feature.SESSIONS_EVENTS: "with a page size, each page reads all later events",
         Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
-        Feature.SESSIONS_MESSAGES: "with a page size, each page reads all messages and is cut here",
-        Feature.SESSIONS_ANSWER: "one call before, because the server does not compare answers with what it asked",
+        Feature.SESSIONS_MESSAGES: "with a page size, each page reads all messages",
+        Feature.SESSIONS_ANSWER: "one more call before the answer: the server does not check which actions are pending",
         Feature.AGENTS_CREATE: "",
         Feature.AGENTS_GET: "",
         Feature.AGENTS_LIST: "",
         Feature.MODELS_LIST: "",
-        Feature.SESSIONS_CREATE_AGENT: "optional; EverrunsNewSession(agent_name=...) finds it by name",
+        Feature.SESSIONS_CREATE_AGENT: "optional; EverrunsNewSession(agent_name=...) finds the agent by name",
         Feature.SESSIONS_CREATE_WORKSPACE: "",
         Feature.SESSIONS_CREATE_TITLE: "",
         Feature.SESSIONS_CREATE_TAGS: "",
         Feature.SESSIONS_CREATE_CAPABILITIES: "",
-        Feature.SESSIONS_CREATE_MODEL: "by its id alone",
+        Feature.SESSIONS_CREATE_MODEL: "only the id of the model",
         Feature.SESSIONS_UPDATE_TITLE: "",
         Feature.SESSIONS_UPDATE_TAGS: "",
         Feature.SESSIONS_UPDATE_TAGS_CLEAR: "",
         Feature.SESSIONS_LIST_AGENT: "",
-        Feature.SESSIONS_LIST_TITLE_CONTAINS: "ignores the case of letters",
-        Feature.SESSIONS_LIST_ORIGIN: "newer servers; sessions of older ones have no origin",
+        Feature.SESSIONS_LIST_TITLE_CONTAINS: "not case-sensitive",
+        Feature.SESSIONS_LIST_ORIGIN: "newer servers only; sessions of older servers have no origin",
         Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 100",
-        Feature.SESSIONS_SEND_IMAGE: "an uploaded image, given by its id, is kept and does not reach the model",
-        Feature.SESSIONS_ANSWER_APPROVAL: "newer servers; all of one request together, a denial without a reason",
-        Feature.SESSIONS_ANSWER_OUTPUT: "all of one request together",
-        Feature.SESSIONS_ANSWER_QUESTION: "newer servers; all of one call together",
+        Feature.SESSIONS_SEND_IMAGE: "an uploaded image (file_id) is stored, but the model does not get it",
+        Feature.SESSIONS_ANSWER_APPROVAL: "newer servers only; all of a request together; a denial has no reason",
+        Feature.SESSIONS_ANSWER_OUTPUT: "all of a request together",
+        Feature.SESSIONS_ANSWER_QUESTION: "newer servers only; all of a call together",
         Feature.AGENTS_CREATE_MODEL: "",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "required",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
         Feature.AGENTS_UPDATE: "",
-        Feature.AGENTS_ARCHIVE: "one more call, to read the archived agent",
-        Feature.AGENTS_UPDATE_NAME: "lower-case letters, digits and hyphens; no other agent has it",
+        Feature.AGENTS_ARCHIVE: "one more call to read the archived agent",
+        Feature.AGENTS_UPDATE_NAME: "lower-case letters, digits and hyphens; must be unique",
         Feature.AGENTS_UPDATE_MODEL: "",
         Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_UPDATE_DESCRIPTION: "",
     },
     emulated={
         Feature.SESSIONS_PENDING_ACTIONS: "found in the newest 50 events",
-        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "each page reads all messages, and the provider reverses them",
-        Feature.SESSIONS_UPDATE_TAGS_EDIT: "one more call, to read the tags; of two writers at once the last one wins",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "each page reads all messages",
+        Feature.SESSIONS_UPDATE_TAGS_EDIT: "one more call to read the tags; of two concurrent edits, the last one wins",
         Feature.SESSIONS_LIST_STATUSES: _FILTER,
         Feature.SESSIONS_LIST_TAGS: _FILTER,
         Feature.SESSIONS_LIST_CREATED: _FILTER,
     },
     unsupported={
-        Feature.SESSIONS_ARCHIVE: "the published API archives agents only; sessions.delete removes a session for good",
-        Feature.AGENTS_DELETE: "DELETE archives an agent: agents.archive",
+        Feature.SESSIONS_ARCHIVE: "the published API archives only agents; sessions.delete is permanent",
+        Feature.AGENTS_DELETE: "the server's DELETE archives an agent: use agents.archive",
         Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: "an agent always has a system prompt",
-        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _KEPT,
+        Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _NULL_IGNORED,
         Feature.ENVIRONMENTS_CREATE: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_DESCRIPTION: _NO_ENVIRONMENT,
         Feature.ENVIRONMENTS_CREATE_METADATA: _NO_ENVIRONMENT,
@@ -179,14 +179,14 @@ _FEATURES: Final = declared(
         Feature.SESSIONS_UPDATE_MODEL_CLEAR: _FIXED_MODEL,
         Feature.SESSIONS_UPDATE_PERMISSION_MODE: _NO_MODE,
         Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: _NO_MODE,
-        Feature.SESSIONS_UPDATE_TITLE_CLEAR: _KEPT,
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: _NULL_IGNORED,
         Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
         Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
         Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: (
-            "only newer servers can, and older ones would ignore it: EverrunsSessionQuery(include_archived=True)"
+            "only newer servers have it, and older ones ignore it: EverrunsSessionQuery(include_archived=True)"
         ),
-        Feature.SESSIONS_LIST_OLDEST_FIRST: "the server lists the newest first",
-        Feature.SESSIONS_SEND_DOCUMENT: "a message holds text and images; EverrunsNewSession(initial_files=...)",
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "the server always lists the newest sessions first",
+        Feature.SESSIONS_SEND_DOCUMENT: "only text and images can be sent; EverrunsNewSession(initial_files=...)",
         Feature.SESSIONS_ANSWER_ARGUMENTS: "an approved call runs with the agent's arguments",
     },
 )
@@ -196,10 +196,10 @@ class EverrunsSettings(ProviderSettings):
     """Settings of a client for Everruns.
 
     Attributes:
-        api_key: Personal access token (`evr_pat_...`), sent as it is. It may begin with a scheme: `Bearer ...` or
-            `ApiKey ...`.
-        base_url: Where the API is, without `/v1`; the hosted service by default.
-        org_id: Organization to act in; needed only when the token reaches several.
+        api_key: Personal access token (`evr_pat_...`), sent unchanged in `Authorization`. It may begin with a scheme:
+            `Bearer ...` or `ApiKey ...`.
+        base_url: Base URL of the API, without `/v1`. The default is the hosted service.
+        org_id: Organization to use. Required only if the token can access several.
     """
 
     api_key: Annotated[HeaderSecret, FromEnv("EVERRUNS_API_KEY")]
@@ -207,12 +207,12 @@ class EverrunsSettings(ProviderSettings):
     org_id: Annotated[HeaderText | None, FromEnv("EVERRUNS_ORG_ID")] = None
 
     def secrets(self) -> tuple[str, ...]:
-        """The key as it is sent, and the token in it: a message may quote one without the scheme."""
+        """Return the texts to redact: the key, and the token without its scheme, which a message may quote alone."""
         return (*super().secrets(), self.api_key.get_secret_value().split(maxsplit=1)[-1])
 
 
 class EverrunsProvider(Provider[EverrunsSettings]):
-    """Everruns."""
+    """The provider for Everruns."""
 
     name = sessions.NAME
     docs_url = "https://docs.everruns.com"
@@ -232,32 +232,32 @@ class EverrunsProvider(Provider[EverrunsSettings]):
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes."""
+        """Return Everruns' event types, each with the types of the common events that it becomes."""
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The key, and the organization if one is set."""
+        """Return the headers for the key and the organization."""
         headers = {"authorization": self.settings.api_key.get_secret_value()}
         if self.settings.org_id is not None:
             headers["x-org-id"] = self.settings.org_id
         return headers
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body: problem details, `{"error": {...}}`, or the `{"error": "..."}` of older servers."""
+        """Read an error body of any generation. An empty or unknown body gives an empty detail."""
         return sessions.to_error(reply.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session.
 
         Raises:
-            MalformedResponse: The server created a session, and left out a field that was asked for.
+            MalformedResponse: The server created the session, but ignored a field. `already_done` names the session.
         """
         response = yield Call("POST", "/v1/sessions", body=json_body(sessions.new_session_body(new)))
         session = read_response(sessions.to_session, response)
         ignored = sessions.ignored_fields(new, session)
         if ignored:
             error = MalformedResponse(
-                f"the server left out {', '.join(ignored)} without an error: it does not know them, or not there"
+                f"the server created the session but ignored {', '.join(ignored)}; it may not support these fields"
             )
             error.already_done = f"session {session.id!r} was created"
             raise error
@@ -268,7 +268,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         return read_response(sessions.to_session, (yield Call("GET", sessions.session_path(ref))))
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page. Filters that the server does not have are applied here."""
+        """Read one page of sessions. Filters that the server does not have are applied here."""
         sessions.check_statuses(query.statuses)
         filters = {"agent_id": query.agent, "search": query.title_contains or None, "source": query.origin}
         filters |= query.native.to_body() if query.native else {}
@@ -276,10 +276,10 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         return Page(apply_filters(page.items, query, _FILTERED_HERE), page.next_cursor, page.problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change what was asked for.
+        """Change only the fields that the caller named.
 
-        The server takes tags as a whole list, so that editing them reads them first. It has no version check: of two
-        writers at once the last one wins. A session whose tags are already right is returned as it was read.
+        The server only replaces the whole list of tags, so an edit of tags reads the session first. There is no version
+        check: of two concurrent edits, the last one wins. If the tags need no change, no change is sent.
         """
         body = sessions.changes_body(changes)
         if changes.add_tags or changes.remove_tags:
@@ -293,11 +293,11 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         return read_response(sessions.to_session, response)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
-        """Delete a session for good."""
+        """Delete a session permanently."""
         read_json_or_nothing((yield Call("DELETE", sessions.session_path(ref))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Cancel the turn. A server that answers with another word than the known ones has still taken the request."""
+        """Cancel the running turn. An unknown status in the response counts as requested."""
         response = yield Call("POST", f"{sessions.session_path(ref)}/cancel")
         answer, problems = read_response(_read_status, response)
         idle = answer.status == _NOTHING_TO_CANCEL
@@ -312,13 +312,13 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         content: tuple[Block, ...],
         *,
         native: NativeBody | None = None,
-        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+        idempotency_key: str | None = None,  # noqa: ARG002  (unsupported, so the core passes none)
     ) -> Flow[None]:
         """Send a message."""
         return messages.send_message(ref, content, native)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
-        """Prepare to follow a session."""
+        """Prepare a stream plan for a session."""
         return turns.stream_events(ref, cursor)
 
     def start_turn(
@@ -327,13 +327,13 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         turn_input: TurnInput,
         *,
         native: NativeBody | None = None,
-        idempotency_key: str | None = None,  # noqa: ARG002  (not declared)
+        idempotency_key: str | None = None,  # noqa: ARG002  (unsupported, so the core passes none)
     ) -> Flow[ConnectedStream]:
-        """Prepare to follow a turn."""
+        """Prepare a plan for a turn: a message starts it, or answers continue it."""
         return turns.start_turn(ref, turn_input, native)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
-        """Prepare to continue a turn in another process."""
+        """Prepare a plan that continues a turn after a cursor."""
         return turns.rejoin_turn(ref, cursor)
 
     def list_events(
@@ -354,7 +354,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         ref: SessionRef,
         answers: tuple[Answer, ...],
         *,
-        native: NativeBody | None = None,  # noqa: ARG002  (not declared)
+        native: NativeBody | None = None,  # noqa: ARG002  (`answer_type` is None, so the core passes none)
     ) -> Flow[None]:
         """Answer pending actions."""
         return turns.answer_actions(ref, answers)
@@ -378,18 +378,18 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         return (yield from _page("/v1/agents", {}, page_size, cursor, sessions.to_agent))
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
-        """Change what was asked for."""
+        """Change only the fields that the caller named."""
         body = sessions.agent_changes_body(changes)
         response = yield Call("PATCH", _agent_path(agent_id), body=json_body(body))
         return read_response(sessions.to_agent, response)
 
     def archive_agent(self, agent_id: str) -> Flow[Agent]:
-        """Archive an agent, and read it: the answer is empty."""
+        """Archive an agent, then read it, because the response is empty."""
         read_json_or_nothing((yield Call("DELETE", _agent_path(agent_id))))
         return (yield from self.get_agent(agent_id))
 
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
-        """Read one page of models. The server sends them all."""
+        """Read one page of models. The server returns all models at once."""
         items = read_whole(_read_list, (yield Call("GET", "/v1/models"))).data
         page = one_page(items, page_size, cursor)
         return read_list(page.items, sessions.to_model, next_cursor=page.next_cursor)
@@ -406,10 +406,14 @@ def _page(
     cursor: str | None,
     read: Callable[[bytes], T],
 ) -> Flow[Page[T]]:
-    """Read one page. The cursor is the offset of its first item, as text."""
+    """Read one page of a list. The cursor is the offset of its first item, as text.
+
+    Raises:
+        UsageError: `page_size` is over the limit, or the cursor is not one of this list.
+    """
     if page_size is not None and page_size > _MAX_PAGE_SIZE:
-        # The server would return fewer than asked for, and not say so.
-        raise UsageError(f"page_size is {page_size}; a page of Everruns has at most {_MAX_PAGE_SIZE} items")
+        # The server would silently return fewer items.
+        raise UsageError(f"page_size is {page_size}; Everruns accepts at most {_MAX_PAGE_SIZE} items on a page")
     offset = None if cursor is None else cursor_number(cursor)
     response = yield Call("GET", with_query(path, {**filters, "offset": offset, "limit": page_size}))
     page = read_whole(_read_list, response)
@@ -417,7 +421,7 @@ def _page(
 
 
 def _next_cursor(page: WireList, offset: int, page_size: int | None) -> str | None:
-    """Where the next page begins. Without a total, a link or a full page says that there is one."""
+    """Return the offset of the next page. Without a `total`, a link or a full page shows that there is one."""
     count = len(page.data)
     if page.total is not None:
         more = offset + count < page.total

@@ -1,4 +1,4 @@
-"""Everruns' sessions and agents to the common records, and requests to Everruns' bodies. Pure.
+"""Converts Everruns' JSON into records, and requests into Everruns' bodies. Pure.
 
 Backend: https://docs.everruns.com, PATCH /v1/sessions/{session_id}, for the older shape, and
 https://github.com/everruns/sdk, openapi/openapi.json, for the current one (read 2026-11)
@@ -49,7 +49,7 @@ _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "waitingfortoolresults": SessionStatus.REQUIRES_ACTION,
     "waiting_for_tool_results": SessionStatus.REQUIRES_ACTION,
     "paused": SessionStatus.PAUSED,
-    # Words of the first servers, read as current servers read them: a session never ends.
+    # Statuses of the first servers, mapped as current servers map them: a session never ends.
     "running": SessionStatus.RUNNING,
     "pending": SessionStatus.IDLE,
     "completed": SessionStatus.IDLE,
@@ -121,10 +121,10 @@ def _to_agent(wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Age
 
 
 to_session: Final = record_reader(WireSession, _to_session)
-"""Reads a session of any generation. Raises `MalformedResponse` without an id."""
+"""Reads a session of any generation. Raises `MalformedResponse` if the id is missing."""
 
 to_agent: Final = record_reader(WireAgent, _to_agent)
-"""Reads an agent. Raises `MalformedResponse` without an id."""
+"""Reads an agent. Raises `MalformedResponse` if the id is missing."""
 
 
 def _to_model(wire: WireModel, content: bytes, problems: tuple[str, ...]) -> Model:
@@ -132,18 +132,18 @@ def _to_model(wire: WireModel, content: bytes, problems: tuple[str, ...]) -> Mod
 
 
 to_model: Final = record_reader(WireModel, _to_model)
-"""Reads a model. Raises `MalformedResponse` without an id."""
+"""Reads a model. Raises `MalformedResponse` if the id is missing."""
 
 
 def to_status(word: str | None) -> SessionStatus:
-    """A status in common words."""
+    """Return the common status for one of Everruns' statuses."""
     return _STATUSES.get(word or "", SessionStatus.UNKNOWN)
 
 
 def usage_fields(wire: WireUsage) -> dict[str, Any]:
-    """The fields of a `Usage`: of a session, a turn or a single model call.
+    """Return the fields of a `Usage`, of a session, a turn or a model call.
 
-    The cost is the server's own best figure, else the charged one, else that of the price list.
+    The cost is `effective_cost_usd`, else `actual_cost_usd`, else `estimated_cost_usd`.
     """
     cost = wire.effective_cost_usd
     if cost is None:
@@ -165,7 +165,10 @@ def _to_capabilities(wires: Iterable[WireCapability]) -> tuple[dict[str, Any], .
 
 
 def to_error(content: bytes) -> ErrorDetail:
-    """The message and code of an error body of any generation; nothing of a body that is something else."""
+    """Read an error body of any generation: problem details, `{"error": {...}}` or `{"error": "..."}`.
+
+    An empty or unknown body gives an empty detail.
+    """
     try:
         body, _ = _read_error(content)
     except MalformedResponse:
@@ -178,12 +181,12 @@ def to_error(content: bytes) -> ErrorDetail:
 
 
 def session_path(ref: SessionRef) -> str:
-    """Path of a session."""
+    """Return the path of a session."""
     return f"/v1/sessions/{path_segment(ref.id, 'session id')}"
 
 
 def new_session_body(new: NewSession) -> dict[str, Any]:
-    """The body of `POST /v1/sessions`: what was given, and no more.
+    """Return the body of `POST /v1/sessions`, with the fields that the caller passed.
 
     Raises:
         UsageError: A tag is reserved, the model has more than an id, or an agent or a harness is named twice.
@@ -201,12 +204,12 @@ def new_session_body(new: NewSession) -> dict[str, Any]:
 
 
 def ignored_fields(new: NewSession, session: Session) -> list[str]:
-    """The common fields of a new session that the server left out, although it answered success.
+    """Return the common fields of a new session that the server ignored without an error.
 
-    A field that cannot be read in the answer is not counted: its problem is named there.
+    Fields of the response that could not be read do not count; they are in the session's `problems`.
 
-    Backend: https://crates.io/crates/everruns-serve, 0.50.1, which takes an agent by its name alone and knows neither
-    models nor capabilities (read 2026-11)
+    Backend: https://crates.io/crates/everruns-serve, 0.50.1, which accepts an agent only by name, and ignores models
+    and capabilities (read 2026-11)
     """
     refs = {capability.ref for capability in session.capabilities}
     kept = {
@@ -222,11 +225,11 @@ def ignored_fields(new: NewSession, session: Session) -> list[str]:
 
 
 def changes_body(changes: SessionChanges) -> dict[str, Any]:
-    """The body of `PATCH /v1/sessions/{session_id}`, without edits of tags: what was asked for, and no more.
+    """Return the body of `PATCH /v1/sessions/{session_id}`, without edits of tags.
 
     Raises:
         UsageError: A tag is reserved, or is both added and removed.
-        UnsupportedOperation: A native field is cleared that the server keeps.
+        UnsupportedOperation: A native field is None that the server does not clear.
     """
     _check_edits(changes)
     body: dict[str, Any] = {}
@@ -240,10 +243,10 @@ def changes_body(changes: SessionChanges) -> dict[str, Any]:
 
 
 def edited_tags(tags: Sequence[str], changes: SessionChanges) -> list[str] | None:
-    """A session's tags with some removed and others added, in their order; None if they stay as they are.
+    """Return the edited tags of a session, in order; None if the edit changes nothing.
 
     Raises:
-        UsageError: A tag that stays is reserved: the server has set it, and refuses a list that holds it.
+        UsageError: A remaining tag is reserved: the server set it, and refuses a list that contains it.
     """
     kept = [tag for tag in tags if tag not in changes.remove_tags]
     added = [tag for tag in dict.fromkeys(changes.add_tags) if tag not in kept]
@@ -252,13 +255,13 @@ def edited_tags(tags: Sequence[str], changes: SessionChanges) -> list[str] | Non
 
 
 def new_agent_body(new: NewAgent) -> dict[str, Any]:
-    """The body of `POST /v1/agents`.
+    """Return the body of `POST /v1/agents`.
 
     Raises:
         UsageError: The system prompt is missing, or a harness is named twice.
     """
     if new.system_prompt is None:
-        raise UsageError("an Everruns agent needs a system_prompt")
+        raise UsageError("an Everruns agent needs a system prompt: pass system_prompt=")
     given = {
         "name": new.name,
         "system_prompt": new.system_prompt,
@@ -270,11 +273,11 @@ def new_agent_body(new: NewAgent) -> dict[str, Any]:
 
 
 def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
-    """The body of `PATCH /v1/agents/{agent_id}`: what was asked for, and no more.
+    """Return the body of `PATCH /v1/agents/{agent_id}`, with the fields that the caller passed.
 
     Raises:
         UsageError: A harness is named twice.
-        UnsupportedOperation: A native field is cleared that the server keeps.
+        UnsupportedOperation: A native field is None, which the server ignores.
     """
     given = {
         "name": changes.name,
@@ -289,40 +292,40 @@ def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
 
 
 def check_statuses(statuses: Iterable[SessionStatus]) -> None:
-    """Accept statuses to filter by.
+    """Check the statuses of a filter.
 
     Raises:
-        UsageError: No Everruns session ever has one of them.
+        UsageError: Everruns does not have one of the statuses.
     """
     for status in statuses:
         if status not in _POSSIBLE_STATUSES:
             possible = ", ".join(_POSSIBLE_STATUSES)
-            raise UsageError(f"an Everruns session is never {status.value!r}; it is one of {possible}")
+            raise UsageError(f"Everruns has no session status {status.value!r}; use one of {possible}")
 
 
 def _checked_tags(tags: Iterable[str]) -> list[str]:
-    """The tags, none of them with a prefix that the backend reserves.
+    """Return the tags, after a check that none has a reserved prefix.
 
     Backend: https://github.com/everruns/everruns, rules of session updates (read 2026-11)
     """
     for tag in tags:
         prefix = next((prefix for prefix in _RESERVED_TAG_PREFIXES if tag.startswith(prefix)), None)
         if prefix is not None:
-            raise UsageError(f"tag {tag!r} is reserved: Everruns refuses tags that begin with {prefix!r}, its own")
+            raise UsageError(f"tag {tag!r} is reserved: Everruns does not accept tags that begin with {prefix!r}")
     return list(tags)
 
 
 def _check_edits(changes: SessionChanges) -> None:
     both = [tag for tag in changes.add_tags if tag in changes.remove_tags]
     if both:
-        raise UsageError(f"tag {both[0]!r} is in add_tags and in remove_tags")
+        raise UsageError(f"tag {both[0]!r} is in both add_tags and remove_tags")
     _checked_tags(changes.add_tags)
 
 
 def _refuse_null(body: Mapping[str, Any], names: Iterable[str], operation: str) -> None:
     for name in names:
         if name in body and body[name] is None:
-            hint = "the server takes null as no change; give another value"
+            hint = "the server ignores null; pass another value instead"
             feature = f"{operation} native {name}=None"
             raise UnsupportedOperation(f"{name} cannot be cleared: {hint}", feature=feature, hint=hint, provider=NAME)
 
@@ -330,14 +333,14 @@ def _refuse_null(body: Mapping[str, Any], names: Iterable[str], operation: str) 
 def _without_doubles(body: dict[str, Any]) -> dict[str, Any]:
     for by_id, by_name in _EXCLUSIVE:
         if body.get(by_id) is not None and body.get(by_name) is not None:
-            raise UsageError(f"{by_id} and {by_name} exclude each other: give one of them")
+            raise UsageError(f"{by_id} and {by_name} cannot be combined: pass one of them")
     return body
 
 
 def _model_id(model: ModelConfig) -> str:
     extra = [name for name in ("type", "credential_id", "parameters") if getattr(model, name)]
     if extra:
-        raise UsageError(f"an Everruns session takes a model by its id alone; it cannot carry {', '.join(extra)}")
+        raise UsageError(f"Everruns accepts only the id of a model, not {', '.join(extra)}")
     return model.id
 
 

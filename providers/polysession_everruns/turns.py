@@ -1,4 +1,4 @@
-"""Everruns' events and turns: the calls, and the plans of live streams.
+"""Everruns' past events, and the plans of its streams and turns. Pure.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json and specs/sse-streaming.md, and https://docs.everruns.com,
 event and streaming pages (read 2026-11)
@@ -45,14 +45,14 @@ from polysession.provider_api import (
     split_turn_input,
     with_query,
 )
-from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, rest_required
+from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, remaining_required
 from polysession_everruns.messages import digest_of, message_body, post_message
 from polysession_everruns.pending import (
-    BECOMES_READY_S,
     CALL_REQUESTED,
     INPUT,
+    READY_WAITS_S,
+    REASON_STARTED,
     TOOL_COMPLETED,
-    WORKS,
     check_answers,
     post_answers,
     to_batches,
@@ -69,17 +69,18 @@ from polysession_everruns.wire import (
 
 _NEWEST: Final = 1
 _RECENT: Final = 50
-"""Enough to hold what a session waits for: nothing but its answers comes after the request."""
-_MOST_EVENTS: Final = 1000
+"""Number of newest events to read for the pending actions. After their request, a session logs only the answers."""
+
+_MAX_EVENTS: Final = 1000
 _STREAM_HEADERS: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
 _DEFAULT_RETRY_MS: Final = 100
 _NEW_TURN: Final = "started"
-_TAKEN_BY_TURN: Final = frozenset({"steered", "resumed"})
-_SETTLES_S: Final = 0.25
-_LONGEST_LOOK_S: Final = 4.0
-"""First and longest wait before the session's status is read, where its events do not tell what comes next."""
-_SURE_LOOKS: Final = 2
-_AT_REST: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, SessionStatus.PAUSED})
+_JOINED_TURN: Final = frozenset({"steered", "resumed"})
+_FIRST_POLL_S: Final = 0.25
+_LONGEST_POLL_S: Final = 4.0
+"""First and longest wait, in seconds, before the session's status is read because its events are not conclusive."""
+_REQUIRED_SETTLED_POLLS: Final = 2
+_SETTLED: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, SessionStatus.PAUSED})
 
 _read_disconnecting: Final = decoder(WireDisconnecting)
 _read_event: Final = decoder(WireEvent)
@@ -90,32 +91,42 @@ _read_list: Final = decoder(WireList)
 
 
 def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """One page of events, oldest first.
+    """Read one page of events, oldest first.
 
-    The server's own `limit` counts from the end. So all that follows is read, and cut here; `page_size` counts events
-    of Everruns, and the cursor is the sequence number of the last one.
+    The server's `limit` counts from the newest event, so the flow reads all later events and cuts the page itself.
+    `page_size` counts events of Everruns. The cursor is the sequence number of the last one.
+
+    Raises:
+        MalformedResponse: The page has to be cut, and its events have no sequence numbers.
+        UsageError: The cursor is not one of this list.
     """
     after = None if cursor is None else cursor_number(cursor)
     items = yield from _read_events(ref, after_sequence=after)
     page = items if page_size is None else items[:page_size]
     events, sequences = _read_page(ref, page)
     is_cut = len(page) < len(items)
-    return Page(events, str(_known(sequences)[-1]) if is_cut else None)
+    return Page(events, str(_require_sequences(sequences)[-1]) if is_cut else None)
 
 
 def list_newest_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """One page of events, newest first: the cursor is the sequence number of the last one."""
-    if page_size is not None and page_size > _MOST_EVENTS:
-        raise UsageError(f"page_size is {page_size}; a page of Everruns has at most {_MOST_EVENTS} events")
+    """Read one page of events, newest first. The cursor is the sequence number of the page's oldest event.
+
+    Raises:
+        MalformedResponse: The page has no event with a sequence number.
+        UsageError: `page_size` is over 1000, or the cursor is not one of this list.
+    """
+    if page_size is not None and page_size > _MAX_EVENTS:
+        raise UsageError(f"page_size is {page_size}; Everruns accepts at most {_MAX_EVENTS} events on a page")
     before = None if cursor is None else cursor_number(cursor)
     items = yield from _read_events(ref, before_sequence=before, limit=page_size)
     events, sequences = _read_page(ref, items)
-    is_cut = page_size is not None and len(items) > 0 and _known(sequences)[0] > 1  # the server may send fewer
+    # The server may return fewer events than asked for, so their number does not show whether there are more.
+    is_cut = page_size is not None and len(items) > 0 and _require_sequences(sequences)[0] > 1
     return Page(events[::-1], str(sequences[0]) if is_cut else None)
 
 
 def _read_page(ref: SessionRef, items: Sequence[Any]) -> tuple[tuple[Event, ...], Sequence[int]]:
-    """The events of a list, and the sequence numbers in order."""
+    """Return the common events of a page, and the sequence numbers in ascending order."""
     reader = EventReader(ref.id)
     found: list[Event] = []
     sequences: list[int] = []
@@ -126,31 +137,42 @@ def _read_page(ref: SessionRef, items: Sequence[Any]) -> tuple[tuple[Event, ...]
     return tuple(found), sorted(sequences)
 
 
-def _known(sequences: Sequence[int]) -> Sequence[int]:
+def _require_sequences(sequences: Sequence[int]) -> Sequence[int]:
     if not sequences:
-        raise MalformedResponse("the list of events cannot be read in pages: its events have no sequence numbers")
+        raise MalformedResponse("the events cannot be listed in pages, because they have no sequence numbers")
     return sequences
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-    """The actions that a session waits for, from its events: its status follows them only after a moment."""
+    """Read the pending actions from the events, because the session's status changes a moment later."""
     reader, _ = yield from _read_recent(ref)
     return reader.waiting.actions
 
 
 def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer pending actions, group by group."""
+    """Answer pending actions, group by group.
+
+    Raises:
+        Conflict: There are no pending actions.
+        NotFound: One of the actions is not pending.
+        UnsupportedOperation: A denial has a reason, or an approval has edited arguments.
+        UsageError: An answer does not fit its action, or an answer of its group is missing.
+    """
     check_answers(answers)
     reader, _ = yield from _read_recent(ref)
     yield from post_answers(session_path(ref), to_batches(answers, reader.waiting.actions))
 
 
 def _read_recent(ref: SessionRef, *, up_to: str | None = None) -> Flow[tuple[EventReader, str | None]]:
-    """A reader of the newest events, and the id of the newest.
+    """Read the newest events.
 
     Args:
         ref: The session.
-        up_to: Id of the last event to read; None reads all. If it is not among the newest none is read.
+        up_to: Id of the last event to read; None reads all.
+
+    Returns:
+        The reader that has read the events, and the id of the newest. If `up_to` is not among the newest events, the
+        reader has read none.
     """
     items = yield from _read_events(ref, limit=_RECENT)
     reader = EventReader(ref.id)
@@ -166,11 +188,12 @@ def _read_newest(ref: SessionRef) -> Flow[WireEvent]:
 
 
 def _until_waiting(ref: SessionRef) -> Flow[None]:
-    """Wait until a session that has asked for actions waits for them.
+    """Wait until the status shows that a session waits for the actions that it requested.
 
-    The event comes a moment before. A message at that moment would steer the turn, and so not end its wait.
+    The event of the request arrives a moment earlier. At that moment, a message would steer the turn instead of ending
+    the wait.
     """
-    for after_s in (0.0, *BECOMES_READY_S):
+    for after_s in (0.0, *READY_WAITS_S):
         response = yield Call("GET", session_path(ref), after_s=after_s)
         if read_response(to_session, response).status is not SessionStatus.RUNNING:
             return
@@ -182,7 +205,7 @@ def _read_events(ref: SessionRef, **query: int | None) -> Flow[Sequence[Any]]:
 
 
 def _newest_of(items: Sequence[Any]) -> WireEvent:
-    """The newest event that has a readable id, else an empty one."""
+    """Return the newest event with a readable id, or an event without an id."""
     for item in reversed(items):
         try:
             event, _ = _read_event(bytes(item))
@@ -197,16 +220,16 @@ def _newest_of(items: Sequence[Any]) -> WireEvent:
 
 
 class SessionStream(ConnectedStream):
-    """Follows a session.
+    """Plan of a stream.
 
-    Its cursor holds the id of the last event that the server keeps and replays after. Deltas may be sent only while
-    they happen: they have no id on their frame, and do not move it.
+    The cursor has the id of the last stored event. Live deltas are not stored: their frames have no id, and they do not
+    change the cursor.
 
     Args:
         ref: The session.
-        position: Where it begins.
-        reader: The reader of the events before it.
-        is_resumed: Whether it continues after a caller's cursor.
+        position: Position at which the stream starts.
+        reader: The reader, which has read the events before the position.
+        is_resumed: Whether the stream continues after a cursor of the caller.
     """
 
     not_replayed = ("message.delta", "thinking.delta")
@@ -219,20 +242,20 @@ class SessionStream(ConnectedStream):
         self._reader = reader
         self._last_sequence = 0
         self._lacks_history = False
-        self._look_s: float | None = None
+        self._poll_s: float | None = None
 
     def open(self) -> Call:
-        """Build the request that opens the stream after the cursor."""
+        """Build the call that opens the stream after the cursor."""
         path = with_query(f"{session_path(self._ref)}/sse", {"since_id": self._position.since_id})
         return Call("GET", path, headers=_STREAM_HEADERS)
 
-    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (only whether it was opened before)
-        """Read the list where the server may begin with what happens next: it cannot replay from the start."""
+    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (the plan only needs `again`)
+        """Ask for the event list if the stream has no event id to resume after: the server replays only after an id."""
         self._lacks_history = self._position.since_id is None and (again or self.is_resumed)
         return (Reconcile(),) if self._lacks_history else ()
 
     def read(self, frame: Frame) -> Items:
-        """Read one frame. The frames of the connection itself are no events."""
+        """Return the events of one frame. Frames about the connection itself have none."""
         if frame.event == CONNECTED:
             return ()
         if frame.event == DISCONNECTING:
@@ -240,21 +263,27 @@ class SessionStream(ConnectedStream):
         return self._read(frame.data, frame.event, frame.id or None)
 
     def reconcile(self) -> Flow[Items]:
-        """Read past events that the stream lacks, and whether a session waits on that was answered in part."""
+        """Read the events that the stream lacks, or the session's status if the events are not conclusive."""
         if not self._lacks_history:
-            return (yield from self._look())
+            return (yield from self._poll_status())
         items = yield from _read_events(self._ref)
         self._lacks_history = False
         return [found for item in items for found in self._read(bytes(item), "", "")]
 
     def _read(self, content: bytes, kind: str, stored_id: str | None) -> Items:
-        """Read one event; `stored_id` is its id on the frame, empty in a list, None for one that is not stored."""
+        """Return the common events of one event.
+
+        Args:
+            content: The event's JSON text.
+            kind: The event's type, if the frame names it.
+            stored_id: Id in the frame; empty for an event of the list, None for an event that is not stored.
+        """
         events = self._reader.read(content, kind)
         if events and stored_id is not None:
             self._move_to(stored_id, self._reader.last)
-        if self._look_s is None and self._is_look_needed():
-            self._look_s = _SETTLES_S
-            return (*events, Reconcile(self._look_s))
+        if self._poll_s is None and self._needs_status():
+            self._poll_s = _FIRST_POLL_S
+            return (*events, Reconcile(self._poll_s))
         return events
 
     def _move_to(self, stored_id: str, event: WireEvent | None) -> None:
@@ -264,38 +293,38 @@ class SessionStream(ConnectedStream):
             self._last_sequence = sequence or self._last_sequence
             self.cursor = encode_cursor(self._position)
 
-    def _is_look_needed(self) -> bool:
-        """Whether only the session's status shows what comes next."""
+    def _needs_status(self) -> bool:
+        """Return whether only the session's status shows the next step."""
         return self._reader.waiting.may_wait_for_rest
 
-    def _look(self) -> Flow[Items]:
-        """Read the status, again for as long as it is needed."""
-        if not self._is_look_needed():
-            self._look_s = None
+    def _poll_status(self) -> Flow[Items]:
+        """Read the session's status, and repeat that until it is conclusive or no longer needed."""
+        if not self._needs_status():
+            self._poll_s = None
             return ()
         response = yield Call("GET", session_path(self._ref))
-        items = self._settle(read_response(to_session, response).status)
+        items = self._items_for_status(read_response(to_session, response).status)
         if items:
-            self._look_s = None
+            self._poll_s = None
             return items
-        self._look_s = min(2 * (self._look_s or _SETTLES_S), _LONGEST_LOOK_S)
-        return (Reconcile(self._look_s),)
+        self._poll_s = min(2 * (self._poll_s or _FIRST_POLL_S), _LONGEST_POLL_S)
+        return (Reconcile(self._poll_s),)
 
-    def _settle(self, status: SessionStatus) -> Items:
-        """The events that follow from the session's status; none if it does not decide."""
+    def _items_for_status(self, status: SessionStatus) -> Items:
+        """Return the events that follow from the session's status; none if the status is not conclusive."""
         if status is SessionStatus.REQUIRES_ACTION and self._reader.waiting.may_wait_for_rest:
-            return rest_required(self._reader.waiting, self._ref.id)
+            return remaining_required(self._reader.waiting, self._ref.id)
         return ()
 
 
 class TurnStream(SessionStream, TurnPlan):
-    """Follows one turn.
+    """Plan of a turn.
 
     Args:
         ref: The session.
-        position: Where it begins, with the mark of the turn.
-        reader: The reader of the events before it.
-        sending: Makes the flow that sends the input; None if it was sent before, by another process.
+        position: Position at which the stream starts, with the mark of the turn.
+        reader: The reader, which has read the events before the position.
+        sending: Returns the flow that sends the input; None if another process sent it.
     """
 
     def __init__(
@@ -310,7 +339,7 @@ class TurnStream(SessionStream, TurnPlan):
         self._sending = sending
 
     def send(self) -> Flow[None]:
-        """Send the input, and note the id that it gets."""
+        """Send the input, and store the id that the server gives it."""
         if self._sending is None:
             return
         stored = yield from self._sending()
@@ -319,26 +348,27 @@ class TurnStream(SessionStream, TurnPlan):
             self.cursor = encode_cursor(self._position)
 
     def is_ours(self, event: Event) -> bool:
-        """Whether an event belongs to our turn."""
+        """Return whether an event belongs to the turn that this plan follows."""
         known = event.turn_id is not None and event.turn_id == self._mark.turn_id
         return known or self._proves(event)
 
     def _note_turn(self, event: Event) -> None:
-        """Note the turn of an event that is ours."""
+        """Store the turn id of an event that belongs to our turn."""
         if event.turn_id is not None and self._mark.turn_id is None:
             self._mark.turn_id = event.turn_id
             self.cursor = encode_cursor(self._position)
 
     @abstractmethod
     def _proves(self, event: Event) -> bool:
-        """Whether an event belongs to the turn of our input."""
+        """Return whether an event proves that its turn is the one of our input."""
 
 
 class MessageTurn(TurnStream):
-    """Follows the turn that a message starts, or steers.
+    """Plan of a turn that a message starts or steers.
 
-    The turn is ours from the first event that names our message as its input. A message that is stored while another
-    turn runs is ours to follow when that turn works on, which takes the message in; if it ends before, it is not.
+    A turn is ours from the first event that names our message as its input. If the message is stored while another turn
+    runs, that turn is ours once it continues to work, because it then includes the message. If that turn ends first,
+    the server starts a new turn for the message.
     """
 
     def __init__(
@@ -349,23 +379,23 @@ class MessageTurn(TurnStream):
         sending: Callable[[], Flow[WireMessage | None]] | None,
     ) -> None:
         super().__init__(ref, position, reader, sending)
-        self._is_proven = self._has_begun = self._mark.turn_id is not None
+        self._is_proven = self._has_started = self._mark.turn_id is not None
         self._is_stored = False
         self._other_end: Sequence[Event] = ()
         self._is_adopted = False
-        self._looks_at_rest = 0
+        self._settled_polls = 0
 
     def _proves(self, event: Event) -> bool:
-        if self._is_worked_on(event) or (self._is_adopted and event in self._other_end):
+        if self._names_our_input(event) or (self._is_adopted and event in self._other_end):
             return True
         if self._mark.delivery == _NEW_TURN:
             return False
-        if self._mark.delivery in _TAKEN_BY_TURN:
+        if self._mark.delivery in _JOINED_TURN:
             return self._is_echo(event)
-        return self._is_stored and event.native_type == WORKS
+        return self._is_stored and event.native_type == REASON_STARTED
 
     def _read(self, content: bytes, kind: str, stored_id: str | None) -> Items:
-        """Read one event; what an earlier turn leaves behind comes before our message, and is left out."""
+        """Return the common events of one event, without events of an earlier turn that come before our message."""
         items = super()._read(content, kind, stored_id)
         if self._is_proven and self._mark.turn_id is not None:
             return items
@@ -374,29 +404,29 @@ class MessageTurn(TurnStream):
                 continue
             self._is_stored = self._is_stored or self._is_echo(item)
             self._is_proven = self._is_proven or self.is_ours(item)
-            self._has_begun = self._has_begun or self._is_stored or self._is_proven
+            self._has_started = self._has_started or self._is_stored or self._is_proven
             if self._is_proven:
                 self._note_turn(item)
             if isinstance(item, TurnEnded) and self._is_stored and not self._is_proven:
-                self._look_s, self._other_end = _SETTLES_S, [each for each in items if not isinstance(each, Step)]
-                return (*items, Reconcile(_SETTLES_S))
-        return items if self._has_begun else [item for item in items if isinstance(item, Step)]
+                self._poll_s, self._other_end = _FIRST_POLL_S, [each for each in items if not isinstance(each, Step)]
+                return (*items, Reconcile(_FIRST_POLL_S))
+        return items if self._has_started else [item for item in items if isinstance(item, Step)]
 
-    def _is_look_needed(self) -> bool:
-        return super()._is_look_needed() or (bool(self._other_end) and not self._is_proven)
+    def _needs_status(self) -> bool:
+        return super()._needs_status() or (bool(self._other_end) and not self._is_proven)
 
-    def _settle(self, status: SessionStatus) -> Items:
-        """Take the end of another turn for ours if the session rests: no turn of our own follows."""
+    def _items_for_status(self, status: SessionStatus) -> Items:
+        """Accept the end of another turn as the end of ours if the session stays settled, so that no turn follows."""
         if not self._other_end or self._is_proven:
-            return super()._settle(status)
-        self._looks_at_rest = self._looks_at_rest + 1 if status in _AT_REST else 0
-        if self._looks_at_rest < _SURE_LOOKS:  # between two turns a session rests for a moment
+            return super()._items_for_status(status)
+        self._settled_polls = self._settled_polls + 1 if status in _SETTLED else 0
+        if self._settled_polls < _REQUIRED_SETTLED_POLLS:  # the session is also settled for a moment between two turns
             return ()
         self._is_proven = self._is_adopted = True
         return self._other_end
 
     def _is_echo(self, event: Event) -> bool:
-        """Whether an event is our message as the server stored it."""
+        """Return whether an event is our message as the server stored it."""
         if not isinstance(event, MessageCompleted) or event.native_type != INPUT:
             return False
         if (
@@ -404,10 +434,10 @@ class MessageTurn(TurnStream):
             and self._sending is None
             and self._mark.digest == digest_of(event.message.content)
         ):
-            self._mark.message_id = event.message.id  # the cursor is from before the message was stored
+            self._mark.message_id = event.message.id  # the cursor is older than the stored message
         return event.message.id == self._mark.message_id
 
-    def _is_worked_on(self, event: Event) -> bool:
+    def _names_our_input(self, event: Event) -> bool:
         if event.synthetic or self._mark.message_id is None:
             return False
         try:
@@ -419,7 +449,7 @@ class MessageTurn(TurnStream):
 
 
 class AnswerTurn(TurnStream):
-    """Follows the turn that continues after its actions were answered. It has sent no other event since it waits."""
+    """Plan of a turn that continues after answers. A waiting turn sends no other events."""
 
     def _proves(self, event: Event) -> bool:
         call_ids = self._mark.call_ids or ()
@@ -432,7 +462,7 @@ class AnswerTurn(TurnStream):
 
 
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
-    """Prepare to follow a session, after the cursor or after its newest event."""
+    """Prepare a stream plan that starts after the cursor, or after the newest event."""
     if cursor is None:
         return SessionStream(ref, WireCursor((yield from _read_newest(ref)).id), EventReader(ref.id))
     position = WireCursor(decode_cursor(WireCursor, cursor, "Everruns").since_id)
@@ -440,7 +470,17 @@ def stream_events(ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
 
 
 def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None = None) -> Flow[ConnectedStream]:
-    """Prepare to follow a turn. Older servers replay from the start unless they get the id of the newest event."""
+    """Prepare a plan for the turn that this input starts or continues.
+
+    The newest event is read first, because older servers replay all events unless the stream names an event id.
+
+    Raises:
+        Conflict: The input is answers, and there are no pending actions.
+        NotFound: One of the answered actions is not pending.
+        UnsupportedOperation: A denial has a reason, or an approval has edited arguments.
+        UsageError: The input has a field that Everruns does not accept, an answer does not fit its action, or an answer
+            of its group is missing.
+    """
     _, answers = split_turn_input(turn_input)
     if answers:
         check_answers(answers)
@@ -459,14 +499,14 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
 
 
 def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
-    """Prepare to continue a turn after a cursor of its plan.
+    """Prepare a plan that continues a turn after a cursor of its plan.
 
     Raises:
-        UsageError: The cursor is not that of a turn.
+        UsageError: The cursor does not belong to a turn.
     """
     position = decode_cursor(WireCursor, cursor, "Everruns")
     if position.turn is None:
-        raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
+        raise UsageError(f"{cursor!r} is the cursor of a stream; rejoin needs a cursor of a turn")
     reader = EventReader(ref.id)
     if position.since_id is not None:
         reader, _ = yield from _read_recent(ref, up_to=position.since_id)
@@ -475,7 +515,7 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
 
 
 def _wait_s(content: bytes) -> float:
-    """Seconds that a server asks to wait before the stream is opened again."""
+    """Return the seconds that the server asks to wait before the stream is reopened."""
     try:
         retry_ms = _read_disconnecting(content)[0].retry_ms
     except MalformedResponse:

@@ -1,7 +1,7 @@
-"""Everruns' JSON, in its own words: the parts of it that are read.
+"""Structs of Everruns' JSON, with its own names and only the fields that are read.
 
-Each struct reads every generation: that of February 2026, the current one, and newer servers, which have more than the
-published description.
+Each struct reads all generations: February 2026, the current one, and newer servers, which have fields that the
+published OpenAPI document does not have. A comment marks fields that only some generations have.
 
 Backend: https://docs.everruns.com and https://github.com/everruns/sdk, openapi/openapi.json; newer fields:
 https://github.com/everruns/everruns and https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
@@ -17,7 +17,7 @@ import msgspec
 
 
 class WireList(msgspec.Struct):
-    """A page of a list. Messages and events come whole, without the other fields."""
+    """A page of a list. The lists of messages and events have only `data`, with all items."""
 
     data: list[msgspec.Raw]
     total: int | None = None
@@ -26,7 +26,7 @@ class WireList(msgspec.Struct):
 
 
 class WireErrorDetail(msgspec.Struct):
-    """The inner object that official clients expect of an error."""
+    """The `error` object that the official clients expect in an error body."""
 
     code: str | None = None
     message: str | None = None
@@ -38,24 +38,24 @@ class WireError(msgspec.Struct):
     detail: str | None = None  # current
     title: str | None = None  # current
     code: str | None = None  # current
-    error: WireErrorDetail | str | None = None  # February 2026: the message alone
+    error: WireErrorDetail | str | None = None  # February 2026: only the message
 
 
 class WireStatus(msgspec.Struct):
-    """The answer to a request to cancel."""
+    """The response to a cancel."""
 
     status: str | None = None
 
 
 class WireCapability(msgspec.Struct):
-    """An ability that a session has on top of its agent's."""
+    """A capability that a session has in addition to those of its agent."""
 
     ref: str
     config: Any = None
 
 
 class WireUsage(msgspec.Struct):
-    """Consumption, in counters that do not overlap."""
+    """The usage of a session, a turn or a model call. The counters do not overlap."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -104,7 +104,7 @@ class WireAgent(msgspec.Struct):
 
 
 class WireModel(msgspec.Struct):
-    """A model: `id` is what sessions and agents are given, `model_id` the name at its provider."""
+    """A model. Sessions and agents use its `id`; `model_id` is the name at the provider of the model."""
 
     id: str
     model_id: str | None = None
@@ -112,10 +112,10 @@ class WireModel(msgspec.Struct):
 
 
 class WirePart(msgspec.Struct):
-    """A part of a message: the fields of every type."""
+    """A part of a message, with the fields of all types."""
 
     type: str | None = None
-    text: Any = None  # of `reasoning`, which newer servers have, an object
+    text: Any = None  # an object in a `reasoning` part of newer servers
     url: str | None = None
     base64: str | None = None
     media_type: str | None = None
@@ -131,14 +131,14 @@ class WirePart(msgspec.Struct):
 
 
 class WireMessage(msgspec.Struct):
-    """A message: of the list, of the answer to a new one, or inside an event."""
+    """A message in the list, in the response to a new message, or in an event."""
 
     id: str
     role: str | None = None
     content: list[msgspec.Raw] | None = None
-    thinking: str | None = None  # inside events
+    thinking: str | None = None  # only in events
     created_at: datetime | None = None
-    delivery: str | None = None  # newer servers, answer to a new message: started, steered, resumed or duplicate
+    delivery: str | None = None  # newer servers, for a new message: started, steered, resumed or duplicate
 
 
 class WireContext(msgspec.Struct):
@@ -149,34 +149,34 @@ class WireContext(msgspec.Struct):
 
 
 class WireData(msgspec.Struct):
-    """The data of an event, as far as every type may have them."""
+    """The fields of `data` that all types of events may have."""
 
     turn_id: str | None = None
     input_message_id: str | None = None
 
 
 class WireEvent(msgspec.Struct):
-    """An event: the envelope."""
+    """The envelope of an event."""
 
     id: str | None = None
     type: str | None = None
     ts: datetime | None = None
     session_id: str | None = None
-    sequence: int | None = None  # none for deltas that are sent only while they happen
+    sequence: int | None = None  # absent in live deltas
     context: WireContext | None = None
     data: WireData | None = None
 
 
 class WireTurnData(WireData):
-    """Data of `turn.*`, `session.idled` and `reason.completed`: each has a few of these."""
+    """Data of `turn.*`, `session.idled` and `reason.completed`. Each type has some of these fields."""
 
     usage: WireUsage | None = None
     reason: str | None = None
     detail: str | None = None
     error: str | None = None
     error_code: str | None = None
-    termination_reason: str | None = None  # newer servers: why a turn ended that is called completed
-    stop_reason: str | None = None  # newer servers: why the last model call of a turn ended
+    termination_reason: str | None = None  # newer servers, in `turn.completed`: why the turn ended
+    stop_reason: str | None = None  # newer servers: why the last model call of the turn ended
 
 
 class WireTurnEvent(WireEvent):
@@ -186,7 +186,7 @@ class WireTurnEvent(WireEvent):
 
 
 class WireTextData(WireData):
-    """Data of a message or of reasoning in the making."""
+    """Data of an incomplete message or of a thought."""
 
     message_id: str | None = None  # newer servers
     delta: str = ""
@@ -195,13 +195,13 @@ class WireTextData(WireData):
 
 
 class WireTextEvent(WireEvent):
-    """`output.message.*` and `reason.thinking.*`, but for a whole message."""
+    """`output.message.started`, `output.message.delta` and `reason.thinking.*`."""
 
     data: WireTextData | None = None
 
 
 class WireMessageData(WireData):
-    """Data of a whole message, with the tokens of the one model call that made it."""
+    """Data of a whole message, with the usage of its model call."""
 
     message: msgspec.Raw = msgspec.Raw()
     usage: WireUsage | None = None
@@ -214,20 +214,20 @@ class WireMessageEvent(WireEvent):
 
 
 class WireConversationData(WireData):
-    """Data of a message that an agent sent on purpose."""
+    """Data of a message that the agent sent with a tool."""
 
     message_id: str | None = None
     text: str | None = None
 
 
 class WireConversationEvent(WireEvent):
-    """`conversation.message`, of newer servers."""
+    """`conversation.message`; newer servers only."""
 
     data: WireConversationData | None = None
 
 
 class WireWholeData(msgspec.Struct):
-    """An event whose data are needed as text."""
+    """An event whose `data` is needed as JSON text."""
 
     data: msgspec.Raw
 
@@ -274,7 +274,9 @@ class WireHeldCall(msgspec.Struct):
     """A tool call that waits for an approval; newer servers only.
 
     Attributes:
-        arguments: Arguments of the tool. Those that are too large to be shown are cut by the server, and are text.
+        code: Code of the request; it identifies an approval.
+        tool: Name of the tool.
+        arguments: Arguments of the tool, as an object. If they are too large, the server sends truncated text.
     """
 
     code: str | None = None
@@ -283,23 +285,23 @@ class WireHeldCall(msgspec.Struct):
 
 
 class WireApproval(msgspec.Struct):
-    """The call that a server makes up to ask for an approval."""
+    """The call that the server generates to request an approval."""
 
     arguments: WireHeldCall
 
 
 class WireOption(msgspec.Struct):
-    """A reply that a question offers."""
+    """An option of a question."""
 
     label: str
 
 
 class WireQuestion(msgspec.Struct):
-    """A question of `ask_user`.
+    """A question of an `ask_user` call.
 
     Attributes:
-        kind: `choice`, `text` or `secret`; without one a choice.
-        secret_name: Name under which the reply to a question of the kind `secret` is stored.
+        kind: `choice`, `text` or `secret`; None means `choice`.
+        secret_name: For `secret`, the name under which the user must store the secret.
     """
 
     id: str
@@ -312,22 +314,23 @@ class WireQuestion(msgspec.Struct):
 
 
 class WireQuestions(msgspec.Struct):
-    """Arguments of `ask_user`."""
+    """The arguments of an `ask_user` call."""
 
     questions: list[msgspec.Raw]
 
 
 class WireAskUser(msgspec.Struct):
-    """A call of `ask_user`; newer servers only."""
+    """An `ask_user` call; newer servers only."""
 
     arguments: WireQuestions
 
 
 class WireReference(msgspec.Struct):
-    """Our own note of what the answer to an action is built from.
+    """The content of a `PendingAction.reference`, from which its answer is built.
 
     Attributes:
-        question: The question, where the action is one of those of a call of `ask_user`.
+        call_id: Id of the call that requested the action.
+        question: The question, if the action is a question of an `ask_user` call; otherwise None.
     """
 
     call_id: str
@@ -335,14 +338,14 @@ class WireReference(msgspec.Struct):
 
 
 class WireTurnMark(msgspec.Struct, omit_defaults=True):
-    """Our own note of a turn, in the cursor of its stream.
+    """The facts in a turn's cursor by which the turn is recognised.
 
     Attributes:
-        digest: Digest of the message that starts it, to find it by before it has an id.
-        message_id: Id of the message, once it is stored.
-        delivery: The server's word for what became of the message; see `WireMessage`.
-        call_ids: The calls that are answered, in place of a message.
-        turn_id: The turn, once an event proved it.
+        digest: Digest of the message that starts the turn, to find the message before its id is known.
+        message_id: Id of the message; None before it is stored.
+        delivery: How the server delivered the message; see `WireMessage.delivery`.
+        call_ids: Ids of the answered calls; None if a message starts the turn.
+        turn_id: Id of the turn; None before an event proved it.
     """
 
     digest: str | None = None
@@ -353,11 +356,11 @@ class WireTurnMark(msgspec.Struct, omit_defaults=True):
 
 
 class WireCursor(msgspec.Struct, omit_defaults=True):
-    """Our own note in the cursor of a stream.
+    """The content of a stream's cursor.
 
     Attributes:
-        since_id: The event that it continues after; None from the start.
-        turn: The turn that is followed; None for all events of the session.
+        since_id: Id of the event after which the stream continues; None for the start of the session.
+        turn: The turn that the plan follows; None for a stream of all events.
     """
 
     since_id: str | None

@@ -1,4 +1,5 @@
-"""The wire format of managed agents that Anthropic and Qoder share: agents, environments, sessions and events.
+"""The parts that the providers for Anthropic and Qoder share, because their backends share a wire format.
 
-A provider of the family adds its differences: headers, resuming, status words, events of its own, budgets and limits.
+The two backends are the members of one family. Each provider adds the differences of its backend: headers, how a
+stream resumes, status words, additional events, budgets and limits.
 """

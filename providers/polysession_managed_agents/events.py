@@ -1,4 +1,4 @@
-"""The family's events to the common ones: one reader with its state, and the rows that both members share. Pure.
+"""Converts the family's events into the common events: the reader, its state, and the rows that both members share.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and
 https://docs.qoder.com/cloud-agents/api/sessions/events/overview (read 2026-11)
@@ -65,16 +65,25 @@ from polysession_managed_agents.wire import (
 )
 
 PREVIEWS: Final = frozenset({"event_start", "event_delta"})
-"""Frames that only a stream has. Their id is that of the event that will follow; they have none of their own."""
+"""Types of frames that only a stream has. They have no id; they name the id of the event that will follow."""
 
 REMEMBERED_IDS: Final = 10_000
+"""Number of event ids that a reader remembers, to drop repeated events."""
+
 _KEPT_ERROR: Final = 500
-"""Characters of an error's message that a position keeps."""
+"""Maximum length of an error message in a position, in characters."""
 
 
 @dataclass(slots=True)
 class Preview:
-    """An event that is being written: the characters of each of its blocks that came, and that are to be skipped."""
+    """A preview of an event that the agent is still writing.
+
+    Attributes:
+        is_message: Whether the event is a message; otherwise it is a thought.
+        delivered: Number of characters that were delivered, by block index.
+        skipped: Number of characters still to skip because they were delivered before, by block index.
+        pairs: Joins surrogate pairs that the backend splits between two deltas.
+    """
 
     is_message: bool
     delivered: dict[int, int] = field(default_factory=dict)
@@ -82,12 +91,12 @@ class Preview:
     pairs: SplitPairs = field(default_factory=SplitPairs)
 
     def restart(self) -> None:
-        """The backend replays it from its beginning."""
+        """Prepare for a replay of the preview from its beginning: skip what was delivered."""
         self.skipped = dict(self.delivered)
         self.pairs = SplitPairs()
 
     def add(self, index: int, text: str) -> str:
-        """The part of this piece that was not delivered yet."""
+        """Return the part of this text that was not delivered yet."""
         if self.skipped:
             skipped = self.skipped.get(index, 0)
             self.skipped[index] = max(skipped - len(text), 0)
@@ -97,15 +106,16 @@ class Preview:
 
 
 class TurnMark(msgspec.Struct, frozen=True, array_like=True):
-    """Facts by which a turn of ours is recognised, also by another process.
+    """The facts by which this client, or another process, recognises the turn that it started.
 
     Attributes:
-        digest: Digest of the message that starts it; None for answers.
+        digest: Digest of the message that starts the turn; None if answers continue it.
         answered_ids: Ids of the events that were answered.
-        sent_ids: Ids that the backend gave to what was sent; empty before that, and in May 2026.
-        turn_id: Id that the backend gave to the turn; None after May 2026.
-        accepted_at: When the backend accepted what was sent, in UTC.
-        is_proven: Whether the turn in progress is known to be ours.
+        sent_ids: Ids that the backend gave to the sent events; empty before the response, and with Qoder's API of May
+            2026.
+        turn_id: Id that the backend gave to the turn; None except with Qoder's API of May 2026.
+        accepted_at: Time at which the backend accepted the sent events, in UTC.
+        is_proven: Whether the turn in progress is proven to be the one that this client started.
     """
 
     digest: str | None = None
@@ -117,14 +127,14 @@ class TurnMark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """The place after an event, and the state of the turn there.
+    """A position in a session's events, and the state of the turn there.
 
     Attributes:
-        after: Id of the event; None for the start of the session.
+        after: Id of the event before the position; None for the start of the session.
         in_turn: Whether a turn is in progress.
-        is_rescheduled: Whether the session was rescheduled in it.
-        error: The last error that was reported in it.
-        turn: The turn of ours that is followed; None for a stream.
+        is_rescheduled: Whether the session was rescheduled during this turn.
+        error: Message of the last error that was reported during this turn; None if none was.
+        turn: The turn that the plan follows; None for a stream.
     """
 
     after: str | None = None
@@ -136,7 +146,18 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class State:
-    """Facts that later events of a stream depend on."""
+    """State that the reader keeps between the events of a stream.
+
+    Attributes:
+        member: The backend.
+        session_id: The session.
+        seen: Ids of the events that were read.
+        tool_uses: Tool uses without a result so far, by event id.
+        previews: Previews that are still being written, by the id of their event.
+        in_turn: Whether a turn is in progress.
+        is_rescheduled: Whether the session was rescheduled during this turn.
+        error: Message of the last error that was reported during this turn; None if none was.
+    """
 
     member: Member
     session_id: str
@@ -148,13 +169,13 @@ class State:
     error: str | None = None
 
     def close_turn(self) -> None:
-        """Note that no turn is in progress."""
+        """Reset the state of the turn: none is in progress."""
         self.in_turn, self.is_rescheduled, self.error = False, False, None
         self.previews.clear()
 
 
 def raw(_state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    """The event as it is."""
+    """Return the event as a `RawEvent`."""
     return (raw_event(**envelope),)
 
 
@@ -184,7 +205,7 @@ def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequ
 
 
 def running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    """A turn starts, or continues after the session was rescheduled."""
+    """Return the events of a session that started to run: a new turn, or one that continues after rescheduling."""
     changed = StatusChanged(status=SessionStatus.RUNNING, native_status="running", **envelope)
     continues = state.in_turn and state.is_rescheduled
     state.in_turn, state.is_rescheduled = True, False
@@ -200,19 +221,19 @@ def _rescheduled(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence
 
 
 def idle(state: State, wire: WireIdle, envelope: Envelope, outcome: Outcome, **ended: Any) -> Sequence[Event]:
-    """The events of a session that became idle.
+    """Return the events of a session that became idle.
 
     Args:
         state: The state of the stream.
-        wire: The event.
+        wire: The decoded event.
         envelope: The fields that all events have.
         outcome: How the turn ended.
-        ended: Other fields of its end.
+        ended: Additional fields of the `TurnEnded` event.
     """
     reason = reason_of(wire)
     error = None
     if outcome is Outcome.FAILED:
-        error = state.error or f"the turn stopped: {reason or 'the backend does not say why'}"
+        error = state.error or f"the turn stopped: {reason or 'the backend gave no reason'}"
     changed = StatusChanged(status=SessionStatus.IDLE, native_status="idle", **envelope)
     end = TurnEnded(outcome=outcome, native_reason=reason, **{"error": error, **ended}, **envelope)
     if outcome is not Outcome.REQUIRES_ACTION:
@@ -225,7 +246,7 @@ def idle(state: State, wire: WireIdle, envelope: Envelope, outcome: Outcome, **e
 
 
 def _last(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    """The session is over, and with it a turn that was not."""
+    """Return the events of a session that ended for good. It ends a turn in progress as failed."""
     word = envelope["native_type"].removeprefix("session.").removeprefix("status_")
     changed = StatusChanged(status=SessionStatus.TERMINATED, native_status=word, **envelope)
     in_turn, error = state.in_turn, state.error or f"the session was {word}"
@@ -239,12 +260,12 @@ def _last(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]
 def _session_error(state: State, wire: WireErrorEvent, envelope: Envelope) -> Sequence[Event]:
     error = wire.error if isinstance(wire.error, WireReportedError) else WireReportedError(message=wire.error)
     code = error.type or (None if wire.code is None else str(wire.code))
-    state.error = error.message or code or "the backend reports an error, and not which"
+    state.error = error.message or code or "the backend reported an error without details"
     return (ErrorReported(message=state.error, code=code, **envelope),)
 
 
 def _request_end(state: State, wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    """The model has finished: an event that is not complete by now never will be."""
+    """Drop the open previews: after the end of a model request, their events will not follow."""
     state.previews.clear()
     return raw(state, wire, envelope)
 
@@ -283,7 +304,7 @@ def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> 
 
 
 def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
-    """A piece of an event that was delivered whole already, or whose start was missed."""
+    """Read a delta without an open preview: its event was delivered whole, or the start of the preview was missed."""
     if target in state.seen:
         return ()
     state.previews[target] = Preview(is_message=True)
@@ -296,12 +317,12 @@ ToEvents: TypeAlias = Callable[[Any, Any, Envelope], Sequence[Event]]
 
 
 class Row(NamedTuple):
-    """How an event of one type is read.
+    """How the reader reads one type of event.
 
     Attributes:
-        decode: Decodes its struct.
+        decode: Decodes the JSON of an event; returns a struct and the problems found.
         to_events: Builds the common events.
-        types: The types of these.
+        types: The types of the common events that `to_events` may build.
     """
 
     decode: Callable[[bytes], tuple[Any, tuple[str, ...]]]
@@ -310,7 +331,7 @@ class Row(NamedTuple):
 
 
 def row(shape: type[WireEvent], to_events: ToEvents, *types: str) -> Row:
-    """The row of an event with this struct."""
+    """Return the row for events that are decoded into `shape`."""
     return Row(decoder(shape), to_events, types)
 
 
@@ -347,25 +368,25 @@ SHARED_ROWS: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("span.model_request_start", "span.outcome_evaluation_start"), RAW),
     **dict.fromkeys(("span.outcome_evaluation_ongoing", "span.outcome_evaluation_end"), RAW),
 }
-"""The events that both members have. A member adds `session.status_idle`, `session.usage` and what only it has."""
+"""The rows for events of both members. A member adds `session.status_idle`, `session.usage` and its own events."""
 
 
 def types_of(rows: Mapping[str, Row]) -> Mapping[str, tuple[str, ...]]:
-    """The types of the common events that each of the backend's becomes. A type that is not there becomes `raw`."""
+    """Return the types of the common events for each of the backend's types. A type without an entry becomes `raw`."""
     return {kind: each.types for kind, each in rows.items()}
 
 
 class EventReader:
-    """Reads the events of one session, in their order and each once.
+    """Reads the events of one session in order, and drops repeated events.
 
     Args:
         session_id: The session.
-        position: Where the events begin; None for the start of the session.
+        position: Position before the first event; None for the start of the session.
 
     Attributes:
         member: The backend.
-        rows: How its events are read.
-        position_type: The type of its positions.
+        rows: How each type of event is read. Other types become `RawEvent`.
+        position_type: The type of the reader's positions.
     """
 
     member: ClassVar[Member]
@@ -390,12 +411,12 @@ class EventReader:
         return self._state.in_turn
 
     def read(self, content: bytes, *, kind: str = "", event_id: str | None = None) -> Sequence[Event]:
-        """The common events of one event; none if it came before.
+        """Read one event and return its common events; none if the event was read before.
 
         Args:
-            content: Its JSON text.
-            kind: Its type, if that is known from elsewhere; a type in the JSON wins.
-            event_id: Its id, if that is known from elsewhere; an id in the JSON wins.
+            content: The event's JSON text.
+            kind: The event's type, if the frame names it. A type in the JSON takes precedence.
+            event_id: The event's id, if the frame names it. An id in the JSON takes precedence.
         """
         state, row = self._state, self.rows.get(kind, RAW)
         problems: tuple[str, ...]
@@ -418,7 +439,7 @@ class EventReader:
         if (moment := self._time_of(wire)) is not None:
             envelope["created_at"] = moment
         if kind.startswith("agent."):
-            state.in_turn = True  # also if the stream began in the middle of the turn
+            state.in_turn = True  # the stream may have begun in the middle of the turn
         try:
             return row.to_events(state, wire, envelope)
         except ValidationError:
@@ -427,27 +448,27 @@ class EventReader:
         return row.to_events(state, wire, envelope)
 
     def _is_new(self, identity: str, _kind: str, _wire: WireEvent) -> bool:
-        """Whether an event with this id is to be read: each is once."""
+        """Return whether an event with this id was not read before, and remember the id."""
         return self._state.seen.add(identity)
 
     def _time_of(self, wire: WireEvent) -> datetime | None:
         return wire.processed_at or wire.created_at
 
     def position_after(self, event_id: str | None, turn: TurnMark | None) -> Position:
-        """The place after the last event that was read.
+        """Return the position after the last event that was read.
 
         Args:
             event_id: The id of that event.
-            turn: The turn of ours that is followed.
+            turn: The turn that the plan follows; None for a stream.
         """
         state = self._state
         error = state.error and state.error[:_KEPT_ERROR]
         return Position(event_id, state.in_turn, state.is_rescheduled, error, turn)
 
     def remember(self, pending: PendingActions) -> None:
-        """Note the pending actions: the turn may stop again at those that are not answered."""
+        """Store the pending actions: the turn may stop again to wait for those that stay unanswered."""
         self._state.tool_uses |= pending.actions
 
     def expect_turn(self) -> None:
-        """Note that input was sent: an end of the session now ends a turn."""
+        """Assume from now on that a turn is in progress, because its input was sent."""
         self._state.in_turn = True

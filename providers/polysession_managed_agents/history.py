@@ -1,4 +1,4 @@
-"""The stored events of a session: pages, the newest ones, and what the agent waits for. Pure.
+"""Reads the stored events of a session: pages, the newest events, and the pending actions. Pure.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions/events/list and
 https://docs.qoder.com/cloud-agents/api/sessions/events/list (read 2026-11)
@@ -34,17 +34,17 @@ from polysession_managed_agents.messages import (
 from polysession_managed_agents.sessions import to_page
 
 NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
-_LOOKED_BACK: Final = 10
-"""Events that are read before a stream is opened, for the state of the turn."""
+_NEWEST_EVENTS: Final = 10
+"""Number of newest events that are read before a stream opens, to learn the state of the turn."""
 
 
 def events_path(member: Member, ref: SessionRef) -> str:
-    """The path of a session's events, without the prefix."""
+    """Return the path of a session's events, without the prefix."""
     return f"{member.session_path(ref)}/events"
 
 
 def read_events(member: Member, ref: SessionRef, query: Mapping[str, Any]) -> Flow[Page[bytes]]:
-    """Read one page of events, undecoded."""
+    """Read one page of events, each as its JSON text."""
     reply = yield member.get(events_path(member, ref), query)
     return to_page(reply, bytes)
 
@@ -54,7 +54,7 @@ def list_events(
 ) -> Flow[Page[Event]]:
     """Read one page of events.
 
-    Where the session waited at tool uses of an earlier page, those are looked up.
+    If the session waited for tool uses that are on an earlier page, more calls fetch them.
     """
     order = NEWEST_FIRST if newest_first else {}
     page = yield from read_events(readers.member, ref, {**order, **parameters})
@@ -66,7 +66,7 @@ def list_events(
 def list_messages(
     readers: type[EventReader], ref: SessionRef, parameters: Mapping[str, Any], *, newest_first: bool
 ) -> Flow[Page[Message]]:
-    """Read one page of messages: the events that are messages."""
+    """Read one page of messages. The backend selects the events that are messages."""
     order = NEWEST_FIRST if newest_first else {}
     page = yield from read_events(readers.member, ref, {"types[]": list(ROLES), **order, **parameters})
     events = _in_order(page.items, readers(ref.id), newest_first=newest_first)
@@ -76,16 +76,20 @@ def list_messages(
 
 
 def _in_order(items: Sequence[bytes], reader: EventReader, *, newest_first: bool) -> list[Event]:
-    """The common events of a page, in its order; they are read from the oldest on."""
+    """Return the common events of a page in the page's order. The reader reads them oldest first."""
     oldest_first = reversed(items) if newest_first else items
     events = [event for item in oldest_first for event in reader.read(item)]
     return events[::-1] if newest_first else events
 
 
 def read_newest(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
-    """Read the newest events, for the state of the turn that is in progress; the id of the newest, None without any."""
+    """Read the newest events, to learn the state of the turn.
+
+    Returns:
+        The id of the newest event; None for a session without events.
+    """
     member = reader.member
-    page = yield from read_events(member, ref, {**NEWEST_FIRST, **member.page_parameters(_LOOKED_BACK, None)})
+    page = yield from read_events(member, ref, {**NEWEST_FIRST, **member.page_parameters(_NEWEST_EVENTS, None)})
     events = _in_order(page.items, reader, newest_first=True)
     return next((event.id for event in events if event.id is not None), None)
 
@@ -93,16 +97,16 @@ def read_newest(ref: SessionRef, reader: EventReader) -> Flow[str | None]:
 def walk(
     member: Member, ref: SessionRef, query: Mapping[str, Any], is_enough: Callable[[Sequence[bytes]], bool]
 ) -> Flow[list[bytes]]:
-    """Read the list of events in large pages, until it is enough or there are no more.
+    """Read the list of events in large pages, until `is_enough` returns True or the list ends.
 
     Args:
         member: The backend.
         ref: The session.
-        query: Which events, and in which order.
+        query: Query parameters that select and order the events.
         is_enough: Called with the events of each page.
 
     Raises:
-        MalformedResponse: A page points back to one that was read, so that the list would never end.
+        MalformedResponse: The cursor of the next page was used before, so the list would never end.
     """
     found: list[bytes] = []
     cursor: str | None = None
@@ -114,13 +118,13 @@ def walk(
         if is_enough(page.items) or page.next_cursor is None:
             return found
         if page.next_cursor in cursors:
-            raise MalformedResponse("the list of events does not advance: the next page's cursor was read already")
+            raise MalformedResponse(f"the list of events does not advance: it repeats the cursor {page.next_cursor!r}")
         cursor = page.next_cursor
         cursors.add(cursor)
 
 
 def missing_ids(event: Event) -> list[str]:
-    """Ids of the tool uses that the session waits at and whose events were not read."""
+    """Return the ids of the tool uses that the session waits for and that were not read."""
     if not isinstance(event, ActionRequired):
         return []
     known = {action.id for action in event.actions}
@@ -128,7 +132,7 @@ def missing_ids(event: Event) -> list[str]:
 
 
 def with_actions(member: Member, ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Event]]:
-    """The events, with the pending actions that were not read before, as far as the history has them."""
+    """Return the events, and add pending actions that were not read before, if the history has them."""
     missing = {event_id for event in events for event_id in missing_ids(event)}
     found: dict[str, PendingAction] = {}
 
@@ -151,7 +155,7 @@ def _completed(event: ActionRequired, found: Mapping[str, PendingAction]) -> Eve
 
 
 def search_pending(member: Member, ref: SessionRef) -> Flow[PendingActions]:
-    """Find what the agent waits for."""
+    """Find the pending actions, by reading the events newest first."""
     pending = PendingActions(member)
     yield from walk(member, ref, NEWEST_FIRST, pending.take)
     return pending
@@ -161,9 +165,11 @@ def pending_actions(member: Member, ref: SessionRef) -> Flow[tuple[PendingAction
     """Read the pending actions.
 
     Raises:
-        MalformedResponse: The session waits at an event that its history does not hold.
+        MalformedResponse: The session waits for an event that is not in its history.
     """
     pending = yield from search_pending(member, ref)
     if pending.missing:
-        raise MalformedResponse(f"the session waits at {', '.join(pending.missing)}, which its events do not hold")
+        raise MalformedResponse(
+            f"the session waits for the events {', '.join(pending.missing)}, which are not in its history"
+        )
     return tuple(pending.actions.values())

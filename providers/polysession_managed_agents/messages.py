@@ -1,4 +1,4 @@
-"""Messages and pending actions, in both directions: read from events, and written into the events to send. Pure.
+"""Messages and pending actions: read from events, and converted into the events to send. Pure.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming,
 https://platform.claude.com/docs/en/managed-agents/permission-policies,
@@ -47,41 +47,44 @@ from polysession_managed_agents.wire import (
 )
 
 LAST_EVENTS: Final = frozenset({"session.status_terminated", "session.deleted"})
-"""Nothing follows one of these."""
+"""Types of events that end a session. No event follows them."""
 
 ROLES: Final[Mapping[str, Role]] = {
     "user.message": Role.USER,
     "agent.message": Role.ASSISTANT,
     "system.message": Role.SYSTEM,
 }
-"""The events that are messages."""
+"""The types of events that are messages, each with the role."""
 
 TOOL_USES: Final[Mapping[str, tuple[type[ToolApproval | ToolExecution], str, str]]] = {
     "agent.tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
     "agent.mcp_tool_use": (ToolApproval, "user.tool_confirmation", "tool_use_id"),
     "agent.custom_tool_use": (ToolExecution, "user.custom_tool_result", "custom_tool_use_id"),
 }
-"""The events that an agent can wait at: the action, and the type of its answer with the key that names the event."""
+"""The types of events that an agent can wait for.
+
+Each has the type of the action, the type of the event that answers it, and the key in the answer that names the event.
+"""
 
 _SELF_HOSTED: Final[tuple[type[ToolApproval | ToolExecution], str, str]] = (
     ToolExecution,
     "user.tool_result",
     "tool_use_id",
 )
-"""The same for an `agent.tool_use` that needs no approval: the caller's own environment runs the tool."""
+"""The same for an `agent.tool_use` that needs no approval: the caller's self-hosted environment runs the tool."""
 
 ANSWERED_IN: Final[Mapping[str, str]] = {
     answer_type: key for _, answer_type, key in (*TOOL_USES.values(), _SELF_HOSTED)
 }
-"""The events that answer, each with the key that names the answered event."""
+"""The types of events that answer an action, each with the key that names the answered event."""
 
 MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
-"""The key of the value in a source of each type: the same names as in `MediaBlock`."""
+"""Types of media sources, each with the key of its value. `MediaBlock` uses the same names."""
 
 Content: TypeAlias = list[dict[str, Any] | str] | str | None
 
 Envelope: TypeAlias = dict[str, Any]
-"""Of the fields that all events have, those with a value."""
+"""The fields that all common events have, without those that have no value."""
 
 _NOT_WAITING: Final = frozenset({"session.status_running", *LAST_EVENTS})
 
@@ -92,7 +95,7 @@ _read_confirmation: Final = decoder(WireConfirmation)
 
 
 def to_message(member: Member, session_id: str, wire: WireMessage, envelope: Envelope) -> Message:
-    """The message in an event with these common fields."""
+    """Build the message of an event with these common fields."""
     parts = [wire.content] if isinstance(wire.content, str) else wire.content or []
     return Message(
         provider=member.name,
@@ -122,17 +125,17 @@ def _to_block(part: dict[str, Any]) -> Block:
 
 
 def to_action(member: Member, content: bytes) -> PendingAction:
-    """Read the action that an event of `TOOL_USES` asks for.
+    """Read the action that an event asks for. Its type must be in `TOOL_USES`.
 
     Raises:
-        MalformedResponse: It is not a JSON object.
+        MalformedResponse: The event is not a JSON object.
     """
     wire, problems = _read_tool_use(content)
     return read_action(member, wire, {"id": wire.id, "native_type": wire.type, "source": content, "problems": problems})
 
 
 def read_action(member: Member, wire: WireToolUse, envelope: Envelope) -> ToolApproval | ToolExecution:
-    """The action that an event with these common fields asks for."""
+    """Build the action that an event with these common fields asks for."""
     is_self_hosted = envelope["native_type"] == "agent.tool_use" and wire.evaluated_permission == "allow"
     action_type, answer_type, key = _SELF_HOSTED if is_self_hosted else TOOL_USES[envelope["native_type"]]
     arguments, problems = wire.input or {}, envelope.get("problems", ())
@@ -162,7 +165,7 @@ def _parse_arguments(text: str, problems: tuple[str, ...]) -> tuple[dict[str, An
 
 
 def text_of(content: Content) -> str:
-    """The text in content. Other blocks are in the source only."""
+    """Return the joined text of the text blocks. Other blocks stay in the event's source."""
     parts = [content] if isinstance(content, str) else content or []
     return "".join([part if isinstance(part, str) else part["text"] for part in parts if _is_text(part)])
 
@@ -172,10 +175,10 @@ def _is_text(part: dict[str, Any] | str) -> bool:
 
 
 def answer_event(member: Member, answer: Answer, action: PendingAction) -> dict[str, Any]:
-    """The event that answers an action, built from its reference.
+    """Build the event that answers an action, from the action's reference.
 
     Raises:
-        UsageError: It is the wrong kind of answer, or the action is another backend's.
+        UsageError: The answer does not fit the kind of action, or the action belongs to another backend.
     """
     check_answer_kind(answer, action)
     try:
@@ -183,7 +186,7 @@ def answer_event(member: Member, answer: Answer, action: PendingAction) -> dict[
     except ValueError:
         event = None
     if not isinstance(event, dict) or event.get("type") not in ANSWERED_IN:
-        raise UsageError(f"the reference of action {action.id!r} is not one of {member.title}'s")
+        raise UsageError(f"action {action.id!r} does not belong to {member.title}: its reference cannot be read")
     return {**event, **_answer_fields(answer)}
 
 
@@ -201,10 +204,10 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
 
 
 def message_event(member: Member, blocks: tuple[Block, ...]) -> dict[str, Any]:
-    """The event that says these blocks, to be sent.
+    """Build the event that sends these blocks as a message.
 
     Raises:
-        UsageError: A block has something that the backend does not take.
+        UsageError: A block has a field that the backend does not accept.
     """
     content = [
         _media(member, block) if isinstance(block, MediaBlock) else block.model_dump(include={"type", "text"})
@@ -215,9 +218,9 @@ def message_event(member: Member, blocks: tuple[Block, ...]) -> dict[str, Any]:
 
 def _media(member: Member, block: MediaBlock) -> dict[str, Any]:
     if block.media_type is not None and block.data is None:
-        raise UsageError(f"{member.title} takes a media_type together with data only")
+        raise UsageError(f"{member.title} accepts media_type={block.media_type!r} only together with data")
     if block.title is not None and block.type == "image":
-        raise UsageError(f"{member.title}'s images have no title")
+        raise UsageError(f"{member.title} accepts no title for an image, and this one has title={block.title!r}")
     source: dict[str, Any] = {"media_type": block.media_type}
     for kind, name in MEDIA_SOURCES.items():
         if (value := getattr(block, name)) is not None:  # exactly one is
@@ -231,22 +234,22 @@ def _without_none(wire: dict[str, Any]) -> dict[str, Any]:
 
 
 def reason_of(wire: WireIdle) -> str:
-    """Why a session became idle, in the backend's word; empty if it does not say."""
+    """Return the backend's reason why a session became idle; empty if it gave none."""
     reason = wire.stop_reason
     return (reason.type or "") if isinstance(reason, WireStopReason) else reason or ""
 
 
 def read_idle(content: bytes) -> WireIdle:
-    """The event of a session that became idle.
+    """Decode the event of a session that became idle.
 
     Raises:
-        MalformedResponse: It is not a JSON object.
+        MalformedResponse: The event is not a JSON object.
     """
     return _read_idle(content)[0]
 
 
 def awaited_ids(wire: WireIdle) -> list[str]:
-    """Ids of the events that a session waits at when it becomes idle so."""
+    """Return the ids of the events that the session waits for."""
     reason = wire.stop_reason
     if isinstance(reason, WireStopReason) and reason.type == "requires_action":
         return reason.event_ids or []
@@ -254,18 +257,18 @@ def awaited_ids(wire: WireIdle) -> list[str]:
 
 
 def content_of(event: bytes) -> Any:
-    """The content of a stored message; None without any."""
+    """Return the content of a stored message; None if it has none."""
     value = decode_json(event)
     return value.get("content") if isinstance(value, dict) else None
 
 
 def digest_of(content: Any) -> str:
-    """A digest of the content of a message, to recognise it by."""
+    """Return a digest of a message's content, to recognise the message in the history."""
     return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
 def head_of(item: bytes) -> WireEvent:
-    """The fields that all events have; none for what is not an object."""
+    """Decode the fields that all events have. All are None if the item is not a JSON object."""
     try:
         return _read_head(item)[0]
     except MalformedResponse:
@@ -279,7 +282,7 @@ class PendingActions:
         member: The backend.
 
     Attributes:
-        newest_id: Id of the newest event; None without any.
+        newest_id: Id of the newest event; None if no event was read.
         usage: The newest `session.usage`; None if none was read.
     """
 
@@ -293,21 +296,21 @@ class PendingActions:
 
     @property
     def ids(self) -> list[str]:
-        """Ids of all, in the order in which the backend names them."""
+        """The ids of all pending actions, in the backend's order."""
         return self._awaited or []
 
     @property
     def missing(self) -> list[str]:
-        """Ids of those whose events were not read yet."""
+        """The ids of the pending actions whose events were not read yet."""
         return [event_id for event_id in self.ids if event_id not in self._found]
 
     @property
     def actions(self) -> dict[str, PendingAction]:
-        """Those whose events were read, by id."""
+        """The pending actions whose events were read, by id."""
         return {event_id: self._found[event_id] for event_id in self.ids if event_id in self._found}
 
     def take(self, items: Sequence[bytes]) -> bool:
-        """Read the next older events; whether nothing older has to be read."""
+        """Read the next older events. Returns True if no older events are needed."""
         for item in items:
             head = head_of(item)
             self.newest_id = self.newest_id or head.id
@@ -321,7 +324,7 @@ class PendingActions:
 
     def _look_for_state(self, item: bytes, kind: str) -> None:
         if kind in ANSWERED_IN:
-            self._answered.add(answered_id(item))  # after the session became idle: it has not acted on it yet
+            self._answered.add(answered_id(item))  # newer than the idle event, so the agent has not processed it yet
         elif kind == "session.status_idle":
             awaited = awaited_ids(read_idle(item))
             self._awaited = [event_id for event_id in awaited if event_id not in self._answered]
@@ -330,22 +333,22 @@ class PendingActions:
 
 
 def answered_id(item: bytes) -> str:
-    """Id of the event that a stored answer is about."""
+    """Return the id of the event that a stored answer answers."""
     wire, _ = _read_confirmation(item)
     return wire.tool_use_id or wire.custom_tool_use_id or ""
 
 
 def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[dict[str, Any]]:
-    """The events that answer, to be sent.
+    """Build the events that send these answers.
 
     Args:
         answers: The caller's answers.
         pending: The pending actions.
 
     Raises:
-        Conflict: There are none.
+        Conflict: There are no pending actions.
         NotFound: One of the actions is not pending.
-        UsageError: An action is answered with the wrong kind of answer.
+        UsageError: An answer does not fit the kind of its action.
     """
     if not pending.ids:
         raise Conflict("no pending actions: they were already answered, or the turn ended")
@@ -353,12 +356,12 @@ def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[
 
 
 def _action_of(answer: Answer, pending: PendingActions) -> PendingAction:
-    """The action that is answered: the caller's own, or for a bare id the one in the events."""
+    """Return the action that is answered: the one in the answer, or for a bare id the one in the history."""
     action_id = answer.action_id
     if action_id not in pending.ids:
-        raise NotFound(f"action {action_id!r} is not pending; the agent waits for {', '.join(pending.ids)}")
+        raise NotFound(f"action {action_id!r} is not pending; the agent waits for answers to {', '.join(pending.ids)}")
     if not isinstance(answer.action, str) and answer.action.reference:
         return answer.action
     if action_id not in pending.actions:
-        raise MalformedResponse(f"the session waits at {action_id}, which its events do not hold")
+        raise MalformedResponse(f"the session waits for the event {action_id}, which is not in its history")
     return pending.actions[action_id]

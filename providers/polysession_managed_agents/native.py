@@ -1,4 +1,4 @@
-"""The native bodies that both members take, in the family's words.
+"""Native bodies that both members accept, with the backends' own field names.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions/create and
 https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
@@ -14,16 +14,16 @@ from polysession.provider_api import NativeBody
 
 
 class ManagedBody(NativeBody):
-    """Base of the native bodies. They may hold secrets, so an error about one does not quote what it was given."""
+    """Base of the native bodies. They may hold secrets, so a validation error does not quote the input."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
 
 class TypedBody(ManagedBody):
-    """A body with a `type` that is always sent, also where it was not given."""
+    """A body with a `type` that is always sent, even if the caller did not pass it."""
 
     def model_post_init(self, _context: Any, /) -> None:
-        """Count `type` as given."""
+        """Mark `type` as set, so that it is sent."""
         self.model_fields_set.add("type")
 
 
@@ -50,11 +50,11 @@ class Commit(TypedBody):
 
 
 Checkout = Annotated[Branch | Commit, Field(discriminator="type")]
-"""A part of a repository to check out."""
+"""The branch or commit of a repository to check out."""
 
 
 class GithubRepository(TypedBody):
-    """A GitHub repository to mount."""
+    """A GitHub repository to mount. `authorization_token` is left out of the repr."""
 
     type: Literal["github_repository"] = "github_repository"
     url: str
@@ -73,7 +73,7 @@ class MemoryStore(TypedBody):
 
 
 class AgentReference(TypedBody):
-    """An agent, with its version fixed."""
+    """A reference to an agent; `version` pins one version."""
 
     type: Literal["agent"] = "agent"
     id: str
@@ -81,7 +81,7 @@ class AgentReference(TypedBody):
 
 
 class AgentWithOverrides(TypedBody):
-    """An agent, with parts of it replaced for one session."""
+    """A reference to an agent, with fields that are replaced for one session only."""
 
     type: Literal["agent_with_overrides"] = "agent_with_overrides"
     id: str
@@ -94,14 +94,14 @@ class AgentWithOverrides(TypedBody):
 
 
 class SessionAgentChanges(ManagedBody):
-    """Parts of the session's agent to replace. Each list replaces the whole list."""
+    """Fields of the session's agent to replace. Each list replaces the whole list."""
 
     tools: list[dict[str, Any]] | None = None
     mcp_servers: list[dict[str, Any]] | None = None
 
 
 class SessionFilters(ManagedBody):
-    """Filters of `GET /sessions` that have no common form."""
+    """Filters of `GET /sessions` that `sessions.list` has no parameter for."""
 
     agent_version: int | None = None
     deployment_id: str | None = None
@@ -111,14 +111,14 @@ class SessionFilters(ManagedBody):
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
-"""Text keys and values, within the limits that every resource has."""
+"""Metadata of a resource: at most 16 keys of up to 64 characters, with text values of up to 512 characters."""
 
 MetadataChanges = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)] | None]
-"""Changes of metadata: text to set, None to remove a key."""
+"""Changes to metadata: a text sets a key, None removes it."""
 
 
 class AgentParts(ManagedBody):
-    """Fields of an agent that have no common form."""
+    """Fields of `POST /agents` that `agents.create` has no parameter for."""
 
     model: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
@@ -129,16 +129,16 @@ class AgentParts(ManagedBody):
 
 
 class AgentUpdate(ManagedBody):
-    """Fields of `POST /agents/{id}` that have no common form.
+    """Fields of `POST /agents/{id}` that `agents.update` has no parameter for.
 
     Attributes:
-        model: The model as an object, in place of the common `model`.
-        tools: Tools that replace all of them; None or an empty list removes them, also for the next two.
-        mcp_servers: MCP servers that replace all of them.
-        skills: Skills that replace all of them.
-        metadata: Keys to set; a key with None is removed, and the others stay.
-        multiagent: Another configuration; None removes it.
-        version: The version to change, in place of that of the given `Agent`.
+        model: The model as an object, instead of the common `model`.
+        tools: The new list of tools; None or an empty list removes all tools.
+        mcp_servers: The new list of MCP servers; None or an empty list removes all.
+        skills: The new list of skills; None or an empty list removes all.
+        metadata: Keys to set; a key with None is removed, and other keys do not change.
+        multiagent: The new multi-agent configuration; None removes it.
+        version: The version that the update is based on, instead of that of the given `Agent`. At least 1.
     """
 
     model: dict[str, Any] | None = None

@@ -1,7 +1,7 @@
-"""The calls and flows that both members share.
+"""The flows that both members share.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions and
-https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2026-11)
+https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _read_deleted: Final = decoder(WireDeleted)
 
 
 class ManagedAgentsProvider(Provider[S]):
-    """A backend of the family.
+    """Base of the providers of the family.
 
     Attributes:
-        member: Its names and limits.
-        records: Its readers of records.
+        member: The backend's names and limits.
+        records: The functions that read the backend's records.
     """
 
     member: ClassVar[Member]
@@ -61,7 +61,10 @@ class ManagedAgentsProvider(Provider[S]):
     @classmethod
     @abstractmethod
     def plans(cls) -> tuple[type[ManagedStream], type[ManagedTurn]]:
-        """Its plans of a stream and of a turn. What reads events is imported by the verbs that need it."""
+        """Return the plan types for streams and turns.
+
+        This is a method, so that a client that reads no events does not import the event reader.
+        """
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""
@@ -79,7 +82,7 @@ class ManagedAgentsProvider(Provider[S]):
         return to_page(reply, self.records.session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change what was asked for. Removing all metadata needs to read its keys first."""
+        """Change only the fields that the caller named. To clear the metadata, its keys are read first."""
         known: Mapping[str, Any] = {}
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata
@@ -93,7 +96,7 @@ class ManagedAgentsProvider(Provider[S]):
         return read_response(self.records.session, reply)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
-        """Delete a session. The answer names it; one without a body will do."""
+        """Delete a session. The response names the session; an empty body is accepted, too."""
         path = self.member.prefix + self.member.session_path(ref)
         reply = yield Call("DELETE", path, idempotency_header=self.member.idempotency_header)
         if reply.content.strip():
@@ -104,7 +107,7 @@ class ManagedAgentsProvider(Provider[S]):
         ref: SessionRef,
         content: tuple[Block, ...],
         *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        native: NativeBody | None = None,  # noqa: ARG002  (`message_type` is None, so the core passes none)
         idempotency_key: str | None = None,
     ) -> Flow[None]:
         """Send a message."""
@@ -113,7 +116,7 @@ class ManagedAgentsProvider(Provider[S]):
         return turns.send_message(self.member, ref, content, idempotency_key)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[ManagedStream]:
-        """Prepare to follow a session."""
+        """Prepare a stream plan for a session."""
         from polysession_managed_agents import turns
 
         return turns.stream_events(self.plans()[0], ref, cursor)
@@ -123,16 +126,16 @@ class ManagedAgentsProvider(Provider[S]):
         ref: SessionRef,
         turn_input: TurnInput,
         *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        native: NativeBody | None = None,  # noqa: ARG002  (`message_type` is None, so the core passes none)
         idempotency_key: str | None = None,
     ) -> Flow[ManagedTurn]:
-        """Prepare to follow the turn that this input starts."""
+        """Prepare a plan for the turn that this input starts or continues."""
         from polysession_managed_agents import turns
 
         return turns.start_turn(self.plans()[1], ref, turn_input, idempotency_key)
 
     def rejoin_turn(self, ref: SessionRef, cursor: str) -> Flow[ManagedTurn]:
-        """Prepare to continue a turn."""
+        """Prepare a plan that continues a turn after a cursor."""
         from polysession_managed_agents import turns
 
         return turns.rejoin_turn(self.plans()[1], ref, cursor)
@@ -160,7 +163,7 @@ class ManagedAgentsProvider(Provider[S]):
         ref: SessionRef,
         answers: tuple[Answer, ...],
         *,
-        native: NativeBody | None = None,  # noqa: ARG002  (no type is declared, so none is passed)
+        native: NativeBody | None = None,  # noqa: ARG002  (`answer_type` is None, so the core passes none)
     ) -> Flow[None]:
         """Answer pending actions."""
         from polysession_managed_agents import turns
@@ -189,12 +192,15 @@ class ManagedAgentsProvider(Provider[S]):
         return to_page(reply, self.records.agent)
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
-        """Change what was asked for. Where the version has to be named, it is read first for a bare id."""
+        """Change only the fields that the caller named.
+
+        If the backend requires the agent's version and the caller passed only an id, the agent is read first.
+        """
         body = sessions.agent_changes_body(changes)
         if self.member.needs_agent_version and body.get("version") is None:
             agent = yield from self.get_agent(agent_id)
             if agent.version is None:
-                raise MalformedResponse(f"agent {agent_id!r} has no readable version, and a change has to name it")
+                raise MalformedResponse(f"agent {agent_id!r} has no readable version, and an update has to name it")
             body["version"] = sessions.version_number(agent.version)
         reply = yield self.member.post(self.member.agent_path(agent_id), body)
         return read_response(self.records.agent, reply)
@@ -220,6 +226,6 @@ class ManagedAgentsProvider(Provider[S]):
         return to_page(reply, self.records.environment)
 
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
-        """Read the models."""
+        """Read one page of models."""
         reply = yield self.member.get("/models", self.member.page_parameters(page_size, cursor))
         return to_page(reply, self.records.model)

@@ -1,4 +1,4 @@
-"""The family's sessions, agents, environments and models to the common records, and requests to its calls. Pure.
+"""Converts the family's JSON into records, and requests into bodies and queries. Pure.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions, https://docs.qoder.com/cloud-agents/api/sessions/schemas
 and https://docs.qoder.com/cloud-agents/api/conventions/pagination (read 2026-11)
@@ -50,7 +50,7 @@ STATUSES: Final[Mapping[str, SessionStatus]] = {
     "rescheduling": SessionStatus.RESCHEDULING,
     "terminated": SessionStatus.TERMINATED,
 }
-"""The status words that both members use."""
+"""The statuses that both members use."""
 
 _METADATA_KEYS: Final = 16
 _METADATA_KEY_LENGTH: Final = 64
@@ -60,7 +60,7 @@ _read_page: Final = decoder(WirePage)
 
 
 class Records(NamedTuple):
-    """The functions that read a member's records. They raise `MalformedResponse` without an id."""
+    """The functions that read a member's records. They raise `MalformedResponse` if the id is missing."""
 
     session: Callable[[bytes], Session]
     agent: Callable[[bytes], Agent]
@@ -77,17 +77,17 @@ def session_record(
     status: SessionStatus,
     usage: Mapping[str, Any] | None,
 ) -> Session:
-    """The session in a struct.
+    """Build a session from its decoded struct.
 
     Args:
         member: The backend.
-        wire: The struct.
-        content: Its JSON text.
-        problems: What could not be read.
-        status: The status, in common words.
-        usage: The fields of the usage; None without any.
+        wire: The decoded struct.
+        content: The JSON text.
+        problems: Describes the fields that could not be read.
+        status: The common status.
+        usage: Fields of the `Usage`; None if the backend reported no usage.
 
-    The usage and the model are given as their fields, so that the session and they are built in one step.
+    The usage and the model are passed as fields, so that pydantic builds and validates all in one step.
     """
     agent = WireAgentSnapshot(id=wire.agent) if isinstance(wire.agent, str) else wire.agent or WireAgentSnapshot()
     model = _model_fields(agent.model)
@@ -114,7 +114,7 @@ def session_record(
 
 
 def agent_record(member: Member, wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Agent:
-    """The agent in a struct."""
+    """Build an agent from its decoded struct."""
     model = _model_fields(wire.model)
     if wire.model and model is None:
         problems = (*problems, "model.id: not text")
@@ -135,7 +135,7 @@ def agent_record(member: Member, wire: WireAgent, content: bytes, problems: tupl
 
 
 def environment_reader(member: Member) -> Callable[[bytes], Environment]:
-    """A reader of environments. It raises `MalformedResponse` without an id."""
+    """Return a function that reads an environment. It raises `MalformedResponse` if the id is missing."""
 
     def build(wire: WireEnvironment, content: bytes, problems: tuple[str, ...]) -> Environment:
         return Environment(
@@ -155,7 +155,7 @@ def environment_reader(member: Member) -> Callable[[bytes], Environment]:
 
 
 def model_reader(member: Member) -> Callable[[bytes], Model]:
-    """A reader of items of the list of models. It raises `MalformedResponse` without an id."""
+    """Return a function that reads a model. It raises `MalformedResponse` if the id is missing."""
 
     def build(wire: WireModel, content: bytes, problems: tuple[str, ...]) -> Model:
         return Model(
@@ -166,7 +166,7 @@ def model_reader(member: Member) -> Callable[[bytes], Model]:
 
 
 def _model_fields(model: dict[str, Any] | str | None) -> dict[str, Any] | None:
-    """The fields of a `ModelConfig`; None without a readable id."""
+    """Return the fields of a `ModelConfig`; None if the id is missing or not text."""
     if not model:
         return None
     if isinstance(model, str):
@@ -177,23 +177,23 @@ def _model_fields(model: dict[str, Any] | str | None) -> dict[str, Any] | None:
 
 
 def to_page(response: Response, to_item: Callable[[bytes], T]) -> Page[T]:
-    """Read a page. An item that cannot be read is reported in the page's `problems`.
+    """Read a page of a list. An item that cannot be read is described in the page's `problems`.
 
     Args:
         response: The response.
-        to_item: Reads an item.
+        to_item: Reads one item.
 
     Raises:
-        MalformedResponse: It is not a page, or the position of the next page cannot be read.
+        MalformedResponse: The body is not a page, or the cursor of the next page is missing or cannot be read.
     """
     wire, problems = read_response(_read_page, response)
     if any(problem.startswith(("next_page:", "has_more:")) for problem in problems):
-        raise MalformedResponse(f"cannot tell where the list continues: {'; '.join(problems)}")
+        raise MalformedResponse(f"the cursor of the next page cannot be read: {'; '.join(problems)}")
     return read_list(wire.data, to_item, next_cursor=_next_cursor(wire))
 
 
 def _next_cursor(page: WirePage) -> str | None:
-    """The cursor of the next page. It names its parameter, because older lists of Qoder continue by another one."""
+    """Return the cursor of the next page. It names the query parameter, which older lists of Qoder call `after_id`."""
     if page.next_page and page.has_more is not False:
         return f"page={page.next_page}"
     if not page.has_more:
@@ -204,10 +204,10 @@ def _next_cursor(page: WirePage) -> str | None:
 
 
 def session_filters(member: Member, query: SessionQuery) -> dict[str, Any]:
-    """The filters of a list of sessions, but for the times.
+    """Return the filters of a list of sessions, without those for times.
 
     Raises:
-        UsageError: No session is ever in one of the statuses.
+        UsageError: The backend does not have one of the statuses.
     """
     filters: dict[str, Any] = {
         "agent_id": query.agent,
@@ -220,7 +220,7 @@ def session_filters(member: Member, query: SessionQuery) -> dict[str, Any]:
 
 
 def list_parameters(member: Member, query: SessionQuery, cursor: str | None) -> dict[str, Any]:
-    """The query of `GET /sessions`. Times are RFC 3339 in UTC, with microsecond precision.
+    """Return the query parameters of `GET /sessions`. Times are RFC 3339 in UTC, with microsecond precision.
 
     Raises:
         UsageError: See `session_filters` and `Member.page_parameters`.
@@ -239,12 +239,12 @@ def list_parameters(member: Member, query: SessionQuery, cursor: str | None) -> 
 def _to_status_word(member: Member, status: SessionStatus) -> str:
     words = [word for word, common in STATUSES.items() if common is status]
     if not words:
-        raise UsageError(f"a session of {member.title} is never {status.value!r}; it is one of {', '.join(STATUSES)}")
+        raise UsageError(f"{member.title} has no session status {status.value!r}; use one of {', '.join(STATUSES)}")
     return words[0]
 
 
 def new_session_body(member: Member, new: NewSession) -> dict[str, Any]:
-    """The body of `POST /sessions`: the fields that were given.
+    """Return the body of `POST /sessions`, with the fields that the caller passed.
 
     Raises:
         UsageError: The agent or the environment is missing, or metadata is over a limit.
@@ -258,17 +258,17 @@ def new_session_body(member: Member, new: NewSession) -> dict[str, Any]:
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.to_body() if new.native else {}
     if not (body.get("agent") and body.get("environment_id")):
-        raise UsageError(f"a session of {member.title} needs both an agent and an environment")
+        raise UsageError(f"a session of {member.title} needs an agent and an environment: pass agent= and environment=")
     return body
 
 
 def changes_body(member: Member, changes: SessionChanges, known_keys: Iterable[str] = ()) -> dict[str, Any]:
-    """The body of `POST /sessions/{id}`: the fields that were given.
+    """Return the body of `POST /sessions/{id}`, with the fields that the caller passed.
 
     Args:
         member: The backend.
         changes: The changes.
-        known_keys: The session's metadata keys, to remove all of them.
+        known_keys: The session's metadata keys; used to clear the metadata.
 
     Raises:
         UsageError: Metadata is over a limit.
@@ -284,7 +284,7 @@ def changes_body(member: Member, changes: SessionChanges, known_keys: Iterable[s
 
 
 def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
-    """The body of `POST /agents`.
+    """Return the body of `POST /agents`.
 
     Raises:
         UsageError: The model is missing.
@@ -293,14 +293,14 @@ def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
     body = {name: value for name, value in given.items() if value is not None}
     body |= new.native.to_body() if new.native else {}
     if not body.get("model"):
-        raise UsageError(f"an agent of {member.title} needs a model; client.models.list() has them")
+        raise UsageError(f"an agent of {member.title} needs a model: pass model=; client.models.list() lists them")
     return body
 
 
 def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
-    """The body of `POST /agents/{id}`: what was asked for, and the version that it is based on.
+    """Return the body of `POST /agents/{id}`: the changes, and the version that they are based on.
 
-    Both members read an empty text as none.
+    An empty text clears the system prompt or the description.
 
     Raises:
         UsageError: The version is not a number.
@@ -315,18 +315,18 @@ def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
 
 
 def version_number(version: str) -> int:
-    """The number of an agent's version.
+    """Return an agent's version as a number.
 
     Raises:
-        UsageError: It is not a number.
+        UsageError: The version is not a number.
     """
     if not (version.isascii() and version.isdigit()):
-        raise UsageError(f"the version of the agent must be a number, not {version!r}")
+        raise UsageError(f"the agent's version must be a whole number, not {version!r}")
     return int(version)
 
 
 def new_environment_body(member: Member, new: NewEnvironment) -> dict[str, Any]:
-    """The body of `POST /environments`."""
+    """Return the body of `POST /environments`."""
     given = {
         "name": new.name,
         "description": new.description,
@@ -339,29 +339,32 @@ def new_environment_body(member: Member, new: NewEnvironment) -> dict[str, Any]:
 def _check_new_metadata(member: Member, metadata: Mapping[str, Any]) -> dict[str, Any]:
     empty = [key for key, value in metadata.items() if value is None]
     if empty:
-        raise UsageError(f"the metadata value of {empty[0]!r} is None; a new resource takes text only")
+        raise UsageError(f"the metadata value of {empty[0]!r} is None; leave the key out, or pass text")
     return _check_metadata(member, metadata)
 
 
 def _check_metadata(member: Member, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata, within the limits that every resource of both members has: text values only.
+    """Check the limits that both members have for the metadata of every resource, and that the values are text.
 
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/create and
     https://docs.qoder.com/cloud-agents/api/conventions/schemas (read 2026-11)
     """
     kept = [key for key, value in metadata.items() if value is not None]
     if len(kept) > _METADATA_KEYS:
-        raise UsageError(f"metadata has {len(kept)} keys; {member.title} takes at most {_METADATA_KEYS}")
+        raise UsageError(f"metadata has {len(kept)} keys; {member.title} accepts at most {_METADATA_KEYS}")
     for key, value in metadata.items():
         if len(key) > _METADATA_KEY_LENGTH:
-            raise UsageError(f"metadata key {key!r} has {len(key)} characters; at most {_METADATA_KEY_LENGTH}")
+            raise UsageError(
+                f"metadata key {key!r} has {len(key)} characters; {member.title} accepts at most {_METADATA_KEY_LENGTH}"
+            )
         if value is None:
             continue
         if not isinstance(value, str):
             kind = type(value).__name__
-            raise UsageError(f"the metadata value of {key!r} is a {kind}; {member.title} takes text only")
+            raise UsageError(f"the metadata value of {key!r} is a {kind}; {member.title} accepts only text")
         if len(value) > _METADATA_VALUE_LENGTH:
             raise UsageError(
-                f"the metadata value of {key!r} has {len(value)} characters; at most {_METADATA_VALUE_LENGTH}"
+                f"the metadata value of {key!r} has {len(value)} characters; "
+                f"{member.title} accepts at most {_METADATA_VALUE_LENGTH}"
             )
     return dict(metadata)

@@ -1,4 +1,4 @@
-"""Streams, turns and what is sent: what the plans of both members share, and the flows that make them. Pure.
+"""Plans of streams and turns that both members share, and the flows that send input and build the plans. Pure.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming,
 https://docs.qoder.com/cloud-agents/api/sessions/events/overview and
@@ -60,15 +60,15 @@ _read_sent: Final = decoder(WireSent)
 
 
 class ManagedStream(ConnectedStream):
-    """Follows a session from a position on.
+    """Plan of a stream that starts at a position in a session's events.
 
     Args:
         ref: The session.
-        reader: Reads the events, from the position on.
+        reader: Reads the events after the position.
         after: Id of the last event before the position; None for the start of the session.
 
     Attributes:
-        reader_type: The type of its readers.
+        reader_type: The type of the reader.
     """
 
     reader_type: ClassVar[type[EventReader]]
@@ -77,7 +77,7 @@ class ManagedStream(ConnectedStream):
     def __init__(self, ref: SessionRef, reader: EventReader, after: str | None) -> None:
         self._ref = ref
         self._reader = reader
-        self._held: list[Sequence[Event]] = []  # events of frames that need to be reconciled before they are delivered
+        self._held: list[Sequence[Event]] = []  # events that have to be completed before they are delivered
         self._move_to(after)
 
     @property
@@ -85,12 +85,12 @@ class ManagedStream(ConnectedStream):
         return self.reader_type.member
 
     def _opening(self, headers: Mapping[str, str]) -> Call:
-        """The request that opens the stream, with previews of messages and thoughts."""
+        """Build the call that opens the stream, with previews of messages and thoughts."""
         path = f"{events_path(self._member, self._ref)}/stream"
         return self._member.get(path, {"event_deltas[]": _DELTAS}, {"accept": "text/event-stream", **headers})
 
     def read(self, frame: Frame) -> Items:
-        """The events of one frame. Qoder kept id and type outside the JSON in May 2026."""
+        """Return the events of one frame. In Qoder's API of May 2026, only the frame has the id and the type."""
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
@@ -100,11 +100,11 @@ class ManagedStream(ConnectedStream):
         return self._deliver(events)
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
-        """Whether these events, the last of a turn, lack something that the history has."""
+        """Return whether these last events of a turn lack facts that the history has."""
         return any(missing_ids(event) for event in events)
 
     def _deliver(self, events: Sequence[Event]) -> Items:
-        if not events or events[0].id is None:  # a preview has none
+        if not events or events[0].id is None:  # a preview has no id
             return events
         self._move_to(events[0].id)
         return (*events, Finished()) if events[0].native_type in LAST_EVENTS else events
@@ -114,7 +114,7 @@ class ManagedStream(ConnectedStream):
         self.cursor = encode_cursor(self._reader.position_after(event_id, self._mark))
 
     def reconcile(self) -> Flow[Items]:
-        """Complete the events that are held, and deliver them."""
+        """Complete the held events from the history, and deliver them."""
         for index, events in enumerate(self._held):
             self._held[index] = yield from with_actions(self._member, self._ref, events)
         return self._release()
@@ -125,14 +125,14 @@ class ManagedStream(ConnectedStream):
 
 
 class ManagedTurn(ManagedStream, TurnPlan):
-    """Follows the turn that some events start.
+    """Plan of a turn that a message starts, or that answers continue.
 
     Args:
         ref: The session.
-        reader: Reads the events, from the position on.
-        after: Id of the last event before the position; None without any.
-        mark: Facts by which the turn is recognised.
-        to_send: The call that starts the turn; None for a turn that another process started.
+        reader: Reads the events after the position.
+        after: Id of the last event before the position; None for the start of the session.
+        mark: The facts by which the turn is recognised.
+        to_send: The call that sends the input; None for a turn that another process started.
     """
 
     _mark: TurnMark
@@ -148,7 +148,7 @@ class ManagedTurn(ManagedStream, TurnPlan):
             reader.expect_turn()
 
     def send(self) -> Flow[None]:
-        """Send the events, and note the ids and the time that the backend gives them."""
+        """Send the input, and store the ids and the time in the response."""
         if self._to_send is None:
             return
         reply = yield self._to_send
@@ -167,7 +167,7 @@ class ManagedTurn(ManagedStream, TurnPlan):
         self._move_to(self._after)
 
     def read(self, frame: Frame) -> Items:
-        """The events of one frame. Their cursor keeps it if one of them proves that the turn is ours."""
+        """Return the events of one frame. The cursor records it if one of them proves that the turn is ours."""
         items = super().read(frame)
         if not self._mark.is_proven:
             for item in items:
@@ -176,17 +176,17 @@ class ManagedTurn(ManagedStream, TurnPlan):
         return items
 
     def is_ours(self, event: Event) -> bool:
-        """Whether the turn in progress is ours. The end of the session is the end of our turn, too."""
+        """Return whether the event belongs to the turn that this plan follows. The end of the session ends it, too."""
         if not self._mark.is_proven and (event.native_type in LAST_EVENTS or self._proves(event)):
             self._note(is_proven=True)
         return self._mark.is_proven
 
     @abstractmethod
     def _proves(self, event: Event) -> bool:
-        """Whether this event proves that the turn in progress is ours."""
+        """Return whether this event proves that the turn in progress is the one that this plan follows."""
 
     def _is_sent(self, kind: str | None, content: bytes) -> bool:
-        """Whether an event answers the same actions, or says the same where no ids are known yet."""
+        """Return whether an event is our input: it answers the same actions, or without known ids has the same text."""
         if kind in ANSWERED_IN:
             return answered_id(content) in self._mark.answered_ids
         mark = self._mark
@@ -195,7 +195,7 @@ class ManagedTurn(ManagedStream, TurnPlan):
 
 
 def _to_utc(moment: datetime | None) -> datetime | None:
-    """The moment in UTC; None also for one outside the years 1 to 9999."""
+    """Return the time in UTC; None without a time, or if it is outside the years 1 to 9999."""
     try:
         return moment and as_utc(moment)
     except ValueError:
@@ -203,10 +203,10 @@ def _to_utc(moment: datetime | None) -> datetime | None:
 
 
 def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | None) -> Flow[ManagedStream]:
-    """Prepare to follow a session: after the cursor, or after the newest event.
+    """Prepare a stream plan that starts after the cursor, or after the newest event.
 
     Raises:
-        UsageError: The cursor is not one of ours.
+        UsageError: The cursor was not made by this provider.
     """
     readers = plans.reader_type
     if cursor is None:
@@ -221,11 +221,12 @@ def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | Non
 def start_turn(
     plans: type[ManagedTurn], ref: SessionRef, turn_input: TurnInput, idempotency_key: str | None
 ) -> Flow[ManagedTurn]:
-    """Prepare to follow the turn that this input starts, from the newest event on.
+    """Prepare a plan for the turn that this input starts or continues. It reads from the newest event on.
 
     Raises:
-        Conflict: There are answers, and no pending actions.
-        NotFound: One of the actions is not pending.
+        Conflict: The input is answers, and there are no pending actions.
+        NotFound: One of the answered actions is not pending.
+        UsageError: The input has a field that the backend does not accept, or an answer does not fit its action.
     """
     reader = plans.reader_type(ref.id)
     member = reader.member
@@ -243,16 +244,16 @@ def start_turn(
 
 
 def rejoin_turn(plans: type[ManagedTurn], ref: SessionRef, cursor: str) -> Flow[ManagedTurn]:
-    """Prepare to continue a turn after a cursor of its plan.
+    """Prepare a plan that continues a turn after a cursor of its plan.
 
     Raises:
-        UsageError: The cursor is not that of a turn.
+        UsageError: The cursor does not belong to a turn.
     """
     yield from ()  # a flow without a call
     readers = plans.reader_type
     position = decode_cursor(readers.position_type, cursor, readers.member.title)
     if position.turn is None:
-        raise UsageError(f"{cursor!r} is the cursor of a stream, which follows no turn")
+        raise UsageError(f"{cursor!r} is the cursor of a stream; rejoin needs a cursor of a turn")
     return plans(ref, readers(ref.id, position), position.after, position.turn)
 
 
@@ -265,7 +266,7 @@ def send_message(
 
 
 def answer_actions(member: Member, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer pending actions. They are read first, because the backend may be silent about a late answer.
+    """Answer pending actions. They are read first, because the backend may accept a late answer without an error.
 
     Raises:
         Conflict: There are no pending actions.

@@ -1,6 +1,7 @@
-"""The JSON of the family, in its own words: the parts of it that are read.
+"""Structs of the family's JSON, with the backends' own names and only the fields that are read.
 
-Each struct reads what both members send, and all of Qoder's generations: a comment says where a field is one's own.
+Each struct reads the JSON of both members and of all Qoder generations. A comment marks fields that only one of them
+has.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions, https://docs.qoder.com/cloud-agents/api/sessions/schemas,
 https://docs.qoder.com/cloud-agents/api/sessions/events/overview and, for Qoder in June and July 2026,
@@ -20,17 +21,17 @@ class WireObject(msgspec.Struct):
 
 
 class WireAgentSnapshot(msgspec.Struct):
-    """The agent as it was when the session was created."""
+    """A session's copy of its agent, from the time of its creation."""
 
     id: str | None = None
-    model: dict[str, Any] | str | None = None  # Qoder, May 2026: the model's id alone
+    model: dict[str, Any] | str | None = None  # Qoder, May 2026: only the model's id
 
 
 class WireSession(msgspec.Struct):
-    """A session. Each member adds its usage."""
+    """A session. Each member adds a field for the usage."""
 
     id: str
-    agent: WireAgentSnapshot | str | None = None  # Qoder, May 2026: in some answers its id alone
+    agent: WireAgentSnapshot | str | None = None  # Qoder, May 2026: in some responses only the agent's id
     environment_id: str | None = None
     title: str | None = None
     status: str | None = None
@@ -68,7 +69,7 @@ class WireEnvironment(msgspec.Struct):
 
 
 class WireModel(msgspec.Struct):
-    """A model that agents can name."""
+    """A model that agents can use."""
 
     id: str
     display_name: str | None = None
@@ -79,37 +80,37 @@ class WirePage(msgspec.Struct):
 
     data: list[msgspec.Raw] | None
     next_page: str | None = None
-    last_id: str | None = None  # Qoder, before August 2026: the list continues after it
+    last_id: str | None = None  # Qoder, before August 2026: the next page starts after this id
     has_more: bool | None = None  # Qoder
 
 
 class WireDeleted(msgspec.Struct):
-    """The answer to a deletion."""
+    """The response to a deletion."""
 
     id: str
 
 
 class WireEvent(msgspec.Struct):
-    """The fields of every event."""
+    """The fields that every event may have."""
 
-    type: str | None = None  # Qoder, May 2026: only in the name of the frame
-    id: str | None = None  # Qoder, May 2026: only in the id of the frame
+    type: str | None = None  # Qoder, May 2026: only in the frame's `event`
+    id: str | None = None  # Qoder, May 2026: only in the frame's `id`
     turn_id: str | None = None  # Qoder, May 2026
     processed_at: datetime | None = None
-    created_at: datetime | None = None  # Qoder, May 2026: `processed_at`
+    created_at: datetime | None = None  # Qoder, May 2026: instead of `processed_at`
 
 
 class WireMessage(WireEvent):
     """A message."""
 
-    content: list[dict[str, Any] | str] | str | None = None  # Qoder, May 2026: text alone
-    message_id: str | None = None  # Qoder, June 2026: the id that its previews name
+    content: list[dict[str, Any] | str] | str | None = None  # Qoder, May 2026: only text
+    message_id: str | None = None  # Qoder, June 2026: the id in the previews of this message
 
 
 class WireThinking(WireEvent):
     """A thought."""
 
-    content: list[dict[str, Any] | str] | str | None = None  # Qoder, May 2026: text alone
+    content: list[dict[str, Any] | str] | str | None = None  # Qoder, May 2026: only text
     thinking: str | None = None
 
 
@@ -117,19 +118,19 @@ class WireToolUse(WireEvent):
     """A tool call."""
 
     name: str | None = None
-    input: dict[str, Any] | str | None = None  # Qoder: in some events the JSON text of the object
+    input: dict[str, Any] | str | None = None  # Qoder: in some events JSON in a string
     evaluated_permission: str | None = None
     session_thread_id: str | None = None
 
 
 class WireToolResult(WireEvent):
-    """The result of a tool call. Which key names the call depends on the kind of tool."""
+    """The result of a tool call. The key that names the call depends on the kind of tool."""
 
     tool_use_id: str | None = None
     mcp_tool_use_id: str | None = None
     custom_tool_use_id: str | None = None
     content: list[dict[str, Any] | str] | str | None = None
-    output: Any = None  # Qoder, May 2026: `content`
+    output: Any = None  # Qoder, May 2026: instead of `content`
     is_error: bool | None = None
 
 
@@ -141,7 +142,7 @@ class WireConfirmation(WireEvent):
 
 
 class WireStopReason(msgspec.Struct):
-    """Why a session became idle."""
+    """The reason why a session became idle."""
 
     type: str | None = None
     event_ids: list[str] | None = None
@@ -150,21 +151,21 @@ class WireStopReason(msgspec.Struct):
 class WireIdle(WireEvent):
     """The end of a turn."""
 
-    stop_reason: WireStopReason | str | None = None  # Qoder, May 2026: the reason's type alone
+    stop_reason: WireStopReason | str | None = None  # Qoder, May 2026: only the type of the reason
 
 
 class WireReportedError(msgspec.Struct):
-    """A failure that a session reports."""
+    """The details of an error event."""
 
     type: str | None = None
     message: str | None = None
 
 
 class WireErrorEvent(WireEvent):
-    """A failure in a session."""
+    """An event that reports an error in a session."""
 
-    error: WireReportedError | str | None = None  # Qoder, May 2026: the message alone
-    code: str | int | None = None  # Qoder, May 2026: `error.type`
+    error: WireReportedError | str | None = None  # Qoder, May 2026: only the message
+    code: str | int | None = None  # Qoder, May 2026: instead of `error.type`
 
 
 class WirePreviewed(msgspec.Struct):
@@ -175,36 +176,36 @@ class WirePreviewed(msgspec.Struct):
 
 
 class WirePreviewStart(WireEvent):
-    """An event is being written; the whole event follows under its id."""
+    """The start of a preview: the agent writes an event, which follows later under the same id."""
 
     event: WirePreviewed | None = None
 
 
 class WireDeltaContent(msgspec.Struct):
-    """A piece of a block."""
+    """The text that a preview adds to a block."""
 
     text: str | None = None
 
 
 class WireDelta(msgspec.Struct):
-    """A piece of an event that is being written."""
+    """The content that a preview adds to an event."""
 
     index: int | None = None
     content: WireDeltaContent | None = None
-    text: str | None = None  # Qoder, June 2026: outside `content`
+    text: str | None = None  # Qoder, June 2026: instead of `content.text`
     thinking: str | None = None  # Qoder, June 2026
 
 
 class WirePreviewDelta(WireEvent):
-    """More of an event that is being written."""
+    """The continuation of a preview."""
 
     event_id: str | None = None
-    message_id: str | None = None  # Qoder, June 2026: `event_id`
+    message_id: str | None = None  # Qoder, June 2026: instead of `event_id`
     delta: WireDelta | None = None
 
 
 class WireSent(msgspec.Struct):
-    """The answer to events that were sent: the events, or from Qoder in May 2026 the turn that they start."""
+    """The response to sent events: the events, or with Qoder's API of May 2026 the turn that they start."""
 
     data: list[WireEvent] | None = None
     turn_id: str | None = None  # Qoder, May 2026

@@ -1,4 +1,4 @@
-"""Qoder Cloud Agents for polysession."""
+"""The polysession provider for Qoder Cloud Agents."""
 
 from polysession.provider_api import hookimpl
 from polysession_qoder.native import (
@@ -46,5 +46,5 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[QoderProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return QoderProvider

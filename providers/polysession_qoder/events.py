@@ -1,4 +1,4 @@
-"""Qoder's events to the common ones: the rows that differ from the family's. Pure.
+"""Converts Qoder's events into the common events: the rows that differ from the family's. Pure.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview and, for June and July 2026,
 https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
@@ -64,7 +64,7 @@ _ROWS: Final[Mapping[str, Row]] = {
     "session.status_idle": row(WireIdle, _idle, "session.status", "action.required", "turn.ended"),
     "session.usage": row(WireEvent, _usage, "usage"),
     "agent.artifact_delivered": RAW,
-    # June and July 2026: previews were events of their own, with ids, and stayed in the list.
+    # In June and July 2026, previews were separate events with ids, and the list kept them.
     "agent.message_start": row(WireMessage, _stored_start, "message.started"),
     "agent.content_block_delta": row(WirePreviewDelta, _stored_delta, "message.delta", "thinking.delta", "raw"),
     **dict.fromkeys(("agent.content_block_start", "agent.content_block_stop"), RAW),
@@ -72,7 +72,7 @@ _ROWS: Final[Mapping[str, Row]] = {
 }
 
 EVENT_TYPES: Final = types_of(_ROWS)
-"""The types of the common events that each of Qoder's becomes. A type that is not here becomes `raw`."""
+"""The types of the common events for each of Qoder's types. A type without an entry becomes `raw`."""
 
 
 class EventReader(events.EventReader):

@@ -1,4 +1,4 @@
-"""The typed native bodies: what only Qoder can be asked for, in its own words.
+"""Typed native bodies: the fields that only Qoder has, with its own names.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 """
@@ -44,7 +44,7 @@ class QoderGithubRepository(GithubRepository):
 
 
 class QoderGitRepository(TypedBody):
-    """A git repository to mount."""
+    """A git repository to mount. `password` is left out of the repr."""
 
     type: Literal["git_repository"] = "git_repository"
     url: str
@@ -60,7 +60,7 @@ class QoderMemoryStore(MemoryStore):
 QoderResource = Annotated[
     QoderFileResource | QoderGithubRepository | QoderGitRepository | QoderMemoryStore, Field(discriminator="type")
 ]
-"""Something to mount in a session."""
+"""A resource to mount in a session."""
 
 
 def _above_zero(amount: str) -> str:
@@ -70,37 +70,37 @@ def _above_zero(amount: str) -> str:
 
 
 class QoderBudget(TypedBody):
-    """A limit on what a session may cost: a decimal number of credits, as text, above zero."""
+    """A limit on a session's cost. `max_credit_cost` is a decimal number of credits above zero, as text."""
 
     type: Literal["limit"] = "limit"
     max_credit_cost: Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$"), AfterValidator(_above_zero)]
 
 
 class QoderAgentReference(AgentReference):
-    """An agent, with its version fixed; without `version` it is the latest one."""
+    """A reference to an agent. `version` pins one version; None means the latest."""
 
 
 class QoderAgentWithOverrides(AgentWithOverrides):
-    """An agent, with parts of it replaced for one session."""
+    """A reference to an agent, with fields replaced for one session only."""
 
 
 DeltaFlushIntervalMs = Annotated[int, Field(ge=50, le=5000)]
-"""Milliseconds between text deltas, 50 to 5,000. Only servers of May 2026 know it."""
+"""Milliseconds between text deltas, 50 to 5,000. Only Qoder's API of May 2026 has it."""
 
 
 class QoderNewSession(ManagedBody):
     """Fields of `POST /sessions` that only Qoder has.
 
     Attributes:
-        agent: In place of the common `agent`, to fix its version or replace parts of it.
-        environment_variables: As `"K=V;K2=V2"`, or as an object; a value with `;` or a line break needs the object.
-        resources: Files and repositories to mount.
-        vault_ids: Vaults whose secrets the session may use.
-        budget: A limit on its cost.
-        initial_events: Events to begin with: `user.message` and `user.define_outcome`.
-        delta_flush_interval_ms: For servers of May 2026; newer ones do not know it.
-        memory_store_ids: Memory stores to mount, for servers of May 2026; newer ones take a `QoderMemoryStore` among
-            the resources.
+        agent: Replaces the common `agent`, to pin its version or to override its fields.
+        environment_variables: Text `"K=V;K2=V2"`, or an object. A value with `;` or a line break needs the object.
+        resources: Files, repositories and memory stores to mount.
+        vault_ids: Ids of the vaults whose secrets the session may use.
+        budget: A limit on the session's cost.
+        initial_events: Events that start the first turn: `user.message` and `user.define_outcome`.
+        delta_flush_interval_ms: Only for Qoder's API of May 2026; newer versions do not have it.
+        memory_store_ids: Memory stores to mount, only for Qoder's API of May 2026. Newer versions take a
+            `QoderMemoryStore` in `resources`.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/create (read 2026-11)
     """
@@ -116,7 +116,7 @@ class QoderNewSession(ManagedBody):
 
 
 class QoderSessionAgentChanges(SessionAgentChanges):
-    """Parts of the session's agent to replace. Each list replaces the whole list."""
+    """Fields of the session's agent to replace. Each list replaces the whole list."""
 
 
 class QoderSessionChanges(ManagedBody):
@@ -125,8 +125,8 @@ class QoderSessionChanges(ManagedBody):
     Attributes:
         agent: Tools and MCP servers to replace.
         budget: A new limit; None removes it.
-        environment_variables: New variables, as an object.
-        delta_flush_interval_ms: For servers of May 2026; newer ones do not know it.
+        environment_variables: The new variables, as an object.
+        delta_flush_interval_ms: Only for Qoder's API of May 2026; newer versions do not have it.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/update (read 2026-11)
     """
@@ -162,9 +162,9 @@ class QoderNewEnvironment(ManagedBody):
     """Fields of `POST /environments` that only Qoder has.
 
     Attributes:
-        config: In place of `{"type": "cloud"}`: networking, packages and a setup script, or `{"type": "self_hosted"}`.
-            Without `networking` a sandbox has no open internet.
-        scope: Who may use it, in Qoder's words.
+        config: The configuration: `{"type": "cloud"}` (default) with networking, packages and a setup script, or
+            `{"type": "self_hosted"}`. Without `networking`, a sandbox has no open internet access.
+        scope: Who may use the environment, in one of Qoder's own values.
 
     Backend: https://docs.qoder.com/cloud-agents/api/environments/create (read 2026-11)
     """

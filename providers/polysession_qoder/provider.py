@@ -1,7 +1,7 @@
-"""Qoder Cloud Agents: settings, declared support, calls and flows.
+"""The provider for Qoder Cloud Agents: settings, declared support and flows.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/overview and
-https://docs.qoder.com/cloud-agents/api/sessions/create and its siblings (read 2026-11)
+https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ _read_object: Final = decoder(WireObject)
 
 _NO_TAGS: Final = "Qoder sessions have no tags; use metadata"
 _NO_MODE: Final = "Qoder keeps permission policies in the agent's tools"
-_PINNED_MODEL: Final = "the model belongs to the agent, at the version that the session was created with"
-_SEARCH: Final = "through POST /sessions/search, a beta of the backend"
+_PINNED_MODEL: Final = "a session keeps the model of the agent version that it was created with"
+_NO_OWNER: Final = "Qoder's sessions have no owner; they belong to the account of the token"
+_SEARCH: Final = "uses POST /sessions/search, a beta endpoint"
 
 _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     native={
@@ -75,27 +76,27 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_GET: "",
         Feature.SESSIONS_LIST: "",
         Feature.SESSIONS_UPDATE: "",
-        Feature.SESSIONS_ARCHIVE: "it cannot be undone",
+        Feature.SESSIONS_ARCHIVE: "cannot be undone",
         Feature.SESSIONS_DELETE: "",
         Feature.SESSIONS_CANCEL: "",
         Feature.SESSIONS_SEND: "",
-        Feature.SESSIONS_STREAM: "one more call, to find the start; none with a cursor",
+        Feature.SESSIONS_STREAM: "one more call to find the start; none with a cursor",
         Feature.SESSIONS_RUN: "one more call before the input, to find the start",
         Feature.SESSIONS_EVENTS: "",
-        Feature.SESSIONS_ANSWER: "one more call before it, to read the pending actions",
+        Feature.SESSIONS_ANSWER: "one more call before the answer, to read the pending actions",
         Feature.AGENTS_CREATE: "",
         Feature.AGENTS_GET: "",
         Feature.SESSIONS_REJOIN: "",
         Feature.AGENTS_LIST: "",
-        Feature.ENVIRONMENTS_CREATE: "a cloud environment, unless QoderNewEnvironment(config=...) is given",
+        Feature.ENVIRONMENTS_CREATE: "creates a cloud environment unless QoderNewEnvironment(config=...) is passed",
         Feature.ENVIRONMENTS_GET: "",
         Feature.ENVIRONMENTS_LIST: "",
-        Feature.MODELS_LIST: "the backend has them on one page",
+        Feature.MODELS_LIST: "the backend returns all models at once",
         Feature.ENVIRONMENTS_CREATE_DESCRIPTION: "",
         Feature.ENVIRONMENTS_CREATE_METADATA: "text values only",
-        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: "kept for 24 hours",
-        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: "kept for 24 hours",
-        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: "kept for 24 hours",
+        Feature.SESSIONS_CREATE_IDEMPOTENCY_KEY: "the backend keeps a key for 24 hours",
+        Feature.SESSIONS_SEND_IDEMPOTENCY_KEY: "the backend keeps a key for 24 hours",
+        Feature.SESSIONS_RUN_IDEMPOTENCY_KEY: "the backend keeps a key for 24 hours",
         Feature.SESSIONS_EVENTS_NEWEST_FIRST: "",
         Feature.SESSIONS_CREATE_AGENT: "",
         Feature.SESSIONS_CREATE_ENVIRONMENT: "",
@@ -110,7 +111,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_LIST_TITLE_CONTAINS: _SEARCH,
         Feature.SESSIONS_LIST_METADATA: _SEARCH,
         Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "",
-        Feature.SESSIONS_LIST_CREATED: "compared in the client if title_contains or metadata is given too",
+        Feature.SESSIONS_LIST_CREATED: "filtered in the client if combined with title_contains or metadata",
         Feature.SESSIONS_LIST_OLDEST_FIRST: "",
         Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 100",
         Feature.SESSIONS_SEND_IMAGE: "",
@@ -121,9 +122,9 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_CREATE_DESCRIPTION: "",
         Feature.AGENTS_UPDATE: (
-            "makes a new version; an Agent is changed only if its version is the current one; for an id, one more call"
+            "creates a new version; an Agent argument must have the current version; an id needs one more call"
         ),
-        Feature.AGENTS_ARCHIVE: "it cannot be undone",
+        Feature.AGENTS_ARCHIVE: "cannot be undone",
         Feature.AGENTS_UPDATE_NAME: "",
         Feature.AGENTS_UPDATE_MODEL: "",
         Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
@@ -132,20 +133,20 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "",
     },
     emulated={
-        Feature.SESSIONS_MESSAGES: "selected from the events by their type; the backend reports no usage of a message",
-        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by their type",
-        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; more calls if there are very many actions",
-        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call, to read the keys; keys that are added meanwhile stay",
+        Feature.SESSIONS_MESSAGES: "selected from the events by type; messages have no usage",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "selected from the events by type",
+        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest events; very many actions need more calls",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "one more call to read the keys; keys added in the meantime stay",
     },
     unsupported={
-        Feature.AGENTS_DELETE: "Qoder has no deletion of agents; archive the agent",
+        Feature.AGENTS_DELETE: "Qoder cannot delete agents; archive the agent instead",
         Feature.SESSIONS_CREATE_ID: "Qoder chooses the id",
-        Feature.SESSIONS_CREATE_OWNER: "a session belongs to the account of the token",
-        Feature.SESSIONS_LIST_OWNER: "a session belongs to the account of the token",
+        Feature.SESSIONS_CREATE_OWNER: _NO_OWNER,
+        Feature.SESSIONS_LIST_OWNER: _NO_OWNER,
         Feature.SESSIONS_LIST_ORIGIN: "QoderSessionQuery(deployment_id=...) lists the sessions of one deployment",
-        Feature.SESSIONS_ANSWER_ARGUMENTS: "Qoder takes no other arguments than the agent's",
-        Feature.SESSIONS_ANSWER_QUESTION: "Qoder's agents ask for approvals and tool outputs only",
-        Feature.SESSIONS_CREATE_WORKSPACE: "the workspace is the setting workspace_id",
+        Feature.SESSIONS_ANSWER_ARGUMENTS: "Qoder does not accept edited arguments",
+        Feature.SESSIONS_ANSWER_QUESTION: "Qoder's agents ask only for approvals and tool outputs",
+        Feature.SESSIONS_CREATE_WORKSPACE: "the setting workspace_id decides the workspace",
         Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
         Feature.SESSIONS_CREATE_CAPABILITIES: "capabilities belong to the agent",
         Feature.SESSIONS_CREATE_MODEL: "the model belongs to the agent; QoderNewSession(agent=...) can override it",
@@ -166,11 +167,11 @@ class QoderSettings(ProviderSettings):
     """Settings of a client for Qoder.
 
     Attributes:
-        token: Personal access token (`pt-...`) or service access token; None with `service_account_key`.
-        service_account_key: Key of a service account, which is exchanged for tokens of an hour.
-        base_url: Where the API is; the global site unless given.
-        openapi_url: Where keys are exchanged; None takes the server that belongs to `base_url`.
-        workspace_id: Workspace to act in; None leaves it to the token.
+        token: Personal access token (`pt-...`) or service access token; None if `service_account_key` is set.
+        service_account_key: Key of a service account. The client exchanges it for tokens that are valid for one hour.
+        base_url: Base URL of the API. The default is the global site.
+        openapi_url: URL of the server that exchanges keys; None means the server that belongs to `base_url`.
+        workspace_id: Workspace to use; None means the workspace of the token.
     """
 
     one_of: ClassVar[tuple[str, ...]] = ("token", "service_account_key")
@@ -183,7 +184,7 @@ class QoderSettings(ProviderSettings):
 
 
 class QoderProvider(ManagedAgentsProvider[QoderSettings]):
-    """Qoder Cloud Agents."""
+    """The provider for Qoder Cloud Agents."""
 
     name = QODER.name
     docs_url = "https://docs.qoder.com/cloud-agents/sessions"
@@ -205,20 +206,20 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
 
     @classmethod
     def plans(cls) -> tuple[type[QoderStream], type[QoderTurn]]:
-        """Its plans of a stream and of a turn."""
+        """Return the plan types for streams and turns."""
         from polysession_qoder.turns import QoderStream, QoderTurn
 
         return QoderStream, QoderTurn
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes."""
+        """Return Qoder's event types, each with the types of the common events that it becomes."""
         from polysession_qoder.events import EVENT_TYPES
 
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The bearer token unless a key is exchanged for it, and the workspace if one is set."""
+        """Return the headers for the token and the workspace. With a service account, `authorise` adds the token."""
         headers: dict[str, str] = {}
         if self.settings.token is not None:
             headers["authorization"] = f"Bearer {self.settings.token.get_secret_value()}"
@@ -227,27 +228,33 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
         return headers
 
     def authorise(self, call: Call, now: datetime) -> Flow[Authorisation]:
-        """Exchange the key of a service account for a token, if the client has a key."""
+        """Exchange the key of a service account for a token, if the client has a key.
+
+        Raises:
+            UsageError: `openapi_url` is not set, and `base_url` is not one of Qoder's sites.
+        """
         key = self.settings.service_account_key
         if key is None:
             return super().authorise(call, now)
         openapi_url = self.settings.openapi_url or exchange_of(self.settings.base_url)
         if openapi_url is None:
-            raise UsageError("service_account_key needs openapi_url too, because base_url is no site of Qoder's")
+            raise UsageError(
+                f"service_account_key also needs openapi_url, because {self.settings.base_url!r} is not a Qoder site"
+            )
         return exchange(key.get_secret_value(), openapi_url, now)
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body; those of older generations lack `request_id`."""
+        """Read an error body of any generation. An empty or unknown body gives an empty detail."""
         return sessions.to_error(reply.content)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page: by `GET /sessions`, or by the search endpoint for the filters that only it has."""
+        """Read one page of sessions. Filters by title or metadata use the search endpoint."""
         if query.title_contains or query.metadata:
             return _search(query, cursor)
         return super().list_sessions(query, cursor)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Cancel the turn. The body is the same whether one was running; the status code differs.
+        """Cancel the running turn. The response has the status 202 if a turn was running, otherwise 200.
 
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """
@@ -258,16 +265,16 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=reply.content)
 
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
-        """Read the models. The backend has them on one page."""
+        """Read one page of models. The backend returns all models at once."""
         reply = yield QODER.get("/models")
         found = to_page(reply, self.records.model)
         return replace(one_page(found.items, page_size, cursor), problems=found.problems)
 
 
 def _search(query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-    """The only server-side filter by metadata or title.
+    """Search sessions by title or metadata: the only endpoint with these filters.
 
-    How it compares times is not documented, so those are compared here.
+    Its filters by time are not documented, so the flow filters by time itself.
 
     Backend: https://docs.qoder.com/cloud-agents/api/sessions/search (read 2026-11)
     """

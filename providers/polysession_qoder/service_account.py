@@ -1,4 +1,4 @@
-"""Service accounts: a key is exchanged for a token of an hour, which authorises the calls.
+"""Exchanges the key of a service account for a token, which authorises calls for one hour.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/authentication and qca-sdk 0.11.0 (both read 2026-11)
 """
@@ -18,16 +18,17 @@ _EXCHANGES: Final[Mapping[str, str]] = {
     "api.qoder.com": "https://openapi.qoder.sh",
     "api.qoder.com.cn": "https://openapi.qoder.com.cn",
 }
-"""The server that exchanges keys, for the host of each site."""
+"""The URL of the server that exchanges keys, for the host of each site."""
+
 _WANTED: Final = {"grant_type": "client_credentials", "audience": "qoder", "scope": "qca.access", "ttl_seconds": 3600}
 
 
 class WireToken(msgspec.Struct):
-    """The answer to an exchange.
+    """The response to an exchange.
 
     Attributes:
         access_token: The token.
-        expires_in: Seconds from now, 1 to 43,200; may come as text.
+        expires_in: Lifetime in seconds, 1 to 43,200, as a number or as text.
     """
 
     access_token: str
@@ -38,7 +39,7 @@ _read_token: Final = decoder(WireToken)
 
 
 def exchange_of(base_url: str) -> str | None:
-    """The server that exchanges keys for a site; None if the address is no site of Qoder's."""
+    """Return the URL of the server that exchanges keys for a site; None if `base_url` is not one of Qoder's sites."""
     return _EXCHANGES.get(urlsplit(base_url).hostname or "")
 
 
@@ -47,8 +48,11 @@ def exchange(key: str, openapi_url: str, now: datetime) -> Flow[Authorisation]:
 
     Args:
         key: The key.
-        openapi_url: The server that exchanges keys.
-        now: The time, from which the token's seconds count.
+        openapi_url: URL of the server that exchanges keys.
+        now: The current time, at which the token's lifetime starts.
+
+    Raises:
+        MalformedResponse: The response has no token, or no numeric `expires_in`.
     """
     headers = {"authorization": f"Bearer {key}"}
     body = json_body(_WANTED)
@@ -57,5 +61,5 @@ def exchange(key: str, openapi_url: str, now: datetime) -> Flow[Authorisation]:
     try:
         expires_at = now + timedelta(seconds=int(token.expires_in))
     except (ValueError, OverflowError):
-        raise MalformedResponse("the answer to the token exchange has no expires_in that is a number") from None
+        raise MalformedResponse("the expires_in of the token exchange is not a number of seconds") from None
     return Authorisation({"authorization": f"Bearer {token.access_token}"}, expires_at)

@@ -1,4 +1,4 @@
-"""Qoder's sessions and agents to the common records, and its errors. Pure.
+"""Converts Qoder's sessions, agents and errors into the common records. Pure.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas and
 https://docs.qoder.com/cloud-agents/api/conventions/idempotency (read 2026-11)
@@ -42,7 +42,7 @@ QODER: Final = Member(
 
 _STATUSES: Final[Mapping[str, SessionStatus]] = {
     **STATUSES,
-    # Older generations. A session that is being cancelled still holds its turn.
+    # Older generations. While a session is being cancelled, its turn still runs.
     "processing": SessionStatus.RUNNING,
     "canceling": SessionStatus.RUNNING,
     "cancelled": SessionStatus.TERMINATED,
@@ -71,27 +71,27 @@ def _to_agent(wire: WireAgent, content: bytes, problems: tuple[str, ...]) -> Age
 
 
 to_session: Final = record_reader(WireSession, _to_session)
-"""Reads a session of any generation. Raises `MalformedResponse` without an id."""
+"""Reads a session of any generation. Raises `MalformedResponse` if the id is missing."""
 
 to_agent: Final = record_reader(WireAgent, _to_agent)
-"""Reads an agent of any generation. Raises `MalformedResponse` without an id."""
+"""Reads an agent of any generation. Raises `MalformedResponse` if the id is missing."""
 
 
 RECORDS: Final = Records(to_session, to_agent, environment_reader(QODER), model_reader(QODER))
-"""The readers of Qoder's records."""
+"""The functions that read Qoder's records."""
 
 
 def to_status(word: str | None, turn_word: str | None = None) -> SessionStatus:
-    """A status in common words.
+    """Return the common status for a session's `status` and `turn_status`.
 
-    In May 2026 a session stayed `idle` while `turn_status` was `running`.
+    In Qoder's API of May 2026, a session stays `idle` while its `turn_status` is `running`.
     """
     status = _STATUSES.get(word or "", SessionStatus.UNKNOWN)
     return SessionStatus.RUNNING if turn_word in _BUSY_TURNS and status is SessionStatus.IDLE else status
 
 
 def usage_fields(wire: WireUsage) -> dict[str, Any]:
-    """The fields of a `Usage`: credits, or tokens."""
+    """Return the fields of a `Usage`: credits, or tokens with Qoder's API of May 2026."""
     parts = wire.cache_creation
     return {
         "input_tokens": wire.input_tokens,
@@ -105,7 +105,7 @@ def usage_fields(wire: WireUsage) -> dict[str, Any]:
 
 
 def to_error(content: bytes) -> ErrorDetail:
-    """Read an error body of any generation; an empty or foreign body gives an empty detail."""
+    """Read an error body of any generation. An empty or unknown body gives an empty detail."""
     try:
         body, _ = _read_error(content)
     except MalformedResponse:

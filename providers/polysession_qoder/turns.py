@@ -1,6 +1,6 @@
-"""Qoder's streams: how they resume, and how a turn of ours is recognised.
+"""Plans of Qoder's streams and turns: how a stream resumes, and how a client recognises its turn.
 
-Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream and its siblings (read 2026-11)
+Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream and the pages beside it (read 2026-11)
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ from polysession_qoder.sessions import QODER
 
 
 class QoderStream(ManagedStream):
-    """Follows a session from a position on. The backend replays the stored events after it."""
+    """Plan of a stream that starts at a position. The backend replays the stored events after the position."""
 
     reader_type = EventReader
     not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
 
     def open(self) -> Call:
-        """Open the stream after the last stored event; without one it begins with the next event.
+        """Open the stream after the last stored event. Without one, the stream begins with the next event.
 
         Raises:
-            MalformedResponse: The backend gave its last event an id that it cannot be asked for.
+            MalformedResponse: The id of the last stored event cannot be sent in a header.
         """
         if self._after is None:
             return self._opening({})
         if not (self._after.isascii() and self._after.isprintable() and " " not in self._after):
-            raise MalformedResponse(f"no header can carry {self._after!r}, after which the stream would continue")
+            raise MalformedResponse(
+                f"the stream cannot resume after the event {self._after!r}: the id cannot be sent in a header"
+            )
         return self._opening({"last-event-id": self._after})
 
     def opened(self, _head: Head, *, again: bool) -> Items:
-        """Look for events before this opening, if the backend could not be asked to replay them."""
+        """Ask for missed events, if there is no event id after which the backend can replay."""
         return (Reconcile(),) if self._after is None and (again or self.is_resumed) else ()
 
     def reconcile(self) -> Flow[Items]:
-        """Complete the events that are held; without any, read all stored events."""
+        """Complete and deliver the held events. If there are none, read and deliver all stored events."""
         if self._held:
             return (yield from super().reconcile())
         stored = yield from walk(QODER, self._ref, {}, lambda _: False)
@@ -57,7 +59,7 @@ class QoderStream(ManagedStream):
 
 
 class QoderTurn(QoderStream, ManagedTurn):
-    """Follows the turn that some events start."""
+    """Plan of a turn that a message starts, or that answers continue."""
 
     def __init__(
         self, ref: SessionRef, reader: EventReader, after: str | None, mark: TurnMark, to_send: Call | None = None
@@ -66,9 +68,9 @@ class QoderTurn(QoderStream, ManagedTurn):
         self._start = after
 
     def _proves(self, event: Event) -> bool:
-        """An event does that is what was sent, or happened after the backend accepted that.
+        """Return whether an event is our input, or happened after the backend accepted our input.
 
-        No turn was in progress then, and no other starts before ours ends.
+        The backend accepts input only if no turn is in progress, and starts no other turn before ours ends.
         """
         mark = self._mark
         if event.id in mark.sent_ids:
@@ -78,30 +80,30 @@ class QoderTurn(QoderStream, ManagedTurn):
         if self._is_sent(event.native_type, event.source):
             return True
         is_later = self._is_later(event)
-        if is_later is None and not mark.sent_ids:  # May 2026 gave no ids
+        if is_later is None and not mark.sent_ids:  # Qoder's API of May 2026 returns no event ids
             return self._to_send is not None and isinstance(event, TurnStarted)
         return bool(is_later)
 
     def _is_later(self, event: Event) -> bool | None:
-        """Whether an event happened after ours were accepted; None if a time is missing, or both are the same."""
+        """Return whether an event happened after our input was accepted; None if the times do not decide it."""
         accepted_at = self._mark.accepted_at
         if accepted_at is None or event.created_at is None or event.created_at == accepted_at:
             return None
         return event.created_at > accepted_at
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
-        """Whether these events may end another client's turn, or lack something that the history has."""
+        """Return whether these events may end another client's turn, or lack facts that the history has."""
         may_be_foreign = self._is_later(events[-1]) is None and not any(self.is_ours(event) for event in events)
         return may_be_foreign or super()._is_unclear(events)
 
     def reconcile(self) -> Flow[Items]:
-        """Also look whether the end that is held came after the events that were sent."""
+        """Also check in the history whether the held end of a turn came after our input."""
         if self._held and not self._mark.is_proven and (yield from self._ends_our_turn(self._held[0][-1])):
             self._note(is_proven=True)
         return (yield from super().reconcile())
 
     def _ends_our_turn(self, end: Event) -> Flow[bool]:
-        """Whether the end of a turn is later in the history than what was sent, or is the end of the newest turn."""
+        """Return whether the end of a turn is later in the history than our input, or ends the newest turn."""
 
         def is_ours(item: bytes) -> bool:
             head = head_of(item)

@@ -102,7 +102,7 @@ class PolysessionError(Exception):
         if facts:
             text += f" ({', '.join(facts)})"
         if self.already_done:
-            text += f" Already done: {self.already_done}."
+            text = f"{text.removesuffix('.')}. Already done: {self.already_done}."
         return text
 
     def __repr__(self) -> str:

@@ -149,7 +149,7 @@ def test_a_turn_is_streamed(runner: ClientRunner) -> None:
         "turn.ended",
     ]
     assert told[2].message.text == "I'll review..."
-    assert told[-1].error == "the turn stopped: the backend does not say why", "the page's idle has no reason"
+    assert told[-1].error == "the turn stopped: the backend gave no reason", "the page's idle has no reason"
 
 
 @cassette("anthropic/documented/moments.yaml")

@@ -91,7 +91,7 @@ def test_an_answer_that_cannot_be_sent_is_asked_for_again() -> None:
     with serve("everruns") as emulator:
         shown = talk(emulator, "/ask", "n with a reason", "n")
 
-    assert "Everruns takes a denial without a reason" in shown
+    assert "Everruns accepts no reason for a denial" in shown
     assert shown.endswith("The decision was heard.\n")
 
 

@@ -63,7 +63,7 @@ def test_features_are_a_table_that_fits(monkeypatch: pytest.MonkeyPatch) -> None
 def test_features_have_reasons() -> None:
     text = " ".join(Shell().done("features", "--provider", "everruns", "--why").out.split())
 
-    assert "the published API archives agents only" in text
+    assert "the published API archives only agents" in text
     assert "AgentScope" not in text
 
 
@@ -74,7 +74,7 @@ def test_features_can_be_json() -> None:
     }
 
     assert list(features) == [feature.value for feature in Feature]
-    assert features["sessions.archive"] == {"qoder": {"support": "native", "note": "it cannot be undone"}}
+    assert features["sessions.archive"] == {"qoder": {"support": "native", "note": "cannot be undone"}}
 
 
 @pytest.mark.parametrize(("source", "target"), list(zip(ALL, [*ALL[1:], ALL[0]], strict=True)))

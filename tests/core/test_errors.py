@@ -67,7 +67,7 @@ def test_an_error_says_what_had_been_done_before_it() -> None:
     error = NotFound("gone", status=404)
     error.already_done = "the session was created"
 
-    assert str(error) == "gone (HTTP 404) Already done: the session was created."
+    assert str(error) == "gone (HTTP 404). Already done: the session was created."
 
 
 def test_a_message_can_be_completed() -> None:

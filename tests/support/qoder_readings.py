@@ -146,7 +146,7 @@ MODELLED: list[tuple[list[JsonObject], JsonObject, list[Summary]]] = [
         idle("retries_exhausted"),
         [IDLE, ended(Outcome.FAILED, "retries_exhausted", "no credits")],
     ),
-    ([], idle(None), [IDLE, ended(Outcome.FAILED, "", "the turn stopped: the backend does not say why")]),
+    ([], idle(None), [IDLE, ended(Outcome.FAILED, "", "the turn stopped: the backend gave no reason")]),
     ([], {**idle(None), "stop_reason": "end_turn"}, [IDLE, ended(Outcome.COMPLETED, "end_turn")]),
     (
         [ASK, CUSTOM],
@@ -198,7 +198,7 @@ MODELLED: list[tuple[list[JsonObject], JsonObject, list[Summary]]] = [
     ),
     ([], raw("session.error", error="oh", code="E1"), [error("oh", "E1")]),
     ([], raw("session.error", error={"type": "unknown_error"}), [error("unknown_error", "unknown_error")]),
-    ([], raw("session.error"), [error("the backend reports an error, and not which")]),
+    ([], raw("session.error"), [error("the backend reported an error without details")]),
     ([], {"type": "error", "error": {"type": "api_error", "message": "closing"}}, [error("closing", "api_error")]),
     ([], raw("span.model_request_end", is_error=False, model_usage={"credits": 1}), [RAW]),
     ([], start(), [MESSAGE_STARTED]),

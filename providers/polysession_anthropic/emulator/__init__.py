@@ -1,4 +1,4 @@
-"""Anthropic Managed Agents, emulated."""
+"""Emulator of Anthropic's Managed Agents."""
 
 from polysession_anthropic.emulator.app import AnthropicEmulator
 

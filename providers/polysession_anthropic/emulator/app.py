@@ -1,4 +1,4 @@
-"""Emulator of Anthropic Managed Agents: the wire protocol of its sessions over state in memory.
+"""Emulator of Anthropic's Managed Agents: the wire protocol, with all state in memory.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/overview and the pages beside it, and
 https://platform.claude.com/docs/en/api/beta/sessions/create (read 2026-11)
@@ -38,8 +38,8 @@ from polysession_anthropic.emulator.state import Session, Sessions
 from polysession_anthropic.emulator.thread_routes import ThreadRoutes
 from polysession_managed_agents.emulator.emulated import ManagedAgentsEmulator
 from polysession_managed_agents.emulator.event_writer import Entry
+from polysession_managed_agents.emulator.record_store import read_created_at
 from polysession_managed_agents.emulator.session_filter import FILTERS, Facts, read_session_filter
-from polysession_managed_agents.emulator.shelf import read_created_at
 from polysession_managed_agents.emulator.validation import Json, invalid, only
 
 _STATUSES: Final = frozenset({"idle", "running", "rescheduling", "terminated"})
@@ -47,7 +47,7 @@ _OVERLOADED: Final = 529
 
 
 class AnthropicEmulator(ManagedAgentsEmulator[Session]):
-    """Anthropic Managed Agents. Both versions of the API are answered alike, and so are both generations."""
+    """Emulator of Anthropic's Managed Agents. Both API versions and both generations get the same responses."""
 
     base_path: ClassVar[str] = ""
 
@@ -77,7 +77,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+        """Make a session run a turn that no client started for `duration_s` seconds, then become idle.
 
         Raises:
             KeyError: There is no such session.
@@ -95,7 +95,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self._known(session_id).conversation.refusal = details
 
     def join_queued(self, session_id: str) -> None:
-        """Let turns of a session answer messages that come meanwhile, rather than leave them to the next turn.
+        """Let a running turn answer messages that arrive during it, instead of the next turn.
 
         Raises:
             KeyError: There is no such session.
@@ -111,7 +111,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self._known(session_id).conversation.writer.nameless_interrupts = True
 
     def lag(self, session_id: str, *, seconds: float) -> None:
-        """Let a session still read as running for some seconds after its turn has ended, as the backend does.
+        """Let a session read as running for some seconds after the end of each turn, as the backend does.
 
         Raises:
             KeyError: There is no such session.
@@ -119,7 +119,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self._known(session_id).idle_lag_s = seconds
 
     def break_streams(self, session_id: str) -> None:
-        """End the open streams of a session with an error that is sent as an event.
+        """End the open streams of a session with an `error` event.
 
         Raises:
             KeyError: There is no such session.
@@ -129,7 +129,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self.run_in_server(lambda: log.append(Entry("", error, previewed=events.STREAM_ERROR)))
 
     def consult_about(self, session_id: str, agent_name: str, question: str, use: AskApproval) -> str:
-        """Let another agent of a session ask for a tool that needs an approval; gives the id of the tool use.
+        """Let another agent of a session request an approval. Returns the id of the tool use.
 
         Raises:
             KeyError: There is no such session.
@@ -187,10 +187,10 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         return page_of(rows, self._sessions.positions, window, session_shape, walks_back=True)
 
     def _check_cursor(self, session_id: str | None, in_range: Callable[[datetime], bool]) -> None:
-        """Refuse a cursor at a session that the filters by time leave out."""
+        """Refuse a cursor at a session that the time filters exclude."""
         at = self._sessions.select(lambda session: session.id == session_id)
         if not all(in_range(session.created_at) for session in at.values()):
-            raise invalid("The page is outside of the range of 'created_at'.", "page")
+            raise invalid("The cursor points outside the range of the 'created_at' filters.", "page")
 
     def _send_events(self, request: ApiRequest) -> Json:
         return {"data": events.send(self._session(request), read_body(request))}

@@ -1,4 +1,4 @@
-"""Conversations of the Anthropic emulator: what is queued, interrupted, paused at the budget and evaluated.
+"""Conversations of the Anthropic emulator: queued messages, interrupts, budgets and outcomes.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and /docs/en/managed-agents/budgets
 (read 2026-11)
@@ -19,27 +19,27 @@ from polysession_managed_agents.emulator.sent_events import ANSWERED_IN, text_of
 from polysession_managed_agents.emulator.validation import Json
 
 WORK: Final = frozenset({"user.message", "user.define_outcome"})
-"""The types that start work."""
+"""The types of events that start work."""
 RESULT: Final = "user.tool_result"
 ANSWERS: Final = {**ANSWERED_IN, RESULT: "tool_use_id"}
-"""The types that answer an action, with the field that names it."""
+"""The types of events that answer an action, each with the field that names the tool use."""
 
-_AT_ONCE: Final = frozenset({"user.define_outcome"})
-_GIVEN_UP: Final = [{"type": "text", "text": "The call was interrupted."}]
+_PROCESSED_AT_ONCE: Final = frozenset({"user.define_outcome"})
+_INTERRUPTED: Final = [{"type": "text", "text": "The call was interrupted."}]
 
 
 @dataclass
 class AnthropicConversation(Conversation[AnthropicEventWriter]):
-    """The events of one session, and the turn that works on it.
+    """The events of one session, and its running turn.
 
     Attributes:
         queue: Accepted events that wait for a turn.
-        outcomes: Every outcome that was defined, with how far its evaluation is.
+        outcomes: All outcomes that clients defined, with the state of their evaluation.
         is_paused: Whether the session has stopped at its budget.
-        joins_queued: Whether a turn takes queued messages up before it ends, rather than leave them to the next.
-        refusal: How the model refuses the next turn; None if it does not.
-        idle_since_s: Monotonic time of the last end of a turn.
-        child_of_use: The thread of each tool use that is not of the session's own thread.
+        joins_queued: Whether a turn answers queued messages before it ends. Otherwise the next turn does.
+        refusal: The stop details of a refusal in the next turn; None for a turn without a refusal.
+        idle_since_s: Monotonic time of the last end of a turn, in seconds.
+        child_of_use: The thread of each tool use outside the primary thread, by event id.
     """
 
     interrupted_as: str = "end_turn"
@@ -53,7 +53,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
     _interrupts: list[Json] = field(default_factory=list)
 
     def persisted(self) -> list[Json]:
-        """The events that the list shows: in the order in which they were processed, those that wait last."""
+        """Return the events that the list shows: processed events in order, then events that still wait."""
         events: dict[str, Json] = {}
         for event in super().persisted():
             events.pop(event["id"], None)
@@ -63,7 +63,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         return done + [event for event in events.values() if event["processed_at"] is None and event["id"] in waiting]
 
     def accept(self, events: Iterable[Json]) -> list[Json]:
-        """Take events that a client sends; gives them as the answer shows them."""
+        """Accept events that a client sends. Returns them as the response shows them."""
         accepted = [{**event, "id": self.writer.new_id(), "processed_at": None} for event in events]
         for event in accepted:
             if event["type"] == "user.interrupt":
@@ -86,7 +86,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         self._start([])
 
     def resume(self) -> None:
-        """Continue after a pause at the budget."""
+        """Continue after the budget was raised or removed."""
         if not self.is_paused:
             return
         self.is_paused = False
@@ -96,11 +96,11 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self._next_turn()
 
     def end_turn(self, reason: Json) -> None:
-        """Tell that the turn has ended, and why; begin the next one if something is queued."""
+        """End the turn with this stop reason, and start the next turn if messages are queued."""
         for event in self._interrupts:
             self.writer.process(event)
         if self._interrupts and self.pending:
-            self._give_up_pending()
+            self._drop_pending()
             reason = self._interrupted()
         elif reason["type"] == "end_turn" and not self._interrupts and self._is_at_budget():
             self.writer.thread_reason, reason = reason, {"type": "budget_reached"}
@@ -113,7 +113,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self._next_turn()
 
     def ask_for(self, child: AnthropicEventWriter, use: ToolUse) -> str:
-        """Let another agent ask for a tool: in its own thread, and in the session's. Gives the event's id."""
+        """Let another agent ask for a tool, in its thread and in the primary thread. Returns the id of the tool use."""
         given: Json = {"name": use.name, "input": dict(use.arguments), "evaluated_permission": "ask"}
         event_id = child.emit("agent.tool_use", **given)
         self.writer.emit("agent.tool_use", event_id, **given, session_thread_id=child.thread_id)
@@ -122,7 +122,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         return event_id
 
     def wait_for_answers(self) -> None:
-        """Tell that the session waits for its pending actions."""
+        """Report that the session waits for its pending actions."""
         self._idle({"type": "requires_action", "event_ids": list(self.pending)})
 
     def _work_on(self, work: list[Json]) -> None:
@@ -134,14 +134,14 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self._next_turn()
             return
         for event in work:
-            (self.writer.process if event["type"] in _AT_ONCE else self.writer.queue)(event)
+            (self.writer.process if event["type"] in _PROCESSED_AT_ONCE else self.writer.queue)(event)
 
     def _next_turn(self) -> None:
         self._acts = []
-        self._start(self._take_queue())
+        self._start(self._empty_queue())
 
-    def _take_queue(self) -> list[Json]:
-        """The queued events, whose acts are from now on the agent's."""
+    def _empty_queue(self) -> list[Json]:
+        """Empty the queue, and add the acts for its events. Returns the events."""
         taken, self.queue = self.queue, []
         for event in taken:
             if event["type"] == "user.message":
@@ -164,29 +164,29 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             return
         self.writer.process(event)
         if self.pending:
-            self._give_up_pending()
+            self._drop_pending()
             self.end_turn(self._interrupted())
 
     def _interrupt_child(self, event: Json) -> None:
-        """Give up what another agent waits for; it is idle again, and its model is not asked."""
+        """Drop the pending actions of another agent. Its thread becomes idle without a model request."""
         self.writer.process(event)
         thread_id = event["session_thread_id"]
         given_up = [use_id for use_id, child in self.child_of_use.items() if child.thread_id == thread_id]
-        if self._give_up([use_id for use_id in given_up if use_id in self.pending]):
+        if self._fail_uses([use_id for use_id in given_up if use_id in self.pending]):
             if self.pending:
                 self.wait_for_answers()
             else:
                 self.end_turn(self._interrupted())
 
-    def _give_up_pending(self) -> None:
-        self._give_up(list(self.pending))
+    def _drop_pending(self) -> None:
+        self._fail_uses(list(self.pending))
         self._results.clear()
         self._acts.clear()
 
-    def _give_up(self, use_ids: list[str]) -> bool:
-        """Answer pending tool uses with errors; true if there were any."""
+    def _fail_uses(self, use_ids: list[str]) -> bool:
+        """Answer pending tool uses with errors. Returns whether there were any."""
         for use_id in use_ids:
-            self.writer_of(use_id).emit("agent.tool_result", tool_use_id=use_id, content=_GIVEN_UP, is_error=True)
+            self.writer_of(use_id).emit("agent.tool_result", tool_use_id=use_id, content=_INTERRUPTED, is_error=True)
             del self.pending[use_id]
         return bool(use_ids)
 
@@ -201,20 +201,20 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         self.answer([dict(event) for event in answers], decisions)
 
     async def _work(self) -> Json:
-        """Do the acts that are left; gives the reason for the end."""
+        """Perform the remaining acts. Returns the stop reason."""
         if self.refusal is not None:
             self.writer.stop_details, self.refusal = self.refusal, None
             return {"type": "refusal"}
         reason = await super()._work()
         while reason["type"] == "end_turn" and self.joins_queued and self.queue and not self._interrupts:
-            for event in self._take_queue():
+            for event in self._empty_queue():
                 self.writer.process(event)
             reason = await super()._work()
         self._evaluate(reason)
         return reason
 
     async def _perform(self, act: Act) -> Json | None:
-        """Do one act, unless the budget is used up before its model request."""
+        """Perform one act, unless the budget is used up before its model request."""
         if self.writer.span_id is None and self._is_at_budget():
             self._acts.insert(0, act)
             return {"type": "budget_reached"}
@@ -231,11 +231,11 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             super()._decide(event_id, use, may_run=may_run)
 
     def writer_of(self, event_id: str) -> EventWriter:
-        """The writer of the thread in which a tool is used."""
+        """Return the writer of the thread that has this tool use."""
         return self.child_of_use.get(event_id, self.writer)
 
     def _evaluate(self, reason: Json) -> None:
-        """Find every outcome satisfied that the turn worked on; if it was interrupted, no evaluation has started."""
+        """Evaluate the open outcomes: satisfied after a finished turn, interrupted after an interrupted one."""
         if reason["type"] != "end_turn":
             return
         result = "interrupted" if self._interrupts else "satisfied"

@@ -1,7 +1,7 @@
-"""The events of an Anthropic session as they are on the wire.
+"""Writes the JSON of an Anthropic session's events.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and /docs/en/managed-agents/reference
-(read 2026-11). Where the events at the start of a turn stand is not published; they stand as Qoder's do.
+(read 2026-11). The order of the events at the start of a turn is not published; Qoder's order is used.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from polysession_managed_agents.emulator.event_writer import EventWriter
 from polysession_managed_agents.emulator.validation import Json
 
 REQUEST_TOKENS: Final = (10, 5)
-"""Tokens that one model request reads and writes."""
+"""Input and output tokens of one model request."""
 REQUEST_CENTS: Final = 1
-"""List cost of one model request."""
+"""List cost of one model request, in US cents."""
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, with milliseconds."""
+    """Format a time as RFC 3339 in UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp_now() -> str:
-    """The present moment, as the backend writes it."""
+    """Return the current time in the backend's format."""
     return timestamp(datetime.now(UTC))
 
 
 def usage_shape(requests: int) -> Json:
-    """Usage of a number of model requests."""
+    """Return the usage of a number of model requests."""
     read, written = REQUEST_TOKENS
     return {
         "input_tokens": read * requests,
@@ -49,10 +49,10 @@ class AnthropicEventWriter(EventWriter):
 
     Attributes:
         agent_name: Name of the thread's agent.
-        budget: The session's budget, which its usage shows; None if it has none.
-        stop_details: Details of the next stop reason.
-        nameless_interrupts: Whether interrupts are shown without an id, as the backend sometimes does.
-        thread_reason: Why the session's own thread stops next; None if for the session's reason.
+        budget: The session's budget, shown with its usage; None if it has none.
+        stop_details: Details of the next stop reason; None for a reason without details.
+        nameless_interrupts: Whether interrupts have an empty id, as the backend sometimes sends them.
+        thread_reason: The next stop reason of the primary thread; None if it is the same as that of the session.
     """
 
     def __init__(self, agent_name: str) -> None:
@@ -64,48 +64,48 @@ class AnthropicEventWriter(EventWriter):
         self.thread_reason: Json | None = None
 
     def new_id(self) -> str:
-        """The id of a new event."""
+        """Return the id for a new event."""
         return base62_id("sevt_")
 
-    def sealed(self, event: Json) -> Json:
-        """An event with its time, and the policy behind the permission of a tool use."""
-        sealed = {**event, "processed_at": timestamp_now()}
+    def stamped(self, event: Json) -> Json:
+        """Return an event with its time; a tool use also gets the policy behind its permission."""
+        stamped = {**event, "processed_at": timestamp_now()}
         if "evaluated_permission" in event:
-            sealed["evaluation"] = {"type": f"always_{event['evaluated_permission']}"}
-        return sealed
+            stamped["evaluation"] = {"type": f"always_{event['evaluated_permission']}"}
+        return stamped
 
     def thread_fields(self) -> Json:
-        """The fields of an event about the session's own thread."""
+        """Return the fields of an event about this thread."""
         return {"session_thread_id": self.thread_id, "agent_name": self.agent_name}
 
     def write_usage(self) -> None:
-        """Write what the session has used so far."""
+        """Write the session's usage so far."""
         self.emit("session.usage", usage=usage_shape(self.requests), budget=self.budget)
 
     def request_usage(self) -> Json:
-        """Usage of one model request."""
+        """Return the usage of one model request."""
         read, written = REQUEST_TOKENS
         cache = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
         return {"input_tokens": read, "output_tokens": written, **cache, "speed": "standard"}
 
     def begin_turn(self, echoes: Iterable[Json]) -> None:
-        """Write the beginning of a turn, or of its continuation."""
+        """Write the start of a turn, or of its continuation."""
         self.running()
         for event in echoes:
             self.process(event)
 
     def queue(self, event: Json) -> None:
-        """Write an accepted event that waits."""
+        """Write an accepted event that waits to be processed."""
         self.note([dict(event)])
 
     def process(self, event: Json) -> None:
-        """Write an accepted event that is processed now, unless it was before."""
+        """Write an accepted event as processed, unless it was processed before."""
         if event["processed_at"] is None:
             event["processed_at"] = timestamp_now()
             self.note([dict(event)])
 
     def idle(self, reason: Json) -> None:
-        """Write that the session waits, and why."""
+        """Write the events of a session that becomes idle for this reason."""
         details, self.stop_details = self.stop_details, None
         thread_reason, self.thread_reason = self.thread_reason or reason, None
         self.emit("session.thread_status_idle", **self.thread_fields(), stop_reason=thread_reason, stop_details=details)

@@ -1,4 +1,4 @@
-"""Sending, listing and streaming events in the Anthropic emulator.
+"""Sends, lists and streams events in the Anthropic emulator.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11)
 """
@@ -17,8 +17,8 @@ from polysession_anthropic.emulator.paging import LISTS, PAGE_FIELDS
 from polysession_anthropic.emulator.state import Session
 from polysession_managed_agents.emulator.emulated import check_open
 from polysession_managed_agents.emulator.event_writer import Entry
+from polysession_managed_agents.emulator.record_store import CREATED_AT_FIELDS, read_created_at
 from polysession_managed_agents.emulator.sent_events import SENT_FIELDS, check_events, read_initial_events
-from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, read_created_at
 from polysession_managed_agents.emulator.validation import (
     Json,
     invalid,
@@ -31,29 +31,29 @@ from polysession_managed_agents.emulator.validation import (
 
 HEARTBEAT_S: Final = 15.0
 STREAM_ERROR: Final = "error"
-"""Marks the entry that ends open streams with an error; the list does not show it."""
+"""The `previewed` mark of a log entry that ends open streams with an error. Lists do not show it."""
 
 _HEARTBEAT: Final = sse_frame({"event": "ping", "data": {"type": "ping"}})
 _LIST_FIELDS: Final = PAGE_FIELDS | CREATED_AT_FIELDS | {"order", "types"}
 _PREVIEWABLE: Final = frozenset({"agent.message", "agent.thinking"})
-_MOST_DELTAS: Final = 100
+_MAX_DELTAS: Final = 100
 _BLOCKS: Final = frozenset({"text", "image", "document"})
 _MAX_ITERATIONS: Final = range(1, 21)
 _RUBRICS: Final = {"text": "content", "file": "file_id"}
 
 
 def read_initial(body: Json) -> list[Json]:
-    """The events that a new session begins with, out of the body of its creation."""
+    """Read and check the events that a new session begins with, from the body of its creation."""
     events = read_initial_events(body, SENT_FIELDS, _BLOCKS)
     outcomes = [event for event in events if event["type"] == "user.define_outcome"]
     if len(outcomes) > 1:
-        raise invalid("A session begins with one outcome at most.", "initial_events")
+        raise invalid("Field 'initial_events' may have at most one user.define_outcome.", "initial_events")
     _check_outcomes(outcomes)
     return events
 
 
 def send(session: Session, body: Json) -> list[Json]:
-    """Accept events, all or none; the accepted events with their ids."""
+    """Accept all events, or none. Returns the accepted events with their ids."""
     only(body, {"events"})
     events = take_typed_objects(body, "events")
     if not events:
@@ -71,7 +71,7 @@ def _check_outcomes(outcomes: list[Json]) -> None:
         rubric = need(outcome, "rubric", dict)
         kind = need(rubric, "type", str)
         if kind not in _RUBRICS:
-            raise invalid("A rubric is of type 'text' or 'file'.", "rubric")
+            raise invalid("Field 'rubric.type' must be 'text' or 'file'.", "rubric")
         need(rubric, _RUBRICS[kind], str)
         iterations = take(outcome, "max_iterations", int)
         if iterations is not None and iterations not in _MAX_ITERATIONS:
@@ -79,32 +79,32 @@ def _check_outcomes(outcomes: list[Json]) -> None:
 
 
 def _check_state(session: Session, events: list[Json]) -> None:
-    talk = session.conversation
+    conversation = session.conversation
     kinds = {event["type"] for event in events}
-    if talk.is_paused and kinds & WORK:
-        raise invalid("The session is paused at its budget.")
+    if conversation.is_paused and kinds & WORK:
+        raise invalid("The session has reached its budget. Raise or remove the budget first.")
     for event in events:
         if event["type"] == "user.interrupt" and event.get("session_thread_id") is not None:
             session.threads.find(need(event, "session_thread_id", str))
-    _check_answers(talk, events)
+    _check_answers(conversation, events)
 
 
-def _check_answers(talk: AnthropicConversation, events: list[Json]) -> None:
+def _check_answers(conversation: AnthropicConversation, events: list[Json]) -> None:
     answered = set()
     for event in events:
         name = ANSWERS.get(event["type"])
         if name is None:
             continue
-        pending = talk.pending.get(event[name])
+        pending = conversation.pending.get(event[name])
         if pending is None or pending.answered_by != event["type"] or event[name] in answered:
-            raise invalid(f"Event {event[name]!r} does not wait for this answer.", name)
+            raise invalid(f"Event {event[name]!r} does not wait for a {event['type']}.", name)
         answered.add(event[name])
-    if talk.pending and not answered and any(event["type"] == "system.message" for event in events):
-        raise invalid("While actions are required, a system.message goes with an answer.")
+    if conversation.pending and not answered and any(event["type"] == "system.message" for event in events):
+        raise invalid("While actions are pending, a system.message must be sent with an answer.")
 
 
 def list_events(session: Session, query: Json) -> Json:
-    """One page of the events that are kept, those that wait to be processed last."""
+    """Return one page of the stored events. Events that are not processed yet are last."""
     only(query, _LIST_FIELDS)
     types = take_all(query, "types", str)
     in_range = read_created_at(query)
@@ -120,17 +120,17 @@ def list_events(session: Session, query: Json) -> Json:
 
 
 def list_thread_events(writer: AnthropicEventWriter, events: list[Json], query: Json) -> Json:
-    """One page of the events of a thread."""
+    """Return one page of the events of a thread."""
     only(query, PAGE_FIELDS)
     return LISTS.page_of_parts({event["id"]: event for event in events}, query, partial(_shown, writer))
 
 
 def stream(writer: AnthropicEventWriter, query: Json) -> EventStream:
-    """The live stream, from now on. A model request that is open already has no previews in it."""
+    """Return the live stream from now on. It has no previews of a model request that is already open."""
     only(query, {"event_deltas"})
     previewed = take_all(query, "event_deltas", str)
-    if len(previewed) > _MOST_DELTAS or not _PREVIEWABLE.issuperset(previewed):
-        raise invalid("Only agent.message and agent.thinking have deltas, and 100 may be named.", "event_deltas")
+    if len(previewed) > _MAX_DELTAS or not _PREVIEWABLE.issuperset(previewed):
+        raise invalid("Field 'event_deltas' takes at most 100 of agent.message and agent.thinking.", "event_deltas")
     start, open_span = len(writer.log.entries), writer.span_id
 
     def is_wanted(entry: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""The part of a list that a query asks for, and the cursors of the pages beside it.
+"""Pages of lists in the Anthropic emulator, and their cursors.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/session-operations (read 2026-11)
 """
@@ -16,7 +16,7 @@ from polysession_managed_agents.emulator.validation import Json, invalid, take
 PAGE_FIELDS: Final = frozenset({"limit", "page"})
 
 PARTS_PAGE: Final = 1000
-"""Most items on a page of the parts of a session: events, threads and resources."""
+"""Maximum number of events, threads or resources of a session on one page."""
 
 _PREFIX: Final = "page_"
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def read_window(values: Json, *, default: int, most: int, newest_first: bool) -> Window:
-    """The part of a list that a query asks for. A cursor is good for the order that it was made with."""
+    """Read the part of a list that a query asks for. A cursor is valid only for the order that it was made with."""
     order, cursor = read_order(values), take(values, "page", str)
     window = Window(
         limit=read_limit(values, default=default, most=most),
@@ -36,7 +36,7 @@ def read_window(values: Json, *, default: int, most: int, newest_first: bool) ->
         return window
     cursor_order, direction, item_id = _read_cursor(cursor)
     if order not in {None, cursor_order}:
-        raise invalid("The page was made with another order.", "page")
+        raise invalid("The cursor was made with another 'order'.", "page")
     after, before = (item_id, None) if direction == "after" else (None, item_id)
     return Window(limit=window.limit, newest_first=cursor_order, after=after, before=before)
 
@@ -49,14 +49,14 @@ def page_of(
     *,
     walks_back: bool = False,
 ) -> Json:
-    """One page as it is answered.
+    """Return the JSON of one page.
 
     Args:
-        rows: What the list shows, by id.
+        rows: The items of the list, by id.
         positions: Place of every id that may be a cursor.
-        window: The part that is asked for.
-        shape: Makes the JSON of an item.
-        walks_back: Whether the page has a cursor of the page before it.
+        window: The part of the list to return.
+        shape: Returns the JSON of an item.
+        walks_back: Whether the page also has a cursor for the previous page.
     """
     page = cut(rows, positions, window)
     ids = list(page.items)
@@ -68,25 +68,25 @@ def page_of(
 
 
 class AnthropicLists:
-    """Lists that are not of sessions."""
+    """The conventions of all lists except the list of sessions."""
 
     fields = PAGE_FIELDS
 
     def page(
         self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
     ) -> Json:
-        """One page of a list that begins with the newest."""
+        """Return one page of a list that begins with the newest item."""
         return page_of(rows, positions, read_window(query, default=20, most=100, newest_first=True), shape)
 
     def page_of_parts(self, rows: Mapping[str, T], query: Json, shape: Callable[[T], Json]) -> Json:
-        """One page of the parts of a session, oldest first."""
+        """Return one page of a session's resources or threads, oldest first."""
         positions = {row_id: position for position, row_id in enumerate(rows)}
         return self.page_among_parts(rows, positions, query, shape)
 
     def page_among_parts(
         self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
     ) -> Json:
-        """One page of some parts of a session, whose positions are among all of them."""
+        """Return one page of a filtered list of a session's parts. `positions` covers all parts."""
         window = read_window(query, default=PARTS_PAGE, most=PARTS_PAGE, newest_first=False)
         return page_of(rows, positions, window, shape)
 
@@ -112,5 +112,5 @@ def _read_cursor(cursor: str) -> tuple[bool, str, str]:
     try:
         newest_first, direction, item_id = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (TypeError, ValueError) as error:
-        raise invalid("The page is not known.", "page") from error
+        raise invalid(f"Unknown cursor {cursor!r}.", "page") from error
     return newest_first, direction, item_id

@@ -1,4 +1,4 @@
-"""Reading of requests in the Anthropic emulator: credential, versions and body.
+"""Reads requests in the Anthropic emulator: credential, versions, query and body.
 
 Backend: https://platform.claude.com/docs/en/manage-claude/authentication, /docs/en/api/versioning and
 /docs/en/managed-agents/events-and-streaming (read 2026-11)
@@ -24,7 +24,7 @@ _KEY_PREFIX: Final = "sk-ant-"
 
 
 def check_headers(headers: Headers) -> None:
-    """Accept a key, in either of the two headers, and a version of the API."""
+    """Refuse a request without an API key, in one of the two headers, or without a known API version."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     bearer = token if scheme.lower() == "bearer" else ""
     if not any(key.startswith(_KEY_PREFIX) for key in (bearer, headers.get("x-api-key", ""))):
@@ -34,7 +34,7 @@ def check_headers(headers: Headers) -> None:
 
 
 def in_beta(routes: Iterable[Route], *, without: int) -> Iterable[Route]:
-    """Routes that are part of the beta; a request without its header is refused with the status `without`."""
+    """Return routes of the beta. They refuse a request without the beta header with the status `without`."""
     return (replace(route, handler=_with_beta(route.handler, without)) for route in routes)
 
 
@@ -50,14 +50,14 @@ def _with_beta(respond: Handler, without: int) -> Handler:
 
 
 def read_query(request: ApiRequest) -> Json:
-    """The query; `beta=true`, which older clients send, is accepted and means nothing."""
+    """Return the query. `beta=true`, which older clients send, is ignored."""
     query = requests.read_query(request)
     query.pop("beta", None)
     return query
 
 
 def read_body(request: ApiRequest) -> Json:
-    """The JSON object in the body; empty if there is no body."""
+    """Return the JSON object in the body; an empty one if there is no body."""
     if len(request.content) > BODY_LIMIT_BYTES:
         raise Refusal(413, "The request is larger than 32 MB.")
     return requests.read_body(request)

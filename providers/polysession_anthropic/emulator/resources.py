@@ -36,7 +36,7 @@ _TOOL_FIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 _POLICIES: Final = frozenset({"always_allow", "always_ask", "auto"})
 _WEB_FIELDS: Final = frozenset({"allowed_domains", "blocked_domains", "max_content_tokens", "url_sources"})
-_MOST: Final = {"tools": 256, "mcp_servers": 20, "skills": 500, "agents": 20}
+_MAX_ITEMS: Final = {"tools": 256, "mcp_servers": 20, "skills": 500, "agents": 20}
 
 MOUNTS: Final = MountRules(
     {"file": FILE, "github_repository": repository("authorization_token"), "memory_store": MEMORY_STORE},
@@ -46,7 +46,7 @@ MOUNTS: Final = MountRules(
 
 
 class Agents(resources.Agents):
-    """All agents. An update may name the current version."""
+    """All agents. An update may name the current version, but need not."""
 
     fields = (
         frozenset({"name", "model", "system", "description", "metadata", "multiagent", "execution_identity"})
@@ -55,11 +55,11 @@ class Agents(resources.Agents):
     needs_version = False
 
     def new_id(self) -> str:
-        """The id of a new agent."""
+        """Return the id for a new agent."""
         return base62_id("agent_")
 
     def read(self, body: Json, names: frozenset[str]) -> Json:
-        """The named fields, besides the name and metadata."""
+        """Read the named fields, except the name and the metadata."""
         fields = _read_agent_fields(body, names)
         if "multiagent" in names:
             fields["multiagent"] = self._read_multiagent(body)
@@ -68,14 +68,14 @@ class Agents(resources.Agents):
         return fields
 
     def _read_multiagent(self, body: Json) -> Json | None:
-        """The agents that this one works with; those of a coordinator are read back at a version."""
+        """Read the multi-agent configuration. The agents of a coordinator get a version."""
         given = take(body, "multiagent", dict)
         if given is None or need(given, "type", str) != "coordinator":
             return given
         only(given, {"type", "agents"})
         members = need(given, "agents", list)
-        if len(members) > _MOST["agents"]:
-            raise invalid(f"A coordinator has {_MOST['agents']} agents at most.", "multiagent")
+        if len(members) > _MAX_ITEMS["agents"]:
+            raise invalid(f"A coordinator may have at most {_MAX_ITEMS['agents']} agents.", "multiagent")
         return {"type": "coordinator", "agents": [self._resolve(member) for member in members]}
 
     def _resolve(self, member: Json | str) -> Json:
@@ -90,11 +90,11 @@ class Environments(resources.Environments):
     """All environments."""
 
     def new_id(self) -> str:
-        """The id of a new environment."""
+        """Return the id for a new environment."""
         return base62_id("env_")
 
     def read_networking(self, config: Json) -> Json:
-        """The networking of a cloud environment, with its defaults."""
+        """Read the networking of a cloud environment, with its defaults."""
         networking = super().read_networking(config)
         if networking["type"] == "unrestricted":
             return {"type": "unrestricted"}
@@ -102,28 +102,28 @@ class Environments(resources.Environments):
 
 
 def read_overrides(body: Json) -> Json:
-    """The fields of an agent that a session has otherwise than its agent: null and `[]` clear."""
+    """Read the fields of the agent that a session overrides. Null and `[]` clear a field."""
     if body.get("model", "") is None:
-        raise invalid("A session needs a model.", "model", error_code="agent_model_required")
+        raise invalid("Field 'model' must not be null.", "model", error_code="agent_model_required")
     return _read_agent_fields(body, AGENT_OVERRIDES & body.keys())
 
 
 def check_consistent(fields: Json) -> None:
     """Refuse an agent whose skills have no tools, or whose MCP tools have no server."""
     if fields["skills"] and not fields["tools"]:
-        raise invalid("Skills need a toolset.", "tools")
+        raise invalid("Field 'tools' must not be empty while the agent has skills.", "tools")
     servers = {server.get("name") for server in fields["mcp_servers"]}
     for tool in fields["tools"]:
         if tool["type"] == "mcp_toolset" and tool["mcp_server_name"] not in servers:
-            raise invalid(f"The MCP server {tool['mcp_server_name']!r} is not defined.", "mcp_servers")
+            raise invalid(f"Unknown MCP server {tool['mcp_server_name']!r}: define it in 'mcp_servers'.", "mcp_servers")
 
 
 def _read_agent_fields(body: Json, names: frozenset[str]) -> Json:
     fields: Json = {}
     for name in names & AGENT_LISTS:
         fields[name] = take_typed_objects(body, name)
-        if len(fields[name]) > _MOST[name]:
-            raise invalid(f"Field {name!r} may hold {_MOST[name]} items.", name)
+        if len(fields[name]) > _MAX_ITEMS[name]:
+            raise invalid(f"Field {name!r} may have at most {_MAX_ITEMS[name]} items.", name)
     if "tools" in fields:
         fields["tools"] = [_read_tool(tool) for tool in fields["tools"]]
     if "skills" in fields:
@@ -133,14 +133,14 @@ def _read_agent_fields(body: Json, names: frozenset[str]) -> Json:
 
 
 def _read_model(body: Json) -> Json:
-    """The model, which is read back as an object."""
+    """Read the model, an id or an object. Returns an object."""
     given = body.get("model")
     model = need(body, "model", dict) if isinstance(given, dict) else {"id": need(body, "model", str)}
     only(model, {"id", "effort", "speed", "inference_geo"})
     effort, speed = model.get("effort"), take(model, "speed", str)
     named = effort.get("type") if isinstance(effort, dict) else effort
     if named not in {None, *_EFFORTS} or speed not in {None, *_SPEEDS}:
-        raise invalid(f"An effort is one of {', '.join(_EFFORTS)}, a speed one of {', '.join(_SPEEDS)}.", "model")
+        raise invalid(f"'effort' must be one of {', '.join(_EFFORTS)}; 'speed' one of {', '.join(_SPEEDS)}.", "model")
     return {
         "id": need(model, "id", str),
         "effort": None if named is None else {"type": named},
@@ -150,10 +150,10 @@ def _read_model(body: Json) -> Json:
 
 
 def _read_tool(tool: Json) -> Json:
-    """A tool with its defaults."""
+    """Read a tool, and add its defaults."""
     kind = tool["type"]
     if kind not in _TOOL_FIELDS:
-        raise invalid(f"Tools of type {kind!r} are not known.", "tools")
+        raise invalid(f"Unknown tool type {kind!r}; expected one of {', '.join(sorted(_TOOL_FIELDS))}.", "tools")
     only(tool, _TOOL_FIELDS[kind])
     if kind == "custom":
         need(tool, "name", str)
@@ -177,7 +177,7 @@ def _read_config(config: Json, policy: str | None, default: Json | None = None) 
     only(config, {"enabled", "permission_policy"})
     enabled, given = take(config, "enabled", bool), take(config, "permission_policy", dict)
     if given is not None and given.get("type") not in _POLICIES:
-        raise invalid(f"A permission policy is one of {', '.join(sorted(_POLICIES))}.", "tools")
+        raise invalid(f"'permission_policy.type' must be one of {', '.join(sorted(_POLICIES))}.", "tools")
     fallback = default or {"enabled": True, "permission_policy": {"type": policy}}
     return {
         "enabled": fallback["enabled"] if enabled is None else enabled,

@@ -1,4 +1,4 @@
-"""Routes of agents, environments, models and mounted resources in the Anthropic emulator.
+"""Routes for agents, environments, models and mounted resources in the Anthropic emulator.
 
 Backend: https://platform.claude.com/docs/en/api/beta/agents/create, /docs/en/api/beta/environments/create,
 /docs/en/api/beta/sessions/resources/list and the pages beside them (read 2026-11)
@@ -18,7 +18,7 @@ from polysession_managed_agents.emulator.routes import MountRoutes, ResourceRout
 
 
 def resource_routes(agents: Agents, environments: Environments) -> Iterable[Route]:
-    """The routes of agents and environments."""
+    """Return the routes for agents and environments."""
     return ResourceRoutes(
         agents=agents,
         environments=environments,
@@ -32,7 +32,7 @@ def resource_routes(agents: Agents, environments: Environments) -> Iterable[Rout
 
 
 def mount_routes(sessions: Sessions) -> Iterable[Route]:
-    """The routes of a session's resources."""
+    """Return the routes for a session's mounted resources."""
     routes = MountRoutes(
         prefix="/v1",
         rules=MOUNTS,
@@ -47,5 +47,5 @@ def mount_routes(sessions: Sessions) -> Iterable[Route]:
 
 
 def model_routes() -> Iterable[Route]:
-    """The routes of models, which are not part of the beta."""
+    """Return the routes for models, which are not part of the beta."""
     yield Route("GET", "/v1/models", lambda _: models_shape())

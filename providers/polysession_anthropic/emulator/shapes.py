@@ -1,4 +1,4 @@
-"""The JSON that the Anthropic emulator answers with.
+"""Builds the JSON of the Anthropic emulator's responses.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions/create and the pages beside it, and
 https://platform.claude.com/docs/en/api/errors (read 2026-11)
@@ -43,11 +43,11 @@ _SNAPSHOT_FIELDS: Final = (
     "multiagent",
     "execution_identity",
 )
-_TOLD_WHEN_UPDATED: Final = ("agent", "budget", "metadata", "title")
+_REPORTED_FIELDS: Final = ("agent", "budget", "metadata", "title")
 
 
 def session_shape(session: Session) -> Json:
-    """A session."""
+    """Return the JSON of a session."""
     return {
         "id": session.id,
         "type": "session",
@@ -70,13 +70,13 @@ def session_shape(session: Session) -> Json:
 
 
 def changed_fields(before: Json, after: Json) -> Json:
-    """The fields of `session.updated`: those that an update changed; metadata that is now empty is left out."""
-    changed = {name: after[name] for name in _TOLD_WHEN_UPDATED if after[name] != before[name]}
+    """Return the fields of `session.updated`: the changed fields, without metadata that is now empty."""
+    changed = {name: after[name] for name in _REPORTED_FIELDS if after[name] != before[name]}
     return {name: value for name, value in changed.items() if value != {}}
 
 
 def mount_shape(mount: Mount) -> Json:
-    """Something mounted in a session; a memory store has neither id nor times."""
+    """Return the JSON of a mounted resource. A memory store has no id and no times."""
     if mount.fields["type"] == "memory_store":
         return {"name": mount.fields["memory_store_id"], "description": None, "instructions": None, **mount.fields}
     times = {"created_at": timestamp(mount.created_at), "updated_at": timestamp(mount.updated_at)}
@@ -85,7 +85,7 @@ def mount_shape(mount: Mount) -> Json:
 
 
 def thread_shape(session: Session, thread: Thread) -> Json:
-    """A thread; the session's own has the agent and the status of the session."""
+    """Return the JSON of a thread. The primary thread has the agent and the status of the session."""
     is_own = thread.parent_id is None
     agent = _member(session.agent)
     return {
@@ -105,7 +105,7 @@ def thread_shape(session: Session, thread: Thread) -> Json:
 
 
 def agent_shape(agent: Agent, version: int | None = None) -> Json:
-    """An agent at one version; the latest if None."""
+    """Return the JSON of an agent at a version; None means the latest."""
     fields = agent.at(version)
     return {
         **_snapshot({**fields, "id": agent.id}),
@@ -117,7 +117,7 @@ def agent_shape(agent: Agent, version: int | None = None) -> Json:
 
 
 def environment_shape(environment: Environment) -> Json:
-    """An environment."""
+    """Return the JSON of an environment."""
     return {
         "id": environment.id,
         "type": "environment",
@@ -133,7 +133,7 @@ def environment_shape(environment: Environment) -> Json:
 
 
 def models_shape() -> Json:
-    """All models, on one page."""
+    """Return the JSON of the list of models, all on one page."""
     return {
         "data": [_model_info(name) for name in MODELS],
         "has_more": False,
@@ -159,12 +159,12 @@ def _model_info(name: str) -> Json:
 
 
 def deleted_shape(record_id: str, kind: str) -> Json:
-    """The answer to a delete."""
+    """Return the response to a deletion."""
     return {"id": record_id, "type": f"{kind}_deleted"}
 
 
 def error_shape(status: int, message: str, request_id: str, code: str | None = None) -> Json:
-    """An error body."""
+    """Return an error body."""
     error: Json = {"type": _ERROR_TYPES.get(status, "invalid_request_error"), "message": message}
     if code is not None:
         error["details"] = {"error_code": code}
@@ -172,13 +172,13 @@ def error_shape(status: int, message: str, request_id: str, code: str | None = N
 
 
 def error_answer(refusal: Refusal, request_id: str) -> Answer:
-    """The answer to a request that is refused."""
+    """Return the response to a refused request."""
     code = refusal.details.get("error_code")
     return Answer(error_shape(refusal.status, refusal.message, request_id, code), refusal.status)
 
 
 def _session_agent(agent: Json) -> Json:
-    """The agent of a session, with the whole agents that it works with."""
+    """Return the agent of a session, with full copies of the agents of a coordinator."""
     multiagent = agent["multiagent"]
     if multiagent is not None and multiagent["type"] == "coordinator":
         members = [_member(each) if "name" in each else each for each in multiagent["agents"]]
@@ -187,7 +187,7 @@ def _session_agent(agent: Json) -> Json:
 
 
 def _member(agent: Json) -> Json:
-    """The agent of a thread, which says nothing of others."""
+    """Return the agent of a thread, without its multi-agent configuration."""
     return {name: value for name, value in _snapshot(agent).items() if name != "multiagent"}
 
 

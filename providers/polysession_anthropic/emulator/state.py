@@ -1,4 +1,4 @@
-"""Sessions of the Anthropic emulator: their state and their rules.
+"""Sessions of the Anthropic emulator: state and rules.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/sessions, /docs/en/managed-agents/session-operations and
 /docs/en/managed-agents/budgets (read 2026-11)
@@ -26,8 +26,8 @@ from polysession_anthropic.emulator.resources import (
 from polysession_anthropic.emulator.threads import Threads
 from polysession_managed_agents.emulator.emulated import check_open, read_agent_reference
 from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.record_store import RecordStore
 from polysession_managed_agents.emulator.resources import Environment
-from polysession_managed_agents.emulator.shelf import Shelf
 from polysession_managed_agents.emulator.validation import (
     Json,
     invalid,
@@ -43,7 +43,7 @@ _CREATE_FIELDS: Final = frozenset(
     {"agent", "environment_id", "title", "metadata", "resources", "vault_ids", "budget", "initial_events"}
 )
 _UPDATE_FIELDS: Final = frozenset({"title", "metadata", "agent", "budget", "vault_ids"})
-_SWAPPABLE: Final = frozenset({"tools", "mcp_servers"})
+_REPLACEABLE: Final = frozenset({"tools", "mcp_servers"})
 _CENTS: Final = re.compile(r"[1-9][0-9]{0,11}")
 
 
@@ -52,9 +52,9 @@ class Session:
     """A session.
 
     Attributes:
-        agent: The fields of its agent at the pinned version, with what the session overrides, and the agent's id.
-        has_budget: Whether it was created with a budget, which an update may change.
-        idle_lag_s: How long the session still reads as running after its turn has ended.
+        agent: The fields of the agent at the pinned version, with the session's overrides and the agent's id.
+        has_budget: Whether the session has a budget, which an update may change. It cannot be added later.
+        idle_lag_s: Seconds for which the session still reads as running after the end of a turn.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Whether the session reads as running: the status follows the end of a turn a moment later."""
+        """Whether the session reads as running. That ends `idle_lag_s` seconds after the turn."""
         return (
             self.conversation.running or time.monotonic() < self.conversation.idle_since_s + self.idle_lag_s
         ) and not self.conversation.is_terminated
@@ -89,7 +89,7 @@ class Session:
         return "running" if self.running else "idle"
 
 
-class Sessions(Shelf[Session]):
+class Sessions(RecordStore[Session]):
     """All sessions."""
 
     def __init__(self, agents: Agents, environments: Environments, scripts: Scripts) -> None:
@@ -100,7 +100,7 @@ class Sessions(Shelf[Session]):
         self._last_moment = datetime.min.replace(tzinfo=UTC)
 
     def create(self, body: Json) -> Session:
-        """Create an idle session for an agent, pinned at a version, in an environment."""
+        """Create an idle session for a pinned version of an agent, in an environment."""
         only(body, _CREATE_FIELDS)
         environment = self._environments.find(need(body, "environment_id", str))
         now = self._next_moment()
@@ -123,17 +123,17 @@ class Sessions(Shelf[Session]):
             conversation=conversation,
             threads=Threads(conversation),
         )
-        _enter(environment, session)
+        _set_environment(environment, session)
         return self.add(session)
 
     def find_open(self, session_id: str) -> Session:
-        """A session that is neither archived nor terminated."""
+        """Return a session, and refuse one that is archived or terminated."""
         session = self.find(session_id)
         check_open(session)
         return session
 
     def update(self, session_id: str, body: Json) -> Session:
-        """Change the fields that are given, all or none: null clears a title, metadata is a patch."""
+        """Change the fields that the body has, all or none. Null clears the title; metadata is merged."""
         only(body, _UPDATE_FIELDS)
         session = self.find_open(session_id)
         if "vault_ids" in body:
@@ -141,7 +141,7 @@ class Sessions(Shelf[Session]):
         title = take(body, "title", str) if "title" in body else session.title
         metadata = patched_metadata(session.metadata, body)
         budget = _read_new_budget(session, body) if "budget" in body else session.conversation.writer.budget
-        agent = _swap_tools(session, body) if "agent" in body else session.agent
+        agent = _replace_tools(session, body) if "agent" in body else session.agent
         session.agent, session.title, session.metadata = agent, title, metadata
         session.updated_at = datetime.now(UTC)
         session.has_budget = budget is not None
@@ -149,24 +149,24 @@ class Sessions(Shelf[Session]):
         return session
 
     def archive(self, session_id: str) -> Session:
-        """Archive a session that does not run, which ends it; a second time changes nothing."""
+        """Archive a session, which terminates it. A running session is refused; archiving again changes nothing."""
         session = self.find(session_id)
         if session.archived_at is None:
-            _check_at_rest(session, "archive")
+            _check_not_running(session, "archive")
             super().archive(session_id)
             session.conversation.terminate()
         return session
 
     def delete(self, session_id: str) -> None:
-        """Delete a session that does not run."""
+        """Delete a session. A running session is refused."""
         session = self.find(session_id)
-        _check_at_rest(session, "delete")
+        _check_not_running(session, "delete")
         session.conversation.delete()
         session.threads.close()
         self.remove(session_id)
 
     def _next_moment(self) -> datetime:
-        """The present moment in milliseconds, as times are shown, and later than that of the last session."""
+        """Return the current time in whole milliseconds, but later than that of the previous session."""
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self._last_moment = now if now > self._last_moment else self._last_moment + timedelta(milliseconds=1)
@@ -176,14 +176,14 @@ class Sessions(Shelf[Session]):
         reference = read_agent_reference(body, AGENT_OVERRIDES)
         agent = self._agents.find(need(reference, "id", str))
         fields = {**agent.at(take(reference, "version", int)), **read_overrides(reference), "id": agent.id}
-        fields["multiagent"] = self._with_members(fields["multiagent"])
+        fields["multiagent"] = self._with_agents(fields["multiagent"])
         check_consistent(fields)
         if agent.archived_at is not None:
             raise invalid(f"Agent {agent.id!r} is archived.", "agent")
         return fields
 
-    def _with_members(self, multiagent: Json | None) -> Json | None:
-        """A coordinator's agents as they are at their versions; anything else as it is."""
+    def _with_agents(self, multiagent: Json | None) -> Json | None:
+        """Replace the references to a coordinator's agents by their fields. Other configurations do not change."""
         if multiagent is None or multiagent["type"] != "coordinator":
             return multiagent
         members = [
@@ -195,32 +195,32 @@ class Sessions(Shelf[Session]):
         return {**multiagent, "agents": members}
 
 
-def _check_at_rest(session: Session, verb: str) -> None:
+def _check_not_running(session: Session, verb: str) -> None:
     if session.running:
         raise invalid(f"Cannot {verb} session while it is running")
 
 
-def _enter(environment: Environment, session: Session) -> None:
+def _set_environment(environment: Environment, session: Session) -> None:
     if environment.archived_at is not None:
         raise invalid(f"Environment {environment.id!r} is archived.", "environment_id")
     is_self_hosted = environment.config["type"] == "self_hosted"
     if is_self_hosted and session.resources:
-        raise invalid("A self-hosted environment takes no resources.", "resources")
+        raise invalid("Field 'resources' is not accepted for a self-hosted environment.", "resources")
     session.conversation.has_worker = is_self_hosted
 
 
-def _swap_tools(session: Session, body: Json) -> Json:
+def _replace_tools(session: Session, body: Json) -> Json:
     changes = need(body, "agent", dict)
-    only(changes, _SWAPPABLE)
+    only(changes, _REPLACEABLE)
     if session.status != "idle":
-        raise invalid("The agent cannot be changed unless the session is idle.", "agent")
+        raise invalid("The agent can be changed only while the session is idle.", "agent")
     changed = {**session.agent, **read_overrides(changes)}
     check_consistent(changed)
     return changed
 
 
 def _read_budget(body: Json) -> Json | None:
-    """A limit of the list cost in cents; None if none is given."""
+    """Read a limit on the list cost in cents; None if the body has none."""
     budget = take(body, "budget", dict)
     if budget is None:
         return None
@@ -229,7 +229,7 @@ def _read_budget(body: Json) -> Json | None:
     only(cost, {"amount", "currency"})
     is_amount = _CENTS.fullmatch(need(cost, "amount", str))
     if budget.get("type") != "limit" or not is_amount or cost.get("currency") != "USD":
-        raise invalid("A budget is a limit of type 'limit', in whole cents of USD, above zero.", "budget")
+        raise invalid("A budget must have the type 'limit' and a whole number of cents above zero, in USD.", "budget")
     return budget
 
 
@@ -241,5 +241,5 @@ def _read_new_budget(session: Session, body: Json) -> Json | None:
     budget = _read_budget(body)
     spent = session.conversation.writer.requests * REQUEST_CENTS
     if budget is not None and int(budget["max_list_cost"]["amount"]) <= spent:
-        raise invalid("A budget must exceed what was consumed.", "budget", error_code="budget_not_raised")
+        raise invalid("A budget must exceed the cost so far.", "budget", error_code="budget_not_raised")
     return budget

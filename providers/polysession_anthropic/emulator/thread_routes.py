@@ -1,4 +1,4 @@
-"""Routes of a session's threads in the Anthropic emulator.
+"""Routes for a session's threads in the Anthropic emulator.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions/threads/list and the pages beside it (read 2026-11)
 """
@@ -18,13 +18,13 @@ from polysession_managed_agents.emulator.validation import Json, only, take_all
 
 
 class ThreadRoutes:
-    """The threads of a session."""
+    """The routes for the threads of a session."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     def routes(self) -> Iterable[Route]:
-        """The routes."""
+        """Return the routes."""
         address = "/v1/sessions/{id}/threads"
         yield Route("GET", address, self._list)
         yield Route("GET", f"{address}/{{thread}}", lambda ask: thread_shape(*self._thread(ask)))

@@ -1,7 +1,7 @@
-"""Threads of an Anthropic session: its own, and those of the agents that it works with.
+"""Threads of an Anthropic session: the primary thread, and one for each other agent.
 
-What another agent says stays in its own thread; the session's shows messages between the agents, and what asks for an
-answer.
+The messages of another agent are in its primary thread. The primary thread has the messages between the agents, and the
+tool uses that wait for an answer.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/session-threads (read 2026-11)
 """
@@ -25,8 +25,8 @@ class Thread:
     """The thread of one agent of a session.
 
     Attributes:
-        writer: Writes its events.
-        parent_id: The thread that began it; None for the session's own.
+        writer: Writes the thread's events.
+        parent_id: Id of the thread that started it; None for the primary thread.
     """
 
     writer: AnthropicEventWriter
@@ -36,63 +36,63 @@ class Thread:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id of the thread."""
         return self.writer.thread_id
 
 
 class Threads:
-    """The threads of one session, its own first."""
+    """The threads of one session, the primary thread first."""
 
     def __init__(self, conversation: AnthropicConversation) -> None:
         self._conversation = conversation
-        own = Thread(conversation.writer)
-        self.all: dict[str, Thread] = {own.id: own}
+        primary = Thread(conversation.writer)
+        self.all: dict[str, Thread] = {primary.id: primary}
 
     def find(self, thread_id: str) -> Thread:
-        """The thread with that id; refused as not found if it does not exist."""
+        """Return the thread with an id, or refuse the request with 404."""
         if thread_id not in self.all:
             raise not_found("Thread", thread_id)
         return self.all[thread_id]
 
     def is_running(self, thread: Thread) -> bool:
-        """Whether its agent works at this moment."""
+        """Return whether a turn runs in the thread."""
         return thread.parent_id is None and self._conversation.running
 
     def archive(self, thread_id: str) -> Thread:
-        """End a thread that does not run; a second time changes nothing."""
+        """Archive a child thread that is not running. Archiving it again changes nothing."""
         thread = self.find(thread_id)
         if thread.parent_id is None or self.is_running(thread):
-            raise invalid("The session's own thread, and a thread that runs, cannot be archived.")
+            raise invalid("The primary thread and a running thread cannot be archived.")
         if thread.archived_at is None:
             thread.archived_at = datetime.now(UTC)
-            self._tell_both(thread.writer, "session.thread_status_terminated")
+            self._emit_in_both(thread.writer, "session.thread_status_terminated")
         return thread
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the session's agent ask another one, which answers in a thread of its own; gives the thread's id."""
+        """Let the session's agent ask another agent. Returns the id of the thread in which that agent answers."""
         child = self._begin(agent_name, question)
         child.open_span()
         child.emit("agent.message", content=_text(answer))
         child.close_span()
-        own = self._conversation.writer
-        receiver = {"to_session_thread_id": own.thread_id, "to_agent_name": own.agent_name}
+        primary = self._conversation.writer
+        receiver = {"to_session_thread_id": primary.thread_id, "to_agent_name": primary.agent_name}
         child.emit("agent.thread_message_sent", **receiver, content=_text(answer))
         sender = {"from_session_thread_id": child.thread_id, "from_agent_name": agent_name}
-        own.emit("agent.thread_message_received", **sender, content=_text(answer))
-        self._tell_both(child, "session.thread_status_idle", **_END_TURN)
+        primary.emit("agent.thread_message_received", **sender, content=_text(answer))
+        self._emit_in_both(child, "session.thread_status_idle", **_END_TURN)
         return child.thread_id
 
     def consult_about(self, agent_name: str, question: str, use: ToolUse) -> str:
-        """Let another agent ask for a tool that needs an approval; gives the id of the tool use."""
+        """Let another agent request an approval. Returns the id of the tool use."""
         child = self._begin(agent_name, question)
         event_id = self._conversation.ask_for(child, use)
         reason = {"type": "requires_action", "event_ids": [event_id]}
-        self._tell_both(child, "session.thread_status_idle", stop_reason=reason, stop_details=None)
+        self._emit_in_both(child, "session.thread_status_idle", stop_reason=reason, stop_details=None)
         self._conversation.wait_for_answers()
         return event_id
 
     def events(self, thread: Thread) -> list[Json]:
-        """The events that are kept of one thread."""
+        """Return the stored events of a thread."""
         if thread.parent_id is None:
             return self._conversation.persisted()
         return [entry.event for entry in thread.writer.log.entries if entry.previewed is None]
@@ -103,18 +103,18 @@ class Threads:
             thread.writer.log.close()
 
     def _begin(self, agent_name: str, question: str) -> AnthropicEventWriter:
-        own, child = self._conversation.writer, AnthropicEventWriter(agent_name)
-        self.all[child.thread_id] = Thread(child, own.thread_id)
-        own.emit("session.thread_created", **child.thread_fields(), workflow_run_id=None)
+        primary, child = self._conversation.writer, AnthropicEventWriter(agent_name)
+        self.all[child.thread_id] = Thread(child, primary.thread_id)
+        primary.emit("session.thread_created", **child.thread_fields(), workflow_run_id=None)
         receiver = {"to_session_thread_id": child.thread_id, "to_agent_name": agent_name}
-        own.emit("agent.thread_message_sent", **receiver, content=_text(question))
-        self._tell_both(child, "session.thread_status_running")
-        sender = {"from_session_thread_id": own.thread_id, "from_agent_name": own.agent_name}
+        primary.emit("agent.thread_message_sent", **receiver, content=_text(question))
+        self._emit_in_both(child, "session.thread_status_running")
+        sender = {"from_session_thread_id": primary.thread_id, "from_agent_name": primary.agent_name}
         child.emit("agent.thread_message_received", **sender, content=_text(question))
         return child
 
-    def _tell_both(self, child: AnthropicEventWriter, event_type: str, **payload: Any) -> None:
-        """Write an event about a thread into that thread, and into the session's own."""
+    def _emit_in_both(self, child: AnthropicEventWriter, event_type: str, **payload: Any) -> None:
+        """Write an event about a thread into that thread and into the primary thread."""
         event_id = child.emit(event_type, **child.thread_fields(), **payload)
         self._conversation.writer.emit(event_type, event_id, **child.thread_fields(), **payload)
 

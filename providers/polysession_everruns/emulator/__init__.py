@@ -1,4 +1,4 @@
-"""Everruns' management API, emulated."""
+"""Emulator of Everruns' management API."""
 
 from polysession_everruns.emulator.app import EverrunsEmulator
 

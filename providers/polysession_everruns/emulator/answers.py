@@ -1,4 +1,4 @@
-"""The JSON that an emulated Everruns server answers with, in each of its generations.
+"""Builds the JSON of the Everruns emulator's responses, for each generation.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs.everruns.com, PATCH
 /v1/sessions/{session_id} for the older shape (read 2026-11)
@@ -26,11 +26,11 @@ _OMITTED_WHEN_EMPTY = frozenset({"capabilities", "initial_files", "tools"})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a caller reached the server: links in answers are absolute.
+    """The address of the server that a client used. Links in responses are absolute.
 
     Attributes:
-        api: Address before `/v1`.
-        ui: Address of the pages for people.
+        api: Base URL of the API, before `/v1`.
+        ui: Base URL of the web pages.
     """
 
     api: str
@@ -38,12 +38,12 @@ class Origin:
 
     @classmethod
     def of(cls, request: ApiRequest) -> Origin:
-        """The address of a request."""
+        """Return the origin of a request."""
         return cls(api=request.origin + BASE_PATH, ui=request.origin)
 
 
 class CurrentAnswers:
-    """Answers of the current generation."""
+    """Responses of the current generation."""
 
     status_names: ClassVar[Mapping[Status, str]] = {
         "started": "started",
@@ -51,13 +51,13 @@ class CurrentAnswers:
         "idle": "idle",
         "waiting": "waitingfortoolresults",
     }
-    # Status of the refusal of tool results that no turn waits for.
+    # HTTP status of the refusal of tool results if no turn waits for them.
     not_waiting_status: ClassVar[int] = 409
-    # Whether a stream without a cursor begins with all that was stored, or with what comes next.
+    # Whether a stream without a cursor begins with all stored events. Otherwise it begins with the next event.
     replays_all: ClassVar[bool] = False
 
     def error(self, refusal: Refusal) -> Answer:
-        """A problem object (RFC 9457); a line of text where the web framework refuses."""
+        """Return a problem object (RFC 9457), or plain text for a refusal by the web framework."""
         if refusal.details.get("is_plain"):
             return Answer(refusal.message, refusal.status, media_type="text/plain")
         return self._error(refusal)
@@ -70,13 +70,13 @@ class CurrentAnswers:
         return Answer(problem, refusal.status, media_type="application/problem+json")
 
     def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
-        """A session.
+        """Return the JSON of a session.
 
         Args:
             session: The session.
-            owner_principal_id: Id of its owner.
-            origin: Where its links lead.
-            with_pin: Whether to tell if it is pinned: reading does, changing does not.
+            owner_principal_id: Id of the session's owner.
+            origin: The address for its links.
+            with_pin: Whether to include `is_pinned`. Reads include it, changes do not.
         """
         path = f"/v1/sessions/{session.id}"
         body = {
@@ -99,27 +99,27 @@ class CurrentAnswers:
         return _without_absent(body)
 
     def agent(self, agent: Definition, origin: Origin, *, session_count: int | None = None) -> Json:
-        """An agent, with how much it is used if a count is given."""
+        """Return the JSON of an agent, with the number of its sessions if it is passed."""
         body = self._definition(agent)
         if session_count is not None:
             body |= {"session_count": session_count, "app_count": 0}
         return self.linked(body, origin, "agents")
 
     def harness(self, harness: Definition, origin: Origin) -> Json:
-        """A harness."""
+        """Return the JSON of a harness."""
         return self.linked({**self._definition(harness), "is_built_in": harness.is_built_in}, origin, "harnesses")
 
     def tool_results(self, accepted: int) -> Json:
-        """The answer to tool results."""
+        """Return the response to tool results."""
         return {"accepted": accepted, "status": "active"}
 
     def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:
-        """A member of a collection with the addresses of its API resource and of its page."""
+        """Add links to the JSON of a resource: its API address and its web page."""
         path = f"/{collection}/{body['id']}"
         return {**body, **_links(origin, f"/v1{path}", path)}
 
     def page(self, items: Sequence[Json], total: int, window: Window, request: ApiRequest) -> Json:
-        """One page of a list; it links to its neighbours, where there are any."""
+        """Return the JSON of one page, with links to the next and the previous page if there are any."""
         page: Json = {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
         following = window.offset + window.limit
         if following < total:
@@ -138,9 +138,9 @@ class CurrentAnswers:
 
 
 class LegacyAnswers(CurrentAnswers):
-    """Answers of the older generation: fewer fields, no links, and errors that are a single text."""
+    """Responses of the legacy generation: fewer fields, no links, and errors with only a text."""
 
-    # The documentation of that time spells it with underscores; a client has to know both.
+    # The documentation of that time has underscores in this status. Clients must accept both spellings.
     status_names: ClassVar[Mapping[Status, str]] = {
         **CurrentAnswers.status_names,
         "waiting": "waiting_for_tool_results",
@@ -148,7 +148,7 @@ class LegacyAnswers(CurrentAnswers):
     not_waiting_status: ClassVar[int] = 400
     replays_all: ClassVar[bool] = True
 
-    # `harness_id` came with the next generation; the official client reads no session without it.
+    # `harness_id` was added in the next generation, but the official client requires it.
     _SESSION_FIELDS: ClassVar[tuple[str, ...]] = (
         "id",
         "organization_id",
@@ -170,25 +170,25 @@ class LegacyAnswers(CurrentAnswers):
         return Answer({"error": refusal.message}, refusal.status)
 
     def session(self, session: Session, owner_principal_id: str, origin: Origin, *, with_pin: bool) -> Json:
-        """A session of few fields; its capabilities are there even when it has none."""
+        """Return the JSON of a session, with fewer fields and always with `capabilities`."""
         body = super().session(session, owner_principal_id, origin, with_pin=with_pin)
         kept = {name: body[name] for name in self._SESSION_FIELDS if name in body}
         return {**kept, "capabilities": session.values.get("capabilities", [])}
 
     def agent(self, agent: Definition, origin: Origin, *, session_count: int | None = None) -> Json:  # noqa: ARG002
-        """An agent, without counts."""
+        """Return the JSON of an agent, without the number of its sessions."""
         return super().agent(agent, origin)
 
     def tool_results(self, accepted: int) -> Json:
-        """The answer to tool results, in the words of the older description."""
+        """Return the response to tool results, as the older documentation describes it."""
         return {"status": "accepted", "tool_results_count": accepted}
 
     def linked(self, body: Mapping[str, Any], origin: Origin, collection: str) -> Json:  # noqa: ARG002
-        """A member of a collection, as it is."""
+        """Return the JSON of a resource without links."""
         return dict(body)
 
     def page(self, items: Sequence[Json], total: int, window: Window, request: ApiRequest) -> Json:  # noqa: ARG002
-        """One page of a list, without links."""
+        """Return the JSON of one page, without links."""
         return {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
 
 
@@ -206,7 +206,7 @@ def _common(record: Record) -> Json:
 
 
 def _without_absent(body: Json) -> Json:
-    """The body without absent values: the server leaves them out, and sends no null."""
+    """Remove absent values, because the server sends no nulls."""
     return {
         name: value
         for name, value in body.items()
@@ -220,7 +220,7 @@ def _links(origin: Origin, api_path: str, ui_path: str) -> Json:
 
 
 def _address_of(request: ApiRequest, offset: int) -> str:
-    """The address of the same list from another offset on."""
+    """Return the URL of the same list at another offset."""
     query = [(name, value) for name, value in request.query.multi_items() if name != "offset"]
     return f"{request.origin}{request.path}?{urlencode([*query, ('offset', offset)])}"
 

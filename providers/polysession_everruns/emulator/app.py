@@ -1,4 +1,4 @@
-"""Speaks the HTTP protocol of Everruns' management API over state in memory.
+"""Emulator of Everruns' management API: the wire protocol, with all state in memory.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, and https://docs.everruns.com (read 2026-11)
 """
@@ -26,28 +26,28 @@ from polysession_everruns.emulator.conversation_routes import ConversationRoutes
 from polysession_everruns.emulator.records import Session
 from polysession_everruns.emulator.state import EverrunsState
 from polysession_everruns.emulator.turn_records import Pace
-from polysession_everruns.emulator.validation import check_admission
+from polysession_everruns.emulator.validation import check_headers
 
-_TOKEN: Final = "evr_pat_emulator"  # noqa: S105  (opens nothing but this emulator)
+_TOKEN: Final = "evr_pat_emulator"  # noqa: S105  (valid only for this emulator)
 
 _IGNORED_OPTIONS: Final = frozenset({"agent_id", "agent_name", "capabilities", "model_id"})
 
 
 class EverrunsEmulator(Emulator):
-    """An Everruns server with one organization, one user, one model, one harness and one agent.
+    """Emulator of an Everruns server with one organization, one user, one model, one harness and one agent.
 
-    The legacy server runs tools without asking, `/ask` included.
+    The legacy server runs all tools without an approval, also those of `/ask`.
 
     Attributes:
-        pace: How long things take; a test may shorten it.
-        ignores_options: Whether a new session gets the initial agent and nothing of what the caller chose for it, as
-            with the engine on its own; the answer shows it.
+        pace: Timeouts and intervals. Tests may shorten them.
+        ignores_options: Whether a new session ignores the agent, the capabilities and the model that the client chose,
+            like the engine without the management server. The response shows the result.
     """
 
     base_path: ClassVar[str] = BASE_PATH
 
     def __init__(self, generation: Generation = "current") -> None:
-        """Start with the initial agent, in the shape of one generation of the backend."""
+        """Create the emulator of one generation, with the initial agent."""
         super().__init__(generation)
         is_legacy = generation == "legacy"
         self.scripts = Scripts(has_questions=not is_legacy)
@@ -61,7 +61,7 @@ class EverrunsEmulator(Emulator):
         self.initial = InitialResources(agent_id=agent.id, model=ModelConfig(id=self._state.catalogue.model["id"]))
         self.settings = {"api_key": _TOKEN}
         self.routes = list(self._routes())
-        self.app = build_app(self.routes, error=lambda refusal, _: self._answers.error(refusal), admit=check_admission)
+        self.app = build_app(self.routes, error=lambda refusal, _: self._answers.error(refusal), admit=check_headers)
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
         """Make a session active for `duration_s` seconds, then idle.
@@ -72,7 +72,7 @@ class EverrunsEmulator(Emulator):
         self._state.sessions[session_id].start_turn(duration_s)
 
     def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open.
+        """Return the number of open streams of a session.
 
         Raises:
             KeyError: There is no such session.
@@ -80,7 +80,7 @@ class EverrunsEmulator(Emulator):
         return self._state.sessions[session_id].log.entries.followers
 
     def await_tool_results(self, session_id: str) -> None:
-        """Make a session wait until the client has run tools.
+        """Make a session wait for the results of client-side tools.
 
         Raises:
             KeyError: There is no such session.

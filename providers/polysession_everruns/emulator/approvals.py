@@ -1,8 +1,8 @@
-"""How an emulated Everruns server asks for approvals, and takes the decisions.
+"""Approvals in the Everruns emulator: how the server requests them, and accepts the decisions.
 
-A call that needs one fails at first. The server then makes up a call that asks for the decision, as it asks for
-client-side tools. The agent gets the decisions as a message of the user, and the agent makes the calls again:
-one that was approved runs, one that was rejected is blocked.
+A call that needs an approval fails at first. The server then generates a call that requests the decision, in the same
+way as it requests client-side tools. The agent gets the decisions as a message of the user and repeats the calls. An
+approved call runs; a rejected call is blocked.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/tool_approvals.rs,
 crates/contracts/src/tool_approval_types.rs and knowledge/execution/tool-approval.md (read 2026-11)
@@ -29,10 +29,10 @@ BLOCKED: Final = "blocked by pre_tool_use hook: rejected by user"
 
 _CODE: Final = "tool_approval_required"
 _PREFIX: Final = "tool_approval_"
-_MOST_DECISIONS: Final = 64
+_MAX_DECISIONS: Final = 64
 _REQUEST: Final[Shape] = {"decisions": "objects!"}
 _DECISION: Final[Shape] = {"decision": "text!", "tool_call_id": "text!"}
-_SPOKEN: Final[Mapping[str, str]] = {
+_DECISION_TEXTS: Final[Mapping[str, str]] = {
     "allow": "I approved `{}` this once. Call it again now with exactly the same arguments.",
     "allow_always": "I approved `{}` for the rest of this session. Call it again now with the same arguments.",
     "reject": "I rejected `{}`. Don't run it, and don't try to get the same result another way.",
@@ -46,14 +46,14 @@ _ALLOWING: Final = frozenset({"allow", "allow_always"})
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The caller's decision about one request."""
+    """The client's decision about one request."""
 
     call_id: str
     outcome: str
 
 
 def request_for(call: Mapping[str, Any], wait_s: float) -> Json:
-    """The made-up call that asks whether this one may run."""
+    """Build the call that requests an approval for this call."""
     asked_at = utc_now()
     expires_at = (asked_at + timedelta(seconds=wait_s)).isoformat()
     exact = json.dumps({"arguments": call["arguments"], "tool": call["name"]}, sort_keys=True, separators=(",", ":"))
@@ -74,10 +74,10 @@ def request_for(call: Mapping[str, Any], wait_s: float) -> Json:
 
 
 def read_decisions(content: bytes) -> list[Decision]:
-    """The decisions in a request body.
+    """Read the decisions in a request body.
 
     Raises:
-        Refusal: It is not JSON, or not the JSON that was expected (400 or 422).
+        Refusal: The body is not JSON (400), or a value has the wrong type (422).
     """
     decisions = []
     for sent in read_body(content, _REQUEST)["decisions"]:
@@ -89,16 +89,16 @@ def read_decisions(content: bytes) -> list[Decision]:
 
 
 def decide(session: Session, decisions: Sequence[Decision]) -> Json:
-    """Settle all requests, and resume the turn; requests that were left out are not approved.
+    """Apply the decisions, and resume the turn. Requests without a decision are not approved.
 
     Raises:
-        Refusal: There are no decisions, too many, or two about one request (400). Nothing of that id is asked for
-            (404). It is too late, or the session does not wait (409).
+        Refusal: There are no decisions, too many, or two about one request (400). There is no request with that id
+            (404). The request expired, or the session does not wait (409).
     """
     requests = _pending(session)
-    outcomes = _checked(decisions, {request["id"]: request["arguments"] for request in requests})
+    outcomes = _validate(decisions, {request["id"]: request["arguments"] for request in requests})
     if not session.awaits_tool_results:
-        raise conflict(_why_not(session, requests))
+        raise conflict(_conflict_reason(session, requests))
     return {"resolved": settle(session, outcomes, "not_approved"), "status": "active"}
 
 
@@ -106,33 +106,33 @@ def settle(session: Session, outcomes: Mapping[str, str], others: str) -> list[J
     """Report the outcome of each request to the agent, and resume the turn.
 
     Args:
-        session: A session that waits.
-        outcomes: How requests ended, by their ids.
-        others: How those end that are not among them.
+        session: The waiting session.
+        outcomes: The outcomes of requests, by id.
+        others: The outcome of all other requests.
     """
     requests = _pending(session)
     settled = {request["id"]: outcomes.get(request["id"], others) for request in requests}
     tools = {request["id"]: request["arguments"]["tool"] for request in requests}
-    spoken = "\n".join(_SPOKEN[outcome].format(tools[call_id]) for call_id, outcome in settled.items())
-    message = new_message("user", [text_part(spoken)])
+    text = "\n".join(_DECISION_TEXTS[outcome].format(tools[call_id]) for call_id, outcome in settled.items())
+    message = new_message("user", [text_part(text)])
     session.log.write("input.message", {"message": message})
     digits = session.id.partition("_")[2]
     context = {"turn_id": f"turn_{digits}", "input_message_id": f"message_{digits}"}
     for request in requests:
         outcome = settled[request["id"]]
-        told = {
+        result = {
             "outcome": outcome,
             "approved": outcome in _ALLOWING,
             "tool": tools[request["id"]],
             "tool_call_id": request["arguments"]["tool_call_id"],
         }
         body = {"tool_call_id": request["id"], "tool_name": APPROVAL_TOOL, "success": True, "status": "success"}
-        session.log.write("tool.completed", {**body, "result": [text_part(json.dumps(told))]}, context=context)
-    _go_on(session, settled, tools)
+        session.log.write("tool.completed", {**body, "result": [text_part(json.dumps(result))]}, context=context)
+    _resume(session, settled, tools)
     return [{"tool_call_id": each, "tool": tools[each], "outcome": outcome} for each, outcome in settled.items()]
 
 
-def _go_on(session: Session, settled: Mapping[str, str], tools: Mapping[str, str]) -> None:
+def _resume(session: Session, settled: Mapping[str, str], tools: Mapping[str, str]) -> None:
     for call_id, outcome in settled.items():
         if outcome.endswith("_always"):
             session.approval_rules[tools[call_id]] = outcome in _ALLOWING
@@ -142,22 +142,22 @@ def _go_on(session: Session, settled: Mapping[str, str], tools: Mapping[str, str
         turn.approved = [outcome in _ALLOWING for outcome in settled.values()]
         turn.pending = {call_id: name for call_id, name in turn.pending.items() if call_id not in settled}
         if turn.pending:
-            return  # the caller's tools of the same step
+            return  # client-side tools of the same step still wait
         turn.answered.give()
     session.awaits_tool_results = False
 
 
 def _pending(session: Session) -> list[Json]:
-    """The requests in the newest batch of made-up calls, whether or not it has been answered."""
+    """Return the approval requests in the newest `tool.call_requested` event, answered or not."""
     batches = [event["data"]["tool_calls"] for event in session.log.events if event["type"] == "tool.call_requested"]
     return [call for call in (batches[-1] if batches else ()) if call["name"] == APPROVAL_TOOL]
 
 
-def _checked(decisions: Sequence[Decision], requests: Mapping[str, Json]) -> dict[str, str]:
+def _validate(decisions: Sequence[Decision], requests: Mapping[str, Json]) -> dict[str, str]:
     if not decisions:
         raise invalid("decisions must not be empty")
-    if len(decisions) > _MOST_DECISIONS:
-        raise invalid(f"at most {_MOST_DECISIONS} decisions per submission")
+    if len(decisions) > _MAX_DECISIONS:
+        raise invalid(f"at most {_MAX_DECISIONS} decisions per submission")
     outcomes: dict[str, str] = {}
     for decision in decisions:
         quoted = json.dumps(decision.call_id)
@@ -171,7 +171,7 @@ def _checked(decisions: Sequence[Decision], requests: Mapping[str, Json]) -> dic
     return outcomes
 
 
-def _why_not(session: Session, requests: Sequence[Json]) -> str:
+def _conflict_reason(session: Session, requests: Sequence[Json]) -> str:
     done = {event["data"]["tool_call_id"] for event in session.log.events if event["type"] == "tool.completed"}
     if requests[0]["id"] in done:
         return "These approval requests were already answered"

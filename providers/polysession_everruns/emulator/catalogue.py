@@ -1,4 +1,4 @@
-"""The catalogue of an emulated Everruns server: agents, harnesses, models and capabilities."""
+"""Agents, harnesses, models and capabilities of the Everruns emulator: state and rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from polysession.emulation import hex_id
 from polysession_everruns.emulator.records import Definition, timestamp, utc_now
-from polysession_everruns.emulator.requests import given
+from polysession_everruns.emulator.requests import without_nulls
 from polysession_everruns.emulator.validation import (
     check_id,
     check_slug,
@@ -48,22 +48,22 @@ class Catalogue:
         self.create_harness({"name": DEFAULT_HARNESS, "display_name": "Generic"}, is_built_in=True)
 
     def agent(self, agent_id: str) -> Definition:
-        """The agent with that id.
+        """Return the agent with an id.
 
         Raises:
-            Refusal: The id is malformed (400). No agent has it (404).
+            Refusal: The id is malformed (400). There is no such agent (404).
         """
         return _by_id("agent", self.agents, agent_id)
 
     def find_agent(self, reference: str) -> Definition:
-        """The agent with that id or name; raises as `agent` does."""
+        """Return the agent with an id or a name. Raises as `agent` does."""
         return self._agent_named(reference) if is_slug(reference) else self.agent(reference)
 
     def usable_agent(self, *, agent_id: str | None, name: str | None) -> Definition | None:
-        """The agent that a new session asks for, by id or by name; None if it asks for none.
+        """Return the agent that a new session names, by id or by name; None if it names none.
 
         Raises:
-            Refusal: Both were given, the id is malformed, or the agent is archived (400). There is no such agent
+            Refusal: Both are present, the id is malformed, or the agent is archived (400). There is no such agent
                 (404).
         """
         _check_one_of("agent", agent_id, name)
@@ -75,7 +75,7 @@ class Catalogue:
         return agent
 
     def usable_harness(self, *, harness_id: str | None, name: str | None) -> Definition | None:
-        """The harness that was asked for, by id or by name; None if none was. Raises as `usable_agent` does."""
+        """Return the harness that a request names; None if it names none. Raises as `usable_agent` does."""
         _check_one_of("harness", harness_id, name)
         if harness_id is not None:
             return _by_id("harness", self.harnesses, harness_id)
@@ -85,11 +85,11 @@ class Catalogue:
 
     @property
     def default_harness(self) -> Definition:
-        """The harness of whatever asks for none."""
+        """The harness of agents and sessions that name none."""
         return _by_name("Harness", self.harnesses, DEFAULT_HARNESS)
 
     def check_model(self, model_id: str | None) -> None:
-        """Accept the id of a model, or none.
+        """Check the id of a model. None is valid.
 
         Raises:
             Refusal: The id is malformed (400). There is no such model (404).
@@ -101,11 +101,11 @@ class Catalogue:
             raise unknown("Model not found")
 
     def create_agent(self, values: Values) -> Definition:
-        """Keep a new agent, or replace the one whose id the caller chose again.
+        """Create an agent, or replace the agent whose id the client passed.
 
         Raises:
-            Refusal: A value breaks a rule, or the agent to be replaced is archived (400). The harness or the model
-                does not exist (404). Another agent has the name (409).
+            Refusal: A value is invalid, or the replaced agent is archived (400). The harness or the model does not
+                exist (404). Another agent has the name (409).
         """
         agent_id = values.get("id") or hex_id("agent_")
         check_id("agent", agent_id)
@@ -121,7 +121,10 @@ class Catalogue:
         return self.agents[agent_id]
 
     def put_agent(self, reference: str, values: Values) -> tuple[Definition, bool]:
-        """Replace the agent with that id or name, or create it; true if it is new. Raises as `create_agent`."""
+        """Replace or create the agent with an id or a name. Returns it, and whether it is new.
+
+        Raises as `create_agent` does.
+        """
         if is_slug(reference):
             existing = next((agent.id for agent in self.agents.values() if agent.name == reference), None)
         else:
@@ -130,11 +133,11 @@ class Catalogue:
         return self.create_agent({**values, "id": existing}), not known
 
     def update_agent(self, agent_id: str, changes: Values) -> Definition:
-        """Set the values that are given and not None.
+        """Set the values that are present and not None.
 
         Raises:
-            Refusal: A value breaks a rule, or the agent is archived and is to stay so (400). The agent, the harness
-                or the model does not exist (404). Another agent has the name (409).
+            Refusal: A value is invalid, or the agent is archived and is not restored (400). The agent, the harness or
+                the model does not exist (404). Another agent has the name (409).
         """
         agent = self.agent(agent_id)
         status = changes.get("status")
@@ -147,23 +150,23 @@ class Catalogue:
         return agent
 
     def archive_agent(self, agent_id: str) -> None:
-        """Hide an agent from lists and from new sessions; once more changes nothing. Raises as `agent` does."""
+        """Archive an agent. Archiving it again changes nothing. Raises as `agent` does."""
         agent = self.agent(agent_id)
         if agent.archived_at is None:
             agent.touch()
             agent.archived_at = agent.updated_at
 
     def create_harness(self, values: Values, *, is_built_in: bool = False) -> Definition:
-        """Keep a new harness.
+        """Create a harness.
 
         Raises:
-            Refusal: A value breaks a rule (400). The parent or the model does not exist (404). Another harness has
-                the name (409).
+            Refusal: A value is invalid (400). The parent or the model does not exist (404). Another harness has the
+                name (409).
         """
         _check_name("Harness", values["name"], self.harnesses.values())
         self.check_model(values.get("default_model_id"))
         self.usable_harness(harness_id=values.get("parent_harness_id"), name=None)
-        harness = Definition(hex_id("harness_"), given(values), is_built_in=is_built_in)
+        harness = Definition(hex_id("harness_"), without_nulls(values), is_built_in=is_built_in)
         self.harnesses[harness.id] = harness
         return harness
 
@@ -171,7 +174,7 @@ class Catalogue:
         return _by_name("Agent", self.agents, name)
 
     def _accept_agent(self, agent_id: str, values: Values) -> dict[str, Any]:
-        accepted = given(values)
+        accepted = without_nulls(values)
         if "name" in accepted:
             others = [agent for agent in self.agents.values() if agent.id != agent_id]
             _check_name("Agent", accepted["name"], others)
@@ -185,7 +188,7 @@ class Catalogue:
 
 
 def _only_model() -> Values:
-    # Inside a model's own record, `model_id` is the name that its provider knows it by.
+    # In the JSON of a model, `model_id` is the name at the provider of the model.
     now = timestamp(utc_now())
     return {
         "id": hex_id("model_"),

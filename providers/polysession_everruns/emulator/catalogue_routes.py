@@ -1,4 +1,4 @@
-"""The routes of an emulated Everruns server for agents, harnesses, models and capabilities.
+"""Routes for agents, harnesses, models and capabilities in the Everruns emulator.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 """
@@ -16,7 +16,7 @@ from polysession_everruns.emulator.state import EverrunsState
 
 
 class CatalogueRoutes:
-    """The resources that sessions are made of."""
+    """The routes for agents, harnesses, models and capabilities."""
 
     def __init__(self, state: EverrunsState, answers: CurrentAnswers) -> None:
         self._state = state
@@ -24,7 +24,7 @@ class CatalogueRoutes:
         self._answers = answers
 
     def routes(self) -> Iterable[Route]:
-        """The routes, without their common base path."""
+        """Return the routes, without their common base path."""
         yield Route("POST", "/agents", self._create_agent, 201)
         yield Route("GET", "/agents", self._list_agents)
         yield Route("GET", "/agents/{id}", self._get_agent)
@@ -81,7 +81,7 @@ class CatalogueRoutes:
 
 
 def page(answers: CurrentAnswers, request: ApiRequest, bodies: list[Json]) -> Json:
-    """The part of a list that a request asks for."""
+    """Return the page of a list that a request asks for."""
     window = requests.read_window(request.query)
     shown = bodies[window.offset : window.offset + window.limit]
     return answers.page(shown, len(bodies), window, request)

@@ -1,4 +1,4 @@
-"""Messages to a session of an emulated Everruns server, and interruptions.
+"""Messages to a session of the Everruns emulator, and cancellation.
 
 Backend: https://docs.everruns.com and https://github.com/everruns/everruns, specs/events.md (read 2026-11)
 """
@@ -18,17 +18,17 @@ from polysession_everruns.emulator.turn_records import Pace, TurnRecord
 
 
 class Conversations:
-    """The scripted agent, in conversation with its callers."""
+    """Starts, steers and cancels the turns of the scripted agent."""
 
     def __init__(self, model: Mapping[str, Any], pace: Pace, scripts: Scripts) -> None:
         self._model = model
         self._pace = pace
         self._scripts = scripts
 
-    def hear(self, session: Session, new: NewMessage) -> None:
-        """Take a message: it begins a turn, or steers the one that runs; a wait for tool results ends."""
+    def receive(self, session: Session, new: NewMessage) -> None:
+        """Accept a message. It starts a turn or steers the running turn, and ends a wait for tool results."""
         session.log.write("input.message", {"message": new.message}, tags=new.tags)
-        session.heard(new.message)
+        session.update_preview(new.message)
         if session.awaits_tool_results:
             stop_waiting(session, status="cancelled", error="Cancelled because the user sent a message instead")
         if session.scripted is not None:
@@ -37,7 +37,7 @@ class Conversations:
             self._begin_turn(session, new)
 
     async def cancel(self, session: Session) -> bool:
-        """End the turn; true if there was one."""
+        """Cancel the turn. Returns whether there was one."""
         turn = session.scripted
         if not session.end_turn():
             return False
@@ -51,12 +51,12 @@ class Conversations:
         session.log.write("input.message", {"message": asked}, context=context)
         session.log.write("output.message.completed", {"message": stopped}, context=context)
         session.log.write("session.idled", {"turn_id": turn_id}, context=context)
-        session.heard(stopped)
+        session.update_preview(stopped)
         await session.task.cancel()
         return True
 
-    async def drop(self, session: Session) -> None:
-        """End the turn without a word, and every stream."""
+    async def close(self, session: Session) -> None:
+        """End the turn and all streams without further events."""
         await session.task.cancel()
         session.log.entries.close()
 

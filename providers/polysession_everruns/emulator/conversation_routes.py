@@ -1,4 +1,4 @@
-"""The routes of an emulated Everruns server for messages, tool results, events and streams.
+"""Routes for messages, answers, events and streams in the Everruns emulator.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 """
@@ -33,7 +33,7 @@ _NOTHING_TO_CANCEL: Final[Json] = {"status": "no_op", "message": "No turn curren
 
 
 class ConversationRoutes:
-    """The resources below a session."""
+    """The routes below a session."""
 
     def __init__(self, state: EverrunsState, answers: CurrentAnswers, pace: Pace, scripts: Scripts) -> None:
         self._state = state
@@ -42,7 +42,7 @@ class ConversationRoutes:
         self._conversations = Conversations(state.catalogue.model, pace, scripts)
 
     def routes(self) -> Iterable[Route]:
-        """The routes, without their common base path."""
+        """Return the routes, without their common base path."""
         session = "/sessions/{id}"
         yield Route("POST", f"{session}/messages", self._create_message, 201)
         yield Route("GET", f"{session}/messages", lambda ask: {"data": self._session(ask).log.messages})
@@ -66,7 +66,7 @@ class ConversationRoutes:
         if new.addressed_participant_id is not None:
             check_id("participant", new.addressed_participant_id)
             raise unknown("Participant not found")
-        self._conversations.hear(session, new)
+        self._conversations.receive(session, new)
         return new.message
 
     def _submit_tool_results(self, request: ApiRequest) -> Json:
@@ -105,4 +105,4 @@ class ConversationRoutes:
     async def _delete_session(self, request: ApiRequest) -> None:
         session = self._session(request)
         self._state.delete_session(session.id)
-        await self._conversations.drop(session)
+        await self._conversations.close(session)

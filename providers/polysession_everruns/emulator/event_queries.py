@@ -1,4 +1,4 @@
-"""Which events of a session a caller asks an emulated Everruns server for.
+"""Filters of the event list and of streams in the Everruns emulator.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, list_events and stream_sse (read 2026-11)
 """
@@ -41,7 +41,7 @@ _TYPES_BY_FAMILY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 EVENT_TYPES: Final = frozenset(f"{family}.{name}" for family, names in _TYPES_BY_FAMILY.items() for name in names)
 
-_MOST_TYPES = 25
+_MAX_TYPES = 25
 _LARGEST_LIMIT = 1000
 _DEFAULT_WINDOW = 50
 _LARGEST_WINDOW = 500
@@ -50,30 +50,35 @@ _FAILURES = frozenset({"turn.failed", "tool.failed", "subagent.failed"})
 
 @dataclass(frozen=True, slots=True)
 class TypeFilter:
-    """Which types of events pass: those wanted, or all if none is, without those excluded."""
+    """A filter by event type.
+
+    Attributes:
+        wanted: Types that pass; empty for all types.
+        excluded: Types that do not pass.
+    """
 
     wanted: frozenset[str]
     excluded: frozenset[str]
 
     def passes(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is one of them."""
+        """Return whether an event passes the filter."""
         return (not self.wanted or event["type"] in self.wanted) and event["type"] not in self.excluded
 
 
 def read_type_filter(query: QueryParams) -> TypeFilter:
-    """The filter by type.
+    """Read the filter by type.
 
     Raises:
-        Refusal: There is no such type, or too many are named (400).
+        Refusal: A type is unknown, or there are too many (400).
     """
     return TypeFilter(wanted=_read_types(query, "types"), excluded=_read_types(query, "exclude"))
 
 
 def read_since_id(query: QueryParams) -> str | None:
-    """The id of the event after which to begin; None if none is given.
+    """Read the id of the event after which to begin; None if the query has none.
 
     Raises:
-        Refusal: It is malformed (400).
+        Refusal: The id is malformed (400).
     """
     since_id = query.get("since_id")
     if since_id is not None:
@@ -82,11 +87,11 @@ def read_since_id(query: QueryParams) -> str | None:
 
 
 def select_events(events: Sequence[Json], query: QueryParams) -> list[Json]:
-    """Those of the stored events that a query asks for, in the order that it asks for.
+    """Return the stored events that a query selects, in the order that it asks for.
 
     Raises:
-        Refusal: A number, a time or a switch cannot be read (400 or 422). An id is malformed, a type unknown, or
-            cursors do not go together (400). The event to look around is not there (404).
+        Refusal: A value cannot be read, an id is malformed, a type is unknown, or cursors are combined (400). The event
+            of `around` does not exist (404).
     """
     types = read_type_filter(query)
     criteria = _read_criteria(query)
@@ -100,12 +105,12 @@ def select_events(events: Sequence[Json], query: QueryParams) -> list[Json]:
 
 
 def count_non_deltas(events: Sequence[Json]) -> int:
-    """How many events are whole, not pieces."""
+    """Return the number of events that are not deltas."""
     return sum(event["type"] not in DELTA_TYPES for event in events)
 
 
 def summarise(events: Sequence[Json]) -> Json:
-    """Counts by type, and the span of time."""
+    """Return the number of events by type, and the times of the first and the last event."""
     counts = Counter(event["type"] for event in events)
     summary: Json = {
         "total": len(events),
@@ -125,7 +130,7 @@ def _read_criteria(query: QueryParams) -> list[_Criterion]:
     criteria = [make(query[name]) for name, make in _CRITERIA.items() if name in query]
     since_id = read_since_id(query)
     if since_id is not None:
-        # Ids grow with the sequence, so that an id that is not stored, such as that of a delta, has its place too.
+        # Ids sort in the order of the events, so the id of a delta, which is not stored, also works.
         criteria.append(lambda event: event["id"] > since_id)
     if "after_sequence" in query:
         after = read_count(query, "after_sequence", 0)
@@ -171,8 +176,8 @@ _CRITERIA: Final[Mapping[str, Callable[[str], _Criterion]]] = {
 
 def _read_types(query: QueryParams, name: str) -> frozenset[str]:
     types = query.getlist(name)
-    if len(types) > _MOST_TYPES:
-        raise invalid(f"At most {_MOST_TYPES} values are accepted for '{name}', got {len(types)}")
+    if len(types) > _MAX_TYPES:
+        raise invalid(f"At most {_MAX_TYPES} values are accepted for '{name}', got {len(types)}")
     for event_type in types:
         if event_type not in EVENT_TYPES:
             raise invalid(f"Unknown event type in '{name}': {event_type}")
@@ -190,7 +195,7 @@ def _read_time(name: str, text: str) -> datetime:
 
 
 def _last(events: Sequence[Json], limit: int) -> list[Json]:
-    """The last events. A page that does not reach back to the first begins with a turn, if one begins in it."""
+    """Return the last events. An incomplete list starts at the first `turn.started` in it, if there is one."""
     page = list(events[-limit:])
     if len(page) == len(events):
         return page

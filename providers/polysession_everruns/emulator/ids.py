@@ -1,4 +1,4 @@
-"""Ids that sort in the order in which an emulated Everruns server makes them: UUIDs of version 7, without dashes.
+"""Ids that sort in the order of their creation: UUIDs of version 7, without dashes.
 
 Backend: https://github.com/everruns/everruns, specs/events.md (read 2026-11)
 """
@@ -13,7 +13,7 @@ _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 
 
 class _Ticks:
-    """Milliseconds and a counter within them; never the same twice, and never going back."""
+    """A strictly increasing clock of milliseconds and a counter."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -28,7 +28,7 @@ _TICKS = _Ticks()
 
 
 def ordered_id(prefix: str) -> str:
-    """A prefix and 32 hexadecimal digits, greater than those of every id before."""
+    """Return an id of a prefix and 32 hexadecimal digits that sorts after all earlier ids."""
     ticks = _TICKS.advance()
     version = 7 << 76
     variant = 0b10 << 62

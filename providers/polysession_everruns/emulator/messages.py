@@ -1,4 +1,4 @@
-"""The messages of an emulated Everruns server: what callers may send, and what is kept.
+"""Messages and tool results of the Everruns emulator: reading requests, and building the stored JSON.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateMessageRequest and Message (read 2026-11)
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from polysession_everruns.emulator.ids import ordered_id
 from polysession_everruns.emulator.records import timestamp, utc_now
-from polysession_everruns.emulator.requests import Shape, given, read_body, read_values, wrong_type
+from polysession_everruns.emulator.requests import Shape, read_body, read_values, without_nulls, wrong_type
 from polysession_everruns.emulator.validation import invalid
 
 Json = dict[str, Any]
@@ -50,12 +50,12 @@ _TOOL_RESULT: Final[Shape] = {"error": "text?", "tool_call_id": "text!"}
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message of a caller.
+    """A message that a client sent.
 
     Attributes:
-        message: The message as it will be kept.
-        tags: Labels of the event that announces it.
-        addressed_participant_id: Who is to answer; None for the host of the session.
+        message: The JSON of the message as it is stored.
+        tags: Labels of its event.
+        addressed_participant_id: Id of the participant that should answer; None for the session's agent.
     """
 
     message: Json
@@ -70,7 +70,7 @@ class ToolResult:
     Attributes:
         call_id: Id of the call.
         result: Any JSON value.
-        error: What went wrong; None if nothing did.
+        error: The error message; None for a success.
     """
 
     call_id: str
@@ -79,7 +79,7 @@ class ToolResult:
 
 
 def new_message(role: str, content: Sequence[Json], **extra: Any) -> Json:
-    """A new message; extras without a value are left out."""
+    """Build a message with a new id. Extra fields that are None are left out."""
     message = {
         "id": ordered_id("message_"),
         "role": role,
@@ -90,20 +90,20 @@ def new_message(role: str, content: Sequence[Json], **extra: Any) -> Json:
 
 
 def text_part(text: str) -> Json:
-    """Text as content of a message."""
+    """Build a text part of a message."""
     return {"type": "text", "text": text}
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """All text in a message."""
+    """Return the text of a message."""
     return "\n".join(part["text"] for part in message["content"] if part["type"] == "text")
 
 
 def read_message(content: bytes) -> NewMessage:
-    """The message in a request body.
+    """Read the message in a request body.
 
     Raises:
-        Refusal: It is not JSON, or not the JSON that was expected (400 or 422). Its role is not that of a user (400).
+        Refusal: The body is not JSON, or the role is not `user` (400). A value has the wrong type (422).
     """
     body = read_body(content, _REQUEST)
     sent = body["message"]
@@ -120,10 +120,10 @@ def read_message(content: bytes) -> NewMessage:
 
 
 def read_tool_results(content: bytes) -> list[ToolResult]:
-    """The results of client-side tools in a request body.
+    """Read the results of client-side tools in a request body.
 
     Raises:
-        Refusal: It is not JSON, or not the JSON that was expected (400 or 422). There are none (400).
+        Refusal: The body is not JSON, or has no results (400). A value has the wrong type (422).
     """
     sent = read_body(content, _TOOL_RESULTS)["tool_results"]
     if not sent:
@@ -142,11 +142,11 @@ def _read_part(part: Mapping[str, Any]) -> Json:
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _PARTS:
         raise wrong_type(f"message.content: unknown variant {kind!r}")
-    return {"type": kind, **given(read_values(part, _PARTS[kind]))}
+    return {"type": kind, **without_nulls(read_values(part, _PARTS[kind]))}
 
 
 def _read_optional(values: Mapping[str, Any] | None, shape: Shape) -> Json | None:
-    return None if values is None else given(read_values(values, shape))
+    return None if values is None else without_nulls(read_values(values, shape))
 
 
 def _read_tool_result(sent: Mapping[str, Any]) -> ToolResult:

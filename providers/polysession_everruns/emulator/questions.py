@@ -1,4 +1,4 @@
-"""Questions of an emulated Everruns server: how the agent asks them with `ask_user`, and takes the answers.
+"""Questions in the Everruns emulator: how the agent asks with `ask_user`, and accepts the answers.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/question_answers.rs and
 crates/core/src/builtins/ask_user.rs (read 2026-11), and recorded exchanges of its engine 0.50.1
@@ -28,7 +28,7 @@ _ANSWER: Final[Shape] = {"id": "text!", "other_text": "text?", "secret_ref": "te
 
 
 def arguments_of(ask: Ask, wait_s: float) -> Json:
-    """The arguments of a call that asks one question."""
+    """Build the arguments of a call that asks one question."""
     asked_at = utc_now()
     options = [
         {"label": label, "description": label, "default": position == 0} for position, label in enumerate(ask.options)
@@ -52,11 +52,11 @@ def arguments_of(ask: Ask, wait_s: float) -> Json:
 
 
 def answer(session: Session, content: bytes) -> Json:
-    """Take the answers to the questions that wait, and resume the turn.
+    """Accept the answers to the pending questions, and resume the turn.
 
     Raises:
-        Refusal: It cannot be read (400 or 422). It does not fit the questions (400). Nothing is asked (404). It is
-            answered already, or something else waits (409).
+        Refusal: The body is not JSON, or an answer does not fit its question (400). A value has the wrong type (422).
+            No question is pending (404). The questions were already answered, or another call is pending (409).
     """
     body = read_body(content, _REQUEST)
     status = body.get("status", "answered")
@@ -64,14 +64,14 @@ def answer(session: Session, content: bytes) -> Json:
         raise wrong_type(f"status: unknown variant {status!r}")
     submitted = [read_values(each, _ANSWER) for each in body.get("answers", ())]
     call = _asked(session, body.get("tool_call_id"))
-    answers = _checked(call["arguments"]["questions"], submitted) if status == "answered" else []
+    answers = _validate(call["arguments"]["questions"], submitted) if status == "answered" else []
     result = {"status": status, "answered_by": "user", "answers": answers}
     _complete(session, call, result)
     return {"status": status, "answered_by": "user", "session_status": "active"}
 
 
 def expire(session: Session) -> None:
-    """Answer for a user who is late: with the default option, or not at all without options."""
+    """Answer an expired question with its default option, or decline it if it has no options."""
     call = _asked(session, None)
     (question,) = call["arguments"]["questions"]
     if question["options"]:
@@ -82,17 +82,17 @@ def expire(session: Session) -> None:
 
 
 def check_no_question(session: Session) -> None:
-    """Accept results of tools only if no question waits, which has a route of its own.
+    """Refuse tool results while a question is pending, because questions have their own route.
 
     Raises:
-        Refusal: A question waits.
+        Refusal: A question is pending (404).
     """
     if session.scripted is not None and ASK_TOOL in session.scripted.pending.values():
         raise unknown("No pending tool call matches")
 
 
 def _asked(session: Session, wanted: str | None) -> Json:
-    """The newest call that asks, which must wait."""
+    """Return the pending call that asks a question, or refuse the request."""
     batches = [event["data"]["tool_calls"] for event in session.log.events if event["type"] == "tool.call_requested"]
     calls = [call for call in (batches[-1] if batches else ()) if wanted in {None, call["id"]}]
     if not calls:
@@ -110,8 +110,8 @@ def _asked(session: Session, wanted: str | None) -> Json:
     return call
 
 
-def _checked(questions: Sequence[Mapping[str, Any]], submitted: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """One answer for each question, in the order of the questions."""
+def _validate(questions: Sequence[Mapping[str, Any]], submitted: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """Return one answer for each question, in the order of the questions."""
     asked = {question["id"] for question in questions}
     for given in submitted:
         if given["id"] not in asked:

@@ -1,4 +1,4 @@
-"""The things an emulated Everruns server keeps: sessions, and the agents and harnesses they run on."""
+"""Records of the Everruns emulator: sessions, agents and harnesses."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from polysession_everruns.emulator.turn_records import TurnRecord, Usage
 
 Status = Literal["started", "active", "idle", "waiting"]
 
-# The preview that a reasoning step bears is published to have 200 characters; those of a session are taken as equal.
+# The documented length of the preview in `reason.completed`. That of a session's previews is not documented.
 PREVIEW_LIMIT: Final = 200
 
 _TICK = timedelta(microseconds=1)
 
 
 def utc_now() -> datetime:
-    """The time that a record made at this moment bears."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment in UTC as the server writes it."""
+    """Format a UTC time in the server's format."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -34,10 +34,10 @@ class Record:
     """The common fields of all records.
 
     Attributes:
-        id: Prefixed id.
-        values: What callers have set, under the names it has on the wire.
-        created_at: When it was made.
-        updated_at: When it last changed.
+        id: Id with its prefix.
+        values: The fields that clients have set, under their names on the wire.
+        created_at: Time of creation.
+        updated_at: Time of the last change.
     """
 
     id: str
@@ -49,17 +49,17 @@ class Record:
         self.updated_at = self.created_at
 
     def touch(self) -> None:
-        """Move `updated_at`, by a microsecond at least: a clock may stand still between two changes."""
+        """Advance `updated_at`, by at least a microsecond because the clock may not advance between two changes."""
         self.updated_at = max(utc_now(), self.updated_at + _TICK)
 
 
 @dataclass(slots=True)
 class Definition(Record):
-    """An agent or a harness: a configuration with a name that is unique among its kind.
+    """An agent or a harness: a configuration with a unique name.
 
     Attributes:
-        archived_at: When it was archived; None if it is active.
-        is_built_in: Whether the server came with it.
+        archived_at: Time of archiving; None if it is active.
+        is_built_in: Whether it is part of the server.
     """
 
     archived_at: datetime | None = None
@@ -67,30 +67,30 @@ class Definition(Record):
 
     @property
     def name(self) -> str:
-        """The slug by which it may be looked up."""
+        """The unique name, a slug."""
         return str(self.values["name"])
 
 
 @dataclass(slots=True)
 class Session(Record):
-    """One session.
+    """A session.
 
     Attributes:
-        harness_id: Where it runs.
-        workspace_id: Whose files it sees.
-        log: What has happened in it.
-        agent_id: Its agent; None if it has none.
-        forked_from: Id of the session that it continues; None if it began afresh.
-        started_at: When its first turn began; None before that.
-        is_pinned: Whether the one user of this server has pinned it.
-        turn: How long it is busy with a turn that follows no script.
+        harness_id: Id of the harness that it runs on.
+        workspace_id: Id of the workspace with its files.
+        log: The events.
+        agent_id: Id of the agent; None if it has none.
+        forked_from: Id of the session that it was forked from; None if it is not a fork.
+        started_at: Start of the first turn; None before that.
+        is_pinned: Whether the user has pinned it.
+        turn: A turn that a test started.
         scripted: The turn of the scripted agent; None between turns.
-        task: What works on that turn.
-        awaits_tool_results: Whether its turn waits for the client to run tools.
-        approval_rules: What was decided for the rest of the session, by tool.
-        preview: Start of the first message of the user; None before that.
-        output_preview: Start of the last message of the agent; None before that.
-        usage: Tokens of all turns; None if none was used.
+        task: The task that runs the scripted turn.
+        awaits_tool_results: Whether the turn waits for answers from the client.
+        approval_rules: Whether tools may run without an approval for the rest of the session, by name.
+        preview: Start of the user's first message; None before that.
+        output_preview: Start of the agent's last message; None before that.
+        usage: Tokens of all turns; None before the first model call.
     """
 
     harness_id: str = field(kw_only=True)
@@ -111,7 +111,7 @@ class Session(Record):
 
     @property
     def status(self) -> Status:
-        """The state of its life at this moment."""
+        """The current status."""
         if self.awaits_tool_results:
             return "waiting"
         if self.turn.running or self.scripted is not None:
@@ -120,27 +120,27 @@ class Session(Record):
 
     @property
     def is_mid_turn(self) -> bool:
-        """Whether a turn has begun and not ended."""
+        """Whether a turn has started and not ended."""
         return self.status in {"active", "waiting"}
 
     def begin(self) -> None:
-        """Note that a turn begins."""
+        """Record the start of a turn."""
         self.touch()
         self.started_at = self.started_at or self.updated_at
 
     def start_turn(self, duration_s: float) -> None:
-        """Begin a turn that follows no script, and ends by itself after `duration_s` seconds."""
+        """Start a turn without a script, which ends after `duration_s` seconds."""
         self.begin()
         self.awaits_tool_results = False
         self.turn.start(duration_s)
 
     def await_tool_results(self) -> None:
-        """Stop the turn at a call of client-side tools."""
+        """Let the turn wait for the results of client-side tools."""
         self.start_turn(0.0)
         self.awaits_tool_results = True
 
     def end_turn(self) -> bool:
-        """Return to idle; true if there was a turn to end."""
+        """End the turn. Returns whether there was one."""
         if not self.is_mid_turn:
             return False
         self.touch()
@@ -150,12 +150,12 @@ class Session(Record):
         return True
 
     def count(self, usage: Usage) -> None:
-        """Add what a call of the model has used."""
+        """Add the tokens of a model call."""
         self.usage = self.usage or Usage()
         self.usage.add(usage)
 
-    def heard(self, message: Mapping[str, Any]) -> None:
-        """Keep the start of a message, if it has text: of the user's first, and of the agent's last."""
+    def update_preview(self, message: Mapping[str, Any]) -> None:
+        """Store the start of the user's first message, or of the agent's last message, if it has text."""
         text = "\n".join(part["text"] for part in message["content"] if part["type"] == "text")[:PREVIEW_LIMIT]
         if text and message["role"] == "agent":
             self.output_preview = text

@@ -1,6 +1,6 @@
-"""Reads what callers send to an emulated Everruns server: JSON bodies, page windows and switches.
+"""Reads requests in the Everruns emulator: JSON bodies, pages and query parameters.
 
-Names and types are those of the request objects of the published description; names that it does not have are ignored.
+Names and types are those of the published OpenAPI document. Unknown names are ignored, as on the server.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 """
@@ -15,24 +15,24 @@ from typing import Any, Final
 from polysession.emulation import QueryParams, Refusal
 
 Shape = Mapping[str, str]
-"""What a body may hold: names, and kinds out of `_KINDS`. A `!` after the kind: must be there; a `?`: may be null."""
+"""The fields of a body, with a kind of `_KINDS` for each name. `!` after the kind means required, `?` nullable."""
 
 _DEFAULT_LIMIT = 20
 _LARGEST_LIMIT = 100
 
 
 def unreadable(status: int, text: str) -> Refusal:
-    """A refusal of a request that cannot be parsed.
+    """Build a refusal of a request that cannot be parsed.
 
-    The backend does not document the answer: it is the web framework's own, a line of plain text. Status 400 is for
-    text that is not JSON or not a number, 422 for JSON of the wrong type.
+    The backend does not document the response: it is the plain text of the web framework. The status is 400 for text
+    that is not JSON or not a number, and 422 for JSON of the wrong type.
     """
     return Refusal(status, text, is_plain=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which part of a list is asked for."""
+    """The part of a list that a request asks for."""
 
     offset: int
     limit: int
@@ -103,7 +103,7 @@ SESSION_FORK: Final[Shape] = {
     "title": "text?",
 }
 
-# The older generation: an agent is a must, and a session has few fields.
+# The legacy generation: the agent is required, and a session has fewer fields.
 LEGACY_SESSION_CREATE: Final[Shape] = {
     "agent_id": "text!",
     "capabilities": "capabilities",
@@ -144,10 +144,10 @@ HARNESS_CREATE: Final[Shape] = {
 
 
 def read_body(content: bytes, shape: Shape) -> dict[str, Any]:
-    """The values of a JSON body that the shape knows, nulls included.
+    """Read the fields of a JSON body that the shape has, including nulls.
 
     Raises:
-        Refusal: It is not JSON, not an object, lacks a value, or has one of the wrong type (400 or 422).
+        Refusal: The body is not JSON (400). It is not an object, or a field is missing or has the wrong type (422).
     """
     try:
         body = json.loads(content)
@@ -159,18 +159,18 @@ def read_body(content: bytes, shape: Shape) -> dict[str, Any]:
 
 
 def read_values(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """Those values of a JSON object that the shape knows, nulls included.
+    """Read the fields of a JSON object that the shape has, including nulls.
 
     Raises:
-        Refusal: It lacks a value, or has one of the wrong type (400 or 422).
+        Refusal: A field is missing or has the wrong type (422).
     """
     for name, kind in shape.items():
         _check_value(values, name, kind)
     return {name: values[name] for name in shape if name in values}
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that are given and not null."""
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are not null."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -183,25 +183,25 @@ def _check_value(body: Mapping[str, Any], name: str, kind: str) -> None:
 
 
 def wrong_type(problem: str) -> Refusal:
-    """A refusal of JSON that is not of the expected type."""
+    """Build a refusal of JSON of the wrong type (422)."""
     return unreadable(422, f"Failed to deserialize the JSON body into the target type: {problem}")
 
 
 def read_window(query: QueryParams) -> Window:
-    """The page that a query asks for; a limit outside 1 to 100 is brought inside, not refused.
+    """Read the page that a query asks for. A limit outside 1 to 100 is clamped, not refused.
 
     Raises:
-        Refusal: `offset` or `limit` is not a whole number, or negative (400 or 422).
+        Refusal: `offset` or `limit` is not a whole number of 0 or more (400).
     """
     limit = min(max(read_count(query, "limit", _DEFAULT_LIMIT), 1), _LARGEST_LIMIT)
     return Window(offset=read_count(query, "offset", 0), limit=limit)
 
 
 def read_switch(query: QueryParams, name: str) -> bool:
-    """A switch that is off unless the query says `true`.
+    """Read a boolean query parameter, False by default.
 
     Raises:
-        Refusal: It says something other than `true` or `false` (400 or 422).
+        Refusal: The value is neither `true` nor `false` (400).
     """
     text = query.get(name, "false")
     if text not in {"true", "false"}:
@@ -210,10 +210,10 @@ def read_switch(query: QueryParams, name: str) -> bool:
 
 
 def read_count(query: QueryParams, name: str, default: int) -> int:
-    """A whole number that is not negative.
+    """Read a query parameter that is a whole number of 0 or more.
 
     Raises:
-        Refusal: It is something else (400 or 422).
+        Refusal: The value is not such a number (400).
     """
     text = query.get(name)
     if text is None:
@@ -224,5 +224,5 @@ def read_count(query: QueryParams, name: str, default: int) -> int:
 
 
 def bad_query(name: str) -> Refusal:
-    """A value of the query that cannot be read."""
+    """Build a refusal of a query parameter that cannot be read (400)."""
     return unreadable(400, f"Failed to deserialize query string: {name}: invalid value")

@@ -1,4 +1,4 @@
-"""The events of a session of an emulated Everruns server.
+"""The event log of a session of the Everruns emulator.
 
 Backend: https://docs.everruns.com, events (read 2026-11)
 """
@@ -22,11 +22,11 @@ _MESSAGE_TYPES = frozenset({"input.message", "output.message.completed"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event.
+    """One entry of the event log.
 
     Attributes:
-        event: Its envelope and payload, as on the wire.
-        is_stored: Whether it is kept. What is not kept reaches only the streams that are open at that moment.
+        event: The JSON of the event.
+        is_stored: Whether the event is stored. Only streams that are open at that time get other events.
     """
 
     event: Json
@@ -34,7 +34,7 @@ class Entry:
 
 
 class SessionLog:
-    """The events of one session. Those that are stored are numbered from 1, without gaps."""
+    """The events of one session. Stored events are numbered from 1, without gaps."""
 
     def __init__(self, session_id: str, *, keeps_deltas: bool) -> None:
         self.entries: EventLog[Entry] = EventLog()
@@ -50,7 +50,7 @@ class SessionLog:
         context: Mapping[str, str] | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        """Add an event; absent values are left out of its payload."""
+        """Add an event. Values that are None are left out of its data."""
         is_stored = self._keeps_deltas or event_type not in DELTA_TYPES
         event: Json = {
             "id": ordered_id("event_"),
@@ -74,7 +74,7 @@ class SessionLog:
 
     @property
     def messages(self) -> list[Json]:
-        """The messages of the conversation, as the list of messages has them: with session and sequence."""
+        """The messages, in the shape of the list of messages, which has `session_id` and `sequence`."""
         return [
             {**event["data"]["message"], "session_id": self._session_id, "sequence": event["sequence"]}
             for event in self.events

@@ -1,4 +1,4 @@
-"""The sessions of an emulated Everruns server, and what may happen to them."""
+"""Sessions of the Everruns emulator: state and rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REFERENCES = ("agent_id", "agent_name", "harness_id", "harness_name", "workspac
 
 
 class EverrunsState:
-    """One organization and everything in it."""
+    """All state of one organization."""
 
     def __init__(self, *, keeps_deltas: bool) -> None:
         self._keeps_deltas = keeps_deltas
@@ -26,11 +26,10 @@ class EverrunsState:
         self._workspace_ids: set[str] = set()
 
     def create_session(self, values: Values) -> Session:
-        """Keep a new session.
+        """Create a session.
 
         Raises:
-            Refusal: A value breaks a rule (400). The agent, the harness, the model or the workspace does not exist
-                (404).
+            Refusal: A value is invalid (400). The agent, the harness, the model or the workspace does not exist (404).
         """
         agent = self.catalogue.usable_agent(agent_id=values.get("agent_id"), name=values.get("agent_name"))
         harness = self.catalogue.usable_harness(harness_id=values.get("harness_id"), name=values.get("harness_name"))
@@ -46,10 +45,10 @@ class EverrunsState:
         return self._keep(session)
 
     def session(self, session_id: str) -> Session:
-        """The session with that id.
+        """Return the session with an id.
 
         Raises:
-            Refusal: The id is malformed (400). No session has it (404).
+            Refusal: The id is malformed (400). There is no such session (404).
         """
         check_id("session", session_id)
         if session_id not in self.sessions:
@@ -57,11 +56,11 @@ class EverrunsState:
         return self.sessions[session_id]
 
     def list_sessions(self, *, agent_id: str | None, search: str | None) -> list[Session]:
-        """Sessions, newest first.
+        """Return sessions, newest first.
 
         Args:
-            agent_id: Only those of this agent; None for all.
-            search: Only those with this in the title, in either case; None for all.
+            agent_id: Only sessions of this agent; None for all.
+            search: Only sessions with this text in the title, not case-sensitive; None for all.
 
         Raises:
             Refusal: The agent id is malformed (400).
@@ -77,7 +76,7 @@ class EverrunsState:
         ]
 
     def update_session(self, session_id: str, changes: Values) -> Session:
-        """Set the values that are given; None leaves one as it is, except the agent identity, which it clears.
+        """Set the values that are present. None is ignored, except that it clears the agent identity.
 
         Raises:
             Refusal: An id is malformed, or a tag is reserved (400). There is no such session (404).
@@ -93,15 +92,15 @@ class EverrunsState:
         return session
 
     def delete_session(self, session_id: str) -> None:
-        """Forget a session for good. Raises as `session` does."""
+        """Delete a session. Raises as `session` does."""
         del self.sessions[self.session(session_id).id]
 
     def fork_session(self, session_id: str, overrides: Values) -> Session:
-        """Keep a new session that continues another.
+        """Create a fork of a session.
 
         Raises:
-            Refusal: A value breaks a rule (400). The session, the agent or the model does not exist (404). The
-                session is in a turn (409).
+            Refusal: A value is invalid (400). The session, the agent or the model does not exist (404). A turn of the
+                session runs (409).
         """
         parent = self.session(session_id)
         if parent.is_mid_turn:
@@ -123,11 +122,11 @@ class EverrunsState:
         return self._keep(fork)
 
     def count_by_status(self) -> Mapping[str, int]:
-        """How many sessions are in each status; none is 0."""
+        """Return the number of sessions by status."""
         return Counter(session.status for session in self.sessions.values())
 
     def count_of_agent(self, agent_id: str) -> int:
-        """How many sessions an agent has."""
+        """Return the number of sessions of an agent."""
         return sum(session.agent_id == agent_id for session in self.sessions.values())
 
     def _keep(self, session: Session) -> Session:

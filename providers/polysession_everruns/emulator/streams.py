@@ -1,4 +1,4 @@
-"""Live streams of an emulated Everruns server, as server-sent events.
+"""Live streams of the Everruns emulator, as server-sent events.
 
 Backend: https://docs.everruns.com, streaming, and https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11)
 """
@@ -21,14 +21,14 @@ _LONGEST_RETRY_MS: Final = 500
 def open_stream(
     log: SessionLog, types: TypeFilter, pace: Pace, *, since_id: str | None, replays_all: bool
 ) -> AsyncGenerator[bytes, None]:
-    """The frames of a stream that begins at this moment, whenever the first of them is asked for.
+    """Return the frames of a stream that starts now, even if its first frame is read later.
 
     Args:
-        log: The session's.
-        types: What passes.
-        pace: When heartbeats and the end of the stream are due.
-        since_id: Stored events after this one come first; None for none.
-        replays_all: Whether all stored events come first without `since_id`.
+        log: The session's event log.
+        types: The filter by event type.
+        pace: The interval of heartbeats, and the maximum duration of the stream.
+        since_id: Id of the event after which stored events are replayed; None for no replay.
+        replays_all: Whether a stream without `since_id` replays all stored events.
     """
     entries = log.entries.entries
     live_from = len(entries)

@@ -1,4 +1,4 @@
-"""How a turn of an emulated Everruns server comes by the results of client-side tools.
+"""Results of client-side tools in the Everruns emulator.
 
 Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
 """
@@ -14,7 +14,7 @@ from polysession_everruns.emulator.records import Session
 
 
 def take_results(session: Session, results: Sequence[ToolResult]) -> None:
-    """Record results, and resume the turn: calls without one count as failed. Ids of calls are not checked."""
+    """Store results, and resume the turn. Calls without a result fail. Call ids are not checked, as on the server."""
     for result in results:
         if session.scripted is not None:
             session.scripted.pending.pop(result.call_id, None)
@@ -23,7 +23,7 @@ def take_results(session: Session, results: Sequence[ToolResult]) -> None:
 
 
 def stop_waiting(session: Session, *, status: str, error: str) -> None:
-    """Resume the turn; every call that has no result yet gets an error."""
+    """Resume the turn. Every call without a result gets an error."""
     session.awaits_tool_results = False
     session.touch()
     turn = session.scripted
@@ -37,8 +37,8 @@ def stop_waiting(session: Session, *, status: str, error: str) -> None:
 
 
 def _complete(session: Session, result: ToolResult) -> None:
-    # The server knows neither the tool nor the turn here: the name is empty, and the ids in the context are made of
-    # the digits of the session's own.
+    # The server does not know the tool and the turn here. It leaves the name empty, and derives the ids in the context
+    # from the session id.
     digits = session.id.partition("_")[2]
     context = {"turn_id": f"turn_{digits}", "input_message_id": f"message_{digits}"}
     body: dict[str, Any] = {"tool_call_id": result.call_id, "tool_name": ""}
@@ -51,5 +51,5 @@ def _complete(session: Session, result: ToolResult) -> None:
 
 
 def _compact_json(value: Any) -> str:
-    """The value as JSON, so that a text is quoted."""
+    """Return the value as JSON text. A string is quoted."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

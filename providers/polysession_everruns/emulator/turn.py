@@ -1,7 +1,7 @@
-"""The scripted agent at work in a session of an emulated Everruns server.
+"""A turn of the scripted agent in the Everruns emulator.
 
-It writes the events that the backend documents, in the documented order. The order of a model's thinking, of a failure
-and of approvals is that of the server's source.
+The turn writes the events that the backend documents, in the documented order. The order of the events of a thought, a
+failure and an approval is that of the server's source.
 
 Backend: https://docs.everruns.com, events, and https://github.com/everruns/everruns, specs/events.md (read 2026-11)
 """
@@ -40,11 +40,11 @@ _FAILURE_TEXT: Final = "The model provider is unavailable at the moment. Please 
 
 
 class _ModelFailureError(Exception):
-    """The model does not answer."""
+    """The model call failed."""
 
 
 class Turn:
-    """One turn, from its first event to the session's return to idle."""
+    """One turn, from its first event until the session is idle."""
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class Turn:
         self._iterations = 0
         self._tool_calls = 0
         self._reasoning: dict[str, str] | None = None
-        self._said: Json | None = None
+        self._last_message: Json | None = None
         self._prompt = record.inbox[0]
         self._input = record.inbox[0]
 
     async def run(self) -> None:
-        """Answer every message in the inbox, those too that arrive meanwhile."""
+        """Answer all messages in the inbox, including those that arrive during the turn."""
         turn_id, message_id = self._record.id, self._record.input_message_id
         self._write("session.activated", {"turn_id": turn_id, "input_message_id": message_id})
         self._write("turn.started", {"turn_id": turn_id, "input_message_id": message_id, "input_content": self._input})
@@ -118,7 +118,7 @@ class Turn:
             await pause(pause_s)
 
     async def _use_tools(self, uses: Sequence[ToolUse]) -> None:
-        """Use tools in one step. The caller runs its own; calls that need an approval fail, and are asked about."""
+        """Use tools in one step. The client runs client-side tools. Calls that need an approval fail and request it."""
         calls = self._call_tools(uses)
         handed = [call for call, use in zip(calls, uses, strict=True) if isinstance(use, ClientTool)]
         held = {call["id"]: use for call, use in zip(calls, uses, strict=True) if self._is_held(use)}
@@ -130,10 +130,10 @@ class Turn:
         if handed or requests:
             await self._wait_for([*handed, *requests.values()])
         if held:
-            await self._use_again(list(held.values()), self._record.approved)
+            await self._repeat_calls(list(held.values()), self._record.approved)
 
-    async def _use_again(self, uses: Sequence[ToolUse], approved: Sequence[bool]) -> None:
-        """Call tools once more, after the decision about each, as the model does."""
+    async def _repeat_calls(self, uses: Sequence[ToolUse], approved: Sequence[bool]) -> None:
+        """Repeat the calls after the decisions, as the model does."""
         outcomes = [
             {"result": [text_part(use.result)]} if may_run else {"error": approvals.BLOCKED}
             for use, may_run in zip(uses, approved, strict=True)
@@ -173,7 +173,7 @@ class Turn:
         self._write("act.completed", {"completed": True, **counts}, acting)
 
     async def _wait_for(self, calls: Sequence[Json]) -> None:
-        """Hand calls to the client, and wait until it has answered all of them, or is late."""
+        """Request calls from the client, and wait until it has answered all of them or the wait expires."""
         names = [call["name"] for call in calls]
         self._record.answered = Signal()
         self._record.approved = [False] * names.count(approvals.APPROVAL_TOOL)
@@ -192,7 +192,7 @@ class Turn:
             stop_waiting(self._session, status="timeout", error="Timed out waiting for client tool results")
 
     def _limit_s(self, names: Sequence[str]) -> float:
-        """How long to wait for answers to calls of these names."""
+        """Return how long to wait for the answers to calls with these names, in seconds."""
         if approvals.APPROVAL_TOOL in names:
             return self._pace.approval_wait_s
         return self._pace.question_wait_s if questions.ASK_TOOL in names else self._pace.results_wait_s
@@ -226,9 +226,9 @@ class Turn:
             {"text": text, "tool_calls": calls or None}, success=True, usage=usage, finish_reasons=[reason]
         )
         content = [text_part(text)] if text is not None else [{"type": "tool_call", **call} for call in calls]
-        self._said = new_message("agent", content, phase="commentary" if calls else "final_answer")
-        self._session.heard(self._said)
-        body = {"message": self._said, "metadata": self._metadata, "usage": usage.body()}
+        self._last_message = new_message("agent", content, phase="commentary" if calls else "final_answer")
+        self._session.update_preview(self._last_message)
+        body = {"message": self._last_message, "metadata": self._metadata, "usage": usage.body()}
         self._write("output.message.completed", body)
         done = {"success": True, "has_tool_calls": bool(calls), "tool_call_count": len(calls), "usage": usage.body()}
         preview = text[:PREVIEW_LIMIT] if text is not None else None
@@ -245,7 +245,7 @@ class Turn:
 
     def _complete(self) -> None:
         self._session.end_turn()
-        answer = self._said or {}
+        answer = self._last_message or {}
         texts = [part["text"] for part in answer.get("content", ()) if part["type"] == "text"]
         body = {
             "turn_id": self._record.id,
@@ -269,7 +269,7 @@ class Turn:
         self._generation({}, success=False, error=error)
         blame = {"error_code": _FAILURE_CODE, "error_disclosure": "standard"}
         message = new_message("agent", [text_part(_FAILURE_TEXT)])
-        self._session.heard(message)
+        self._session.update_preview(message)
         self._write("output.message.completed", {"message": message, "metadata": self._metadata, **blame})
         outcome = {"success": False, "has_tool_calls": False, "tool_call_count": 0, "error": error}
         self._write("reason.completed", outcome, self._reasoning)

@@ -1,4 +1,4 @@
-"""Turns of an emulated Everruns server, and the tokens that they use."""
+"""State of a turn in the Everruns emulator, its tokens, and the timeouts of the server."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from polysession_everruns.emulator.ids import ordered_id
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens that were used."""
+    """Numbers of used tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
     def add(self, other: Usage) -> None:
-        """Count another's tokens too."""
+        """Add the tokens of another usage."""
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
 
     def body(self) -> dict[str, int]:
-        """The wire object; tokens of a cache are in buckets of their own, which stay away."""
+        """Return the JSON, without the fields for cached tokens."""
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
 
 
 @dataclass(slots=True)
 class TurnRecord:
-    """A turn of the scripted agent.
+    """The state of a turn of the scripted agent.
 
     Attributes:
-        input_message_id: The message that began it.
-        inbox: Texts of messages that it has yet to answer, the one that began it among them.
-        id: Its id.
-        usage: What it has used so far.
-        pending: Names of the tools that the client has to run, by id of the call.
-        answered: Given when it need not wait for the client any more.
-        approved: Which of the calls that were asked about may run.
+        input_message_id: Id of the message that started it.
+        inbox: Texts of the messages to answer, including the first.
+        id: Id of the turn.
+        usage: The tokens used so far.
+        pending: Names of the tools that wait for the client, by call id.
+        answered: Signal that the client has answered, so that the turn continues.
+        approved: Whether each call that requested an approval may run.
     """
 
     input_message_id: str
@@ -49,24 +49,24 @@ class TurnRecord:
 
     @property
     def context(self) -> dict[str, str]:
-        """The context of its events."""
+        """The context of the turn's events."""
         return {"turn_id": self.id, "input_message_id": self.input_message_id, "trace_id": self.id}
 
 
 @dataclass(slots=True)
 class Pace:
-    """How long things take on the server, in seconds. May be changed at any time.
+    """Timeouts and intervals of the server, in seconds. Tests may change them at any time.
 
     Attributes:
-        heartbeat_s: Silence on a stream before a heartbeat.
-        stream_s: Age at which a stream is closed for the client to open another; looked at when an event or a
-            heartbeat is due, so that a silent stream may grow older by one heartbeat.
+        heartbeat_s: Time without events on a stream before a heartbeat.
+        stream_s: Maximum duration of a stream. It is checked only at an event or a heartbeat, so a silent stream may
+            last one heartbeat longer.
         results_wait_s: How long a turn waits for the results of client-side tools.
+        waiting_after_s: Time between the event that requests answers and the change of the session's status.
         approval_wait_s: How long a turn waits for a decision.
         question_wait_s: How long a turn waits for the answer to a question.
-        asks: Whether the agent asks for approvals and asks questions; a legacy server runs the tools, and says the
-            questions.
-        waiting_after_s: Time between the event that asks for results and the status that says so.
+        asks: Whether the agent requests approvals and asks questions. A legacy server runs all tools, and writes the
+            questions as messages.
     """
 
     heartbeat_s: float = 30.0

@@ -1,4 +1,4 @@
-"""Validation in an emulated Everruns server: credentials, ids, names, tags, tools and change reasons.
+"""Validates requests in the Everruns emulator: credentials, ids, names, tags, tools and change reasons.
 
 Backend: https://github.com/everruns/sdk (openapi/openapi.json) and https://github.com/everruns/everruns (read 2026-11)
 """
@@ -15,17 +15,17 @@ from polysession.emulation import Refusal
 
 
 def invalid(detail: str, *, code: str | None = None) -> Refusal:
-    """A refusal of a request that breaks a rule; `code` is the documented one, if any."""
+    """Build a refusal with 400. `code` is the documented error code, if there is one."""
     return Refusal(400, detail, code=code)
 
 
 def unknown(detail: str, *, code: str | None = None) -> Refusal:
-    """A refusal because nothing has that id, which is well formed."""
+    """Build a refusal with 404."""
     return Refusal(404, detail, code=code)
 
 
 def conflict(detail: str, *, code: str | None = None) -> Refusal:
-    """A refusal because of the state of a resource."""
+    """Build a refusal with 409, because of the state of the resource."""
     return Refusal(409, detail, code=code)
 
 
@@ -63,10 +63,10 @@ _RESERVED_TAG_PREFIXES = (
 
 
 def check_id(kind: str, value: str) -> None:
-    """Accept an id of that kind, a key of `ID_PREFIXES`.
+    """Check an id of a kind, which is a key of `ID_PREFIXES`.
 
     Raises:
-        Refusal: The prefix, the length or the digits are wrong, looked at in that order (400).
+        Refusal: The prefix, the length or the digits are wrong, checked in that order (400).
     """
     prefix, _, digits = value.partition("_")
     expected = ID_PREFIXES[kind]
@@ -82,15 +82,15 @@ def check_id(kind: str, value: str) -> None:
 
 
 def is_slug(name: str) -> bool:
-    """Whether agents and harnesses may have that name."""
+    """Return whether a name is valid for agents and harnesses."""
     return len(name) <= _SLUG_LIMIT and _SLUG.fullmatch(name) is not None
 
 
 def check_slug(kind: str, name: str) -> None:
-    """Accept the name of an agent or a harness.
+    """Check the name of an agent or a harness.
 
     Raises:
-        Refusal: It is not a slug, or too long (400).
+        Refusal: The name is not a slug, or too long (400).
     """
     if not is_slug(name):
         raise invalid(
@@ -99,10 +99,10 @@ def check_slug(kind: str, name: str) -> None:
 
 
 def check_tags(tags: Iterable[str]) -> None:
-    """Accept the tags of a session.
+    """Check the tags of a session.
 
     Raises:
-        Refusal: One begins with a prefix that the server keeps to itself (400).
+        Refusal: A tag has a reserved prefix (400).
     """
     for tag in tags:
         for prefix in _RESERVED_TAG_PREFIXES:
@@ -111,10 +111,10 @@ def check_tags(tags: Iterable[str]) -> None:
 
 
 def client_side_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The tools that the server keeps: client-side ones; it drops every other kind without a word.
+    """Return the client-side tools. As the server does, it drops all other kinds without an error.
 
     Raises:
-        Refusal: The name of one begins with `mcp_` (400).
+        Refusal: The name of a tool begins with `mcp_` (400).
     """
     kept = [tool for tool in tools if tool.get("type") == "client_side"]
     for tool in kept:
@@ -124,10 +124,11 @@ def client_side_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, A
 
 
 def check_change_reason(header: str) -> None:
-    """Accept the value of `Everruns-Change-Reason`: percent-encoded UTF-8 of 1 to 1000 characters.
+    """Check the value of `Everruns-Change-Reason`: percent-encoded UTF-8 of 1 to 1000 characters.
 
     Raises:
-        Refusal: It does not decode, is blank or too long, or has control characters besides newline and tab (400).
+        Refusal: The value does not decode, is blank or too long, or has control characters other than newline and tab
+            (400).
     """
     try:
         reason = unquote(header, errors="strict").strip()
@@ -145,12 +146,12 @@ def _bad_reason(problem: str) -> Refusal:
     return invalid(f"Change reason {problem}", code="invalid_change_reason")
 
 
-def check_admission(headers: Mapping[str, str]) -> None:
-    """Accept the headers of a request; names are looked up in lower case.
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check the headers of a request. Their names are in lower case.
 
     Raises:
-        Refusal: There is no token of a user, the organization id is malformed or not the token's, or the change reason
-            is bad.
+        Refusal: There is no user token (401). The organization id or the change reason is invalid (400). The token
+            cannot access the organization (403).
     """
     if not _is_user_token(_token(headers.get("authorization", ""))):
         raise Refusal(401, "Authentication required")
@@ -161,13 +162,13 @@ def check_admission(headers: Mapping[str, str]) -> None:
 
 
 def _token(authorization: str) -> str:
-    """The credential behind `Bearer` or `ApiKey`, or bare as the official clients send it."""
+    """Return the credential after `Bearer` or `ApiKey`, or without a scheme as the official clients send it."""
     scheme, _, rest = authorization.partition(" ")
     return rest.strip() if scheme.lower() in _SCHEMES else authorization
 
 
 def _is_user_token(token: str) -> bool:
-    # The key of an agent opens only that agent's own API, not this one.
+    # The key of an agent is valid only for the API of that agent.
     return token.startswith("evr_") and not token.startswith("evr_ak_")
 
 
@@ -176,6 +177,6 @@ def _check_organization(organization_id: str | None) -> None:
         return
     check_id("organization", organization_id)
     if organization_id != ORGANIZATION_ID:
-        # 403, not 404: the documented 404 is for an entity that another organization has, and 403 for a policy that
-        # refuses the caller, which is what a token without membership meets.
-        raise Refusal(403, "The token does not reach this organization")
+        # 403, not 404: the documented 404 is for a resource of another organization; 403 is for a refusal by a policy,
+        # such as that of a token without membership.
+        raise Refusal(403, "The token cannot access this organization")

@@ -1,1 +1,1 @@
-"""State and rules that the emulators of managed agents share, because their backends share the wire."""
+"""The state, rules and JSON that the emulators of both members share, because their backends share a wire format."""

@@ -1,4 +1,4 @@
-"""Conversations: the scripted agent's turns, and what they wait for."""
+"""The conversation of one session: the scripted agent's turns, and the pending actions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ W = TypeVar("W", bound=EventWriter)
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A tool use that blocks the turn, by the id of its event.
+    """A tool use that waits for an answer from the client.
 
     Attributes:
-        use: The use.
+        use: The tool use.
         answered_by: The type of the event that answers it.
     """
 
@@ -45,17 +45,17 @@ class Pending:
 
 @dataclass
 class Conversation(Generic[W]):
-    """The events of one session, and the turn that works on it.
+    """The events of one session, and its running turn.
 
     Attributes:
-        script_for: Gives the agent's acts in answer to a message.
+        script_for: Returns the agent's acts in response to a message.
         writer: Writes the events.
-        interrupted_as: The type of the stop reason of a turn that was interrupted.
-        has_worker: Whether tools run on a worker of the user's, which sends their results.
-        pending: Tool uses that wait for an answer of the caller, by event id.
-        delegated: Tool uses that wait for the worker, by event id.
-        is_rescheduled: Whether the session waits for another place to run.
-        is_terminated: Whether it is over.
+        interrupted_as: The stop reason of an interrupted turn.
+        has_worker: Whether tools run in the user's own environment, whose worker sends the results.
+        pending: Tool uses that wait for an answer from the client, by event id.
+        delegated: Tool uses that wait for a result from the worker, by event id.
+        is_rescheduled: Whether the session waits to be scheduled again.
+        is_terminated: Whether the session has ended for good.
     """
 
     script_for: Callable[[str], tuple[Act, ...]]
@@ -76,50 +76,50 @@ class Conversation(Generic[W]):
 
     @property
     def log(self) -> EventLog[Entry]:
-        """Everything that streams get, in order."""
+        """All entries that streams deliver, in order."""
         return self.writer.log
 
     @property
     def running(self) -> bool:
-        """Whether the agent works at this moment."""
+        """Whether a turn is running."""
         return self._task.running
 
     def persisted(self) -> list[Json]:
-        """The events that the list shows, oldest first."""
+        """Return the events that the list shows, oldest first."""
         return [entry.event for entry in self.log.entries if entry.previewed is None]
 
     def delete(self) -> None:
-        """Tell the streams that the session is gone, and end them."""
+        """End the session as deleted: write the last event, and end the streams."""
         self.is_terminated = True
         self._stop()
         self.writer.emit("session.deleted")
         self.log.close()
 
     def terminate(self) -> None:
-        """End the session for good, whatever it is doing."""
+        """End the session for good, in any state, as after an unrecoverable error."""
         self._stop()
         self.is_terminated = True
         self.writer.terminated()
         self.log.close()
 
     def reschedule(self, duration_s: float) -> None:
-        """Take the session off its place for a while; a turn in work continues after that."""
+        """Reschedule the session: it pauses for `duration_s` seconds, and a running turn continues after that."""
         self.is_rescheduled = True
         self._placed = Signal()
         self.writer.rescheduled()
         self._placement.start(self._place(duration_s))
 
     def begin(self, events: list[Json], message: str) -> None:
-        """Start a turn in answer to a message."""
+        """Start a turn in response to a message."""
         self._acts = list(self.script_for(message))
         self._start(events)
 
     def answer(self, events: list[Json], answers: dict[str, bool]) -> None:
-        """Take answers to pending tool uses; once the last is there, the turn continues.
+        """Accept answers to pending tool uses. After the last one, the turn continues.
 
         Args:
-            events: The events that hold them, as they are kept.
-            answers: For each tool use that is answered, whether it may run.
+            events: The events of the answers, as the session stores them.
+            answers: Whether each answered tool use may run, by event id.
         """
         waiting = self.pending
         self.pending = {event_id: item for event_id, item in waiting.items() if event_id not in answers}
@@ -133,7 +133,7 @@ class Conversation(Generic[W]):
             self._start([])
 
     def take_results(self, events: list[Json]) -> None:
-        """Take results of tools from the worker that runs them."""
+        """Accept tool results from the worker."""
         self.writer.note(events)
         for event in events:
             del self.delegated[event["tool_use_id"]]
@@ -143,7 +143,7 @@ class Conversation(Generic[W]):
             self._worker.give()
 
     def interrupt(self) -> bool:
-        """Stop the turn, or give up what it waits for; true if there was one."""
+        """Stop the running turn, or drop the pending actions. Returns False if there was neither."""
         if self.running:
             self._stop()
             return True
@@ -173,29 +173,29 @@ class Conversation(Generic[W]):
     def _start(self, echoes: Iterable[Json]) -> None:
         self._interruption = Signal()
         self.writer.begin_turn(list(echoes))
-        self._tell_results()
+        self._write_results()
         self._task.start(self._turn())
 
     async def _turn(self) -> None:
-        """Work until there is nothing left to do, or something to wait for."""
+        """Run the turn until the script ends, or the agent has to wait."""
         reason = await self._work()
         self.writer.close_span()
         if not self.is_terminated:
             self.end_turn(reason)
 
     def end_turn(self, reason: Json) -> None:
-        """Tell that the turn has ended, and why."""
+        """End the turn with this stop reason."""
         self._idle(reason)
 
     async def _work(self) -> Json:
-        """Do the acts that are left; gives the reason for the end."""
+        """Perform the remaining acts. Returns the stop reason."""
         reason = await self._wait_for_worker()
         while reason is None and self._acts:
             reason = await self._perform(self._acts.pop(0))
         return reason or {"type": "end_turn"}
 
     async def _perform(self, act: Act) -> Json | None:
-        """Do one act; gives the reason if the turn ends with it."""
+        """Perform one act. Returns a stop reason if it ends the turn."""
         self.writer.open_span()
         match act:
             case Think(text):
@@ -210,10 +210,10 @@ class Conversation(Generic[W]):
                 self.writer.emit("session.error", error={**error, "retry_status": {"type": "exhausted"}})
                 self.writer.close_span(is_error=True)
                 return {"type": "retries_exhausted"}
-        raise AssertionError(act)  # the backend has no questions: the scripts are split there
+        raise AssertionError(act)  # this backend has no questions, so its scripts have no such act
 
     async def _say(self, say: Say) -> Json | None:
-        """Say it in deltas, and then as a whole, unless interrupted before that."""
+        """Write a message: previews of its deltas, then the whole event, unless the turn is interrupted before."""
         event_id = self.writer.new_id()
         self.writer.preview(event_id, "agent.message")
         for text in say.deltas:
@@ -236,7 +236,7 @@ class Conversation(Generic[W]):
             else:
                 self._decide(event_id, use, may_run=True)
         self.writer.close_span()
-        self._tell_results()
+        self._write_results()
         if self.pending:
             return {"type": "requires_action", "event_ids": list(self.pending)}
         return await self._wait_for_worker()
@@ -247,19 +247,19 @@ class Conversation(Generic[W]):
         else:
             self._results.append((event_id, use, may_run))
 
-    def _tell_results(self) -> None:
+    def _write_results(self) -> None:
         for event_id, use, allowed in self._results:
             content = [{"type": "text", "text": use.result if allowed else _DENIED}]
             writer = self.writer_of(event_id)
             writer.emit("agent.tool_result", tool_use_id=event_id, content=content, is_error=not allowed)
         self._results.clear()
 
-    def writer_of(self, event_id: str) -> EventWriter:  # noqa: ARG002  (where there is one thread)
-        """The writer of the thread in which a tool is used."""
+    def writer_of(self, event_id: str) -> EventWriter:  # noqa: ARG002  (overridden where a session has several threads)
+        """Return the writer of the thread that has this tool use."""
         return self.writer
 
     async def _wait_for_worker(self) -> Json | None:
-        """Wait for the results of tools that a worker runs; gives the reason if the turn ends meanwhile."""
+        """Wait for the worker's tool results. Returns a stop reason if the turn ends in the meantime."""
         self._worker = Signal()
         if self.delegated:
             await self._worker.wait(_WAIT_LIMIT_S)

@@ -1,4 +1,4 @@
-"""The parts of an emulator and of its sessions that do not differ between the members."""
+"""The parts of the emulators and of their sessions that are the same for both members."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from polysession.emulation import Emulator, Refusal
 from polysession_managed_agents.emulator.conversation import Conversation
-from polysession_managed_agents.emulator.shelf import Record, Shelf
+from polysession_managed_agents.emulator.record_store import Record, RecordStore
 from polysession_managed_agents.emulator.validation import Json, conflict, invalid, need, only
 
 _REFERENCE_FIELDS: Final = frozenset({"type", "id", "version"})
 
 
 class EmulatedThreads(Protocol):
-    """The threads of a session."""
+    """The threads of a session, one for each agent."""
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the session's agent ask another agent; gives the id of the thread in which that one answers."""
+        """Let the session's agent ask another agent. Returns the id of the thread in which that agent answers."""
 
 
 class EmulatedSession(Record, Protocol):
@@ -24,23 +24,23 @@ class EmulatedSession(Record, Protocol):
 
     @property
     def conversation(self) -> Conversation[Any]:
-        """Its events and its turn."""
+        """The session's events and its turn."""
 
     @property
     def threads(self) -> EmulatedThreads:
-        """The threads of its agents."""
+        """The threads of the session's agents."""
 
 
 S = TypeVar("S", bound=EmulatedSession)
 
 
 class ManagedAgentsEmulator(Emulator, Generic[S]):
-    """Base of the members' emulators: what tests do to a session beside the wire protocol."""
+    """Base of the members' emulators: controls that tests use in addition to the wire protocol."""
 
-    _sessions: Shelf[S]
+    _sessions: RecordStore[S]
 
     def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open.
+        """Return the number of open streams of a session.
 
         Raises:
             KeyError: There is no such session.
@@ -56,7 +56,7 @@ class ManagedAgentsEmulator(Emulator, Generic[S]):
         self.run_in_server(self._known(session_id).conversation.terminate)
 
     def reschedule(self, session_id: str, *, duration_s: float) -> None:
-        """Take a session off its place for `duration_s` seconds; a turn in work continues after that.
+        """Reschedule a session: it pauses for `duration_s` seconds, and a running turn continues after that.
 
         Raises:
             KeyError: There is no such session.
@@ -65,7 +65,7 @@ class ManagedAgentsEmulator(Emulator, Generic[S]):
         self.run_in_server(lambda: conversation.reschedule(duration_s))
 
     def consult(self, session_id: str, agent_name: str, question: str, answer: str) -> str:
-        """Let a session's agent ask another agent; gives the id of the thread in which that one answers.
+        """Let a session's agent ask another agent. Returns the id of the thread in which that agent answers.
 
         Raises:
             KeyError: There is no such session.
@@ -81,7 +81,7 @@ class ManagedAgentsEmulator(Emulator, Generic[S]):
 
 
 def check_open(session: EmulatedSession) -> None:
-    """Accept a session that is neither archived nor terminated."""
+    """Refuse with 409 a session that is archived or terminated."""
     if session.archived_at is not None:
         raise conflict(f"Session {session.id!r} is archived.")
     if session.conversation.is_terminated:
@@ -89,7 +89,7 @@ def check_open(session: EmulatedSession) -> None:
 
 
 def read_agent_reference(body: Json, overrides: frozenset[str]) -> Json:
-    """The agent of a new session: an id, or an object whose type says which fields it may have."""
+    """Read the agent of a new session: an id, or an object whose `type` decides which fields it may have."""
     if not isinstance(body.get("agent"), dict):
         return {"id": need(body, "agent", str)}
     reference = need(body, "agent", dict)

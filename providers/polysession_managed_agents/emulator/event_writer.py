@@ -1,4 +1,4 @@
-"""The events of a session as they are on the wire, in the order in which the agent's work causes them."""
+"""Writes the JSON of a session's events, in the backend's order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from polysession_managed_agents.emulator.validation import Json
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item of the log.
+    """One entry of the event log.
 
     Attributes:
-        id: Id of the event, and for a preview that of the event it previews.
-        event: The JSON.
-        previewed: Type of the event that this is a preview of; None for an event of its own, which the list keeps.
+        id: Id of the event; for a preview, the id of the previewed event.
+        event: The JSON object.
+        previewed: For a preview, the type of the previewed event; None for an event, which the list shows.
         span_id: Id of the model request that was open; None if none was.
     """
 
@@ -31,9 +31,9 @@ class EventWriter(ABC):
     """Writes the events of one session.
 
     Attributes:
-        log: Everything that streams get, in order.
-        thread_id: The session's own thread.
-        requests: How many model requests have ended.
+        log: All entries that streams deliver, in order.
+        thread_id: Id of the session's primary thread.
+        requests: Number of model requests that have ended.
         span_id: Id of the open model request; None if none is open.
     """
 
@@ -45,41 +45,41 @@ class EventWriter(ABC):
 
     @abstractmethod
     def new_id(self) -> str:
-        """The id of a new event."""
+        """Return the id for a new event."""
 
     @abstractmethod
-    def sealed(self, event: Json) -> Json:
-        """An event with the time, and what else the backend adds to each."""
+    def stamped(self, event: Json) -> Json:
+        """Return an event with the fields that the backend adds to every event, such as the time."""
 
     @abstractmethod
     def write_usage(self) -> None:
-        """Write the usage of the session so far, if the backend reports it."""
+        """Write the session's usage so far, if the backend reports it in an event."""
 
     @abstractmethod
     def request_usage(self) -> Json:
-        """Usage of one model request."""
+        """Return the usage of one model request."""
 
     def thread_fields(self) -> Json:
-        """The fields of an event about the session's own thread."""
+        """Return the fields of an event about the session's primary thread."""
         return {"session_thread_id": self.thread_id}
 
     def emit(self, event_type: str, event_id: str | None = None, **payload: object) -> str:
-        """Write an event; gives its id."""
+        """Write an event. Returns its id."""
         event_id = event_id or self.new_id()
-        self.note([self.sealed({"id": event_id, "type": event_type, **payload})])
+        self.note([self.stamped({"id": event_id, "type": event_type, **payload})])
         return event_id
 
     def accepted(self, event: Json) -> Json:
-        """An event of the client, with what the backend adds to it."""
-        return self.sealed({**event, "id": self.new_id()})
+        """Return an event of the client with the fields that the backend adds."""
+        return self.stamped({**event, "id": self.new_id()})
 
     def note(self, events: Iterable[Json]) -> None:
-        """Keep events as they are."""
+        """Append complete events to the log."""
         for event in events:
             self.log.append(Entry(event["id"], event))
 
     def preview(self, event_id: str, event_type: str, text: str | None = None) -> None:
-        """Write a preview: of the start of an event, or of a piece of its text."""
+        """Write a preview of the start of an event, or of a part of its text."""
         if text is None:
             preview: Json = {"type": "event_start", "event": {"id": event_id, "type": event_type}}
         else:
@@ -88,33 +88,33 @@ class EventWriter(ABC):
         self.log.append(Entry(event_id, preview, previewed=event_type, span_id=self.span_id))
 
     def begin_turn(self, echoes: Iterable[Json]) -> None:
-        """Write the beginning of a turn, or of its continuation."""
+        """Write the start of a turn, or of its continuation."""
         self.running()
         self.note(echoes)
 
     def running(self) -> None:
-        """Write that the session runs."""
+        """Write the events of a session that starts to run."""
         self.emit("session.status_running")
         self.emit("session.thread_status_running", **self.thread_fields())
 
     def idle(self, reason: Json) -> None:
-        """Write that the session waits, and why."""
+        """Write the events of a session that becomes idle for this reason."""
         self.emit("session.thread_status_idle", **self.thread_fields(), stop_reason=reason)
         self.write_usage()
         self.emit("session.status_idle", stop_reason=reason)
 
     def rescheduled(self) -> None:
-        """Write that the session has to wait for another place to run."""
+        """Write the events of a session that is rescheduled."""
         self.emit("session.status_rescheduled")
         self.emit("session.thread_status_rescheduled", **self.thread_fields())
 
     def terminated(self) -> None:
-        """Write that the session is over."""
+        """Write the events of a session that is terminated."""
         self.emit("session.thread_status_terminated", **self.thread_fields())
         self.emit("session.status_terminated")
 
-    def think(self, text: str) -> None:  # noqa: ARG002  (the backend keeps thoughts to itself)
-        """Write a thought."""
+    def think(self, text: str) -> None:  # noqa: ARG002  (the backend does not publish the text)
+        """Write a thought, without its text."""
         event_id = self.new_id()
         self.preview(event_id, "agent.thinking")
         self.emit("agent.thinking", event_id)

@@ -1,6 +1,6 @@
-"""Resources of a session: files, repositories and memory stores, mounted in its environment.
+"""Resources of a session: files, repositories and memory stores that are mounted in its environment.
 
-Emulators keep neither files nor memory stores, so any id of one is accepted.
+The emulators store neither files nor memory stores, so they accept any id of a file or a memory store.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _CHECKOUTS = {"branch": "name", "commit": "sha"}
 
 @dataclass(frozen=True, slots=True)
 class MountKind:
-    """One type of resource.
+    """A type of resource.
 
     Attributes:
-        source: The field that names what is mounted.
-        optional: The other fields.
-        mount_root: Where it is mounted by default.
-        secret: The field that is never read back; None for a type without a secret.
+        source: The required field, which names the source.
+        optional: The optional fields.
+        mount_root: The directory of the default mount path.
+        secret: The field that responses leave out; None for a type without a secret.
     """
 
     source: str
@@ -37,16 +37,16 @@ MEMORY_STORE = MountKind("memory_store_id", frozenset({"access", "instructions"}
 
 
 def repository(secret: str) -> MountKind:
-    """A repository that is cloned with a secret."""
+    """Return the type of a repository that is cloned with a secret in this field."""
     return MountKind("url", frozenset({secret, "mount_path", "checkout"}), "/workspace", secret)
 
 
 @dataclass(slots=True)
 class Mount:
-    """Something mounted in a session.
+    """A resource that is mounted in a session.
 
     Attributes:
-        fields: What may be read back: type, mount path and source, never a secret.
+        fields: The fields that responses show: type, mount path and source, never a secret.
     """
 
     id: str
@@ -57,12 +57,12 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class MountRules:
-    """The resources that one backend mounts.
+    """The rules of one backend for mounted resources.
 
     Attributes:
-        kinds: The types that it knows.
-        new_id: Makes the id of a new resource.
-        new_file_id: Makes the id of a mounted file, which is a copy; None if it keeps the id of the original.
+        kinds: The types of resources, by name.
+        new_id: Returns the id for a new resource.
+        new_file_id: Returns the id for the mounted copy of a file; None if the copy keeps the id of the original.
     """
 
     kinds: Mapping[str, MountKind]
@@ -70,18 +70,18 @@ class MountRules:
     new_file_id: Callable[[], str] | None = None
 
     def read_all(self, body: Json, now: datetime) -> dict[str, Mount]:
-        """The resources that a new session asks for, by id."""
+        """Read the resources in the body of a new session. Returns them by id."""
         mounts = [self._mount(given, now) for given in take_typed_objects(body, "resources")]
         return {mount.id: mount for mount in mounts}
 
     def read_added(self, body: Json) -> Mount:
-        """The resource that is added to a session; only files can be."""
+        """Read a resource that is added to an existing session. It must be a file."""
         if need(body, "type", str) != "file":
             raise invalid("Only resources of type 'file' can be added to a session.", "type")
         return self._mount(body, datetime.now(UTC))
 
     def rotate_secret(self, mount: Mount, body: Json) -> None:
-        """Take a new secret of a repository; nothing else of a resource can be changed."""
+        """Accept a new secret for a repository. No other field of a resource can be changed."""
         name = self.kinds[mount.fields["type"]].secret
         if name is None:
             raise invalid(f"Resources of type {mount.fields['type']!r} have no secret.")
@@ -94,7 +94,10 @@ class MountRules:
 
     def _read(self, given: Json) -> Json:
         if given["type"] not in self.kinds:
-            raise invalid(f"Resources of type {given['type']!r} are not known.", "resources")
+            raise invalid(
+                f"Field 'type' must be one of {', '.join(sorted(self.kinds))}.",
+                "resources",
+            )
         kind = self.kinds[given["type"]]
         only(given, {"type", kind.source} | kind.optional)
         source = need(given, kind.source, str)
@@ -130,4 +133,4 @@ def _check_memory_store(given: Json) -> None:
     if given.get("access") not in {None, "read_write", "read_only"}:
         raise invalid("Field 'access' must be 'read_write' or 'read_only'.", "resources")
     if len(given.get("instructions") or "") > _INSTRUCTIONS_CHARS:
-        raise invalid(f"Field 'instructions' may have {_INSTRUCTIONS_CHARS} characters.", "resources")
+        raise invalid(f"Field 'instructions' may have at most {_INSTRUCTIONS_CHARS} characters.", "resources")

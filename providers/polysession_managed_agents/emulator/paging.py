@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which part of a list is wanted.
+    """The part of a list that a request asks for.
 
     Attributes:
-        limit: Most items on the page.
-        newest_first: The order of the list.
+        limit: Maximum number of items on the page.
+        newest_first: Whether the list begins with the newest item.
         after: Id of the last item before the page; None for the start of the list.
-        before: Id of the first item behind the page. Not together with `after`.
+        before: Id of the first item after the page; None unless the client pages backwards. Never with `after`.
     """
 
     limit: int
@@ -30,12 +30,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list.
+    """One page of a list.
 
     Attributes:
         items: The items by id, in the order of the list.
-        has_more: Whether there are more in the direction of the request.
-        next_page: Cursor of the following page; None at the end, and when the caller walks backwards.
+        has_more: Whether there are more items in the direction of the request.
+        next_page: Cursor of the next page; None at the end, and when the client pages backwards.
     """
 
     items: dict[str, T]
@@ -44,7 +44,7 @@ class Page(Generic[T]):
 
 
 def read_order(values: Json) -> bool | None:
-    """Whether a list begins with the newest; None if the query does not say."""
+    """Read whether the list begins with the newest item; None if the query has no `order`."""
     order = take(values, "order", str)
     if order not in {None, "asc", "desc"}:
         raise invalid("Field 'order' must be 'asc' or 'desc'.", "order")
@@ -52,7 +52,7 @@ def read_order(values: Json) -> bool | None:
 
 
 def read_limit(values: Json, *, default: int, most: int) -> int:
-    """How many items a page may hold."""
+    """Read the maximum number of items on a page."""
     limit = take(values, "limit", int)
     if limit is not None and not 1 <= limit <= most:
         raise invalid(f"Field 'limit' must be between 1 and {most}.", "limit")
@@ -60,12 +60,12 @@ def read_limit(values: Json, *, default: int, most: int) -> int:
 
 
 def cut(rows: Mapping[str, T], positions: Mapping[str, int], window: Window) -> Page[T]:
-    """The page of `rows` that a window shows. `positions` knows every id that may be a cursor."""
+    """Return the page of `rows` for a window. `positions` has the place of every id that may be a cursor."""
     direction = -1 if window.newest_first else 1
 
     def place(row_id: str) -> int:
         if row_id not in positions:
-            raise invalid("The cursor is not known.")
+            raise invalid(f"Unknown cursor {row_id!r}.")
         return direction * positions[row_id]
 
     ids = sorted(rows, key=place)

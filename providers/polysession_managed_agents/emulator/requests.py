@@ -1,4 +1,4 @@
-"""Reading of requests: query and body."""
+"""Reads the query and the body of requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_query(request: ApiRequest) -> Json:
-    """The query, its values as the JSON types that they stand for; text that does not fit is left to validation."""
+    """Return the query with its values converted to JSON types. Text that does not fit stays text for validation."""
     query: Json = {}
     for name, text in request.query.multi_items():
         plain_name = name.removesuffix("[]")
@@ -28,7 +28,7 @@ def read_query(request: ApiRequest) -> Json:
 
 
 def read_body(request: ApiRequest) -> Json:
-    """The JSON object in the body; empty if there is no body."""
+    """Return the JSON object in the body; an empty one if there is no body."""
     if not request.content:
         return {}
     try:

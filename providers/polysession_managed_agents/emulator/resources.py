@@ -1,4 +1,4 @@
-"""Agents and environments; a session needs one of each."""
+"""Agents and environments. A session needs one of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from polysession_managed_agents.emulator.shelf import Shelf
+from polysession_managed_agents.emulator.record_store import RecordStore
 from polysession_managed_agents.emulator.validation import (
     Json,
     conflict,
@@ -35,7 +35,7 @@ class Agent:
     """An agent with all its versions.
 
     Attributes:
-        versions: The fields of each version, the first one first.
+        versions: The fields of each version, oldest first.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Agent:
     archived_at: datetime | None = None
 
     def at(self, version: int | None) -> Json:
-        """The fields of one version; of the latest if None."""
+        """Return the fields of one version; None means the latest."""
         if version is None:
             return self.versions[-1]
         if version < 1:
@@ -57,10 +57,10 @@ class Agent:
 
 @dataclass(slots=True, kw_only=True)
 class Environment:
-    """A place where tools run.
+    """An environment in which tools run.
 
     Attributes:
-        used: Whether a session was ever created in it; deleting the session does not change that.
+        used: Whether a session was ever created in it, even if that session was deleted.
     """
 
     id: str
@@ -75,12 +75,12 @@ class Environment:
     used: bool = False
 
 
-class Agents(Shelf[Agent]):
+class Agents(RecordStore[Agent]):
     """All agents.
 
     Attributes:
-        fields: What a new agent may have.
-        needs_version: Whether an update must name the current version, rather than may.
+        fields: The fields that a new agent may have.
+        needs_version: Whether an update must name the current version. Otherwise it is optional.
     """
 
     fields: ClassVar[frozenset[str]]
@@ -91,11 +91,11 @@ class Agents(Shelf[Agent]):
 
     @abstractmethod
     def new_id(self) -> str:
-        """The id of a new agent."""
+        """Return the id for a new agent."""
 
     @abstractmethod
     def read(self, body: Json, names: frozenset[str]) -> Json:
-        """The named fields, besides the name and metadata."""
+        """Read the named fields, except the name and the metadata."""
 
     def create(self, body: Json) -> Agent:
         """Create an agent at version 1."""
@@ -106,13 +106,13 @@ class Agents(Shelf[Agent]):
         return self.add(Agent(id=self.new_id(), versions=[fields], created_at=now, updated_at=now))
 
     def update(self, agent_id: str, body: Json) -> Agent:
-        """Add a version; lists replace, metadata is a patch."""
+        """Create a new version of an agent. Lists are replaced; metadata is merged."""
         agent = self.find(agent_id)
         only(body, self.fields | {"version"})
         latest = agent.versions[-1]
         version = need(body, "version", int) if self.needs_version else take(body, "version", int)
         if version not in {None, latest["version"]}:
-            raise conflict("Version conflict")
+            raise conflict("Version conflict")  # the message that Qoder documents
         if agent.archived_at is not None:
             raise conflict(f"Agent {agent_id!r} is archived.")
         changed = {**latest, **self.read(body, self.fields & body.keys())}
@@ -124,13 +124,13 @@ class Agents(Shelf[Agent]):
         return agent
 
 
-class Environments(Shelf[Environment]):
+class Environments(RecordStore[Environment]):
     """All environments.
 
     Attributes:
-        cloud_fields: What else the configuration of a cloud environment may have, as text.
-        needs_config: Whether a new environment must be configured.
-        default_networking: The networking of a cloud environment that names none.
+        cloud_fields: Names of additional text fields in the configuration of a cloud environment.
+        needs_config: Whether a new environment must have a configuration.
+        default_networking: The networking type of a cloud environment that names none.
     """
 
     cloud_fields: ClassVar[tuple[str, ...]] = ()
@@ -142,7 +142,7 @@ class Environments(Shelf[Environment]):
 
     @abstractmethod
     def new_id(self) -> str:
-        """The id of a new environment."""
+        """Return the id for a new environment."""
 
     def create(self, body: Json) -> Environment:
         """Create an environment."""
@@ -161,7 +161,7 @@ class Environments(Shelf[Environment]):
         return self.add(environment)
 
     def update(self, environment_id: str, body: Json) -> Environment:
-        """Change the fields that are given; metadata is a patch."""
+        """Change the fields that the body has. Metadata is merged."""
         environment = self.find(environment_id)
         only(body, _ENVIRONMENT_FIELDS)
         if environment.archived_at is not None:
@@ -195,7 +195,7 @@ class Environments(Shelf[Environment]):
         return read | {name: value for name, value in more.items() if value is not None}
 
     def read_networking(self, config: Json) -> Json:
-        """The networking of a cloud environment."""
+        """Read the networking of a cloud environment."""
         networking: Json = take(config, "networking", dict) or {"type": self.default_networking}
         only(networking, _NETWORKING_FIELDS)
         if networking.get("type") not in _NETWORKING_TYPES:

@@ -1,4 +1,4 @@
-"""Routes of agents, environments, and a session's mounted resources."""
+"""Routes for agents, environments, and a session's mounted resources."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 
 from polysession.emulation import ApiRequest, Route
 from polysession_managed_agents.emulator.mounts import Mount, MountRules
+from polysession_managed_agents.emulator.record_store import R, RecordStore, read_plain_filter
 from polysession_managed_agents.emulator.requests import read_query
 from polysession_managed_agents.emulator.resources import Agent, Agents, Environment, Environments
-from polysession_managed_agents.emulator.shelf import R, Shelf, read_plain_filter
 from polysession_managed_agents.emulator.validation import Json, not_found, only, take
 
 _FILTERS = frozenset({"created_at[gte]", "created_at[lte]", "include_archived"})
@@ -19,35 +19,31 @@ T = TypeVar("T")
 
 
 class Lists(Protocol):
-    """The lists of one backend.
-
-    Attributes:
-        fields: Fields of a query that ask for a page.
-    """
+    """The list conventions of one backend."""
 
     @property
     def fields(self) -> frozenset[str]:
-        """Fields of a query that ask for a page."""
+        """The query parameters that select a page."""
 
     def page(
         self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
     ) -> Json:
-        """One page of a list that begins with the newest."""
+        """Return one page of a list that begins with the newest item."""
 
     def page_of_parts(self, rows: Mapping[str, T], query: Json, shape: Callable[[T], Json]) -> Json:
-        """One page of the parts of a session, oldest first."""
+        """Return one page of a session's resources or threads, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRoutes:
-    """The routes of agents and environments.
+    """The routes for agents and environments.
 
     Attributes:
-        prefix: Stands before each path.
-        created: Status of the answer to a creation.
+        prefix: Prefix of every path.
+        created: HTTP status of the response to a creation.
         read_body: Reads the body of a request.
-        agent_shape: An agent at a version as it is answered; the latest if None.
-        environment_shape: An environment as it is answered.
+        agent_shape: Returns the JSON of an agent at a version; None means the latest.
+        environment_shape: Returns the JSON of an environment.
     """
 
     agents: Agents
@@ -60,7 +56,7 @@ class ResourceRoutes:
     environment_shape: Callable[[Environment], Json]
 
     def routes(self) -> Iterable[Route]:
-        """The routes."""
+        """Return the routes."""
         agents, read, shape = self.agents, self.read_body, self._latest
         many = f"{self.prefix}/agents"
         one = f"{many}/{{id}}"
@@ -73,15 +69,15 @@ class ResourceRoutes:
         yield from self._environment_routes()
 
     def _environment_routes(self) -> Iterable[Route]:
-        places, read, shape = self.environments, self.read_body, self.environment_shape
+        environments, read, shape = self.environments, self.read_body, self.environment_shape
         many = f"{self.prefix}/environments"
         one = f"{many}/{{id}}"
-        yield Route("POST", many, lambda ask: shape(places.create(read(ask))), self.created)
-        yield Route("GET", many, self._lister(places, shape))
-        yield Route("GET", one, lambda ask: shape(places.find(ask.parameters["id"])))
-        yield Route("POST", one, lambda ask: shape(places.update(ask.parameters["id"], read(ask))))
+        yield Route("POST", many, lambda ask: shape(environments.create(read(ask))), self.created)
+        yield Route("GET", many, self._lister(environments, shape))
+        yield Route("GET", one, lambda ask: shape(environments.find(ask.parameters["id"])))
+        yield Route("POST", one, lambda ask: shape(environments.update(ask.parameters["id"], read(ask))))
         yield Route("DELETE", one, self._delete_environment)
-        yield Route("POST", f"{one}/archive", lambda ask: shape(places.archive(ask.parameters["id"])))
+        yield Route("POST", f"{one}/archive", lambda ask: shape(environments.archive(ask.parameters["id"])))
 
     def _latest(self, agent: Agent) -> Json:
         return self.agent_shape(agent, None)
@@ -102,29 +98,33 @@ class ResourceRoutes:
         self.environments.delete(request.parameters["id"])
         return {"id": request.parameters["id"], "type": "environment_deleted"}
 
-    def _lister(self, shelf: Shelf[R], shape: Callable[[R], Json]) -> Callable[[ApiRequest], Json]:
+    def _lister(self, store: RecordStore[R], shape: Callable[[R], Json]) -> Callable[[ApiRequest], Json]:
         def respond(request: ApiRequest) -> Json:
             query = read_query(request)
             only(query, self.lists.fields | _FILTERS)
-            return self.lists.page(shelf.select(read_plain_filter(query)), shelf.positions, query, shape)
+            return self.lists.page(store.select(read_plain_filter(query)), store.positions, query, shape)
 
         return respond
 
 
 class HasResources(Protocol):
-    """A session, as far as its resources are concerned."""
+    """A session with mounted resources."""
 
     resources: dict[str, Mount]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountRoutes:
-    """The routes of a session's mounted resources.
+    """The routes for a session's mounted resources.
 
     Attributes:
-        find: The session with an id.
-        find_open: The session with an id, if its resources may change.
-        shape: A resource as it is answered.
+        prefix: Prefix of every path.
+        rules: The backend's rules for resources.
+        lists: The backend's list conventions.
+        find: Returns the session with an id.
+        find_open: Returns the session with an id, and refuses it if its resources can no longer change.
+        read_body: Reads the body of a request.
+        shape: Returns the JSON of a resource.
     """
 
     prefix: str
@@ -136,11 +136,11 @@ class MountRoutes:
     shape: Callable[[Mount], Json]
 
     def list_route(self) -> Route:
-        """The route that lists them."""
+        """Return the route that lists the resources."""
         return Route("GET", f"{self.prefix}/sessions/{{id}}/resources", self._list)
 
     def change_routes(self) -> Iterable[Route]:
-        """The routes that read and change one."""
+        """Return the routes that add, read, change and remove a resource."""
         many = f"{self.prefix}/sessions/{{id}}/resources"
         one = f"{many}/{{mount}}"
         yield Route("POST", many, self._add)

@@ -1,4 +1,4 @@
-"""Checks of the events that clients send."""
+"""Validates the events that clients send."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ SENT_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "user.define_outcome": frozenset({"description", "rubric", "max_iterations"}),
     "system.message": frozenset({"content"}),
 }
-"""The types of events that clients send, with their fields."""
+"""The types of events that clients may send, each with its fields."""
+
 ANSWERED_IN: Final[Mapping[str, str]] = {
     "user.tool_confirmation": "tool_use_id",
     "user.custom_tool_result": "custom_tool_use_id",
 }
-"""The types that answer an action, with the field that names it."""
+"""The types of events that answer an action, each with the field that names it."""
 
 
 def read_initial_events(body: Json, fields: Mapping[str, Collection[str]], blocks: Collection[str]) -> list[Json]:
-    """The events that a new session begins with, out of the body of its creation."""
+    """Read and check the events that a new session begins with, from the body of its creation."""
     events = take_typed_objects(body, "initial_events")
     if len(events) > INITIAL_EVENTS:
-        raise invalid(f"Field 'initial_events' may hold {INITIAL_EVENTS} events.", "initial_events")
+        raise invalid(f"Field 'initial_events' may have at most {INITIAL_EVENTS} events.", "initial_events")
     for event in events:
         if event["type"] not in {"user.message", "user.define_outcome"}:
             raise invalid(f"A session cannot begin with {event['type']!r}.", "initial_events")
@@ -38,12 +39,12 @@ def read_initial_events(body: Json, fields: Mapping[str, Collection[str]], block
 
 
 def check_events(events: list[Json], fields: Mapping[str, Collection[str]], blocks: Collection[str]) -> None:
-    """Refuse events that are not as documented, whatever the session is doing.
+    """Refuse events that do not match the documentation, independent of the session's state.
 
     Args:
-        events: Objects that each have a type.
-        fields: The types that are accepted, with their fields.
-        blocks: Types of content that a message may hold.
+        events: Objects that each have a `type`.
+        fields: The accepted types, each with its fields.
+        blocks: Types of content blocks that a message may have.
     """
     for position, event in enumerate(events):
         kind = event["type"]
@@ -80,5 +81,5 @@ def _check_content(event: Json, blocks: Collection[str]) -> None:
 
 
 def text_of(message: Json) -> str:
-    """The text of a message."""
+    """Return the text of a message."""
     return "".join(block.get("text", "") for block in message["content"])

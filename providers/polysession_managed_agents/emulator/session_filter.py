@@ -1,4 +1,4 @@
-"""Which sessions a list shows."""
+"""Filters of the list of sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from polysession_managed_agents.emulator.shelf import CREATED_AT_FIELDS, Record, read_plain_filter
+from polysession_managed_agents.emulator.record_store import CREATED_AT_FIELDS, Record, read_plain_filter
 from polysession_managed_agents.emulator.validation import Json, invalid, take, take_all
 
 FILTERS: Final = CREATED_AT_FIELDS | {
@@ -23,10 +23,10 @@ S = TypeVar("S", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts of a session that a list may be filtered by, besides times.
+    """The fields of a session that a list can be filtered by, in addition to times.
 
     Attributes:
-        memory_store_ids: The memory stores that are attached.
+        memory_store_ids: Ids of the attached memory stores.
     """
 
     status: str
@@ -36,21 +36,21 @@ class Facts:
 
 
 def read_session_filter(values: Json, statuses: Collection[str], facts: Callable[[S], Facts]) -> Callable[[S], bool]:
-    """The test that the filters of a query ask for.
+    """Return a predicate for the sessions that the query selects.
 
     Args:
         values: The query.
-        statuses: The words that may be asked for.
-        facts: Gives the facts of a session.
+        statuses: The accepted statuses.
+        facts: Returns the filterable fields of a session.
     """
     admits_plain = read_plain_filter(values)
     wanted = frozenset(take_all(values, "statuses", str))
     if not wanted.issubset(statuses):
-        raise invalid(f"Field 'statuses' may hold {', '.join(sorted(statuses))}.", "statuses")
+        raise invalid(f"Each item of 'statuses' must be one of {', '.join(sorted(statuses))}.", "statuses")
     agent_id, version = take(values, "agent_id", str), take(values, "agent_version", int)
     if version is not None and agent_id is None:
         raise invalid("Field 'agent_version' needs 'agent_id'.", "agent_version")
-    # No session here comes from a deployment, so that this filter leaves none.
+    # No session of the emulator comes from a deployment, so this filter matches none.
     deployment_id, store_id = take(values, "deployment_id", str), take(values, "memory_store_id", str)
 
     def admits(session: S) -> bool:

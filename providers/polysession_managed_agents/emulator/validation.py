@@ -1,6 +1,6 @@
-"""Validation of fields.
+"""Validates the fields of queries and bodies.
 
-A field that the documentation does not have is refused, so that a client that relies on it learns so here.
+The emulators refuse a field that the backend does not document, so that tests find a client that sends one.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ _KINDS = {str: "a string", int: "an integer", bool: "a boolean", list: "an array
 
 
 def invalid(message: str, param: str | None = None, **details: Any) -> Refusal:
-    """A refusal of the request as wrong; `param` names the field, None if no single one is wrong.
+    """Build a refusal with 400.
 
-    `details` is what else the error shows, such as a code.
+    Args:
+        message: The error message.
+        param: Name of the invalid field; None if no single field is invalid.
+        details: Additional fields of the error, such as a code.
     """
     return Refusal(400, message, param=param, **details)
 
 
 def conflict(message: str) -> Refusal:
-    """A refusal because of the state that the resource is in."""
+    """Build a refusal with 409, because of the state of the resource."""
     return Refusal(409, message)
 
 
 def not_found(kind: str, record_id: str) -> Refusal:
-    """A refusal because there is no such resource."""
+    """Build a refusal with 404."""
     return Refusal(404, f"{kind} {record_id!r} was not found.")
 
 
 def only(values: Json, accepted: Collection[str]) -> None:
-    """Refuse a field that is not accepted."""
+    """Refuse fields that are not accepted."""
     for name in values:
         if name not in accepted:
             raise invalid(f"Field {name!r} is not accepted here.", name)
 
 
 def take(values: Json, name: str, kind: type[T]) -> T | None:
-    """The value of an optional field; None if it is absent or null."""
+    """Return the value of an optional field; None if it is absent or null."""
     value = values.get(name)
     if value is None:
         return None
@@ -57,7 +60,7 @@ def take(values: Json, name: str, kind: type[T]) -> T | None:
 
 
 def need(values: Json, name: str, kind: type[T]) -> T:
-    """The value of a required field. Null and empty values count as missing."""
+    """Return the value of a required field. Null and empty values count as missing."""
     value = take(values, name, kind)
     if not value:
         raise invalid(f"Missing required field: {name}", name)
@@ -65,7 +68,7 @@ def need(values: Json, name: str, kind: type[T]) -> T:
 
 
 def take_all(values: Json, name: str, kind: type[T]) -> list[T]:
-    """The items of an optional array; empty if it is absent or null."""
+    """Return the items of an optional array; none if it is absent or null."""
     items: list[Any] = take(values, name, list) or []
     if not all(isinstance(item, kind) for item in items):
         raise invalid(f"Each item of {name!r} must be {_KINDS[kind]}.", name)
@@ -73,7 +76,7 @@ def take_all(values: Json, name: str, kind: type[T]) -> list[T]:
 
 
 def take_typed_objects(values: Json, name: str) -> list[Json]:
-    """The items of an optional array of objects that each say their `type`."""
+    """Return the items of an optional array of objects. Each must have a `type`."""
     items = take_all(values, name, dict)
     for item in items:
         need(item, "type", str)
@@ -81,7 +84,7 @@ def take_typed_objects(values: Json, name: str) -> list[Json]:
 
 
 def take_moment(values: Json, name: str) -> datetime | None:
-    """An RFC 3339 time with any offset; None if it is absent."""
+    """Return an RFC 3339 time with any offset; None if it is absent."""
     text = take(values, name, str)
     if text is None:
         return None
@@ -95,7 +98,7 @@ def take_moment(values: Json, name: str) -> datetime | None:
 
 
 def new_metadata(values: Json) -> dict[str, str]:
-    """The metadata of a new resource."""
+    """Return the metadata of a new resource."""
     given: Json = take(values, "metadata", dict) or {}
     if None in given.values():
         raise invalid("Metadata values must be strings.", "metadata")
@@ -103,15 +106,15 @@ def new_metadata(values: Json) -> dict[str, str]:
 
 
 def patched_metadata(current: dict[str, str], values: Json) -> dict[str, str]:
-    """Metadata after a patch: a string sets a key, null removes it. The limits hold for the result."""
+    """Return the merged metadata: a string sets a key, null removes it. The limits apply to the result."""
     patch: Json = take(values, "metadata", dict) or {}
     merged: Json = {key: value for key, value in {**current, **patch}.items() if value is not None}
     if len(merged) > METADATA_KEYS:
-        raise invalid(f"Metadata may hold at most {METADATA_KEYS} keys.", "metadata")
+        raise invalid(f"Metadata may have at most {METADATA_KEYS} keys.", "metadata")
     for key, value in merged.items():
         if not isinstance(value, str):
             raise invalid("Metadata values must be strings.", "metadata")
         if len(key) > METADATA_KEY_CHARS or len(value) > METADATA_VALUE_CHARS:
-            limits = f"{METADATA_KEY_CHARS} and values {METADATA_VALUE_CHARS}"
-            raise invalid(f"Metadata keys may have {limits} characters.", "metadata")
+            limits = f"{METADATA_KEY_CHARS} characters, and values at most {METADATA_VALUE_CHARS}"
+            raise invalid(f"Metadata keys may have at most {limits}.", "metadata")
     return merged

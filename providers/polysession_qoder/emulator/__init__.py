@@ -1,4 +1,4 @@
-"""Qoder Cloud Agents, emulated."""
+"""Emulator of Qoder Cloud Agents."""
 
 from polysession_qoder.emulator.app import QoderEmulator
 

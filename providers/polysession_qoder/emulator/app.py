@@ -1,4 +1,4 @@
-"""Emulator of Qoder Cloud Agents: the managed mode's wire protocol over state in memory.
+"""Emulator of Qoder Cloud Agents: the wire protocol of the managed mode, with all state in memory.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -47,10 +47,10 @@ SEARCH_BETA = "search-2026-08-31"
 
 
 class QoderEmulator(ManagedAgentsEmulator[Session]):
-    """Qoder Cloud Agents. `generation="legacy"` is the API of 2026-05.
+    """Emulator of Qoder Cloud Agents. `generation="legacy"` selects the API of May 2026.
 
     Attributes:
-        service_accounts: Keys that can be exchanged for tokens, and the tokens.
+        service_accounts: The keys of service accounts, and the tokens that were issued for them.
     """
 
     base_path: ClassVar[str] = "/api/v1/cloud"
@@ -80,7 +80,7 @@ class QoderEmulator(ManagedAgentsEmulator[Session]):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+        """Make a session run a turn that no client started for `duration_s` seconds, then become idle.
 
         Raises:
             KeyError: There is no such session.
@@ -160,7 +160,7 @@ class QoderEmulator(ManagedAgentsEmulator[Session]):
         return Answer({name: accepted[0][name] for name in turn}, 202)
 
     def _list_events(self, request: ApiRequest) -> Json | EventStream:
-        """The list; the same address is the stream for a caller that asks for one."""
+        """Return the list of events, or the stream if the request accepts `text/event-stream`."""
         if "text/event-stream" in request.headers.get("accept", ""):
             return self._stream_events(request)
         return events.list_events(self._session(request), read_query(request), self.generation)

@@ -1,7 +1,7 @@
-"""The events of a Qoder session as they are on the wire, in each generation.
+"""Writes the JSON of a Qoder session's events, in each generation.
 
-The order of a turn's events is the one of a published trace of the live service (2026-09-21); the event pages leave
-`session.usage` out. The legacy events are those of the pages of 2026-05.
+The order of a turn's events is that of a published trace of the live service (2026-09-21); the event pages leave out
+`session.usage`. The legacy events are those of the pages of May 2026.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview,
 https://docs.qoder.com/cloud-agents/events-stream and, for the legacy generation,
@@ -21,13 +21,13 @@ from polysession_managed_agents.emulator.event_writer import EventWriter
 from polysession_managed_agents.emulator.validation import Json
 
 REQUEST_CREDITS = Decimal("0.05")
-"""Cost of one model request."""
+"""Cost of one model request, in credits."""
 
 _MODEL = "ultimate"
 
 
 def timestamp_now() -> str:
-    """The present moment, as the backend writes it."""
+    """Return the current time in the backend's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -35,7 +35,7 @@ class QoderEventWriter(EventWriter):
     """Writes the events of one session.
 
     Attributes:
-        turn_id: The turn in work, where events name it; empty before the first.
+        turn_id: Id of the current turn, for legacy events; empty before the first turn.
     """
 
     def __init__(self) -> None:
@@ -44,49 +44,49 @@ class QoderEventWriter(EventWriter):
 
     @property
     def credits(self) -> Decimal:
-        """Cost of the session so far."""
+        """The cost of the session so far."""
         return self.requests * REQUEST_CREDITS
 
     def new_id(self) -> str:
-        """The id of a new event."""
+        """Return the id for a new event."""
         return base36_id("evt_")
 
-    def sealed(self, event: Json) -> Json:
-        """An event with its time."""
+    def stamped(self, event: Json) -> Json:
+        """Return an event with its time."""
         return {**event, "processed_at": timestamp_now()}
 
     def write_usage(self) -> None:
-        """Write what the session has cost so far."""
+        """Write the session's cost so far."""
         spent = float(self.credits)
         self.emit("session.usage", model_credits=spent, sandbox_runtime_credits=0, total_credits=spent)
 
     def request_usage(self) -> Json:
-        """Cost of one model request."""
+        """Return the cost of one model request."""
         return {"credits": float(REQUEST_CREDITS)}
 
 
 class LegacyEventWriter(QoderEventWriter):
-    """Writes the events of 2026-05: the echo comes first, each event names its turn, and there are no credits."""
+    """Writes the events of May 2026: the echo comes first, each event names its turn, and there are no credits."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__()
         self._session_id = session_id
 
     def begin_turn(self, echoes: Iterable[Json]) -> None:
-        """Write the beginning of a turn, or of its continuation."""
+        """Write the start of a turn, or of its continuation."""
         self.note(echoes)
         self.running()
 
     def running(self) -> None:
-        """Write that the session runs."""
+        """Write the event of a session that starts to run."""
         self.emit("session.status_running", status="running")
 
     def idle(self, reason: Json) -> None:
-        """Write that the session waits, and why."""
+        """Write the event of a session that becomes idle for this reason."""
         self.emit("session.status_idle", status="idle", stop_reason=reason)
 
     def think(self, text: str) -> None:
-        """Write a thought, in full."""
+        """Write a thought, with its text."""
         self.emit("agent.thinking", content=[{"type": "text", "text": text}])
 
     def open_span(self) -> None:
@@ -95,16 +95,16 @@ class LegacyEventWriter(QoderEventWriter):
             self.span_id = base36_id("span_")
             self.emit("span.model_request_start", model=_MODEL, span_id=self.span_id)
 
-    def write_request_end(self, span_id: str, *, is_error: bool) -> None:  # noqa: ARG002  (the event did not tell)
+    def write_request_end(self, span_id: str, *, is_error: bool) -> None:  # noqa: ARG002  (the legacy event does not have it)
         """Write the end of a model request."""
         self.emit("span.model_request_end", span_id=span_id, usage={"input_tokens": 0, "output_tokens": 0})
 
-    def sealed(self, event: Json) -> Json:
-        """An event with its times and its turn."""
+    def stamped(self, event: Json) -> Json:
+        """Return an event with its times and its turn."""
         now = timestamp_now()
         turn = {"session_id": self._session_id, "turn_id": self.turn_id, "schema_version": "1.0"}
         return {**event, **turn, "created_at": now, "processed_at": now}
 
 
 QoderConversation: TypeAlias = Conversation[QoderEventWriter]
-"""The events of one session, and the turn that works on it."""
+"""The events of one session, and its running turn."""

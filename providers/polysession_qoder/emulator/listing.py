@@ -1,4 +1,4 @@
-"""The part of a list that a query asks for.
+"""Pages of lists in the Qoder emulator.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/pagination (read 2026-11)
 """
@@ -12,10 +12,10 @@ WINDOW_FIELDS = frozenset({"limit", "page", "after_id", "before_id"})
 
 
 def read_window(values: Json, *, newest_first: bool = True) -> Window:
-    """The part of a list that a query asks for."""
+    """Read the part of a list that a query asks for."""
     page, after_id, before_id = (take(values, name, str) for name in ("page", "after_id", "before_id"))
     if sum(cursor is not None for cursor in (page, after_id, before_id)) > 1:
-        raise invalid("Only one of 'page', 'after_id' and 'before_id' may be given.")
+        raise invalid("Only one of 'page', 'after_id' and 'before_id' is allowed.")
     order = read_order(values)
     return Window(
         limit=read_limit(values, default=20, most=100),

@@ -1,4 +1,4 @@
-"""Resources of a Qoder session.
+"""The types of resources that a Qoder session can mount.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas (read 2026-11)
 """

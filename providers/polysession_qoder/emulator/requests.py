@@ -1,4 +1,4 @@
-"""Reading of requests in the Qoder emulator: credential, betas and body.
+"""Reads requests in the Qoder emulator: credential, betas and body.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/overview and /authentication beside it (read 2026-11)
 """
@@ -15,19 +15,19 @@ BODY_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
-    """The credential of a request; empty if it has none, or one of another scheme."""
+    """Return the bearer token of a request; empty if it has none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
 
 def betas(request: ApiRequest) -> frozenset[str]:
-    """The beta features that the caller opts into: one header with commas, or several headers."""
+    """Return the betas that the request names, in one header with commas or in several headers."""
     names = ",".join(request.headers.getlist("x-qoder-beta")).split(",")
     return frozenset(name.strip() for name in names)
 
 
 def read_body(request: ApiRequest) -> Json:
-    """The JSON object in the body. The backend cuts a longer body, so that the rest is not JSON."""
+    """Return the JSON object in the body. The backend truncates a body over 4 MB, so that it is not valid JSON."""
     if len(request.content) > BODY_LIMIT_BYTES:
         raise invalid("Request body must be valid JSON.")
     return requests.read_body(request)

@@ -23,11 +23,11 @@ class Agents(resources.Agents):
     needs_version = True
 
     def new_id(self) -> str:
-        """The id of a new agent."""
+        """Return the id for a new agent."""
         return base36_id("agent_")
 
     def read(self, body: Json, names: frozenset[str]) -> Json:
-        """The named fields, besides the name and metadata."""
+        """Read the named fields, except the name and the metadata."""
         fields = _read_agent_fields(body, names)
         if "multiagent" in names:
             fields["multiagent"] = take(body, "multiagent", dict)
@@ -35,7 +35,7 @@ class Agents(resources.Agents):
 
 
 def read_overrides(body: Json) -> Json:
-    """The fields of an agent that a session may have otherwise than its agent, as far as they are given."""
+    """Read the fields of the agent that a session overrides."""
     return _read_agent_fields(body, AGENT_OVERRIDES & body.keys())
 
 
@@ -46,7 +46,7 @@ def _read_agent_fields(body: Json, names: frozenset[str]) -> Json:
 
 
 def _read_model(body: Json) -> str | Json:
-    """The model as given: its id, or an object with an `id`."""
+    """Read the model, an id or an object with an `id`. Returns it unchanged."""
     if not isinstance(body.get("model"), dict):
         return need(body, "model", str)
     model = need(body, "model", dict)
@@ -57,18 +57,18 @@ def _read_model(body: Json) -> str | Json:
 
 
 class Environments(resources.Environments):
-    """All environments. One that a session ever used cannot be deleted."""
+    """All environments. An environment that was ever used by a session cannot be deleted."""
 
     cloud_fields: ClassVar[tuple[str, ...]] = ("setup_script",)
     needs_config: ClassVar[bool] = True
     default_networking: ClassVar[str] = "limited"
 
     def new_id(self) -> str:
-        """The id of a new environment."""
+        """Return the id for a new environment."""
         return base36_id("env_")
 
     def delete(self, environment_id: str) -> None:
-        """Delete an environment that no session ever used."""
+        """Delete an environment, and refuse one that was ever used by a session."""
         if self.find(environment_id).used:
             raise conflict(f"Environment {environment_id!r} is referenced by a session. Archive it instead.")
         super().delete(environment_id)

@@ -1,4 +1,4 @@
-"""Routes of agents, environments, models and mounted resources in the Qoder emulator.
+"""Routes for agents, environments, models and mounted resources in the Qoder emulator.
 
 Backend: https://docs.qoder.com/cloud-agents/api/agents/create, /cloud-agents/api/environments/create,
 /cloud-agents/api/sessions/schemas and the pages beside them (read 2026-11)
@@ -28,29 +28,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QoderLists:
-    """Lists in the envelope of one generation."""
+    """The list conventions of one generation."""
 
     generation: Generation
 
     @property
     def fields(self) -> frozenset[str]:
-        """Fields of a query that ask for a page."""
+        """The query parameters that select a page."""
         return WINDOW_FIELDS
 
     def page(
         self, rows: Mapping[str, T], positions: Mapping[str, int], query: Json, shape: Callable[[T], Json]
     ) -> Json:
-        """One page of a list that begins with the newest."""
+        """Return one page of a list that begins with the newest item."""
         return page_shape(cut(rows, positions, read_window(query)), shape, self.generation)
 
     def page_of_parts(self, rows: Mapping[str, T], query: Json, shape: Callable[[T], Json]) -> Json:
-        """One page of the parts of a session, oldest first."""
+        """Return one page of a session's resources, threads or events, oldest first."""
         positions = {row_id: position for position, row_id in enumerate(rows)}
         return page_shape(cut(rows, positions, read_window(query, newest_first=False)), shape, self.generation)
 
 
 def resource_routes(agents: Agents, environments: Environments, generation: Generation) -> Iterable[Route]:
-    """The routes of everything that is no session."""
+    """Return the routes for models, agents and environments."""
     yield Route("GET", "/models", lambda _: models_shape())
     yield from ResourceRoutes(
         agents=agents,
@@ -65,7 +65,7 @@ def resource_routes(agents: Agents, environments: Environments, generation: Gene
 
 
 def mount_routes(sessions: Sessions, generation: Generation) -> Iterable[Route]:
-    """The routes of a session's resources. The legacy generation has the list only."""
+    """Return the routes for a session's resources. The legacy generation has only the list."""
     routes = MountRoutes(
         prefix="",
         rules=MOUNTS[generation],

@@ -1,7 +1,7 @@
-"""Service accounts of the Qoder emulator: a key is exchanged for an access token, which expires.
+"""Service accounts of the Qoder emulator: keys are exchanged for access tokens, which expire.
 
-Backend: https://docs.qoder.com/cloud-agents/api/conventions/authentication and qca-sdk 0.11.0 (both read 2026-11). How
-an exchange is refused is not documented: the emulator answers as it does elsewhere.
+Backend: https://docs.qoder.com/cloud-agents/api/conventions/authentication and qca-sdk 0.11.0 (both read 2026-11). The
+error body of a refused exchange is not documented; the emulator uses the common error body.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _CONSTANTS: Mapping[str, str] = {"grant_type": "client_credentials", "audience":
 
 
 class ServiceAccounts:
-    """The service accounts' keys, and the tokens that were issued for them.
+    """The keys of the service accounts, and the tokens that were issued for them.
 
     Attributes:
-        keys: The keys that are accepted; a test may add and remove some.
-        lifetime_s: Longest lifetime of tokens to come, in seconds, 1 to 43,200.
+        keys: The accepted keys. Tests may add and remove keys.
+        lifetime_s: Maximum lifetime of new tokens in seconds, 1 to 43,200.
     """
 
     def __init__(self) -> None:
@@ -39,15 +39,15 @@ class ServiceAccounts:
 
     @property
     def issued(self) -> int:
-        """How many keys were exchanged."""
+        """The number of tokens that were issued."""
         return len(self._valid_until_s)
 
     def revoke_tokens(self) -> None:
-        """Refuse each token that was issued so far, as if its time were over."""
+        """Let all tokens that were issued so far expire."""
         self._valid_until_s.update(dict.fromkeys(self._valid_until_s, 0.0))
 
     def exchange(self, request: ApiRequest) -> Json:
-        """Issue a token for a key."""
+        """Return a new token for a valid key."""
         if bearer_token(request.headers) not in self.keys:
             raise Refusal(401, "Invalid service account key.")
         lifetime_s = min(_read_lifetime_s(read_body(request)), self.lifetime_s)
@@ -62,7 +62,7 @@ class ServiceAccounts:
         }
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Accept a personal access token, whatever follows its prefix, or a token that is issued and valid."""
+        """Refuse a request without a valid token. Every token with the prefix `pt-` is valid."""
         token = bearer_token(headers)
         if not token.startswith("pt-") and self._valid_until_s.get(token, 0.0) <= time.monotonic():
             raise Refusal(401, "Invalid API key or token.")
@@ -84,6 +84,6 @@ def _read_lifetime_s(body: Json) -> int:
 
 
 def _jwt(claims: Json) -> str:
-    """A token of the shape of a JWT. No caller checks its signature."""
+    """Return a token in the format of a JWT, with an invalid signature. No client checks the signature."""
     parts = (json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(claims).encode(), b"emulated")
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)

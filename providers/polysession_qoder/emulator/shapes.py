@@ -1,7 +1,7 @@
-"""The JSON that the Qoder emulator answers with, in the shape of each generation.
+"""Builds the JSON of the Qoder emulator's responses, for each generation.
 
-The legacy generation of 2026-05 is read back in two shapes: a create answers as the create page showed it, every other
-call as the update page did.
+The legacy generation (May 2026) has two shapes of a session: a create returns the shape of the create page, every other
+call that of the update page.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/schemas and /cloud-agents/api/conventions/schemas
 (read 2026-11)
@@ -27,7 +27,7 @@ STATUSES: Mapping[Generation, frozenset[str]] = {
 }
 
 _ERROR_TYPES: Mapping[int, str] = {401: "authentication_error", 404: "not_found_error", 409: "conflict_error"}
-_TOLD_WHEN_UPDATED = ("agent", "budget", "metadata", "title")
+_REPORTED_FIELDS = ("agent", "budget", "metadata", "title")
 _CONTEXT_WINDOW = 200_000
 _SNAPSHOT_FIELDS = ("version", "name", "description", "system", "tools", "skills", "mcp_servers")
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, with as many fractional digits as the moment needs."""
+    """Format a time as RFC 3339 in UTC, without trailing zeros in the fraction of a second."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
 
 
@@ -44,7 +44,7 @@ def _timestamp_or_null(moment: datetime | None) -> str | None:
 
 
 def session_status(session: Session, generation: Generation) -> str:
-    """The status of the session, in the words of one generation."""
+    """Return the status of a session in one generation."""
     if generation == "current":
         return _current_status(session)
     if session.archived_at is not None:
@@ -68,12 +68,12 @@ def _turn_status(session: Session) -> str:
 
 
 def session_shape(session: Session, generation: Generation) -> Json:
-    """A session as every call but create answers it."""
+    """Return the JSON of a session for every call except create."""
     return _current_session(session) if generation == "current" else _legacy_session(session)
 
 
 def created_session_shape(session: Session, generation: Generation) -> Json:
-    """A session as create answers it."""
+    """Return the JSON of a session for create."""
     return _current_session(session) if generation == "current" else _created_legacy_session(session)
 
 
@@ -178,17 +178,17 @@ def _legacy_agent(agent: PinnedAgent) -> Json:
 
 
 def cancelled_shape(session_id: str) -> Json:
-    """The answer to a request to cancel. Its status is a literal, whatever the session is doing."""
+    """Return the response to a cancel. Its status is always `canceling`."""
     return {"id": session_id, "type": "session", "status": "canceling"}
 
 
 def deleted_shape(record_id: str, kind: str) -> Json:
-    """The answer to a delete."""
+    """Return the response to a deletion."""
     return {"id": record_id, "type": f"{kind}_deleted"}
 
 
 def mount_shape(mount: Mount, generation: Generation) -> Json:
-    """Something mounted in a session."""
+    """Return the JSON of a mounted resource."""
     if generation == "legacy":
         fields = mount.fields
         return {"type": fields["type"], "file_id": fields["file_id"], "path": fields["mount_path"]}
@@ -197,7 +197,7 @@ def mount_shape(mount: Mount, generation: Generation) -> Json:
 
 
 def thread_shape(session: Session, thread: Thread) -> Json:
-    """A thread; the coordinator's has the agent and the status of the session."""
+    """Return the JSON of a thread. The coordinator thread has the agent and the status of the session."""
     is_coordinator = thread.parent_id is None
     status = "idle" if thread.archived_at is None else "terminated"
     return {
@@ -215,12 +215,12 @@ def thread_shape(session: Session, thread: Thread) -> Json:
 
 
 def changed_fields(before: Json, after: Json) -> Json:
-    """The fields of `session.updated`: those that an update changed; null for a removed one."""
-    return {name: after.get(name) for name in _TOLD_WHEN_UPDATED if after.get(name) != before.get(name)}
+    """Return the fields of `session.updated`: the changed fields, null for a removed one."""
+    return {name: after.get(name) for name in _REPORTED_FIELDS if after.get(name) != before.get(name)}
 
 
 def agent_shape(agent: Agent, version: int | None = None) -> Json:
-    """An agent at one version; the latest if None."""
+    """Return the JSON of an agent at a version; None means the latest."""
     return {
         "id": agent.id,
         "type": "agent",
@@ -232,7 +232,7 @@ def agent_shape(agent: Agent, version: int | None = None) -> Json:
 
 
 def environment_shape(environment: Environment, generation: Generation) -> Json:
-    """An environment."""
+    """Return the JSON of an environment."""
     shape: Json = {
         "id": environment.id,
         "type": "environment",
@@ -252,7 +252,7 @@ def environment_shape(environment: Environment, generation: Generation) -> Json:
 
 
 def models_shape() -> Json:
-    """All models; this list has no pages."""
+    """Return the JSON of the list of models, which has no pages."""
     return {
         "data": [_model_info("ultimate", price_factor=2.0), _model_info("auto", price_factor=1.0)],
         "has_more": False,
@@ -277,7 +277,7 @@ def _model_info(model_id: str, *, price_factor: float) -> Json:
 
 
 def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation) -> Json:
-    """The envelope of a list. The legacy generation continues with `after_id`, so it names no next page."""
+    """Return the JSON of a page. The legacy generation pages with `after_id`, so it has no `next_page`."""
     ids = list(page.items)
     envelope: Json = {
         "data": [shape(item) for item in page.items.values()],
@@ -289,7 +289,7 @@ def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation
 
 
 def error_answer(refusal: Refusal, request_id: str, generation: Generation) -> Answer:
-    """An error body. The legacy generation does not repeat the request id in it."""
+    """Return the response to a refused request. A legacy error body does not repeat the request id."""
     error: Json = {"type": _ERROR_TYPES.get(refusal.status, "invalid_request_error"), "message": refusal.message}
     if refusal.details.get("param") is not None:
         error["param"] = refusal.details["param"]

@@ -1,4 +1,4 @@
-"""Sessions of the Qoder emulator: their state and their rules.
+"""Sessions of the Qoder emulator: state and rules.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from polysession.emulation import Generation, Scripts, TurnClock, base36_id
 from polysession_managed_agents.emulator.emulated import check_open, read_agent_reference
 from polysession_managed_agents.emulator.mounts import Mount
+from polysession_managed_agents.emulator.record_store import RecordStore
 from polysession_managed_agents.emulator.resources import Environment
-from polysession_managed_agents.emulator.shelf import Shelf
 from polysession_managed_agents.emulator.validation import (
     Json,
     conflict,
@@ -33,7 +33,7 @@ from polysession_qoder.emulator.threads import Threads
 from polysession_qoder.emulator.validation import check_flush_interval_ms, take_budget, take_environment_variables
 
 CANCEL_TAKES_S = 0.05
-"""Seconds from a request to cancel until the turn is over."""
+"""Seconds from a cancel to the end of the turn."""
 
 _CREATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     "current": frozenset(
@@ -66,17 +66,17 @@ _UPDATE_FIELDS: Mapping[Generation, frozenset[str]] = {
     "current": frozenset({"title", "metadata", "agent", "budget", "environment_variables"}),
     "legacy": frozenset({"title", "metadata", "delta_flush_interval_ms"}),
 }
-_SWAPPABLE = frozenset({"tools", "mcp_servers"})
+_REPLACEABLE = frozenset({"tools", "mcp_servers"})
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedAgent:
-    """The agent of a session, as it was when the session was created.
+    """A session's copy of its agent, from the time of its creation.
 
     Attributes:
-        fields: The fields of the pinned version, with what the session overrides.
-        created_at: When the agent itself was created.
-        updated_at: When the agent itself was last changed before the session was created.
+        fields: The fields of the pinned version, with the session's overrides.
+        created_at: When the agent was created.
+        updated_at: When the agent was last changed before the session was created.
     """
 
     id: str
@@ -90,9 +90,10 @@ class Session:
     """A session.
 
     Attributes:
-        threads: The threads of its agents.
-        memory_store_ids: The way in which the legacy generation named memory stores.
-        cancelling: Whether the turn was asked to stop; says nothing once the turn is over.
+        memory_store_ids: Ids of the memory stores, in the legacy generation.
+        turn: A turn that a test started.
+        cancelling: Whether a client cancelled the running turn. Meaningless after the turn.
+        threads: The threads of the session's agents.
     """
 
     id: str
@@ -115,17 +116,17 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether a turn runs: of the agent, or one that was started from outside."""
+        """Whether a turn runs, started by a client or by a test."""
         return self.turn.running or self.conversation.running
 
     def start_turn(self, duration_s: float) -> None:
-        """Run for `duration_s` seconds."""
+        """Start a turn that runs for `duration_s` seconds."""
         self.cancelling = False
         self.turn.start(duration_s)
 
 
-class Sessions(Shelf[Session]):
-    """All sessions, by the rules of one generation."""
+class Sessions(RecordStore[Session]):
+    """All sessions, with the rules of one generation."""
 
     def __init__(self, agents: Agents, environments: Environments, generation: Generation, scripts: Scripts) -> None:
         super().__init__("Session")
@@ -135,7 +136,7 @@ class Sessions(Shelf[Session]):
         self._scripts = scripts
 
     def create(self, body: Json) -> Session:
-        """Create an idle session for an agent, pinned at a version, in an environment."""
+        """Create an idle session for a pinned version of an agent, in an environment."""
         only(body, _CREATE_FIELDS[self._generation])
         check_flush_interval_ms(body)
         environment_id = need(body, "environment_id", str)
@@ -158,11 +159,11 @@ class Sessions(Shelf[Session]):
             conversation=conversation,
             threads=Threads(conversation),
         )
-        self._enter(self._environments.find(environment_id), session)
+        self._set_environment(self._environments.find(environment_id), session)
         return self.add(session)
 
     def update(self, session_id: str, body: Json) -> Session:
-        """Change the fields that are given, all or none: null clears a title, metadata is a patch."""
+        """Change the fields that the body has, all or none. Null clears the title; metadata is merged."""
         session = self.find(session_id)
         only(body, _UPDATE_FIELDS[self._generation])
         check_open(session)
@@ -173,19 +174,19 @@ class Sessions(Shelf[Session]):
         if "environment_variables" in body:
             variables = take_environment_variables({"environment_variables": take(body, "environment_variables", dict)})
         check_flush_interval_ms(body)
-        session.agent = _swap_tools(session, body) if "agent" in body else session.agent
+        session.agent = _replace_tools(session, body) if "agent" in body else session.agent
         session.title, session.metadata, session.budget = title, metadata, budget
         session.environment_variables = variables
         session.updated_at = datetime.now(UTC)
         return session
 
     def delete(self, session_id: str) -> None:
-        """Delete a session, whatever it is doing. Its environment still counts as used."""
+        """Delete a session in any state. Its environment still counts as used."""
         self.find(session_id).conversation.delete()
         self.remove(session_id)
 
     def cancel(self, session_id: str) -> bool:
-        """Ask the turn to stop, which takes a moment; true if one was running."""
+        """Cancel the running turn, which ends a moment later. Returns whether a turn was running."""
         session = self.find(session_id)
         if session.archived_at is not None:
             raise not_found(self.kind, session_id)
@@ -216,18 +217,18 @@ class Sessions(Shelf[Session]):
         return read_agent_reference(body, AGENT_OVERRIDES)
 
     @staticmethod
-    def _enter(environment: Environment, session: Session) -> None:
+    def _set_environment(environment: Environment, session: Session) -> None:
         if environment.archived_at is not None:
             raise invalid(f"Environment {environment.id!r} is archived.", "environment_id")
         if environment.config["type"] == "self_hosted" and (session.resources or session.environment_variables):
-            raise invalid("A self-hosted environment takes neither resources nor environment variables.")
+            raise invalid("A self-hosted environment accepts neither 'resources' nor 'environment_variables'.")
         environment.used = True
         session.conversation.has_worker = environment.config["type"] == "self_hosted"
 
 
-def _swap_tools(session: Session, body: Json) -> PinnedAgent:
+def _replace_tools(session: Session, body: Json) -> PinnedAgent:
     changes = need(body, "agent", dict)
-    only(changes, _SWAPPABLE)
+    only(changes, _REPLACEABLE)
     if session.busy:
         raise conflict("The agent cannot be changed while the session is running.")
     pinned = session.agent

@@ -1,4 +1,4 @@
-"""Routes of a session's threads in the Qoder emulator.
+"""Routes for a session's threads in the Qoder emulator.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the pages beside it (read 2026-11)
 """
@@ -16,14 +16,14 @@ from polysession_qoder.emulator.state import Session, Sessions
 
 
 class ThreadRoutes:
-    """The threads of a session. The legacy generation has no threads."""
+    """The routes for the threads of a session. The legacy generation has no threads."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._lists = QoderLists("current")
 
     def routes(self) -> Iterable[Route]:
-        """The routes."""
+        """Return the routes."""
         address = "/sessions/{id}/threads"
         yield Route("GET", address, self._list)
         yield Route("GET", f"{address}/{{thread}}", self._get)

@@ -1,4 +1,4 @@
-"""Threads of a Qoder session: the coordinator's, and those of the agents that it works with.
+"""Threads of a Qoder session: the coordinator thread, and one for each other agent.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the pages beside it (read 2026-11)
 """
@@ -22,8 +22,8 @@ class Thread:
     """The thread of one agent of a session.
 
     Attributes:
-        parent_id: The thread that began it; None for the coordinator's.
-        agent_name: Name of its agent; None for the session's own.
+        parent_id: Id of the thread that started it; None for the coordinator thread.
+        agent_name: Name of the thread's agent; None for the coordinator thread.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Thread:
 
 
 class Threads:
-    """The threads of one session, the coordinator's first."""
+    """The threads of one session, the coordinator thread first."""
 
     def __init__(self, conversation: QoderConversation) -> None:
         self._conversation = conversation
@@ -43,13 +43,13 @@ class Threads:
         self._coordinator_id = coordinator.id
 
     def find(self, thread_id: str) -> Thread:
-        """The thread with that id; refused as not found if it does not exist."""
+        """Return the thread with an id, or refuse the request with 404."""
         if thread_id not in self.all:
             raise not_found("Thread", thread_id)
         return self.all[thread_id]
 
     def archive(self, thread_id: str) -> Thread:
-        """End a thread, which is not the coordinator's; a second time changes nothing."""
+        """Archive a child thread. Archiving it again changes nothing."""
         thread = self.find(thread_id)
         if thread.parent_id is None:
             raise conflict("The coordinator thread cannot be archived.")
@@ -59,7 +59,7 @@ class Threads:
         return thread
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the coordinator ask another agent, in a thread of its own; gives the id of the thread."""
+        """Let the coordinator ask another agent. Returns the id of the thread in which that agent answers."""
         thread = Thread(base36_id("sthr_"), self._coordinator_id, agent_name)
         self.all[thread.id] = thread
         own = {"session_thread_id": thread.id}
@@ -79,12 +79,12 @@ class Threads:
         return thread.id
 
     def events(self, thread_id: str) -> list[Json]:
-        """The events that are kept of one thread."""
+        """Return the stored events of a thread."""
         belongs = self._filter(self.find(thread_id))
         return [event for event in self._conversation.persisted() if belongs(event)]
 
     async def frames(self, thread_id: str) -> AsyncGenerator[bytes, None]:
-        """The live stream of one thread, from now on."""
+        """Yield the frames of a thread's live stream, from now on."""
         log = self._conversation.log
         belongs = self._filter(self.find(thread_id))
         async for entry in log.follow(len(log.entries), heartbeat_s=HEARTBEAT_S):
@@ -98,7 +98,7 @@ class Threads:
         return self._conversation.writer
 
     def _filter(self, thread: Thread) -> Callable[[Json], bool]:
-        """Which events are of a thread; those that name none are the coordinator's."""
+        """Return a predicate for the events of a thread. Events without a thread belong to the coordinator thread."""
         return lambda event: event.get("session_thread_id", self._coordinator_id) == thread.id
 
 

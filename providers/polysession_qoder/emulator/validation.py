@@ -1,4 +1,4 @@
-"""Validation of fields that only Qoder has.
+"""Validates the fields that only Qoder has.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/schemas (read 2026-11)
 """
@@ -18,13 +18,13 @@ _FLUSH_INTERVAL_MS = range(50, 5001)
 
 
 def take_environment_variables(values: Json) -> dict[str, str]:
-    """Environment variables, written as an object or as text `A=1;B=2`; the read form is always the object."""
+    """Read environment variables, an object or text such as `A=1;B=2`. Returns an object."""
     name = "environment_variables"
     given = values.get(name)
     variables: Json = _assignments(given) if isinstance(given, str) else take(values, name, dict) or {}
     for variable, value in variables.items():
         if not _VARIABLE_NAME.fullmatch(variable):
-            raise invalid(f"{variable!r} is not a name of an environment variable.", name)
+            raise invalid(f"{variable!r} is not a valid name of an environment variable.", name)
         if variable in _RESERVED_VARIABLES or variable.startswith(_RESERVED_VARIABLE_PREFIXES):
             raise invalid(f"Environment variable {variable!r} is reserved.", name)
         if not isinstance(value, str):
@@ -43,19 +43,19 @@ def _assignments(text: str) -> Json:
 
 
 def take_budget(values: Json) -> Json | None:
-    """A limit in credits; None if none is given."""
+    """Read a limit in credits; None if the body has none."""
     budget = take(values, "budget", dict)
     if budget is None:
         return None
     only(budget, {"type", "max_credit_cost"})
     cost = need(budget, "max_credit_cost", str)
     if budget.get("type") != "limit" or not _CREDIT_COST.fullmatch(cost) or float(cost) == 0:
-        raise invalid("A budget is a limit with a positive decimal 'max_credit_cost'.", "budget")
+        raise invalid("A budget must have the type 'limit' and a positive decimal 'max_credit_cost'.", "budget")
     return budget
 
 
 def check_flush_interval_ms(values: Json) -> None:
-    """Accept the milliseconds between deltas, as the legacy generation had them; no answer shows them."""
+    """Check the legacy field for the milliseconds between deltas. Responses do not show it."""
     name = "delta_flush_interval_ms"
     interval_ms = take(values, name, int)
     if interval_ms is not None and interval_ms not in _FLUSH_INTERVAL_MS:

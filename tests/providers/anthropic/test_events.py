@@ -104,7 +104,7 @@ def test_usage_is_a_running_total_in_tokens_and_dollars() -> None:
 def test_a_turn_consumed_what_lies_between_two_reports() -> None:
     first, second = (usage("u1", 10, "3"), idle("i1")), (running("r"), usage("u2", 25, "7"), idle("i2"))
     unmeasured, measured = EventReader("sesn_1"), EventReader("sesn_1")
-    measured.measure(is_empty=False)
+    measured.report_usage(is_empty=False)
 
     assert [end.usage for end in read(unmeasured, *first, *second) if isinstance(end, TurnEnded)] == [None, None]
     assert [end.usage for end in read(measured, *first, *second) if isinstance(end, TurnEnded)] == [

@@ -118,7 +118,7 @@ def test_a_list_that_lags_behind_the_stream_tells_nothing_twice() -> None:
 
 
 def test_what_lies_too_far_back_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_MOST_PAGES", 1)
+    monkeypatch.setattr(turns, "_MAX_PAGES", 1)
     end = listed(usage("u1", 30, "3", 3), *OWN_TURN[3:], next_page="older")
     followed = turn(tape(*OWN_TURN[:2]), b"", newest=(BEFORE, usage("u0", 10, "1")), replies=[end])
 

@@ -131,7 +131,7 @@ def test_an_output_settles_the_approval_as_failed(handle: EmulatorHandle, sessio
     _, result = run(handle, session, [ToolOutput(execution, "in stock")])
 
     assert (result.outcome, result.actions) == (Outcome.COMPLETED, ())
-    with client_for(handle) as other, pytest.raises(Conflict, match="waits for nothing"):
+    with client_for(handle) as other, pytest.raises(Conflict, match="no pending actions"):
         other.sessions.answer(session, [Approve(approval)])
 
 
@@ -216,7 +216,7 @@ def test_an_option_that_the_server_leaves_out_is_an_error(handle: EmulatorHandle
     worker = client.agents.create(name="worker", system_prompt="Work.")
     emulator: Any = handle.control
     emulator.ignores_options = True
-    with pytest.raises(MalformedResponse, match="left out agent, capabilities, model without an error") as caught:
+    with pytest.raises(MalformedResponse, match="ignored agent, capabilities, model;") as caught:
         client.sessions.create(agent=worker, capabilities=[AgentCapability(ref="current_time")], model="model_1")
     assert "was created" in str(caught.value)
     assert client.sessions.create(title="Kept").title == "Kept"

@@ -98,7 +98,7 @@ def test_what_cannot_be_carried_is_refused_before_any_call(flow: Any, answers: A
     [
         ([Approve("call_9")], UsageError, "action 'call_9' is answered with ToolOutput"),
         ([ToolOutput("tool_approval_call_1", "x")], UsageError, "is answered with Approve or Deny"),
-        ([Approve("call_1")], NotFound, "waits for 'tool_approval_call_1', 'call_9'"),
+        ([Approve("call_1")], NotFound, "waits for answers to 'tool_approval_call_1', 'call_9'"),
     ],
 )
 def test_an_answer_of_the_wrong_kind_is_not_sent(answers: Any, error: type[Exception], problem: str) -> None:
@@ -107,7 +107,7 @@ def test_an_answer_of_the_wrong_kind_is_not_sent(answers: Any, error: type[Excep
 
 
 def test_of_two_approvals_none_is_left_out() -> None:
-    with pytest.raises(UsageError, match="an answer is missing for 'tool_approval_call_2'"):
+    with pytest.raises(UsageError, match="also answer 'tool_approval_call_2'"):
         step(OPERATIONS.answer_actions(ID, [Approve("tool_approval_call_1")]), asked(call(1), call(2)))
 
 
@@ -163,7 +163,7 @@ def test_a_late_or_double_decision_is_a_clear_error(client: Client, handle: Emul
     _, parked = run(client, session, "/ask")
     client.sessions.answer(session, [Approve(parked.actions[0])])
     for again in (client.sessions.answer, lambda *args: run(client, *args)):
-        with pytest.raises(Conflict, match="waits for nothing"):
+        with pytest.raises(Conflict, match="no pending actions"):
             again(session, [Approve(parked.actions[0])])
     assert client.sessions.pending_actions(session) == ()
 

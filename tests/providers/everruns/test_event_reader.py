@@ -9,7 +9,7 @@ import pytest
 
 from polysession.action import ACTION, PendingAction, Question, ToolApproval
 from polysession.event import ActionRequired, Event, Outcome, TurnEnded
-from polysession_everruns.events import EventReader, rest_required
+from polysession_everruns.events import EventReader, remaining_required
 from support.everruns_events import (
     CALL,
     CALLS,
@@ -351,7 +351,7 @@ def test_a_turn_that_still_waits_for_the_rest_ends_again_and_begins_again() -> N
     for event in (wire("tool.call_requested", MIXED), decided(1), decided(2)):
         reader.take(event)
 
-    asked, ended = rest_required(reader.waiting, SESSION_ID)
+    asked, ended = remaining_required(reader.waiting, SESSION_ID)
 
     assert isinstance(asked, ActionRequired)
     assert [action.id for action in asked.actions] == ["call_9"]

@@ -80,10 +80,15 @@ def test_outputs_are_given_together(
 @pytest.mark.parametrize(
     ("answers", "events", "error", "problem"),
     [
-        (["call_1"], [], Conflict, "waits for nothing"),
-        (["call_1"], [REQUESTED, DONE], Conflict, "answered before"),
-        (["call_1", "call_9"], [REQUESTED], NotFound, "does not wait for 'call_9'; it waits for 'call_1'"),
-        (["call_1"], [BOTH], UsageError, "missing for 'call_2'"),
+        (["call_1"], [], Conflict, "no pending actions"),
+        (["call_1"], [REQUESTED, DONE], Conflict, "already answered"),
+        (
+            ["call_1", "call_9"],
+            [REQUESTED],
+            NotFound,
+            "not pending: 'call_9'; the session waits for answers to 'call_1'",
+        ),
+        (["call_1"], [BOTH], UsageError, "also answer 'call_2'"),
     ],
 )
 def test_what_is_not_waited_for_is_not_sent(
@@ -156,21 +161,21 @@ def test_the_questions_of_a_call_are_answered_together() -> None:
     calls, _ = step(answer(*replies), asked(QUESTION, FREE), REPLIED)
     body = summary(calls[1])[2]
     assert [answer["id"] for answer in body["answers"]] == ["question_2", "question_1"]
-    with pytest.raises(UsageError, match="an answer is missing for 'call_1/question_2'"):
+    with pytest.raises(UsageError, match="also answer 'call_1/question_2'"):
         step(answer(*replies[1:]), asked(QUESTION, FREE))
 
 
 @pytest.mark.parametrize(
     ("question", "value", "problem"),
     [
-        (QUESTION, "Moon", "not an option of 'question_1': 'Production', 'Staging'"),
-        (QUESTION, ["Staging", "Production"], "takes one reply, not 2"),
-        ({**QUESTION, "allow_other": True}, ["Here", "There"], "takes one reply, not 2"),
-        (MANY, ["Here", "There"], "takes one reply"),
+        (QUESTION, "Moon", "not an option of 'question_1'; choose from 'Production', 'Staging'"),
+        (QUESTION, ["Staging", "Production"], "accepts one value, not 2"),
+        ({**QUESTION, "allow_other": True}, ["Here", "There"], "accepts one value, not 2"),
+        (MANY, ["Here", "There"], "accepts one value"),
         (QUESTION, {"selected": ["Staging"]}, "must be text"),
         (QUESTION, None, "must be text"),
         (QUESTION, [], "must be text"),
-        (SECRET, "hunter2", "asks for a secret, which is not sent in a reply"),
+        (SECRET, "hunter2", "asks for a secret, which a reply must not contain"),
     ],
 )
 def test_a_reply_that_the_question_does_not_allow_is_not_sent(
@@ -242,5 +247,5 @@ def test_the_answer_is_built_from_the_reference_of_a_stored_action() -> None:
 
 def test_an_action_whose_reference_names_no_question_takes_no_reply() -> None:
     _, (question, *_) = step(OPERATIONS.pending_actions(ID), asked(QUESTION))
-    with pytest.raises(UsageError, match="a reply answers a question"):
+    with pytest.raises(UsageError, match="is not a question, so it cannot be answered with a Reply"):
         to_batches([Reply(question, "Staging")], [question.model_copy(update={"reference": '{"call_id": "call_1"}'})])

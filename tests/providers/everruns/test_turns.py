@@ -476,7 +476,7 @@ def test_a_mixed_round_is_rejoined_and_still_ends_with_the_rest() -> None:
 
 
 def test_the_cursor_of_a_stream_names_no_turn() -> None:
-    with pytest.raises(UsageError, match="follows no turn"):
+    with pytest.raises(UsageError, match="rejoin needs a cursor of a turn"):
         step(OPERATIONS.rejoin_turn(ID, after("event_1")))
 
 

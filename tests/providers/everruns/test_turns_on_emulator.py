@@ -207,13 +207,13 @@ def test_a_tool_of_the_client_parks_the_turn_until_its_output_comes(
 def test_a_late_answer_is_refused_at_once(handle: EmulatorHandle, client: Client, session: Session) -> None:
     _, parked = run_sync(handle, session, "/client-tool 2")
     first, second = parked.actions
-    with pytest.raises(UsageError, match="all answers at once"):
+    with pytest.raises(UsageError, match="all answers of a request together"):
         client.sessions.answer(session, [ToolOutput(first, "x")])
-    with pytest.raises(NotFound, match="does not wait for 'call_9'"):
+    with pytest.raises(NotFound, match="not pending: 'call_9'"):
         client.sessions.answer(session, [ToolOutput("call_9", "x")])
     client.sessions.answer(session, [ToolOutput(first, "x"), ToolOutput(second, "y")])
     for again in (client.sessions.answer, lambda *args: run_sync(handle, *args)):
-        with pytest.raises(Conflict, match="waits for nothing"):
+        with pytest.raises(Conflict, match="no pending actions"):
             again(session, [ToolOutput(first, "x"), ToolOutput(second, "y")])
     assert client.sessions.pending_actions(session) == ()
 

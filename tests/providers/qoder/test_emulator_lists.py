@@ -108,7 +108,7 @@ def test_cursors_exclude_each_other(api: Api, three: list[str], pair: tuple[str,
     error = api.refused("GET", "/sessions", params=dict.fromkeys(pair, three[1]))
     assert error == {
         "type": "invalid_request_error",
-        "message": "Only one of 'page', 'after_id' and 'before_id' may be given.",
+        "message": "Only one of 'page', 'after_id' and 'before_id' is allowed.",
     }
 
 

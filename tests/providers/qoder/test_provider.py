@@ -80,7 +80,7 @@ def test_a_native_agent_will_do() -> None:
     "missing", [{"agent": "agent_1"}, {"environment": "env_1"}, {**BASE, "native": QoderNewSession(agent=None)}]
 )
 def test_create_without_agent_or_environment_raises_before_any_call(missing: JsonObject) -> None:
-    with pytest.raises(UsageError, match="both an agent and an environment"):
+    with pytest.raises(UsageError, match="needs an agent and an environment"):
         next(OPERATIONS.create_session(**missing))
 
 
@@ -130,7 +130,7 @@ def test_clearing_metadata_changes_nothing_if_its_keys_cannot_be_read() -> None:
 def test_metadata_over_a_limit_raises_before_any_call(
     ask: Callable[[dict[str, str]], Flow[Session]], metadata: dict[str, str]
 ) -> None:
-    with pytest.raises(UsageError, match="at most"):
+    with pytest.raises(UsageError, match="accepts at most"):
         next(ask(metadata))
 
 

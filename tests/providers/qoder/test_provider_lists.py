@@ -166,7 +166,7 @@ def test_a_limit_over_100_raises_before_any_call(query: JsonObject) -> None:
 
 @pytest.mark.parametrize("status", [SessionStatus.PAUSED, SessionStatus.REQUIRES_ACTION, SessionStatus.UNKNOWN])
 def test_a_status_that_no_session_is_in_raises_before_any_call(status: SessionStatus) -> None:
-    with pytest.raises(UsageError, match="is never"):
+    with pytest.raises(UsageError, match="has no session status"):
         next(first_page(statuses=[SessionStatus.IDLE, status]))
 
 

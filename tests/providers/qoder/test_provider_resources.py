@@ -133,7 +133,7 @@ def test_update_agent_reads_the_version_of_a_bare_id_unless_it_is_given() -> Non
 
 
 def test_update_agent_without_a_version_that_is_a_number_changes_nothing() -> None:
-    with pytest.raises(UsageError, match="must be a number, not 'new'"):
+    with pytest.raises(UsageError, match="must be a whole number, not 'new'"):
         step(OPERATIONS.update_agent(KNOWN.model_copy(update={"version": "new"}), name="b"))
     with pytest.raises(MalformedResponse, match="has no readable version"):
         step(OPERATIONS.update_agent("agent_1", name="b"), ok(AGENT))

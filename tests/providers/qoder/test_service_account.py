@@ -230,6 +230,6 @@ def test_a_key_that_is_refused_is_no_missing_session(emulator: EmulatorHandle) -
 
 def test_a_key_without_a_server_that_exchanges_it_is_a_usage_error() -> None:
     settings = QoderSettings(service_account_key=KEY, base_url="https://gateway.example")
-    with pytest.raises(UsageError, match="needs openapi_url too"):
+    with pytest.raises(UsageError, match="also needs openapi_url"):
         QoderProvider(settings).authorise(Call("GET", "/sessions"), NOW)
     assert "authorization" not in QoderProvider(settings).headers()

@@ -434,7 +434,7 @@ def test_the_first_turn_of_a_session_is_rejoined_from_its_history() -> None:
 
 
 def test_the_cursor_of_a_stream_is_not_that_of_a_turn() -> None:
-    with pytest.raises(UsageError, match="follows no turn"):
+    with pytest.raises(UsageError, match="rejoin needs a cursor of a turn"):
         step(PROVIDER.rejoin_turn(REF, ELSEWHERE))
 
 

@@ -88,7 +88,7 @@ def test_a_message_is_sent(block: Block, wire: JsonObject) -> None:
 @pytest.mark.parametrize(
     ("block", "what"),
     [
-        (MediaBlock(type="image", url="https://x.example", media_type="image/png"), "with data only"),
+        (MediaBlock(type="image", url="https://x.example", media_type="image/png"), "only together with data"),
         (MediaBlock(type="image", url="https://x.example", title="A"), "title"),
     ],
 )
@@ -237,7 +237,7 @@ def test_an_id_whose_event_the_history_does_not_hold_is_reported() -> None:
 def test_an_action_of_another_backend_is_refused(reference: str) -> None:
     foreign = ToolApproval(id="evt_a", name="Bash", arguments={}, reference=reference)
 
-    with pytest.raises(UsageError, match="not one of Qoder's"):
+    with pytest.raises(UsageError, match="does not belong to Qoder"):
         step(OPERATIONS.answer_actions("sess_1", [Approve(foreign)]), ok(PARKED))
 
 
@@ -269,7 +269,7 @@ def test_answers_go_together() -> None:
     ("answers", "newest", "error", "what"),
     [
         ([Approve("evt_a")], page(BEFORE), Conflict, "no pending actions"),
-        ([Approve("evt_x")], PARKED, NotFound, "evt_x.*waits for evt_a, evt_m, evt_c"),
+        ([Approve("evt_x")], PARKED, NotFound, "evt_x.*waits for answers to evt_a, evt_m, evt_c"),
         ([Approve("evt_c")], PARKED, UsageError, "with ToolOutput, not with Approve"),
         ([ToolOutput("evt_a", "42")], PARKED, UsageError, "with Approve or Deny, not with ToolOutput"),
     ],

@@ -1,4 +1,4 @@
-"""Records in the order of their creation, and which of them a list shows."""
+"""A store of records in the order of their creation, and the filters that lists share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATED_AT_FIELDS = frozenset(_COMPARISONS)
 
 
 class Record(Protocol):
-    """A record on a shelf."""
+    """A record with an id and times."""
 
     id: str
     created_at: datetime
@@ -30,13 +30,13 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
-class Shelf(Generic[R]):
-    """Records of one kind, oldest first.
+class RecordStore(Generic[R]):
+    """A store of records of one kind, oldest first.
 
     Attributes:
-        kind: What a record is called in messages.
-        positions: Place of each record in the order of creation. It outlives the record, so that a cursor stays good
-            while the caller deletes what it lists.
+        kind: Name of the kind in error messages.
+        positions: Place of each record in the order of creation. Places of deleted records are kept, so that a cursor
+            stays valid while a client deletes the records that it lists.
     """
 
     def __init__(self, kind: str) -> None:
@@ -45,41 +45,41 @@ class Shelf(Generic[R]):
         self._records: dict[str, R] = {}
 
     def add(self, record: R) -> R:
-        """Keep a new record."""
+        """Store a new record, and return it."""
         self.positions[record.id] = len(self.positions)
         self._records[record.id] = record
         return record
 
     def find(self, record_id: str) -> R:
-        """The record of that id; refused as not found if it does not exist."""
+        """Return the record with an id, or refuse the request with 404."""
         if record_id not in self._records:
             raise not_found(self.kind, record_id)
         return self._records[record_id]
 
     def archive(self, record_id: str) -> R:
-        """Archive a record; a second time changes nothing."""
+        """Archive a record. Archiving it again changes nothing."""
         record = self.find(record_id)
         if record.archived_at is None:
             record.archived_at = record.updated_at = datetime.now(UTC)
         return record
 
     def remove(self, record_id: str) -> None:
-        """Forget a record."""
+        """Delete a record."""
         del self._records[record_id]
 
     def select(self, admits: Callable[[R], bool]) -> dict[str, R]:
-        """The records that are admitted, by id."""
+        """Return the records for which `admits` is true, by id."""
         return {record.id: record for record in self._records.values() if admits(record)}
 
 
 def read_created_at(values: Json) -> Callable[[datetime], bool]:
-    """The test that the `created_at[...]` filters ask for."""
+    """Return a predicate for the `created_at[...]` filters of a query."""
     bounds = [(compare, bound) for name, compare in _COMPARISONS.items() if (bound := take_moment(values, name))]
     return lambda created_at: all(compare(created_at, bound) for compare, bound in bounds)
 
 
 def read_plain_filter(values: Json) -> Callable[[Record], bool]:
-    """The test that lists of agents and environments offer: age, and whether archived ones count."""
+    """Return a predicate for the filters that all lists have: creation time, and `include_archived`."""
     created_in_range = read_created_at(values)
     include_archived = take(values, "include_archived", bool) or False
     return lambda record: (include_archived or record.archived_at is None) and created_in_range(record.created_at)
