@@ -24,7 +24,18 @@ from polysession.emulation import EmulatorHandle, Say, serve
 from polysession.emulation.faults import FaultKind
 from polysession.plugins import load_provider
 from polysession.testing.comparing import check_same
-from support.cuts import AT_ONCE, LIMIT_S, Run, check_ended, cut, measured, new_session, run_async, run_sync
+from support.cuts import (
+    AT_ONCE,
+    LIMIT_S,
+    Run,
+    check_ended,
+    cut,
+    measured,
+    new_session,
+    run_async,
+    run_sync,
+    temporary_session,
+)
 
 SAMPLES = 12
 STORY_SAMPLES = 3
@@ -52,9 +63,9 @@ def test_a_cut_anywhere_loses_and_doubles_nothing(
     whole, length = measured(emulator, new_session(emulator), "hello")
     stride = 1 if request.config.getoption("--every-byte") else length // SAMPLES
     for at_byte in range(0, length, stride):
-        session = new_session(emulator)
-        cut(emulator, kind, at_byte)
-        events = run(emulator, session, "hello")
+        with temporary_session(emulator) as session:
+            cut(emulator, kind, at_byte)
+            events = run(emulator, session, "hello")
         assert not emulator.faults.waiting()
         check_same(events, whole, f"cut at byte {at_byte} of {length}")
         check_ended(events)
@@ -73,9 +84,9 @@ def test_a_cut_of_a_turn_that_ends_with_its_stream_is_never_half_a_success(
         kept = durable(whole)
         stride = 1 if request.config.getoption("--every-byte") else length // SAMPLES
         for at_byte in range(0, length, stride):
-            session = new_session(emulator)
-            cut(emulator, kind, at_byte)
-            events = run(emulator, session, said)
+            with temporary_session(emulator) as session:
+                cut(emulator, kind, at_byte)
+                events = run(emulator, session, said)
             assert not emulator.faults.waiting()
             ended = events[-1]
             assert isinstance(ended, TurnEnded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -48,9 +49,22 @@ class _Counted(httpx.SyncByteStream):
 
 def new_session(emulator: EmulatorHandle) -> Session:
     with Client(emulator.provider, **emulator.settings) as client:
-        model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
-        where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
-        return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
+        return _create_session(client, emulator)
+
+
+@contextmanager
+def temporary_session(emulator: EmulatorHandle) -> Iterator[Session]:
+    """Yield a session and delete it: AgentScope's client reads all sessions of an agent to get one."""
+    with Client(emulator.provider, **emulator.settings) as client:
+        session = _create_session(client, emulator)
+        yield session
+        client.sessions.delete(session)
+
+
+def _create_session(client: Client, emulator: EmulatorHandle) -> Session:
+    model = emulator.model if client.supports(Feature.SESSIONS_UPDATE_MODEL) else None
+    where = {"agent": emulator.agent_id, "environment": emulator.environment_id}
+    return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
 
 
 def run_sync(emulator: EmulatorHandle, session: Session, said: Any) -> list[Event]:
