@@ -1,4 +1,4 @@
-"""Google's Agent Development Kit (ADK) for polysession: its API server."""
+"""The API server of Google's Agent Development Kit (ADK) for polysession."""
 
 from polysession.provider_api import hookimpl
 from polysession_adk.native import AdkNewSession, AdkRun, AdkSessionChanges
@@ -16,5 +16,5 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[AdkProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return AdkProvider

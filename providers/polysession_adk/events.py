@@ -1,7 +1,7 @@
-"""Events of the ADK API server to the common ones: one reader for frames of a stream and for stored events.
+"""Conversion of the ADK API server's events to common events: one reader for frames and for stored events.
 
-The server has one kind of object, the event: what it becomes depends on its members. Fragments (`partial`) carry the id
-of the whole that completes them, and are not stored.
+The server has one type of object, the event. Its members decide which common events it becomes. Fragments (`partial`)
+have the id of the complete event that follows them, and are not stored.
 
 Backend: https://google.github.io/adk-docs/events/ and https://google.github.io/adk-docs/tools-custom/confirmation/
 (read 2026-11), google-adk 2.13.0, 2.10.0 and 1.39.1
@@ -26,7 +26,8 @@ USER: Final = "user"
 ABORTED: Final = "INVOCATION_ABORTED"
 _REQUESTS: Final = "adk_request_"
 _NO_ERRORS: Final = frozenset({None, ABORTED, "MODEL_RETURNED_NO_CONTENT"})
-"""An abort is an outcome, and a model that says nothing has a code in a run without fragments only."""
+"""Error codes that are not errors: an abort is an outcome, and the code of an empty model response is sent only without
+streaming."""
 _TO_STANDARD_BASE64: Final = str.maketrans("-_", "+/")
 
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,17 +40,17 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "error": ("error",),
     "actions": ("raw",),
 }
-"""The member of an event that a common event is read from, and the types that it becomes."""
+"""Members of an event, each with the common event types that it is read as."""
 
 
 class Received(NamedTuple):
-    """One frame or stored event, read.
+    """One frame or stored event after reading.
 
     Attributes:
         wire: The event.
         parts: The parts of its content.
-        message: The message that it is; None if it is a fragment, or no part of the conversation.
-        events: What it becomes.
+        message: The event as a message; None for a fragment, and for an event outside the conversation.
+        events: The event as common events.
     """
 
     wire: WireEvent
@@ -59,43 +60,43 @@ class Received(NamedTuple):
 
     @property
     def calls(self) -> dict[str, tuple[WireFunction, bytes]]:
-        """The function calls in it, each with the JSON text of its part, by their ids."""
+        """The function calls in the event, by id, each with the JSON text of its part."""
         return {call.id: (call, source) for part, source in self.parts if (call := part.function_call)}
 
     @property
     def results(self) -> set[str]:
-        """The ids of the calls that it holds responses to."""
+        """Ids of the calls to which the event contains responses."""
         return {response.id for part, _ in self.parts if (response := part.function_response)}
 
 
 class EventReader:
-    """Reads the events of a session, or of one turn, in their order."""
+    """Reads the events of a session or of one turn, in order."""
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self._read = api.record_reader(WireEvent, partial(_to_received, session_id))
-        self._thoughts: dict[str | None, str] = {}  # unfinished ones, by author; empty once delivered
-        self._error_code = ""  # of the event before, which a frame may repeat
+        self._thoughts: dict[str | None, str] = {}  # incomplete thoughts by author; an empty text was delivered
+        self._error_code = ""  # error code of the previous event, which an error frame may repeat
 
     def read(self, content: bytes) -> Received:
-        """Read one frame or stored event. What no event can hold is a `RawEvent`."""
+        """Read one frame or stored event. JSON that is not an event becomes a `RawEvent`."""
         try:
             received = self._read(content)
         except api.MalformedResponse as error:
             unread = api.raw_event(self._session_id, content, problems=(error.message,))
             return Received(WireEvent(), events=(unread,))
-        return received._replace(events=tuple(self._in_context(received)))
+        return received._replace(events=tuple(self._adjusted(received)))
 
-    def _in_context(self, received: Received) -> Iterator[Event]:
-        """The events with a whole thought before the first words, and without what was delivered before.
+    def _adjusted(self, received: Received) -> Iterator[Event]:
+        """Yield the events, with a complete thought before the first text, and without repetitions.
 
-        The server sends a whole thought only with its message, and an error as an event and as a frame.
+        The server sends a complete thought only together with the message, and an error as an event and as a frame.
         """
         wire = received.wire
         before, self._error_code = self._error_code, wire.error_code or ""
         for event in received.events:
             is_repeated = isinstance(event, api.ErrorReported) and event.id is None and event.code == before
-            thought = self._thoughts.get(wire.author)  # not by id: in 1.39.1 each fragment has its own
+            thought = self._thoughts.get(wire.author)  # not by id: in 1.39.1 each fragment has a different id
             if isinstance(event, api.ThinkingDelta):
                 self._thoughts[wire.author] = (thought or "") + event.text
             elif isinstance(event, api.MessageDelta) and thought:
@@ -111,7 +112,7 @@ class EventReader:
 
 
 def _to_received(session_id: str, wire: WireEvent, content: bytes, problems: tuple[str, ...]) -> Received:
-    """Read one frame or stored event, whatever came before it."""
+    """Read one frame or stored event, without regard to earlier ones."""
     read, unread = api.read_parts(wire.content.parts if wire.content else None, read_part, "content.parts")
     parts = [(part, source) for part, source in read if part.text != ""]
     envelope = {
@@ -139,14 +140,14 @@ def _to_message(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> M
 
 
 def _is_hidden(part: WirePart, wire: WireEvent) -> bool:
-    """Whether a part is a request, an answer to one, or a placeholder which says that a call has to be confirmed."""
+    """Whether a part is a request to the caller, its answer, or a tool's placeholder result before a confirmation."""
     function = part.function_call or part.function_response or WireFunction()
     is_placeholder = part.function_response and function.id in (wire.actions.requested_tool_confirmations or ())
     return bool(is_placeholder) or function.name.startswith(_REQUESTS)
 
 
 def _read_fragment(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> Iterator[Event]:
-    """Text as it is written. Function calls stay raw: the ids of their fragments are not those of the whole."""
+    """Yield the deltas of a fragment. Function calls stay raw: their ids differ from those in the complete event."""
     envelope = {**envelope, "native_type": "partial"}
     for part, _ in parts:
         if part.text is not None and part.thought:
@@ -176,7 +177,7 @@ def _read_whole(wire: WireEvent, parts: Parts, message: Message | None, envelope
     if (failure := to_failure(wire)) is not None:
         native_type = "errorCode" if wire.error is None else "error"
         yield api.ErrorReported(message=failure.message, code=failure.code, native_type=native_type, **envelope)
-    # What no other event shows. Requests are shown by `action.required`.
+    # Content that no other event contains. Requests to the caller are delivered by `action.required`.
     is_empty = not (parts or wire.usage_metadata or wire.error or wire.error_code)
     hides_result = any(part.function_response and _is_hidden(part, wire) for part, _ in parts)
     if is_empty or hides_result or wire.actions.artifact_delta:
@@ -184,7 +185,7 @@ def _read_whole(wire: WireEvent, parts: Parts, message: Message | None, envelope
 
 
 def to_failure(wire: WireEvent) -> api.ErrorDetail | None:
-    """The failure in an event with an error code, or in a frame that is no event; None without a failure."""
+    """Return the failure in an event with an error code or in an error frame; None without a failure."""
     if wire.error is not None:
         details = wire.error_details or WireErrorDetails()
         return api.ErrorDetail(details.error_message or wire.error, details.error_type)
@@ -194,7 +195,7 @@ def to_failure(wire: WireEvent) -> api.ErrorDetail | None:
 
 
 def to_usage(wire: WireUsage | None) -> api.Usage | None:
-    """The tokens of one model call. Thoughts are counted beside the candidates, cached tokens within the prompt's."""
+    """Return the usage of one model call. The output includes thoughts, and the input includes cached tokens."""
     if wire is None:
         return None
     written = [count for count in (wire.candidates_token_count, wire.thoughts_token_count) if count is not None]
@@ -218,7 +219,7 @@ def _to_block(part: WirePart, source: bytes) -> Block:
 
 
 def _to_media(wire: WireMedia) -> Block:
-    """Media in the standard alphabet of base64, with padding: the server answers in the URL-safe one."""
+    """Return media with padded base64 in the standard alphabet. The server uses the URL-safe alphabet."""
     data = None if wire.data is None else wire.data.translate(_TO_STANDARD_BASE64).rstrip("=")
     return api.MediaBlock(
         type="image" if (wire.mime_type or "").startswith("image/") else "document",
@@ -230,7 +231,7 @@ def _to_media(wire: WireMedia) -> Block:
 
 
 def _to_tool_result(wire: WireFunction) -> Block:
-    """The result as text: `result` or `error` by itself, else the whole response as JSON."""
+    """Return a tool's result as text: the value of `result` or `error` if it is the only one, else the JSON of all."""
     response = wire.response or {}
     value: Any = response
     if len(response) == 1 and response.keys() <= {"result", "error"}:

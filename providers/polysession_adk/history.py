@@ -1,6 +1,6 @@
-"""How turns end and what a session waits for, read from its events. Pure.
+"""Turns, their ends and the pending actions of a session, derived from its events.
 
-A session is its events: the server has no status, no list of what is pending, and no mark at the end of a turn.
+A separate module, because the server only has events: no status, no list of pending actions, and no end of a turn.
 
 Backend: https://google.github.io/adk-docs/tools-custom/confirmation/ and
 https://google.github.io/adk-docs/runtime/resume/ (read 2026-11), google-adk 2.13.0, 2.10.0 and 1.39.1
@@ -20,23 +20,23 @@ CREDENTIAL: Final = "adk_request_credential"
 CONFIRMATION: Final = "adk_request_confirmation"
 INPUT: Final = "adk_request_input"
 _LIMITS: Final = frozenset({"MAX_TOKENS", "LlmCallsLimitExceededError"})
-_NO_END: Final = "the connection broke, which ends the turn, and the server stored no end of it"
+_NO_END: Final = "the connection broke: the server aborts the turn, and it stored no result"
 
 Stored: TypeAlias = Sequence[tuple[WireEvent, bytes]]
 """The stored events of a session, oldest first, each as a struct and as JSON text."""
 
 
 def read_stored(session: WireSession) -> Stored:
-    """The stored events; one without members for what is no JSON object."""
+    """Return the stored events of a session. JSON that is not an object becomes an event without members."""
     return [(decode_event(bytes(raw)), bytes(raw)) for raw in session.events or ()]
 
 
 class Turn:
-    """One turn, as its events show it.
+    """State of one turn, derived from its events.
 
     Attributes:
-        id: Its invocation; None until an event names it.
-        waiting: What it waits for, by the id of the call.
+        id: Id of its invocation; None until an event has it.
+        waiting: Its pending actions, by the id of the call.
     """
 
     def __init__(self, waiting: Iterable[PendingAction] = ()) -> None:
@@ -47,45 +47,45 @@ class Turn:
         self._failure: ErrorDetail | None = None
         self._is_aborted = False
         self._agents: set[str | None] = set()
-        self._unfinished: set[str | None] = set()  # agents whose message is not whole, and calls without a result
-        self._is_final = True  # whether nothing need follow the last event
+        self._unfinished: set[str | None] = set()  # agents with an incomplete message, and calls without a result
+        self._is_final = True  # whether the last event may be the last of its agent
 
     @property
-    def is_settled(self) -> bool:
+    def was_stopped(self) -> bool:
         """Whether it failed or was aborted."""
         return self._is_aborted or self._failure is not None
 
     @property
-    def is_broken_off(self) -> bool:
-        """Whether something must follow: the rest of a message, or the result of a tool."""
-        return bool(self._unfinished) and not self.is_settled
+    def is_incomplete(self) -> bool:
+        """Whether an event is missing: the rest of a message, or the result of a tool."""
+        return bool(self._unfinished) and not self.was_stopped
 
     @property
-    def is_over(self) -> bool:
-        """Whether it may be over. Where agents follow each other, each says a last word."""
-        return self.is_settled or self._is_final
+    def may_have_ended(self) -> bool:
+        """Whether it may have ended. It is not certain: another agent may follow."""
+        return self.was_stopped or self._is_final
 
     @property
-    def is_certain(self) -> bool:
-        """Whether it is over, also if the end of the body was not read: its only agent has answered, or waits."""
-        return self.is_settled or (self._is_final and len(self._agents) == 1)
+    def has_ended(self) -> bool:
+        """Whether it has certainly ended, even if the body was cut: its only agent answered or waits."""
+        return self.was_stopped or (self._is_final and len(self._agents) == 1)
 
-    def note(self, received: Received) -> None:
-        """Take in one event."""
+    def add(self, received: Received) -> None:
+        """Add one event."""
         wire = received.wire
         self.id = self.id or wire.invocation_id
         if wire.partial:
             self._unfinished.add(wire.author)
             return
         if wire.error_code == ABORTED:
-            self._is_aborted = bool(self.waiting) or not self.is_certain
+            self._is_aborted = bool(self.waiting) or not self.has_ended
         elif wire.author != USER:
-            self._note_agent(received)
+            self._add_of_agent(received)
         else:
             self._is_final = False
-        note_waiting(self.waiting, received)
+        update_waiting(self.waiting, received)
 
-    def _note_agent(self, received: Received) -> None:
+    def _add_of_agent(self, received: Received) -> None:
         wire = received.wire
         self._usage = api.add_usage(self._usage, to_usage(wire.usage_metadata))
         self._finish_reason = wire.finish_reason or self._finish_reason
@@ -99,7 +99,12 @@ class Turn:
             self._is_final = _is_final(received)
 
     def end(self, session_id: str, *, is_cut: bool = False) -> tuple[Event, ...]:
-        """The events of its end. It `is_cut` if its connection broke and the server stored no end of it."""
+        """Return the events of its end.
+
+        Args:
+            session_id: Id of the session.
+            is_cut: Whether the connection broke and the server stored no end of the turn.
+        """
         outcome, reason, error = (Outcome.FAILED, "", _NO_END) if is_cut else self._outcome()
         envelope: dict[str, Any] = {"session_id": session_id, "turn_id": self.id, "synthetic": True}
         ended = api.TurnEnded(outcome=outcome, native_reason=reason, usage=self._usage, error=error, **envelope)
@@ -108,7 +113,7 @@ class Turn:
         return api.ActionRequired(actions=tuple(self.waiting.values()), **envelope), ended
 
     def _outcome(self) -> tuple[Outcome, str, str | None]:
-        """How it ended, the server's word for it, and what went wrong."""
+        """Return the outcome, the server's name of it, and the error."""
         failure = self._failure
         reason = self._finish_reason if failure is None else failure.code or ""
         if self._is_aborted and failure is None:
@@ -124,8 +129,8 @@ class History:
     """The stored events of a session, oldest first.
 
     Attributes:
-        waiting: What the session waits for, by the id of the call.
-        usage: Consumption of the session; None if the server does not report it.
+        waiting: The pending actions of the session, by the id of the call.
+        usage: Usage of the session; None if the server does not report it.
     """
 
     def __init__(self, session_id: str, stored: Stored = ()) -> None:
@@ -140,47 +145,50 @@ class History:
 
     @property
     def status(self) -> SessionStatus:
-        """The status that the events show. A turn without an end runs, or died: the server does not tell which."""
+        """Status derived from the events. A turn without an end is unknown: it may run, or the server was restarted."""
         if self.waiting:
             return SessionStatus.REQUIRES_ACTION
-        return SessionStatus.IDLE if self._last.is_over else SessionStatus.UNKNOWN
+        return SessionStatus.IDLE if self._last.may_have_ended else SessionStatus.UNKNOWN
 
     def update(self, stored: Stored) -> list[Received]:
-        """Take in what is new. Stored events may be put between older ones, so they are distinguished by their ids.
+        """Add the new stored events. They are recognised by their ids, because they may be stored between older ones.
 
         Returns:
-            The new events. The start of a turn is with its first event, and the end of one before the next input.
+            The new events. The start of a turn comes with its first event, and its end before the next input.
         """
         new = [(wire.id or content, content) for wire, content in stored if (wire.id or content) not in self._known]
         self._known.update(key for key, _ in new)
         return [received for _, content in new for received in self._take(content)]
 
-    def settle(self) -> list[Received]:
-        """The ends of the turns that may be over, if nothing follows. Each is delivered once."""
-        over = [key for key, turn in self._open.items() if turn.is_over]
-        ends = tuple([event for key in over for event in self._open.pop(key).end(self._session_id)])
+    def end_turns(self) -> list[Received]:
+        """End the turns that may have ended. Call it when no event follows. Each end is returned once."""
+        ended = [key for key, turn in self._open.items() if turn.may_have_ended]
+        ends = tuple([event for key in ended for event in self._open.pop(key).end(self._session_id)])
         return [Received(WireEvent(), events=ends)] if ends else []
 
     def _take(self, content: bytes) -> list[Received]:
         received = self._reader.read(content)
         wire = received.wire
         is_input = wire.author == USER and wire.content is not None
-        ends = self.settle() if is_input else []
+        ends = self.end_turns() if is_input else []
         self.usage = api.add_usage(self.usage, to_usage(wire.usage_metadata))
-        note_waiting(self.waiting, received)
+        update_waiting(self.waiting, received)
         if is_input or (wire.author != USER and wire.invocation_id not in (None, *self._open)):
             self._open[wire.invocation_id] = Turn(self.waiting.values() if is_input and received.results else ())
-            about = {"session_id": self._session_id, "turn_id": wire.invocation_id, "created_at": wire.timestamp}
-            started = api.TurnStarted(synthetic=True, **about)
+            envelope = {"session_id": self._session_id, "turn_id": wire.invocation_id, "created_at": wire.timestamp}
+            started = api.TurnStarted(synthetic=True, **envelope)
             received = received._replace(events=(started, *received.events))
         if wire.invocation_id in self._open:
             self._last = self._open[wire.invocation_id]
-            self._last.note(received)
+            self._last.add(received)
         return [*ends, received]
 
 
-def note_waiting(waiting: dict[str, PendingAction], received: Received) -> None:
-    """Note what an event asks for, and what it answers. The agent's own response to a waiting call answers nothing."""
+def update_waiting(waiting: dict[str, PendingAction], received: Received) -> None:
+    """Add the actions that an event requests, and remove those that it answers.
+
+    The agent's response to a waiting call is a placeholder, and does not answer it.
+    """
     wire = received.wire
     if wire.author == USER or wire.error_code == ABORTED:
         for call_id in received.results:
@@ -191,7 +199,7 @@ def note_waiting(waiting: dict[str, PendingAction], received: Received) -> None:
 
 
 def _is_final(received: Received) -> bool:
-    """Whether the event may be the last of its agent, by the server's own rule.
+    """Whether the event may be the last of its agent, by the server's rule.
 
     Backend: https://google.github.io/adk-docs/events/, "Identifying final responses" (read 2026-11)
     """

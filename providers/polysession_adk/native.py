@@ -1,4 +1,4 @@
-"""The typed native bodies: what only the ADK API server can be asked for, in its own words.
+"""Typed native bodies: the fields that only the ADK API server has, with its names.
 
 Backend: https://google.github.io/adk-docs/runtime/api-server/ and `/openapi.json` of google-adk 2.13.0 (read 2026-11)
 """
@@ -16,7 +16,7 @@ class AdkNewSession(NativeBody):
     """Fields of a new session that only ADK has.
 
     Attributes:
-        state: State of any JSON, by key: `user:` keys belong to the user, `app:` keys to the app.
+        state: Initial state: JSON values by key. Keys with `user:` belong to the user, those with `app:` to the app.
         events: Events of an earlier conversation, each with `author`, `content` and `invocationId`.
     """
 
@@ -28,7 +28,8 @@ class AdkSessionChanges(NativeBody):
     """Changes of a session that only ADK has.
 
     Attributes:
-        state_delta: State of any JSON, by key. A value replaces the old one whole; None is stored as null.
+        state_delta: Changes of the state: JSON values by key. A value replaces the old one as a whole; None is stored
+            as null.
     """
 
     state_delta: dict[str, Any] = Field(serialization_alias="stateDelta")
@@ -38,10 +39,11 @@ class AdkRun(NativeBody):
     """Fields of a run that only ADK has, for `run`, `send` and `answer`.
 
     Attributes:
-        state_delta: State that changes with the message.
-        custom_metadata: Put on each event of the run.
-        function_call_event_id: Id of an event; given, events that save an artifact are not sent twice.
-        service_tier: For models that have tiers.
+        state_delta: Changes of the state that are stored with the message.
+        custom_metadata: Metadata to store in each event of the run.
+        function_call_event_id: Id of the event of a function call. If set, the server sends an event that saves an
+            artifact once instead of twice.
+        service_tier: Service tier of the model, if it has tiers.
     """
 
     state_delta: dict[str, Any] | None = Field(default=None, serialization_alias="stateDelta")

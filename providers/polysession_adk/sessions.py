@@ -1,4 +1,4 @@
-"""Sessions and apps of the ADK API server to the common records, and requests to bodies. Pure.
+"""Conversion of the ADK API server's sessions and apps to the common records, and of requests to bodies.
 
 Backend: https://google.github.io/adk-docs/sessions/state/ and https://google.github.io/adk-docs/runtime/api-server/
 (read 2026-11), google-adk 2.13.0
@@ -17,16 +17,16 @@ from polysession_adk.history import History, read_stored
 from polysession_adk.wire import WireApp, WireSession
 
 TITLE_KEY: Final = "__session_metadata__"
-"""Key of the state under which the server's own web interface keeps the name of a session."""
+"""Key of the state in which the server's web interface stores the name of a session."""
 
 _DISPLAY_NAME: Final = "displayName"
 _PREFIXES: Final = ("app:", "user:", "temp:")
 
 
 def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *, is_listed: bool = False) -> Session:
-    """A session; one of a list holds no events, and has neither a status nor a usage."""
+    """Return a session. One from a list has no events, so its status is unknown and it has no usage."""
     state, history = wire.state or {}, History(wire.id, read_stored(wire))
-    title = _kept(state).get(_DISPLAY_NAME)
+    title = _web_metadata(state).get(_DISPLAY_NAME)
     return Session(
         provider=NAME,
         id=wire.id,
@@ -42,20 +42,22 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *,
     )
 
 
-def _kept(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Values that the web interface keeps, such as the title."""
-    kept = state.get(TITLE_KEY)
-    return kept if isinstance(kept, dict) else {}
+def _web_metadata(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values that the web interface stores, such as the title."""
+    stored = state.get(TITLE_KEY)
+    return stored if isinstance(stored, dict) else {}
 
 
 def _is_metadata(key: str) -> bool:
-    """Whether a key of the state belongs to the session alone, and is not its title."""
+    """Whether a key of the state belongs only to the session and is not its title."""
     return key != TITLE_KEY and not key.startswith(_PREFIXES)
 
 
 def _to_agent(wire: WireApp, content: bytes, problems: tuple[str, ...]) -> Agent:
-    about = wire.description or None
-    return Agent(provider=NAME, id=wire.name, name=wire.name, description=about, source=content, problems=problems)
+    description = wire.description or None
+    return Agent(
+        provider=NAME, id=wire.name, name=wire.name, description=description, source=content, problems=problems
+    )
 
 
 to_session: Final = api.record_reader(WireSession, _to_session)
@@ -64,10 +66,10 @@ to_agent: Final = api.record_reader(WireApp, _to_agent)
 
 
 def from_new_session(new: NewSession) -> dict[str, Any]:
-    """The body that creates a session.
+    """Return the body that creates a session.
 
     Raises:
-        UsageError: A key of the metadata is reserved, or the id cannot stand in a path.
+        UsageError: A key of the metadata is reserved, or the id cannot be part of a path.
     """
     body = {} if new.native is None else new.native.to_body()
     state = {**_from_metadata(new.metadata), **body.pop("state", {})}
@@ -76,24 +78,24 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
     if state:
         body["state"] = state
     if new.id is not None:
-        api.path_segment(new.id, "session id")  # the server creates sessions that it cannot read back
+        api.path_segment(new.id, "session id")  # the server would create a session that cannot be read
         body["sessionId"] = new.id
     return body
 
 
 def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes of the state. A key cannot be removed: None is stored, and read as absent.
+    """Return the changes of the state. A key cannot be removed: null is stored, and read as no value.
 
     Args:
-        changes: What to change.
-        state: The state as it is, in which the title has neighbours; empty if the title does not change.
+        changes: The requested changes.
+        state: The current state, to keep the values stored with the title; empty if the title does not change.
 
     Raises:
         UsageError: A key of the metadata is reserved.
     """
     delta = _from_metadata(changes.metadata or None)
     if changes.title is not api.UNSET:
-        delta[TITLE_KEY] = {**_kept(state), _DISPLAY_NAME: changes.title}
+        delta[TITLE_KEY] = {**_web_metadata(state), _DISPLAY_NAME: changes.title}
     return {**delta, **({} if changes.native is None else changes.native.to_body()["stateDelta"])}
 
 
@@ -101,6 +103,6 @@ def _from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     for key in metadata or {}:
         if not _is_metadata(key):
             raise api.UsageError(
-                f"metadata key {key!r} is reserved by ADK: the state of an app, a user or a turn is set by native="
+                f"the metadata key {key!r} is reserved by ADK: set the state of an app, a user or a turn with native="
             )
     return dict(metadata or {})

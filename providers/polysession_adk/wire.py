@@ -1,4 +1,4 @@
-"""The JSON of the ADK API server, in its own words. Every member may be absent.
+"""The ADK API server's JSON, with its names. Most members are optional.
 
 Backend: `/openapi.json` of google-adk 2.13.0 and 1.39.1; https://google.github.io/adk-docs/runtime/api-server/ (read
 2026-11)
@@ -15,11 +15,11 @@ from polysession.provider_api import MalformedResponse, decoder
 
 
 class Camel(msgspec.Struct, rename="camel"):
-    """Base of the structs: the server answers in camel case."""
+    """Base of the structs: names in the server's JSON are in camel case."""
 
 
 class WireMedia(Camel):
-    """Media: `data` is base64 in the URL-safe alphabet, `fileUri` is an address."""
+    """Media. `data` is base64 in the URL-safe alphabet, `fileUri` is a URL."""
 
     mime_type: str | None = None
     data: str | None = None
@@ -28,7 +28,7 @@ class WireMedia(Camel):
 
 
 class WireFunction(Camel):
-    """A function call (`args`), or the response to one. `partialArgs`, of fragments, are not read."""
+    """A function call (`args`) or the response to one. `partialArgs` of fragments are not read."""
 
     id: str = ""
     name: str = ""
@@ -37,7 +37,7 @@ class WireFunction(Camel):
 
 
 class WireRequest(Camel):
-    """The arguments of a function of the server's own, which asks the caller for a confirmation or a reply."""
+    """The arguments of the server's built-in functions that ask the caller for a confirmation or a reply."""
 
     original_function_call: WireFunction = msgspec.field(default_factory=WireFunction)
     message: str = ""
@@ -45,7 +45,7 @@ class WireRequest(Camel):
 
 
 class WirePart(Camel):
-    """One part of a content: one of these, or something that is not modelled."""
+    """One part of a content: it has one of these members, or one that is not modelled."""
 
     text: str | None = None
     thought: bool | None = None
@@ -57,13 +57,13 @@ class WirePart(Camel):
 
 
 class WireContent(Camel):
-    """Parts in their order. The responses of tools have the role `user`, and the agent as author."""
+    """The content of an event. Responses of tools have the role `user`, and the agent as author."""
 
     parts: list[msgspec.Raw] | None = None
 
 
 class WireUsage(Camel):
-    """Tokens of one model call; the details by modality are not read."""
+    """Tokens of one model call. The details by modality are not read."""
 
     prompt_token_count: int | None = None
     candidates_token_count: int | None = None
@@ -72,7 +72,7 @@ class WireUsage(Camel):
 
 
 class WireActions(Camel):
-    """The actions of an event, beside its content."""
+    """The actions of an event, in addition to its content."""
 
     artifact_delta: dict[str, msgspec.Raw] | None = None
     requested_tool_confirmations: dict[str, msgspec.Raw] | None = None
@@ -87,7 +87,7 @@ class WireErrorDetails(msgspec.Struct):
 
 
 class WireEvent(Camel):
-    """One event of a session, or a frame of a stream that is not an event: it has `error` and no `id`."""
+    """One event of a session, or an error frame of a stream, which has `error` and no `id`."""
 
     id: str | None = None
     invocation_id: str | None = None
@@ -101,13 +101,13 @@ class WireEvent(Camel):
     error_message: str | None = None
     long_running_tool_ids: list[str] | None = None
     actions: WireActions = msgspec.field(default_factory=WireActions)
-    custom_metadata: dict[str, Any] | None = None  # 2.10.0 and newer
+    custom_metadata: dict[str, Any] | None = None  # since 2.10.0
     error: str | None = None
-    error_details: WireErrorDetails | None = msgspec.field(name="error_details", default=None)  # 2.10.0 and newer
+    error_details: WireErrorDetails | None = msgspec.field(name="error_details", default=None)  # since 2.10.0
 
 
 class WireSession(Camel):
-    """A session. Lists leave `events` empty."""
+    """A session. In lists `events` is empty."""
 
     id: str
     app_name: str | None = None
@@ -118,14 +118,14 @@ class WireSession(Camel):
 
 
 class WireApp(Camel):
-    """An app of `/list-apps?detailed=true`."""
+    """An app in the response to `/list-apps?detailed=true`."""
 
     name: str
     description: str | None = None
 
 
 class WireApps(Camel):
-    """The answer of `/list-apps?detailed=true`."""
+    """The response to `/list-apps?detailed=true`."""
 
     apps: list[msgspec.Raw]
 
@@ -138,7 +138,7 @@ read_session: Final = decoder(WireSession)
 
 
 def decode_event(content: bytes) -> WireEvent:
-    """An event; one without members for what is no JSON object."""
+    """Return an event. If the JSON is not an object, the event has no members."""
     try:
         return _read_event(content)[0]
     except MalformedResponse:

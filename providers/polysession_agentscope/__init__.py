@@ -42,5 +42,5 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[AgentScopeProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return AgentScopeProvider

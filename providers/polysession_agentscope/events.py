@@ -1,6 +1,6 @@
-"""Events of AgentScope's stream to common events: one reader with the state of one stream, and one table.
+"""Reader of AgentScope's stream: one table, and the state of one stream.
 
-Times of events have no zone and are the server's local time: they stay in `source`.
+Times of events have no time zone and are in the server's local time: they stay in `source`.
 
 Backend: `GET /sessions/{id}/stream` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
@@ -76,7 +76,7 @@ _read_block = decoder(WireBlock)
 
 
 class EventReader:
-    """Reads the events of one session, and what stored replies add to them."""
+    """Reads the events of one session, and completes them from stored replies."""
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
@@ -85,16 +85,16 @@ class EventReader:
 
     @property
     def newest_two(self) -> tuple[ReplyState, ReplyState]:
-        """The two replies that had an event last, the last one first; without an id where there are fewer."""
+        """The two replies with the most recent events, newest first. A missing reply has an empty id."""
         return self._newest, self._before
 
     def read(self, content: bytes) -> Sequence[Event]:
-        """The common events of one event."""
+        """Return the common events of one native event."""
         wire, problems = read_head(content)
         return self.read_body(wire, content, problems)
 
     def read_body(self, wire: WireEvent, content: bytes, problems: tuple[str, ...]) -> Sequence[Event]:
-        """The same for an event whose head was read by `read_head`."""
+        """Return the common events of a native event whose head was read by `read_head`."""
         envelope: _Envelope = {
             "session_id": self._session_id,
             "turn_id": wire.reply_id or None,
@@ -105,7 +105,7 @@ class EventReader:
         }
         row = _ROWS.get(wire.type)
         if row is None or not wire.reply_id:
-            # The payload is whole, so that odd values in it are no problem.
+            # A raw event has the whole payload, so unreadable fields are not missing from it.
             return (raw_event(**envelope | {"problems": () if wire.type else problems}),)
         reply = self.reply(wire.reply_id)
         if reply.phase is Phase.NEW:
@@ -116,7 +116,7 @@ class EventReader:
         return tuple(to_events(reply, wire, envelope))
 
     def reply(self, reply_id: str) -> ReplyState:
-        """The state of a reply, which becomes the newest. The oldest of many are forgotten."""
+        """Return the state of a reply, and make it the newest. At most 100 replies are remembered."""
         if reply_id != self._newest.id:
             state = self._replies.pop(reply_id, None) or ReplyState(reply_id)
             self._before = next(reversed(self._replies.values()), ReplyState(""))
@@ -126,29 +126,29 @@ class EventReader:
         return self._newest
 
     def knows(self, reply_id: str | None) -> bool:
-        """Whether a reply had an event, or was read from the stored messages."""
+        """Whether a reply had an event or was read from the stored messages."""
         return reply_id in self._replies
 
     def phase_of(self, reply_id: str | None) -> Phase:
-        """How far a reply has come."""
+        """Return the phase of a reply."""
         reply = self._replies.get(reply_id or "")
         return Phase.NEW if reply is None else reply.phase
 
     def restore(self, reply_id: str, phase: Phase, delivered: Iterable[str]) -> None:
-        """Continue where another stream of the session stood with a reply."""
+        """Restore the state that an earlier stream had for a reply."""
         reply = self.reply(reply_id)
         reply.phase = phase
         reply.delivered.update(delivered)
 
     def resume(self, reply_id: str, answered: Iterable[str]) -> Event:
-        """Take answers for accepted, where the server does not say so; returns the start of the turn."""
+        """Record answers that the server accepted without an event. Returns the start of the turn."""
         reply = self.reply(reply_id)
         reply.phase, reply.was_answered = Phase.OPEN, True
         reply.calls.answer(answered)
         return TurnStarted(session_id=self._session_id, turn_id=reply_id, synthetic=True)
 
     def mark_delivered(self, stored: StoredMessage) -> None:
-        """Take a stored reply for delivered."""
+        """Mark all blocks of a stored reply as delivered."""
         reply = self.reply(stored.id)
         reply.delivered.update(block.key for block in stored.blocks if block.is_whole)
         reply.count_rest(stored.wire.usage)
@@ -156,13 +156,13 @@ class EventReader:
         reply.close(Phase.WAITING if reply.calls.waiting else Phase.ENDED)
 
     def catch_up(self, stored: StoredMessage, *, may_lack: bool) -> list[Event]:
-        """The events of a stored reply that were not delivered yet, with its end if it has one; all are inferred.
+        """Return synthetic events for the parts of a stored reply that were not delivered, and for its end.
 
-        A gap precedes them if they are not the whole: deltas and model calls are not stored.
+        A gap precedes them if events are lost: deltas and model calls are not stored.
 
         Args:
             stored: The reply.
-            may_lack: Whether the stream broke, so that events may be lost that leave nothing in the store.
+            may_lack: Whether the stream broke, so that events which are not stored may be lost.
         """
         if self.phase_of(stored.id) is Phase.ENDED:
             return []
@@ -193,7 +193,7 @@ class EventReader:
 
 
 def read_head(content: bytes) -> tuple[WireEvent, tuple[str, ...]]:
-    """Decode the fields of every event, and of the deltas that most events are. Text that is no object gets no type."""
+    """Decode the fields of every event and of the deltas. If the text is not an object, the type is empty."""
     try:
         return _read_event(content)
     except MalformedResponse as error:
@@ -216,7 +216,7 @@ def _end(reply: ReplyState, wire: WireReplyEnd, envelope: _Envelope) -> Iterator
 
 
 def _ended(reply: ReplyState, reason: str | None, failure: WireFailure | None, envelope: _Envelope) -> Iterator[Event]:
-    """2.0.0 gave no reason; a turn that failed had no end at all there."""
+    """End a turn. Server 2.0.0 sends no reason, and no end of a failed turn."""
     reason = reason or ("exceed_max_iters" if reply.hit_limit else "completed")
     outcome = OUTCOMES.get(reason, Outcome.FAILED)
     error = None
@@ -233,7 +233,7 @@ def _ask(reply: ReplyState, wire: WireRequest, envelope: _Envelope) -> Iterator[
     found = (to_action(block, reply.id) for block in blocks)
     asked = [action for action in found if action is not None]
     if reply.phase is Phase.WAITING and all(action.id in reply.calls.waiting for action in asked):
-        return  # the service repeats it for new connections
+        return  # the service repeats the request for each new connection
     reply.calls.ask(asked)
     yield _action_required(reply, envelope)
     yield from _settle(reply, envelope)
@@ -248,7 +248,7 @@ def _block_of(content: bytes) -> tuple[WireBlock, bytes, tuple[str, ...]]:
 
 
 def _answered(reply: ReplyState, wire: WireAnswered, envelope: _Envelope) -> Iterator[Event]:
-    """An answer that was accepted starts a turn, before the reply is started again."""
+    """Start a turn for an accepted answer. The service starts the reply again afterwards."""
     yield from _end_of_wait(reply, envelope)
     if reply.phase is not Phase.OPEN:
         reply.phase, reply.was_answered = Phase.OPEN, True
@@ -259,7 +259,7 @@ def _answered(reply: ReplyState, wire: WireAnswered, envelope: _Envelope) -> Ite
 
 
 def _end_of_wait(reply: ReplyState, envelope: _Envelope) -> Iterator[Event]:
-    """The end of a turn that waited and was not seen to settle: it continues now, so it had settled."""
+    """End a turn that waited for answers, if its end was not recognised before it continued."""
     if reply.phase is Phase.OPEN and reply.calls.waiting:
         yield from _waiting(reply, envelope)
 
@@ -270,7 +270,7 @@ def _settle(reply: ReplyState, envelope: _Envelope) -> Iterator[Event]:
 
 
 def _waiting(reply: ReplyState, envelope: _Envelope) -> Iterator[Event]:
-    """The end that the service does not send, after all that it waits for."""
+    """End a turn that waits for answers. The service sends no such event."""
     envelope = envelope | {"synthetic": True, "id": None, "native_type": ""}
     if reply.announced != reply.calls.waiting.keys():
         yield _action_required(reply, envelope)
@@ -387,7 +387,7 @@ def _result_end(reply: ReplyState, wire: WireToolEnd, envelope: _Envelope) -> It
     reply.calls.end(call_id)
     text = reply.take("tool_result", wire.tool_call_id)
     yield ToolResultCompleted(tool_call_id=call_id, text=text, is_error=is_failed(wire.state), **envelope)
-    if wire.state != _INTERRUPTED:  # which ends all of them, and the reply
+    if wire.state != _INTERRUPTED:  # an interruption ends all calls and the reply
         yield from _settle(reply, envelope)
 
 
@@ -399,9 +399,9 @@ class Row(NamedTuple):
     """How one native type is read.
 
     Attributes:
-        shape: What is decoded.
-        to_events: Builds the common events.
-        becomes: The types of these.
+        shape: Struct to decode.
+        to_events: Function that builds the common events.
+        becomes: Types of the common events.
     """
 
     shape: type[WireEvent]
@@ -449,4 +449,4 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {name: row.becomes for name,
 _ROWS: Final = {
     name: (None if row.shape is WireEvent else decoder(row.shape), row.to_events) for name, row in TABLE.items()
 }
-"""The table with a decoder for each shape but that of the head, which `read_head` has decoded."""
+"""The table with a decoder for each struct. None is the head, which `read_head` has decoded."""

@@ -1,9 +1,9 @@
-"""Stored messages of AgentScope: the messages, and the events that they stand for.
+"""Stored messages of AgentScope, and the events that are built from them.
 
-A room of its own, because the service stores no events: its history, the rest of a turn after a broken stream, and the
+A separate module, because the service stores no events: the history, the rest of a turn after a broken stream, and the
 pending actions all come from stored messages. The whole reply to one input is one message.
 
-Times of messages have no zone and are the server's local time: they stay in `source`.
+Times of messages have no time zone and are in the server's local time: they stay in `source`.
 
 Backend: `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
@@ -56,12 +56,13 @@ from polysession_agentscope.wire import (
 T = TypeVar("T")
 
 PAGE: Final = 10
-"""Messages that are read in one call to find a reply."""
+"""Page size for a search through the newest messages."""
 
 _LARGEST_PAGE: Final = 200
 ROLES: Final[Mapping[str | None, Role]] = {role.value: role for role in (Role.USER, Role.ASSISTANT, Role.SYSTEM)}
 NOT_FAILED: Final = frozenset({"success", "running", None})
-"""A result that is still running continues in the background: a later turn brings it."""
+"""States of a tool result that are not a failure. A tool that is still running continues in the background, and its
+output comes in a later turn."""
 
 _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
     "message.completed": ("message.started", "message.delta"),
@@ -69,7 +70,7 @@ _PIECES: Final[Mapping[str, tuple[str, ...]]] = {
     "tool_call.completed": ("tool_call.started", "tool_call.delta"),
     "tool_result.completed": ("tool_result.delta",),
 }
-"""The events that precede an event on the stream, and are not stored."""
+"""For each type of event, the types that precede it on the stream and are not stored."""
 
 _read_message = decoder(WireMessage)
 _read_messages = decoder(WireMessages)
@@ -81,7 +82,7 @@ class StoredBlock:
     """A block of a stored message.
 
     Attributes:
-        wire: What it says.
+        wire: The decoded block.
         source: Its JSON text.
         problems: The parts that could not be read.
     """
@@ -92,12 +93,12 @@ class StoredBlock:
 
     @property
     def key(self) -> str:
-        """Identifies it within its message: a tool's call and its result share one id."""
+        """A key that is unique within its message: a tool call and its result share one id."""
         return f"{self.wire.type}:{self.wire.id}"
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is complete: a tool that has not answered yet has an empty result."""
+        """Whether it is complete. The result of a tool that still runs is empty."""
         return self.wire.type != "tool_result" or self.wire.state != "running" or bool(self.wire.output)
 
 
@@ -106,8 +107,8 @@ class StoredMessage:
     """A stored message.
 
     Attributes:
-        wire: What it says.
-        blocks: Its content, without what is not a block.
+        wire: The decoded message.
+        blocks: Its blocks, without the unreadable ones.
         source: Its JSON text.
         problems: The parts that could not be read.
     """
@@ -119,7 +120,7 @@ class StoredMessage:
 
     @property
     def id(self) -> str:
-        """Its id; the id of the reply, if it is one."""
+        """Id of the message. For a message of the agent it is the id of the reply."""
         return self.wire.id
 
     @property
@@ -129,7 +130,7 @@ class StoredMessage:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is a reply that is over."""
+        """Whether it is a reply that has ended."""
         return bool(self.wire.finished_reason or self.wire.finished_at)
 
 
@@ -138,11 +139,11 @@ class HistoryTail:
     """The end of a session's history.
 
     Attributes:
-        messages: The newest messages, oldest first; more than were asked for from a server older than 2.0.6.
-        cursor: Where the event stream continues after them; None before the first event, and before 2.0.10.
+        messages: The newest messages, oldest first. A server older than 2.0.6 returns more than were requested.
+        cursor: Cursor of the event stream after these messages. None before the first event, and before server 2.0.10.
         has_stream: Whether the session has an event stream. On 2.0.0 each turn has its own, which cannot be resumed.
-        is_running: Whether the session runs a turn, or stores what came of it.
-        problems: The items that are no messages.
+        is_running: Whether the session runs a turn or stores its result.
+        problems: The items that are not messages.
     """
 
     messages: list[StoredMessage]
@@ -181,7 +182,7 @@ def read_stored(content: bytes) -> StoredMessage:
 
 
 def to_message(session_id: str, stored: StoredMessage) -> Message:
-    """The message."""
+    """Return the record of a stored message."""
     return Message(
         provider=NAME,
         id=stored.id,
@@ -195,20 +196,20 @@ def to_message(session_id: str, stored: StoredMessage) -> Message:
 
 
 def assistant_message(session_id: str, message_id: str, block: Block, source: bytes) -> Message:
-    """One block of a reply as a message of its own."""
+    """Return one block of a reply as a separate message."""
     return Message(
         provider=NAME, id=message_id, session_id=session_id, role=Role.ASSISTANT, content=(block,), source=source
     )
 
 
 def to_block(block: StoredBlock) -> Block:
-    """The block. Hints to the model, and unknown types, become raw ones."""
+    """Return the record of a stored block. Hints to the model and unknown types become a `RawBlock`."""
     build = BLOCKS.get(block.wire.type)
     return RawBlock(payload=decode_json(block.source)) if build is None else build(block.wire)
 
 
 def to_arguments(text: str | None) -> dict[str, Any]:
-    """A tool's arguments from the model's JSON text. Text that is no JSON object stands under `input`."""
+    """Return a tool's arguments from the model's JSON text. Text that is not a JSON object is under the key `input`."""
     try:
         value = decode_json((text or "{}").encode("utf-8", "surrogatepass"))
     except ValueError:
@@ -217,7 +218,7 @@ def to_arguments(text: str | None) -> dict[str, Any]:
 
 
 def to_media(source: WireSource, title: str | None) -> MediaBlock:
-    """An image, or else a document."""
+    """Return the media block: an image if the media type says so, otherwise a document."""
     is_image = (source.media_type or "").startswith("image/")
     return MediaBlock(
         type="image" if is_image else "document",
@@ -229,19 +230,19 @@ def to_media(source: WireSource, title: str | None) -> MediaBlock:
 
 
 def to_output(output: str | list[WireBlock] | None) -> str:
-    """The text of a tool's output."""
+    """Return the text of a tool's output."""
     if isinstance(output, list):
         return "".join(block.text or "" for block in output)
     return output or ""
 
 
 def is_failed(state: str | None) -> bool:
-    """Whether a tool's result in this state is no success."""
+    """Whether this state of a tool's result means a failure."""
     return state not in NOT_FAILED
 
 
 def to_usage(wire: WireUsage | WireModelEnd) -> Usage:
-    """The consumption. Cached tokens are in `input_tokens` too."""
+    """Return the usage. `input_tokens` includes the cached tokens."""
     return Usage(
         input_tokens=wire.input_tokens,
         output_tokens=wire.output_tokens,
@@ -251,7 +252,7 @@ def to_usage(wire: WireUsage | WireModelEnd) -> Usage:
 
 
 def history_events(session_id: str, stored: StoredMessage) -> list[Event]:
-    """The events that a stored message stands for."""
+    """Return a stored message as synthetic events."""
     if not stored.is_reply:
         message = to_message(session_id, stored)
         return [MessageCompleted(session_id=session_id, message=message, synthetic=True, source=stored.source)]
@@ -272,12 +273,12 @@ def history_events(session_id: str, stored: StoredMessage) -> list[Event]:
 
 
 def missed_events(session_id: str, reply: StoredMessage, delivered: set[str]) -> Iterator[Event]:
-    """The events of the blocks that were not delivered yet.
+    """Yield the events of the blocks that were not delivered yet.
 
     Args:
-        session_id: The session.
-        reply: A reply.
-        delivered: Keys of the blocks that were delivered. The new ones are added.
+        session_id: Id of the session.
+        reply: The stored reply.
+        delivered: Keys of the delivered blocks. The keys of the yielded ones are added.
     """
     for block in reply.blocks:
         if block.key not in delivered and block.is_whole:
@@ -293,7 +294,7 @@ def missed_events(session_id: str, reply: StoredMessage, delivered: set[str]) ->
 
 
 def lost_with(missed: Iterable[Event]) -> tuple[str, ...]:
-    """Types of the events that are lost where these are read from stored messages."""
+    """Return the types of the events that are lost if these events are read from stored messages."""
     pieces = {piece for event in missed for piece in _PIECES.get(event.type, ())}
     return ("raw", *sorted(pieces))
 
@@ -304,16 +305,17 @@ def read_tail(
     enough: Callable[[Sequence[StoredMessage]], bool] = lambda _: True,
     after_s: float = 0.0,
 ) -> Flow[HistoryTail]:
-    """Read messages back from the newest.
+    """Read the newest messages, and older ones until there are enough.
 
     Args:
         address: The session.
-        limit: Messages to read in one call.
-        enough: Whether nothing older is needed.
-        after_s: Seconds to wait first.
+        limit: Page size, 1 to 200.
+        enough: Whether the messages read so far are enough.
+        after_s: Seconds to wait before the first call.
 
     Raises:
         NotFound: There is no such session.
+        MalformedResponse: The pages do not advance.
     """
     response = yield Call("GET", address.path("/messages", limit=limit), after_s=after_s)
     page, messages, problems = _read_page(response)
@@ -325,7 +327,7 @@ def read_tail(
     while page.has_more and not enough(messages):
         before = messages[0].id if messages else None
         if before is None or before in seen:
-            raise MalformedResponse("the list of messages does not advance: a page begins with no new message")
+            raise MalformedResponse("the list of messages does not advance: a page contains no older message")
         seen.add(before)
         response = yield Call("GET", address.path("/messages", limit=limit, before=before))
         page, older, found = _read_page(response)
@@ -334,32 +336,41 @@ def read_tail(
 
 
 def list_messages(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """One page of messages, oldest first. Our cursor is the id of the last message before it."""
+    """Read one page of messages, oldest first. The cursor is the id of the last message of the previous page.
+
+    Raises:
+        UsageError: The cursor is not of this list.
+    """
     return (yield from _list(address, page_size, cursor, lambda stored: (to_message(address.session_id, stored),)))
 
 
 def list_newest(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """One page of messages, newest first. Our cursor is the id of the message before which the next page ends."""
+    """Read one page of messages, newest first. The cursor is the id of the oldest message of the previous page.
+
+    Raises:
+        UsageError: The cursor is not of this list (checked by servers older than 2.0.6 only).
+    """
     limit = min(page_size or _LARGEST_PAGE, _LARGEST_PAGE)
     response = yield Call("GET", address.path("/messages", limit=limit, before=cursor))
     page, messages, problems = _read_page(response)
     if page.has_more is None:  # a server older than 2.0.6 has neither `before` nor this order
         messages, problems = yield from _read_from_oldest(address)
-        ids = [message.id for message in messages]
-        if cursor is not None and cursor not in ids:
-            raise UsageError(f"{cursor!r} is not a cursor of this list")
-        end = len(ids) if cursor is None else ids.index(cursor)
+        end = len(messages) if cursor is None else _index_of(cursor, messages)
         messages, has_more = messages[:end][-limit:], end > limit
     else:
         has_more = page.has_more
     if has_more and not messages:
-        raise MalformedResponse("a page of messages has no id by which older ones could be read")
+        raise MalformedResponse("the response says there are older messages, but has no message to continue from")
     items = tuple([to_message(address.session_id, stored) for stored in reversed(messages)])
     return Page(items, messages[0].id if has_more else None, problems)
 
 
 def list_events(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """The events that one page of messages stands for."""
+    """Read one page of messages as events.
+
+    Raises:
+        UsageError: The cursor is not of this list.
+    """
     return (yield from _list(address, page_size, cursor, lambda stored: history_events(address.session_id, stored)))
 
 
@@ -370,13 +381,23 @@ def _list(
     to_records: Callable[[StoredMessage], Sequence[T]],
 ) -> Flow[Page[T]]:
     tail = yield from read_tail(address, _LARGEST_PAGE, lambda stored: cursor in [message.id for message in stored])
-    ids = [message.id for message in tail.messages]
-    if cursor is not None and cursor not in ids:
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
-    start = 0 if cursor is None else ids.index(cursor) + 1
-    end = len(ids) if page_size is None else start + page_size
-    items = [record for stored in tail.messages[start:end] for record in to_records(stored)]
-    return Page(tuple(items), ids[end - 1] if end < len(ids) else None, tail.problems)
+    messages = tail.messages
+    start = 0 if cursor is None else _index_of(cursor, messages) + 1
+    end = len(messages) if page_size is None else start + page_size
+    items = [record for stored in messages[start:end] for record in to_records(stored)]
+    return Page(tuple(items), messages[end - 1].id if end < len(messages) else None, tail.problems)
+
+
+def _index_of(cursor: str, messages: Sequence[StoredMessage]) -> int:
+    """Return the position of the message that a caller's cursor names.
+
+    Raises:
+        UsageError: There is no such message.
+    """
+    for index, message in enumerate(messages):
+        if message.id == cursor:
+            return index
+    raise UsageError(f"{cursor!r} is not a cursor of this list; pass the next_cursor of one of its pages")
 
 
 def _read_page(response: Response) -> tuple[WireMessages, list[StoredMessage], tuple[str, ...]]:
@@ -386,7 +407,7 @@ def _read_page(response: Response) -> tuple[WireMessages, list[StoredMessage], t
 
 
 def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage], tuple[str, ...]]]:
-    """All messages, from a server older than 2.0.6: its pages begin with the oldest."""
+    """Read all messages from a server older than 2.0.6, which lists the oldest first."""
     messages: list[StoredMessage] = []
     problems: tuple[str, ...] = ()
     offset = 0
@@ -394,14 +415,14 @@ def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage]
         response = yield Call("GET", address.path("/messages", limit=_LARGEST_PAGE, offset=offset))
         page, found, missing = _read_page(response)
         if messages and [message.id for message in found[:1]] == [messages[0].id]:
-            raise MalformedResponse("the list of messages does not advance: its first page came again")
+            raise MalformedResponse("the list of messages does not advance: the first page was returned again")
         messages, problems, offset = messages + found, problems + missing, offset + len(page.messages)
         if len(page.messages) < _LARGEST_PAGE:
             return messages, problems
 
 
 def _lists_views(address: SessionAddress) -> Flow[bool]:
-    """Whether the server is newer than 2.0.0, which lists bare records and has no stream of a session."""
+    """Whether the server is newer than 2.0.0. That version lists bare records and has no stream of a session."""
     items = yield from list_items(address.agent_id)
     return all(is_view(bytes(item)) for item in items)
 
@@ -461,7 +482,7 @@ BLOCKS: Final[Mapping[str, Callable[[WireBlock], Block]]] = {
     "tool_call": _tool_call,
     "tool_result": _tool_result,
 }
-"""How each type of block is read. A type that is not here becomes a `RawBlock`."""
+"""Reader for each type of block. Other types become a `RawBlock`."""
 
 _BLOCK_EVENTS: Final[Mapping[str, Callable[[StoredBlock, dict[str, Any]], Event]]] = {
     "text": _message_event,

@@ -1,7 +1,7 @@
-"""The typed native bodies: what only AgentScope can be asked for, in its own words.
+"""Typed native bodies: the fields that only AgentScope has, with its names.
 
 Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and the OpenAPI document that every server
-offers at `/openapi.json` (read 2026-11)
+publishes at `/openapi.json` (read 2026-11)
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from polysession.provider_api import NativeBody
 
 
 class AgentScopeModelConfig(NativeBody):
-    """A model, and how it is reached. The backend wants all four, `parameters` even if it is empty.
+    """A model, and the credential to reach it. The backend requires all four fields, also empty `parameters`.
 
     Attributes:
         type: Kind of credential, such as `"openai_credential"`.
         credential_id: Id of the credential.
         model: The model's name.
-        parameters: Settings of the model. Only a turn checks them.
+        parameters: Settings of the model. The service does not check them before a turn.
     """
 
     type: str
@@ -28,15 +28,15 @@ class AgentScopeModelConfig(NativeBody):
 
 
 class AgentScopeChatModelConfig(AgentScopeModelConfig):
-    """A model that chats.
+    """A chat model.
 
     Attributes:
         type: Kind of credential, such as `"openai_credential"`.
         credential_id: Id of the credential.
         model: The model's name.
-        parameters: Settings of the model. Only a turn checks them.
-        model_class: The client that the service reaches the model by, such as `"openai_response"`; the service chooses
-            one if it is empty. 2.0.11 and newer.
+        parameters: Settings of the model. The service does not check them before a turn.
+        model_class: Client that the service uses for the model, such as `"openai_response"`. If empty, the service
+            chooses one. Server 2.0.11 or later.
     """
 
     model_class: str = ""
@@ -46,7 +46,7 @@ class AgentScopeKnowledgeConfig(NativeBody):
     """The knowledge bases that a session may use.
 
     Attributes:
-        knowledge_base_ids: Their ids.
+        knowledge_base_ids: Ids of the knowledge bases.
         parameters: Settings of the retrieval.
     """
 
@@ -58,9 +58,9 @@ class AgentScopeNewSession(NativeBody):
     """Fields of `POST /sessions/` that only AgentScope has.
 
     Attributes:
-        fallback_chat_model_config: The model that answers when the first one fails.
-        tts_model_config: The model that speaks.
-        realtime_model_config: The model of voice calls; 2.0.10 and newer.
+        fallback_chat_model_config: Model to use if the first one fails.
+        tts_model_config: Model for text to speech.
+        realtime_model_config: Model for voice calls. Server 2.0.10 or later.
         knowledge_config: Knowledge bases to use.
 
     Backend: `POST /sessions/` of `/openapi.json`, server 2.0.11 (read 2026-11)
@@ -76,12 +76,12 @@ class AgentScopeSessionChanges(AgentScopeNewSession):
     """Fields of `PATCH /sessions/{id}` that only AgentScope has. None clears a field.
 
     Attributes:
-        fallback_chat_model_config: The model that answers when the first one fails.
-        tts_model_config: The model that speaks.
-        realtime_model_config: The model of voice calls; 2.0.10 and newer.
+        fallback_chat_model_config: Model to use if the first one fails.
+        tts_model_config: Model for text to speech.
+        realtime_model_config: Model for voice calls. Server 2.0.10 or later.
         knowledge_config: Knowledge bases to use.
-        cwd: Working directory of the tools: absolute, or relative to the workspace, and not confined to it; None is
-            the workspace itself. 2.0.6 and newer.
+        cwd: Working directory of the tools: absolute, or relative to the workspace. It may lie outside the workspace.
+            None: the workspace itself. Server 2.0.6 or later.
 
     Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session (read 2026-11)
     """
@@ -93,16 +93,16 @@ class AgentScopeContextConfig(NativeBody):
     """When and how an agent compresses its context.
 
     Attributes:
-        trigger_ratio: Share of the context that starts a compression, above 0 and at most 0.9.
-        reserve_ratio: Share that is kept as it is, above 0 and below 0.9.
-        context_buffer_ratio: Share before `trigger_ratio` in which the agent is warned, 0 to 1.
-        compression_prompt: What asks the model for a summary.
-        summary_template: How the summary is put together.
+        trigger_ratio: Used share of the context that starts a compression, above 0 and at most 0.9.
+        reserve_ratio: Share of the context that is kept unchanged, above 0 and below 0.9.
+        context_buffer_ratio: Share below `trigger_ratio` in which the agent is warned, 0 to 1.
+        compression_prompt: Prompt that asks the model for a summary.
+        summary_template: Template of the summary's text.
         summary_schema: JSON Schema of the summary.
-        tool_result_limit: Tokens of a tool's result; the rest is cut off.
-        compression_fallback_to_truncation: Drop the oldest context if no summary can be made.
-        compression_tool_enabled: Let the agent compress by itself.
-        max_image_num: Images that are kept.
+        tool_result_limit: Maximum length of a tool's result in tokens; the rest is cut off.
+        compression_fallback_to_truncation: Drop the oldest context if the summary fails.
+        compression_tool_enabled: Give the agent a tool to compress its context itself.
+        max_image_num: Maximum number of images that are kept.
     """
 
     trigger_ratio: float | None = None
@@ -121,11 +121,11 @@ class AgentScopeReactConfig(NativeBody):
     """How an agent alternates between thinking and tools.
 
     Attributes:
-        max_iters: Model calls in one turn.
-        structured_output_grace_iters: Further ones that a structured answer may take.
+        max_iters: Maximum number of model calls in one turn.
+        structured_output_grace_iters: Additional model calls allowed for a structured output.
         stop_on_reject: End the turn when a tool call is denied.
-        interruption_message: What the agent says when it is cancelled.
-        interruption_raise_cancelled_error: Let the cancellation through, in the service, after it was dealt with.
+        interruption_message: Text of the agent's message when its turn is cancelled.
+        interruption_raise_cancelled_error: Raise the cancellation again in the service after handling it.
     """
 
     max_iters: int | None = None
@@ -136,11 +136,11 @@ class AgentScopeReactConfig(NativeBody):
 
 
 class AgentScopeInviteConfig(NativeBody):
-    """Whether other agents may ask this one into their team.
+    """Whether other agents may invite this one into their team.
 
     Attributes:
-        invitable: They may. Needs a description.
-        invite_description: What the agent is good for, as the asking agent sees it.
+        invitable: True allows invitations, and requires a description.
+        invite_description: Description of the agent's abilities, shown to the inviting agent.
     """
 
     invitable: bool | None = None
@@ -148,7 +148,7 @@ class AgentScopeInviteConfig(NativeBody):
 
 
 class AgentScopeChatConfig(NativeBody):
-    """Settings of an agent's conversations. What is left out is the backend's default."""
+    """Settings of an agent's conversations. A part that is None gets the backend's default."""
 
     context_config: AgentScopeContextConfig | None = None
     react_config: AgentScopeReactConfig | None = None
@@ -168,7 +168,7 @@ class AgentScopeAgentChanges(NativeBody):
     """Fields of `PATCH /agent/{id}` that only AgentScope has.
 
     Attributes:
-        chat_config: The parts of the settings that are given are replaced; the others stay.
+        chat_config: Settings to replace, as whole parts; parts that are None do not change.
 
     Backend: `PATCH /agent/{agent_id}` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
@@ -180,8 +180,8 @@ class AgentScopeMessage(NativeBody):
     """Fields of a message that only AgentScope has.
 
     Attributes:
-        name: Name of the user, as the agent sees it; `user` if it is not given.
-        metadata: Any JSON object that is stored with the message.
+        name: Name of the user, shown to the agent. None: `user`.
+        metadata: A JSON object to store with the message.
 
     Backend: `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
@@ -194,10 +194,10 @@ class AgentScopeRule(NativeBody):
     """A rule that allows tool calls without approval, for the rest of the session.
 
     Attributes:
-        tool_name: The tool.
-        rule_content: Pattern of the calls, in the words of the tool, such as `touch a.txt:*`; None for all calls.
-        behavior: What to do with them, such as `allow`.
-        source: Where the rule comes from, in the caller's words.
+        tool_name: Name of the tool.
+        rule_content: Pattern of the calls, in the tool's syntax, such as `touch a.txt:*`. None: all calls.
+        behavior: Decision for these calls, such as `allow`.
+        source: Origin of the rule; any text.
     """
 
     tool_name: str
@@ -206,17 +206,16 @@ class AgentScopeRule(NativeBody):
     source: str = "user"
 
     def to_body(self) -> dict[str, Any]:
-        """All fields: the backend has no defaults for them."""
+        """Return all fields: the backend has no defaults for them."""
         return self.model_dump(mode="json")
 
 
 class AgentScopeAnswer(NativeBody):
-    """Fields of an answer that only AgentScope has: they apply to each `Approve` in it.
+    """Fields of an answer that only AgentScope has. They apply to each `Approve` in it.
 
     Attributes:
-        allow_suggested: Allow calls like these without approval from now on, by the rules that the service suggests
-            for each.
-        rules: Further rules to add.
+        allow_suggested: Add the rules that the service suggests for each call, so that similar calls need no approval.
+        rules: Additional rules.
 
     Backend: `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """

@@ -1,6 +1,6 @@
-"""The plan of a session's stream, its cursors, and what the plans of turns share with it.
+"""The plan of a session's stream, its cursors, and the parts that the plans of turns share with it.
 
-A room of its own beside `turns`, which would be too long to read with it.
+A separate module, because `turns` would be too long with it.
 
 Backend: `GET /sessions/{id}/stream` and `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
@@ -47,23 +47,24 @@ from polysession_agentscope.sessions import (
 from polysession_agentscope.wire import WireEvent
 
 RECENT: Final = 2
-"""Messages that are read to see where a session stands: one of them is a reply, unless two turns left none."""
+"""Messages to read for the state of a session. One of them is a reply, unless two turns stored none."""
 
 CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""The end of a turn is sent before it is stored; until then the session takes no message."""
+"""Seconds before each retry of an input. The server sends the end of a turn before it stores the turn, and rejects
+inputs in between."""
 
 START: Final = "REPLY_START"
 ANSWERED: Final = frozenset({"USER_CONFIRM_RESULT", "EXTERNAL_EXECUTION_RESULT"})
 BEGINNINGS: Final = ANSWERED | {START}
 ENDS: Final = frozenset({"REPLY_END", "REQUIRE_USER_CONFIRM", "REQUIRE_EXTERNAL_EXECUTION"})
-_BESIDE: Final = "CUSTOM"
+_CUSTOM: Final = "CUSTOM"
 _DELTAS: Final = frozenset(name for name, row in TABLE.items() if any(kind.endswith("delta") for kind in row.becomes))
 _REMEMBERED_IDS: Final = 5_000
-"""The service replays at most 1,000 events."""
+"""Event ids that are kept to recognise repeated events. The service replays at most 1,000 events."""
 
-_RESUMED_LOOK_S: Final = 2.0
-_DYING_LOOK_S: Final = 1.0
-"""Seconds until the two looks at a turn that a cursor names and that may have died with the service."""
+_RESUMED_CHECK_S: Final = 2.0
+_LOST_CHECK_S: Final = 1.0
+"""Seconds before the first and the second check of a resumed turn, which a restart of the service may have ended."""
 
 _ALL: Final = (
     *("turn.started", "action.required", "usage", "error", "raw"),
@@ -73,20 +74,20 @@ _ALL: Final = (
     *("tool_result.delta", "tool_result.completed"),
 )
 _NO_TRACE: Final = (
-    "the turn left no trace: it was cancelled before it began, the service was restarted, or, on a server of 2.0.0,"
-    " it failed"
+    "the service stored nothing of the turn: it was cancelled before it began, the service was restarted, or, on server"
+    " 2.0.0, it failed"
 )
 
 
 class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a stream of a session stands: what a cursor holds, beside the id of the last event.
+    """Position of a stream of a session. A cursor is a bookmark and the id of the last event.
 
     Attributes:
-        after: The server's cursor at the start of the turn; None if it gave none.
-        reply: The reply that had an event last.
-        before: The one before it. While a reply is made it is not stored: this one shows where in history it stands.
-        phase: How far that reply had come.
-        delivered: Keys of its blocks that were delivered whole.
+        after: The server's cursor at the start of the turn; None if the server sent none.
+        reply: Id of the reply with the most recent event.
+        before: Id of the reply before it, which gives the place in the history while `reply` is not stored yet.
+        phase: Phase of `reply`.
+        delivered: Keys of the blocks of `reply` that were delivered whole.
     """
 
     after: str | None = None
@@ -96,18 +97,18 @@ class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delivered: tuple[str, ...] = ()
 
     def encode(self) -> str:
-        """Base64url text, to which that of an event's id can be appended: its length is a multiple of 4."""
+        """Return base64url text whose length is a multiple of 4, so that the text of an event's id can follow it."""
         text = msgspec.json.encode(self)
         return base64.urlsafe_b64encode(text.ljust(-(-len(text) // 3) * 3)).decode()
 
 
 def encode_id(event_id: str | None) -> str:
-    """The part of a cursor that names the last event."""
+    """Return the part of a cursor that holds the id of the last event."""
     return base64.urlsafe_b64encode((event_id or "").encode()).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str) -> tuple[Bookmark, str | None]:
-    """The bookmark in a caller's cursor, and the id of the last event.
+    """Return the bookmark in a caller's cursor, and the id of the last event.
 
     Raises:
         UsageError: It is not a cursor of an AgentScope stream.
@@ -117,21 +118,21 @@ def decode_cursor(cursor: str) -> tuple[Bookmark, str | None]:
         _, end = json.JSONDecoder().raw_decode(text)
         return msgspec.json.decode(text[:end], type=Bookmark), text[end:].strip() or None
     except (binascii.Error, msgspec.MsgspecError, ValueError):
-        pass  # outside the handler: the cause would say nothing more
-    raise UsageError(f"{cursor!r} is not a cursor of an AgentScope stream")
+        pass  # the error is raised outside the handler: its cause would add nothing
+    raise UsageError(f"{cursor!r} is not a cursor of an AgentScope stream; pass the cursor of a stream or turn")
 
 
 class ReplayedStream(ConnectedStream):
-    """A stream that the server replays from `after` on, the running turn from its start; each event has an id.
+    """A stream that the server replays: events after `after`, and the running turn from its start. Events have ids.
 
-    The log is cut to its last event when a turn is stored. A reopened stream shows it: it begins with a new event that
-    does not begin anything.
+    When a turn is stored, the service cuts the log to the last event. A reopened stream then begins with a new event
+    from the middle of a turn.
 
     Args:
         address: The session.
-        after: The server's cursor to begin after.
-        reader: What was delivered before.
-        last_id: The last event that was delivered before.
+        after: The server's cursor after which the stream begins.
+        reader: Reader with the state of the delivered events.
+        last_id: Id of the last delivered event.
     """
 
     def __init__(
@@ -147,20 +148,20 @@ class ReplayedStream(ConnectedStream):
         self._save_bookmark()
 
     def open(self) -> Call:
-        """Each time after the same event: what was delivered already is recognised by its id."""
+        """Open the stream after the same event each time. Repeated events are recognised by their ids."""
         return Call("GET", self._address.path("/stream", after=self._after), {"accept": "text/event-stream"})
 
     def ended(self, end: BodyEnd) -> Items:
-        """Look at what is stored before reopening: a turn that has ended is not replayed.
+        """Read the stored messages before reopening: the service does not replay a turn that has ended.
 
-        A sync client reopens after a silence that `quiet` has looked into.
+        After a timeout `quiet` has just done that.
         """
         self._is_joined = False
         return () if isinstance(end.failure, NetworkTimeout) else (Reconcile(),)
 
     def _deliver(self, head: WireEvent, content: bytes, problems: tuple[str, ...]) -> Sequence[Event]:
         events = self._reader.read_body(head, content, problems)
-        if head.type not in _DELTAS or not head.reply_id:  # most events do not move the bookmark
+        if head.type not in _DELTAS or not head.reply_id:  # deltas do not change the bookmark
             self._save_bookmark()
         self.cursor = self._bookmark + encode_id(self._last_id)
         return events
@@ -172,7 +173,7 @@ class ReplayedStream(ConnectedStream):
         self.cursor = self._bookmark + encode_id(self._last_id)
 
     def _is_new(self, head: WireEvent) -> bool:
-        """Whether an event was not received yet; it is from now on. If it was, the stream is back where it broke."""
+        """Record an event, and return whether it is new. A repeated event shows that the stream has no gap."""
         self._last_id = head.id
         if head.id is None:
             return True
@@ -181,24 +182,24 @@ class ReplayedStream(ConnectedStream):
         return is_new
 
     def _shows_gap(self, head: WireEvent) -> bool:
-        """Whether this new event follows others that are not replayed any more."""
-        if self._is_joined or head.type == _BESIDE or head.id in self._seen:
+        """Whether events before this new one are missing, because the service replays them no longer."""
+        if self._is_joined or head.type == _CUSTOM or head.id in self._seen:
             return False
         self._is_joined = head.type in BEGINNINGS
         return not self._is_joined
 
 
 class SessionStream(ReplayedStream):
-    """Follows a session, turn after turn.
+    """Follows a session over any number of turns.
 
     Args:
         address: The session.
-        after: The server's cursor to begin after.
-        reader: What was delivered before.
-        last_id: The last event before the caller's cursor.
-        resumed_reply: The reply of that event.
-        backlog: What happened since.
-        cursor: The caller's cursor, which holds until that is delivered; None for a stream that begins now.
+        after: The server's cursor after which the stream begins.
+        reader: Reader with the state of the delivered events.
+        last_id: Id of the last event before the caller's cursor.
+        resumed_reply: Id of the reply of that event.
+        backlog: Events since the caller's cursor.
+        cursor: The caller's cursor, valid until the backlog is delivered. None for a stream of new events only.
     """
 
     quiet_s = 10.0
@@ -220,28 +221,28 @@ class SessionStream(ReplayedStream):
         self._resumed_reply = resumed_reply
         self._skips_to = last_id
         self._held: list[Frame] = []
-        self._is_dying = False
+        self._may_be_lost = False
 
-    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (it says nothing)
-        """Deliver what happened since the caller's cursor. A turn in its middle may have died with the service."""
+    def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (the head has no information)
+        """Deliver the events since the caller's cursor. An open turn is checked: a restart may have ended it."""
         backlog, self._backlog = self._backlog, ()
         self._save_bookmark()
         is_open = not again and self._reader.newest_two[0].phase is Phase.OPEN
-        return (*backlog, Reconcile(_RESUMED_LOOK_S)) if is_open else backlog
+        return (*backlog, Reconcile(_RESUMED_CHECK_S)) if is_open else backlog
 
     def read(self, frame: Frame) -> Items:
-        """The events of one frame. After a gap they wait until history has shown the missing ones."""
+        """Return the events of one frame. After a gap, frames are held until the missing events are read."""
         if self._held:
             self._held.append(frame)
             return ()
         return self._read(frame)
 
-    def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop asks less often by itself)
-        """See whether the session still exists, and whether its turn still runs: the stream reports neither."""
+    def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop lengthens the interval)
+        """Check whether the session exists and whether its turn runs: the stream reports neither."""
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """Read what was stored since: the stream does not show turns that ended meanwhile.
+        """Read the messages stored since: the stream does not replay turns that ended in the meantime.
 
         Raises:
             NotFound: The session was deleted.
@@ -251,24 +252,24 @@ class SessionStream(ReplayedStream):
         tail = yield from read_since(self._address, self._reader)
         held, self._held = self._held, []
         if held:
-            return self._behind_gap(tail, held)
+            return self._after_gap(tail, held)
         self._after = tail.cursor
         items: list[Any] = events_since(tail, self._reader)
         if reply.phase is Phase.OPEN and word != RUNNING:
-            items.append(self._bury(reply))
+            items.append(self._end_lost_turn(reply))
         self._save_bookmark()
         return items
 
-    def _bury(self, reply: ReplyState) -> Event | Reconcile:
-        """The end of a turn that does not run and was not stored: it died with the service. It is looked at twice."""
-        self._is_dying = not self._is_dying
-        if self._is_dying:
-            return Reconcile(_DYING_LOOK_S)
+    def _end_lost_turn(self, reply: ReplyState) -> Event | Reconcile:
+        """End a turn that neither runs nor is stored, because the service was restarted. A second check confirms it."""
+        self._may_be_lost = not self._may_be_lost
+        if self._may_be_lost:
+            return Reconcile(_LOST_CHECK_S)
         reply.close(Phase.ENDED)
         return no_trace(self._address.session_id, reply.id)
 
-    def _behind_gap(self, tail: HistoryTail, held: Sequence[Frame]) -> Items:
-        """The stored events before a gap, then those that waited behind it."""
+    def _after_gap(self, tail: HistoryTail, held: Sequence[Frame]) -> Items:
+        """Return the missing events from the stored messages, then those of the held frames."""
         head, _ = read_head(held[0].data)
         items: list[Any] = events_since(tail, self._reader, up_to=head.reply_id)
         if self._reader.phase_of(head.reply_id) not in {Phase.ENDED, Phase.WAITING}:
@@ -289,7 +290,7 @@ class SessionStream(ReplayedStream):
         return self._deliver(head, frame.data, problems) if self._is_new(head) else ()
 
     def _skips(self, head: WireEvent) -> bool:
-        """Whether this repeats what another stream has delivered: a turn from its start to the last event."""
+        """Whether an earlier stream delivered this event: the turn is replayed from its start."""
         if self._skips_to is None:
             return False
         if head.id == self._skips_to:
@@ -302,18 +303,18 @@ class SessionStream(ReplayedStream):
 
 
 def input_call(address: SessionAddress, wire_input: Mapping[str, Any]) -> Call:
-    """The call that sends an input."""
+    """Return the call that sends an input."""
     body = {"agent_id": address.agent_id, "session_id": address.session_id, "input": wire_input}
     return Call("POST", "/chat/", body=json_body(body))
 
 
 def post_input(address: SessionAddress, wire_input: Mapping[str, Any], reader: EventReader) -> Flow[None]:
-    """Send an input; after a conflict again, for the short while that the turn before takes to be stored.
+    """Send an input. A conflict is retried for a short time, because the server may still be storing the previous turn.
 
     Args:
         address: The session.
         wire_input: The input.
-        reader: Learns of the replies that are stored meanwhile.
+        reader: Reader in which the replies stored in the meantime are marked as delivered.
 
     Raises:
         Conflict: A turn is running.
@@ -331,23 +332,23 @@ def post_input(address: SessionAddress, wire_input: Mapping[str, Any], reader: E
 
 
 def mark_replies(tail: HistoryTail, reader: EventReader) -> None:
-    """Take the stored replies for delivered."""
+    """Mark the stored replies as delivered."""
     for reply in tail.replies:
         reader.mark_delivered(reply)
 
 
 def read_since(address: SessionAddress, reader: EventReader) -> Flow[HistoryTail]:
-    """Read messages back to a known reply."""
+    """Read the newest messages back to a reply that the reader knows."""
     return (yield from read_tail(address, PAGE, lambda stored: any(reader.knows(message.id) for message in stored)))
 
 
 def events_since(tail: HistoryTail, reader: EventReader, *, up_to: str | None = None) -> list[Event]:
-    """The events of the stored replies from the last known one on.
+    """Return the undelivered events of the stored replies, from the last known reply on.
 
     Args:
         tail: The end of the session's history.
-        reader: What was delivered.
-        up_to: The last reply to read: what follows it is still to be streamed. None for all.
+        reader: Reader with the state of the delivered events.
+        up_to: Id of the last reply to read; the stream delivers the later ones. None for all.
     """
     replies = tail.replies
     known = [index for index, reply in enumerate(replies) if reader.knows(reply.id)]
@@ -360,12 +361,12 @@ def events_since(tail: HistoryTail, reader: EventReader, *, up_to: str | None = 
 
 
 def all_lost(session_id: str, reply_id: str | None) -> Event:
-    """The gap before an event of a reply that left nothing in the store."""
+    """Return the gap before an event of a reply that is not stored."""
     return StreamGap(session_id=session_id, turn_id=reply_id, lost=_ALL, synthetic=True)
 
 
 def no_trace(session_id: str, reply_id: str | None) -> Event:
-    """The end of a turn that left nothing."""
+    """Return the end of a turn that is not stored."""
     return TurnEnded(
         session_id=session_id,
         turn_id=reply_id,
@@ -377,5 +378,5 @@ def no_trace(session_id: str, reply_id: str | None) -> Event:
 
 
 def turn_started(session_id: str, reply_id: str | None) -> Event:
-    """The start of a turn that the stream did not show."""
+    """Return the start of a turn that the stream did not report."""
     return TurnStarted(session_id=session_id, turn_id=reply_id, synthetic=True)

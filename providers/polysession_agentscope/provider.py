@@ -1,9 +1,9 @@
 """AgentScope's agent service: settings, declared support, calls and flows.
 
-Collections have a trailing slash and items have none: the other form is answered by a redirect.
+Paths of collections end with a slash, and paths of items do not. The server redirects the other form.
 
 Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and its siblings, and the OpenAPI document
-that every server offers at `/openapi.json` (read 2026-11)
+that every server publishes at `/openapi.json` (read 2026-11)
 """
 
 from __future__ import annotations
@@ -86,12 +86,13 @@ _read_new_agent = decoder(WireNewAgent)
 _read_agent_list = decoder(WireAgents)
 
 _CONFLICT_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4)
-"""The end of a turn is announced before it is stored; until then the session cannot be changed."""
+"""Seconds before each retry of a change. The server sends the end of a turn before it stores the turn, and rejects
+changes in between."""
 
 _NO_METADATA: Final = "AgentScope sessions have no metadata"
 _NO_TAGS: Final = "AgentScope sessions have no tags"
 _ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
-_OWNER_CHECK: Final = "for an id, one more call: the server does not check the agent; a Session saves it"
+_OWNER_CHECK: Final = "one more call if you pass an id instead of a Session: the server does not check the agent"
 _ONE_USER: Final = "a client has one user: user_id"
 _NO_DESCRIPTION: Final = "AgentScope agents have no description"
 _MODEL_OF_SESSION: Final = "the model belongs to the session"
@@ -101,41 +102,43 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     native={
         Feature.SESSIONS_CREATE: "one more call, to read the new session",
         Feature.SESSIONS_LIST: "",
-        Feature.SESSIONS_UPDATE: f"one more call, for the status. {_OWNER_CHECK}",
+        Feature.SESSIONS_UPDATE: f"one more call, for the status; {_OWNER_CHECK}",
         Feature.SESSIONS_DELETE: _OWNER_CHECK,
-        Feature.SESSIONS_CANCEL: f"a few more calls, to read the state before and after it. {_OWNER_CHECK}",
-        Feature.SESSIONS_SEND: "one more call, to see that the session exists; servers from 2.0.1 on",
-        Feature.SESSIONS_STREAM: "one more call, to find the start: the first event of a running turn; from 2.0.1 on",
-        Feature.SESSIONS_RUN: "two more calls, to find the start and recognise the reply; the status after a silence",
-        Feature.SESSIONS_ANSWER: "two more calls before it, to read the pending actions; servers from 2.0.1 on",
+        Feature.SESSIONS_CANCEL: f"a few more calls, to read the status before and after it; {_OWNER_CHECK}",
+        Feature.SESSIONS_SEND: "one more call, to check that the session exists; needs server 2.0.1 or later",
+        Feature.SESSIONS_STREAM: "one more call, to find the start of a running turn; needs server 2.0.1 or later",
+        Feature.SESSIONS_RUN: (
+            "two more calls, to find the start and to recognise the reply; after a silence, one to read the status"
+        ),
+        Feature.SESSIONS_ANSWER: "two more calls, to read the pending actions; needs server 2.0.1 or later",
         Feature.AGENTS_CREATE: "one more call, to read the new agent",
         Feature.SESSIONS_CREATE_AGENT: "",
         Feature.SESSIONS_CREATE_WORKSPACE: "",
-        Feature.SESSIONS_CREATE_TITLE: "without one the server chooses one, and asks the model for a better one later",
-        Feature.SESSIONS_CREATE_MODEL: "needs type and credential_id; model_class from 2.0.11 on",
+        Feature.SESSIONS_CREATE_TITLE: "without a title the server sets one, and later asks the model for one",
+        Feature.SESSIONS_CREATE_MODEL: "needs type and credential_id; model_class needs server 2.0.11 or later",
         Feature.SESSIONS_UPDATE_TITLE: "",
-        Feature.SESSIONS_UPDATE_MODEL: "needs type and credential_id; model_class from 2.0.11 on",
+        Feature.SESSIONS_UPDATE_MODEL: "needs type and credential_id; model_class needs server 2.0.11 or later",
         Feature.SESSIONS_UPDATE_PERMISSION_MODE: "",
-        Feature.SESSIONS_UPDATE_MODEL_CLEAR: "servers from 2.0.1 on; one more call, to recognise an older one",
-        Feature.SESSIONS_LIST_AGENT: "required: here, or as the setting agent_id",
+        Feature.SESSIONS_UPDATE_MODEL_CLEAR: "one more call, to recognise an older server; needs server 2.0.1 or later",
+        Feature.SESSIONS_LIST_AGENT: "required, here or as the setting agent_id",
         Feature.SESSIONS_SEND_IMAGE: "by url or data, with its media_type",
         Feature.SESSIONS_SEND_DOCUMENT: "by url or data, with its media_type",
-        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "servers from 2.0.6 on; on older ones all messages are read",
+        Feature.SESSIONS_MESSAGES_NEWEST_FIRST: "servers before 2.0.6: all messages are read",
         Feature.SESSIONS_ANSWER_APPROVAL: "a denial cannot have a reason",
         Feature.SESSIONS_ANSWER_ARGUMENTS: "",
         Feature.SESSIONS_ANSWER_OUTPUT: "not together with approvals",
         Feature.AGENTS_CREATE_SYSTEM_PROMPT: "",
         Feature.AGENTS_UPDATE: "",
-        Feature.AGENTS_DELETE: "the server deletes the agent's sessions, too",
+        Feature.AGENTS_DELETE: "the server also deletes the agent's sessions",
         Feature.AGENTS_UPDATE_NAME: "",
         Feature.AGENTS_UPDATE_SYSTEM_PROMPT: "",
     },
     emulated={
-        Feature.SESSIONS_GET: "the agent's sessions are listed, to find it among them; raw has no state.context",
-        Feature.SESSIONS_EVENTS: "all messages are read for a page; they become events without turns and deltas",
-        Feature.SESSIONS_MESSAGES: "all messages are read for a page: the server begins with the newest",
-        Feature.SESSIONS_PENDING_ACTIONS: "found in the newest messages, after a check of the status",
-        Feature.AGENTS_GET: "all agents are listed, to find it among them",
+        Feature.SESSIONS_GET: "all sessions of the agent are listed to find it; raw has no state.context",
+        Feature.SESSIONS_EVENTS: "all messages are read for each page; they become events without turns and deltas",
+        Feature.SESSIONS_MESSAGES: "all messages are read for each page: the server lists the newest first",
+        Feature.SESSIONS_PENDING_ACTIONS: "read from the newest messages, after a check of the status",
+        Feature.AGENTS_GET: "all agents are listed to find it",
         Feature.AGENTS_LIST: "all agents are read for each page, and sorted here",
         Feature.MODELS_LIST: "one call for the credentials, and one for each kind of credential",
         Feature.SESSIONS_CREATE_PERMISSION_MODE: "one more call, after the creation",
@@ -163,7 +166,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_UPDATE_TAGS: _NO_TAGS,
         Feature.SESSIONS_UPDATE_TAGS_EDIT: _NO_TAGS,
         Feature.SESSIONS_UPDATE_TAGS_CLEAR: _NO_TAGS,
-        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "an AgentScope session always has a name; it may be the empty text",
+        Feature.SESSIONS_UPDATE_TITLE_CLEAR: "an AgentScope session always has a name; it may be empty",
         Feature.SESSIONS_UPDATE_PERMISSION_MODE_CLEAR: "an AgentScope session always has a mode; set 'default'",
         Feature.SESSIONS_LIST_OWNER: _ONE_USER,
         Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
@@ -178,9 +181,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.AGENTS_UPDATE_MODEL: _MODEL_OF_SESSION,
         Feature.AGENTS_UPDATE_DESCRIPTION: _NO_DESCRIPTION,
         Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: _NO_DESCRIPTION,
-        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: (
-            "the server takes null as no change, so that a prompt stays; give another one"
-        ),
+        Feature.AGENTS_UPDATE_SYSTEM_PROMPT_CLEAR: ("the server reads null as no change; set another prompt instead"),
     },
     otherwise="AgentScope has no environments: tools run where the service runs",
 )
@@ -198,9 +199,10 @@ class AgentScopeSettings(ProviderSettings):
     """Settings of a client for AgentScope.
 
     Attributes:
-        base_url: Where the service is mounted.
-        user_id: Whose sessions these are. The service believes it: it is no credential.
-        agent_id: Agent of sessions that are named by their id alone, and of lists that name none.
+        base_url: URL of the service, with the path at which it is mounted.
+        user_id: User who owns the sessions. The service does not verify it: it is not a credential.
+        agent_id: Agent for calls that pass only a session's id, and for lists without `agent=`. None: such calls are a
+            `UsageError`.
     """
 
     base_url: Annotated[BaseUrl, FromEnv("AGENTSCOPE_BASE_URL")]
@@ -229,15 +231,15 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes."""
+        """Return the backend's event types, each with the common event types that it is read as."""
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The user."""
+        """Return the header with the user's id."""
         return {_USER_HEADER: self.settings.user_id}
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body: a sentence, or a list of problems. What was sent is never repeated."""
+        """Read an error body: a sentence, or a list of problems. Values of the request are left out."""
         return fastapi_error(reply)
 
     def read_version(self) -> Flow[str | None]:
@@ -245,7 +247,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return sessions.read_version()
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a session, set its permission mode, and read it: the creation answers an id only."""
+        """Create a session, set its permission mode, and read it: the server answers with an id only."""
         agent_id = self._agent_id(new.agent, "agent=...")
         body = sessions.build_new_session(new, agent_id)
         mode = None if new.permission_mode is None else sessions.require_mode(new.permission_mode)
@@ -259,11 +261,16 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             return session
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
-        """Read a session from the list of its agent: no other call reads it without a change."""
+        """Read a session from its agent's list: the server has no call that only reads one session."""
         return (yield from sessions.find_session(ref.id, self._agent_of(ref)))
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read all sessions of an agent, and keep one page of them."""
+        """Read all sessions of an agent, and return one page of them.
+
+        Raises:
+            UsageError: There is no agent, or a status that a session never has.
+            UnsupportedOperation: The server is older than 2.0.6 and lists no statuses to filter by.
+        """
         agent_id = self._agent_id(query.agent, "agent=...")
         sessions.check_statuses(query.statuses)
         page = one_page((yield from sessions.list_items(agent_id)), query.page_size, cursor)
@@ -272,7 +279,11 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return replace(found, items=apply_filters(found.items, query, _FILTERED_HERE))
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change what was asked for, and read the status, which the answer lacks.
+        """Change the given fields, and read the status, which the response lacks.
+
+        Raises:
+            UnsupportedOperation: The server is too old for a field. Nothing was changed.
+            MalformedResponse: The server ignored a part of the model.
 
         Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session (read 2026-11)
         """
@@ -287,7 +298,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             if session.agent_id not in {agent_id, None}:
                 raise sessions.no_session(ref.id, agent_id)
             _check_taken(sessions.ignored_parts(body, session))
-            status = yield from sessions.probe_status(SessionAddress(ref.id, agent_id))
+            status = yield from sessions.request_status(SessionAddress(ref.id, agent_id))
             return session if status is None else sessions.with_status(session, sessions.status_word(status))
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
@@ -296,7 +307,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         sessions.check_answer((yield Call("DELETE", address.path())))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Interrupt a turn that runs or waits."""
+        """Interrupt a turn that runs or waits for answers."""
         answer, state = yield from turns.cancel((yield from self._checked_address(ref)))
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=answer.content)
 
@@ -334,13 +345,13 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         *,
         newest_first: bool = False,  # noqa: ARG002  (declared unsupported)
     ) -> Flow[Page[Event]]:
-        """Read the events that a page of messages stands for."""
+        """Read one page of messages as events."""
         return (yield from history.list_events(self._address(ref), page_size, cursor))
 
     def list_messages(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Message]]:
-        """Read one page of messages. Oldest first, all are read for it."""
+        """Read one page of messages. With the oldest first, all messages are read for each page."""
         read = history.list_newest if newest_first else history.list_messages
         return (yield from read(self._address(ref), page_size, cursor))
 
@@ -355,7 +366,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return (yield from turns.pending_actions(self._address(ref)))
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
-        """Create an agent, and read it: the creation answers an id only."""
+        """Create an agent, and read it: the server answers with an id only."""
         body = sessions.build_new_agent(new)
         response = yield Call("POST", "/agent/", body=json_body(body))
         agent_id = read_response(_read_new_agent, response)[0].agent_id
@@ -366,7 +377,7 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
             return agent
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
-        """Read an agent from the list of all: no call reads a single one."""
+        """Read an agent from the list of all agents: the server has no call for a single agent."""
         agents = yield from _read_agents()
         agent = next((agent for agent in agents.items if agent.id == agent_id), None)
         if agent is None:
@@ -374,13 +385,17 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return agent
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
-        """Read all agents, and keep one page of them. The server gives them in any order."""
+        """Read all agents, and return one page of them, newest first. The server lists them in no fixed order."""
         agents = yield from _read_agents()
         newest_first = sorted(agents.items, key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
         return replace(one_page(newest_first, page_size, cursor), problems=agents.problems)
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
-        """Change what was asked for."""
+        """Change the given fields of an agent.
+
+        Raises:
+            MalformedResponse: The server ignored a field that it does not know.
+        """
         body = sessions.build_agent_changes(changes)
         response = yield Call("PATCH", _agent_path(agent_id), body=json_body(body))
         agent = read_response(sessions.to_agent, response)
@@ -388,31 +403,31 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return agent
 
     def delete_agent(self, agent_id: str) -> Flow[None]:
-        """Delete an agent, and with it its sessions."""
+        """Delete an agent and its sessions."""
         read_json_or_nothing((yield Call("DELETE", _agent_path(agent_id))))
 
     def list_models(self, page_size: int | None, cursor: str | None) -> Flow[Page[Model]]:
-        """Read the models of each kind of credential that the user has, once for each credential."""
+        """Read the models of the user's credentials: one record for each model and credential."""
         found = yield from sessions.list_models()
         return replace(one_page(found.items, page_size, cursor), problems=found.problems)
 
-    def _agent_id(self, given: str | None, way: str) -> str:
-        agent_id = self.settings.agent_id if given is None else given
+    def _agent_id(self, agent: str | None, advice: str) -> str:
+        agent_id = self.settings.agent_id if agent is None else agent
         if agent_id is None:
             raise UsageError(
-                "AgentScope reaches a session only through its agent:"
-                f" pass {way}, or set agent_id (or AGENTSCOPE_AGENT_ID) for this client"
+                "AgentScope needs the agent of a session:"
+                f" pass {advice}, or set agent_id (or AGENTSCOPE_AGENT_ID) for this client"
             )
         return agent_id
 
     def _agent_of(self, ref: SessionRef) -> str:
-        return self._agent_id(ref.agent_id, "the Session itself, which knows its agent, in place of its id")
+        return self._agent_id(ref.agent_id, "the Session instead of its id")
 
     def _address(self, ref: SessionRef) -> SessionAddress:
         return SessionAddress(ref.id, self._agent_of(ref))
 
     def _checked_address(self, ref: SessionRef) -> Flow[SessionAddress]:
-        """The session's address. An agent that was only assumed is checked, because the server would take any."""
+        """Return the session's address. An agent from the settings is checked: the server accepts any agent's id."""
         address = self._address(ref)
         if ref.agent_id is None:
             yield from sessions.find_session(ref.id, address.agent_id)
@@ -429,7 +444,7 @@ def _read_agents() -> Flow[Page[Agent]]:
 
 
 def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[Response]:
-    """Change a session; after a conflict again, for the short while that a turn takes to be stored."""
+    """Change a session. A conflict is retried for a short time, because the server may still be storing a turn."""
     call = Call("PATCH", SessionAddress(session_id, agent_id).path(), body=json_body(body))
     for wait_s in _CONFLICT_WAITS_S:
         try:
@@ -440,21 +455,23 @@ def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[R
 
 
 def _check_statuses_shown(found: Sequence[Session], query: SessionQuery) -> None:
-    """Raise rather than filter by a status that the server does not show."""
+    """Raise an error if the server does not list the status to filter by."""
     if not query.statuses or SessionStatus.UNKNOWN in query.statuses:
         return
     if not all(session.native_status for session in found):
-        raise sessions.too_old(Feature.SESSIONS_LIST_STATUSES, "to list statuses", "servers from 2.0.6 on do")
+        raise sessions.too_old(Feature.SESSIONS_LIST_STATUSES, "to list statuses", "use 2.0.6 or later")
 
 
 def _check_understood(ignored: list[str]) -> None:
     if ignored:
         feature = Feature.SESSIONS_UPDATE_MODEL_CLEAR if "chat_model_config" in ignored else Feature.SESSIONS_UPDATE
         raise sessions.too_old(
-            feature, f"for this change of {', '.join(ignored)}", "it would answer success and ignore it"
+            feature, f"to change {', '.join(ignored)}", "it would ignore the change and report success"
         )
 
 
 def _check_taken(ignored: list[str]) -> None:
     if ignored:
-        raise MalformedResponse(f"the server is too old to know {', '.join(ignored)}, and ignored it silently")
+        raise MalformedResponse(
+            f"the server ignored {', '.join(ignored)} and reported success: use a newer server, or leave it out"
+        )

@@ -1,6 +1,6 @@
-"""The state of one reply: how far it has come, the pieces of its blocks, and the actions that it waits for.
+"""The state of one reply: its phase, the pieces of its blocks, and its pending actions.
 
-A room of its own, because the stream and the stored messages both move it: a turn may begin on one and end on the
+A separate module, because both the stream and the stored messages change it: a turn may begin on one and end on the
 other, and a reply that waits for an answer continues in another turn.
 
 Backend: `GET /sessions/{id}/stream` of `/openapi.json`, server 2.0.11 (read 2026-11)
@@ -26,13 +26,13 @@ ACTIONS: Final[Mapping[str | None, type[ToolApproval | ToolExecution]]] = {
     "asking": ToolApproval,
     "submitted": ToolExecution,
 }
-"""The kind of action that a tool call in this state waits for."""
+"""Type of the pending action of a tool call, by the call's state."""
 
 _COUNTS: Final = WireUsage.__struct_fields__
 
 
 class Phase(Enum):
-    """How far a reply has come. One that waits for an answer continues in another turn."""
+    """Phase of a reply. A reply that waits for an answer continues in another turn."""
 
     NEW = "new"
     OPEN = "open"
@@ -41,10 +41,10 @@ class Phase(Enum):
 
 
 class OpenCalls:
-    """The tool calls of a reply that have no result yet: they tell when the reply does nothing without an answer.
+    """The tool calls of a reply that have no result yet. They show when the reply only waits for the caller.
 
-    The service names the call that it waits for, and does not say that nothing else happens: tools that may run side by
-    side continue meanwhile, others wait in turn, and a call that waits since an earlier turn is not named again.
+    The service reports the call that needs an answer, but not whether other calls still run: parallel tools continue,
+    other calls are queued, and a call that waits since an earlier turn is not reported again.
 
     Attributes:
         waiting: The pending actions, by id.
@@ -52,67 +52,67 @@ class OpenCalls:
 
     def __init__(self) -> None:
         self.waiting: dict[str, PendingAction] = {}
-        self._unused: set[str] = set()
-        self._at_work: set[str] = set()
+        self._unstarted: set[str] = set()
+        self._running: set[str] = set()
 
     def restore(self, reply: StoredMessage) -> None:
-        """Continue from a stored reply."""
+        """Replace the state by that of a stored reply."""
         self.clear()
         self.waiting = actions_in(reply)
-        self._unused.update(_unused_in(reply))
+        self._unstarted.update(_unstarted_in(reply))
 
     def call(self, call_id: str) -> None:
-        """The model calls a tool."""
-        self._unused.add(call_id)
+        """Record that the model calls a tool."""
+        self._unstarted.add(call_id)
 
     def begin(self, call_id: str) -> None:
-        """The tool begins to answer."""
-        self._unused.discard(call_id)
-        self._at_work.add(call_id)
+        """Record that the tool starts to return its result."""
+        self._unstarted.discard(call_id)
+        self._running.add(call_id)
 
     def end(self, call_id: str) -> None:
-        """The tool has answered."""
-        for calls in (self._unused, self._at_work):
+        """Record that the tool has returned its result."""
+        for calls in (self._unstarted, self._running):
             calls.discard(call_id)
         self.waiting.pop(call_id, None)
 
     def ask(self, actions: Iterable[PendingAction]) -> None:
-        """The service waits for the caller."""
+        """Record that the service waits for the caller."""
         for action in actions:
             self.end(action.id)
             self.waiting[action.id] = action
 
     def answer(self, call_ids: Iterable[str]) -> None:
-        """The caller has answered."""
+        """Record that the caller has answered."""
         for call_id in call_ids:
             self.waiting.pop(call_id, None)
             self.begin(call_id)
 
     def clear(self) -> None:
-        """All calls have their results: the model continues, or the reply is over."""
+        """Record that all calls have their results: the model continues, or the reply has ended."""
         self.waiting.clear()
-        self._unused.clear()
-        self._at_work.clear()
+        self._unstarted.clear()
+        self._running.clear()
 
     @property
     def settled(self) -> bool:
-        """Whether surely nothing happens before the caller answers: an unused call may run at any moment."""
-        return bool(self.waiting) and not self._at_work and not self._unused
+        """Whether nothing can happen before the caller answers. A call that has not started may start at any time."""
+        return bool(self.waiting) and not self._running and not self._unstarted
 
 
 @dataclass(slots=True)
 class ReplyState:
-    """A reply, in the middle of its events.
+    """State of a reply while its events arrive.
 
     Attributes:
-        id: Its id.
-        phase: How far it has come.
+        id: Id of the reply.
+        phase: Phase of the reply.
         delivered: Keys of the blocks that were delivered whole.
-        calls: Its open tool calls.
+        calls: Its tool calls without a result.
         announced: Ids of the actions that were delivered as pending in this turn.
-        names: Names of the called tools, by call.
-        was_answered: An answer has started this turn, and the reply has not been started again yet.
-        hit_limit: It made as many model calls as it may.
+        names: Names of the called tools, by the id of the call.
+        was_answered: An answer started this turn, and the service has not sent the reply's next start yet.
+        hit_limit: The reply reached the maximum number of model calls.
     """
 
     id: str
@@ -130,7 +130,7 @@ class ReplyState:
     _usage_before: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, block_id: str | None, piece: str | None, source: bytes) -> str:
-        """Note a piece of a block, and return its text. `source` is the event, with the halves of surrogate pairs."""
+        """Add a piece of a block, and return its text. `source` is the event's JSON, with any split surrogate pair."""
         text = piece or ""
         if self._pairs.concern((kind, block_id), text):
             exact = json.loads(source).get("delta")
@@ -139,16 +139,16 @@ class ReplyState:
         return text
 
     def take(self, kind: str, block_id: str | None) -> str:
-        """The whole of a block, which is delivered with it."""
+        """Return the whole text of a block, and mark the block as delivered."""
         self.delivered.add(f"{kind}:{block_id}")
         return "".join(self._pieces.pop((kind, block_id), ()))
 
     def add_media(self, part: WireMedia) -> None:
-        """Note a part of a block of data."""
+        """Add a part of a data block."""
         self._media.setdefault(part.block_id, []).append(part)
 
     def take_media(self, block_id: str | None) -> tuple[WireSource, str | None]:
-        """The content of a block of data, which is delivered with it, and its name. Each piece is encoded alone."""
+        """Return the content and the name of a data block, and mark it as delivered. Each part has its own base64."""
         self.delivered.add(f"data:{block_id}")
         parts = self._media.pop(block_id, [])
         pieces = [base64.b64decode(part.data) for part in parts if part.data is not None]
@@ -160,12 +160,12 @@ class ReplyState:
         return source, next((part.name for part in parts if part.name is not None), None)
 
     def count(self, counts: WireUsage | WireModelEnd) -> Usage:
-        """Add to the consumption of this turn, and return what was added."""
+        """Add to the usage of this turn, and return the added usage."""
         self._usage.update({name: value for name in _COUNTS if (value := getattr(counts, name)) is not None})
         return to_usage(counts)
 
     def count_rest(self, stored: WireUsage | None) -> Usage | None:
-        """The consumption that the stored message has and that was not counted yet; None if it has no more."""
+        """Return the stored message's usage that was not counted yet; None if all was counted."""
         counted = self._usage + self._usage_before
         total = {name: value for name in _COUNTS if (value := getattr(stored, name, None)) is not None}
         rest = {name: max(0, value - counted[name]) for name, value in total.items()}
@@ -173,7 +173,7 @@ class ReplyState:
         return self.count(WireUsage(**rest)) if total and is_new else None
 
     def close(self, phase: Phase) -> Usage | None:
-        """End the turn, and return its consumption. The reply may continue in another turn."""
+        """End the turn, and return its usage. The reply may continue in another turn."""
         usage, self._usage = self._usage, Counter()
         self._usage_before.update(usage)
         self.phase, self.announced = phase, set()
@@ -184,7 +184,7 @@ class ReplyState:
 
 
 def to_action(block: StoredBlock, reply_id: str) -> PendingAction | None:
-    """The pending action of a tool call, if it has one. Those of one kind can be answered together."""
+    """Return the pending action of a tool call; None if it has none. Actions of one kind can be answered together."""
     wire = block.wire
     kind = ACTIONS.get(wire.state)
     if wire.type != "tool_call" or kind is None:
@@ -203,7 +203,7 @@ def to_action(block: StoredBlock, reply_id: str) -> PendingAction | None:
 
 
 def actions_in(reply: StoredMessage) -> dict[str, PendingAction]:
-    """The pending actions of a stored message, by id."""
+    """Return the pending actions of a stored message, by id."""
     found = (to_action(block, reply.id) for block in reply.blocks)
     return {action.id: action for action in found if action is not None}
 
@@ -213,8 +213,8 @@ def is_waiting(message: StoredMessage) -> bool:
     return any(block.wire.type == "tool_call" and block.wire.state in ACTIONS for block in message.blocks)
 
 
-def _unused_in(reply: StoredMessage) -> list[str]:
-    """Ids of the tool calls of a stored message that have neither a result nor a question."""
+def _unstarted_in(reply: StoredMessage) -> list[str]:
+    """Return the ids of a stored message's tool calls that have neither a result nor a pending action."""
     answered = {block.wire.id for block in reply.blocks if block.wire.type == "tool_result"}
     calls = [b.wire for b in reply.blocks if b.wire.type == "tool_call" and b.wire.state not in ACTIONS]
     return [call.id for call in calls if call.id is not None and call.id not in answered]

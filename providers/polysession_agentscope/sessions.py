@@ -1,7 +1,7 @@
 """Sessions and agents of AgentScope: its JSON to records, requests to bodies, and the calls that find them.
 
-Record times have no zone. They are read as UTC, which they are on SQL storage; on Redis storage they are the server's
-local time.
+Times of records have no time zone and are read as UTC. This is correct for SQL storage; on Redis storage they are in
+the server's local time.
 
 Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session and its siblings (read 2026-11)
 """
@@ -77,7 +77,7 @@ IDLE: Final = "idle"
 _POSSIBLE_STATUSES: Final = frozenset({*STATUSES.values(), SessionStatus.UNKNOWN})
 _UNKNOWN_ROUTE: Final = "Not Found"
 _LATER_FIELDS: Final = frozenset(AgentScopeSessionChanges.model_fields)
-"""Fields of a configuration that not every server knows."""
+"""Fields of a session's configuration that older servers do not have."""
 
 _read_session = decoder(WireSession)
 _read_sessions = decoder(WireSessions)
@@ -90,13 +90,13 @@ _read_models = decoder(WireModels)
 
 @dataclass(frozen=True, slots=True)
 class SessionAddress:
-    """A session, and the agent through which it is reached."""
+    """Ids of a session and of its agent: a request needs both."""
 
     session_id: str
     agent_id: str
 
     def path(self, suffix: str = "", **query: str | int | None) -> str:
-        """The path of one of the session's resources. A parameter that is None is left out."""
+        """Return the path of the session or, with a suffix, of its resource. Parameters that are None are left out."""
         session = path_segment(self.session_id, "session id")
         return with_query(f"/sessions/{session}{suffix}", {"agent_id": self.agent_id, **query})
 
@@ -129,16 +129,16 @@ def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) ->
 
 
 to_session: Final = record_reader(WireSession, _to_session)
-"""Reads a session of any generation: a bare record, or the view of a list."""
+"""Reads a session of any server version: a bare record, or a view that contains the record."""
 
 
 def to_status(word: str) -> SessionStatus:
-    """The common status for the backend's word."""
+    """Return the common status for the backend's status."""
     return STATUSES.get(word, SessionStatus.UNKNOWN)
 
 
 def with_status(session: Session, word: str) -> Session:
-    """The session with a status that was read separately; `source` stays what was received."""
+    """Return the session with a status that was read by another call; `source` does not change."""
     return session.model_copy(update={"status": to_status(word), "native_status": word})
 
 
@@ -161,26 +161,26 @@ to_agent: Final = record_reader(WireAgent, _to_agent)
 
 
 def build_new_session(new: NewSession, agent_id: str) -> dict[str, Any]:
-    """The body of `POST /sessions/`. The permission mode has no place in it.
+    """Return the body of `POST /sessions/`. It cannot contain the permission mode.
 
     Raises:
-        UsageError: The model lacks a part.
+        UsageError: The model has no `type` or no `credential_id`.
     """
-    given = {
+    fields = {
         "agent_id": agent_id,
         "name": new.title,
         "workspace_id": new.workspace,
         "chat_model_config": None if new.model is None else _build_model(new.model),
     }
-    body = {name: value for name, value in given.items() if value is not None}
+    body = {name: value for name, value in fields.items() if value is not None}
     return body | (new.native.to_body() if new.native else {})
 
 
 def build_changes(changes: SessionChanges) -> dict[str, Any]:
-    """The body of `PATCH /sessions/{id}`: what is to change, and no more.
+    """Return the body of `PATCH /sessions/{id}`: only the fields to change.
 
     Raises:
-        UsageError: The model lacks a part, or there is no such permission mode.
+        UsageError: The model has no `type` or no `credential_id`, or the permission mode is unknown.
     """
     body: dict[str, Any] = {}
     if not isinstance(changes.title, Unset):
@@ -193,33 +193,33 @@ def build_changes(changes: SessionChanges) -> dict[str, Any]:
 
 
 def build_new_agent(new: NewAgent) -> dict[str, Any]:
-    """The body of `POST /agent/`."""
-    given = {"name": new.name, "system_prompt": new.system_prompt}
-    body = {name: value for name, value in given.items() if value is not None}
+    """Return the body of `POST /agent/`."""
+    fields = {"name": new.name, "system_prompt": new.system_prompt}
+    body = {name: value for name, value in fields.items() if value is not None}
     return body | (new.native.to_body() if new.native else {})
 
 
 def build_agent_changes(changes: AgentChanges) -> dict[str, Any]:
-    """The body of `PATCH /agent/{id}`: what is to change, and no more."""
-    given = {"name": changes.name, "system_prompt": changes.system_prompt}
-    body = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+    """Return the body of `PATCH /agent/{id}`: only the fields to change."""
+    fields = {"name": changes.name, "system_prompt": changes.system_prompt}
+    body = {name: value for name, value in fields.items() if not isinstance(value, Unset)}
     return body | (changes.native.to_body() if changes.native else {})
 
 
 def depends_on_version(body: Mapping[str, Any]) -> bool:
-    """Whether a change has a part that some generation of the server ignores silently."""
+    """Whether a change has a field that an older server ignores without an error."""
     return any(value is None or name in _LATER_FIELDS for name, value in body.items())
 
 
 def ignored_fields(body: Mapping[str, Any], session: Session) -> list[str]:
-    """The parts of a creation or a change that the server ignores silently.
+    """Return the fields of a creation or a change that the server ignores without an error.
 
-    A server shows every field that it knows in the `config` of a session, and one that lists bare records (2.0.0)
-    keeps the old value where a null is sent.
+    A server lists every field that it knows in the `config` of a session. A server that lists bare records (2.0.0)
+    also ignores null.
 
     Args:
-        body: Of the creation or the change.
-        session: Any session of that server, as it lists it.
+        body: Body of the creation or the change.
+        session: Any session from a list of that server.
     """
     is_view = "session" in session.raw
     config = _config_of(session)
@@ -231,7 +231,7 @@ def ignored_fields(body: Mapping[str, Any], session: Session) -> list[str]:
 
 
 def ignored_parts(body: Mapping[str, Any], session: Session) -> list[str]:
-    """The parts of a model that was sent and that the server left out: `model_class` before 2.0.11."""
+    """Return the sent parts of models that the server did not store: `model_class` before 2.0.11."""
     config = _config_of(session)
     return [
         f"{name}.model_class"
@@ -241,10 +241,10 @@ def ignored_parts(body: Mapping[str, Any], session: Session) -> list[str]:
 
 
 def require_mode(mode: str) -> str:
-    """The permission mode, if there is one of that name.
+    """Return the permission mode.
 
     Raises:
-        UsageError: There is not.
+        UsageError: AgentScope has no such mode.
     """
     if mode not in PERMISSION_MODES:
         raise UsageError(f"{mode!r} is not a permission mode; AgentScope has {', '.join(PERMISSION_MODES)}")
@@ -264,35 +264,35 @@ def check_statuses(statuses: Iterable[SessionStatus]) -> None:
 
 
 def list_call(agent_id: str) -> Call:
-    """The call that lists all sessions of an agent."""
+    """Return the call that lists all sessions of an agent."""
     return Call("GET", with_query("/sessions/", {"agent_id": agent_id}))
 
 
 def list_items(agent_id: str) -> Flow[Sequence[Raw]]:
-    """All sessions of an agent, undecoded."""
+    """Read all sessions of an agent, undecoded."""
     return read_response(_read_sessions, (yield list_call(agent_id)))[0].sessions
 
 
 def is_view(content: bytes) -> bool:
-    """Whether an item of a list is a view, as it is since 2.0.1, and not a bare record."""
+    """Whether an item of a list is a view (2.0.1 or later) and not a bare record. An unreadable item counts as one."""
     try:
         return _read_session(content)[0].session is not None
     except MalformedResponse:
-        return True  # unreadable, so it is no evidence
+        return True
 
 
 def find_session(session_id: str, agent_id: str) -> Flow[Session]:
-    """Find a session among those of its agent: no call reads a single one.
+    """Find a session in the list of its agent: the server has no call that only reads one session.
 
     Raises:
-        NotFound: It is not among them.
+        NotFound: The agent has no such session.
     """
     for item in (yield from list_items(agent_id)):
         content = bytes(item)
         try:
             wire = _read_session(content)[0]
         except MalformedResponse:
-            continue  # not an object, so not the one that is looked for
+            continue  # not an object, so it has no id
         record = wire.session or wire
         if record.id == session_id and record.agent_id in {agent_id, None}:
             return to_session(content)
@@ -300,12 +300,12 @@ def find_session(session_id: str, agent_id: str) -> Flow[Session]:
 
 
 def no_session(session_id: str, agent_id: str) -> NotFound:
-    """The error for a session that the agent does not have."""
+    """Return the error for a session that the agent does not have."""
     return NotFound(f"agent {agent_id!r} has no session {session_id!r}; another agent of the user may have it")
 
 
 def list_models() -> Flow[Page[Model]]:
-    """The models that the user's credentials give access to. The credentials themselves are not kept: they are clear.
+    """Read the models of the user's credentials. The response contains secrets in plain text, so no part of it is kept.
 
     Backend: `GET /credential/` and `GET /model/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
@@ -316,7 +316,7 @@ def list_models() -> Flow[Page[Model]]:
     for credential in listed.credentials:
         kind = credential.data.type if credential.data else None
         if kind is None:
-            problems.append(f"credential {credential.id}: not of a known type")
+            problems.append(f"credential {credential.id}: no readable type, so its models are missing")
             continue
         if kind not in cards:
             response = yield Call("GET", with_query("/model/", {"provider": kind}))
@@ -342,20 +342,25 @@ def _model_reader(kind: str, credential_id: str) -> Callable[[bytes], Model]:
     return record_reader(WireModelCard, build)
 
 
-def probe_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Response | None]:
-    """Read the status; None from a server older than 2.0.4, which has no such call."""
+def request_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Response | None]:
+    """Request the status of a session; None from a server older than 2.0.4, which has no such call.
+
+    Args:
+        address: The session.
+        after_s: Seconds to wait before the request.
+    """
     try:
         return (yield Call("GET", address.path("/status"), after_s=after_s))
     except NotFound as error:
-        # A missing session is a 404 as well, and is named in its message; no code distinguishes them.
+        # A missing session is a 404, too, with a message that names it. There is no error code.
         if error.message != _UNKNOWN_ROUTE:
             raise
         return None
 
 
 def read_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[str]:
-    """Read the status in the backend's word; a server older than 2.0.4 knows `running` and the empty text only."""
-    response = yield from probe_status(address, after_s=after_s)
+    """Read the backend's status. A server older than 2.0.4 only has `running` and the empty text."""
+    response = yield from request_status(address, after_s=after_s)
     if response is None:  # pragma: no branch  (coverage loses the step after an error was thrown into a generator)
         session = yield from find_session(address.session_id, address.agent_id)
         return session.native_status
@@ -363,22 +368,22 @@ def read_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[str]:
 
 
 def read_settled_status(address: SessionAddress, waits_s: Iterable[float]) -> Flow[str]:
-    """Read the status, and again after each of these waits while the session is running."""
-    word = yield from read_status(address)
+    """Read the status after each of these waits, in seconds, until the session is not running."""
+    word = RUNNING
     for wait_s in waits_s:
+        word = yield from read_status(address, after_s=wait_s)
         if word != RUNNING:
             break
-        word = yield from read_status(address, after_s=wait_s)
     return word
 
 
 def status_word(response: Response) -> str:
-    """The status in the answer of the status call."""
+    """Return the backend's status in the response to the status call."""
     return read_response(_read_status, response)[0].status
 
 
 def read_version() -> Flow[str | None]:
-    """Read the version of the server; None from one older than 2.0.6, which does not tell it."""
+    """Read the version of the server; None if it is older than 2.0.6, which does not report it."""
     try:
         response = yield Call("GET", "/health")
     except NotFound:
@@ -387,7 +392,7 @@ def read_version() -> Flow[str | None]:
 
 
 def check_answer(response: Response) -> None:
-    """Check that the answer to a change is a JSON object, or empty: an HTML page is no success.
+    """Check that the response to a change is a JSON object or empty: an HTML page is not a success.
 
     Raises:
         MalformedResponse: It is neither.
@@ -398,7 +403,7 @@ def check_answer(response: Response) -> None:
 
 @contextmanager
 def already_done(what: str) -> Iterator[None]:
-    """State in an error what had been carried out before it."""
+    """Add to an error what was done before it."""
     try:
         yield
     except PolysessionError as error:
@@ -407,7 +412,7 @@ def already_done(what: str) -> Iterator[None]:
 
 
 def too_old(feature: Feature, to_what: str, hint: str) -> UnsupportedOperation:
-    """The error for what only a newer server can do."""
+    """Return the error for a call that needs a newer server."""
     message = f"this AgentScope server is too old {to_what}: {hint}"
     return UnsupportedOperation(message, feature=feature.value, hint=hint)
 
@@ -421,7 +426,7 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _model_fields(wire: WireModelConfig | None) -> dict[str, Any] | None:
-    """The fields of a `ModelConfig`."""
+    """Return the fields of a `ModelConfig`."""
     if wire is None:
         return None
     return {
@@ -434,17 +439,17 @@ def _model_fields(wire: WireModelConfig | None) -> dict[str, Any] | None:
 
 
 def _to_parent(record: WireRecord, team: WireTeam | None) -> str | None:
-    """The session of the team's leader, unless the session is that one."""
+    """Return the id of the session of the team's leader; None if it is this session."""
     leader = team.team.session_id if team and team.team else None
     return None if leader == record.id else leader
 
 
 def _build_model(model: ModelConfig) -> dict[str, Any]:
-    """A model with the four keys that the backend requires."""
+    """Return the model's body, with the four keys that the backend requires."""
     if model.type is None or model.credential_id is None:
         raise UsageError(
-            f"model {model.id!r} lacks its {'type' if model.type is None else 'credential_id'}: AgentScope needs"
-            " ModelConfig(id=..., type='openai_credential', credential_id=...) or the like"
+            f"model {model.id!r} has no {'type' if model.type is None else 'credential_id'}: AgentScope needs both,"
+            f" as in ModelConfig(id={model.id!r}, type='openai_credential', credential_id=...)"
         )
     keys = {
         "type": model.type,

@@ -1,6 +1,6 @@
-"""The plans of turns: beside the session's stream, and on 2.0.0 in the response to the input.
+"""The plans of turns: on the session's stream, and on server 2.0.0 in the response to the input.
 
-A room of its own beside `turns`, which would be too long to read with it.
+A separate module, because `turns` would be too long with it.
 
 Backend: `GET /sessions/{id}/stream` and `POST /chat/` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
@@ -42,29 +42,32 @@ from polysession_agentscope.sessions import RUNNING, SessionAddress, read_settle
 from polysession_agentscope.wire import WireEvent
 
 SETTLING_S: Final = (0.05, 0.1, 0.2, 0.4)
-"""The end of a turn is sent before it is stored; until then the session is running."""
+"""Seconds before each new read of the status. The server sends the end of a turn before it stores the turn, and reports
+`running` in between."""
 
 _IDENTIFY_S: Final = (0.1, 2.0)
-"""Seconds until history is read again to see whose reply has begun: the first wait, doubled up to the longest."""
+"""Seconds before each further read of the history to identify our reply: the first value, doubled up to the second."""
 
 _FAILURE_S: Final = 0.2
-"""Seconds until a turn that failed at once is looked for: it is stored without its message, or is another client's."""
+"""Seconds before the check of a turn that failed at once. The service stores it without its message; it may also be
+another client's turn."""
 
 _ASKED_S: Final = 0.3
-"""Seconds until it is looked whether a turn that asks for something does anything else."""
+"""Seconds before the check whether a turn with pending actions does any other work."""
 
-_LOOKS: Final = 3
-"""Silences after which a turn without a trace has failed: an answer is processed a moment after it was accepted."""
+_MAX_IDLE_SILENCES: Final = 3
+"""Silences of an idle session after which an unstored turn counts as failed. The service processes an answer shortly
+after it accepts it."""
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """A reply that began and may be ours.
+    """A reply that started and may belong to our turn.
 
     Attributes:
         frames: Its events.
-        has_more: Whether it has an event beside its start.
-        has_ended: Whether it has its end.
+        has_more: Whether an event followed its start.
+        has_ended: Whether its end was received.
     """
 
     frames: list[Frame]
@@ -78,18 +81,18 @@ def _read(frame: Frame) -> tuple[WireEvent, bytes, tuple[str, ...]]:
 
 
 class AgentScopeTurn(ReplayedStream, TurnPlan):
-    """Follows one turn, and looks at what is stored when nothing comes: some turns end without an event.
+    """Follows one turn. After a silence it reads the stored messages, because some turns end without an event.
 
-    The stream does not show whose input a reply answers, and another client's whole turn may lie between the opening
-    and our input. A session runs one turn at a time, and stores the message before the reply begins: the reply to a
-    message of ours is the one that follows it in history, or the one that runs while nothing follows it yet.
+    The stream does not show which input a reply belongs to, and another client's turn may run between the opening of
+    the stream and our input. A session runs one turn at a time and stores the message before the reply begins. So the
+    reply to our message follows it in the history; if no reply is stored yet, it is the one that runs.
 
     Args:
         address: The session.
-        tail: Where the session stands.
-        reader: What was delivered before.
-        wire_input: The input to send: a message with an id of its own, or an answer.
-        reply_id: The reply that an answer continues; None for a message.
+        tail: The end of the session's history before the turn.
+        reader: Reader with the state of the delivered events.
+        wire_input: The input to send: a message with an id from us, or an answer.
+        reply_id: Id of the reply that an answer continues; None for a message.
     """
 
     quiet_s = 2.0
@@ -114,37 +117,37 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         self._has_begun = False
         self._may_lack = False
         self._has_gap = False
-        self._look_due = False
+        self._check_due = False
         self._is_stored = False
         self._is_silent = False
         self._is_foreign_answer = False
-        self._looks = 0
+        self._idle_silences = 0
 
     def send(self) -> Flow[None]:
-        """Send the input. A reply that ends meanwhile is not ours."""
+        """Send the input. A reply that ends before the server accepts it is not ours."""
         yield from post_input(self._address, self._input, self._reader)
 
     def is_ours(self, event: Event) -> bool:
-        """Whether it is of our reply; other replies are left out before."""
+        """Whether the event belongs to our reply."""
         return event.turn_id == self._reply_id
 
-    def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop asks less often by itself)
-        """See whether the turn still runs."""
-        self._look_due = self._is_silent = True
+    def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop lengthens the interval)
+        """Check whether the turn still runs."""
+        self._check_due = self._is_silent = True
         return (Reconcile(),)
 
     def ended(self, end: BodyEnd) -> Items:
-        """Look at what is stored before reopening, unless a silence was looked into just now."""
+        """Read the stored messages before reopening, except after a timeout, when `quiet` has just read them."""
         items = super().ended(end)
         if items:
-            self._look_due = self._may_lack = True
+            self._check_due = self._may_lack = True
         return items
 
     def read(self, frame: Frame) -> Items:
-        """The events of one frame, if it is of our reply. After a gap only what is stored shows the whole."""
+        """Return the events of one frame of our reply. After a gap only the stored messages are complete."""
         head, problems = read_head(frame.data)
         if self._shows_gap(head):
-            self._look_behind(head)
+            self._note_gap(head)
         if self._has_gap:
             return (Reconcile(),) if self._is_stored else ()
         is_new = self._is_new(head)
@@ -157,40 +160,39 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
             return (*items, Reconcile()) if self._is_stored else items
         if head.reply_id != self._reply_id and head.reply_id is not None:
             return ()
-        self._looks = 0
+        self._idle_silences = 0
         events = self._deliver(head, frame.data, problems)
-        if events and isinstance(events[-1], ActionRequired):  # another call may run beside, or wait in turn
-            self._look_due = True
+        if events and isinstance(events[-1], ActionRequired):  # other calls may still run or be queued
+            self._check_due = True
             return (*events, Reconcile(_ASKED_S))
         return events
 
     def reconcile(self) -> Flow[Items]:
-        """Recognise our reply. If the turn does not run any more, what was missed of it, with its end.
+        """Recognise our reply. If the turn runs no longer, deliver its missed events and its end.
 
         Raises:
             NotFound: The session was deleted.
         """
         word = RUNNING
-        if self._look_due:
-            word = yield from read_settled_status(self._address, SETTLING_S if self._is_stored else ())
+        if self._check_due:
+            word = yield from read_settled_status(self._address, (0.0, *(SETTLING_S if self._is_stored else ())))
         is_running = word == RUNNING
         if is_running and (self._has_begun or self._continues):
             tail = None
         else:
             tail = yield from read_tail(self._address, PAGE, self._reaches_our_input)
-        # Only here, because a flow that failed half-way runs again.
-        self._looks += self._is_silent and not is_running
-        self._look_due = self._is_silent = self._is_stored = False
+        # State changes only after the last call, because a flow that fails is run again.
+        self._idle_silences += self._is_silent and not is_running
+        self._check_due = self._is_silent = self._is_stored = False
         if tail is None:
             return ()
         items = self._identify(tail, is_running=is_running)
         return items if is_running else [*items, *self._missed(tail)]
 
     def _begin(self, head: WireEvent, frame: Frame, problems: tuple[str, ...]) -> Items:
-        """Read an event that may be of our turn or of another.
+        """Read an event that may belong to our turn or to another.
 
-        A reply of ours begins with a start that is followed by more: an interrupt of an idle session logs a start
-        alone.
+        Our reply starts with REPLY_START and another event. An interrupt of an idle session logs REPLY_START alone.
         """
         if self._continues:
             return self._begin_answered(head, frame, problems)
@@ -208,14 +210,15 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         is_second, candidate.has_more = not candidate.has_more, True
         if head.type == "REPLY_END":
             candidate.has_ended = True
-            self._look_due = True
+            self._check_due = True
             return (Reconcile(_FAILURE_S),)
         return (Reconcile(),) if is_second else ()
 
     def _begin_answered(self, head: WireEvent, frame: Frame, problems: tuple[str, ...]) -> Items:
-        """The echo of an answer has the id that was sent. Servers older than the echo start the reply again at once.
+        """Read an event of the reply that our answer continues.
 
-        What another client's answer does to the reply is read, and not delivered.
+        The echo of our answer has the id that we sent; older servers send no echo and start the reply again at once.
+        Events that follow another client's answer are read but not delivered.
         """
         if head.reply_id != self._reply_id:
             return ()
@@ -227,67 +230,70 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         events = self._deliver(head, frame.data, problems)
         return events if self._has_begun else ()
 
-    def _look_behind(self, head: WireEvent) -> None:
-        """The log was cut before this event. If a turn ends with it, it was stored, and may be ours."""
+    def _note_gap(self, head: WireEvent) -> None:
+        """Note that the log was cut before this event. If it ends a turn, that turn is stored and may be ours."""
         self._has_gap = self._has_gap or self._has_begun or bool(self._candidates)
         may_be_ours = self._has_gap or head.reply_id == self._reply_id or not self._reader.knows(head.reply_id)
         if may_be_ours and head.type in ENDS:
-            self._is_stored = self._look_due = True
+            self._is_stored = self._check_due = True
 
     def _reaches_our_input(self, messages: Sequence[StoredMessage]) -> bool:
-        """A reply that began counts as not stored only when all history since the opening of the stream was read."""
+        """Whether the messages go back far enough to show that a started reply is not stored."""
         ids = {message.id for message in messages}
         if self._last_before in ids or self._reply_id in ids:
             return True
         return self._input["id"] in ids and self._candidates.keys() <= ids
 
     def _identify(self, tail: HistoryTail, *, is_running: bool) -> Items:
-        """Recognise our reply, and deliver what was held of it."""
+        """Recognise our reply, and deliver its held events."""
         if self._has_begun or self._continues:
             return ()
-        begun = [each for each, candidate in self._candidates.items() if candidate.has_more]
-        own = own_reply_id(tail, self._input["id"], begun, is_running=is_running)
-        if own is None:
+        started = [each for each, candidate in self._candidates.items() if candidate.has_more]
+        reply_id = own_reply_id(tail, self._input["id"], started, is_running=is_running)
+        if reply_id is None:
             self._foreign |= {reply.id for reply in tail.replies if not is_empty_failure(reply)}
             for each in self._foreign & self._candidates.keys():
                 del self._candidates[each]
             return self._identify_later() if is_running else ()
-        self._reply_id, self._has_begun = own, True
-        held = self._candidates[own].frames if own in self._candidates else []
+        self._reply_id, self._has_begun = reply_id, True
+        held = self._candidates[reply_id].frames if reply_id in self._candidates else []
         self._candidates.clear()
         return [event for frame in held for event in self._deliver(*_read(frame))]
 
     def _identify_later(self) -> Items:
-        """Our message is not stored yet, or the reply that began was another client's. A failed one may be ours."""
-        begun = [candidate for candidate in self._candidates.values() if candidate.has_more]
-        if not begun:
+        """Schedule another check: our message is not stored yet, or the started reply belongs to another client.
+
+        A started reply that has failed may be ours.
+        """
+        started = [candidate for candidate in self._candidates.values() if candidate.has_more]
+        if not started:
             return ()
-        self._look_due = any(candidate.has_ended for candidate in begun)
+        self._check_due = any(candidate.has_ended for candidate in started)
         wait_s, self._identify_s = self._identify_s, min(2 * self._identify_s, _IDENTIFY_S[1])
         return (Reconcile(wait_s),)
 
     def _missed(self, tail: HistoryTail) -> list[Event]:
-        """The rest of a turn that does not run any more."""
+        """Return the missed events of a turn that runs no longer."""
         events: list[Event] = []
         reply = next((reply for reply in tail.replies if reply.id == self._reply_id), None)
-        if reply is not None and not (self._continues and not self._has_begun and self._waits_still(reply)):
+        if reply is not None and not (self._continues and not self._has_begun and self._still_waits(reply)):
             self._has_begun = True
             events += self._reader.catch_up(reply, may_lack=self._may_lack or self._has_gap)
             self._save_bookmark()
-        if self._looks >= _LOOKS and not any(isinstance(event, TurnEnded) for event in events):
+        if self._idle_silences >= _MAX_IDLE_SILENCES and not any(isinstance(event, TurnEnded) for event in events):
             if not self._has_begun:
                 events.append(turn_started(self._address.session_id, self._reply_id))
             events.append(no_trace(self._address.session_id, self._reply_id))
         return events
 
-    def _waits_still(self, reply: StoredMessage) -> bool:
+    def _still_waits(self, reply: StoredMessage) -> bool:
         return actions_in(reply).keys() == self._waited_for
 
 
 class LegacyTurn(AnsweredTurn):
-    """Follows one turn on a server of 2.0.0, where the response to the input is the stream.
+    """Follows one turn on server 2.0.0, where the response to the input is the stream.
 
-    That server stores what the agent remembers only after its response was read to the end.
+    That server stores the agent's memory only when its response has been read to the end.
     """
 
     silence_s = 600.0
@@ -307,20 +313,20 @@ class LegacyTurn(AnsweredTurn):
         self._opening = [] if reply_id is None else [reader.resume(reply_id, answered_in(wire_input))]
 
     def start(self) -> Call:
-        """Send the input: the response is the stream."""
+        """Return the call that sends the input. Its response is the stream."""
         call = input_call(self._address, self._input)
         return Call(call.method, call.path, {"accept": "text/event-stream"}, call.body)
 
     def read(self, frame: Frame) -> Items:
-        """The events of one frame."""
+        """Return the events of one frame."""
         return self._after_opening(self._reader.read(frame.data))
 
-    def ended(self, end: BodyEnd) -> Items:  # noqa: ARG002  (however it ended)
-        """Look at what is stored: the turn cannot be followed any further."""
+    def ended(self, end: BodyEnd) -> Items:  # noqa: ARG002  (every end is handled alike)
+        """Read the stored messages: the turn cannot be followed any further."""
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """Read the rest of the turn, with its end."""
+        """Read the rest of the turn and its end."""
         tail = yield from read_tail(self._address)
         own = self._reply_id or own_reply_id(tail, self._input["id"], (), is_running=False)
         reply = next((reply for reply in tail.replies if reply.id == own), None)
@@ -338,25 +344,25 @@ class LegacyTurn(AnsweredTurn):
 
 
 def answered_in(wire_input: Mapping[str, Any]) -> list[str]:
-    """The tool calls that an input answers."""
+    """Return the ids of the tool calls that an input answers."""
     decided = [result["tool_call"] for result in wire_input.get("confirm_results", ())]
     return [str(call.get("id")) for call in (*decided, *wire_input.get("execution_results", ()))]
 
 
 def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], *, is_running: bool) -> str | None:
-    """The reply to a message of ours; None if it is not known yet, or does not exist.
+    """Return the id of the reply to our message; None if it is not known yet or does not exist.
 
-    Runs of a session do not overlap, and each stores its message before its reply begins. So it is the reply that
-    follows the message, before another message of a user; or, if none follows, a candidate that is not stored.
+    Turns of a session do not overlap, and the message of a turn is stored before its reply begins. So the reply follows
+    the message, before the next message of a user; if none follows, it is a candidate that is not stored.
 
-    A failure without content is passed over while the session runs, and where another reply follows: any user of the
-    service can cause one in anybody's session. A turn whose setup fails stores such a failure alone.
+    An empty failure is ignored while the session runs, and if another reply follows: any user of the service can cause
+    one in another user's session. If the setup of a turn fails, the service stores only such a failure.
 
     Args:
         tail: The end of the session's history.
-        message_id: The id of our message.
-        candidates: Replies that began on the stream.
-        is_running: Whether the session runs, as far as it was looked at.
+        message_id: Id of our message.
+        candidates: Ids of the replies that started on the stream.
+        is_running: Whether the session runs a turn. False if the status was not read and nothing runs.
     """
     ids = [message.id for message in tail.messages]
     stored = frozenset(ids)

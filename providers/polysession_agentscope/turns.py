@@ -1,4 +1,4 @@
-"""Messages and answers of AgentScope: what is sent, what is pending, and the plans that follow.
+"""Messages, answers and pending actions of AgentScope, and the choice of a plan.
 
 Backend: `POST /chat/` and `GET /sessions/{id}/messages` of `/openapi.json`, server 2.0.11 (read 2026-11)
 """
@@ -59,19 +59,19 @@ from polysession_agentscope.sessions import (
     SessionAddress,
     already_done,
     check_answer,
-    probe_status,
     read_settled_status,
     read_status,
+    request_status,
     status_word,
     too_old,
 )
 from polysession_agentscope.turn_plans import SETTLING_S, AgentScopeTurn, LegacyTurn
 
 _STOPPING_S: Final = (0.05, 0.1, 0.2)
-"""A turn stops within this time, unless it is at work in a tool."""
+"""Seconds before each read of the status after an interrupt. A turn stops within this time unless a tool runs."""
 
-_TURN_BOUND: Final = "a turn of 2.0.0 lives only as long as its answer is read: use run"
-_NO_REASON: Final = "AgentScope has no place for the reason of a denial: deny without one"
+_ENDS_WITH_RESPONSE: Final = "server 2.0.0 ends a turn when its response is closed; use run"
+_NO_REASON: Final = "AgentScope takes no reason for a denial: leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +90,44 @@ class _Waiting:
 
 
 def send_message(address: SessionAddress, content: tuple[Block, ...], native: NativeBody | None) -> Flow[None]:
-    """Send a message. The messages are read first: the server accepts one for a session that does not exist."""
+    """Send a message. The history is read first, because the server accepts a message for a missing session.
+
+    Raises:
+        Conflict: The session has pending actions, or runs a turn.
+        NotFound: There is no such session.
+        UnsupportedOperation: The server is 2.0.0.
+        UsageError: A block cannot be sent.
+    """
     wire_input = build_message(content, native)
     tail = yield from _read_free(address)
-    _require_stream(tail, Feature.SESSIONS_SEND, "to leave a turn to itself", _TURN_BOUND)
+    _require_stream(tail, Feature.SESSIONS_SEND, "to run a turn in the background", _ENDS_WITH_RESPONSE)
     yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
 def answer_actions(address: SessionAddress, answers: tuple[Answer, ...], native: NativeBody | None) -> Flow[None]:
-    """Answer pending actions."""
+    """Answer pending actions.
+
+    Raises:
+        Conflict: No action is pending.
+        NotFound: One of the actions is not pending.
+        UnsupportedOperation: The server is 2.0.0, or a denial has a reason.
+        UsageError: An answer does not fit its action.
+    """
     _check_answers(answers)
     waiting = yield from _read_waiting(address)
     wire_input = build_answers(answers, waiting.actions, native)
-    _require_stream(waiting.tail, Feature.SESSIONS_ANSWER, "to leave a turn to itself", _TURN_BOUND)
+    _require_stream(waiting.tail, Feature.SESSIONS_ANSWER, "to run a turn in the background", _ENDS_WITH_RESPONSE)
     yield from post_input(address, wire_input, EventReader(address.session_id))
 
 
 def start_turn(
     address: SessionAddress, turn_input: TurnInput, native: NativeBody | None
 ) -> Flow[TurnPlan | AnsweredTurn]:
-    """Read where the session stands, for a plan that opens the stream there and then sends the input."""
+    """Read the session's history, and return a plan that opens the stream after it and then sends the input.
+
+    Raises:
+        Conflict: A message is sent while actions are pending, or answers while none is.
+    """
     blocks, answers = split_turn_input(turn_input)
     if answers:
         return (yield from _resume(address, answers, native))
@@ -123,7 +141,12 @@ def start_turn(
 
 
 def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPlan]:
-    """Read where the session stands, for a plan that follows it from there, or from a cursor."""
+    """Read the session's history, and return a plan that follows the session after it, or from a cursor.
+
+    Raises:
+        UsageError: The cursor is not of an AgentScope stream.
+        UnsupportedOperation: The server is 2.0.0.
+    """
     reader = EventReader(address.session_id)
     if cursor is None:
         tail = yield from read_tail(address, RECENT)
@@ -136,7 +159,7 @@ def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPla
         if mark.reply is not None:
             reader.restore(mark.reply, mark.phase, mark.delivered)
         tail = yield from read_since(address, reader)
-        # A restarted server gives no cursor, and counts its events from the start: an old cursor hides them.
+        # A restarted server has no cursor and numbers its events from the start: an old cursor would hide them.
         after = None if tail.cursor is None else mark.after
         backlog = events_since(tail, reader)
         plan = SessionStream(
@@ -147,16 +170,19 @@ def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPla
 
 
 def cancel(address: SessionAddress) -> Flow[tuple[Response, CancelState]]:
-    """Interrupt a turn that runs or waits. An idle session is left alone: it would log a turn that never ends.
+    """Interrupt a turn that runs or waits. An idle session is not interrupted: it would log a turn that never ends.
 
-    A session is running for a moment after the end of its turn, until that is stored: the messages are read first,
-    which wait for it. An interrupt is lost if the turn starts to wait in that moment: it is sent again then. A turn
-    that ended by itself in spite of the interrupt was not cancelled.
+    A session still reports `running` until its turn is stored. So the messages are read first: that call waits for the
+    storage. If the turn starts to wait for an answer at that moment, the interrupt is lost and is sent again. A turn
+    that ended in spite of the interrupt was not cancelled.
 
     Returns:
-        The last answer, and what became of the request.
+        The last response, and the result of the request.
+
+    Raises:
+        UnsupportedOperation: The server is older than 2.0.4.
     """
-    answer = _required((yield from probe_status(address)))
+    answer = _require_status((yield from request_status(address)))
     word = status_word(answer)
     newest: StoredMessage | None = None
     if word == RUNNING:
@@ -170,7 +196,7 @@ def cancel(address: SessionAddress) -> Flow[tuple[Response, CancelState]]:
     check_answer(answer)
     with already_done("the turn was asked to stop"):
         if word == RUNNING:
-            word = yield from _read_stopped_status(address)
+            word = yield from read_settled_status(address, _STOPPING_S)
             if word not in {RUNNING, IDLE}:
                 answer = yield interrupt
             elif word == IDLE and (yield from _has_ended_by_itself(address, newest)):
@@ -178,17 +204,8 @@ def cancel(address: SessionAddress) -> Flow[tuple[Response, CancelState]]:
     return answer, CancelState.REQUESTED
 
 
-def _read_stopped_status(address: SessionAddress) -> Flow[str]:
-    word = RUNNING
-    for wait_s in _STOPPING_S:
-        word = yield from read_status(address, after_s=wait_s)
-        if word != RUNNING:
-            break
-    return word
-
-
 def _has_ended_by_itself(address: SessionAddress, before: StoredMessage | None) -> Flow[bool]:
-    """Whether the newest reply is another one than before, and was not interrupted."""
+    """Whether there is a newer reply than before that was not interrupted."""
     tail = yield from read_tail(address)
     newest = tail.replies[-1] if tail.replies else None
     if newest is None or (before is not None and newest.id == before.id):
@@ -196,11 +213,11 @@ def _has_ended_by_itself(address: SessionAddress, before: StoredMessage | None) 
     return newest.wire.finished_reason != "interrupted"
 
 
-def _required(probed: Response | None) -> Response:
-    """The answer of the status call, from a server that can cancel: both came with the same version."""
-    if probed is None:
-        raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "servers from 2.0.4 on can")
-    return probed
+def _require_status(response: Response | None) -> Response:
+    """Return the response of the status call. A server without that call cannot cancel: both came with 2.0.4."""
+    if response is None:
+        raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "use 2.0.4 or later")
+    return response
 
 
 def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
@@ -210,7 +227,7 @@ def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
 
 
 def build_message(blocks: Iterable[Block], native: NativeBody | None = None) -> dict[str, Any]:
-    """The input that says these blocks. The server keeps the id, by which the reply is recognised.
+    """Return the input for a message with these blocks. The server keeps the message's id, which identifies the reply.
 
     Raises:
         UsageError: A block cannot be sent.
@@ -223,16 +240,16 @@ def build_message(blocks: Iterable[Block], native: NativeBody | None = None) -> 
 def build_answers(
     answers: tuple[Answer, ...], pending: Mapping[str, PendingAction], native: NativeBody | None = None
 ) -> dict[str, Any]:
-    """The input that answers actions: from the reference of each, or of the pending one where only its id is given.
+    """Return the input that answers actions. It is built from the action's reference.
 
     Args:
-        answers: The caller's answers.
+        answers: The caller's answers. If one has only an id, the pending action of that id is used.
         pending: The pending actions, by id.
-        native: Which further calls the approvals allow; None for no others.
+        native: Rules that the approvals add; None for no rules.
 
     Raises:
         NotFound: One of the actions is not pending.
-        UsageError: An action is answered with the wrong kind of answer, or both kinds come together.
+        UsageError: An answer has the wrong type for its action, or outputs and approvals are sent together.
     """
     actions = [_action_of(answer, pending) for answer in answers]
     for answer, action in zip(answers, actions, strict=True):
@@ -243,7 +260,7 @@ def build_answers(
     rules = native if isinstance(native, AgentScopeAnswer) else AgentScopeAnswer()
     decisions = [_build_decision(answer, call, rules) for answer, call in pairs if not isinstance(answer, ToolOutput)]
     if outputs and decisions:
-        raise UsageError("AgentScope takes outputs and approvals one after the other: answer those of one kind first")
+        raise UsageError("AgentScope takes outputs and approvals in separate requests: answer those of one kind first")
     kind, results = ("EXTERNAL_EXECUTION_RESULT", "execution_results") if outputs else _DECISIONS
     return {"id": new_id(), "type": kind, "reply_id": references[0]["reply_id"], results: outputs or decisions}
 
@@ -252,16 +269,19 @@ _DECISIONS: Final = ("USER_CONFIRM_RESULT", "confirm_results")
 
 
 def _read_free(address: SessionAddress) -> Flow[HistoryTail]:
-    """Where a session stands that takes a message. One with pending actions would store the message, and fail.
+    """Read the end of the history of a session that accepts a message.
+
+    With pending actions the server would store the message, and then fail. The read is repeated for a short time,
+    because a cancellation may still be in progress.
 
     Raises:
-        Conflict: It has pending actions, and not only because a cancellation was not carried out yet.
+        Conflict: The session has pending actions.
     """
     for wait_s in (0.0, *CONFLICT_WAITS_S):
         tail = yield from read_tail(address, RECENT, after_s=wait_s)
         if not any(is_waiting(message) for message in tail.messages[-RECENT:]):
             return tail
-    raise Conflict("the agent waits for an answer, and takes no message before: answer it, or cancel")
+    raise Conflict("the agent waits for an answer and accepts no message until then: answer its actions, or cancel")
 
 
 def _resume(
@@ -278,7 +298,7 @@ def _resume(
 
 
 def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
-    """The reply with pending actions. The server would accept an answer without one, and ignore it.
+    """Read the reply with pending actions. Without one the server would accept an answer and ignore it.
 
     Raises:
         Conflict: No action is pending.
@@ -290,7 +310,7 @@ def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
 
 
 def _find_waiting(address: SessionAddress) -> Flow[_Waiting | None]:
-    word = yield from read_settled_status(address, SETTLING_S)
+    word = yield from read_settled_status(address, (0.0, *SETTLING_S))
     if word in {RUNNING, IDLE}:
         return None
     tail = yield from read_tail(address, PAGE, lambda stored: any(map(is_waiting, stored)))
@@ -304,10 +324,10 @@ def _require_stream(tail: HistoryTail, feature: Feature, to_what: str, hint: str
 
 
 def _check_answers(answers: Iterable[Answer]) -> None:
-    """Raise before any call if the backend cannot carry one of the answers.
+    """Check, before any call, that the backend can take the answers.
 
     Raises:
-        UsageError: One replies to a question.
+        UsageError: One of them is a `Reply`.
         UnsupportedOperation: A denial has a reason.
     """
     if any(isinstance(answer, Reply) for answer in answers):
@@ -317,26 +337,26 @@ def _check_answers(answers: Iterable[Answer]) -> None:
 
 
 def _action_of(answer: Answer, pending: Mapping[str, PendingAction]) -> PendingAction:
-    """The action that is answered."""
+    """Return the action that is answered: the caller's if it has a reference, otherwise the pending one."""
     action_id = answer.action_id
     if action_id not in pending:
-        raise NotFound(f"the agent does not wait for action {action_id!r}; it waits for {', '.join(pending)}")
-    given = None if isinstance(answer.action, str) else answer.action
-    return given if given is not None and given.reference else pending[action_id]
+        raise NotFound(f"action {action_id!r} is not pending; pending are {', '.join(map(repr, pending))}")
+    action = None if isinstance(answer.action, str) else answer.action
+    return action if action is not None and action.reference else pending[action_id]
 
 
 def _read_reference(action: PendingAction) -> dict[str, Any]:
-    """The reply that waits and the tool call, as `to_action` stored them."""
+    """Return the reply's id and the tool call, as `to_action` stored them in the reference."""
     try:
         reference = decode_json(action.reference.encode())
         return {"reply_id": str(reference["reply_id"]), "tool_call": dict(reference["tool_call"])}
     except (ValueError, TypeError, KeyError):
         pass
-    raise UsageError(f"the reference of action {action.id!r} is not one of AgentScope")
+    raise UsageError(f"action {action.id!r} has no reference of AgentScope: pass the action that was read, or its id")
 
 
 def _build_decision(answer: Answer, call: Mapping[str, Any], native: AgentScopeAnswer) -> dict[str, Any]:
-    """The tool runs with the arguments that come back here: the model's own text, unless the caller edits them."""
+    """Return the decision about one call. The tool runs with the arguments in it: the model's, or the caller's."""
     tool_call = {"type": "tool_call"} | {name: call.get(name) for name in ("id", "name", "input")}
     if isinstance(answer, Approve) and answer.arguments is not None:
         tool_call["input"] = json_body(answer.arguments).decode()
@@ -359,15 +379,15 @@ def _build_output(answer: ToolOutput, call: Mapping[str, Any]) -> dict[str, Any]
 
 def _build_text(block: Block) -> dict[str, Any]:
     if not isinstance(block, TextBlock):
-        raise UsageError(f"a message to AgentScope is made of text and media, not of {block.type}")
+        raise UsageError(f"AgentScope takes text and media in a message, not a block of type {block.type!r}")
     return {"type": "text", "text": block.text}
 
 
 def _build_media(block: MediaBlock) -> dict[str, Any]:
     if block.file_id is not None:
-        raise UsageError(f"AgentScope keeps no files: give the {block.type} by url or data, not by file_id")
+        raise UsageError(f"AgentScope stores no files: pass the {block.type} by url or data, not by file_id")
     if (block.url is None) == (block.data is None) or block.media_type is None:
-        raise UsageError(f"AgentScope takes the {block.type} with its media_type, and with either url or data")
+        raise UsageError(f"AgentScope needs the media_type of the {block.type}, and either its url or its data")
     where = {"type": "base64", "data": block.data} if block.url is None else {"type": "url", "url": block.url}
     wire = {"type": "data", "source": where | {"media_type": block.media_type}}
     return wire if block.title is None else wire | {"name": block.title}

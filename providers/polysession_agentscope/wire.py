@@ -1,7 +1,7 @@
-"""AgentScope's JSON, in its own words: the parts that are read.
+"""AgentScope's JSON, with its names: the fields that are read.
 
-One struct holds all generations, 2.0.0 to 2.0.11. Only what a record cannot be without is required; a comment marks
-each field that not every generation has. What is not listed stays in the `source` of the records.
+One struct serves all server versions, 2.0.0 to 2.0.11. Only fields that a record needs are required. A comment marks
+each field that not every version has. All other fields stay in the `source` of the records.
 
 Backend: https://docs.agentscope.io/api-reference/sessions/update-a-session, and the OpenAPI document that every server
 publishes at `/openapi.json` (read 2026-11)
@@ -40,7 +40,7 @@ class WirePermissions(Struct):
 
 
 class WireState(Struct):
-    """The memory of the agent."""
+    """The state of the agent."""
 
     permission_context: WirePermissions | None = None
 
@@ -52,9 +52,9 @@ class WireOrigin(Struct):
 
 
 class WireRecord(Struct):
-    """A session as it is stored: what 2.0.0 lists, and what every server answers to a change."""
+    """A stored session: an item of the list of 2.0.0, and the response to a change in every version."""
 
-    id: str | None = None  # the record is inside `WireSession.session` otherwise
+    id: str | None = None  # None in a `WireSession` whose record is in `session`
     user_id: str | None = None
     agent_id: str | None = None
     origin: WireOrigin | None = None  # since 2.0.8
@@ -78,7 +78,7 @@ class WireTeam(Struct):
 
 
 class WireSession(WireRecord):
-    """A session, bare or in the view that lists show since 2.0.1."""
+    """A session: a bare record, or, in lists since 2.0.1, a view that contains it."""
 
     session: WireRecord | None = None  # since 2.0.1
     is_running: bool | None = None  # since 2.0.1
@@ -93,7 +93,7 @@ class WireSessions(Struct):
 
 
 class WireNewSession(Struct):
-    """The answer to the creation of a session."""
+    """The response to the creation of a session."""
 
     session_id: str
 
@@ -105,7 +105,7 @@ class WireStatus(Struct):
 
 
 class WireAgentData(Struct):
-    """The definition of an agent. Its own `id` is not the agent's."""
+    """The definition of an agent. Its `id` is not the agent's id."""
 
     name: str | None = None
     system_prompt: str | None = None
@@ -127,13 +127,13 @@ class WireAgents(Struct):
 
 
 class WireNewAgent(Struct):
-    """The answer to the creation of an agent."""
+    """The response to the creation of an agent."""
 
     agent_id: str
 
 
 class WireCredentialData(Struct):
-    """The definition of a credential. The rest of it is secret, and is not read."""
+    """The definition of a credential. Its other fields are secret and are not read."""
 
     type: str | None = None
 
@@ -165,17 +165,17 @@ class WireModels(Struct):
 
 
 class WireHealth(Struct):
-    """The answer of `GET /health`. Since 2.0.6."""
+    """The response to `GET /health`. Since 2.0.6."""
 
     version: str | None = None
 
 
 class WireAnswer(Struct):
-    """Any JSON object: the answer to a change that has no other content."""
+    """Any JSON object: the response to a change without a result."""
 
 
 class WireUsage(Struct):
-    """The consumption of a message's model calls."""
+    """Tokens used by a message's model calls."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -184,14 +184,14 @@ class WireUsage(Struct):
 
 
 class WireFailure(Struct):
-    """Why a reply failed."""
+    """The error of a reply that failed."""
 
     type: str | None = None
     message: str | None = None
 
 
 class WireSource(Struct):
-    """Where the content of a data block is."""
+    """Location of the content of a data block."""
 
     data: str | None = None
     url: str | None = None
@@ -236,11 +236,11 @@ class WireMessages(Struct):
 
 
 class WireEvent(Struct):
-    """The fields of every event, and of the deltas that most events are."""
+    """The fields of every event and of the deltas, the most frequent events."""
 
     type: str = ""
     id: str | None = None
-    reply_id: str | None = None  # none in CUSTOM
+    reply_id: str | None = None  # missing in CUSTOM
     block_id: str | None = None
     tool_call_id: str | None = None
     delta: str | None = None

@@ -30,5 +30,5 @@ __all__ = [
 
 @hookimpl
 def polysession_provider() -> type[LanggraphProvider]:
-    """The provider of this package."""
+    """Return the provider of this package."""
     return LanggraphProvider

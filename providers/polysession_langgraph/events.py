@@ -1,4 +1,4 @@
-"""Frames of a thread's stream, and new messages of its state, to common events. Pure.
+"""Conversion of a thread's frames, and of new messages in its state, to common events.
 
 Observed on `GET /threads/{id}/stream` of langgraph-api 0.16.7 (2026-11-30). Backend:
 https://docs.langchain.com/langsmith/event-streaming (read 2026-11-30)
@@ -61,7 +61,7 @@ PIECES: Final = (
     *("message.started", "message.delta", "thinking.started", "thinking.delta"),
     *("tool_call.started", "tool_call.delta"),
 )
-"""Types of events that are parts of a message which is being written."""
+"""Types of the events about a message that is not complete yet."""
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "metadata": ("turn.started", "session.status", "action.required", "turn.ended"),
     "values": ("message.completed", "tool_call.completed", "tool_result.completed", "usage", "raw"),
@@ -70,26 +70,26 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "error": ("error",),
     **dict.fromkeys(("updates", "custom", "tasks", "checkpoints"), ("raw",)),
 }
-"""The common events of each type of frame. A type that is not listed becomes `raw`."""
+"""The common event types for each type of frame. Other types become `raw`."""
 LOST: Final = (*PIECES, "thinking.completed", "raw")
-"""Types of events that leave no trace in the state."""
+"""Types of events that cannot be read from the state."""
 
 
 class Position(msgspec.Struct):
-    """Where a stream stands, as a cursor. Frames of a run are numbered from 1.
+    """Position of a stream, stored in its cursor. Frames of a run are numbered from 1.
 
     Attributes:
         last: Id of the last frame that was read; empty before the first. Frames of one millisecond may share an id.
         seq: Number of the last frame; None if it is unknown.
-        delivered: Number of the last frame whose events were delivered. While a message is being written, a cursor
-            stays before its start, because another reader needs the whole of it.
-        after_run: Runs up to this one were over when the stream began. Ids of runs sort by creation.
-        ended: The run whose end was delivered last.
-        run: The run that is going; None between two runs.
-        used: Tokens that it has consumed, by the names of `Usage`; None if its start was not read.
-        written: Marks of the messages that came as frames and were not in the state yet.
+        delivered: Number of the last frame whose events were delivered. During a message, a cursor stays before the
+            start of the message, because another reader needs all of its frames.
+        after_run: Runs up to this id had ended when the stream began. Ids of runs sort by creation.
+        ended: Id of the run whose end was delivered last.
+        run: Id of the active run; None between two runs.
+        used: Tokens used by the active run, with the names of `Usage`; None if its start was not read.
+        written: Key and checksum of the messages that were delivered from frames and were not in the state yet.
         tail: The `key_of` the last message of the state that was delivered.
-        turn: The marker of the turn that the stream follows; empty for a stream of the whole session.
+        turn: Marker of the turn that the stream follows; empty for a stream of the whole session.
     """
 
     last: str = ""
@@ -105,16 +105,16 @@ class Position(msgspec.Struct):
 
 
 class EventReader:
-    """Reads the frames of one run, in their order and each once.
+    """Reads the frames of one run in order, each once.
 
     Args:
-        session_id: The session.
+        session_id: Id of the session.
         input_key: Key of the messages in the state.
-        at: Where the stream stands. The reader moves it on.
+        at: Position of the stream. The reader updates it.
 
     Attributes:
-        has_lost: Whether frames of the run are lost: then its messages are taken from the state.
-        failure: The failure that its stream reported; None if it reported none.
+        has_lost: Whether frames of the run are lost. Its messages are then read from the state.
+        failure: The failure that the stream reported; None if there was none.
     """
 
     def __init__(self, session_id: str, input_key: str, at: Position) -> None:
@@ -129,23 +129,23 @@ class EventReader:
         self._drafts: dict[str, Draft] = {}
         self._delivered: set[str] = set()  # messages and tool calls that were delivered whole
         self._answered: set[str] = set()  # tool calls whose results were delivered
-        self._unstored: set[str] = set()  # those of them that are not in the state yet
+        self._unstored: set[str] = set()  # tool calls whose delivered results are not in the state yet
 
     @property
     def is_writing(self) -> bool:
-        """Whether the frames before are needed to read those that follow."""
+        """Whether a message or a result is incomplete, so that the next frames cannot be read without the last ones."""
         return bool(self._drafts or self._unstored)
 
     def envelope(self, frame: Frame, problems: tuple[str, ...]) -> Envelope:
-        """The fields that all events of a frame have."""
+        """Return the fields that all events of a frame have."""
         common = {"session_id": self._session_id, "turn_id": self._at.run, "source": frame.data, "problems": problems}
         return {**common, "id": frame.id, "native_type": frame.event}
 
     def start(self, run: WireRun, envelope: Envelope) -> Sequence[Event]:
-        """The run starts. After a restart of the server it starts again: what it was writing is never completed."""
+        """Read the start of a run. After a restart of the server it starts again, and an open message is dropped."""
         at = self._at
         if at.run == run.run_id:
-            gap = () if self._attempt in {None, run.attempt} else self.lose()
+            gap = () if self._attempt in {None, run.attempt} else self.report_gap()
             self._attempt, at.seq = run.attempt, at.seq or 0
             return gap
         at.run, at.seq, at.delivered, at.used = run.run_id, 0, 0, {}
@@ -154,8 +154,8 @@ class EventReader:
         running = StatusChanged(status=SessionStatus.RUNNING, native_status="busy", **{**envelope, "id": None})
         return (TurnStarted(**envelope), running)
 
-    def lose(self) -> Sequence[Event]:
-        """Continue although frames are lost: a gap, once for each run."""
+    def report_gap(self) -> Sequence[Event]:
+        """Continue without lost frames. Returns a gap, once for each run."""
         had_lost, self.has_lost = self.has_lost, True
         self._at.seq, self._at.delivered = None, 0
         self._drafts.clear()
@@ -163,7 +163,7 @@ class EventReader:
         return () if had_lost else (gap,)
 
     def read(self, frame: Frame) -> Sequence[Event] | None:
-        """The events of one frame; None if frames before it may be missing, and then it was not read."""
+        """Return the events of one frame. None: frames before it may be missing, and it was not read."""
         if frame.event == "error":
             return self._read_error(frame)
         at = self._at
@@ -172,7 +172,7 @@ class EventReader:
         if wire is None or wire.seq is None:
             return (raw_event(**envelope),)
         if at.seq is not None and wire.seq <= at.seq and frame.id == at.last:
-            return ()  # it came before
+            return ()  # the frame was sent again
         if (at.run is None and not self.has_lost) or at.seq not in {None, wire.seq - 1}:
             return None
         at.seq = wire.seq
@@ -191,53 +191,53 @@ class EventReader:
         return (raw_event(**envelope),) if events is None else events
 
     def _read_error(self, frame: Frame) -> Sequence[Event]:
-        """A failure of the run, which completes no message after it."""
+        """Read a failure of the run. An open message is not completed after it."""
         wire, problems = read_frame(_decode_failure, frame)
         envelope = self.envelope(frame, problems)
         if wire is None:
             return (raw_event(**envelope),)
         if wire == self.failure:
-            return ()  # it came before: these frames have no number
+            return ()  # the frame was sent again; these frames have no number
         self.failure = wire
         self._drafts.clear()
-        text = wire.message or wire.error or "the backend reports an error without a text"
+        text = wire.message or wire.error or "the run failed; the server sent no error message"
         return (ErrorReported(message=text, code=wire.error, **envelope),)
 
     def _read_values(self, namespace: Sequence[str], data: bytes, envelope: Envelope) -> Sequence[Event] | None:
-        """The state after a step. Subgraphs have states of their own, which repeat the same."""
+        """Read the state after a step. States of subgraphs repeat the same messages and are not read."""
         return None if namespace else self.read_state(data, envelope)
 
     def read_state(self, values: bytes | msgspec.Raw, envelope: Envelope) -> Sequence[Event]:
-        """Events of what the state has and was not delivered: messages of a model came as frames, and others did not.
+        """Return the events of the messages in a state that were not delivered as frames.
 
         Raises:
-            MalformedResponse: Its messages are something else.
+            MalformedResponse: An item of the messages is not a message.
         """
         self._unstored.clear()
         found: list[Event] = []
         for message in self._new_messages(state_messages(values, self._input_key)):
-            own = {**envelope, "id": message.id or envelope.get("id"), "source": message.source}
-            found += self._results(message, own)
+            fields = {**envelope, "id": message.id or envelope.get("id"), "source": message.source}
+            found += self._results(message, fields)
             if message.role in {Role.USER, Role.ASSISTANT} and not self._was_delivered(message):
-                found += self._completed(message, own)
+                found += self._completed(message, fields)
         return found
 
     def _was_delivered(self, message: Message) -> bool:
-        """Whether it came as frames. A node may store what a model wrote under another id."""
-        own, at = _marks(message), self._at
-        found = next((marks for place in (0, 1) for marks in at.written if marks[place] == own[place]), None)
-        at.written = [marks for marks in at.written if marks is not found]
+        """Whether the message was delivered as frames. A node may store a model's message under another id."""
+        identity, at = _identity(message), self._at
+        found = next((each for part in (0, 1) for each in at.written if each[part] == identity[part]), None)
+        at.written = [each for each in at.written if each is not found]
         return found is not None or key_of(message) in self._delivered
 
     def _new_messages(self, contents: Sequence[bytes]) -> Sequence[Message]:
-        """The messages after the tail, oldest first. Of a first state only those of people at its end are new."""
+        """Return the messages after the tail, oldest first. In the first state only the user's last ones are new."""
         at, new, inputs = self._at, list[Message](), 0
         for message in map(self._to_message, reversed(contents)):
             key = key_of(message)
             if key != at.tail:
                 new.append(message)
             is_input = message.role is Role.USER and (inputs == len(new) - 1 or (self.has_lost and not inputs))
-            is_start = key in {at.tail, at.turn}  # what was delivered last, or our own message
+            is_start = key in {at.tail, at.turn}  # the message that was delivered last, or the one we sent
             if is_input or is_start:
                 inputs = len(new)
             if is_start:
@@ -246,7 +246,7 @@ class EventReader:
         return new[:inputs][::-1]
 
     def _completed(self, message: Message, envelope: Envelope) -> list[Event]:
-        """A whole message, with those of its tool calls that were not delivered."""
+        """Return the events of a whole message, and of its tool calls that were not delivered."""
         calls = [block for block in message.content if isinstance(block, ToolCallBlock)]
         found = [self._call(call, envelope) for call in calls if call.id not in self._delivered]
         self._delivered.add(key_of(message))
@@ -263,7 +263,7 @@ class EventReader:
         return ToolCallCompleted(tool_call_id=call.id, name=call.name, arguments=call.arguments, **envelope)
 
     def _results(self, message: Message, envelope: Envelope) -> list[Event]:
-        """A tool's result, once, although the state and the tools channel both report it."""
+        """Return a tool's result once, although both the state and the tools channel report it."""
         found: list[Event] = []
         for block in message.content:
             if isinstance(block, ToolResultBlock) and block.tool_call_id not in self._answered:
@@ -273,7 +273,7 @@ class EventReader:
         return found
 
     def _read_tool(self, _: Sequence[str], data: bytes, envelope: Envelope) -> Sequence[Event] | None:
-        """A tool's end. Its start has no counterpart, because the call itself was reported in the message."""
+        """Read the end of a tool. Its start becomes a raw event, because the message already contains the call."""
         piece = _decode_tool(data)[0]
         if piece.event not in {"tool-error", "tool-finished"}:
             return None
@@ -285,19 +285,19 @@ class EventReader:
         return self._results(self._to_message(msgspec.json.encode(whole)), envelope)
 
     def _read_piece(self, namespace: Sequence[str], data: bytes, envelope: Envelope) -> Sequence[Event] | None:
-        """A piece of a message that the agent is writing."""
+        """Read a piece of an agent's message."""
         piece, key = _decode_piece(data)[0], "/".join(namespace)
         fragment = {**envelope, "id": None}
         if piece.event == "message-start" and piece.role == "ai":
             self._drafts[key] = Draft(piece.id)
             return (MessageStarted(message_id=piece.id, **fragment),)
         draft = self._drafts.get(key)
-        if draft is None:  # of a tool's message, or of one whose beginning was not read
+        if draft is None:  # a tool's message, or one whose start was not read
             return () if self.has_lost else None
         if piece.event == "message-finish":
             del self._drafts[key]
             message = self._written(draft, piece.usage, envelope)
-            self._at.written = [*self._at.written, _marks(message)]
+            self._at.written = [*self._at.written, _identity(message)]
             return self._completed(message, envelope)
         if piece.event == "content-block-finish":
             block = draft.blocks[piece.index or 0] = to_block(piece.content or {})
@@ -321,16 +321,17 @@ class EventReader:
         )
 
 
-def _marks(message: Message) -> tuple[str, int]:
+def _identity(message: Message) -> tuple[str, int]:
+    """Return the key of a message, and a checksum of its role and text."""
     return key_of(message), zlib.crc32(f"{message.role} {message.text}".encode())
 
 
 class Draft:
-    """A message that is being written.
+    """A message that is not complete yet.
 
     Attributes:
-        message_id: Its id.
-        blocks: The finished blocks, by index. Several may be open at once.
+        message_id: Id of the message.
+        blocks: The finished blocks, by index. Several blocks may be open at once.
     """
 
     def __init__(self, message_id: str | None) -> None:
@@ -340,12 +341,12 @@ class Draft:
         self._call_ids: dict[int, str] = {}
 
     def end_thought(self, envelope: Envelope) -> Sequence[Event]:
-        """The end of a thought: where the next block starts, although the server ends all blocks together."""
+        """End a thought when the next block starts: the server ends all blocks together."""
         text, self._thought = self._thought, ""
         return (ThinkingCompleted(text=text, **envelope),) if text else ()
 
     def read(self, piece: WirePiece, fragment: Envelope) -> Sequence[Event] | None:
-        """The event of a block's start or growth; None for a piece that is not modelled."""
+        """Return the event of a block's start or delta; None for a piece of another kind."""
         event: Event
         match piece.event, piece.content or piece.delta:
             case "content-block-start", {"type": "text"}:

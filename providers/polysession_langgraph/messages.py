@@ -1,4 +1,4 @@
-"""Messages of a thread's state, and the blocks that they share with the frames of a stream. Pure.
+"""Messages of a thread's state, and content blocks, which frames of a stream contain as well.
 
 Backend: https://docs.langchain.com/oss/python/langchain/messages (read 2026-11-30)
 """
@@ -32,7 +32,7 @@ _ROLES: Final[Mapping[str, Role]] = {"human": Role.USER, "ai": Role.ASSISTANT, "
 
 
 def state_messages(values: bytes | msgspec.Raw, input_key: str) -> list[bytes]:
-    """The JSON texts of the messages in a state; none if it has another form."""
+    """Return the JSON texts of the messages in a state; none if the state has no list of messages."""
     try:
         state = msgspec.json.decode(values, type=dict[str, msgspec.Raw])
         return [bytes(item) for item in msgspec.json.decode(state[input_key], type=list[msgspec.Raw])]
@@ -41,10 +41,7 @@ def state_messages(values: bytes | msgspec.Raw, input_key: str) -> list[bytes]:
 
 
 def message_reader(session_id: str) -> Callable[[bytes], Message]:
-    """A function that reads a message of the state.
-
-    It raises `MalformedResponse` for what is no message.
-    """
+    """Return a function that reads a message of the state. It raises `MalformedResponse` for other JSON."""
 
     def build(wire: WireMessage, content: bytes, problems: tuple[str, ...]) -> Message:
         return Message(
@@ -63,12 +60,12 @@ def message_reader(session_id: str) -> Callable[[bytes], Message]:
 
 
 def key_of(message: Message) -> str:
-    """The mark of a message in a later state: its id, or for one without an id its content."""
+    """Return a key that finds a message in a later state: its id, or else a checksum of its JSON."""
     return message.id or str(zlib.crc32(message.source))
 
 
 def tail_of(values: msgspec.Raw, input_key: str) -> str | None:
-    """The `key_of` of the last message of a state."""
+    """Return the `key_of` the last message of a state; None for a state without messages."""
     found = read_list(state_messages(values, input_key)[-1:], message_reader("")).items
     return key_of(found[0]) if found else None
 
@@ -90,7 +87,7 @@ def _to_blocks(wire: WireMessage) -> tuple[Block, ...]:
 
 
 def to_block(part: dict[str, Any] | str) -> Block:
-    """Read a content block, of a message or of a frame."""
+    """Read a content block of a message or of a frame."""
     match part:
         case str():
             return TextBlock(text=part)
@@ -104,7 +101,7 @@ def to_block(part: dict[str, Any] | str) -> Block:
 
 
 def to_usage(wire: WireUsage | None) -> Usage | None:
-    """Tokens of one message."""
+    """Return the usage of one message."""
     if wire is None:
         return None
     cached = (wire.input_token_details or {}).get("cache_read")
@@ -113,7 +110,7 @@ def to_usage(wire: WireUsage | None) -> Usage | None:
 
 
 def to_content(content: Iterable[Block]) -> list[dict[str, Any]]:
-    """Blocks as content of a message; the graph's model decides what it understands."""
+    """Return blocks as the content of a message. Which types work depends on the graph's model."""
     return [_part(block) for block in content if isinstance(block, TextBlock | MediaBlock)]
 
 

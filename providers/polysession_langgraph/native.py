@@ -1,4 +1,4 @@
-"""The typed native bodies: what only LangGraph's Agent Server can be asked for, in its own words.
+"""Typed native bodies: the fields that only LangGraph's Agent Server has, with its names.
 
 Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
 """
@@ -16,8 +16,8 @@ class LanggraphTtl(NativeBody):
     """How long a thread is kept.
 
     Attributes:
-        ttl: Minutes.
-        strategy: What happens then.
+        ttl: Minutes until the thread expires.
+        strategy: Deletion of the thread, or of all but its latest checkpoint.
     """
 
     ttl: float
@@ -28,10 +28,10 @@ class LanggraphNewSession(NativeBody):
     """Fields of `POST /threads` that only this server has.
 
     Attributes:
-        if_exists: `raise` refuses an id that exists; `do_nothing` returns the thread that has it, unchanged.
+        if_exists: For an id that exists: `raise` is an error, `do_nothing` returns that thread unchanged.
         ttl: How long the thread is kept.
-        supersteps: State to begin with; needs `graph_id` in `metadata`.
-        metadata: Further metadata, `graph_id` among it.
+        supersteps: Initial state. It needs `graph_id` in `metadata`.
+        metadata: Additional metadata, such as `graph_id`.
     """
 
     if_exists: Literal["raise", "do_nothing"] | None = None
@@ -50,11 +50,11 @@ class LanggraphSessionQuery(NativeBody):
     """Fields of `POST /threads/search` that only this server has.
 
     Attributes:
-        status: One status, in the server's word.
+        status: Status of the threads.
         values: Values of the state, compared for equality.
-        ids: Ids of threads.
-        sort_by: Another order than by creation. Pages shift while threads work.
-        sort_order: Its direction.
+        ids: Ids of the threads.
+        sort_by: Field to sort by instead of `created_at`. Items may move between pages while threads change.
+        sort_order: Direction of the order.
     """
 
     status: Literal["idle", "busy", "interrupted", "error"] | None = None
@@ -68,9 +68,9 @@ class LanggraphNewAgent(NativeBody):
     """Fields of `POST /assistants` that only this server has.
 
     Attributes:
-        graph_id: The graph that the assistant runs; required.
-        assistant_id: A UUID of your own.
-        if_exists: `raise` refuses an id that exists; `do_nothing` returns the assistant that has it.
+        graph_id: Name of the graph that the assistant runs; required.
+        assistant_id: UUID for the assistant. None: the server chooses one.
+        if_exists: For an id that exists: `raise` is an error, `do_nothing` returns that assistant.
         config: Configuration of its runs.
         context: Context of its runs.
         metadata: Keys and JSON values.
@@ -88,10 +88,10 @@ class LanggraphAgentChanges(NativeBody):
     """Fields of `PATCH /assistants/{id}` that only this server has.
 
     Attributes:
-        graph_id: Another graph to run.
-        config: Configuration of its runs; replaces the whole one.
-        context: Context of its runs; replaces the whole one, and `configurable` of the configuration.
-        metadata: Keys and JSON values, added to those that are there.
+        graph_id: Name of another graph to run.
+        config: Configuration of its runs. It replaces the whole configuration.
+        context: Context of its runs. It replaces the whole context, and `configurable` in the configuration.
+        metadata: Keys and JSON values to add or replace.
     """
 
     graph_id: str | None = None
@@ -113,12 +113,12 @@ class _Run(NativeBody):
 
 
 class LanggraphTurn(_Run):
-    """Parameters of the run that a message starts: `config`, `metadata`, and these.
+    """Parameters of the run that a message starts: `config`, `metadata`, and the following.
 
     Attributes:
-        input: Further keys of the graph's input, beside the messages.
-        multitask_strategy: What happens if a run is going: `enqueue` by default. The server waits up to five seconds
-            for the running one first.
+        input: Additional keys of the graph's input, besides the messages.
+        multitask_strategy: What the server does if a run is active; None means `enqueue`. It first waits up to five
+            seconds for that run to end.
     """
 
     input: dict[str, Any] | None = None
@@ -128,11 +128,11 @@ class LanggraphTurn(_Run):
 
 
 class LanggraphAnswer(_Run):
-    """Parameters of the run that answers start: `config`, `metadata`, and these.
+    """Parameters of the run that answers start: `config`, `metadata`, and the following.
 
     Attributes:
         update: Changes to the state before the run continues.
-        goto: The node to continue with.
+        goto: Node or nodes to continue with.
     """
 
     update: dict[str, Any] | None = None

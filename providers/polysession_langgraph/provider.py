@@ -1,4 +1,4 @@
-"""LangGraph Agent Server: settings, declared support, flows.
+"""LangGraph Agent Server: settings, declared support and flows.
 
 Threads are sessions, assistants are agents, runs are turns. Observed on langgraph-api 0.16.7 (2026-11-30). Backend:
 https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
@@ -78,9 +78,9 @@ from polysession_langgraph.native import (
 from polysession_langgraph.turns import ThreadStream, ThreadTurn, thread_path
 from polysession_langgraph.wire import WireAnswer
 
-_MOST_TEXT: Final = 200
+_MAX_TEXT: Final = 200
 _NUMBERED: Final = re.compile("([0-9]{3}): (.*)", re.DOTALL)
-"""The message of a refused command that has no code of its own: a status and a sentence."""
+"""Message of a rejected command without an error code: a status and a sentence."""
 _CREATED: Final = 201
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "invalid_argument": 422,
@@ -88,13 +88,13 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "no_such_run": 404,
     "permission_denied": 403,
 }
-"""The HTTP status that the code of a refused command stands for."""
+"""HTTP status for the error code of a rejected command."""
 _FILTERED_HERE: Final = frozenset(
     {Feature.SESSIONS_LIST_STATUSES, Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_CREATED}
 )
-_COMPARED: Final = "compared by the client, so a page may hold fewer items"
-_OF_MODEL: Final = "the graph's model decides what it understands"
-_TITLE: Final = f"kept in the metadata as {sessions.TITLE_KEY}"
+_COMPARED: Final = "compared by the client, so a page may have fewer items"
+_OF_MODEL: Final = "the graph's model must support it"
+_TITLE: Final = f"stored in the metadata as {sessions.TITLE_KEY}"
 _WHOLE_STATE: Final = "the whole state is read for each page"
 
 _read_detail: Final = decoder(WireAnswer)
@@ -104,9 +104,9 @@ class LanggraphSettings(ProviderSettings):
     """Settings of a client for a LangGraph Agent Server.
 
     Attributes:
-        base_url: Where the server is.
-        api_key: Sent as `x-api-key`; None sends none, as a self-hosted server wants.
-        assistant_id: Agent of sessions that have none: a UUID, or the name of a graph.
+        base_url: URL of the server.
+        api_key: Key to send as `x-api-key`. None: no key, for a self-hosted server without authentication.
+        assistant_id: Agent for sessions without one: the UUID of an assistant, or the name of a graph.
         input_key: Key of the messages in the graph's state.
     """
 
@@ -143,19 +143,19 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             **dict.fromkeys((Feature.SESSIONS_CREATE_METADATA, Feature.SESSIONS_UPDATE_METADATA), ""),
             **dict.fromkeys((Feature.AGENTS_LIST, Feature.AGENTS_CREATE_DESCRIPTION), ""),
             Feature.SESSIONS_LIST_OLDEST_FIRST: "",
-            Feature.SESSIONS_GET: "the server sends the whole state with it",
-            Feature.SESSIONS_LIST: "without the states",
+            Feature.SESSIONS_GET: "the response contains the whole state",
+            Feature.SESSIONS_LIST: "the items have no state",
             Feature.SESSIONS_DELETE: "a running run continues on the server",
-            Feature.SESSIONS_SEND: "one or two calls before it; refused while the session waits for answers",
+            Feature.SESSIONS_SEND: "one or two more calls; rejected while the session waits for answers",
             Feature.SESSIONS_STREAM: "one more call, to find the newest run",
-            Feature.SESSIONS_RUN: "one or two calls before the input and one at the end, for the outcome",
-            Feature.SESSIONS_ANSWER: "one more call before it; the actions of one group are answered together",
+            Feature.SESSIONS_RUN: "one or two more calls before the input, and one at the end to read the outcome",
+            Feature.SESSIONS_ANSWER: "one more call; the actions of one group must be answered together",
             Feature.AGENTS_CREATE: "needs native=LanggraphNewAgent(graph_id=...)",
             Feature.AGENTS_GET: "by UUID",
-            Feature.AGENTS_UPDATE: "by UUID; makes a new version",
-            Feature.AGENTS_DELETE: "by UUID; its threads stay",
+            Feature.AGENTS_UPDATE: "by UUID; creates a new version",
+            Feature.AGENTS_DELETE: "by UUID; its threads are kept",
             **dict.fromkeys((Feature.AGENTS_UPDATE_NAME, Feature.AGENTS_UPDATE_DESCRIPTION), ""),
-            Feature.SESSIONS_CREATE_ID: "a UUID",
+            Feature.SESSIONS_CREATE_ID: "must be a UUID",
             Feature.SESSIONS_REJOIN: "two more calls, to find the run by its marker",
             Feature.SESSIONS_LIST_METADATA: "top-level keys, compared for equality",
             Feature.SESSIONS_LIST_PAGE_SIZE: "1 to 1000",
@@ -166,12 +166,14 @@ class LanggraphProvider(Provider[LanggraphSettings]):
             Feature.SESSIONS_ANSWER_QUESTION: "interrupts of any other form",
         },
         emulated={
-            Feature.SESSIONS_CANCEL: "the runs are listed and stopped one by one; a waiting run is ended by its state",
+            Feature.SESSIONS_CANCEL: "runs are listed and stopped one by one; a state update ends a waiting run",
             **dict.fromkeys((Feature.SESSIONS_MESSAGES, Feature.SESSIONS_MESSAGES_NEWEST_FIRST), _WHOLE_STATE),
-            Feature.SESSIONS_CREATE_AGENT: f"metadata {sessions.AGENT_KEY} until the first run; not checked before",
+            Feature.SESSIONS_CREATE_AGENT: (
+                f"stored in the metadata as {sessions.AGENT_KEY}; the server does not check it before the first run"
+            ),
             **dict.fromkeys((Feature.SESSIONS_CREATE_TITLE, Feature.SESSIONS_UPDATE_TITLE), _TITLE),
             Feature.SESSIONS_UPDATE_TITLE_CLEAR: "the metadata keeps the key with null",
-            Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "the server keeps an empty text",
+            Feature.AGENTS_UPDATE_DESCRIPTION_CLEAR: "the server stores an empty text",
             **dict.fromkeys((Feature.SESSIONS_LIST_AGENT, *_FILTERED_HERE), _COMPARED),
         },
         unsupported={
@@ -187,16 +189,16 @@ class LanggraphProvider(Provider[LanggraphSettings]):
 
     @classmethod
     def event_types(cls) -> Mapping[str, tuple[str, ...]]:
-        """The backend's event types, each with the types of the common events that it becomes."""
+        """Return the backend's event types, each with the common event types that it is read as."""
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """The API key, if there is one."""
+        """Return the header with the API key, if there is one."""
         key = self.settings.api_key
         return {} if key is None else {"x-api-key": key.get_secret_value()}
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body. The refusal of a busy thread quotes the inputs of its runs, which is cut off."""
+        """Read an error body. The error of a busy thread quotes the inputs of its runs; that part is removed."""
         try:
             wire, _ = _read_detail(reply.content)
         except MalformedResponse:
@@ -206,48 +208,48 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         if wire.type == "error" and numbered is not None:
             status, text = int(numbered[1]), numbered[2]
         sentence = text.split("\n", 1)[0].split("in-flight runs", 1)[0]
-        return ErrorDetail(sentence[:_MOST_TEXT], wire.error, status=status)
+        return ErrorDetail(sentence[:_MAX_TEXT], wire.error, status=status)
 
     def is_refusal(self, response: Response) -> bool:
-        """Refused commands have status 200; a creation whose state was refused has 201, and a text for the thread."""
+        """Whether a success status is an error: 200 for a rejected command, 201 for a thread with a rejected state."""
         start = b'{"detail"' if response.status == _CREATED else b'{"type":"error"'
         return response.content.startswith(start)
 
     def read_version(self) -> Flow[str | None]:
-        """The version of the server."""
+        """Read the version of the server."""
         return read_json((yield Call("GET", "/info"))).get("version")
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a thread. The server binds no agent to it: whether there is one shows in the first turn."""
-        reply = yield Call("POST", "/threads", body=json_body(sessions.new_session_body(new)))
-        return read_response(sessions.to_session, reply)
+        """Create a thread. The server does not bind an agent to it, so an unknown agent fails in the first turn."""
+        response = yield Call("POST", "/threads", body=json_body(sessions.new_session_body(new)))
+        return read_response(sessions.to_session, response)
 
     def get_session(self, ref: SessionRef) -> Flow[Session]:
         """Read a thread."""
-        reply = yield Call("GET", thread_path(ref.id))
-        return read_response(sessions.to_session, reply)
+        response = yield Call("GET", thread_path(ref.id))
+        return read_response(sessions.to_session, response)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page of a search."""
+        """Read one page of threads."""
         body = sessions.search_body(query, _offset(cursor))
-        reply = yield Call("POST", "/threads/search", body=json_body(body), read_only=True)
-        page = _page(reply, sessions.to_session)
+        response = yield Call("POST", "/threads/search", body=json_body(body), read_only=True)
+        page = _page(response, sessions.to_session)
         items = apply_filters(page.items, query, _FILTERED_HERE)
         if query.agent is not None:
             items = tuple(each for each in items if sessions.is_of_agent(each, query.agent))
         return Page(items, page.next_cursor, page.problems)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change metadata, and with it the title."""
-        reply = yield Call("PATCH", thread_path(ref.id), body=json_body(sessions.changes_body(changes)))
-        return read_response(sessions.to_session, reply)
+        """Change the metadata and the title, which is part of it."""
+        response = yield Call("PATCH", thread_path(ref.id), body=json_body(sessions.changes_body(changes)))
+        return read_response(sessions.to_session, response)
 
     def delete_session(self, ref: SessionRef) -> Flow[None]:
         """Delete a thread."""
         read_json_or_nothing((yield Call("DELETE", thread_path(ref.id))))
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Stop the thread's runs, or give a waiting one up."""
+        """Stop the thread's runs, or end one that waits for answers."""
         stopped, content = yield from turns.cancel(ref.id)
         state = CancelState.REQUESTED if stopped else CancelState.NOTHING_RUNNING
         return Cancellation(provider=self.name, session_id=ref.id, state=state, source=content)
@@ -265,7 +267,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         yield from turns.send_command(ref.id, command)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
-        """Follow a thread. The server sends heartbeats also for one that does not exist, so it is read first."""
+        """Follow a thread. It is read first, because the server sends heartbeats even if it does not exist."""
         if cursor is None:
             position = yield from turns.position_now(ref.id)
         else:
@@ -296,7 +298,7 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         """Follow a run that another process started."""
         position = decode_cursor(Position, cursor, "LangGraph")
         if not position.turn:
-            raise UsageError("this cursor belongs to a stream of the session, not to a turn: use stream()")
+            raise UsageError("the cursor is of a stream of the session, not of a turn: pass it to stream()")
         yield from turns.get_thread(ref.id)
         return ThreadTurn(ref.id, self.settings.input_key, position, None)
 
@@ -318,30 +320,30 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         yield from turns.send_command(ref.id, command)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-        """Read the interrupts that wait."""
+        """Read the pending interrupts."""
         thread, _ = yield from turns.get_thread(ref.id)
         return tuple(to_actions(thread.interrupts).values())
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an assistant of a graph."""
-        reply = yield Call("POST", "/assistants", body=json_body(sessions.new_agent_body(new)))
-        return read_response(sessions.to_agent, reply)
+        response = yield Call("POST", "/assistants", body=json_body(sessions.new_agent_body(new)))
+        return read_response(sessions.to_agent, response)
 
     def get_agent(self, agent_id: str) -> Flow[Agent]:
         """Read an assistant."""
-        reply = yield Call("GET", _assistant_path(agent_id))
-        return read_response(sessions.to_agent, reply)
+        response = yield Call("GET", _assistant_path(agent_id))
+        return read_response(sessions.to_agent, response)
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
         """Read one page of assistants, newest first."""
         body = sessions.present(offset=_offset(cursor), limit=page_size)
-        reply = yield Call("POST", "/assistants/search", body=json_body(body), read_only=True)
-        return _page(reply, sessions.to_agent)
+        response = yield Call("POST", "/assistants/search", body=json_body(body), read_only=True)
+        return _page(response, sessions.to_agent)
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
         """Change an assistant."""
-        reply = yield Call("PATCH", _assistant_path(agent_id), body=json_body(sessions.agent_changes_body(changes)))
-        return read_response(sessions.to_agent, reply)
+        response = yield Call("PATCH", _assistant_path(agent_id), body=json_body(sessions.agent_changes_body(changes)))
+        return read_response(sessions.to_agent, response)
 
     def delete_agent(self, agent_id: str) -> Flow[None]:
         """Delete an assistant."""
@@ -350,20 +352,20 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     def _run_start(
         self, ref: SessionRef, content: tuple[Block, ...], marker: str, native: NativeBody | None
     ) -> Flow[dict[str, Any]]:
-        """The command that sends a message, whose id the server keeps: the state shows where the turn begins."""
+        """Return the command that sends a message. The server keeps the message's id, which marks the turn's start."""
         agent = ref.agent_id or sessions.agent_of((yield from turns.get_thread(ref.id))[0])
         agent = agent or self.settings.assistant_id
         if agent is None:
-            raise UsageError("no agent is known for this session: give agent= on create, or the setting assistant_id")
+            raise UsageError("the session has no agent: pass agent= when you create it, or set assistant_id")
         more = native.to_body() if native else {}
         message = {"role": "user", "id": marker, "content": to_content(content)}
-        given = {**(more.get("input") or {}), self.settings.input_key: [message]}
-        return {"method": "run.start", "params": {**more, "assistant_id": agent, "input": given}}
+        graph_input = {**(more.get("input") or {}), self.settings.input_key: [message]}
+        return {"method": "run.start", "params": {**more, "assistant_id": agent, "input": graph_input}}
 
     def _input_respond(
         self, ref: SessionRef, answers: Sequence[Answer], native: NativeBody | None
     ) -> Flow[tuple[dict[str, Any], str | None]]:
-        """The command that answers interrupts, and the mark of the last message before it."""
+        """Return the command that answers interrupts, and the `key_of` the last message before it."""
         thread, _ = yield from turns.get_thread(ref.id)
         responses = to_responses(answers, to_actions(thread.interrupts))
         params = {"responses": responses, **(native.to_body() if native else {})}
@@ -378,9 +380,15 @@ def _offset(cursor: str | None) -> int:
     return 0 if cursor is None else cursor_number(cursor)
 
 
-def _page(reply: Response, read: Any) -> Page[Any]:
-    """One page of a search: an array, with the next offset in a header."""
-    following = reply.headers.get("x-pagination-next")
+def _page(response: Response, read: Any) -> Page[Any]:
+    """Read one page of a search: an array, with the next offset in a header.
+
+    Raises:
+        MalformedResponse: The offset is not a number.
+    """
+    following = response.headers.get("x-pagination-next")
     if following is not None and not following.isdigit():
-        raise MalformedResponse(f"the next offset of the list is {following!r}", status=reply.status)
-    return read_list(read_array(reply), read, next_cursor=following)
+        raise MalformedResponse(
+            f"the header x-pagination-next is {following!r}, which is not a number", status=response.status
+        )
+    return read_list(read_array(response), read, next_cursor=following)

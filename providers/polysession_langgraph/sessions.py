@@ -1,4 +1,4 @@
-"""Threads and assistants to `Session` and `Agent`, and requests to bodies. Pure.
+"""Conversion of threads and assistants to `Session` and `Agent`, and of requests to bodies.
 
 Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30)
 """
@@ -26,22 +26,22 @@ from polysession_langgraph.wire import WireAssistant, WireThread
 
 NAME: Final = "langgraph"
 AGENT_KEY: Final = "polysession_agent"
-"""Metadata key of the agent that a thread was created for. The server binds one only when a run starts."""
+"""Metadata key of the agent that a thread was created for. The server binds an agent only when a run starts."""
 TITLE_KEY: Final = "polysession_title"
 TURN_KEY: Final = "polysession_turn"
-"""Metadata key of a run: the marker by which the turn that started it finds it."""
+"""Metadata key of a run: the marker with which a turn finds the run that it started."""
 
 _RESERVED: Final = frozenset({"assistant_id", "graph_id", AGENT_KEY, TITLE_KEY})
-"""Metadata keys of the server, and ours."""
+"""Metadata keys that the server or this provider writes."""
 _STATUSES: Final[Mapping[str, SessionStatus]] = {
     "idle": SessionStatus.IDLE,
     "busy": SessionStatus.RUNNING,
     "interrupted": SessionStatus.IDLE,
     "error": SessionStatus.FAILED,
 }
-"""Of a thread that does not wait."""
+"""Statuses of a thread without pending interrupts."""
 SELECT: Final = ("thread_id", "created_at", "updated_at", "metadata", "status", "interrupts")
-"""The fields that a list asks for: without `values`, which hold the whole state of each thread."""
+"""Fields that a list requests: all but `values`, which is the whole state of a thread."""
 
 read_thread: Final = decoder(WireThread)
 
@@ -64,13 +64,13 @@ def _to_session(wire: WireThread, content: bytes, problems: tuple[str, ...]) -> 
 
 
 def agent_of(wire: WireThread) -> str | None:
-    """The agent of the latest run, or the one that the thread was created for."""
+    """Return the agent of the latest run, or the one that the thread was created for."""
     metadata = wire.metadata or {}
     return _text(metadata.get("assistant_id")) or _text(metadata.get(AGENT_KEY))
 
 
 def to_status(wire: WireThread) -> SessionStatus:
-    """Status of a thread. Also a failed run may have left questions, which still can be answered."""
+    """Return the status of a thread. Interrupts of a failed run can still be answered."""
     if wire.interrupts and wire.status in {"interrupted", "error"}:
         return SessionStatus.REQUIRES_ACTION
     return _STATUSES.get(wire.status or "", SessionStatus.UNKNOWN)
@@ -95,36 +95,36 @@ to_agent: Final = record_reader(WireAssistant, _to_agent)
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """The fields that are not None."""
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def new_session_body(new: NewSession) -> dict[str, Any]:
-    """The body of `POST /threads`.
+    """Return the body of `POST /threads`.
 
     Raises:
         UsageError: A metadata key belongs to the server or to polysession.
     """
     native = new.native.to_body() if new.native else {}
-    own = present(**{AGENT_KEY: new.agent, TITLE_KEY: new.title})
-    metadata = {**_checked(new.metadata), **own, **(native.pop("metadata", None) or {})}
+    ours = present(**{AGENT_KEY: new.agent, TITLE_KEY: new.title})
+    metadata = {**_check_metadata(new.metadata), **ours, **(native.pop("metadata", None) or {})}
     return present(thread_id=new.id, metadata=metadata or None) | native
 
 
 def changes_body(changes: SessionChanges) -> dict[str, Any]:
-    """The body of `PATCH /threads/{id}`. The server merges the top level of metadata, and stores null for a null.
+    """Return the body of `PATCH /threads/{id}`. The server merges the top level of metadata, and stores null values.
 
     Raises:
         UsageError: A metadata key belongs to the server or to polysession.
     """
-    metadata = _checked(changes.metadata if isinstance(changes.metadata, Mapping) else None)
+    metadata = _check_metadata(changes.metadata if isinstance(changes.metadata, Mapping) else None)
     if isinstance(changes.title, str | None):
         metadata[TITLE_KEY] = changes.title
     return {"metadata": metadata, **(changes.native.to_body() if changes.native else {})}
 
 
 def search_body(query: SessionQuery, offset: int) -> dict[str, Any]:
-    """The body of `POST /threads/search`. Pages are stable only when sorted by creation."""
+    """Return the body of `POST /threads/search`. Pages are stable only if sorted by creation."""
     order = {"sort_by": "created_at", "sort_order": "asc" if query.oldest_first else "desc"}
     metadata = dict(query.metadata) if query.metadata else None
     body = present(select=list(SELECT), **order, offset=offset, metadata=metadata, limit=query.page_size)
@@ -132,15 +132,15 @@ def search_body(query: SessionQuery, offset: int) -> dict[str, Any]:
 
 
 def is_of_agent(session: Session, agent_id: str) -> bool:
-    """Whether a session is of an agent, which is named by its id or by its graph."""
+    """Whether a session belongs to an agent, given by its id or by the name of its graph."""
     return agent_id in {session.agent_id, (session.raw.get("metadata") or {}).get("graph_id")}
 
 
 def new_agent_body(new: NewAgent) -> dict[str, Any]:
-    """The body of `POST /assistants`.
+    """Return the body of `POST /assistants`.
 
     Raises:
-        UsageError: The graph is missing.
+        UsageError: There is no `graph_id`.
     """
     body = present(name=new.name, description=new.description) | (new.native.to_body() if new.native else {})
     if not body.get("graph_id"):
@@ -149,7 +149,7 @@ def new_agent_body(new: NewAgent) -> dict[str, Any]:
 
 
 def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
-    """The body of `PATCH /assistants/{id}`. The server refuses null for a description."""
+    """Return the body of `PATCH /assistants/{id}`. The server rejects null as a description."""
     body: dict[str, Any] = {}
     if isinstance(changes.name, str):
         body["name"] = changes.name
@@ -158,10 +158,12 @@ def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
     return body | (changes.native.to_body() if changes.native else {})
 
 
-def _checked(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+def _check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     reserved = [name for name in metadata or {} if name in _RESERVED]
     if reserved:
-        raise UsageError(f"the metadata key {reserved[0]!r} is reserved: the server or polysession writes it")
+        raise UsageError(
+            f"the metadata key {reserved[0]!r} is reserved for the server or polysession: use another name"
+        )
     return dict(metadata or {})
 
 

@@ -1,4 +1,4 @@
-"""LangGraph Agent Server's JSON, in its own words: the parts that are read.
+"""LangGraph Agent Server's JSON, with its names: the fields that are read.
 
 Observed on langgraph-api 0.16.7 (2026-11-30). Backend: https://docs.langchain.com/langsmith/server-api-ref
 (read 2026-11-30)
@@ -13,14 +13,14 @@ import msgspec
 
 
 class WireFailure(msgspec.Struct):
-    """The failure of a run, as its thread or an `error` frame has it: the class of the exception, and its text."""
+    """The failure of a run, in its thread or in an `error` frame: the class of the exception, and its message."""
 
     error: str | None = None
     message: str | None = None
 
 
 class WireAnswer(WireFailure):
-    """The answer to a command, or an error body. A refused command has HTTP status 200, a refused creation 201."""
+    """The response to a command, or an error body. Rejected commands have HTTP status 200, rejected states 201."""
 
     type: str | None = None
     result: dict[str, Any] | None = None
@@ -28,7 +28,7 @@ class WireAnswer(WireFailure):
 
 
 class WireInterrupt(msgspec.Struct):
-    """A question that a run asked before it stopped to wait. `value` is whatever the graph passed."""
+    """A request for input, for which a run stopped. `value` can be anything: the graph chooses it."""
 
     id: str | None = None
     value: Any = None
@@ -45,7 +45,7 @@ class WireThread(msgspec.Struct):
     """A thread: a session."""
 
     thread_id: str
-    values: msgspec.Raw = msgspec.Raw(b"null")  # after its first run
+    values: msgspec.Raw = msgspec.Raw(b"null")  # null before the first run
     created_at: datetime | None = None
     updated_at: datetime | None = None
     metadata: dict[str, Any] | None = None
@@ -55,15 +55,15 @@ class WireThread(msgspec.Struct):
 
 
 class WireRun(msgspec.Struct):
-    """A run: a turn. Its status `success` means done or waiting.
+    """A run: a turn. Its status `success` means that it completed or waits for answers.
 
-    A `metadata` frame has the same form: a run starts, or with status `run_done` it is over, whatever its outcome.
+    A `metadata` frame has the same fields: the run starts, or, with status `run_done`, it has ended with any outcome.
     """
 
     run_id: str
     status: str | None = None
     metadata: dict[str, Any] | None = None
-    attempt: int | None = None  # counts the starts of a run, which continues after a restart of the server
+    attempt: int | None = None  # number of starts: a run is started again after a restart of the server
 
 
 class WireAssistant(msgspec.Struct):
@@ -108,7 +108,7 @@ class WireMessage(msgspec.Struct):
 
 
 class WireParams(msgspec.Struct):
-    """The inner part of a frame. `namespace` is empty for the graph itself and names a subgraph else."""
+    """The content of a frame. `namespace` is empty for the graph itself; otherwise it names a subgraph."""
 
     namespace: list[str] | None = None
     timestamp: Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)] | None = None  # milliseconds, to year 9999
@@ -116,15 +116,15 @@ class WireParams(msgspec.Struct):
 
 
 class WireFrame(msgspec.Struct):
-    """A frame of a run that was started by a command. `seq` counts within its run."""
+    """A frame of a run that a command started. `seq` counts the frames of the run."""
 
-    method: str | None = None  # type of the frame, without the namespace that its SSE event has
+    method: str | None = None  # type of the frame, without the namespace in the SSE event name
     params: WireParams | None = None
     seq: int | None = None
 
 
 class WirePiece(msgspec.Struct):
-    """The data of a `messages` frame: a message, or a block of one, starts, grows or ends."""
+    """The data of a `messages` frame: the start, a delta or the end of a message or of its block."""
 
     event: str | None = None
     role: str | None = None
@@ -136,7 +136,7 @@ class WirePiece(msgspec.Struct):
 
 
 class WireTool(msgspec.Struct):
-    """The data of a `tools` frame, which only graphs with the tools transformer have."""
+    """The data of a `tools` frame. Only graphs with the tools transformer send it."""
 
     event: str | None = None
     tool_call_id: str | None = None

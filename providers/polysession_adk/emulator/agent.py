@@ -1,4 +1,4 @@
-"""Runs of the ADK emulator: an agent whose model follows a script, under the connection that asked for it.
+"""Runs of the ADK emulator: an agent whose model follows a script. A run ends with the connection that started it.
 
 Backend: https://google.github.io/adk-docs/runtime/api-server/ and
 https://google.github.io/adk-docs/tools-custom/confirmation/
@@ -54,16 +54,16 @@ _MIXTURE: Final = (
 )
 _NO_INPUT: Final = "Running an agent requires either a new_message or an invocation_id to resume a previous invocation."
 _LAST_PAUSE_S: Final = 0.01
-"""The server is at work for a moment between the last event and the end of the body."""
+"""Seconds between the last event and the end of the body."""
 
 
-class TurnFailure(Exception):  # noqa: N818  (a failure of the backend, not of the emulator)
-    """A turn that fails, as an exception of the server's fails it.
+class TurnFailure(Exception):  # noqa: N818  (an emulated failure, not an error of the emulator)
+    """An exception of the server that makes a turn fail.
 
     Attributes:
-        kind: Class of that exception.
-        message: Its text.
-        is_stored: Whether an event keeps it.
+        kind: Name of the exception's class.
+        message: Message of the exception.
+        is_stored: Whether the server stores it as an event.
     """
 
     def __init__(self, kind: str, message: str, *, is_stored: bool = False) -> None:
@@ -78,12 +78,12 @@ class OpenCall:
     """A call that waits for the caller.
 
     Attributes:
-        kind: What it waits for.
-        invocation_id: Its turn.
-        call_id: Id of the tool's own call.
+        kind: Type of the expected answer.
+        invocation_id: Id of its turn.
+        call_id: Id of the tool call. It differs from the id of the request for an approval.
         use: The tool and its result.
-        rest: What the agent does once it is answered.
-        is_answered: Whether it was.
+        rest: The acts that follow the answer.
+        is_answered: Whether it was answered.
     """
 
     kind: Literal["approval", "output"]
@@ -101,9 +101,9 @@ class RunRequest:
     Attributes:
         parts: Parts of the message; None for no message.
         streaming: Whether fragments are sent.
-        state_delta: Change of state that comes with the message.
-        custom_metadata: Put on each event; None for none.
-        invocation_id: Name of the turn; None lets the server choose.
+        state_delta: Change of the state, stored with the message.
+        custom_metadata: Metadata for each event of the run; None for none.
+        invocation_id: Id of the turn; None lets the server choose.
     """
 
     parts: Sequence[Json] | None
@@ -137,24 +137,24 @@ class Run:
         self._open_calls = open_calls
         self._seen_s = session.updated_at_s
         self.branch: str | None = None
-        self._unanswered: dict[str, str] = {}  # calls of this turn that a tool is at work on, by id
+        self._unanswered: dict[str, str] = {}  # names of the tools that run, by the id of the call
 
     async def frames(self) -> AsyncGenerator[Json, None]:
-        """The frames of the turn. It is aborted if they are not read to the end of the body."""
-        is_over = False
+        """Yield the frames of the turn. It is aborted if they are not read to the end of the body."""
+        has_ended = False
         try:
             async for event in self._turn():
                 yield event
             await pause(_LAST_PAUSE_S)
-            is_over = True
+            has_ended = True
         except TurnFailure as failure:
             if failure.is_stored:
                 yield self.keep(self.event(errorCode=failure.kind, errorMessage=failure.message))
             yield failure_frame(failure.kind, failure.message, is_legacy=self.is_legacy)
-            is_over = True
+            has_ended = True
         finally:
-            if not is_over:
-                self._seal()
+            if not has_ended:
+                self._store_abort()
 
     async def _turn(self) -> AsyncIterator[Json]:
         parts = self.request.parts
@@ -162,7 +162,7 @@ class Run:
         if responses and len(responses) < len(parts or ()):
             raise TurnFailure("ValueError", _MIXTURE)
         if responses:
-            async for event in self._answered(responses):
+            async for event in self._continue(responses):
                 yield event
             return
         if parts is None and self.session.app == "quiet":
@@ -175,8 +175,8 @@ class Run:
         async for event in special(self, message, message.partition(" ")[2]) if special else self.perform(acts):
             yield event
 
-    async def _answered(self, responses: Sequence[Json]) -> AsyncIterator[Json]:
-        """Continue after answers: approved tools run, then the model."""
+    async def _continue(self, responses: Sequence[Json]) -> AsyncIterator[Json]:
+        """Continue after answers: run the approved tools, then the model."""
         unknown = {each.get("id") for each in responses} - self._open_calls.keys()
         if unknown:
             ids = "{" + ", ".join(repr(each) for each in sorted(map(str, unknown))) + "}"
@@ -192,7 +192,7 @@ class Run:
         results = [result for call, response in calls if (result := self._result(call, response)) is not None]
         is_repeated = all(call.is_answered and call.kind == "approval" for call, _ in calls)
         if is_repeated and not self.is_legacy:
-            return  # it is stored, and nothing comes
+            return  # the server stores a repeated answer and does nothing
         for call, _ in calls:
             call.is_answered = True
         if results:
@@ -201,7 +201,7 @@ class Run:
             yield event
 
     def _result(self, call: OpenCall, response: Json) -> Json | None:
-        """The result of an approved or rejected tool; None for a tool that the caller ran."""
+        """Return the result of an approved or rejected tool; None for a tool that the caller ran."""
         if call.kind == "output":
             return None
         confirmed = bool(response.get("response", {}).get("confirmed"))
@@ -209,12 +209,13 @@ class Run:
         return response_part(call.call_id, call.use.name, result)
 
     async def perform(self, acts: Iterable[Act]) -> AsyncIterator[Json]:
-        """Do what the script says: words and tools up to a step of tools are one call of the model."""
+        """Perform the script. Texts and the tools that follow them are one model call."""
         left = list(acts)
         while left:
             words: list[Think | Say] = []
-            while left and isinstance(left[0], Think | Say):
-                words.append(left.pop(0))  # type: ignore[arg-type]
+            while left and isinstance(first := left[0], Think | Say):
+                words.append(first)
+                del left[0]
             act = left.pop(0) if left else None
             uses = act.uses if isinstance(act, UseTools) else ()
             if isinstance(act, Ask):
@@ -237,10 +238,10 @@ class Run:
         fails: Fail | None = None,
         finish: str = "STOP",
     ) -> AsyncIterator[Json]:
-        """One call of the model: fragments, if they are wanted, and the whole.
+        """Perform one model call: fragments if the request has `streaming`, and then the complete event.
 
         Raises:
-            TurnFailure: The model fails after the fragments.
+            TurnFailure: The script lets the model fail, after the fragments.
         """
         event_id = new_id()
         parts: list[Json] = []
@@ -275,9 +276,9 @@ class Run:
         )
 
     def _tool_events(self, calls: Sequence[tuple[str, ToolUse]], rest: tuple[Act, ...]) -> list[Json]:
-        """The responses of tools, and the requests for those that need an approval.
+        """Return the events with the tools' responses, and with the requests for approvals.
 
-        Requests are sent before the responses, and stored behind them.
+        Requests are sent before the responses, and stored after them.
         """
         self._unanswered = {}
         responses: list[Json] = []
@@ -301,7 +302,7 @@ class Run:
         return [self.keep(self.request_event(asked)), *events] if asked else events
 
     def event(self, *, actions: Json | None = None, author: str | None = None, **members: Any) -> Json:
-        """An event of this turn."""
+        """Return an event of this turn."""
         return event_shape(
             self.invocation_id,
             author or self.agent,
@@ -314,7 +315,11 @@ class Run:
         )
 
     def request_event(self, asked: Sequence[tuple[str, str, ToolUse, Json]]) -> Json:
-        """The event that asks for approvals: for each its id, the tool's call, the tool, and the words."""
+        """Return the event that requests approvals.
+
+        Args:
+            asked: For each approval: id of the request, id of the tool call, the tool, and the server's hint.
+        """
         parts = []
         for request_id, call_id, use, hint in asked:
             original = call_part(call_id, use.name, use.arguments)["functionCall"]
@@ -326,19 +331,19 @@ class Run:
         return self.event(content=content(role, parts), longRunningToolIds=ids)
 
     def leave_open(self, answer_id: str, call_id: str, use: ToolUse, rest: tuple[Act, ...]) -> None:
-        """Let a call wait for the caller, who answers it by `answer_id`."""
+        """Add a call that waits for the caller, who answers it with `answer_id`."""
         kind: Literal["approval", "output"] = "output" if isinstance(use, ClientTool) else "approval"
         self._open_calls[answer_id] = OpenCall(kind, self.invocation_id, call_id, use, rest)
 
     def failure(self, kind: str, message: str, *, is_stored: bool = True) -> TurnFailure:
-        """A failure of this turn. 1.39.1 stores none."""
+        """Return a failure of this turn. 1.39.1 does not store failures."""
         return TurnFailure(kind, message, is_stored=is_stored and not self.is_legacy)
 
     def keep(self, event: Json) -> Json:
-        """Store an event, and give it back.
+        """Store an event, and return it.
 
         Raises:
-            TurnFailure: The session was changed or deleted meanwhile.
+            TurnFailure: The session was changed or deleted during the turn.
         """
         if not self._store.is_stored(self.session):
             raise TurnFailure("SessionNotFoundError", f"Session {self.session.id} not found.")
@@ -352,21 +357,21 @@ class Run:
         actions = {"stateDelta": without_temporary(self.request.state_delta)}
         self.keep(self.event(author="user", path="", content=content("user", parts), actions=actions))
 
-    def _seal(self) -> None:
-        """Store that the turn was aborted, and close its open calls. 1.39.1 does not store it."""
-        mine = {key: call for key, call in self._open_calls.items() if call.invocation_id == self.invocation_id}
-        waiting = {key: _name(call) for key, call in mine.items() if not call.is_answered}
+    def _store_abort(self) -> None:
+        """Store that the turn was aborted, and close its waiting calls. 1.39.1 does not store this."""
         if self.is_legacy or not self._store.is_stored(self.session):
             return
+        ours = {key: call for key, call in self._open_calls.items() if call.invocation_id == self.invocation_id}
+        waiting = {key: _name(call) for key, call in ours.items() if not call.is_answered}
         calls = self._unanswered | waiting
         parts = [response_part(call_id, name, {"error": ABORT_TEXT}) for call_id, name in calls.items()]
         closing = content("user", parts) if parts else None
-        sealed = self.event(path="", content=closing, errorCode=ABORTED, errorMessage=ABORT_TEXT)
-        self._store.append(self.session, sealed)
+        aborted = self.event(path="", content=closing, errorCode=ABORTED, errorMessage=ABORT_TEXT)
+        self._store.append(self.session, aborted)
 
 
 def confirmation(tool: str) -> Json:
-    """The server's question to a caller who has to confirm a tool."""
+    """Return the server's request to confirm a tool."""
     hint = (
         f"Please approve or reject the tool call {tool}() by responding with a FunctionResponse with an expected"
         " ToolConfirmation payload."

@@ -1,4 +1,4 @@
-"""Emulator of the ADK API server: sessions and runs over state in memory.
+"""Emulator of the ADK API server: sessions and runs in memory.
 
 Not offered: artifacts, memory, live audio, evaluations, the routes of `adk web`.
 
@@ -43,7 +43,7 @@ class AdkEmulator(Emulator):
     """The ADK API server. `generation="legacy"` is google-adk 1.39.1.
 
     Attributes:
-        storage: Where the server keeps sessions: with `"sqlite"` a turn fails if its session is changed meanwhile; with
+        storage: Storage of the sessions. With `"sqlite"` a turn fails if its session is changed during the turn; with
             `"memory"` it continues.
     """
 
@@ -62,7 +62,7 @@ class AdkEmulator(Emulator):
 
     @property
     def storage(self) -> Storage:
-        """See the class."""
+        """Storage of the sessions; see the class."""
         return self._store.storage
 
     @storage.setter
@@ -70,14 +70,14 @@ class AdkEmulator(Emulator):
         self._store.storage = storage
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn of its own for `duration_s` seconds: a message, and the answer when they are over.
+        """Make a session run a turn without a script: a message now, and the answer after `duration_s` seconds.
 
         Raises:
             KeyError: There is no such session.
         """
         session = self._store.find(session_id)
         session.turn_ends_at_s = time.time() + duration_s
-        message = content("user", [text_part("A turn of its own")])
+        message = content("user", [text_part("A turn without a script")])
         self._store.append(session, event_shape(f"e-{new_id()}", "user", content=message))
 
     def _routes(self) -> list[Route]:
@@ -116,9 +116,9 @@ class AdkEmulator(Emulator):
         return session_shape(self._store, session)
 
     def _create_with_id(self, request: ApiRequest) -> Json:
-        """The deprecated way: the body is the state itself."""
+        """Create a session by the deprecated route, whose body is the state itself."""
         state = read_body(request, is_required=False)
-        session = self._store.create(*_place(request))
+        session = self._store.create(*_address(request))
         self._store.apply(session, state)
         return session_shape(self._store, session)
 
@@ -132,13 +132,13 @@ class AdkEmulator(Emulator):
     def _update(self, request: ApiRequest) -> Json:
         delta = read_fields(read_body(request), {"stateDelta": "dict"}, ("stateDelta",))["stateDelta"]
         session = self._find(request)
-        kept = without_temporary(delta)
-        self._store.append(session, event_shape(f"p-{new_id()}", "user", actions={"stateDelta": kept}))
+        stored = without_temporary(delta)
+        self._store.append(session, event_shape(f"p-{new_id()}", "user", actions={"stateDelta": stored}))
         shape = session_shape(self._store, session)
         return {**shape, "state": {**shape["state"], **delta}}
 
     def _delete(self, request: ApiRequest) -> Answer:
-        self._store.delete(*_place(request))
+        self._store.delete(*_address(request))
         return Answer(JSON_NULL)
 
     def _run_sse(self, request: ApiRequest) -> EventStream:
@@ -153,10 +153,10 @@ class AdkEmulator(Emulator):
         return [frame for frame in frames if not frame.get("partial")]
 
     def _start(self, values: Json, request: RunRequest) -> Run:
-        """A turn of a session.
+        """Return a new turn of a session.
 
         Raises:
-            Refusal: There is no such app, or no such session.
+            Refusal: There is no such app or no such session.
         """
         app = values.get("appName")
         if app is None:
@@ -175,7 +175,7 @@ class AdkEmulator(Emulator):
         )
 
     def _find(self, request: ApiRequest) -> StoredSession:
-        session = self._store.get(*_place(request))
+        session = self._store.get(*_address(request))
         if session is None:
             raise Refusal(404, "Session not found")
         if session.turn_ends_at_s is not None and time.time() >= session.turn_ends_at_s:
@@ -225,5 +225,5 @@ def _check_app(app: str) -> None:
         raise Refusal(404, f"Agent not found: '{app}'. No matching directory or module exists in '/srv/agents/{app}'.")
 
 
-def _place(request: ApiRequest) -> tuple[str, str, str]:
+def _address(request: ApiRequest) -> tuple[str, str, str]:
     return request.parameters["app"], request.parameters["user"], request.parameters["id"]

@@ -1,4 +1,4 @@
-"""JSON of the ADK emulator, written by hand.
+"""The JSON of the ADK emulator, written by hand.
 
 Backend: `/openapi.json` of google-adk 2.13.0 and 1.39.1 (read 2026-11)
 """
@@ -33,12 +33,12 @@ APPS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def new_id() -> str:
-    """An id of a session or an event."""
+    """Return an id for a session or an event."""
     return str(uuid.uuid4())
 
 
 def session_shape(store: Store, session: StoredSession, *, has_events: bool = True) -> Json:
-    """A session as it is read; lists leave its events out."""
+    """Return a session in the format of responses. In lists it has no events."""
     return {
         "id": session.id,
         "appName": session.app,
@@ -58,19 +58,19 @@ def event_shape(
     actions: Json | None = None,
     **members: Any,
 ) -> Json:
-    """An event.
+    """Return an event.
 
     Args:
-        invocation_id: Its turn.
-        author: `user`, or the agent.
-        path: Where its agent is in the tree of agents.
-        is_legacy: Whether it is one of 1.39.1, which has no paths.
-        actions: What it does, besides the four maps that are always there.
-        members: Further members; None leaves one out.
+        invocation_id: Id of its turn.
+        author: `user`, or the name of the agent.
+        path: Path of its agent in the tree of agents.
+        is_legacy: Whether to use the format of 1.39.1, which has no paths.
+        actions: Actions besides the four maps that every event has.
+        members: Additional members. One that is None is left out.
     """
-    given = {name: value for name, value in members.items() if value is not None}
+    present = {name: value for name, value in members.items() if value is not None}
     return {
-        **given,
+        **present,
         "invocationId": invocation_id,
         "author": author,
         "actions": {
@@ -87,27 +87,27 @@ def event_shape(
 
 
 def text_part(text: str, *, is_thought: bool = False) -> Json:
-    """A part of words or of reasoning."""
+    """Return a part with text or a thought."""
     return {"text": text, "thought": True} if is_thought else {"text": text}
 
 
 def call_part(call_id: str, name: str, arguments: Mapping[str, Any]) -> Json:
-    """A part that calls a function."""
+    """Return a part that calls a function."""
     return {"functionCall": {"id": call_id, "args": dict(arguments), "name": name}}
 
 
 def response_part(call_id: str, name: str, response: Mapping[str, Any]) -> Json:
-    """A part that responds to a call."""
+    """Return a part that responds to a call."""
     return {"functionResponse": {"id": call_id, "name": name, "response": dict(response)}}
 
 
 def content(role: str, parts: Iterable[Json]) -> Json:
-    """The content of an event."""
+    """Return the content of an event."""
     return {"parts": list(parts), "role": role}
 
 
 def failure_frame(kind: str, message: str, *, is_legacy: bool) -> Json:
-    """The frame of a turn that failed, which is no event."""
+    """Return the error frame of a turn that failed. It is not an event."""
     if is_legacy:
         return {"error": message}
     details = {"error_type": kind, "error_message": message, "timestamp": time.time()}
@@ -115,7 +115,7 @@ def failure_frame(kind: str, message: str, *, is_legacy: bool) -> Json:
 
 
 def error_answer(refusal: Refusal, _request_id: str) -> Answer:
-    """The answer to a refused request: a sentence, findings, or plain text."""
+    """Return the response to a rejected request: a sentence, a list of problems, or plain text."""
     if refusal.details.get("is_text"):
         return Answer(refusal.message, refusal.status, media_type="text/plain")
     return Answer({"detail": refusal.details.get("findings", refusal.message)}, refusal.status)

@@ -1,21 +1,21 @@
-"""Behaviour of ADK agents alone, chosen by the first word of a message.
+"""Behaviour that only ADK agents have, chosen by the first word of a message.
 
 | app | message begins with | the agent |
 |---|---|---|
-| `assistant` | `/refuse` | is stopped by a filter |
-| | `/fail-late` | fails in the middle of its words |
-| | `/cut` | reaches the limit of its words |
-| | `/empty` | says nothing |
+| `assistant` | `/refuse` | is stopped by a safety filter |
+| | `/fail-late` | fails in the middle of its text |
+| | `/cut` | reaches the limit of output tokens |
+| | `/empty` | returns no content |
 | | `/picture` | answers with an image |
 | | `/boom` | uses a tool that fails the turn |
 | | `/wait N` | uses a tool that takes N seconds |
 | | `/note TEXT` | saves an artifact |
 | | `/state VALUE` | writes to the state of session, user and app |
-| | `/ticket` | uses a tool whose answer may come later, and continues |
-| | `/ask-more` | uses a tool that asks by itself, and continues |
-| `crew` | `/transfer AGENT` | hands over to `writer` or to `line`, in which one agent speaks and then two at once |
-| `quiet` | `/nothing` | does nothing; anything else is kept in the state |
-| | `/count N` | speaks N times |
+| | `/ticket` | uses a tool whose result may come later, and continues |
+| | `/ask-more` | uses a tool that requests a confirmation itself, and continues |
+| `crew` | `/transfer AGENT` | transfers to `writer`, or to `line`: one agent, then two in parallel |
+| `quiet` | `/nothing` | does nothing; every other message is stored in the state |
+| | `/count N` | sends N messages |
 | | `/fail` | fails |
 
 Backend: https://google.github.io/adk-docs/agents/multi-agents/ and https://google.github.io/adk-docs/artifacts/ (read
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from polysession_adk.emulator.agent import Run
 
 Special: TypeAlias = "Callable[[Run, str, str], AsyncIterator[Json]]"
-"""Given the run, the message and what follows its first word: the events."""
+"""Function that yields the events. Arguments: the run, the message, and its text after the first word."""
 
 
 def special_for(app: str, message: str) -> Special | None:
-    """The behaviour of an app's agent in answer to a message; None leaves it to the script."""
+    """Return the special behaviour of an app's agent for a message; None if it follows the script."""
     if app == "quiet":
         return _quiet
     return _SPECIALS[app].get(message.partition(" ")[0])
@@ -169,7 +169,7 @@ async def _quiet(run: Run, message: str, rest: str) -> AsyncIterator[Json]:
 async def _respond(
     run: Run, message: str, call_id: str, name: str, response: Json, actions: Json | None = None
 ) -> AsyncIterator[Json]:
-    """The response of a tool, and what the model says after it."""
+    """Yield the response of a tool, and the model's answer after it."""
     parts = [response_part(call_id, name, response)]
     yield run.keep(run.event(content=content("user", parts), actions=actions))
     async for event in run.model_call([Say(f"You said: {message}")]):

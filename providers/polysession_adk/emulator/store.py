@@ -1,4 +1,4 @@
-"""Sessions of the ADK emulator: events, and state of a session, a user and an app.
+"""The sessions of the ADK emulator: their events, and the states of sessions, users and apps.
 
 Backend: https://google.github.io/adk-docs/sessions/state/ (read 2026-11), google-adk 2.13.0
 """
@@ -26,14 +26,14 @@ class StoredSession:
     """One session.
 
     Attributes:
-        app: Its app.
-        user: Whose it is.
-        id: Its id, for this app and user only.
-        state: State of the session alone.
-        events: Whole events, oldest first.
+        app: Name of its app.
+        user: Id of its owner.
+        id: Its id, unique within its app and user.
+        state: State of the session, without that of its user and its app.
+        events: Complete events, oldest first.
         updated_at_s: Time of the last change, in seconds since 1970.
-        saved_notes: How often its agent saved the artifact `note.txt`.
-        turn_ends_at_s: When the turn that a test started ends, by `time.time`; None for none.
+        saved_notes: Number of saved versions of the artifact `note.txt`.
+        turn_ends_at_s: End of the turn that a test started, in seconds since 1970; None without such a turn.
     """
 
     app: str
@@ -50,7 +50,7 @@ class Store:
     """All sessions.
 
     Attributes:
-        storage: `sqlite` lets a change of a session fail the turn that works on it; `memory` lets both continue.
+        storage: With `sqlite`, a change of a session makes its running turn fail; with `memory`, the turn continues.
     """
 
     def __init__(self, storage: Storage = "sqlite") -> None:
@@ -60,10 +60,10 @@ class Store:
         self._user_state: dict[tuple[str, str], Json] = {}
 
     def create(self, app: str, user: str, session_id: str | None) -> StoredSession:
-        """Create a session; without an id it gets one.
+        """Create a session, with a new id if the caller sent no id.
 
         Raises:
-            Refusal: The id is taken.
+            Refusal: The id exists.
         """
         session = StoredSession(app, user, (session_id or "").strip() or str(uuid.uuid4()))
         if (app, user, session.id) in self._sessions:
@@ -72,11 +72,11 @@ class Store:
         return session
 
     def get(self, app: str, user: str, session_id: str) -> StoredSession | None:
-        """A session, if it is there."""
+        """Return a session; None if there is no such session."""
         return self._sessions.get((app, user, session_id.strip()))
 
     def find(self, session_id: str) -> StoredSession:
-        """A session of any app and user.
+        """Return a session of any app and user.
 
         Raises:
             KeyError: There is no such session.
@@ -87,20 +87,20 @@ class Store:
         raise KeyError(session_id)
 
     def list(self, app: str, user: str) -> list[StoredSession]:
-        """The sessions of a user in an app, that of the oldest change first."""
-        mine = [each for key, each in self._sessions.items() if key[:2] == (app, user)]
-        return sorted(mine, key=lambda each: (each.updated_at_s, each.id))
+        """Return the sessions of a user in an app, by their last change, oldest first."""
+        found = [each for key, each in self._sessions.items() if key[:2] == (app, user)]
+        return sorted(found, key=lambda each: (each.updated_at_s, each.id))
 
     def delete(self, app: str, user: str, session_id: str) -> None:
-        """Delete a session, if it is there. The states of its user and its app stay."""
+        """Delete a session if it exists. The states of its user and its app are kept."""
         self._sessions.pop((app, user, session_id.strip()), None)
 
     def is_stored(self, session: StoredSession) -> bool:
-        """Whether it was not deleted."""
+        """Whether a session still exists."""
         return self._sessions.get((session.app, session.user, session.id)) is session
 
     def append(self, session: StoredSession, event: Json) -> None:
-        """Store an event, with the change of state in it."""
+        """Store an event, and apply its change of the state."""
         delta = event["actions"]["stateDelta"]
         self.apply(session, delta)
         session.events.append(event)
@@ -109,12 +109,12 @@ class Store:
         session.updated_at_s = max(session.updated_at_s, event["timestamp"])
 
     def apply(self, session: StoredSession, delta: Mapping[str, Any]) -> None:
-        """Change states, each key in its scope. A key is replaced whole; keys of a turn are dropped."""
+        """Change each key in its scope. A value is replaced as a whole; keys of a turn (`temp:`) are dropped."""
         for key, value in delta.items():
             self._scope(session, key)[key] = value
 
     def state(self, session: StoredSession) -> Json:
-        """The state that a session shows: its own, its user's and its app's."""
+        """Return the state of a session together with that of its user and its app."""
         shared = self._user_state.get((session.app, session.user), {})
         return {**session.state, **self._app_state.get(session.app, {}), **shared}
 
@@ -127,5 +127,5 @@ class Store:
 
 
 def without_temporary(delta: Mapping[str, Any]) -> Json:
-    """A change of state without the keys of a turn."""
+    """Return a change of the state without the keys of a turn."""
     return {key: value for key, value in delta.items() if not key.startswith(TEMP)}

@@ -1,4 +1,4 @@
-"""Request bodies of the ADK emulator: what is read of them, and what is refused.
+"""Reading and validation of request bodies in the ADK emulator.
 
 Backend: `/openapi.json` of google-adk 2.13.0 (read 2026-11)
 """
@@ -28,10 +28,10 @@ _LOOPBACK: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuse names of other hosts, as a server on loopback does.
+    """Reject requests to other host names, like the server on a loopback address.
 
     Raises:
-        Refusal: `Host` is not this machine, or `Origin` is not the server's own.
+        Refusal: `Host` is not a loopback name, or `Origin` is another server.
     """
     if not _LOOPBACK.fullmatch(headers.get("host", "")):
         raise Refusal(403, "Forbidden: host not allowed", is_text=True)
@@ -41,20 +41,20 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def finding(kind: str, place: list[Any], message: str, value: Any, **more: Any) -> Json:
-    """One thing that is wrong with a body."""
+    """Return one problem of a request body."""
     return {"type": kind, "loc": ["body", *place], "msg": message, "input": value, **more}
 
 
 def refuse(*findings: Json) -> Refusal:
-    """The refusal of a body."""
+    """Return the error for an invalid body."""
     return Refusal(422, "invalid", findings=list(findings))
 
 
 def read_body(request: ApiRequest, *, is_required: bool = True) -> Json:
-    """The object in a body, its names in camel case; empty if there is no body and none is needed.
+    """Return the object in a body, with names in camel case. It is empty if there is no body and none is required.
 
     Raises:
-        Refusal: It is not an object.
+        Refusal: The body is missing or not an object.
     """
     if not request.content:
         if is_required:
@@ -66,8 +66,8 @@ def read_body(request: ApiRequest, *, is_required: bool = True) -> Json:
         body = request.json()
     except ValueError as error:
         position = error.pos if isinstance(error, json.JSONDecodeError) else 0
-        said = {"error": error.msg if isinstance(error, json.JSONDecodeError) else str(error)}
-        raise refuse(finding("json_invalid", [position], "JSON decode error", {}, ctx=said)) from error
+        context = {"error": error.msg if isinstance(error, json.JSONDecodeError) else str(error)}
+        raise refuse(finding("json_invalid", [position], "JSON decode error", {}, ctx=context)) from error
     if body is None and not is_required:
         return {}
     if not isinstance(body, dict):
@@ -76,12 +76,12 @@ def read_body(request: ApiRequest, *, is_required: bool = True) -> Json:
 
 
 def read_fields(body: Json, kinds: Mapping[str, str], required: tuple[str, ...] = ()) -> Json:
-    """The known fields of a body; null counts as left out.
+    """Return the known fields of a body. Null counts as missing.
 
     Args:
         body: The body.
-        kinds: The fields, each with its kind: `string`, `dict`, `list` or `bool`.
-        required: The fields without which it is refused.
+        kinds: The fields, each with its kind: `string`, `dict`, `list`, `bool` or `object`.
+        required: Names of the required fields.
 
     Raises:
         Refusal: A field is missing or has another kind.
@@ -98,10 +98,10 @@ def read_fields(body: Json, kinds: Mapping[str, str], required: tuple[str, ...] 
 
 
 def read_run(body: Json) -> tuple[Json, RunRequest]:
-    """The fields of a run.
+    """Return the fields of a run, and the run's request.
 
     Raises:
-        Refusal: One of them is wrong.
+        Refusal: A field is missing or invalid.
     """
     kinds = {
         **dict.fromkeys(("appName", "userId", "sessionId", "invocationId", "functionCallEventId"), "string"),
@@ -123,7 +123,7 @@ def read_run(body: Json) -> tuple[Json, RunRequest]:
 
 
 def read_parts(parts: Any) -> list[Json]:
-    """The parts of a message, as the server stores them.
+    """Return the parts of a message in the format of storage.
 
     Raises:
         Refusal: One of them has an unknown field, or a value of another kind.
@@ -147,14 +147,18 @@ def read_parts(parts: Any) -> list[Json]:
 
 
 def _url_safe(text: str, place: list[Any]) -> str:
-    """The same bytes in the alphabet of the answers."""
+    """Return base64 text in the URL-safe alphabet of responses.
+
+    Raises:
+        Refusal: The text is not base64.
+    """
     standard = text.replace("-", "+").replace("_", "/")
     try:
         content = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except binascii.Error as error:
-        said = {"encoding": "base64", "encoding_error": str(error)}
+        context = {"encoding": "base64", "encoding_error": str(error)}
         message = f"Data should be valid base64: {error}."
-        raise refuse(finding("bytes_invalid_encoding", place, message, text, ctx=said)) from error
+        raise refuse(finding("bytes_invalid_encoding", place, message, text, ctx=context)) from error
     return base64.urlsafe_b64encode(content).decode()
 
 

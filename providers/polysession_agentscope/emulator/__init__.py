@@ -1,4 +1,4 @@
-"""AgentScope's service, emulated."""
+"""Emulator of AgentScope's agent service."""
 
 from polysession_agentscope.emulator.app import AgentScopeEmulator
 

@@ -1,4 +1,4 @@
-"""The scripted agent in AgentScope's words: what it does becomes the service's events.
+"""The scripted agent: its acts become AgentScope's events.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -23,7 +23,7 @@ _DECISIONS: Final = {
     "explore": "denied",
     "bypass": "run",
 }
-"""The decision about a tool call that needs an approval, in each permission mode: the one about writing a file."""
+"""Decision about a tool call that needs an approval, by permission mode. It is the service's one for writing a file."""
 
 _DENIED_BY_USER: Final = '<system-reminder>The execution of tool "{}" is denied by user!</system-reminder>'
 _DENIED_BY_MODE: Final = "Permission denied for {} ({} mode is read-only)"
@@ -32,25 +32,25 @@ _INTERRUPTED: Final = "<system-reminder>The tool call has been interrupted by th
 _REMINDER: Final = "<system-reminder>\n<current-time>{:%Y-%m-%dT%H:%M:%S}</current-time>\n</system-reminder>"
 
 
-class AgentFailed(Exception):  # noqa: N818  (it says what happened)
-    """The reply fails; `error_type` is the service's word for the cause."""
+class AgentFailed(Exception):  # noqa: N818  (the name states the event)
+    """The reply fails; `error_type` is the service's name of the cause."""
 
     def __init__(self, error_type: str) -> None:
         super().__init__(error_type)
         self.error_type = error_type
 
 
-class _Interrupted(Exception):  # noqa: N818  (it says what happened)
-    """The user asked to stop."""
+class _Interrupted(Exception):  # noqa: N818  (the name states the event)
+    """The user interrupted the turn."""
 
 
 @dataclass(slots=True)
 class ScriptedAgent:
-    """An agent at work on one reply.
+    """An agent that writes one reply.
 
     Attributes:
-        permissions: The session's permission context; approvals may add rules to it.
-        reminds: Whether the model gets the time first, as in a session's first turn.
+        permissions: The session's permission context. Approvals may add rules to it.
+        reminds: Whether the model first gets the current time, as in a session's first turn.
     """
 
     session_id: str
@@ -63,17 +63,17 @@ class ScriptedAgent:
     _unfinished: list[Json] = field(default_factory=list)
 
     async def reply(self, script: tuple[Act, ...]) -> AsyncIterator[Json]:
-        """Begin a reply, and do what the script says."""
+        """Start a reply, and perform the script."""
         yield reply_start(self.session_id, self.progress.reply_id, self.name)
         if self.reminds:
             source = json.dumps({"label": "System", "sublabel": "Runtime State"})
             yield self._event("HINT_BLOCK", block_id=hex_id(), source=source, hint=_REMINDER.format(datetime.now(UTC)))
         self.progress.rest = script
-        async for happened in self._go_on():
-            yield happened
+        async for emitted in self._continue():
+            yield emitted
 
     async def decide(self, decisions: Sequence[Json]) -> AsyncIterator[Json]:
-        """Continue after approvals and denials; without any, or if no call waits, there is nothing to do.
+        """Continue after approvals and denials. Without decisions, or without a waiting call, nothing happens.
 
         Raises:
             AgentFailed: A decision is about a call that does not wait for one.
@@ -84,62 +84,62 @@ class ScriptedAgent:
         if not asking.keys() >= {decision["tool_call"]["id"] for decision in decisions}:
             raise AgentFailed("unknown")
         for decision in decisions:
-            for happened in self._decided(asking[decision["tool_call"]["id"]], decision):
-                yield happened
-        # Tools that run are a step of the agent; results that it only receives are not.
+            for emitted in self._apply_decision(asking[decision["tool_call"]["id"]], decision):
+                yield emitted
+        # Tools that the agent runs count as a step; results that it only receives do not.
         is_step = bool(self.progress.calls) or any(decision["confirmed"] for decision in decisions)
-        for happened in self._use_tools():
-            yield happened
+        for emitted in self._use_tools():
+            yield emitted
         if not self.progress.calls:
             self.progress.steps += is_step
-            async for happened in self._go_on():
-                yield happened
+            async for emitted in self._continue():
+                yield emitted
 
     async def take_results(self, results: Sequence[Json]) -> AsyncIterator[Json]:
-        """Continue with the results of tools that the caller ran; results that no call waits for are ignored."""
+        """Continue with the results of tools that the caller ran. Unexpected results are ignored."""
         submitted = {call.id: call for call in self.progress.calls if call.state == "submitted"}
         expected = [result for result in results if result["id"] in submitted]
         for result in expected:
             call = submitted[result["id"]]
             self.progress.received[call.id] = result["output"]
-            for happened in self._output(call, result["output"]):
-                yield happened
+            for emitted in self._output(call, result["output"]):
+                yield emitted
             yield self._result_end(call, result["state"])
         if expected and not self.progress.calls:
-            async for happened in self._go_on():
-                yield happened
+            async for emitted in self._continue():
+                yield emitted
 
-    def give_up(self) -> Iterator[Json]:
-        """Stop waiting for approvals and results; nothing happens if nothing waits."""
+    def stop_waiting(self) -> Iterator[Json]:
+        """End a reply that waits for approvals or results; otherwise nothing happens."""
         if self.progress.calls:
             yield from self._interrupted_end()
 
-    async def _go_on(self) -> AsyncIterator[Json]:
-        """Work until the script is done, or the caller has to answer."""
+    async def _continue(self) -> AsyncIterator[Json]:
+        """Perform the rest of the script, until its end or until the caller has to answer."""
         try:
             while self.progress.rest:
-                async for happened in self._call_model():
-                    yield happened
-                for happened in self._use_tools():
-                    yield happened
+                async for emitted in self._call_model():
+                    yield emitted
+                for emitted in self._use_tools():
+                    yield emitted
                 if self.progress.calls:
                     return
                 self.progress.steps += 1
             yield reply_end(self.session_id, self.progress.reply_id, "completed")
         except _Interrupted:
-            for happened in self._interrupted_end():
-                yield happened
+            for emitted in self._interrupted_end():
+                yield emitted
 
     async def _call_model(self) -> AsyncIterator[Json]:
-        """One answer of the model: it ends where tools are used."""
+        """Perform one model call. It ends at the next use of tools."""
         end = {"input_tokens": 0, "output_tokens": 0, "cache_input_tokens": 0, "cache_creation_input_tokens": 0}
         yield self._event("MODEL_CALL_START", model_name=self.model)
         self._unfinished.append(self._event("MODEL_CALL_END", **end, finished_reason="interrupted"))
         while self.progress.rest and not self.progress.calls:
             act, *rest = self.progress.rest
             self.progress.rest = tuple(rest)
-            async for happened in self._act(act):
-                yield happened
+            async for emitted in self._act(act):
+                yield emitted
         self._unfinished.pop()
         yield self._event(
             "MODEL_CALL_END", **end | {"input_tokens": 7, "output_tokens": 3}, finished_reason="completed"
@@ -151,16 +151,16 @@ class ScriptedAgent:
                 self._unfinished.clear()
                 raise AgentFailed("upstream")
             case Think(text):
-                async for happened in self._speak("THINKING", [text]):
-                    yield happened
+                async for emitted in self._speak("THINKING", [text]):
+                    yield emitted
             case Say():
-                async for happened in self._speak("TEXT", act.deltas, act.pause_s, text=None):
-                    yield happened
+                async for emitted in self._speak("TEXT", act.deltas, act.pause_s, text=None):
+                    yield emitted
             case UseTools(uses):
-                for happened in self._call_tools(uses):
-                    yield happened
+                for emitted in self._call_tools(uses):
+                    yield emitted
             case Ask():
-                raise AssertionError("the service has no questions; the scripts split there")
+                raise AssertionError("a question in the script: AgentScope has none, and `Scripts.take` replaces them")
 
     async def _speak(
         self, kind: str, deltas: Sequence[str], pause_s: float = 0.0, **at_end: None
@@ -185,7 +185,7 @@ class ScriptedAgent:
         self.progress.calls = calls
 
     def _use_tools(self) -> Iterator[Json]:
-        """Run the tools in order, up to the first that asks; the caller's are all handed over."""
+        """Run the tools in order, up to the first that needs an approval. All client tools go to the caller."""
         for call in list(self.progress.calls):
             if isinstance(call.use, ClientTool):
                 yield from self._hand_over(call)
@@ -207,13 +207,13 @@ class ScriptedAgent:
             return "run"
         return _DECISIONS[self.permissions["mode"]]
 
-    def _decided(self, call: ToolCall, decision: Json) -> Iterator[Json]:
+    def _apply_decision(self, call: ToolCall, decision: Json) -> Iterator[Json]:
         if not decision["confirmed"]:
             yield from self._result(call, _DENIED_BY_USER.format(call.use.name), "denied")
             return
         for rule in decision["rules"] or []:
             self.permissions["allow_rules"].setdefault(rule["tool_name"], []).append(rule)
-        # The arguments that come back are those that the tool runs with; the reply keeps what the model wrote.
+        # The tool runs with the arguments in the decision; the stored reply keeps the model's arguments.
         edited = read_arguments(decision["tool_call"]["input"])
         if edited is None:
             yield from self._result(call, _BAD_ARGUMENTS.format(call.use.name), "error")

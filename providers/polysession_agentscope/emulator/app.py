@@ -1,4 +1,4 @@
-"""An emulator of the AgentScope agent service: what its routes answer.
+"""An emulator of the AgentScope agent service: its routes and initial resources.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -65,13 +65,13 @@ _MODEL_CARD: Final = {
 
 
 class AgentScopeEmulator(Emulator):
-    """AgentScope's agent service 2.0.11 over state in memory; 2.0.0 as the legacy generation.
+    """AgentScope's agent service 2.0.11 with its state in memory; the legacy generation is 2.0.0.
 
-    The user `emulator` owns the initial agent and credential; any other user id is a new, empty tenant.
-    A session needs a `chat_model_config` with a credential that exists before its agent says anything.
+    The user `emulator` owns the initial agent and credential. Any other user id is a new, empty tenant.
+    A turn fails unless the session has a `chat_model_config` with an existing credential.
 
     Attributes:
-        pace: How long the service takes.
+        pace: Durations of the service's work.
     """
 
     def __init__(self, generation: Generation = "current") -> None:
@@ -99,7 +99,7 @@ class AgentScopeEmulator(Emulator):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn of its own for `duration_s` seconds, then return to idle.
+        """Make a session run a turn without a script for `duration_s` seconds, and then return to idle.
 
         Raises:
             KeyError: There is no such session.
@@ -107,7 +107,7 @@ class AgentScopeEmulator(Emulator):
         self._state.start_turn(session_id, duration_s)
 
     def open_streams(self, session_id: str) -> int:
-        """How many streams of a session are open.
+        """Return the number of open streams of a session.
 
         Raises:
             KeyError: There is no such session.
@@ -123,7 +123,7 @@ def _listed(name: str, items: list[Json]) -> Json:
 
 
 def _models(state: State, provider: str) -> Json:
-    """The models of one type of credential."""
+    """Return the models of one type of credential."""
     if provider != _CREDENTIAL_TYPE:
         raise NotFound("Provider", provider)
     return _listed("models", [{**_MODEL_CARD, **state.generation.model_card}])
@@ -140,97 +140,100 @@ _OPERATIONS: Final = (
     Operation(
         "GET",
         "/model/",
-        lambda state, ask: _models(state, ask.query["provider"]),
+        lambda state, request: _models(state, request.query["provider"]),
         query=lambda bodies: bodies.models_query,
         anonymous=True,
     ),
     Operation(
         "GET",
         "/credential/",
-        lambda state, ask: _listed("credentials", state.list_credentials(ask.user_id)),
+        lambda state, request: _listed("credentials", state.list_credentials(request.user_id)),
     ),
     Operation(
         "POST",
         "/credential/",
-        lambda state, ask: {"credential_id": state.create_credential(ask.user_id, ask.body["data"])},
+        lambda state, request: {"credential_id": state.create_credential(request.user_id, request.body["data"])},
         status=201,
         body=lambda bodies: bodies.credential,
     ),
     Operation(
         "PATCH",
         "/credential/{item_id}",
-        lambda state, ask: state.replace_credential(ask.user_id, ask.item_id, ask.body["data"]),
+        lambda state, request: state.replace_credential(request.user_id, request.item_id, request.body["data"]),
         body=lambda bodies: bodies.credential,
     ),
     Operation(
         "DELETE",
         "/credential/{item_id}",
-        lambda state, ask: state.delete_credential(ask.user_id, ask.item_id),
+        lambda state, request: state.delete_credential(request.user_id, request.item_id),
         status=204,
     ),
     Operation(
         "GET",
         "/agent/",
-        lambda state, ask: _listed("agents", state.list_agents(ask.user_id)),
+        lambda state, request: _listed("agents", state.list_agents(request.user_id)),
     ),
     Operation(
         "POST",
         "/agent/",
-        lambda state, ask: {"agent_id": state.create_agent(ask.user_id, ask.body)},
+        lambda state, request: {"agent_id": state.create_agent(request.user_id, request.body)},
         status=201,
         body=lambda bodies: bodies.create_agent,
     ),
     Operation(
         "PATCH",
         "/agent/{item_id}",
-        lambda state, ask: state.update_agent(ask.user_id, ask.item_id, ask.body),
+        lambda state, request: state.update_agent(request.user_id, request.item_id, request.body),
         body=lambda bodies: bodies.update_agent,
     ),
     Operation(
         "DELETE",
         "/agent/{item_id}",
-        lambda state, ask: state.delete_agent(ask.user_id, ask.item_id),
+        lambda state, request: state.delete_agent(request.user_id, request.item_id),
         status=204,
     ),
     Operation(
         "GET",
         "/sessions/",
-        lambda state, ask: _listed("sessions", state.list_sessions(ask.user_id, ask.agent_id)),
+        lambda state, request: _listed("sessions", state.list_sessions(request.user_id, request.agent_id)),
         agent_in_query=True,
     ),
     Operation(
         "POST",
         "/sessions/",
-        lambda state, ask: {"session_id": state.create_session(ask.user_id, ask.body)},
+        lambda state, request: {"session_id": state.create_session(request.user_id, request.body)},
         status=201,
         body=lambda bodies: bodies.create_session,
     ),
-    # DELETE stands before PATCH: the first of them is what 405 answers name as allowed.
+    # DELETE is listed before PATCH, because a 405 response names the first of them as allowed.
     Operation(
         "DELETE",
         "/sessions/{item_id}",
-        lambda state, ask: state.delete_session(ask.user_id, ask.item_id),
+        lambda state, request: state.delete_session(request.user_id, request.item_id),
         status=204,
         agent_in_query=True,
     ),
     Operation(
         "PATCH",
         "/sessions/{item_id}",
-        lambda state, ask: state.update_session(ask.user_id, ask.item_id, ask.body),
+        lambda state, request: state.update_session(request.user_id, request.item_id, request.body),
         body=lambda bodies: bodies.update_session,
         agent_in_query=True,
     ),
     Operation(
         "GET",
         "/sessions/{item_id}/status",
-        lambda state, ask: {"session_id": ask.item_id, "status": state.session_status(ask.user_id, ask.item_id)},
+        lambda state, request: {
+            "session_id": request.item_id,
+            "status": state.session_status(request.user_id, request.item_id),
+        },
         agent_in_query=True,
         generations=("current",),
     ),
     Operation(
         "POST",
         "/sessions/{item_id}/interrupt",
-        lambda state, ask: chat.interrupt(state, ask.user_id, ask.agent_id, ask.item_id),
+        lambda state, request: chat.interrupt(state, request.user_id, request.agent_id, request.item_id),
         status=202,
         agent_in_query=True,
         generations=("current",),
@@ -238,7 +241,7 @@ _OPERATIONS: Final = (
     Operation(
         "GET",
         "/sessions/{item_id}/messages",
-        lambda state, ask: chat.messages(state, ask.user_id, ask.item_id, ask.query),
+        lambda state, request: chat.messages(state, request.user_id, request.item_id, request.query),
         query=lambda bodies: bodies.messages_query,
         agent_in_query=True,
         generations=("current",),
@@ -246,7 +249,7 @@ _OPERATIONS: Final = (
     Operation(
         "GET",
         "/sessions/{item_id}/messages",
-        lambda state, ask: chat.messages_by_offset(state, ask.user_id, ask.item_id, ask.query),
+        lambda state, request: chat.messages_by_offset(state, request.user_id, request.item_id, request.query),
         query=lambda bodies: bodies.messages_query,
         agent_in_query=True,
         generations=("legacy",),
@@ -254,7 +257,7 @@ _OPERATIONS: Final = (
     Operation(
         "GET",
         "/sessions/{item_id}/stream",
-        lambda state, ask: chat.stream(state, ask.user_id, ask.item_id, ask.query.get("after")),
+        lambda state, request: chat.stream(state, request.user_id, request.item_id, request.query.get("after")),
         query=lambda bodies: bodies.stream_query,
         agent_in_query=True,
         generations=("current",),
@@ -262,14 +265,14 @@ _OPERATIONS: Final = (
     Operation(
         "POST",
         "/chat/",
-        lambda state, ask: chat.start(state, ask.user_id, ask.body),
+        lambda state, request: chat.start(state, request.user_id, request.body),
         body=lambda _: CHAT,
         generations=("current",),
     ),
     Operation(
         "POST",
         "/chat/",
-        lambda state, ask: chat.stream_turn(state, ask.user_id, ask.body),
+        lambda state, request: chat.stream_turn(state, request.user_id, request.body),
         body=lambda _: CHAT,
         generations=("legacy",),
     ),

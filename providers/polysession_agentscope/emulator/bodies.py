@@ -1,4 +1,4 @@
-"""The request bodies that the AgentScope service takes, in both generations of it.
+"""The request bodies of the AgentScope service, for both generations.
 
 https://docs.agentscope.io/api-reference (read 2026-11)
 """
@@ -29,8 +29,8 @@ class Bodies:
     """Shapes of the request bodies of one generation of the service.
 
     Attributes:
-        agent_configs: The parts of an agent's configuration; read from `{}`, each gives its defaults.
-        messages_query: Which messages are asked for; in the query of the address.
+        agent_configs: The parts of an agent's configuration. Each one, read from `{}`, gives its defaults.
+        messages_query: Query parameters of the list of messages.
     """
 
     create_session: Object
@@ -60,7 +60,7 @@ def _invitation_rule(config: Json) -> str | None:
 _REQUIRED_TEXT: Final = Field(TEXT, required=True)
 _NULLABLE_TEXT: Final = Field(TEXT, nullable=True, default=None)
 
-# The service's own texts are long; an emulated agent never uses them.
+# Short texts in place of the service's long ones: an emulated agent never uses them.
 _COMPRESSION: Final = {
     "compression_prompt": Field(TEXT, default="Summarise the conversation so far."),
     "summary_template": Field(TEXT, default="Summary of the conversation so far: {summary}"),
@@ -172,4 +172,4 @@ OPENAI_CREDENTIAL: Final = Object(
         "base_url": _NULLABLE_TEXT,
     }
 )
-"""The `data` of the one credential type that the emulator knows."""
+"""The `data` of a credential of the only type that the emulator has."""

@@ -1,4 +1,4 @@
-"""Turns: how the service takes an input, lets the agent work on it, and stores what came of it.
+"""Turns: the service takes an input, runs the agent, and stores the result.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -20,15 +20,15 @@ from polysession_agentscope.emulator.shapes import Json
 from polysession_agentscope.emulator.state import NotFound, Session, State
 
 _NAME_WORDS = 5
-"""Words of a first message that the emulated model takes for a session's name."""
+"""Number of words of the first message that become the session's name."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """One input of a caller, and the reply to it.
+    """An input of a caller, and the reply to it.
 
     Attributes:
-        wanted: The input, complete.
+        turn_input: The input, with the service's defaults.
         reply: The message that the turn writes or continues; None before it begins.
         position: Position of the turn's last event in the log.
     """
@@ -36,30 +36,30 @@ class Turn:
     user_id: str
     agent_id: str
     session: Session
-    wanted: Json
+    turn_input: Json
     reply: Json = None
     position: int | None = None
 
     @property
     def session_id(self) -> str:
-        """The session's id."""
+        """Id of the session."""
         return str(self.session.record["id"])
 
     @property
     def conversation(self) -> Conversation:
-        """The session's talk."""
+        """Conversation of the session."""
         return self.session.conversation
 
-    def publish(self, happened: Json) -> None:
-        """Tell an event of this turn to all who listen."""
-        self.position = self.conversation.publish(happened)
+    def publish(self, emitted: Json) -> None:
+        """Send an event of this turn to all streams of the session."""
+        self.position = self.conversation.publish(emitted)
 
 
 def start(state: State, user_id: str, body: Json) -> Json:
-    """Begin a turn in the background; nothing of the request is compared with what exists.
+    """Start a turn in the background. The request is accepted even if its session does not exist.
 
     Raises:
-        Refusal: A turn runs, and the input is no answer to a reply that waits.
+        Refusal: A turn runs, and the input is not an answer to a reply that waits.
     """
     session = state.find_session(body["session_id"])
     if session is not None:
@@ -68,7 +68,7 @@ def start(state: State, user_id: str, body: Json) -> Json:
 
 
 def interrupt(state: State, user_id: str, agent_id: str, session_id: str) -> Json:
-    """Stop a session's turn, or what its agent waits for."""
+    """Interrupt a turn of a session that runs or waits."""
     session = state.tenant(user_id).session(session_id)
     if not session.stop():
         _begin(state, Turn(user_id, agent_id, session, INTERRUPTION))
@@ -76,13 +76,13 @@ def interrupt(state: State, user_id: str, agent_id: str, session_id: str) -> Jso
 
 
 def stream(state: State, user_id: str, session_id: str, after: str | None) -> AsyncGenerator[bytes, None]:
-    """The frames of a session's events."""
+    """Return the frames of a session's events."""
     conversation = state.tenant(user_id).session(session_id).conversation
     return conversation.frames(after, state.pace.heartbeat_s)
 
 
 def messages(state: State, user_id: str, session_id: str, query: Json) -> Json:
-    """A page of a session's messages: the latest, or those before one."""
+    """Return a page of a session's messages: the newest, or those before a given one."""
     session = state.tenant(user_id).session(session_id)
     page, has_more = session.conversation.page(query.get("before"), query["limit"])
     cursor = session.conversation.cursor
@@ -96,21 +96,21 @@ def messages(state: State, user_id: str, session_id: str, query: Json) -> Json:
 
 
 def messages_by_offset(state: State, user_id: str, session_id: str, query: Json) -> Json:
-    """A page of a session's messages, as 2.0.0 counted them: from the oldest."""
+    """Return a page of a session's messages for 2.0.0, which counts from the oldest."""
     session = state.tenant(user_id).session(session_id)
     page = list(session.conversation.messages.values())[query["offset"] :][: query["limit"]]
     return {"messages": [state.generation.message(message) for message in page], "is_running": session.running}
 
 
 async def stream_turn(state: State, user_id: str, body: Json) -> AsyncGenerator[bytes, None]:
-    """The frames of one turn's events, as 2.0.0 answered a message.
+    """Return the frames of one turn's events, which are the response to a message on 2.0.0.
 
-    A client that closes the connection stops the turn. The service saves the agent's memory, the reply and what it
-    waits for when the answer has been sent to its end, so that a client that closes at the last event loses them.
+    A client that closes the connection stops the turn. The service stores the agent's memory, the reply and the pending
+    actions only when the response has been sent to its end, so a client that closes at the last event loses them.
 
     Raises:
-        NotFound: The session, its agent or its model does not exist; the answer has begun by then.
-        AgentFailed: As with NotFound.
+        NotFound: The session, its agent or its model does not exist. The response has already started by then.
+        AgentFailed: The agent rejects the input. The response has already started by then.
     """
     session = state.tenant(user_id).session(body["session_id"])
     turn = Turn(user_id, body["agent_id"], session, complete(body["input"]))
@@ -120,8 +120,8 @@ async def stream_turn(state: State, user_id: str, body: Json) -> AsyncGenerator[
     conversation.streaming += 1
     try:
         _accept(turn)
-        async for happened in _work(state, turn, agent):
-            yield frame(state.generation.event(happened))
+        async for emitted in _work(state, turn, agent):
+            yield frame(state.generation.event(emitted))
         await pause(state.pace.settle_s)
         _store(state, turn, agent)
         is_saved = True
@@ -133,7 +133,7 @@ async def stream_turn(state: State, user_id: str, body: Json) -> AsyncGenerator[
 
 
 def _begin(state: State, turn: Turn) -> None:
-    if turn.session.running and not is_answer(turn.wanted):
+    if turn.session.running and not is_answer(turn.turn_input):
         raise Refusal(409, f"Session '{turn.session_id}' already has an active chat run in this process.")
     turn.conversation.begin(partial(_run, state, turn))
 
@@ -143,12 +143,12 @@ async def _run(state: State, turn: Turn) -> None:
         await pause(state.pace.settle_s)
     if await turn.conversation.interruption.wait(state.pace.setup_s):
         return
-    if is_answer(turn.wanted) and turn.session is not state.tenant(turn.user_id).sessions.get(turn.session_id):
+    if is_answer(turn.turn_input) and turn.session is not state.tenant(turn.user_id).sessions.get(turn.session_id):
         turn.publish(reply_end(turn.session_id, "", "error", "internal"))
         return
     try:
         agent = _assemble(state, turn)
-        if not turn.wanted and turn.conversation.progress.calls:
+        if not turn.turn_input and turn.conversation.progress.calls:
             return
         _accept(turn)
     except NotFound:
@@ -163,10 +163,10 @@ async def _run(state: State, turn: Turn) -> None:
 
 
 def _assemble(state: State, turn: Turn) -> ScriptedAgent:
-    """The agent for a turn.
+    """Build the agent for a turn.
 
     Raises:
-        NotFound: The user has not all that a turn needs.
+        NotFound: The session, the agent, the model or the credential does not exist.
     """
     tenant = state.tenant(turn.user_id)
     agent = tenant.agent(turn.agent_id)
@@ -183,7 +183,7 @@ def _assemble(state: State, turn: Turn) -> ScriptedAgent:
         agent["data"]["name"],
         model["model"],
         permissions,
-        deepcopy(turn.conversation.progress) if is_answer(turn.wanted) else Progress(hex_id()),
+        deepcopy(turn.conversation.progress) if is_answer(turn.turn_input) else Progress(hex_id()),
         turn.conversation.interruption,
         reminds=state.generation.reminds and not turn.conversation.context,
     )
@@ -193,26 +193,26 @@ def _accept(turn: Turn) -> None:
     """Store the messages of an input.
 
     Raises:
-        AgentFailed: They are stored, and yet the agent does not take them.
+        AgentFailed: The agent rejects the messages. They stay stored.
     """
-    if is_answer(turn.wanted):
+    if is_answer(turn.turn_input):
         turn.reply = deepcopy(turn.conversation.messages.get(turn.conversation.progress.reply_id))
         return
-    turn.conversation.messages.update({message["id"]: message for message in turn.wanted})
-    if turn.conversation.progress.calls or any(message["role"] == "system" for message in turn.wanted):
+    turn.conversation.messages.update({message["id"]: message for message in turn.turn_input})
+    if turn.conversation.progress.calls or any(message["role"] == "system" for message in turn.turn_input):
         raise AgentFailed("setup")
 
 
 async def _publish(state: State, turn: Turn, agent: ScriptedAgent) -> None:
-    """Let the agent work, and tell what happens to all who listen."""
+    """Run the agent, and send its events to all streams of the session."""
     permissions = deepcopy(agent.permissions)
-    if is_answer(turn.wanted):
-        if turn.wanted is not INTERRUPTION:
-            turn.publish(turn.wanted)
+    if is_answer(turn.turn_input):
+        if turn.turn_input is not INTERRUPTION:
+            turn.publish(turn.turn_input)
         turn.publish(reply_start(turn.session_id, agent.progress.reply_id, agent.name))
     try:
-        async for happened in _work(state, turn, agent):
-            turn.publish(happened)
+        async for emitted in _work(state, turn, agent):
+            turn.publish(emitted)
     except AgentFailed as failure:
         end = reply_end(turn.session_id, agent.progress.reply_id, "error", failure.error_type)
         if turn.reply["finished_reason"] is None:
@@ -227,36 +227,36 @@ async def _publish(state: State, turn: Turn, agent: ScriptedAgent) -> None:
 
 
 async def _work(state: State, turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
-    """The events of an agent at work, each after its effect on the reply."""
-    if is_answer(turn.wanted) and turn.reply is not None:
-        add_to_reply(turn.reply, turn.wanted)
-    async for happened in _acts(state, turn, agent):
+    """Run the agent, and yield each event after adding it to the reply."""
+    if is_answer(turn.turn_input) and turn.reply is not None:
+        add_to_reply(turn.reply, turn.turn_input)
+    async for emitted in _acts(state, turn, agent):
         if turn.reply is None:
             turn.reply = new_reply(agent.progress.reply_id, agent.name)
-        add_to_reply(turn.reply, happened)
-        yield happened
+        add_to_reply(turn.reply, emitted)
+        yield emitted
 
 
 async def _acts(state: State, turn: Turn, agent: ScriptedAgent) -> AsyncIterator[Json]:
-    if turn.wanted is INTERRUPTION:
-        for happened in agent.give_up():
-            yield happened
-    elif not is_answer(turn.wanted):
-        turn.conversation.context += turn.wanted
+    if turn.turn_input is INTERRUPTION:
+        for emitted in agent.stop_waiting():
+            yield emitted
+    elif not is_answer(turn.turn_input):
+        turn.conversation.context += turn.turn_input
         script = state.scripts.take(turn.session_id, last_text(turn.conversation.context))
-        # Without a message, the model only says once more what it had to say last.
-        async for happened in agent.reply(script if turn.wanted else script[-1:]):
-            yield happened
-    elif "confirm_results" in turn.wanted:
-        async for happened in agent.decide(turn.wanted["confirm_results"]):
-            yield happened
+        # Without a message, the model only repeats its last act.
+        async for emitted in agent.reply(script if turn.turn_input else script[-1:]):
+            yield emitted
+    elif "confirm_results" in turn.turn_input:
+        async for emitted in agent.decide(turn.turn_input["confirm_results"]):
+            yield emitted
     else:
-        async for happened in agent.take_results(turn.wanted["execution_results"]):
-            yield happened
+        async for emitted in agent.take_results(turn.turn_input["execution_results"]):
+            yield emitted
 
 
 def _report(turn: Turn, error_type: str) -> None:
-    """Tell of a turn that failed before its reply began; its reply bears the agent's id for a name."""
+    """Report a turn that failed before its reply began. The name of such a reply is the agent's id."""
     reply = new_reply(hex_id(), turn.agent_id)
     end = reply_end(turn.session_id, reply["id"], "error", error_type)
     add_to_reply(reply, end)
@@ -281,9 +281,9 @@ def _store(state: State, turn: Turn, agent: ScriptedAgent) -> None:
 
 
 async def _name(state: State, turn: Turn) -> None:
-    """Name the session after its first message, unless the caller named it."""
+    """Name the session after its first message, unless the caller has named it."""
     record = turn.session.record
-    text = "" if is_answer(turn.wanted) else last_text(turn.wanted)
+    text = "" if is_answer(turn.turn_input) else last_text(turn.turn_input)
     if not (text and record["config"].get("naming", {}).get("auto")):
         return
     await pause(state.pace.settle_s)

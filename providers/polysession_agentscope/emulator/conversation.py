@@ -1,4 +1,4 @@
-"""The conversation of a session: its messages, its event log, and the turn in work.
+"""The conversation of a session: its messages, its event log, and its running turn.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -18,7 +18,7 @@ from polysession_agentscope.emulator.shapes import Json
 
 _REPLAY_LIMIT: Final = 1000
 _POSITIONS: Final = itertools.count(1)
-"""One counter for all sessions, as in the service's message bus in memory."""
+"""One counter for all sessions, like that of the service's in-memory message bus."""
 
 
 Work = Callable[[], Coroutine[None, None, None]]
@@ -26,18 +26,18 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 @dataclass(slots=True)
 class Conversation:
-    """The talk of one session.
+    """The conversation of one session.
 
     Attributes:
         messages: The stored messages by id, oldest first.
-        context: The messages as the agent remembers them, which is not quite as they are stored.
+        context: The messages in the agent's memory, which differ a little from the stored ones.
         log: The events, each with its position.
-        cursor: Position of the last event that the stored messages tell of.
-        progress: How far the agent has come with the last reply.
-        task: What works on a turn in the background.
-        interruption: How the turn in work is asked to stop.
-        waiting: What is to be done after the turn in work.
-        streaming: How many turns are in work whose events are the answer to the request.
+        cursor: Position of the last event that the stored messages cover.
+        progress: Progress of the last reply.
+        task: Background task of the running turn.
+        interruption: Signal that asks the running turn to stop.
+        waiting: Turns that are queued behind the running one.
+        streaming: Number of running turns whose events are the response to the request.
     """
 
     messages: dict[str, Json] = field(default_factory=dict)
@@ -54,11 +54,11 @@ class Conversation:
 
     @property
     def running(self) -> bool:
-        """Whether a turn is in work."""
+        """Whether a turn runs."""
         return self.task.running or self.streaming > 0
 
     def begin(self, work: Work) -> None:
-        """Work on a turn in the background: at once, or after the one in work."""
+        """Run a turn in the background: at once, or after the running one."""
         self.waiting.append(work)
         if not self.running:
             self.interruption = Signal()
@@ -69,22 +69,22 @@ class Conversation:
             await self.waiting.pop(0)()
             self.interruption = Signal()
 
-    def publish(self, happened: Json) -> int:
-        """Tell an event to all who listen; gives its position."""
+    def publish(self, emitted: Json) -> int:
+        """Send an event to all streams. Returns its position."""
         position = next(_POSITIONS)
-        self.log.append((position, happened))
+        self.log.append((position, emitted))
         return position
 
     def checkpoint(self, position: int) -> None:
-        """The stored messages now tell of all events up to this position: only it and later ones are replayed."""
+        """Record that the stored messages cover all events up to a position. Only it and later ones are replayed."""
         self.cursor = position
         self._replay_from = next(index for index, entry in enumerate(self.log.entries) if entry[0] == position)
 
     async def frames(self, after: str | None, heartbeat_s: float) -> AsyncGenerator[bytes]:
-        """The frames of a new stream: what is replayed, then what happens.
+        """Yield the frames of a new stream: the replayed events, then the new ones.
 
         Raises:
-            ValueError: The cursor cannot be read; the service, too, finds out when the answer has begun.
+            ValueError: The cursor cannot be read. As in the service, the response has already started by then.
         """
         async for entry in self.log.follow(self._replay_start(after), heartbeat_s=heartbeat_s):
             yield b":\n\n" if entry is None else frame(entry[1])
@@ -96,14 +96,14 @@ class Conversation:
         return next((index for index in range(start, len(entries)) if entries[index][0] > seen), len(entries))
 
     def page(self, before: str | None, limit: int) -> tuple[list[Json], bool]:
-        """The latest messages, or those before one, oldest first; and whether there are older ones."""
+        """Return the newest messages, or those before a given one, oldest first; and whether there are older ones."""
         ids = list(self.messages)
         end = len(ids) if before is None else ids.index(before) if before in ids else 0
         start = max(0, end - limit)
         return [self.messages[each] for each in ids[start:end]], start > 0
 
     def remember(self, reply: Json) -> None:
-        """Let the agent remember a reply as it is now, in place of what it remembers of it."""
+        """Put the current state of a reply into the agent's memory, in place of the earlier one."""
         memory = deepcopy(reply) | {"finished_at": None, "finished_reason": None, "error": None}
         memory["content"] = [self._memory_of(block) for block in memory["content"] if not _is_awaited(block)]
         if not any((reply["usage"] or {}).values()):
@@ -120,9 +120,9 @@ class Conversation:
         return block | {"finished_at": None}
 
 
-def frame(happened: Json) -> bytes:
-    """An event as a stream sends it."""
-    return sse_frame({"data": json.dumps(happened, ensure_ascii=False)})
+def frame(emitted: Json) -> bytes:
+    """Return the SSE frame of an event."""
+    return sse_frame({"data": json.dumps(emitted, ensure_ascii=False)})
 
 
 def _is_awaited(block: Json) -> bool:

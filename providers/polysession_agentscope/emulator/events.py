@@ -1,4 +1,4 @@
-"""The events of a session's turns, and how they make up a reply.
+"""The events of a session's turns, and the reply that is built from them.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -20,32 +20,32 @@ ERROR_MESSAGES: Final = {
     "unknown": "The reply failed with an unknown error.",
     "internal": "Session no longer exists.",
 }
-"""The one sentence of the service about each kind of failure."""
+"""The service's message for each type of failure."""
 
 
 def local_stamp() -> str:
-    """This moment as events and messages show it: in the server's local time, without saying so."""
+    """Return the current time in the format of events and messages: the server's local time, without a time zone."""
     return datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat()
 
 
 def event(kind: str, **fields: Json) -> Json:
-    """A new event."""
+    """Return a new event."""
     return {"id": hex_id(), "created_at": local_stamp(), "metadata": {}, "type": kind, **fields}
 
 
 def reply_start(session_id: str, reply_id: str, name: str) -> Json:
-    """The event that begins or continues a reply."""
+    """Return the event that starts or continues a reply."""
     return event("REPLY_START", session_id=session_id, reply_id=reply_id, name=name, role="assistant")
 
 
 def reply_end(session_id: str, reply_id: str, reason: str, error_type: str | None = None) -> Json:
-    """The event that ends a reply."""
+    """Return the event that ends a reply."""
     error = {"type": error_type, "message": ERROR_MESSAGES[error_type]} if error_type else None
     return event("REPLY_END", session_id=session_id, reply_id=reply_id, finished_reason=reason, error=error)
 
 
 def new_reply(reply_id: str, name: str) -> Json:
-    """The message that a reply is at its beginning."""
+    """Return the message of a reply without content."""
     return {
         "name": name,
         "content": [],
@@ -61,20 +61,20 @@ def new_reply(reply_id: str, name: str) -> Json:
     }
 
 
-def add_to_reply(reply: Json, happened: Json) -> None:
-    """Let a reply grow by an event; most kinds of event leave a trace in it, some do not."""
-    trace = _TRACES.get(happened["type"])
-    if trace:
-        trace(reply, happened)
+def add_to_reply(reply: Json, emitted: Json) -> None:
+    """Add an event to a reply. Some types of event do not change it."""
+    apply = _CHANGES.get(emitted["type"])
+    if apply:
+        apply(reply, emitted)
 
 
 def new_block(kind: str, block_id: str, **fields: Json) -> Json:
-    """A new block of a message."""
+    """Return a new block of a message."""
     return {"type": kind, **fields, "id": block_id, "created_at": local_stamp(), "finished_at": None}
 
 
 def tool_call_block(call_id: str, name: str, arguments: str, state: str, rules: list[Json]) -> Json:
-    """A block that says how far a tool call has come."""
+    """Return the block of a tool call in a state."""
     fields = {"name": name, "input": arguments, "state": state, "suggested_rules": rules}
     return new_block("tool_call", call_id, **fields)
 
@@ -84,101 +84,99 @@ def _block(reply: Json, kind: str, block_id: str) -> Json:
 
 
 def _start_block(kind: str) -> Callable[[Json, Json], None]:
-    def trace(reply: Json, happened: Json) -> None:
-        reply["content"].append(new_block(kind, happened["block_id"], **{kind: ""}))
+    def apply(reply: Json, emitted: Json) -> None:
+        reply["content"].append(new_block(kind, emitted["block_id"], **{kind: ""}))
 
-    return trace
+    return apply
 
 
-def _grow_block(kind: str) -> Callable[[Json, Json], None]:
-    def trace(reply: Json, happened: Json) -> None:
-        _block(reply, kind, happened["block_id"])[kind] += happened["delta"]
+def _extend_block(kind: str) -> Callable[[Json, Json], None]:
+    def apply(reply: Json, emitted: Json) -> None:
+        _block(reply, kind, emitted["block_id"])[kind] += emitted["delta"]
 
-    return trace
+    return apply
 
 
 def _end_block(kind: str, id_key: str = "block_id") -> Callable[[Json, Json], None]:
-    def trace(reply: Json, happened: Json) -> None:
-        _block(reply, kind, happened[id_key])["finished_at"] = happened["created_at"]
+    def apply(reply: Json, emitted: Json) -> None:
+        _block(reply, kind, emitted[id_key])["finished_at"] = emitted["created_at"]
 
-    return trace
+    return apply
 
 
-def _hint(reply: Json, happened: Json) -> None:
-    block = new_block("hint", happened["block_id"], hint=happened["hint"], source=happened["source"])
+def _hint(reply: Json, emitted: Json) -> None:
+    block = new_block("hint", emitted["block_id"], hint=emitted["hint"], source=emitted["source"])
     reply["content"].append(block | {"finished_at": block["created_at"]})
 
 
-def _add_usage(reply: Json, happened: Json) -> None:
+def _add_usage(reply: Json, emitted: Json) -> None:
     before = reply["usage"] or {}
     counts = ("input_tokens", "output_tokens", "cache_input_tokens", "cache_creation_input_tokens")
-    reply["usage"] = {count: before.get(count, 0) + happened[count] for count in counts}
+    reply["usage"] = {count: before.get(count, 0) + emitted[count] for count in counts}
 
 
-def _call_tool(reply: Json, happened: Json) -> None:
-    reply["content"].append(tool_call_block(happened["tool_call_id"], happened["tool_call_name"], "", "pending", []))
+def _call_tool(reply: Json, emitted: Json) -> None:
+    reply["content"].append(tool_call_block(emitted["tool_call_id"], emitted["tool_call_name"], "", "pending", []))
 
 
-def _grow_tool_call(reply: Json, happened: Json) -> None:
-    _block(reply, "tool_call", happened["tool_call_id"])["input"] += happened["delta"]
+def _extend_tool_call(reply: Json, emitted: Json) -> None:
+    _block(reply, "tool_call", emitted["tool_call_id"])["input"] += emitted["delta"]
 
 
-def _require(reply: Json, happened: Json) -> None:
-    for call in happened["tool_calls"]:
+def _require(reply: Json, emitted: Json) -> None:
+    for call in emitted["tool_calls"]:
         block = _block(reply, "tool_call", call["id"])
         block.update(state=call["state"], suggested_rules=call["suggested_rules"])
 
 
-def _start_result(reply: Json, happened: Json) -> None:
-    fields = {"name": happened["tool_call_name"], "output": [], "state": "running", "metadata": {}}
-    reply["content"].append(new_block("tool_result", happened["tool_call_id"], **fields))
+def _start_result(reply: Json, emitted: Json) -> None:
+    fields = {"name": emitted["tool_call_name"], "output": [], "state": "running", "metadata": {}}
+    reply["content"].append(new_block("tool_result", emitted["tool_call_id"], **fields))
 
 
-def _add_text_result(reply: Json, happened: Json) -> None:
-    output = _block(reply, "tool_result", happened["tool_call_id"])["output"]
+def _add_text_result(reply: Json, emitted: Json) -> None:
+    output = _block(reply, "tool_result", emitted["tool_call_id"])["output"]
     if output and output[-1]["type"] == "text":
-        output[-1]["text"] += happened["delta"]
+        output[-1]["text"] += emitted["delta"]
     else:
-        output.append(new_block("text", hex_id(), text=happened["delta"]))
+        output.append(new_block("text", hex_id(), text=emitted["delta"]))
 
 
-def _add_data_result(reply: Json, happened: Json) -> None:
-    kind = "url" if happened["data"] is None else "base64"
-    content = {"url": happened["url"]} if kind == "url" else {"data": happened["data"]}
-    source = {"type": kind, **content, "media_type": happened["media_type"]}
-    block = new_block("data", happened["block_id"], source=source, name=None)
-    _block(reply, "tool_result", happened["tool_call_id"])["output"].append(block)
+def _add_data_result(reply: Json, emitted: Json) -> None:
+    kind = "url" if emitted["data"] is None else "base64"
+    content = {"url": emitted["url"]} if kind == "url" else {"data": emitted["data"]}
+    source = {"type": kind, **content, "media_type": emitted["media_type"]}
+    block = new_block("data", emitted["block_id"], source=source, name=None)
+    _block(reply, "tool_result", emitted["tool_call_id"])["output"].append(block)
 
 
-def _end_result(reply: Json, happened: Json) -> None:
-    result = _block(reply, "tool_result", happened["tool_call_id"])
-    result.update(state=happened["state"], finished_at=happened["created_at"])
-    _block(reply, "tool_call", happened["tool_call_id"])["state"] = "finished"
+def _end_result(reply: Json, emitted: Json) -> None:
+    result = _block(reply, "tool_result", emitted["tool_call_id"])
+    result.update(state=emitted["state"], finished_at=emitted["created_at"])
+    _block(reply, "tool_call", emitted["tool_call_id"])["state"] = "finished"
 
 
-def _add_stray_results(reply: Json, happened: Json) -> None:
-    """The service keeps results that no call waits for, beside those that the agent takes."""
+def _add_stray_results(reply: Json, emitted: Json) -> None:
+    """Add the results that no call waits for: the service stores them with the others."""
     expected = {block["id"] for block in reply["content"] if block["type"] == "tool_result"}
-    reply["content"] += [deepcopy(result) for result in happened["execution_results"] if result["id"] not in expected]
+    reply["content"] += [deepcopy(result) for result in emitted["execution_results"] if result["id"] not in expected]
 
 
-def _end_reply(reply: Json, happened: Json) -> None:
-    reply.update(
-        finished_at=happened["created_at"], finished_reason=happened["finished_reason"], error=happened["error"]
-    )
+def _end_reply(reply: Json, emitted: Json) -> None:
+    reply.update(finished_at=emitted["created_at"], finished_reason=emitted["finished_reason"], error=emitted["error"])
 
 
-_TRACES: Final[Mapping[str, Callable[[Json, Json], None]]] = {
+_CHANGES: Final[Mapping[str, Callable[[Json, Json], None]]] = {
     "HINT_BLOCK": _hint,
     "MODEL_CALL_END": _add_usage,
     "THINKING_BLOCK_START": _start_block("thinking"),
-    "THINKING_BLOCK_DELTA": _grow_block("thinking"),
+    "THINKING_BLOCK_DELTA": _extend_block("thinking"),
     "THINKING_BLOCK_END": _end_block("thinking"),
     "TEXT_BLOCK_START": _start_block("text"),
-    "TEXT_BLOCK_DELTA": _grow_block("text"),
+    "TEXT_BLOCK_DELTA": _extend_block("text"),
     "TEXT_BLOCK_END": _end_block("text"),
     "TOOL_CALL_START": _call_tool,
-    "TOOL_CALL_DELTA": _grow_tool_call,
+    "TOOL_CALL_DELTA": _extend_tool_call,
     "TOOL_CALL_END": _end_block("tool_call", "tool_call_id"),
     "REQUIRE_USER_CONFIRM": _require,
     "REQUIRE_EXTERNAL_EXECUTION": _require,

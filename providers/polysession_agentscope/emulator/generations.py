@@ -1,6 +1,6 @@
-"""The records of the AgentScope service, and the rules in which its generations differ.
+"""The records of the AgentScope service, and the differences between its generations.
 
-Current is 2.0.11 with SQL storage. Legacy is 2.0.0, whose storage was Redis.
+Current is 2.0.11 with SQL storage. Legacy is 2.0.0 with Redis storage.
 https://docs.agentscope.io/api-reference (read 2026-11)
 """
 
@@ -17,19 +17,19 @@ from polysession_agentscope.emulator.events import local_stamp
 from polysession_agentscope.emulator.shapes import Json
 
 
-class ServiceFault(Exception):  # noqa: N818  (no fault of the emulator: the service fails here too)
-    """The service does not handle such a request: it answers 500 in plain text and drops the connection."""
+class ServiceFault(Exception):  # noqa: N818  (an error of the service, which the emulator copies)
+    """The service fails on such a request: it answers 500 in plain text and closes the connection."""
 
 
 class CurrentGeneration:
     """Version 2.0.11.
 
     Attributes:
-        bodies: The request bodies it takes.
-        locks_running_sessions: Whether a session cannot be changed while a turn runs.
-        reminds: Whether the model gets the time in a session's first turn, which streams show.
-        shares_credential_ids: Whether a credential id that one user chose is taken for all others.
-        model_card: Fields of a model in the catalogue that only this generation has.
+        bodies: The request bodies that it accepts.
+        locks_running_sessions: Whether a change of a session is rejected while a turn runs.
+        reminds: Whether the model gets the current time in a session's first turn, as a hint event.
+        shares_credential_ids: Whether credential ids are unique across all users.
+        model_card: Additional fields of a model in the catalogue.
     """
 
     bodies: ClassVar[Bodies] = wire_bodies.CURRENT
@@ -39,20 +39,20 @@ class CurrentGeneration:
     model_card: ClassVar[Mapping[str, Json]] = {"model_class": ""}
 
     def stamp(self) -> str:
-        """This moment as records show it: in UTC, without saying so."""
+        """Return the current time in the format of records: UTC, without a time zone."""
         return datetime.now(UTC).replace(tzinfo=None).isoformat()
 
     def credential(self, user_id: str, data: Json) -> Json:
-        """A new credential record; the caller's choice of id is honoured."""
+        """Return a new credential record, with the caller's id if there is one."""
         return self._record(user_id) | {"id": data["id"] or hex_id(), "data": data}
 
     def agent(self, user_id: str, body: Json) -> Json:
-        """A new agent record; the id within its data is another one."""
+        """Return a new agent record. Its data has a different id."""
         return self._record(user_id) | {"source": "user", "data": self.agent_data(body)}
 
     def agent_data(self, body: Json) -> Json:
-        """The data in a new agent's record."""
-        chat_config = self._default_configs() | body.get("chat_config", {}) | self._given_configs(body)
+        """Return the data in a new agent's record."""
+        chat_config = self._default_configs() | body.get("chat_config", {}) | self._sent_configs(body)
         return {
             "id": hex_id(),
             "name": body["name"],
@@ -61,17 +61,17 @@ class CurrentGeneration:
         }
 
     def changed_agent_data(self, data: Json, changes: Json) -> Json:
-        """An agent's data after a PATCH: a part of the configuration is replaced whole, null keeps."""
-        configs = (changes.get("chat_config") or {}) | self._given_configs(changes)
+        """Return an agent's data after a PATCH, which replaces whole parts of the configuration. Null has no effect."""
+        configs = (changes.get("chat_config") or {}) | self._sent_configs(changes)
         texts = {key: changes[key] for key in ("name", "system_prompt") if changes.get(key) is not None}
         return data | texts | {"chat_config": data["chat_config"] | configs}
 
     def view(self, record: Json) -> Json:
-        """A credential or an agent as answers show it."""
+        """Return a credential or an agent in the format of responses."""
         return record | {"editable": True}
 
     def session(self, user_id: str, agent_id: str, config: Json) -> Json:
-        """A new session record."""
+        """Return a new session record."""
         return self._record(user_id) | {
             "agent_id": agent_id,
             "origin": {"type": "user"},
@@ -81,7 +81,7 @@ class CurrentGeneration:
         }
 
     def session_config(self, body: Json, newest: Json | None) -> Json:
-        """A new session's configuration; `newest` is the agent's newest session, whose workspace is shared."""
+        """Return a new session's configuration. It shares the workspace of `newest`, the agent's newest session."""
         shared = newest["config"]["workspace_id"] if newest else hex_id()
         return {
             "workspace_id": body.get("workspace_id") or shared,
@@ -96,19 +96,19 @@ class CurrentGeneration:
         }
 
     def changed_session_config(self, config: Json, changes: Json) -> Json:
-        """A session's configuration after a PATCH: null clears.
+        """Return a session's configuration after a PATCH. Null clears a field.
 
         Raises:
-            ServiceFault: The name was null.
+            ServiceFault: The name is null.
         """
         if "name" not in changes:
             return config | changes
         if changes["name"] is None:
-            raise ServiceFault("a session's name cannot be null, and the service does not check it")
+            raise ServiceFault("the name of a session is null, which the service does not check")
         return config | changes | {"naming": {"auto": False}}
 
     def session_view(self, record: Json, status: str) -> Json:
-        """A session as a list shows it: without its conversation."""
+        """Return a session in the format of a list: without its conversation."""
         state = record["state"] | {"context": [], "summary": "", "tool_context": self._tool_context()}
         return {
             "session": record | {"state": state},
@@ -118,15 +118,15 @@ class CurrentGeneration:
         }
 
     def event(self, event: Json) -> Json:
-        """An event as streams show it."""
+        """Return an event in the format of streams."""
         return event
 
     def message(self, message: Json) -> Json:
-        """A message as answers show it."""
+        """Return a message in the format of responses."""
         return message
 
     def reply_state(self, reply_id: str, steps: int) -> Json:
-        """The last reply in a session's state, after so many steps."""
+        """Return the part of a session's state about the last reply, after this number of steps."""
         return {
             "reply_context": {
                 "reply_id": reply_id,
@@ -146,7 +146,7 @@ class CurrentGeneration:
     def _default_configs(self) -> Json:
         return {key: shape.read({}, (), []) for key, shape in self.bodies.agent_configs.items()}
 
-    def _given_configs(self, body: Json) -> Json:
+    def _sent_configs(self, body: Json) -> Json:
         return {key: body[key] for key in self.bodies.agent_configs if body.get(key) is not None}
 
     def _state(self) -> Json:
@@ -174,7 +174,7 @@ class CurrentGeneration:
 
 
 class LegacyGeneration(CurrentGeneration):
-    """Version 2.0.0, which the documentation's page on updating a session describes."""
+    """Version 2.0.0, described by the documentation's page about updating a session."""
 
     bodies: ClassVar[Bodies] = wire_bodies.LEGACY
     locks_running_sessions: ClassVar[bool] = False
@@ -183,28 +183,28 @@ class LegacyGeneration(CurrentGeneration):
     model_card: ClassVar[Mapping[str, Json]] = {}
 
     def stamp(self) -> str:
-        """This moment as records show it: the server's local time, without saying so."""
+        """Return the current time in the format of records: the server's local time, without a time zone."""
         return local_stamp()
 
     def agent(self, user_id: str, body: Json) -> Json:
-        """A new agent record."""
+        """Return a new agent record."""
         return self._record(user_id) | {"data": self.agent_data(body)}
 
     def agent_data(self, body: Json) -> Json:
-        """The data in a new agent's record."""
+        """Return the data in a new agent's record."""
         named = {"id": hex_id(), "name": body["name"], "system_prompt": body["system_prompt"]}
-        return named | self._default_configs() | self._given_configs(body)
+        return named | self._default_configs() | self._sent_configs(body)
 
     def changed_agent_data(self, data: Json, changes: Json) -> Json:
-        """An agent's data after a PATCH: null keeps."""
+        """Return an agent's data after a PATCH. Null changes nothing."""
         return data | _without_nulls(changes)
 
     def view(self, record: Json) -> Json:
-        """A credential or an agent as answers show it."""
+        """Return a credential or an agent in the format of responses."""
         return record
 
     def session(self, user_id: str, agent_id: str, config: Json) -> Json:
-        """A new session record."""
+        """Return a new session record."""
         return self._record(user_id) | {
             "agent_id": agent_id,
             "source": "user",
@@ -214,7 +214,7 @@ class LegacyGeneration(CurrentGeneration):
         }
 
     def session_config(self, body: Json, newest: Json | None) -> Json:  # noqa: ARG002  (workspaces were not shared)
-        """A new session's configuration, with a workspace of its own."""
+        """Return a new session's configuration, with a new workspace."""
         return {
             "workspace_id": body.get("workspace_id") or hex_id(),
             "name": self._session_name(body),
@@ -222,25 +222,25 @@ class LegacyGeneration(CurrentGeneration):
         }
 
     def changed_session_config(self, config: Json, changes: Json) -> Json:
-        """A session's configuration after a PATCH: null keeps."""
+        """Return a session's configuration after a PATCH. Null changes nothing."""
         return config | _without_nulls(changes)
 
     def session_view(self, record: Json, status: str) -> Json:  # noqa: ARG002  (no status in lists)
-        """A session as a list shows it: the bare record."""
+        """Return a session in the format of a list: the bare record."""
         return record
 
     def event(self, event: Json) -> Json:
-        """An event as streams show it."""
+        """Return an event in the format of streams."""
         unknown = _UNKNOWN_TO_LEGACY["event"] | _UNKNOWN_TO_LEGACY.get(event["type"], set())
         return _without(unknown, event) | _legacy_blocks(event, "tool_calls")
 
     def message(self, message: Json) -> Json:
-        """A message as answers show it."""
+        """Return a message in the format of responses."""
         usage = message["usage"] and _without(_UNKNOWN_TO_LEGACY["usage"], message["usage"])
         return _without(_UNKNOWN_TO_LEGACY["message"], message) | _legacy_blocks(message, "content") | {"usage": usage}
 
     def reply_state(self, reply_id: str, steps: int) -> Json:
-        """The last reply in a session's state, after so many steps."""
+        """Return the part of a session's state about the last reply, after this number of steps."""
         return {"reply_id": reply_id, "cur_iter": steps}
 
     def _reply(self) -> Json:
@@ -256,7 +256,7 @@ _UNKNOWN_TO_LEGACY: Final[Mapping[str, set[str]]] = {
     "usage": {"cache_input_tokens", "cache_creation_input_tokens"},
     "block": {"created_at", "finished_at", "metadata"},
 }
-"""Keys that 2.0.0 did not have yet, by what they are a part of."""
+"""Keys that 2.0.0 does not have, by the object that contains them."""
 
 
 def _without(keys: set[str], value: Json) -> Json:
@@ -264,7 +264,7 @@ def _without(keys: set[str], value: Json) -> Json:
 
 
 def _legacy_blocks(owner: Json, key: str) -> Json:
-    """The blocks of a message or an event in their older shape, if it has some."""
+    """Return the blocks of a message or an event in the format of 2.0.0, if it has blocks."""
     return {key: [_legacy_block(block) for block in owner[key]]} if key in owner else {}
 
 

@@ -1,4 +1,4 @@
-"""The inputs that a turn takes: messages, answers to a reply that waits, or none.
+"""The inputs of a turn: messages, answers to a reply that waits, or none.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -136,7 +136,7 @@ CHAT: Final = Object(
 """The body of `POST /chat/`."""
 
 INTERRUPTION: Final = {"type": "USER_INTERRUPT"}
-"""The input that the service gives itself to end a reply that waits."""
+"""The service's internal input that ends a reply which waits."""
 
 _BLOCK_DEFAULTS: Final[Mapping[str, Json]] = {
     "hint": {"source": None},
@@ -153,27 +153,27 @@ _MESSAGE_END: Final = {
 }
 
 
-def complete(given: Json) -> Json:
-    """An input with all that the service adds to it: a list of messages, or an answer to a reply that waits."""
-    if isinstance(given, dict) and "type" in given:
-        return _complete_answer(given)
-    messages = [given] if isinstance(given, dict) else given or []
+def complete(sent: Json) -> Json:
+    """Return an input with the service's defaults: a list of messages, or an answer to a reply that waits."""
+    if isinstance(sent, dict) and "type" in sent:
+        return _complete_answer(sent)
+    messages = [sent] if isinstance(sent, dict) else sent or []
     return [_complete_message(message) for message in messages]
 
 
-def is_answer(wanted: Json) -> bool:
-    """Whether an input is for a reply that waits."""
-    return isinstance(wanted, dict)
+def is_answer(turn_input: Json) -> bool:
+    """Whether a complete input answers a reply that waits."""
+    return isinstance(turn_input, dict)
 
 
 def last_text(messages: Sequence[Json]) -> str:
-    """The last text of the user; empty if there is no text."""
-    said = [message for message in messages if message["role"] == "user"]
-    return "".join(block["text"] for block in said[-1]["content"] if block["type"] == "text") if said else ""
+    """Return the text of the user's last message; empty without such a message."""
+    sent = [message for message in messages if message["role"] == "user"]
+    return "".join(block["text"] for block in sent[-1]["content"] if block["type"] == "text") if sent else ""
 
 
-def _complete_answer(given: Json) -> Json:
-    answer: Json = event(given["type"]) | given
+def _complete_answer(sent: Json) -> Json:
+    answer: Json = event(sent["type"]) | sent
     if "confirm_results" in answer:
         decisions = answer["confirm_results"]
         return answer | {"confirm_results": [each | {"tool_call": _complete(each["tool_call"])} for each in decisions]}

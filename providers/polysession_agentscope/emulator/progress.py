@@ -1,4 +1,4 @@
-"""How far an agent has come with a reply.
+"""Progress of an agent with a reply.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -16,10 +16,10 @@ from polysession_agentscope.emulator.shapes import Json
 
 @dataclass(slots=True)
 class ToolCall:
-    """One use of a tool, as far as it has come.
+    """One call of a tool.
 
     Attributes:
-        state: In the service's words.
+        state: The service's name of its state.
     """
 
     use: ToolUse
@@ -28,23 +28,23 @@ class ToolCall:
 
     @property
     def arguments(self) -> str:
-        """The arguments as the model wrote them."""
+        """The model's arguments, as JSON text."""
         return json.dumps(dict(self.use.arguments))
 
     @property
     def rule(self) -> Json:
-        """The rule that allows such a call for good."""
+        """The rule that allows such a call for the rest of the session."""
         content = " ".join(map(str, self.use.arguments.values()))
         return {"tool_name": self.use.name, "rule_content": content, "behavior": "allow", "source": "suggested"}
 
     def block(self) -> Json:
-        """The call as the events that ask for an answer show it."""
+        """Return the block of the call, as in the events that request an answer."""
         rules = [self.rule] if self.state == "asking" else []
         return tool_call_block(self.id, self.use.name, self.arguments, self.state, rules)
 
 
 def read_arguments(text: str) -> dict[str, Any] | None:
-    """Arguments as a caller sends them back; None if they are not a JSON object."""
+    """Return the arguments in a caller's decision; None if they are not a JSON object."""
     try:
         arguments = json.loads(text)
     except ValueError:
@@ -54,13 +54,13 @@ def read_arguments(text: str) -> dict[str, Any] | None:
 
 @dataclass(slots=True)
 class Progress:
-    """How far an agent has come with its reply.
+    """Progress of an agent with its reply.
 
     Attributes:
-        steps: Rounds of model call and tools that are done.
-        calls: The tool calls that have no result yet.
-        rest: What the agent does after them.
-        received: By tool call, the results that no tool of the service gave, as the agent received them.
+        steps: Number of finished rounds of a model call and its tools.
+        calls: The tool calls without a result.
+        rest: The acts that follow them.
+        received: By id of a call, the results that did not come from a tool of the service.
     """
 
     reply_id: str
@@ -71,7 +71,7 @@ class Progress:
 
     @property
     def status(self) -> str:
-        """Status of a session whose agent has come so far and does not work."""
+        """Status of the session while no turn runs."""
         states = {call.state for call in self.calls}
         if "asking" in states:
             return "awaiting_permission"

@@ -1,4 +1,4 @@
-"""Reading of requests in the emulated AgentScope service, and the shape of its refusals.
+"""Reading of requests in the emulated AgentScope service, and the format of its error responses.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -20,8 +20,8 @@ _NO_BODY: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A valid request; a part that the operation does not have is empty."""
+class ValidRequest:
+    """The parts of a valid request. A part that the operation does not have is empty."""
 
     user_id: str
     item_id: str
@@ -32,16 +32,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path: what it takes, and how it is answered.
+    """One method of one path: its parameters and its response.
 
     Attributes:
-        answer: Gives the answer's content: the frames of a stream, or a JSON value.
-        generations: Those that have it.
+        answer: Function that returns the response's content: a stream of frames, or a JSON value.
+        generations: The generations that have it.
     """
 
     method: str
     path: str
-    answer: Callable[[State, Ask], Json]
+    answer: Callable[[State, ValidRequest], Json]
     status: int = 200
     query: Callable[[Bodies], Object] = lambda _: Object({})
     body: Callable[[Bodies], Object] | None = None
@@ -50,7 +50,7 @@ class Operation:
     generations: tuple[Generation, ...] = ("current", "legacy")
 
     def route(self, state: State) -> Route:
-        """The route that answers the operation."""
+        """Return the route of the operation."""
 
         def respond(request: ApiRequest) -> Json:
             content = self.answer(state, self._read(request, state.generation.bodies))
@@ -58,8 +58,8 @@ class Operation:
 
         return Route(self.method, self.path, respond, self.status)
 
-    def _read(self, request: ApiRequest, bodies: Bodies) -> Ask:
-        """The parts of a request, checked in the service's order: unreadable JSON, header, query, body."""
+    def _read(self, request: ApiRequest, bodies: Bodies) -> ValidRequest:
+        """Return the parts of a request, checked in the service's order: JSON syntax, header, query, body."""
         body = _json_body(request) if self.body else None
         problems: list[Problem] = []
         user_id = "" if self.anonymous else _user_id(request, problems)
@@ -73,20 +73,20 @@ class Operation:
             body = self.body(bodies).read(body, ("body",), problems)
         if problems:
             raise _unprocessable(problems)
-        return Ask(user_id, request.parameters.get("item_id", ""), agent_id or "", query, body)
+        return ValidRequest(user_id, request.parameters.get("item_id", ""), agent_id or "", query, body)
 
 
 def error_answer(refusal: Refusal, _request_id: str) -> Answer:
-    """A refusal as FastAPI answers it: one sentence, or a list of problems."""
+    """Return FastAPI's response for a refusal: one sentence, or a list of problems."""
     return Answer({"detail": refusal.details.get("problems", refusal.message)}, refusal.status)
 
 
 def _unprocessable(problems: list[Problem]) -> Refusal:
-    return Refusal(422, "The request is not what the operation takes.", problems=problems)
+    return Refusal(422, "The request does not match the operation.", problems=problems)
 
 
 def _json_body(request: ApiRequest) -> Json:
-    """The parsed body; a body that is not called JSON stays a string."""
+    """Return the parsed body; a body without a JSON content type stays a string."""
     if not request.content:
         return _NO_BODY
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,6 +1,6 @@
-"""Shapes of the values in a request, and the service's words about values that do not fit.
+"""Shapes of the values in a request, and the service's messages about invalid values.
 
-The AgentScope service is built with FastAPI: it answers a bad request with a list of problems, each with its place.
+The AgentScope service is built with FastAPI: it answers an invalid request with a list of problems and their locations.
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
 
@@ -31,13 +31,13 @@ _BOUNDS: Final[Mapping[str, tuple[str, str, Callable[[float, float], bool]]]] = 
 
 
 def problem(kind: str, loc: Loc, message: str, value: Json, **context: Json) -> Problem:
-    """One item of the `detail` list of a 422 answer."""
+    """Return one item of the `detail` list of a 422 response."""
     item: Problem = {"type": kind, "loc": list(loc), "msg": message, "input": value}
     return item | {"ctx": context} if context else item
 
 
 def missing(loc: Loc, owner: Json = None) -> Problem:
-    """The problem of a required value that is not there; `owner` is the object that lacks it."""
+    """Return the problem for a missing required value; `owner` is the object that lacks it."""
     return problem("missing", loc, "Field required", owner)
 
 
@@ -45,12 +45,12 @@ class Shape(Protocol):
     """The required shape of a value."""
 
     def read(self, value: Json, loc: Loc, problems: list[Problem]) -> Json:
-        """The value as the service stores it; what is wrong with it is added to `problems`."""
+        """Return the value as the service stores it, and add what is invalid to `problems`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typed(Shape):
-    """A value of one JSON type, taken as it is."""
+    """A value of one JSON type, without conversion."""
 
     python_type: type
     kind: str
@@ -84,11 +84,11 @@ class Choice(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Literal(Shape):
-    """One of a few strings, which the service reports in other words than `Choice`.
+    """One of a few strings, with another message than `Choice` has.
 
     Attributes:
         values: The strings.
-        expected: The service's words for them.
+        expected: The service's text for them.
     """
 
     values: tuple[str, ...]
@@ -118,7 +118,7 @@ class Listed(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Union(Shape):
-    """A value of one of several shapes, by their names; the problems with it are those with all of them."""
+    """A value of one of several named shapes. If none fits, the problems of all are reported."""
 
     shapes: Mapping[str, Shape]
 
@@ -137,7 +137,7 @@ class Union(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Flag(Shape):
-    """A boolean, or a word or number that stands for one."""
+    """A boolean, or a word or number that means one."""
 
     def read(self, value: Json, loc: Loc, problems: list[Problem]) -> Json:
         """See `Shape`."""
@@ -153,7 +153,7 @@ class Flag(Shape):
 
 @dataclass(frozen=True, slots=True)
 class _Number(Shape):
-    """A number, or a string that holds one."""
+    """A number, or a string that contains one."""
 
     number_type: type[int | float]
     noun: str
@@ -188,12 +188,12 @@ class _Number(Shape):
 
 
 def integer(**bounds: float) -> Shape:
-    """A whole number within bounds such as `gt=0`."""
+    """Return the shape of an integer within bounds such as `gt=0`."""
     return _Number(int, "integer", "an", bounds)
 
 
 def number(**bounds: float) -> Shape:
-    """A number within bounds such as `le=0.9`."""
+    """Return the shape of a number within bounds such as `le=0.9`."""
     return _Number(float, "number", "a", bounds)
 
 
@@ -202,10 +202,10 @@ class Field:
     """One key of an object.
 
     Attributes:
-        shape: What its value must be.
-        required: Whether the key must be there.
-        nullable: Whether the value may be null instead.
-        default: What the service stores when the key is absent; `UNSET` leaves it out.
+        shape: Shape of its value.
+        required: Whether the key is required.
+        nullable: Whether the value may be null.
+        default: Value that the service stores if the key is missing; `UNSET` stores nothing.
     """
 
     shape: Shape
@@ -214,17 +214,17 @@ class Field:
     default: Json = UNSET
 
     def read(self, value: Json, loc: Loc, problems: list[Problem]) -> Json:
-        """The value as the service stores it."""
+        """Return the value as the service stores it."""
         return None if self.nullable and value is None else self.shape.read(value, loc, problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Object(Shape):
-    """An object with known keys; the service ignores others.
+    """An object with known keys. The service ignores others.
 
     Attributes:
         fields: The known keys.
-        rule: What must hold between the values: gives the service's words if it does not, else None.
+        rule: Check of the values together: returns the service's message, or None if they are valid.
     """
 
     fields: Mapping[str, Field]

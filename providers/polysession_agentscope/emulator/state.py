@@ -17,7 +17,7 @@ from polysession_agentscope.emulator.generations import CurrentGeneration, Servi
 from polysession_agentscope.emulator.shapes import Json, Problem
 
 _WIND_DOWN_S = 0.05
-"""How long the service takes to end a turn that was interrupted."""
+"""Seconds until an interrupted turn ends."""
 
 _MODEL_CONFIGS = (
     "chat_model_config",
@@ -31,7 +31,7 @@ Resource = TypeVar("Resource")
 
 
 class NotFound(Refusal):
-    """The user has no resource with that id; another user's do not count."""
+    """The user has no resource with that id. Resources of other users do not count."""
 
     def __init__(self, kind: str, resource_id: str) -> None:
         super().__init__(404, f"{kind} '{resource_id}' not found.")
@@ -42,8 +42,8 @@ class Session:
     """A session.
 
     Attributes:
-        record: What answers show of it.
-        turn: A turn without a script, by the clock.
+        record: The session in the format of responses.
+        turn: A turn without a script, which runs for a given time.
         conversation: Its messages, events and turns.
     """
 
@@ -58,11 +58,11 @@ class Session:
 
     @property
     def status(self) -> str:
-        """Status as the service names it."""
+        """The service's name of the status."""
         return "running" if self.running else self.conversation.progress.status
 
     def stop(self) -> bool:
-        """Ask a turn to stop, which takes a moment; true if one runs."""
+        """Ask a turn to stop, which takes a moment. Returns whether one runs."""
         if self.turn.running:
             self.turn.start(_WIND_DOWN_S)
         elif self.conversation.running:
@@ -74,12 +74,13 @@ class Session:
 
 @dataclass(slots=True)
 class Pace:
-    """How long the service takes, in seconds.
+    """Durations of the service's work, in seconds.
 
     Attributes:
         heartbeat_s: Silence after which a stream sends a comment.
-        setup_s: From taking a message to the first event of its turn.
-        settle_s: From the last event of a turn until it is stored and the session is idle; as long again to name it.
+        setup_s: Time from a message to the first event of its turn.
+        settle_s: Time from the last event of a turn until it is stored and the session is idle. Naming the session
+            takes the same time again.
     """
 
     heartbeat_s: float = 30.0
@@ -96,24 +97,24 @@ class Tenant:
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def credential(self, credential_id: str) -> Json:
-        """The credential record."""
+        """Return a credential record."""
         return _find(self.credentials, "Credential", credential_id)
 
     def agent(self, agent_id: str) -> Json:
-        """The agent record."""
+        """Return an agent record."""
         return _find(self.agents, "Agent", agent_id)
 
     def session(self, session_id: str) -> Session:
-        """The session; the service does not ask whose agent it belongs to."""
+        """Return a session. As in the service, its agent is not checked."""
         return _find(self.sessions, "Session", session_id)
 
     def sessions_of(self, agent_id: str) -> list[Session]:
-        """An agent's sessions, newest first."""
+        """Return an agent's sessions, newest first."""
         return [session for session in reversed(self.sessions.values()) if session.record["agent_id"] == agent_id]
 
 
 class State:
-    """All users' resources, under the rules of one generation of the service."""
+    """The resources of all users, with the rules of one generation of the service."""
 
     def __init__(self, generation: CurrentGeneration, scripts: Scripts) -> None:
         self.generation = generation
@@ -122,23 +123,23 @@ class State:
         self._tenants: dict[str, Tenant] = {}
 
     def create_credential(self, user_id: str, data: Json) -> str:
-        """Store a credential, or replace the user's own of that id; gives its id."""
+        """Store a credential, or replace the user's credential of that id. Returns its id."""
         tenant = self.tenant(user_id)
         credential = _read_credential(data)
         if credential["id"] in tenant.credentials:
             return str(self.replace_credential(user_id, credential["id"], data)["id"])
         if self.generation.shares_credential_ids and self._is_credential(credential["id"]):
-            raise ServiceFault("another user's credential has that id, and the service does not check it")
+            raise ServiceFault("another user's credential has that id, which the service does not check")
         record = self.generation.credential(user_id, _named(credential, tenant.credentials))
         tenant.credentials[record["id"]] = record
         return str(record["id"])
 
     def list_credentials(self, user_id: str) -> list[Json]:
-        """The user's credentials, keys in clear."""
+        """Return the user's credentials, with their keys in plain text."""
         return [self.generation.view(record) for record in self.tenant(user_id).credentials.values()]
 
     def replace_credential(self, user_id: str, credential_id: str, data: Json) -> Json:
-        """Replace a credential's data as a whole; gives the credential."""
+        """Replace a credential's data as a whole. Returns the credential."""
         credentials = self.tenant(user_id).credentials
         record = _find(credentials, "Credential", credential_id)
         credential = _read_credential(data) | {"id": credential_id}
@@ -146,30 +147,30 @@ class State:
         return self.generation.view(record)
 
     def delete_credential(self, user_id: str, credential_id: str) -> None:
-        """Forget a credential; sessions that name it stay."""
+        """Delete a credential. Sessions that name it stay."""
         credentials = self.tenant(user_id).credentials
         _find(credentials, "Credential", credential_id)
         del credentials[credential_id]
 
     def create_agent(self, user_id: str, body: Json) -> str:
-        """Store an agent; gives its id."""
+        """Store an agent. Returns its id."""
         record = self.generation.agent(user_id, body)
         self.tenant(user_id).agents[record["id"]] = record
         return str(record["id"])
 
     def list_agents(self, user_id: str) -> list[Json]:
-        """The user's agents."""
+        """Return the user's agents."""
         return [self.generation.view(record) for record in self.tenant(user_id).agents.values()]
 
     def update_agent(self, user_id: str, agent_id: str, changes: Json) -> Json:
-        """Change an agent; gives the agent."""
+        """Change an agent. Returns the agent."""
         record = self.tenant(user_id).agent(agent_id)
         data = self.generation.changed_agent_data(record["data"], changes)
         record.update(data=data, updated_at=self.generation.stamp())
         return self.generation.view(record)
 
     def delete_agent(self, user_id: str, agent_id: str) -> None:
-        """Forget an agent and its sessions."""
+        """Delete an agent and its sessions."""
         tenant = self.tenant(user_id)
         tenant.agent(agent_id)
         for session in tenant.sessions_of(agent_id):
@@ -178,7 +179,7 @@ class State:
         del tenant.agents[agent_id]
 
     def create_session(self, user_id: str, body: Json) -> str:
-        """Store a session; gives its id."""
+        """Store a session. Returns its id."""
         tenant = self.tenant(user_id)
         agent_id = tenant.agent(body["agent_id"])["id"]
         _check_references(tenant, body)
@@ -189,14 +190,14 @@ class State:
         return str(record["id"])
 
     def list_sessions(self, user_id: str, agent_id: str) -> list[Json]:
-        """An agent's sessions, newest first."""
+        """Return an agent's sessions, newest first."""
         tenant = self.tenant(user_id)
         tenant.agent(agent_id)
         sessions = tenant.sessions_of(agent_id)
         return [self.generation.session_view(session.record, session.status) for session in sessions]
 
     def update_session(self, user_id: str, session_id: str, changes: Json) -> Json:
-        """Change a session; gives its record."""
+        """Change a session. Returns its record."""
         tenant = self.tenant(user_id)
         session = tenant.session(session_id)
         if session.running and self.generation.locks_running_sessions:
@@ -210,20 +211,20 @@ class State:
         return session.record
 
     def delete_session(self, user_id: str, session_id: str) -> None:
-        """Forget a session, running or not."""
+        """Delete a session, even while it runs."""
         tenant = self.tenant(user_id)
         tenant.session(session_id).stop()
         del tenant.sessions[session_id]
 
     def session_status(self, user_id: str, session_id: str) -> str:
-        """A session's status; any user who knows the id learns that it is running."""
+        """Return a session's status. As in the service, any user who knows the id can see that it runs."""
         session = self.find_session(session_id)
         if session and session.running:
             return session.status
         return self.tenant(user_id).session(session_id).status
 
     def start_turn(self, session_id: str, duration_s: float) -> None:
-        """Make a session of any user run for `duration_s` seconds.
+        """Make any user's session run a turn for `duration_s` seconds.
 
         Raises:
             KeyError: There is no such session.
@@ -234,11 +235,11 @@ class State:
         session.turn.start(duration_s)
 
     def tenant(self, user_id: str) -> Tenant:
-        """The resources of a user; any user id is a tenant."""
+        """Return the resources of a user. A new user id is a new tenant."""
         return self._tenants.setdefault(user_id, Tenant())
 
     def find_session(self, session_id: str) -> Session | None:
-        """A session of any user; None if there is no such session."""
+        """Return a session of any user; None if there is no such session."""
         found = (tenant.sessions.get(session_id) for tenant in self._tenants.values())
         return next((session for session in found if session), None)
 
@@ -261,14 +262,18 @@ def _read_credential(data: Json) -> Json:
 
 
 def _named(credential: Json, others: Mapping[str, Json]) -> Json:
-    """The credential with a name: its own, or its type's with a number if that is taken."""
+    """Return the credential with a name. The default is its type's name, with a number if that is taken."""
     taken = {other["data"]["name"] for key, other in others.items() if key != credential["id"]}
     names = ("Openai" if number == 1 else f"Openai ({number})" for number in itertools.count(1))
     return credential | {"name": credential["name"] or next(name for name in names if name not in taken)}
 
 
 def _check_references(tenant: Tenant, body: Json) -> None:
-    """Look for the credentials and knowledge bases that a session's configuration names."""
+    """Check that the credentials and knowledge bases in a session's configuration exist.
+
+    Raises:
+        NotFound: One of them does not exist.
+    """
     for key in _MODEL_CONFIGS:
         if body.get(key):
             _find(tenant.credentials, "Credential", body[key]["credential_id"])

@@ -1,6 +1,6 @@
-"""Emulator of LangGraph's Agent Server: threads, runs and assistants over state in memory.
+"""Emulator of LangGraph's Agent Server: threads, runs and assistants in memory.
 
-Not offered: runs in the older way, copies and checkpoints of threads, crons, the store.
+Not offered: the older run endpoints, copies and checkpoints of threads, crons, the store.
 
 Backend: https://docs.langchain.com/langsmith/server-api-ref (read 2026-11-30); observed on langgraph-api 0.16.7
 """
@@ -39,8 +39,8 @@ _TWO_CONTEXTS: Final = (
     "Cannot specify both configurable and context. Prefer setting context alone. Context was introduced in LangGraph"
     " 0.6.0 and is the long term planned replacement for configurable."
 )
-_GIVE_UP: Final = "__end__"
-_BROKEN: Final = 500
+_END_NODE: Final = "__end__"
+_SERVER_ERROR: Final = 500
 _NO_GRAPH: Final = (
     "Thread '{thread_id}' has no assigned graph ID. This usually occurs when no runs have been made on this particular"
     " thread. This operation requires a graph ID. Please ensure a run has been made for the thread or manually update"
@@ -49,11 +49,11 @@ _NO_GRAPH: Final = (
 
 
 class LanggraphEmulator(Emulator):
-    """LangGraph's Agent Server. Its older generation has the same routes.
+    """LangGraph's Agent Server. The legacy generation has the same routes.
 
     Attributes:
-        busy_wait_s: Seconds that `run.start` waits for the run that is going, before it queues or refuses the new one.
-            The server waits 5.
+        busy_wait_s: Seconds that `run.start` waits for the active run before it queues or rejects the new one. The real
+            server waits 5.
     """
 
     has_questions: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class LanggraphEmulator(Emulator):
         self.app = build_app(self.routes, error=_error, request_ids=None)
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a thread run for some seconds.
+        """Make a thread run a turn without a script for `duration_s` seconds, and then return to idle.
 
         Raises:
             KeyError: There is no such thread.
@@ -86,7 +86,7 @@ class LanggraphEmulator(Emulator):
         self.run_in_server(start)
 
     def forget_events(self, session_id: str) -> None:
-        """Lose the events of a thread, as a restart of the server does: its streams end.
+        """Delete the events of a thread and end its streams, like a restart of the server.
 
         Raises:
             KeyError: There is no such thread.
@@ -100,7 +100,7 @@ class LanggraphEmulator(Emulator):
         self.run_in_server(forget)
 
     def open_streams(self, session_id: str) -> int:
-        """How many streams of a thread are open.
+        """Return the number of open streams of a thread.
 
         Raises:
             KeyError: There is no such thread.
@@ -140,12 +140,12 @@ class LanggraphEmulator(Emulator):
 
     def _create(self, request: ApiRequest) -> Json | Answer:
         body = checked_body(request, validation.NEW_THREAD)
-        given = body.get("thread_id")
-        thread_id = check_uuid(given) if given else self._store.clock.uuid7()
-        known = self._store.threads.get(thread_id)
-        if known is not None:
+        sent_id = body.get("thread_id")
+        thread_id = check_uuid(sent_id) if sent_id else self._store.clock.uuid7()
+        existing = self._store.threads.get(thread_id)
+        if existing is not None:
             if body.get("if_exists") == "do_nothing":
-                return known.shape(is_post=True)
+                return existing.shape(is_post=True)
             raise Refusal(409, f"Thread with ID {thread_id} already exists")
         metadata = {key: value for key, value in (body.get("metadata") or {}).items() if key != "assistant_id"}
         thread = self._store.threads[thread_id] = Thread(thread_id, metadata)
@@ -160,7 +160,7 @@ class LanggraphEmulator(Emulator):
         return thread.shape()
 
     def _search(self, request: ApiRequest) -> Answer:
-        body = _search_of(request)
+        body = checked_body(request, validation.THREAD_SEARCH)
         found = self._matching(body)
         key = body.get("sort_by") or "updated_at"
         ascending = body.get("sort_by") is not None and body.get("sort_order") == "asc"
@@ -181,11 +181,11 @@ class LanggraphEmulator(Emulator):
             and (body.get("status") is None or thread.status == body["status"])
             and (ids is None or thread.id in ids)
         ]
-        wanted = body.get("values") or {}
-        if wanted and not all(thread.values_shown for thread in found):
+        values = body.get("values") or {}
+        if values and not all(thread.values_shown for thread in found):
             raise Refusal(500, "Internal Server Error")
         return [
-            each for each in found if all(_same({"messages": each.messages}.get(key), wanted[key]) for key in wanted)
+            each for each in found if all(_same({"messages": each.messages}.get(key), values[key]) for key in values)
         ]
 
     def _update(self, request: ApiRequest) -> Json:
@@ -208,12 +208,12 @@ class LanggraphEmulator(Emulator):
         if thread.status == "busy":
             raise Refusal(409, f"Thread {thread.id} has in-flight runs: [...]")
         body = checked_body(request, {})
-        if body.get("as_node") == _GIVE_UP:
+        if body.get("as_node") == _END_NODE:
             thread.interrupts, thread.rest = {}, ()
         thread.add((body.get("values") or {}).get("messages") or ())
         thread.checkpoint()
-        made = {"thread_id": thread.id, "checkpoint_ns": "", "checkpoint_id": thread.checkpoints[0]}
-        return {"checkpoint": made, "configurable": made, "checkpoint_id": made["checkpoint_id"]}
+        checkpoint = {"thread_id": thread.id, "checkpoint_ns": "", "checkpoint_id": thread.checkpoints[0]}
+        return {"checkpoint": checkpoint, "configurable": checkpoint, "checkpoint_id": checkpoint["checkpoint_id"]}
 
     def _create_assistant(self, request: ApiRequest) -> Json:
         body = checked_body(request, validation.NEW_ASSISTANT)
@@ -267,13 +267,9 @@ class LanggraphEmulator(Emulator):
 
 
 def _error(refusal: Refusal, _request_id: str) -> Answer:
-    if refusal.status >= _BROKEN:
+    if refusal.status >= _SERVER_ERROR:
         return Answer(refusal.message, refusal.status, media_type="text/plain")
     return Answer({"detail": refusal.message}, refusal.status)
-
-
-def _search_of(request: ApiRequest) -> Json:
-    return checked_body(request, validation.THREAD_SEARCH)
 
 
 def _check_graph(name: str) -> None:
@@ -291,5 +287,5 @@ def _page(items: list[Json], body: Json) -> Answer:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality that distinguishes a number from its text, and true from 1."""
+    """Whether two values are equal and of one type: true is not 1. Null equals nothing."""
     return type(one) is type(other) and one == other and other is not None

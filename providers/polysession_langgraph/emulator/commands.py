@@ -1,4 +1,4 @@
-"""Commands of the LangGraph emulator, and the calls that list, stop and delete runs.
+"""The commands of the LangGraph emulator, and the calls that list, stop and delete runs.
 
 Backend: observed on langgraph-api 0.16.7 (2026-11-30)
 """
@@ -15,7 +15,7 @@ from polysession_langgraph.emulator.store import GRAPHS, Json, Run, Store, Threa
 from polysession_langgraph.emulator.validation import check_uuid
 
 _LIMIT: Final = 10
-_LOOK_S: Final = 0.02
+_POLL_S: Final = 0.02
 _NO_ASSISTANT: Final = (
     "422: Invalid assistant: {name!r}. Must be either:\n- A valid assistant UUID, or\n- One of the registered graphs: "
 ) + ", ".join(GRAPHS)
@@ -30,8 +30,9 @@ class Commands:
 
     Args:
         store: The threads and assistants.
-        scripts: What the agent does.
-        busy_wait_s: Gives the seconds that `run.start` waits for the run that is going before its strategy counts.
+        scripts: Scripts of the agent.
+        busy_wait_s: Function that returns the seconds that `run.start` waits for the active run before it applies the
+            strategy.
     """
 
     def __init__(self, store: Store, scripts: Scripts, *, busy_wait_s: Callable[[], float]) -> None:
@@ -41,7 +42,7 @@ class Commands:
         self._runners: dict[str, Runner] = {}
 
     async def command(self, request: ApiRequest) -> Any:
-        """`POST /threads/{id}/commands`: a refused command has status 200."""
+        """Answer `POST /threads/{id}/commands`. A rejected command has status 200."""
         try:
             body = request.json()
         except ValueError as error:
@@ -73,16 +74,16 @@ class Commands:
         thread = self._store.threads.setdefault(thread_id, Thread(thread_id, {}))
         until_s = time.monotonic() + self._busy_wait_s()
         while thread.status == "busy" and time.monotonic() < until_s:
-            await pause(_LOOK_S)
+            await pause(_POLL_S)
         strategy = params.get("multitaskStrategy")
         if thread.status == "busy" and strategy == "reject":
             raise Refusal(409, "409: Thread is already running a task. Wait for it to finish")
         if strategy in {"interrupt", "rollback"}:
-            for run in [each for each in reversed(thread.runs) if each.is_going]:
+            for run in [each for each in reversed(thread.runs) if each.is_active]:
                 await self._stop(thread, run, rolls_back=strategy == "rollback")
         run = self.new_run(thread, assistant, params)
         answers = None
-        if thread.interrupts and params.get("input") is not None:  # the server takes a message for the answer
+        if thread.interrupts and params.get("input") is not None:  # the server takes a message as the answer
             answers = dict.fromkeys(list(thread.interrupts)[:1], params["input"])
         self.runner(thread).start(run, answers)
         return {"run_id": run.id}
@@ -104,31 +105,31 @@ class Commands:
         return {}
 
     def new_run(self, thread: Thread, assistant: Json, params: Json) -> Run:
-        """A run that is not started yet."""
+        """Return a run that is not started yet."""
         thread.updated_at = timestamp()
         ids = (self._store.clock.uuid7(), assistant["assistant_id"], assistant["graph_id"])
         strategy = params.get("multitaskStrategy") or "enqueue"
         return Run(*ids, dict(params.get("metadata") or {}), params.get("input"), strategy=strategy)
 
     def runner(self, thread: Thread) -> Runner:
-        """The executor of the runs of a thread."""
+        """Return the executor of a thread's runs."""
         return self._runners.setdefault(thread.id, Runner(self._store, self._scripts, thread))
 
     def list_runs(self, request: ApiRequest) -> list[Json]:
-        """`GET /threads/{id}/runs`, newest first."""
+        """Answer `GET /threads/{id}/runs`, newest first."""
         thread = self._store.thread(request.parameters["id"])
         status, limit = request.query.get("status"), int(request.query.get("limit", _LIMIT))
         runs = [run for run in reversed(thread.runs) if status is None or run.status == status]
         return [run_shape(thread, run) for run in runs[int(request.query.get("offset", 0)) :][:limit]]
 
     def get_run(self, request: ApiRequest) -> Json:
-        """`GET /threads/{id}/runs/{run}`."""
+        """Answer `GET /threads/{id}/runs/{run}`."""
         run_id = check_uuid(request.parameters["run"], "run")
         thread = self._store.thread(request.parameters["id"])
         return run_shape(thread, self._store.run(thread, run_id))
 
     async def delete_run(self, request: ApiRequest) -> Answer:
-        """`DELETE /threads/{id}/runs/{run}`: its events leave `stream/events`."""
+        """Answer `DELETE /threads/{id}/runs/{run}`. It also removes the run's events from `stream/events`."""
         run_id = check_uuid(request.parameters["run"], "run")
         thread = self._store.thread(request.parameters["id"])
         run = next((each for each in thread.runs if each.id == run_id), None)
@@ -138,12 +139,12 @@ class Commands:
         return Answer(status=204, media_type="")
 
     async def cancel_run(self, request: ApiRequest) -> Answer:
-        """`POST /threads/{id}/runs/{run}/cancel`."""
+        """Answer `POST /threads/{id}/runs/{run}/cancel`."""
         thread = self._store.thread(request.parameters["id"])
         run = next((each for each in thread.runs if each.id == request.parameters["run"]), None)
         if run is None:
             raise Refusal(404, "No runs found to cancel.")
-        if not run.is_going:
+        if not run.is_active:
             raise Refusal(404, _NOTHING_TO_CANCEL)
         await self._stop(thread, run, rolls_back=request.query.get("action") == "rollback")
         return Answer({}) if request.query.get("wait") == "true" else Answer(status=202)

@@ -1,4 +1,4 @@
-"""Runs of the LangGraph emulator: the scripted agent, its frames and its interrupts.
+"""The runs of the LangGraph emulator: the scripted agent, its frames and its interrupts.
 
 Backend: observed on `GET /threads/{id}/stream` of langgraph-api 0.16.7 (2026-11-30)
 """
@@ -39,8 +39,8 @@ _MODEL: Final[Mapping[str, Any]] = {"model_provider": "openai", "output_version"
 _CANCELLED: Final = "interrupt requested via POST /threads/{thread_id}/runs/{run_id}/cancel"
 
 
-class RunFailure(Exception):  # noqa: N818  (a failure of the backend, not of the emulator)
-    """A run that fails: the class of the server's exception, and its text."""
+class RunFailure(Exception):  # noqa: N818  (an emulated failure, not an error of the emulator)
+    """The failure of a run: the class of the server's exception, and its message."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class Runner:
         self._thread = thread
 
     def start(self, run: Run, answers: Mapping[str, Any] | None = None) -> None:
-        """Queue a run: of a message, or of answers by interrupt."""
+        """Queue a run for a message, or for answers, by the interrupt's id."""
         thread = self._thread
         thread.runs.append(run)
         thread.has_run = True
@@ -71,7 +71,7 @@ class Runner:
             await self._execute(run, None)
 
     async def cancel(self, run: Run) -> None:
-        """Stop a run. One that was queued leaves no event, and its message is not stored."""
+        """Stop a run. A queued run leaves no event, and its message is not stored."""
         thread = self._thread
         if run.status == "running":
             await thread.task.cancel()
@@ -89,12 +89,12 @@ class Runner:
         thread.unfinished = None
         self._put(run, "metadata", {"run_id": run.id, "attempt": 1})
         try:
-            acts = () if answers is not None else self._asked(run)
+            acts = () if answers is not None else self._take_message(run)
             self.values(run, is_new=answers is None)
             if answers is not None:
                 before = self._thread.messages
-                acts = self._answered(answers)
-                if self._thread.messages is not before:  # a question leaves no message
+                acts = self._take_answers(answers)
+                if self._thread.messages is not before:  # a reply to a question is not a message
                     self.values(run)
             waits = await self._perform(run, acts)
             thread.values_shown = True
@@ -107,13 +107,13 @@ class Runner:
             self.end(run, "error", {"error": failure.kind, "message": failure.message})
 
     def end(self, run: Run, status: str, error: Json | None) -> None:
-        """The run is over."""
+        """End a run."""
         run.status = status
         self._thread.error = error
         self._thread.updated_at = timestamp()
         self._put(run, "metadata", {"status": "run_done", "run_id": run.id})
 
-    def _asked(self, run: Run) -> Sequence[Act]:
+    def _take_message(self, run: Run) -> Sequence[Act]:
         self._thread.checkpoint()
         messages = (run.input or {}).get("messages") or []
         run.messages_before = len(self._thread.messages)
@@ -121,18 +121,18 @@ class Runner:
         text = _text(messages[-1].get("content")) if messages else ""
         return self._scripts.take(self._thread.id, text) if messages else ()
 
-    def _answered(self, answers: Mapping[str, Any]) -> Sequence[Act]:
-        """Continue after answers: approved tools run. What is not answered is asked again, with the same ids."""
+    def _take_answers(self, answers: Mapping[str, Any]) -> Sequence[Act]:
+        """Apply answers, and return the acts that follow. Unanswered interrupts stay pending, with the same ids."""
         thread = self._thread
         for key, response in answers.items():
-            self._take(thread.interrupts[key].waiting, response)
+            self._take_answer(thread.interrupts[key].waiting, response)
             del thread.interrupts[key]
         if thread.interrupts:
             return ()
         rest, thread.rest = thread.rest, ()
         return rest
 
-    def _take(self, asked: Sequence[Waiting], response: Any) -> None:
+    def _take_answer(self, asked: Sequence[Waiting], response: Any) -> None:
         approvals = [each for each in asked if isinstance(each.use, AskApproval)]
         decisions = response.get("decisions", []) if isinstance(response, dict) else []
         if approvals and len(decisions) != len(approvals):
@@ -163,12 +163,13 @@ class Runner:
             self._tool_message(waiting.call_id, use.name, use.result)
 
     async def _perform(self, run: Run, acts: Iterable[Act]) -> bool:
-        """Perform the script; returns whether the run waits for answers."""
+        """Perform the script. Returns whether the run waits for answers."""
         left = list(acts)
         while left:
             words: list[Think | Say] = []
-            while left and isinstance(left[0], Think | Say):
-                words.append(left.pop(0))  # type: ignore[arg-type]
+            while left and isinstance(act := left[0], Think | Say):
+                words.append(act)
+                del left[0]
             act = left.pop(0) if left else None
             uses = act.uses if isinstance(act, UseTools) else ()
             calls = [(f"call_{hex_id(digits=8)}", use) for use in uses]
@@ -190,7 +191,7 @@ class Runner:
         return self._show_waiting(run)
 
     def _show_waiting(self, run: Run) -> bool:
-        """One frame for each interrupt that waits."""
+        """Send a frame for each pending interrupt. Returns whether there is one."""
         for interrupt in self._thread.interrupts.values():
             self.values(run, [{**interrupt.shape(), "response_schema": None}])
         return bool(self._thread.interrupts)
@@ -200,7 +201,7 @@ class Runner:
         self._wait("respond", value, [Waiting()])
 
     def _interrupt(self, calls: Sequence[tuple[str, ToolUse]]) -> None:
-        """Approvals of one step are one interrupt; each tool that the client runs has its own."""
+        """Interrupt the run: once for all approvals of a step, and once for each tool that the client runs."""
         asked = [Waiting(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
         uses = [waiting.use for waiting in asked if waiting.use is not None]
         if asked:
@@ -218,7 +219,7 @@ class Runner:
         self._thread.interrupts[interrupt.id] = interrupt
 
     async def _message(self, run: Run, words: Sequence[Think | Say], calls: Sequence[tuple[str, ToolUse]]) -> None:
-        """One message of the agent, in pieces, then in the state. The ends of its blocks come together."""
+        """Send a message of the agent in pieces, and then in the state. All its blocks end together."""
         message_id = f"lc_run--{self._store.clock.uuid7()}"
         self._piece(run, "message-start", role="ai", id=message_id, metadata={"provider": _MODEL["model_provider"]})
         blocks: list[Json] = []
@@ -276,7 +277,7 @@ class Runner:
         )
 
     def values(self, run: Run, interrupts: Sequence[Json] = (), *, is_new: bool = True) -> None:
-        """The frame of the whole state after a step, or before the first one of answers."""
+        """Send the frame of the whole state after a step, or before the first step after answers."""
         if is_new:
             self._thread.checkpoint()
         params = {"data": {"messages": list(self._thread.messages)}, "interrupts": list(interrupts)}
@@ -295,7 +296,7 @@ class Runner:
         self._thread.log.append(Entry(self._store.clock.event_id(), event, data, run.id))
 
     async def idle(self, run: Run, duration_s: float) -> None:
-        """A run that only takes time."""
+        """Perform a run without events for some seconds."""
         run.status = "running"
         self._put(run, "metadata", {"run_id": run.id, "attempt": 1})
         await pause(duration_s)

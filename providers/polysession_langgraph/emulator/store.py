@@ -1,4 +1,4 @@
-"""State of the LangGraph emulator: threads, runs, assistants, and one log of events for each thread."""
+"""The state of the LangGraph emulator: threads, runs, assistants, and one event log for each thread."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ Json: TypeAlias = dict[str, Any]
 
 GRAPHS: Final = ("agent", "approving")
 _CHECKPOINT: Final[Json] = {"source": "loop", "step": 1, "parents": {}}
-"""Metadata of a checkpoint; the server has more."""
+"""Metadata of a checkpoint. The real server has more fields."""
 _VERSION_AND_VARIANT: Final = (7 << 76) | (2 << 62)
 _RANDOM_BITS: Final = (1 << 74) - 1
 
 
 def timestamp() -> str:
-    """The present, as the server writes times."""
+    """Return the current time in the server's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 class Clock:
-    """Ids in the order of their creation: UUIDs of version 7, and ids of the log."""
+    """Source of ids that sort by creation: UUIDs of version 7, and ids of log entries."""
 
     def __init__(self) -> None:
         self._last_ms = 0
         self._last_event = (0, 0)
 
     def uuid7(self) -> str:
-        """A UUID that sorts behind the one before."""
+        """Return a UUID that sorts after the previous one."""
         self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
         random = uuid.uuid4().int & _RANDOM_BITS
         high, low = random >> 62, random & ((1 << 62) - 1)
         return str(uuid.UUID(int=(self._last_ms << 80) | _VERSION_AND_VARIANT | (high << 64) | low))
 
     def event_id(self) -> str:
-        """An id of the log: milliseconds, and a number that distinguishes events of one millisecond."""
+        """Return an id of a log entry: milliseconds, and a number that counts entries of one millisecond."""
         now_ms = time.time_ns() // 1_000_000
         last_ms, number = self._last_event
         self._last_event = (last_ms, number + 1) if now_ms <= last_ms else (now_ms, 0)
@@ -53,10 +53,10 @@ class Entry:
     """One event of the log.
 
     Attributes:
-        id: Its id.
+        id: Id of the entry.
         event: Type of the frame.
-        data: Its JSON.
-        run_id: The run that it belongs to.
+        data: JSON of the frame.
+        run_id: Id of the run.
     """
 
     id: str
@@ -80,12 +80,12 @@ class Waiting:
 
 @dataclass(slots=True)
 class Interrupt:
-    """A question of a run, whose task waits.
+    """A request for input, for which a task of a run waits.
 
     Attributes:
-        node: The node of the graph that waits.
-        value: What it asks.
-        waiting: What the question is about: approvals of one step share one.
+        node: Name of the graph's node that waits.
+        value: Content of the request.
+        waiting: The tool uses or the question that need an answer. All approvals of a step share one interrupt.
     """
 
     id: str
@@ -95,16 +95,16 @@ class Interrupt:
     task_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def shape(self) -> Json:
-        """The interrupt as the server shows it."""
+        """Return the interrupt in the format of responses."""
         return {"id": self.id, "value": self.value}
 
     def task_shape(self, error: str | None) -> Json:
-        """Its task, in the state."""
+        """Return its task in the format of the state."""
         return task_shape(self.task_id, self.node, error, [self.shape()])
 
 
 def task_shape(task_id: str, node: str, error: str | None, interrupts: Sequence[Json]) -> Json:
-    """A task that is not finished, in the state."""
+    """Return an unfinished task in the format of the state."""
     empty: Json = {"checkpoint": None, "state": None, "result": None}
     return {"id": task_id, "name": node, "path": [], "error": error, "interrupts": list(interrupts), **empty}
 
@@ -114,8 +114,8 @@ class Run:
     """A run of a thread.
 
     Attributes:
-        strategy: What its start did to the run that was going.
-        messages_before: How many messages the state had at its start.
+        strategy: How its start treated the active run.
+        messages_before: Number of messages in the state at its start.
         seq: Number of its last frame.
     """
 
@@ -131,7 +131,7 @@ class Run:
     seq: int = 0
 
     @property
-    def is_going(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it is queued or running."""
         return self.status in {"pending", "running"}
 
@@ -141,11 +141,11 @@ class Thread:
     """A thread, its state, and its runs.
 
     Attributes:
-        values_shown: Whether the thread shows its state: not before the first run that succeeded or waits.
-        interrupts: The questions that wait, by their ids.
-        unfinished: The failure of the node that a run stopped in, until the next run.
+        values_shown: Whether responses contain the state: after the first run that succeeded or waits.
+        interrupts: The pending interrupts, by id.
+        unfinished: Error of the node in which the last run stopped, until the next run.
         checkpoints: Ids of the latest checkpoint of the state, and of the one before.
-        rest: What the agent does once all are answered.
+        rest: The acts that follow once all interrupts are answered.
     """
 
     id: str
@@ -166,8 +166,8 @@ class Thread:
 
     @property
     def status(self) -> str:
-        """The thread's status; queued runs count."""
-        if any(run.is_going for run in self.runs):
+        """Status of the thread. It is also busy while runs are queued."""
+        if any(run.is_active for run in self.runs):
             return "busy"
         if self.error is not None and self.error["error"] not in {"UserInterrupt", "UserRollback"}:
             return "error"
@@ -175,11 +175,11 @@ class Thread:
 
     @property
     def state(self) -> Json:
-        """The state: empty before the first message."""
+        """State of the thread; empty before the first message."""
         return {"messages": self.messages} if self.messages else {}
 
     def shape(self, *, is_post: bool = False) -> Json:
-        """The thread as the server shows it. The answer to a POST has neither error nor interrupts."""
+        """Return the thread in the format of responses. The response to a POST has neither error nor interrupts."""
         shown: Json = {
             "thread_id": self.id,
             "created_at": self.created_at,
@@ -198,7 +198,7 @@ class Thread:
         return {**shown, "error": self.error, "interrupts": by_task}
 
     def add(self, messages: Iterable[Json]) -> None:
-        """Store messages that a client writes: each role has a type."""
+        """Store messages of a client, with the type of their role."""
         for message in messages:
             kind = {"user": "human", "assistant": "ai"}.get(message.get("role") or "", message.get("role"))
             stored: Json = {"content": message.get("content"), "additional_kwargs": {}, "response_metadata": {}}
@@ -207,15 +207,15 @@ class Thread:
             self.store({**stored, "type": message.get("type") or kind, "name": None, "id": own_id, **calls})
 
     def store(self, message: Json) -> None:
-        """Add a message to the state; the same id again replaces the older one."""
+        """Add a message to the state, in place of one with the same id."""
         self.messages = [*[each for each in self.messages if each["id"] != message["id"]], message]
 
     def checkpoint(self) -> None:
-        """Store the state."""
+        """Record a new checkpoint of the state."""
         self.checkpoints = (str(uuid.uuid4()), self.checkpoints[0])
 
     def state_shape(self) -> Json:
-        """The state as the server shows it."""
+        """Return the state in the format of responses."""
         latest, before = self.checkpoints
         waiting = list(self.interrupts.values())
         tasks = [interrupt.task_shape(self.unfinished) for interrupt in waiting]
@@ -254,7 +254,7 @@ class Store:
 
     @staticmethod
     def assistant_shape(assistant_id: str, graph: str, fields: Mapping[str, Any]) -> Json:
-        """An assistant as the server shows it."""
+        """Return an assistant in the format of responses."""
         now = timestamp()
         created_by = {"created_by": fields["created_by"]} if "created_by" in fields else {}
         return {
@@ -271,7 +271,7 @@ class Store:
         }
 
     def update_assistant(self, assistant_id: str, changes: Mapping[str, Any]) -> Json:
-        """Make a new version of an assistant: metadata is merged, the other fields are replaced."""
+        """Create a new version of an assistant: metadata is merged, the other fields are replaced."""
         assistant = self.assistants[assistant_id]
         changed = {name: changes[name] for name in ("graph_id", "name", "description", "config") if name in changes}
         if "context" in changes:
@@ -282,21 +282,21 @@ class Store:
         return self.assistants[assistant_id]
 
     def delete_threads_of(self, assistant_id: str) -> None:
-        """Delete the threads whose last run was of an assistant."""
+        """Delete the threads whose last run used an assistant."""
         for thread in [each for each in self.threads.values() if each.metadata.get("assistant_id") == assistant_id]:
             del self.threads[thread.id]
 
     def find_assistant(self, name: object) -> Json | None:
-        """An assistant by its id, or the one of a graph by the graph's name."""
+        """Return an assistant by its id, or a graph's default assistant by the graph's name."""
         if name in GRAPHS:
             name = str(uuid.uuid5(uuid.NAMESPACE_DNS, str(name)))
         return self.assistants.get(str(name))
 
     def thread(self, thread_id: str) -> Thread:
-        """A thread.
+        """Return a thread.
 
         Raises:
-            Refusal: The id is no UUID, or there is no such thread.
+            Refusal: The id is not a UUID, or there is no such thread.
         """
         thread = self.threads.get(check_uuid(thread_id))
         if thread is None:
@@ -304,7 +304,7 @@ class Store:
         return thread
 
     def run(self, thread: Thread, run_id: str) -> Run:
-        """A run of a thread.
+        """Return a run of a thread.
 
         Raises:
             Refusal: There is no such run.
@@ -316,14 +316,14 @@ class Store:
 
 
 def run_metadata(thread: Thread, run: Run) -> Json:
-    """Metadata of a run: that of its thread and its own."""
-    own = {key: value for key, value in thread.metadata.items() if key not in {"graph_id", "assistant_id"}}
+    """Return the metadata of a run, which includes that of its thread."""
+    inherited = {key: value for key, value in thread.metadata.items() if key not in {"graph_id", "assistant_id"}}
     agent = {"graph_id": run.graph_id, "assistant_id": run.assistant_id}
-    return {"created_by": "system", **own, **agent, **run.metadata}
+    return {"created_by": "system", **inherited, **agent, **run.metadata}
 
 
 def run_shape(thread: Thread, run: Run) -> Json:
-    """A run as the server shows it."""
+    """Return a run in the format of responses."""
     return {
         "run_id": run.id,
         "thread_id": thread.id,

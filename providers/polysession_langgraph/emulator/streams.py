@@ -1,4 +1,4 @@
-"""The three streams of the LangGraph emulator: of a thread, of a run, and the typed events of `stream/events`.
+"""The three streams of the LangGraph emulator: of a thread, of a run, and of `stream/events`.
 
 Backend: observed on langgraph-api 0.16.7 (2026-11-30)
 """
@@ -17,11 +17,11 @@ HEARTBEAT_S: Final = 5.0
 _MODES: Final = frozenset({"run_modes", "lifecycle", "state_update"})
 _CHANNELS: Final = ("values", "updates", "messages", "tools", "custom", "lifecycle", "input", "tasks")
 _ENDS: Final[Mapping[str, str]] = {"success": "completed", "interrupted": "interrupted", "error": "failed"}
-"""Event of `lifecycle` for each status of a run that is over."""
+"""Event of the `lifecycle` channel for each status of an ended run."""
 
 
 def thread_stream(store: Store, request: ApiRequest) -> EventStream:
-    """`GET /threads/{id}/stream`: run after run. An unknown thread has an empty stream, with heartbeats."""
+    """Answer `GET /threads/{id}/stream`: all runs. For an unknown thread only heartbeats are sent."""
     thread = store.threads.get(check_uuid(request.parameters["id"]))
     for mode in request.query.get("stream_modes", "run_modes").split(","):
         if mode not in _MODES:
@@ -32,16 +32,18 @@ def thread_stream(store: Store, request: ApiRequest) -> EventStream:
 
 
 def run_stream(store: Store, request: ApiRequest) -> EventStream:
-    """`GET /threads/{id}/runs/{run}/stream`: one run. Without an id only what comes from now on."""
+    """Answer `GET /threads/{id}/runs/{run}/stream`: one run. Without `last-event-id` only new events are sent."""
     thread = store.thread(request.parameters["id"])
     run = store.run(thread, request.parameters["run"])
     start = _start(thread.log.entries, request.headers.get("last-event-id"))
-    entries = thread.log.follow(start, heartbeat_s=HEARTBEAT_S) if run.is_going else _these(thread.log.entries[start:])
+    entries = (
+        thread.log.follow(start, heartbeat_s=HEARTBEAT_S) if run.is_active else _replay(thread.log.entries[start:])
+    )
     return EventStream(_frames(_of_run(run, entries)))
 
 
 def event_stream(store: Store, request: ApiRequest) -> EventStream:
-    """`POST /threads/{id}/stream/events`: the whole log as typed events, then on. An unknown thread is silent."""
+    """Answer `POST /threads/{id}/stream/events`: the log and then new events. An unknown thread has no events."""
     try:
         body = request.json()
     except ValueError as error:
@@ -59,7 +61,7 @@ def event_stream(store: Store, request: ApiRequest) -> EventStream:
 
 
 async def _typed_frames(thread: Thread, channels: list[str], body: Json) -> AsyncGenerator[bytes, None]:
-    """The events of the channels. Their numbers count all events of what is left of the log, for this connection."""
+    """Yield the frames of the channels. Their numbers count all events of the remaining log, on this connection."""
     since, namespaces = body.get("since"), body.get("namespaces")
     is_root_shown = not isinstance(namespaces, list) or not namespaces or [] in namespaces
     number, ended = 0, set[str]()
@@ -75,7 +77,7 @@ async def _typed_frames(thread: Thread, channels: list[str], body: Json) -> Asyn
 
 
 def _typed(thread: Thread, entry: Entry, ended: set[str]) -> Iterator[tuple[str, Json]]:
-    """The events of one entry, each with its channel: none if its run was deleted."""
+    """Yield the events of one entry, each with its channel; none if its run was deleted."""
     run = next((each for each in thread.runs if each.id == entry.run_id), None)
     if run is None:
         return
@@ -110,7 +112,7 @@ def _event(event_id: str, method: str, data: Any, timestamp: int | None = None) 
 
 
 def _short(message: Json) -> Json:
-    """A message without its tokens and what is empty, as this stream shows it."""
+    """Return a message in the format of this stream: without its usage and without empty fields."""
     left_out = {"usage_metadata", "invalid_tool_calls"}
     return {
         name: value
@@ -120,16 +122,16 @@ def _short(message: Json) -> Json:
 
 
 def _start(entries: list[Entry], last_id: str | None) -> int:
-    """Where a stream begins: without an id after all entries, with `-` at the first."""
+    """Return the index at which a stream starts: without an id after the last entry, with `-` at the first."""
     if last_id is None:
         return len(entries)
     if last_id == "-":
         return 0
     try:
-        wanted = _order(last_id)
+        position = _order(last_id)
     except ValueError:
         raise Refusal(422, "Invalid last-event-id: must be a valid Redis stream ID") from None
-    return sum(1 for entry in entries if _order(entry.id) <= wanted)
+    return sum(1 for entry in entries if _order(entry.id) <= position)
 
 
 def _order(event_id: str) -> tuple[int, int]:
@@ -138,7 +140,7 @@ def _order(event_id: str) -> tuple[int, int]:
 
 
 async def _of_run(run: Run, entries: AsyncIterator[Entry | None]) -> AsyncIterator[Entry | None]:
-    """The entries of a run, without its end, behind which nothing follows."""
+    """Yield the entries of a run. The stream ends before the entry of the run's end."""
     async for entry in entries:
         if entry is not None and entry.run_id == run.id and entry.data.get("status") == "run_done":
             return
@@ -146,7 +148,7 @@ async def _of_run(run: Run, entries: AsyncIterator[Entry | None]) -> AsyncIterat
             yield entry
 
 
-async def _these(entries: Iterable[Entry]) -> AsyncIterator[Entry | None]:
+async def _replay(entries: Iterable[Entry]) -> AsyncIterator[Entry | None]:
     for entry in entries:
         yield entry
 

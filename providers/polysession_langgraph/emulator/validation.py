@@ -1,4 +1,4 @@
-"""Checks of request bodies, in the words of the server's schema validation.
+"""Checks of request bodies, with the messages of the server's schema validation.
 
 Backend: observed on langgraph-api 0.16.7 (2026-11-30)
 """
@@ -15,7 +15,7 @@ from polysession.emulation import ApiRequest, Refusal
 
 _TYPES: Final[Mapping[str, type]] = {"object": dict, "array": list, "string": str, "integer": int}
 _SHOWN: Final = 2
-"""How many of the accepted values a refusal names."""
+"""Number of accepted values that an error message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Rule:
 
     Attributes:
         kind: JSON type.
-        least: Least number.
-        most: Greatest number.
-        among: The accepted values, of the items in an array.
-        required: Whether the member must be there.
+        least: Minimum of a number.
+        most: Maximum of a number.
+        among: The accepted values; for an array, those of its items.
+        required: Whether the member is required.
     """
 
     kind: str
@@ -64,10 +64,10 @@ ASSISTANT_SEARCH: Final = {"metadata": _METADATA, **_PAGE}
 
 
 def checked_body(request: ApiRequest, rules: Mapping[str, Rule]) -> dict[str, Any]:
-    """The JSON object in a request.
+    """Return the JSON object in a request.
 
     Raises:
-        Refusal: The body is something else, or breaks a rule.
+        Refusal: The body is not a JSON object, or violates a rule.
     """
     try:
         body = request.json()
@@ -115,10 +115,10 @@ def _refusal(what: str, rule: str, schema: str, instance: str, value: Any) -> Re
 
 
 def check_uuid(text: str, what: str = "thread") -> str:
-    """An id in its canonical spelling.
+    """Return an id in its canonical spelling.
 
     Raises:
-        Refusal: It is no UUID.
+        Refusal: It is not a UUID.
     """
     try:
         return str(uuid.UUID(text))
