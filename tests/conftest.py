@@ -16,7 +16,7 @@ from sampling import left_out
 settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # time says nothing
 settings.register_profile("normal", settings.get_profile("whole"), max_examples=10, derandomize=True)
 
-SOONER = {"POLL_S": (0.02, 0.1), "_LOOKS_S": (0.0, 0.01, 0.04, 0.1, 0.3, 0.6)}
+SOONER = {"POLL_S": (0.02, 0.1), "_RECOVERY_WAITS_S": (0.0, 0.01, 0.04, 0.1, 0.3, 0.6)}
 """Seconds between the looks at a session of ADK, which has no stream of it: its emulator stores at once."""
 
 WHOLE = ("--stress", "--record", "--every-byte")
@@ -84,8 +84,8 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _look_sooner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at emulated sessions of ADK sooner than at real ones, except where the looks are the subject."""
+def _poll_sooner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll emulated sessions of ADK sooner than real ones, except in tests about the polling."""
     if not {"live", "providers"}.intersection(request.path.parts):
         for name, seconds in SOONER.items():
             monkeypatch.setattr(adk_turns, name, seconds)

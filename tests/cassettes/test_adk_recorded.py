@@ -187,7 +187,7 @@ def test_approvals_are_answered_one_by_one_and_once(user: User, vcr: Any) -> Non
         ("item 1 is in stock", False),
         ("This tool call is rejected.", True),
     ]
-    with pytest.raises(Conflict, match="does not wait"):
+    with pytest.raises(Conflict, match="is not pending"):
         user.answer(session, Approve(second))
     responses = [run["newMessage"]["parts"][0] for run in sent(vcr, "POST", "/run_sse")[1:]]
     assert [each["functionResponse"]["response"] for each in responses] == [

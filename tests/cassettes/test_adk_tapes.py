@@ -31,7 +31,7 @@ from polysession.testing import TapeFile
 from polysession.testing.comparing import check_same
 from polysession.testing.tape_file import Exchange, RandomId, unpacked
 from polysession_adk import AdkProvider, AdkSettings
-from support.adk_events import seal
+from support.adk_events import abort_event
 from support.client_runners import ClientRunner
 from support.plan_runner import Chunk, Followed, follow
 from tools.recordings.provenance import CASSETTES
@@ -77,7 +77,7 @@ def play(
     return played
 
 
-def told(events: list[Event]) -> list[str]:
+def delivered(events: list[Event]) -> list[str]:
     return [event.type for event in events if not event.type.endswith(".delta")]
 
 
@@ -86,7 +86,7 @@ def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, result),) = play(runner, on_tape, "plain", "hello there")
     deltas = [event for event in events if isinstance(event, MessageDelta)]
     (said,) = [event for event in events if isinstance(event, MessageCompleted)]
-    assert told(events) == ["turn.started", "message.completed", "usage", "turn.ended"]
+    assert delivered(events) == ["turn.started", "message.completed", "usage", "turn.ended"]
     assert "".join(each.text for each in deltas) == said.message.text == result.text == "You said: hello there"
     assert {each.message_id for each in deltas} == {said.id}
     assert (result.outcome, result.usage.output_tokens) == (Outcome.COMPLETED, 10)
@@ -95,7 +95,7 @@ def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("adk/streams/thinking.jsonl")
 def test_a_thought_comes_before_the_words(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, _),) = play(runner, on_tape, "thinking", "/think")
-    assert told(events) == ["turn.started", "thinking.completed", "message.completed", "usage", "turn.ended"]
+    assert delivered(events) == ["turn.started", "thinking.completed", "message.completed", "usage", "turn.ended"]
     types = [event.type for event in events]
     assert types.index("thinking.completed") < types.index("message.delta")
 
@@ -103,7 +103,7 @@ def test_a_thought_comes_before_the_words(on_tape: OnTape, runner: ClientRunner)
 @tape("adk/streams/tools.jsonl")
 def test_tools_are_used_at_once(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, result),) = play(runner, on_tape, "tools", "/tool 2")
-    assert told(events) == [
+    assert delivered(events) == [
         *["turn.started", "tool_call.completed", "tool_call.completed", "usage"],
         *["tool_result.completed", "tool_result.completed", "message.completed", "usage", "turn.ended"],
     ]
@@ -120,7 +120,7 @@ def test_approvals_are_required_at_the_end_and_answered_one_by_one(on_tape: OnTa
         lambda actions: [Approve(actions[1])],
         lambda actions: [Deny(actions[0], "no")],
     )
-    assert told(asked[0])[-2:] == ["action.required", "turn.ended"]
+    assert delivered(asked[0])[-2:] == ["action.required", "turn.ended"]
     assert [each.arguments for each in asked[1].actions] == [{"query": "item 0"}, {"query": "item 1"}]
     assert (approved[1].outcome, approved[1].actions) == (Outcome.REQUIRES_ACTION, asked[1].actions[:1])
     results = [event for turn in (approved, denied) for event in turn[0] if event.type == "tool_result.completed"]
@@ -133,7 +133,7 @@ def test_the_output_of_a_caller_is_a_result(on_tape: OnTape, runner: ClientRunne
     _, (events, result) = play(
         runner, on_tape, "client_tool", "/client-tool", lambda actions: [ToolOutput(actions[0], "42")]
     )
-    assert told(events)[:2] == ["turn.started", "tool_result.completed"]
+    assert delivered(events)[:2] == ["turn.started", "tool_result.completed"]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
 
 
@@ -159,7 +159,7 @@ def test_parallel_agents_are_told_apart(on_tape: OnTape, runner: ClientRunner) -
 @tape("adk/streams/artifact.jsonl")
 def test_an_artifact_is_one_result(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, _),) = play(runner, on_tape, "artifact", "/note hello")
-    assert told(events)[3:6] == ["tool_result.completed", "raw", "message.completed"]
+    assert delivered(events)[3:6] == ["tool_result.completed", "raw", "message.completed"]
 
 
 @tape("adk/streams/left.jsonl")
@@ -246,7 +246,7 @@ def test_a_recorded_turn_that_is_cut_at_any_byte_is_never_half_a_success(
     taped = read_tape(STREAMS / f"{CUT}.jsonl")
     body, stored = b"".join(taped.streams()[1]), stored_in(taped)["events"]
     whole = cut_at(taped, b"", len(body), stored).events
-    abort = json.loads(seal(invocationId=stored[0]["invocationId"], customMetadata=stored[0]["customMetadata"]))
+    abort = json.loads(abort_event(invocationId=stored[0]["invocationId"], customMetadata=stored[0]["customMetadata"]))
     stride = 1 if request.config.getoption("--every-byte") else 37
     for at_byte in range(0 if last else 1, len(body), stride):  # an empty body is that of an agent that says nothing
         complete = cut_at(taped, last, at_byte, stored)

@@ -145,7 +145,7 @@ def test_a_turn_that_fails_is_read_with_its_error(user: User) -> None:
     session = talk(user)
     user.do(lambda client: client.sessions.send(session, "/fail"))
     user.run_until(session, SessionStatus.RUNNING)
-    user.run_until(session, SessionStatus.IDLE, look_s=3)  # the service tries again and again
+    user.run_until(session, SessionStatus.IDLE, poll_s=3)  # the service tries again and again
     said, failed = user.do(lambda client: client.sessions.messages(session))
     assert (said.text, failed.text) == ("/fail", "")
     assert (failed.raw["finished_reason"], failed.raw["error"]["type"]) == ("error", "upstream")

@@ -12,7 +12,7 @@ from typing import Any
 
 from live.sources import Source
 from support.client_runners import SYNC, ClientRunner
-from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
+from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, run_session
 from tools.recordings.cassettes import cassette
 from tools.recordings.tapes import tape
 
@@ -26,7 +26,7 @@ def doing(runner: ClientRunner, source: Source) -> Do:
 
 @cassette("qoder/recorded/session.yaml")
 def test_a_session_lives_from_creation_to_deletion(runner: ClientRunner, source: Source) -> None:
-    live_a_session(doing(runner, source), source.handle or ENVIRONMENT, look_s=1.0 if source.handle else 0.0)
+    run_session(doing(runner, source), source.handle or ENVIRONMENT, poll_s=1.0 if source.handle else 0.0)
 
 
 @tape("qoder/streams/plain.jsonl")

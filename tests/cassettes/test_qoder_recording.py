@@ -15,7 +15,7 @@ from live.sources import SOURCES, Source
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import Tape
 from support.client_runners import SYNC, ClientRunner
-from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, live_a_session
+from support.qoder_recording import ENVIRONMENT, Do, a_session, follow_a_turn, run_session
 from tools.recordings import guard
 from tools.recordings.allowed import REQUEST_HEADERS
 from tools.recordings.cassettes import playing, recording, sent
@@ -49,11 +49,11 @@ def doing(runner: ClientRunner, base_url: str, token: str) -> Do:
 def test_a_session_is_recorded_and_played(found: Source, runner: ClientRunner, tmp_path: Path) -> None:
     path = tmp_path / "qoder/recorded/session.yaml"
     with recording(path, found.provenance(), found.scrubber()):
-        live_a_session(doing(SYNC, found.base_url, TOKEN), found.handle, look_s=0.05)
+        run_session(doing(SYNC, found.base_url, TOKEN), found.handle, poll_s=0.05)
     assert guard.leaks(path.read_bytes(), [TOKEN, found.handle, found.base_url]) == []
     assert problems_in(path) == []
     with playing(path) as tape:
-        live_a_session(doing(runner, "https://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, look_s=0)
+        run_session(doing(runner, "https://qoder.test/api/v1/cloud", "any"), ENVIRONMENT, poll_s=0)
     assert sent(tape, "POST", "/sessions")[0]["environment_id"] == ENVIRONMENT
 
 

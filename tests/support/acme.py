@@ -1,6 +1,6 @@
-"""A small invented backend, and its provider: what the core is tested with, so that it names no real one.
+"""Provider of a small invented backend, for tests of the core.
 
-Its lists have cursors, a creation carries an idempotency key, a change does not, and nothing can be archived.
+Its lists have cursors, a creation has an idempotency key, a change has none, and nothing can be archived.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class AcmeSessionQuery(NativeBody):
 
 
 class AcmeProvider(Provider[AcmeSettings]):
-    """Declares every feature of the operations above; agents take no native body."""
+    """Declares all features of `OPERATIONS`. Agents take no native body."""
 
     name = "acme"
     docs_url = "https://acme.example/docs"
@@ -122,7 +122,7 @@ class AcmeProvider(Provider[AcmeSettings]):
         return page(reply, read_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Reads the session first if tags are edited; a conflict is answered by another try, after a moment."""
+        """Change a session. An edit of tags reads the session first, and a conflict is retried once after 0.25 s."""
         body: dict[str, Any] = {"title": changes.title} if isinstance(changes.title, str | None) else {}
         if changes.add_tags:
             before = yield from self.get_session(ref)
@@ -151,8 +151,8 @@ class AcmeProvider(Provider[AcmeSettings]):
         return read_response(read_agent, reply)
 
     def update_agent(self, agent_id: str, changes: AgentChanges) -> Flow[Agent]:
-        given = {name: getattr(changes, name) for name in ("name", "model", "system_prompt", "description")}
-        body = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+        fields = {name: getattr(changes, name) for name in ("name", "model", "system_prompt", "description")}
+        body = {name: value for name, value in fields.items() if not isinstance(value, Unset)}
         reply = yield Call("PATCH", f"/agents/{path_segment(agent_id, 'agent id')}", body=json_body(body))
         return read_response(read_agent, reply)
 
@@ -220,7 +220,7 @@ def page(reply: Response, read: Callable[[bytes], T]) -> Page[T]:
 
 
 def acme(**settings: Any) -> AcmeProvider:
-    """The provider itself, for tests that need no plugin."""
+    """Return the provider, for tests that do not load it as a plugin."""
     return AcmeProvider(AcmeSettings(**{"token": TOKEN, **settings}))
 
 

@@ -1,6 +1,6 @@
-"""The invented provider where the answer to the input is the stream, and a turn ends when its stream is left.
+"""The invented provider whose response to the input is the stream. A turn ends when its stream is closed.
 
-The frames are those of `acme_streams`. A session whose id begins with `r` can be rejoined after a cut.
+The frames are those of `acme_streams`. A turn of a session whose id begins with `r` can be rejoined after a break.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from support.acme_streams import to_events
 
 
 class AcmeAnsweredTurn(AnsweredTurn):
-    """One turn. Its body is read on to its end before it is closed."""
+    """One turn. Its body is read to the end before it is closed."""
 
     drain_s = 2.0
 

@@ -1,4 +1,4 @@
-"""The invented provider that exchanges its token for another one, which expires."""
+"""The invented provider that exchanges its token for a short-lived one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXCHANGE_URL = "https://tokens.example"
 
 
 class AcmeAuthorised(AcmeStreams):
-    """Its constant headers name no token."""
+    """Its constant headers contain no token."""
 
     def headers(self) -> Mapping[str, str]:
         return {"acme-version": "2"}

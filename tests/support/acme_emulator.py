@@ -1,4 +1,4 @@
-"""An emulator of the invented backend, as small as one can be."""
+"""A minimal emulator of the invented backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from polysession.emulation import Answer, ApiRequest, Emulator, Generation, Init
 
 
 class AcmeEmulator(Emulator):
-    """Knows the sessions that exist, and no more."""
+    """Answers reads of sessions only; every id exists."""
 
     base_path = "/api"
 

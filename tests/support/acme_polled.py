@@ -1,6 +1,6 @@
-"""The invented provider without a stream: its events are read from a list, again and again.
+"""The invented provider without a stream: it polls a list of events.
 
-The list is `{"data": [...]}` of the objects of `acme_streams`, each with its number as `id`.
+The list is `{"data": [...]}` with the objects of `acme_streams`, each with its number as `id`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from support.acme_streams import to_events
 
 
 class AcmePolledStream(PolledStream):
-    """Follows a session. The object `gone` says that nothing follows."""
+    """Follows a session. The object `gone` ends the stream."""
 
     every_s = (0.05, 0.2)
 
@@ -53,7 +53,7 @@ class AcmePolledStream(PolledStream):
 
 
 class AcmePolledTurn(AcmePolledStream, PolledTurn):
-    """Follows one turn: any that starts is ours."""
+    """Follows one turn. Every turn that starts counts as ours."""
 
     def __init__(self, ref: SessionRef, turn_input: TurnInput) -> None:
         super().__init__(ref, None)

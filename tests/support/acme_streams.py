@@ -1,8 +1,8 @@
 """The invented provider with live streams.
 
-A frame is `{"type": ..., "text": ...}` and has a number for its `id`: `start`, `say` and `end` are a turn, `closing`
-announces that the server will close, `gone` that nothing follows. After `quiet` no end is sent: it is in the session's
-title, where it is looked for when the connection ends. After `trimmed` it is looked for at once.
+A frame is `{"type": ..., "text": ...}` and has a number as its `id`. `start`, `say` and `end` are a turn; `closing`
+announces that the server will close the connection; `gone` ends the stream. After `quiet` the end of the turn is not
+sent but is in the session's title, which is read when the connection ends. After `trimmed` the title is read at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from support.acme import AcmeProvider, session_path, to_session
 
 
 class AcmeStream(ConnectedStream):
-    """Continues after the number of the last frame."""
+    """Follows a session. It resumes after the number of the last frame."""
 
     def __init__(self, ref: SessionRef, cursor: str | None) -> None:
         self._ref = ref
@@ -65,7 +65,7 @@ class AcmeStream(ConnectedStream):
         self._quiet = body["type"] == "quiet"
         return (*to_events(self._ref, body), *STEPS.get(body["type"], ()))
 
-    def ended(self, end: BodyEnd) -> Items:  # noqa: ARG002  (any end is alike)
+    def ended(self, end: BodyEnd) -> Items:  # noqa: ARG002  (every end is handled alike)
         return (Reconcile(),) if self._quiet else ()
 
     def reconcile(self) -> Flow[Items]:
@@ -78,7 +78,7 @@ STEPS: Mapping[str, Sequence[Step]] = {"closing": (Reopen(),), "gone": (Finished
 
 
 def to_events(ref: SessionRef, body: Mapping[str, Any]) -> Sequence[Event]:
-    """The events of a frame's object."""
+    """Return the events of a frame's object."""
     if body["type"] == "start":
         return (TurnStarted(session_id=ref.id),)
     if body["type"] == "say":
@@ -87,7 +87,7 @@ def to_events(ref: SessionRef, body: Mapping[str, Any]) -> Sequence[Event]:
 
 
 class AcmeTurn(AcmeStream, TurnPlan):
-    """Any turn that starts is ours."""
+    """Follows one turn. Every turn that starts counts as ours."""
 
     def __init__(self, ref: SessionRef, turn_input: TurnInput) -> None:
         super().__init__(ref, None)
@@ -122,5 +122,5 @@ def polysession_provider() -> type[Provider[Any]]:
 
 
 def frame(number: int, kind: str, text: str = "") -> bytes:
-    """The bytes of one frame."""
+    """Return the bytes of one frame."""
     return f"id: {number}\ndata: {json.dumps({'type': kind, 'text': text})}\n\n".encode()

@@ -1,4 +1,4 @@
-"""Events of the ADK API server, as it writes them."""
+"""Events in the format of the ADK API server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ABORT = "Invocation was aborted by client."
 
 
 def event(*parts: Any, **members: Any) -> bytes:
-    """A whole event of the agent `assistant`, in the turn `e-1`. Members may be overwritten; None leaves one out."""
+    """Return a complete event of the agent `assistant` in turn `e-1`. `members` replace its members; None omits one."""
     actions: dict[str, Any] = {
         "stateDelta": {},
         "artifactDelta": {},
@@ -37,22 +37,22 @@ def event(*parts: Any, **members: Any) -> bytes:
 
 
 def fragment(*parts: Any, **members: Any) -> bytes:
-    """A fragment, under the id of its whole."""
+    """Return a fragment, with the id of its complete event."""
     return event(*parts, partial=True, **members)
 
 
 def answer(*parts: Any, **members: Any) -> bytes:
-    """The whole of one call of the model."""
+    """Return the complete event of one model call."""
     return event(*parts, **{"partial": False, "finishReason": "STOP", "usageMetadata": USAGE, **members})
 
 
 def message(*parts: Any, **members: Any) -> bytes:
-    """A message of the user, as it is stored."""
+    """Return a stored message of the user."""
     return event(*parts, **{"author": "user", "id": "ev-0", **members})
 
 
-def seal(*parts: Any, **members: Any) -> bytes:
-    """The stored events of a turn that was aborted."""
+def abort_event(*parts: Any, **members: Any) -> bytes:
+    """Return the event that the server stores when a turn is aborted."""
     return event(*parts, **{"errorCode": "INVOCATION_ABORTED", "errorMessage": ABORT, "id": "ev-9", **members})
 
 
@@ -73,20 +73,20 @@ def result(call_id: str, name: str, response: Any) -> dict[str, Any]:
 
 
 def confirmation(request_id: str, call_id: str, name: str, **arguments: Any) -> dict[str, Any]:
-    """The request for a confirmation of a tool."""
+    """Return the request to confirm a tool."""
     original = call(call_id, name, **arguments)["functionCall"]
-    asked = {"hint": "Please approve or reject.", "confirmed": False}
-    return call(request_id, "adk_request_confirmation", originalFunctionCall=original, toolConfirmation=asked)
+    hint = {"hint": "Please approve or reject.", "confirmed": False}
+    return call(request_id, "adk_request_confirmation", originalFunctionCall=original, toolConfirmation=hint)
 
 
 def failure(kind: str, words: str) -> bytes:
-    """The frame of a turn that failed, which is no event."""
+    """Return the error frame of a turn that failed."""
     details = {"error_type": kind, "error_message": words, "timestamp": 1796035075.8}
     return json.dumps({"error": f"{kind}: {words}", "error_details": details}).encode()
 
 
 def stored(*events: bytes, **members: Any) -> dict[str, Any]:
-    """A session with these events."""
+    """Return a session with these events."""
     return {
         "id": "s1",
         "appName": "assistant",

@@ -1,4 +1,4 @@
-"""Turns of ADK, stepped by hand."""
+"""Turns of ADK that tests step by hand."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ CLIENT_TOOL = answer(call("c1", "ask_caller", question="6 x 7?"), longRunningToo
 
 
 def turn(content: Any = "hello", *history: bytes, **options: Any) -> AdkTurn:
-    """The plan of a turn; answers look at the history first."""
+    """Return the plan of a turn. For answers it first reads the history."""
     answers = [ok(stored(*history))] if history else []
     _, plan = step(OPERATIONS.start_turn("s1", content, **options), *answers)
     assert isinstance(plan, AdkTurn)
     return plan
 
 
-def body(made: Call) -> Any:
-    return json.loads(made.body or b"")
+def body(sent: Call) -> Any:
+    return json.loads(sent.body or b"")
 
 
-def words(items: Sequence[Event | Step]) -> list[str]:
+def summaries(items: Sequence[Event | Step]) -> list[str]:
     return [
         f"turn.ended {each.outcome.value}"
         if isinstance(each, TurnEnded)
@@ -71,10 +71,10 @@ def frame(content: bytes) -> Frame:
 
 
 def marked(plan: AdkTurn, content: bytes) -> bytes:
-    """The event as it is stored, with the marker of the turn."""
+    """Return an event as the server stores it, with the marker of the turn."""
     return json.dumps({**json.loads(content), "customMetadata": body(plan.start())["customMetadata"]}).encode()
 
 
-def refused(*frames: bytes) -> Response:
+def frames_response(*frames: bytes) -> Response:
     content = b"".join(b"data: " + each + b"\n\n" for each in frames)
     return Response(200, {"content-type": "text/event-stream; charset=utf-8"}, content)

@@ -13,7 +13,7 @@ NO_RULES: list[Any] = []
 
 
 def event(kind: str, reply_id: str | None = "r1", **fields: Any) -> dict[str, Any]:
-    """An event with an id of its own."""
+    """Return an event with a new id."""
     owner = {} if reply_id is None else {"reply_id": reply_id}
     stamp = "2026-11-22T15:25:53.752213"
     return {"id": f"e{next(_NUMBERS)}", "created_at": stamp, "metadata": {}, "type": kind, **owner, **fields}
@@ -40,8 +40,8 @@ def model_end(reply_id: str = "r1", **counts: int) -> dict[str, Any]:
 
 
 def plain_turn(reply_id: str = "r1", block_id: str = "b1") -> list[dict[str, Any]]:
-    said = text("Hel", "lo", block_id=block_id, reply_id=reply_id)
-    return [start(reply_id), event("MODEL_CALL_START", reply_id), *said, model_end(reply_id), end(reply_id)]
+    message = text("Hel", "lo", block_id=block_id, reply_id=reply_id)
+    return [start(reply_id), event("MODEL_CALL_START", reply_id), *message, model_end(reply_id), end(reply_id)]
 
 
 def call(call_id: str, name: str = "Bash", arguments: str = '{"command":"ls"}') -> list[dict[str, Any]]:
@@ -53,13 +53,13 @@ def call(call_id: str, name: str = "Bash", arguments: str = '{"command":"ls"}') 
     ]
 
 
-def result(call_id: str, output: str = "ok", state: str = "success", *, begun: bool = False) -> list[dict[str, Any]]:
-    told = [
+def result(call_id: str, output: str = "ok", state: str = "success", *, started: bool = False) -> list[dict[str, Any]]:
+    events = [
         event("TOOL_RESULT_START", tool_call_id=call_id, tool_call_name="Bash"),
         event("TOOL_RESULT_TEXT_DELTA", tool_call_id=call_id, delta=output),
         event("TOOL_RESULT_END", tool_call_id=call_id, state=state),
     ]
-    return told[1:] if begun else told
+    return events[1:] if started else events
 
 
 def call_block(call_id: str, state: str, name: str = "Bash", arguments: str = '{"command":"ls"}') -> dict[str, Any]:
@@ -71,20 +71,20 @@ def result_block(call_id: str, output: Any = "ok", state: str = "success") -> di
     return {"type": "tool_result", "id": call_id, "name": "Bash", "output": output, "state": state, "metadata": {}}
 
 
-def text_block(said: str, block_id: str = "b1") -> dict[str, Any]:
-    return {"type": "text", "text": said, "id": block_id}
+def text_block(text: str, block_id: str = "b1") -> dict[str, Any]:
+    return {"type": "text", "text": text, "id": block_id}
 
 
-def asks(*call_ids: str) -> dict[str, Any]:
+def requires_confirm(*call_ids: str) -> dict[str, Any]:
     return event("REQUIRE_USER_CONFIRM", tool_calls=[call_block(call_id, "asking") for call_id in call_ids])
 
 
-def hands_over(*call_ids: str) -> list[dict[str, Any]]:
-    told = []
+def requires_execution(*call_ids: str) -> list[dict[str, Any]]:
+    events = []
     for call_id in call_ids:
-        told.append(event("TOOL_RESULT_START", tool_call_id=call_id, tool_call_name="lookup"))
-        told.append(event("REQUIRE_EXTERNAL_EXECUTION", tool_calls=[call_block(call_id, "submitted", "lookup")]))
-    return told
+        events.append(event("TOOL_RESULT_START", tool_call_id=call_id, tool_call_name="lookup"))
+        events.append(event("REQUIRE_EXTERNAL_EXECUTION", tool_calls=[call_block(call_id, "submitted", "lookup")]))
+    return events
 
 
 def confirmed(*call_ids: str) -> dict[str, Any]:
@@ -99,17 +99,17 @@ def executed(*call_ids: str) -> dict[str, Any]:
 def reply(
     *blocks: dict[str, Any], reply_id: str = "r1", reason: str | None = "completed", **fields: Any
 ) -> dict[str, Any]:
-    """A stored reply; one without a reason waits, or was left."""
+    """Return a stored reply. Without a reason it waits for an answer, or is unfinished."""
     ended = None if reason is None else "2026-11-22T15:25:55"
     message = {"name": "Agent", "content": list(blocks), "role": "assistant", "id": reply_id, "metadata": {}}
     return message | {"usage": COUNTS, "finished_at": ended, "finished_reason": reason, "error": None} | fields
 
 
-def said_by_user(said: str = "hi", message_id: str = "u1") -> dict[str, Any]:
-    message = {"name": "user", "content": [text_block(said, "t1")], "role": "user", "id": message_id, "metadata": {}}
+def user_message(text: str = "hi", message_id: str = "u1") -> dict[str, Any]:
+    message = {"name": "user", "content": [text_block(text, "t1")], "role": "user", "id": message_id, "metadata": {}}
     return message | {"usage": None, "finished_at": None, "finished_reason": None, "error": None}
 
 
-def frames(*happened: dict[str, Any]) -> bytes:
-    """The body of a stream."""
-    return b"".join(b"data: " + json.dumps(raw, ensure_ascii=False).encode() + b"\n\n" for raw in happened)
+def frames(*raw_events: dict[str, Any]) -> bytes:
+    """Return the body of a stream."""
+    return b"".join(b"data: " + json.dumps(raw, ensure_ascii=False).encode() + b"\n\n" for raw in raw_events)

@@ -1,4 +1,4 @@
-"""AgentScope's events as they are read, put briefly."""
+"""Short forms for reading AgentScope's events and stored messages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def stored(raw: dict[str, Any]) -> StoredMessage:
     return read_stored(text_of(raw))
 
 
-def read(*happened: dict[str, Any], reader: EventReader | None = None) -> list[Any]:
+def read(*raw_events: dict[str, Any], reader: EventReader | None = None) -> list[Any]:
     reader = reader or EventReader("s1")
-    return [event for raw in happened for event in reader.read(text_of(raw))]
+    return [event for raw in raw_events for event in reader.read(text_of(raw))]
 
 
 def types(events: Iterable[Any]) -> list[str]:
-    return [told.type for told in events]
+    return [each.type for each in events]
 
 
 def modelled(events: Iterable[Any]) -> list[str]:
-    return [told.type for told in events if told.type != "raw"]
+    return [each.type for each in events if each.type != "raw"]

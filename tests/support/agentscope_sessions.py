@@ -1,4 +1,4 @@
-"""AgentScope's sessions and agents, written by hand: the calls for them, the answers, and the refusals."""
+"""AgentScope's sessions and agents, written by hand: calls, responses and errors."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ RECORD = {
     "config": CONFIG,
     "state": {"permission_context": {"mode": "default"}},
 }
-# What a server of 2.0.0 lists.
-SEED = {**RECORD, "config": {"workspace_id": "w1", "name": "first", "chat_model_config": None}, "source": "user"}
+# The item of a list of server 2.0.0.
+LEGACY = {**RECORD, "config": {"workspace_id": "w1", "name": "first", "chat_model_config": None}, "source": "user"}
 AGENT = {"id": "a1", "created_at": "2026-11-22T03:00:00", "data": {"id": "x", "name": "Helper", "system_prompt": "Hi"}}
 
 
@@ -63,7 +63,7 @@ def listed(*items: Any) -> Response:
 
 
 def refused(kind: type[StatusError], status: int, detail: Any) -> StatusError:
-    """The error that an answer becomes."""
+    """Return the error for an error response."""
     return kind(PROVIDER.read_error(ok({"detail": detail}, status)).message, status=status)
 
 
@@ -75,18 +75,18 @@ HANDLE = to_session(text_of(view()))
 
 
 def summaries(calls: list[Call]) -> list[tuple[str, str, Any]]:
-    """Calls, after a look at the parts that no call of this backend has."""
+    """Return the calls, after a check of the parts that no call of this backend has."""
     assert {(len(call.headers), call.read_only, call.idempotency_header) for call in calls} <= {(0, False, None)}
     return [(call.method, call.path, body) for call, body in zip(calls, sent_bodies(calls), strict=True)]
 
 
 def outcome(flow: Flow[Any]) -> Flow[PolysessionError]:
-    """The error that a flow ends with, as its result."""
+    """Return the error that a flow raises as its result."""
     try:
         yield from flow
     except PolysessionError as error:
         return error
-    raise AssertionError("it did not fail")
+    raise AssertionError("the flow raised no error")
 
 
 PROBLEM = {"type": "missing", "loc": ["body", "name"], "msg": "Field required", "input": {"api_key": "hidden"}}

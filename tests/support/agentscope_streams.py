@@ -1,4 +1,4 @@
-"""AgentScope's streams and turns, stepped by hand: the calls, the answers, and a listener to whom frames are fed."""
+"""AgentScope's streams and turns, stepped by hand: calls, responses, and a listener that feeds frames to a plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polysession._core.turn import TurnTracker
 from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.session import Session
 from polysession_agentscope import AgentScopeProvider, AgentScopeSettings
-from support.agentscope_events import call_block, frames, reply, said_by_user
+from support.agentscope_events import call_block, frames, reply, user_message
 from support.flows import ok, step
 
 PROVIDER = AgentScopeProvider(AgentScopeSettings(base_url="http://agents.test", user_id="u1", agent_id="a1"))
@@ -28,13 +28,13 @@ LIST = ("GET", "/sessions/?agent_id=a1")
 CHAT = ("POST", "/chat/")
 STARTED = ok({"status": "started", "session_id": "s1"})
 HI = {"name": "user", "role": "user", "content": [{"type": "text", "text": "hi"}]}
-PARKED = reply(call_block("c1", "asking"), reason=None)
+WAITING_REPLY = reply(call_block("c1", "asking"), reason=None)
 CUT = ConnectionLost("cut")
 
 
 def messages(limit: int = 2, **query: Any) -> tuple[str, str]:
-    asked = "".join(f"&{name}={value}" for name, value in query.items())
-    return ("GET", f"/sessions/s1/messages?agent_id=a1&limit={limit}{asked}")
+    more = "".join(f"&{name}={value}" for name, value in query.items())
+    return ("GET", f"/sessions/s1/messages?agent_id=a1&limit={limit}{more}")
 
 
 def page(*stored: dict[str, Any], cursor: str | None = "37-0", has_more: bool = False) -> Response:
@@ -52,20 +52,20 @@ def view(status: str | None = None, *, is_running: bool = False) -> Response:
 
 
 def steps(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], Any]:
-    """The calls of a flow, without bodies, and its result."""
+    """Return the calls of a flow, without bodies, and its result."""
     calls, found = step(flow, *answers)
     return [(call.method, call.path) for call in calls], found
 
 
 def failure(flow: Flow[Any], *answers: Response | PolysessionError) -> tuple[list[tuple[str, str]], PolysessionError]:
-    """The calls of a flow, and the error that it ends with."""
+    """Return the calls of a flow, and the error that it raises."""
 
     def caught() -> Flow[PolysessionError]:
         try:
             yield from flow
         except PolysessionError as error:
             return error
-        raise AssertionError("it did not fail")
+        raise AssertionError("the flow raised no error")
 
     return steps(caught(), *answers)
 
@@ -76,18 +76,18 @@ def plan_for(turn_input: Any, *answers: Response | PolysessionError) -> Any:
 
 
 class Listener:
-    """Feeds a plan as the loop does. A look at the history that an event asks for is answered from `stored`.
+    """Feeds a plan like the stream loop. Calls of a reconciliation are answered from `stored`.
 
     Attributes:
-        stored: The messages that the service has; ours is among them.
-        status: What the session does.
-        later: The looks that the plan wants to be made after some time.
-        ended: Whether the stream is finished.
+        stored: The messages that the service has stored, including ours.
+        status: Status of the session.
+        later: The reconciliations that the plan requested for later.
+        ended: Whether the stream has ended.
     """
 
     def __init__(self, plan: ConnectedStream) -> None:
         self.plan = plan
-        self.stored = [said_by_user(message_id=our_id(plan))] if isinstance(plan, TurnPlan) else []
+        self.stored = [user_message(message_id=our_id(plan))] if isinstance(plan, TurnPlan) else []
         self.status = "running"
         self.later: list[Reconcile] = []
         self.ended = False
@@ -100,30 +100,30 @@ class Listener:
         self.backlog = self._take(plan.opened(HEAD, again=False))
 
     def connect(self) -> str:
-        """Open a connection; gives its path."""
+        """Open a connection. Returns its path."""
         self._decoder = SseDecoder()
         return self.plan.open().path
 
-    def hear(self, *happened: dict[str, Any], answers: Iterable[Response | PolysessionError] = ()) -> list[Any]:
-        """The events of these frames. `answers` are those to the calls of a look, in place of what is stored."""
+    def receive(self, *raw_events: dict[str, Any], answers: Iterable[Response | PolysessionError] = ()) -> list[Any]:
+        """Return the events of these frames. `answers` are responses to the calls of a reconciliation."""
         self._answers = list(answers)
-        found = self.feed(frames(*happened))
+        found = self.feed(frames(*raw_events))
         assert not self._answers
         return found
 
     def feed(self, chunk: bytes) -> list[Any]:
-        """The events of these bytes."""
+        """Return the events of these bytes."""
         return [event for frame in self._decoder.feed(chunk) for event in self._take(self.plan.read(frame))]
 
-    def look(self, *answers: Response | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
-        """The events of the look after the connection was lost, or after a silence of it."""
+    def reconcile_after(self, *answers: Response | PolysessionError, after: PolysessionError = CUT) -> list[Any]:
+        """Return the events of the reconciliation after a lost connection, or after a silence."""
         silent = isinstance(after, NetworkTimeout)
         items = self.plan.quiet(2.0) if silent else self.plan.ended(BodyEnd(after, inside_frame=False))
         assert [type(item) for item in items] == [Reconcile]
-        return self.probe(*answers)
+        return self.reconcile(*answers)
 
-    def probe(self, *answers: Response | PolysessionError) -> list[Any]:
-        """The events of a look."""
+    def reconcile(self, *answers: Response | PolysessionError) -> list[Any]:
+        """Return the events of a reconciliation."""
         self.later.clear()
         return self._take(step(self.plan.reconcile(), *answers)[1])
 
@@ -164,26 +164,26 @@ class Listener:
 
 
 def our_id(plan: Any) -> str:
-    """The id of the input that a plan sends."""
+    """Return the id of the input that a plan sends."""
     call = plan.start() if isinstance(plan, AnsweredTurn) else step(plan.send(), STARTED)[0][0]
     return str(json.loads(call.body or b"")["input"]["id"])
 
 
-def listening(turn_input: Any = "hi", *answers: Response | PolysessionError) -> Listener:
+def listen(turn_input: Any = "hi", *answers: Response | PolysessionError) -> Listener:
     return Listener(plan_for(turn_input, *(answers or (page(cursor=None),))))
 
 
 def answering(waiting: dict[str, Any], *answers: Any, status: str = "awaiting_permission") -> Listener:
-    return listening(list(answers), status_is(status), page(waiting))
+    return listen(list(answers), status_is(status), page(waiting))
 
 
 def answer_echo(live: Listener, echo: dict[str, Any]) -> dict[str, Any]:
-    """The echo of the answer that a plan sends: it has the id that was sent."""
+    """Return the echo of the answer that a plan sends, which has the id of the answer."""
     return echo | {"id": our_id(live.plan)}
 
 
 def modelled(events: Iterable[Any]) -> list[str]:
-    """The types of events without what is not modelled; those that are inferred have a star."""
+    """Return the types of the events without raw ones. Synthetic events have a star."""
     return [found.type + ("*" if found.synthetic else "") for found in events if found.type != "raw"]
 
 
@@ -200,4 +200,4 @@ MISSED = ["turn.started*", "stream.gap*", "message.completed*", "usage*", "turn.
 
 
 def user(number: int) -> dict[str, Any]:
-    return said_by_user(f"message {number}", f"u{number}")
+    return user_message(f"message {number}", f"u{number}")

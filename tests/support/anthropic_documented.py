@@ -1,4 +1,4 @@
-"""The client of Anthropic's published examples, and the ids that they share."""
+"""The client and the ids of Anthropic's published examples."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Do = Callable[[Callable[[Any], Any]], Any]
 
 
 def documented(runner: ClientRunner) -> Do:
-    """Runs calls with the headers that the pages print, and without retries."""
+    """Return a function that runs calls with the headers of the documentation, and without retries."""
     once = RetryPolicy(attempts=1)
     return lambda use: runner.call("anthropic", use, api_key="any", version="2023-06-01", retry=once)
 
 
 def streamed_turn(runner: ClientRunner) -> list[Any]:
-    """The events of the session's stream, up to the end of a turn."""
+    """Return the events of the session's stream up to the end of a turn."""
 
     async def scenario(client: Any) -> list[Any]:
         received: list[Any] = []

@@ -1,4 +1,4 @@
-"""Anthropic's events as the tests write them."""
+"""Short forms for Anthropic's events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ JsonObject = dict[str, Any]
 
 
 def event(event_id: str, kind: str, second: int | None = 0, **values: Any) -> JsonObject:
-    """An event that was processed at this second; None for input that is queued."""
+    """Return an event that was processed at this second. None: an input that is queued."""
     moment = None if second is None else f"2026-11-30T12:00:{second:02}.000Z"
     return {"id": event_id, "type": kind, "processed_at": moment, **values}
 
@@ -32,8 +32,8 @@ def idle(event_id: str, reason: str = "end_turn", second: int = 0, **values: Any
 
 
 def usage(event_id: str, tokens: int, cents: str, second: int = 0) -> JsonObject:
-    told = {"input_tokens": tokens, "output_tokens": tokens, "list_cost": {"amount": cents, "currency": "USD"}}
-    return event(event_id, "session.usage", second, usage=told, budget=None)
+    total = {"input_tokens": tokens, "output_tokens": tokens, "list_cost": {"amount": cents, "currency": "USD"}}
+    return event(event_id, "session.usage", second, usage=total, budget=None)
 
 
 def page(*events: JsonObject, next_page: str | None = None) -> JsonObject:

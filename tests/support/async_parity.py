@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class _Blocking(ast.NodeTransformer):
-    """Takes `async` and `await` out of a syntax tree."""
+    """Removes `async` and `await` from a syntax tree."""
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         fields = {name: getattr(node, name) for name in node._fields}
@@ -29,12 +29,12 @@ class _Blocking(ast.NodeTransformer):
 
 
 def outline(module: ModuleType, words: Mapping[str, str], *, skip: str) -> dict[str, str]:
-    """Source of each function of a module by its name, docstrings included, without `async` and `await`.
+    """Return the source of each function of a module, with its docstring and without `async` and `await`, by name.
 
     Args:
         module: The module.
-        words: What to replace; whole words only.
-        skip: A function to leave out, under its replaced name.
+        words: Whole words to replace, with their replacements.
+        skip: Name, after the replacement, of a function to leave out.
     """
     with open(str(module.__file__), encoding="utf-8") as file:  # noqa: PTH123
         source = file.read()

@@ -1,4 +1,4 @@
-"""Breaks the blocking client while a test of the contract runs, to show that the test would notice."""
+"""Breaks the sync client during a test of the contract suite, to show that the test fails then."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ Break = Callable[[pytest.MonkeyPatch, str], None]
 
 
 class BrokenError(Exception):
-    """Nothing works: an error that no test expects."""
+    """An error that no test expects."""
 
 
 class Breaking:
-    """A pytest plugin: fixtures work, and each test finds the client broken. Of its cases one is run.
+    """Pytest plugin that breaks the client in each test, after the fixtures. One case of each test runs.
 
     Args:
-        break_it: Given the name of the test, breaks the client by a monkeypatch.
+        break_it: Function that breaks the client with a monkeypatch, given the name of the test.
     """
 
     def __init__(self, break_it: Break) -> None:
         self._break = break_it
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the first case of each test that uses the blocking client."""
+        """Keep the first case of each test that uses the sync client."""
         chosen: dict[str, pytest.Item] = {}
         for item in items:
             if "async" not in item.name:
@@ -49,14 +49,14 @@ class Breaking:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
-        """Run the test."""
+        """Run the test with a broken client."""
         with pytest.MonkeyPatch.context() as patch:
             self._break(patch, pyfuncitem.name.partition("[")[0])
             return (yield)
 
 
 def without_answer(patch: pytest.MonkeyPatch, _: str) -> None:
-    """Every operation ends in an error that no test expects."""
+    """Make every operation raise an error that no test expects."""
 
     def fail(*_: object, **__: object) -> None:
         raise BrokenError
@@ -67,7 +67,7 @@ def without_answer(patch: pytest.MonkeyPatch, _: str) -> None:
 
 
 def with_wrong_answers(patch: pytest.MonkeyPatch, _: str) -> None:
-    """Results and events say something else than the backend, and errors are of no class."""
+    """Make results and events differ from those of the backend, and raise errors of the base class."""
 
     def wrapped(use: Callable[..., Any]) -> Callable[..., Any]:
         def wrong(*arguments: Any, **options: Any) -> Any:
@@ -86,7 +86,7 @@ def with_wrong_answers(patch: pytest.MonkeyPatch, _: str) -> None:
 
 
 def _wrong(value: Any) -> Any:
-    """Another value of the same type, where it is one that tests look at."""
+    """Return another value of the same type, if it is one that tests check."""
     if isinstance(value, Page):
         return Page(())
     if isinstance(value, tuple):
@@ -155,11 +155,11 @@ WITHOUT_CALL: Final[Mapping[str, Callable[[pytest.MonkeyPatch], object]]] = {
     "test_a_setting_breaks_out_of_nothing": _accept_anything,
     "test_nothing_is_read_before_it_is_asked_for": _read_eagerly,
 }
-"""Tests that make no successful call, with what they would notice."""
+"""The tests without a successful call, each with a fault that it must detect."""
 
 
 def without_checks(patch: pytest.MonkeyPatch, test: str) -> None:
-    """A check or a declaration is broken that the test is about; for other tests nothing works."""
+    """Break the check or the declaration that a test is about. For other tests, make every operation fail."""
     if test in WITHOUT_CALL:
         WITHOUT_CALL[test](patch)
     else:

@@ -26,24 +26,24 @@ Use = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class ClientRunner:
-    """Runs calls and scenarios with one of the two clients; with the option `tape`, with one of that tape."""
+    """Runs calls and scenarios with one of the two clients. With the option `tape` it is a client of that tape."""
 
     awaited: bool
 
     def http(self, handler: Handler, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """An HTTP client, sync or async like the runner, that calls `handler` instead of a server."""
+        """Return an HTTP client, sync or async like the runner, that calls `handler` instead of a server."""
         transport = httpx.MockTransport(handler)
         if self.awaited:
             return httpx.AsyncClient(transport=transport, **options)
         return httpx.Client(transport=transport, **options)
 
     def real_http(self, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """An HTTP client, sync or async like the runner, that opens connections."""
+        """Return an HTTP client, sync or async like the runner, that opens connections."""
         kind = httpx.AsyncClient if self.awaited else httpx.Client
         return kind(verify=tls_context(), trust_env=False, **options)
 
     def call(self, provider: str, use: Use, /, **options: Any) -> Any:
-        """Return what `use` returns for a new client; awaitables are awaited, and lists are read to their end."""
+        """Return the result of `use` for a new client. Awaitables are awaited, and lists are read to their end."""
         if self.awaited:
             return asyncio.run(self._call_async(provider, use, options))
         with _opened(provider, **options) as client:
@@ -51,7 +51,7 @@ class ClientRunner:
             return list(result) if isinstance(result, Paginator) else result
 
     def play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], /, **options: Any) -> Any:
-        """Run a scenario that is written for `AsyncClient`; `Client` is adapted to it."""
+        """Run a scenario that is written for `AsyncClient`. `Client` is adapted to it."""
         return asyncio.run(self._play(provider, scenario, options))
 
     async def _play(self, provider: str, scenario: Callable[[Any], Awaitable[Any]], options: dict[str, Any]) -> Any:

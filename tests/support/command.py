@@ -1,4 +1,4 @@
-"""Runs the command in this process, on an emulator."""
+"""Runs the command-line program in this process, with an emulator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polysession.emulation import EmulatorHandle
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that has run."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -27,25 +27,25 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """The one JSON object that it wrote."""
+        """The single JSON object of the output."""
         (line,) = self.out.splitlines()
         return json.loads(line)
 
     @property
     def lines(self) -> list[Any]:
-        """The JSON objects that it wrote, one on each line."""
+        """The JSON objects of the output, one on each line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error that it wrote as JSON."""
+        """The error that was written as JSON."""
         error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
         return error
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Where commands are run: an environment."""
+    """Runs commands with environment variables."""
 
     env: dict[str, str] = field(default_factory=dict)
 
@@ -67,9 +67,9 @@ class Shell:
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
         return int(run(arguments))
-    except SystemExit as left:
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
-    except Exception:  # noqa: BLE001  (as the interpreter does with what a program raises)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except Exception:  # noqa: BLE001  (like the interpreter, for any exception of a program)
         traceback.print_exc()
         return 1
 
@@ -79,12 +79,12 @@ def _text(stream: BytesIO) -> str:
 
 
 def shell_for(emulator: EmulatorHandle) -> Shell:
-    """A shell whose environment leads to the emulator."""
+    """Return a shell whose environment configures the emulator."""
     return Shell(environment_of(emulator))
 
 
 def created(shell: Shell, emulator: EmulatorHandle, *arguments: str) -> str:
-    """Id of a new session that can be talked to."""
+    """Create a session that accepts messages. Returns its id."""
     options = ["--agent", emulator.agent_id]
     if emulator.environment_id:
         options += ["--environment", emulator.environment_id]

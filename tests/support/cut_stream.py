@@ -1,4 +1,4 @@
-"""HTTP clients that lose the connection of their first stream in the middle of a frame."""
+"""HTTP clients that lose the connection of their first stream inside a frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polysession.testing.tape_http import AsyncTapedClient, TapedClient
 
 
 class _Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A stream up to some bytes after a word."""
+    """A response body that breaks some bytes after the start of a word."""
 
     def __init__(self, response: httpx.Response, word: bytes, more_bytes: int) -> None:
         self._response = response
@@ -43,7 +43,7 @@ class _Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class _Cutting:
-    """Cuts the first stream."""
+    """Base of the clients: cuts the first stream."""
 
     def __init__(self, http: Any, word: bytes, more_bytes: int) -> None:
         self._http = http

@@ -1,4 +1,4 @@
-"""The allowed effects of a cut of a stream, and the measuring of a turn's stream to be cut."""
+"""Turns whose streams are cut: running them, and counting the bytes of their streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Run = Callable[[EmulatorHandle, Session, Any], list[Event]]
 
 
 class Measuring(httpx.HTTPTransport):
-    """Counts the bytes of the streams."""
+    """Transport that counts the bytes of streams."""
 
     def __init__(self) -> None:
         super().__init__(trust_env=False)
@@ -67,38 +67,38 @@ def _create_session(client: Client, emulator: EmulatorHandle) -> Session:
     return client.sessions.create(**where, title="Ticket 42", model=model)  # type: ignore[arg-type]
 
 
-def run_sync(emulator: EmulatorHandle, session: Session, said: Any) -> list[Event]:
+def run_sync(emulator: EmulatorHandle, session: Session, content: Any) -> list[Event]:
     with (
         Client(emulator.provider, retry=AT_ONCE, **emulator.settings) as client,
-        client.sessions.run(session, said, deadline_s=LIMIT_S) as turn,
+        client.sessions.run(session, content, deadline_s=LIMIT_S) as turn,
     ):
         return list(turn)
 
 
-def run_async(emulator: EmulatorHandle, session: Session, said: Any) -> list[Event]:
+def run_async(emulator: EmulatorHandle, session: Session, content: Any) -> list[Event]:
     async def run() -> list[Event]:
         async with (
             AsyncClient(emulator.provider, retry=AT_ONCE, **emulator.settings) as client,
-            client.sessions.run(session, said, deadline_s=LIMIT_S) as turn,
+            client.sessions.run(session, content, deadline_s=LIMIT_S) as turn,
         ):
             return [event async for event in turn]
 
     return asyncio.run(run())
 
 
-def measured(emulator: EmulatorHandle, session: Session, said: Any) -> tuple[list[Event], int]:
-    """The events of a turn that is not cut, and how many bytes its stream had."""
+def measured(emulator: EmulatorHandle, session: Session, content: Any) -> tuple[list[Event], int]:
+    """Return the events of a turn that is not cut, and the number of bytes in its stream."""
     transport = Measuring()
     with (
         httpx.Client(transport=transport) as http,
         Client(emulator.provider, http_client=http, **emulator.settings) as client,
-        client.sessions.run(session, said, deadline_s=LIMIT_S) as turn,
+        client.sessions.run(session, content, deadline_s=LIMIT_S) as turn,
     ):
         return list(turn), transport.stream_bytes
 
 
 def cut(emulator: EmulatorHandle, kind: FaultKind, at_byte: int) -> None:
-    """Let the next stream be cut there."""
+    """Cut the next stream at a byte."""
     emulator.faults.add(Fault(kind, streams_only=True, at_byte=at_byte))
 
 

@@ -1,4 +1,4 @@
-"""A client of Everruns' engine in tests that record and play."""
+"""A caller of Everruns' engine, for tests that record and replay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polysession_everruns import EverrunsNewSession
 from support.client_runners import ClientRunner
 
 API_KEY: Final = "any-text"
-"""An engine without authentication takes any."""
+"""An engine without authentication accepts any key."""
 
 _WAIT_S: Final = 0.1
 _ONCE: Final = RetryPolicy(attempts=1)
@@ -28,8 +28,8 @@ class Caller:
 
     Attributes:
         source: The engine.
-        runner: The client that is used.
-        api_key: The key that it sends.
+        runner: Runner of the client.
+        api_key: API key to send.
     """
 
     source: Source
@@ -37,16 +37,16 @@ class Caller:
     api_key: str = API_KEY
 
     def locked_out(self, api_key: str) -> Self:
-        """The same before an engine that asks for a key."""
+        """Return the same caller for an engine that requires a key."""
         locked = replace(self.source, base_url=self.source.handle or self.source.base_url)
         return replace(self, source=locked, api_key=api_key)
 
     def do(self, use: Callable[[Any], Any]) -> Any:
-        """The result of a call; a list is read to its end."""
+        """Return the result of a call. A list is read to its end."""
         return self.runner.call("everruns", use, base_url=self.source.base_url, api_key=self.api_key, retry=_ONCE)
 
     def create(self, agent: str = "echo", **fields: Any) -> Session:
-        """A session of one of the engine's agents."""
+        """Create a session of one of the engine's agents."""
         native = EverrunsNewSession(agent_name=agent)
         session: Session = self.do(lambda client: client.sessions.create(native=native, **fields))
         return session
@@ -56,7 +56,7 @@ class Caller:
         self.do(lambda client: client.sessions.send(session, text))
 
     def wait(self, session: Session, status: SessionStatus = SessionStatus.IDLE) -> Session:
-        """The session as soon as it has that status; when it is running, as soon as its turn has an id."""
+        """Wait until the session has a status, and, if that is not idle, until its turn has an id."""
         found: Session = self.do(lambda client: client.sessions.get(session))
         while found.status is not status or (found.raw["turn_id"] is None and status is not SessionStatus.IDLE):
             time.sleep(0 if self.source.base_url.endswith(".test") else _WAIT_S)
@@ -64,7 +64,7 @@ class Caller:
         return found
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        """The answer to a raw request; a body that is text is sent as it is."""
+        """Return the response to a raw request. A text is sent as the body without encoding."""
         with httpx.Client(base_url=self.source.base_url, verify=tls_context(), trust_env=False) as http:
             if isinstance(body, str):
                 headers = {"content-type": "application/json"}
@@ -73,6 +73,6 @@ class Caller:
 
 
 def problem(answer: httpx.Response) -> tuple[int, str, Any]:
-    """Status, kind and content of a refusal."""
+    """Return the status, the content type and the content of an error response."""
     kind = answer.headers.get("content-type", "")
     return answer.status_code, kind, answer.json()["detail"] if "json" in kind else answer.text

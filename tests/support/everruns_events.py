@@ -1,4 +1,4 @@
-"""Everruns' events as they come from the wire, written by hand."""
+"""Everruns' events in the format of the wire, written by hand."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ QUESTION = {
     "allow_other": False,
     "options": [{"label": "Staging", "description": "Safe", "default": True}, {"label": "Production"}],
 }
-"""As the engine asks it, but for `allow_other`."""
+"""A question in the engine's format, except for `allow_other`."""
 
 
 def raw_event(kind: str, data: Any = None, **changes: Any) -> dict[str, Any]:
-    """An event as an object."""
+    """Return an event as an object."""
     return {
         "id": "event_1",
         "type": kind,
@@ -45,15 +45,15 @@ def raw_event(kind: str, data: Any = None, **changes: Any) -> dict[str, Any]:
 
 
 def wire(kind: str, data: Any = None, **changes: Any) -> bytes:
-    """An event as text."""
+    """Return an event as JSON text."""
     return json.dumps(raw_event(kind, data, **changes)).encode()
 
 
 def to_events(content: bytes) -> list[Event]:
-    """The common events of one event by itself."""
+    """Return the common events of a single event."""
     return list(EventReader(SESSION_ID).read(content))
 
 
 def asking(*questions: dict[str, Any], call_id: str = "call_1") -> dict[str, Any]:
-    """A call of `ask_user`."""
+    """Return a call of the tool `ask_user`."""
     return {"id": call_id, "name": "ask_user", "arguments": {"questions": list(questions), "timeout_seconds": 300}}

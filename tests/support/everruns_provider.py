@@ -1,4 +1,4 @@
-"""A provider for Everruns, stepped by hand."""
+"""A provider for Everruns that tests step by hand, and its bodies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPERATIONS = Operations(PROVIDER)
 
 
 def summary(call: Call) -> tuple[str, str, Any]:
-    """A call, after a look at the parts that no call of this backend has."""
+    """Return a call's method, path and body, after a check of the parts that no call of this backend has."""
     assert (dict(call.headers), call.after_s, call.read_only, call.idempotency_header) == ({}, 0.0, False, None)
     return call.method, call.path, sent_bodies([call])[0]
 

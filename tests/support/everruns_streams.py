@@ -1,4 +1,4 @@
-"""Everruns' events written by hand, with the calls that lead to them and their answers."""
+"""Everruns' events, calls and responses, written by hand, for plans that tests step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER_CALL = {**CALL, "id": "call_2"}
 
 
 def event(number: int, kind: str, data: Any = None, **changes: Any) -> dict[str, Any]:
-    """An event as the server stores it."""
+    """Return an event in the format of the server's storage."""
     return {
         "id": f"event_{number:032x}",
         "type": kind,
@@ -38,7 +38,7 @@ def event(number: int, kind: str, data: Any = None, **changes: Any) -> dict[str,
 
 
 def live(text: str, turn: str = "turn_1") -> dict[str, Any]:
-    """A delta that only open streams receive."""
+    """Return a delta, which only open streams receive."""
     data = {"turn_id": turn, "delta": text[-1:], "accumulated": text}
     raw = event(0, "output.message.delta", data)
     return {name: value for name, value in raw.items() if name != "sequence"} | {"id": f"event_f{len(text):031x}"}
@@ -90,10 +90,10 @@ def opened(plan: ConnectedStream) -> str:
 
 
 def after(event_id: str | None) -> str:
-    """The cursor of a stream that continues after an event; None from the start."""
+    """Return the cursor of a stream that continues after an event; None means from the start."""
     return encode_cursor(WireCursor(event_id))
 
 
 def place_of(cursor: str | None) -> str | None:
-    """The id of the event that a cursor continues after."""
+    """Return the id of the event after which a cursor continues."""
     return decode_cursor(WireCursor, cursor or "", "Everruns").since_id

@@ -1,4 +1,4 @@
-"""Stands between a client and an emulator, and spoils its streams to the byte."""
+"""A proxy between a client and an emulator that injects faults into streams at exact bytes."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from polysession.testing.fault_server import HEAD_END, RESET_ON_CLOSE, http, rea
 
 LAST: Final = b"0\r\n\r\n"
 _LIMIT_S: Final = 15.0
-_LOOK_S: Final = 0.02
+_POLL_S: Final = 0.02
 _UNAVAILABLE: Final = http(503, "{}")
 
 Move: TypeAlias = bytes | float | Literal["reset", "close"]
-"""Bytes to send, seconds to wait, or how the connection ends."""
+"""Bytes to send, seconds to wait, or the way in which the connection ends."""
 
 FaultInjector: TypeAlias = Callable[[bytes, Iterator[bytes]], Iterable[Move]]
-"""Given the head and the chunks that the emulator sends, what reaches the client."""
+"""Function that yields the moves towards the client. Arguments: the emulator's response head, and its chunks."""
 
 
 def chunk(data: bytes) -> bytes:
-    """Data in HTTP's chunked coding."""
+    """Return data in HTTP's chunked coding."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def untouched(head: bytes, chunks: Iterator[bytes]) -> Iterator[Move]:
-    """Everything, as it comes."""
+    """Yield the response without a fault."""
     yield head
     yield from map(chunk, chunks)
     yield LAST
 
 
 class FaultProxy:
-    """Passes requests on, each on a connection of its own. The next streams are spoiled, one by each spoiler.
+    """Forwards each request on a new connection. Each injector spoils one of the next streams.
 
     Args:
-        base_url: The emulator's.
-        spoilers: For the streams to come; those after them are left alone.
-        refused_reads: How many readings that are no streams are refused for the moment, once a stream was spoiled.
+        base_url: URL of the emulator.
+        injectors: Fault injectors for the next streams, in order. Later streams are forwarded without a fault.
+        refused_reads: Number of GET requests, streams aside, to answer with 503 once a stream was spoiled.
 
     Attributes:
-        refused_reads: How many of them are still to come.
-        streams: How many streams were asked for.
-        inputs: How many requests came that are no reading.
+        refused_reads: Number of GET requests that will still be answered with 503.
+        streams: Number of requested streams.
+        inputs: Number of requests other than GET.
     """
 
-    def __init__(self, base_url: str, *spoilers: FaultInjector, refused_reads: int = 0) -> None:
+    def __init__(self, base_url: str, *injectors: FaultInjector, refused_reads: int = 0) -> None:
         parts = urlsplit(base_url)
         self._upstream = (parts.hostname or "", parts.port or 80)
-        self._spoilers = list(spoilers)
+        self._injectors = list(injectors)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._lock = threading.Lock()
@@ -115,14 +115,14 @@ class FaultProxy:
     def _spoil(self, connection: socket.socket, upstream: socket.socket) -> None:
         with self._lock:
             self.streams += 1
-            spoiler = self._spoilers.pop(0) if self._spoilers else untouched
+            injector = self._injectors.pop(0) if self._injectors else untouched
         answer = upstream.makefile("rb")
         head = b"".join(iter(answer.readline, b"\r\n")) + b"\r\n"
         if b"chunked" not in head.lower():
             connection.sendall(head + answer.read())
             return
         with _watched(connection, upstream) as gone:
-            for move in spoiler(head, _chunks(answer)):
+            for move in injector(head, _chunks(answer)):
                 if isinstance(move, bytes):
                     connection.sendall(move)
                 elif isinstance(move, float):
@@ -135,7 +135,7 @@ class FaultProxy:
 
 
 def _chunks(answer: BufferedReader) -> Iterator[bytes]:
-    """The data of each chunk."""
+    """Yield the data of each chunk."""
     while size := int(answer.readline().strip() or b"0", 16):
         yield answer.read(size)
         answer.readline()
@@ -148,13 +148,13 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _watched(connection: socket.socket, upstream: socket.socket) -> Iterator[threading.Event]:
-    """Notices that the client has left, and leaves the emulator then: it may be silent for long."""
+    """Close the emulator's connection as soon as the client closes its own: the emulator may be silent for long."""
     gone, done = threading.Event(), threading.Event()
 
     def watch() -> None:
-        # Not a blocking read: that would keep the connection open under a close.
+        # Not a blocking read, which would keep the connection open during a close.
         while not done.is_set():
-            if select.select([connection], [], [], _LOOK_S)[0]:
+            if select.select([connection], [], [], _POLL_S)[0]:
                 gone.set()
                 with contextlib.suppress(OSError):
                     upstream.shutdown(socket.SHUT_RDWR)

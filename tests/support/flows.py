@@ -1,4 +1,4 @@
-"""Bodies of the calls that a flow made."""
+"""Stepping of flows, and the bodies of their calls."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["ok", "sent_bodies", "step"]
 
 
 def sent_bodies(calls: Iterable[Call]) -> list[Any]:
-    """The JSON bodies of calls, None for those without."""
+    """Return the JSON bodies of calls; None for a call without a body."""
     return [None if call.body is None else json.loads(call.body) for call in calls]

@@ -1,4 +1,4 @@
-"""A user's suite that a test runs in its own process: what the suite imports takes longer than the suite."""
+"""A user's test suite that a test runs in its own process, because importing takes longer than the suite itself."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ INI: Final = "[pytest]\npolysession_provider = qoder\nfilterwarnings = error\n"
 
 
 class Imports:
-    """Modules that outlive `pytester`, which forgets what was imported: imported again, its classes would be others."""
+    """Keeps modules that `pytester` would remove after a run. A second import would create their classes again."""
 
     def __init__(self) -> None:
         self._kept: dict[str, ModuleType] = {}
 
     def pytest_unconfigure(self) -> None:
-        """Note what is imported, at the end of a suite or of its test."""
+        """Record the imported modules, at the end of a suite or of its test."""
         self._kept |= sys.modules
 
     def restore(self, but_of: Path) -> None:
-        """Have it again, but for the modules in a folder."""
+        """Restore the recorded modules, except those in a folder."""
         for name, module in self._kept.items():
             if not Path(getattr(module, "__file__", None) or "/").is_relative_to(but_of):
                 sys.modules.setdefault(name, module)
 
 
 class Suite:
-    """A suite in a folder of its own, which `pytester` fills."""
+    """A test suite in the folder of `pytester`."""
 
     def __init__(self, pytester: pytest.Pytester, imports: Imports) -> None:
         self.pytester = pytester
@@ -40,7 +40,7 @@ class Suite:
         self._imports = imports
 
     def run(self, *arguments: str) -> pytest.RunResult:
-        """Run it, with our plugin and no other one."""
+        """Run the suite with our plugin only."""
         ran = self.pytester.runpytest_inprocess(*OPTIONS, *arguments, plugins=[self._imports])
         self._imports.restore(but_of=self.path)
         return ran
@@ -48,7 +48,7 @@ class Suite:
 
 @pytest.fixture
 def imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imports]:
-    """Modules that outlive `pytester`; set up before it, and torn down after it."""
+    """Return the modules to keep. The fixture is set up before `pytester` and torn down after it."""
     kept = Imports()
     yield kept
     kept.restore(but_of=tmp_path_factory.getbasetemp())
@@ -56,7 +56,7 @@ def imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imports]:
 
 @pytest.fixture
 def suite(imports: Imports, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
-    """An empty suite for Qoder."""
+    """Return an empty suite for Qoder."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
     pytester.makeini(INI)
     yield Suite(pytester, imports)

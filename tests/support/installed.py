@@ -1,4 +1,4 @@
-"""Installs made-up distributions: real `dist-info` folders in a folder of the path."""
+"""Installs invented distributions: real `dist-info` folders in a folder on the path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Site:
         self._folder = folder
 
     def install(self, distribution: str, *entry_points: str, version: str = "1.0") -> None:
-        """Install a distribution that offers providers: `"acme = support.acme"`."""
+        """Install a distribution with entry points of providers, such as `"acme = support.acme"`."""
         info = self._folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
@@ -28,14 +28,14 @@ class Site:
         importlib.invalidate_caches()
 
     def module(self, name: str, source: str) -> None:
-        """Add a module that entry points may name."""
+        """Add a module that an entry point can name."""
         (self._folder / f"{name}.py").write_text(source)
         importlib.invalidate_caches()
 
 
 @contextmanager
 def _open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Put the folder on the path, and forget afterwards what was loaded from it."""
+    """Put the folder on the path. Afterwards, remove the modules that were loaded from it."""
     monkeypatch.syspath_prepend(folder)
     before = set(sys.modules)
     load_provider.cache_clear()
@@ -48,14 +48,14 @@ def _open_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A folder of installed distributions, for one test."""
+    """Return a folder of installed distributions, for one test."""
     with _open_site(tmp_path, monkeypatch) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def acme_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The invented provider, installed as a plugin like any other, for a module's tests."""
+    """Install the invented provider as a plugin, for the tests of a module."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         _open_site(tmp_path_factory.mktemp("site"), monkeypatch) as opened,

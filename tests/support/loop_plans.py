@@ -1,4 +1,4 @@
-"""Plans of a toy backend whose loop is stepped by hand."""
+"""Plans of a toy backend, for tests that step the stream loop by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOST = ConnectionLost("reset")
 
 
 class Plan(ConnectedStream):
-    """Each frame is a list of texts; its number is the cursor."""
+    """A stream whose frames are lists of texts, and whose cursor is the number of the last frame."""
 
     def __init__(self, cursor: str = "0") -> None:
         self.cursor = cursor
@@ -55,7 +55,7 @@ STEPS: dict[str, Items] = {
 
 
 class Run(Plan, TurnPlan):
-    """A turn that the text `mine` belongs to."""
+    """A turn. The text `mine`, and events of the turn `mine`, belong to it."""
 
     def send(self) -> Flow[None]:
         yield Call("POST", "/messages")
@@ -65,7 +65,7 @@ class Run(Plan, TurnPlan):
 
 
 def event_of(text: str) -> Event:
-    """An event: `<` starts a turn, `>` ends one, the rest is text; `<mine` names the turn."""
+    """Return an event: `<` starts a turn, `>` ends one, with an optional turn id as in `<mine`; the rest is text."""
     if text.startswith("<"):
         return TurnStarted(session_id="s1", turn_id=text[1:] or None)
     if text.startswith(">"):
@@ -91,7 +91,7 @@ def frame(number: int, *texts: str, event: str = "") -> bytes:
 
 
 class Reconciling(Plan):
-    """Each look elsewhere finds the next of some items."""
+    """A stream whose reconciliations return the given items, one after the other."""
 
     def __init__(self, *found: Items) -> None:
         super().__init__()

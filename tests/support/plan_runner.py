@@ -1,4 +1,4 @@
-"""Follows a stream plan by hand: the real loop, over scripted connections and replies, without clock and network."""
+"""Follows a stream plan with the real loop over scripted connections and responses, without clock and network."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Followed:
     Attributes:
         events: The events that were delivered.
         cursors: The loop's cursor after each of them.
-        calls: The calls of flows, and those that opened a connection.
-        error: The error that the stream ended in; None if it ended well, or the script ended.
-        finished: Whether the stream ended, and not the script.
+        calls: The calls of flows, and the calls that opened a connection.
+        error: The error that the stream raised; None if it raised none, or if the script ended.
+        finished: Whether the stream ended before the script.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Followed:
 
 
 class _ScriptEndedError(Exception):
-    """Nothing is left of the script."""
+    """The script has no more connections."""
 
 
 def follow(
@@ -51,12 +51,12 @@ def follow(
     """Follow a plan to its end, or to the end of the script.
 
     Args:
-        prepare: Makes the flow that prepares the plan.
-        replies: Answers to the calls of flows, in their order.
-        connections: The chunks of each connection; after its last chunk a connection is lost. An error in the place of
-            a connection refuses it.
-        leave_after: Number of events after which the caller leaves.
-        cursor: The caller's cursor, whose marks tell what was delivered already; the plan gets its own part of it.
+        prepare: Function that returns the flow which prepares the plan.
+        replies: Responses to the calls of flows, in order.
+        connections: The chunks of each connection. After its last chunk a connection is lost. An error in place of a
+            connection refuses it.
+        leave_after: Number of events after which the caller closes the stream.
+        cursor: The caller's cursor, from which the loop reads which events were delivered. The plan gets its own part.
     """
     followed = Followed()
     retry = RetryPolicy(attempts=10, first_wait_s=0.0, max_wait_s=0.0)

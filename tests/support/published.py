@@ -1,4 +1,4 @@
-"""Compares what an emulator answers with a published example: the same keys, each with a value of the same type."""
+"""Compares an emulator's responses with published examples: the same keys, with values of the same types."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Example:
     """One published exchange.
 
     Attributes:
-        request: The body that is sent; empty for a request without a body.
-        status: Status of the answer.
-        answer: Its body.
+        request: Body of the request; empty for a request without a body.
+        status: Status of the response.
+        answer: Body of the response.
     """
 
     request: dict[str, Any]
@@ -28,22 +28,22 @@ class Example:
 
 
 def example(name: str) -> Example:
-    """The first exchange with a request body in a file of `cassettes/`."""
+    """Return the first exchange with a request body in a file of `cassettes/`."""
     return next(each for each in exchanges(name) if each.request)
 
 
 def exchanges(name: str) -> list[Example]:
-    """All exchanges in a file of `cassettes/`."""
+    """Return all exchanges in a file of `cassettes/`."""
     return [_example(each["request"], each["response"]) for each in _interactions(name)]
 
 
 def frames(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """The events of the last exchange in a file, which is a stream, with the names of their frames."""
-    told = []
+    """Return the events of the last exchange in a file, which is a stream, each with the name of its frame."""
+    events = []
     for frame in _interactions(name)[-1]["response"]["body"]["string"].strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in frame.splitlines())
-        told.append((fields["event"], json.loads(fields["data"])))
-    return told
+        events.append((fields["event"], json.loads(fields["data"])))
+    return events
 
 
 def _interactions(name: str) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def _example(request: dict[str, Any], response: dict[str, Any]) -> Example:
 
 
 def differences(published: Any, answered: Any, path: str = "") -> list[str]:
-    """Where two JSON values differ in keys or types, whichever of them has more.
+    """Return the differences of two JSON values in keys and types, in both directions.
 
-    Items of lists are compared with the first item of the other list; a list that is empty on one side is not looked
-    into.
+    Items of the answered list are compared with the first item of the published one. If one list is empty, the items of
+    the other are not compared.
     """
     if isinstance(published, dict) and isinstance(answered, dict):
         missing = [f"{path}.{name}: missing" for name in published.keys() - answered.keys()]

@@ -1,4 +1,4 @@
-"""Qoder's events as the tests write them, and what they are expected to become."""
+"""Short forms for Qoder's events, and the actions that are expected from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEND = Call("POST", EVENTS, idempotency_header="idempotency-key")
 
 
 def cursor_after(event_id: str) -> str:
-    """The cursor of a stream after an event, outside of turns."""
+    """Return the cursor of a stream after an event, outside of a turn."""
     return urlsafe_b64encode(msgspec.json.encode(Position(event_id))).decode().rstrip("=")
 
 
@@ -46,7 +46,7 @@ def said(event_id: str, text: str) -> JsonObject:
 
 
 def shown(events: Sequence[Event]) -> list[str]:
-    """The types of the events, with the text of messages and the outcome of turns."""
+    """Return the types of the events, with the texts of messages and the outcomes of turns."""
     texts = {"message.delta": "text", "turn.ended": "outcome", "thinking.completed": "text"}
     out = []
     for item in events:

@@ -1,4 +1,4 @@
-"""A provider for Qoder, stepped by hand."""
+"""A provider for Qoder that tests step by hand, and its bodies."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ OPERATIONS = Operations(PROVIDER)
 
 
 def write(path: str) -> Call:
-    """The call of a write, its body aside."""
+    """Return the call of a write, without its body."""
     return Call("POST", path, idempotency_header=KEY)
 
 
 def sent(flow: Flow[Any], *answers: Response) -> tuple[Call, Any]:
-    """The one call of a flow: the call without its body, and the body."""
+    """Return the single call of a flow, without its body, and the body."""
     calls, _ = step(flow, *answers)
     assert len(calls) == 1
     call = calls[0]

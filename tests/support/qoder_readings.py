@@ -1,4 +1,4 @@
-"""Qoder's events as they are read, and short forms of both."""
+"""Short forms for Qoder's events and for the common events that are read from them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def read(reader: EventReader, *raws: Any) -> list[Event]:
 
 
 def summary(event: Event) -> Summary:
-    own = {name: getattr(event, name) for name in type(event).model_fields if name not in ENVELOPE}
+    fields = {name: getattr(event, name) for name in type(event).model_fields if name not in ENVELOPE}
     if isinstance(event, RawEvent):
-        assert own.pop("payload") == event.raw
+        assert fields.pop("payload") == event.raw
     if isinstance(event, MessageCompleted):
-        own = {"role": event.message.role, "text": event.message.text, "message_id": event.message.id}
-    return event.type, own
+        fields = {"role": event.message.role, "text": event.message.text, "message_id": event.message.id}
+    return event.type, fields
 
 
 def raw(kind: str, event_id: str = "evt_1", **values: Any) -> JsonObject:
@@ -117,7 +117,7 @@ def wrote(text: str, message_id: str | None = "evt_9") -> Summary:
 
 
 MODELLED: list[tuple[list[JsonObject], JsonObject, list[Summary]]] = [
-    # What came before, the event, and what it becomes.
+    # The events before it, the event, and the common events.
     ([], raw("user.message", content=[SAYING]), [says(Role.USER, "Hello")]),
     ([], raw("user.message", content="as in May 2026"), [says(Role.USER, "as in May 2026")]),
     ([], raw("user.custom_tool_result", custom_tool_use_id="evt_c", content=[SAYING]), [result("evt_c", "Hello")]),

@@ -1,4 +1,4 @@
-"""The recording of Qoder, once a token is available: one program for the service, an emulator and a cassette."""
+"""The program of the Qoder recording. It runs on the service (with a token), an emulator and a cassette."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ ENVIRONMENT: Final = "env_recorded"
 """Name of the environment in the recording."""
 
 _LIMIT_S: Final = 120.0
-_SAID: Final = "Say the word hello, and nothing else."
+_PROMPT: Final = "Say the word hello, and nothing else."
 
 Do = Callable[[Callable[[Any], Any]], Any]
-"""Gives what a client gives: see `Face.call`."""
+"""Function that runs a call with a client and returns its result: see `ClientRunner.call`."""
 
 
-def live_a_session(do: Do, environment: str, *, look_s: float) -> None:
-    """A session from its creation to its end, with a short turn.
+def run_session(do: Do, environment: str, *, poll_s: float) -> None:
+    """Use a session from its creation to its deletion, with a short turn.
 
     Args:
-        do: Runs a call with a client.
-        environment: Where the session is created.
-        look_s: Seconds between two looks at it.
+        do: Function that runs a call with a client.
+        environment: Environment in which the session is created.
+        poll_s: Seconds between two reads of the session.
     """
     agent: Agent = do(lambda client: client.agents.create(name="polysession recording", model="auto"))
     assert do(lambda client: client.agents.get(agent.id)).name == "polysession recording"
@@ -40,8 +40,8 @@ def live_a_session(do: Do, environment: str, *, look_s: float) -> None:
     assert do(lambda client: client.sessions.get(session)).id == session.id
     assert [found.id for found in do(lambda client: client.sessions.list(agent=agent, page_size=2))] == [session.id]
     change_it(do, session)
-    do(lambda client: client.sessions.send(session, _SAID))
-    wait_until_idle(do, session, look_s)
+    do(lambda client: client.sessions.send(session, _PROMPT))
+    wait_until_idle(do, session, poll_s)
     messages = do(lambda client: client.sessions.messages(session, page_size=50))
     assert [message.role for message in messages] == ["user", "assistant"]
     assert "turn.ended" in [event.type for event in do(lambda client: client.sessions.events(session, page_size=50))]
@@ -53,42 +53,42 @@ def live_a_session(do: Do, environment: str, *, look_s: float) -> None:
 
 
 def change_it(do: Do, session: Session) -> None:
-    """Patch, clear, and look."""
+    """Change and clear fields, and check the results."""
     changed = do(lambda client: client.sessions.update(session, title="Done", metadata={"team": None, "more": "1"}))
     assert (changed.title, changed.metadata) == ("Done", {"more": "1"})
     cleared = do(lambda client: client.sessions.update(session, title=None))
     assert (cleared.title, cleared.metadata) == (None, {"more": "1"})
 
 
-def wait_until_idle(do: Do, session: Session, look_s: float) -> None:
-    """Look at a session until a turn has ended."""
+def wait_until_idle(do: Do, session: Session, poll_s: float) -> None:
+    """Read the events of a session until a turn has ended."""
     deadline_s = time.monotonic() + _LIMIT_S
     while "turn.ended" not in [
         event.type for event in do(lambda client: client.sessions.events(session, page_size=50))
     ]:
         assert time.monotonic() < deadline_s, "the turn did not end"
-        time.sleep(look_s)
+        time.sleep(poll_s)
     assert do(lambda client: client.sessions.get(session)).status is SessionStatus.IDLE
 
 
 def a_session(do: Do, environment: str) -> dict[str, str]:
-    """The ids of a new session and its agent, for a tape."""
+    """Return the ids of a new session and its agent, for a tape."""
     agent = do(lambda client: client.agents.create(name="polysession recording", model="auto"))
     session = do(lambda client: client.sessions.create(agent=agent, environment=environment, title="Tape"))
     return {"session": session.id, "agent": agent.id}
 
 
 async def follow_a_turn(client: Any, ids: dict[str, str]) -> list[Any]:
-    """The events of a short turn."""
-    async with client.sessions.run(ids["session"], _SAID, deadline_s=_LIMIT_S) as turn:
+    """Return the events of a short turn."""
+    async with client.sessions.run(ids["session"], _PROMPT, deadline_s=_LIMIT_S) as turn:
         return [event async for event in turn]
 
 
 def first_environment(base_url: str, token: str) -> str:
-    """The environment to create sessions in: the account's first one.
+    """Return the id of the account's first environment, in which sessions are created.
 
     Raises:
-        RuntimeError: It does not exist.
+        RuntimeError: The account has no environment.
     """
     headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
     with httpx.Client(headers=headers) as http:

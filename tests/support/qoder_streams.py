@@ -1,4 +1,4 @@
-"""Streams and turns of Qoder, followed by hand over connections that are scripted."""
+"""Streams and turns of Qoder, followed over scripted connections."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tape(*events: JsonObject) -> bytes:
 
 
 def prepared(*newest: JsonObject) -> ConnectedStream:
-    """The plan of a stream after the newest event."""
+    """Return the plan of a stream after the newest event."""
     return step(PROVIDER.stream_events(REF, None), ok(page(*newest)))[1]
 
 
@@ -70,12 +70,12 @@ def stream(
     replies: Sequence[Response | PolysessionError] = (),
     **options: Any,
 ) -> Followed:
-    """The events of a stream; each part comes over a connection of its own."""
+    """Follow a stream. Each part comes over a new connection."""
     answers = [*([ok(page(*newest))] if cursor is None else []), *replies]
     parts = [[part] if isinstance(part, bytes) else part for part in connections]
     return follow(lambda: PROVIDER.stream_events(REF, plan_cursor(cursor)), answers, parts, cursor=cursor, **options)
 
 
 def openings(followed: Followed) -> list[str | None]:
-    """The `Last-Event-ID` of each connection."""
+    """Return the `Last-Event-ID` of each connection."""
     return [call.headers.get("last-event-id") for call in followed.calls if call.path == STREAM]

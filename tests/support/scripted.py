@@ -1,4 +1,4 @@
-"""A backend with scripted answers, for tests of the drivers."""
+"""A backend with scripted responses, for tests of the drivers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUICK = RetryPolicy(first_wait_s=0.0)
 
 
 class Script:
-    """A backend that answers with what was prepared, in that order, and keeps the requests."""
+    """A backend that returns prepared responses in order, and keeps the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
@@ -39,7 +39,7 @@ class Script:
         try:
             return runner.call("acme", use, **options)
         finally:
-            assert not self._answers, "not every answer was asked for"
+            assert not self._answers, "some prepared responses were not requested"
 
     def failure(self, runner: ClientRunner, use: Use, **options: Any) -> PolysessionError:
         with pytest.raises(PolysessionError) as caught:

@@ -1,4 +1,4 @@
-"""The official SDK of a backend as a judge of its emulator: its blocking and its async client, used in one way."""
+"""The official SDK of a backend as a judge of its emulator: one interface for its sync and its async client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Ask = Callable[[Any], Any]
 
 
 class Judge:
-    """The SDK's blocking or async client.
+    """The SDK's sync or async client.
 
     Attributes:
         handle: The emulator.
@@ -27,7 +27,7 @@ class Judge:
         return self._run(ask(self._client))
 
     def every(self, ask: Ask) -> list[Any]:
-        """All items of all pages."""
+        """Return all items of all pages."""
         page = ask(self._client)
         return list(page) if not hasattr(page, "__aiter__") else self._run(_gather(page))
 
@@ -35,11 +35,11 @@ class Judge:
         return [item.id for item in self.every(ask)]
 
     def until(self, stream: Any, *types: str) -> list[Any]:
-        """The events of a stream up to the first one of a type; all of them without types."""
+        """Return the events of a stream up to the first one of these types; all of them without types."""
         return self.up_to(stream, lambda event: event.type in types)
 
     def up_to(self, stream: Any, is_last: Callable[[Any], bool]) -> list[Any]:
-        """The items of a stream up to the first one that is the last; all of them without one."""
+        """Return the items of a stream up to the first one for which `is_last` is true; all of them without one."""
         if hasattr(stream, "__anext__"):
             return list(self._run(_gather_until(stream, is_last)))
         return _up_to(stream, is_last)
@@ -76,6 +76,6 @@ async def settle(answer: Any) -> Any:
 
 
 def assert_fields(record: Any, documented: set[str]) -> None:
-    """Every documented field is there, and no other."""
+    """Check that a record has exactly the documented fields."""
     assert record.model_fields_set == documented
     assert not record.model_extra

@@ -1,4 +1,4 @@
-"""A server in a process of its own, which costs nothing in ours: a session, or a stream of one event that ends."""
+"""A server in another process, for measurements of this one. It answers with a session, or a stream of one event."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def _serve() -> None:
 
 @contextmanager
 def steady_server() -> Iterator[str]:
-    """Run it; its address."""
+    """Run the server. Yields its URL."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  (our own interpreter)
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A stream's loop on a clock of its own, whose effects are performed by hand."""
+"""The stream loop with a simulated clock. Its effects are performed by hand."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SECONDS_PER_RECEIVE = 0.001
 
 
 class SteppedLoop:
-    """Follows a plan. Bytes come from `feed`; each opening and each call is answered by `answer`.
+    """Follows a plan with bytes from `feed`.
 
     Args:
         plan: The plan.
-        retry: How often it is opened again.
-        answer: Answers calls of flows; `{}` by default.
-        open_with: What each opening gives, in turn: a head, or an error to raise. The last of them repeats.
-        seconds_per_call: How long each call of a flow takes.
-        options: Of `StreamLoop`.
+        retry: Policy for reopening the stream.
+        answer: Function that answers the calls of flows; `{}` by default.
+        open_with: Result of each opening, in order: a head, or an error to raise. The last one repeats.
+        seconds_per_call: Duration of each call of a flow.
+        options: Options of `StreamLoop`.
 
     Attributes:
-        now_s: The clock. A wait takes its upper bound.
-        effects: What was performed.
-        error: What the loop ended in; None while it runs, or if it ended well.
-        ended: Whether it ended.
+        now_s: Time of the clock, in seconds. A wait takes its upper bound.
+        effects: The performed effects.
+        error: The error that the loop raised; None while it runs, or if it raised none.
+        ended: Whether the loop has ended.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class SteppedLoop:
         return [(effect.least_s, effect.most_s) for effect in self.effects if isinstance(effect, Wait)]
 
     def feed(self, *received: bytes | PolysessionError | None) -> list[Event]:
-        """The events that come while this is received: bytes, `b""` for the end, None for a wake, an error."""
+        """Return the events for received data: bytes, `b""` for the end, None for a wake-up, or an error."""
         events: list[Event] = []
         for each in received:
-            assert isinstance(self._item, Receive), f"the loop wants no bytes: {self._item}"
+            assert isinstance(self._item, Receive), f"the loop does not wait for bytes: {self._item}"
             self.now_s += SECONDS_PER_RECEIVE
             if each is None and self._item.wake_s is not None:
                 self.now_s = max(self.now_s, self._item.wake_s)
@@ -88,7 +88,7 @@ class SteppedLoop:
         self.now_s += seconds
 
     def _advance(self, advance: Callable[..., Any], *arguments: Any) -> list[Event]:
-        """The events until the loop waits for bytes, or ends."""
+        """Return the events until the loop waits for bytes or ends."""
         events: list[Event] = []
         try:
             item = advance(*arguments)

@@ -1,4 +1,4 @@
-"""Performs the effects of a stream's loop by hand: no client, no network, no clock."""
+"""Performs the effects of the stream loop by hand, without client, network and clock."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from polysession.errors import PolysessionError
 from polysession.event import Event
 
 STAYS_OPEN: Final = "stays open"
-"""Ends the chunks of a connection that brings nothing more: the loop wakes up for whatever is due."""
+"""Last chunk of a connection that stays open without further data. The loop then wakes up for its timers."""
 
 Chunk = bytes | PolysessionError | str
 Connection = Sequence[Chunk] | Callable[[Call], Sequence[Chunk]]
-"""The chunks of a connection, or a function that gives them for the call that opens it."""
+"""The chunks of a connection, or a function that returns them for the call that opens it."""
 
 
-class _AllIsAnswered(Exception):  # noqa: N818  (no failure)
-    """The script is at its end."""
+class _ScriptEnded(Exception):  # noqa: N818  (not an error)
+    """The script has ended."""
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Followed:
 
     Attributes:
         events: The events that were delivered.
-        calls: The calls of flows: of the preparation, of the input, and of reconciling.
+        calls: The calls of flows: preparation, input and reconciliation.
         openings: The calls that opened the stream.
         waits: The lower and upper bound of each wait, in seconds.
-        error: The error in which it ended; None if it ended otherwise, or did not end.
+        error: The error that the stream raised; None if it raised none or did not end.
         is_finished: Whether the stream ended without an error.
         cursor: The cursor after the last event.
     """
@@ -58,11 +58,11 @@ def follow(
     """Follow a stream to its end, or to the end of the script.
 
     Args:
-        prepare: Makes the flow that prepares the plan.
-        answers: The answers to the calls of flows, in order.
-        connections: The chunks of each connection. After the last one a connection ends cleanly, unless it is an error
-            or `STAYS_OPEN`. An error in place of the first chunk refuses the opening.
-        retry: How often the stream is opened again.
+        prepare: Function that returns the flow which prepares the plan.
+        answers: Responses to the calls of flows, in order.
+        connections: The chunks of each connection. After its last chunk a connection ends cleanly, unless that is an
+            error or `STAYS_OPEN`. An error as the first chunk refuses the opening.
+        retry: Policy for reopening the stream.
     """
     followed = Followed()
     loop = StreamLoop(prepare, retry or RetryPolicy(), can_wake=True)
@@ -83,7 +83,7 @@ def follow(
                 followed.events.append(item)
     except StopIteration:
         followed.is_finished = True
-    except _AllIsAnswered:
+    except _ScriptEnded:
         pass
     except PolysessionError as error:
         followed.error = error
@@ -123,7 +123,7 @@ class _Driver:
 
     def _open(self, call: Call) -> Head:
         if not self._connections:
-            raise _AllIsAnswered
+            raise _ScriptEnded
         self._followed.openings.append(call)
         connection = self._connections.pop(0)
         self._chunks = list(connection(call) if callable(connection) else connection)
@@ -139,7 +139,7 @@ class _Driver:
         if isinstance(chunk, bytes):
             return chunk
         if wake_s is None:
-            raise _AllIsAnswered
+            raise _ScriptEnded
         self._chunks.insert(0, chunk)
         self._now_s = max(self._now_s, wake_s)
         return None
@@ -149,7 +149,7 @@ class _Driver:
             call = next(flow)
             while True:
                 if not self._answers:
-                    raise _AllIsAnswered
+                    raise _ScriptEnded
                 self._followed.calls.append(call)
                 answer = self._answers.pop(0)
                 call = flow.send(answer) if isinstance(answer, Response) else flow.throw(answer)

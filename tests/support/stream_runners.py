@@ -126,14 +126,14 @@ both_stream_runners = pytest.mark.parametrize(
 
 @pytest.fixture
 def acme_streams(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider with streams, and no proxy between us and the loopback port."""
+    """Install the provider with streams, and switch proxies off for the loopback port."""
     site.install("acme-streams", "acme = support.acme_streams")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
-    """Check that no file descriptor stays open and that nothing is left to the garbage collector to close."""
+    """Check that all file descriptors are closed after the test and a garbage collection."""
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir()))
     yield
@@ -143,7 +143,7 @@ def no_leaks() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lasting(least_s: float) -> Iterator[None]:
-    """Check that something lasts so long, and does not hang: a busy machine may take many times as long."""
+    """Check that a block takes at least this many seconds and does not hang. A busy machine may take much longer."""
     started_s = time.monotonic()
     yield
     assert least_s <= time.monotonic() - started_s < HANGS_AFTER_S
@@ -169,7 +169,7 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
-    """Let SIGALRM raise `Interrupted` in the main thread, as Ctrl-C raises `KeyboardInterrupt`."""
+    """Let SIGALRM raise `Interrupted` in the main thread, like Ctrl-C raises `KeyboardInterrupt`."""
 
     def interrupt(*_: object) -> None:
         raise Interrupted

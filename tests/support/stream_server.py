@@ -1,4 +1,4 @@
-"""A server of live streams on 127.0.0.1, to the byte: it drops, stalls and ends them as scripted."""
+"""A server of live streams on 127.0.0.1 that sends exact bytes, and stalls, drops or ends streams as scripted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PING: Final = b": ping\n\n"
 _LIMIT_S: Final = 10.0
 
 AFTER_INPUT: Final = "after input"
-"""A part of a stream that waits until something was posted."""
+"""A part of a stream that waits until a request other than GET of a stream was answered."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Stream:
 
     Attributes:
         parts: Bytes to send, seconds to wait, or `AFTER_INPUT`.
-        end: What follows: `hold` keeps the connection open until the client closes it, `close` ends the answer as HTTP
-            does, `drop` closes the connection in the middle of it, and `reset` resets it.
-        ping_s: Seconds between two comments while it is held; 0 for none.
-        content_type: Of the answer.
-        head_after_s: Seconds before anything is answered.
-        head: Further headers.
+        end: End of the connection: `hold` keeps it open until the client closes it, `close` ends the response properly,
+            `drop` closes it inside the response, and `reset` resets it.
+        ping_s: Seconds between two comments while the connection is held; 0 for none.
+        content_type: Content type of the response.
+        head_after_s: Seconds before the response.
+        head: Additional headers.
     """
 
     parts: tuple[bytes | float | str, ...]
@@ -47,9 +47,10 @@ def stream(*parts: bytes | float | str, end: Literal["hold", "close", "drop", "r
 
 
 class StreamServer:
-    """Answers each GET of a `/stream` with the next of its streams, and each other request with the next reply.
+    """Answers each GET of a `/stream` with the next stream, and each other request with the next reply.
 
-    The last of each repeats. An address stops being listened on after `connections` of them, if that is given.
+    The last stream and the last reply repeat. After `connections` connections, if that is set, the server stops
+    listening.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class StreamServer:
         return [request.split(b" HTTP/1.1\r\n", 1)[0].decode() for request in self.requests]
 
     def sent_whole(self) -> int:
-        """How many streams were sent to their end, and read there by a client that had not hung up."""
+        """Return the number of streams that were sent to their end while the client was still connected."""
         return self._whole
 
     def saw_close(self, times: int = 1) -> bool:
-        """Whether the client closes so many streams that we did not end, within two seconds each."""
+        """Whether the client closes this number of open streams, within two seconds each."""
         return all(self._closed.acquire(timeout=2) for _ in range(times))
 
     def __enter__(self) -> Self:
@@ -120,25 +121,25 @@ class StreamServer:
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if isinstance(answer, Stream):
                 try:
-                    self._tell(connection, answer)
+                    self._send(connection, answer)
                 except OSError:
                     self._closed.release()
             else:
                 send_answer(connection, answer)
                 self._posted.set()
 
-    def _tell(self, connection: socket.socket, told: Stream) -> None:
-        time.sleep(told.head_after_s)
-        further = "".join(f"{name}: {value}\r\n" for name, value in told.head)
-        connection.sendall(_HEAD % (told.content_type.encode(), further.encode()))
-        for part in told.parts:
+    def _send(self, connection: socket.socket, script: Stream) -> None:
+        time.sleep(script.head_after_s)
+        headers = "".join(f"{name}: {value}\r\n" for name, value in script.head)
+        connection.sendall(_HEAD % (script.content_type.encode(), headers.encode()))
+        for part in script.parts:
             if isinstance(part, bytes):
                 connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
             elif isinstance(part, str):
                 assert self._posted.wait(_LIMIT_S)
             else:
                 time.sleep(part)
-        if told.end == "close":
+        if script.end == "close":
             connection.settimeout(0)
             with contextlib.suppress(BlockingIOError):
                 if not connection.recv(1):
@@ -146,10 +147,10 @@ class StreamServer:
             connection.settimeout(_LIMIT_S)
             self._whole += 1
             connection.sendall(b"0\r\n\r\n")
-        elif told.end == "reset":
+        elif script.end == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        elif told.end == "hold":
-            self._hold(connection, told.ping_s)
+        elif script.end == "hold":
+            self._hold(connection, script.ping_s)
 
     def _hold(self, connection: socket.socket, ping_s: float) -> None:
         connection.settimeout(ping_s or _LIMIT_S)

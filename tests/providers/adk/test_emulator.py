@@ -1,4 +1,4 @@
-"""The ADK emulator, where it must do as the real server does and no request of one client alone shows it."""
+"""Behaviour of the ADK emulator that the requests of a single client cannot show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABORTED = "INVOCATION_ABORTED"
 
 
 class Server:
-    """An emulator, spoken to as by hand."""
+    """An emulator, used by raw HTTP."""
 
     def __init__(self, handle: EmulatorHandle, http: httpx.Client) -> None:
         self.control: Any = handle.control
@@ -71,7 +71,7 @@ def legacy() -> Iterator[Server]:
 
 
 def waiting(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The call that waits."""
+    """Return the id of the waiting call."""
     (call,) = [
         part["functionCall"]
         for event in events
@@ -82,39 +82,39 @@ def waiting(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def leave(server: Server, text: str, *, after: str) -> None:
-    """Close the connection of a turn at a word."""
+    """Close the connection of a turn at a given text."""
     with server.http.stream("POST", "/run_sse", json=server.body(text, streaming=True)) as response:
         next(chunk for chunk in response.iter_raw() if after.encode() in chunk)
 
 
-def test_leaving_while_the_agent_speaks_aborts_the_turn(server: Server) -> None:
+def test_closing_the_connection_during_a_message_aborts_the_turn(server: Server) -> None:
     leave(server, "/slow 100", after="word1")
 
     server.eventually(lambda: len(server.events()) == 2)
-    user, seal = server.events()
+    user, abort_event = server.events()
     assert user["author"] == "user"
-    assert (seal["errorCode"], seal["author"], "content" in seal) == (ABORTED, "assistant", False)
-    assert seal["invocationId"] == user["invocationId"]
+    assert (abort_event["errorCode"], abort_event["author"], "content" in abort_event) == (ABORTED, "assistant", False)
+    assert abort_event["invocationId"] == user["invocationId"]
     assert server.run("hello")[-1]["content"]["parts"] == [{"text": "You said: hello"}]
 
 
-def test_leaving_while_a_tool_works_closes_its_call(server: Server) -> None:
+def test_closing_the_connection_during_a_tool_closes_its_call(server: Server) -> None:
     leave(server, "/wait 30", after="functionCall")
 
     server.eventually(lambda: server.events()[-1].get("errorCode") == ABORTED)
-    seal = server.events()[-1]
-    (response,) = seal["content"]["parts"]
+    abort_event = server.events()[-1]
+    (response,) = abort_event["content"]["parts"]
     assert response["functionResponse"]["response"] == {"error": "Invocation was aborted by client."}
 
 
-def test_an_answer_to_a_sealed_call_still_runs_the_tool(server: Server) -> None:
+def test_an_answer_after_an_abort_still_runs_the_tool(server: Server) -> None:
     call = waiting(server.run("/ask"))
     assert server.answer(call, {"confirmed": True})[0]["content"]["parts"][0]["functionResponse"]["response"] == {
         "result": "item 0 is in stock"
     }
 
 
-def test_a_change_meanwhile_fails_a_turn_on_sqlite_and_not_in_memory(server: Server) -> None:
+def test_a_change_during_a_turn_fails_it_on_sqlite_and_not_in_memory(server: Server) -> None:
     for storage, kind in (("sqlite", "StaleSessionError"), ("memory", None)):
         server.control.storage = storage
         with server.http.stream("POST", "/run_sse", json=server.body("/wait 0.3")) as response:
@@ -125,7 +125,7 @@ def test_a_change_meanwhile_fails_a_turn_on_sqlite_and_not_in_memory(server: Ser
         assert last.get("error_details", {}).get("error_type") == kind
 
 
-def test_a_deletion_meanwhile_fails_a_turn(server: Server) -> None:
+def test_a_deletion_during_a_turn_fails_it(server: Server) -> None:
     with server.http.stream("POST", "/run_sse", json=server.body("/wait 0.3")) as response:
         chunks = response.iter_text()
         next(chunks)
@@ -134,7 +134,7 @@ def test_a_deletion_meanwhile_fails_a_turn(server: Server) -> None:
     assert server.http.get(SESSION).status_code == 404
 
 
-def test_the_older_server_has_other_frames(legacy: Server) -> None:
+def test_the_older_server_has_different_frames(legacy: Server) -> None:
     assert legacy.http.get("/version").json()["version"] == "1.39.1"
     frames = legacy.run("hello there", streaming=True)
     assert len({frame["id"] for frame in frames}) == len(frames)
@@ -143,7 +143,7 @@ def test_the_older_server_has_other_frames(legacy: Server) -> None:
     assert legacy.events()[-1]["author"] == "user"
 
 
-def test_the_older_server_stores_nothing_of_an_abort(legacy: Server) -> None:
+def test_the_older_server_does_not_store_an_abort(legacy: Server) -> None:
     leave(legacy, "/slow 100", after="word1")
     legacy.run("hello")
     assert [event["author"] for event in legacy.events()] == ["user", "user", "assistant"]
@@ -156,7 +156,7 @@ def test_the_older_server_runs_an_approved_tool_again(legacy: Server) -> None:
     assert first[0]["invocationId"] != second[0]["invocationId"]
 
 
-def test_a_turn_of_its_own_ends_by_the_clock(server: Server) -> None:
+def test_a_turn_without_a_script_ends_after_its_duration(server: Server) -> None:
     server.control.start_turn("s", duration_s=0.1)
     assert [event["author"] for event in server.events()] == ["user"]
     server.eventually(lambda: len(server.events()) == 2)
@@ -165,6 +165,6 @@ def test_a_turn_of_its_own_ends_by_the_clock(server: Server) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"host": "example.net"}, {"origin": "http://example.net"}])
-def test_names_of_other_hosts_are_refused(server: Server, headers: dict[str, str]) -> None:
+def test_requests_to_other_host_names_are_rejected(server: Server, headers: dict[str, str]) -> None:
     response = server.http.get("/health", headers=headers)
     assert (response.status_code, response.text[:10]) == (403, "Forbidden:")

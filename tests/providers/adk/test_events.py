@@ -1,4 +1,4 @@
-"""Each event of the ADK API server as common events."""
+"""Events of the ADK API server as common events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from polysession.message import MediaBlock, RawBlock, Role, TextBlock, ThinkingB
 from polysession_adk.events import EVENT_TYPES, EventReader
 from support.adk_events import (
     USAGE,
+    abort_event,
     answer,
     call,
     confirmation,
@@ -20,7 +21,6 @@ from support.adk_events import (
     fragment,
     message,
     result,
-    seal,
     text,
     thought,
 )
@@ -40,7 +40,7 @@ def only(kind: type[Any], *contents: bytes) -> Any:
     return found
 
 
-def test_words_come_in_deltas_and_whole_under_one_id() -> None:
+def test_text_comes_as_deltas_and_as_a_whole_message_with_one_id() -> None:
     events = read(fragment(text("You ")), fragment(text("wrote")), answer(text("You wrote")))
 
     assert [each.type for each in events] == ["message.delta", "message.delta", "message.completed", "usage"]
@@ -56,7 +56,7 @@ def test_words_come_in_deltas_and_whole_under_one_id() -> None:
     }
 
 
-def test_a_thought_is_whole_once_and_before_the_words() -> None:
+def test_a_complete_thought_comes_once_and_before_the_text() -> None:
     whole = answer(thought("Let me see."), text("42."))
     frames = [fragment(thought("Let me ")), fragment(thought("see.")), fragment(text("42."))]
 
@@ -69,14 +69,14 @@ def test_a_thought_is_whole_once_and_before_the_words() -> None:
     assert types(whole) == ["thinking.completed", "message.completed", "usage"]
 
 
-def test_a_thought_that_leads_to_a_tool_is_whole_with_the_call() -> None:
+def test_a_thought_before_a_tool_call_is_completed_with_the_call() -> None:
     whole = answer(thought("Hm."), call("c1", "lookup", query="a"))
     assert types(fragment(thought("Hm.")), whole) == [
         *["thinking.delta", "thinking.completed", "tool_call.completed", "usage"]
     ]
 
 
-def test_fragments_of_parallel_agents_keep_their_thoughts_apart() -> None:
+def test_thoughts_of_parallel_agents_are_not_mixed() -> None:
     frames = [
         fragment(thought("L"), author="left", id="l"),
         fragment(thought("R"), author="right", id="r"),
@@ -88,7 +88,7 @@ def test_fragments_of_parallel_agents_keep_their_thoughts_apart() -> None:
     assert thoughts == [("left", "L"), ("right", "R")]
 
 
-def test_calls_and_results_of_tools() -> None:
+def test_tool_calls_and_results() -> None:
     calls = answer(text("One moment."), call("c1", "lookup", query="a"), call("c2", "lookup", query="b"))
     results = event(result("c1", "lookup", {"result": "A"}), result("c2", "lookup", {"error": "no"}), id="ev-2")
 
@@ -98,8 +98,8 @@ def test_calls_and_results_of_tools() -> None:
         *["message.completed", "tool_call.completed", "tool_call.completed", "usage"],
         *["tool_result.completed", "tool_result.completed"],
     ]
-    told = [(e.tool_call_id, e.text, e.is_error) for e in events if isinstance(e, ToolResultCompleted)]
-    assert told == [("c1", "A", False), ("c2", "no", True)]
+    delivered = [(e.tool_call_id, e.text, e.is_error) for e in events if isinstance(e, ToolResultCompleted)]
+    assert delivered == [("c1", "A", False), ("c2", "no", True)]
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_calls_and_results_of_tools() -> None:
         (None, "{}"),
     ],
 )
-def test_the_text_of_a_result(response: Any, words: str) -> None:
+def test_the_text_of_a_tool_result(response: Any, words: str) -> None:
     found = only(ToolResultCompleted, event(result("c1", "lookup", response)))
     assert (found.text, found.is_error) == (words, False)
 
 
-def test_ids_of_calls_in_fragments_never_surface() -> None:
+def test_call_ids_in_fragments_are_not_used() -> None:
     piece = fragment({"functionCall": {"id": "adk-throwaway", "name": "lookup", "partialArgs": [{"jsonPath": "$.q"}]}})
     (event_,) = read(piece)
     assert (event_.type, event_.id, event_.native_type) == ("raw", None, "partial")
 
 
-def test_requests_are_left_to_the_end_and_placeholders_are_no_results() -> None:
+def test_requests_become_actions_at_the_end_and_placeholders_are_not_results() -> None:
     hint = {"c1": {"hint": "?", "confirmed": False}}
     asked = event(confirmation("r1", "c1", "lookup", query="a"), longRunningToolIds=["r1"], id="ev-2")
     placeholder = event(
@@ -137,12 +137,12 @@ def test_requests_are_left_to_the_end_and_placeholders_are_no_results() -> None:
     assert types(placeholder) == ["tool_result.completed", "raw"]
 
 
-def test_answers_to_requests_stay_raw_and_outputs_of_callers_are_results() -> None:
+def test_answers_to_requests_are_raw_and_client_outputs_are_results() -> None:
     assert types(message(result("r1", "adk_request_confirmation", {"confirmed": True}))) == ["raw"]
     assert types(message(result("c1", "ask_caller", {"result": "42"}))) == ["tool_result.completed"]
 
 
-def test_an_artifact_is_one_result_and_one_raw_event_however_it_comes() -> None:
+def test_an_artifact_is_one_result_and_one_raw_event_in_both_forms() -> None:
     saved = {"artifactDelta": {"note.txt": 0}}
     twice = [event(result("c1", "note", {"result": "version 0"})), event(actions=saved)]
     once = [event(result("c1", "note", {"result": "version 0"}), actions=saved)]
@@ -150,7 +150,7 @@ def test_an_artifact_is_one_result_and_one_raw_event_however_it_comes() -> None:
     assert types(*twice) == types(*once) == ["tool_result.completed", "raw"]
 
 
-def test_what_does_not_speak_stays_raw() -> None:
+def test_events_without_content_are_raw() -> None:
     changed = event(actions={"stateDelta": {"heard": "x"}})
     patched = message(id="ev-5", invocationId="p-1", actions={"stateDelta": {"a": 1}})
     silent = event(content={"parts": [], "role": "model"}, finishReason="STOP", errorCode="MODEL_RETURNED_NO_CONTENT")
@@ -160,7 +160,7 @@ def test_what_does_not_speak_stays_raw() -> None:
     assert types(silent) == []
 
 
-def test_an_error_is_told_once() -> None:
+def test_a_repeated_error_is_reported_once() -> None:
     kept = event(errorCode="RuntimeError", errorMessage="out of order")
     frame = failure("RuntimeError", "out of order")
 
@@ -171,9 +171,9 @@ def test_an_error_is_told_once() -> None:
     assert (old.message, old.code) == ("out of order", None)
 
 
-def test_the_seal_of_an_abort_is_no_error() -> None:
-    assert types(seal()) == []
-    assert types(seal(result("c1", "wait", {"error": "Invocation was aborted by client."}))) == [
+def test_an_abort_is_not_an_error() -> None:
+    assert types(abort_event()) == []
+    assert types(abort_event(result("c1", "wait", {"error": "Invocation was aborted by client."}))) == [
         "tool_result.completed"
     ]
 
@@ -192,7 +192,7 @@ def test_media_are_read_from_the_url_safe_alphabet() -> None:
     )
 
 
-def test_unknown_parts_are_kept_and_odd_ones_cost_nothing_else() -> None:
+def test_unknown_parts_are_kept_and_unreadable_ones_are_problems() -> None:
     code = {"executableCode": {"code": "1 + 1", "language": "PYTHON"}}
     content = {"parts": [code, 5, {"text": "2", "thought": "perhaps"}, {"text": ""}], "role": "model"}
 
@@ -203,25 +203,25 @@ def test_unknown_parts_are_kept_and_odd_ones_cost_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("content", [b"5", b"not json", b"[]", b'{"a":'])
-def test_a_frame_that_is_no_object_is_raw(content: bytes) -> None:
+def test_a_frame_that_is_not_an_object_is_raw(content: bytes) -> None:
     (found,) = read(content)
     assert isinstance(found, RawEvent)
     assert found.problems
 
 
-def test_odd_members_cost_nothing_else() -> None:
+def test_unreadable_members_do_not_affect_the_others() -> None:
     found = only(MessageCompleted, answer(text("hi"), timestamp=1e300, longRunningToolIds=5, usageMetadata="many"))
     assert found.created_at is None
     assert len(found.problems) == 3
 
 
-def test_a_time_that_no_record_can_hold_is_left_out() -> None:
+def test_a_time_outside_the_valid_range_is_left_out() -> None:
     found = only(MessageCompleted, answer(text("hi"), timestamp="9999-12-31T23:59:59-12:00"))
     assert (found.created_at, found.message.created_at) == (None, None)
     assert found.problems == ("timestamp: not a time within the years 1 to 9999 in UTC",)
 
 
-def test_deep_values_cost_nothing_else() -> None:
+def test_deeply_nested_values_do_not_affect_the_others() -> None:
     deep: Any = "x"
     for _ in range(600):
         deep = [deep]
@@ -233,12 +233,12 @@ def test_deep_values_cost_nothing_else() -> None:
     assert types(bottomless % (b'{"executableCode":' + b"[" * 9000 + b"]" * 9000 + b"}"))
 
 
-def test_an_error_after_an_event_that_says_nothing_is_told() -> None:
+def test_an_error_after_an_empty_event_is_reported() -> None:
     silent = event(content={"parts": [], "role": "model"}, errorCode="MODEL_RETURNED_NO_CONTENT")
     assert types(silent, failure("StaleSessionError", "changed meanwhile")) == ["error"]
 
 
-def test_whole_events_become_messages() -> None:
+def test_complete_events_become_messages() -> None:
     reader = EventReader("s1")
 
     def blocks(content: bytes) -> list[tuple[Role, tuple[Any, ...]]]:
@@ -268,7 +268,7 @@ def test_whole_events_become_messages() -> None:
         assert blocks(hidden) == []
 
 
-def test_the_table_names_what_comes() -> None:
+def test_the_table_lists_all_delivered_event_types() -> None:
     contents = [
         *[
             fragment(thought("a")),

@@ -1,4 +1,4 @@
-"""A session of ADK is followed by its history, which is polled."""
+"""A stream of an ADK session polls the session's history."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from polysession.event import Outcome
 from polysession.provider_api import decode_cursor, encode_cursor
 from polysession_adk.turns import AdkStream, Cursor
 from support.adk_events import (
+    abort_event,
     answer,
     call,
     message,
     result,
-    seal,
     stored,
     text,
 )
@@ -31,14 +31,14 @@ from support.adk_turns import (
     PATH,
     SAID,
     frame,
+    frames_response,
     marked,
-    refused,
+    summaries,
     turn,
-    words,
 )
 from support.flows import ok, step
 
-# --- Following by the history
+# --- Streams
 
 
 def follow(history: Sequence[bytes], cursor: str | None = None) -> AdkStream:
@@ -48,21 +48,21 @@ def follow(history: Sequence[bytes], cursor: str | None = None) -> AdkStream:
 
 
 def poll(plan: AdkStream, *history: bytes) -> list[str]:
-    """Text of the events that come until the plan would wait, each with the next poll."""
-    told, reply = [], [ok(stored(*history))]
+    """Return the text of the events, each from another poll, until the plan would wait."""
+    delivered, reply = [], [ok(stored(*history))]
     while True:
         _, items = step(plan.poll(), *(reply if plan.every_s[0] else []))
-        told += words(items)
+        delivered += summaries(items)
         if not plan.every_s[0]:
             reply = []
             continue
-        return told
+        return delivered
 
 
 HELLO = message(text("hello"))
 
 
-def test_a_follower_is_told_what_is_new_and_an_end_one_look_later() -> None:
+def test_a_stream_delivers_new_events_and_the_end_one_poll_later() -> None:
     plan = follow([HELLO, SAID])
     new = [message(text("more"), id="ev-2", invocationId="e-2"), answer(text("More"), id="ev-3", invocationId="e-2")]
 
@@ -73,16 +73,16 @@ def test_a_follower_is_told_what_is_new_and_an_end_one_look_later() -> None:
     assert plan.every_s == (2.0, 15.0)
 
 
-def test_a_turn_that_works_is_not_ended_and_an_abort_ends_it() -> None:
+def test_a_running_turn_is_not_ended_and_an_abort_ends_it() -> None:
     plan = follow([])
     called = answer(call("c1", "lookup"), id="ev-2")
     assert poll(plan, HELLO, called)[-1] == "usage"
     assert poll(plan, HELLO, called) == []
-    assert poll(plan, HELLO, called, seal()) == []
-    assert poll(plan, HELLO, called, seal()) == ["turn.ended cancelled"]
+    assert poll(plan, HELLO, called, abort_event()) == []
+    assert poll(plan, HELLO, called, abort_event()) == ["turn.ended cancelled"]
 
 
-def test_an_event_that_is_put_between_older_ones_is_told() -> None:
+def test_an_event_stored_between_older_ones_is_delivered() -> None:
     plan = follow([])
     late = answer(text("late"), id="ev-late", timestamp=1796035075.5)
     assert poll(plan, HELLO, SAID)[-1] == "usage"
@@ -95,7 +95,7 @@ def test_a_cursor_continues_after_any_stored_event() -> None:
     expected: list[str] = []
     cursors: dict[str, int] = {}
     for answers in ([ok(stored(*history))], [], [], []):
-        expected += words(step(whole.poll(), *answers)[1])
+        expected += summaries(step(whole.poll(), *answers)[1])
         cursors[whole.cursor] = len(expected)
     assert expected == [
         *["turn.started", "message.completed", "message.completed", "usage"],
@@ -105,16 +105,16 @@ def test_a_cursor_continues_after_any_stored_event() -> None:
         assert expected[:number] + poll(follow(history, cursor), *history) == expected
 
 
-def test_an_odd_stored_event_is_raw_and_ends_nothing() -> None:
+def test_an_unreadable_stored_event_is_raw_and_does_not_end_the_stream() -> None:
     odd = [json.dumps(number).encode() for number in (5, 6)]
     assert poll(follow(odd[:1]), *odd, HELLO) == ["raw", "turn.started", "message.completed"]
     _, page = step(OPERATIONS.list_events("s1", None)(None), ok(stored(*odd, HELLO)))
-    assert words(page.items) == ["raw", "raw", "turn.started", "message.completed"]
-    (sent,), _ = step(OPERATIONS.send_message("s1", "hello"), refused(odd[0]))
+    assert summaries(page.items) == ["raw", "raw", "turn.started", "message.completed"]
+    (sent,), _ = step(OPERATIONS.send_message("s1", "hello"), frames_response(odd[0]))
     assert sent.path == "/run_sse"
 
 
-def test_an_end_that_was_told_is_not_told_again() -> None:
+def test_a_delivered_end_is_not_delivered_again() -> None:
     plan = follow([], encode_cursor(Cursor()))
     poll(plan, HELLO, SAID)
     assert poll(plan, HELLO, SAID) == ["turn.ended completed"]
@@ -143,17 +143,17 @@ def test_the_cursor_of_a_turn_without_events_continues_after_it() -> None:
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "W10", "NQ", "ä"])
-def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(cursor: str) -> None:
     with pytest.raises(UsageError, match="cursor"):
         decode_cursor(Cursor, cursor, "ADK")
 
 
-def test_a_cursor_of_another_session_is_refused() -> None:
+def test_a_cursor_of_another_session_is_rejected() -> None:
     with pytest.raises(UsageError, match="cursor"):
         follow([HELLO], encode_cursor(Cursor("ev-77")))
 
 
-def test_what_a_session_waits_for_is_read_from_its_history() -> None:
+def test_pending_actions_are_read_from_the_history() -> None:
     (look,), actions = step(OPERATIONS.pending_actions(SessionRef("s1")), ok(stored(HELLO, CLIENT_TOOL)))
     assert look.path == PATH
     assert actions == (
@@ -163,14 +163,14 @@ def test_what_a_session_waits_for_is_read_from_its_history() -> None:
     )
 
 
-def test_histories_are_read_in_pages() -> None:
+def test_the_history_is_read_in_pages() -> None:
     history = ok(stored(HELLO, SAID))
     _, page = step(OPERATIONS.list_events("s1", 2)(None), history)
     _, rest = step(OPERATIONS.list_events("s1", None)(page.next_cursor), history)
-    assert words([*page.items, *rest.items]) == [
+    assert summaries([*page.items, *rest.items]) == [
         *["turn.started", "message.completed", "message.completed", "usage", "turn.ended completed"]
     ]
-    aborted = ok(stored(HELLO, SAID, seal(result("c1", "wait", {"error": "aborted"}))))
+    aborted = ok(stored(HELLO, SAID, abort_event(result("c1", "wait", {"error": "aborted"}))))
     _, messages = step(OPERATIONS.list_messages("s1", None)(None), aborted)
     assert [(each.role.value, each.text) for each in messages.items] == [
         ("user", "hello"),
@@ -178,11 +178,11 @@ def test_histories_are_read_in_pages() -> None:
     ]
 
 
-def test_the_newest_come_first_if_asked_for() -> None:
+def test_the_newest_events_come_first_if_requested() -> None:
     history = ok(stored(HELLO, SAID))
     _, page = step(OPERATIONS.list_events("s1", 2, newest_first=True)(None), history)
     _, rest = step(OPERATIONS.list_events("s1", None, newest_first=True)(page.next_cursor), history)
-    assert words([*page.items, *rest.items]) == [
+    assert summaries([*page.items, *rest.items]) == [
         *["turn.ended completed", "usage", "message.completed", "message.completed", "turn.started"]
     ]
     assert rest.next_cursor is None
@@ -190,7 +190,7 @@ def test_the_newest_come_first_if_asked_for() -> None:
         step(OPERATIONS.list_messages("s1", None, newest_first=True)("x"), history)
 
 
-def test_finished_is_the_last_word() -> None:
+def test_finished_is_the_last_item_of_a_turn() -> None:
     assert isinstance(turn().ended(CLEAN)[-1], Finished)
     assert turn().ended(BROKEN) == (Reconcile(),)
     assert Outcome.COMPLETED.value == "completed"

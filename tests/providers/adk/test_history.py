@@ -1,4 +1,4 @@
-"""How turns end and what a session waits for, read from its events."""
+"""Ends of turns and pending actions, derived from a session's events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from polysession_adk.events import EventReader
 from polysession_adk.history import History, Turn
 from polysession_adk.wire import decode_event
 from support.adk_events import (
+    abort_event,
     answer,
     call,
     confirmation,
@@ -20,7 +21,6 @@ from support.adk_events import (
     fragment,
     message,
     result,
-    seal,
     text,
 )
 
@@ -42,7 +42,7 @@ OUTPUT = message(result("c1", "ask_caller", {"result": "42"}), id="ev-4")
 def turn_of(*contents: bytes) -> Turn:
     reader, turn = EventReader("s1"), Turn()
     for content in contents:
-        turn.note(reader.read(content))
+        turn.add(reader.read(content))
     return turn
 
 
@@ -56,17 +56,17 @@ def update(history: History, *contents: bytes) -> list[Event]:
     return [event for each in received for event in each.events]
 
 
-def told(*contents: bytes) -> list[str]:
+def delivered(*contents: bytes) -> list[str]:
     history = History("s1")
     events = update(history, *contents)
-    return [_word(each) for each in (*events, *settled(history))]
+    return [_summary(each) for each in (*events, *end_turns(history))]
 
 
-def settled(history: History) -> list[Event]:
-    return [event for each in history.settle() for event in each.events]
+def end_turns(history: History) -> list[Event]:
+    return [event for each in history.end_turns() for event in each.events]
 
 
-def _word(each: Event) -> str:
+def _summary(each: Event) -> str:
     return f"{each.type} {each.outcome.value}" if isinstance(each, TurnEnded) else each.type
 
 
@@ -90,11 +90,19 @@ def _word(each: Event) -> str:
         ((CALLED, ASKED, PLACEHOLDER), Outcome.REQUIRES_ACTION, ""),
         ((CLIENT_TOOL,), Outcome.REQUIRES_ACTION, ""),
         ((CALLED, ASKED, PLACEHOLDER, answer(text("I have asked."), id="ev-5")), Outcome.REQUIRES_ACTION, ""),
-        ((HELLO, seal()), Outcome.CANCELLED, "INVOCATION_ABORTED"),
-        ((CALLED, seal(result("c1", "lookup", {"error": "aborted"}))), Outcome.CANCELLED, "INVOCATION_ABORTED"),
-        ((CLIENT_TOOL, seal(result("c1", "ask_caller", {"error": "a"}))), Outcome.CANCELLED, "INVOCATION_ABORTED"),
-        ((SAID, seal()), Outcome.COMPLETED, "STOP"),
-        ((SAID, answer(text("And I"), author="second", id="2"), seal()), Outcome.CANCELLED, "INVOCATION_ABORTED"),
+        ((HELLO, abort_event()), Outcome.CANCELLED, "INVOCATION_ABORTED"),
+        ((CALLED, abort_event(result("c1", "lookup", {"error": "aborted"}))), Outcome.CANCELLED, "INVOCATION_ABORTED"),
+        (
+            (CLIENT_TOOL, abort_event(result("c1", "ask_caller", {"error": "a"}))),
+            Outcome.CANCELLED,
+            "INVOCATION_ABORTED",
+        ),
+        ((SAID, abort_event()), Outcome.COMPLETED, "STOP"),
+        (
+            (SAID, answer(text("And I"), author="second", id="2"), abort_event()),
+            Outcome.CANCELLED,
+            "INVOCATION_ABORTED",
+        ),
         ((event(content={"parts": [], "role": "model"}, finishReason="STOP"),), Outcome.COMPLETED, "STOP"),
     ],
 )
@@ -103,7 +111,7 @@ def test_the_outcome_of_a_turn(contents: tuple[bytes, ...], outcome: Outcome, re
     assert (ended.outcome, ended.native_reason) == (outcome, reason)
 
 
-def test_a_failed_turn_says_why_and_what_it_took() -> None:
+def test_a_failed_turn_has_its_error_and_usage() -> None:
     ended = end_of(CALLED, RESULT, failure("RuntimeError", "out of order"), b'{"partial":true}')
 
     assert ended.error == "out of order"
@@ -112,15 +120,15 @@ def test_a_failed_turn_says_why_and_what_it_took() -> None:
     assert (ended.turn_id, ended.synthetic) == ("e-1", True)
 
 
-def test_usage_is_the_sum_of_the_calls_of_the_model() -> None:
+def test_usage_is_the_sum_of_all_model_calls() -> None:
     ended = end_of(CALLED, RESULT, answer(text("Done"), id="ev-5"))
     assert ended.usage is not None
     assert (ended.usage.input_tokens, ended.usage.output_tokens, ended.usage.credits) == (22, 20, None)
     assert end_of(HELLO).usage is None
 
 
-def test_fragments_and_calls_want_an_end() -> None:
-    assert [turn_of(*each).is_broken_off for each in ([fragment(text("You"))], [CALLED], [CALLED, RESULT], [SAID])] == [
+def test_fragments_and_calls_make_a_turn_incomplete() -> None:
+    assert [turn_of(*each).is_incomplete for each in ([fragment(text("You"))], [CALLED], [CALLED, RESULT], [SAID])] == [
         *[True, True, False, False]
     ]
 
@@ -136,18 +144,18 @@ def test_fragments_and_calls_want_an_end() -> None:
         ((HELLO, CLIENT_TOOL), True, True),
         ((HELLO, CALLED, PLACEHOLDER, ASKED), True, True),
         ((HELLO, event(result("c1", "exit", {}), actions={"skipSummarization": True})), True, True),
-        ((HELLO, seal()), True, True),
+        ((HELLO, abort_event()), True, True),
         ((HELLO, event(errorCode="SAFETY")), True, True),
         ((HELLO, answer({"codeExecutionResult": {"outcome": "OUTCOME_OK"}})), False, False),
         ((HELLO, event(actions={"stateDelta": {"a": 1}})), False, False),
     ],
 )
-def test_whether_a_turn_is_over(contents: tuple[bytes, ...], over: bool, certain: bool) -> None:  # noqa: FBT001
+def test_whether_a_turn_has_ended(contents: tuple[bytes, ...], over: bool, certain: bool) -> None:  # noqa: FBT001
     turn = turn_of(*contents)
-    assert (turn.is_over, turn.is_certain) == (over, certain)
+    assert (turn.may_have_ended, turn.has_ended) == (over, certain)
 
 
-def test_the_actions_that_a_turn_waits_for() -> None:
+def test_the_pending_actions_of_a_turn() -> None:
     question = {"message": "Which?", "response_schema": {"type": "string", "enum": ["red", "green"]}}
     asked = answer(
         call("q1", "adk_request_input", **question),
@@ -181,7 +189,7 @@ def test_the_actions_that_a_turn_waits_for() -> None:
     assert required.actions[3].raw["functionCall"]["args"]["toolConfirmation"]["hint"] == "Please approve or reject."
 
 
-def test_odd_requests_are_actions_all_the_same() -> None:
+def test_unreadable_requests_are_still_actions() -> None:
     odd: Any = call("r1", "adk_request_confirmation", originalFunctionCall=5)
     question: Any = call("q1", "adk_request_input", message=5, response_schema={"enum": [1, 2]})
     required = turn_of(answer(odd, question, longRunningToolIds=["r1", "q1"])).end("s1")[0]
@@ -194,10 +202,10 @@ def test_odd_requests_are_actions_all_the_same() -> None:
     assert (asked.prompt, asked.options, asked.response_schema) == ("", (), {"enum": [1, 2]})
 
 
-def test_a_history_is_told_turn_by_turn() -> None:
+def test_a_history_is_delivered_turn_by_turn() -> None:
     again = [message(text("again"), id="ev-5", invocationId="e-2"), answer(text("Yes"), id="ev-6", invocationId="e-2")]
 
-    assert told(HELLO, SAID, *again) == [
+    assert delivered(HELLO, SAID, *again) == [
         *["turn.started", "message.completed", "message.completed", "usage", "turn.ended completed"],
         *["turn.started", "message.completed", "message.completed", "usage", "turn.ended completed"],
     ]
@@ -205,7 +213,7 @@ def test_a_history_is_told_turn_by_turn() -> None:
 
 def test_an_answer_starts_another_part_of_its_turn() -> None:
     done = event(result("c1", "lookup", {"result": "A"}), id="ev-5")
-    assert told(HELLO, CALLED, PLACEHOLDER, ASKED, APPROVED, done, answer(text("Done"), id="ev-6")) == [
+    assert delivered(HELLO, CALLED, PLACEHOLDER, ASKED, APPROVED, done, answer(text("Done"), id="ev-6")) == [
         *["turn.started", "message.completed", "tool_call.completed", "usage", "raw"],
         *["action.required", "turn.ended requires_action", "turn.started", "raw"],
         *["tool_result.completed", "message.completed", "usage", "turn.ended completed"],
@@ -213,12 +221,12 @@ def test_an_answer_starts_another_part_of_its_turn() -> None:
 
 
 def test_a_turn_without_an_end_is_not_ended() -> None:
-    assert told(HELLO, CALLED) == ["turn.started", "message.completed", "tool_call.completed", "usage"]
+    assert delivered(HELLO, CALLED) == ["turn.started", "message.completed", "tool_call.completed", "usage"]
     patched = message(id="ev-8", invocationId="p-1", actions={"stateDelta": {"a": 1}})
-    assert told(HELLO, CALLED, patched)[-1] == "raw"
+    assert delivered(HELLO, CALLED, patched)[-1] == "raw"
 
 
-def test_turns_side_by_side_end_apart() -> None:
+def test_parallel_turns_end_independently() -> None:
     other = message(text("other"), id="ev-5", invocationId="e-2")
     both = [
         HELLO,
@@ -230,16 +238,16 @@ def test_turns_side_by_side_end_apart() -> None:
     ]
     history = History("s1")
     events = update(history, *both)
-    ends = [each for each in (*events, *settled(history)) if isinstance(each, TurnEnded)]
+    ends = [each for each in (*events, *end_turns(history)) if isinstance(each, TurnEnded)]
     assert [each.turn_id for each in ends] == ["e-1", "e-2"]
 
 
-def test_what_is_known_and_an_end_that_was_delivered_come_once() -> None:
+def test_known_events_and_a_delivered_end_come_once() -> None:
     history = History("s1")
     assert len(update(history, HELLO, SAID)) == 4
     assert update(history, HELLO, SAID) == []
-    assert [_word(each) for each in settled(history)] == ["turn.ended completed"]
-    assert settled(history) == []
+    assert [_summary(each) for each in end_turns(history)] == ["turn.ended completed"]
+    assert end_turns(history) == []
 
 
 @pytest.mark.parametrize(
@@ -261,10 +269,10 @@ def test_what_is_known_and_an_end_that_was_delivered_come_once() -> None:
             ["r1"],
             "requires_action",
         ),
-        ((HELLO, CLIENT_TOOL, seal(result("c1", "ask_caller", {"error": "aborted"}))), [], "idle"),
+        ((HELLO, CLIENT_TOOL, abort_event(result("c1", "ask_caller", {"error": "aborted"}))), [], "idle"),
     ],
 )
-def test_what_a_session_waits_for(contents: tuple[bytes, ...], waiting: list[str], status: str) -> None:
+def test_the_pending_actions_of_a_session(contents: tuple[bytes, ...], waiting: list[str], status: str) -> None:
     history = History("s1")
     update(history, *contents)
     assert (list(history.waiting), history.status) == (waiting, status)

@@ -30,7 +30,7 @@ def read(**members: Any) -> Session:
     return session
 
 
-def test_what_a_session_says() -> None:
+def test_a_session_is_read() -> None:
     state = {
         "team": "red",
         "n": 3,
@@ -50,7 +50,7 @@ def test_what_a_session_says() -> None:
 
 
 @pytest.mark.parametrize("kept", [None, "text", {}, {"displayName": ""}, {"displayName": 5}])
-def test_a_title_is_text_or_there_is_none(kept: Any) -> None:
+def test_a_title_that_is_not_text_is_none(kept: Any) -> None:
     assert read(state={"__session_metadata__": kept}).title is None
 
 
@@ -63,7 +63,7 @@ def test_a_title_is_text_or_there_is_none(kept: Any) -> None:
         ((message(text("hi")), answer(call("c1", "ask"), longRunningToolIds=["c1"])), SessionStatus.REQUIRES_ACTION),
     ],
 )
-def test_a_status_is_inferred_from_the_events(events: tuple[bytes, ...], status: SessionStatus) -> None:
+def test_a_status_is_derived_from_the_events(events: tuple[bytes, ...], status: SessionStatus) -> None:
     _, session = step(OPERATIONS.get_session("s1"), ok(stored(*events)))
     assert session.status is status
 
@@ -78,13 +78,13 @@ def test_usage_is_the_sum_over_the_events() -> None:
     }
 
 
-def test_one_odd_member_costs_nothing_else() -> None:
+def test_an_unreadable_member_does_not_affect_the_others() -> None:
     session = read(state={"team": "red"}, lastUpdateTime="long ago", appName=5)
     assert (session.metadata, session.updated_at) == ({"team": "red"}, None)
     assert [each.partition(":")[0] for each in session.problems] == ["appName", "lastUpdateTime"]
 
 
-def test_metadata_that_no_record_can_hold_is_a_malformed_response() -> None:
+def test_invalid_metadata_is_a_malformed_response() -> None:
     deep: Any = "x"
     for _ in range(600):
         deep = [deep]
@@ -95,18 +95,18 @@ def test_metadata_that_no_record_can_hold_is_a_malformed_response() -> None:
     assert "metadata" in page.problems[0]
 
 
-def test_a_time_that_no_record_can_hold_is_left_out() -> None:
+def test_a_time_outside_the_valid_range_is_left_out() -> None:
     session = read(lastUpdateTime="9999-12-31T23:59:59-12:00")
     assert session.updated_at is None
     assert session.problems == ("lastUpdateTime: not a time within the years 1 to 9999 in UTC",)
 
 
-def test_an_answer_about_another_session_is_refused() -> None:
+def test_a_response_with_another_session_is_rejected() -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.get_session("s2"), ok(stored()))
 
 
-def test_a_session_is_created_for_an_app_that_is_there() -> None:
+def test_a_session_is_created_after_a_check_of_its_app() -> None:
     native = AdkNewSession(state={"user:tone": "dry"}, events=[{"author": "user"}])
     calls, session = step(
         OPERATIONS.create_session(id="s1", title="Ticket 42", metadata={"team": "red"}, native=native),
@@ -122,18 +122,18 @@ def test_a_session_is_created_for_an_app_that_is_there() -> None:
     assert session.status is SessionStatus.IDLE
 
 
-def test_nothing_is_sent_for_what_was_not_asked_for() -> None:
+def test_only_the_given_fields_are_sent() -> None:
     calls, _ = step(OPERATIONS.create_session(), ok(APPS), ok(stored()))
     assert sent_bodies(calls)[1] == {}
 
 
-def test_an_app_that_is_not_there_gets_no_session() -> None:
+def test_no_session_is_created_for_a_missing_app() -> None:
     with pytest.raises(NotFound, match="no app 'nope'"):
         step(OPERATIONS.create_session(agent="nope"), ok(APPS))
 
 
 @pytest.mark.parametrize("key", ["app:x", "user:x", "temp:x", "__session_metadata__"])
-def test_reserved_keys_are_no_metadata(key: str) -> None:
+def test_reserved_keys_are_not_metadata(key: str) -> None:
     with pytest.raises(UsageError, match="reserved"):
         step(OPERATIONS.create_session(metadata={key: "1"}))
     with pytest.raises(UsageError, match="reserved"):
@@ -154,7 +154,7 @@ def test_changes_are_a_delta_of_the_state() -> None:
 
 
 @pytest.mark.parametrize("title", ["Done", None])
-def test_a_title_keeps_what_lies_beside_it(title: str | None) -> None:
+def test_a_change_of_the_title_keeps_the_values_stored_with_it(title: str | None) -> None:
     before = stored(state={"__session_metadata__": {"displayName": "Ticket 42", "other": 1}})
     calls, _ = step(OPERATIONS.update_session("s1", title=title), ok(before), ok(stored()))
 
@@ -162,12 +162,12 @@ def test_a_title_keeps_what_lies_beside_it(title: str | None) -> None:
     assert sent_bodies(calls)[1] == {"stateDelta": {"__session_metadata__": {"displayName": title, "other": 1}}}
 
 
-def test_a_change_of_nothing_sends_nothing() -> None:
+def test_an_empty_change_sends_nothing() -> None:
     (look,), _ = step(OPERATIONS.update_session("s1", metadata={}), ok(stored()))
     assert (look.method, look.path) == ("GET", SESSION)
 
 
-def test_a_session_that_is_not_there_is_not_deleted() -> None:
+def test_a_missing_session_is_not_deleted() -> None:
     calls, _ = step(OPERATIONS.delete_session("s1"), ok(stored()), ok(None))
     assert [each.method for each in calls] == ["GET", "DELETE"]
     with pytest.raises(NotFound):
@@ -201,7 +201,7 @@ def test_a_list_without_an_order_is_sorted_by_the_last_change() -> None:
     assert [session.id for session in page.items] == ["c", "b", "a", "-"]
 
 
-def test_a_list_that_is_no_array_is_refused() -> None:
+def test_a_list_that_is_not_an_array_is_rejected() -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.list_sessions()(None), ok({"sessions": []}))
 
@@ -218,7 +218,7 @@ def test_apps_are_agents() -> None:
         step(OPERATIONS.get_agent("nope"), ok(APPS))
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_read() -> None:
     assert step(PROVIDER.read_version(), ok({"version": "2.13.0"}))[1] == "2.13.0"
 
 
@@ -250,7 +250,7 @@ def test_a_session_needs_its_app() -> None:
 
 
 @pytest.mark.parametrize("session_id", ["a/b", "", "a b", ".."])
-def test_ids_that_the_server_cannot_read_back_are_refused(session_id: str) -> None:
+def test_ids_that_the_server_could_not_read_are_rejected(session_id: str) -> None:
     with pytest.raises(UsageError):
         step(OPERATIONS.create_session(id=session_id), ok(APPS))
     with pytest.raises(UsageError):
@@ -290,5 +290,5 @@ def refusal(body: bytes, kind: str = "application/json") -> Response:
         (refusal(b"Internal Server Error", "text/plain"), ""),
     ],
 )
-def test_errors_show_no_path_of_the_server_and_no_input(response: Response, words: str) -> None:
+def test_errors_contain_no_server_path_and_no_input(response: Response, words: str) -> None:
     assert PROVIDER.read_error(response).message == words

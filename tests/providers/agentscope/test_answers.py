@@ -1,4 +1,4 @@
-"""Answers to what an AgentScope session waits for: what is sent, what is refused, and the turn that continues."""
+"""Answers to an AgentScope session's pending actions: their bodies, rejected answers, and the continued turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from polysession.event import Outcome
 from polysession.feature import Feature
 from polysession_agentscope import AgentScopeAnswer, AgentScopeMessage, AgentScopeRule
 from support.agentscope_events import (
-    asks,
     call,
     call_block,
     confirmed,
@@ -24,22 +23,23 @@ from support.agentscope_events import (
     executed,
     model_end,
     reply,
+    requires_confirm,
     result,
-    said_by_user,
     start,
     text,
+    user_message,
 )
 from support.agentscope_streams import (
     CHAT,
     OPERATIONS,
-    PARKED,
     SESSION,
     STARTED,
     STATUS,
+    WAITING_REPLY,
     answer_echo,
     answering,
     failure,
-    listening,
+    listen,
     messages,
     modelled,
     page,
@@ -50,12 +50,12 @@ from support.flows import sent_bodies, step
 
 
 @pytest.mark.parametrize("as_object", [True, False])
-def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
+def test_an_approval_contains_the_unchanged_call(*, as_object: bool) -> None:
     odd = call_block("c1", "asking", arguments='{ "command":"ls" }')
     reference = json.dumps({"reply_id": "r1", "tool_call": odd})
     action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference)
     flow = OPERATIONS.start_turn(SESSION, [Approve(action if as_object else "c1")])
-    calls, plan = steps(flow, status_is("awaiting_permission"), page(said_by_user(), reply(odd, reason=None)))
+    calls, plan = steps(flow, status_is("awaiting_permission"), page(user_message(), reply(odd, reason=None)))
     assert calls == [STATUS, messages(10)]
     assert plan.open().path == "/sessions/s1/stream?agent_id=a1&after=37-0"
     sent, _ = step(plan.send(), STARTED)
@@ -68,12 +68,12 @@ def test_an_approval_echoes_the_call_untouched(*, as_object: bool) -> None:
 
 
 def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> None:
-    (asked,) = listening().hear(start(), *call("c1"), asks("c1"))[-2].actions
+    (asked,) = listen().receive(start(), *call("c1"), requires_confirm("c1"))[-2].actions
     program = (
         "import sys; from polysession.action import ACTION, Approve; from support.agentscope_streams import *;"
         "action = ACTION.validate_json(sys.stdin.read());"
         "flow = OPERATIONS.start_turn(SESSION, [Approve(action)]);"
-        "_, plan = step(flow, status_is('awaiting_permission'), page(PARKED));"
+        "_, plan = step(flow, status_is('awaiting_permission'), page(WAITING_REPLY));"
         "sys.stdout.buffer.write(step(plan.send(), STARTED)[0][0].body)"
     )
     ran = subprocess.run(  # noqa: S603  (our own interpreter)
@@ -91,22 +91,22 @@ def test_an_approval_is_answered_from_its_stored_json_in_another_process() -> No
 
 
 @pytest.mark.parametrize("reference", ["", "5", "{}", '{"reply_id": "r1", "tool_call": 5}'])
-def test_a_reference_of_another_backend_is_refused(reference: str) -> None:
+def test_a_reference_of_another_backend_is_rejected(reference: str) -> None:
     action = ToolApproval(id="c1", name="Bash", arguments={}, reference=reference or "oops")
     flow = OPERATIONS.answer_actions(SESSION, [Approve(action)])
-    _, error = failure(flow, status_is("awaiting_permission"), page(PARKED))
+    _, error = failure(flow, status_is("awaiting_permission"), page(WAITING_REPLY))
     assert type(error) is UsageError
 
 
 def test_edited_arguments_replace_those_of_the_model() -> None:
     flow = OPERATIONS.answer_actions(SESSION, [Approve("c1", arguments={"command": "ls -l"})])
-    calls, _ = step(flow, status_is("awaiting_permission"), page(PARKED), STARTED)
+    calls, _ = step(flow, status_is("awaiting_permission"), page(WAITING_REPLY), STARTED)
     (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]
     assert decision["tool_call"]["input"] == '{"command":"ls -l"}'
 
 
-def test_denials_and_outputs_have_their_forms() -> None:
-    pending = status_is("awaiting_permission"), page(PARKED)
+def test_the_bodies_of_denials_and_outputs() -> None:
+    pending = status_is("awaiting_permission"), page(WAITING_REPLY)
     calls, _ = step(OPERATIONS.answer_actions(SESSION, [Deny("c1")]), *pending, STARTED)
     assert [(call.method, call.path) for call in calls] == [STATUS, messages(10), CHAT]
     assert sent_bodies(calls)[2]["input"]["confirm_results"][0]["confirmed"] is False
@@ -127,7 +127,7 @@ def test_denials_and_outputs_have_their_forms() -> None:
     }
 
 
-def test_a_reason_for_a_denial_cannot_be_told_and_is_refused_before_any_call() -> None:
+def test_a_reason_for_a_denial_is_rejected_before_any_call() -> None:
     for flow in (
         OPERATIONS.start_turn(SESSION, [Deny("c1", "no")]),
         OPERATIONS.answer_actions(SESSION, [Deny("c1", "no")]),
@@ -150,7 +150,7 @@ MIXED = reply(call_block("c1", "asking"), call_block("c2", "submitted"), reason=
         ([Approve("c1"), ToolOutput("c2", "x")], UsageError),
     ],
 )
-def test_answers_that_do_not_fit_are_not_sent(answers: list[Any], kind: type[PolysessionError]) -> None:
+def test_answers_of_the_wrong_type_are_not_sent(answers: list[Any], kind: type[PolysessionError]) -> None:
     calls, error = failure(OPERATIONS.answer_actions(SESSION, answers), status_is("awaiting_permission"), page(MIXED))
     assert (calls, type(error)) == ([STATUS, messages(10)], kind)
 
@@ -164,7 +164,7 @@ def test_a_late_answer_is_a_conflict(flow: Any) -> None:
     assert (calls, type(error)) == ([STATUS, messages(10)], Conflict)
 
 
-def test_pending_actions_are_found_when_the_turn_has_come_to_rest() -> None:
+def test_pending_actions_are_read_when_the_turn_has_been_stored() -> None:
     flow = OPERATIONS.pending_actions(SESSION)
     calls, actions = step(
         flow,
@@ -179,22 +179,22 @@ def test_pending_actions_are_found_when_the_turn_has_come_to_rest() -> None:
 
 
 @pytest.mark.parametrize("words", [["idle"], ["running"] * 5])
-def test_nothing_is_pending_in_a_session_that_does_not_wait(words: list[str]) -> None:
+def test_a_session_that_does_not_wait_has_no_pending_actions(words: list[str]) -> None:
     assert steps(OPERATIONS.pending_actions(SESSION), *map(status_is, words))[1] == ()
 
 
-def test_the_reply_that_waits_may_be_far_back() -> None:
-    newest = [said_by_user("still there?", "u2"), reply(reply_id="r2", reason="error")]
-    answers = status_is("awaiting_permission"), page(*newest, has_more=True), page(PARKED, cursor=None)
+def test_the_waiting_reply_may_be_on_an_older_page() -> None:
+    newest = [user_message("still there?", "u2"), reply(reply_id="r2", reason="error")]
+    answers = status_is("awaiting_permission"), page(*newest, has_more=True), page(WAITING_REPLY, cursor=None)
     calls, actions = steps(OPERATIONS.pending_actions(SESSION), *answers)
     assert calls == [STATUS, messages(10), messages(10, before="u2")]
     assert [action.id for action in actions] == ["c1"]
 
 
-def test_an_answered_turn_goes_on_in_its_reply() -> None:
-    turn = answering(PARKED, Approve("c1"))
-    stale = asks("c1")  # servers older than 2.0.10 replay where the reply waits
-    events = turn.hear(
+def test_an_answered_turn_continues_its_reply() -> None:
+    turn = answering(WAITING_REPLY, Approve("c1"))
+    stale = requires_confirm("c1")  # servers older than 2.0.10 replay the point at which the reply waits
+    events = turn.receive(
         stale, answer_echo(turn, confirmed("c1")), start(), *result("c1"), *text("Done"), model_end(), end()
     )
     assert [found.type for found in events[:3]] == ["turn.started", "raw", "raw"]
@@ -204,34 +204,34 @@ def test_an_answered_turn_goes_on_in_its_reply() -> None:
 
 def test_a_turn_may_wait_again() -> None:
     turn = answering(reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None), Approve("c1"))
-    events = turn.hear(answer_echo(turn, confirmed("c1")), start(), *result("c1"), asks("c2"))
+    events = turn.receive(answer_echo(turn, confirmed("c1")), start(), *result("c1"), requires_confirm("c2"))
     assert events[-1].outcome is Outcome.REQUIRES_ACTION
     assert [action.id for action in events[-2].actions] == ["c2"]
 
 
-def test_what_was_not_answered_is_still_waited_for_although_nothing_says_so() -> None:
+def test_unanswered_actions_stay_pending_without_an_event() -> None:
     waiting = reply(call_block("c1", "submitted"), call_block("c2", "submitted"), reason=None)
     turn = answering(waiting, ToolOutput("c1", "x"), status="awaiting_external_result")
-    events = turn.hear(answer_echo(turn, executed("c1")), start(), *result("c1", begun=True))
+    events = turn.receive(answer_echo(turn, executed("c1")), start(), *result("c1", started=True))
     assert [action.id for action in events[-2].actions] == ["c2"]
     assert (events[-1].outcome, events[-1].synthetic) == (Outcome.REQUIRES_ACTION, True)
 
 
-def test_the_turn_that_another_clients_answer_continues_is_not_ours() -> None:
+def test_a_turn_continued_by_another_clients_answer_is_not_ours() -> None:
     waiting = reply(call_block("c1", "submitted"), call_block("c2", "submitted"), reason=None)
     turn = answering(waiting, ToolOutput("c2", "y"), status="awaiting_external_result")
-    theirs = [executed("c1"), start(), *result("c1", begun=True)]
-    assert turn.hear(*theirs) == []
-    ours = [answer_echo(turn, executed("c2")), start(), *result("c2", begun=True), *text("Done"), end()]
-    events = turn.hear(*ours)
+    theirs = [executed("c1"), start(), *result("c1", started=True)]
+    assert turn.receive(*theirs) == []
+    ours = [answer_echo(turn, executed("c2")), start(), *result("c2", started=True), *text("Done"), end()]
+    events = turn.receive(*ours)
     assert [found.type for found in events[:2]] == ["turn.started", "raw"]
     assert [found.tool_call_id for found in events if found.type == "tool_result.completed"] == ["c2"]
     assert events[-1].outcome is Outcome.COMPLETED
 
 
 def test_a_server_without_an_echo_starts_the_reply_again() -> None:
-    turn = answering(PARKED, Approve("c1"))
-    events = turn.hear(start(), *result("c1"), *text("Done"), end())
+    turn = answering(WAITING_REPLY, Approve("c1"))
+    events = turn.receive(start(), *result("c1"), *text("Done"), end())
     assert modelled(events)[:2] == ["turn.started", "tool_result.delta"]
     assert events[-1].outcome is Outcome.COMPLETED
 
@@ -252,7 +252,7 @@ ASKED = reply(call_block("c1", "asking") | {"suggested_rules": RULES}, reason=No
         (None, None),
     ],
 )
-def test_an_approval_may_allow_further_calls(native: AgentScopeAnswer | None, rules: Any) -> None:
+def test_an_approval_may_add_rules_for_further_calls(native: AgentScopeAnswer | None, rules: Any) -> None:
     pending = status_is("awaiting_permission"), page(ASKED), STARTED
     calls, _ = step(OPERATIONS.answer_actions(SESSION, [Approve("c1")], native=native), *pending)
     (decision,) = sent_bodies(calls)[2]["input"]["confirm_results"]

@@ -1,4 +1,4 @@
-"""The AgentScope emulator by raw HTTP; `tests/live` compares it with the real service."""
+"""The AgentScope emulator over raw HTTP. `tests/live` compares it with the real service."""
 
 import re
 import time
@@ -21,7 +21,7 @@ NOT_FOUND = {"detail": "Not Found"}
 
 
 class Api:
-    """One user of an emulator, with a credential and an agent of their own."""
+    """A user of an emulator, with a credential and an agent."""
 
     def __init__(self, handle: EmulatorHandle, http: httpx.Client) -> None:
         self.handle = handle
@@ -58,7 +58,7 @@ class Api:
 
 @contextmanager
 def served(generation: Generation) -> Iterator[tuple[EmulatorHandle, httpx.Client]]:
-    # A kept connection would fail after a 500, when the emulator drops it as the service does.
+    # After a 500 the emulator closes the connection, as the service does, so a kept connection would fail.
     limits = httpx.Limits(max_keepalive_connections=0)
     with serve("agentscope", generation=generation) as handle, httpx.Client(limits=limits, trust_env=False) as http:
         yield handle, http
@@ -157,7 +157,7 @@ def test_record_times_are_utc_and_default_names_local(api: Api, monkeypatch: pyt
         ({"name": "x", "id": "ignored", "workspace_id": "ignored"}, "x", False),
     ],
 )
-def test_patch_sets_what_is_given_and_bumps_the_time(api: Api, changes: object, name: str | None, auto: bool) -> None:  # noqa: FBT001
+def test_patch_sets_the_given_fields_and_the_time(api: Api, changes: object, name: str | None, auto: bool) -> None:  # noqa: FBT001
     session_id = api.new_session()
     before = api.sessions()[0]["session"]
     after = api.ok("PATCH", api.path(session_id), changes)
@@ -179,7 +179,7 @@ def test_patch_null_clears_all_but_the_permission_mode(api: Api) -> None:
     ("method", "path", "body"),
     [("PATCH", "{session}", {"name": None, "permission_mode": "bypass"}), ("POST", "/credential/", {"data": {}})],
 )
-def test_what_the_service_does_not_handle_is_a_plain_500(api: Api, method: str, path: str, body: object) -> None:
+def test_requests_that_crash_the_service_are_a_plain_500(api: Api, method: str, path: str, body: object) -> None:
     target = path.format(session=api.path(api.new_session(name="kept")))
     before = api.sessions(), api.ok("GET", "/credential/")
     answer = api.ask(method, target, body)
@@ -202,12 +202,12 @@ def test_what_the_service_does_not_handle_is_a_plain_500(api: Api, method: str, 
         ),
     ],
 )
-def test_a_bad_body_is_answered_with_its_place(api: Api, body: object, kind: str, place: list[object]) -> None:
+def test_an_invalid_body_is_answered_with_the_location(api: Api, body: object, kind: str, place: list[object]) -> None:
     status, (problem,) = refusal(api.ask("PATCH", api.path(api.new_session()), body))
     assert (status, problem["type"], problem["loc"]) == (422, kind, place)
 
 
-def test_all_problems_of_a_request_come_at_once(api: Api) -> None:
+def test_all_problems_of_a_request_are_in_one_response(api: Api) -> None:
     answer = api.http.patch(f"{api.handle.base_url}/sessions/x", json={"chat_model_config": {"model": "m"}})
     status, problems = refusal(answer)
     assert status == 422
@@ -221,7 +221,7 @@ def test_all_problems_of_a_request_come_at_once(api: Api) -> None:
     assert {problem["type"] for problem in problems} == {"missing"}
 
 
-def test_bad_json_is_told_before_an_empty_user(api: Api) -> None:
+def test_invalid_json_is_reported_before_an_empty_user(api: Api) -> None:
     url, headers = f"{api.handle.base_url}/sessions/x", {"x-user-id": "", "content-type": "application/json"}
     status, (problem,) = refusal(api.http.patch(url, content=b'{"a":', headers=headers))
     assert (status, problem["type"], problem["loc"]) == (422, "json_invalid", ["body", 5])
@@ -239,7 +239,7 @@ def test_bad_json_is_told_before_an_empty_user(api: Api) -> None:
         ),
     ],
 )
-def test_a_session_names_only_what_exists(api: Api, fields: dict[str, object], detail: str) -> None:
+def test_a_session_refers_only_to_existing_resources(api: Api, fields: dict[str, object], detail: str) -> None:
     assert refusal(api.ask("POST", "/sessions/", {"agent_id": api.agent_id} | fields)) == (404, detail)
 
 
@@ -260,7 +260,7 @@ def test_sessions_are_listed_by_agent(api: Api) -> None:
     assert [view["session"]["id"] for view in api.sessions()] == [mine]
 
 
-def test_a_list_leaves_the_conversation_out() -> None:
+def test_a_list_omits_the_conversation() -> None:
     generation = CurrentGeneration()
     record = generation.session("u", "a", {})
     state = record["state"] | {
@@ -276,7 +276,7 @@ def test_a_list_leaves_the_conversation_out() -> None:
 @pytest.mark.parametrize(
     ("method", "rest"), [("PATCH", ""), ("DELETE", ""), ("GET", "/status"), ("POST", "/interrupt")]
 )
-def test_a_session_is_found_by_its_user_alone(api: Api, method: str, rest: str) -> None:
+def test_only_its_user_finds_a_session(api: Api, method: str, rest: str) -> None:
     session_id = api.new_session()
     body: object = {} if method == "PATCH" else None
     stranger = api.ask(method, api.path(session_id, rest), body, **{"x-user-id": "stranger"})
@@ -319,14 +319,14 @@ def test_a_running_session_can_be_deleted_once(api: Api) -> None:
     assert refusal(api.ask("DELETE", api.path(session_id))) == (404, f"Session '{session_id}' not found.")
 
 
-def test_an_agent_takes_its_sessions_along(api: Api) -> None:
+def test_deleting_an_agent_deletes_its_sessions(api: Api) -> None:
     session_id = api.new_session()
     api.ok("DELETE", f"/agent/{api.agent_id}", status=204)
     assert refusal(api.ask("DELETE", f"/agent/{api.agent_id}")) == (404, f"Agent '{api.agent_id}' not found.")
     assert api.ask("GET", api.path(session_id, "/status")).status_code == 404
 
 
-def test_an_agent_is_patched_part_by_part(api: Api) -> None:
+def test_patch_replaces_whole_parts_of_an_agent(api: Api) -> None:
     (before,) = api.ok("GET", "/agent/")["agents"]
     assert before.items() >= {"id": api.agent_id, "source": "user", "editable": True}.items()
     assert HEX_ID.fullmatch(before["data"]["id"])
@@ -351,12 +351,12 @@ def test_an_agent_is_patched_part_by_part(api: Api) -> None:
         ({"invite_config": {"invitable": True}}, "value_error"),
     ],
 )
-def test_an_agent_configuration_has_bounds(api: Api, config: object, kind: str) -> None:
+def test_values_of_an_agent_configuration_are_limited(api: Api, config: object, kind: str) -> None:
     status, (problem,) = refusal(api.ask("POST", "/agent/", {"name": "A", "chat_config": config}))
     assert (status, problem["type"]) == (422, kind)
 
 
-def test_a_credential_is_replaced_whole_and_shown_in_clear(api: Api) -> None:
+def test_a_credential_is_replaced_as_a_whole_and_shown_in_plain_text(api: Api) -> None:
     path = f"/credential/{api.credential_id}"
     after = api.ok("PATCH", path, {"data": {"type": "openai_credential", "api_key": "new", "id": "ignored"}})
     empty = {"organization": None, "base_url": None}
@@ -367,7 +367,7 @@ def test_a_credential_is_replaced_whole_and_shown_in_clear(api: Api) -> None:
     assert refusal(api.ask("DELETE", path)) == (404, f"Credential '{api.credential_id}' not found.")
 
 
-def test_a_chosen_credential_id_is_taken_for_all_users(api: Api) -> None:
+def test_a_chosen_credential_id_is_unique_across_users(api: Api) -> None:
     body = {"data": CREDENTIAL | {"id": f"mine-{api.user_id}"}}
     first, again = (api.ok("POST", "/credential/", body, status=201) for _ in range(2))
     assert first == again == {"credential_id": f"mine-{api.user_id}"}
@@ -408,7 +408,7 @@ def test_a_wrong_slash_is_redirected(api: Api, method: str, path: str, location:
         ("OPTIONS", "/sessions/", "GET"),
     ],
 )
-def test_a_method_that_is_not_there_is_refused(api: Api, method: str, path: str, allowed: str) -> None:
+def test_an_unknown_method_is_rejected(api: Api, method: str, path: str, allowed: str) -> None:
     answer = api.ask(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert method == "HEAD" or answer.json() == {"detail": "Method Not Allowed"}
@@ -418,7 +418,7 @@ def test_other_paths_do_not_exist(api: Api) -> None:
     assert api.ok("GET", "/nope", status=404) == NOT_FOUND
 
 
-def test_health_needs_a_user_and_schemas_do_not(api: Api) -> None:
+def test_health_requires_a_user_and_schemas_do_not(api: Api) -> None:
     assert api.ok("GET", "/health")["status"] == "ok"
     assert api.http.get(f"{api.handle.base_url}/health").status_code == 422
     (schema,) = api.http.get(f"{api.handle.base_url}/credential/schemas").json()["schemas"]
@@ -429,7 +429,7 @@ def test_health_needs_a_user_and_schemas_do_not(api: Api) -> None:
     ("content_type", "status"),
     [("application/merge-patch+json", 200), ("application/json; charset=utf-8", 200), ("text/plain", 422)],
 )
-def test_a_body_must_be_called_json(api: Api, content_type: str, status: int) -> None:
+def test_a_body_needs_a_json_content_type(api: Api, content_type: str, status: int) -> None:
     url = api.handle.base_url + api.path(api.new_session())
     headers = {"x-user-id": api.user_id, "content-type": content_type}
     assert api.http.patch(url, content=b'{"name":"n"}', headers=headers).status_code == status

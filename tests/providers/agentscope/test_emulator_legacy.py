@@ -1,4 +1,4 @@
-"""The legacy generation of the AgentScope emulator: version 2.0.0, by raw HTTP."""
+"""The legacy generation of the AgentScope emulator, version 2.0.0, over raw HTTP."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def api(emulator: tuple[EmulatorHandle, httpx.Client]) -> Api:
     return Api(*emulator)
 
 
-def test_lists_hold_bare_records_of_the_old_shape(api: Api) -> None:
+def test_lists_contain_bare_records_in_the_old_format(api: Api) -> None:
     session_id = api.new_session(name="first", chat_model_config=api.model)
     (record,) = api.sessions()
     assert record == {
@@ -53,7 +53,7 @@ def test_lists_hold_bare_records_of_the_old_shape(api: Api) -> None:
     }
 
 
-def test_patch_null_keeps(api: Api) -> None:
+def test_patch_ignores_null(api: Api) -> None:
     session_id = api.new_session(name="kept", chat_model_config=api.model)
     api.ok("PATCH", api.path(session_id), {"permission_mode": "explore"})
     nulls = {"name": None, "chat_model_config": None, "permission_mode": None, "cwd": "/not-yet-known"}
@@ -94,7 +94,7 @@ def test_agents_have_no_chat_configuration(api: Api) -> None:
     assert api.ok("GET", "/agent/") == {"agents": [agent], "total": 1}
 
 
-def test_a_chosen_credential_id_is_each_users_own(api: Api) -> None:
+def test_a_chosen_credential_id_is_unique_per_user(api: Api) -> None:
     body = {"data": CREDENTIAL | {"id": "mine"}}
     for user in (api.user_id, f"another than {api.user_id}"):
         assert api.ask("POST", "/credential/", body, **{"x-user-id": user}).status_code == 201

@@ -1,4 +1,4 @@
-"""The legacy generation of the AgentScope emulator answers as the page of 2.0.0, key for key."""
+"""Responses of the AgentScope emulator's legacy generation have the keys of the documentation of 2.0.0."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_session_is_updated_as_published(api: Api) -> None:
 
     answer = api.ok("PATCH", path, {**UPDATE.request, "chat_model_config": model})
 
-    # Null unless a schedule made the session.
+    # Null unless a schedule created the session.
     assert differences(UPDATE.answer, answer) == [".source_schedule_id: str published, NoneType answered"]
     assert answer["config"]["name"] == UPDATE.request["name"]
 
@@ -53,7 +53,7 @@ def test_messages_in_the_memory_have_the_published_keys(api: Api) -> None:
 
     (published,) = UPDATE.answer["state"]["context"]
     for kept in context:
-        assert kept.keys() - {"role"} == published.keys()  # the page leaves the role out
+        assert kept.keys() - {"role"} == published.keys()  # the documentation omits the role
         assert kept["content"][0].keys() == published["content"][0].keys()
     assert context[-1]["usage"].keys() == published["usage"].keys()
     assert [kept["role"] for kept in context] == ["user", "assistant"]

@@ -11,17 +11,17 @@ from polysession.message import MediaBlock, Role
 from polysession.session import Usage
 from polysession_agentscope.events import EVENT_TYPES, EventReader
 from support.agentscope_events import (
-    asks,
     call,
     call_block,
     confirmed,
     end,
     event,
     executed,
-    hands_over,
     model_end,
     plain_turn,
     reply,
+    requires_confirm,
+    requires_execution,
     result,
     start,
     text,
@@ -29,13 +29,20 @@ from support.agentscope_events import (
 )
 from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, stored, text_of, types
 
-# For each of AgentScope's types: what comes before it, it, and what becomes of it.
-WAITING = [start(), *call("c1"), *call("c2"), asks("c1")]
-HALF_ANSWERED = [start(), *call("c3"), *hands_over("c1", "c2"), executed("c1"), start(), *result("c1", begun=True)]
+# For each of AgentScope's types: the events before it, the event, and the resulting common events.
+WAITING = [start(), *call("c1"), *call("c2"), requires_confirm("c1")]
+HALF_ANSWERED = [
+    start(),
+    *call("c3"),
+    *requires_execution("c1", "c2"),
+    executed("c1"),
+    start(),
+    *result("c1", started=True),
+]
 SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([], start(), ["turn.started"]),
-    ([start(), *call("c1"), asks("c1"), confirmed("c1")], start(), ["raw"]),
-    ([*WAITING[:-1], *hands_over("c1")], start(), ["turn.ended", "turn.started"]),
+    ([start(), *call("c1"), requires_confirm("c1"), confirmed("c1")], start(), ["raw"]),
+    ([*WAITING[:-1], *requires_execution("c1")], start(), ["turn.ended", "turn.started"]),
     ([start()], end(), ["turn.ended"]),
     ([start()], end(reason="error", error={"type": "setup", "message": "no"}), ["error", "turn.ended"]),
     ([start(), end()], end(), []),
@@ -59,22 +66,22 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
     ([start()], result("c1")[1], ["tool_result.delta"]),
     ([start()], event("TOOL_RESULT_DATA_DELTA", tool_call_id="c", block_id="d", data=PNG), ["raw"]),
     ([start()], result("c1")[-1], ["tool_result.completed"]),
-    ([start(), *hands_over("c1")], result("c2")[-1], ["tool_result.completed"]),
-    ([start(), *call("c2"), *hands_over("c1")], result("c2")[-1], ["tool_result.completed", "turn.ended"]),
-    ([start(), *hands_over("c1"), executed("c1"), start()], result("c1")[-1], ["tool_result.completed"]),
-    ([start(), *call("c1")], asks("c1"), ["action.required", "turn.ended"]),
-    ([start(), *call("c1"), *call("c2")], asks("c1"), ["action.required"]),
-    ([start(), *call("c1"), asks("c1")], asks("c1"), []),
-    ([start(), *call("c1")], hands_over("c1")[-1], ["action.required", "turn.ended"]),
-    ([start(), *call("c1"), asks("c1")], confirmed("c1"), ["turn.started", "raw"]),
+    ([start(), *requires_execution("c1")], result("c2")[-1], ["tool_result.completed"]),
+    ([start(), *call("c2"), *requires_execution("c1")], result("c2")[-1], ["tool_result.completed", "turn.ended"]),
+    ([start(), *requires_execution("c1"), executed("c1"), start()], result("c1")[-1], ["tool_result.completed"]),
+    ([start(), *call("c1")], requires_confirm("c1"), ["action.required", "turn.ended"]),
+    ([start(), *call("c1"), *call("c2")], requires_confirm("c1"), ["action.required"]),
+    ([start(), *call("c1"), requires_confirm("c1")], requires_confirm("c1"), []),
+    ([start(), *call("c1")], requires_execution("c1")[-1], ["action.required", "turn.ended"]),
+    ([start(), *call("c1"), requires_confirm("c1")], confirmed("c1"), ["turn.started", "raw"]),
     (WAITING, confirmed("c1"), ["turn.ended", "turn.started", "raw"]),
     ([], confirmed("c1"), ["raw"]),
-    ([start(), *call("c1"), *hands_over("c1")], executed("c1"), ["turn.started", "raw"]),
+    ([start(), *call("c1"), *requires_execution("c1")], executed("c1"), ["turn.started", "raw"]),
     (HALF_ANSWERED, start(), ["action.required", "turn.ended", "turn.started"]),
     (HALF_ANSWERED, executed("c2"), ["action.required", "turn.ended", "turn.started", "raw"]),
     (HALF_ANSWERED, confirmed("c2"), ["action.required", "turn.ended", "turn.started", "raw"]),
     (
-        [start(), *hands_over("c1", "c2"), executed("c1")],
+        [start(), *requires_execution("c1", "c2"), executed("c1")],
         result("c1")[-1],
         ["tool_result.completed", "action.required", "turn.ended"],
     ),
@@ -87,26 +94,26 @@ SAMPLES: list[tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("before", "raw", "expected"), SAMPLES)
-def test_each_event_becomes_what_the_table_says(
+def test_each_event_becomes_the_types_in_the_table(
     before: list[dict[str, Any]], raw: dict[str, Any], expected: list[str]
 ) -> None:
     reader = EventReader("s1")
     read(*before, reader=reader)
     found = reader.read(text_of(raw))
     assert types(found) == expected
-    assert all((told.raw, told.session_id, told.problems) == (raw, "s1", ()) for told in found)
-    assert all(told.payload == raw for told in found if told.type == "raw")
+    assert all((each.raw, each.session_id, each.problems) == (raw, "s1", ()) for each in found)
+    assert all(each.payload == raw for each in found if each.type == "raw")
     assert all(
-        (told.id, told.native_type) == ((None, "") if told.synthetic else (raw["id"], raw["type"])) for told in found
+        (each.id, each.native_type) == ((None, "") if each.synthetic else (raw["id"], raw["type"])) for each in found
     )
-    assert {told.turn_id for told in found} <= {raw.get("reply_id") or None}
+    assert {each.turn_id for each in found} <= {raw.get("reply_id") or None}
 
 
-def test_the_table_holds_every_type_and_nothing_that_never_happens() -> None:
+def test_the_table_lists_every_type_that_occurs_and_no_other() -> None:
     found: dict[str, set[str]] = {}
     for _, raw, expected in SAMPLES:
         found.setdefault(raw["type"], set()).update(expected)
-    found["REPLY_END"].remove("raw")  # one without a reply is not of a turn
+    found["REPLY_END"].remove("raw")  # an event without a reply belongs to no turn
     assert {name: found[name] for name in EVENT_TYPES} == {name: set(common) for name, common in EVENT_TYPES.items()}
 
 
@@ -123,7 +130,7 @@ def test_a_plain_turn_has_its_text_its_usage_and_its_end() -> None:
     ]
     completed, usage, ended = events[-3:]
     assert (completed.message.id, completed.message.text, completed.message.role) == ("b1", "Hello", Role.ASSISTANT)
-    assert {told.message_id for told in events if told.type in {"message.started", "message.delta"}} == {"b1"}
+    assert {each.message_id for each in events if each.type in {"message.started", "message.delta"}} == {"b1"}
     assert (usage.usage, usage.is_delta) == (USAGE, True)
     assert (ended.outcome, ended.native_reason, ended.usage, ended.error) == (
         Outcome.COMPLETED,
@@ -131,14 +138,14 @@ def test_a_plain_turn_has_its_text_its_usage_and_its_end() -> None:
         USAGE,
         None,
     )
-    assert {told.created_at for told in events} == {None}  # the zone is not known
+    assert {each.created_at for each in events} == {None}  # the time zone is unknown
 
 
 def test_a_final_text_replaces_the_deltas() -> None:
     assert read(start(), *text("Hel", "lo", whole="Hello!"))[-1].message.text == "Hello!"
 
 
-def test_thinking_and_media_are_put_together() -> None:
+def test_pieces_of_thinking_and_media_are_joined() -> None:
     pieces = [base64.b64encode(piece).decode() for piece in (b"1", b"2345")]
     head = event("DATA_BLOCK_START", block_id="d", media_type="image/png", name="photo")
     parts = [event("DATA_BLOCK_DELTA", block_id="d", media_type="image/png", data=piece) for piece in pieces]
@@ -151,12 +158,12 @@ def test_thinking_and_media_are_put_together() -> None:
     assert read(start(), *thoughts, event("THINKING_BLOCK_END", block_id="t"))[-1].text == "Hm"
 
 
-def test_parallel_tool_calls_are_kept_apart() -> None:
+def test_parallel_tool_calls_are_not_mixed() -> None:
     first, second = call("c1"), call("c2", "Read", '{"path":"a"}')
     events = read(start(), *first[:2], *second[:2], *first[2:], *second[2:], *result("c2", "2"), *result("c1", "1"))
-    calls = {told.tool_call_id: (told.name, told.arguments) for told in events if told.type == "tool_call.completed"}
+    calls = {each.tool_call_id: (each.name, each.arguments) for each in events if each.type == "tool_call.completed"}
     assert calls == {"c1": ("Bash", {"command": "ls"}), "c2": ("Read", {"path": "a"})}
-    results = [(told.tool_call_id, told.text) for told in events if told.type == "tool_result.completed"]
+    results = [(each.tool_call_id, each.text) for each in events if each.type == "tool_result.completed"]
     assert results == [("c2", "2"), ("c1", "1")]
 
 
@@ -176,7 +183,7 @@ def test_a_result_is_an_error_unless_its_state_says_success(state: str, *, is_er
         (end(reason="error", error={"type": "setup", "message": "No model."}), Outcome.FAILED, "No model."),
         (end(reason="error", error={"type": "unknown"}), Outcome.FAILED, "the turn ended with 'unknown'"),
         (end(reason="bored"), Outcome.FAILED, "the turn ended with 'bored'"),
-        (event("REPLY_END"), Outcome.COMPLETED, None),  # 2.0.0 gave no reason
+        (event("REPLY_END"), Outcome.COMPLETED, None),  # 2.0.0 sends no reason
     ],
 )
 def test_each_reason_is_an_outcome(ended: dict[str, Any], outcome: Outcome, error: str | None) -> None:
@@ -185,35 +192,37 @@ def test_each_reason_is_an_outcome(ended: dict[str, Any], outcome: Outcome, erro
     assert last.native_reason == (ended.get("finished_reason") or "completed")
 
 
-def test_2_0_0_told_the_limit_before_the_end() -> None:
+def test_2_0_0_reports_the_limit_before_the_end() -> None:
     last = read(start(), event("EXCEED_MAX_ITERS", name="Agent"), event("REPLY_END"))[-1]
     assert (last.outcome, last.native_reason) == (Outcome.LIMIT_REACHED, "exceed_max_iters")
 
 
-def test_usage_is_summed_over_a_turn_and_begins_anew_in_the_next() -> None:
-    parked = read(start(), model_end(), model_end(), *call("c1"), asks("c1"))
-    assert parked[-1].usage == Usage(input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2)
+def test_usage_is_summed_for_each_turn() -> None:
+    waiting_reply = read(start(), model_end(), model_end(), *call("c1"), requires_confirm("c1"))
+    assert waiting_reply[-1].usage == Usage(
+        input_tokens=14, output_tokens=6, cache_read_tokens=4, cache_creation_tokens=2
+    )
     reader = EventReader("s1")
-    read(start(), model_end(), *call("c1"), asks("c1"), reader=reader)
+    read(start(), model_end(), *call("c1"), requires_confirm("c1"), reader=reader)
     assert read(confirmed("c1"), start(), *result("c1"), model_end(), end(), reader=reader)[-1].usage == USAGE
     assert read(start(), end())[-1].usage is None
     old = event("MODEL_CALL_END", input_tokens=7, output_tokens=3)
     assert read(start(), old, end())[-1].usage == Usage(input_tokens=7, output_tokens=3)
 
 
-# When a turn that waits is idle. The service says what it waits for, and not whether other tools still run.
+# End of a waiting turn. The service reports the pending actions, but not whether other tools still run.
 
 
-def waits_of(*happened: dict[str, Any]) -> list[tuple[str, list[str]]]:
+def waits_of(*raw_events: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """Return a turn's requests, its tools' answers, and its end."""
     found = []
-    for told in read(start(), *happened):
-        if told.type == "action.required":
-            found.append((told.type, [action.id for action in told.actions]))
-        elif told.type == "tool_result.completed":
-            found.append((told.type, [told.tool_call_id]))
-        elif told.type == "turn.ended":
-            found.append((told.type, [told.native_reason]))
+    for each in read(start(), *raw_events):
+        if each.type == "action.required":
+            found.append((each.type, [action.id for action in each.actions]))
+        elif each.type == "tool_result.completed":
+            found.append((each.type, [each.tool_call_id]))
+        elif each.type == "turn.ended":
+            found.append((each.type, [each.native_reason]))
     return found
 
 
@@ -221,27 +230,34 @@ EXECUTION, PERMISSION = ("turn.ended", ["awaiting_external_result"]), ("turn.end
 
 
 @pytest.mark.parametrize(
-    ("happened", "expected"),
+    ("raw_events", "expected"),
     [
-        pytest.param([*call("c1"), asks("c1")], [("action.required", ["c1"]), PERMISSION], id="one"),
+        pytest.param([*call("c1"), requires_confirm("c1")], [("action.required", ["c1"]), PERMISSION], id="one"),
         pytest.param(
-            [*call("c1"), *call("c2"), *hands_over("c1", "c2")],
+            [*call("c1"), *call("c2"), *requires_execution("c1", "c2")],
             [("action.required", ["c1"]), ("action.required", ["c1", "c2"]), EXECUTION],
-            id="two side by side",
+            id="two in parallel",
         ),
         pytest.param(
-            [*call("c1"), *call("c2"), *hands_over("c1"), asks("c2")],
+            [*call("c1"), *call("c2"), *requires_execution("c1"), requires_confirm("c2")],
             [("action.required", ["c1"]), ("action.required", ["c1", "c2"]), PERMISSION],
             id="one of each kind",
         ),
         pytest.param(
-            [*call("c1"), *call("c2"), result("c1")[0], asks("c2"), *result("c1", begun=True)],
+            [*call("c1"), *call("c2"), result("c1")[0], requires_confirm("c2"), *result("c1", started=True)],
             [("action.required", ["c2"]), ("tool_result.completed", ["c1"]), PERMISSION],
-            id="a tool at work beside it",
+            id="with a running tool",
         ),
-        pytest.param([*call("c1"), *call("c2"), asks("c1")], [("action.required", ["c1"])], id="one may still run"),
         pytest.param(
-            [*call("c1"), *hands_over("c1"), *result("c1", state="interrupted", begun=True), end(reason="interrupted")],
+            [*call("c1"), *call("c2"), requires_confirm("c1")], [("action.required", ["c1"])], id="one may still run"
+        ),
+        pytest.param(
+            [
+                *call("c1"),
+                *requires_execution("c1"),
+                *result("c1", state="interrupted", started=True),
+                end(reason="interrupted"),
+            ],
             [
                 ("action.required", ["c1"]),
                 EXECUTION,
@@ -252,16 +268,16 @@ EXECUTION, PERMISSION = ("turn.ended", ["awaiting_external_result"]), ("turn.end
         ),
     ],
 )
-def test_a_turn_that_waits_ends_when_nothing_else_goes_on(
-    happened: list[dict[str, Any]], expected: list[tuple[str, list[str]]]
+def test_a_waiting_turn_ends_when_no_tool_runs(
+    raw_events: list[dict[str, Any]], expected: list[tuple[str, list[str]]]
 ) -> None:
-    assert waits_of(*happened) == expected
+    assert waits_of(*raw_events) == expected
 
 
-def test_what_stays_unanswered_is_told_again_at_the_end() -> None:
+def test_unanswered_actions_are_reported_again_at_the_end() -> None:
     reader = EventReader("s1")
-    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), reader=reader)
-    events = read(executed("c1"), start(), *result("c1", begun=True), reader=reader)
+    read(start(), *call("c1"), *call("c2"), *requires_execution("c1", "c2"), reader=reader)
+    events = read(executed("c1"), start(), *result("c1", started=True), reader=reader)
     assert modelled(events) == [
         "turn.started",
         "tool_result.delta",
@@ -274,26 +290,26 @@ def test_what_stays_unanswered_is_told_again_at_the_end() -> None:
     assert (ended.outcome, ended.synthetic) == (Outcome.REQUIRES_ACTION, True)
 
 
-def test_an_interrupt_of_what_waits_is_one_turn() -> None:
+def test_interrupting_a_waiting_reply_is_one_turn() -> None:
     reader = EventReader("s1")
-    read(start(), *call("c1"), *call("c2"), *hands_over("c1", "c2"), reader=reader)
-    results = [*result("c1", state="interrupted", begun=True), *result("c2", state="interrupted", begun=True)]
+    read(start(), *call("c1"), *call("c2"), *requires_execution("c1", "c2"), reader=reader)
+    results = [*result("c1", state="interrupted", started=True), *result("c2", state="interrupted", started=True)]
     events = read(start(), *results, end(reason="interrupted"), reader=reader)
-    assert [told.type for told in events if told.type.startswith("turn.")] == ["turn.started", "turn.ended"]
+    assert [each.type for each in events if each.type.startswith("turn.")] == ["turn.started", "turn.ended"]
 
 
-def test_an_action_carries_what_its_answer_needs() -> None:
-    (action,) = read(start(), *call("c1"), asks("c1"))[-2].actions
+def test_an_action_contains_the_data_for_its_answer() -> None:
+    (action,) = read(start(), *call("c1"), requires_confirm("c1"))[-2].actions
     assert (action.type, action.id, action.name, action.arguments) == ("approval", "c1", "Bash", {"command": "ls"})
     assert action.raw == call_block("c1", "asking")
     parts = {"id": "c1", "name": "Bash", "input": '{"command":"ls"}', "suggested_rules": []}
     assert json.loads(action.reference) == {"reply_id": "r1", "tool_call": parts}
-    (action,) = read(start(), *call("c1"), *hands_over("c1"))[-2].actions
+    (action,) = read(start(), *call("c1"), *requires_execution("c1"))[-2].actions
     assert (action.type, action.name) == ("execution", "lookup")
 
 
 @pytest.mark.parametrize("content", [b"[]", b"5", b"{", b'"text"', b"\xff"])
-def test_what_is_no_object_is_a_raw_event_with_a_problem(content: bytes) -> None:
+def test_an_event_that_is_not_an_object_is_raw_with_a_problem(content: bytes) -> None:
     (event,) = EventReader("s1").read(content)
     assert (event.type, event.source, event.native_type) == ("raw", content, "")
     assert len(event.problems) == 1
@@ -332,7 +348,7 @@ ODD: list[tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any], tuple[str,
 
 
 @pytest.mark.parametrize(("before", "raw", "expected", "problems"), ODD)
-def test_an_odd_value_costs_no_event(
+def test_an_unreadable_value_does_not_lose_the_event(
     before: list[dict[str, Any]], raw: dict[str, Any], expected: dict[str, Any], problems: tuple[str, ...]
 ) -> None:
     reader = EventReader("s1")
@@ -342,7 +358,7 @@ def test_an_odd_value_costs_no_event(
     assert event.problems == problems
 
 
-def test_an_odd_tool_call_is_asked_for_all_the_same() -> None:
+def test_an_unreadable_tool_call_is_still_an_action() -> None:
     asked = event("REQUIRE_USER_CONFIRM", tool_calls=[5, call_block("c1", "asking") | {"input": {"command": "ls"}}])
     required = read(start(), *call("c1"), asked)[-2]
     (action,) = required.actions
@@ -376,11 +392,11 @@ def test_every_event_survives_storage(before: list[dict[str, Any]], raw: dict[st
 
 
 @pytest.mark.parametrize("may_lack", [True, False])
-def test_there_is_a_gap_where_the_stream_broke_or_something_was_missed(*, may_lack: bool) -> None:
-    """Nothing is missing if the stream was open all the time and only the end is read from the stored message."""
+def test_a_break_or_a_missed_event_is_a_gap(*, may_lack: bool) -> None:
+    """Nothing is missing if the stream did not break and only the end is read from the stored message."""
     reader = EventReader("s1")
-    told = read(start(), *text("Hello"), model_end(), reader=reader)
-    assert modelled(told)[-1] == "usage"
+    each = read(start(), *text("Hello"), model_end(), reader=reader)
+    assert modelled(each)[-1] == "usage"
     events: list[Any] = reader.catch_up(stored(reply(text_block("Hello"))), may_lack=may_lack)
     assert types(events) == (["stream.gap"] if may_lack else []) + ["turn.ended"]
     assert all(event.synthetic for event in events)

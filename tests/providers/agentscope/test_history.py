@@ -1,4 +1,4 @@
-"""History of an AgentScope session, page by page."""
+"""Pages of an AgentScope session's history."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from polysession._core.flow import Flow
 from polysession._core.provider import Page
 from polysession.errors import MalformedResponse, UsageError
 from polysession.message import Message
-from support.agentscope_events import call_block, reply, result_block, said_by_user, text_block
+from support.agentscope_events import call_block, reply, result_block, text_block, user_message
 from support.agentscope_streams import OPERATIONS, SESSION, failure, messages, modelled, page, steps, user
 from support.flows import ok
 
 
-def test_history_is_read_back_to_its_beginning() -> None:
+def test_history_is_read_back_to_its_start() -> None:
     flow = OPERATIONS.list_messages(SESSION, None)(None)
     newest, older = page(user(2), user(3), has_more=True), page(user(0), user(1), cursor=None)
     calls, found = steps(flow, newest, older)
@@ -19,7 +19,7 @@ def test_history_is_read_back_to_its_beginning() -> None:
     assert ([message.id for message in found.items], found.next_cursor) == (["u0", "u1", "u2", "u3"], None)
 
 
-def test_history_goes_on_after_a_message() -> None:
+def test_a_page_of_history_continues_after_a_message() -> None:
     _, first = steps(OPERATIONS.list_messages(SESSION, 2)(None), page(*map(user, range(5))))
     assert ([message.id for message in first.items], first.next_cursor) == (["u0", "u1"], "u1")
     calls, second = steps(OPERATIONS.list_messages(SESSION, 2)("u1"), page(*map(user, range(1, 5)), has_more=True))
@@ -27,7 +27,7 @@ def test_history_goes_on_after_a_message() -> None:
     assert ([message.id for message in second.items], second.next_cursor) == (["u2", "u3"], "u3")
 
 
-def test_events_are_told_from_messages() -> None:
+def test_events_are_built_from_messages() -> None:
     stored = user(0), reply(call_block("c1", "finished"), result_block("c1"), text_block("Done"))
     calls, found = steps(OPERATIONS.list_events(SESSION, 2)(None), page(*stored))
     assert calls == [messages(200)]
@@ -40,13 +40,13 @@ def test_events_are_told_from_messages() -> None:
     assert found.next_cursor is None
 
 
-def test_what_is_no_cursor_of_history_is_refused() -> None:
+def test_an_invalid_cursor_of_history_is_rejected() -> None:
     _, error = failure(OPERATIONS.list_messages(SESSION, None)("zz"), page(user(0)))
     assert type(error) is UsageError
 
 
-def test_an_odd_message_costs_no_other_and_one_without_an_id_is_reported() -> None:
-    odd = said_by_user("b", "u1") | {"usage": "much", "content": [5, {"type": "text", "text": ["b"]}, text_block("c")]}
+def test_an_unreadable_message_does_not_affect_others_and_is_reported() -> None:
+    odd = user_message("b", "u1") | {"usage": "much", "content": [5, {"type": "text", "text": ["b"]}, text_block("c")]}
     _, found = steps(OPERATIONS.list_messages(SESSION, None)(None), page(user(0), 5, {"role": "user"}, odd))  # type: ignore[arg-type]
     assert [(message.id, message.problems) for message in found.items] == [
         ("u0", ()),
@@ -59,7 +59,7 @@ def test_an_odd_message_costs_no_other_and_one_without_an_id_is_reported() -> No
     )
 
 
-def test_older_messages_that_cannot_be_asked_for_are_an_error() -> None:
+def test_older_messages_that_cannot_be_requested_are_an_error() -> None:
     for stored in ([], [{"role": "user"}]):
         flow = OPERATIONS.list_messages(SESSION, None)(None)
         _, error = failure(flow, page(*stored, has_more=True))
@@ -78,7 +78,7 @@ def newest_first(limit: int | None, cursor: str | None = None) -> Flow[Page[Mess
     return OPERATIONS.list_messages(SESSION, limit, newest_first=True)(cursor)
 
 
-def test_messages_are_read_newest_first_one_call_a_page() -> None:
+def test_messages_are_read_newest_first_with_one_call_per_page() -> None:
     calls, first = steps(newest_first(2), page(user(3), user(4), has_more=True))
     assert calls == [messages(2)]
     assert ([message.id for message in first.items], first.next_cursor) == (["u4", "u3"], "u3")
@@ -87,12 +87,12 @@ def test_messages_are_read_newest_first_one_call_a_page() -> None:
     assert ([message.id for message in last.items], last.next_cursor) == (["u2"], None)
 
 
-def test_a_page_that_says_how_to_continue_to_no_message_is_an_error() -> None:
+def test_an_empty_page_that_is_not_the_last_is_an_error() -> None:
     _, error = failure(newest_first(2), page({"role": "user"}, has_more=True))
     assert type(error) is MalformedResponse
 
 
-def test_servers_before_2_0_6_are_read_whole_for_the_newest() -> None:
+def test_servers_before_2_0_6_read_all_messages_for_the_newest() -> None:
     whole = ok({"messages": [user(number) for number in range(3)], "is_running": False})
     _, first = steps(newest_first(2), whole, whole)
     assert ([message.id for message in first.items], first.next_cursor) == (["u2", "u1"], "u1")
@@ -102,7 +102,7 @@ def test_servers_before_2_0_6_are_read_whole_for_the_newest() -> None:
     assert type(error) is UsageError
 
 
-def test_an_older_list_whose_first_page_comes_again_is_an_error() -> None:
+def test_an_older_list_that_repeats_its_first_page_is_an_error() -> None:
     whole = ok({"messages": [user(number) for number in range(200)], "is_running": False})
     _, error = failure(OPERATIONS.list_messages(SESSION, None)(None), whole, whole, whole)
     assert type(error) is MalformedResponse

@@ -11,17 +11,17 @@ from polysession.errors import NotFound, PolysessionError, UnsupportedOperation
 from polysession.event import Outcome
 from polysession.feature import Feature
 from support.agentscope_events import (
-    asks,
     call,
     call_block,
     end,
     plain_turn,
     reply,
+    requires_confirm,
     result,
-    said_by_user,
     start,
     text,
     text_block,
+    user_message,
 )
 from support.agentscope_streams import (
     CHAT,
@@ -29,12 +29,12 @@ from support.agentscope_streams import (
     LIST,
     MISSED,
     OPERATIONS,
-    PARKED,
     PLAIN,
     SESSION,
+    WAITING_REPLY,
     Listener,
     failure,
-    listening,
+    listen,
     messages,
     modelled,
     our_id,
@@ -67,21 +67,21 @@ def test_servers_before_2_0_6_count_messages_from_the_oldest() -> None:
     assert len(found.items) == 201
 
 
-def test_a_listed_session_that_cannot_be_read_does_not_tell_the_generation() -> None:
+def test_an_unreadable_session_does_not_decide_the_server_version() -> None:
     flow = OPERATIONS.list_messages(SESSION, None)(None)
     _, found = steps(flow, old_page(user(0)), old_page(user(0)), ok({"sessions": [5], "total": 1}))
     assert [message.id for message in found.items] == ["u0"]
 
 
 def test_servers_before_2_0_4_have_a_stream_and_no_status() -> None:
-    turn = listening("hi", old_page(), old_page(reply(reply_id="r0")), view())
+    turn = listen("hi", old_page(), old_page(reply(reply_id="r0")), view())
     assert turn.connect() == "/sessions/s1/stream?agent_id=a1"
-    assert turn.look(NO_ROUTE, view(is_running=True), old_page(), old_page(*turn.stored), view()) == []
+    assert turn.reconcile_after(NO_ROUTE, view(is_running=True), old_page(), old_page(*turn.stored), view()) == []
     stored = old_page(reply(reply_id="r0"), *turn.stored, reply(text_block("Hello")))
-    assert modelled(turn.look(NO_ROUTE, view(), old_page(), stored, view())) == MISSED
+    assert modelled(turn.reconcile_after(NO_ROUTE, view(), old_page(), stored, view())) == MISSED
 
 
-def test_on_2_0_0_the_answer_to_the_input_is_the_stream() -> None:
+def test_on_2_0_0_the_response_to_the_input_is_the_stream() -> None:
     flow = OPERATIONS.start_turn(SESSION, "hi")
     calls, plan = steps(flow, old_page(), old_page(reply(reply_id="r0")), bare())
     assert calls == [messages(), offset(0), LIST]
@@ -90,51 +90,51 @@ def test_on_2_0_0_the_answer_to_the_input_is_the_stream() -> None:
     body = json.loads(opened.body)
     assert body == {"agent_id": "a1", "session_id": "s1", "input": HI | {"id": body["input"]["id"]}}
     assert (plan.cursor, plan.rejoin()) == ("", None)
-    assert plan.drain_s > 0  # the server stores what the agent remembers when its answer was read to the end
-    assert modelled(Listener(plan).hear(*plain_turn())) == PLAIN
+    assert plan.drain_s > 0  # the server stores the agent's memory when its response was read to the end
+    assert modelled(Listener(plan).receive(*plain_turn())) == PLAIN
 
 
 def legacy_turn(turn_input: Any = "hi", *stored: dict[str, Any]) -> Listener:
     looks: list[Response | PolysessionError] = [NO_ROUTE, view()] if not isinstance(turn_input, str) else []
-    return listening(turn_input, *looks, old_page(), old_page(*stored), bare())
+    return listen(turn_input, *looks, old_page(), old_page(*stored), bare())
 
 
-def legacy_look(turn: Listener, *stored: dict[str, Any]) -> list[Any]:
-    return turn.look(old_page(), old_page(*stored), bare())
+def legacy_reconcile(turn: Listener, *stored: dict[str, Any]) -> list[Any]:
+    return turn.reconcile_after(old_page(), old_page(*stored), bare())
 
 
-def test_on_2_0_0_an_answer_goes_on_without_a_start() -> None:
-    turn = legacy_turn([Approve("c1")], PARKED)
-    events = turn.hear(*result("c1"), *text("Done"), end())
+def test_on_2_0_0_an_answer_continues_without_a_start() -> None:
+    turn = legacy_turn([Approve("c1")], WAITING_REPLY)
+    events = turn.receive(*result("c1"), *text("Done"), end())
     assert modelled(events)[:2] == ["turn.started*", "tool_result.delta"]
     assert events[-1].outcome is Outcome.COMPLETED
 
 
-def test_on_2_0_0_a_broken_turn_is_told_from_its_message_or_has_failed() -> None:
+def test_on_2_0_0_a_broken_turn_is_read_from_its_message_or_has_failed() -> None:
     turn = legacy_turn()
-    turn.hear(*plain_turn()[:4])
-    assert modelled(legacy_look(turn, reply(text_block("Hello"))))[-1] == "turn.ended*"
+    turn.receive(*plain_turn()[:4])
+    assert modelled(legacy_reconcile(turn, reply(text_block("Hello"))))[-1] == "turn.ended*"
     turn = legacy_turn()
-    events = turn.hear(*plain_turn()[:4]) + legacy_look(turn, said_by_user())
+    events = turn.receive(*plain_turn()[:4]) + legacy_reconcile(turn, user_message())
     assert (events[-1].outcome, events[-1].native_reason) == (Outcome.FAILED, "no trace")
-    assert modelled(legacy_look(legacy_turn(), said_by_user())) == ["turn.started*", "turn.ended*"]
+    assert modelled(legacy_reconcile(legacy_turn(), user_message())) == ["turn.started*", "turn.ended*"]
     turn = legacy_turn()
-    assert modelled(legacy_look(turn, said_by_user("hi", our_id(turn.plan)), reply(text_block("Hello")))) == MISSED
+    assert modelled(legacy_reconcile(turn, user_message("hi", our_id(turn.plan)), reply(text_block("Hello")))) == MISSED
 
 
-def test_on_2_0_0_a_turn_ends_with_its_stream_where_it_waits() -> None:
+def test_on_2_0_0_a_waiting_turn_ends_with_its_stream() -> None:
     turn = legacy_turn()
-    events = turn.hear(start(), *call("c1"), *call("c2"), asks("c1"))
-    events += legacy_look(turn, reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None))
+    events = turn.receive(start(), *call("c1"), *call("c2"), requires_confirm("c1"))
+    events += legacy_reconcile(turn, reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None))
     assert events[-1].outcome is Outcome.REQUIRES_ACTION
 
 
-def test_on_2_0_0_no_turn_can_be_left_to_itself() -> None:
+def test_on_2_0_0_no_turn_can_run_in_the_background() -> None:
     looks: dict[Feature, tuple[Flow[Any], list[Response | PolysessionError]]] = {
         Feature.SESSIONS_SEND: (OPERATIONS.send_message(SESSION, "hi"), [old_page(), old_page()]),
         Feature.SESSIONS_ANSWER: (
             OPERATIONS.answer_actions(SESSION, [Approve("c1")]),
-            [NO_ROUTE, view(), old_page(), old_page(PARKED)],
+            [NO_ROUTE, view(), old_page(), old_page(WAITING_REPLY)],
         ),
         Feature.SESSIONS_STREAM: (OPERATIONS.stream_events(SESSION, None), [old_page(), old_page()]),
     }

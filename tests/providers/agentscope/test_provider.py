@@ -1,4 +1,4 @@
-"""AgentScope's calls, key by key, from flows that are stepped by hand."""
+"""AgentScope's calls with their whole bodies, from flows that are stepped by hand."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from support.agentscope_sessions import (
     DELETE,
     HANDLE,
     KNOWLEDGE,
+    LEGACY,
     LIST,
     MODEL,
     MODEL_BODY,
@@ -40,7 +41,6 @@ from support.agentscope_sessions import (
     OPERATIONS,
     PROVIDER,
     RECORD,
-    SEED,
     listed,
     outcome,
     patch,
@@ -72,16 +72,16 @@ checked = pytest.mark.parametrize("start", CHECKED.values(), ids=CHECKED)
 
 
 @started
-def test_an_id_without_an_agent_is_refused_with_both_ways_out(start: Any) -> None:
-    with pytest.raises(UsageError, match=r"pass the Session itself.* or set agent_id \(or AGENTSCOPE_AGENT_ID\)"):
+def test_an_id_without_an_agent_is_rejected_with_both_solutions(start: Any) -> None:
+    with pytest.raises(
+        UsageError, match=r"pass the Session instead of its id, or set agent_id \(or AGENTSCOPE_AGENT_ID\)"
+    ):
         step(start(WITHOUT_AGENT, "s1"))
 
 
 @started
 @pytest.mark.parametrize("items", [[], [view(id="s2")], [view(agent_id="a2")]], ids=["none", "another", "anothers"])
-def test_a_session_that_the_agent_does_not_have_is_not_found_and_nothing_is_changed(
-    start: Any, items: list[dict[str, Any]]
-) -> None:
+def test_a_session_of_another_agent_is_not_found_and_not_changed(start: Any, items: list[dict[str, Any]]) -> None:
     calls, error = step(outcome(start(OPERATIONS, "s1")), listed(*items))
     assert summaries(calls) == [LIST]
     assert type(error) is NotFound
@@ -90,7 +90,7 @@ def test_a_session_that_the_agent_does_not_have_is_not_found_and_nothing_is_chan
 
 
 @checked
-def test_a_session_that_was_read_is_trusted_and_names_its_agent(start: Any) -> None:
+def test_a_session_object_is_not_checked_and_gives_its_agent(start: Any) -> None:
     session = HANDLE.model_copy(update={"agent_id": "a 2/ü"})
     calls, _ = step(outcome(start(OPERATIONS, session)), ServerError())
     assert [call.path.partition("?")[2] for call in calls] == ["agent_id=a+2%2F%C3%BC"]
@@ -103,7 +103,7 @@ def test_a_session_of_unknown_agent_is_checked_like_an_id() -> None:
 
 
 @started
-def test_an_unknown_agent_is_the_servers_to_report(start: Any) -> None:
+def test_the_server_reports_an_unknown_agent(start: Any) -> None:
     calls, error = step(outcome(start(OPERATIONS, "s1")), refused(NotFound, 404, "Agent 'a1' not found."))
     assert (summaries(calls), error.status) == ([LIST], 404)
 
@@ -116,7 +116,7 @@ def post(body: dict[str, Any]) -> tuple[str, str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "body"),
+    ("arguments", "body"),
     [
         ({}, {}),
         ({"agent": "a1"}, {}),
@@ -136,21 +136,21 @@ def post(body: dict[str, Any]) -> tuple[str, str, Any]:
         ),
     ],
 )
-def test_create_sends_what_was_given_and_reads_the_session(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    calls, session = step(OPERATIONS.create_session(**asked), CREATED, listed(view(id="s0"), view()))
+def test_create_sends_the_given_fields_and_reads_the_session(arguments: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.create_session(**arguments), CREATED, listed(view(id="s0"), view()))
     assert summaries(calls) == [post(body), LIST]
     assert session == HANDLE
 
 
 @pytest.mark.parametrize(("agent", "quoted"), [("ä/2", "%C3%A4%2F2"), ("", "")])
-def test_create_prefers_the_agent_that_it_is_given(agent: str, quoted: str) -> None:
+def test_create_prefers_its_agent_to_the_setting(agent: str, quoted: str) -> None:
     calls, session = step(OPERATIONS.create_session(agent=agent), CREATED, listed(view(agent_id=agent)))
     assert summaries(calls) == [post({"agent_id": agent}), ("GET", f"/sessions/?agent_id={quoted}", None)]
     assert session.agent_id == agent
 
 
 @pytest.mark.parametrize("mode", ["default", "accept_edits", "explore", "bypass", "dont_ask"])
-def test_create_sets_the_permission_mode_by_a_change(mode: str) -> None:
+def test_create_sets_the_permission_mode_with_a_change(mode: str) -> None:
     state = {"permission_context": {"mode": mode}}
     calls, session = step(
         OPERATIONS.create_session(title="Ticket", permission_mode=mode), CREATED, ok(RECORD), listed(view(state=state))
@@ -160,23 +160,25 @@ def test_create_sets_the_permission_mode_by_a_change(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"),
+    ("arguments", "problem"),
     [
-        ({"model": "m"}, "lacks its type"),
-        ({"model": ModelConfig(id="m", type="t")}, "lacks its credential_id"),
+        ({"model": "m"}, "'m' has no type"),
+        ({"model": ModelConfig(id="m", type="t")}, "'m' has no credential_id"),
         ({"permission_mode": "ask"}, "'ask' is not a permission mode; AgentScope has default, accept_edits, explore"),
         ({"model": MODEL.model_copy(update={"parameters": {"x": float("nan")}})}, "cannot be sent as JSON"),
     ],
 )
 @pytest.mark.parametrize("verb", ["create", "update"])
-def test_what_the_server_cannot_carry_is_refused_before_anything_is_sent(
-    verb: str, asked: dict[str, Any], problem: str
-) -> None:
+def test_invalid_values_are_rejected_before_any_call(verb: str, arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        step(OPERATIONS.create_session(**asked) if verb == "create" else OPERATIONS.update_session(HANDLE, **asked))
+        step(
+            OPERATIONS.create_session(**arguments)
+            if verb == "create"
+            else OPERATIONS.update_session(HANDLE, **arguments)
+        )
 
 
-def test_create_and_list_without_an_agent_are_refused_with_both_ways_out() -> None:
+def test_create_and_list_without_an_agent_are_rejected_with_both_solutions() -> None:
     for flow in (WITHOUT_AGENT.create_session(), WITHOUT_AGENT.list_sessions()(None)):
         with pytest.raises(UsageError, match=r"pass agent=.* or set agent_id \(or AGENTSCOPE_AGENT_ID\)"):
             step(flow)
@@ -200,16 +202,16 @@ def test_a_failure_after_the_creation_says_that_the_session_exists(answers: tupl
 
 
 @pytest.mark.parametrize("answer", [refused(NotFound, 404, "Agent 'a1' not found."), ok({"id": "s1"}, 201)])
-def test_a_failed_creation_leaves_nothing_behind(answer: Response | StatusError) -> None:
+def test_a_failed_creation_has_no_already_done(answer: Response | StatusError) -> None:
     calls, error = step(outcome(OPERATIONS.create_session(permission_mode="bypass")), answer)
     assert (len(calls), error.already_done) == (1, None)
 
 
-def test_a_field_that_an_older_server_left_out_is_reported() -> None:
+def test_a_field_that_an_older_server_ignored_is_reported() -> None:
     native = AgentScopeNewSession(tts_model_config=NATIVE_MODEL, knowledge_config=KNOWLEDGE)
-    _, error = step(outcome(OPERATIONS.create_session(native=native)), CREATED, listed(SEED))
+    _, error = step(outcome(OPERATIONS.create_session(native=native)), CREATED, listed(LEGACY))
     assert type(error) is MalformedResponse
-    assert "too old to know tts_model_config, knowledge_config" in str(error)
+    assert "the server ignored tts_model_config, knowledge_config" in str(error)
     assert error.already_done == "session 's1' was created"
 
 
@@ -221,7 +223,7 @@ def test_a_native_model_needs_all_four_keys() -> None:
     assert all(info.is_required() for info in AgentScopeModelConfig.model_fields.values())
 
 
-def test_every_native_field_is_tried() -> None:
+def test_every_native_field_is_tested() -> None:
     assert set(AgentScopeNewSession.model_fields) == set(CONFIGS)
     assert set(AgentScopeSessionChanges.model_fields) == set(CHANGES)
 
@@ -246,7 +248,7 @@ VALUES: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("verb", "asked", "feature"),
+    ("verb", "arguments", "feature"),
     [
         *[("create_session", {name: VALUES[name]}, feature) for name, feature in unsupported_fields(CREATE_FIELDS)],
         *[("update_session", {name: VALUES[name]}, feature) for name, feature in unsupported_fields(UPDATE_FIELDS)],
@@ -259,11 +261,14 @@ VALUES: Mapping[str, Any] = {
         ("archive_session", {}, Feature.SESSIONS_ARCHIVE),
     ],
 )
-def test_what_is_unsupported_is_refused_before_anything_is_sent(
-    verb: str, asked: dict[str, Any], feature: Feature
+def test_unsupported_features_are_rejected_before_any_call(
+    verb: str, arguments: dict[str, Any], feature: Feature
 ) -> None:
     handle = (HANDLE,) if verb in {"update_session", "archive_session"} else ()
     with pytest.raises(UnsupportedOperation) as caught:
-        step(getattr(OPERATIONS, verb)(*handle, **asked))
-    hints = {PROVIDER.support(feature).note, PROVIDER.support(UPDATE_FIELDS.get(next(iter(asked), ""), feature)).note}
+        step(getattr(OPERATIONS, verb)(*handle, **arguments))
+    hints = {
+        PROVIDER.support(feature).note,
+        PROVIDER.support(UPDATE_FIELDS.get(next(iter(arguments), ""), feature)).note,
+    }
     assert caught.value.hint in hints - {""}

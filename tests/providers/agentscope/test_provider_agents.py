@@ -74,7 +74,7 @@ AGENT_CREATED = ok({"agent_id": "a1"}, 201)
 
 
 @pytest.mark.parametrize(
-    ("asked", "body"),
+    ("arguments", "body"),
     [
         ({}, {}),
         ({"system_prompt": "Hi"}, {"system_prompt": "Hi"}),
@@ -90,9 +90,11 @@ AGENT_CREATED = ok({"agent_id": "a1"}, 201)
         ),
     ],
 )
-def test_create_agent_sends_what_was_given_and_reads_the_agent(asked: dict[str, Any], body: dict[str, Any]) -> None:
+def test_create_agent_sends_the_given_fields_and_reads_the_agent(
+    arguments: dict[str, Any], body: dict[str, Any]
+) -> None:
     calls, agent = step(
-        OPERATIONS.create_agent(name="Helper", **asked),
+        OPERATIONS.create_agent(name="Helper", **arguments),
         AGENT_CREATED,
         ok({"agents": [{**AGENT, "id": "x"}, NEW_AGENT]}),
     )
@@ -117,7 +119,7 @@ def test_a_failure_after_the_creation_says_that_the_agent_exists(answer: Any, ki
 
 
 @pytest.mark.parametrize(
-    ("asked", "body"),
+    ("arguments", "body"),
     [
         ({}, {}),
         ({"name": "Mender", "system_prompt": ""}, {"name": "Mender", "system_prompt": ""}),
@@ -131,15 +133,15 @@ def test_a_failure_after_the_creation_says_that_the_agent_exists(answer: Any, ki
         ),
     ],
 )
-def test_update_agent_sends_what_is_to_change_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    calls, agent = step(OPERATIONS.update_agent("a1", **asked), ok(NEW_AGENT))
+def test_update_agent_sends_only_the_changes(arguments: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, agent = step(OPERATIONS.update_agent("a1", **arguments), ok(NEW_AGENT))
     assert summaries(calls) == [("PATCH", "/agent/a1", body)]
     assert agent == to_agent(text_of(NEW_AGENT))
 
 
 def test_a_change_that_an_older_server_ignores_is_an_error() -> None:
     changes = AgentScopeAgentChanges(chat_config=CHAT)
-    with pytest.raises(MalformedResponse, match="too old to know chat_config"):
+    with pytest.raises(MalformedResponse, match="the server ignored chat_config"):
         step(OPERATIONS.update_agent("a1", native=changes), ok(AGENT))
 
 
@@ -148,14 +150,14 @@ def test_delete_agent_deletes_it() -> None:
     assert (summaries(calls), nothing) == ([("DELETE", "/agent/a1", None)], None)
 
 
-def test_get_agent_finds_it_among_all_by_its_outer_id() -> None:
+def test_get_agent_finds_it_in_the_list_by_its_outer_id() -> None:
     misleading = {"id": "a2", "data": {"id": "a1", "name": "Another"}}
     calls, agent = step(OPERATIONS.get_agent("a1"), ok({"agents": [misleading, AGENT]}))
     assert summaries(calls) == [AGENTS]
     assert agent == to_agent(text_of(AGENT))
 
 
-def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
+def test_an_unreadable_item_does_not_affect_others_and_is_reported() -> None:
     odd = {"id": "a2", "data": 5}
     _, page = step(OPERATIONS.list_agents(None)(None), ok({"agents": [1, AGENT, {"data": {}}, odd]}))
     assert [(agent.id, agent.problems) for agent in page.items] == [("a1", ()), ("a2", ("data: not an object",))]
@@ -165,7 +167,7 @@ def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
     )
 
 
-def test_an_agent_that_is_not_there_is_not_found() -> None:
+def test_a_missing_agent_is_not_found() -> None:
     _, error = step(outcome(OPERATIONS.get_agent("a9")), ok({"agents": [AGENT]}))
     assert type(error) is NotFound
     assert error.status is None
@@ -176,7 +178,7 @@ def test_an_agent_that_is_not_there_is_not_found() -> None:
     ("limit", "cursor", "ids", "next_cursor"),
     [(None, None, ["a3", "a2", "a1", "a0"], None), (2, None, ["a3", "a2"], "2"), (2, "2", ["a1", "a0"], None)],
 )
-def test_list_agents_puts_the_newest_first(
+def test_list_agents_sorts_the_newest_first(
     limit: int | None, cursor: str | None, ids: list[str], next_cursor: str | None
 ) -> None:
     agents = [{**AGENT, "id": f"a{number}", "created_at": f"2026-11-22T0{number}:00:00"} for number in (2, 1, 3)]
@@ -187,7 +189,7 @@ def test_list_agents_puts_the_newest_first(
     assert all(isinstance(agent, Agent) for agent in page.items)
 
 
-def test_the_version_is_read_where_the_server_is_new_enough_to_tell() -> None:
+def test_the_version_is_read_if_the_server_reports_it() -> None:
     calls, version = step(PROVIDER.read_version(), ok({"status": "ok", "version": "2.0.10", "components": {}}))
     assert ([(call.method, call.path) for call in calls], version) == ([("GET", "/health")], "2.0.10")
     assert step(PROVIDER.read_version(), NotFound("Not Found"))[1] is None
@@ -211,5 +213,5 @@ def test_the_models_of_each_credential_are_listed() -> None:
     assert "secret" not in str(page)
     assert page.problems == (
         *["openai_credential: item 1: the body is not a JSON object"] * 2,
-        "credential c3: not of a known type",
+        "credential c3: no readable type, so its models are missing",
     )

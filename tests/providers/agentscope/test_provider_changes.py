@@ -1,4 +1,4 @@
-"""Updating, deleting and cancelling AgentScope's sessions, from flows that are stepped by hand."""
+"""Updates, deletions and cancellations of AgentScope's sessions, by flows that are stepped by hand."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from support.agentscope_sessions import (
     CHANGES,
     DELETE,
     HANDLE,
+    LEGACY,
     LIST,
     MODEL,
     MODEL_BODY,
     OPERATIONS,
     PROBLEM,
     RECORD,
-    SEED,
     listed,
     outcome,
     patch,
@@ -63,7 +63,7 @@ def no_session() -> StatusError:
 
 
 @pytest.mark.parametrize(
-    ("asked", "body"),
+    ("arguments", "body"),
     [
         ({}, {}),
         ({"title": "New"}, {"name": "New"}),
@@ -76,15 +76,15 @@ def no_session() -> StatusError:
         ({"title": "New", "permission_mode": "bypass"}, {"name": "New", "permission_mode": "bypass"}),
     ],
 )
-def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, Any], body: dict[str, Any]) -> None:
-    calls, session = step(OPERATIONS.update_session(HANDLE, **asked), ok(RECORD), status_is("awaiting_permission"))
+def test_update_sends_the_changes_and_reads_the_status(arguments: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, session = step(OPERATIONS.update_session(HANDLE, **arguments), ok(RECORD), status_is("awaiting_permission"))
     assert summaries(calls) == [patch(body), STATUS]
     expected = {"status": SessionStatus.REQUIRES_ACTION, "native_status": "awaiting_permission"}
     assert session == to_session(text_of(RECORD)).model_copy(update=expected)
 
 
 @pytest.mark.parametrize(
-    ("asked", "body"),
+    ("arguments", "body"),
     [
         ({"model": None}, {"chat_model_config": None}),
         *[
@@ -95,15 +95,13 @@ def test_update_sends_what_was_asked_and_asks_for_the_status(asked: dict[str, An
         ({"title": "New", "native": AgentScopeSessionChanges(cwd="src")}, {"name": "New", "cwd": "src"}),
     ],
 )
-def test_what_older_servers_ignore_is_sent_once_the_server_is_known_to_take_it(
-    asked: dict[str, Any], body: dict[str, Any]
-) -> None:
-    calls, _ = step(OPERATIONS.update_session(HANDLE, **asked), listed(view()), ok(RECORD), status_is())
+def test_newer_fields_are_sent_after_a_check_of_the_server(arguments: dict[str, Any], body: dict[str, Any]) -> None:
+    calls, _ = step(OPERATIONS.update_session(HANDLE, **arguments), listed(view()), ok(RECORD), status_is())
     assert summaries(calls) == [LIST, patch(body), STATUS]
 
 
 @pytest.mark.parametrize(
-    ("asked", "feature", "named"),
+    ("arguments", "feature", "named"),
     [
         ({"model": None, "title": "New"}, Feature.SESSIONS_UPDATE_MODEL_CLEAR, "chat_model_config"),
         *[({"native": AgentScopeSessionChanges(**{name: None})}, Feature.SESSIONS_UPDATE, name) for name in CHANGES],
@@ -113,14 +111,14 @@ def test_what_older_servers_ignore_is_sent_once_the_server_is_known_to_take_it(
         ],
     ],
 )
-def test_what_the_server_would_ignore_is_refused_and_nothing_is_changed(
-    asked: dict[str, Any], feature: Feature, named: str
+def test_fields_that_the_server_would_ignore_are_rejected_without_a_change(
+    arguments: dict[str, Any], feature: Feature, named: str
 ) -> None:
-    calls, error = step(outcome(OPERATIONS.update_session(HANDLE, **asked)), listed(SEED))
+    calls, error = step(outcome(OPERATIONS.update_session(HANDLE, **arguments)), listed(LEGACY))
     assert summaries(calls) == [LIST]
     assert isinstance(error, UnsupportedOperation)
     assert error.feature == feature.value
-    assert f"too old for this change of {named}" in str(error)
+    assert f"too old to change {named}" in str(error)
 
 
 def test_an_id_is_checked_once() -> None:
@@ -128,7 +126,7 @@ def test_an_id_is_checked_once() -> None:
     assert summaries(calls) == [LIST, patch({"chat_model_config": None}), STATUS]
 
 
-def test_update_waits_a_little_for_a_turn_to_be_stored() -> None:
+def test_update_waits_briefly_while_a_turn_is_stored() -> None:
     calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), running(), running(), ok(RECORD), status_is())
     assert summaries(calls) == [patch({"name": "x"})] * 3 + [STATUS]
     assert [call.after_s for call in calls] == [0, 0.05, 0.1, 0]
@@ -143,22 +141,22 @@ def test_update_does_not_wait_for_the_turn_itself() -> None:
 
 
 @pytest.mark.parametrize("answer", [no_session(), ServerError(), refused(InvalidRequest, 422, [PROBLEM])])
-def test_a_refused_change_is_not_repeated(answer: StatusError) -> None:
+def test_a_rejected_change_is_not_retried(answer: StatusError) -> None:
     calls, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), answer)
     assert (summaries(calls), error) == ([patch({"name": "x"})], answer)
     assert error.already_done is None
 
 
-def test_a_server_that_has_no_status_leaves_it_unknown() -> None:
-    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), ok(SEED), no_route())
+def test_the_status_is_unknown_if_the_server_has_none() -> None:
+    calls, session = step(OPERATIONS.update_session(HANDLE, title="x"), ok(LEGACY), no_route())
     assert summaries(calls) == [patch({"name": "x"}), STATUS]
-    assert session == to_session(text_of(SEED))
+    assert session == to_session(text_of(LEGACY))
 
 
-def test_the_status_of_an_old_server_is_in_its_list() -> None:
-    calls, word = step(read_status(SessionAddress("s1", "a1")), no_route(), ok({"sessions": [SEED]}))
+def test_the_status_of_an_old_server_is_read_from_its_list() -> None:
+    calls, word = step(read_status(SessionAddress("s1", "a1")), no_route(), ok({"sessions": [LEGACY]}))
     assert len(calls) == 2
-    assert word == to_session(text_of(SEED)).native_status
+    assert word == to_session(text_of(LEGACY)).native_status
 
 
 @pytest.mark.parametrize(
@@ -170,7 +168,7 @@ def test_the_status_of_an_old_server_is_in_its_list() -> None:
         ((ok({"of": "tomorrow"}),), MalformedResponse),
         ((ok({**RECORD, "agent_id": "a2"}),), NotFound),
     ],
-    ids=["deleted meanwhile", "probe fails", "probe unreadable", "answer unreadable", "another agent's"],
+    ids=["deleted meanwhile", "status fails", "status unreadable", "answer unreadable", "another agent's"],
 )
 def test_a_failure_after_the_change_says_that_it_was_made(answers: tuple[Any, ...], kind: type[Exception]) -> None:
     _, error = step(outcome(OPERATIONS.update_session(HANDLE, title="x")), *answers)
@@ -215,7 +213,7 @@ def newest(reply_id: str = "r0", reason: str = "completed", *, is_running: bool 
         (["running", "awaiting_external_result"], [INTERRUPT]),
     ],
 )
-def test_an_interrupt_that_a_turn_escaped_by_starting_to_wait_is_sent_again(looks: list[str], again: list[Any]) -> None:
+def test_an_interrupt_that_meets_the_start_of_a_wait_is_sent_again(looks: list[str], again: list[Any]) -> None:
     answers = status_is("running"), newest(), ACCEPTED, *map(status_is, looks), *([ACCEPTED] * len(again))
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), *answers)
     assert summaries(calls) == [STATUS, MESSAGES, INTERRUPT, *[STATUS] * len(looks), *again]
@@ -260,7 +258,7 @@ def test_a_turn_whose_end_is_being_stored_is_not_interrupted(word: str, *, inter
     assert (cancellation.state is CancelState.REQUESTED) is interrupts
 
 
-def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_for() -> None:
+def test_a_failure_after_an_interrupt_says_that_it_was_sent() -> None:
     answers = status_is("running"), newest(), ACCEPTED, ServerError("down", status=500)
     calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), *answers)
     assert (summaries(calls), error.already_done) == (
@@ -269,17 +267,17 @@ def test_a_cancellation_that_could_not_be_looked_after_says_that_it_was_asked_fo
     )
 
 
-def test_cancel_leaves_an_idle_session_alone() -> None:
+def test_cancel_does_not_interrupt_an_idle_session() -> None:
     calls, cancellation = step(OPERATIONS.cancel_session(HANDLE), status_is("idle"))
     assert summaries(calls) == [STATUS]
     assert cancellation.state is CancelState.NOTHING_RUNNING
     assert cancellation.raw == {"session_id": "s1", "status": "idle"}
 
 
-def test_a_server_that_cannot_cancel_is_told_from_a_session_that_is_not_there() -> None:
+def test_a_server_without_cancel_is_distinguished_from_a_missing_session() -> None:
     calls, error = step(outcome(OPERATIONS.cancel_session(HANDLE)), no_route())
     assert summaries(calls) == [STATUS]
     assert isinstance(error, UnsupportedOperation)
-    assert (error.feature, error.hint) == ("sessions.cancel", "servers from 2.0.4 on can")
+    assert (error.feature, error.hint) == ("sessions.cancel", "use 2.0.4 or later")
     gone = no_session()
     assert step(outcome(OPERATIONS.cancel_session(HANDLE)), gone)[1] is gone

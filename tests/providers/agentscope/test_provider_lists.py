@@ -1,4 +1,4 @@
-"""Finding and listing AgentScope's sessions, which are cut and filtered here, as the server does neither."""
+"""Reading and listing AgentScope's sessions. The client paginates and filters, because the server does neither."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from polysession.errors import MalformedResponse, NotFound, UnsupportedOperation
 from polysession.session import SessionStatus
 from polysession_agentscope.sessions import to_session
 from support.agentscope_reading import text_of
-from support.agentscope_sessions import LIST, OPERATIONS, RECORD, SEED, listed, outcome, summaries, view
+from support.agentscope_sessions import LEGACY, LIST, OPERATIONS, RECORD, listed, outcome, summaries, view
 from support.flows import ok, step
 
 
-@pytest.mark.parametrize("item", [view("running"), SEED, {**view(), "session": {**RECORD, "agent_id": None}}])
-def test_get_finds_the_session_among_its_agents(item: dict[str, Any]) -> None:
+@pytest.mark.parametrize("item", [view("running"), LEGACY, {**view(), "session": {**RECORD, "agent_id": None}}])
+def test_get_finds_the_session_in_its_agents_list(item: dict[str, Any]) -> None:
     broken = {"session": {"id": "s0", "config": "of tomorrow"}}
     calls, session = step(OPERATIONS.get_session("s1"), listed(broken, item))
     assert summaries(calls) == [LIST]
@@ -34,7 +34,7 @@ def test_a_list_that_cannot_be_read_is_reported(answer: Response) -> None:
 ODD_ITEMS = [view(id="s3"), 1, {"session": {}}, {"session": {**RECORD, "id": "s2", "config": "odd"}}, view()]
 
 
-def test_an_odd_item_costs_no_other_and_one_without_an_id_is_reported() -> None:
+def test_an_unreadable_item_does_not_affect_others_and_is_reported() -> None:
     _, page = step(OPERATIONS.list_sessions()(None), listed(*ODD_ITEMS))
     assert [(session.id, session.problems) for session in page.items] == [
         ("s3", ()),
@@ -90,7 +90,7 @@ def test_list_reads_the_agents_sessions_and_filters_them(asked: dict[str, Any], 
     assert [session.id for session in page.items] == ids
 
 
-def test_list_prefers_the_agent_that_it_is_given() -> None:
+def test_list_prefers_its_agent_to_the_setting() -> None:
     calls, page = step(OPERATIONS.list_sessions(agent="a 2")(None), listed())
     assert summaries(calls) == [("GET", "/sessions/?agent_id=a+2", None)]
     assert page == Page(())
@@ -108,7 +108,7 @@ def test_list_prefers_the_agent_that_it_is_given() -> None:
         (None, "3", ["s2", "s1"], None),
     ],
 )
-def test_a_page_is_cut_from_the_whole_list(
+def test_a_page_is_a_part_of_the_whole_list(
     limit: int | None, cursor: str | None, ids: list[str], next_cursor: str | None
 ) -> None:
     calls, page = step(OPERATIONS.list_sessions(page_size=limit)(cursor), listed(*FIVE))
@@ -117,7 +117,7 @@ def test_a_page_is_cut_from_the_whole_list(
 
 
 @pytest.mark.parametrize("cursor", ["", "-1", "1.5", "page=2", "٣", "9" * 5000])
-def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+def test_a_cursor_of_another_list_is_rejected(cursor: str) -> None:
     for flow, answer in (
         (OPERATIONS.list_sessions()(cursor), listed()),
         (OPERATIONS.list_agents(None)(cursor), ok({"agents": []})),
@@ -126,15 +126,15 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
 
 
 @pytest.mark.parametrize("status", [SessionStatus.PAUSED, SessionStatus.RESCHEDULING, SessionStatus.TERMINATED])
-def test_a_status_that_no_session_has_is_refused(status: SessionStatus) -> None:
+def test_a_status_that_no_session_has_is_rejected(status: SessionStatus) -> None:
     with pytest.raises(UsageError, match=f"never '{status}'; it is one of idle, requires_action, running, unknown"):
         step(OPERATIONS.list_sessions(statuses=[SessionStatus.IDLE, status])(None))
 
 
-@pytest.mark.parametrize("old", [SEED, {"session": RECORD, "is_running": False}], ids=["2.0.0", "2.0.1 to 2.0.5"])
-def test_statuses_are_not_filtered_where_the_server_does_not_tell_them(old: dict[str, Any]) -> None:
+@pytest.mark.parametrize("old", [LEGACY, {"session": RECORD, "is_running": False}], ids=["2.0.0", "2.0.1 to 2.0.5"])
+def test_statuses_are_not_filtered_if_the_server_does_not_list_them(old: dict[str, Any]) -> None:
     _, error = step(outcome(OPERATIONS.list_sessions(statuses=[SessionStatus.IDLE])(None)), listed(old))
     assert isinstance(error, UnsupportedOperation)
-    assert (error.feature, error.hint) == ("sessions.list statuses", "servers from 2.0.6 on do")
+    assert (error.feature, error.hint) == ("sessions.list statuses", "use 2.0.6 or later")
     _, page = step(OPERATIONS.list_sessions(statuses=[SessionStatus.UNKNOWN])(None), listed(old))
     assert [session.id for session in page.items] == ["s1"]

@@ -1,4 +1,4 @@
-"""AgentScope's declaration and settings, the headers that come of them, and its error bodies."""
+"""AgentScope's declaration and settings, the resulting headers, and its error bodies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from support.agentscope_sessions import BASE, PROBLEM, PROVIDER
 from support.flows import ok
 
 
-def test_the_provider_is_found_and_its_own() -> None:
+def test_the_provider_is_found() -> None:
     assert polysession_provider() is load_provider("agentscope") is AgentScopeProvider
 
 
-def test_every_feature_is_declared_and_what_is_not_native_says_why() -> None:
+def test_every_feature_is_declared_and_has_a_reason_if_not_native() -> None:
     assert set(PROVIDER.features) == set(Feature)
     assert [
         name for name, found in PROVIDER.features.items() if found.support is not Support.NATIVE and not found.note
@@ -49,7 +49,7 @@ def test_a_user_id_must_fit_into_a_header(user_id: str) -> None:
         AgentScopeSettings(base_url="http://agents.test", user_id=user_id)
 
 
-def test_every_request_names_the_user() -> None:
+def test_every_request_contains_the_user() -> None:
     assert PROVIDER.settings.secrets() == ()
     assert PROVIDER.headers() == {"x-user-id": "u1"}
 

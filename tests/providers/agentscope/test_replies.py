@@ -1,4 +1,4 @@
-"""AgentScope's stored messages: their blocks, the history that they tell, and what is caught up from them."""
+"""AgentScope's stored messages: their blocks, the history, and missed events that are read from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from polysession_agentscope.replies import Phase
 from polysession_agentscope.turns import build_message
 from support.agentscope_events import (
     COUNTS,
-    asks,
     call,
     call_block,
     confirmed,
@@ -24,16 +23,17 @@ from support.agentscope_events import (
     event,
     model_end,
     reply,
+    requires_confirm,
     result,
     result_block,
-    said_by_user,
     start,
     text,
     text_block,
+    user_message,
 )
 from support.agentscope_reading import PDF, PNG, USAGE, modelled, read, stored, text_of, types
 
-# What stored messages tell.
+# History from stored messages.
 
 
 STORED = reply(
@@ -62,7 +62,7 @@ def test_a_message_has_all_its_blocks() -> None:
     )
 
 
-def test_a_block_that_nobody_can_say_is_refused() -> None:
+def test_a_block_that_cannot_be_sent_is_rejected() -> None:
     with pytest.raises(UsageError):
         build_message([ThinkingBlock(text="Hm")])
 
@@ -86,13 +86,13 @@ OOPS = {"input": "{oops"}
         ({"content": [{"type": "tool_result", "id": "c"}]}, Role.UNKNOWN, (ToolResultBlock(tool_call_id="c"),)),
     ],
 )
-def test_messages_of_other_shapes_are_read(wire: dict[str, Any], role: Role, content: tuple[Any, ...]) -> None:
+def test_messages_in_other_formats_are_read(wire: dict[str, Any], role: Role, content: tuple[Any, ...]) -> None:
     message = to_message("s1", stored({"id": "m", **wire}))
     assert (message.role, message.content, message.usage) == (role, content, None)
 
 
-def test_history_tells_each_block_as_an_event() -> None:
-    assert types(history_events("s1", stored(said_by_user("hi")))) == ["message.completed"]
+def test_each_stored_block_becomes_an_event() -> None:
+    assert types(history_events("s1", stored(user_message("hi")))) == ["message.completed"]
     events: list[Any] = history_events("s1", stored(STORED))
     assert types(events) == [
         "raw",
@@ -103,11 +103,11 @@ def test_history_tells_each_block_as_an_event() -> None:
         "message.completed",
         "message.completed",
     ]
-    assert {(told.synthetic, told.turn_id) for told in events} == {(True, "r1")}
+    assert {(events.synthetic, events.turn_id) for events in events} == {(True, "r1")}
     assert (events[-1].message.id, events[-1].message.text) == ("b1", "Hello")
 
 
-def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
+def test_a_running_tool_has_no_result_in_history() -> None:
     waiting = reply(call_block("c1", "submitted"), result_block("c1", [], "running"), reason=None)
     assert types(history_events("s1", stored(waiting))) == ["tool_call.completed"]
     silent = reply(call_block("c1", "finished"), result_block("c1", []))
@@ -116,23 +116,23 @@ def test_a_tool_that_has_not_answered_has_no_result_in_history() -> None:
     assert types(history_events("s1", stored(behind))) == ["tool_call.completed", "tool_result.completed"]
 
 
-def test_history_tells_why_a_reply_failed() -> None:
+def test_history_contains_the_error_of_a_failed_reply() -> None:
     failed = reply(text_block("half"), reason="error") | {"error": {"type": "upstream", "message": "no answer"}}
-    told: list[Any] = history_events("s1", stored(failed))
-    said, error = told
-    assert (said.type, error.type, error.message, error.code) == ("message.completed", "error", "no answer", "upstream")
+    events: list[Any] = history_events("s1", stored(failed))
+    text, error = events
+    assert (text.type, error.type, error.message, error.code) == ("message.completed", "error", "no answer", "upstream")
     again: list[Any] = history_events("s1", stored(failed | {"error": {"type": "x"}}))
     assert again[-1].message == "the turn failed with 'x'"
 
 
-# What was missed of a reply.
+# Missed events of a reply.
 
 
-def test_only_what_was_not_told_is_caught_up() -> None:
+def test_only_undelivered_events_are_recovered() -> None:
     reader = EventReader("s1")
     hint = event("HINT_BLOCK", block_id="h", source=None, hint="Mind.")
-    told = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], reader=reader)
-    assert modelled(told)[-2:] == ["message.started", "message.delta"]
+    delivered = read(start(), hint, *call("c1"), model_end(), *text("Hel")[:2], reader=reader)
+    assert modelled(delivered)[-2:] == ["message.started", "message.delta"]
     whole = reply(*STORED["content"], usage={name: 2 * count for name, count in COUNTS.items()})
     events: list[Any] = reader.catch_up(stored(whole), may_lack=False)
     assert types(events) == [
@@ -152,14 +152,14 @@ def test_only_what_was_not_told_is_caught_up() -> None:
     assert reader.read(text_of(end())) == ()
 
 
-def test_a_reply_of_which_nothing_was_told_is_caught_up_from_its_start() -> None:
+def test_an_undelivered_reply_is_recovered_from_its_start() -> None:
     failed = reply(reason="error", usage=None, error={"type": "upstream", "message": "Broken."})
     events: list[Any] = EventReader("s1").catch_up(stored(failed), may_lack=False)
     assert types(events) == ["turn.started", "error", "turn.ended"]
     assert (events[-1].outcome, events[-1].error, events[-1].usage) == (Outcome.FAILED, "Broken.", None)
 
 
-def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
+def test_a_waiting_reply_is_recovered_up_to_its_pending_actions() -> None:
     reader = EventReader("s1")
     waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
     assert types(reader.catch_up(stored(waiting), may_lack=True)) == [
@@ -175,7 +175,7 @@ def test_a_reply_that_waits_is_caught_up_to_where_it_waits() -> None:
     assert [action.id for action in events[2].actions] == ["c2"]
 
 
-def test_a_reply_that_was_left_has_no_end() -> None:
+def test_an_unfinished_reply_has_no_end() -> None:
     assert types(EventReader("s1").catch_up(stored(reply(text_block("Hel"), reason=None)), may_lack=False)) == [
         "turn.started",
         "stream.gap",
@@ -184,16 +184,16 @@ def test_a_reply_that_was_left_has_no_end() -> None:
     ]
 
 
-def test_what_is_known_is_not_told_again() -> None:
+def test_delivered_events_are_not_delivered_again() -> None:
     reader = EventReader("s1")
     reader.mark_delivered(stored(STORED))
     assert reader.catch_up(stored(STORED), may_lack=True) == []
     assert reader.read(text_of(end())) == ()
-    parked = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
+    waiting_reply = reply(call_block("c1", "asking"), call_block("c2", "pending"), reason=None)
     reader = EventReader("s1")
-    reader.mark_delivered(stored(parked))
-    assert reader.read(text_of(asks("c1"))) == ()
-    events = read(confirmed("c1"), start(), *result("c1"), asks("c2"), reader=reader)
+    reader.mark_delivered(stored(waiting_reply))
+    assert reader.read(text_of(requires_confirm("c1"))) == ()
+    events = read(confirmed("c1"), start(), *result("c1"), requires_confirm("c2"), reader=reader)
     assert [action.id for action in events[-2].actions] == ["c2"]
     assert events[-1].usage is None
 
@@ -202,10 +202,13 @@ def test_a_stored_call_that_may_still_run_keeps_the_turn_open() -> None:
     reader = EventReader("s1")
     waiting = reply(call_block("c1", "asking"), call_block("c2", "pending"), call_block("c3", "pending"), reason=None)
     reader.mark_delivered(stored(waiting))
-    assert read(confirmed("c1"), start(), *result("c1"), asks("c2"), reader=reader)[-1].type == "action.required"
+    assert (
+        read(confirmed("c1"), start(), *result("c1"), requires_confirm("c2"), reader=reader)[-1].type
+        == "action.required"
+    )
 
 
-def test_another_stream_takes_up_where_one_stood() -> None:
+def test_another_stream_resumes_the_state_of_a_reply() -> None:
     reader = EventReader("s1")
     reader.restore("r1", Phase.OPEN, ["text:b1"])
     assert types(reader.catch_up(stored(reply(text_block("Hello"))), may_lack=False)) == [

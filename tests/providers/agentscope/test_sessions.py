@@ -1,4 +1,4 @@
-"""AgentScope's sessions and agents, generation by generation."""
+"""AgentScope's sessions and agents in each server version."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from polysession_agentscope.sessions import (
 from support.agentscope_reading import text_of
 
 CREATED = "2026-11-22T03:55:46.199398"
-UPDATED = "2026-11-22T03:55:47"  # a fraction of exactly zero is left out
+UPDATED = "2026-11-22T03:55:47"  # the server omits a fraction of zero
 MOMENTS = {
     "created_at": datetime(2026, 11, 22, 3, 55, 46, 199398, tzinfo=UTC),
     "updated_at": datetime(2026, 11, 22, 3, 55, 47, tzinfo=UTC),
@@ -39,7 +39,7 @@ COMMON_STATE = {
 ID = "5" * 32
 MINIMAL = {"id": ID}
 
-SEED = {
+LEGACY = {
     "id": "5" * 32,
     "updated_at": UPDATED,
     "created_at": CREATED,
@@ -109,7 +109,7 @@ NOTHING = {
 
 @pytest.mark.parametrize(
     ("raw", "status"),
-    [(SEED, {}), (CURRENT, {}), (OLD_VIEW, {}), (VIEW, IDLE)],
+    [(LEGACY, {}), (CURRENT, {}), (OLD_VIEW, {}), (VIEW, IDLE)],
     ids=["2.0.0", "answer to a change", "listed by 2.0.1 to 2.0.5", "listed since"],
 )
 def test_reads_each_generation(raw: dict[str, Any], status: dict[str, Any]) -> None:
@@ -128,19 +128,19 @@ def test_an_optional_value_may_be_absent_or_null(parts: dict[str, Any], *, viewe
 
 
 @pytest.mark.parametrize(("word", "status"), STATUSES.items())
-def test_reads_each_status_and_keeps_its_word(word: str, status: SessionStatus) -> None:
+def test_reads_each_status_and_keeps_the_native_one(word: str, status: SessionStatus) -> None:
     read = to_session(text_of({**VIEW, "status": word}))
     added = with_status(to_session(text_of(CURRENT)), word)
     assert (read.status, read.native_status) == (added.status, added.native_status) == (status, word)
     assert added.raw == CURRENT
 
 
-def test_a_view_without_status_may_tell_that_a_turn_runs() -> None:
+def test_a_view_without_a_status_may_report_a_running_turn() -> None:
     session = to_session(text_of({**OLD_VIEW, "is_running": True}))
     assert (session.status, session.native_status) == (SessionStatus.RUNNING, "running")
 
 
-def test_a_model_may_lack_all_but_its_name() -> None:
+def test_a_model_needs_only_its_name() -> None:
     session = to_session(text_of({**MINIMAL, "config": {"chat_model_config": {"model": "m", "parameters": None}}}))
     assert session.model == ModelConfig(id="m")
 
@@ -180,7 +180,7 @@ def test_the_parent_of_a_teams_session_is_its_leaders(team: Any, parent: str | N
 
 
 @pytest.mark.parametrize("raw", [{}, {"id": 7}, {"id": ""}, {"session": None}, {"session": {}}, {"session": 5}, [], 1])
-def test_what_has_no_id_is_no_session(raw: Any) -> None:
+def test_a_record_without_an_id_is_malformed(raw: Any) -> None:
     with pytest.raises(MalformedResponse):
         to_session(text_of(raw))
 
@@ -206,7 +206,7 @@ ODD: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("odd", "problem", "missing"), ODD)
 @pytest.mark.parametrize("viewed", [True, False], ids=["view", "record"])
-def test_one_odd_value_costs_nothing_else(
+def test_an_unreadable_value_does_not_affect_the_others(
     odd: dict[str, Any], problem: str, missing: dict[str, Any], *, viewed: bool
 ) -> None:
     record = {**CURRENT, **odd}
@@ -253,7 +253,7 @@ def test_reads_an_agent_by_its_outer_id() -> None:
         ({"data": {"name": ["Helper"]}}, "", ("data.name: not text",)),
     ],
 )
-def test_reads_an_agent_that_says_little(raw: dict[str, Any], name: str, problems: tuple[str, ...]) -> None:
+def test_reads_an_agent_with_few_fields(raw: dict[str, Any], name: str, problems: tuple[str, ...]) -> None:
     expected = Agent(provider="agentscope", id="a", name=name, problems=problems)
     assert to_agent(text_of({"id": "a", **raw})) == expected
 
@@ -266,13 +266,15 @@ FIELDS = ("chat_model_config", "cwd", "knowledge_config")
     [
         (VIEW, {"name": "x", "permission_mode": "bypass", **dict.fromkeys(FIELDS)}, []),
         (OLD_VIEW, {"cwd": "/a"}, []),
-        (SEED, {"name": "x", "chat_model_config": MODEL, "permission_mode": "bypass"}, []),
-        (SEED, {"chat_model_config": None}, ["chat_model_config"]),
-        (SEED, {"name": "x", "cwd": "/a"}, ["cwd"]),
+        (LEGACY, {"name": "x", "chat_model_config": MODEL, "permission_mode": "bypass"}, []),
+        (LEGACY, {"chat_model_config": None}, ["chat_model_config"]),
+        (LEGACY, {"name": "x", "cwd": "/a"}, ["cwd"]),
         ({"session": MINIMAL}, {"cwd": "/a", "chat_model_config": None}, ["cwd"]),
     ],
 )
-def test_tells_what_a_server_would_ignore(raw: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
+def test_finds_the_fields_that_a_server_would_ignore(
+    raw: dict[str, Any], body: dict[str, Any], ignored: list[str]
+) -> None:
     assert ignored_fields(body, to_session(text_of(raw))) == ignored
 
 
@@ -283,7 +285,7 @@ def test_tells_what_a_server_would_ignore(raw: dict[str, Any], body: dict[str, A
         ({**MODEL, "model_class": "x"}, MODEL, ["chat_model_config.model_class"]),
         (MODEL, MODEL, []),
         (None, None, []),
-        ({**MODEL, "model_class": "x"}, None, []),  # which says nothing about the server
+        ({**MODEL, "model_class": "x"}, None, []),  # a session without a model is no evidence about the server
     ],
 )
 def test_notices_a_server_that_ignored_the_class_of_a_model(sent: Any, shown: Any, ignored: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""AgentScope's streams of a whole session, stepped by hand: turn after turn, breaks and cursors."""
+"""Streams of an AgentScope session, stepped by hand: several turns, breaks and cursors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polysession.event import Outcome
 from polysession_agentscope.plans import Bookmark, decode_cursor, encode_id
 from polysession_agentscope.replies import Phase
 from support.agentscope_events import (
-    asks,
     call,
     confirmed,
     end,
     event,
     plain_turn,
     reply,
+    requires_confirm,
     result,
-    said_by_user,
     start,
     text_block,
+    user_message,
 )
 from support.agentscope_streams import (
     CUT,
@@ -33,7 +33,7 @@ from support.agentscope_streams import (
     SESSION,
     Listener,
     failure,
-    listening,
+    listen,
     messages,
     modelled,
     page,
@@ -42,7 +42,7 @@ from support.agentscope_streams import (
 )
 from support.flows import step
 
-SILENCE = NetworkTimeout("nothing came")
+SILENCE = NetworkTimeout("no data arrived")
 
 
 def follow(cursor: str | None = None, *answers: Response) -> Listener:
@@ -51,139 +51,141 @@ def follow(cursor: str | None = None, *answers: Response) -> Listener:
     return Listener(plan)
 
 
-def test_a_stream_begins_after_what_is_stored() -> None:
+def test_a_stream_starts_after_the_stored_messages() -> None:
     calls, plan = steps(OPERATIONS.stream_events(SESSION, None), page())
     assert calls == [messages()]
     assert plan.open().path == "/sessions/s1/stream?agent_id=a1&after=37-0"
     assert plan.silence_s > 30  # the heartbeat
 
 
-def test_a_stream_tells_turn_after_turn() -> None:
+def test_a_stream_delivers_several_turns() -> None:
     live = follow()
-    assert modelled(live.hear(end("r0"), *plain_turn("r1"), *plain_turn("r2"))) == PLAIN + PLAIN
+    assert modelled(live.receive(end("r0"), *plain_turn("r1"), *plain_turn("r2"))) == PLAIN + PLAIN
     assert not live.ended
 
 
-def test_a_stream_ends_a_turn_that_waited_when_it_goes_on() -> None:
+def test_a_stream_ends_a_waiting_turn_when_it_continues() -> None:
     live = follow()
-    live.hear(start(), *call("c1"), *call("c2"), asks("c1"))
-    assert modelled(live.hear(confirmed("c1"), start(), *result("c1")))[:2] == ["turn.ended*", "turn.started"]
+    live.receive(start(), *call("c1"), *call("c2"), requires_confirm("c1"))
+    assert modelled(live.receive(confirmed("c1"), start(), *result("c1")))[:2] == ["turn.ended*", "turn.started"]
 
 
-def test_after_a_break_a_stream_tells_the_turns_that_ended_meanwhile() -> None:
+def test_after_a_break_a_stream_delivers_the_turns_that_ended() -> None:
     live = follow()
-    events = live.hear(*plain_turn("r1")[:4])
+    events = live.receive(*plain_turn("r1")[:4])
     stored = [
         reply(text_block("Hello"), reply_id="r1"),
-        said_by_user("u2"),
+        user_message("u2"),
         reply(text_block("Bye", "b2"), reply_id="r2"),
     ]
     older = reply(text_block("Old"), reply_id="older")
-    events += live.look(status_is("idle"), page(older, reply(reply_id="r0"), said_by_user(), *stored, cursor="52-0"))
+    events += live.reconcile_after(
+        status_is("idle"), page(older, reply(reply_id="r0"), user_message(), *stored, cursor="52-0")
+    )
     assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
     assert live.connect() == "/sessions/s1/stream?agent_id=a1&after=52-0"
-    assert modelled(live.hear(end("r2"), *plain_turn("r3"))) == PLAIN
+    assert modelled(live.receive(end("r2"), *plain_turn("r3"))) == PLAIN
 
 
-def test_a_turn_that_ends_just_before_the_reopening_is_told_from_its_message() -> None:
+def test_a_turn_that_ends_just_before_the_reopening_is_read_from_its_message() -> None:
     live = follow()
-    live.hear(*plain_turn("r1"))
-    live.look(page(reply(reply_id="r1")))
+    live.receive(*plain_turn("r1"))
+    live.reconcile_after(page(reply(reply_id="r1")))
     live.connect()
     stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
-    assert modelled(live.hear(end("r2"), *plain_turn("r3"), answers=[page(*stored)])) == MISSED + PLAIN
-    assert modelled(live.hear(*plain_turn("r4"))) == PLAIN
+    assert modelled(live.receive(end("r2"), *plain_turn("r3"), answers=[page(*stored)])) == MISSED + PLAIN
+    assert modelled(live.receive(*plain_turn("r4"))) == PLAIN
 
 
-def test_a_probe_that_fails_loses_nothing_of_what_waits_for_it() -> None:
+def test_a_failed_reconciliation_does_not_lose_held_frames() -> None:
     live = follow()
-    live.hear(*plain_turn("r1"))
-    live.look(page(reply(reply_id="r1")))
+    live.receive(*plain_turn("r1"))
+    live.reconcile_after(page(reply(reply_id="r1")))
     live.connect()
     with pytest.raises(ConnectionLost):
-        live.hear(end("r2"), answers=[CUT])
-    assert live.hear(*plain_turn("r3")) == []
+        live.receive(end("r2"), answers=[CUT])
+    assert live.receive(*plain_turn("r3")) == []
 
     stored = [reply(reply_id="r1"), reply(text_block("Hi"), reply_id="r2"), reply(text_block("Ho"), reply_id="r3")]
-    assert modelled(live.probe(page(*stored))) == MISSED + PLAIN
+    assert modelled(live.reconcile(page(*stored))) == MISSED + PLAIN
 
 
-def test_a_stream_says_when_events_are_gone_of_which_nothing_is_stored() -> None:
+def test_events_that_are_neither_replayed_nor_stored_are_a_gap() -> None:
     live = follow()
-    live.hear(*plain_turn("r1"))
-    live.look(page(reply(reply_id="r1")))
+    live.receive(*plain_turn("r1"))
+    live.reconcile_after(page(reply(reply_id="r1")))
     live.connect()
-    events = live.hear(end("r2"), answers=[page(reply(reply_id="r1"))])
+    events = live.receive(end("r2"), answers=[page(reply(reply_id="r1"))])
     assert modelled(events) == ["stream.gap*", "turn.ended"]
     assert {"turn.started", "message.completed", "raw"} <= set(events[0].lost)
 
 
 def test_after_a_break_a_stream_replays_the_running_turn() -> None:
-    live, happened = follow(), plain_turn("r1")
-    events = live.hear(*happened[:4])
-    live.look(status_is("running"), page(reply(reply_id="r0"), said_by_user()))
+    live, raw_events = follow(), plain_turn("r1")
+    events = live.receive(*raw_events[:4])
+    live.reconcile_after(status_is("running"), page(reply(reply_id="r0"), user_message()))
     live.connect()
-    assert modelled(events + live.hear(*happened)) == PLAIN
+    assert modelled(events + live.receive(*raw_events)) == PLAIN
 
 
-@pytest.mark.parametrize("heard", range(1, 7))
-def test_a_cursor_goes_on_in_another_process_in_the_middle_of_a_turn(heard: int) -> None:
-    happened = plain_turn("r1")
+@pytest.mark.parametrize("received", range(1, 7))
+def test_a_cursor_resumes_in_another_process_in_the_middle_of_a_turn(received: int) -> None:
+    raw_events = plain_turn("r1")
     first = follow()
-    events = first.hear(*happened[:heard])
-    answers = page(reply(reply_id="r0"), said_by_user())
+    events = first.receive(*raw_events[:received])
+    answers = page(reply(reply_id="r0"), user_message())
     second = follow(first.plan.cursor, answers)
     assert second.connect() == "/sessions/s1/stream?agent_id=a1&after=37-0"
-    assert modelled(events + second.hear(*happened)) == PLAIN
+    assert modelled(events + second.receive(*raw_events)) == PLAIN
 
 
-def test_a_cursor_goes_on_after_its_turn_has_ended() -> None:
+def test_a_cursor_resumes_after_its_turn_has_ended() -> None:
     first = follow()
-    events = first.hear(*plain_turn("r1")[:4])
+    events = first.receive(*plain_turn("r1")[:4])
     stored = [reply(text_block("Hello"), reply_id="r1"), reply(text_block("Bye", "b2"), reply_id="r2")]
     second = follow(first.plan.cursor, page(*stored, cursor="52-0"))
     events += second.backlog
     assert modelled(events)[3:] == ["stream.gap*", "message.completed*", "usage*", "turn.ended*", *MISSED]
-    assert modelled(second.hear(end("r2"), *plain_turn("r3"))) == PLAIN
+    assert modelled(second.receive(end("r2"), *plain_turn("r3"))) == PLAIN
 
 
-def test_a_cursor_of_a_turn_goes_on_as_a_stream() -> None:
-    turn, happened = listening(), plain_turn()
-    events = turn.hear(*happened[:4])
-    live = follow(turn.plan.cursor, page(said_by_user(), cursor=None))
-    assert modelled(events + live.hear(*happened)) == PLAIN
+def test_a_cursor_of_a_turn_resumes_as_a_stream() -> None:
+    turn, raw_events = listen(), plain_turn()
+    events = turn.receive(*raw_events[:4])
+    live = follow(turn.plan.cursor, page(user_message(), cursor=None))
+    assert modelled(events + live.receive(*raw_events)) == PLAIN
 
 
 def test_a_cursor_from_before_the_first_turn_misses_nothing() -> None:
-    live = follow(listening().plan.cursor, page(said_by_user(), reply(text_block("Hello")), cursor="9-0"))
+    live = follow(listen().plan.cursor, page(user_message(), reply(text_block("Hello")), cursor="9-0"))
     assert live.connect() == "/sessions/s1/stream?agent_id=a1"
     assert modelled(live.backlog) == MISSED
-    assert live.hear(end("r1")) == []
+    assert live.receive(end("r1")) == []
 
 
-def test_a_replay_that_never_reaches_the_cursor_is_told_from_its_end_on() -> None:
+def test_a_replay_without_the_cursors_event_is_delivered_from_its_end() -> None:
     first = follow()
-    first.hear(start("r1"), event("HINT_BLOCK", "r1", block_id="h"))
+    first.receive(start("r1"), event("HINT_BLOCK", "r1", block_id="h"))
     again = plain_turn("r1")
-    assert modelled(follow(first.plan.cursor, page()).hear(*again)) == ["turn.ended"]
+    assert modelled(follow(first.plan.cursor, page()).receive(*again)) == ["turn.ended"]
 
 
-def test_a_server_that_was_started_anew_hides_nothing_behind_an_old_cursor() -> None:
+def test_an_old_cursor_hides_no_events_of_a_restarted_server() -> None:
     first = follow()
-    first.hear(*plain_turn("r1"))
+    first.receive(*plain_turn("r1"))
     second = follow(first.plan.cursor, page(reply(reply_id="r1"), cursor=None))
     assert second.connect() == "/sessions/s1/stream?agent_id=a1"
-    assert modelled(second.hear(*plain_turn("r2"))) == PLAIN
+    assert modelled(second.receive(*plain_turn("r2"))) == PLAIN
 
 
-def test_a_cursor_tells_where_a_stream_stands() -> None:
+def test_a_cursor_contains_the_position_of_a_stream() -> None:
     live = follow()
-    happened = plain_turn("r1")
-    live.hear(*happened)
+    raw_events = plain_turn("r1")
+    live.receive(*raw_events)
     assert re.fullmatch(r"[\w-]+", live.plan.cursor, re.ASCII)  # base64url
     expected = Bookmark("37-0", reply="r1", before="r0", phase=Phase.ENDED, delivered=("text:b1",))
-    assert decode_cursor(live.plan.cursor) == (expected, happened[-1]["id"])
-    assert decode_cursor(listening().plan.cursor) == (Bookmark(), None)
+    assert decode_cursor(live.plan.cursor) == (expected, raw_events[-1]["id"])
+    assert decode_cursor(listen().plan.cursor) == (Bookmark(), None)
 
 
 @pytest.mark.parametrize("event_id", [None, "e", "e1", "e12", "Ü~/?"])
@@ -193,35 +195,35 @@ def test_a_cursor_of_any_length_is_read_as_it_was_written(after: str | None, eve
     assert decode_cursor(bookmark.encode() + encode_id(event_id)) == (bookmark, event_id)
 
 
-def test_a_turn_that_died_with_the_service_is_ended_for_those_who_follow() -> None:
+def test_a_turn_that_a_restart_ended_is_ended_for_streams() -> None:
     live = follow()
-    events = live.hear(*plain_turn("r1")[:4])
-    stored = page(reply(reply_id="r0"), said_by_user())
-    assert live.look(status_is("idle"), stored, after=SILENCE) == []
-    assert [look.after_s for look in live.later] == [1.0]
-    events += live.probe(status_is("idle"), stored)
+    events = live.receive(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), user_message())
+    assert live.reconcile_after(status_is("idle"), stored, after=SILENCE) == []
+    assert [reconcile_after.after_s for reconcile_after in live.later] == [1.0]
+    events += live.reconcile(status_is("idle"), stored)
     assert (events[-1].type, events[-1].outcome, events[-1].turn_id) == ("turn.ended", Outcome.FAILED, "r1")
-    assert live.look(stored, after=SILENCE) == []  # nothing runs, so that the status is not read
-    assert modelled(live.hear(*plain_turn("r2"))) == PLAIN
+    assert live.reconcile_after(stored, after=SILENCE) == []  # the status is not read, because no turn runs
+    assert modelled(live.receive(*plain_turn("r2"))) == PLAIN
 
 
-def test_a_turn_that_died_before_it_was_resumed_is_ended_too() -> None:
+def test_a_turn_that_a_restart_ended_before_it_was_resumed_is_ended() -> None:
     first = follow()
-    first.hear(*plain_turn("r1")[:4])
-    stored = page(reply(reply_id="r0"), said_by_user(), cursor=None)
+    first.receive(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), user_message(), cursor=None)
     second = follow(first.plan.cursor, stored)
-    assert (second.backlog, [look.after_s for look in second.later]) == ([], [2.0])
-    assert second.probe(status_is("idle"), stored) == []
-    (ended,) = second.probe(status_is("idle"), stored)
+    assert (second.backlog, [reconcile_after.after_s for reconcile_after in second.later]) == ([], [2.0])
+    assert second.reconcile(status_is("idle"), stored) == []
+    (ended,) = second.reconcile(status_is("idle"), stored)
     assert (ended.type, ended.outcome) == ("turn.ended", Outcome.FAILED)
 
 
 @pytest.mark.parametrize("words", [["running", "running"], ["idle", "running"]])
 def test_a_turn_that_still_runs_is_not_ended(words: list[str]) -> None:
     live = follow()
-    live.hear(*plain_turn("r1")[:4])
-    stored = page(reply(reply_id="r0"), said_by_user())
-    assert [live.look(status_is(word), stored, after=SILENCE) for word in words] == [[], []]
+    live.receive(*plain_turn("r1")[:4])
+    stored = page(reply(reply_id="r0"), user_message())
+    assert [live.reconcile_after(status_is(word), stored, after=SILENCE) for word in words] == [[], []]
 
 
 def test_a_session_that_was_deleted_is_not_found() -> None:
@@ -229,22 +231,22 @@ def test_a_session_that_was_deleted_is_not_found() -> None:
     assert live.plan.quiet_s is not None
     assert live.plan.quiet_s <= 30  # the heartbeat
     with pytest.raises(NotFound):
-        live.look(NotFound("Session 's1' not found.", status=404), after=SILENCE)
+        live.reconcile_after(NotFound("Session 's1' not found.", status=404), after=SILENCE)
 
 
 @pytest.mark.parametrize("cursor", ["", "37-0", "{}", "[]", '{"after": 5}'])
-def test_what_is_no_cursor_is_refused_before_any_call(cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected_before_any_call(cursor: str) -> None:
     calls, error = failure(OPERATIONS.stream_events(SESSION, cursor))
     assert (calls, type(error)) == ([], UsageError)
 
 
-def test_many_events_are_not_remembered_for_ever() -> None:
+def test_the_number_of_remembered_event_ids_is_limited() -> None:
     live = follow()
     first = start("r1")
-    live.hear(first, *(event("MODEL_CALL_START", "r1") for _ in range(10_002)))
-    assert modelled(live.hear(first)) == ["turn.started"]
+    live.receive(first, *(event("MODEL_CALL_START", "r1") for _ in range(10_002)))
+    assert modelled(live.receive(first)) == ["turn.started"]
 
 
-def test_an_event_without_an_id_is_told() -> None:
+def test_an_event_without_an_id_is_delivered() -> None:
     raw = {name: value for name, value in start("r1").items() if name != "id"}
-    assert modelled(follow().hear(raw)) == ["turn.started"]
+    assert modelled(follow().receive(raw)) == ["turn.started"]

@@ -1,4 +1,4 @@
-"""Turns and streams of AgentScope against its emulator, in both generations, through both clients."""
+"""AgentScope's turns and streams on its emulator, in both generations, with both clients."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def call(handle: EmulatorHandle, runner: ClientRunner, use: Any) -> Any:
 
 
 def run(handle: EmulatorHandle, runner: ClientRunner, session: Session, turn_input: Any) -> tuple[list[Any], Any]:
-    """The events of a turn, and its result."""
+    """Return the events of a turn, and its result."""
 
     async def run_async() -> tuple[list[Any], Any]:
         async with (
@@ -86,20 +86,20 @@ def modelled(events: list[Any]) -> list[str]:
 
 
 @both_runners
-def test_thinking_and_tools_are_told(emulator: EmulatorHandle, runner: ClientRunner) -> None:
+def test_thinking_and_tools_are_delivered(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     thought, result = run(emulator, runner, session, "/think")
-    said = ["message.started", "message.completed", "usage", "turn.ended"]
-    assert modelled(thought) == ["turn.started", "thinking.started", "thinking.delta", "thinking.completed", *said]
+    texts = ["message.started", "message.completed", "usage", "turn.ended"]
+    assert modelled(thought) == ["turn.started", "thinking.started", "thinking.delta", "thinking.completed", *texts]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "I have thought about it.")
     used, result = run(emulator, runner, session, "/tool")
     called = ["tool_call.started", "tool_call.completed", "usage", "tool_result.delta", "tool_result.completed"]
-    assert modelled(used) == ["turn.started", *called, *said]
+    assert modelled(used) == ["turn.started", *called, *texts]
     assert result.usage.input_tokens == 14
 
 
 @both_runners
-def test_approvals_are_asked_for_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
+def test_approvals_are_requested_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     _, first = run(emulator, runner, session, "/ask 2")
     (pending,) = call(emulator, runner, lambda client: client.sessions.pending_actions(session))
@@ -112,7 +112,7 @@ def test_approvals_are_asked_for_one_after_the_other(emulator: EmulatorHandle, r
 
 
 @both_runners
-def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
+def test_outputs_are_sent_together_or_one_after_the_other(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     _, both = run(emulator, runner, session, "/client-tool 2")
     assert len(both.actions) == 2
@@ -126,7 +126,7 @@ def test_outputs_are_given_together_or_one_after_the_other(emulator: EmulatorHan
 
 
 @both_runners
-def test_history_has_what_was_said(emulator: EmulatorHandle, runner: ClientRunner) -> None:
+def test_history_contains_the_conversation(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     for text in ("one", "/tool"):
         run(emulator, runner, session, text)
@@ -138,12 +138,12 @@ def test_history_has_what_was_said(emulator: EmulatorHandle, runner: ClientRunne
         ("assistant", "The tool has answered."),
     ]
     events = call(emulator, runner, lambda client: client.sessions.events(session, page_size=1))
-    told = [event.type for event in events if event.type != "raw"]
-    assert told == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
+    types = [event.type for event in events if event.type != "raw"]
+    assert types == [*["message.completed"] * 3, "tool_call.completed", "tool_result.completed", "message.completed"]
 
 
 @both_runners
-def test_a_late_answer_is_refused(emulator: EmulatorHandle, runner: ClientRunner) -> None:
+def test_a_late_answer_is_rejected(emulator: EmulatorHandle, runner: ClientRunner) -> None:
     session = new_session(emulator)
     _, result = run(emulator, runner, session, "/ask")
     run(emulator, runner, session, [Approve(result.actions[0])])
@@ -154,7 +154,7 @@ def test_a_late_answer_is_refused(emulator: EmulatorHandle, runner: ClientRunner
         run(emulator, runner, session, [Approve(result.actions[0])])
 
 
-def test_what_waits_takes_a_message_only_once_it_is_cancelled(
+def test_a_waiting_session_takes_a_message_only_after_a_cancel(
     current: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "CONFLICT_WAITS_S", (0.05, 0.1))
@@ -169,9 +169,7 @@ def test_what_waits_takes_a_message_only_once_it_is_cancelled(
 
 @both_runners
 @pytest.mark.parametrize("kind", ["drop", "end"])
-def test_a_break_while_the_turn_goes_on_doubles_nothing(
-    current: EmulatorHandle, runner: ClientRunner, kind: Any
-) -> None:
+def test_a_break_during_a_turn_repeats_nothing(current: EmulatorHandle, runner: ClientRunner, kind: Any) -> None:
     for at_byte in (0, 900, 1500):
         current.faults.add(Fault(kind, path="/stream", at_byte=at_byte))
         events, result = run(current, runner, new_session(current), "/slow 6")
@@ -181,13 +179,13 @@ def test_a_break_while_the_turn_goes_on_doubles_nothing(
 
 
 @pytest.mark.parametrize("kind", ["duplicate", "stall"])
-def test_doubled_and_late_frames_change_nothing(current: EmulatorHandle, kind: Any) -> None:
+def test_repeated_and_late_frames_change_nothing(current: EmulatorHandle, kind: Any) -> None:
     current.faults.add(Fault(kind, path="/stream", frame=3, at_byte=900, seconds=0.2))
     events, _ = run(current, SYNC, new_session(current), "hi")
     assert modelled(events) == ["turn.started", "message.started", "message.completed", "usage", "turn.ended"]
 
 
-def test_a_long_turn_that_breaks_late_is_whole(current: EmulatorHandle) -> None:
+def test_a_long_turn_that_breaks_late_is_complete(current: EmulatorHandle) -> None:
     current.faults.add(Fault("drop", path="/stream", at_byte=200_000))
     events, result = run(current, SYNC, new_session(current), "/long 1500")
     streamed = "".join(event.text for event in events if event.type == "message.delta")
@@ -195,7 +193,7 @@ def test_a_long_turn_that_breaks_late_is_whole(current: EmulatorHandle) -> None:
     assert result.text.startswith(streamed)
 
 
-def test_a_message_that_is_only_sent_is_answered_too(current: EmulatorHandle) -> None:
+def test_a_message_that_is_only_sent_is_also_answered(current: EmulatorHandle) -> None:
     session = new_session(current)
     with (
         Client("agentscope", **current.settings) as client,
@@ -208,7 +206,7 @@ def test_a_message_that_is_only_sent_is_answered_too(current: EmulatorHandle) ->
         assert next(event for event in events if event.type == "turn.ended").outcome is Outcome.COMPLETED
 
 
-def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -> None:
+def test_a_message_to_a_missing_session_is_not_found(current: EmulatorHandle) -> None:
     session = new_session(current)
     call(current, SYNC, lambda client: client.sessions.delete(session))
     for use in (
@@ -224,7 +222,7 @@ def test_a_session_that_is_not_there_takes_no_message(current: EmulatorHandle) -
 
 @both_runners
 def test_an_agent_of_2_0_0_remembers_every_turn(legacy: EmulatorHandle, runner: ClientRunner) -> None:
-    """Its service stores what the agent remembers only when its response was read to the end."""
+    """The service stores the agent's memory only when its response was read to the end."""
     session = new_session(legacy)
     for number in range(3):
         run(legacy, runner, session, f"turn {number}")
@@ -235,7 +233,7 @@ def test_an_agent_of_2_0_0_remembers_every_turn(legacy: EmulatorHandle, runner: 
 
 
 class Held(httpx.BaseTransport):
-    """Holds a client's message back, with its stream open, until `may_go` returns; signals when it was accepted."""
+    """Transport that holds a message back, with the stream open, until `may_go` returns. It signals the acceptance."""
 
     def __init__(self, may_go: Callable[[], object]) -> None:
         self._inner = httpx.HTTPTransport(trust_env=False)
@@ -257,12 +255,12 @@ class Held(httpx.BaseTransport):
         self._inner.close()
 
 
-def ask(handle: EmulatorHandle, session: Session, said: str, transport: httpx.BaseTransport) -> str:
-    """The answer to a message; one that meets another turn is sent again."""
+def ask(handle: EmulatorHandle, session: Session, texts: str, transport: httpx.BaseTransport) -> str:
+    """Return the answer to a message. A message that meets another turn is sent again."""
     with httpx.Client(transport=transport) as http, Client("agentscope", http_client=http, **handle.settings) as client:
         while True:
             try:
-                with client.sessions.run(session, said, deadline_s=LIMIT_S) as turn:
+                with client.sessions.run(session, texts, deadline_s=LIMIT_S) as turn:
                     return turn.wait().text
             except Conflict:
                 continue
@@ -270,9 +268,9 @@ def ask(handle: EmulatorHandle, session: Session, said: str, transport: httpx.Ba
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
 @pytest.mark.parametrize("forwards", [True, False], ids=["first to last", "last to first"])
-def test_turns_of_many_clients_are_each_their_own(current: EmulatorHandle, clients: int, *, forwards: bool) -> None:
-    """All streams are open before the first message: whole turns of others lie between opening and message."""
-    session, said = new_session(current), [f"client {number}" for number in range(clients)]
+def test_each_of_many_clients_gets_its_own_turn(current: EmulatorHandle, clients: int, *, forwards: bool) -> None:
+    """All streams are open before the first message, so other clients' turns run between opening and message."""
+    session, texts = new_session(current), [f"client {number}" for number in range(clients)]
     order = list(range(clients)) if forwards else list(reversed(range(clients)))
     all_open = threading.Event()
     transports: list[Held] = []
@@ -286,21 +284,21 @@ def test_turns_of_many_clients_are_each_their_own(current: EmulatorHandle, clien
 
     with ThreadPoolExecutor(clients) as pool:
         answers = []
-        for number, text in enumerate(said):
+        for number, text in enumerate(texts):
             transports.append(Held(partial(may_go, number)))
             answers.append(pool.submit(ask, current, session, text, transports[-1]))
             assert transports[-1].reached.wait(LIMIT_S)
         all_open.set()
-        assert [answer.result() for answer in answers] == [f"You said: {text}" for text in said]
+        assert [answer.result() for answer in answers] == [f"You said: {text}" for text in texts]
 
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
-def test_turns_of_many_clients_at_once_are_each_their_own(current: EmulatorHandle, clients: int) -> None:
+def test_each_of_many_parallel_clients_gets_its_own_turn(current: EmulatorHandle, clients: int) -> None:
     session, together = new_session(current), threading.Barrier(clients)
-    said = [f"client {number}" for number in range(clients)]
+    texts = [f"client {number}" for number in range(clients)]
     with ThreadPoolExecutor(clients) as pool:
-        found = pool.map(lambda text: ask(current, session, text, Held(partial(together.wait, LIMIT_S))), said)
-        assert list(found) == [f"You said: {text}" for text in said]
+        found = pool.map(lambda text: ask(current, session, text, Held(partial(together.wait, LIMIT_S))), texts)
+        assert list(found) == [f"You said: {text}" for text in texts]
 
 
 def test_a_stream_of_a_deleted_session_ends_in_not_found(

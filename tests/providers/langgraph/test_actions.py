@@ -38,7 +38,7 @@ def waiting(*values: Any) -> dict[str, PendingAction]:
     return to_actions({"task": interrupts})
 
 
-def test_the_middleware_asks_about_several_calls_in_one_group() -> None:
+def test_the_middleware_requests_several_approvals_in_one_group() -> None:
     first, second = waiting(BATCH).values()
 
     assert isinstance(first, ToolApproval)
@@ -71,7 +71,7 @@ def test_a_single_call_is_approved() -> None:
         ([1, 2], "[1, 2]", ()),
     ],
 )
-def test_anything_else_is_a_question(value: Any, prompt: str, options: tuple[str, ...]) -> None:
+def test_any_other_interrupt_is_a_question(value: Any, prompt: str, options: tuple[str, ...]) -> None:
     (action,) = waiting(value).values()
 
     assert isinstance(action, Question)
@@ -80,7 +80,7 @@ def test_anything_else_is_a_question(value: Any, prompt: str, options: tuple[str
     assert ACTION.validate_json(action.model_dump_json()) == action
 
 
-def test_an_interrupt_that_is_reported_twice_is_one() -> None:
+def test_an_interrupt_that_is_reported_twice_counts_once() -> None:
     interrupt = WireInterrupt(id="i0", value="continue?")
 
     assert list(to_actions({"a": [interrupt], "b": [interrupt]})) == ["i0"]
@@ -125,16 +125,16 @@ def test_single_answers(value: Any, answer: Answer, response: Any) -> None:
         ([Reply("i0:0", "42"), Approve("i0:1")], UsageError, "Approve or Deny"),
     ],
 )
-def test_wrong_answers_are_refused(answers: list[Answer], error: type[Exception], text: str) -> None:
+def test_answers_of_the_wrong_type_are_rejected(answers: list[Answer], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         to_responses(answers, waiting(BATCH))
 
 
-def test_arguments_are_edited_for_the_middleware_only() -> None:
+def test_only_the_middleware_takes_edited_arguments() -> None:
     with pytest.raises(UsageError, match="edited"):
         to_responses([Approve("i0", arguments={"a": 1})], waiting({"action": "x", "args": {}}))
 
 
-def test_answers_need_something_that_waits() -> None:
+def test_answers_without_a_pending_action_are_a_conflict() -> None:
     with pytest.raises(Conflict):
         to_responses([Approve("i0")], {})

@@ -1,7 +1,7 @@
-"""The official SDK judges the LangGraph emulator: langgraph-sdk makes the requests, and its types describe the answers.
+"""The official SDK checks the LangGraph emulator: langgraph-sdk sends requests, and its types describe the responses.
 
-Its types are not validated by itself, so pydantic does it here. Where the real server differs from them, so does the
-emulator: `interrupts` is not in new threads and answers to writes, `checkpoint_map` not in checkpoints.
+The SDK does not validate responses against its types, so pydantic does it here. The emulator differs from the types
+where the real server does: new threads and responses to writes have no `interrupts`, checkpoints no `checkpoint_map`.
 
 Backend: https://pypi.org/project/langgraph-sdk/0.4.14/ (read 2026-11-30)
 """
@@ -30,11 +30,11 @@ UNKNOWN = str(uuid.uuid4())
 LIMIT_S = 20.0
 SHOWN_LATER: dict[str, Any] = {"interrupts": {}}
 NOT_JUDGED = {"context", "extracted", "cancel_reason"}
-"""Fields that are optional, or whose type in the SDK is no type of JSON."""
+"""Fields that are optional, or whose type in the SDK is not a JSON type."""
 
 
 def is_a(shape: Any, answer: Any) -> bool:
-    """Whether each field of the SDK's type is there, with a value of its type."""
+    """Whether a value has each field of the SDK's type, with a value of that field's type."""
     for name, kind in get_type_hints(shape).items():
         if name not in NOT_JUDGED:
             TypeAdapter(kind).validate_python(_completed(answer[name]) if "checkpoint" in name else answer[name])
@@ -42,7 +42,7 @@ def is_a(shape: Any, answer: Any) -> bool:
 
 
 def _completed(checkpoint: Any) -> Any:
-    return checkpoint and {"checkpoint_map": None, **checkpoint}  # which the real server leaves out as well
+    return checkpoint and {"checkpoint_map": None, **checkpoint}  # the real server omits them, too
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -72,7 +72,7 @@ def start(judge: Judge, thread_id: str, text: str) -> str:
 
 
 def follow(judge: Judge, run_id: str, ask: Callable[[Any], Any]) -> list[Any]:
-    """The parts of a stream up to the end of a run; all of them if the stream ends."""
+    """Return the parts of a stream up to the end of a run, or all parts if the stream ends."""
     end = {"status": "run_done", "run_id": run_id}
     parts = judge.up_to(judge(ask), lambda part: part.data == end)
     assert all(part.id for part in parts)
@@ -226,7 +226,7 @@ def test_interrupts_are_answered(judge: Judge) -> None:
 
 
 @covers(Feature.SESSIONS_CANCEL)
-def test_runs_are_cancelled_and_waiting_ones_given_up(judge: Judge) -> None:
+def test_runs_are_cancelled_and_waiting_ones_are_ended(judge: Judge) -> None:
     thread_id = new_thread(judge)
     judge.handle.script([Say("a b c d", pause_s=30.0)])
     run_id = start(judge, thread_id, "go")
@@ -252,14 +252,14 @@ def test_runs_are_cancelled_and_waiting_ones_given_up(judge: Judge) -> None:
         ("state.get", {}, "unknown_command"),
     ],
 )
-def test_commands_are_refused_with_status_200(judge: Judge, method: str, params: Any, code: str) -> None:
+def test_commands_are_rejected_with_status_200(judge: Judge, method: str, params: Any, code: str) -> None:
     refused = command(judge, new_thread(judge), method, **params)
     assert (refused["type"], refused["id"], refused["error"]) == ("error", 1, code)
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER)
 def test_the_typed_events_of_a_thread_are_followed_and_answered() -> None:
-    """The SDK's newest way, which no other part of it uses: commands, and `stream/events`."""
+    """The SDK's newest interface: commands and `stream/events`. No other part of the SDK uses it."""
 
     async def story(base_url: str) -> tuple[list[Any], Any]:
         async with httpx.AsyncClient(base_url=base_url, trust_env=False) as http:
@@ -271,7 +271,7 @@ def test_the_typed_events_of_a_thread_are_followed_and_answered() -> None:
                     events.append(event)
                     if event["params"]["data"].get("event") == "interrupted":
                         break
-                while not thread.interrupts:  # noqa: ASYNC110  (a task of the SDK reads them, and says nothing)
+                while not thread.interrupts:  # noqa: ASYNC110  (a task of the SDK reads them and has no event to wait for)
                     await asyncio.sleep(0)
                 await thread.run.respond({"decisions": [{"type": "approve"}]})
                 return events, await asyncio.wait_for(thread.output, LIMIT_S)
@@ -284,8 +284,8 @@ def test_the_typed_events_of_a_thread_are_followed_and_answered() -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_second_message_waits_for_the_run_that_is_going(judge: Judge) -> None:
-    """The server waits five seconds; then the strategy counts."""
+def test_a_second_message_waits_for_the_active_run(judge: Judge) -> None:
+    """The server waits five seconds before it applies the strategy."""
     thread_id = new_thread(judge)
     control: Any = judge.handle.control
     control.busy_wait_s = LIMIT_S

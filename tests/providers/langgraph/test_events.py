@@ -57,10 +57,10 @@ def values(seq: int, *messages: dict[str, Any]) -> Frame:
 
 
 class Reading:
-    """Reads frames as a stream does.
+    """Reads frames like a stream.
 
     Args:
-        position: Where the stream stands.
+        position: Position of the stream.
     """
 
     def __init__(self, **position: Any) -> None:
@@ -71,7 +71,7 @@ class Reading:
         return [event for each in frames for event in self.one(each) or ()]
 
     def one(self, frame: Frame) -> Sequence[Event] | None:
-        """None if frames before it are missing."""
+        """Return the events of one frame; None if frames before it are missing."""
         if frame.event == "metadata":
             run = msgspec.json.decode(frame.data, type=WireRun)
             events: Sequence[Event] | None = self.reader.start(run, self.reader.envelope(frame, ()))
@@ -89,7 +89,7 @@ def types(events: Sequence[Any]) -> list[str]:
     return [event.type for event in events]
 
 
-def test_a_run_begins_once() -> None:
+def test_a_run_starts_once() -> None:
     started, running, *more = read(mark(attempt=1), mark(attempt=1))
 
     assert types([started, running]) == ["turn.started", "session.status"]
@@ -97,7 +97,7 @@ def test_a_run_begins_once() -> None:
     assert more == []
 
 
-def test_a_message_is_read_in_pieces_and_whole() -> None:
+def test_a_message_is_read_in_pieces_and_as_a_whole() -> None:
     events = read(
         mark(),
         piece(1, "message-start", role="ai", id="m1"),
@@ -137,13 +137,13 @@ def test_a_message_is_read_in_pieces_and_whole() -> None:
     assert isinstance(events[-1], UsageReported)
 
 
-def test_a_frame_that_comes_twice_counts_once() -> None:
+def test_a_repeated_frame_counts_once() -> None:
     start = piece(1, "message-start", role="ai", id="m1")
 
     assert types(read(mark(), start, start))[2:] == ["message.started"]
 
 
-def test_messages_of_subgraphs_are_kept_apart() -> None:
+def test_messages_of_subgraphs_are_not_mixed() -> None:
     events = read(
         mark(),
         piece(1, "message-start", ["child:1"], role="ai", id="m1"),
@@ -155,7 +155,7 @@ def test_messages_of_subgraphs_are_kept_apart() -> None:
     assert [event.message_id for event in events if isinstance(event, MessageDelta)] == ["m1", "m2"]
 
 
-def test_the_state_tells_input_and_tool_results() -> None:
+def test_input_and_tool_results_are_read_from_the_state() -> None:
     old = {"type": "ai", "id": "a0", "content": "earlier"}
     tool = {"type": "tool", "id": "t1", "tool_call_id": "c1", "content": "3", "status": "success"}
     failed = {"type": "tool", "id": "t2", "tool_call_id": "c2", "content": "broke", "status": "error"}
@@ -172,7 +172,7 @@ def test_the_state_tells_input_and_tool_results() -> None:
     ]
 
 
-def test_our_own_message_marks_where_the_input_begins() -> None:
+def test_our_message_marks_the_start_of_the_input() -> None:
     unanswered = {"type": "human", "id": "h0", "content": "of a turn that failed"}
 
     events = Reading(turn="h1")(mark(), values(1, unanswered, HUMAN))
@@ -180,7 +180,7 @@ def test_our_own_message_marks_where_the_input_begins() -> None:
     assert [event.id for event in events if isinstance(event, MessageCompleted)] == ["h1"]
 
 
-def test_a_tool_result_is_told_once_by_both_channels() -> None:
+def test_a_tool_result_on_both_channels_is_delivered_once() -> None:
     output = {"type": "tool", "tool_call_id": "c1", "content": "3", "status": "success"}
     finished = frame("tools", 2, data={"event": "tool-finished", "tool_call_id": "c1", "output": output})
     events = read(mark(), values(1, HUMAN), finished, values(3, HUMAN, {**output, "id": "t1"}))
@@ -192,7 +192,7 @@ def test_a_tool_result_is_told_once_by_both_channels() -> None:
     assert error.is_error
 
 
-def test_a_tool_result_that_is_no_message_is_its_text() -> None:
+def test_a_tool_result_that_is_not_a_message_becomes_text() -> None:
     finished = frame("tools", 1, data={"event": "tool-finished", "tool_call_id": "c1", "output": 3})
     (result,) = [event for event in read(mark(), finished) if isinstance(event, ToolResultCompleted)]
 
@@ -207,7 +207,7 @@ def test_the_arguments_of_a_tool_call_come_in_pieces() -> None:
     assert [event.text for event in events if isinstance(event, ToolCallDelta)] == ['{"query"']
 
 
-def test_an_empty_piece_is_no_event() -> None:
+def test_an_empty_piece_is_not_an_event() -> None:
     empty = piece(2, "content-block-delta", index=0, delta={"type": "text-delta", "text": ""})
 
     assert types(read(mark(), piece(1, "message-start", role="ai", id="a1"), empty))[2:] == ["message.started"]
@@ -268,7 +268,7 @@ def test_a_failure_that_is_repeated_after_a_reopening_is_reported_once() -> None
     ],
     ids=lambda odd: odd.event,
 )
-def test_what_is_not_modelled_is_raw_and_survives_storage(odd: Frame) -> None:
+def test_frames_that_are_not_modelled_are_raw_and_survive_storage(odd: Frame) -> None:
     (event,) = read(mark(), odd)[2:]
 
     assert isinstance(event, RawEvent)
@@ -342,14 +342,14 @@ def test_frames_that_are_missing_are_noticed(before: list[Frame], missing_before
 
 
 @pytest.mark.parametrize("pieces", [[START], []])
-def test_a_message_whose_frames_were_lost_is_taken_from_the_state(pieces: list[Frame]) -> None:
+def test_a_message_with_lost_frames_is_read_from_the_state(pieces: list[Frame]) -> None:
     reading = Reading()
     reading(mark(), values(1, HUMAN), *pieces)
-    (gap,) = reading.reader.lose()
+    (gap,) = reading.reader.report_gap()
     events = reading(FINISH, values(6, HUMAN, SAID))
 
     assert isinstance(gap, StreamGap)
-    assert reading.reader.lose() == (), "one break makes one gap"
+    assert reading.reader.report_gap() == (), "one break makes one gap"
     assert types(events) == ["message.completed", "usage"]
     assert isinstance(events[0], MessageCompleted)
     assert events[0].message.text == "all of it"
@@ -368,7 +368,7 @@ def test_a_state_whose_messages_were_removed_repeats_none() -> None:
     assert types(events)[2:] == ["message.completed", "message.completed", "usage"]
 
 
-def test_a_copy_of_what_a_model_wrote_is_no_message_of_its_own() -> None:
+def test_a_copy_of_a_models_message_is_not_delivered_again() -> None:
     """A node may store the text of a model's message under another id."""
     text = {"type": "text", "text": "all of it"}
     wrote = [START, piece(3, "content-block-finish", index=0, content=text), piece(4, "message-finish")]
@@ -377,13 +377,13 @@ def test_a_copy_of_what_a_model_wrote_is_no_message_of_its_own() -> None:
     assert types(events)[2:] == ["message.completed", "message.started", "message.completed"]
 
 
-def test_messages_without_ids_are_told_once() -> None:
+def test_messages_without_ids_are_delivered_once() -> None:
     human = {"type": "human", "content": "hi"}
 
     assert types(read(mark(), values(1, human), values(2, human)))[2:] == ["message.completed"]
 
 
-def test_an_odd_time_costs_nothing_else() -> None:
+def test_an_unreadable_time_does_not_affect_the_rest() -> None:
     odd = frame("values", 1, timestamp=10**30, data={"messages": [HUMAN]})
     (event,) = read(mark(), odd)[2:]
 

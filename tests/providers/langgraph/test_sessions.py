@@ -66,7 +66,7 @@ def test_a_thread_is_read() -> None:
         ({"status": None}, SessionStatus.UNKNOWN),
     ],
 )
-def test_the_status_considers_what_waits(changes: dict[str, Any], status: SessionStatus) -> None:
+def test_the_status_depends_on_pending_interrupts(changes: dict[str, Any], status: SessionStatus) -> None:
     assert read(**changes).status is status
 
 
@@ -85,14 +85,14 @@ def test_the_agent_and_the_title_of_a_new_thread_are_in_its_metadata() -> None:
         ({"interrupts": [1]}, "interrupts"),
     ],
 )
-def test_an_odd_value_costs_nothing_else(changes: dict[str, Any], problem: str) -> None:
+def test_an_unreadable_value_does_not_affect_the_others(changes: dict[str, Any], problem: str) -> None:
     session = read(**changes)
 
     assert session.metadata == {"team": "red"}
     assert [each.partition(":")[0] for each in session.problems] == [problem]
 
 
-def test_a_thread_without_an_id_is_refused() -> None:
+def test_a_thread_without_an_id_is_malformed() -> None:
     with pytest.raises(MalformedResponse):
         to_session(b'{"status": "idle"}')
 
@@ -110,7 +110,7 @@ def test_an_assistant_is_read() -> None:
     assert (agent.id, agent.name, agent.version, agent.description) == ("a1", "Fixer", "2", None)
 
 
-def test_a_new_thread_is_asked_for() -> None:
+def test_the_body_of_a_new_thread() -> None:
     new = NewSession(
         id="01a22c11-eb53-7385-aac2-3d885a9647aa",
         agent="agent",
@@ -128,20 +128,20 @@ def test_a_new_thread_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("key", ["assistant_id", "graph_id", AGENT_KEY, TITLE_KEY])
-def test_keys_of_the_server_cannot_be_written(key: str) -> None:
+def test_reserved_metadata_keys_are_rejected(key: str) -> None:
     with pytest.raises(UsageError, match=key):
         new_session_body(NewSession(metadata={key: "x"}))
     with pytest.raises(UsageError, match=key):
         changes_body(SessionChanges(metadata={key: "x"}))
 
 
-def test_changes_hold_what_was_given() -> None:
+def test_changes_contain_only_the_given_fields() -> None:
     assert changes_body(SessionChanges(title="Done")) == {"metadata": {TITLE_KEY: "Done"}}
     assert changes_body(SessionChanges(title=None)) == {"metadata": {TITLE_KEY: None}}
     assert changes_body(SessionChanges(metadata={"a": "b"})) == {"metadata": {"a": "b"}}
 
 
-def test_a_search_leaves_the_states_out() -> None:
+def test_a_search_does_not_request_the_states() -> None:
     body = search_body(SessionQuery(page_size=5, metadata={"team": "red"}, oldest_first=True), 10)
 
     assert body == {
@@ -166,14 +166,14 @@ def test_an_assistant_needs_a_graph() -> None:
     assert body == {"name": "Fixer", "graph_id": "agent"}
 
 
-def test_a_change_of_an_assistant_has_what_was_asked_for() -> None:
+def test_a_change_of_an_assistant_contains_only_the_given_fields() -> None:
     native = LanggraphAgentChanges(context={"model": "m"})
     assert agent_changes_body(AgentChanges(name="b", native=native)) == {"name": "b", "context": {"model": "m"}}
-    # The server refuses null for a description: observed on langgraph-api 0.16.7 (2026-11-30).
+    # The server rejects null as a description: observed on langgraph-api 0.16.7 (2026-11-30).
     assert agent_changes_body(AgentChanges(description=None)) == {"description": ""}
 
 
-def test_metadata_that_no_record_can_hold_is_no_error_of_another_library() -> None:
+def test_invalid_metadata_is_a_malformed_response() -> None:
     deep: Any = "x"
     for _ in range(300):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Plans of LangGraph's streams and turns: on the real loop, over scripted connections."""
+"""Plans of LangGraph's streams and turns, run by the real stream loop over scripted connections."""
 
 from __future__ import annotations
 
@@ -137,13 +137,13 @@ def test_the_turn_of_another_client_is_not_ours() -> None:
         (WAITING, Outcome.REQUIRES_ACTION, "interrupted"),
     ],
 )
-def test_the_thread_tells_the_outcome(thread: dict[str, Any], outcome: Outcome, reason: str) -> None:
+def test_the_outcome_is_read_from_the_thread(thread: dict[str, Any], outcome: Outcome, reason: str) -> None:
     end = end_of(run([ok(thread)], TURN))
 
     assert (end.outcome, end.native_reason) == (outcome, reason)
 
 
-def test_what_waits_is_delivered_before_the_end() -> None:
+def test_pending_actions_are_delivered_before_the_end() -> None:
     *_, required, _ = run([ok(WAITING)], TURN).events
 
     assert isinstance(required, ActionRequired)
@@ -154,14 +154,14 @@ def test_what_waits_is_delivered_before_the_end() -> None:
     ("status", "outcome"),
     [("success", Outcome.COMPLETED), ("error", Outcome.FAILED), ("interrupted", Outcome.CANCELLED)],
 )
-def test_behind_a_queued_run_the_run_itself_tells_the_outcome(status: str, outcome: Outcome) -> None:
+def test_if_another_run_follows_the_outcome_is_read_from_the_run(status: str, outcome: Outcome) -> None:
     busy = {**IDLE, "status": "busy"}
 
     assert end_of(run([ok(busy), ok({"run_id": RUN, "status": status})], TURN)).outcome is outcome
 
 
 def log(*frames: bytes) -> Response:
-    """The stream of a run alone, which is replayed when the run is over."""
+    """Return the stream of a single run, as the server replays it when the run has ended."""
     return Response(200, {"content-type": "text/event-stream"}, b"".join(frames))
 
 
@@ -169,7 +169,7 @@ def stored(*messages: dict[str, Any]) -> Response:
     return ok({"values": {"messages": list(messages)}})
 
 
-def test_a_broken_stream_continues_behind_the_millisecond_before_and_repeats_nothing() -> None:
+def test_a_broken_stream_resumes_one_millisecond_earlier_and_repeats_nothing() -> None:
     first = [mark("11-0"), values(1, "12-0", human()), values(2, "13-0", human(), tool("c1"))]
     second = [values(2, "13-0", human(), tool("c1")), values(3, "13-0", human(), tool("c1"), tool("c2")), done("19-0")]
 
@@ -183,7 +183,7 @@ def test_a_broken_stream_continues_behind_the_millisecond_before_and_repeats_not
     assert followed.calls[4].path == f"{PATH}/runs/{RUN}/stream"
 
 
-def test_a_stream_that_broke_before_its_first_event_is_read_from_the_start_of_the_log() -> None:
+def test_a_stream_that_broke_before_its_first_event_starts_with_the_log() -> None:
     followed = run([log(*TURN[:-1]), stored(), ok(IDLE)], [CUT], TURN)
 
     assert followed.calls[3].headers["last-event-id"] == "-"
@@ -201,8 +201,8 @@ WHOLE = [mark("1-0"), values(1, "2-0", human()), *MESSAGE, done("9-0")]
 
 
 @pytest.mark.parametrize("missing", range(len(WHOLE) - 1))
-def test_what_is_missing_on_one_connection_is_read_on_the_next(missing: int) -> None:
-    """Reopened streams have a hole between what is replayed and what is live, and the first one at its beginning."""
+def test_frames_missing_on_one_connection_are_read_on_the_next(missing: int) -> None:
+    """Reopened streams lack frames between replay and live frames, and the first stream lacks frames at its start."""
     whole = run([ok(IDLE)], WHOLE)
     lacking, rest = [*WHOLE[:missing], *WHOLE[missing + 1 :]], WHOLE[max(missing - 1, 0) :]
     first = [[[CUT]]] if missing else [[], [[CUT]]]
@@ -215,10 +215,10 @@ def test_what_is_missing_on_one_connection_is_read_on_the_next(missing: int) -> 
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
-def test_a_number_that_no_connection_has_is_no_gap(is_cut: bool) -> None:  # noqa: FBT001
-    """The server counts messages that no model wrote, and does not send them: they are in the state."""
-    said = {"type": "ai", "id": "m1", "content": "Hello"}
-    frames = [mark("1-0"), values(1, "2-0", human()), values(3, "3-0", human(), said), done("9-0")]
+def test_a_number_that_no_connection_has_is_not_a_gap(is_cut: bool) -> None:  # noqa: FBT001
+    """The server counts messages that no model wrote, but does not send them. The state contains them."""
+    message = {"type": "ai", "id": "m1", "content": "Hello"}
+    frames = [mark("1-0"), values(1, "2-0", human()), values(3, "3-0", human(), message), done("9-0")]
     connections = [[*frames[:2], CUT], frames[1:], frames[1:]] if is_cut else [frames]
 
     followed = run([*([log(*frames[:-1]), stored()] if is_cut else []), ok(IDLE)], *connections)
@@ -227,16 +227,16 @@ def test_a_number_that_no_connection_has_is_no_gap(is_cut: bool) -> None:  # noq
     assert end_of(followed).outcome is Outcome.COMPLETED
 
 
-def test_a_log_that_does_not_reach_back_is_a_gap() -> None:
+def test_a_log_that_starts_after_the_position_is_a_gap() -> None:
     first = [mark("1-0"), values(1, "2-0", human())]
-    said = {"type": "ai", "id": "a1", "content": "done"}
+    message = {"type": "ai", "id": "a1", "content": "done"}
 
-    followed = run([log(), stored(human(), said), ok(IDLE)], [*first, CUT], [done("9-0")])
+    followed = run([log(), stored(human(), message), ok(IDLE)], [*first, CUT], [done("9-0")])
 
     assert types(followed)[-4:] == ["stream.gap", "message.completed", "session.status", "turn.ended"]
 
 
-def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
+def test_a_run_without_a_log_is_completed_from_the_state() -> None:
     plan = ThreadStream(ID, "messages", Position(), is_live=True)
     plan.read(Frame("metadata", json.dumps({"run_id": RUN}).encode(), "1-0"))
     assert plan.opened(Head(200, {}), again=False) == ()
@@ -262,7 +262,7 @@ def test_a_run_whose_log_is_gone_is_finished_from_the_state() -> None:
     assert step(plan.reconcile(), ok([{"run_id": RUN, "status": "success"}]))[1] == ()
 
 
-def test_a_run_that_the_stream_never_told_is_noticed_in_a_silence() -> None:
+def test_a_run_that_the_stream_never_reported_is_found_after_a_silence() -> None:
     plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=True)
     runs = ok([{"run_id": RUN, "status": "success"}])
 
@@ -274,19 +274,19 @@ def test_a_run_that_the_stream_never_told_is_noticed_in_a_silence() -> None:
     ]
 
 
-def test_a_run_that_the_stream_never_told_and_the_log_lost_is_read_from_the_state() -> None:
+def test_an_unreported_run_without_a_log_is_read_from_the_state() -> None:
     plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=True)
     runs = ok([{"run_id": RUN, "status": "success"}])
-    before, said = ({"type": "ai", "id": key, "content": key} for key in ("a0", "a1"))
+    before, message = ({"type": "ai", "id": key, "content": key} for key in ("a0", "a1"))
 
-    _, items = step(plan.reconcile(), runs, log(), stored(before, human(), said), ok(IDLE))
+    _, items = step(plan.reconcile(), runs, log(), stored(before, human(), message), ok(IDLE))
 
     assert [item.type for item in items if not isinstance(item, Step)] == [
         *("turn.started", "stream.gap", "message.completed", "message.completed", "session.status", "turn.ended"),
     ]
 
 
-def test_a_run_that_ends_behind_the_start_of_the_next_ends_first() -> None:
+def test_a_run_whose_end_comes_after_the_next_start_ends_first() -> None:
     both = [mark("11-0"), mark("12-0", OTHER)]
     over = [ok({"run_id": RUN, "status": "success"}), log(both[0]), stored(), ok({**IDLE, "status": "busy"})]
 
@@ -313,13 +313,13 @@ def test_the_run_of_another_client_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("odd", [{"run_id": 5}, 7])
-def test_a_mark_that_cannot_be_read_is_raw(odd: Any) -> None:
+def test_an_unreadable_metadata_frame_is_raw(odd: Any) -> None:
     followed = run([ok(IDLE)], [TURN[0], sse("metadata", odd, "1-0"), *TURN[1:]])
 
     assert types(followed)[2:4] == ["raw", "message.completed"]
 
 
-def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
+def test_a_deleted_session_is_noticed_after_a_silence() -> None:
     plan = ThreadStream(ID, "messages", Position(), is_live=True)
 
     assert plan.quiet(15.0) == (Reconcile(),)
@@ -327,7 +327,7 @@ def test_a_stream_of_a_deleted_session_is_noticed_in_a_silence() -> None:
         step(plan.reconcile(), NotFound("gone"))
 
 
-def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_next() -> None:
+def test_a_stream_left_during_a_message_resumes_with_the_whole_message() -> None:
     frames = WHOLE[:-1]
     left = run([], frames, leave_after=5)
     assert types(left)[-1] == "message.delta"
@@ -344,7 +344,7 @@ def test_a_stream_that_is_left_in_a_message_delivers_that_message_whole_to_the_n
     assert message.message.text == "Hello"
 
 
-def test_a_stream_that_is_left_behind_a_message_does_not_repeat_it_from_the_state() -> None:
+def test_a_stream_left_after_a_message_does_not_repeat_it_from_the_state() -> None:
     left = run([], WHOLE[:-1], leave_after=7)
     cursor = left.cursors[-1]
     assert types(left)[-1] == "message.completed"
@@ -370,7 +370,7 @@ def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
     assert types(rejoined) == ["session.status", "turn.ended"]
 
 
-def test_a_turn_whose_input_never_arrived_cannot_be_rejoined() -> None:
+def test_a_turn_whose_input_was_not_received_cannot_be_rejoined() -> None:
     cursor = encode_cursor(Position(turn="made-up"))
     rejoined = follow(lambda: PROVIDER.rejoin_turn(REF, cursor), [ok(IDLE), *[ok([])] * 20], [[]])
 
@@ -385,7 +385,7 @@ def test_an_invalid_cursor_is_a_usage_error(cursor: str) -> None:
         step(PROVIDER.stream_events(REF, cursor))
 
 
-def test_a_new_follower_skips_runs_that_were_over_before_it() -> None:
+def test_a_new_stream_skips_runs_that_had_ended() -> None:
     plan = ThreadStream(ID, "messages", Position(after_run=OTHER), is_live=False)
 
     assert plan.read(Frame("metadata", json.dumps({"run_id": OTHER}).encode(), "1-0")) == ()
@@ -393,12 +393,12 @@ def test_a_new_follower_skips_runs_that_were_over_before_it() -> None:
     assert started.turn_id == RUN  # type: ignore[union-attr]
 
 
-def test_a_message_to_a_waiting_thread_is_refused_before_it_is_sent() -> None:
+def test_a_message_to_a_waiting_thread_is_rejected_before_it_is_sent() -> None:
     with pytest.raises(Conflict):
         step(Operations(PROVIDER).start_turn(ID, "hello"), ok(WAITING))
 
 
-def test_an_answer_starts_a_run_that_is_found_by_its_marker() -> None:
+def test_the_run_of_an_answer_is_found_by_its_marker() -> None:
     waiting = {**IDLE, "interrupts": {"task": [{"id": "i1", "value": {"action": "x", "args": {}}}]}}
     _, plan = step(PROVIDER.start_turn(REF, (Deny("i1"),)), ok(waiting))
     send = plan.send()
@@ -413,18 +413,18 @@ def test_an_answer_starts_a_run_that_is_found_by_its_marker() -> None:
         send.send(ok([{"run_id": OTHER}, {"run_id": RUN, "metadata": {"polysession_turn": marker}}]))
 
 
-def test_an_agent_must_be_known() -> None:
+def test_a_run_needs_an_agent() -> None:
     provider = LanggraphProvider(LanggraphSettings(base_url="http://127.0.0.1:1"))
 
     with pytest.raises(UsageError, match="agent"):
         step(provider.start_turn(REF, HELLO), ok(IDLE))
-    for each in (provider, PROVIDER):  # the session's own agent comes first
+    for each in (provider, PROVIDER):  # the session's agent has priority over the setting
         _, plan = step(each.start_turn(REF, HELLO), ok({**IDLE, "metadata": {"assistant_id": "a1"}}))
         (body,) = sent_bodies([next(plan.send())])
         assert body["params"]["assistant_id"] == "a1"
 
 
-def test_a_waiting_run_is_given_up_by_cancel() -> None:
+def test_cancel_ends_a_waiting_run() -> None:
     calls, cancelled = step(PROVIDER.cancel_session(REF), ok(WAITING), ok({}))
 
     assert sent_bodies(calls) == [None, {"values": None, "as_node": "__end__"}]
@@ -456,7 +456,7 @@ def test_runs_are_cancelled_one_by_one() -> None:
         ({"type": "error", "error": "new", "message": "odd"}, None, "odd"),
     ],
 )
-def test_refused_commands_are_read(body: dict[str, Any], status: int | None, message: str) -> None:
+def test_errors_of_rejected_commands_are_read(body: dict[str, Any], status: int | None, message: str) -> None:
     content = json.dumps(body, separators=(",", ":")).encode()
     response = Response(200, {}, content)
 
@@ -465,7 +465,7 @@ def test_refused_commands_are_read(body: dict[str, Any], status: int | None, mes
     assert (detail.status, detail.message, detail.code) == (status, message, body["error"])
 
 
-def test_a_refusal_quotes_no_input_of_other_runs() -> None:
+def test_an_error_quotes_no_input_of_other_runs() -> None:
     refused = Response(409, {}, b"{\"detail\": \"Thread t has in-flight runs: [{'input': 'secret'}]\"}")
 
     assert "secret" not in PROVIDER.read_error(refused).message
