@@ -66,7 +66,7 @@ def test_an_error_can_be_json(shell: Shell) -> None:
         (
             "agentscope",
             ["sessions", "create", "--model", "m"],
-            "needs --model ... --model-type openai_credential --credential ...",
+            "as in --model m --model-type openai_credential --credential ...",
         ),
         ("langgraph", ["agents", "create", "x"], """--native-json '{"graph_id": ...}'"""),
         ("qoder", ["sessions", "create", "--model", "m"], """--native-json '{"agent": ...}' can override it"""),
