@@ -167,8 +167,8 @@ class Runner:
         left = list(acts)
         while left:
             words: list[Think | Say] = []
-            while left and isinstance(act := left[0], Think | Say):
-                words.append(act)
+            while left and isinstance(first := left[0], Think | Say):
+                words.append(first)
                 del left[0]
             act = left.pop(0) if left else None
             uses = act.uses if isinstance(act, UseTools) else ()
