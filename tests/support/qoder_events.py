@@ -79,4 +79,4 @@ EXECUTION = ToolExecution(
     arguments={"q": 1},
     reference='{"type":"user.custom_tool_result","custom_tool_use_id":"evt_c"}',
 )
-PARKED = page(WAITING, event("evt_u", "session.usage"), CUSTOM, MCP, ASK, echo())
+WAITING_PAGE = page(WAITING, event("evt_u", "session.usage"), CUSTOM, MCP, ASK, echo())

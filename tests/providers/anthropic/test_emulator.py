@@ -1,4 +1,4 @@
-"""Rules of the Anthropic emulator that the official SDK does not look at: headers, the form of streams, order.
+"""Rules of the Anthropic emulator that the official SDK does not check: headers, the format of streams, and order.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and
 https://platform.claude.com/docs/en/manage-claude/authentication (read 2026-11)
@@ -51,7 +51,7 @@ class Api:
         return self.ok("POST", f"/v1/sessions/{session_id}/events", {"events": list(sent)})["data"]
 
     def turn(self, session_id: str, *sent: Any) -> list[tuple[str, Any]]:
-        """The frames of a turn: their names, and their data."""
+        """Send events, and return the names and the data of the frames of their turn."""
         with self.http.stream("GET", f"/v1/sessions/{session_id}/events/stream") as response:
             self.send(session_id, *sent)
             return list(frames(response, IDLE))
@@ -113,10 +113,10 @@ def test_headers_are_required(api: Api, path: str, left_out: str, status: int) -
 
 
 def test_frames_have_the_name_of_their_event_and_no_id(api: Api) -> None:
-    told = api.turn(api.new_session(), say("hello"))
+    received = api.turn(api.new_session(), say("hello"))
 
-    assert all(name == data["type"] for name, data in told)
-    times = [data["processed_at"] for _, data in told]
+    assert all(name == data["type"] for name, data in received)
+    times = [data["processed_at"] for _, data in received]
     assert times == sorted(times)
 
 
@@ -126,12 +126,14 @@ def test_a_silent_stream_has_pings(api: Api, monkeypatch: pytest.MonkeyPatch) ->
         assert next(frames(response, "ping")) == ("ping", {"type": "ping"})
 
 
-def test_a_turn_may_take_up_what_is_queued(api: Api) -> None:
+def test_a_turn_may_answer_queued_messages(api: Api) -> None:
     session_id = api.new_session()
     api.control.join_queued(session_id)
 
-    told = api.turn(session_id, say("/slow 2"), {"type": "system.message", "content": [{"type": "text", "text": "s"}]})
-    assert [name for name, _ in told][2:4] == ["user.message", "system.message"]
+    received = api.turn(
+        session_id, say("/slow 2"), {"type": "system.message", "content": [{"type": "text", "text": "s"}]}
+    )
+    assert [name for name, _ in received][2:4] == ["user.message", "system.message"]
 
     with api.http.stream("GET", f"/v1/sessions/{session_id}/events/stream") as response:
         first = api.send(session_id, say("/slow 3"))
@@ -159,9 +161,9 @@ def test_while_actions_are_pending_a_message_waits_and_a_system_message_is_refus
     assert queued["processed_at"] is None
     assert api.ok("GET", f"/v1/sessions/{session_id}/events")["data"][-1] == queued
     answer = {"type": "user.tool_confirmation", "tool_use_id": use_id, "result": "allow"}
-    told = [name for name, _ in api.turn(session_id, answer, system)]
-    assert told[:2] == ["user.tool_confirmation", "session.status_running"]
-    assert "system.message" in told
+    received = [name for name, _ in api.turn(session_id, answer, system)]
+    assert received[:2] == ["user.tool_confirmation", "session.status_running"]
+    assert "system.message" in received
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_events_that_are_not_documented_are_refused(api: Api, event: dict[str, A
 @pytest.mark.parametrize(
     "query", ["event_deltas[]=agent.tool_use", "after=x", "&".join(["event_deltas[]=agent.message"] * 101)]
 )
-def test_a_stream_takes_previews_and_nothing_else(api: Api, query: str) -> None:
+def test_a_stream_accepts_only_the_event_deltas_parameter(api: Api, query: str) -> None:
     api.refused("GET", f"/v1/sessions/{api.new_session()}/events/stream?{query}")
 
 
@@ -203,7 +205,7 @@ def test_overrides_are_consistent(api: Api) -> None:
     api.refused("POST", "/v1/sessions", {"agent": reference, "environment_id": api.handle.environment_id})
 
 
-def test_an_archived_session_takes_nothing_and_stays_readable(api: Api) -> None:
+def test_an_archived_session_accepts_no_events_and_stays_readable(api: Api) -> None:
     session_id = api.new_session(title="t")
     api.turn(session_id, say("hello"))
     api.ok("POST", f"/v1/sessions/{session_id}/archive")

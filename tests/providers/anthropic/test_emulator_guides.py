@@ -1,4 +1,4 @@
-"""The Anthropic emulator accepts the requests that the guides print, and answers with what they print or describe."""
+"""The Anthropic emulator accepts the requests of the guides, and returns the responses that they print or describe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def api() -> Iterator[Api]:
 
 
 def here(request: Any, replaced: Mapping[str, str]) -> Any:
-    """A published request with ids of this server."""
+    """Return a published request with the ids of this server."""
     text = json.dumps(request)
     for printed, own in replaced.items():
         text = text.replace(printed, own)
@@ -39,7 +39,7 @@ def here(request: Any, replaced: Mapping[str, str]) -> Any:
 
 
 def own_ids(api: Api) -> dict[str, str]:
-    """An agent and an environment of this server, in place of the printed ones."""
+    """Return an agent and an environment of this server, instead of the printed ones."""
     return {AGENT: str(api.handle.agent_id), ENVIRONMENT: str(api.handle.environment_id)}
 
 
@@ -73,13 +73,13 @@ def test_a_budget_is_set_reached_raised_and_removed(api: Api) -> None:
     assert [event["budget"] for event in updated] == [raised["budget"], None]
 
 
-def test_usage_is_told_of_a_session_and_in_events(api: Api) -> None:
+def test_usage_is_reported_for_a_session_and_in_events(api: Api) -> None:
     session_id = api.new_session()
-    told = dict(api.turn(session_id, say("hello")))
+    received = dict(api.turn(session_id, say("hello")))
 
     assert differences(USAGE.answer["usage"], api.ok("GET", f"/v1/sessions/{session_id}")["usage"]) == []
-    assert differences(USAGE.answer["usage"], told["session.usage"]["usage"]) == []
-    assert told["session.usage"]["budget"] is None
+    assert differences(USAGE.answer["usage"], received["session.usage"]["usage"]) == []
+    assert received["session.usage"]["budget"] is None
 
 
 def test_an_interrupt_comes_with_the_next_message(api: Api) -> None:
@@ -96,32 +96,34 @@ def test_an_interrupt_comes_with_the_next_message(api: Api) -> None:
     assert [data["processed_at"] is None for name, data in interrupted if name == "user.interrupt"][-1] is False
 
 
-def test_idles_name_the_events_that_wait(api: Api) -> None:
+def test_idle_events_name_the_pending_actions(api: Api) -> None:
     session_id = api.new_session()
-    told = api.turn(session_id, say("/ask"))
-    assert differences(UNNAMED, told[-1][1]) == [".stop_details: not published"]
-    assert told[-1][1]["stop_reason"]["type"] == "requires_action"
+    received = api.turn(session_id, say("/ask"))
+    assert differences(UNNAMED, received[-1][1]) == [".stop_details: not published"]
+    assert received[-1][1]["stop_reason"]["type"] == "requires_action"
 
     other_id = api.new_session()
     assert isinstance(api.control, AnthropicEmulator)
     with api.http.stream("GET", f"/v1/sessions/{other_id}/events/stream") as response:
         use_id = api.control.consult_about(other_id, "code-reviewer", "May I?", AskApproval("rm", {}, "done"))
-        told = list(frames(response, IDLE))
-    (of_child,) = [data for name, data in told if name == OF_CHILD["type"] and data["agent_name"] == "code-reviewer"]
+        received = list(frames(response, IDLE))
+    (of_child,) = [
+        data for name, data in received if name == OF_CHILD["type"] and data["agent_name"] == "code-reviewer"
+    ]
     assert differences(OF_CHILD, of_child) == [".processed_at: not published", ".stop_details: not published"]
     assert of_child["stop_reason"] == {"type": "requires_action", "event_ids": [use_id]}
 
 
 @pytest.mark.parametrize(("page", "ask"), [("answers", "/ask"), ("outputs", "/client-tool")])
-def test_calls_that_wait_take_the_answers_that_are_published(api: Api, page: str, ask: str) -> None:
+def test_pending_actions_accept_the_published_answers(api: Api, page: str, ask: str) -> None:
     _, answer = exchanges(f"anthropic/documented/{page}.yaml")
     session_id = api.new_session()
     (use_id,) = api.turn(session_id, say(ask))[-1][1]["stop_reason"]["event_ids"]
 
     (event,) = here(answer.request, {"sevt_123": use_id})["events"]
-    told = api.turn(session_id, event)
+    received = api.turn(session_id, event)
 
-    assert told[-1][1]["stop_reason"] == {"type": "end_turn"}
+    assert received[-1][1]["stop_reason"] == {"type": "end_turn"}
 
 
 def test_a_message_is_previewed_as_published(api: Api) -> None:
@@ -129,13 +131,13 @@ def test_a_message_is_previewed_as_published(api: Api) -> None:
     previews = "event_deltas[]=agent.message"
     with api.http.stream("GET", f"/v1/sessions/{session_id}/events/stream?{previews}") as response:
         api.send(session_id, say("hello"))
-        told = dict(frames(response, IDLE))
+        received = dict(frames(response, IDLE))
 
     for name, event in published_frames("anthropic/documented/previews.yaml"):
-        assert differences(event, told[name]) == []
+        assert differences(event, received[name]) == []
 
 
-def test_tools_are_swapped_and_pages_turned_forward_and_back(api: Api) -> None:
+def test_tools_are_replaced_and_pages_are_read_forward_and_back(api: Api) -> None:
     agent = api.ok("POST", "/v1/agents", {"name": "a", "model": "m"})["id"]
     old, new = [api.new_session(agent=agent) for _ in range(2)]
     swapped = api.ok("POST", f"/v1/sessions/{old}", OPERATIONS[0].request)
@@ -150,7 +152,7 @@ def test_tools_are_swapped_and_pages_turned_forward_and_back(api: Api) -> None:
     assert [[session["id"] for session in page["data"]] for page in (first, second, back)] == [[new], [old], [new]]
 
 
-def test_an_agent_that_leads_others_is_created(api: Api) -> None:
+def test_a_coordinator_is_created(api: Api) -> None:
     answer = api.ok("POST", "/v1/agents", MULTIAGENT.request)
 
     assert answer["multiagent"] == MULTIAGENT.request["multiagent"]

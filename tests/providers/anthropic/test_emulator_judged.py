@@ -1,7 +1,7 @@
-"""The official SDK judges the Anthropic emulator: `anthropic` reads what it answers, with strict validation.
+"""The official SDK `anthropic` reads the responses of the Anthropic emulator, with strict validation.
 
-Strict validation refuses missing fields and wrong types. What may be absent, or be more than the types know, is
-compared here.
+Strict validation refuses missing required fields and wrong types. These tests compare optional fields, and fields that
+the types of the SDK do not have.
 
 Backend: https://pypi.org/project/anthropic/2.14.0/ (read 2026-11)
 """
@@ -187,7 +187,7 @@ def test_an_agent_is_named_in_three_ways(judge: Judge) -> None:
     Feature.SESSIONS_UPDATE_TITLE_CLEAR,
     Feature.SESSIONS_UPDATE_METADATA_CLEAR,
 )
-def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) -> None:
+def test_an_update_clears_with_none_and_keeps_omitted_fields(judge: Judge) -> None:
     session = judge.new_session(title="old", metadata={"a": "1", "b": "2"})
     kept = judge(lambda sdk: sdk.sessions.update(session.id, metadata={"a": None, "c": "3"}))
     assert_fields(kept, SESSION)
@@ -198,8 +198,10 @@ def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) ->
     assert (emptied.title, emptied.metadata) == ("new", {})
     swapped = judge(lambda sdk: sdk.sessions.update(session.id, agent={"tools": [{"type": "agent_toolset_20260401"}]}))
     assert swapped.agent.tools[0].default_config.permission_policy.type == "always_allow"
-    told = [event.to_dict() for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
-    changes = [event.keys() - {"id", "type", "processed_at"} for event in told if event["type"] == "session.updated"]
+    received = [event.to_dict() for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
+    changes = [
+        event.keys() - {"id", "type", "processed_at"} for event in received if event["type"] == "session.updated"
+    ]
     assert changes == [{"metadata"}, {"title"}, {"title"}, {"agent"}]
 
 
@@ -319,10 +321,10 @@ def test_an_agent_is_changed_at_its_current_version(judge: Judge) -> None:
 )
 def test_environments_are_created_changed_and_deleted(judge: Judge) -> None:
     config = {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a"]}, "packages": {"pip": ["b"]}}
-    told: dict[str, Any] = {"description": "For a judge", "metadata": {"k": "v"}}
-    environment = judge(lambda sdk: sdk.environments.create(name="e", config=config, **told))
+    fields: dict[str, Any] = {"description": "For a judge", "metadata": {"k": "v"}}
+    environment = judge(lambda sdk: sdk.environments.create(name="e", config=config, **fields))
     assert_fields(environment, ENVIRONMENT)
-    assert {name: getattr(environment, name) for name in told} == told
+    assert {name: getattr(environment, name) for name in fields} == fields
     assert environment.config.packages.pip == ["b"]
     plain = judge(lambda sdk: sdk.environments.create(name="plain"))
     assert plain.config.networking.type == "unrestricted"
@@ -391,7 +393,7 @@ def test_resources_are_added_rotated_and_removed(judge: Judge) -> None:
     assert (removed.id, removed.type) == (file.id, "session_resource_deleted")
 
 
-def test_a_session_begins_with_events(judge: Judge) -> None:
+def test_a_session_starts_with_initial_events(judge: Judge) -> None:
     rubric = {"type": "text", "content": "Run it."}
     outcome = {"type": "user.define_outcome", "description": "It works.", "rubric": rubric}
 
@@ -401,9 +403,9 @@ def test_a_session_begins_with_events(judge: Judge) -> None:
     deadline_s = time.monotonic() + 10
     while judge(lambda sdk: sdk.sessions.retrieve(session.id)).status != "idle":
         assert time.monotonic() < deadline_s
-    told = [event.type for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
-    assert told[2:4] == ["user.message", "user.define_outcome"]
-    assert told[-5:] == [
+    received = [event.type for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
+    assert received[2:4] == ["user.message", "user.define_outcome"]
+    assert received[-5:] == [
         "span.outcome_evaluation_start",
         "span.outcome_evaluation_end",
         "session.thread_status_idle",
@@ -447,7 +449,7 @@ def test_refusals_become_the_exceptions_of_the_sdk(
         (529, anthropic.OverloadedError),
     ],
 )
-def test_a_busy_service_becomes_the_exceptions_of_the_sdk(
+def test_an_overload_becomes_the_exceptions_of_the_sdk(
     judge: Judge, status: int, expected: type[anthropic.APIStatusError]
 ) -> None:
     judge.handle.faults.add(Fault("refuse", status=status, retry_after="1"))
@@ -457,7 +459,7 @@ def test_a_busy_service_becomes_the_exceptions_of_the_sdk(
     assert caught.value.response.headers["retry-after"] == "1"
 
 
-def test_reasons_are_told_as_codes(judge: Judge) -> None:
+def test_refusals_have_error_codes(judge: Judge) -> None:
     session = judge.new_session(budget={"type": "limit", "max_list_cost": {"amount": "1", "currency": "USD"}})
     other = judge.new_session()
     budget = {"type": "limit", "max_list_cost": {"amount": "5", "currency": "USD"}}

@@ -1,7 +1,7 @@
-"""The Anthropic emulator answers as the published pages of August to September 2026, key for key.
+"""The Anthropic emulator returns the JSON of the published pages of August to September 2026, key for key.
 
-The pages are older than execution identities and workflow runs, which the official SDK requires; these differences are
-named, and no other is accepted.
+The pages are older than execution identities and workflow runs, which the official SDK requires. The tests list these
+differences, and accept no others.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def api() -> Iterator[Api]:
 
 
 def agent_of(published: Any) -> dict[str, Any]:
-    """A body that creates an agent like a published one."""
+    """Return a body that creates an agent like a published one."""
     names = ("name", "description", "model", "system", "tools", "mcp_servers", "skills")
     return {"metadata": published.get("metadata", {}), **{name: published[name] for name in names}}
 
 
 def coordinator(api: Api, published: Any) -> dict[str, Any]:
-    """A body that creates a coordinator like the published agent."""
+    """Return a body that creates a coordinator like the published agent."""
     (member,) = CREATE.answer["agent"]["multiagent"]["agents"]
     member_id = api.ok("POST", "/v1/agents", agent_of(member))["id"]
     return {**agent_of(published), "multiagent": {"type": "coordinator", "agents": [member_id]}}

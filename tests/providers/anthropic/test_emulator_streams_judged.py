@@ -1,4 +1,4 @@
-"""The official SDK follows whole turns of the Anthropic emulator: `anthropic`, with strict validation, both clients.
+"""The official SDK `anthropic` follows whole turns of the Anthropic emulator, with strict validation and both clients.
 
 Backend: https://pypi.org/project/anthropic/2.14.0/ (read 2026-11)
 """
@@ -32,7 +32,7 @@ IDLE = "session.status_idle"
 
 
 class Talk:
-    """A new session, whose stream is open."""
+    """A new session with an open stream."""
 
     def __init__(self, judge: Judge, *previews: str, **fields: Any) -> None:
         self._judge = judge
@@ -63,7 +63,7 @@ def message(text: str) -> Any:
 
 
 def kinds(events: list[Any]) -> list[str]:
-    """The types of events, those of previews left out."""
+    """Return the types of events, without previews."""
     return [event.type for event in events if not event.type.startswith("event_")]
 
 
@@ -94,7 +94,7 @@ def test_a_plain_turn_has_previews_that_fold_into_the_message(judge: Judge) -> N
     assert [event.type for event in newest] == [IDLE, "agent.message"]
 
 
-def test_without_asking_there_are_no_previews(judge: Judge) -> None:
+def test_a_stream_has_no_previews_by_default(judge: Judge) -> None:
     assert [event.type for event in Talk(judge).turn("hello")] == START + SAID + END
 
 
@@ -138,7 +138,7 @@ def test_approvals_are_answered_one_by_one(judge: Judge) -> None:
 
 
 @covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
-def test_the_caller_runs_a_tool(judge: Judge) -> None:
+def test_the_client_runs_a_tool(judge: Judge) -> None:
     talk = Talk(judge)
     (use_id,) = talk.turn("/client-tool")[-1].stop_reason.event_ids
     output = [{"type": "text", "text": "42"}]
@@ -169,8 +169,8 @@ def test_an_interrupted_turn_says_end_turn(judge: Judge) -> None:
     events = talk.until(IDLE)
 
     assert sent.processed_at is None
-    told = [(event.id, event.processed_at is None) for event in events if event.type == "user.interrupt"]
-    assert told == [(sent.id, True), (sent.id, False)]
+    received = [(event.id, event.processed_at is None) for event in events if event.type == "user.interrupt"]
+    assert received == [(sent.id, True), (sent.id, False)]
     assert events[-1].stop_reason.type == "end_turn"
     assert "agent.message" not in kinds(events)
     assert [event.id for event in talk.history(types=["user.interrupt"])] == [sent.id]
@@ -195,14 +195,14 @@ def test_an_interrupt_may_have_no_id(judge: Judge) -> None:
         talk.say("/slow 100")
         talk.until("event_delta")
         (sent,) = talk.send({"type": "user.interrupt"})
-        told = [event.id for event in talk.until(IDLE) if event.type == "user.interrupt"]
-        assert (sent.id, told) == ("", ["", ""])
+        received = [event.id for event in talk.until(IDLE) if event.type == "user.interrupt"]
+        assert (sent.id, received) == ("", ["", ""])
 
     assert [event.id for event in talk.history(types=["user.interrupt"])] == ["", ""]
 
 
 @covers(Feature.SESSIONS_CANCEL)
-def test_an_interrupt_gives_up_what_is_pending(judge: Judge) -> None:
+def test_an_interrupt_drops_pending_actions(judge: Judge) -> None:
     talk = Talk(judge)
     talk.turn("/ask 2")
     talk.send({"type": "user.interrupt"}, message("hello"))
@@ -232,7 +232,7 @@ def test_messages_queue_and_are_answered_in_one_turn(judge: Judge) -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_failure_is_told_and_the_queue_is_flushed(judge: Judge) -> None:
+def test_a_failure_is_reported_and_the_queue_is_flushed(judge: Judge) -> None:
     talk = Talk(judge)
     judge.handle.script([Say("wait a moment", pause_s=0.1), Fail()], session=talk.id)
     talk.say("go")
@@ -319,7 +319,7 @@ def test_the_request_of_another_agent_is_answered_in_its_thread(judge: Judge) ->
     assert [event.type for event in of_child][-1] == "agent.tool_result"
 
 
-def test_an_interrupt_of_another_agent_gives_up_its_request(judge: Judge) -> None:
+def test_an_interrupt_of_another_agent_drops_its_request(judge: Judge) -> None:
     talk = Talk(judge)
     use = AskApproval("delete", {"path": "a"}, "deleted")
     thread_ids = []
@@ -358,8 +358,8 @@ def test_a_new_stream_begins_now_and_shows_no_open_message(judge: Judge) -> None
     talk.until("event_delta")
     talk.send({"type": "user.interrupt"})
 
-    told = [event.type for event in judge.until(late, IDLE)]
-    assert told == ["user.interrupt", "span.model_request_end", "user.interrupt", *END]
+    received = [event.type for event in judge.until(late, IDLE)]
+    assert received == ["user.interrupt", "span.model_request_end", "user.interrupt", *END]
 
 
 def test_a_running_session_is_neither_archived_nor_deleted(judge: Judge) -> None:
@@ -402,7 +402,7 @@ def test_images_and_documents_are_sent_and_listed(judge: Judge) -> None:
 
 
 def test_the_tool_runner_of_the_sdk_answers_over_a_break(handle: EmulatorHandle) -> None:
-    """The vendor's own recovery: open, list, skip what is known."""
+    """The recovery of the SDK: open the stream, list the events, skip known events."""
 
     @beta_async_tool
     async def lookup(query: str) -> str:

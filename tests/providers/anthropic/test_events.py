@@ -1,4 +1,4 @@
-"""Anthropic's events where they differ from the family's, and what spans several of them."""
+"""Anthropic's events where they differ from the family's, and state across several events."""
 
 from __future__ import annotations
 
@@ -67,14 +67,17 @@ def test_a_rescheduled_turn_stays_interrupted() -> None:
     assert end_of(running("r"), rescheduled, INTERRUPT, running("r2"), idle("i")).outcome is Outcome.CANCELLED
 
 
-def test_input_is_read_when_it_is_queued_and_when_it_is_processed_and_no_third_time() -> None:
+def test_input_is_read_when_queued_and_when_processed_but_not_again() -> None:
     queued, processed = user("sevt_1", "Hi", None), user("sevt_1", "Hi", 5)
     reader = EventReader("sesn_1")
 
-    told = [read(reader, raw) for raw in (queued, queued, processed, processed, queued)]
+    received = [read(reader, raw) for raw in (queued, queued, processed, processed, queued)]
 
-    assert [len(events) for events in told] == [1, 0, 1, 0, 0]
-    assert [events[0].created_at for events in told if events] == [None, datetime(2026, 11, 30, 12, 0, 5, tzinfo=UTC)]
+    assert [len(events) for events in received] == [1, 0, 1, 0, 0]
+    assert [events[0].created_at for events in received if events] == [
+        None,
+        datetime(2026, 11, 30, 12, 0, 5, tzinfo=UTC),
+    ]
     assert read(reader, says("sevt_2", "Hello"), says("sevt_2", "Hello"))[1:] == []
     assert len(read(EventReader("sesn_1"), processed, queued)) == 1, "the list had it first"
 
@@ -91,17 +94,17 @@ def test_usage_is_a_running_total_in_tokens_and_dollars() -> None:
             "list_cost": {"amount": "1234", "currency": "USD"},
         },
     )
-    (told,) = read(EventReader("sesn_1"), wire)
+    (received,) = read(EventReader("sesn_1"), wire)
 
-    assert told.type == "usage"
-    assert not told.is_delta
-    assert told.usage == Usage(
+    assert received.type == "usage"
+    assert not received.is_delta
+    assert received.usage == Usage(
         input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_creation_tokens=9, cost_usd=Decimal("12.34")
     )
     assert read(EventReader("sesn_1"), event("sevt_u", "session.usage"))[0].type == "raw"
 
 
-def test_a_turn_consumed_what_lies_between_two_reports() -> None:
+def test_the_usage_of_a_turn_is_the_difference_of_two_reports() -> None:
     first, second = (usage("u1", 10, "3"), idle("i1")), (running("r"), usage("u2", 25, "7"), idle("i2"))
     unmeasured, measured = EventReader("sesn_1"), EventReader("sesn_1")
     measured.report_usage(is_empty=False)
@@ -113,7 +116,7 @@ def test_a_turn_consumed_what_lies_between_two_reports() -> None:
     ]
 
 
-def test_an_event_of_an_unknown_type_and_odd_values_stay() -> None:
+def test_an_unknown_event_type_and_invalid_values_are_kept() -> None:
     unknown, odd = read(
         EventReader("sesn_1"),
         event("sevt_1", "agent.dreamt", dream=True),

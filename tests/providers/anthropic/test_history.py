@@ -1,4 +1,4 @@
-"""The end of a turn that is on another page than its start."""
+"""The end of a turn whose start is on another page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from polysession_anthropic.history import _interrupted
 from polysession_managed_agents.wire import WireEvent
 
 
-def test_an_end_with_nothing_before_it_tells_nothing_of_an_interrupt() -> None:
-    """Another server of this wire begins the history of a session with an idle status."""
+def test_an_end_without_earlier_events_is_not_an_interrupt() -> None:
+    """open-managed-agents, another server with this wire format, starts each history with an idle status."""
     assert _interrupted([WireEvent(id="sevt_1", type="session.status_idle")], "sevt_1") is None

@@ -84,7 +84,7 @@ def test_settings_come_from_arguments_then_from_the_environment(
     assert (*settings.secrets(), settings.base_url) == expected
 
 
-def test_a_missing_key_names_where_it_may_come_from() -> None:
+def test_a_missing_key_error_names_its_sources() -> None:
     with pytest.raises(MissingCredentials, match="ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN"):
         load_settings(AnthropicSettings, "anthropic", {}, {})
 
@@ -212,7 +212,7 @@ _OVERRIDES = AnthropicAgentWithOverrides(id="agent_1", system=None)
         ),
     ],
 )
-def test_a_write_has_what_was_given_and_no_key(
+def test_a_write_sends_the_passed_fields_and_no_idempotency_key(
     flow: Callable[[], Any], method: str, path: str, body: JsonObject
 ) -> None:
     call = next(flow())
@@ -222,7 +222,7 @@ def test_a_write_has_what_was_given_and_no_key(
     assert not call.repeatable
 
 
-def test_a_list_is_filtered_by_the_backend_and_by_title_and_metadata_here() -> None:
+def test_a_list_is_filtered_by_the_backend_except_by_title_and_metadata() -> None:
     query = SessionQuery(
         agent="agent_1", statuses=[SessionStatus.IDLE], title_contains="ticket", metadata={"team": "red"}, page_size=5
     )
@@ -248,7 +248,7 @@ def test_a_list_is_filtered_by_the_backend_and_by_title_and_metadata_here() -> N
         NewSession(agent="agent_1", environment="env_1", metadata={"n": 1}),
     ],
 )
-def test_what_cannot_be_sent_is_refused(new: NewSession) -> None:
+def test_unsupported_values_are_refused(new: NewSession) -> None:
     with pytest.raises(UsageError):
         next(PROVIDER.create_session(new))
 
@@ -289,7 +289,7 @@ def test_a_session_is_read() -> None:
         ("rescheduling", True, CancelState.REQUESTED),
     ],
 )
-def test_a_cancellation_looks_and_interrupts(status: str, state: CancelState, *, sent: bool) -> None:
+def test_cancel_reads_the_status_then_interrupts(status: str, state: CancelState, *, sent: bool) -> None:
     answers = [session(status), *([ok({"data": []})] if sent else [])]
     calls, cancellation = step(PROVIDER.cancel_session(REF), *answers)
 
@@ -300,7 +300,7 @@ def test_a_cancellation_looks_and_interrupts(status: str, state: CancelState, *,
 REFUSED = InvalidRequest("Cannot delete session while it is running")
 
 
-def test_a_session_whose_turn_has_just_ended_is_put_away_after_all() -> None:
+def test_delete_is_retried_after_the_end_of_a_turn() -> None:
     calls, _ = step(PROVIDER.delete_session(REF), REFUSED, session("running"), session("idle"), Response(200, {}, b""))
 
     assert [(call.method, call.path) for call in calls] == [
@@ -312,7 +312,7 @@ def test_a_session_whose_turn_has_just_ended_is_put_away_after_all() -> None:
     assert [call.after_s for call in calls] == [0.0, 0.2, 0.2, 0.0]
 
 
-def test_a_session_that_runs_on_is_refused() -> None:
+def test_a_session_that_keeps_running_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="Cannot delete"):
         step(PROVIDER.delete_session(REF), REFUSED, *[session("running")] * 10)
 
@@ -340,7 +340,7 @@ def test_an_error_body_is_read(body: Any, detail: ErrorDetail) -> None:
     assert PROVIDER.read_error(ok(body, 400)) == detail
 
 
-def test_an_overloaded_backend_is_asked_again_for_reads_only() -> None:
+def test_only_reads_are_retried_after_an_overload() -> None:
     overloaded = Response(529, {}, b"")
     assert RetryPolicy().wants_retry(Call("GET", ONE), overloaded)
     assert not RetryPolicy().wants_retry(next(PROVIDER.send_message(REF, ())), overloaded)

@@ -50,7 +50,7 @@ def end_of(events: Sequence[Event]) -> TurnEnded:
 
 
 def _is_of_previews(each: Event) -> bool:
-    """Whether this says that deltas are lost, as they are by each break."""
+    """Return whether an event is the gap of previews that every break causes."""
     return isinstance(each, StreamGap) and "message.completed" not in each.lost
 
 
@@ -69,7 +69,7 @@ def turn(
     replies: Sequence[Response] = (),
     **options: Any,
 ) -> Followed:
-    """A turn of ours, whose message is answered as queued."""
+    """Follow a turn of ours whose message the backend accepts as queued."""
     first = [ok(page(*newest)), ok({"data": [user(OURS, MINE, None)]})]
     parts = [[part] if isinstance(part, bytes) else part for part in connections]
     return follow(lambda: PROVIDER.start_turn(REF, (TextBlock(text=MINE),)), [*first, *replies], parts, **options)
@@ -86,7 +86,7 @@ def paths(followed: Followed) -> list[str]:
 OWN_TURN = (running("r1", 1), user(OURS, MINE, 1), says("a1", "Yes", 2), idle("i1", second=3))
 
 
-def test_a_turn_needs_one_call_before_it_and_none_behind() -> None:
+def test_a_turn_needs_one_call_before_it_and_none_after_it() -> None:
     followed = turn(tape(*OWN_TURN))
 
     assert followed.calls[:2] == [Call("GET", NEWEST), Call("GET", STREAM, {"accept": "text/event-stream"})]
@@ -112,12 +112,12 @@ def test_the_list_is_read_over_several_pages_and_only_as_far_as_needed() -> None
     assert shown(followed.events) == ["turn.started", MINE, "0", "1", "2", "ended completed"]
 
 
-def test_a_list_that_lags_behind_the_stream_tells_nothing_twice() -> None:
+def test_a_list_that_lags_behind_the_stream_repeats_no_event() -> None:
     followed = turn(tape(*OWN_TURN[:3]), tape(OWN_TURN[3]), replies=[listed(BEFORE, *OWN_TURN[:2])])
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
 
 
-def test_what_lies_too_far_back_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_too_far_back_are_reported_as_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_MAX_PAGES", 1)
     end = listed(usage("u1", 30, "3", 3), *OWN_TURN[3:], next_page="older")
     followed = turn(tape(*OWN_TURN[:2]), b"", newest=(BEFORE, usage("u0", 10, "1")), replies=[end])
@@ -125,7 +125,7 @@ def test_what_lies_too_far_back_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> Non
     gap = next(each for each in followed.events if isinstance(each, StreamGap))
     assert {"message.completed", "tool_call.completed", "raw"} <= set(gap.lost)
     assert shown(followed.events) == ["turn.started", MINE, "stream.gap", "ended completed"]
-    assert end_of(followed.events).usage is None, "what other turns consumed may be in it"
+    assert end_of(followed.events).usage is None, "it may include the usage of other turns"
 
 
 def test_a_stream_of_a_new_session_has_a_cursor_and_starts_from_its_first_event() -> None:
@@ -135,14 +135,14 @@ def test_a_stream_of_a_new_session_has_a_cursor_and_starts_from_its_first_event(
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
 
 
-def test_a_cursor_of_an_event_that_is_not_there_is_not_found() -> None:
+def test_a_cursor_at_a_missing_event_is_not_found() -> None:
     cursor = step(PROVIDER.stream_events(REF, None), ok(page(BEFORE)))[1].cursor
 
     followed = stream(b"", cursor=cursor, replies=[listed(*OWN_TURN)])
     assert isinstance(followed.error, NotFound)
 
 
-def test_the_last_event_of_a_session_ends_its_stream_without_a_look() -> None:
+def test_the_last_event_of_a_session_ends_its_stream_without_another_call() -> None:
     followed = turn(tape(event("d", "session.deleted")))
 
     assert shown(followed.events) == ["ended failed"]
@@ -170,7 +170,7 @@ def test_the_end_of_another_turn_is_not_ours(*, behind: bool) -> None:
     assert followed.finished
 
 
-def test_input_without_a_time_is_not_processed_wherever_the_list_has_it() -> None:
+def test_input_without_a_time_counts_as_not_processed() -> None:
     look = listed(QUEUED, THEIRS[1], THEIR_END)
     followed = turn(tape(*THEIRS, QUEUED, THEIR_END, *OUR_PART), replies=[look, look])
 
@@ -184,24 +184,24 @@ def test_a_session_that_ends_while_input_is_queued_fails_the_turn() -> None:
     assert shown(followed.events) == ["ended failed"]
 
 
-def test_the_list_may_know_first_that_ours_was_processed() -> None:
-    """At the end of the other turn ours is processed already, in the next one."""
+def test_the_list_may_show_our_processed_input_first() -> None:
+    """At the end of the other turn, our input is already processed in the next turn."""
     look = listed(THEIRS[1], THEIR_END, *OUR_PART[:2])
     followed = turn(tape(*THEIRS, QUEUED, THEIR_END, *OUR_PART), replies=[look, look])
 
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
 
 
-def test_a_turn_is_ours_if_only_the_list_says_so() -> None:
-    """The second echo does not come."""
+def test_a_turn_is_recognised_from_the_list_alone() -> None:
+    """The stream does not have the second echo."""
     silent = [OUR_PART[0], *OUR_PART[2:]]
     followed = turn(tape(QUEUED, *silent), replies=[listed(BEFORE, *OUR_PART[:2])])
 
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
-    assert len(followed.calls) == 4, "one look, at the start"
+    assert len(followed.calls) == 4, "one call for the list, at the start"
 
 
-def test_a_list_that_lags_is_asked_again_at_the_end() -> None:
+def test_a_lagging_list_is_read_again_at_the_end() -> None:
     silent = [OUR_PART[0], *OUR_PART[2:]]
     followed = turn(
         tape(QUEUED, *silent), replies=[listed(user("sevt_old", "old"), BEFORE), listed(BEFORE, *OUR_PART[:2])]
@@ -209,23 +209,23 @@ def test_a_list_that_lags_is_asked_again_at_the_end() -> None:
     assert shown(followed.events) == ["turn.started", "Yes", MINE, "ended completed"]
 
 
-def test_a_server_that_gives_input_no_time_is_understood() -> None:
+def test_a_server_without_times_of_input_is_supported() -> None:
     untimed = listed(BEFORE, QUEUED, OUR_PART[0])
     followed = turn(tape(QUEUED, OUR_PART[0], *OUR_PART[2:]), replies=[untimed])
 
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
 
 
-def test_input_that_joins_a_turn_begins_ours_there() -> None:
+def test_input_that_joins_a_turn_starts_ours_at_that_point() -> None:
     joined = (user(OURS, MINE, 3), says("a1", "Yes", 4), usage("u1", 30, "3", 5), idle("i0", second=5))
     followed = turn(tape(*THEIRS, QUEUED, *joined), newest=(BEFORE, usage("u0", 10, "1")))
 
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
     assert followed.events[0].synthetic
-    assert end_of(followed.events).usage is None, "the other client's part is in it"
+    assert end_of(followed.events).usage is None, "it includes the part of the other client"
 
 
-def test_input_that_is_thrown_away_fails() -> None:
+def test_discarded_input_fails() -> None:
     error = event("e0", "session.error", error={"type": "billing_error", "message": "no money"})
     end = idle("i0", "retries_exhausted", 3)
     followed = turn(tape(*THEIRS, QUEUED, error, end), replies=[listed(THEIRS[1], end)])
@@ -245,7 +245,7 @@ def test_a_cursor_remembers_input_that_was_delivered_while_it_was_queued() -> No
     assert shown(rest.events) == ["More", "ended completed", "turn.started", "Yes", "ended completed"]
 
 
-def test_the_queued_input_of_others_is_no_part_of_our_turn() -> None:
+def test_queued_input_of_other_clients_is_not_part_of_our_turn() -> None:
     followed = turn(tape(*OWN_TURN[:2], user("sevt_later", "later", None), *OWN_TURN[2:]))
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
 
@@ -256,9 +256,9 @@ ASK = event("sevt_a", "agent.tool_use", name="Bash", input={"command": "ls"}, ev
 WAITS = idle("i0", "requires_action", event_ids=["sevt_a"])
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["reported", "not reported"])
-def test_a_part_after_an_answer_consumed_what_lies_between_its_reports(*, told: bool) -> None:
-    before = [usage("u0", 10, "1")] if told else []
+@pytest.mark.parametrize("is_reported", [True, False], ids=["reported", "not reported"])
+def test_the_usage_after_an_answer_is_the_difference_of_its_reports(*, is_reported: bool) -> None:
+    before = [usage("u0", 10, "1")] if is_reported else []
     confirmed = event(OURS, "user.tool_confirmation", 1, tool_use_id="sevt_a", result="allow")
     (action,) = step(PROVIDER.pending_actions(REF), listed(ASK, *before, WAITS))[1]
     followed = follow(
@@ -269,7 +269,7 @@ def test_a_part_after_an_answer_consumed_what_lies_between_its_reports(*, told: 
 
     assert shown(followed.events) == ["turn.started", "Done", "ended completed"]
     consumed = Usage(input_tokens=20, output_tokens=20, cost_usd=Decimal("0.02"))
-    assert end_of(followed.events).usage == (consumed if told else None)
+    assert end_of(followed.events).usage == (consumed if is_reported else None)
 
 
 @pytest.mark.parametrize(
@@ -280,9 +280,7 @@ def test_a_part_after_an_answer_consumed_what_lies_between_its_reports(*, told: 
         ("allow", "execution", "user.tool_result"),
     ],
 )
-def test_a_tool_that_the_callers_environment_runs_is_not_approved_but_run(
-    permission: str | None, kind: str, answered_by: str
-) -> None:
+def test_a_self_hosted_tool_is_executed_not_approved(permission: str | None, kind: str, answered_by: str) -> None:
     waiting = listed({**ASK, "evaluated_permission": permission, "session_thread_id": "sthr_1"}, WAITS)
     (action,) = step(PROVIDER.pending_actions(REF), waiting)[1]
 
@@ -318,7 +316,7 @@ STOP = event("x", "user.interrupt")
     ],
 )
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_a_page_looks_for_the_interrupt_before_it(
+def test_a_page_reads_back_to_find_an_interrupt(
     page_events: Sequence[JsonObject], older: Sequence[JsonObject], outcome: str, *, newest_first: bool
 ) -> None:
     first = listed(*page_events) if newest_first else ok(page(*page_events))
@@ -329,6 +327,6 @@ def test_a_page_looks_for_the_interrupt_before_it(
     assert [each.outcome for each in found.items if isinstance(each, TurnEnded)] == [Outcome(outcome)]
 
 
-def test_a_page_that_has_the_start_of_its_turn_needs_no_look() -> None:
+def test_a_page_with_the_start_of_its_turn_needs_no_further_call() -> None:
     calls, found = step(PROVIDER.list_events(REF, None, None), ok(page(running("r"), idle("i"))))
     assert (len(calls), end_of(found.items).outcome) == (1, Outcome.COMPLETED)

@@ -68,7 +68,7 @@ def said(events: list[Event]) -> list[str]:
 
 
 class Busy:
-    """A turn of another client's, which speaks."""
+    """A turn of another client that writes a message."""
 
     def __init__(self, handle: EmulatorHandle, client: Client, session: Session, *then: Act) -> None:
         handle.script([Say("theirs is a long answer", pause_s=0.1), *then], session=session)
@@ -101,16 +101,14 @@ def test_a_queued_message_gets_its_own_turn(
     assert (result.usage.input_tokens, result.usage.output_tokens) == (10, 5)
 
 
-def test_the_first_turn_consumes_what_its_session_reports(client: Client, session: Session) -> None:
+def test_the_first_turn_has_the_usage_of_its_session(client: Client, session: Session) -> None:
     _, result = run(client, session, "hello")
 
     assert result.usage is not None
     assert result.usage == client.sessions.get(session).usage
 
 
-def test_an_overloaded_backend_is_asked_again_for_reads_only(
-    handle: EmulatorHandle, client: Client, session: Session
-) -> None:
+def test_only_reads_are_retried_after_an_overload(handle: EmulatorHandle, client: Client, session: Session) -> None:
     for _ in range(2):
         handle.faults.add(Fault("refuse", status=529))
     assert client.sessions.get(session).id == session.id
@@ -134,10 +132,10 @@ def test_a_queued_message_may_join_the_turn_in_progress(
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: mine")
     assert said(events) == ["mine", "You said: mine"]
     assert (events[0].type, events[0].synthetic) == ("turn.started", True)
-    assert result.usage is None, "the other client's part is in it"
+    assert result.usage is None, "it includes the part of the other client"
 
 
-def test_a_message_that_is_thrown_away_with_the_queue_fails(
+def test_a_message_that_is_discarded_with_the_queue_fails(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
     with Busy(handle, client, session, Fail("the model is overloaded")):
@@ -147,17 +145,19 @@ def test_a_message_that_is_thrown_away_with_the_queue_fails(
     assert said(events) == ["mine"]
 
 
-def test_a_stream_tells_queued_input_once(handle: EmulatorHandle, client: Client, session: Session) -> None:
+def test_a_stream_delivers_queued_input_once(handle: EmulatorHandle, client: Client, session: Session) -> None:
     with client.sessions.stream(session, deadline_s=DEADLINE_S) as events:
         with Busy(handle, client, session):
             client.sessions.send(session, "mine")
-        told: list[Event] = []
-        while sum(isinstance(event, TurnEnded) for event in told) < 2:
-            told.append(next(events))
+        received: list[Event] = []
+        while sum(isinstance(event, TurnEnded) for event in received) < 2:
+            received.append(next(events))
         cursor = events.cursor
 
     user = [
-        event.message.text for event in told if isinstance(event, MessageCompleted) and event.message.role is Role.USER
+        event.message.text
+        for event in received
+        if isinstance(event, MessageCompleted) and event.message.role is Role.USER
     ]
     assert user == ["theirs", "mine"]
     with client.sessions.stream(session, cursor=cursor, deadline_s=DEADLINE_S) as events:
@@ -179,14 +179,12 @@ def test_six_clients_at_once_get_their_own_answers(handle: EmulatorHandle, sessi
     for thread in threads:
         thread.join()
 
-    # What is queued while a turn runs is answered in one turn, so that an answer may hold those to others.
+    # Messages that are queued during a turn are answered in one turn, so an answer may include those to other clients.
     assert len(answers) == 6
     assert [text for text, found in answers.items() if f"You said: {text}" not in found] == []
 
 
-def test_an_interrupted_turn_is_cancelled_although_it_ends_as_if_it_had_finished(
-    client: Client, session: Session
-) -> None:
+def test_an_interrupted_turn_is_cancelled_despite_its_stop_reason(client: Client, session: Session) -> None:
     with client.sessions.run(session, "/slow 100", deadline_s=DEADLINE_S) as turn:
         next(event for event in turn if event.type == "message.delta")
         assert client.sessions.cancel(session).state is CancelState.REQUESTED
@@ -251,7 +249,7 @@ def budget(cents: str) -> AnthropicBudget:
     return AnthropicBudget(max_list_cost=AnthropicListCost(amount=cents))
 
 
-def test_a_refusal_says_why(client: Client, control: AnthropicEmulator, session: Session) -> None:
+def test_a_refusal_has_an_explanation(client: Client, control: AnthropicEmulator, session: Session) -> None:
     control.refuse(session.id, explanation="It is against the rules.")
     _, result = run(client, session, "Do it")
 
@@ -267,7 +265,7 @@ def test_a_turn_fails_with_its_session(client: Client, control: AnthropicEmulato
     assert (turn.result.outcome, turn.result.native_reason) == (Outcome.FAILED, "terminated")
 
 
-def test_a_session_can_be_put_away_right_after_its_turn(
+def test_a_session_can_be_archived_or_deleted_right_after_its_turn(
     handle: EmulatorHandle, client: Client, control: AnthropicEmulator, session: Session
 ) -> None:
     other = client.sessions.create(agent=handle.agent_id, environment=handle.environment_id)
@@ -288,9 +286,7 @@ def test_a_running_session_is_not_archived(client: Client, session: Session) -> 
     client.sessions.cancel(session)
 
 
-def test_a_stream_goes_on_after_an_error_that_is_sent_as_an_event(
-    client: Client, control: AnthropicEmulator, session: Session
-) -> None:
+def test_a_stream_continues_after_an_error_event(client: Client, control: AnthropicEmulator, session: Session) -> None:
     with client.sessions.run(session, "/slow 3", deadline_s=DEADLINE_S) as turn:
         next(event for event in turn if event.type == "message.delta")
         control.break_streams(session.id)
@@ -298,9 +294,7 @@ def test_a_stream_goes_on_after_an_error_that_is_sent_as_an_event(
     assert turn.result.outcome is Outcome.COMPLETED
 
 
-def test_a_cursor_of_a_session_that_has_no_such_event_is_refused(
-    handle: EmulatorHandle, client: Client, session: Session
-) -> None:
+def test_a_cursor_at_an_unknown_event_is_refused(handle: EmulatorHandle, client: Client, session: Session) -> None:
     other = client.sessions.create(agent=handle.agent_id, environment=handle.environment_id)
     with client.sessions.run(session, "hello", deadline_s=DEADLINE_S) as turn:
         turn.wait()

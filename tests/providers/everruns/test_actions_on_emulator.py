@@ -1,4 +1,4 @@
-"""Questions, mixed rounds, several clients at once and options left out, against the emulator."""
+"""Questions, mixed rounds, concurrent clients and ignored options, on the emulator."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def session(handle: EmulatorHandle, client: Client) -> Session:
 
 
 @both
-def test_a_question_is_asked_and_replied_to(handle: EmulatorHandle, session: Session, run: Run) -> None:
+def test_a_question_is_asked_and_answered(handle: EmulatorHandle, session: Session, run: Run) -> None:
     events, asked = run(handle, session, "/question")
     assert types(events)[-3:] == ["tool_call.completed", "action.required", "turn.ended"]
     (question,) = asked.actions
@@ -68,7 +68,7 @@ def test_a_question_is_asked_and_replied_to(handle: EmulatorHandle, session: Ses
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The reply was received.")
 
 
-def test_a_reply_in_words_of_its_own_is_taken_where_it_is_allowed(
+def test_a_free_text_reply_is_accepted_if_it_is_allowed(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
     handle.script([Ask("Which colour?", ("red", "green")), Ask("Why?"), Say("Thanks.")], session=session.id)
@@ -97,7 +97,7 @@ def test_a_question_is_not_answered_in_another_way(client: Client, session: Sess
 
 
 def mixed(handle: EmulatorHandle, session: Session, run: Run) -> tuple[ToolApproval, ToolExecution]:
-    """The two actions of a round in which both kinds wait."""
+    """Start a round that waits for an approval and a client tool. Returns both actions."""
     _, asked = run(handle, session, "/mixed")
     execution, approval = asked.actions
     assert isinstance(approval, ToolApproval)
@@ -107,7 +107,7 @@ def mixed(handle: EmulatorHandle, session: Session, run: Run) -> tuple[ToolAppro
 
 
 @both
-def test_a_decision_leaves_the_tool_of_the_client_waiting(handle: EmulatorHandle, session: Session, run: Run) -> None:
+def test_a_decision_leaves_the_client_tool_waiting(handle: EmulatorHandle, session: Session, run: Run) -> None:
     approval, execution = mixed(handle, session, run)
 
     events, rest = run(handle, session, [Approve(approval)])
@@ -125,7 +125,7 @@ def test_a_decision_leaves_the_tool_of_the_client_waiting(handle: EmulatorHandle
 
 
 @both
-def test_an_output_settles_the_approval_as_failed(handle: EmulatorHandle, session: Session, run: Run) -> None:
+def test_an_output_ends_the_approval_as_failed(handle: EmulatorHandle, session: Session, run: Run) -> None:
     approval, execution = mixed(handle, session, run)
 
     _, result = run(handle, session, [ToolOutput(execution, "in stock")])
@@ -164,17 +164,15 @@ def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session:
             ends.append(event.outcome)
             if event.outcome is not Outcome.REQUIRES_ACTION:
                 break
-            *_, action = client.sessions.pending_actions(session)  # the approval, then the tool of the client
+            *_, action = client.sessions.pending_actions(session)  # the approval, then the client tool
             answer = Approve(action) if isinstance(action, ToolApproval) else ToolOutput(action, "in stock")
             client.sessions.answer(session, [answer])
     assert ends == [Outcome.REQUIRES_ACTION, Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
 
 
 @pytest.mark.parametrize("asks", ["/ask", "/question", "/client-tool"])
-def test_a_message_right_after_an_action_is_asked_for_ends_the_wait(
-    client: Client, session: Session, asks: str
-) -> None:
-    """The session waits only a moment after the event that asks; a message in between would not end that wait."""
+def test_a_message_right_after_a_request_for_actions_ends_the_wait(client: Client, session: Session, asks: str) -> None:
+    """The session waits a moment after the event that requests actions. A message in between would not end the wait."""
     with client.sessions.run(session, asks, deadline_s=DEADLINE_S) as turn:
         assert turn.wait().outcome is Outcome.REQUIRES_ACTION
 
@@ -184,7 +182,7 @@ def test_a_message_right_after_an_action_is_asked_for_ends_the_wait(
     assert client.sessions.ask(session, "hello", deadline_s=DEADLINE_S).text.endswith("hello")
 
 
-# --- Several clients at once
+# --- Concurrent clients
 
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
@@ -208,11 +206,11 @@ def test_each_of_several_clients_on_one_session_gets_its_own_answer(
         assert any(text.endswith(f": text {number}") for text in texts)
 
 
-# --- Options that the server leaves out
+# --- Options that the server ignores
 
 
-def test_an_option_that_the_server_leaves_out_is_an_error(handle: EmulatorHandle, client: Client) -> None:
-    """As the engine on its own does: it answers success, with a session of another agent."""
+def test_an_option_that_the_server_ignores_is_an_error(handle: EmulatorHandle, client: Client) -> None:
+    """The engine without the management server returns a success, with a session of another agent."""
     worker = client.agents.create(name="worker", system_prompt="Work.")
     emulator: Any = handle.control
     emulator.ignores_options = True

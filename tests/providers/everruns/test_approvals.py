@@ -1,4 +1,4 @@
-"""Approvals on Everruns: asked for, decided, refused, expired; from our client, over plain HTTP, and from the SDK."""
+"""Approvals on Everruns, tested with our client, over plain HTTP, and with the SDK."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def asked(*calls: dict[str, Any]) -> Any:
 MIXED = asked(call(1), {"id": "call_9", "name": "lookup", "arguments": {}})
 
 
-TOLD = """I approved `lookup` this once. Call it again now with exactly the same arguments.
+DECISION_TEXT = """I approved `lookup` this once. Call it again now with exactly the same arguments.
 I rejected `lookup`. Don't run it, and don't try to get the same result another way."""
 
 
 # The provider, stepped by hand.
 
 
-def test_decisions_are_sent_as_the_server_takes_them() -> None:
+def test_decisions_are_sent_in_the_format_of_the_server() -> None:
     answers: list[Answer] = [Approve("tool_approval_call_1"), Deny("tool_approval_call_2")]
     calls, _ = step(OPERATIONS.answer_actions(ID, answers), asked(call(1), call(2)), SETTLED)
     assert [(each.method, each.path) for each in calls] == [EVENTS, APPROVALS]
@@ -73,7 +73,7 @@ def test_decisions_are_sent_as_the_server_takes_them() -> None:
     }
 
 
-def test_a_session_that_is_not_ready_for_the_decision_is_asked_again() -> None:
+def test_a_decision_is_retried_until_the_session_is_ready() -> None:
     early = Conflict("Session is not waiting for tool results (current status: active)", status=409)
     flow = OPERATIONS.answer_actions(ID, [Approve("tool_approval_call_1")])
     calls, _ = step(flow, asked(call(1)), early, SETTLED)
@@ -88,7 +88,7 @@ def test_a_session_that_is_not_ready_for_the_decision_is_asked_again() -> None:
         ([Approve("tool_approval_call_1"), Deny("call_2", "no")], UnsupportedOperation),
     ],
 )
-def test_what_cannot_be_carried_is_refused_before_any_call(flow: Any, answers: Any, error: type[Exception]) -> None:
+def test_unsupported_answers_are_refused_before_any_call(flow: Any, answers: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         step(flow(ID, answers))
 
@@ -106,12 +106,12 @@ def test_an_answer_of_the_wrong_kind_is_not_sent(answers: Any, error: type[Excep
         step(OPERATIONS.answer_actions(ID, answers), MIXED)
 
 
-def test_of_two_approvals_none_is_left_out() -> None:
+def test_both_approvals_of_a_request_must_be_answered() -> None:
     with pytest.raises(UsageError, match="also answer 'tool_approval_call_2'"):
         step(OPERATIONS.answer_actions(ID, [Approve("tool_approval_call_1")]), asked(call(1), call(2)))
 
 
-def test_one_kind_may_be_answered_where_both_are_waited_for() -> None:
+def test_one_kind_may_be_answered_if_both_are_pending() -> None:
     calls, _ = step(OPERATIONS.answer_actions(ID, [Approve("tool_approval_call_1")]), MIXED, SETTLED)
     assert (calls[1].method, calls[1].path) == APPROVALS
 
@@ -140,17 +140,17 @@ def results_in(events: list[Any]) -> list[tuple[str, bool]]:
     return [(event.text, event.is_error) for event in events if event.type == "tool_result.completed"]
 
 
-def test_several_are_decided_at_once_and_each_tool_does_as_decided(client: Client, handle: EmulatorHandle) -> None:
+def test_several_approvals_are_decided_at_once(client: Client, handle: EmulatorHandle) -> None:
     session = client.sessions.create(agent=handle.agent_id)
-    _, parked = run(client, session, "/ask 2")
-    assert [(type(action), action.name, action.arguments) for action in parked.actions] == [
+    _, waiting = run(client, session, "/ask 2")
+    assert [(type(action), action.name, action.arguments) for action in waiting.actions] == [
         (ToolApproval, "lookup", {"query": f"item {number}"}) for number in range(2)
     ]
     with Client("everruns", **handle.settings) as other:
-        assert other.sessions.pending_actions(session) == parked.actions
-        events, result = run(other, session, [Approve(parked.actions[0].id), Deny(parked.actions[1])])
+        assert other.sessions.pending_actions(session) == waiting.actions
+        events, result = run(other, session, [Approve(waiting.actions[0].id), Deny(waiting.actions[1])])
     messages = [event.message for event in events if event.type == "message.completed"]
-    assert [message.text for message in messages if message.role == "user"] == [TOLD]
+    assert [message.text for message in messages if message.role == "user"] == [DECISION_TEXT]
     assert results_in(events) == [
         ("item 0 is in stock", False),
         ("blocked by pre_tool_use hook: rejected by user", True),
@@ -160,15 +160,15 @@ def test_several_are_decided_at_once_and_each_tool_does_as_decided(client: Clien
 
 def test_a_late_or_double_decision_is_a_clear_error(client: Client, handle: EmulatorHandle) -> None:
     session = client.sessions.create(agent=handle.agent_id)
-    _, parked = run(client, session, "/ask")
-    client.sessions.answer(session, [Approve(parked.actions[0])])
+    _, waiting = run(client, session, "/ask")
+    client.sessions.answer(session, [Approve(waiting.actions[0])])
     for again in (client.sessions.answer, lambda *args: run(client, *args)):
         with pytest.raises(Conflict, match="no pending actions"):
-            again(session, [Approve(parked.actions[0])])
+            again(session, [Approve(waiting.actions[0])])
     assert client.sessions.pending_actions(session) == ()
 
 
-def test_nobody_decides_and_the_turn_goes_on_without(client: Client, handle: EmulatorHandle) -> None:
+def test_a_turn_continues_after_the_wait_without_a_decision(client: Client, handle: EmulatorHandle) -> None:
     handle.control.pace.approval_wait_s = 0.1  # type: ignore[attr-defined]
     session = client.sessions.create(agent=handle.agent_id)
     ends: list[Outcome] = []
@@ -201,7 +201,7 @@ def api() -> Iterator[Api]:
 
 
 def asks(api: Api, count: int = 1) -> tuple[str, list[str]]:
-    """A session that has just asked, and may not be ready for the decision yet."""
+    """Return a session that has just requested approvals, and may not accept the decisions yet."""
     session_id = api.session()["id"]
     say(api, session_id, f"/ask {count}")
     while not stored(api, session_id, "?types=tool.call_requested"):
@@ -209,7 +209,7 @@ def asks(api: Api, count: int = 1) -> tuple[str, list[str]]:
     return session_id, [each["id"] for each in last(api, session_id, "tool.call_requested")["tool_calls"]]
 
 
-def parked(api: Api, count: int = 1) -> tuple[str, list[str]]:
+def waiting(api: Api, count: int = 1) -> tuple[str, list[str]]:
     session_id, asked_ids = asks(api, count)
     reach(api, session_id, "waitingfortoolresults")
     return session_id, asked_ids
@@ -228,9 +228,9 @@ def refused(api: Api, session_id: str, status: int, *decisions: tuple[str, str])
     return str(problem["detail"])
 
 
-def test_what_is_left_out_is_not_approved(api: Api) -> None:
-    """As the engine was recorded: `half_approved.yaml`."""
-    session_id, (first, second) = parked(api, 2)
+def test_a_request_without_a_decision_is_not_approved(api: Api) -> None:
+    """The engine does the same in the recording `half_approved.yaml`."""
+    session_id, (first, second) = waiting(api, 2)
     assert decide(api, session_id, (second, "allow_always")) == {
         "resolved": [
             {"tool_call_id": first, "tool": "lookup", "outcome": "not_approved"},
@@ -241,7 +241,7 @@ def test_what_is_left_out_is_not_approved(api: Api) -> None:
 
 
 def test_wrong_decisions_are_refused(api: Api) -> None:
-    session_id, (asked_id,) = parked(api)
+    session_id, (asked_id,) = waiting(api)
     assert refused(api, session_id, 400) == "decisions must not be empty"
     twice = refused(api, session_id, 400, (asked_id, "allow"), (asked_id, "reject"))
     assert twice == f'tool call "{asked_id}" is answered more than once'
@@ -261,7 +261,7 @@ def test_wrong_decisions_are_refused(api: Api) -> None:
         (60.0, "Session is not waiting for tool results (current status: active)"),
     ],
 )
-def test_a_decision_that_comes_too_late_or_too_early_is_a_conflict(api: Api, wait_s: float, problem: str) -> None:
+def test_a_late_or_early_decision_is_a_conflict(api: Api, wait_s: float, problem: str) -> None:
     pace = api.handle.control.pace  # type: ignore[attr-defined]
     pace.approval_wait_s, pace.waiting_after_s = wait_s, 30.0
     session_id, (asked_id,) = asks(api)
@@ -269,8 +269,8 @@ def test_a_decision_that_comes_too_late_or_too_early_is_a_conflict(api: Api, wai
 
 
 @pytest.mark.parametrize(("decision", "runs"), [("allow_always", True), ("reject_always", False)])
-def test_a_decision_for_the_session_is_not_asked_for_again(api: Api, decision: str, *, runs: bool) -> None:
-    session_id, (asked_id,) = parked(api)
+def test_an_approval_for_the_session_is_not_requested_again(api: Api, decision: str, *, runs: bool) -> None:
+    session_id, (asked_id,) = waiting(api)
     decide(api, session_id, (asked_id, decision))
     for turns in (1, 2):
         while len(stored(api, session_id, "?types=session.idled")) < turns:
@@ -280,7 +280,7 @@ def test_a_decision_for_the_session_is_not_asked_for_again(api: Api, decision: s
     assert last(api, session_id, "tool.completed")["success"] is runs
 
 
-def test_an_older_server_runs_tools_without_asking() -> None:
+def test_a_legacy_server_runs_tools_without_an_approval() -> None:
     with serve("everruns", generation="legacy") as older, Client("everruns", **older.settings) as client:
         session = client.sessions.create(agent=older.agent_id)
         assert run(client, session, "/ask")[1].outcome is Outcome.COMPLETED
@@ -312,7 +312,7 @@ async def decided_by_the_official_client(handle: EmulatorHandle) -> list[Any]:
 @pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 @covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL)
 def test_the_official_agent_client_decides_over_the_emulator(handle: EmulatorHandle) -> None:
-    """Its routes hang under the address that it is given; those that it uses here the management API has as well."""
+    """Its routes are relative to the given URL. The management API has the routes that this test uses, too."""
     events = asyncio.run(decided_by_the_official_client(handle))
     completed = [event.data for event in events if event.type == "tool.completed"]
     assert [data["success"] for data in completed] == [False, True, True]

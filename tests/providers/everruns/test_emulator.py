@@ -1,4 +1,4 @@
-"""The Everruns emulator, spoken to without any client of ours."""
+"""The Everruns emulator, tested over plain HTTP."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HEX = "0123456789abcdef" * 2
 UNKNOWN_SESSION = f"session_{HEX}"
 DEFAULT_ORG = "org_00000000000000000000000000000001"
 
-# Required members and their types, by component of the published description, info.version 0.2.0:
-# https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11). `status` of a session is from the field's text:
-# the component SessionStatus of that document describes something else. So are `href` and `method` of an action: the
-# text says that an action on an entity always has them.
+# Required fields and their types, by component of the published OpenAPI document, info.version 0.2.0:
+# https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11). Two facts come from the text of the document:
+# the type of a session's `status`, because its component SessionStatus describes another object, and that an action on
+# an entity always has `href` and `method`.
 LINKS = {"self_url": str, "view_url": str, "ui_link": str}
 PUBLISHED: dict[str, dict[str, type]] = {
     "WithUrls_Session": {
@@ -73,7 +73,7 @@ PUBLISHED: dict[str, dict[str, type]] = {
 
 
 def conforms(body: dict[str, Any], *components: str) -> dict[str, Any]:
-    """Assert that a body has what the published components require, and no null; give it back."""
+    """Assert that a body has the fields that the published components require, and no null. Returns the body."""
     for component in components:
         for name, kind in PUBLISHED[component].items():
             assert type(body.get(name)) is kind, f"{component}.{name}: {body.get(name)!r}"
@@ -122,7 +122,7 @@ def served(generation: Generation = "current") -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    """One emulator for all tests here: none counts what is there."""
+    """One emulator for all tests of this file, because none of them counts records."""
     yield from served()
 
 
@@ -142,7 +142,7 @@ def api() -> Iterator[Api]:
         ("Bearer evr_ak_key_of_an_agent", 401),
     ],
 )
-def test_a_user_token_opens_the_api_bare_or_after_a_scheme(api: Api, authorization: str | None, status: int) -> None:
+def test_a_user_token_is_accepted_with_and_without_a_scheme(api: Api, authorization: str | None, status: int) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     response = httpx.get(f"{api.handle.base_url}/v1/sessions", headers=headers)
     assert response.status_code == status
@@ -150,7 +150,7 @@ def test_a_user_token_opens_the_api_bare_or_after_a_scheme(api: Api, authorizati
         assert response.json()["title"] == "Unauthorized"
 
 
-def test_the_settings_of_the_handle_open_the_api(api: Api) -> None:
+def test_the_settings_of_the_handle_are_accepted(api: Api) -> None:
     token = api.handle.settings["api_key"]
     assert httpx.get(f"{api.handle.base_url}/v1/sessions", headers={"Authorization": token}).status_code == 200
 
@@ -158,23 +158,23 @@ def test_the_settings_of_the_handle_open_the_api(api: Api) -> None:
 @pytest.mark.parametrize(
     ("organization", "status"), [(DEFAULT_ORG, 200), (f"org_{HEX}", 403), ("org_1", 400), ("default", 400)]
 )
-def test_only_the_default_organization_is_reached(api: Api, organization: str, status: int) -> None:
+def test_only_the_default_organization_is_accessible(api: Api, organization: str, status: int) -> None:
     assert api.http.get("sessions", headers={"X-Org-Id": organization}).status_code == status
 
 
 @pytest.mark.parametrize("reason", ["retire", "%E2%9C%93%20done", "two%0Alines%09tabbed", "x" * 1000, "%C3%A9" * 1000])
-def test_a_good_change_reason_is_accepted(api: Api, reason: str) -> None:
+def test_a_valid_change_reason_is_accepted(api: Api, reason: str) -> None:
     assert api.http.post("sessions", json={}, headers={"Everruns-Change-Reason": reason}).status_code == 201
 
 
 @pytest.mark.parametrize("reason", ["", "%20%0A", "x" * 1001, "bell%07", "%C2%85x%C2%85y", "%FF"])
-def test_a_bad_change_reason_is_refused(api: Api, reason: str) -> None:
+def test_an_invalid_change_reason_is_refused(api: Api, reason: str) -> None:
     response = api.http.post("sessions", json={}, headers={"Everruns-Change-Reason": reason})
     assert (response.status_code, response.json()["code"]) == (400, "invalid_change_reason")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "sessions"), ("GET", "sessions/x"), ("POST", "sessions")])
-def test_the_request_id_comes_back_or_is_made(api: Api, method: str, path: str) -> None:
+def test_the_request_id_is_echoed_or_generated(api: Api, method: str, path: str) -> None:
     assert api.http.request(method, path, headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
     assert uuid.UUID(api.http.request(method, path).headers["x-request-id"]).version == 4
 
@@ -247,8 +247,6 @@ def test_an_id_is_checked_by_prefix_then_length_then_digits(api: Api, session_id
         ("GET", "agents?include_archived=maybe", b"", 400),
     ],
 )
-def test_what_cannot_be_read_is_answered_in_plain_text(
-    api: Api, method: str, path: str, content: bytes, status: int
-) -> None:
+def test_an_unreadable_request_gets_plain_text(api: Api, method: str, path: str, content: bytes, status: int) -> None:
     response = api.http.request(method, path, content=content)
     assert (response.status_code, response.headers["content-type"].split(";")[0]) == (status, "text/plain")

@@ -20,7 +20,7 @@ def fresh() -> Iterator[Api]:
     yield from served()
 
 
-def test_the_initial_agent_is_there_with_its_counts(fresh: Api) -> None:
+def test_the_initial_agent_is_listed_with_its_counts(fresh: Api) -> None:
     fresh.session(agent_id=fresh.handle.agent_id)
     agent = conforms(fresh.ok("GET", f"agents/{fresh.handle.agent_id}"), "WithUrls_Agent", "ResourceWithCounts")
     assert (agent["session_count"], agent["app_count"], agent["status"]) == (1, 0, "active")
@@ -28,7 +28,7 @@ def test_the_initial_agent_is_there_with_its_counts(fresh: Api) -> None:
     assert fresh.ok("GET", "agents") == {"data": [agent], "total": 1, "offset": 0, "limit": 20}
 
 
-def test_what_an_agent_is_created_with_is_read_back(api: Api) -> None:
+def test_the_fields_of_a_new_agent_are_read_back(api: Api) -> None:
     given = {
         "id": f"agent_{'a' * 32}",
         "display_name": "Helper",
@@ -47,7 +47,7 @@ def test_what_an_agent_is_created_with_is_read_back(api: Api) -> None:
     "name", ["", "Upper", "under_score", "-lead", "trail-", "two--hyphens", "a b", "é", "x" * 65, "line\n"]
 )
 @pytest.mark.parametrize("collection", ["agents", "harnesses"])
-def test_a_name_that_is_no_slug_is_refused(api: Api, collection: str, name: str) -> None:
+def test_a_name_that_is_not_a_slug_is_refused(api: Api, collection: str, name: str) -> None:
     api.refused("POST", collection, 400, {"name": name, "system_prompt": "x"})
 
 
@@ -74,7 +74,7 @@ def test_an_agent_is_changed_in_part(api: Api) -> None:
     assert api.ok("PATCH", path, body={"name": "changed"})["name"] == "changed"
 
 
-def test_put_makes_an_agent_then_replaces_it(api: Api) -> None:
+def test_put_creates_an_agent_then_replaces_it(api: Api) -> None:
     body = {"name": "put-here", "system_prompt": "One.", "description": "D"}
     path = f"agents/agent_{'b' * 32}"
     made = conforms(api.ok("PUT", path, 201, body), "WithUrls_Agent")
@@ -86,7 +86,7 @@ def test_put_makes_an_agent_then_replaces_it(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "agents"), ("PUT", "agents/agent_1"), ("PUT", "agents/No Slug")])
-def test_an_agent_is_not_made_under_a_malformed_id(api: Api, method: str, path: str) -> None:
+def test_an_agent_is_not_created_with_a_malformed_id(api: Api, method: str, path: str) -> None:
     body = {"name": "malformed", "system_prompt": "x", "id": "agent_1"}
     assert api.refused(method, path, 400, body)["detail"].startswith("Invalid agent ID: ")
 

@@ -1,4 +1,4 @@
-"""The official Everruns client judges the emulator: its own strict models read what the emulator sends."""
+"""The official Everruns client reads the responses of the emulator with its strict models."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def judge(handle: EmulatorHandle, scenario: Callable[[Any], Awaitable[None]], **
 
 @contextlib.contextmanager
 def sooner() -> Iterator[None]:
-    """Let this thread try again sooner than the official client does, which waits for seconds; not the emulator's."""
+    """Shorten the waits of the official client in this thread, but not in the thread of the emulator."""
     sleep, ours = asyncio.sleep, threading.current_thread()
 
     async def sleep_less(delay: float, result: Any = None) -> Any:
@@ -67,7 +67,7 @@ def sooner() -> Iterator[None]:
 
 
 async def create(everruns: Any, **values: object) -> Any:
-    """Create a session; the official client advises its agent client instead, once for each process."""
+    """Create a session. The official client warns once for each process to use its agent client instead."""
     client._warned_deprecations.clear()
     with pytest.warns(DeprecationWarning, match="Everruns.sessions.create"):
         return await everruns.sessions.create(**values)
@@ -173,7 +173,7 @@ def test_a_session_is_pinned_and_deleted(handle: EmulatorHandle) -> None:
 
 
 @covers(Feature.SESSIONS_CANCEL)
-def test_every_status_is_one_that_the_client_knows(handle: EmulatorHandle) -> None:
+def test_the_client_accepts_every_status(handle: EmulatorHandle) -> None:
     async def scenario(everruns: Any) -> None:
         emulator: Any = handle.control
         session_id = (await create(everruns)).id
@@ -213,7 +213,7 @@ def test_every_status_is_one_that_the_client_knows(handle: EmulatorHandle) -> No
 def test_a_refusal_reaches_the_client_with_its_status(
     handle: EmulatorHandle, call: Callable[[Any], Awaitable[None]], error: type[Exception], status: int, message: str
 ) -> None:
-    # The client looks for a member `error`, finds none in a problem body, and puts the body's text into the message.
+    # The client expects a field `error`, which a problem body does not have, so its message is the text of the body.
     with pytest.raises(error, match=message) as caught:
         judge(handle, call)
     assert type(caught.value) is error
@@ -224,7 +224,7 @@ def test_a_refusal_reaches_the_client_with_its_status(
     ("settings", "error", "status"),
     [({"api_key": "sk-other"}, AuthenticationError, 401), ({"org_id": f"org_{UNKNOWN}"}, ApiError, 403)],
 )
-def test_a_stranger_is_turned_away(
+def test_a_request_with_a_wrong_token_is_refused(
     handle: EmulatorHandle, settings: dict[str, str], error: type[Exception], status: int
 ) -> None:
     with pytest.raises(error) as caught:
@@ -278,7 +278,7 @@ def test_harnesses_models_and_capabilities_are_read(handle: EmulatorHandle) -> N
     judge(handle, scenario)
 
 
-def test_the_older_generation_is_read_too() -> None:
+def test_the_legacy_generation_is_read_too() -> None:
     with serve("everruns", generation="legacy") as older:
 
         async def scenario(everruns: Any) -> None:

@@ -1,4 +1,4 @@
-"""The older generation of the Everruns emulator."""
+"""The legacy generation of the Everruns emulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def legacy() -> Iterator[Api]:
     yield from served("legacy")
 
 
-def test_an_older_session_has_the_older_fields_only(legacy: Api) -> None:
+def test_a_legacy_session_has_only_the_legacy_fields(legacy: Api) -> None:
     body = {"agent_id": legacy.handle.agent_id, "title": "T", "locale": "en-GB", "harness_name": "generic"}
     created = legacy.session(**body)
     always = {"id", "organization_id", "agent_id", "harness_id", "status", "created_at", "updated_at", "tags"}
@@ -27,12 +27,12 @@ def test_an_older_session_has_the_older_fields_only(legacy: Api) -> None:
     assert datetime.fromisoformat(read["started_at"]) <= datetime.now(UTC)
 
 
-def test_an_older_session_needs_an_agent(legacy: Api) -> None:
+def test_a_legacy_session_needs_an_agent(legacy: Api) -> None:
     assert legacy.http.post("sessions", json={"title": "T"}).status_code == 422
     assert legacy.http.post("sessions", json={"agent_id": None}).status_code == 422
 
 
-def test_an_older_patch_knows_title_and_tags(legacy: Api) -> None:
+def test_a_legacy_update_accepts_title_and_tags(legacy: Api) -> None:
     path = f"sessions/{legacy.session(agent_id=legacy.handle.agent_id)['id']}"
     patched = legacy.ok("PATCH", path, body={"title": "T", "tags": ["a"], "locale": 5, "agent_identity_id": 5})
     assert (patched["title"], patched["tags"]) == ("T", ["a"])
@@ -45,13 +45,13 @@ def test_an_older_patch_knows_title_and_tags(legacy: Api) -> None:
         ("GET", "sessions/x", 400, "Invalid session ID: invalid prefix: expected 'session', got 'x'"),
     ],
 )
-def test_an_older_error_is_a_single_text(legacy: Api, method: str, path: str, status: int, text: str) -> None:
+def test_a_legacy_error_is_a_single_text(legacy: Api, method: str, path: str, status: int, text: str) -> None:
     response = legacy.http.request(method, path)
     assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
     assert response.json() == {"error": text}
 
 
-def test_older_lists_and_agents_have_no_links(legacy: Api) -> None:
+def test_legacy_lists_and_agents_have_no_links(legacy: Api) -> None:
     for _ in range(2):
         legacy.session(agent_id=legacy.handle.agent_id)
     assert set(legacy.ok("GET", "sessions?limit=1&offset=1")) == {"data", "total", "offset", "limit"}
@@ -61,7 +61,7 @@ def test_older_lists_and_agents_have_no_links(legacy: Api) -> None:
     assert not set(LINKS) & set(legacy.ok("GET", "models")["data"][0])
 
 
-def test_an_older_session_waits_in_the_other_spelling(legacy: Api) -> None:
+def test_a_waiting_legacy_session_has_the_other_spelling(legacy: Api) -> None:
     session_id = legacy.session(agent_id=legacy.handle.agent_id)["id"]
     legacy.handle.control.await_tool_results(session_id)  # type: ignore[attr-defined]
     assert legacy.ok("GET", f"sessions/{session_id}")["status"] == "waiting_for_tool_results"

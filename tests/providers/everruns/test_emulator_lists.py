@@ -39,7 +39,7 @@ def test_sessions_come_newest_first_page_by_page(fresh: Api) -> None:
         ("?offset=500&limit=5", 500, 5, 0),
     ],
 )
-def test_limits_are_brought_into_range_and_told(many: Api, query: str, offset: int, limit: int, count: int) -> None:
+def test_limits_are_clamped_and_reported(many: Api, query: str, offset: int, limit: int, count: int) -> None:
     page = many.ok("GET", f"sessions{query}")
     assert (page["offset"], page["limit"], len(page["data"]), page["total"]) == (offset, limit, count, 21)
 

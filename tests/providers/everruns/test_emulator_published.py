@@ -1,4 +1,4 @@
-"""The legacy generation of the Everruns emulator answers as the published page, key for key."""
+"""The legacy generation of the Everruns emulator returns the JSON of the published page, key for key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def connect(handle: EmulatorHandle) -> httpx.Client:
 
 
 def new_session(handle: EmulatorHandle, http: httpx.Client, **fields: Any) -> str:
-    """A session that has had a turn."""
+    """Create a session with one finished turn."""
     session_id: str = http.post("/sessions", json={"agent_id": handle.agent_id, **fields}).json()["id"]
     message = {"message": {"content": [{"type": "text", "text": "hello"}]}}
     with http.stream("GET", f"/sessions/{session_id}/sse") as stream:
@@ -35,5 +35,5 @@ def test_a_legacy_session_is_updated_as_published() -> None:
         answer = http.patch(f"/sessions/{session_id}", json=published.request)
 
     assert answer.status_code == published.status
-    # The next generation's; the official client reads no session without it.
+    # A field of the next generation, which the official client requires.
     assert differences(published.answer, answer.json()) == [".harness_id: not published"]

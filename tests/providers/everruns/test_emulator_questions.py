@@ -1,4 +1,4 @@
-"""Questions, mixed steps and dropped options in the Everruns emulator, seen from the wire.
+"""Questions, mixed steps and ignored options in the Everruns emulator, tested over plain HTTP.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/question_answers.rs (read 2026-11), and recorded
 exchanges of its engine 0.50.1
@@ -28,7 +28,7 @@ def api() -> Iterator[Api]:
 
 
 def asked(api: Api, *script: Any) -> tuple[str, list[Json]]:
-    """A session that waits, with the calls that it waits for."""
+    """Return a waiting session, and its pending calls."""
     session_id = api.session()["id"]
     api.handle.script([*script, Say("Thanks.")], session=session_id)
     with stream(api, session_id) as frames:
@@ -40,7 +40,7 @@ def asked(api: Api, *script: Any) -> tuple[str, list[Json]]:
 
 
 def ended(api: Api, session_id: str) -> list[Json]:
-    """The stored events of a session, once its turn is over."""
+    """Wait for the end of the turn, and return the stored events."""
     while not stored(api, session_id, "?types=session.idled"):
         pass
     events: list[Json] = stored(api, session_id)
@@ -107,8 +107,8 @@ def test_a_question_without_options_takes_text(api: Api) -> None:
     replied(api, session_id, 200, answers=[{"id": "question_1", "other_text": " because "}])
 
     ended(api, session_id)
-    told = json.loads(last(api, session_id, "tool.completed")["result"][0]["text"])
-    assert told["answers"] == [{"id": "question_1", "selected": [], "other_text": "because"}]
+    received = json.loads(last(api, session_id, "tool.completed")["result"][0]["text"])
+    assert received["answers"] == [{"id": "question_1", "selected": [], "other_text": "because"}]
 
 
 def test_a_question_can_be_declined(api: Api) -> None:
@@ -117,8 +117,8 @@ def test_a_question_can_be_declined(api: Api) -> None:
     assert replied(api, session_id, 200, status="declined")["status"] == "declined"
 
     ended(api, session_id)
-    told = json.loads(last(api, session_id, "tool.completed")["result"][0]["text"])
-    assert told == {"status": "declined", "answered_by": "user", "answers": []}
+    received = json.loads(last(api, session_id, "tool.completed")["result"][0]["text"])
+    assert received == {"status": "declined", "answered_by": "user", "answers": []}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_question_can_be_declined(api: Api) -> None:
         ([red(secret_ref="session:KEY")], 'question "question_1" is not a secret question'),
     ],
 )
-def test_an_answer_that_does_not_fit_is_refused_and_the_question_waits_on(
+def test_an_answer_that_does_not_fit_is_refused_and_the_question_stays_pending(
     api: Api, answers: list[Json], detail: str
 ) -> None:
     session_id, _ = asked(api, COLOURS)
@@ -143,7 +143,7 @@ def test_an_answer_that_does_not_fit_is_refused_and_the_question_waits_on(
     replied(api, session_id, 200, answers=[red()])
 
 
-def test_an_answer_that_comes_again_or_for_nothing_is_refused(api: Api) -> None:
+def test_a_repeated_or_unexpected_answer_is_refused(api: Api) -> None:
     session_id, (call,) = asked(api, COLOURS)
     assert replied(api, session_id, 404, tool_call_id="call_none", answers=[red()])["title"] == "Not Found"
     replied(api, session_id, 200, answers=[red()])
@@ -169,13 +169,13 @@ def test_an_answer_does_not_give_the_result_of_a_tool(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "told"),
+    ("question", "received"),
     [
         (COLOURS, {"status": "timed_out", "answered_by": "timeout", "answers": [red(other_text=None)]}),
         (Ask("Why?"), {"status": "declined", "answered_by": "timeout", "answers": []}),
     ],
 )
-def test_a_question_that_is_not_answered_in_time_gets_its_default(api: Api, question: Ask, told: Json) -> None:
+def test_a_question_that_is_not_answered_in_time_gets_its_default(api: Api, question: Ask, received: Json) -> None:
     control = api.handle.control
     assert isinstance(control, EverrunsEmulator)
     control.pace.question_wait_s = 0.05
@@ -185,7 +185,7 @@ def test_a_question_that_is_not_answered_in_time_gets_its_default(api: Api, ques
 
     ended(api, session_id)
 
-    assert json.loads(last(api, session_id, "tool.completed")["result"][0]["text"]) == told
+    assert json.loads(last(api, session_id, "tool.completed")["result"][0]["text"]) == received
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def old_api() -> Iterator[Api]:
     yield from served("legacy")
 
 
-def test_the_legacy_generation_says_its_questions(old_api: Api) -> None:
+def test_the_legacy_generation_writes_its_questions_as_messages(old_api: Api) -> None:
     session_id = old_api.session(agent_id=old_api.handle.agent_id)["id"]
     old_api.handle.script([COLOURS, Say("Thanks.")], session=session_id)
     say(old_api, session_id, "go")
@@ -220,7 +220,7 @@ def delivered(api: Api, session_id: str, call_id: str) -> None:
     api.ok("POST", f"sessions/{session_id}/tool-results", 200, body)
 
 
-def test_an_approval_and_a_tool_of_the_client_are_asked_for_together(api: Api) -> None:
+def test_an_approval_and_a_client_tool_are_requested_together(api: Api) -> None:
     session_id, calls = asked(api, MIXED)
 
     assert [call["name"] for call in calls] == ["lookup", "approve_tool_call"]
@@ -229,7 +229,7 @@ def test_an_approval_and_a_tool_of_the_client_are_asked_for_together(api: Api) -
     assert {data["tool_name"]: data["success"] for data in results} == {"delete": False, "list": True}
 
 
-def test_a_decision_does_not_end_the_wait_for_a_tool_of_the_client(api: Api) -> None:
+def test_a_decision_does_not_end_the_wait_for_a_client_tool(api: Api) -> None:
     session_id, (lookup, approval) = asked(api, MIXED)
 
     decided(api, session_id, approval["id"])
@@ -237,8 +237,12 @@ def test_a_decision_does_not_end_the_wait_for_a_tool_of_the_client(api: Api) -> 
     assert api.ok("GET", f"sessions/{session_id}")["status"] == "waitingfortoolresults"
     assert last(api, session_id, "input.message")["message"]["content"][0]["text"].startswith("I approved `delete`")
     delivered(api, session_id, lookup["id"])
-    told = [event["data"] for event in ended(api, session_id) if event["type"] == "tool.completed"]
-    assert (told[-1]["tool_name"], told[-1]["success"], told[-1]["result"][0]["text"]) == ("delete", True, "deleted")
+    received = [event["data"] for event in ended(api, session_id) if event["type"] == "tool.completed"]
+    assert (received[-1]["tool_name"], received[-1]["success"], received[-1]["result"][0]["text"]) == (
+        "delete",
+        True,
+        "deleted",
+    )
 
 
 def test_results_of_tools_end_the_wait_and_leave_the_approval_undecided(api: Api) -> None:
@@ -246,14 +250,14 @@ def test_results_of_tools_end_the_wait_and_leave_the_approval_undecided(api: Api
 
     delivered(api, session_id, lookup["id"])
 
-    told = [event["data"] for event in ended(api, session_id) if event["type"] == "tool.completed"]
-    assert (told[-1]["tool_name"], told[-1]["success"]) == ("delete", False)
+    received = [event["data"] for event in ended(api, session_id) if event["type"] == "tool.completed"]
+    assert (received[-1]["tool_name"], received[-1]["success"]) == ("delete", False)
 
 
-# --- Dropped options
+# --- Ignored options
 
 
-def test_options_are_dropped_without_a_word_on_request(api: Api) -> None:
+def test_options_are_ignored_without_an_error_on_request(api: Api) -> None:
     control = api.handle.control
     assert isinstance(control, EverrunsEmulator)
     control.ignores_options = True

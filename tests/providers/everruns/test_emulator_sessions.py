@@ -15,7 +15,7 @@ def api() -> Iterator[Api]:
     yield from served()
 
 
-def test_a_session_of_nothing_has_what_is_required_and_no_more(api: Api) -> None:
+def test_a_session_without_options_has_only_the_required_fields(api: Api) -> None:
     session = conforms(api.session(), "WithUrls_Session")
     assert set(session) == {*PUBLISHED["WithUrls_Session"], "tags", "allowed_actions"}
     assert (session["status"], session["tags"], session["organization_id"]) == ("started", [], DEFAULT_ORG)
@@ -28,7 +28,7 @@ def test_a_session_of_nothing_has_what_is_required_and_no_more(api: Api) -> None
         assert re.fullmatch(f"{prefix}_[0-9a-f]{{32}}", session[name])
 
 
-def test_what_a_session_is_created_with_is_read_back(api: Api) -> None:
+def test_the_fields_of_a_new_session_are_read_back(api: Api) -> None:
     client_tool = {"type": "client_side", "name": "open_url", "description": "Opens", "parameters": {"type": "object"}}
     given = {
         "agent_id": api.handle.agent_id,
@@ -84,7 +84,7 @@ def test_tools_that_the_client_does_not_run_are_dropped(api: Api) -> None:
         ({"tools": [{"type": "client_side", "name": "mcp_x"}]}, 400, "Tool names must not begin with 'mcp_'"),
     ],
 )
-def test_a_session_that_breaks_a_rule_is_refused(api: Api, values: dict[str, object], status: int, detail: str) -> None:
+def test_an_invalid_session_is_refused(api: Api, values: dict[str, object], status: int, detail: str) -> None:
     before = api.ok("GET", "sessions")["total"]
     assert api.refused("POST", "sessions", status, values)["detail"].startswith(detail)
     assert api.ok("GET", "sessions")["total"] == before
@@ -107,7 +107,7 @@ def test_a_session_joins_the_workspace_of_another(api: Api) -> None:
     assert api.session()["workspace_id"] != first["workspace_id"]
 
 
-def test_a_deleted_session_is_gone_for_good(api: Api) -> None:
+def test_a_deleted_session_is_gone(api: Api) -> None:
     path = f"sessions/{api.session()['id']}"
     response = api.http.delete(path)
     assert (response.status_code, response.content) == (204, b"")
@@ -115,7 +115,7 @@ def test_a_deleted_session_is_gone_for_good(api: Api) -> None:
     api.refused("DELETE", path, 404)
 
 
-def test_pinning_is_told_on_reading_and_listing_only(api: Api) -> None:
+def test_only_reads_and_lists_show_whether_a_session_is_pinned(api: Api) -> None:
     session = api.session(title="to be pinned")
     path = f"sessions/{session['id']}"
     for method, pinned in [("PUT", True), ("PUT", True), ("DELETE", False)]:
@@ -161,7 +161,7 @@ BEFORE = {"title": "Old", "tags": ["a", "b"], "locale": "en-GB", "agent_identity
         ({"model_id": "x", "capabilities": 1, "agent_id": "y", "status": "idle", "id": "z", "other": True}, BEFORE),
     ],
 )
-def test_a_patch_sets_what_is_given_and_ignores_what_cannot_be_set(
+def test_a_patch_sets_known_fields_and_ignores_the_others(
     api: Api, change: dict[str, object], after: dict[str, object]
 ) -> None:
     created = api.session(**BEFORE)

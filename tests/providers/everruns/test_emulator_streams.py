@@ -1,4 +1,4 @@
-"""Turns and live streams of the Everruns emulator, spoken to without any client of ours."""
+"""Turns and live streams of the Everruns emulator, tested over plain HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWER = ["reason.started", *SPEAK]
 FAILED = ["output.message.completed", "reason.completed", "turn.failed", "session.idled"]
 CANCELLED = ["turn.cancelled", "input.message", "output.message.completed", "session.idled"]
 
-# Required members of payloads in the published description, info.version 0.2.0:
+# Required fields of event data in the published OpenAPI document, info.version 0.2.0:
 # https://github.com/everruns/sdk, openapi/openapi.json (read 2026-11).
 REQUIRED: dict[str, set[str]] = {
     "input.message": {"message"},
@@ -54,7 +54,7 @@ REQUIRED: dict[str, set[str]] = {
 
 
 class Frame(dict[str, str]):
-    """One frame of a stream: its fields, and `comment` for a comment."""
+    """One frame of a stream: its fields, with `comment` for a comment line."""
 
     @property
     def body(self) -> Any:
@@ -74,7 +74,7 @@ def frames_of(response: httpx.Response) -> Iterator[Frame]:
 
 @contextlib.contextmanager
 def stream(api: Api, session_id: str, query: str = "") -> Iterator[Iterator[Frame]]:
-    """An open stream, after its first frame."""
+    """Open a stream, and read its first frame."""
     with api.http.stream("GET", f"sessions/{session_id}/sse{query}") as response:
         assert (response.status_code, response.headers["content-type"].split(";")[0]) == (200, "text/event-stream")
         frames = frames_of(response)
@@ -83,7 +83,7 @@ def stream(api: Api, session_id: str, query: str = "") -> Iterator[Iterator[Fram
 
 
 def until(frames: Iterator[Frame], last: str) -> list[Any]:
-    """Events up to the first of a type."""
+    """Read the events up to the first event of a type."""
     seen = []
     for frame in frames:
         if "event" in frame:
@@ -99,7 +99,7 @@ def say(api: Api, session_id: str, text: str, **more: object) -> dict[str, Any]:
 
 
 def turn_of(api: Api, text: str) -> tuple[str, list[Any]]:
-    """A new session, and the events of its first turn as a stream brings them."""
+    """Create a session and run a turn. Returns the session, and the events of a stream."""
     session_id = api.session(agent_id=api.handle.agent_id)["id"]
     with stream(api, session_id) as frames:
         say(api, session_id, text)
@@ -112,7 +112,7 @@ def stored(api: Api, session_id: str, query: str = "") -> list[Any]:
 
 
 def types(events: Sequence[Any]) -> list[str]:
-    """Types of events, several deltas in a row once."""
+    """Return the types of events, with consecutive deltas merged."""
     names = [event["type"] for event in events]
     return [name for i, name in enumerate(names) if not (name.endswith(".delta") and i and names[i - 1] == name)]
 
@@ -120,12 +120,12 @@ def types(events: Sequence[Any]) -> list[str]:
 def reach(api: Api, session_id: str, status: str) -> None:
     deadline_s = time.monotonic() + 5
     while api.ok("GET", f"sessions/{session_id}")["status"] != status:
-        assert time.monotonic() < deadline_s, f"the session is never {status}"
+        assert time.monotonic() < deadline_s, f"the session did not become {status}"
         time.sleep(0.01)
 
 
 def waiting(api: Api, calls: int = 1) -> tuple[str, list[Any]]:
-    """A new session that waits for tool results, and the calls that it waits for."""
+    """Return a new session that waits for tool results, and its pending calls."""
     session_id = api.session()["id"]
     say(api, session_id, f"/client-tool {calls}")
     reach(api, session_id, "waitingfortoolresults")
@@ -143,7 +143,7 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def seed() -> Iterator[Api]:
+def legacy() -> Iterator[Api]:
     yield from served("legacy")
 
 
@@ -156,7 +156,7 @@ def seed() -> Iterator[Api]:
         ("/fail", [*BEGIN, "reason.started", "output.message.started", "llm.generation", *FAILED]),
     ],
 )
-def test_a_turn_brings_the_documented_events_in_order(api: Api, text: str, story: list[str]) -> None:
+def test_a_turn_has_the_documented_events_in_order(api: Api, text: str, story: list[str]) -> None:
     session_id, events = turn_of(api, text)
     assert types(events) == story
     assert api.ok("GET", f"sessions/{session_id}")["status"] == "idle"
@@ -170,7 +170,7 @@ def test_a_turn_brings_the_documented_events_in_order(api: Api, text: str, story
     assert stored(api, session_id)[1:] == durable
 
 
-def test_the_turn_of_a_message_names_it_and_counts_what_it_used(api: Api) -> None:
+def test_the_turn_of_a_message_names_it_and_has_its_usage(api: Api) -> None:
     session_id = api.session()["id"]
     with stream(api, session_id) as frames:
         message = say(api, session_id, "one two three", tags=["t"], metadata={"k": 1})
@@ -197,12 +197,12 @@ def test_the_turn_of_a_message_names_it_and_counts_what_it_used(api: Api) -> Non
     )
 
 
-def test_a_failure_tells_the_user_and_the_operator(api: Api) -> None:
+def test_a_failure_has_a_message_for_the_user_and_an_error(api: Api) -> None:
     session_id, _ = turn_of(api, "/fail")
-    told, failed = last(api, session_id, "output.message.completed"), last(api, session_id, "turn.failed")
+    received, failed = last(api, session_id, "output.message.completed"), last(api, session_id, "turn.failed")
     assert (failed["error"], failed["error_code"]) == ("the model is out of order", "provider_unavailable")
-    assert told["error_code"] == failed["error_code"]
-    assert "unavailable" in told["message"]["content"][0]["text"]
+    assert received["error_code"] == failed["error_code"]
+    assert "unavailable" in received["message"]["content"][0]["text"]
     assert not last(api, session_id, "reason.completed")["success"]
 
 
@@ -217,19 +217,19 @@ def test_deltas_are_live_only(api: Api) -> None:
     assert list(done) == ["event", "id", "retry", "data"]
     assert (done["id"], done["retry"], done["event"]) == (done.body["id"], "100", "turn.completed")
     assert DELTA not in types(stored(api, session_id))
-    # The id of a delta was never stored; what came after it is found by the order of ids.
+    # The id of a delta is not stored. Later events are found by the order of the ids.
     with stream(api, session_id, f"?since_id={deltas[1].body['id']}") as frames:
         assert types(until(frames, "session.idled")) == ["llm.generation", *SPEAK[3:], *END]
 
 
-def test_deltas_are_kept_by_the_older_generation(seed: Api) -> None:
-    session_id, events = turn_of(seed, "a b")
-    assert events == stored(seed, session_id)
+def test_the_legacy_generation_stores_deltas(legacy: Api) -> None:
+    session_id, events = turn_of(legacy, "a b")
+    assert events == stored(legacy, session_id)
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     deltas = [event for event in events if event["type"] == DELTA]
-    total = seed.http.get(f"sessions/{session_id}/events?limit=1").headers["x-total-count"]
+    total = legacy.http.get(f"sessions/{session_id}/events?limit=1").headers["x-total-count"]
     assert (len(deltas), int(total)) == (4, len(events) - 4)
-    with stream(seed, session_id, f"?since_id={deltas[2]['id']}&types={DELTA}") as frames:
+    with stream(legacy, session_id, f"?since_id={deltas[2]['id']}&types={DELTA}") as frames:
         assert next(frames)["id"] == deltas[3]["id"]
 
 
@@ -245,10 +245,10 @@ def test_a_stream_begins_now_or_after_a_cursor(api: Api) -> None:
         assert types(until(resumed, "session.idled")) == [*BEGIN, *ANSWER, *END]
 
 
-def test_a_stream_of_the_older_generation_begins_at_the_beginning(seed: Api) -> None:
-    session_id, events = turn_of(seed, "first")
+def test_a_legacy_stream_replays_all_events(legacy: Api) -> None:
+    session_id, events = turn_of(legacy, "first")
     assert events[0]["type"] == "session.started"
-    with stream(seed, session_id) as frames:
+    with stream(legacy, session_id) as frames:
         assert until(frames, "session.idled") == events
 
 
@@ -287,7 +287,7 @@ def test_a_stream_is_cycled(api: Api) -> None:
         assert [frame["event"] for frame in unmatched] == ["disconnecting"]
 
 
-def test_client_side_tools_park_the_turn_until_their_results_come(api: Api) -> None:
+def test_a_turn_waits_for_the_results_of_client_side_tools(api: Api) -> None:
     api.handle.control.pace.waiting_after_s = 1.0  # type: ignore[attr-defined]
     session_id = api.session()["id"]
     path = f"sessions/{session_id}/tool-results"
@@ -296,7 +296,7 @@ def test_client_side_tools_park_the_turn_until_their_results_come(api: Api) -> N
         *before, request = until(frames, "tool.call_requested")
         ids = [call["id"] for call in request["data"]["tool_calls"]]
         body = {"tool_results": [{"tool_call_id": ids[0], "result": "sunny"}, {"tool_call_id": ids[1], "error": "no"}]}
-        # The status follows the event a moment later.
+        # The status changes a moment after the event.
         detail = api.refused("POST", path, 409, body)["detail"]
         assert detail == "Session is not waiting for tool results (current status: active)"
         reach(api, session_id, "waitingfortoolresults")
@@ -309,7 +309,7 @@ def test_client_side_tools_park_the_turn_until_their_results_come(api: Api) -> N
     assert (given["tool_call_id"], given["success"], given["status"]) == (ids[0], True, "success")
     assert given["result"] == [{"type": "text", "text": '"sunny"'}]
     assert (failed["success"], failed["status"], failed["error"]) == (False, "error", "no")
-    # The server records results without the name of the tool, under a turn made of the session's digits.
+    # The server stores results without the tool's name, in a context that is derived from the session id.
     assert given["tool_name"] == ""
     assert after[0]["context"]["turn_id"] == session_id.replace("session", "turn")
     assert api.refused("POST", path, 409, body)["detail"].endswith("(current status: idle)")
@@ -355,16 +355,16 @@ def test_results_end_a_wait_that_has_no_turn(api: Api) -> None:
     assert last(api, session_id, "tool.completed")["result"] == []
 
 
-def test_the_older_generation_takes_results_in_its_own_words(seed: Api) -> None:
-    session_id = seed.session(agent_id=seed.handle.agent_id)["id"]
+def test_the_legacy_response_to_results_has_its_own_fields(legacy: Api) -> None:
+    session_id = legacy.session(agent_id=legacy.handle.agent_id)["id"]
     body = {"tool_results": [{"tool_call_id": "a", "result": 1}]}
     path = f"sessions/{session_id}/tool-results"
-    response = seed.http.post(path, json=body)
+    response = legacy.http.post(path, json=body)
     assert response.status_code == 400
     assert response.json() == {"error": "Session is not waiting for tool results (current status: started)"}
-    say(seed, session_id, "/client-tool")
-    reach(seed, session_id, "waiting_for_tool_results")
-    assert seed.ok("POST", path, 200, body) == {"status": "accepted", "tool_results_count": 1}
+    say(legacy, session_id, "/client-tool")
+    reach(legacy, session_id, "waiting_for_tool_results")
+    assert legacy.ok("POST", path, 200, body) == {"status": "accepted", "tool_results_count": 1}
 
 
 def test_a_message_steers_a_running_turn(api: Api) -> None:
@@ -380,7 +380,7 @@ def test_a_message_steers_a_running_turn(api: Api) -> None:
     assert (events[-2]["data"]["final_message_id"], events[-2]["data"]["iterations"]) == (answers[1]["id"], 2)
 
 
-def test_a_message_to_a_turn_without_a_script_begins_no_other(api: Api) -> None:
+def test_a_message_to_a_turn_without_a_script_starts_no_other(api: Api) -> None:
     session_id = api.session()["id"]
     api.handle.control.start_turn(session_id, duration_s=60)
     say(api, session_id, "hello")
@@ -396,15 +396,15 @@ def test_cancelling_ends_the_turn_with_its_events(api: Api, text: str) -> None:
         assert api.ok("POST", f"sessions/{session_id}/cancel", 200, {})["status"] == "cancelled"
         assert api.ok("GET", f"sessions/{session_id}")["status"] == "idle"
         events = until(frames, "session.idled")
-    cancelled, asked, told, idled = events[-4:]
+    cancelled, asked, received, idled = events[-4:]
     assert types(events[-4:]) == CANCELLED
     started = last(api, session_id, "turn.started")
     assert cancelled["data"]["turn_id"] == idled["data"]["turn_id"] == started["turn_id"]
     assert cancelled["data"]["reason"] == "User requested cancellation"
     assert asked["data"]["message"]["role"] == "user"
     assert asked["data"]["message"]["content"][0]["text"] == "User requested to cancel the work."
-    assert told["data"]["message"]["role"] == "agent"
-    assert told["data"]["message"]["content"][0]["text"] == "Work was cancelled by user."
+    assert received["data"]["message"]["role"] == "agent"
+    assert received["data"]["message"]["content"][0]["text"] == "Work was cancelled by user."
     time.sleep(0.5)  # longer than the turn would have taken
     assert stored(api, session_id)[-1] == idled
     assert api.ok("POST", f"sessions/{session_id}/cancel", 200, {})["status"] == "no_op"
@@ -434,7 +434,7 @@ def test_deleting_a_session_ends_its_turn_and_its_streams(api: Api) -> None:
     api.refused("GET", f"sessions/{session_id}/sse", 404)
 
 
-def test_a_reader_that_leaves_leaves_no_task(api: Api) -> None:
+def test_a_closed_reader_leaves_no_task(api: Api) -> None:
     session_id, _ = turn_of(api, "a")
     server: Any = api.handle.control
     loop = server._state.sessions[session_id].task._task.get_loop()
@@ -448,7 +448,7 @@ def test_a_reader_that_leaves_leaves_no_task(api: Api) -> None:
         time.sleep(0.01)
 
 
-def test_a_server_with_open_streams_and_turns_stops_soon() -> None:
+def test_a_server_with_open_streams_and_turns_stops_quickly() -> None:
     emulator = served()
     api = next(emulator)
     session_id = api.session()["id"]
@@ -467,11 +467,11 @@ def test_a_server_with_open_streams_and_turns_stops_soon() -> None:
         (f"sse?{'&'.join(['exclude=turn.started'] * 26)}", "At most 25 values"),
     ],
 )
-def test_a_bad_stream_request_is_refused(api: Api, path: str, detail: str) -> None:
+def test_an_invalid_stream_request_is_refused(api: Api, path: str, detail: str) -> None:
     assert api.refused("GET", f"sessions/{api.session()['id']}/{path}", 400)["detail"].startswith(detail)
 
 
-def test_a_cursor_that_was_never_given_out_has_its_place_in_time(api: Api) -> None:
+def test_an_unknown_cursor_is_ordered_by_its_time(api: Api) -> None:
     session_id, _ = turn_of(api, "a")
     everything = stored(api, session_id)
     assert stored(api, session_id, f"?since_id=event_{'0' * 32}") == everything

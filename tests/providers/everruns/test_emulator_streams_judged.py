@@ -1,4 +1,4 @@
-"""The official Everruns client judges the emulator's turns and streams: its strict models read what it sends."""
+"""The official Everruns client reads the emulator's turns and streams with its strict models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def say(everruns: Any, session_id: str, text: str, controls: object = None
 
 
 async def until(stream: Any, last: str, on_event: Callable[[Any], Awaitable[None]] | None = None) -> list[Any]:
-    """Events of a stream up to the first of a type; fails rather than wait for ever."""
+    """Read the events up to the first event of a type, with a time limit."""
     seen: list[Any] = []
     others = asyncio.all_tasks()
     async with asyncio.timeout(20), contextlib.aclosing(aiter(stream)) as events:
@@ -50,7 +50,7 @@ async def until(stream: Any, last: str, on_event: Callable[[Any], Awaitable[None
                 await on_event(event)
             if event.type == last:
                 break
-    # The client leaves a generator behind, which the event loop closes in a task of its own.
+    # The client does not close its generator; the event loop closes it in a separate task.
     await asyncio.gather(*asyncio.all_tasks() - others)
     await stream.aclose()
     return seen
@@ -66,7 +66,7 @@ async def opened(handle: EmulatorHandle, session_id: str) -> None:
 async def turn(
     handle: EmulatorHandle, everruns: Any, session_id: str, text: str, on_event: Any = None, **options: Any
 ) -> list[Any]:
-    """The events of one turn, from a stream of the client that is open before the message is sent."""
+    """Run a turn on a stream that is open before the message is sent. Returns its events."""
     reading = asyncio.create_task(until(everruns.events.stream(session_id, **options), "session.idled", on_event))
     await opened(handle, session_id)
     await say(everruns, session_id, text)
@@ -107,7 +107,7 @@ def test_the_client_streams_a_whole_turn(handle: EmulatorHandle, text: str, stor
     judge(handle, scenario)
 
 
-def test_the_client_comes_back_after_every_disconnecting(handle: EmulatorHandle) -> None:
+def test_the_client_reconnects_after_every_disconnecting(handle: EmulatorHandle) -> None:
     emulator: Any = handle.control
 
     async def scenario(everruns: Any) -> None:
@@ -115,7 +115,7 @@ def test_the_client_comes_back_after_every_disconnecting(handle: EmulatorHandle)
         emulator.pace.stream_s = 0.35
         events = await turn(handle, everruns, session.id, "/slow 12")
         durable = [event for event in events if event.type != DELTA]
-        # Deltas that fall between two connections are lost; nothing else is, and nothing comes twice.
+        # Only deltas between two connections are lost, and no event is repeated.
         assert 0 < len(events) - len(durable) < 12
         assert [event.type for event in durable] == WITHOUT_DELTAS
         assert durable == (await everruns.events.list(session.id))[1:]

@@ -1,4 +1,4 @@
-"""Lists of events and messages of the Everruns emulator, and what a message may hold."""
+"""Lists of events and messages of the Everruns emulator, and the fields of messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def session_id(api: Api) -> str:
-    """A session with three turns of ten events each, after its first event: 2 to 11, 12 to 21 and 22 to 31."""
+    """Create a session with three turns. After its first event, each turn has ten: 2 to 11, 12 to 21 and 22 to 31."""
     session_id: str = api.session(agent_id=api.handle.agent_id)["id"]
     for text, tags in (("one", ["a"]), ("two", ["b"]), ("three", ["a", "c"])):
         say(api, session_id, text, tags=tags)
@@ -51,7 +51,7 @@ def sequences(events: Sequence[Any]) -> list[int]:
         ("?from_ts=2100-01-01T00:00:00Z", []),
         ("?to_ts=2000-01-01T00:00:00Z", []),
         ("?from_ts=2000-01-01T00:00:00Z&to_ts=2100-01-01T00:00:00Z", range(1, 32)),
-        # The last of them; a page that does not reach the first begins with a turn, if one begins in it.
+        # The last events. An incomplete list starts at the first `turn.started` in it.
         ("?limit=5", range(27, 32)),
         ("?limit=10", range(24, 32)),
         ("?limit=20", range(14, 32)),
@@ -67,7 +67,7 @@ def test_events_are_found_by_cursor_and_filter(api: Api, session_id: str, query:
     assert sequences(stored(api, session_id, query)) == list(expected)
 
 
-def test_events_are_found_by_the_ids_that_they_bear(api: Api, session_id: str) -> None:
+def test_events_are_found_by_their_ids(api: Api, session_id: str) -> None:
     events = stored(api, session_id)
     second = events[13]["context"]
     assert sequences(stored(api, session_id, f"?since_id={events[28]['id']}")) == [30, 31]
@@ -99,7 +99,7 @@ def test_a_window_lies_around_an_event(
 
 
 @pytest.mark.parametrize("query", ["?limit=2", "?limit=1000&types=turn.started"])
-def test_the_total_is_told_with_a_limit_only(api: Api, session_id: str, query: str) -> None:
+def test_the_total_is_only_returned_with_a_limit(api: Api, session_id: str, query: str) -> None:
     path = f"sessions/{session_id}/events"
     assert api.http.get(path + query).headers["x-total-count"] == "31"
     assert "x-total-count" not in api.http.get(path).headers
@@ -119,14 +119,14 @@ def test_the_total_is_told_with_a_limit_only(api: Api, session_id: str, query: s
         (f"?around=event_{HEX}&since_id=event_{HEX}", 400),
     ],
 )
-def test_a_bad_question_about_events_is_refused(api: Api, session_id: str, query: str, status: int) -> None:
+def test_an_invalid_query_for_events_is_refused(api: Api, session_id: str, query: str, status: int) -> None:
     api.refused("GET", f"sessions/{session_id}/events{query}", status)
 
 
 @pytest.mark.parametrize(
     "query", ["limit=all", "limit=-1", "after_sequence=x", "from_ts=today", "to_ts=2026-01-01", "order_desc=1"]
 )
-def test_an_unreadable_question_about_events_is_answered_in_plain_text(api: Api, session_id: str, query: str) -> None:
+def test_an_unreadable_query_for_events_gets_plain_text(api: Api, session_id: str, query: str) -> None:
     response = api.http.get(f"sessions/{session_id}/events?{query}")
     assert (response.status_code, response.headers["content-type"].split(";")[0]) == (400, "text/plain")
 
@@ -156,7 +156,7 @@ def test_messages_are_listed_in_their_longer_shape(api: Api, session_id: str) ->
     assert messages[1] == {**in_event, "session_id": session_id, "sequence": 8}
 
 
-def test_a_message_keeps_what_it_was_sent_with(api: Api) -> None:
+def test_a_message_keeps_its_fields(api: Api) -> None:
     session_id = api.session()["id"]
     model_id = api.ok("GET", "models")["data"][0]["id"]
     sent = {
@@ -194,7 +194,7 @@ def test_a_message_keeps_what_it_was_sent_with(api: Api) -> None:
         ({"message": USER_TEXT, "addressed_participant_id": f"part_{HEX}"}, 404),
     ],
 )
-def test_a_message_that_breaks_a_rule_is_refused(api: Api, session_id: str, body: object, status: int) -> None:
+def test_an_invalid_message_is_refused(api: Api, session_id: str, body: object, status: int) -> None:
     api.refused("POST", f"sessions/{session_id}/messages", status, body)
     assert len(stored(api, session_id)) == 31
 
@@ -215,14 +215,12 @@ def test_a_message_that_breaks_a_rule_is_refused(api: Api, session_id: str, body
         ("tool-results", {"tool_results": [{"result": 1}]}),
     ],
 )
-def test_a_body_of_the_wrong_shape_is_answered_in_plain_text(
-    api: Api, session_id: str, path: str, body: object
-) -> None:
+def test_a_body_of_the_wrong_shape_gets_plain_text(api: Api, session_id: str, path: str, body: object) -> None:
     response = api.http.post(f"sessions/{session_id}/{path}", json=body)
     assert (response.status_code, response.headers["content-type"].split(";")[0]) == (422, "text/plain")
 
 
-def test_no_tool_results_are_refused(api: Api, session_id: str) -> None:
+def test_an_empty_list_of_tool_results_is_refused(api: Api, session_id: str) -> None:
     refused = api.refused("POST", f"sessions/{session_id}/tool-results", 400, {"tool_results": []})
     assert refused["detail"] == "tool_results must not be empty"
 

@@ -1,4 +1,4 @@
-"""The life of a session of the Everruns emulator: its statuses, cancelling, counting and forking."""
+"""Statuses, cancellation, counts and forks of sessions in the Everruns emulator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_session_is_started_then_active_then_idle(api: Api) -> None:
     assert (after["status"], after["started_at"]) == ("idle", running["started_at"])
 
 
-def test_a_turn_of_no_session_cannot_be_started(api: Api) -> None:
+def test_a_turn_of_an_unknown_session_cannot_be_started(api: Api) -> None:
     with pytest.raises(KeyError):
         api.handle.control.start_turn(UNKNOWN_SESSION, duration_s=1)
 

@@ -1,4 +1,4 @@
-"""State over several of Everruns' events: deltas, turns that wait, approvals, questions and mixed rounds."""
+"""State across several of Everruns' events: deltas, waiting turns, approvals, questions and mixed rounds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.everruns_events import (
 
 
 class Reader(EventReader):
-    """Reads events as objects, and gives each an id of its own."""
+    """Reads events that are given as objects, each with a new id."""
 
     def __init__(self) -> None:
         super().__init__(SESSION_ID)
@@ -67,13 +67,13 @@ def thinking(new: str) -> WireEvent:
     return delta(None, new, kind="reason.thinking")
 
 
-def test_a_stored_delta_is_told_as_it_is() -> None:
+def test_a_stored_delta_is_delivered_unchanged() -> None:
     stored = wire("output.message.delta", {"delta": "llo", "accumulated": "Hello"})
     assert deltas(stored, stored) == ["llo", "llo"]
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("received", "expected"),
     [
         pytest.param([delta("He"), delta("Hello")], ["He", "llo"], id="in-order"),
         pytest.param([delta("Hello")], ["Hello"], id="joined-in-the-middle"),
@@ -122,7 +122,7 @@ def test_a_stored_delta_is_told_as_it_is() -> None:
             id="a-new-thought",
         ),
         pytest.param(
-            [thinking("Hm"), thought("Well"), thinking("Well")], ["Hm", "Well"], id="not-the-thought-that-was-told"
+            [thinking("Hm"), thought("Well"), thinking("Well")], ["Hm", "Well"], id="not-the-thought-that-was-received"
         ),
         pytest.param(
             [delta("Hm", kind="reason.thinking"), delta("Ok"), delta("Hmm", kind="reason.thinking")],
@@ -131,8 +131,8 @@ def test_a_stored_delta_is_told_as_it_is() -> None:
         ),
     ],
 )
-def test_a_delta_tells_what_lies_beyond_the_text_that_was_told(told: list[WireEvent], expected: list[str]) -> None:
-    assert deltas(*told) == expected
+def test_a_delta_delivers_only_the_new_text(received: list[WireEvent], expected: list[str]) -> None:
+    assert deltas(*received) == expected
 
 
 def test_a_live_delta_with_an_impossible_time_keeps_its_text() -> None:
@@ -176,7 +176,7 @@ def test_the_halves_of_a_surrogate_pair_in_two_deltas_are_joined(events: list[Wi
     assert deltas(*events) == expected
 
 
-def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
+def test_a_waiting_turn_starts_again_once_when_it_continues() -> None:
     reader = Reader()
     reader.take(wire("tool.call_requested", CALLS))
     first = reader.take(wire("tool.completed", RESULT, context={"turn_id": "other"}))
@@ -186,7 +186,7 @@ def test_a_parked_turn_begins_again_once_when_it_goes_on() -> None:
     assert [event.type for event in second] == ["tool_result.completed"]
 
 
-def test_a_parked_turn_that_goes_on_without_answers_begins_again_too() -> None:
+def test_a_waiting_turn_that_continues_without_answers_starts_again() -> None:
     reader = Reader()
     reader.take(wire("tool.call_requested", CALLS))
     said = reader.take(wire("input.message", {"message": MESSAGE}))
@@ -201,8 +201,8 @@ HELD = {"code": "tool_approval_required", "tool_call_id": "call_1", "tool": "sen
 ASKING = {"id": "tool_approval_call_1", "name": "approve_tool_call", "arguments": HELD}
 
 
-def test_an_approval_is_asked_for_by_a_call_that_the_server_made_up() -> None:
-    """As the server's source has it, `pending_approvals_from_events`, and as the engine was recorded."""
+def test_an_approval_is_requested_by_a_generated_call() -> None:
+    """As in the server's source, `pending_approvals_from_events`, and in the recordings of the engine."""
     asked, ended = to_events(as_text("tool.call_requested", {"tool_calls": [ASKING]}))
     assert (asked.type, ended.type) == ("action.required", "turn.ended")
     assert isinstance(asked, ActionRequired)
@@ -213,15 +213,15 @@ def test_an_approval_is_asked_for_by_a_call_that_the_server_made_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), [('{"to": "a', {"preview": '{"to": "a'}), (None, {}), ([1], {"preview": [1]})]
+    ("arguments", "received"), [('{"to": "a', {"preview": '{"to": "a'}), (None, {}), ([1], {"preview": [1]})]
 )
-def test_arguments_that_the_server_has_cut_are_told_as_they_are(arguments: Any, told: dict[str, Any]) -> None:
+def test_truncated_arguments_are_delivered_unchanged(arguments: Any, received: dict[str, Any]) -> None:
     call = {**ASKING, "arguments": {**HELD, "arguments": arguments}}
     asked, _ = to_events(as_text("tool.call_requested", {"tool_calls": [call]}))
     assert isinstance(asked, ActionRequired)
     (action,) = asked.actions
     assert isinstance(action, ToolApproval)
-    assert action.arguments == told
+    assert action.arguments == received
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_arguments_that_the_server_has_cut_are_told_as_they_are(arguments: Any, 
         {**ASKING, "arguments": "text"},
     ],
 )
-def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any]) -> None:
+def test_a_call_of_the_model_is_not_a_request_for_an_approval(forged: dict[str, Any]) -> None:
     call, asked, _ = to_events(as_text("tool.call_requested", {"tool_calls": [forged]}))
     assert call.type == "tool_call.completed"
     assert isinstance(asked, ActionRequired)
@@ -241,13 +241,13 @@ def test_a_call_of_the_model_is_no_request_for_an_approval(forged: dict[str, Any
 
 
 @pytest.mark.parametrize("message_first", [True, False])
-def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_first: bool) -> None:
-    """The server sends the message first, its embedded engine the call."""
+def test_a_decision_starts_the_turn_again_and_is_not_a_tool_result(*, message_first: bool) -> None:
+    """The server sends the message first; its embedded engine sends the call first."""
     reader = Reader()
     reader.take(wire("tool.call_requested", {"tool_calls": [ASKING]}))
     done = {"tool_call_id": ASKING["id"], "tool_name": "approve_tool_call", "success": True, "status": "success"}
-    told = [wire("input.message", {"message": MESSAGE}), wire("tool.completed", done)]
-    events = [event.type for each in (told if message_first else told[::-1]) for event in reader.take(each)]
+    received = [wire("input.message", {"message": MESSAGE}), wire("tool.completed", done)]
+    events = [event.type for each in (received if message_first else received[::-1]) for event in reader.take(each)]
     rest = ["message.completed", "raw"]
     assert events == ["turn.started", *(rest if message_first else rest[::-1])]
 
@@ -273,7 +273,7 @@ def test_a_decision_begins_the_turn_again_and_is_no_result_of_a_tool(*, message_
         ],
     ],
 )
-def test_what_a_session_waits_for_follows_from_its_events(events: list[WireEvent], pending: list[str]) -> None:
+def test_pending_actions_follow_from_the_events(events: list[WireEvent], pending: list[str]) -> None:
     reader = Reader()
     for event in events:
         reader.take(event)
@@ -346,7 +346,7 @@ def test_actions_of_one_kind_are_a_group() -> None:
     assert {action.group for action in reader.waiting.actions}.isdisjoint(groups)
 
 
-def test_a_turn_that_still_waits_for_the_rest_ends_again_and_begins_again() -> None:
+def test_a_turn_that_still_waits_ends_again_and_starts_again() -> None:
     reader = Reader()
     for event in (wire("tool.call_requested", MIXED), decided(1), decided(2)):
         reader.take(event)
@@ -388,7 +388,7 @@ def test_each_question_of_a_call_is_an_action() -> None:
     assert {first.group, second.group, third.group} == {"call_1"}
 
 
-def test_the_options_bound_a_list_where_nothing_else_is_allowed() -> None:
+def test_the_options_limit_a_list_if_nothing_else_is_allowed() -> None:
     (question,) = asked_by(asking({**QUESTION, "multi_select": True}))
     assert isinstance(question, Question)
     items = {"type": "string", "enum": ["Staging", "Production"]}
@@ -405,7 +405,7 @@ def test_the_options_bound_a_list_where_nothing_else_is_allowed() -> None:
         asking(QUESTION) | {"name": "ask"},
     ],
 )
-def test_a_call_without_readable_questions_is_a_tool_of_the_client(call: dict[str, Any]) -> None:
+def test_a_call_without_readable_questions_is_a_client_tool(call: dict[str, Any]) -> None:
     (action,) = asked_by(call)
     assert (action.type, action.id) == ("execution", "call_1")
 
@@ -429,7 +429,7 @@ def test_an_action_comes_back_from_its_stored_json(call: dict[str, Any]) -> None
     assert ACTION.validate_python(action.dump()) == action
 
 
-def test_an_odd_option_is_named_and_the_others_stay() -> None:
+def test_an_invalid_option_is_reported_and_the_others_are_kept() -> None:
     (question,) = asked_by(asking({**QUESTION, "options": [{"label": 7}, {"label": "b"}]}))
     assert isinstance(question, Question)
     assert (question.options, question.problems) == (("b",), ("options[0]: not an object",))

@@ -39,13 +39,13 @@ APPROVAL = {
 
 
 def facts(event: Event) -> dict[str, Any]:
-    """The fields of an event besides its envelope."""
+    """Return the fields of an event, without those of its envelope."""
     hidden = {"session_id", "id", "turn_id", "sequence", "created_at", "author", "native_type", "synthetic", "source"}
     return {name: value for name, value in vars(event).items() if name not in hidden | {"problems", "continues"}}
 
 
 def raw(kind: str, data: Any) -> dict[str, Any]:
-    """The fields of the raw event that an event without a common one becomes."""
+    """Return the fields of a raw event."""
     return {"type": "raw", "payload": raw_event(kind, data)}
 
 
@@ -179,7 +179,7 @@ RESULTS: list[tuple[dict[str, Any], str, bool]] = [
     ),
     ({"result": ["a"]}, '["a"]', False),
     ({"result": [{"type": "text"}]}, '[{"type": "text"}]', False),
-    # Of a client's tool, which the server does not name: the output is there as JSON.
+    # The result of a client tool, which the server does not name. The output is JSON.
     ({"tool_name": "", "result": [{"type": "text", "text": '"found \\u00e9"'}]}, "found é", False),
     ({"tool_name": "", "result": [{"type": "text", "text": '{"a":1}'}]}, '{"a":1}', False),
     ({"tool_name": "", "result": [{"type": "text", "text": "found"}]}, "found", False),
@@ -192,7 +192,7 @@ RESULTS: list[tuple[dict[str, Any], str, bool]] = [
 
 
 @pytest.mark.parametrize(("kind", "data", "expected"), COMMON)
-def test_an_event_becomes_these(kind: str, data: Any, expected: list[dict[str, Any]]) -> None:
+def test_an_event_becomes_common_events(kind: str, data: Any, expected: list[dict[str, Any]]) -> None:
     assert [facts(event) for event in to_events(wire(kind, data))] == expected
 
 
@@ -227,7 +227,7 @@ def test_a_tool_has_answered(*, data: dict[str, Any], text: str, is_error: bool)
 
 
 @pytest.mark.parametrize(("kind", "role"), [("input.message", Role.USER), ("output.message.completed", Role.ASSISTANT)])
-def test_a_message_comes_whole(kind: str, role: Role) -> None:
+def test_a_message_event_is_read(kind: str, role: Role) -> None:
     raw = {**MESSAGE, "role": "user" if role is Role.USER else "agent"}
     (event,) = to_events(wire(kind, {"message": raw, "usage": USAGE}))
     assert event.type == "message.completed"
@@ -235,8 +235,8 @@ def test_a_message_comes_whole(kind: str, role: Role) -> None:
     assert (event.message.text, event.message.usage, event.message.raw) == ("Hi", COUNTED, raw)
 
 
-def test_the_table_of_types_is_what_the_functions_build() -> None:
-    """Every sample of this file, and each type without data."""
+def test_the_table_of_types_matches_the_functions() -> None:
+    """The test reads every sample of this file, and each type without data."""
     samples = [
         *((kind, data) for kind, data, _ in COMMON),
         *((kind, data) for kind, data, *_ in ENDS),
@@ -265,7 +265,7 @@ def test_the_table_of_types_is_what_the_functions_build() -> None:
     "kind", ["of.tomorrow", "subagent.spawned", "", "llm.generation", "tool.started", "act.started"]
 )
 @pytest.mark.parametrize("data", [{}, None, {"anything": [1]}])
-def test_what_is_not_modelled_or_has_nothing_to_tell_is_delivered_whole(kind: str, data: Any) -> None:
+def test_events_without_a_common_form_are_delivered_raw(kind: str, data: Any) -> None:
     event = raw_event(kind, data, metadata={"a": 1})
     (found,) = to_events(json.dumps(event).encode())
     assert isinstance(found, RawEvent)
@@ -296,21 +296,21 @@ def test_the_envelope_is_kept(changes: dict[str, Any], turn_id: str | None) -> N
     assert (found.native_type, found.synthetic, found.raw) == ("turn.started", False, event)
 
 
-def test_an_envelope_may_lack_everything() -> None:
+def test_an_envelope_may_be_empty() -> None:
     (found,) = EventReader(SESSION_ID).read(b'{"oops": 1}', "error")
     assert isinstance(found, RawEvent)
     assert (found.id, found.sequence, found.created_at, found.turn_id) == (None, None, None, None)
     assert (found.native_type, found.session_id, found.payload) == ("error", SESSION_ID, {"oops": 1})
 
 
-def test_the_end_of_a_parked_turn_is_ours_and_the_request_is_not() -> None:
-    *told, ended = to_events(wire("tool.call_requested", CALLS))
+def test_the_end_of_a_waiting_turn_is_synthetic_and_the_request_is_not() -> None:
+    *received, ended = to_events(wire("tool.call_requested", CALLS))
     assert (ended.synthetic, ended.native_type, ended.id, ended.raw) == (True, "", None, {})
     assert (ended.turn_id, ended.sequence, ended.session_id) == ("turn_1", 7, SESSION_ID)
-    assert {event.synthetic for event in told} == {False}
+    assert {event.synthetic for event in received} == {False}
 
 
-# --- Odd values
+# --- Invalid values
 
 ODD: list[tuple[str, Any, str, tuple[str, ...]]] = [
     ("output.message.completed", {}, "raw", ()),
@@ -364,7 +364,7 @@ ODD_ENVELOPES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "data", "type_", "problems"), ODD)
-def test_an_odd_value_in_the_data_is_named_and_the_event_is_delivered(
+def test_an_invalid_value_in_the_data_is_reported_and_the_event_is_delivered(
     kind: str, data: Any, type_: str, problems: tuple[str, ...]
 ) -> None:
     event = raw_event(kind) | {"data": data}
@@ -374,7 +374,7 @@ def test_an_odd_value_in_the_data_is_named_and_the_event_is_delivered(
 
 @pytest.mark.parametrize(("changes", "problem"), ODD_ENVELOPES)
 @pytest.mark.parametrize("kind", ["output.message.delta", "turn.started", "llm.generation"])
-def test_an_odd_value_in_the_envelope_is_named_and_the_event_is_delivered(
+def test_an_invalid_value_in_the_envelope_is_reported_and_the_event_is_delivered(
     kind: str, changes: dict[str, Any], problem: str
 ) -> None:
     (found,) = to_events(wire(kind, TEXT, **changes))
@@ -386,7 +386,7 @@ def test_an_odd_value_in_the_envelope_is_named_and_the_event_is_delivered(
 @pytest.mark.parametrize(
     ("content", "payload"), [(b"[]", {"value": []}), (b"{", {"text": "{"}), (b"\xff", {"text": "\ufffd"})]
 )
-def test_what_is_no_object_is_delivered_as_it_came(content: bytes, payload: dict[str, Any]) -> None:
+def test_a_value_that_is_not_an_object_is_delivered_raw(content: bytes, payload: dict[str, Any]) -> None:
     (found,) = EventReader(SESSION_ID).read(content, "turn.started")
     assert isinstance(found, RawEvent)
     assert (found.payload, found.native_type, found.source) == (payload, "turn.started", content)
@@ -409,7 +409,7 @@ def test_each_event_comes_back_from_its_stored_json() -> None:
             assert EVENT.validate_python(event.dump()) == event
 
 
-def test_costs_come_along() -> None:
+def test_costs_are_read() -> None:
     (event,) = to_events(wire("turn.completed", {"usage": {**USAGE, "estimated_cost_usd": 0.5}}))
     assert event.type == "turn.ended"
     assert event.usage == COUNTED.model_copy(update={"cost_usd": Decimal("0.5")})

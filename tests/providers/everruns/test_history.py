@@ -58,7 +58,7 @@ def test_a_message_is_sent_as_it_was_given(content: Any, parts: list[dict[str, A
         (MediaBlock(type="image", file_id="img_1", media_type="image/png"), "no media_type"),
     ],
 )
-def test_what_a_message_cannot_carry_is_refused_before_anything_is_sent(block: Block, problem: str) -> None:
+def test_unsupported_content_is_refused_before_any_call(block: Block, problem: str) -> None:
     for flow in (
         OPERATIONS.send_message(ID, [block]),
         OPERATIONS.start_turn(ID, [block]),
@@ -72,7 +72,7 @@ def test_documents_are_unsupported() -> None:
         step(OPERATIONS.send_message(ID, [MediaBlock(type="document", url="https://a/b")]))
 
 
-def test_messages_are_listed_whole() -> None:
+def test_all_messages_are_listed() -> None:
     items = [message()["message"], message("message_2", "agent")["message"]]
     calls, page = step(OPERATIONS.list_messages(ID, None)(None), ok({"data": items}))
     assert [summary(call) for call in calls] == [("GET", f"{PATH}/messages", None, 0.0)]
@@ -146,7 +146,7 @@ def test_events_are_read_newest_first(
     assert ([item.sequence for item in page.items], page.next_cursor) == (sequences, next_cursor)
 
 
-def test_the_newest_events_come_in_pages_that_the_server_takes() -> None:
+def test_a_page_of_newest_events_over_the_limit_of_the_server_is_refused() -> None:
     with pytest.raises(UsageError, match="at most 1000"):
         step(OPERATIONS.list_events(ID, 1001, newest_first=True)(None))
 
@@ -161,7 +161,7 @@ def test_messages_are_read_newest_first(cursor: str | None, ids: list[str], next
     assert ([item.id for item in page.items], page.next_cursor) == (ids, next_cursor)
 
 
-def test_events_without_numbers_cannot_be_cut() -> None:
+def test_events_without_sequence_numbers_cannot_be_paged() -> None:
     events = [event(1, "turn.started", sequence=None), event(2, "turn.completed", sequence=None)]
     with pytest.raises(MalformedResponse, match="sequence"):
         step(OPERATIONS.list_events(ID, 1)(None), listed(*events))
@@ -181,7 +181,7 @@ def test_a_list_of_another_shape_is_malformed(body: Any) -> None:
             step(flow, ok(body))
 
 
-def test_an_odd_event_of_a_list_costs_nothing_but_itself() -> None:
+def test_an_invalid_event_of_a_list_affects_only_itself() -> None:
     odd = {"id": "event_9", "type": "turn.started", "sequence": "x"}
     _, page = step(OPERATIONS.list_events(ID, None)(None), ok({"data": [1, odd, HISTORY[0]]}))
     first, second, third = page.items
@@ -194,7 +194,7 @@ def test_an_odd_event_of_a_list_costs_nothing_but_itself() -> None:
     assert (third.sequence, third.problems) == (1, ())
 
 
-def test_a_message_without_an_id_is_named_and_its_neighbours_stay() -> None:
+def test_a_message_without_an_id_is_reported_and_the_others_are_kept() -> None:
     items = [{"role": "user"}, "Hi", {"id": "message_1", "role": 7}]
     _, page = step(OPERATIONS.list_messages(ID, None)(None), ok({"data": items}))
     (found,) = page.items

@@ -1,4 +1,4 @@
-"""Everruns' messages and their parts to the common ones."""
+"""Everruns' messages and their parts, read into the common records."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ def test_a_part_becomes_a_block(part: dict[str, Any], block: Any) -> None:
         (None, Role.UNKNOWN),
     ],
 )
-def test_who_said_it(role: str | None, expected: Role) -> None:
+def test_roles_are_read(role: str | None, expected: Role) -> None:
     assert to_message({**MESSAGE, "role": role}).role is expected
 
 
 def test_both_shapes_of_a_message_are_read() -> None:
     listed = {**MESSAGE, "session_id": SESSION_ID, "sequence": 3, "phase": "FinalAnswer"}
-    told = {**MESSAGE, "thinking": "So", "thinking_signature": "s"}
+    received = {**MESSAGE, "thinking": "So", "thinking_signature": "s"}
     assert to_message(listed).content == (TextBlock(text="Hi"),)
-    assert to_message(told).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
+    assert to_message(received).content == (ThinkingBlock(text="So"), TextBlock(text="Hi"))
     bare = to_message({"id": "message_1", "content": None})
     assert (bare.content, bare.created_at, bare.usage) == ((), None, None)
     assert to_message(listed).created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -123,7 +123,7 @@ def test_both_shapes_of_a_message_are_read() -> None:
         ({"created_at": ""}, (TextBlock(text="Hi"),), ("created_at: not datetime",)),
     ],
 )
-def test_an_odd_value_costs_nothing_but_itself(odd: dict[str, Any], content: Any, problems: tuple[str, ...]) -> None:
+def test_an_invalid_value_affects_only_itself(odd: dict[str, Any], content: Any, problems: tuple[str, ...]) -> None:
     message = to_message({**MESSAGE, **odd})
     assert (message.id, message.content, message.problems) == ("message_1", content, problems)
     assert message.raw == json.loads(json.dumps({**MESSAGE, **odd}).replace("\\ud83d", "\ufffd"))
@@ -131,12 +131,12 @@ def test_an_odd_value_costs_nothing_but_itself(odd: dict[str, Any], content: Any
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"id": 7}'])
-def test_what_is_no_message_is_refused(content: bytes) -> None:
+def test_a_value_that_is_not_a_message_is_refused(content: bytes) -> None:
     with pytest.raises(MalformedResponse):
         message_reader(SESSION_ID)(content)
 
 
-def test_a_message_that_the_agent_sent_on_purpose_is_a_message() -> None:
+def test_a_conversation_message_is_a_message() -> None:
     data = {"message_id": "message_1", "text": "**Hi**", "tool_call_id": "call_1"}
 
     (event,) = to_events(wire("conversation.message", data, ts="2026-03-01T10:00:00Z"))
@@ -148,7 +148,7 @@ def test_a_message_that_the_agent_sent_on_purpose_is_a_message() -> None:
     assert message.raw == data
 
 
-def test_a_message_sent_on_purpose_without_an_id_is_delivered_as_it_came() -> None:
+def test_a_conversation_message_without_an_id_is_delivered_raw() -> None:
     (event,) = to_events(wire("conversation.message", {"text": "Hi"}))
     assert event.type == "raw"
     assert event.payload["data"] == {"text": "Hi"}

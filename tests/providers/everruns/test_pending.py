@@ -69,7 +69,7 @@ def test_pending_actions_are_found_in_the_newest_events(
         ),
     ],
 )
-def test_outputs_are_given_together(
+def test_outputs_are_sent_together(
     answers: list[Answer], requested: dict[str, Any], results: list[dict[str, Any]]
 ) -> None:
     calls, nothing = step(OPERATIONS.answer_actions(ID, answers), listed(requested), ACCEPTED)
@@ -91,7 +91,7 @@ def test_outputs_are_given_together(
         (["call_1"], [BOTH], UsageError, "also answer 'call_2'"),
     ],
 )
-def test_what_is_not_waited_for_is_not_sent(
+def test_answers_to_no_pending_action_are_not_sent(
     answers: list[str], events: list[dict[str, Any]], error: type[Exception], problem: str
 ) -> None:
     outputs = [ToolOutput(answer, "x") for answer in answers]
@@ -101,7 +101,7 @@ def test_what_is_not_waited_for_is_not_sent(
 
 
 @pytest.mark.parametrize("status", [409, 400])
-def test_a_session_that_does_not_wait_yet_is_asked_again(status: int) -> None:
+def test_answers_are_retried_until_the_session_waits(status: int) -> None:
     flow = OPERATIONS.answer_actions(ID, [ToolOutput(EXECUTION, "found")])
     calls, _ = step(flow, listed(REQUESTED), *[conflict(status) for _ in range(6)], ACCEPTED)
     body = {"tool_results": [OUTPUT]}
@@ -115,7 +115,7 @@ def test_the_seventh_conflict_is_the_last() -> None:
         step(flow, listed(REQUESTED), *[conflict() for _ in range(7)])
 
 
-def test_another_refusal_is_not_repeated() -> None:
+def test_another_refusal_is_not_retried() -> None:
     flow = OPERATIONS.answer_actions(ID, [ToolOutput(EXECUTION, "found")])
     with pytest.raises(InvalidRequest, match="too large"):
         step(flow, listed(REQUESTED), InvalidRequest("too large", status=413))
@@ -149,7 +149,9 @@ def asked(*questions: dict[str, Any]) -> Any:
         (SECRET, "session:KEY", {"secret_ref": "session:KEY"}),
     ],
 )
-def test_a_reply_is_sent_as_the_server_takes_it(question: dict[str, Any], value: Any, body: dict[str, Any]) -> None:
+def test_a_reply_is_sent_in_the_format_of_the_server(
+    question: dict[str, Any], value: Any, body: dict[str, Any]
+) -> None:
     flow = answer(Reply(f"call_1/{question['id']}", value))
     calls, _ = step(flow, asked(question), REPLIED)
     answers = {"tool_call_id": "call_1", "answers": [{"id": question["id"], **body}]}
@@ -214,7 +216,7 @@ def test_an_answer_that_fails_names_those_that_were_sent() -> None:
     assert caught.value.already_done == "answers were sent by tool-approvals, question-answers"
 
 
-def test_a_reply_that_is_not_allowed_keeps_the_other_answers_from_being_sent() -> None:
+def test_a_reply_that_is_not_allowed_prevents_all_answers() -> None:
     with pytest.raises(UsageError, match="not an option"):
         step(answer(Approve("tool_approval_call_2"), Reply("call_3/question_1", "Moon")), ALL_KINDS)
 
@@ -229,14 +231,14 @@ def test_a_question_is_not_answered_with_an_output() -> None:
         step(answer(ToolOutput("call_1/question_1", "x")), asked(QUESTION))
 
 
-def test_wrong_answers_of_a_question_are_not_repeated() -> None:
+def test_wrong_answers_to_a_question_are_not_retried() -> None:
     flow = answer(Reply("call_1/question_1", "Staging"))
     with pytest.raises(InvalidRequest, match="was not answered"):
         step(flow, asked(QUESTION), InvalidRequest('question "question_2" was not answered', status=400))
 
 
 def test_the_answer_is_built_from_the_reference_of_a_stored_action() -> None:
-    """No other field of the action is needed, so that it can be answered after it was stored."""
+    """No other field of the action is needed, so a stored action can be answered."""
     _, pending = step(OPERATIONS.pending_actions(ID), asked(QUESTION))
     (stored,) = [ACTION.validate_json(action.model_dump_json()) for action in pending]
     assert isinstance(stored, Question)

@@ -66,11 +66,11 @@ def unsupported_fields(fields: Mapping[str, Feature]) -> list[tuple[str, Feature
 # --- Declaration and settings
 
 
-def test_the_hook_gives_the_provider() -> None:
+def test_the_hook_returns_the_provider() -> None:
     assert polysession_provider() is EverrunsProvider
 
 
-def test_every_feature_is_declared_and_what_is_not_native_says_why() -> None:
+def test_every_feature_is_declared_with_a_reason_unless_it_is_native() -> None:
     assert set(PROVIDER.features) == set(Feature)
     assert [
         name for name, found in PROVIDER.features.items() if found.support is not Support.NATIVE and not found.note
@@ -153,7 +153,7 @@ NEW_SESSION: Mapping[str, tuple[Any, Any]] = {
         ],
     ],
 )
-def test_create_sends_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+def test_create_sends_only_the_passed_fields(asked: dict[str, Any], body: dict[str, Any]) -> None:
     calls, session = step(OPERATIONS.create_session(**asked), ok({**SESSION, **body}, 201))
     assert [summary(call) for call in calls] == [("POST", "/v1/sessions", body)]
     assert (session.id, session.status) == (ID, SessionStatus.IDLE)
@@ -180,10 +180,10 @@ def test_create_sends_what_was_given_and_no_more(asked: dict[str, Any], body: di
         ),
     ],
 )
-def test_fields_that_the_server_leaves_out_are_noticed(
+def test_fields_that_the_server_ignores_are_an_error(
     asked: dict[str, Any], answer: dict[str, Any], ignored: str
 ) -> None:
-    """As the engine on its own does: it takes an agent by name, and knows no models, capabilities or workspaces."""
+    """The engine without the management server accepts an agent only by name, and ignores models and capabilities."""
     with pytest.raises(MalformedResponse, match=f"ignored {ignored};") as caught:
         step(OPERATIONS.create_session(**asked), ok({**SESSION, **answer}, 201))
     assert caught.value.already_done == f"session {ID!r} was created"
@@ -200,9 +200,7 @@ def test_fields_that_the_server_leaves_out_are_noticed(
         ({}, {"agent_id": "agent_of_the_organization", "tags": ["app:1"]}),
     ],
 )
-def test_fields_that_the_server_adds_or_that_cannot_be_read_are_no_fault(
-    asked: dict[str, Any], answer: dict[str, Any]
-) -> None:
+def test_added_or_unreadable_fields_are_not_an_error(asked: dict[str, Any], answer: dict[str, Any]) -> None:
     _, session = step(OPERATIONS.create_session(**asked), ok({**SESSION, **answer}, 201))
     assert session.id == ID
 
@@ -221,7 +219,7 @@ MESSAGE: Mapping[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value", "sent"), [(name, *values) for name, values in MESSAGE.items()])
-def test_a_message_carries_its_native_fields(name: str, value: Any, sent: Any) -> None:
+def test_a_message_has_its_native_fields(name: str, value: Any, sent: Any) -> None:
     native = EverrunsMessage(**{name: value})
     posted = ok({"id": "message_1"}, 201)
     body = {"message": {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, name: sent}
@@ -268,7 +266,7 @@ def test_a_native_body_refuses_what_the_server_would_drop_or_refuse(wrong: dict[
         ({"model": ModelConfig(id="m", parameters={"x": 1})}, "parameters"),
     ],
 )
-def test_create_refuses_what_the_server_cannot_carry(asked: dict[str, Any], names: str) -> None:
+def test_create_refuses_unsupported_values(asked: dict[str, Any], names: str) -> None:
     with pytest.raises(UsageError, match=names):
         step(OPERATIONS.create_session(**asked))
 
@@ -283,7 +281,7 @@ def test_create_refuses_what_the_server_cannot_carry(asked: dict[str, Any], name
     ],
     ids=["create", "replace", "add"],
 )
-def test_a_reserved_tag_is_refused_before_anything_is_sent(prefix: str, start: Callable[[str], Any]) -> None:
+def test_a_reserved_tag_is_refused_before_any_call(prefix: str, start: Callable[[str], Any]) -> None:
     with pytest.raises(UsageError, match=f"{prefix}x"):
         step(start(f"{prefix}x"))
 
@@ -317,7 +315,7 @@ def test_create_refuses_unsupported_fields(name: str, feature: Feature) -> None:
         ({"title": "New", "native": EverrunsSessionChanges(goal="Fix it")}, {"title": "New", "goal": "Fix it"}),
     ],
 )
-def test_update_sends_what_was_asked_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+def test_update_sends_only_the_passed_fields(asked: dict[str, Any], body: dict[str, Any]) -> None:
     calls, session = step(OPERATIONS.update_session(ID, **asked), ok({**SESSION, "title": "New"}))
     assert [summary(call) for call in calls] == [("PATCH", PATH, body)]
     assert session.title == "New"
@@ -341,13 +339,13 @@ def test_editing_tags_reads_them_and_writes_the_whole_list(asked: dict[str, Any]
 
 
 @pytest.mark.parametrize(("asked", "tags"), [({"add_tags": ["a"]}, ["a", "app:1"]), ({"remove_tags": ["z"]}, ["a"])])
-def test_tags_that_are_already_right_are_not_written(asked: dict[str, Any], tags: list[str]) -> None:
+def test_an_edit_that_changes_no_tag_is_not_sent(asked: dict[str, Any], tags: list[str]) -> None:
     calls, session = step(OPERATIONS.update_session(ID, **asked), ok({**SESSION, "tags": tags}))
     assert [summary(call) for call in calls] == [("GET", PATH, None)]
     assert session.tags == tuple(tags)
 
 
-def test_tags_of_a_session_with_one_of_the_servers_own_cannot_be_edited() -> None:
+def test_the_tags_of_a_session_with_a_reserved_tag_cannot_be_edited() -> None:
     with pytest.raises(UsageError, match="'app:1' is reserved"):
         step(OPERATIONS.update_session(ID, add_tags=["c"]), ok({**SESSION, "tags": ["app:1"]}))
 
@@ -358,7 +356,7 @@ def test_a_tag_cannot_be_both_added_and_removed() -> None:
 
 
 @pytest.mark.parametrize("name", ["locale", "goal"])
-def test_what_null_does_not_clear_is_refused_before_anything_is_sent(name: str) -> None:
+def test_null_is_refused_for_fields_that_it_does_not_clear(name: str) -> None:
     native = EverrunsSessionChanges.model_validate({name: None})
     with pytest.raises(UnsupportedOperation, match=f"{name} cannot be cleared") as caught:
         step(OPERATIONS.update_session(ID, add_tags=["c"], native=native))

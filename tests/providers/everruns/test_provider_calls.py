@@ -55,7 +55,7 @@ def test_delete_reads_nothing() -> None:
     assert result is None
 
 
-def test_archive_is_refused_with_the_way_round() -> None:
+def test_archive_is_refused_with_an_alternative() -> None:
     with pytest.raises(UnsupportedOperation, match=r"sessions\.delete"):
         step(OPERATIONS.archive_session(ID))
 
@@ -69,14 +69,14 @@ def test_archive_is_refused_with_the_way_round() -> None:
         ({}, CancelState.REQUESTED),
     ],
 )
-def test_cancel_tells_whether_a_turn_was_running(answer: dict[str, Any], state: CancelState) -> None:
+def test_cancel_reports_whether_a_turn_was_running(answer: dict[str, Any], state: CancelState) -> None:
     calls, cancellation = step(OPERATIONS.cancel_session(ID), ok(answer))
     assert [summary(call) for call in calls] == [("POST", f"{PATH}/cancel", None)]
     assert (cancellation.session_id, cancellation.state, cancellation.raw) == (ID, state, answer)
     assert Cancellation.model_validate_json(cancellation.model_dump_json()) == cancellation
 
 
-def test_an_odd_answer_to_a_cancellation_is_named() -> None:
+def test_an_invalid_response_to_a_cancel_is_reported() -> None:
     _, cancellation = step(OPERATIONS.cancel_session(ID), ok({"status": 5}))
     assert (cancellation.state, cancellation.problems) == (CancelState.REQUESTED, ("status: not text",))
 
@@ -93,7 +93,7 @@ def test_an_odd_answer_to_a_cancellation_is_named() -> None:
     ],
 )
 @pytest.mark.parametrize("reply", [Response(200, {}, b""), Response(200, {}, b"<html>"), Response(200, {}, b"[]")])
-def test_success_that_cannot_be_read_is_malformed(start: Callable[[], Any], reply: Response) -> None:
+def test_an_unreadable_success_is_malformed(start: Callable[[], Any], reply: Response) -> None:
     with pytest.raises(MalformedResponse):
         step(start(), reply)
 
@@ -123,7 +123,7 @@ def test_a_refusal_is_not_swallowed() -> None:
         ],
     ],
 )
-def test_an_agent_is_created_with_what_was_given_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+def test_an_agent_is_created_with_only_the_passed_fields(asked: dict[str, Any], body: dict[str, Any]) -> None:
     flow = OPERATIONS.create_agent(name="helper", system_prompt="Help.", **asked)
     calls, agent = step(flow, ok(AGENT, 201))
     expected = {"name": "helper", "system_prompt": "Help.", **body}
@@ -160,7 +160,7 @@ def test_an_agent_that_the_server_cannot_create_is_refused(new: NewAgent, proble
         ],
     ],
 )
-def test_an_agent_is_changed_as_asked_and_no_more(asked: dict[str, Any], body: dict[str, Any]) -> None:
+def test_an_update_of_an_agent_sends_only_the_passed_fields(asked: dict[str, Any], body: dict[str, Any]) -> None:
     calls, agent = step(OPERATIONS.update_agent("agent_1", **asked), ok(AGENT))
     assert [summary(call) for call in calls] == [("PATCH", "/v1/agents/agent_1", body)]
     assert agent.raw == AGENT
@@ -179,7 +179,7 @@ def test_a_change_that_the_server_cannot_make_is_refused(native: EverrunsAgentCh
         step(OPERATIONS.update_agent("agent_1", native=native))
 
 
-def test_an_agent_is_archived_by_delete_and_read_then() -> None:
+def test_an_agent_is_archived_by_delete_and_then_read() -> None:
     calls, agent = step(OPERATIONS.archive_agent("agent_1"), Response(204, {}, b""), ok(AGENT))
     assert [summary(call) for call in calls] == [
         ("DELETE", "/v1/agents/agent_1", None),
@@ -199,7 +199,7 @@ def test_get_reads_one_agent() -> None:
 # --- Models
 
 
-def test_models_are_listed_whole_and_cut_here() -> None:
+def test_models_are_paged_in_the_client() -> None:
     items = [
         {"id": "model_1", "model_id": "gpt", "display_name": "GPT"},
         {"id": "model_2", "model_id": "claude"},
@@ -228,7 +228,7 @@ def test_models_are_listed_whole_and_cut_here() -> None:
     ("body", "message", "code"),
     [
         pytest.param({"error": "Session not found"}, "Session not found", None, id="legacy"),
-        pytest.param({"error": "Session not found", "status": 404}, "Session not found", None, id="seed-with-status"),
+        pytest.param({"error": "Session not found", "status": 404}, "Session not found", None, id="legacy-with-status"),
         pytest.param(
             {"title": "Not Found", "status": 404, "detail": "Session not found", "code": "session_not_found"},
             "Session not found",
@@ -260,5 +260,5 @@ def test_reads_each_generation_of_error_bodies(body: Any, message: str, code: st
 
 
 @pytest.mark.parametrize("content", [b"", b"Failed to parse the request body as JSON", b"<html>", b"\xff"])
-def test_a_body_that_is_no_json_is_left_to_the_core(content: bytes) -> None:
+def test_a_body_that_is_not_json_gives_an_empty_detail(content: bytes) -> None:
     assert PROVIDER.read_error(Response(422, {}, content)) == ErrorDetail()

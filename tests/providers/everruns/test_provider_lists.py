@@ -1,3 +1,5 @@
+"""Everruns' lists of sessions and agents: filters, pages and cursors, from flows that are stepped by hand."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +65,7 @@ def many(count: int) -> Sequence[Mapping[str, Any]]:
         ),
     ],
 )
-def test_list_asks_for_what_was_asked_and_no_more(asked: dict[str, Any], query: str) -> None:
+def test_list_sends_only_the_passed_parameters(asked: dict[str, Any], query: str) -> None:
     calls, found = step(OPERATIONS.list_sessions(**asked)(None), page())
     assert [(call.method, call.path, call.body) for call in calls] == [("GET", f"/v1/sessions{query}", None)]
     assert found.items == ()
@@ -72,9 +74,9 @@ def test_list_asks_for_what_was_asked_and_no_more(asked: dict[str, Any], query: 
 @pytest.mark.parametrize(
     ("envelope", "limit", "cursor", "count", "next_cursor"),
     [
-        pytest.param({"total": 3, "offset": 0, "limit": 2}, 2, None, 2, "2", id="seed-first"),
-        pytest.param({"total": 3, "offset": 2, "limit": 2}, 2, "2", 1, None, id="seed-last"),
-        pytest.param({"total": 2, "offset": 0, "limit": 2}, 2, None, 2, None, id="seed-full-and-last"),
+        pytest.param({"total": 3, "offset": 0, "limit": 2}, 2, None, 2, "2", id="legacy-first"),
+        pytest.param({"total": 3, "offset": 2, "limit": 2}, 2, "2", 1, None, id="legacy-last"),
+        pytest.param({"total": 2, "offset": 0, "limit": 2}, 2, None, 2, None, id="legacy-full-and-last"),
         pytest.param({"total": 3, "next_url": "https://x/?offset=2"}, 2, None, 2, "2", id="current-first"),
         pytest.param({"total": 3, "prev_url": "https://x/?offset=0"}, 2, "2", 1, None, id="current-last"),
         pytest.param({"total": 9}, 2, "4", 0, None, id="empty-although-total-says-more"),
@@ -108,7 +110,7 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
 
 
 @pytest.mark.parametrize("start", [lambda limit: OPERATIONS.list_sessions(page_size=limit), OPERATIONS.list_agents])
-def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], Any]) -> None:
+def test_a_page_size_that_the_server_would_lower_is_refused(start: Callable[[int], Any]) -> None:
     with pytest.raises(UsageError, match="at most 100"):
         step(start(101)(None))
 
@@ -125,11 +127,11 @@ def test_a_limit_that_the_server_would_lower_is_refused(start: Callable[[int], A
         ({"origin": "api"}, ["2"]),
         ({"origin": "slack"}, []),
         ({"created_before": datetime(2026, 3, 3, tzinfo=UTC)}, ["1", "2"]),
-        # `search` is the server's work: its idea of a match is not second-guessed.
+        # The server applies `search`, and the client does not filter its results again.
         ({"title_contains": "nowhere"}, ["1", "2", "3"]),
     ],
 )
-def test_what_the_server_cannot_filter_by_is_compared_here(asked: dict[str, Any], kept: list[str]) -> None:
+def test_other_filters_are_applied_in_the_client(asked: dict[str, Any], kept: list[str]) -> None:
     items = [
         {"id": "1", "status": "idle", "tags": ["a", "b"], "created_at": "2026-03-01T10:00:00Z"},
         {
@@ -147,7 +149,7 @@ def test_what_the_server_cannot_filter_by_is_compared_here(asked: dict[str, Any]
 
 
 @pytest.mark.parametrize("status", [SessionStatus.TERMINATED, SessionStatus.RESCHEDULING])
-def test_a_status_that_no_session_has_is_refused(status: SessionStatus) -> None:
+def test_a_status_that_everruns_does_not_have_is_refused(status: SessionStatus) -> None:
     with pytest.raises(UsageError, match="idle, running, requires_action, paused, unknown"):
         step(OPERATIONS.list_sessions(statuses=[status])(None))
 
@@ -179,7 +181,7 @@ def test_a_page_that_cannot_be_read_is_malformed(answer: Any) -> None:
 @pytest.mark.parametrize(
     "start", [OPERATIONS.list_sessions, lambda: OPERATIONS.list_agents(None)], ids=["sessions", "agents"]
 )
-def test_an_item_without_an_id_is_named_and_its_neighbours_stay(start: Callable[[], Any]) -> None:
+def test_an_item_without_an_id_is_reported_and_the_others_are_kept(start: Callable[[], Any]) -> None:
     odd = {"id": "2", "name": 7, "title": 7, "created_at": ""}
     _, found = step(start()(None), page({"id": "1"}, {}, "x", odd, {"id": None}, total=9))
     assert [item.id for item in found.items] == ["1", "2"]

@@ -1,4 +1,4 @@
-"""Calls that change something are repeated where nothing was done, and only there."""
+"""Writes are retried only if the backend certainly has not carried them out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRITES: dict[str, Use] = {
 
 
 def attempts(use: Use, write: str, *outcomes: httpx.Response | Exception) -> int:
-    """How often a write is sent whose first outcomes are these."""
+    """Return how often a write is sent if its first attempts have these outcomes."""
     remaining = list(outcomes)
     sent: list[str] = []
 
@@ -61,12 +61,12 @@ writes = pytest.mark.parametrize(("write", "use"), WRITES.items(), ids=WRITES)
 
 
 @writes
-def test_a_write_is_repeated_after_429(write: str, use: Use) -> None:
+def test_a_write_is_retried_after_429(write: str, use: Use) -> None:
     assert attempts(use, write, busy(), busy()) == 3
 
 
 @writes
-def test_a_write_is_repeated_after_a_refused_connection(write: str, use: Use) -> None:
+def test_a_write_is_retried_after_a_refused_connection(write: str, use: Use) -> None:
     assert attempts(use, write, httpx.ConnectError("refused")) == 2
 
 
@@ -79,7 +79,7 @@ def test_a_write_that_stays_refused_fails(write: str, use: Use) -> None:
 
 @writes
 @pytest.mark.parametrize("outcome", [httpx.Response(503), httpx.ReadTimeout("late"), httpx.ReadError("gone")])
-def test_a_write_that_may_have_arrived_is_not_repeated(
+def test_a_write_that_may_have_arrived_is_not_retried(
     *, write: str, use: Use, outcome: httpx.Response | Exception
 ) -> None:
     with pytest.raises(PolysessionError) as caught:

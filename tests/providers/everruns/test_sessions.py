@@ -1,4 +1,4 @@
-"""Everruns' sessions and agents to the common records: every generation, and odd values."""
+"""Everruns' sessions and agents, read into the common records: every generation, and invalid values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOMENTS = {
 }
 MINIMAL = {"id": "session_0195e0c0000070008000000000000001"}
 
-SEED = {
+LEGACY = {
     "id": "session_01933b5a00007000800000000000001",  # 31 digits, as the older documentation prints ids
     "organization_id": "org_00000000000000000000000000000001",
     "agent_id": "agent_01933b5a00007000800000000000001",
@@ -39,7 +39,7 @@ SEED = {
     "started_at": CREATED,
     "finished_at": UPDATED,
 }
-SEED_SESSION = Session(
+LEGACY_SESSION = Session(
     provider="everruns",
     id="session_01933b5a00007000800000000000001",
     organization_id="org_00000000000000000000000000000001",
@@ -58,7 +58,7 @@ SEED_SESSION = Session(
     **MOMENTS,
 )
 
-# No agent, empty lists left out, and much that the common model does not have.
+# Without an agent and without empty lists, and with many fields that the common record does not have.
 CURRENT = {
     **MINIMAL,
     "organization_id": "org_00000000000000000000000000000001",
@@ -119,7 +119,7 @@ def to_agent(wire: dict[str, Any]) -> Agent:
     return sessions.to_agent(json.dumps(wire).encode())
 
 
-@pytest.mark.parametrize(("wire", "session"), [(SEED, SEED_SESSION), (CURRENT, CURRENT_SESSION)])
+@pytest.mark.parametrize(("wire", "session"), [(LEGACY, LEGACY_SESSION), (CURRENT, CURRENT_SESSION)])
 def test_reads_each_generation(wire: dict[str, Any], session: Session) -> None:
     read = to_session(wire)
     assert read == session
@@ -132,7 +132,7 @@ def test_an_optional_value_may_be_absent_or_null(wire: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), STATUSES.items())
-def test_reads_each_status_and_keeps_its_word(word: str, status: SessionStatus) -> None:
+def test_reads_each_status_and_keeps_the_native_one(word: str, status: SessionStatus) -> None:
     session = to_session({**MINIMAL, "status": word})
     assert (session.status, session.native_status) == (status, word)
 
@@ -165,7 +165,7 @@ def test_digits_of_a_cost_are_kept() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"id": 7}', b'{"id": null}', b'"session_1"', b"<html>"])
-def test_what_is_no_session_is_refused(content: bytes) -> None:
+def test_a_value_that_is_not_a_session_is_refused(content: bytes) -> None:
     with pytest.raises(MalformedResponse):
         sessions.to_session(content)
 
@@ -201,12 +201,12 @@ def test_what_is_no_session_is_refused(content: bytes) -> None:
         ({"source": ["api"]}, ("source: not text",), {"origin": None}),
     ],
 )
-def test_an_odd_value_costs_nothing_but_itself(
+def test_an_invalid_value_affects_only_itself(
     odd: dict[str, Any], problems: tuple[str, ...], kept: dict[str, Any]
 ) -> None:
-    session = to_session({**SEED, **odd})
+    session = to_session({**LEGACY, **odd})
     assert session.problems == problems
-    assert session == SEED_SESSION.model_copy(update={**kept, "problems": problems})
+    assert session == LEGACY_SESSION.model_copy(update={**kept, "problems": problems})
 
 
 def test_a_session_comes_back_from_its_stored_json() -> None:
@@ -242,12 +242,12 @@ def test_reads_an_agent() -> None:
     )
 
 
-def test_reads_an_agent_that_says_little() -> None:
+def test_reads_an_agent_with_few_fields() -> None:
     wire = {"id": "agent_1", "name": "helper", "description": None}
     assert to_agent(wire) == Agent(provider="everruns", id="agent_1", name="helper")
 
 
-def test_an_odd_value_of_an_agent_costs_nothing_but_itself() -> None:
+def test_an_invalid_value_of_an_agent_affects_only_itself() -> None:
     agent = to_agent({"id": "agent_1", "name": 7, "system_prompt": "Help.", "archived_at": "soon"})
     assert (agent.id, agent.name, agent.system_prompt, agent.archived_at) == ("agent_1", "", "Help.", None)
     assert agent.problems == ("name: not text", "archived_at: not datetime")

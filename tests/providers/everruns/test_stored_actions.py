@@ -35,7 +35,7 @@ def handle() -> Iterator[EmulatorHandle]:
 
 
 def asked(handle: EmulatorHandle, text: str) -> tuple[Session, list[dict[str, Any]]]:
-    """A session that waits, and its actions as they are stored."""
+    """Return a waiting session, and its actions as stored JSON."""
     with Client("everruns", **handle.settings) as client:
         session = client.sessions.create(agent=handle.agent_id)
         with client.sessions.run(session, text, deadline_s=20) as turn:

@@ -1,4 +1,4 @@
-"""Everruns' streams, from frames that are fed by hand: where they begin, what they tell, and breaks."""
+"""Everruns' streams, from frames that are fed by hand: their start, their events, and breaks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def frame(raw: dict[str, Any]) -> Frame:
 
 
 def events_in(plan: ConnectedStream, *frames: Frame) -> list[Event]:
-    """The events that a plan reads from frames, which ask for no step."""
+    """Return the events that a plan reads from frames. The frames must lead to no step."""
     found: list[Event] = []
     for each in frames:
         for item in plan.read(each):
@@ -51,7 +51,7 @@ def events_in(plan: ConnectedStream, *frames: Frame) -> list[Event]:
 
 
 def read(plan: ConnectedStream, *raws: dict[str, Any]) -> list[Event]:
-    """The events that a plan reads from the frames of these."""
+    """Return the events that a plan reads from the frames of these events."""
     return events_in(plan, *map(frame, raws))
 
 
@@ -73,14 +73,14 @@ def test_a_stream_begins_after_the_newest_event(events: list[dict[str, Any]], qu
         assert plan.silence_s == 45.0
 
 
-def test_a_stream_goes_on_after_a_cursor() -> None:
+def test_a_stream_continues_after_a_cursor() -> None:
     cursor = after("event_7")
     calls, plan = step(PROVIDER.stream_events(SessionRef(ID), cursor))
     assert (calls, opened(plan), plan.cursor) == ([], f"{PATH}/sse?since_id=event_7", cursor)
 
 
 @pytest.mark.parametrize("event_id", [None, "event_7", "7", "any text: \u00e9 & ?"])
-def test_a_cursor_is_text_that_can_stand_in_a_shell_and_an_address(event_id: str | None) -> None:
+def test_a_cursor_needs_no_quoting_in_a_shell_or_a_url(event_id: str | None) -> None:
     cursor = after(event_id)
     assert re.fullmatch(r"[\w-]+", cursor, re.ASCII)
     assert place_of(cursor) == event_id
@@ -130,14 +130,14 @@ def test_a_stored_event_without_a_number_moves_the_cursor_too() -> None:
         (b"bye", 0.1),
     ],
 )
-def test_an_announced_end_is_no_failure(data: bytes, wait_s: float) -> None:
+def test_an_announced_end_is_not_a_failure(data: bytes, wait_s: float) -> None:
     plan = streamed()
     assert plan.read(Frame("connected", b'{"status":"connected"}', None)) == ()
     assert plan.read(Frame("disconnecting", data, None)) == (Reopen(wait_s),)
     assert place_of(plan.cursor) == "event_0"
 
 
-def test_a_frame_that_is_no_event_is_delivered_whole() -> None:
+def test_a_frame_that_is_not_an_event_is_delivered_raw() -> None:
     (found,) = events_in(streamed(), Frame("of.tomorrow", b'{"a":1}', None))
     assert (found.type, found.native_type, found.raw, found.session_id) == ("raw", "of.tomorrow", {"a": 1}, ID)
 
@@ -163,7 +163,7 @@ def test_a_frame_without_a_name_is_read_by_the_type_of_its_event() -> None:
     assert (found.type, found.native_type) == ("turn.started", "turn.started")
 
 
-def test_each_event_comes_once_also_when_it_is_sent_again() -> None:
+def test_a_repeated_event_is_delivered_once() -> None:
     plan = streamed()
     first = [event(1, "turn.started"), live("H"), event(2, "llm.generation")]
     assert [found.native_type for found in read(plan, *first, *first, event(3, "turn.completed"))] == [
@@ -174,14 +174,14 @@ def test_each_event_comes_once_also_when_it_is_sent_again() -> None:
     ]
 
 
-def test_what_is_remembered_against_repetition_is_bounded() -> None:
+def test_the_memory_of_seen_events_is_bounded() -> None:
     plan = streamed()
     read(plan, *[event(number, "llm.generation") for number in range(1, 2003)])
     assert len(read(plan, event(1003, "llm.generation"))) == 0
     assert len(read(plan, event(1, "llm.generation"))) == 1
 
 
-def test_a_break_in_the_middle_of_a_message_costs_no_text_and_repeats_none() -> None:
+def test_a_break_in_the_middle_of_a_message_loses_and_repeats_no_text() -> None:
     plan = streamed()
     before = read(plan, event(1, "output.message.started"), live("H"), live("He"))
     assert opened(plan).endswith(f"since_id=event_{1:032x}")
@@ -263,14 +263,14 @@ def test_announced_ends_without_an_event_are_limited() -> None:
     assert sum(most for _, most in followed.waits) > 0
 
 
-def test_a_stream_whose_cursor_is_refused_is_the_backends_own_error_with_the_cursor() -> None:
+def test_a_refused_cursor_raises_the_error_of_the_backend_with_the_cursor() -> None:
     refusal = InvalidRequest("event cursor does not belong to this session", status=400)
     followed = streaming([CONNECTED, written(1), ConnectionLost("gone")], [refusal])
     assert followed.error is refusal
     assert (refusal.cursor, refusal.events_seen) == (after(f"event_{1:032x}"), 1)
 
 
-def test_an_odd_frame_does_not_end_the_stream() -> None:
+def test_a_malformed_frame_does_not_end_the_stream() -> None:
     odd = b"event: turn.completed\nid: event_9\ndata: {\n\n"
     followed = streaming([CONNECTED, odd, b"event: of.tomorrow\ndata: 5\n\n", written(10), STAYS_OPEN])
     assert [found.type for found in followed.events] == ["raw", "raw", "turn.started"]

@@ -1,4 +1,4 @@
-"""Everruns' turns on a stream: which events are a turn's own, and where it ends."""
+"""Everruns' turns on a stream: which events belong to a turn, and where it ends."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TURN = {"turn_id": "turn_1", "input_message_id": "message_1"}
 
 
 def written(raws: Sequence[dict[str, Any]]) -> bytes:
-    """Frames on the wire, as a connection begins and continues."""
+    """Return the bytes of a connection with these events."""
     parts = ['event: connected\ndata: {"status":"connected"}\n\n']
     for raw in raws:
         head = f"id: {raw['id']}\n" if "sequence" in raw else ""
@@ -54,7 +54,7 @@ def written(raws: Sequence[dict[str, Any]]) -> bytes:
 
 
 def names(followed: Followed) -> list[str]:
-    """Native types of the delivered events, or ours where the backend has none."""
+    """Return the native types of the delivered events, or the common types of synthetic events."""
     return [event.native_type or event.type for event in followed.events if event.type != "stream.gap"]
 
 
@@ -62,7 +62,7 @@ def names(followed: Followed) -> list[str]:
 
 
 def message_turn(*connections: Connection, looks: Sequence[Response] = (), **stored: Any) -> Followed:
-    """Follow a turn whose message is stored as `message_1`."""
+    """Follow a turn. The server stores its message as `message_1`."""
     posted = ok({"id": "message_1", "role": "user", "content": HI, **stored}, 201)
     followed = follow(
         lambda: PROVIDER.start_turn(SessionRef(ID), (TextBlock(text="Hi"),)), [listed(), posted, *looks], *connections
@@ -76,8 +76,8 @@ def message_turn(*connections: Connection, looks: Sequence[Response] = (), **sto
 
 
 @pytest.mark.parametrize("looks", [1, 3, 7])
-def test_a_message_is_sent_once_a_session_that_asked_waits(looks: int) -> None:
-    """After seven looks, in 6.3 seconds, it is sent all the same."""
+def test_a_message_is_sent_after_the_session_waits(looks: int) -> None:
+    """After seven reads of the session in 6.3 seconds, the message is sent in any case."""
     asked = event(10, "tool.call_requested", {"tool_calls": []})
     answers = [ok({"id": ID, "status": "active"})] * (looks - 1)
     answers.append(ok({"id": ID, "status": "waitingfortoolresults" if looks < 7 else "active"}))
@@ -171,8 +171,8 @@ def test_a_message_that_steers_a_turn_ends_with_it(answered: dict[str, str]) -> 
     assert delivered(*STEERED, **answered) == ["input.message", "reason.started", "turn.completed"]
 
 
-def test_a_server_that_says_that_it_steers_is_believed() -> None:
-    """The turn may end without another call of the model."""
+def test_the_delivery_steered_is_trusted() -> None:
+    """The steered turn may end without another model call."""
     assert delivered(STEERED[1], STEERED[3], delivery="steered") == ["input.message", "turn.completed"]
 
 
@@ -188,7 +188,7 @@ def test_a_turn_does_not_end_with_the_one_before(answered: dict[str, str]) -> No
     ]
 
 
-def test_another_turn_that_works_on_after_our_message_is_not_ours_if_a_new_turn_was_started() -> None:
+def test_another_turn_that_continues_after_our_message_is_not_ours_if_a_new_turn_was_started() -> None:
     works = event(30, "reason.started", context={"turn_id": "turn_0"})
     late = event(31, "turn.completed", {"turn_id": "turn_0"})
     assert delivered(OURS[0], works, late, *OURS[1:], delivery="started") == NAMES[1:]
@@ -205,8 +205,8 @@ def session(status: str) -> Response:
 CANCELLED = [STALE[0], OURS[0], event(30, "turn.cancelled", {"turn_id": "turn_0"})]
 
 
-def test_the_end_of_another_turn_is_ours_if_the_session_rests() -> None:
-    """The turn was cancelled before it took the message in, and no turn follows."""
+def test_the_end_of_another_turn_is_ours_if_the_session_stays_settled() -> None:
+    """The other turn was cancelled before it included the message, and no turn follows."""
     looks = [session("active"), session("idle"), session("idle")]
     followed = message_turn([written(CANCELLED), STAYS_OPEN], looks=looks)
     assert names(followed) == ["turn.cancelled"]
@@ -214,8 +214,8 @@ def test_the_end_of_another_turn_is_ours_if_the_session_rests() -> None:
     assert [summary(call)[:2] for call in followed.calls[2:]] == [("GET", PATH)] * 3
 
 
-def test_a_turn_that_waits_before_it_takes_the_message_in_ends_ours_too() -> None:
-    """Nothing happens to the message before the actions are answered."""
+def test_a_turn_that_waits_before_it_includes_the_message_ends_ours_too() -> None:
+    """The message is not processed before the actions are answered."""
     asked = event(30, "tool.call_requested", {"tool_calls": [CALL]}, context={"turn_id": "turn_0"})
     waits = session("waitingfortoolresults")
     followed = message_turn([written([STALE[0], OURS[0], asked]), STAYS_OPEN], looks=[waits, waits])
@@ -229,14 +229,14 @@ def test_the_end_of_another_turn_is_not_ours_if_our_own_follows() -> None:
     assert followed.is_finished
 
 
-def test_the_end_of_another_turn_is_looked_into_no_more_when_our_own_follows() -> None:
+def test_the_status_is_not_read_again_when_our_turn_follows() -> None:
     began = [event(31, "turn.started", TURN)]
     followed = message_turn([written(CANCELLED), written(began), STAYS_OPEN], looks=[session("idle")] * 9)
     assert names(followed) == ["turn.started"]
     assert len(followed.calls) == 2
 
 
-def test_a_turn_that_needs_the_client_ends_waiting() -> None:
+def test_a_turn_that_needs_the_client_ends_with_required_actions() -> None:
     followed = message_turn([written([*OURS[:3], event(14, "tool.call_requested", {"tool_calls": [CALL]})])])
     *_, called, asked, ended = followed.events
     assert called.type == "tool_call.completed"
@@ -248,7 +248,7 @@ def test_a_turn_that_needs_the_client_ends_waiting() -> None:
 
 
 def slim(raw: dict[str, Any]) -> dict[str, Any]:
-    """An event with few fields, because the stream is read once for each of its bytes."""
+    """Return an event with few fields, because the test reads the stream once for each byte."""
     return {name: raw[name] for name in ("id", "type", "sequence", "data") if name in raw}
 
 
@@ -267,7 +267,7 @@ def test_any_cut_of_the_bytes_gives_the_same_events() -> None:
 
 
 def test_a_connection_that_breaks_at_any_byte_is_opened_again_after_its_cursor() -> None:
-    """The server sends again the events that it stored after the cursor; deltas on their way are lost."""
+    """The server replays the stored events after the cursor; unread deltas are lost."""
     content = written(SHORT)
     stored = [raw for raw in SHORT if "sequence" in raw]
     ids = [raw["id"] for raw in stored]
@@ -313,14 +313,14 @@ FOREIGN = {"turn_id": "turn_of_the_session", "input_message_id": "message_of_the
 ENDED = event(7, "turn.completed", {"turn_id": "turn_1"})
 
 
-def test_a_turn_that_continues_begins_with_an_output_of_ours() -> None:
+def test_a_turn_that_continues_starts_with_our_output() -> None:
     done = {**DONE, "context": FOREIGN}
     for requested in (REQUESTED, {**REQUESTED, "context": {}}):
         followed = answer_turn(done, event(6, "reason.started"), ENDED, event(8, "session.idled"), requested=requested)
         assert names(followed) == ["turn.started", "tool.completed", "reason.started", "turn.completed"]
 
 
-def test_a_turn_that_continues_is_known_by_its_id() -> None:
+def test_a_turn_that_continues_is_recognised_by_its_id() -> None:
     works = event(5, "reason.started", context={"turn_id": "turn_1"})
     failed = event(7, "turn.failed", {"turn_id": "turn_1", "error": "Broken"})
     assert names(answer_turn(works, failed)) == ["turn.started", "reason.started", "turn.failed"]
@@ -335,11 +335,11 @@ def test_another_turn_is_not_the_one_that_continues() -> None:
         assert names(answer_turn(other, nameless, foreign, requested=requested)) == []
 
 
-def test_the_outputs_of_several_tools_begin_the_turn_once() -> None:
+def test_the_outputs_of_several_tools_start_the_turn_once() -> None:
     both = [DONE, {**DONE, **event(6, "tool.completed", {"tool_call_id": "call_2", "result": []})}]
     followed = answer_turn(*both, ENDED, requested=BOTH, ids=("call_1", "call_2"))
     assert names(followed) == ["turn.started", "tool.completed", "tool.completed", "turn.completed"]
-    assert len(followed.calls) == 3  # between the two results nothing is read
+    assert len(followed.calls) == 3  # no event is read between the two results
 
 
 # --- Mixed rounds
@@ -369,8 +369,8 @@ def decision(*raws: dict[str, Any], looks: Sequence[Response] = (), **more: Any)
 
 
 @pytest.mark.parametrize("status", ["waitingfortoolresults", "waiting_for_tool_results"])
-def test_a_round_of_which_a_part_is_answered_ends_again_with_the_rest(status: str) -> None:
-    """As the engine: it writes the decision, a message about it, and waits for the tool of the client."""
+def test_a_partly_answered_round_ends_again_with_the_other_actions(status: str) -> None:
+    """The engine writes the decision and a message about it, then waits for the client tool."""
     followed = decision(DECIDED, IN_WORDS, looks=[session("active"), session(status)])
     assert [event.type for event in followed.events] == [
         *("turn.started", "raw", "message.completed", "action.required", "turn.ended"),
@@ -384,7 +384,7 @@ def test_a_round_of_which_a_part_is_answered_ends_again_with_the_rest(status: st
     assert [summary(call)[:2] for call in followed.calls[2:]] == [("GET", PATH)] * 2
 
 
-def test_a_round_of_which_the_server_settles_the_rest_continues() -> None:
+def test_a_round_continues_if_the_server_ends_the_other_actions() -> None:
     works = event(8, "reason.started", context={"turn_id": "turn_1"})
     followed = decision(DECIDED, IN_WORDS, SETTLED, works, event(9, "turn.completed", {"turn_id": "turn_1"}))
     assert [event.type for event in followed.events] == [
@@ -393,12 +393,12 @@ def test_a_round_of_which_the_server_settles_the_rest_continues() -> None:
     assert len(followed.calls) == 2
 
 
-def test_the_rest_of_a_round_is_still_pending() -> None:
+def test_the_other_actions_of_a_round_are_still_pending() -> None:
     _, actions = step(OPERATIONS.pending_actions(ID), listed(MIXED, DECIDED, IN_WORDS))
     assert [action.id for action in actions] == ["call_1"]
 
 
-def test_a_message_of_the_user_ends_the_wait_for_the_rest() -> None:
+def test_a_message_of_the_user_ends_the_wait_for_the_other_actions() -> None:
     own = event(6, "input.message", message("message_5"), context={})
     _, actions = step(OPERATIONS.pending_actions(ID), listed(MIXED, DECIDED, own))
     assert actions == ()
@@ -426,7 +426,7 @@ def test_a_turn_is_rejoined_after_any_of_its_events(seen: int) -> None:
 
 
 def test_the_first_turn_of_a_session_is_rejoined_from_its_start() -> None:
-    """A session without events has a cursor, and the server replays nothing after it."""
+    """A session without events has a cursor, but the server replays no events after it."""
     stored = [raw for raw in OURS if "sequence" in raw]
     cursor = message_turn([written(stored[:1]), STAYS_OPEN]).cursor
     assert place_of(cursor) is None
@@ -463,7 +463,7 @@ def test_a_turn_that_continues_is_rejoined() -> None:
     assert names(followed) == ["reason.started", "turn.completed"]
 
 
-def test_a_mixed_round_is_rejoined_and_still_ends_with_the_rest() -> None:
+def test_a_mixed_round_is_rejoined_and_still_ends_with_the_other_actions() -> None:
     begun = decision(DECIDED)
     cursor = begun.cursor
     assert cursor is not None

@@ -31,22 +31,22 @@ from support.everruns_streams import place_of
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
 
-Told = tuple[list[Event], TurnResult]
-Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Told]
+Delivered = tuple[list[Event], TurnResult]
+Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Delivered]
 
 
 def client_for(handle: EmulatorHandle) -> Client:
     return Client("everruns", retry=RETRY, **handle.settings)
 
 
-def run_sync(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
+def run_sync(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Delivered:
     with client_for(handle) as client, client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn:
         events = list(turn)
         return events, turn.result
 
 
-def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
-    async def run() -> Told:
+def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Delivered:
+    async def run() -> Delivered:
         async with (
             AsyncClient("everruns", retry=RETRY, **handle.settings) as client,
             client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn,
@@ -79,7 +79,7 @@ def session(handle: EmulatorHandle, client: Client) -> Session:
 
 
 def types(events: Sequence[Event]) -> list[str]:
-    """The types of events, without what is native."""
+    """Return the types of events, without raw events."""
     return [event.type for event in events if event.type != "raw"]
 
 
@@ -99,7 +99,7 @@ def assert_each_once_in_order(events: Sequence[Event]) -> None:
 
 @both
 @pytest.mark.parametrize(
-    ("text", "outcome", "reason", "answer", "told"),
+    ("text", "outcome", "reason", "answer", "included"),
     [
         ("Hello there", Outcome.COMPLETED, "completed", "You said: Hello there", set()),
         (
@@ -128,7 +128,7 @@ def test_a_turn_is_followed_to_its_end(
     outcome: Outcome,
     reason: str,
     answer: str | None,
-    told: set[str],
+    included: set[str],
 ) -> None:
     run(handle, session, "An earlier turn")
     events, result = run(handle, session, text)
@@ -137,7 +137,7 @@ def test_a_turn_is_followed_to_its_end(
     kinds = types(events)
     assert kinds[:3] == ["message.completed", "session.status", "turn.started"]
     assert (kinds[-1], kinds.count("turn.started"), kinds.count("turn.ended")) == ("turn.ended", 1, 1)
-    assert told < set(kinds)
+    assert included < set(kinds)
     if answer is None:
         assert result.error == "the model is out of order"
     else:
@@ -147,16 +147,14 @@ def test_a_turn_is_followed_to_its_end(
 
 
 @both
-def test_thinking_is_told_in_pieces_and_whole(handle: EmulatorHandle, session: Session, run: Run) -> None:
+def test_thinking_is_delivered_in_deltas_and_whole(handle: EmulatorHandle, session: Session, run: Run) -> None:
     events, _ = run(handle, session, "/think")
     (whole,) = [event.text for event in events if event.type == "thinking.completed"]
     assert text_of(events, "thinking.delta") == whole == "The user wants to see me think."
 
 
 @both
-def test_a_tool_is_told_with_what_it_was_asked_and_what_it_answered(
-    handle: EmulatorHandle, session: Session, run: Run
-) -> None:
+def test_a_tool_call_has_its_arguments_and_its_result(handle: EmulatorHandle, session: Session, run: Run) -> None:
     events, _ = run(handle, session, "/tool 2")
     calls = {event.tool_call_id: dict(event.arguments) for event in events if event.type == "tool_call.completed"}
     results = {event.tool_call_id: event.text for event in events if event.type == "tool_result.completed"}
@@ -164,7 +162,7 @@ def test_a_tool_is_told_with_what_it_was_asked_and_what_it_answered(
     assert [results[call_id] for call_id in calls] == ["item 0 is in stock", "item 1 is in stock"]
 
 
-def test_a_message_steers_the_turn_that_runs(client: Client, session: Session) -> None:
+def test_a_message_steers_the_running_turn(client: Client, session: Session) -> None:
     with client.sessions.run(session, "/slow 5", deadline_s=DEADLINE_S) as turn:
         client.sessions.send(session, "More")
         events = list(turn)
@@ -172,7 +170,7 @@ def test_a_message_steers_the_turn_that_runs(client: Client, session: Session) -
     assert turn.result.text == "You said: More"
 
 
-def test_a_turn_that_one_steers_is_followed_from_the_message_on(
+def test_a_steered_turn_is_followed_from_the_message_on(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
     client.sessions.send(session, "/slow 5")
@@ -181,19 +179,17 @@ def test_a_turn_that_one_steers_is_followed_from_the_message_on(
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: More")
 
 
-# --- Tools of the client
+# --- Client tools
 
 
 @both
-def test_a_tool_of_the_client_parks_the_turn_until_its_output_comes(
-    handle: EmulatorHandle, session: Session, run: Run
-) -> None:
-    events, parked = run(handle, session, "/client-tool 2")
+def test_a_turn_waits_for_the_output_of_a_client_tool(handle: EmulatorHandle, session: Session, run: Run) -> None:
+    events, waiting = run(handle, session, "/client-tool 2")
     assert types(events)[-4:] == ["tool_call.completed", "tool_call.completed", "action.required", "turn.ended"]
-    assert (parked.outcome, len(parked.actions)) == (Outcome.REQUIRES_ACTION, 2)
+    assert (waiting.outcome, len(waiting.actions)) == (Outcome.REQUIRES_ACTION, 2)
     with client_for(handle) as other:
-        assert other.sessions.pending_actions(session.id) == parked.actions
-    first, second = parked.actions
+        assert other.sessions.pending_actions(session.id) == waiting.actions
+    first, second = waiting.actions
     answers = [ToolOutput(first, "In stock"), ToolOutput(second.id, "Sold out", is_error=True)]
     events, result = run(handle, session, answers)
     assert_each_once_in_order(events)
@@ -205,8 +201,8 @@ def test_a_tool_of_the_client_parks_the_turn_until_its_output_comes(
 
 
 def test_a_late_answer_is_refused_at_once(handle: EmulatorHandle, client: Client, session: Session) -> None:
-    _, parked = run_sync(handle, session, "/client-tool 2")
-    first, second = parked.actions
+    _, waiting = run_sync(handle, session, "/client-tool 2")
+    first, second = waiting.actions
     with pytest.raises(UsageError, match="all answers of a request together"):
         client.sessions.answer(session, [ToolOutput(first, "x")])
     with pytest.raises(NotFound, match="not pending: 'call_9'"):
@@ -219,24 +215,26 @@ def test_a_late_answer_is_refused_at_once(handle: EmulatorHandle, client: Client
 
 
 @pytest.mark.parametrize("ending", ["cancel", "message"])
-def test_a_wait_may_end_otherwise(handle: EmulatorHandle, client: Client, session: Session, ending: str) -> None:
-    _, parked = run_sync(handle, session, "/client-tool")
+def test_a_wait_may_end_without_an_output(
+    handle: EmulatorHandle, client: Client, session: Session, ending: str
+) -> None:
+    _, waiting = run_sync(handle, session, "/client-tool")
     if ending == "cancel":
         client.sessions.cancel(session)
     else:
         while client.sessions.get(session).status is not SessionStatus.REQUIRES_ACTION:
-            pass  # a message that comes before the status has changed does not end the wait
+            pass  # a message before the status has changed does not end the wait
         _, result = run_sync(handle, session, "Never mind")
         assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: Never mind")
     assert client.sessions.pending_actions(session) == ()
     with pytest.raises(Conflict):
-        client.sessions.answer(session, [ToolOutput(parked.actions[0], "x")])
+        client.sessions.answer(session, [ToolOutput(waiting.actions[0], "x")])
 
 
-def test_a_follower_sees_a_parked_turn_begin_again(handle: EmulatorHandle, client: Client, session: Session) -> None:
+def test_a_follower_sees_a_waiting_turn_start_again(handle: EmulatorHandle, client: Client, session: Session) -> None:
     with client.sessions.stream(session, deadline_s=DEADLINE_S) as stream:
-        _, parked = run_sync(handle, session, "/client-tool")
-        client.sessions.answer(session, [ToolOutput(parked.actions[0], "x")])
+        _, waiting = run_sync(handle, session, "/client-tool")
+        client.sessions.answer(session, [ToolOutput(waiting.actions[0], "x")])
         edges: list[str] = []
         for event in stream:
             if event.type in {"turn.started", "turn.ended"}:
@@ -251,7 +249,7 @@ def test_a_follower_sees_a_parked_turn_begin_again(handle: EmulatorHandle, clien
 
 @pytest.mark.parametrize("frame", [1, 2, 3, 5, 8, 9])
 @pytest.mark.parametrize("kind", ["duplicate", "reorder"])
-def test_frames_that_come_twice_or_late_come_once(
+def test_repeated_or_late_frames_are_delivered_once(
     *, handle: EmulatorHandle, session: Session, kind: Any, frame: int
 ) -> None:
     handle.faults.add(Fault(kind, path="/sse", frame=frame))
@@ -263,7 +261,7 @@ def test_frames_that_come_twice_or_late_come_once(
         assert text_of(events) == result.text
 
 
-def test_a_stream_goes_on_from_its_cursor_in_another_client(
+def test_a_stream_continues_from_its_cursor_in_another_client(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
     with client.sessions.stream(session, deadline_s=DEADLINE_S) as stream:
@@ -274,7 +272,7 @@ def test_a_stream_goes_on_from_its_cursor_in_another_client(
     assert [event.sequence for event in seen if event.sequence] == list(range(2, 8))
 
 
-def test_a_stream_that_cannot_go_on_tells_its_cursor(handle: EmulatorHandle, client: Client, session: Session) -> None:
+def test_a_stream_that_cannot_continue_has_its_cursor(handle: EmulatorHandle, client: Client, session: Session) -> None:
     handle.faults.add(Fault("end", path="/sse", times=10))
     (newest,) = client.sessions.events(session)
     with (
@@ -285,7 +283,7 @@ def test_a_stream_that_cannot_go_on_tells_its_cursor(handle: EmulatorHandle, cli
     assert (place_of(caught.value.cursor), caught.value.events_seen) == (newest.id, 0)
 
 
-def test_connections_that_are_cycled_go_on_without_a_failure(session: Session, handle: EmulatorHandle) -> None:
+def test_cycled_connections_continue_without_a_failure(session: Session, handle: EmulatorHandle) -> None:
     emulator: Any = handle.control
     before, emulator.pace.stream_s = emulator.pace.stream_s, 0.35
     try:
@@ -303,16 +301,16 @@ def test_connections_that_are_cycled_go_on_without_a_failure(session: Session, h
 # --- History
 
 
-def test_history_is_what_the_stream_told(handle: EmulatorHandle, client: Client, session: Session) -> None:
+def test_the_history_matches_the_stream(handle: EmulatorHandle, client: Client, session: Session) -> None:
     with client.sessions.stream(session, deadline_s=DEADLINE_S) as stream:
         for text in ("Hello", "/tool"):
             run_sync(handle, session, text)
-        told: list[Event] = []
-        while types(told).count("usage") < 2:
-            told.append(next(stream))
+        included: list[Event] = []
+        while types(included).count("usage") < 2:
+            included.append(next(stream))
     past = list(client.sessions.events(session))
     assert past[0].native_type == "session.started"
-    stored = [event for event in told if event.sequence is not None]
+    stored = [event for event in included if event.sequence is not None]
     assert past[1:] == stored
     for limit in (1, 3, 50):
         assert list(client.sessions.events(session, page_size=limit)) == past

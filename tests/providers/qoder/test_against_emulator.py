@@ -54,14 +54,14 @@ def current() -> Iterator[EmulatorHandle]:
 
 
 @pytest.fixture(scope="module")
-def seed() -> Iterator[EmulatorHandle]:
+def legacy() -> Iterator[EmulatorHandle]:
     with serve("qoder", generation="legacy") as handle:
         yield handle
 
 
 @pytest.fixture(params=list(Face), ids=str)
 def open_client(request: pytest.FixtureRequest) -> Iterator[Callable[[EmulatorHandle], Client]]:
-    """Opens a client of either kind, to be used without `await`."""
+    """Return a function that opens a client of either kind. Its methods need no `await`."""
     with contextlib.ExitStack() as stack:
         yield lambda handle: stack.enter_context(faces.open_client(request.param, "qoder", **handle.settings))
 
@@ -77,12 +77,12 @@ def new_client(current: EmulatorHandle, open_client: Callable[[EmulatorHandle], 
 
 
 @pytest.fixture
-def old_client(seed: EmulatorHandle, open_client: Callable[[EmulatorHandle], Any]) -> Any:
-    return open_client(seed)
+def old_client(legacy: EmulatorHandle, open_client: Callable[[EmulatorHandle], Any]) -> Any:
+    return open_client(legacy)
 
 
 def own_agent(client: Any) -> Agent:
-    """An agent of this test alone, to tell its sessions from those of other tests."""
+    """Create an agent for one test, to select the sessions of this test."""
     agent: Agent = client.agents.create(name="Fixer", model="auto")
     return agent
 
@@ -97,7 +97,7 @@ def ids(sessions: Any) -> list[str]:
     return [session.id for session in sessions]
 
 
-def test_a_list_is_filtered_by_what_only_the_current_generation_knows(new_client: Any, current: EmulatorHandle) -> None:
+def test_a_list_is_filtered_in_the_current_generation(new_client: Any, current: EmulatorHandle) -> None:
     agent = own_agent(new_client)
     store = QoderNewSession(resources=[QoderMemoryStore(memory_store_id="memstore_1")])
     stored, busy = create(new_client, current, agent=agent, native=store), create(new_client, current, agent=agent)
@@ -139,16 +139,16 @@ def test_a_search_finds_by_title_and_metadata(new_client: Any, current: Emulator
     assert found(metadata={"odd": "0"}, statuses=[SessionStatus.RUNNING]) == [expected[2]]
 
 
-def test_the_older_generation_refuses_what_it_does_not_know(old_client: Any, seed: EmulatorHandle) -> None:
+def test_the_legacy_generation_refuses_unknown_fields(old_client: Any, legacy: EmulatorHandle) -> None:
     with pytest.raises(NotFound):
         list(old_client.sessions.list(title_contains="42"))
     with pytest.raises(InvalidRequest):
         list(old_client.sessions.list(statuses=[SessionStatus.RUNNING]))
     with pytest.raises(InvalidRequest):
-        create(old_client, seed, native=QoderNewSession(agent=QoderAgentReference(id=seed.agent_id, version=1)))
+        create(old_client, legacy, native=QoderNewSession(agent=QoderAgentReference(id=legacy.agent_id, version=1)))
 
 
-def test_an_archived_session_takes_no_changes(client: Any, handle: EmulatorHandle) -> None:
+def test_an_archived_session_accepts_no_changes(client: Any, handle: EmulatorHandle) -> None:
     session = create(client, handle)
     archived = client.sessions.archive(session)
     assert client.sessions.archive(session).archived_at == archived.archived_at
@@ -188,11 +188,11 @@ def test_native_fields_arrive(new_client: Any, current: EmulatorHandle) -> None:
 
 
 def test_the_delta_flush_interval_arrives(
-    new_client: Any, old_client: Any, current: EmulatorHandle, seed: EmulatorHandle
+    new_client: Any, old_client: Any, current: EmulatorHandle, legacy: EmulatorHandle
 ) -> None:
-    # No answer shows it: a legacy server takes it, and a current one refuses it by name.
+    # No response shows the field: a legacy server accepts it, and a current server refuses it by name.
     fields, changes = QoderNewSession(delta_flush_interval_ms=50), QoderSessionChanges(delta_flush_interval_ms=5000)
-    created = create(old_client, seed, native=fields)
+    created = create(old_client, legacy, native=fields)
     old_client.sessions.update(created, native=changes)
     with pytest.raises(InvalidRequest, match="delta_flush_interval_ms"):
         create(new_client, current, native=fields)
@@ -236,7 +236,7 @@ def test_a_first_session_needs_no_other_tool(client: Any) -> None:
     assert (session.agent_id, session.environment_id) == (agent.id, environment.id)
 
 
-def test_a_key_of_the_caller_creates_one_session(client: Any, handle: EmulatorHandle) -> None:
+def test_an_idempotency_key_creates_one_session(client: Any, handle: EmulatorHandle) -> None:
     key = f"key-{own_agent(client).id}"
     first = create(client, handle, idempotency_key=key)
     assert create(client, handle, idempotency_key=key).id == first.id
@@ -244,7 +244,7 @@ def test_a_key_of_the_caller_creates_one_session(client: Any, handle: EmulatorHa
         create(client, handle, idempotency_key=key, title="Other")
 
 
-def test_a_refusal_says_what_the_backend_said(client: Any, handle: EmulatorHandle) -> None:
+def test_a_refusal_has_the_message_of_the_backend(client: Any, handle: EmulatorHandle) -> None:
     with pytest.raises(NotFound) as caught:
         create(client, handle, agent="agent_none")
     assert (caught.value.status, caught.value.code) == (404, "not_found_error")
@@ -259,7 +259,7 @@ def test_a_request_without_the_right_header_is_refused(handle: EmulatorHandle) -
 
 
 class WithoutToken(httpx.HTTPTransport):
-    """Loses the credential on the way."""
+    """A transport that removes the credential."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         del request.headers["authorization"]
@@ -267,7 +267,7 @@ class WithoutToken(httpx.HTTPTransport):
 
 
 class LosesTheFirstAnswer(httpx.HTTPTransport):
-    """Delivers every request, and breaks the connection before the first answer."""
+    """A transport that delivers every request, and breaks the connection before the first response."""
 
     delivered = 0
 
@@ -280,7 +280,7 @@ class LosesTheFirstAnswer(httpx.HTTPTransport):
         return response
 
 
-def test_a_write_whose_answer_was_lost_is_carried_out_once(handle: EmulatorHandle) -> None:
+def test_a_write_whose_response_was_lost_is_carried_out_once(handle: EmulatorHandle) -> None:
     transport = LosesTheFirstAnswer()
     with httpx.Client(transport=transport) as flaky, Client("qoder", **handle.settings) as client:
         agent = own_agent(client)
@@ -291,7 +291,7 @@ def test_a_write_whose_answer_was_lost_is_carried_out_once(handle: EmulatorHandl
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "qoder"])
-def test_an_agent_that_changed_meanwhile_is_not_overwritten(provider: str) -> None:
+def test_an_agent_that_another_client_changed_is_not_overwritten(provider: str) -> None:
     with serve(provider) as emulator, Client(provider, **emulator.settings) as client:
         first = client.agents.create(name="Fixer", model="m", system_prompt="Be brief.")
         second = client.agents.update(first, description="Fixes")

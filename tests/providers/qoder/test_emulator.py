@@ -1,4 +1,4 @@
-"""How the Qoder emulator answers requests of any kind, seen from the wire.
+"""General rules of the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/overview and the pages beside it (read 2026-11)
 """
@@ -30,7 +30,7 @@ ERROR_STATUS = {
 
 
 class Api:
-    """Asks a served emulator over plain HTTP."""
+    """A plain HTTP client for a served emulator."""
 
     def __init__(self, handle: EmulatorHandle, http: httpx.Client, generation: Generation) -> None:
         self.handle = handle
@@ -47,7 +47,7 @@ class Api:
         return answer
 
     def refused(self, method: str, path: str, body: Json | None = None, **options: Any) -> Json:
-        """Send a request that is refused, check the whole error body, and return its inner part."""
+        """Send a request that is refused, check the whole error body, and return its `error` object."""
         response = self.http.request(method, path, json=body, **options)
         answer = response.json()
         assert answer.keys() == self.error_keys
@@ -111,7 +111,7 @@ def api() -> Iterator[Api]:
     ],
 )
 @pytest.mark.parametrize("path", ["/sessions", "/no/such/path"])
-def test_a_request_without_a_proper_token_is_not_authenticated(api: Api, path: str, headers: dict[str, str]) -> None:
+def test_a_request_without_a_valid_token_is_refused(api: Api, path: str, headers: dict[str, str]) -> None:
     response = httpx.get(api.handle.base_url + path, headers=headers, trust_env=False)
     assert response.status_code == 401
     assert response.json() == {
@@ -122,16 +122,16 @@ def test_a_request_without_a_proper_token_is_not_authenticated(api: Api, path: s
 
 
 @pytest.mark.parametrize("authorization", ["Bearer pt-other", "bearer pt-other"])
-def test_personal_tokens_are_authentic(api: Api, authorization: str) -> None:
+def test_personal_tokens_are_accepted(api: Api, authorization: str) -> None:
     api.ok("GET", "/models", headers={"authorization": authorization})
 
 
-def test_the_settings_hold_a_proper_token(api: Api) -> None:
+def test_the_settings_have_a_valid_token(api: Api) -> None:
     assert api.handle.settings == {"base_url": api.handle.base_url, "token": "pt-emulator"}
     assert api.handle.base_url.endswith("/api/v1/cloud")
 
 
-def test_the_request_id_is_echoed_or_made(api: Api) -> None:
+def test_the_request_id_is_echoed_or_generated(api: Api) -> None:
     asked = api.http.get("/models", headers={"x-request-id": "mine"})
     assert asked.headers["x-request-id"] == "mine"
     made = api.http.get("/models").headers["x-request-id"]
@@ -181,7 +181,7 @@ def test_an_unknown_query_parameter_is_refused(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["idempotency-key", "x-idempotency-key"])
-def test_a_repeated_write_gets_the_first_answer(api: Api, header: str) -> None:
+def test_a_repeated_write_gets_the_first_response(api: Api, header: str) -> None:
     agent_id = api.new_agent()["id"]
     body = {"agent": agent_id, "environment_id": api.handle.environment_id}
     key = {header: str(uuid.uuid4())}
@@ -191,7 +191,7 @@ def test_a_repeated_write_gets_the_first_answer(api: Api, header: str) -> None:
     assert api.listed("/sessions", agent_id=agent_id) == [first.json()["id"]]
 
 
-def test_a_repeated_delete_and_cancel_get_the_first_answer(api: Api) -> None:
+def test_a_repeated_delete_and_cancel_get_the_first_response(api: Api) -> None:
     session_id = api.new_session()["id"]
     api.start_turn(session_id)
     cancel, delete = ({"idempotency-key": str(uuid.uuid4())} for _ in range(2))
@@ -214,7 +214,7 @@ def test_a_key_for_another_request_is_a_conflict(api: Api, changed: str) -> None
     }
 
 
-def test_a_key_counts_per_token_and_not_for_reads_or_refused_writes(api: Api) -> None:
+def test_a_key_applies_per_token_and_not_to_reads_or_refused_writes(api: Api) -> None:
     path = f"/sessions/{api.new_session()['id']}"
     key = {"idempotency-key": str(uuid.uuid4())}
     api.refused("POST", path, {"title": 1}, headers=key)

@@ -1,6 +1,6 @@
-"""The official SDK judges the Qoder emulator: qca-sdk reads what it answers, with strict validation.
+"""The official SDK, qca-sdk, reads the responses of the Qoder emulator, with strict validation.
 
-Strict validation finds wrong types and no missing fields, so that the fields are compared here.
+Strict validation finds wrong types but no missing fields, so these tests compare the fields.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -131,7 +131,7 @@ def test_a_session_is_created_and_read(judge: Judge) -> None:
     assert_fields(session.stats, {"active_seconds", "duration_seconds"})
     assert_fields(session.usage, {"total_credits"})
     assert session.agent.model_fields_set == AGENT_SNAPSHOT
-    # Documented, and unknown to the SDK.
+    # Documented, but not in the SDK.
     assert session.agent.model.model_extra == {"effective_context_window": 200_000}
     assert session.created_at.utcoffset() == timedelta(0)
     assert [resource.mount_path for resource in session.resources] == [
@@ -161,7 +161,7 @@ def test_an_agent_can_be_overridden(judge: Judge) -> None:
     Feature.SESSIONS_UPDATE_TITLE_CLEAR,
     Feature.SESSIONS_UPDATE_METADATA_CLEAR,
 )
-def test_an_update_clears_with_none_and_keeps_what_is_not_given(judge: Judge) -> None:
+def test_an_update_clears_with_none_and_keeps_omitted_fields(judge: Judge) -> None:
     session = judge.new_session(title="old", metadata={"a": "1", "b": "2"})
     kept = judge(lambda sdk: sdk.sessions.update(session.id, metadata={"a": None, "c": "3"}))
     assert_fields(kept, SESSION)
@@ -247,8 +247,8 @@ def test_agents_have_versions(judge: Judge) -> None:
 
 @covers(Feature.AGENTS_CREATE_SYSTEM_PROMPT, Feature.AGENTS_CREATE_DESCRIPTION)
 def test_an_agent_is_described(judge: Judge) -> None:
-    told = {"system": "Be brief.", "description": "For a judge"}
-    made = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate", **told))
+    fields = {"system": "Be brief.", "description": "For a judge"}
+    made = judge(lambda sdk: sdk.agents.create(name="a", model="ultimate", **fields))
     read = judge(lambda sdk: sdk.agents.retrieve(made.id))
     assert (read.system, read.description) == ("Be brief.", "For a judge")
 
@@ -277,7 +277,7 @@ def test_an_agent_is_changed_at_its_current_version(judge: Judge) -> None:
         judge(lambda sdk: sdk.agents.update("agent_unknown", version=1, name="c"))
 
 
-def test_environments_live_and_die(judge: Judge) -> None:
+def test_environments_are_created_changed_and_deleted(judge: Judge) -> None:
     config = {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a"]}, "packages": {"pip": ["b"]}}
     environment = judge(lambda sdk: sdk.environments.create(name="e", config=config))
     assert_fields(environment, ENVIRONMENT)

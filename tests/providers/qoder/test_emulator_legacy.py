@@ -1,4 +1,4 @@
-"""The older generation of the Qoder emulator, of May 2026, seen from the wire.
+"""The legacy generation of the Qoder emulator (May 2026), tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and /cloud-agents/api/sessions/update
 (as they were in 2026-05, read 2026-11)
@@ -53,7 +53,7 @@ def _shared_agent_fields(api: Api) -> Json:
     return {name: agent[name] for name in names}
 
 
-def test_a_create_answers_with_tokens_and_without_metadata(api: Api) -> None:
+def test_create_returns_tokens_and_no_metadata(api: Api) -> None:
     session = api.new_session(metadata={"k": "v"})
     assert session == {
         **_shared_fields(api, session),
@@ -67,7 +67,7 @@ def test_a_create_answers_with_tokens_and_without_metadata(api: Api) -> None:
     }
 
 
-def test_other_calls_answer_with_metadata_and_the_turn_status(api: Api) -> None:
+def test_other_calls_return_metadata_and_the_turn_status(api: Api) -> None:
     session_id = api.new_session(metadata={"k": "v"})["id"]
     session = api.ok("GET", f"/sessions/{session_id}")
     assert session == {
@@ -158,13 +158,13 @@ def test_memory_stores_and_files_have_their_older_form(api: Api) -> None:
         ({"memory_store_ids": [1]}, "memory_store_ids"),
     ],
 )
-def test_a_new_session_knows_no_later_fields(api: Api, fields: Json, param: str) -> None:
+def test_a_new_session_accepts_no_later_fields(api: Api, fields: Json, param: str) -> None:
     body = {"agent": api.handle.agent_id, "environment_id": api.handle.environment_id, **fields}
     assert api.refused("POST", "/sessions", body)["param"] == param
 
 
 @pytest.mark.parametrize("field", ["agent", "budget", "vault_ids"])
-def test_an_update_knows_no_later_fields(api: Api, field: str) -> None:
+def test_an_update_accepts_no_later_fields(api: Api, field: str) -> None:
     path = f"/sessions/{api.new_session()['id']}"
     assert api.refused("POST", path, {field: None})["param"] == field
 
@@ -182,7 +182,7 @@ def test_there_is_no_search(api: Api) -> None:
     assert error["message"] == "Session 'search' was not found."
 
 
-def test_environments_say_that_they_are_ready(api: Api) -> None:
+def test_environments_have_the_status_ready(api: Api) -> None:
     environment = api.new_environment()
     assert (environment["status"], environment["archived"]) == ("ready", False)
     archived = api.ok("POST", f"/environments/{environment['id']}/archive")

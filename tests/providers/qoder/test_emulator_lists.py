@@ -1,4 +1,4 @@
-"""How the Qoder emulator lists and searches sessions, seen from the wire.
+"""Lists and searches of sessions in the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -20,12 +20,12 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def three(api: Api) -> list[str]:
-    """Ids of the only three sessions of a new agent, oldest first; the agent's id stands before them."""
+    """Create an agent with three sessions. Returns the id of the agent, then those of the sessions, oldest first."""
     agent_id = api.new_agent()["id"]
     return [agent_id, *(api.new_session(agent=agent_id)["id"] for _ in range(3))]
 
 
-def test_a_list_is_newest_first_unless_asked(api: Api, three: list[str]) -> None:
+def test_a_list_is_newest_first_by_default(api: Api, three: list[str]) -> None:
     agent_id, *ids = three
     assert api.listed("/sessions", agent_id=agent_id) == ids[::-1]
     assert api.listed("/sessions", agent_id=agent_id, order="desc") == ids[::-1]
@@ -44,7 +44,7 @@ def test_pages_follow_each_other(api: Api, three: list[str], cursor: str) -> Non
     assert second == {"next_page": None, "first_id": oldest, "last_id": oldest, "has_more": False}
 
 
-def test_before_id_walks_backwards(api: Api, three: list[str]) -> None:
+def test_before_id_pages_backwards(api: Api, three: list[str]) -> None:
     agent_id, oldest, middle, newest = three
     query = {"agent_id": agent_id, "limit": 1}
     page = api.ok("GET", "/sessions", params={**query, "before_id": oldest})
@@ -64,7 +64,7 @@ def test_an_empty_page_names_no_ids(api: Api) -> None:
     }
 
 
-def test_a_cursor_stays_good_when_its_session_is_deleted_or_archived(api: Api, three: list[str]) -> None:
+def test_a_cursor_stays_valid_when_its_session_is_deleted_or_archived(api: Api, three: list[str]) -> None:
     agent_id, oldest, middle, newest = three
     api.ok("POST", f"/sessions/{newest}/archive")
     api.ok("DELETE", f"/sessions/{middle}")
@@ -72,7 +72,7 @@ def test_a_cursor_stays_good_when_its_session_is_deleted_or_archived(api: Api, t
     assert api.listed("/sessions", agent_id=agent_id, page=middle) == [oldest]
 
 
-def test_a_page_has_twenty_items_unless_asked(api: Api) -> None:
+def test_a_page_has_twenty_items_by_default(api: Api) -> None:
     agent_id = api.new_agent()["id"]
     for _ in range(21):
         api.new_session(agent=agent_id)
@@ -166,7 +166,7 @@ def test_filters_of_sessions(api: Api, query: Json, expected: list[str]) -> None
 @pytest.mark.parametrize(
     ("bound", "expected"), [("gt", [2]), ("gte", [1, 2]), ("lt", [0]), ("lte", [0, 1])], ids=["gt", "gte", "lt", "lte"]
 )
-def test_filters_by_age_take_any_offset(api: Api, three: list[str], bound: str, expected: list[int]) -> None:
+def test_time_filters_accept_any_offset(api: Api, three: list[str], bound: str, expected: list[int]) -> None:
     agent_id, *ids = three
     created_at = api.ok("GET", f"/sessions/{ids[1]}")["created_at"].replace("Z", "+00:00")
     listed = api.listed("/sessions", agent_id=agent_id, order="asc", **{f"created_at[{bound}]": created_at})

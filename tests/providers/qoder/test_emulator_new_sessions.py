@@ -1,4 +1,4 @@
-"""A new session of the Qoder emulator, seen from the wire.
+"""New sessions of the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -262,7 +262,7 @@ def test_a_new_session_needs_an_agent_and_an_environment(
 
 
 @pytest.mark.parametrize("kind", ["agent", "environment"])
-def test_a_new_session_cannot_use_what_is_archived(api: Api, kind: str) -> None:
+def test_a_new_session_cannot_use_archived_resources(api: Api, kind: str) -> None:
     archived = api.new_agent() if kind == "agent" else api.new_environment()
     api.ok("POST", f"/{kind}s/{archived['id']}/archive")
     field = "agent" if kind == "agent" else "environment_id"
@@ -273,7 +273,7 @@ def test_a_new_session_cannot_use_what_is_archived(api: Api, kind: str) -> None:
 @pytest.mark.parametrize(
     "fields", [{"environment_variables": "A=1"}, {"resources": [{"type": "file", "file_id": "file_1"}]}]
 )
-def test_a_self_hosted_environment_takes_no_variables_or_resources(api: Api, fields: Json) -> None:
+def test_a_self_hosted_environment_accepts_no_variables_or_resources(api: Api, fields: Json) -> None:
     environment_id = api.new_environment(config={"type": "self_hosted"})["id"]
     api.new_session(environment_id=environment_id)
     body = {"agent": api.handle.agent_id, "environment_id": environment_id, **fields}

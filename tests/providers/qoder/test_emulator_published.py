@@ -1,4 +1,4 @@
-"""The legacy generation of the Qoder emulator answers as the pages of May 2026, key for key."""
+"""The legacy generation of the Qoder emulator returns the JSON of the pages of May 2026, key for key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def api() -> Iterator[Api]:
 
 
 def agent_of(api: Api, published: Example) -> str:
-    """An agent like that of the example."""
+    """Create an agent like that of the example."""
     fields = {name: published.answer["agent"][name] for name in ("name", "description", "model", "system", "tools")}
     agent_id: str = api.ok("POST", "/agents", fields, status=201)["id"]
     return agent_id
@@ -39,7 +39,7 @@ def test_a_session_is_created_as_published(api: Api) -> None:
 
 
 def updatable(api: Api) -> str:
-    """The path of a session like that of the example."""
+    """Create a session like that of the example. Returns its path."""
     (file,) = UPDATE.answer["resources"]
     body = {
         "agent": agent_of(api, UPDATE),

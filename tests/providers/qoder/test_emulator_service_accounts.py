@@ -1,4 +1,4 @@
-"""Qoder's SDK exchanges keys with the emulator, and judges the answers; what the SDK does not look at is compared here.
+"""Qoder's SDK exchanges keys with the emulator. The tests compare the fields that the SDK does not check.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -27,7 +27,7 @@ WANTED = {"grant_type": "client_credentials", "audience": "qoder", "scope": "qca
 
 
 class ToEmulator(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Leads what the SDK sends to Qoder's own host to the emulator; keeps the addresses and the answers' statuses."""
+    """A transport that sends requests to Qoder's host to the emulator, and records the URLs and the statuses."""
 
     def __init__(self, origin: str) -> None:
         self._origin = httpx.URL(origin)
@@ -36,16 +36,16 @@ class ToEmulator(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.answers: list[tuple[str, int]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._kept(request.url, self._blocking.handle_request(self._led(request)))
+        return self._recorded(request.url, self._blocking.handle_request(self._redirected(request)))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return self._kept(request.url, await self._awaited.handle_async_request(self._led(request)))
+        return self._recorded(request.url, await self._awaited.handle_async_request(self._redirected(request)))
 
-    def _led(self, request: httpx.Request) -> httpx.Request:
+    def _redirected(self, request: httpx.Request) -> httpx.Request:
         url = request.url.copy_with(scheme="http", host=self._origin.host, port=self._origin.port)
         return httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
 
-    def _kept(self, url: httpx.URL, response: httpx.Response) -> httpx.Response:
+    def _recorded(self, url: httpx.URL, response: httpx.Response) -> httpx.Response:
         self.answers.append((str(url), response.status_code))
         return response
 
@@ -133,7 +133,7 @@ def test_the_sdk_reads_a_refusal(transport: ToEmulator) -> None:
     assert [status for _, status in transport.answers] == [401]
 
 
-def test_the_answer_has_the_fields_of_an_exchange(handle: EmulatorHandle) -> None:
+def test_the_response_has_the_fields_of_an_exchange(handle: EmulatorHandle) -> None:
     before = datetime.now(UTC)
     issued = exchange(handle, ttl_seconds=60).json()
 

@@ -1,4 +1,4 @@
-"""How sessions of the Qoder emulator live, seen from the wire.
+"""Updates, archiving, deletion and cancellation in the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -37,7 +37,7 @@ def api() -> Iterator[Api]:
         ),
     ],
 )
-def test_an_update_changes_what_it_names(api: Api, change: Json, expected: Json) -> None:
+def test_an_update_changes_only_its_fields(api: Api, change: Json, expected: Json) -> None:
     session = api.new_session(
         title="old", metadata={"a": "1"}, budget={"type": "limit", "max_credit_cost": "1"}, environment_variables="A=1"
     )
@@ -54,7 +54,7 @@ def test_an_update_replaces_lists_of_the_agent_and_keeps_the_rest(api: Api) -> N
     assert updated["agent"] == {**session["agent"], "tools": TOOLS}
 
 
-def test_metadata_limits_hold_for_the_merged_result(api: Api) -> None:
+def test_metadata_limits_apply_to_the_merged_result(api: Api) -> None:
     full = {f"k{number}": "v" for number in range(15)} | {"ü" * 64: "ü" * 512}
     path = f"/sessions/{api.new_session(metadata=full)['id']}"
     assert api.refused("POST", path, {"metadata": {"one more": ""}})["param"] == "metadata"
@@ -127,7 +127,7 @@ def test_archiving_keeps_the_status_and_happens_once(api: Api, running: bool, st
     assert api.ok("GET", f"/sessions/{session_id}") == archived
 
 
-def test_an_archived_session_takes_no_update_and_no_cancel(api: Api) -> None:
+def test_an_archived_session_accepts_no_update_and_no_cancel(api: Api) -> None:
     session_id = api.new_session()["id"]
     api.start_turn(session_id)
     api.ok("POST", f"/sessions/{session_id}/archive")

@@ -1,4 +1,4 @@
-"""Sending, listing and streaming events in the Qoder emulator, seen from the wire.
+"""Sending, listing and streaming events in the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/send, /list and /stream beside it (read 2026-11)
 """
@@ -47,7 +47,7 @@ def session(http: httpx.Client, emulator: EmulatorHandle) -> str:
 
 
 def finished_turn(http: httpx.Client, session: str, text: str = "hello") -> list[Any]:
-    """Send a message, wait for the end, and return the kept events."""
+    """Send a message, wait for the end of the turn, and return the stored events."""
     sent = http.post(f"{session}/events", json={"events": [{**MESSAGE, "content": [{"type": "text", "text": text}]}]})
     assert sent.is_success, sent.text
     kept: list[Any] = []
@@ -58,7 +58,7 @@ def finished_turn(http: httpx.Client, session: str, text: str = "hello") -> list
 
 
 def frames(http: httpx.Client, address: str, count: int, **options: Any) -> list[tuple[str, Any]]:
-    """The first frames of a stream: SSE id and event."""
+    """Read the first frames of a stream. Returns their ids and events."""
     found: list[tuple[str, Any]] = []
     event_id = ""
     with http.stream("GET", address, **options) as response:
@@ -91,18 +91,18 @@ def frames(http: httpx.Client, address: str, count: int, **options: Any) -> list
         {"events": [MESSAGE, {"type": "user.message", "content": "hello"}]},
     ],
 )
-def test_a_wrong_batch_is_refused_whole(http: httpx.Client, session: str, body: Any) -> None:
+def test_an_invalid_batch_is_refused_as_a_whole(http: httpx.Client, session: str, body: Any) -> None:
     assert http.post(f"{session}/events", json=body).status_code == 400
     assert http.get(f"{session}/events").json()["data"] == []
 
 
-def test_an_archived_session_takes_no_events(http: httpx.Client, session: str) -> None:
+def test_an_archived_session_accepts_no_events(http: httpx.Client, session: str) -> None:
     http.post(f"{session}/archive", json={})
 
     assert http.post(f"{session}/events", json={"events": [MESSAGE]}).status_code == 409
 
 
-def test_a_stream_tells_nothing_of_before(http: httpx.Client, session: str) -> None:
+def test_a_stream_has_no_earlier_events(http: httpx.Client, session: str) -> None:
     kept = finished_turn(http, session)
     with http.stream("GET", f"{session}/events/stream") as response:
         http.post(f"{session}/events", json={"events": [MESSAGE]})
@@ -114,13 +114,13 @@ def test_a_stream_tells_nothing_of_before(http: httpx.Client, session: str) -> N
 def test_a_cursor_continues_after_its_event(http: httpx.Client, session: str) -> None:
     kept = finished_turn(http, session)
     cursor = {"last-event-id": kept[3]["id"]}
-    told = frames(http, f"{session}/events/stream?event_deltas[]=agent.message", len(kept) - 4, headers=cursor)
+    received = frames(http, f"{session}/events/stream?event_deltas[]=agent.message", len(kept) - 4, headers=cursor)
 
-    # The message was finished before: its previews are not sent again.
-    assert told == [(event["id"], event) for event in kept[4:]]
+    # The message was complete before, so its previews are not sent again.
+    assert received == [(event["id"], event) for event in kept[4:]]
 
 
-def test_previews_bear_the_id_of_what_they_preview(http: httpx.Client, session: str) -> None:
+def test_previews_have_the_id_of_their_event(http: httpx.Client, session: str) -> None:
     with http.stream("GET", f"{session}/events/stream?event_deltas[]=agent.message") as response:
         http.post(f"{session}/events", json={"events": [MESSAGE]})
         ids, kinds = [], []
@@ -153,7 +153,7 @@ def test_the_list_has_filters_and_pages(http: httpx.Client, session: str) -> Non
     assert http.get(f"{session}/events?limit=101").status_code == 400
 
 
-def test_the_address_of_the_list_is_a_stream_for_who_accepts_one(http: httpx.Client, session: str) -> None:
+def test_the_list_is_a_stream_for_an_sse_accept_header(http: httpx.Client, session: str) -> None:
     finished_turn(http, session)
     first = http.get(f"{session}/events?limit=1").json()["data"][0]
     headers = {"accept": "text/event-stream", "last-event-id": first["id"]}
@@ -171,7 +171,9 @@ def test_credits_add_up(http: httpx.Client, session: str) -> None:
 @pytest.mark.parametrize(
     ("generation", "heartbeat"), [("current", b": heartbeat\n\n"), ("legacy", b"event: heartbeat\ndata: {}\n\n")]
 )
-def test_a_quiet_stream_beats(monkeypatch: pytest.MonkeyPatch, generation: Generation, heartbeat: bytes) -> None:
+def test_a_silent_stream_has_heartbeats(
+    monkeypatch: pytest.MonkeyPatch, generation: Generation, heartbeat: bytes
+) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_S", 0.01)
     with serve("qoder", generation=generation) as handle, connect(handle) as http:
         session = new_session(http, handle)
@@ -179,21 +181,21 @@ def test_a_quiet_stream_beats(monkeypatch: pytest.MonkeyPatch, generation: Gener
             assert next(response.iter_raw()) == heartbeat
 
 
-def test_the_older_generation_replays_everything_and_answers_202() -> None:
+def test_the_legacy_generation_replays_everything_and_returns_202() -> None:
     with serve("qoder", generation="legacy") as handle, connect(handle) as http:
         session = new_session(http, handle)
         sent = http.post(f"{session}/events", json={"events": [MESSAGE]})
         assert sent.status_code == 202
         assert sent.json().keys() == {"session_id", "turn_id", "schema_version", "created_at"}
-        told = [event for _, event in frames(http, f"{session}/events/stream", 5)]
-        assert [event["type"] for event in told] == [
+        received = [event for _, event in frames(http, f"{session}/events/stream", 5)]
+        assert [event["type"] for event in received] == [
             "user.message",
             "session.status_running",
             "span.model_request_start",
             "agent.message",
             "span.model_request_end",
         ]
-        assert {name: {event[name] for event in told} for name in ("session_id", "turn_id", "schema_version")} == {
+        assert {name: {event[name] for event in received} for name in ("session_id", "turn_id", "schema_version")} == {
             "session_id": {sent.json()["session_id"]},
             "turn_id": {sent.json()["turn_id"]},
             "schema_version": {"1.0"},

@@ -1,4 +1,4 @@
-"""The official SDK follows whole turns of the Qoder emulator: qca-sdk, with strict validation.
+"""The official SDK, qca-sdk, follows whole turns of the Qoder emulator, with strict validation.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -52,7 +52,7 @@ def say(sdk: Any, session_id: str, text: str) -> str:
 
 
 def finished_turn(sdk: Any, session_id: str) -> str:
-    """Have a turn, and return the id of its last event: the resumable stream opens late, and needs a cursor."""
+    """Run a turn, and return the id of its last event. The resumable stream opens later, and needs it as its cursor."""
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "hello")
     last: str = until_idle(stream)[-1].id
@@ -60,7 +60,7 @@ def finished_turn(sdk: Any, session_id: str) -> str:
 
 
 def until_idle(stream: Any) -> list[Any]:
-    """Events up to the end of the turn; then the stream is closed."""
+    """Read the events up to the end of the turn, then close the stream."""
     found = []
     with stream:
         for event in stream:
@@ -71,12 +71,12 @@ def until_idle(stream: Any) -> list[Any]:
 
 
 def kinds(events: list[Any]) -> list[str]:
-    """The types of events, those of previews left out."""
+    """Return the types of events, without previews."""
     return [event.type for event in events if not event.type.startswith("event_")]
 
 
 @covers(Feature.SESSIONS_SEND, Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
-def test_a_plain_turn_comes_in_the_order_of_the_live_service(sdk: Any, session_id: str) -> None:
+def test_a_plain_turn_has_the_order_of_the_live_service(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id, event_deltas=["agent.message"])
     sent = say(sdk, session_id, "hello there")
     events = until_idle(stream)
@@ -91,7 +91,7 @@ def test_a_plain_turn_comes_in_the_order_of_the_live_service(sdk: Any, session_i
     assert kinds(events) == [event.type for event in sdk.sessions.events.list(session_id)]
 
 
-def test_without_asking_there_are_no_previews(sdk: Any, session_id: str) -> None:
+def test_a_stream_has_no_previews_by_default(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "hello")
 
@@ -134,7 +134,7 @@ def test_approvals_are_answered_one_by_one(sdk: Any, session_id: str) -> None:
 
 
 @covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_OUTPUT)
-def test_the_caller_runs_a_tool(sdk: Any, session_id: str) -> None:
+def test_the_client_runs_a_tool(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/client-tool")
     (use_id,) = until_idle(stream)[-1].stop_reason.event_ids
@@ -160,7 +160,7 @@ def test_a_turn_is_cancelled(sdk: Any, session_id: str) -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_failure_is_told_and_the_session_lives_on(sdk: Any, session_id: str) -> None:
+def test_a_failure_is_reported_and_the_session_continues(sdk: Any, session_id: str) -> None:
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "/fail")
     events = until_idle(stream)
@@ -194,7 +194,7 @@ def test_deleting_the_session_ends_a_resumable_stream(sdk: Any, session_id: str)
         assert [event.type for event in stream] == ["session.deleted"]
 
 
-def test_a_message_meanwhile_is_a_conflict(sdk: Any, session_id: str) -> None:
+def test_a_message_during_a_turn_is_a_conflict(sdk: Any, session_id: str) -> None:
     say(sdk, session_id, "/slow 100")
     with pytest.raises(qca.ConflictError):
         say(sdk, session_id, "and another thing")

@@ -1,4 +1,4 @@
-"""Threads, resources, workers and the life of sessions in the Qoder emulator, seen from the wire.
+"""Threads, resources, self-hosted environments, termination and rescheduling in the Qoder emulator, over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the pages beside it (read 2026-11)
 """
@@ -48,7 +48,7 @@ def kept(api: Api, path: str) -> list[Json]:
 
 
 def events_until(lines: Iterator[str], last: str) -> list[Json]:
-    """The events of a stream up to the first of a type."""
+    """Read the events of a stream up to the first event of a type."""
     found: list[Json] = []
     for line in lines:
         if line.startswith("data: "):
@@ -72,7 +72,7 @@ def types(events: list[Json]) -> list[str]:
 # --- Threads
 
 
-def test_each_session_has_the_thread_of_its_coordinator(api: Api) -> None:
+def test_each_session_has_a_coordinator_thread(api: Api) -> None:
     session = api.new_session()
     (thread,) = api.ok("GET", f"/sessions/{session['id']}/threads")["data"]
 
@@ -129,15 +129,15 @@ def test_a_thread_is_archived_once(api: Api, control: QoderEmulator) -> None:
     assert types(api.ok("GET", f"{path}/events")["data"])[-1] == "session.thread_status_terminated"
 
 
-def test_the_stream_of_a_thread_has_its_events_only(api: Api) -> None:
+def test_the_stream_of_a_thread_has_only_its_events(api: Api) -> None:
     path = f"/sessions/{api.new_session()['id']}"
     (thread_id,) = api.listed(f"{path}/threads")
 
     with api.http.stream("GET", f"{path}/threads/{thread_id}/stream") as stream:
         send(api, path, MESSAGE)
-        told = events_until(stream.iter_lines(), "session.status_idle")
+        received = events_until(stream.iter_lines(), "session.status_idle")
 
-    assert told == kept(api, path)
+    assert received == kept(api, path)
 
 
 def test_the_legacy_generation_has_no_threads(old_api: Api) -> None:
@@ -199,7 +199,7 @@ def test_a_file_has_no_secret(api: Api) -> None:
     assert "have no secret" in api.refused("POST", path, {"password": "p"})["message"]
 
 
-# --- Events at the beginning, and of updates
+# --- Initial events, and events of updates
 
 
 def test_a_session_begins_with_its_initial_events(api: Api) -> None:
@@ -224,7 +224,7 @@ def test_a_session_begins_with_its_initial_events(api: Api) -> None:
         {"type": "user.message", "content": TEXT},
     ],
 )
-def test_wrong_initial_events_make_no_session(api: Api, events: Any) -> None:
+def test_invalid_initial_events_create_no_session(api: Api, events: Any) -> None:
     before = api.listed("/sessions")
     body = {"agent": api.handle.agent_id, "environment_id": api.handle.environment_id, "initial_events": events}
 
@@ -233,7 +233,7 @@ def test_wrong_initial_events_make_no_session(api: Api, events: Any) -> None:
     assert api.listed("/sessions") == before
 
 
-def test_an_update_tells_the_fields_that_changed(api: Api) -> None:
+def test_an_update_reports_the_changed_fields(api: Api) -> None:
     path = f"/sessions/{api.new_session(title='old', metadata={'a': '1'})['id']}"
 
     api.ok("POST", path, {"title": "new", "metadata": {"a": "1"}})
@@ -242,8 +242,8 @@ def test_an_update_tells_the_fields_that_changed(api: Api) -> None:
     api.ok("POST", path, {"budget": {"type": "limit", "max_credit_cost": "5"}})
     api.ok("POST", path, {"budget": None})
 
-    told = [{name: event[name] for name in event.keys() - {"id", "processed_at"}} for event in kept(api, path)]
-    assert told == [
+    received = [{name: event[name] for name in event.keys() - {"id", "processed_at"}} for event in kept(api, path)]
+    assert received == [
         {"type": "session.updated", "title": "new"},
         {"type": "session.updated", "metadata": {"a": "1", "b": "2"}},
         {"type": "session.updated", "budget": {"type": "limit", "max_credit_cost": "5"}},
@@ -270,25 +270,25 @@ def test_environment_variables_are_replaced(api: Api) -> None:
         ("", set()),
     ],
 )
-def test_the_beginning_of_a_thought_is_previewed_for_those_who_ask(api: Api, query: str, previewed: set[str]) -> None:
+def test_the_start_of_a_thought_is_previewed_on_request(api: Api, query: str, previewed: set[str]) -> None:
     path = f"/sessions/{api.new_session()['id']}"
     api.handle.script([Think("Hm."), Say("Done.")], session=path.removeprefix("/sessions/"))
 
-    told = turn(api, path, MESSAGE, query=query)
+    received = turn(api, path, MESSAGE, query=query)
 
-    starts = {event["event"]["type"]: event["event"]["id"] for event in told if event["type"] == "event_start"}
+    starts = {event["event"]["type"]: event["event"]["id"] for event in received if event["type"] == "event_start"}
     assert starts.keys() == previewed
-    whole = {event["type"]: event["id"] for event in told if event["type"] in {"agent.thinking", "agent.message"}}
+    whole = {event["type"]: event["id"] for event in received if event["type"] in {"agent.thinking", "agent.message"}}
     assert starts.items() <= whole.items()
-    assert {event["event_id"] for event in told if event["type"] == "event_delta"} <= {whole["agent.message"]}
+    assert {event["event_id"] for event in received if event["type"] == "event_delta"} <= {whole["agent.message"]}
 
 
-# --- Workers of the user's
+# --- Self-hosted environments
 
 
 @pytest.fixture
 def hosted(api: Api) -> str:
-    """The path of a session whose tools run on a worker of the user's."""
+    """Create a session in a self-hosted environment, whose worker runs the tools. Returns its path."""
     environment = api.new_environment(config={"type": "self_hosted"})["id"]
     return f"/sessions/{api.new_session(environment_id=environment)['id']}"
 
@@ -300,12 +300,12 @@ def test_a_tool_of_a_self_hosted_environment_waits_for_its_worker(api: Api, host
 
     content = [{"type": "text", "text": "0 errors"}]
     result = {"type": "user.tool_result", "tool_use_id": use["id"], "content": content}
-    told = turn(api, hosted, result)
+    received = turn(api, hosted, result)
 
-    (shown,) = [event for event in told if event["type"] == "agent.tool_result"]
+    (shown,) = [event for event in received if event["type"] == "agent.tool_result"]
     assert (shown["tool_use_id"], shown["content"], shown["is_error"]) == (use["id"], content, False)
-    assert told[0]["type"] == "user.tool_result"
-    assert told[-1]["stop_reason"] == {"type": "end_turn"}
+    assert received[0]["type"] == "user.tool_result"
+    assert received[-1]["stop_reason"] == {"type": "end_turn"}
     assert api.refused("POST", f"{hosted}/events", {"events": [result]})["param"] == "tool_use_id"
 
 
@@ -319,29 +319,29 @@ def test_an_approved_tool_waits_for_its_worker_too(api: Api, hosted: str) -> Non
         last="session.thread_status_running",
     )
 
-    told = turn(api, hosted, {"type": "user.tool_result", "tool_use_id": event_id, "is_error": True})
+    received = turn(api, hosted, {"type": "user.tool_result", "tool_use_id": event_id, "is_error": True})
 
-    assert [event["is_error"] for event in told if event["type"] == "agent.tool_result"] == [True]
+    assert [event["is_error"] for event in received if event["type"] == "agent.tool_result"] == [True]
 
 
-def test_a_worker_that_never_answers_can_be_given_up(api: Api, hosted: str) -> None:
+def test_a_turn_can_be_interrupted_while_its_worker_does_not_answer(api: Api, hosted: str) -> None:
     api.handle.script([ToolUse("build"), Say("Built.")], session=hosted[10:])
     turn(api, hosted, MESSAGE, last="agent.tool_use")
 
     assert turn(api, hosted, {"type": "user.interrupt"})[-1]["stop_reason"] == {"type": "cancelled"}
 
 
-# --- The end, and a change of place
+# --- Termination and rescheduling
 
 
-def test_a_terminated_session_takes_no_events_and_ends_its_streams(api: Api, control: QoderEmulator) -> None:
+def test_a_terminated_session_accepts_no_events_and_ends_its_streams(api: Api, control: QoderEmulator) -> None:
     session_id = api.new_session()["id"]
     path = f"/sessions/{session_id}"
     with api.http.stream("GET", f"{path}/events/stream") as stream:
         control.terminate(session_id)
-        told = events_until(stream.iter_lines(), "session.status_terminated")
+        received = events_until(stream.iter_lines(), "session.status_terminated")
 
-    assert types(told) == ["session.thread_status_terminated", "session.status_terminated"]
+    assert types(received) == ["session.thread_status_terminated", "session.status_terminated"]
     assert api.ok("GET", path)["status"] == "terminated"
     for address, body in ((f"{path}/events", {"events": [MESSAGE]}), (path, {"title": "t"})):
         assert api.refused("POST", address, body)["type"] == "conflict_error"
@@ -361,7 +361,7 @@ def test_a_running_session_that_is_terminated_is_never_idle_again(api: Api, cont
     assert "session.status_idle" not in types(kept(api, path))
 
 
-def test_a_rescheduled_turn_goes_on_elsewhere(api: Api, control: QoderEmulator) -> None:
+def test_a_rescheduled_turn_continues(api: Api, control: QoderEmulator) -> None:
     session_id = api.new_session()["id"]
     path = f"/sessions/{session_id}"
     with api.http.stream("GET", f"{path}/events/stream") as stream:
@@ -370,15 +370,15 @@ def test_a_rescheduled_turn_goes_on_elsewhere(api: Api, control: QoderEmulator) 
         events_until(lines, "span.model_request_start")
         control.reschedule(session_id, duration_s=1.5)
         assert api.ok("GET", path)["status"] == "rescheduling"
-        told = types(events_until(lines, "session.status_idle"))
+        received = types(events_until(lines, "session.status_idle"))
 
-    assert told[:4] == [
+    assert received[:4] == [
         "session.status_rescheduled",
         "session.thread_status_rescheduled",
         "session.status_running",
         "session.thread_status_running",
     ]
-    assert "agent.message" in told[4:]
+    assert "agent.message" in received[4:]
 
 
 def test_a_rescheduled_turn_can_be_cancelled(api: Api, control: QoderEmulator) -> None:
@@ -390,9 +390,9 @@ def test_a_rescheduled_turn_can_be_cancelled(api: Api, control: QoderEmulator) -
         events_until(lines, "span.model_request_start")
         control.reschedule(session_id, duration_s=600)
         api.ok("POST", f"{path}/cancel", status=202)
-        told = events_until(lines, "session.status_idle")
+        received = events_until(lines, "session.status_idle")
 
-    assert told[-1]["stop_reason"] == {"type": "cancelled"}
+    assert received[-1]["stop_reason"] == {"type": "cancelled"}
     api.wait_until_idle(session_id)
 
 
@@ -417,21 +417,21 @@ def legacy_turn(api: Api, path: str, *events: Json, last: str = "session.status_
 
 
 @pytest.mark.parametrize(("decision", "is_error"), [("approve", False), ("deny", True)])
-def test_a_legacy_decision_is_taken_under_its_name(old_api: Api, decision: str, is_error: bool) -> None:  # noqa: FBT001
+def test_a_legacy_decision_is_accepted_under_its_name(old_api: Api, decision: str, is_error: bool) -> None:  # noqa: FBT001
     session_id = old_api.new_session()["id"]
     path = f"/sessions/{session_id}"
     old_api.handle.script([Think("Hm."), AskApproval("delete", {}, "gone"), Say("Done.")], session=session_id)
-    told = legacy_turn(old_api, path, MESSAGE)
-    assert [event["content"] for event in told if event["type"] == "agent.thinking"] == [
+    received = legacy_turn(old_api, path, MESSAGE)
+    assert [event["content"] for event in received if event["type"] == "agent.thinking"] == [
         [{"type": "text", "text": "Hm."}]
     ]
-    (event_id,) = told[-1]["stop_reason"]["event_ids"]
+    (event_id,) = received[-1]["stop_reason"]["event_ids"]
 
     answer = {"type": "user.tool_confirmation", "tool_use_id": event_id, "decision": decision}
-    told = legacy_turn(old_api, path, answer, skip=1)
+    received = legacy_turn(old_api, path, answer, skip=1)
 
-    assert [event["is_error"] for event in told if event["type"] == "agent.tool_result"] == [is_error]
-    assert told[0]["decision"] == decision
+    assert [event["is_error"] for event in received if event["type"] == "agent.tool_result"] == [is_error]
+    assert received[0]["decision"] == decision
 
 
 def test_a_legacy_stream_is_filtered_by_type(old_api: Api) -> None:
@@ -440,5 +440,5 @@ def test_a_legacy_stream_is_filtered_by_type(old_api: Api) -> None:
 
     for query in ("type=agent.message,session.status_idle", "types[]=agent.message&types[]=session.status_idle"):
         with old_api.http.stream("GET", f"{path}/events/stream?{query}") as stream:
-            told = types(events_until(stream.iter_lines(), "session.status_idle"))
-        assert told == ["agent.message", "session.status_idle"]
+            received = types(events_until(stream.iter_lines(), "session.status_idle"))
+        assert received == ["agent.message", "session.status_idle"]

@@ -1,4 +1,4 @@
-"""The official SDK judges threads, resources and initial events of the Qoder emulator, with strict validation.
+"""The official SDK reads threads, resources and initial events of the Qoder emulator, with strict validation.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -62,6 +62,6 @@ def test_a_session_begins_with_an_event(judge: Judge) -> None:
 
     while judge(lambda sdk: sdk.sessions.retrieve(session.id)).status != "idle":
         time.sleep(0.01)
-    told = [event.type for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
-    assert told[-1] == "session.status_idle"
-    assert "agent.message" in told
+    received = [event.type for event in judge.every(lambda sdk: sdk.sessions.events.list(session.id))]
+    assert received[-1] == "session.status_idle"
+    assert "agent.message" in received

@@ -1,4 +1,4 @@
-"""Qoder's events, type by type, and what spans several of them."""
+"""Qoder's events, type by type, and state across several events."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from support.qoder_readings import (
 )
 
 UNMODELLED = [
-    (kind, raw(kind, content=5, error=[], stop_reason=1))  # their bodies are never looked at
+    (kind, raw(kind, content=5, error=[], stop_reason=1))  # their content is not read
     for kind in (
         *(kind for kind, types in EVENT_TYPES.items() if types == ("raw",) and kind != "span.model_request_end"),
         "agent.of_next_year",
@@ -70,7 +70,7 @@ def test_an_event_that_is_not_modelled_is_delivered_raw(kind: str, event: JsonOb
     assert (delivered.native_type, delivered.payload, delivered.raw) == (kind, event, event)
 
 
-def test_the_table_says_what_each_type_becomes() -> None:
+def test_the_table_lists_the_common_types_of_each_type() -> None:
     produced: dict[str, set[str]] = defaultdict(set)
     for _, event, expected in MODELLED:
         assert expected
@@ -91,7 +91,7 @@ def test_every_event_has_its_envelope() -> None:
         assert (common.native_type, common.synthetic, common.raw) == ("session.status_running", False, event)
 
 
-def test_a_message_is_whole() -> None:
+def test_a_message_is_read() -> None:
     event = raw("agent.message", content=[SAYING], created_at="2026-10-02T00:00:00Z", processed_at=None)
 
     (completed,) = read(EventReader("sess_1"), event)
@@ -111,11 +111,11 @@ def test_a_message_is_whole() -> None:
     assert completed.created_at == completed.message.created_at
 
 
-# Odd values.
+# Invalid values.
 
 
 ODD: list[tuple[JsonObject, Summary, tuple[str, ...]]] = [
-    # What the backend sends, what it becomes, and its problems.
+    # The event of the backend, the common event, and its problems.
     ({}, RAW, ()),
     ({"type": 5}, RAW, ("type: not text",)),
     ({"type": "user.message", "id": {}}, says(Role.USER, "", ""), ("id: not text",)),
@@ -149,7 +149,7 @@ ODD: list[tuple[JsonObject, Summary, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("event", "expected", "problems"), ODD)
-def test_an_odd_value_costs_nothing_but_itself(event: JsonObject, expected: Summary, problems: tuple[str, ...]) -> None:
+def test_an_invalid_value_affects_only_itself(event: JsonObject, expected: Summary, problems: tuple[str, ...]) -> None:
     (delivered,) = read(EventReader("sess_1"), event)
 
     assert (summary(delivered), delivered.problems) == (expected, problems)
@@ -164,7 +164,7 @@ def test_an_event_that_is_not_an_object_is_delivered_raw(content: bytes) -> None
     assert (delivered.source, len(delivered.problems)) == (content, 1)
 
 
-def test_an_odd_time_ends_the_turn_all_the_same() -> None:
+def test_an_invalid_time_still_ends_the_turn() -> None:
     event = {**idle("end_turn"), "processed_at": "0001-01-01T00:00:00+05:00"}
 
     assert [summary(delivered) for delivered in read(EventReader("sess_1"), event)] == [
@@ -173,7 +173,7 @@ def test_an_odd_time_ends_the_turn_all_the_same() -> None:
     ]
 
 
-def test_a_medium_that_cannot_be_read_is_a_raw_block() -> None:
+def test_unreadable_media_become_a_raw_block() -> None:
     odd = {"type": "image", "source": {"type": "url", "url": 5}}
 
     (event,) = read(EventReader("sess_1"), raw("user.message", content=[odd, SAYING]))
@@ -218,14 +218,14 @@ def test_an_event_survives_storage(event: JsonObject) -> None:
         ("", None, raw("agent.message", content="Hello")),
     ],
 )
-def test_type_and_id_may_stand_outside_the_json(kind: str, event_id: str | None, content: JsonObject) -> None:
+def test_type_and_id_may_be_outside_the_json(kind: str, event_id: str | None, content: JsonObject) -> None:
     (delivered,) = EventReader("sess_1").read(json.dumps(content).encode(), kind=kind, event_id=event_id)
 
     assert (delivered.native_type, delivered.id) == ("agent.message", "evt_1")
     assert summary(delivered) == says(Role.ASSISTANT, "Hello")
 
 
-# Ends that the backend does not send.
+# Synthetic ends.
 
 
 def test_the_end_of_a_turn_is_inferred_only_when_its_session_ends() -> None:
@@ -245,7 +245,7 @@ def test_a_turn_that_was_expected_ends_with_the_session() -> None:
     assert [event.type for event in read(reader, raw("session.deleted"))] == ["session.status", "turn.ended"]
 
 
-def test_a_turn_that_was_rescheduled_goes_on() -> None:
+def test_a_turn_that_was_rescheduled_continues() -> None:
     moved = raw("session.status_rescheduled", "evt_moved")
     again = raw("session.status_running", "evt_again")
 
@@ -268,7 +268,7 @@ def test_an_error_belongs_to_its_turn_only() -> None:
 # Actions.
 
 
-def test_what_was_read_elsewhere_is_remembered() -> None:
+def test_actions_that_were_read_elsewhere_are_remembered() -> None:
     reader = EventReader("sess_1")
     pending = PendingActions(QODER)
     pending.take([json.dumps(event).encode() for event in (idle("requires_action", "evt_a"), ASK)])

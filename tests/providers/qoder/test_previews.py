@@ -1,4 +1,4 @@
-"""Messages that are delivered while they are written."""
+"""Previews of messages and thoughts, and their replays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_message_is_announced_written_and_completed_under_one_id() -> None:
     assert [event.id for event in events] == [None, None, None, "evt_9"]
 
 
-def test_an_announcement_that_was_missed_is_inferred() -> None:
+def test_a_missed_preview_start_is_inferred() -> None:
     events = read(EventReader("sess_1"), delta("lo"))
 
     assert [event.synthetic for event in events] == [True, False]
@@ -73,14 +73,14 @@ def test_a_second_replay_adds_only_what_was_not_delivered() -> None:
     assert texts(read(reader, start(), delta("Hello"), delta("!"))) == ["!"]
 
 
-def test_a_preview_that_goes_on_without_its_beginning_is_delivered() -> None:
+def test_a_preview_without_its_start_is_delivered() -> None:
     reader = EventReader("sess_1")
     read(reader, start(), delta("Hel"))
 
     assert texts(read(reader, delta("lo"))) == ["lo"]
 
 
-def test_blocks_are_counted_apart() -> None:
+def test_blocks_are_counted_separately() -> None:
     reader = EventReader("sess_1")
     read(reader, start(), delta("ab"), delta("x", index=1))
 
@@ -88,7 +88,7 @@ def test_blocks_are_counted_apart() -> None:
 
 
 @pytest.mark.parametrize("late", [start(), delta("lo")])
-def test_a_preview_behind_its_whole_event_adds_nothing(late: JsonObject) -> None:
+def test_a_preview_after_its_whole_event_adds_nothing(late: JsonObject) -> None:
     reader = EventReader("sess_1")
     read(reader, start(), delta("Hel"), WHOLE)
 
@@ -96,7 +96,7 @@ def test_a_preview_behind_its_whole_event_adds_nothing(late: JsonObject) -> None
 
 
 @pytest.mark.parametrize("closing", [raw("span.model_request_end"), idle("cancelled")])
-def test_a_preview_without_its_whole_event_is_given_up(closing: JsonObject) -> None:
+def test_a_preview_without_its_whole_event_is_dropped(closing: JsonObject) -> None:
     reader = EventReader("sess_1")
     read(reader, start(), delta("Hel"), closing)
 

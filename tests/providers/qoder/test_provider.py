@@ -52,7 +52,7 @@ BASE_BODY: JsonObject = {"agent": "agent_1", "environment_id": "env_1"}
 MOMENT = datetime(2026, 10, 1, 10, 0, 0, 5, timezone(timedelta(hours=2)))
 
 
-def test_create_sends_nothing_that_was_not_asked_for() -> None:
+def test_create_sends_only_the_passed_fields() -> None:
     assert sent(OPERATIONS.create_session(**BASE), ok(SESSION)) == (write("/sessions"), BASE_BODY)
 
 
@@ -70,7 +70,7 @@ def test_create_sends_each_native_field(field: str, value: Any, written: Any) ->
     assert sent(flow, ok(SESSION)) == (write("/sessions"), {**BASE_BODY, field: written})
 
 
-def test_a_native_agent_will_do() -> None:
+def test_a_native_agent_is_sufficient() -> None:
     native = QoderNewSession(agent=QoderAgentReference(id="agent_2", version=3))
     _, body = sent(OPERATIONS.create_session(environment="env_1", native=native), ok(SESSION))
     assert body == {"agent": {"type": "agent", "id": "agent_2", "version": 3}, "environment_id": "env_1"}
@@ -84,7 +84,7 @@ def test_create_without_agent_or_environment_raises_before_any_call(missing: Jso
         next(OPERATIONS.create_session(**missing))
 
 
-def test_an_update_sends_nothing_that_was_not_asked_for() -> None:
+def test_an_update_sends_only_the_passed_fields() -> None:
     assert sent(OPERATIONS.update_session("sess_1"), ok(SESSION)) == (write("/sessions/sess_1"), {})
 
 
@@ -134,7 +134,7 @@ def test_metadata_over_a_limit_raises_before_any_call(
         next(ask(metadata))
 
 
-def test_metadata_of_a_new_session_has_values() -> None:
+def test_metadata_of_a_new_session_must_not_be_none() -> None:
     with pytest.raises(UsageError, match="the metadata value of 'team' is None"):
         next(OPERATIONS.create_session(**BASE, metadata={"team": None}))
 
@@ -192,7 +192,7 @@ def test_get_reads_the_session() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
-def test_any_success_is_one(status: int) -> None:
+def test_any_2xx_status_is_a_success(status: int) -> None:
     assert step(OPERATIONS.create_session(**BASE), ok(SESSION, status))[1].id == "sess_1"
     assert step(OPERATIONS.update_session("sess_1"), ok(SESSION, status))[1].id == "sess_1"
 
@@ -203,19 +203,19 @@ def test_archive_posts_an_empty_object() -> None:
 
 
 @pytest.mark.parametrize("answer", [ok({"id": "sess_1", "type": "session_deleted"}), Response(204, {}, b"")])
-def test_delete_takes_the_deleted_object_or_nothing_for_an_answer(answer: Response) -> None:
+def test_delete_accepts_the_deleted_object_or_an_empty_body(answer: Response) -> None:
     flow = OPERATIONS.delete_session("sess_1")
     assert step(flow, answer) == ([Call("DELETE", "/sessions/sess_1", idempotency_header=KEY)], None)
 
 
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"{}"])
-def test_an_answer_that_names_no_deleted_session_is_no_success(body: bytes) -> None:
+def test_a_deletion_response_without_an_id_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponse):
         step(OPERATIONS.delete_session("sess_1"), Response(200, {}, body))
 
 
 @pytest.mark.parametrize(("status", "state"), [(202, CancelState.REQUESTED), (200, CancelState.NOTHING_RUNNING)])
-def test_cancel_tells_by_the_status_whether_a_turn_was_running(status: int, state: CancelState) -> None:
+def test_the_http_status_of_cancel_shows_whether_a_turn_was_running(status: int, state: CancelState) -> None:
     answer = {"id": "sess_1", "type": "session", "status": "canceling"}
     assert sent(OPERATIONS.cancel_session("sess_1"), ok(answer, status)) == (write("/sessions/sess_1/cancel"), {})
     _, cancellation = step(OPERATIONS.cancel_session("sess_1"), ok(answer, status))
@@ -233,13 +233,13 @@ ON_ONE_SESSION: list[tuple[Callable[[str], Flow[Any]], str]] = [
 
 
 @pytest.mark.parametrize(("ask", "tail"), ON_ONE_SESSION)
-def test_an_id_of_any_generation_stands_encoded_in_the_path(ask: Callable[[str], Flow[Any]], tail: str) -> None:
+def test_an_id_of_any_generation_is_encoded_in_the_path(ask: Callable[[str], Flow[Any]], tail: str) -> None:
     assert next(ask("ses_?x")).path == f"/sessions/ses_%3Fx{tail}"
 
 
 @pytest.mark.parametrize("ask", [ask for ask, _ in ON_ONE_SESSION])
 @pytest.mark.parametrize("session_id", ["", "..", "a/b"])
-def test_what_cannot_be_an_id_raises_before_any_call(ask: Callable[[str], Flow[Any]], session_id: str) -> None:
+def test_an_invalid_id_raises_before_any_call(ask: Callable[[str], Flow[Any]], session_id: str) -> None:
     with pytest.raises(UsageError):
         next(ask(session_id))
 

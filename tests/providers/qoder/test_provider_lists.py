@@ -28,7 +28,7 @@ OPERATIONS = Operations(PROVIDER)
 
 
 def sent(flow: Flow[Page[Session]]) -> tuple[Call, Any]:
-    """The one call of a list: the call without its body, and the body."""
+    """Return the only call of a list without its body, and the decoded body."""
     calls, _ = step(flow, ok(NOTHING_MORE))
     assert len(calls) == 1
     return replace(calls[0], body=None), None if calls[0].body is None else json.loads(calls[0].body)
@@ -79,7 +79,7 @@ SEARCHED: dict[str, tuple[JsonObject, JsonObject]] = {
 }
 
 
-def test_a_list_asks_for_nothing_that_was_not_asked_for() -> None:
+def test_a_list_sends_only_the_passed_parameters() -> None:
     assert sent(first_page()) == (Call("GET", "/sessions"), None)
     assert sent(first_page(title_contains="", metadata={})) == (Call("GET", "/sessions"), None)
 
@@ -90,12 +90,12 @@ def test_a_list_sends_each_filter(query: JsonObject, written: str) -> None:
 
 
 @pytest.mark.parametrize(("query", "body"), SEARCHED.values(), ids=SEARCHED)
-def test_a_filter_that_only_the_search_has_is_sent_there_with_the_others(query: JsonObject, body: JsonObject) -> None:
+def test_a_search_filter_is_sent_to_the_search_with_the_others(query: JsonObject, body: JsonObject) -> None:
     search = Call("POST", "/sessions/search", headers={"x-qoder-beta": "search-2026-08-31"}, read_only=True)
     assert sent(first_page(**query)) == (search, body)
 
 
-def test_a_search_compares_times_here() -> None:
+def test_the_times_of_a_search_are_filtered_in_the_client() -> None:
     found = [{"id": f"sess_{hour}", "created_at": f"2026-10-01T0{hour}:00:00Z"} for hour in range(5)]
     times = [datetime(2026, 10, 1, hour, tzinfo=UTC) for hour in (1, 4)]
     _, page = step(
@@ -117,20 +117,18 @@ ENVELOPES: dict[str, tuple[JsonObject, str | None]] = {
 
 
 @pytest.mark.parametrize(("envelope", "cursor"), ENVELOPES.values(), ids=ENVELOPES)
-def test_the_envelope_of_every_generation_tells_where_the_list_goes_on(
-    envelope: JsonObject, cursor: str | None
-) -> None:
+def test_the_envelope_of_every_generation_has_the_next_cursor(envelope: JsonObject, cursor: str | None) -> None:
     _, page = step(first_page(), ok({"data": [SESSION, {"id": "sess_2"}], **envelope}))
     assert ([session.id for session in page.items], page.next_cursor) == (["sess_1", "sess_2"], cursor)
 
 
-def test_a_list_that_goes_on_without_saying_where_is_malformed() -> None:
+def test_a_list_with_more_pages_but_no_cursor_is_malformed() -> None:
     with pytest.raises(MalformedResponse, match="there are more pages"):
         step(first_page(), ok({"data": [SESSION], "has_more": True}))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data": 5}', b'{"data": {}}', b"<html>"])
-def test_what_is_no_page_is_malformed(body: bytes) -> None:
+def test_a_body_that_is_not_a_page_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedResponse):
         step(first_page(), Response(200, {}, body))
 
@@ -138,7 +136,7 @@ def test_what_is_no_page_is_malformed(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("cursor", "written"), [("page=p/2=", "page=p%2F2%3D"), ("after_id=sess_2", "after_id=sess_2")]
 )
-def test_a_list_goes_on_with_the_filters_that_it_began_with(cursor: str, written: str) -> None:
+def test_the_next_page_has_the_same_filters(cursor: str, written: str) -> None:
     page_flow = OPERATIONS.list_sessions(agent="agent_1", page_size=2)
     assert sent(page_flow(cursor)) == (
         Call("GET", f"/sessions?agent_id=agent_1&limit=2&{written}"),
@@ -146,7 +144,7 @@ def test_a_list_goes_on_with_the_filters_that_it_began_with(cursor: str, written
     )
 
 
-def test_a_search_goes_on_in_its_body() -> None:
+def test_the_next_page_of_a_search_is_asked_for_in_the_body() -> None:
     page_flow = OPERATIONS.list_sessions(title_contains="42", page_size=2)
     assert sent(page_flow("page=p2"))[1] == {"name": "42", "limit": 2, "page": "p2"}
 
@@ -165,7 +163,7 @@ def test_a_limit_over_100_raises_before_any_call(query: JsonObject) -> None:
 
 
 @pytest.mark.parametrize("status", [SessionStatus.PAUSED, SessionStatus.REQUIRES_ACTION, SessionStatus.UNKNOWN])
-def test_a_status_that_no_session_is_in_raises_before_any_call(status: SessionStatus) -> None:
+def test_a_status_that_qoder_does_not_have_raises_before_any_call(status: SessionStatus) -> None:
     with pytest.raises(UsageError, match="has no session status"):
         next(first_page(statuses=[SessionStatus.IDLE, status]))
 

@@ -1,4 +1,4 @@
-"""Agents, environments and models of Qoder, keys of the caller, and what is declared."""
+"""Agents, environments, models, idempotency keys and declared features of Qoder."""
 
 from __future__ import annotations
 
@@ -221,13 +221,13 @@ def test_models_are_listed() -> None:
         (lambda: OPERATIONS.send_message("sess_1", "Hi", idempotency_key="k1"), [ok({"data": []})]),
     ],
 )
-def test_a_key_of_the_caller_is_sent(ask: Callable[[], Flow[Any]], answers: list[Response]) -> None:
+def test_an_idempotency_key_is_sent(ask: Callable[[], Flow[Any]], answers: list[Response]) -> None:
     calls, _ = step(ask(), *answers)
     assert calls[-1].headers == {KEY: "k1"}
     assert calls[-1].idempotency_header == KEY
 
 
-# What is declared.
+# Declared features.
 
 SAMPLES: JsonObject = {
     "id": "sess_2",

@@ -1,4 +1,4 @@
-"""Qoder's settings, the headers that come of them, and its error bodies."""
+"""Qoder's settings, headers and error bodies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_settings_come_from_arguments_then_from_the_environment(
     assert expected[0] not in repr(settings)
 
 
-def test_a_missing_token_names_where_it_may_come_from() -> None:
+def test_a_missing_token_error_names_its_sources() -> None:
     with pytest.raises(MissingCredentials, match="QODER_ACCESS_TOKEN, QODER_PAT"):
         load_settings(QoderSettings, "qoder", {}, {})
 
@@ -57,7 +57,7 @@ def test_a_missing_token_names_where_it_may_come_from() -> None:
         ("ws_1", {"authorization": "Bearer pt-1", "qoder-workspace-id": "ws_1"}),
     ],
 )
-def test_every_request_carries_the_token_and_the_workspace(workspace_id: str | None, headers: JsonObject) -> None:
+def test_every_request_has_the_token_and_the_workspace(workspace_id: str | None, headers: JsonObject) -> None:
     assert QoderProvider(QoderSettings(token="pt-1", workspace_id=workspace_id)).headers() == headers
 
 

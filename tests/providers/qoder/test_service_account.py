@@ -1,4 +1,4 @@
-"""Service accounts, on the emulator: a key is exchanged for a token, and again when that has expired or is refused."""
+"""Service accounts, on the emulator: the exchange of a key for a token, repeated after the token expired or failed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0.0, max_wait_s=0.05)
 
 
 class Statuses:
-    """An observer that keeps the status of each answer."""
+    """An observer that records the status of each response."""
 
     def __init__(self) -> None:
         self.statuses: list[int | None] = []
@@ -101,7 +101,7 @@ def test_a_token_expires_after_its_seconds(seconds: int | str) -> None:
 
 
 @pytest.mark.parametrize("answer", [{"expires_in": 60}, {"access_token": "issued-c4n4ry", "expires_in": "soon"}, []])
-def test_an_answer_without_a_token_is_malformed_and_not_quoted(answer: Any) -> None:
+def test_a_response_without_a_token_is_malformed_and_not_quoted(answer: Any) -> None:
     with (
         FaultServer(http(200, json.dumps(answer))) as openapi,
         pytest.raises(MalformedResponse) as caught,
@@ -152,7 +152,7 @@ def test_a_revoked_token_is_replaced_once(runner: ClientRunner, emulator: Emulat
 
 
 @both_runners
-def test_a_key_that_is_no_longer_accepted_ends_the_work(runner: ClientRunner, emulator: EmulatorHandle) -> None:
+def test_a_removed_key_raises_authentication_failed(runner: ClientRunner, emulator: EmulatorHandle) -> None:
     answered = Statuses()
 
     async def scenario(client: Any) -> None:
@@ -209,9 +209,7 @@ def test_tasks_share_one_exchange(emulator: EmulatorHandle) -> None:
 
 
 @both_runners
-def test_a_busy_exchange_is_tried_again_and_a_key_that_is_refused_is_not(
-    runner: ClientRunner, emulator: EmulatorHandle
-) -> None:
+def test_a_busy_exchange_is_retried_and_a_refused_key_is_not(runner: ClientRunner, emulator: EmulatorHandle) -> None:
     emulator.faults.add(Fault("refuse", path="/exchange", status=503))
     runner.call("qoder", lambda client: client.models.list(), **with_key(emulator, retry=AT_ONCE))
 
@@ -222,13 +220,13 @@ def test_a_busy_exchange_is_tried_again_and_a_key_that_is_refused_is_not(
     assert answered.statuses == [401]
 
 
-def test_a_key_that_is_refused_is_no_missing_session(emulator: EmulatorHandle) -> None:
+def test_a_refused_key_is_not_a_missing_session(emulator: EmulatorHandle) -> None:
     emulator.faults.add(Fault("refuse", path="/exchange", status=404))
     with pytest.raises(AuthenticationFailed, match="refuses"), Client("qoder", **with_key(emulator)) as client:
         client.sessions.get("sess_1")
 
 
-def test_a_key_without_a_server_that_exchanges_it_is_a_usage_error() -> None:
+def test_a_key_without_an_exchange_server_is_a_usage_error() -> None:
     settings = QoderSettings(service_account_key=KEY, base_url="https://gateway.example")
     with pytest.raises(UsageError, match="also needs openapi_url"):
         QoderProvider(settings).authorise(Call("GET", "/sessions"), NOW)

@@ -1,4 +1,4 @@
-"""Qoder's sessions and agents: every generation, odd values, pages, errors; and the bodies that are sent."""
+"""Qoder's sessions and agents: every generation, invalid values, pages, errors, and request bodies."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_an_object_without_an_id_is_not_a_session(raw: Any) -> None:
 
 
 ODD: list[tuple[JsonObject, JsonObject, tuple[str, ...]]] = [
-    # What the backend sends, the fields that are read, and the problems.
+    # The fields of the JSON, the fields of the record, and its problems.
     ({"metadata": {"n": 3, "deep": [None]}}, {"metadata": {"n": 3, "deep": [None]}}, ()),
     ({"agent": "agent_1"}, {"agent_id": "agent_1"}, ()),
     ({"metadata": 5, "title": "T"}, {"title": "T"}, ("metadata: not an object",)),
@@ -221,13 +221,13 @@ ODD: list[tuple[JsonObject, JsonObject, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("raw", "fields", "problems"), ODD)
-def test_an_odd_value_costs_nothing_but_itself(raw: JsonObject, fields: JsonObject, problems: tuple[str, ...]) -> None:
+def test_an_invalid_value_affects_only_itself(raw: JsonObject, fields: JsonObject, problems: tuple[str, ...]) -> None:
     session = to_session({"id": "sess_1", "environment_id": "env_1", **raw})
 
     assert session == Session(provider="qoder", id="sess_1", environment_id="env_1", problems=problems, **fields)
 
 
-def test_metadata_that_no_record_can_hold_is_malformed() -> None:
+def test_metadata_that_a_record_cannot_hold_is_malformed() -> None:
     deep = "[" * 400 + "]" * 400
 
     with pytest.raises(MalformedResponse, match="no record can hold: metadata"):
@@ -249,7 +249,7 @@ def test_a_session_survives_storage(raw: JsonObject) -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), STATUSES.items())
-def test_every_status_word_is_read(word: str, status: SessionStatus) -> None:
+def test_every_status_is_read(word: str, status: SessionStatus) -> None:
     session = to_session({"id": "sess_1", "status": word})
     assert (session.status, session.native_status) == (status, word)
 
@@ -264,7 +264,7 @@ def test_every_status_word_is_read(word: str, status: SessionStatus) -> None:
         ("hibernating", "running", SessionStatus.UNKNOWN),
     ],
 )
-def test_the_turn_status_tells_whether_an_idle_session_works(word: str, turn_word: str, status: SessionStatus) -> None:
+def test_the_turn_status_shows_whether_an_idle_session_runs(word: str, turn_word: str, status: SessionStatus) -> None:
     assert to_session({"id": "sess_1", "status": word, "turn_status": turn_word}).status is status
 
 
@@ -309,7 +309,7 @@ def test_times_are_read_with_any_number_of_digits(text: str, moment: datetime) -
         ({"cache_creation": None}, Usage()),
     ],
 )
-def test_usage_is_read_as_far_as_it_goes(raw: JsonObject, usage: Usage) -> None:
+def test_partial_usage_is_read(raw: JsonObject, usage: Usage) -> None:
     assert to_session({"id": "sess_1", "usage": raw}).usage == usage
 
 
@@ -357,7 +357,7 @@ def test_an_object_without_an_id_is_not_an_agent() -> None:
         ({"model": {"effort": "high"}, "name": "Fixer"}, {"name": "Fixer"}, ("model.id: not text",)),
     ],
 )
-def test_an_odd_value_of_an_agent_costs_nothing_but_itself(
+def test_an_invalid_value_of_an_agent_affects_only_itself(
     raw: JsonObject, fields: JsonObject, problems: tuple[str, ...]
 ) -> None:
     assert to_agent({"id": "agent_1", **raw}) == Agent(provider="qoder", id="agent_1", problems=problems, **fields)
@@ -375,7 +375,7 @@ def page_of(*items: Any, **envelope: Any) -> Response:
     return ok({"data": list(items), **envelope})
 
 
-def test_an_odd_item_of_a_page_is_read_with_its_problem() -> None:
+def test_an_item_with_an_invalid_value_is_read_with_its_problem() -> None:
     page = to_page(page_of({"id": "sess_1"}, {"id": "sess_2", "title": 5}, {"id": "sess_3"}), sessions.to_session)
 
     assert [session.id for session in page.items] == ["sess_1", "sess_2", "sess_3"]
@@ -385,7 +385,7 @@ def test_an_odd_item_of_a_page_is_read_with_its_problem() -> None:
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": None}, "sess_2", None, 5])
-def test_an_item_without_an_id_is_reported_and_its_neighbours_stay(odd: Any) -> None:
+def test_an_item_without_an_id_is_reported_and_the_others_are_kept(odd: Any) -> None:
     page = to_page(page_of({"id": "sess_1"}, odd, {"id": "sess_3"}, next_page="p2"), sessions.to_session)
 
     assert [session.id for session in page.items] == ["sess_1", "sess_3"]
@@ -403,11 +403,11 @@ def test_a_null_page_is_empty() -> None:
     assert to_page(ok({"data": None}), sessions.to_session).items == ()
 
 
-# What is sent.
+# Request bodies.
 
 
 @pytest.mark.parametrize("status", SessionStatus)
-def test_a_status_is_sent_in_the_current_word_or_refused(status: SessionStatus) -> None:
+def test_a_status_filter_is_sent_or_refused(status: SessionStatus) -> None:
     query = SessionQuery(statuses=[status])
     if status.value in {"idle", "running", "rescheduling", "terminated"}:
         assert session_filters(QODER, query) == {"statuses": [status.value]}

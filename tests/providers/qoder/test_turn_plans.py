@@ -1,4 +1,4 @@
-"""The plan of a turn: how it starts, is recognised, stops to ask, ends, and is rejoined."""
+"""The plan of a turn: its start, its recognition, required actions, its end, and rejoining."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from support.qoder_events import (
     EVENTS,
     EXECUTION,
     NEWEST_FIRST,
-    PARKED,
     SEND,
     WAITING,
+    WAITING_PAGE,
     JsonObject,
     echo,
     event,
@@ -64,7 +64,7 @@ def turn(
     replies: Sequence[Response | PolysessionError] = (),
     **options: Any,
 ) -> Followed:
-    """The events of a turn. Its message comes back under the id `evt_echo` unless another reply is given."""
+    """Run a turn, and return its events. The backend gives its message the id `evt_echo` unless `reply` is passed."""
     first = [ok(page(*newest)), ok({"data": [echo()]} if reply is None else reply)]
     parts = [[part] if isinstance(part, bytes) else part for part in connections]
     return follow(lambda: PROVIDER.start_turn(REF, (TextBlock(text="Hi"),)), [*first, *replies], parts, **options)
@@ -125,7 +125,7 @@ def test_a_turn_is_followed_from_its_start_to_its_end() -> None:
     assert followed.finished
 
 
-def test_a_turn_whose_message_comes_back_first_is_whole() -> None:
+def test_a_turn_with_an_early_echo_is_complete() -> None:
     order = [echo(), *(wire for wire in PLAIN if wire["type"] != "user.message")]
 
     events = shown(turn(tape(*order)).events)
@@ -147,7 +147,7 @@ LISTED = [wire for wire in PLAIN if "id" in wire]
 
 
 def at(second: int, *wires: JsonObject) -> list[JsonObject]:
-    """The events with a time, if they are stored."""
+    """Return the events, with a time if they are stored."""
     moment = f"2026-10-01T00:00:{second:02}Z"
     return [{**wire, "processed_at": moment} if "id" in wire else wire for wire in wires]
 
@@ -207,13 +207,13 @@ def test_the_end_of_another_turn_is_not_the_end_of_a_turn_without_echo(newest: J
     assert shown(followed.events) == SHOWN_WITHOUT_ECHO
 
 
-def test_a_turn_comes_once_however_often_the_backend_replays_it() -> None:
+def test_a_replayed_turn_is_delivered_once() -> None:
     assert shown(turn(tape(*PLAIN[:8]), tape(*PLAIN[:3]), tape(*PLAIN)).events) == SHOWN
 
 
 @pytest.fixture
 def stride(request: pytest.FixtureRequest) -> int:
-    """Bytes from one cut of a stream to the next."""
+    """Return the number of bytes between two cuts of a stream."""
     return 1 if request.config.getoption("--every-byte") else 11
 
 
@@ -227,7 +227,7 @@ def test_a_turn_is_the_same_wherever_the_bytes_are_cut(stride: int) -> None:
 
 
 def test_a_turn_is_the_same_wherever_the_connection_breaks(stride: int) -> None:
-    """After each break the backend replays what follows the cursor, with the previews of what is not whole yet."""
+    """After each break, the backend replays the events after the cursor, and the previews of incomplete events."""
     tape_bytes = tape(*PLAIN)
     for cut in range(0, len(tape_bytes), stride):
         last = openings(turn(tape_bytes[:cut], b""))[-1]
@@ -258,7 +258,7 @@ def test_a_turn_of_a_new_session_survives_a_break_before_its_first_event() -> No
 
     followed = turn(b"", tape(*PLAIN[5:]), newest=[], replies=[ok(page(*missed))])
 
-    # The start of the thought was sent only while it happened.
+    # The start of the thought is a preview, which is not replayed.
     assert shown(followed.events) == ["stream.gap" if text == "thinking.started" else text for text in SHOWN]
 
 
@@ -328,9 +328,9 @@ def test_a_turn_stops_to_ask_and_continues_when_it_is_answered() -> None:
     assert [item.actions for item in followed.events if item.type == "action.required"] == [(EXECUTION,)]
 
 
-def answered(connection: bytes, reply: Response, parked: JsonObject | None = None) -> Followed:
-    """The events of a turn that continues after an approval."""
-    waiting = page(idle("evt_i", "requires_action", "evt_a", "evt_c"), CUSTOM, ASK) if parked is None else parked
+def answered(connection: bytes, reply: Response, history: JsonObject | None = None) -> Followed:
+    """Return the events of a turn that continues after an approval."""
+    waiting = page(idle("evt_i", "requires_action", "evt_a", "evt_c"), CUSTOM, ASK) if history is None else history
     return follow(lambda: PROVIDER.start_turn(REF, (Approve(APPROVAL),)), [ok(waiting), reply], [[connection]])
 
 
@@ -340,7 +340,7 @@ def test_an_answered_turn_does_not_end_at_the_stop_before_it(with_ids: bool) -> 
     frames = [*at(1, WAITING), *at(5, confirmed, event("evt_r", "session.status_running"), idle("evt_k", "cancelled"))]
     reply = {"data": at(5, confirmed)} if with_ids else {"turn_id": "turn_1", "created_at": "2026-10-01T00:00:04Z"}
 
-    events = answered(tape(*frames), ok(reply), PARKED).events
+    events = answered(tape(*frames), ok(reply), WAITING_PAGE).events
 
     assert shown(events) == ["raw", "turn.started", "session.status", "session.status", "turn.ended cancelled"]
 
@@ -408,7 +408,7 @@ def test_a_turn_is_rejoined_from_a_cursor_that_was_read_before_its_input_was_sen
 
 
 def test_an_answered_turn_is_rejoined_from_a_cursor_that_was_read_before_the_answer() -> None:
-    plan = step(PROVIDER.start_turn(REF, (Approve(APPROVAL),)), ok(PARKED))[1]
+    plan = step(PROVIDER.start_turn(REF, (Approve(APPROVAL),)), ok(WAITING_PAGE))[1]
     confirmed = event("evt_ok", "user.tool_confirmation", tool_use_id="evt_a", result="allow")
 
     followed = rejoin(plan.cursor, tape(confirmed, event("evt_r", "session.status_running"), idle("evt_k", "end_turn")))
@@ -442,7 +442,7 @@ def test_the_cursor_of_a_turn_continues_a_stream() -> None:
     assert step(PROVIDER.stream_events(REF, before_the_send()))[1].open().headers["last-event-id"] == "evt_before"
 
 
-def test_a_key_of_the_caller_is_sent_with_the_input() -> None:
+def test_an_idempotency_key_is_sent_with_the_input() -> None:
     replies = [ok(page(BEFORE)), ok({"data": [echo()]})]
 
     followed = follow(
@@ -452,7 +452,7 @@ def test_a_key_of_the_caller_is_sent_with_the_input() -> None:
     assert followed.calls[2].headers == {"idempotency-key": "k1"}
 
 
-# What is declared.
+# Declared features.
 
 
 @pytest.mark.parametrize("feature", Feature)

@@ -1,4 +1,4 @@
-"""The plan of a stream: where it begins, how it resumes, and what its cursor keeps."""
+"""The plan of a stream: its start, how it resumes, and the state in its cursor."""
 
 from __future__ import annotations
 
@@ -102,23 +102,23 @@ def test_a_replay_does_not_move_the_cursor_back() -> None:
 @pytest.mark.parametrize(
     "quiet", [b": heartbeat\n\n", b"event: heartbeat\ndata: {}\n\n", b"event: ping\ndata: {}\n\n", b"data: [DONE]\n\n"]
 )
-def test_a_sign_of_life_is_no_event(quiet: bytes) -> None:
+def test_a_heartbeat_is_not_an_event(quiet: bytes) -> None:
     followed = stream(quiet, b"", cursor=ELSEWHERE)
 
     assert followed.events == []
     assert openings(followed) == ["evt_0", "evt_0"]
 
 
-def test_id_and_type_may_stand_outside_the_json() -> None:
+def test_id_and_type_may_be_outside_the_json() -> None:
     message_frame = b'id: evt_1\nevent: agent.message\ndata: {"content":"Hello"}\n\n'
     gap, message = stream(message_frame, cursor=ELSEWHERE).events
 
     assert (message.id, shown([message])) == ("evt_1", ["message.completed Hello"])
-    assert gap.type == "stream.gap"  # the stream continues after a cursor, and no preview came
+    assert gap.type == "stream.gap"  # the stream continues after a cursor, and has no preview
 
 
 @pytest.mark.parametrize("data", ["[]", "{", '{"type":["x"]}', '{"type":"agent.message","content":5}'])
-def test_an_odd_frame_is_delivered_and_the_stream_continues(data: str) -> None:
+def test_a_malformed_frame_is_delivered_and_the_stream_continues(data: str) -> None:
     odd_frame = f"id: evt_1\nevent: x\ndata: {data}\n\n".encode()
     followed = stream(odd_frame + tape(said("evt_2", "Hello")), newest=[BEFORE])
 
@@ -129,7 +129,7 @@ def test_an_odd_frame_is_delivered_and_the_stream_continues(data: str) -> None:
     assert followed.cursors[0] != followed.cursors[1]
 
 
-def test_the_cursor_moves_past_an_odd_frame() -> None:
+def test_the_cursor_moves_past_a_malformed_frame() -> None:
     followed = stream(b"id: evt_1\nevent: x\ndata: []\n\n", b"", cursor=ELSEWHERE)
 
     assert openings(followed) == ["evt_0", "evt_1"]
@@ -222,7 +222,7 @@ def test_the_first_events_of_a_session_survive_a_break() -> None:
     assert openings(followed) == [None, None, "evt_2"]
 
 
-def test_a_look_at_the_history_that_fails_half_way_loses_nothing() -> None:
+def test_a_failed_read_of_the_history_loses_nothing() -> None:
     first, second = ok(page(echo("evt_1"), next_page="p2")), ok(page(said("evt_2", "Hello")))
 
     followed = stream(b"", b"", replies=[first, ConnectionLost("cut"), first, second])

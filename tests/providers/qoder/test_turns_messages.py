@@ -1,4 +1,4 @@
-"""Messages, answers and history of Qoder, from flows that are stepped by hand: each call is asserted whole."""
+"""Messages, answers and history of Qoder, from flows that are stepped by hand. The tests compare whole calls."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from support.qoder_events import (
     MCP,
     MCP_APPROVAL,
     NEWEST_FIRST,
-    PARKED,
     SEND,
     WAITING,
+    WAITING_PAGE,
     JsonObject,
     echo,
     event,
@@ -58,7 +58,7 @@ PROVIDER = QoderProvider(QoderSettings(token="pt-made-up"))
 OPERATIONS = Operations(PROVIDER)
 
 
-# What is sent.
+# Messages.
 
 SENT: list[tuple[Block, JsonObject]] = [
     (TextBlock(text="Hi"), {"type": "text", "text": "Hi"}),
@@ -92,7 +92,7 @@ def test_a_message_is_sent(block: Block, wire: JsonObject) -> None:
         (MediaBlock(type="image", url="https://x.example", title="A"), "title"),
     ],
 )
-def test_a_block_that_cannot_be_carried_is_refused(block: Block, what: str) -> None:
+def test_an_unsupported_block_is_refused(block: Block, what: str) -> None:
     for flow in (OPERATIONS.send_message("sess_1", [block]), OPERATIONS.start_turn("sess_1", [block])):
         with pytest.raises(UsageError, match=what):
             step(flow)
@@ -102,7 +102,7 @@ def test_a_block_that_cannot_be_carried_is_refused(block: Block, what: str) -> N
 
 
 def test_pending_actions_are_found_in_the_newest_events() -> None:
-    calls, actions = step(OPERATIONS.pending_actions("sess_1"), ok(PARKED))
+    calls, actions = step(OPERATIONS.pending_actions("sess_1"), ok(WAITING_PAGE))
 
     assert calls == [NEWEST_FIRST]
     assert actions == (APPROVAL, MCP_APPROVAL, EXECUTION)
@@ -141,7 +141,7 @@ def test_what_was_answered_is_not_pending() -> None:
     assert step(OPERATIONS.pending_actions("sess_1"), ok(page(*answered, WAITING, ASK)))[1] == (APPROVAL,)
 
 
-def test_an_action_that_the_events_do_not_hold_is_reported() -> None:
+def test_an_action_that_is_missing_from_the_events_is_reported() -> None:
     with pytest.raises(MalformedResponse, match="evt_m, evt_c"):
         step(OPERATIONS.pending_actions("sess_1"), ok(page(WAITING, ASK)))
 
@@ -152,7 +152,7 @@ def test_a_list_that_does_not_advance_is_reported() -> None:
 
 
 @pytest.mark.parametrize("odd", [{"id": "evt_1"}, {"type": ["x"]}, {"type": "user.message", "id": {}}, 5, None])
-def test_an_odd_event_of_a_page_costs_nothing_but_itself(odd: Any) -> None:
+def test_an_invalid_event_of_a_page_affects_only_itself(odd: Any) -> None:
     listed = ok(page(said("evt_0", "Hello"), odd, ASK, MCP, CUSTOM, WAITING))
     newest_first = ok(page(said("evt_0", "Hello"), odd, WAITING, CUSTOM, MCP, ASK))
 
@@ -166,7 +166,7 @@ def test_an_odd_event_of_a_page_costs_nothing_but_itself(odd: Any) -> None:
     assert messages.items[0].text == "Hello"
 
 
-def test_a_confirmation_of_nothing_changes_nothing() -> None:
+def test_a_confirmation_without_an_id_changes_nothing() -> None:
     unclear = event("evt_1", "user.tool_confirmation", tool_use_id=None)
 
     assert len(step(OPERATIONS.pending_actions("sess_1"), ok(page(unclear, WAITING, CUSTOM, MCP, ASK)))[1]) == 3
@@ -207,8 +207,8 @@ ANSWERS: list[tuple[Answer, JsonObject]] = [
 
 
 @pytest.mark.parametrize(("answer", "wire"), ANSWERS)
-def test_an_answer_is_sent_once_it_is_known_to_be_awaited(answer: Answer, wire: JsonObject) -> None:
-    calls, _ = step(OPERATIONS.answer_actions("sess_1", [answer]), ok(PARKED), ok({"data": []}))
+def test_an_answer_is_sent_after_its_action_was_found_pending(answer: Answer, wire: JsonObject) -> None:
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", [answer]), ok(WAITING_PAGE), ok({"data": []}))
 
     assert [replace(call, body=None) for call in calls] == [NEWEST_FIRST, SEND]
     assert sent_bodies(calls) == [None, {"events": [wire]}]
@@ -228,7 +228,7 @@ def test_a_stored_action_is_answered_without_its_event(action: PendingAction) ->
 OUTPUT = {"content": [{"type": "text", "text": "42"}]}
 
 
-def test_an_id_whose_event_the_history_does_not_hold_is_reported() -> None:
+def test_an_id_without_an_event_in_the_history_is_reported() -> None:
     with pytest.raises(MalformedResponse, match="evt_a"):
         step(OPERATIONS.answer_actions("sess_1", [Approve("evt_a")]), ok(page(WAITING)))
 
@@ -238,13 +238,13 @@ def test_an_action_of_another_backend_is_refused(reference: str) -> None:
     foreign = ToolApproval(id="evt_a", name="Bash", arguments={}, reference=reference)
 
     with pytest.raises(UsageError, match="does not belong to Qoder"):
-        step(OPERATIONS.answer_actions("sess_1", [Approve(foreign)]), ok(PARKED))
+        step(OPERATIONS.answer_actions("sess_1", [Approve(foreign)]), ok(WAITING_PAGE))
 
 
 def test_an_action_without_a_reference_is_answered_by_its_id() -> None:
     bare = ToolApproval(id="evt_m", name="find", arguments={})
 
-    calls, _ = step(OPERATIONS.answer_actions("sess_1", [Deny(bare)]), ok(PARKED), ok({"data": []}))
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", [Deny(bare)]), ok(WAITING_PAGE), ok({"data": []}))
 
     (sent,) = sent_bodies(calls)[-1]["events"]
     assert sent == {**json.loads(MCP_APPROVAL.reference), "result": "deny"}
@@ -252,13 +252,13 @@ def test_an_action_without_a_reference_is_answered_by_its_id() -> None:
 
 def test_a_question_is_not_answered() -> None:
     with pytest.raises(UsageError, match="Approve or Deny, not with Reply"):
-        step(PROVIDER.answer_actions(SessionRef("sess_1"), (Reply("evt_a", "yes"),)), ok(PARKED))
+        step(PROVIDER.answer_actions(SessionRef("sess_1"), (Reply("evt_a", "yes"),)), ok(WAITING_PAGE))
 
 
-def test_answers_go_together() -> None:
+def test_answers_are_sent_together() -> None:
     answers: list[Answer] = [Approve("evt_a"), ToolOutput("evt_c", "42")]
 
-    calls, _ = step(OPERATIONS.answer_actions("sess_1", answers), ok(PARKED), ok({"data": []}))
+    calls, _ = step(OPERATIONS.answer_actions("sess_1", answers), ok(WAITING_PAGE), ok({"data": []}))
 
     sent = sent_bodies(calls)[-1]["events"]
     assert [wire["type"] for wire in sent] == ["user.tool_confirmation", "user.custom_tool_result"]
@@ -269,12 +269,12 @@ def test_answers_go_together() -> None:
     ("answers", "newest", "error", "what"),
     [
         ([Approve("evt_a")], page(BEFORE), Conflict, "no pending actions"),
-        ([Approve("evt_x")], PARKED, NotFound, "evt_x.*waits for answers to evt_a, evt_m, evt_c"),
-        ([Approve("evt_c")], PARKED, UsageError, "with ToolOutput, not with Approve"),
-        ([ToolOutput("evt_a", "42")], PARKED, UsageError, "with Approve or Deny, not with ToolOutput"),
+        ([Approve("evt_x")], WAITING_PAGE, NotFound, "evt_x.*waits for answers to evt_a, evt_m, evt_c"),
+        ([Approve("evt_c")], WAITING_PAGE, UsageError, "with ToolOutput, not with Approve"),
+        ([ToolOutput("evt_a", "42")], WAITING_PAGE, UsageError, "with Approve or Deny, not with ToolOutput"),
     ],
 )
-def test_an_answer_that_is_not_awaited_is_refused_before_it_is_sent(
+def test_an_answer_to_no_pending_action_is_refused_before_any_send(
     verb: Any, answers: list[Answer], newest: JsonObject, error: type[Exception], what: str
 ) -> None:
     with pytest.raises(error, match=what):

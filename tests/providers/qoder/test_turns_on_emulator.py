@@ -34,22 +34,22 @@ from polysession.emulation import EmulatorHandle, Fault, serve
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
 
-Told = tuple[list[Event], TurnResult]
-Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Told]
+Delivered = tuple[list[Event], TurnResult]
+Run = Callable[[EmulatorHandle, Session, str | Sequence[Answer]], Delivered]
 
 
 def client_for(handle: EmulatorHandle) -> Client:
     return Client("qoder", retry=RETRY, **handle.settings)
 
 
-def run_sync(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
+def run_sync(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Delivered:
     with client_for(handle) as client, client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn:
         events = list(turn)
         return events, turn.result
 
 
-def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Told:
-    async def run() -> Told:
+def run_async(handle: EmulatorHandle, session: Session, content: str | Sequence[Answer]) -> Delivered:
+    async def run() -> Delivered:
         async with (
             AsyncClient("qoder", retry=RETRY, **handle.settings) as client,
             client.sessions.run(session, content, deadline_s=DEADLINE_S) as turn,
@@ -100,7 +100,7 @@ def test_a_plain_turn(run: Run, handle: EmulatorHandle, session: Session) -> Non
     )
     assert deltas(events) == result.text
     assert types(events).count("turn.started") == types(events).count("turn.ended") == 1
-    # In May 2026 the echo of the message came before the session ran.
+    # In the API of May 2026, the echo of the message comes before the session runs.
     before = types(events)[: types(events).index("turn.started")]
     assert before == ([] if handle.control.generation == "current" else ["message.completed"])
     assert types(events)[-1] == "turn.ended"
@@ -119,18 +119,18 @@ def test_a_tool_that_needs_an_approval(
     kind: type[Approve | Deny],
     is_error: bool,  # noqa: FBT001
 ) -> None:
-    _, parked = run(handle, session, "/ask 2")
-    assert parked.outcome is Outcome.REQUIRES_ACTION
-    assert [type(action) for action in parked.actions] == [ToolApproval, ToolApproval]
+    _, waiting = run(handle, session, "/ask 2")
+    assert waiting.outcome is Outcome.REQUIRES_ACTION
+    assert [type(action) for action in waiting.actions] == [ToolApproval, ToolApproval]
 
-    events, result = run(handle, session, [kind(action) for action in parked.actions])
+    events, result = run(handle, session, [kind(action) for action in waiting.actions])
 
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The decision was heard.")
     assert [event.is_error for event in events if event.type == "tool_result.completed"] == [is_error] * 2
 
 
 @both
-def test_a_turn_that_is_answered_in_part_asks_for_the_rest(run: Run, handle: EmulatorHandle, session: Session) -> None:
+def test_a_partly_answered_turn_requires_the_other_actions(run: Run, handle: EmulatorHandle, session: Session) -> None:
     first, second = run(handle, session, "/ask 2")[1].actions
 
     again = run(handle, session, [Approve(first)])[1]
@@ -154,7 +154,7 @@ def test_a_turn_whose_session_is_deleted(client: Client, session: Session) -> No
 @both
 @pytest.mark.parametrize("kind", ["drop", "end"])
 @pytest.mark.parametrize("at_byte", [0, 1, 400, 700, 1500])
-def test_a_broken_stream_goes_on(
+def test_a_broken_stream_continues(
     run: Run, handle: EmulatorHandle, client: Client, session: Session, kind: Any, at_byte: int
 ) -> None:
     run(handle, session, "before")
@@ -164,14 +164,14 @@ def test_a_broken_stream_goes_on(
 
     assert handle.faults.waiting() == []
     assert result.text == "You said: a rather long message of many words"
-    # What is whole by the time the stream is opened again comes whole, without the rest of its deltas.
+    # An event that is complete when the stream is reopened is delivered whole, without its remaining deltas.
     assert result.text.startswith(deltas(events))
     listed = [event.id for event in client.sessions.events(session)]
     ids = [event.id for event in events if event.id is not None]
     assert ids == listed[-len(ids) :]
 
 
-def test_a_stream_follows_every_turn_and_goes_on_elsewhere(
+def test_a_stream_follows_every_turn_and_continues_in_another_client(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
     with client_for(handle) as other, other.sessions.stream(session, deadline_s=DEADLINE_S) as events:
@@ -191,7 +191,7 @@ def test_a_stream_follows_every_turn_and_goes_on_elsewhere(
     assert seen == listed
 
 
-def test_the_history_is_what_was_streamed(handle: EmulatorHandle, client: Client, session: Session) -> None:
+def test_the_history_matches_the_stream(handle: EmulatorHandle, client: Client, session: Session) -> None:
     streamed = run_sync(handle, session, "/tool")[0] + run_sync(handle, session, "two")[0]
 
     history = list(client.sessions.events(session, page_size=3))
@@ -202,12 +202,14 @@ def test_the_history_is_what_was_streamed(handle: EmulatorHandle, client: Client
     assert messages == [event.message for event in history if event.type == "message.completed"]
 
 
-def test_pending_actions_are_answered_from_elsewhere(handle: EmulatorHandle, client: Client, session: Session) -> None:
-    parked = run_sync(handle, session, "/ask 2")[1]
+def test_pending_actions_are_answered_by_another_client(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    waiting = run_sync(handle, session, "/ask 2")[1]
 
     with client_for(handle) as other:
         actions = other.sessions.pending_actions(session.id)
-        assert actions == parked.actions
+        assert actions == waiting.actions
         other.sessions.answer(session.id, [Approve(action.id) for action in actions])
 
     with pytest.raises(Conflict, match="no pending actions"):
@@ -231,8 +233,8 @@ def test_stored_actions_are_answered_by_another_process(
 ) -> None:
     with client.sessions.run(session, "/ask 2", deadline_s=DEADLINE_S) as turn:
         turn.wait()
-    parked, cursor = turn.result, turn.cursor
-    stored = [action.model_dump(mode="json") for action in parked.actions]
+    waiting, cursor = turn.result, turn.cursor
+    stored = [action.model_dump(mode="json") for action in waiting.actions]
     given = json.dumps({"settings": handle.settings, "session": session.id, "actions": stored})
 
     subprocess.run([sys.executable, "-c", ANSWERS_STORED_ACTIONS], input=given, text=True, check=True)  # noqa: S603
@@ -260,7 +262,7 @@ def test_a_turn_is_rejoined_after_it_was_left(
 
 
 class WithoutEcho(httpx.HTTPTransport):
-    """Leaves the caller's own messages out of streams."""
+    """A transport that removes the user's messages from streams."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = super().handle_request(request)

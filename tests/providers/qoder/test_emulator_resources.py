@@ -1,4 +1,4 @@
-"""Agents, environments and models of the Qoder emulator, seen from the wire.
+"""Agents, environments and models of the Qoder emulator, tested over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -149,7 +149,7 @@ def test_a_created_environment_has_every_documented_field(api: Api) -> None:
     assert api.ok("GET", f"/environments/{environment['id']}") == environment
 
 
-def test_an_update_of_an_environment_changes_what_it_names(api: Api) -> None:
+def test_an_update_of_an_environment_changes_only_its_fields(api: Api) -> None:
     first = api.new_environment(metadata={"k": "v"}, description="d", scope="account")
     path = f"/environments/{first['id']}"
     assert first["scope"] == "account"
