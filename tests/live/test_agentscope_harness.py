@@ -1,10 +1,15 @@
-"""The harness works: the real service runs a turn on the model stub."""
+"""The harness works: the real service runs a turn on the model stub, and can write after an interruption."""
 
+import subprocess
 import time
+from pathlib import Path
 
 import httpx
+import pytest
 
 from live.agentscope_service.process import AgentScopeService, model_config
+
+_CANCELLED_QUERY = Path(__file__).parent / "agentscope_service" / "cancelled_query.py"
 
 
 def test_a_turn_on_the_model_stub_ends_with_its_text(agentscope_service: AgentScopeService) -> None:
@@ -30,3 +35,10 @@ def test_a_turn_on_the_model_stub_ends_with_its_text(agentscope_service: AgentSc
             ]
             time.sleep(0.05)
     assert replies == ["Hello, world."]
+
+
+def test_a_cancelled_query_leaves_no_lock(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    python = Path(request.config.getoption("agentscope_python")).absolute()
+    command = [python, _CANCELLED_QUERY, tmp_path / "data.sqlite"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (ours)
+    assert ended.returncode == 0, ended.stderr

@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from polysession.testing import ServerProcess, process
+from support.inner_suite import Suite, imports, suite
+
+__all__ = ["imports", "suite"]
 
 SERVER = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
 WITH_CHILD = """
@@ -81,6 +84,44 @@ def test_a_server_that_ignores_the_request_to_end_is_killed() -> None:
         pytest.raises(RuntimeError, match=r"did not end within 0\.2 seconds"),
     ):
         server.stop()
+
+
+SAYS_AND_WAITS = "import time; print('database is locked', flush=True); time.sleep(600)"
+
+
+def test_an_exception_that_leaves_the_context_shows_the_output() -> None:
+    def fail() -> None:
+        raise ValueError("the test found a fault")
+
+    with (
+        pytest.raises(ValueError, match="found a fault") as caught,
+        process([sys.executable, "-c", SAYS_AND_WAITS], ready=says("locked")),
+    ):
+        fail()
+    assert caught.value.__notes__[-1].endswith("printed last:\ndatabase is locked\n")
+
+
+def test_a_failed_test_shows_the_output_of_the_servers_of_its_fixtures(suite: Suite) -> None:
+    suite.pytester.makepyfile(
+        f"""
+        import sys
+        import pytest
+        from polysession.testing import process
+
+        @pytest.fixture(scope="session", params=[1, 2])
+        def server(request):
+            program = {SAYS_AND_WAITS!r}.replace("database", f"database {{request.param}}")
+            with process([sys.executable, "-c", program], ready=lambda server: "locked" in server.output) as server:
+                yield server
+
+        def test_it(server):
+            assert "database 1" in server.output
+        """
+    )
+    ran = suite.run()
+    ran.assert_outcomes(passed=1, failed=1)
+    ran.stdout.fnmatch_lines(["*- Server output -*", "the server * printed last:", "database 2 is locked"])
+    ran.stdout.no_fnmatch_line("database 1 is locked")
 
 
 def assert_gone(pid: int) -> None:

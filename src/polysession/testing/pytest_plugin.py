@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -62,11 +63,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Note the outcome of a test with a tape: the tape of a failed test is not written."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note the outcome of a test with a tape, which is not written after a failure, and show the output of servers."""
     if call.excinfo is not None and item.stash.get(_OPENED, False):
         item.stash.setdefault(_FAILURE, call.excinfo.value)
-    return (yield)
+    report = yield
+    processes = sys.modules.get("polysession.testing.server_process")  # imported by a suite that runs servers
+    if report.failed and processes is not None:
+        report.sections += [("Server output", server.last_output) for server in processes.running_servers()]
+    return report
 
 
 @pytest.fixture

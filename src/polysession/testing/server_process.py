@@ -20,7 +20,8 @@ from polysession._drivers.environment import tls_context
 _LOOK_AGAIN_S: Final = 0.05
 _ASKS_FOR_CREDENTIAL: Final = frozenset({401, 403})
 _SHOWN: Final = 4000
-"""Number of characters of the output that an error shows."""
+"""Number of characters of the output that an error or a report shows."""
+_running: Final[list[ServerProcess]] = []
 
 
 class ServerProcess:
@@ -57,6 +58,11 @@ class ServerProcess:
         """The output of the server on stdout and stderr, over all its starts."""
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode(errors="replace")
+
+    @property
+    def last_output(self) -> str:
+        """The command, and the last 4000 characters of the output."""
+        return f"the server {' '.join(self._command)} printed last:\n{self.output[-_SHOWN:]}"
 
     def start(self) -> None:
         """Start the server and wait until it is ready.
@@ -127,6 +133,11 @@ class ServerProcess:
         return RuntimeError(f"the server {self._command[0]} {problem}. Its output ends with:\n{self.output[-_SHOWN:]}")
 
 
+def running_servers() -> Sequence[ServerProcess]:
+    """Return the servers of all open `process` contexts, in the order of their starts."""
+    return tuple(_running)
+
+
 Ready: TypeAlias = str | Callable[[ServerProcess], bool]
 """The sign that a server is ready: a function, or a path that it answers with success or by asking for a credential."""
 
@@ -142,6 +153,9 @@ def process(
     stop_limit_s: float = 20.0,
 ) -> Iterator[ServerProcess]:
     """Run a server while the context is open. At the end its whole process group is killed. POSIX only.
+
+    An exception that leaves the context has a note with the end of the server's output. A test that fails while the
+    context is open, for example in a fixture, has it in a section of its report.
 
     Args:
         command: The program and its arguments. `{port}` in one of them is replaced by a free TCP port.
@@ -161,7 +175,14 @@ def process(
     )
     try:
         server.start()
-        yield server
+        _running.append(server)
+        try:
+            yield server
+        except Exception as error:
+            error.add_note(server.last_output)
+            raise
+        finally:
+            _running.remove(server)
     finally:
         server.kill()
         server.close()

@@ -6,7 +6,11 @@ https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 
 # mypy: disable-error-code="import-not-found"
 
+import asyncio
+import functools
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -32,14 +36,38 @@ class Lookup(ToolBase):  # type: ignore[misc]  # the base class is not installed
         return PermissionDecision(behavior=PermissionBehavior.ALLOW, message="redact")
 
 
+class UncancelledStorage(AsyncSQLAlchemyStorage):  # type: ignore[misc]  # as above
+    """A storage whose queries are never cancelled.
+
+    The service cancels the task of a turn that is interrupted. SQLite's connection is then closed while a query still
+    has rows. It keeps its lock until the garbage collector finds the query's cursor, and every write fails meanwhile.
+    A database in memory, which has one connection, is lost.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return found if name.startswith("_") or not inspect.iscoroutinefunction(found) else _uncancelled(found)
+
+
+def _uncancelled(operation: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(operation)
+    async def finish(*arguments: Any, **options: Any) -> Any:
+        task = asyncio.ensure_future(operation(*arguments, **options))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    return finish
+
+
 async def tools_of_the_caller(*_: str) -> list[ToolBase]:
     return [Lookup()]
 
 
 def main(port: str, workdir: str, database_url: str | None = None) -> None:
-    # A database in memory is lost when the service cancels a run in the middle of a query, so the default is a file.
-    # A file stays locked for a while then, sometimes for longer than the five seconds for which SQLite waits.
-    storage = AsyncSQLAlchemyStorage(database_url or f"sqlite+aiosqlite:///{workdir}/service.sqlite?timeout=25")
+    storage = UncancelledStorage(database_url or f"sqlite+aiosqlite:///{workdir}/service.sqlite")
     app = create_app(
         storage=storage,
         message_bus=InMemoryMessageBus(),
