@@ -51,6 +51,8 @@ from polysession_langgraph.wire import WireFailure, WireFrame, WireParams, WireP
 
 Envelope: TypeAlias = dict[str, Any]
 _MS: Final = 1000
+_MOST_LATE: Final = 100
+"""Largest difference between the last number and that of a frame that arrives late."""
 
 _decode_failure: Final = decoder(WireFailure)
 _decode_frame: Final = decoder(WireFrame)
@@ -86,6 +88,7 @@ class Position(msgspec.Struct):
         after_run: Runs up to this id had ended when the stream began. Ids of runs sort by creation.
         ended: Id of the run whose end was delivered last.
         run: Id of the active run; None between two runs.
+        failure: Checksum of the failure that was reported last in the active run; 0 without one.
         used: Tokens used by the active run, with the names of `Usage`; None if its start was not read.
         written: Key and checksum of the messages that were delivered from frames and were not in the state yet.
         tail: The `key_of` the last message of the state that was delivered.
@@ -98,6 +101,7 @@ class Position(msgspec.Struct):
     after_run: str = ""
     ended: str = ""
     run: str | None = None
+    failure: int = 0
     used: dict[str, int] | None = None
     written: list[tuple[str, int]] = []
     tail: str | None = None
@@ -130,6 +134,7 @@ class EventReader:
         self._delivered: set[str] = set()  # messages and tool calls that were delivered whole
         self._answered: set[str] = set()  # tool calls whose results were delivered
         self._unstored: set[str] = set()  # tool calls whose delivered results are not in the state yet
+        self._skipped: set[int] = set()  # lower numbers whose frames may still arrive
 
     @property
     def is_writing(self) -> bool:
@@ -148,7 +153,7 @@ class EventReader:
             gap = () if self._attempt in {None, run.attempt} else self.report_gap()
             self._attempt, at.seq = run.attempt, at.seq or 0
             return gap
-        at.run, at.seq, at.delivered, at.used = run.run_id, 0, 0, {}
+        at.run, at.seq, at.delivered, at.failure, at.used = run.run_id, 0, 0, 0, {}
         self._attempt, self.has_lost = run.attempt, False
         envelope["turn_id"] = run.run_id
         running = StatusChanged(status=SessionStatus.RUNNING, native_status="busy", **{**envelope, "id": None})
@@ -159,6 +164,7 @@ class EventReader:
         had_lost, self.has_lost = self.has_lost, True
         self._at.seq, self._at.delivered = None, 0
         self._drafts.clear()
+        self._skipped.clear()
         gap = StreamGap(session_id=self._session_id, turn_id=self._at.run, lost=LOST, synthetic=True)
         return () if had_lost else (gap,)
 
@@ -171,14 +177,24 @@ class EventReader:
         envelope = self.envelope(frame, problems)
         if wire is None or wire.seq is None:
             return (raw_event(**envelope),)
-        if at.seq is not None and wire.seq <= at.seq and frame.id == at.last:
-            return ()  # the frame was sent again
-        if (at.run is None and not self.has_lost) or at.seq not in {None, wire.seq - 1}:
-            return None
-        at.seq = wire.seq
-        is_again, at.delivered = wire.seq <= at.delivered, max(wire.seq, at.delivered)
+        is_late = wire.seq in self._skipped
+        if not is_late:
+            if at.seq is not None and wire.seq <= at.seq and order_of(frame.id) <= order_of(at.last):
+                return ()  # the frame was sent again
+            if (at.run is None and not self.has_lost) or at.seq not in {None, wire.seq - 1}:
+                return None
+            at.seq = wire.seq
+        self._skipped.discard(wire.seq)
+        is_again, at.delivered = not is_late and wire.seq <= at.delivered, max(wire.seq, at.delivered)
+        tail = at.tail
         events = self._read_wire(wire, {**envelope, "id": f"{at.run}:{wire.seq}"})
+        at.tail = tail if is_late else at.tail
         return [event for event in events if event.type in PIECES] if is_again else events
+
+    def note_skipped(self, after: int | None) -> None:
+        """Note that the numbers after this one, up to the last, were skipped. Their frames may arrive late."""
+        if after is not None and self._at.seq is not None:
+            self._skipped.update(range(max(after + 1, self._at.seq - _MOST_LATE), self._at.seq))
 
     def _read_wire(self, wire: WireFrame, envelope: Envelope) -> Sequence[Event]:
         params, reader = wire.params or WireParams(), self._readers.get(wire.method or "")
@@ -196,9 +212,10 @@ class EventReader:
         envelope = self.envelope(frame, problems)
         if wire is None:
             return (raw_event(**envelope),)
-        if wire == self.failure:
+        self.failure, checksum = wire, zlib.crc32(f"{wire.error} {wire.message}".encode())
+        if checksum == self._at.failure:
             return ()  # the frame was sent again; these frames have no number
-        self.failure = wire
+        self._at.failure = checksum
         self._drafts.clear()
         text = wire.message or wire.error or "the run failed; the server sent no error message"
         return (ErrorReported(message=text, code=wire.error, **envelope),)
@@ -319,6 +336,12 @@ class EventReader:
             created_at=envelope.get("created_at"),
             source=envelope["source"],
         )
+
+
+def order_of(event_id: str | None) -> tuple[int, int]:
+    """Return the parts of a log id, `<milliseconds>-<number>`, for comparisons."""
+    milliseconds, _, number = (event_id or "").partition("-")
+    return (int(milliseconds), int(number)) if milliseconds.isdigit() and number.isdigit() else (0, 0)
 
 
 def _identity(message: Message) -> tuple[str, int]:

@@ -47,7 +47,7 @@ from polysession.provider_api import (
     with_query,
 )
 from polysession_langgraph.actions import to_actions
-from polysession_langgraph.events import Envelope, EventReader, Position
+from polysession_langgraph.events import Envelope, EventReader, Position, order_of
 from polysession_langgraph.sessions import TURN_KEY, read_thread, to_status
 from polysession_langgraph.wire import WireAnswer, WireFailure, WireRun, WireState, WireThread
 
@@ -100,7 +100,7 @@ class ThreadStream(ConnectedStream):
 
     def _resumed(self) -> dict[str, str]:
         """Return headers that resume one millisecond before the last event, because several frames may share its id."""
-        milliseconds, _ = _order(self._at.last)
+        milliseconds, _ = order_of(self._at.last)
         return {"accept": "text/event-stream", "last-event-id": f"{milliseconds - 1}-0" if milliseconds else "-"}
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (the position has this information)
@@ -115,7 +115,7 @@ class ThreadStream(ConnectedStream):
 
     def read(self, frame: Frame) -> Items:
         """Read one frame, unless it was read before."""
-        does_overlap = not self._must_overlap or _order(frame.id) <= _order(self._at.last)
+        does_overlap = not self._must_overlap or order_of(frame.id) <= order_of(self._at.last)
         self._must_overlap = False
         lost = () if does_overlap else self._reader.report_gap()  # the log starts after the last frame
         items = self._read(frame)
@@ -125,12 +125,12 @@ class ThreadStream(ConnectedStream):
 
     @property
     def _may_skip_frames(self) -> bool:
-        """Whether the connection may lack frames: after a replay, or before the first run."""
-        return self._is_replay or self._at.run is None
+        """Whether the connection may lack frames: after a replay, before the first run, or at its start."""
+        return self._is_replay or self._at.run is None or self._at.seq == 0
 
     def _read(self, frame: Frame) -> Items | None:
         """Return the items of a frame. None: frames before it are missing, and it was not read."""
-        if frame.id and _order(frame.id) < _order(self._at.last):
+        if self._may_skip_frames and frame.id and order_of(frame.id) < order_of(self._at.last):
             return ()
         if frame.event == "metadata":
             return self._read_metadata(frame)
@@ -176,8 +176,10 @@ class ThreadStream(ConnectedStream):
             return (*self._reader.report_gap(), *(self._read(frame) or ()))
         if frame.event == "metadata":
             return (Reconcile(), Reopen(at_once=True))
-        self._at.seq = None
-        return self._read(frame) or ()
+        before, self._at.seq = self._at.seq, None
+        items = self._read(frame) or ()
+        self._reader.note_skipped(before)
+        return items
 
     def _reopen_once(self, reason: str) -> Items:
         """Reopen the stream, once for each reason until the next event."""
@@ -194,10 +196,10 @@ class ThreadStream(ConnectedStream):
     def _advance(self, frame: Frame | None) -> None:
         self._reopened_for.clear()
         if frame is not None and frame.id:
-            self._at.last = frame.id
+            self._at.last = max(self._at.last, frame.id, key=order_of)
         if not self._reader.is_writing:
             self._saved = msgspec.structs.replace(self._at)
-        self._saved.delivered = self._at.delivered
+        self._saved.delivered, self._saved.failure = self._at.delivered, self._at.failure
 
     def reconcile(self) -> Flow[Items]:
         """Read the outcome of the run. The stream only reports that the run has ended, or not even that.
@@ -236,7 +238,8 @@ class ThreadStream(ConnectedStream):
     def _leave_run(self, run_id: str) -> None:
         """Move the position behind a run whose end was delivered."""
         at = self._at
-        at.ended, at.run, at.seq, at.delivered, at.used, at.written = run_id, None, None, 0, None, []
+        at.ended, at.run, at.seq, at.delivered, at.failure = run_id, None, None, 0, 0
+        at.used, at.written = None, []
         self._reader = EventReader(self._session_id, self._input_key, at)
         self._is_replay = self._must_overlap = False
         done, self._done = self._done, None
@@ -408,9 +411,3 @@ def position_now(session_id: str) -> Flow[Position]:
     active = [run.run_id for run in runs if run.status in _ACTIVE]
     ended = [run.run_id for run in runs if run.status not in _ACTIVE]
     return Position(after_run=max(ended, default=""), run=min(active, default=None))
-
-
-def _order(event_id: str | None) -> tuple[int, int]:
-    """Return the parts of a log id, `<milliseconds>-<number>`, for comparisons."""
-    milliseconds, _, number = (event_id or "").partition("-")
-    return (int(milliseconds), int(number)) if milliseconds.isdigit() and number.isdigit() else (0, 0)

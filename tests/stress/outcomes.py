@@ -239,7 +239,7 @@ BORDERS: Final[dict[tuple[str, str], int]] = {
 _LOOKED = "after two seconds of silence it reads the stored messages"
 DOUBLED: Final = "previews have no number, so their text is doubled"
 AS_IT_CAME: Final = "events have no number, so the text keeps the order of arrival"
-LATE: Final = "a frame behind a higher number counts as a repetition, so its delta is missing; the message is whole"
+DELTAS_AS_THEY_CAME: Final = "deltas keep the order of arrival; the message is in order"
 _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
     ("stall", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
     ("stall within a frame", "agentscope", "run"): StreamOutcome(may_lack=True, note=_LOOKED),
@@ -249,8 +249,8 @@ _OWN: Final[dict[tuple[str, str, str], StreamOutcome]] = {
     ("each frame twice", "qoder", "stream"): StreamOutcome(note=DOUBLED),
     ("two frames change places", "agentscope", "run"): StreamOutcome(note=AS_IT_CAME),
     ("two frames change places", "agentscope", "stream"): StreamOutcome(note=AS_IT_CAME),
-    ("two frames change places", "langgraph", "run"): StreamOutcome(note=LATE),
-    ("two frames change places", "langgraph", "stream"): StreamOutcome(note=LATE),
+    ("two frames change places", "langgraph", "run"): StreamOutcome(note=DELTAS_AS_THEY_CAME),
+    ("two frames change places", "langgraph", "stream"): StreamOutcome(note=DELTAS_AS_THEY_CAME),
 }
 
 

@@ -62,7 +62,7 @@ def check_whole(
     strange = [event for event in events if _is_strange(event)]
     assert [event.type for event in strange] == ["raw"] * (expected.note == outcomes.AS_RAW)
     ours = [event for event in events if event not in strange]
-    if expected.note in {outcomes.DOUBLED, outcomes.LATE}:
+    if expected.note == outcomes.DOUBLED:
         ours, whole = _without_deltas(ours), _without_deltas(whole)
     if fault == "two frames change places":
         assert Counter(event.type for event in ours) == Counter(event.type for event in whole)

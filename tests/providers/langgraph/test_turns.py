@@ -13,7 +13,9 @@ from polysession import (
     Conflict,
     ConnectionLost,
     Deny,
+    ErrorReported,
     MessageCompleted,
+    MessageDelta,
     NotFound,
     Outcome,
     TextBlock,
@@ -214,6 +216,37 @@ def test_frames_missing_on_one_connection_are_read_on_the_next(missing: int) -> 
         assert followed.finished
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_frames_that_a_proxy_swaps_are_delivered_in_the_order_of_arrival_and_once(*, twice: bool) -> None:
+    *before, first, second, finish, end, last = WHOLE
+    frames = [*before, second, first, finish, end, last]
+
+    followed = run([ok(IDLE)], [frame for frame in frames for _ in range(1 + twice)])
+
+    assert types(followed) == types(run([ok(IDLE)], WHOLE))
+    assert [event.text for event in followed.events if isinstance(event, MessageDelta)] == ["lo", "Hel"]
+    assert len(followed.calls) == 4, "no second connection"
+
+
+def test_a_stream_that_is_left_behind_swapped_frames_continues_behind_both() -> None:
+    """They are states after steps, of one millisecond. The next state has both results, which were delivered."""
+    states = [values(number, "3-0", human(), *map(tool, "abc"[: number - 1])) for number in (1, 2, 3, 4)]
+    first, second, third, last = states
+    left = run([], [mark("1-0"), first, third, second, last])
+
+    resumed = follow(lambda: PROVIDER.stream_events(REF, left.cursors[4]), [ok(IDLE)], [[*states, CUT]])
+
+    assert types(left)[2:] == ["message.completed", *["tool_result.completed"] * 3]
+    assert types(resumed) == ["tool_result.completed"]
+
+
+def test_a_run_whose_second_frame_comes_first_is_read_from_its_start() -> None:
+    started, state, *rest = WHOLE
+    followed = run([log(*WHOLE[:-1]), stored(), ok(IDLE)], [started, rest[0], state], WHOLE)
+
+    assert types(followed) == types(run([ok(IDLE)], WHOLE))
+
+
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_a_number_that_no_connection_has_is_not_a_gap(is_cut: bool) -> None:  # noqa: FBT001
     """The server counts messages that no model wrote, but does not send them. The state contains them."""
@@ -354,6 +387,34 @@ def test_a_stream_left_after_a_message_does_not_repeat_it_from_the_state() -> No
     resumed = follow(lambda: PROVIDER.stream_events(REF, cursor), [ok(IDLE)], [[MESSAGE[-1], state]])
 
     assert types(resumed) == []
+
+
+def test_a_stream_that_is_left_behind_a_failure_does_not_report_it_again() -> None:
+    failure = sse("error", {"error": "ValueError", "message": "broken"}, "4-0")
+    another = sse("error", {"error": "ValueError", "message": "broken again"}, "5-0")
+    started = [mark("1-0"), values(1, "2-0", human()), piece(2, "3-0", event="message-start", role="ai", id="m1")]
+    left = run([], [*started, failure], leave_after=5)
+    assert types(left)[-1] == "error"
+
+    connection = [failure, another, done("9-0")]
+    resumed = follow(
+        lambda: PROVIDER.stream_events(REF, left.cursors[-1]),
+        [
+            ok(IDLE),
+            log(*connection[:-1]),
+            stored(human()),
+            ok({**IDLE, "status": "busy"}),
+            ok({"run_id": RUN, "status": "error"}),
+        ],
+        [connection],
+        leave_after=3,
+    )
+
+    assert types(resumed) == ["error", "session.status", "turn.ended"]
+    error, _, end = resumed.events
+    assert isinstance(error, ErrorReported)
+    assert isinstance(end, TurnEnded)
+    assert (error.message, end.outcome) == ("broken again", Outcome.FAILED)
 
 
 def test_a_turn_is_rejoined_by_the_marker_in_its_cursor() -> None:
