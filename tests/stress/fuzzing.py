@@ -93,9 +93,13 @@ def seeds(target: Target) -> list[dict[str, Any]]:
 
 
 def frame_of(event: Mapping[str, Any]) -> Frame:
-    """An event in its frame."""
+    """An event in its frame, whose name and id came as UTF-8: half a surrogate pair is only in JSON."""
     name = event.get("event") or event.get("method") or event.get("type") or ""
-    return Frame(str(name), json.dumps(event).encode(), str(event.get("id") or "") or None)
+    return Frame(_as_utf8(name), json.dumps(event).encode(), _as_utf8(event.get("id") or "") or None)
+
+
+def _as_utf8(value: object) -> str:
+    return str(value).encode("utf-8", "replace").decode()
 
 
 __all__ = ["TARGETS", "check_answers", "check_cuts", "check_frames", "frame_of", "seeds"]

@@ -122,6 +122,12 @@ def test_no_answer_breaks_an_operation(target: Target, examples: settings, long:
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_half_a_surrogate_pair_does_not_break_a_stream(target: Target) -> None:
+    for event in seeds(target):
+        check_frames(target, [frame_of({**event, key: "\ud800"}) for key in event])
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_no_event_breaks_a_stream(target: Target, examples: settings, long: bool) -> None:  # noqa: FBT001  (a fixture)
     events = seeds(target)
     check_frames(target, [frame_of(event) for event in events])
