@@ -1,4 +1,4 @@
-"""Programs of this repository, and the libraries that they and the tests share. Nothing here is shipped.
+"""Programs of this repository, and libraries that they share with the tests. They are not part of the distribution.
 
-Run a module from the root of the repository: `python -m tools.NAME`, or through its nox session.
+Run a module from the root of the repository, by `python -m tools.NAME` or by its nox session.
 """

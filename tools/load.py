@@ -1,7 +1,7 @@
-"""Many streams at once on one client, against an emulator in a process of its own: `nox -s load`.
+"""Many streams at once on one client, with an emulator in another process: `nox -s load`.
 
-Each session gets a message of its own, and its stream has to bring the whole turn that answers it. The figures are
-written into `docs/load.md`, and drawn.
+Each session gets a different message, and its stream must deliver the whole turn that answers it. The figures are
+written to `docs/load.md`, with a drawing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from polysession.plugins import load_provider
 from tools.load_drawing import drawn
 
 FILES: Final = 16_000
-"""File descriptors that are asked for: each stream holds one, and each message needs another."""
+"""Limit of open files to set: each stream uses one, and each message another."""
 DEADLINE_S: Final = 300.0
 SENDERS: Final = 50
 SAMPLE_S: Final = 0.25
@@ -52,12 +52,12 @@ class Figures:
     """The measurement.
 
     Attributes:
-        streams: How many there were.
-        opened_s: Seconds until all were open.
+        streams: Number of streams.
+        opened_s: Seconds until all streams were open.
         ended_s: Seconds from the first message to the end of the last turn.
-        latencies_s: Of each turn, from its message to its end; sorted.
-        cpu_s: Processor time of the client, from the first stream to the end of the last turn.
-        memory_mb: Resident memory of the client at each moment, in seconds from the start.
+        latencies_s: Seconds from the message to the end of each turn, sorted.
+        cpu_s: Processor time of the client in seconds, from the first stream to the end of the last turn.
+        memory_mb: Resident memory of the client in MB at each moment, in seconds since the start.
     """
 
     streams: int
@@ -68,13 +68,13 @@ class Figures:
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
 
     def latency_s(self, share: float) -> float:
-        """The latency that so many of the turns stay below."""
+        """Return the latency in seconds that this share of the turns (0 to 1) does not exceed."""
         return self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
 
 
 @contextmanager
 def emulator_process(provider: str) -> Iterator[dict[str, Any]]:
-    """An emulator in a process of its own, and where it is."""
+    """Run an emulator in another process. Yields its settings, and values for new sessions."""
     command = [sys.executable, "-c", SERVER, provider, str(FILES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdin is not None
@@ -86,37 +86,37 @@ def emulator_process(provider: str) -> Iterator[dict[str, Any]]:
 
 
 def allow_files() -> None:
-    """Raise the limit of open files as far as is needed and allowed."""
+    """Raise the limit of open files to `FILES`, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
 
 
 def resident_mb() -> float:
-    """Memory of this process now."""
+    """Return the current resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 async def read_turn(stream: Any, session_id: str, answer: str) -> None:
-    """Read a stream to the end of its turn: the whole of it, and nothing of another's.
+    """Read a stream to the end of its turn, and check that it is complete and has no event of another session.
 
     Raises:
-        AssertionError: It is not.
+        AssertionError: The check failed.
     """
-    said = []
+    texts = []
     async for event in stream:
         assert event.session_id == session_id, "an event of another session"
         if event.type == "message.completed" and event.message.role == "assistant":
-            said.append(event.message.text)
+            texts.append(event.message.text)
         if event.type == "turn.ended":
-            assert (event.outcome, said) == ("completed", [answer])
+            assert (event.outcome, texts) == ("completed", [answer])
             return
     raise AssertionError("the stream ended before its turn")
 
 
 async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Figures:
-    """Open all streams, then say something to each session, and read each turn to its end."""
+    """Open all streams, send a message to each session, and read each turn to its end."""
     figures = Figures(streams)
     started_s = time.monotonic()
 
@@ -164,14 +164,14 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
 
 
 def measure(provider: str, streams: int) -> Figures:
-    """Follow so many streams at once, and say what it took."""
+    """Follow this number of streams at once, and return the measurement."""
     allow_files()
     with emulator_process(provider) as place:
         return asyncio.run(follow_many(place, provider, streams))
 
 
 def streaming_providers() -> list[str]:
-    """The installed providers with an emulator that streams sessions: one that polls them holds no connection."""
+    """Return the installed providers whose emulator streams sessions. One that polls keeps no connection open."""
     loaded = {name: load_provider(name) for name in emulated_providers()}
     return [name for name, each in loaded.items() if each.support(Feature.SESSIONS_STREAM).support is Support.NATIVE]
 
@@ -192,12 +192,12 @@ def main() -> None:
 
 
 def surroundings() -> str:
-    """Other load of the machine at the start."""
-    return f"Measured on {os.cpu_count()} processors, with a load average of {os.getloadavg()[0]:.1f} before it began."
+    """Return a sentence about the load of the machine at the start."""
+    return f"Measured on {os.cpu_count()} processors, with a load average of {os.getloadavg()[0]:.1f} at the start."
 
 
 def row(found: Figures) -> str:
-    """The figures of one run, as cells."""
+    """Return the figures of one run as cells of a table."""
     memory = [size for _, size in found.memory_mb]
     cells = [
         f"{found.streams:,}",
@@ -212,7 +212,7 @@ def row(found: Figures) -> str:
 
 
 def table(figures: dict[str, Figures]) -> str:
-    """The figures of all runs."""
+    """Return the figures of all runs as a table."""
     head = [
         "backend",
         "streams at once",

@@ -1,4 +1,4 @@
-"""Draws the figures of a load run as SVG, without any library."""
+"""Draws the figures of a load test as SVG, without a library."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ GREY: Final = "#888"
 
 
 class Drawable(Protocol):
-    """The drawn values of a run."""
+    """The values of a run that are drawn."""
 
     latencies_s: list[float]
     memory_mb: list[tuple[float, float]]
 
 
 def drawn(figures: Mapping[str, Drawable]) -> str:
-    """Two panels: memory over time, and how many of the turns were done how soon."""
+    """Return a drawing with two panels: memory over time, and the distribution of the turns' latencies."""
     memory = {name: found.memory_mb for name, found in figures.items()}
     latency = {
         name: [

@@ -1,6 +1,6 @@
-"""Prints constraints for pip: the lowest version that `pyproject.toml` allows of each dependency, for `nox -s lowest`.
+"""Prints pip constraints with the lowest version of each dependency that `pyproject.toml` allows, for `nox -s lowest`.
 
-Only what users install is pinned: the dependencies and the extras, without the tools of the extra `dev`.
+Only packages that users install are pinned: the dependencies and the extras, without the tools of the extra `dev`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any, Final
 _PROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
 _FLOOR: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?>=(?P<version>[0-9.]+)")
 _TOOLS: Final = frozenset({"all", "bench", "dev", "tests"})
-"""Extras that hold what developers use."""
+"""Extras for developers."""
 _LOCKSTEP: Final = ("opentelemetry-sdk",)
-"""Tools of the tests that have to be as old as what users install."""
+"""Packages of the tests that must have the same version as packages that users install."""
 
 
 def requirements(project: Mapping[str, Any]) -> list[str]:
-    """Return what users install, of the table `project`."""
+    """Return the requirements that users install, from the table `project`."""
     extras = project["optional-dependencies"]
     tools = [each for each in extras["tests"] if each.startswith(_LOCKSTEP)]
     return [*project["dependencies"], *(each for name in extras if name not in _TOOLS for each in extras[name]), *tools]
 
 
-def lowest(wanted: Iterable[str]) -> list[str]:
+def lowest(required: Iterable[str]) -> list[str]:
     """Return `name==version` for each requirement with a lowest version."""
-    floors = (_FLOOR.match(each) for each in wanted)
+    floors = (_FLOOR.match(each) for each in required)
     return sorted({f"{floor['name']}=={floor['version']}" for floor in floors if floor})
 
 

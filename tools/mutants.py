@@ -1,4 +1,4 @@
-"""Breaks the library on purpose, one place at a time, and checks that the normal run of the tests notices.
+"""Breaks the library in one place at a time, and checks that a test of the normal run fails each time.
 
 `python -m tools.mutants` runs all of `MUTANTS`, `python -m tools.mutants NAME ...` some of them. Each is applied in a
 copy of the repository and judged by the quickest tests that cover it; these tests pass before anything is broken. A
@@ -41,14 +41,14 @@ _OF_STREAMS: Final = (
 
 @dataclass(frozen=True)
 class Mutant:
-    """One place that is broken.
+    """A fault to insert into one place.
 
     Attributes:
-        name: What goes wrong then.
-        file: The file, from the root of the repository.
-        old: Text that occurs exactly once in it.
-        new: What stands there instead.
-        tests: Arguments of pytest: the tests that must notice.
+        name: Description of the fault.
+        file: Path of the file from the root of the repository.
+        old: Text that occurs exactly once in the file.
+        new: Text that replaces it.
+        tests: Arguments of pytest: these tests must fail.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Mutant:
     tests: tuple[str, ...]
 
     def apply(self, root: Path) -> str:
-        """Break the file under a root; returns its text before.
+        """Insert the fault into the file under a root. Returns the original text.
 
         Raises:
             ValueError: The old text does not occur exactly once.
@@ -323,7 +323,7 @@ MUTANTS: Final = (
 
 
 def run_tests(root: Path, tests: Iterable[str]) -> int:
-    """Return pytest's exit code for some tests under a root; a run that takes too long counts as failed."""
+    """Return pytest's exit code for some tests under a root. A run that takes too long counts as failed."""
     path = os.pathsep.join([str(root / "src"), str(root / "providers")])
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -339,7 +339,7 @@ def run_tests(root: Path, tests: Iterable[str]) -> int:
 
 
 def judge(mutant: Mutant, root: Path) -> str:
-    """Break a copy, run the tests, and repair it; returns `dies`, `LIVES`, or what else is wrong."""
+    """Insert a fault, run the tests, and remove it. Returns `dies`, `LIVES`, or another problem."""
     try:
         text = mutant.apply(root)
     except ValueError as error:
@@ -350,7 +350,7 @@ def judge(mutant: Mutant, root: Path) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Judge mutants; returns the exit code."""
+    """Judge mutants. Returns the exit code."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "polysession"
@@ -360,7 +360,7 @@ def main(names: list[str]) -> int:
             copy(ROOT / name, root / name)
         for tests in {mutant.tests for mutant in chosen}:
             if code := run_tests(root, tests):
-                print(f"{' '.join(tests)}: pytest ends with {code} before anything is broken")
+                print(f"{' '.join(tests)}: pytest ends with {code} without a fault")
                 return 2
         found = []
         for mutant in chosen:

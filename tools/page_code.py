@@ -1,6 +1,6 @@
-"""The Python code of the pages, for the tests that run it and the checkers that type it.
+"""The Python code in the pages, for tests and type checkers.
 
-`python -m tools.page_code FOLDER` writes it there, a file for each piece that stands alone.
+`python -m tools.page_code FOLDER` writes it into a folder, with one file for each independent code block.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
-"""Pages whose pieces of code each stand alone."""
+"""Pages whose code blocks are independent."""
 BACKEND_PAGES: Final = sorted((ROOT / "docs/providers").glob("*.md"))
-"""Pages whose pieces of code continue each other, except those with `AsyncClient`."""
+"""Pages whose code blocks continue each other, except those with `AsyncClient`."""
 TESTING_PAGE: Final = ROOT / "docs/how-to/test-your-code.md"
-"""The page whose code is a suite of tests."""
+"""The page whose code is a test suite."""
 _CODE: Final = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
 def code_blocks(page: Path) -> list[str]:
-    """The Python code of a page, also where it is indented inside a tab."""
+    """Return the Python code blocks of a page, without their indentation inside tabs."""
     return [textwrap.dedent(block) for _, block in _CODE.findall(page.read_text())]
 
 

@@ -1,10 +1,10 @@
-"""Compares the tests of two checkouts by their ids, so that no test vanishes unnoticed.
+"""Compares the tests of two checkouts by their ids, to find tests that disappeared.
 
 `python -m tools.test_ids collect FILE` writes the ids of the normal run and of the nox sessions `stress` and
 `stream_cuts`. `python -m tools.test_ids compare BEFORE AFTER [CHANGES]` lists the test functions that are gone or have
-fewer parameters; a test of the same name in another file has moved. CHANGES names the intended changes, one a line:
-`OLD -> NEW` for a test or file that was renamed, and `OLD: reason` for one that was removed. OLD and NEW are beginnings
-of ids.
+fewer parameter sets. A test with the same name in another file counts as moved. CHANGES lists intended changes, one on
+each line: `OLD -> NEW` for a renamed test or file, and `OLD: reason` for a removed one. OLD and NEW are beginnings of
+ids.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_changes(lines: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
             old, _, new = line.partition(" -> ")
             renamed[old.strip()] = new.strip()
         elif ": " in line:
-            old, _, reason = line.partition(": ")  # ids hold colons, but none before a space
+            old, _, reason = line.partition(": ")  # ids contain colons, but never before a space
             removed[old.strip()] = reason.strip()
     return renamed, removed
 
@@ -90,12 +90,12 @@ def _ids_of(path: Path) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Collect or compare; returns the exit code."""
+    """Collect or compare. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.test_ids", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     collect = commands.add_parser("collect", help="write the ids of this checkout")
     collect.add_argument("file", type=Path)
-    compare = commands.add_parser("compare", help="list what is missing")
+    compare = commands.add_parser("compare", help="list missing tests")
     compare.add_argument("before", type=Path)
     compare.add_argument("after", type=Path)
     compare.add_argument("changes", type=Path, nargs="?")

@@ -1,9 +1,9 @@
 """Checks the language of docstrings, comments and messages: `python -m tools.words`, part of `nox -s lint`.
 
-`PRIVATE_WORDS` are words and turns of phrase that a reader has to guess at; each has a plain replacement. Text in
-backticks is not checked. Pages of prose are checked as a whole.
+`PRIVATE_WORDS` are words and phrases whose meaning a reader must guess, with plain replacements. Text in backticks is
+not checked. Pages of prose are checked as a whole.
 
-`python -m tools.words PATH ...` checks these files only. `RECORDED` are texts of recordings, which stay as they are.
+`python -m tools.words PATH ...` checks only these files. `RECORDED` are texts of recordings, which cannot change.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PRIVATE_WORDS: Final = {
     r"stranger'?s?": "third party, unknown user",
     r"bad faith|means? harm": "malicious",
 }
-"""Patterns of private words, in lower case, with what to write instead."""
+"""Patterns of private words, in lower case, with their replacements."""
 
 _PATTERN: Final = re.compile(
     "|".join(rf"(?P<w{number}>\b(?:{word})\b)" for number, word in enumerate(PRIVATE_WORDS)), re.IGNORECASE
@@ -59,7 +59,7 @@ _PATTERN: Final = re.compile(
 _OPENING: Final = re.compile(r"(What|Who|Whose)\b(?!.*\?)")
 """A docstring begins with a verb or a noun, never with `What ...`."""
 _CODE: Final = re.compile(r"```.*?```|`[^`]*`|\bYou said:|\bsaid: ", re.DOTALL | re.IGNORECASE)
-"""Not prose; the last is what the emulators' agent answers."""
+"""Text that is not prose: code, and the answers of the emulators' agent."""
 
 
 @dataclass(frozen=True, order=True)
@@ -76,7 +76,7 @@ class Finding:
 
 
 def files() -> list[Path]:
-    """Return the Python files and the pages of prose of the repository, without those about words."""
+    """Return the Python files and the pages of prose of the repository, except this module and its test."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py", "*.md"],  # noqa: S607
         cwd=ROOT,
@@ -89,7 +89,7 @@ def files() -> list[Path]:
 
 
 def findings(path: Path) -> Iterator[Finding]:
-    """Yield the private words of a file: Python, or prose."""
+    """Yield the private words in a Python file or a page of prose."""
     shown = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
     source = path.read_text(encoding="utf-8")
     for line, text in _texts(source) if path.suffix == ".py" else [(1, source)]:
@@ -102,7 +102,7 @@ def findings(path: Path) -> Iterator[Finding]:
 
 
 def _private(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the line within a text, the word and the advice of each private word."""
+    """Yield the line within a text, the word and its replacement for each private word."""
     prose = _CODE.sub(lambda code: re.sub(r"[^\n]", " ", code.group()), text)
     advice = list(PRIVATE_WORDS.values())
     for match in _PATTERN.finditer(prose):
@@ -133,7 +133,7 @@ def _is_prose(text: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what is wrong; returns the exit code."""
+    """Print the findings. Returns the exit code."""
     paths = [Path(name).resolve() for name in arguments] or files()
     wrong = [str(found) for path in paths for found in sorted(findings(path))]
     print("\n".join([*wrong, f"{len(wrong)} findings" if wrong else "no private words"]))

@@ -74,7 +74,7 @@ def test_a_turn_is_taped_and_played(found: Source, runner: ClientRunner, tmp_pat
 def test_the_command_refuses_an_emulator_and_stores_nothing(emulator: EmulatorHandle) -> None:
     command = [sys.executable, "-m", "pytest", "tests/cassettes/test_qoder_recorded.py", "--record=qoder", "-n0", "-q"]
     ran = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    assert ran.stdout.count(f"{emulator.base_url} is an emulator: what it answers is never stored as evidence") >= 2
+    assert ran.stdout.count(f"{emulator.base_url} is an emulator: its responses are never stored as evidence") >= 2
     assert ran.returncode == 1
     assert [name for name in NOT_RECORDED_YET if (CASSETTES / name).exists()] == []
 

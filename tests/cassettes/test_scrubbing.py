@@ -154,7 +154,7 @@ def test_a_cassette_with_what_the_scrubbing_missed_is_not_written(
 def test_what_an_emulator_answers_is_never_stored_as_evidence(tmp_path: Path) -> None:
     target = CASSETTES / "agentscope/recorded/emulated.yaml"
     with serve("agentscope") as emulator:
-        with pytest.raises(BadEvidence, match="is an emulator: what it answers is never stored as evidence"):
+        with pytest.raises(BadEvidence, match="is an emulator: its responses are never stored as evidence"):
             refuse_emulator(emulator.base_url, target)
         refuse_emulator(emulator.base_url, tmp_path / "elsewhere.yaml")
     with FaultServer(http(404)) as real:

@@ -1,5 +1,5 @@
-"""The evidence of tests: the backend, the feature and the kind of evidence of each.
+"""Evidence from tests: the features of the backends that each test shows, and the kind of evidence.
 
-A test says it by `pytest.mark.evidence`, by the cassette that it plays, or by being a contract test. The plugin
-collects what the passed ones show, and `docs/generate.py` makes a page of it.
+A test declares it by `pytest.mark.evidence`, by the cassette that it replays, or by being a contract test. The plugin
+collects the evidence of the passed tests, and `docs/generate.py` writes a page from it.
 """

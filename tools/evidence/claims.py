@@ -1,4 +1,4 @@
-"""Claims of one test."""
+"""The evidence that a test declares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.recordings.inventory import NAMED, read_header
 from tools.recordings.provenance import CASSETTES
 
 BACKENDS: Final = frozenset(installed_providers())
-"""Our own: a provider that a test makes up is no evidence of anything."""
+"""The installed providers. A provider that a test invents is not evidence."""
 
 _KINDS: Final[Mapping[str, str]] = {"emulated": "emulator", "recorded": "recorded", "live": "live"}
 
@@ -27,13 +27,13 @@ class Claim:
     """The evidence of a test that passes.
 
     Attributes:
-        test: Its node id, without parameters.
+        test: Node id of the test, without parameters.
         backend: Name of the provider.
         kind: `emulator`, `judge`, `documented`, `recorded` or `live`.
-        by: Who answered or judged, with the version.
-        features: The features that it says it shows; None if it says nothing, and those that it uses count.
-        must_succeed: Whether a feature counts only if its operation succeeded through our client. It need not if
-            another client is used, or if what is shown is that a feature is refused.
+        by: Name and version of the service that answered, or of the package that judged.
+        features: The declared features. None: no declaration, so the features that it uses count.
+        must_succeed: Whether a feature counts only if its operation succeeded through our client. False if the test
+            uses another client, or if it shows that a feature is rejected.
     """
 
     test: str
@@ -45,11 +45,11 @@ class Claim:
 
 
 def claim_of(item: pytest.Item) -> Claim | None:
-    """The claim of a collected test; None if it is no evidence of a backend.
+    """Return the claim of a collected test; None if it is not evidence for a backend.
 
     Raises:
         pytest.UsageError: Its mark names a package that is not installed.
-        BadEvidence: The cassette that it plays has no header.
+        BadEvidence: The cassette that it replays has no header.
     """
     function: Any = getattr(item, "function", None)
     test = item.nodeid.partition("[")[0]
@@ -74,12 +74,12 @@ def claim_of(item: pytest.Item) -> Claim | None:
 def _marked(
     item: pytest.Item, test: str, shown: tuple[str, ...], backend: str, kind: str, *, by: str | None = None
 ) -> Claim:
-    told = "" if by is None else _version_of(by, item.config.getoption("agentscope_python"))
-    return Claim(test, backend, kind, told, shown or None, must_succeed=kind != "judge")
+    judge = "" if by is None else _version_of(by, item.config.getoption("agentscope_python"))
+    return Claim(test, backend, kind, judge, shown or None, must_succeed=kind != "judge")
 
 
 def _refused(item: Any) -> tuple[str, ...]:
-    """The feature whose refusal is shown by the contract's test of declarations, if it is not offered."""
+    """Return the unsupported feature whose rejection the contract's test of declarations shows."""
     feature: Any = getattr(getattr(item, "callspec", None), "params", {}).get("feature")
     if feature is None or load_provider(item.cls.provider).support(feature).support:
         return ()
@@ -91,12 +91,12 @@ _header = functools.cache(read_header)
 
 @functools.cache
 def _version_of(package: str, elsewhere: str | None) -> str:
-    """A package and its version: of this environment, or of the service's."""
+    """Return a package and its version, from this environment or from that of the service."""
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         if elsewhere is None:
-            raise pytest.UsageError(f"a test is marked as judged by {package}, which is not installed") from None
+            raise pytest.UsageError(f"a test is marked as judged by {package}: install it") from None
     code = f"from importlib.metadata import version; print(version({package!r}))"
-    told = subprocess.run([elsewhere, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603
-    return f"{package} {told.stdout.strip()}"
+    ran = subprocess.run([elsewhere, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603
+    return f"{package} {ran.stdout.strip()}"

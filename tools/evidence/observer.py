@@ -1,4 +1,4 @@
-"""Sees which features succeed, and which events come, while a test runs."""
+"""Records the features that succeed and the events that are delivered while a test runs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from polysession.provider_api import Provider
 _Asked = set[tuple[str, str]]
 
 _OPENS: Final = frozenset({"stream_events", "start_turn"})
-"""Operations whose flow only prepares a stream: they have succeeded when an event comes."""
+"""Operations whose flow only prepares a stream. They have succeeded when an event is delivered."""
 
 
 class Observer:
-    """Watches the core from the moment that it is made, for the rest of the process.
+    """Patches the core to observe it for the rest of the process.
 
-    A feature counts when the operation that asked for it has succeeded: an error that a test expects shows how the
-    error is reported, and not that the feature works.
+    A feature counts when the operation that requires it has succeeded. An error that a test expects does not show that
+    the feature works.
 
     Attributes:
-        events: The backend's types of the events that came.
+        events: The backend's types of the delivered events.
     """
 
     def __init__(self) -> None:
@@ -44,13 +44,13 @@ class Observer:
         self._watch_events()
 
     def clear(self) -> None:
-        """Forget what was seen: another test begins."""
+        """Remove all records before the next test."""
         self.events.clear()
         self._done.clear()
         self._opened.clear()
 
     def features(self, backend: str) -> set[str]:
-        """The features of a backend that succeeded."""
+        """Return the features of a backend that succeeded."""
         seen = self._done | (self._opened if self.events else set())
         return {feature for provider, feature in seen if provider == backend}
 
@@ -76,13 +76,13 @@ class Observer:
             if isinstance(flow, GeneratorType):
                 return self._run(flow, asked, succeeded)
             if not callable(flow):
-                return flow  # such as the control of a turn, which asks for nothing yet
+                return flow  # for example a turn, which requires nothing before it starts
             return lambda cursor: self._run(flow(cursor), asked, succeeded)
 
         return watched
 
     def _run(self, flow: Generator[Any, Any, Any], asked: _Asked, succeeded: _Asked) -> Generator[Any, Any, Any]:
-        """The same flow, step by step, because the steps of several may alternate."""
+        """Run a flow step by step, because the steps of several flows may alternate."""
         step: Callable[[], Any] = functools.partial(next, flow)
         while True:
             try:
@@ -93,7 +93,7 @@ class Observer:
                 return end.value
             try:
                 reply = yield call
-            except Exception as error:  # noqa: BLE001  (it is thrown in, for the flow to deal with)
+            except Exception as error:  # noqa: BLE001  (it is thrown into the flow)
                 step = functools.partial(flow.throw, error)
             else:
                 step = functools.partial(flow.send, reply)
@@ -107,7 +107,7 @@ class Observer:
             self._asking.reset(token)
 
     def _watch_events(self) -> None:
-        """Those that a stream or a page delivers."""
+        """Record the events that streams and pages deliver."""
         run = StreamLoop.run
 
         def noting(loop: StreamLoop) -> Generator[Any, Any, None]:
@@ -119,7 +119,7 @@ class Observer:
                     self._note((item,))
                     try:
                         step = functools.partial(steps.send, (yield item))
-                    except Exception as error:  # noqa: BLE001  (any is for the loop)
+                    except Exception as error:  # noqa: BLE001  (it is thrown into the loop)
                         step = functools.partial(steps.throw, error)
 
         StreamLoop.run = noting  # type: ignore[assignment, method-assign]

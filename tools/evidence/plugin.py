@@ -1,6 +1,6 @@
-"""Collects the evidence of a run: `--evidence=NAME` writes it down, `--evidence-check=NAME` compares.
+"""Pytest plugin that collects the evidence of a run: `--evidence=NAME` writes it, `--evidence-check=NAME` compares it.
 
-What a test shows travels with its report, so that it arrives from the processes of pytest-xdist too.
+The evidence of a test is a property of its report, so that it is also received from the processes of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from tools.evidence.record import RECORDS, Record, stale
 
 MARK: Final = (
-    "evidence(backend, kind, by=None): what the tests show of a backend is shown by this kind of evidence; "
+    "evidence(backend, kind, by=None): the tests are evidence of this kind for a backend; "
     "`by` is the package that judges"
 )
 _PROPERTY: Final = "evidence"
@@ -23,8 +23,8 @@ _PROPERTY: Final = "evidence"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("evidence")
-    group.addoption("--evidence", metavar="NAME", help="write what this run shows to docs/evidence/NAME.json")
-    group.addoption("--evidence-check", metavar="NAME", help="fail if docs/evidence/NAME.json says otherwise")
+    group.addoption("--evidence", metavar="NAME", help="write the evidence of this run to docs/evidence/NAME.json")
+    group.addoption("--evidence-check", metavar="NAME", help="fail if docs/evidence/NAME.json differs from this run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,12 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Watcher:
-    """Collects what a test shows, in the process that runs it."""
+    """Collects the evidence of each test in the process that runs it."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         """Patch the library so that calls and events are observed."""
-        # Imported here because most runs collect no evidence, and not earlier: coverage begins with the session.
+        # Imported here, because most runs collect no evidence, and because coverage starts only with the session.
         from tools.evidence.claims import claim_of  # noqa: PLC0415
         from tools.evidence.observer import Observer  # noqa: PLC0415
 
@@ -53,13 +53,13 @@ class Watcher:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
-        """Forget the previous test."""
+        """Remove the records of the previous test."""
         self._seen.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        """Attach what the test showed to its report."""
+        """Add the evidence of the test to its report."""
         yield
         claim = self._claim_of(item)
         if claim is None:
@@ -73,7 +73,7 @@ class Watcher:
 
 
 class Collector:
-    """Puts together what all tests show, in the one process that has the whole."""
+    """Collects the evidence of all tests, in the main process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._written, self._checked = config.getoption("evidence"), config.getoption("evidence_check")
@@ -83,14 +83,14 @@ class Collector:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the evidence of a test that passed."""
-        if report.when == "call":  # what a test shows is only there if it passed
+        if report.when == "call":  # only a test that passed has the property
             for name, claim in report.user_properties:
                 if name == _PROPERTY:
                     self._record.add(claim)  # type: ignore[arg-type]  # typeshed has only text here
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write, or compare, if all tests passed."""
+        """Write or compare the evidence if all tests passed."""
         if exitstatus != pytest.ExitCode.OK:
             return
         if self._written:
@@ -104,6 +104,8 @@ class Collector:
         """List the tests whose written evidence is stale."""
         if self._stale:
             where = f"docs/evidence/{self._checked}.json"
-            terminalreporter.write_line(f"{where} is stale, run `nox -s evidence`: it says otherwise of", red=True)
+            terminalreporter.write_line(
+                f"{where} is stale, run `nox -s evidence`. It differs for these tests:", red=True
+            )
             for name in self._stale:
                 terminalreporter.write_line(f"  {name}")

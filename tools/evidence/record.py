@@ -1,4 +1,4 @@
-"""The evidence of one run, as it is kept in `docs/evidence/`."""
+"""The evidence of one run, stored in `docs/evidence/`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Record:
     """The evidence of the passed tests of a run.
 
     Attributes:
-        tests: By its node id without parameters, what each shows: backend, kind, by, and the features.
-        events: By backend and kind, the backend's event types that were read.
+        tests: Evidence of each test by its node id without parameters: backend, kind, by, and the features.
+        events: The backend's event types that were read, by backend and kind.
     """
 
     tests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read one."""
+        """Read a record from a file."""
         data = json.loads(path.read_text())
         events = {
             backend: {kind: set(types) for kind, types in kinds.items()} for backend, kinds in data["events"].items()
@@ -33,7 +33,7 @@ class Record:
         return cls(data["tests"], events)
 
     def add(self, claim: Mapping[str, Any]) -> None:
-        """Count one passed test. One that shows no feature is not kept."""
+        """Add a passed test. A test that shows no feature is not kept."""
         if claim["features"]:
             entry = {key: claim[key] for key in ("backend", "kind", "by")}
             kept = self.tests.setdefault(claim["test"], {**entry, "shows": []})
@@ -42,7 +42,7 @@ class Record:
             self.events.setdefault(claim["backend"], {}).setdefault(claim["kind"], set()).update(claim["events"])
 
     def text(self) -> str:
-        """As it is kept: a test a line, sorted, so that a difference of two shows what changed."""
+        """Return the record as text: one sorted line for each test, for readable differences."""
         tests = (f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(self.tests.items()))
         events = (
             f"    {json.dumps(backend)}: {{\n{_lines(kinds)}\n    }}" for backend, kinds in sorted(self.events.items())
@@ -51,14 +51,14 @@ class Record:
 
 
 def stale(known: Record, found: Record, *, whole: bool) -> list[str]:
-    """Return the tests that show something else than is written down.
+    """Return the tests whose evidence differs from the stored one.
 
-    Event types are not compared: which ones come may be a matter of time.
+    Event types are not compared, because they may depend on timing.
 
     Args:
-        known: The written evidence, of a run of all tests.
+        known: The stored evidence, of a run of all tests.
         found: The evidence of this run.
-        whole: Whether this run had all tests. One that samples them shows less, and nothing else.
+        whole: Whether this run had all tests. A run that samples them shows a subset.
     """
 
     def is_fresh(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Allowed content of a file of evidence: names of headers and keys whose values can never be secret.
+"""Allowed content of a recording: names of headers and keys whose values are never secret.
 
-A recording loses the text of every key that is not listed here. Add one when its text is needed, and redact in
-anybody's account.
+In a recording, the text of every key that is not listed here is redacted. Add a key only if its text is needed and is
+not secret in any account.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 CREDENTIAL_HEADERS: Final = frozenset({"authorization", "idempotency-key", "x-api-key"})
-"""Request headers that are kept by name: that they are sent is evidence, what they say is not."""
+"""Request headers whose name is kept and whose value is redacted."""
 
 REQUEST_HEADERS: Final = CREDENTIAL_HEADERS | {
     "accept",
@@ -41,7 +41,8 @@ RESPONSE_HEADERS: Final = frozenset(
 )
 
 OPEN_KEYS: Final = frozenset({"interrupts", "metadata", "parameters", "requestedToolConfirmations"})
-"""Keys of objects whose own keys are the user's, or ids: their texts stay, unless one looks like a secret."""
+"""Keys of objects whose keys are ids or are chosen by the user. Texts in them are kept unless they look like a secret.
+"""
 
 _EVERYWHERE: Final = """
     code content created_at data description detail error id limit message model name role status text title type
@@ -139,4 +140,4 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
         "qoder": _QODER,
     }.items()
 }
-"""Keys of bodies and queries whose texts stay, by backend."""
+"""Keys of bodies and queries whose texts are kept, by backend."""

@@ -1,7 +1,7 @@
-"""Cassettes: vcrpy's files with a header that says where they come from, scrubbed, and matched by all that we send.
+"""Cassettes: vcrpy's files with a header about their origin, redacted, and matched by all sent parts of a request.
 
-A test that is decorated with `@cassette("<backend>/recorded/<name>.yaml")` plays that file, and has to play it whole;
-`nox -s record -- <backend>` runs the same test against the real service, and writes the file again. Without pytest,
+A test that is decorated with `@cassette("<backend>/recorded/<name>.yaml")` replays that file, and must replay it whole.
+`nox -s record -- <backend>` runs the same test with the real service and writes the file again. Without pytest,
 `recording` and `playing` do the same.
 """
 
@@ -30,11 +30,11 @@ from tools.recordings.scrubbing import Scrubber
 T = TypeVar("T", bound=Callable[..., None])
 
 MATCHED: Final = ("method", "target", "kept_headers", "json_body")
-"""The parts of a request that must equal the recorded one: vcrpy alone compares no body."""
+"""Parts of a request that must equal the recorded ones. By default, vcrpy does not compare bodies."""
 
 
 def cassette(name: str) -> Callable[[T], T]:
-    """Decorates the one test that plays a file, named by its place under `cassettes/`."""
+    """Return a decorator for the single test that replays a file, given by its path under `cassettes/`."""
 
     def mark(test: T) -> T:
         marked: T = pytest.mark.vcr(pytest.mark.default_cassette(name)(test))
@@ -44,7 +44,7 @@ def cassette(name: str) -> Callable[[T], T]:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes a text of several lines as a block."""
+    """Writes texts with several lines as blocks."""
 
 
 def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
@@ -56,22 +56,22 @@ _Dumper.add_representer(str, _represent_text)
 
 @dataclass(frozen=True)
 class Serializer:
-    """How vcrpy reads and writes our files.
+    """Format of cassettes for vcrpy.
 
     Attributes:
-        provenance: Header of what is written; None where nothing may be.
+        provenance: Header of the written files; None: files are only read.
     """
 
     provenance: Provenance | None = None
 
     def serialize(self, content: dict[str, Any]) -> str:
-        """The file's text.
+        """Return the text of a file.
 
         Raises:
-            BadEvidence: There is no header for it.
+            BadEvidence: There is no header.
         """
         if self.provenance is None:
-            raise BadEvidence("a cassette is written only with its provenance")
+            raise BadEvidence("the cassette has no provenance: pass one to set_up()")
         for interaction in content["interactions"]:
             request, response = interaction["request"], interaction["response"]
             request["body"] = _readable(request["body"])
@@ -80,10 +80,10 @@ class Serializer:
         return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
     def deserialize(self, text: str) -> dict[str, Any]:
-        """The file's content.
+        """Return the content of a file.
 
         Raises:
-            BadEvidence: Its header is missing or wrong.
+            BadEvidence: Its header is missing or invalid.
         """
         document = yaml.load(text, Loader=yaml.CSafeLoader)
         read_provenance(document)
@@ -91,21 +91,21 @@ class Serializer:
 
 
 def read_provenance(document: Any) -> Provenance:
-    """The header of a cassette.
+    """Return the header of a cassette.
 
     Raises:
-        BadEvidence: It is missing or wrong.
+        BadEvidence: It is missing or invalid.
     """
     if not isinstance(document, dict) or "provenance" not in document:
         raise BadEvidence("the file has no provenance")
     try:
         return Provenance.model_validate(document["provenance"])
     except ValidationError as error:
-        raise BadEvidence(f"the file's provenance is wrong: {error}") from error
+        raise BadEvidence(f"the file's provenance is invalid: {error}") from error
 
 
 def problems_of(document: Mapping[str, Any]) -> list[str]:
-    """Problems of a cassette's content."""
+    """Return the problems of a cassette's content."""
     backend = document["provenance"]["backend"]
     found: list[str] = []
     for exchange in document["interactions"]:
@@ -119,7 +119,7 @@ def problems_of(document: Mapping[str, Any]) -> list[str]:
 
 
 def _readable(body: Any) -> str:
-    """A body for people to read: JSON on many lines, anything else as it is."""
+    """Return a body in readable form: JSON with line breaks, other text unchanged."""
     text = str(body or "")
     try:
         value = json.loads(text)
@@ -129,22 +129,22 @@ def _readable(body: Any) -> str:
 
 
 def target(ours: Request, recorded: Request) -> None:
-    """Path and query are the same; where the service runs is not looked at."""
-    asked, stored = (
+    """Check that path and query are the same. The host is not compared."""
+    requested, stored = (
         (urlsplit(request.uri).path, sorted(parse_qsl(urlsplit(request.uri).query, keep_blank_values=True)))
         for request in (ours, recorded)
     )
-    assert asked == stored, f"{asked} is asked for, {stored} is recorded"
+    assert requested == stored, f"{requested} is requested, {stored} is recorded"
 
 
 def kept_headers(ours: Request, recorded: Request) -> None:
-    """Each recorded header is sent, with the same value."""
+    """Check that each recorded header is sent with the same value."""
     missing = {name: value for name, value in recorded.headers.items() if ours.headers.get(name) != value}
-    assert not missing, f"not sent, or not so: {missing}"
+    assert not missing, f"not sent, or sent with another value: {missing}"
 
 
 def json_body(ours: Request, recorded: Request) -> None:
-    """The bodies are the same JSON, or the same bytes."""
+    """Check that the bodies are the same JSON or the same text."""
     sent, stored = (_canonical(request.body) for request in (ours, recorded))
     assert sent == stored, f"{sent} is sent, {stored} is recorded"
 
@@ -158,21 +158,20 @@ def _canonical(body: Any) -> str:
 
 
 def set_up(recorder: vcr.VCR, provenance: Provenance | None) -> None:
-    """Teach vcrpy our format and what to match. `provenance` is the header of what it writes; None if it only reads."""
+    """Register our format and matchers with vcrpy. `provenance` is the header of written files; None: read only."""
     recorder.register_serializer("yaml", Serializer(provenance))
     for matcher in (target, kept_headers, json_body):
         recorder.register_matcher(matcher.__name__, matcher)
 
 
 def options(scrubber: Scrubber) -> dict[str, Any]:
-    """How vcrpy is to match and to scrub; played requests are scrubbed as well, so that they can be compared.
+    """Return vcrpy's options for matching and redaction. Replayed requests are redacted, too, for the comparison.
 
-    What is unfit to be stored in spite of that is refused where it happens, as an error of the call: vcrpy would not
-    get over one while it saves.
+    Content that still must not be stored is an error of the call: vcrpy cannot handle an error while it saves.
     """
 
-    def request(asked: Request) -> Request:
-        clean = scrubber.request(asked)
+    def request(original: Request) -> Request:
+        clean = scrubber.request(original)
         _refuse(guard.request_problems(scrubber.backend, clean.headers, clean.uri, _text(clean.body)))
         return clean
 
@@ -193,7 +192,7 @@ def options(scrubber: Scrubber) -> dict[str, Any]:
 def _refuse(problems: Iterable[str]) -> None:
     found = list(problems)
     if found:
-        raise BadEvidence("not fit to be stored: " + "; ".join(found))
+        raise BadEvidence("must not be stored: " + "; ".join(found))
 
 
 def _text(body: Any) -> str:
@@ -202,10 +201,10 @@ def _text(body: Any) -> str:
 
 @contextlib.contextmanager
 def recording(path: Path, provenance: Provenance, scrubber: Scrubber) -> Iterator[Any]:
-    """Record into a new file what httpx exchanges while the context is open. Streams without an end have no place here.
+    """Record exchanges of httpx into a new file while the context is open. Streams without an end are not supported.
 
     Raises:
-        BadEvidence: What was recorded is not fit to be stored; nothing was written.
+        BadEvidence: The recording has content that must not be stored. Nothing was written.
     """
     path.unlink(missing_ok=True)
     recorder = vcr.VCR(record_mode="all")
@@ -219,7 +218,7 @@ def playing(path: Path) -> Iterator[Any]:
     """Answer httpx from a file while the context is open.
 
     Raises:
-        BadEvidence: The file has no valid header, or was not played whole.
+        BadEvidence: The file has no valid header, or was not replayed whole.
     """
     player = vcr.VCR(record_mode="none")
     set_up(player, None)
@@ -230,7 +229,7 @@ def playing(path: Path) -> Iterator[Any]:
 
 
 def check_played(tape: Any) -> None:
-    """See that each exchange of a cassette was played.
+    """Check that each exchange of a cassette was replayed.
 
     Raises:
         BadEvidence: One was not.
@@ -239,20 +238,20 @@ def check_played(tape: Any) -> None:
         f"{request.method} {request.uri}" for index, request in enumerate(tape.requests) if not tape.play_counts[index]
     ]
     if left:
-        raise BadEvidence(f"half-played: no request for {'; '.join(left)}")
+        raise BadEvidence(f"not replayed whole: no request for {'; '.join(left)}")
 
 
 def sent(tape: Any, method: str, path: str = "") -> list[Any]:
-    """The JSON bodies of a cassette's requests of one method, to a path that ends so: what was sent, for it matched."""
-    asked = [request for request in tape.requests if request.method == method]
-    return [json.loads(request.body) for request in asked if urlsplit(request.uri).path.endswith(path)]
+    """Return the JSON bodies of a cassette's requests of one method whose path has this ending."""
+    requests = [request for request in tape.requests if request.method == method]
+    return [json.loads(request.body) for request in requests if urlsplit(request.uri).path.endswith(path)]
 
 
 def refuse_emulator(base_url: str, path: Path) -> None:
-    """See that what is stored among the evidence does not come from an emulator.
+    """Check that a file to store under `cassettes/` does not come from an emulator.
 
     Raises:
-        BadEvidence: It does.
+        BadEvidence: The service at the URL is an emulator.
     """
     if not path.resolve().is_relative_to(CASSETTES.resolve()):
         return
@@ -260,4 +259,4 @@ def refuse_emulator(base_url: str, path: Path) -> None:
     with httpx.Client(trust_env=False) as http:
         answer = http.get(origin)
     if answer.is_success:
-        raise BadEvidence(f"{base_url} is an emulator: what it answers is never stored as evidence")
+        raise BadEvidence(f"{base_url} is an emulator: its responses are never stored as evidence")

@@ -1,4 +1,4 @@
-"""The files under `cassettes/`, who plays them, and what is wrong with them."""
+"""The files under `cassettes/`, the tests that replay them, and their problems."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from tools.recordings.cassettes import problems_of, read_provenance
 from tools.recordings.provenance import CASSETTES, BadEvidence, Provenance
 
 NAMED: Final = ("tape", "default_cassette")
-"""Marks that name the file that a test plays."""
+"""Marks that name the file that a test replays."""
 
 NOT_RECORDED_YET: Final = ("qoder/recorded/session.yaml", "qoder/streams/plain.jsonl")
-"""Files that have a test and are not recorded yet, because a token is missing. A recorded one leaves this list."""
+"""Files that have a test but are not recorded yet, because a token is missing. Remove a file once it is recorded."""
 
 THEMES: Final = (AgentContract, ListContract, SessionContract, UpdateContract)
-"""Themes of the contract suite that can be on cassettes."""
+"""Classes of the contract suite that can be replayed from cassettes."""
 
 _COUNTS: Final = re.compile("(<!-- counts:begin -->).*(<!-- counts:end -->)", re.DOTALL)
 _DECORATORS: Final = frozenset({"cassette", "tape"})
 
 
 def source_of(name: str) -> str | None:
-    """The source of a file, as `nox -s record` names it; None for a documented exchange."""
+    """Return the source of a file, as in `nox -s record -- SOURCE`; None for a documented exchange."""
     backend, kind, file = PurePosixPath(name).parts
     if kind == "documented":
         return None
@@ -40,12 +40,12 @@ def source_of(name: str) -> str | None:
 
 
 def files(root: Path = CASSETTES) -> list[Path]:
-    """All files of evidence: everything there but the page that explains them."""
+    """Return all recordings: every file in the folder except its README."""
     return sorted(path for path in root.rglob("*") if path.is_file() and path != root / "README.md")
 
 
 def played_by(tests: Path) -> dict[str, list[str]]:
-    """The tests that play each file, found in their source: whichever tests run, an orphan is one."""
+    """Return the tests that replay each file. They are found in the source, whichever tests run."""
     found: dict[str, list[str]] = {}
     for path in sorted(tests.rglob("test_*.py")):
         source = path.read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def played_by(tests: Path) -> dict[str, list[str]]:
 
 
 def _played(node: ast.stmt) -> Iterator[tuple[str, str]]:
-    """The files that a test plays, or the tests of a contract class, each with the test's name."""
+    """Yield the files that a test or a contract class replays, each with the test's name."""
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
         for name in _named(node):
             yield name, node.name
@@ -73,7 +73,7 @@ def _played(node: ast.stmt) -> Iterator[tuple[str, str]]:
 
 
 def _prefixes(node: ast.ClassDef) -> Iterator[str]:
-    """Where the cassettes of a contract class are: `cassettes: ClassVar[str] = "..."`."""
+    """Yield the folder and prefix of a contract class's cassettes: `cassettes: ClassVar[str] = "..."`."""
     for statement in node.body:
         match statement:
             case ast.AnnAssign(target=ast.Name(id="cassettes"), value=ast.Constant(value=str(prefix))):
@@ -88,10 +88,10 @@ def _named(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def read_header(path: Path) -> Provenance:
-    """The header of a file.
+    """Return the header of a file.
 
     Raises:
-        BadEvidence: It has none, or the file is neither a cassette nor a tape.
+        BadEvidence: The header is missing or invalid, or the file is neither a cassette nor a tape.
     """
     if path.suffix == ".jsonl":
         return tapes.provenance_of(tapes.read_tape(path))
@@ -101,12 +101,14 @@ def read_header(path: Path) -> Provenance:
 
 
 def problems_in(path: Path) -> list[str]:
-    """Problems of a file: its header, its place, and forbidden content."""
+    """Return the problems of a file: of its header, its folder, and its content."""
     try:
         provenance = read_header(path)
     except BadEvidence as error:
         return [str(error)]
-    found = [] if provenance.fits(path) else [f"is {provenance.kind} of {provenance.backend}, and stands elsewhere"]
+    found = (
+        [] if provenance.fits(path) else [f"is in the wrong folder: it is {provenance.kind} of {provenance.backend}"]
+    )
     if path.suffix == ".jsonl":
         return found + tapes.problems_of(tapes.read_tape(path))
     document = _document(path)
@@ -119,7 +121,7 @@ def _document(path: Path) -> Any:
 
 
 def table(root: Path = CASSETTES) -> str:
-    """How many files there are, by backend and kind, and what they come from: a part of the page that explains them."""
+    """Return the table of the README: the number of files by backend and kind, and the recorded versions."""
     found: dict[str, dict[str, list[Provenance]]] = {}
     for path in files(root):
         backend, kind = path.relative_to(root).parts[:2]
@@ -133,6 +135,6 @@ def table(root: Path = CASSETTES) -> str:
 
 
 def page(root: Path = CASSETTES) -> str:
-    """The page that explains the files, with the table as it has to be."""
+    """Return the text of the README with the current table."""
     text = (root / "README.md").read_text(encoding="utf-8")
     return _COUNTS.sub(lambda marks: f"{marks[1]}\n{table(root)}\n{marks[2]}", text)

@@ -1,4 +1,4 @@
-"""Where a file of evidence comes from: the header that every cassette and tape begins with."""
+"""The header of every cassette and tape, which states its origin."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 CASSETTES: Final = Path(__file__).parents[2] / "cassettes"
-"""Where the files live, as `<backend>/{recorded,documented,streams}/`."""
+"""Folder of the recordings, in `<backend>/{recorded,documented,streams}/`."""
 
 _RECORD: Final = "nox -s record -- "
 _FOLDERS: Final = {"recorded": ("recorded", "streams"), "documented": ("documented",)}
 
 
-class BadEvidence(Exception):  # noqa: N818  (as the library's own errors, it says what happened)
-    """A file of evidence is not as it must be; the message says what is wrong with it."""
+class BadEvidence(Exception):  # noqa: N818  (named like the library's own errors)
+    """A recording is invalid, or must not be stored."""
 
 
 class Provenance(BaseModel):
-    """The header of a file of evidence.
+    """The header of a recording or of a documented exchange.
 
     Attributes:
-        kind: `recorded`, when a real service answered; `documented`, when its vendor published the exchange.
+        kind: `recorded` for responses of a real service, `documented` for an exchange that its vendor published.
         backend: Name of the provider.
-        service: What answered, or whose pages these are.
-        version: Of the service; of documents, their generation or the month of their publication.
-        date: When it was recorded, or read.
-        make_again: Command that records it again; empty for what is documented.
-        sources: Addresses of the pages, for what is documented.
-        note: For what is documented: what was filled in, and why. For recordings: what one should know.
+        service: Service that answered, or owner of the pages.
+        version: Version of the service, or generation or month of the documentation.
+        date: Day of the recording, or of reading the pages.
+        make_again: Command that records it again; empty for a documented exchange.
+        sources: URLs of the pages, for a documented exchange.
+        note: For a documented exchange: parts that were added, and the reason. For a recording: a remark.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,22 +47,22 @@ class Provenance(BaseModel):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.kind == "recorded" and not self.make_again.startswith(_RECORD + self.backend):
-            raise ValueError(f"a recording says how to make it again: make_again is not {_RECORD + self.backend!r}")
+            raise ValueError(f"the `make_again` of a recording must begin with {_RECORD + self.backend!r}")
         if self.kind == "documented" and not (self.sources and self.note):
-            raise ValueError("a documented exchange names its `sources`, and in `note` what was filled in")
+            raise ValueError("a documented exchange needs `sources`, and a `note` about added parts")
         if self.date > dt.datetime.now(dt.UTC).date():
             raise ValueError(f"date {self.date} is in the future")
         return self
 
     @classmethod
     def of_recording(cls, source: str, service: str, version: str, note: str = "") -> Self:
-        """The header of what is recorded today.
+        """Return the header of a recording of today.
 
         Args:
-            source: What follows `nox -s record --`: the backend's name, or that and `-legacy`.
-            service: What answers.
-            version: Of the service.
-            note: What one should know.
+            source: Argument of `nox -s record --`: the backend's name, or that with `-legacy`.
+            service: Service that answers.
+            version: Version of the service.
+            note: A remark.
         """
         today = dt.datetime.now(dt.UTC).date()
         return cls(
@@ -76,9 +76,9 @@ class Provenance(BaseModel):
         )
 
     def fits(self, path: Path) -> bool:
-        """Whether the file stands in the folder of its backend and kind."""
+        """Whether a path is in the folder of this backend and kind."""
         return path.parent.parent.name == self.backend and path.parent.name in _FOLDERS[self.kind]
 
     def to_body(self) -> dict[str, object]:
-        """The header as plain values, without what is empty."""
+        """Return the header as plain values, without empty ones."""
         return {name: value for name, value in self.model_dump(mode="json").items() if value}

@@ -1,4 +1,4 @@
-"""Plays a tape to the pure stream reader, cut as one likes: no socket, no clock."""
+"""Replays a tape through the stream loop, in pieces of any size, without a socket and a clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def pieces(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
-    """The bytes of chunks in pieces of that size; as they were recorded if it is None."""
+    """Yield the bytes of chunks in pieces of `size` bytes; None keeps the recorded chunks."""
     if size is None:
         yield from chunks
         return
@@ -29,12 +29,12 @@ def pieces(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
 
 
 def events_of(tape: TapeFile, begin: Callable[[], Flow[Any]], size: int | None) -> list[Event]:
-    """The events of a tape's first stream, as a driver would deliver them.
+    """Return the events of a tape's first stream, like a driver delivers them.
 
     Args:
         tape: The tape.
-        begin: The client's first step: the flow that prepares the plan of its stream.
-        size: See `pieces`.
+        begin: Function that returns the flow which prepares the plan of the stream.
+        size: Bytes in each piece: see `pieces`.
     """
     exchanges = iter(tape.exchanges)
     chunks = pieces(tape.streams()[1], size)
@@ -64,7 +64,7 @@ def _perform(effect: Effect, exchanges: Iterator[Exchange]) -> Any:
             return 0.0
         case Drain():
             return None
-    raise AssertionError(f"a tape's first stream asks for {effect}")
+    raise AssertionError(f"unexpected effect of a tape's first stream: {effect}")
 
 
 def _run(flow: Flow[T], exchanges: Iterator[Exchange]) -> T:

@@ -1,4 +1,4 @@
-"""Takes out of an exchange what must not be stored. What is not listed as redact goes."""
+"""Redacts exchanges before they are stored. Everything that is not listed as allowed is redacted."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ SUSPICIONS: Final[Mapping[str, re.Pattern[str]]] = {
 
 
 class Scrubber:
-    """Makes exchanges of one backend fit to be stored.
+    """Redacts exchanges of one backend.
 
-    Headers that are not listed are left out, and those that carry a credential keep their name alone. Of bodies and
-    queries the text of keys that are not listed is replaced; in the text of those that are, what is known to be secret
-    or looks like it. Numbers, true, false and null stay.
+    Headers that are not listed are removed, and credentials keep only the name of their header. In bodies and queries,
+    the text of keys that are not listed is redacted. In other texts, known secrets and texts that look like secrets are
+    redacted. Numbers, true, false and null are kept.
 
     Args:
-        backend: Whose keys are listed.
-        secrets: Texts that must not be stored, wherever they stand.
-        replace: Texts to replace by others, such as the name of a directory by a neutral one.
+        backend: Backend whose lists of keys apply.
+        secrets: Texts that must not be stored anywhere.
+        replace: Texts with their replacements, such as a directory with a neutral name.
 
     Attributes:
-        replacements: All texts that are replaced by others, the longest first.
+        replacements: All texts that are replaced, with their replacements, longest first.
     """
 
     def __init__(self, backend: str, *, secrets: Iterable[str] = (), replace: Mapping[str, str] | None = None) -> None:
@@ -60,7 +60,7 @@ class Scrubber:
         self.replacements = dict(sorted(swaps.items(), key=lambda swap: len(swap[0]), reverse=True))
 
     def request(self, request: Request) -> Request:
-        """A request as it is stored: vcrpy's `before_record_request`."""
+        """Return a redacted request: vcrpy's `before_record_request`."""
         clean = copy.copy(request)
         clean.uri = self.address(request.uri)
         clean.headers = self.headers(request.headers, REQUEST_HEADERS)
@@ -68,23 +68,23 @@ class Scrubber:
         return clean
 
     def response(self, response: dict[str, Any]) -> dict[str, Any]:
-        """A response as it is stored: vcrpy's `before_record_response`."""
+        """Return a redacted response: vcrpy's `before_record_response`."""
         clean = copy.deepcopy(response)
         clean["headers"] = self.headers(response["headers"], RESPONSE_HEADERS)
         clean["body"]["string"] = self.body(response["body"]["string"])
         return clean
 
     def headers(self, headers: Mapping[str, Any], listed: Iterable[str]) -> dict[str, Any]:
-        """The listed headers, in small letters."""
+        """Return the listed headers, with names in lower case."""
         kept: dict[str, Any] = {}
         for name, value in headers.items():
             if name.lower() in listed:
                 is_secret = name.lower() in CREDENTIAL_HEADERS
-                kept[name.lower()] = struck_out(value) if is_secret else self._each(value)
+                kept[name.lower()] = redacted_credential(value) if is_secret else self._each(value)
         return kept
 
     def address(self, uri: str) -> str:
-        """An address without where the service happened to run."""
+        """Return a URL with a neutral host and a redacted query."""
         parts = urlsplit(uri)
         query = [
             (key, self.text(value) if key.partition("[")[0] in self._keys or value.isdecimal() else REDACTED)
@@ -94,7 +94,7 @@ class Scrubber:
         return urlunsplit(("http", host, self.text(parts.path), urlencode(query, safe="[]:"), ""))
 
     def body(self, body: bytes | str | None) -> bytes:
-        """A body: JSON key by key, and anything else as text."""
+        """Return a redacted body: JSON key by key, anything else as text."""
         text = (body or b"").decode("utf-8", errors="replace") if not isinstance(body, str) else body
         try:
             value = json.loads(text)
@@ -104,7 +104,7 @@ class Scrubber:
         return text.encode() if clean == value else json.dumps(clean, ensure_ascii=False).encode()
 
     def value(self, value: Any) -> Any:
-        """A JSON value."""
+        """Return a redacted JSON value."""
         if isinstance(value, dict):
             return {self.text(key): self._member(key, item) for key, item in value.items()}
         if isinstance(value, list):
@@ -112,7 +112,7 @@ class Scrubber:
         return self.text(value) if isinstance(value, str) else value
 
     def text(self, text: str) -> str:
-        """A text without what is known to be secret, or looks like it."""
+        """Return a text without known secrets and texts that look like secrets."""
         for known, other in self.replacements.items():
             text = text.replace(known, other)
         for suspicion in SUSPICIONS.values():
@@ -128,7 +128,7 @@ class Scrubber:
         return self.value(item) if key in self._keys else redacted(item)
 
     def _open(self, value: Any) -> Any:
-        """A value whose keys are the user's own."""
+        """Return a redacted value whose keys are chosen by the user."""
         if isinstance(value, dict):
             return {self.text(key): self._open(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -136,15 +136,15 @@ class Scrubber:
         return self.text(value) if isinstance(value, str) else value
 
 
-def struck_out(value: Any) -> str:
-    """A credential without what is secret in it: the word for its scheme stays."""
+def redacted_credential(value: Any) -> str:
+    """Return a credential without its secret part. The name of its scheme is kept."""
     text = str(value[0] if isinstance(value, list) else value)
     scheme = _SCHEME.match(text)
     return f"{scheme[0]}{REDACTED}" if scheme else REDACTED
 
 
 def redacted(value: Any) -> Any:
-    """A JSON value without its texts."""
+    """Return a JSON value with all texts redacted."""
     if isinstance(value, dict):
         return {REDACTED if _is_own_name(key) else key: redacted(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -153,5 +153,5 @@ def redacted(value: Any) -> Any:
 
 
 def _is_own_name(key: str) -> bool:
-    """Whether a key is no word of a protocol."""
+    """Whether a key is not a name of the API but, for example, an id."""
     return re.fullmatch("[A-Za-z][A-Za-z_]*", key) is None

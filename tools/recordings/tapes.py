@@ -1,7 +1,7 @@
-"""Tapes as evidence: recorded by `polysession.testing.Tape`, scrubbed, and checked before they are stored.
+"""Tapes as evidence: recorded by `polysession.testing.Tape`, redacted, and checked before they are stored.
 
-A test that is decorated with `@tape("<backend>/streams/<name>.jsonl")` replays that file, through both clients; `nox -s
-record -- <backend>` runs it against the real service, and writes the file again.
+A test that is decorated with `@tape("<backend>/streams/<name>.jsonl")` replays that file through both clients.
+`nox -s record -- <backend>` runs it with the real service and writes the file again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Source(Protocol):
     """A running service that is recorded."""
 
     def provenance(self) -> Provenance:
-        """The header of what is recorded from it today."""
+        """Return the header of a recording of today."""
 
     def scrubber(self) -> Scrubber:
-        """Takes out what must not be stored."""
+        """Return the redaction for this source."""
 
 
 def tape(name: str) -> Callable[[T], T]:
-    """Decorates the one test that replays a tape, named by its place under `cassettes/`."""
+    """Return a decorator for the single test that replays a tape, given by its path under `cassettes/`."""
     return pytest.mark.tape(name)
 
 
@@ -44,13 +44,13 @@ def read_tape(path: Path) -> TapeFile:
     """Read a tape.
 
     Raises:
-        BadEvidence: It is no tape, or has no valid provenance.
+        BadEvidence: The file is not a tape, or has no valid provenance.
     """
     try:
         file = read_file(path)
         provenance_of(file)
     except (TapeError, ValidationError) as error:
-        raise BadEvidence(f"{path.name} is no tape: {error}") from error
+        raise BadEvidence(f"{path.name} is not a valid tape: {error}") from error
     return file
 
 
@@ -58,21 +58,21 @@ def write_tape(path: Path, file: TapeFile) -> None:
     """Write a tape.
 
     Raises:
-        BadEvidence: It is not fit to be stored; nothing was written.
+        BadEvidence: It has content that must not be stored. Nothing was written.
     """
     found = problems_of(file)
     if found:
-        raise BadEvidence("not fit to be stored: " + "; ".join(dict.fromkeys(found)))
+        raise BadEvidence("must not be stored: " + "; ".join(dict.fromkeys(found)))
     file.write(path)
 
 
 @contextlib.contextmanager
 def recorded_tape(path: Path, source: Source, workdir: Path) -> Iterator[Tape]:
-    """Record a tape of a source while the context is open, and store it scrubbed.
+    """Record a tape of a source while the context is open, and store it redacted.
 
     Raises:
-        BadEvidence: It is not fit to be stored; nothing was written.
-        TapeError: As for `Tape`.
+        BadEvidence: It has content that must not be stored. Nothing was written.
+        TapeError: See `Tape`.
     """
     new, scrubber = workdir / path.name, source.scrubber()
     with Tape(
@@ -88,12 +88,12 @@ def recorded_tape(path: Path, source: Source, workdir: Path) -> Iterator[Tape]:
 
 
 def provenance_of(file: TapeFile) -> Provenance:
-    """The header of a file of evidence, which a tape has in its first line."""
+    """Return the header of a recording, which is in the first line of a tape."""
     return Provenance.model_validate(file.header.provenance)
 
 
 def problems_of(file: TapeFile) -> list[str]:
-    """Content that must not be stored."""
+    """Return the problems of a tape: content that must not be stored."""
     backend = provenance_of(file).backend
     found = list(guard.suspicions(file.header.model_dump_json(exclude={"provenance"})))
     for exchange in file.exchanges:
@@ -108,7 +108,7 @@ def problems_of(file: TapeFile) -> list[str]:
 
 
 def scrubbed(file: TapeFile, scrubber: Scrubber) -> TapeFile:
-    """The same tape without what must not be stored. Chunks stay: recording replaces the known texts in them."""
+    """Return a redacted tape. Its chunks do not change: the recording has already replaced known texts in them."""
     return TapeFile(file.header, tuple(_scrubbed(entry, scrubber) for entry in file.entries))
 
 

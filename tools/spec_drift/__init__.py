@@ -1,10 +1,8 @@
-"""Drift alarms: has a backend changed under us, and do we know every word that it publishes?
+"""Comparison of the published interfaces of the backends with our code, in two steps.
 
-Two questions, asked apart:
-
-1. Does a backend's published description, or its official SDK, still say what is written down in
-   `tests/spec_drift/<backend>/<source>.json`? Fields, event types, enum values and routes that are new, gone or changed
+1. The published description or official SDK of a backend is compared with the stored version in
+   `tests/spec_drift/<backend>/<source>.json`. Fields, event types, enum values and routes that are new, gone or changed
    are listed.
-2. Does our code know what is written down there? A word that only one side knows is listed, unless
-   `tests/spec_drift/<backend>/accepted.json` accepts it with a reason.
+2. The stored version is compared with our code. Names that only one side has are listed, unless
+   `tests/spec_drift/<backend>/accepted.json` accepts them with a reason.
 """

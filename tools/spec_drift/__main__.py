@@ -1,4 +1,4 @@
-"""`python -m tools.spec_drift`: compares, prints a table, and exits with 1 if something differs."""
+"""`python -m tools.spec_drift` compares, prints a table, and exits with 1 if there is a difference."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tools.spec_drift.sources import (
     everruns_crate,
     findings,
     installed_sdks,
-    not_at_hand,
+    not_available,
     openapi_document,
     record,
 )
 
 
 def main(arguments: list[str]) -> int:
-    """Compare, or write down; returns the exit code."""
+    """Compare the available sources, and store them with `--write`. Returns the exit code."""
     options = _parser().parse_args(arguments)
     now = installed_sdks() | everruns_crate(options.everruns_crate)
-    for given in options.openapi:
-        backend, _, place = given.partition("=")
+    for value in options.openapi:
+        backend, _, place = value.partition("=")
         if backend not in BACKENDS or not place:
-            sys.stderr.write(f"--openapi takes BACKEND=PATH_OR_URL, not {given!r}; backends: {', '.join(BACKENDS)}\n")
+            sys.stderr.write(f"--openapi takes BACKEND=PATH_OR_URL, not {value!r}; backends: {', '.join(BACKENDS)}\n")
             return 2
         now |= openapi_document(backend, place)
     if options.agentscope_python:
@@ -36,10 +36,10 @@ def main(arguments: list[str]) -> int:
             fingerprint.save(record(backend, source))
     found = list(findings(now))
     compared = ", ".join(
-        f"{backend} {source} ({told.source} {told.version})" for (backend, source), told in now.items()
+        f"{backend} {source} ({each.source} {each.version})" for (backend, source), each in now.items()
     )
     sys.stdout.write(f"compared: {compared}\n")
-    sys.stdout.write(f"not available: {', '.join(not_at_hand(now)) or 'nothing'}\n")
+    sys.stdout.write(f"not available: {', '.join(not_available(now)) or 'nothing'}\n")
     sys.stdout.write(f"{table(found)}\n{len(found)} differences\n" if found else "no difference\n")
     return 1 if found else 0
 
@@ -56,15 +56,15 @@ def _parser() -> argparse.ArgumentParser:
         help="a published OpenAPI document; may be repeated",
     )
     parser.add_argument(
-        "--agentscope-python", metavar="PATH", type=Path, help="interpreter that has the AgentScope service"
+        "--agentscope-python", metavar="PATH", type=Path, help="interpreter with the AgentScope service"
     )
     parser.add_argument(
         "--everruns-crate",
         metavar="PATH",
         type=Path,
-        help="folder of the unpacked crate everruns-contracts; otherwise what cargo keeps of the known version",
+        help="folder of the unpacked crate everruns-contracts; default: cargo's copy of the stored version",
     )
-    parser.add_argument("--write", action="store_true", help="write down what is published now")
+    parser.add_argument("--write", action="store_true", help="store the current descriptions")
     return parser
 
 

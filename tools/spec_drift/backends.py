@@ -1,4 +1,4 @@
-"""Which of our objects and tables stand for which published ones."""
+"""Our objects and tables with the published ones that they correspond to."""
 
 from __future__ import annotations
 

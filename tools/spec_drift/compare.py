@@ -1,4 +1,4 @@
-"""Differences, and their text."""
+"""Differences between descriptions, and their table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENT_TYPES: Final = "event types"
 ROUTES: Final = "routes"
 
 Accepted: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]
-"""By subject and side (`only theirs`, `only ours`), reasons with the names that each is given for.
+"""Accepted names: by subject, side (`only theirs`, `only ours`) and reason.
 
 A subject may be a pattern, such as `*Event`.
 """
@@ -28,11 +28,11 @@ class Finding:
 
     Attributes:
         backend: Name of the provider.
-        source: The published source that changed; `ours` if our code and what is written down differ.
-        subject: The object, the enum, or `event types` or `routes`.
-        what: `new`, `gone`, `changed`, `only theirs`, `only ours` or `accepted in vain`.
+        source: The published source that changed; `ours` if our code differs from the stored version.
+        subject: The object, the enum, `event types` or `routes`.
+        what: `new`, `gone`, `changed`, `only theirs`, `only ours` or `accepted in vain` (no such difference).
         name: The field, value, type or route.
-        detail: What else to know.
+        detail: More information.
     """
 
     backend: str
@@ -44,7 +44,7 @@ class Finding:
 
 
 def changes(backend: str, source: str, before: Fingerprint, now: Fingerprint) -> Iterator[Finding]:
-    """Differences between a source and what is written down."""
+    """Yield the differences between a source and its stored version."""
     if (before.source, before.version) != (now.source, now.version):
         yield Finding(backend, source, now.source, "changed", "version", f"{before.version} -> {now.version}")
     for subject in sorted({*before.objects, *now.objects}):
@@ -60,7 +60,7 @@ def changes(backend: str, source: str, before: Fingerprint, now: Fingerprint) ->
 
 
 def gaps(ours: Ours, published: Iterable[Fingerprint], accepted: Accepted) -> Iterator[Finding]:
-    """Entries that only one side has without a reason, and reasons without an entry."""
+    """Yield names that only one side has without an accepted reason, and accepted reasons that are not needed."""
     reasons = [
         (subject, side, name, reason)
         for subject, sides in accepted.items()
@@ -84,13 +84,13 @@ def _accepts(acceptance: tuple[str, str, str, str], finding: Finding) -> bool:
 
 
 def load_accepted(path: Path) -> Accepted:
-    """The accepted gaps of one backend."""
+    """Read the accepted differences of one backend."""
     accepted: Accepted = json.loads(path.read_text())
     return accepted
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """Findings to be read, one a line."""
+    """Return findings as a text table with one line for each."""
     head = ("backend", "source", "subject", "what", "name", "detail")
     rows = [head, *(astuple(finding) for finding in findings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -1,4 +1,4 @@
-"""Fingerprints of Rust crates: what Everruns' engine is built with, which is newer than its published description."""
+"""Descriptions from Rust crates of Everruns' engine, which are newer than its published description."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _VARIANT: Final = re.compile(r"^    (\w+)\(", re.MULTILINE)
 
 
 def everruns_contracts(folder: Path, scope: Scope) -> Fingerprint:
-    """Events and messages of the crate `everruns-contracts`, unpacked in a folder.
+    """Return the events and messages of the crate `everruns-contracts`, unpacked in a folder.
 
     Raises:
-        OSError: It is not there.
+        OSError: The folder has no such crate.
     """
     manifest = tomllib.loads((folder / "Cargo.toml").read_text())["package"]
     runtime = folder / "src/runtime"
@@ -45,7 +45,7 @@ def everruns_contracts(folder: Path, scope: Scope) -> Fingerprint:
 
 
 def unpacked(version: str) -> Path | None:
-    """Where cargo keeps the sources of a version of the crate; None if it never fetched it."""
+    """Return cargo's folder with the sources of a version of the crate; None if cargo has not fetched it."""
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     return next(home.glob(f"registry/src/*/{_CONTRACTS}-{version}"), None)
 

@@ -1,4 +1,4 @@
-"""A source's description of a backend's wire format, small enough to be read and compared."""
+"""A short description of a backend's wire format, for comparison."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Names, and no text.
+    """The names in a published source.
 
     Attributes:
-        source: What publishes it.
-        version: Its version, as it says itself.
-        objects: The type of each field of each object, in the source's own words.
+        source: Name of the source.
+        version: Version of the source.
+        objects: The type of each field of each object, as the source writes it.
         enums: The values of each enum.
-        event_types: Types of events that it names.
-        routes: Method and path of each operation, parameters of the path without their names.
+        event_types: The types of events.
+        routes: Method and path of each operation, with unnamed path parameters.
     """
 
     source: str
@@ -31,7 +31,7 @@ class Fingerprint:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read one that was written down."""
+        """Read a stored description."""
         data = json.loads(path.read_text())
         return cls(
             data["source"],
@@ -43,7 +43,7 @@ class Fingerprint:
         )
 
     def save(self, path: Path) -> None:
-        """Write it down, sorted, so that a difference of two shows what changed."""
+        """Store the description, sorted, for readable differences."""
         data = {
             "source": self.source,
             "version": self.version,

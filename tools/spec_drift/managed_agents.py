@@ -1,4 +1,4 @@
-"""Which objects and tables of the family's members stand for which published ones."""
+"""Objects and tables of the family's members with the published ones that they correspond to."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _EXECUTION: Final = ToolExecution(
 
 
 def _inputs(member: Member, provider: Provider[Any]) -> Iterable[Known]:
-    """The events that we send."""
+    """Return the events that we send."""
     (message,) = message_body(provider)["events"]
     yield writes("message", "UserMessageEventParams", message)
     answers = [managed_messages.answer_event(member, each, _CONFIRMATION) for each in (Approve("i"), Deny("i", "no"))]
@@ -58,7 +58,7 @@ def _inputs(member: Member, provider: Provider[Any]) -> Iterable[Known]:
 
 
 def qoder_knowledge() -> Ours:
-    """Our knowledge of Qoder."""
+    """Return the names that our code knows of Qoder."""
     new = managed_sessions.new_session_body(QODER, NEW)
     changed = managed_sessions.changes_body(QODER, make_changes(metadata={"k": "v"}))
     agent = managed_sessions.new_agent_body(QODER, AGENT)
@@ -193,7 +193,7 @@ _ANTHROPIC_VALUES: Final[Mapping[str, Iterable[str]]] = {
     "UserMessageEventParams.content": ("text", "image", "document"),
     "ImageBlockParam.source": managed_messages.MEDIA_SOURCES,
     "DocumentBlockParam.source": managed_messages.MEDIA_SOURCES,
-    # Read as they are.
+    # Read without interpretation.
     "AgentMessageEvent.content": (),
     "AgentToolUseEvent.evaluated_permission": (),
     "AgentToolUseEvent.evaluation": (),
@@ -205,11 +205,11 @@ _ANTHROPIC_VALUES: Final[Mapping[str, Iterable[str]]] = {
     "AgentCreateParams.multiagent": (),
     "SessionThreadStatus": (),
 }
-"""The values that we have a meaning for."""
+"""The values that our code interprets; none for an enum that is only watched."""
 
 
 def _class_of(event_type: str) -> str:
-    """The SDK's name of the class of an event."""
+    """Return the SDK's class name for an event type."""
     if event_type in managed_events.PREVIEWS:
         return f"{event_type.removeprefix('event_').title()}Event"
     words = re.split(r"[._]", event_type)

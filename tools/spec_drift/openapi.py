@@ -1,4 +1,4 @@
-"""Fingerprints of OpenAPI documents and of JSON Schemas."""
+"""Descriptions from OpenAPI documents and JSON Schemas."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DOTTED: Final = re.compile(r"\b[a-z_]+(?:\.[a-z_]+)+\b")
 
 
 class Document:
-    """An OpenAPI document, or anything else with `components.schemas`."""
+    """An OpenAPI document, or another document with `components.schemas`."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._raw = raw
         self._schemas: Mapping[str, Any] = raw["components"]["schemas"]
 
     def fingerprint(self, source: str, version: str, scope: Scope) -> Fingerprint:
-        """Its description of a scope, without parts that it does not have."""
+        """Return the description of a scope, without parts that the document lacks."""
         objects = {name: self._fields(name) for name in scope.objects}
         enums = {name: self._values(name) for name in scope.enums}
         return Fingerprint(
@@ -42,7 +42,9 @@ class Document:
     def _fields(self, name: str) -> dict[str, str]:
         if " " in name:
             return self._query(*name.split())
-        return {key: self._type(schema) for part in self._parts({"$ref": f"/{name}"}) for key, schema in _own(part)}
+        return {
+            key: self._type(schema) for part in self._parts({"$ref": f"/{name}"}) for key, schema in _properties(part)
+        }
 
     def _query(self, method: str, path: str) -> dict[str, str]:
         operation = self._raw.get("paths", {}).get(path, {}).get(method.lower(), {})
@@ -50,7 +52,7 @@ class Document:
         return {each["name"]: self._type(each["schema"]) for each in parameters if each["in"] == "query"}
 
     def _parts(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """A schema and all that it is put together from."""
+        """Yield a schema and all schemas that it is composed of."""
         if "$ref" in schema:
             schema = self._schemas.get(schema["$ref"].rpartition("/")[2], {})
         yield schema
@@ -59,11 +61,11 @@ class Document:
                 yield from self._parts(variant)
 
     def _values(self, place: str) -> tuple[str, ...]:
-        """The values of an enum; of a union without any, the names of its members."""
+        """Return the values of an enum. For a union without values, return the names of its members."""
         name, *fields = place.split(".")
         parts = list(self._parts({"$ref": f"/{name}"}))
         for field in fields:
-            inner = [schema for part in parts for key, schema in _own(part) if key == field]
+            inner = [schema for part in parts for key, schema in _properties(part) if key == field]
             parts = [part for schema in inner for part in self._items(schema)]
         found = {
             value for part in parts for value in (*part.get("enum", ()), *([part["const"]] if "const" in part else ()))
@@ -79,12 +81,12 @@ class Document:
                 yield from self._items(part["items"])
 
     def _event_types(self) -> tuple[str, ...]:
-        """From the `type` of the members of `AgentEvent`, or from the words in which members of `EventData` begin."""
-        told = set(self._values("AgentEvent.type"))
+        """Return the `type` values of `AgentEvent`, and the event types in the descriptions of `EventData` members."""
+        types = set(self._values("AgentEvent.type"))
         for variant in self._schemas.get("EventData", {}).get("oneOf", ()):
             schema = next(self._parts(variant))
-            told.update(_DOTTED.findall(schema.get("description", "").split("\n\n")[0]))
-        return tuple(sorted(told))
+            types.update(_DOTTED.findall(schema.get("description", "").split("\n\n")[0]))
+        return tuple(sorted(types))
 
     def _type(self, schema: Mapping[str, Any]) -> str:
         if "$ref" in schema:
@@ -108,7 +110,7 @@ class Document:
         return kind
 
 
-def _own(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield from schema.get("properties", {}).items()
 
 

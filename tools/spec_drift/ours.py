@@ -1,4 +1,4 @@
-"""Our code's knowledge of a backend, in the backend's words: read from the wire models and the tables themselves."""
+"""The names that our code knows of a backend, read from its wire structs and tables."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polysession.plugins import load_provider
 from tools.spec_drift.scope import Scope, route
 
 Shape = BaseModel | msgspec.Struct
-"""The shapes that our code reads JSON into."""
+"""Types that our code decodes JSON into."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """One of our objects, and the published ones that it reads or writes.
+    """One of our objects with the published objects that it reads or writes.
 
     Attributes:
-        name: What it is called here.
-        fields: Its fields, as they are called on the wire.
-        published: Names of the objects, in every source that has them.
+        name: Our name of the object.
+        fields: Names of its fields on the wire.
+        published: Names of the objects in the sources.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Ours:
-    """Our code's knowledge of one backend.
+    """The names that our code knows of one backend.
 
     Attributes:
         backend: Name of the provider.
         objects: Objects that we read or write.
-        enums: By the place in a source, the values that we have a meaning for; none for an enum that is only watched.
-        event_types: Types that the provider's table has.
-        routes: Those of our emulator, which the tests hold to be all that the provider calls.
+        enums: The values that we interpret, by the place of the enum in a source; none for an enum that we only watch.
+        event_types: Event types in the provider's table.
+        routes: Routes of our emulator. Tests check that they are all routes that the provider calls.
         scope_routes: Patterns of the routes to compare.
     """
 
@@ -53,25 +53,25 @@ class Ours:
 
     @property
     def scope(self) -> Scope:
-        """The compared part of a source."""
+        """The part of a source to compare."""
         names = frozenset(name for known in self.objects for name in known.published)
         return Scope(names, frozenset(self.enums), self.scope_routes)
 
 
 def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[str | None]], *scope_routes: str) -> Ours:
-    """Knowledge of a backend; its event types and routes are looked up."""
+    """Return the names that our code knows of a backend. Event types and routes are read from provider and emulator."""
     words = {place: frozenset(value for value in values if value is not None) for place, values in enums.items()}
     found = Scope(routes=scope_routes).routes_in(_routes_of(backend))
     return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types()), found, scope_routes)
 
 
 def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: Iterable[str] = ()) -> Known:
-    """Models of ours, and the published objects that they stand for.
+    """Return the fields of our models with the published objects that they correspond to.
 
     Args:
-        model: One, or several that read the same object.
-        published: Names of the objects.
-        more: Fields that are not in a model: those of a body that the normaliser writes.
+        model: A model, or several that read the same object.
+        published: Names of the published objects.
+        more: Fields that our code writes into a body without a model.
     """
     models = model if isinstance(model, tuple) else (model,)
     fields = {name for each in models for name in _wire_names(each)}
@@ -79,7 +79,7 @@ def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: I
 
 
 def writes(name: str, published: str, fields: Iterable[str]) -> Known:
-    """Content that our code sends without a model: called by `name` here."""
+    """Return fields that our code sends without a model. `name` identifies the body in the table."""
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
 
 

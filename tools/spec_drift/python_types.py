@@ -1,4 +1,4 @@
-"""The types of a Python package, read from its text: nothing of the package is imported."""
+"""The types of a Python package, read from its source without importing it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PythonTypes:
                     self._paths.setdefault("".join(names), path)
 
     def fields(self, name: str) -> dict[str, str]:
-        """The fields of a class and of its bases, each with its type as it is written; none without such a class."""
+        """Return the fields of a class and its bases, each with its type as written; none if there is no such class."""
         module = self._module_of(self._full(name))
         found = module.classes.get(self._full(name))
         if found is None:
@@ -48,7 +48,7 @@ class PythonTypes:
         return {key: kind for fields in (*bases, own) for key, kind in fields.items()}
 
     def values(self, place: str) -> tuple[str, ...]:
-        """The values of an enum, sorted.
+        """Return the values of an enum, sorted.
 
         Args:
             place: The name of a type, or a class and its field. The values of a union are the types of its members.
@@ -88,7 +88,7 @@ class PythonTypes:
                 yield from self._values_of_name(name, module)
 
     def _values_of_name(self, name: str, module: _Module) -> Iterator[str]:
-        """The values of an alias, or the type of a class. The file's own names come first."""
+        """Return the values of an alias, or the type of a class. Names of the same file have priority."""
         home = module if name in module.aliases or name in module.classes else self._module_of(name)
         if name in home.aliases:
             yield from self._values_of(home.aliases[name], home)

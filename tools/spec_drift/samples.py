@@ -1,4 +1,4 @@
-"""Requests of our code that are compared with the published ones."""
+"""Requests of our code, for the comparison with the published ones."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ AGENT_CHANGES: Final = AgentChanges(name="n", model="m", system_prompt="s", desc
 
 
 def make_changes(**values: Any) -> SessionChanges:
-    """Changes of a title and more."""
+    """Return changes of the title and of more fields."""
     return SessionChanges(title="t", **values)
 
 
 def make_provider(backend: str, **settings: Any) -> Provider[Any]:
-    """A provider with these settings."""
+    """Return a provider with these settings."""
     provider_type = load_provider(backend)
     return provider_type(provider_type.settings_type(**settings))
 
 
 def query_of(call: Call) -> list[str]:
-    """The names of a call's parameters."""
+    """Return the names of a call's query parameters."""
     return list(parse_qs(urlsplit(call.path).query))
 
 
 def list_query(provider: Provider[Any]) -> list[str]:
-    """The parameters of a list of sessions in which everything is asked for that the backend itself can filter by."""
+    """Return the query parameters of a list of sessions with all filters that the backend supports."""
     everything = SessionQuery(
         agent="a",
         statuses=[SessionStatus.IDLE],
@@ -51,7 +51,7 @@ def list_query(provider: Provider[Any]) -> list[str]:
 
 
 def stream_query(provider: Provider[Any], cursor: str) -> list[str]:
-    """The parameters with which a stream continues after a cursor."""
+    """Return the query parameters of a stream that continues after a cursor."""
     try:
         next(provider.stream_events(REF, cursor))
     except StopIteration as made:
@@ -61,11 +61,11 @@ def stream_query(provider: Provider[Any], cursor: str) -> list[str]:
 
 
 def message_body(provider: Provider[Any]) -> dict[str, Any]:
-    """The body of a message."""
+    """Return the body of a message."""
     return body_of(next(provider.send_message(REF, (TextBlock(text="hi"),))))
 
 
 def body_of(call: Call) -> dict[str, Any]:
-    """The body of a call."""
+    """Return the body of a call."""
     body: dict[str, Any] = json.loads(call.body or b"{}")
     return body

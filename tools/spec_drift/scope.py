@@ -1,4 +1,4 @@
-"""The compared part of a source: the part of a backend's API that we use."""
+"""The part of a source to compare: the part of a backend's API that we use."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 
 @dataclass(frozen=True)
 class Scope:
-    """The part of one source that is compared.
+    """The part of one source to compare.
 
     Attributes:
         objects: Names of objects. `GET /path` means the query of that operation.
-        enums: Where enums are: a name, or an object and the fields that lead to the values, as in `Msg.content.type`.
-        routes: Patterns of the routes, as `route` writes them.
+        enums: Places of enums: a name, or an object and the path of fields to the values, as in `Msg.content.type`.
+        routes: Patterns of routes in the format of `route`.
     """
 
     objects: frozenset[str] = frozenset()
@@ -25,10 +25,10 @@ class Scope:
     routes: tuple[str, ...] = ()
 
     def routes_in(self, found: Iterable[str]) -> tuple[str, ...]:
-        """Those of the routes that belong to it, sorted."""
+        """Return the routes that belong to the scope, sorted."""
         return tuple(sorted(each for each in set(found) if any(re.search(pattern, each) for pattern in self.routes)))
 
 
 def route(method: str, path: str) -> str:
-    """An operation, whatever the parameters of its path are called."""
+    """Return method and path of an operation, with unnamed path parameters."""
     return f"{method.upper()} {_PARAMETER.sub('{}', path)}"

@@ -1,4 +1,4 @@
-"""Fingerprints of the installed official SDKs."""
+"""Descriptions from the installed official SDKs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EVERRUNS_LIST: Final = re.compile(r'path = (?:_with_query\(\s*)?f?"(/[^"]*)"')
 
 
 def qoder(scope: Scope) -> Fingerprint:
-    """Knowledge of `qca-sdk`. Its responses have no enums; its requests have."""
+    """Return the description from `qca-sdk`. Its requests have enums, its responses have none."""
     types = import_module("qca.managed.types")
     package = Path(inspect.getfile(types)).parents[1] / "resources"
     sources = [path.read_text() for path in sorted(package.rglob("*.py"))]
@@ -44,7 +44,7 @@ def qoder(scope: Scope) -> Fingerprint:
 
 
 def anthropic(scope: Scope) -> Fingerprint:
-    """Knowledge of `anthropic`, from its text: to import it takes seconds."""
+    """Return the description from the source of `anthropic`, because importing it takes seconds."""
     package = _folder("anthropic")
     types = package / "types"
     read = PythonTypes((types / "beta", types / "beta/sessions", types), "BetaManagedAgents")
@@ -61,7 +61,7 @@ def anthropic(scope: Scope) -> Fingerprint:
 
 
 def langgraph(scope: Scope) -> Fingerprint:
-    """Knowledge of `langgraph-sdk`, from its text. It has no types of requests: they are arguments of its methods."""
+    """Return the description from the source of `langgraph-sdk`. Its requests are arguments of methods, not types."""
     package = _folder("langgraph_sdk")
     read = PythonTypes([package])
     sources = [path.read_text(encoding="utf-8") for path in sorted((package / "_sync").glob("*.py"))]
@@ -78,7 +78,7 @@ def _folder(package: str) -> Path:
 
 
 def everruns(scope: Scope) -> Fingerprint:
-    """Knowledge of `everruns-sdk`. It names only the event types that it looks for."""
+    """Return the description from `everruns-sdk`. It names only the event types that it uses."""
     models = import_module("everruns_sdk.models")
     source = inspect.getsource(import_module("everruns_sdk.client"))
     others = [inspect.getsource(import_module(f"everruns_sdk.{name}")) for name in ("agent", "sse")]
@@ -105,7 +105,7 @@ def _known(
     event_types: Iterable[str],
     routes: tuple[str, ...],
 ) -> Fingerprint:
-    """The fingerprint of a package, without objects and enums that it does not have."""
+    """Return the description from a package, without objects and enums that it lacks."""
     return Fingerprint(
         package,
         version(package),
@@ -117,7 +117,7 @@ def _known(
 
 
 def _fields(module: Any, name: str) -> dict[str, str]:
-    """Annotations as they are written: names on the wire, types in the SDK's words."""
+    """Return annotations as written: names on the wire, and the SDK's types."""
     found = getattr(module, name, None)
     models = getattr(found, "model_fields", {})
     return {

@@ -1,4 +1,4 @@
-"""The sources that are available in a run, and the place where each is written down."""
+"""The sources that are available in a run, and their stored descriptions."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _DESCRIBE: Final = Path(__file__).parents[2] / "tests/live/agentscope_service/de
 
 
 def record(backend: str, source: str) -> Path:
-    """Where a source's fingerprint is written down."""
+    """Return the file of a source's stored description."""
     return RECORDS / backend / f"{source}.json"
 
 
 def recorded(backend: str) -> dict[str, Fingerprint]:
-    """The written descriptions of a backend, by source."""
+    """Read the stored descriptions of a backend, by source."""
     paths = sorted((RECORDS / backend).glob("*.json"))
     return {path.stem: Fingerprint.load(path) for path in paths if path.stem != "accepted"}
 
 
 def installed_sdks() -> dict[tuple[str, str], Fingerprint]:
-    """The SDKs of this environment, by backend and source."""
+    """Return the descriptions from the installed SDKs, by backend and source."""
     return {(backend, "sdk"): read(BACKENDS[backend]().scope) for backend, read in SDKS.items()}
 
 
 def openapi_document(backend: str, place: str) -> dict[tuple[str, str], Fingerprint]:
-    """A published description, from a file or an address.
+    """Return a published description from a file or a URL.
 
     Raises:
         OSError: There is no such file.
@@ -58,13 +58,13 @@ def openapi_document(backend: str, place: str) -> dict[tuple[str, str], Fingerpr
 
 
 def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
-    """Descriptions by the AgentScope service of an interpreter: its OpenAPI document, and its events.
+    """Return descriptions from the AgentScope service that an interpreter has: its OpenAPI document, and its events.
 
     Raises:
-        subprocess.CalledProcessError: The service is not there, or cannot describe itself.
+        subprocess.CalledProcessError: The service is not installed, or failed.
     """
-    told = subprocess.run([python, _DESCRIBE], capture_output=True, check=True, text=True)  # noqa: S603  (the caller's)
-    raw = json.loads(told.stdout)
+    ran = subprocess.run([python, _DESCRIBE], capture_output=True, check=True, text=True)  # noqa: S603  (the caller's)
+    raw = json.loads(ran.stdout)
     info = raw["openapi"]["info"]
     events = Document(raw["events"]).fingerprint("agentscope.event", info["version"], BACKENDS["agentscope"]().scope)
     return {
@@ -74,7 +74,7 @@ def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
 
 
 def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
-    """Description by the crate of Everruns' engine: in a folder, or where cargo keeps the version that is written down.
+    """Return the description from the crate of Everruns' engine, in a folder or in cargo's copy of the stored version.
 
     Raises:
         OSError: The crate is not in the folder.
@@ -88,7 +88,7 @@ def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
 
 
 def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
-    """Every difference: between the available sources and what is written down, and between that and our code."""
+    """Yield the differences of the available sources from their stored versions, and of those from our code."""
     for (backend, source), fingerprint in now.items():
         path = record(backend, source)
         before = Fingerprint.load(path) if path.exists() else Fingerprint(fingerprint.source, "nothing")
@@ -97,8 +97,8 @@ def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
         yield from gaps(read(), recorded(backend).values(), load_accepted(RECORDS / backend / "accepted.json"))
 
 
-def not_at_hand(now: Mapping[tuple[str, str], Fingerprint]) -> list[str]:
-    """The sources that are written down and were not looked at."""
+def not_available(now: Mapping[tuple[str, str], Fingerprint]) -> list[str]:
+    """Return the stored sources that are not available in this run."""
     return [
         f"{backend} {source}" for backend in BACKENDS for source in recorded(backend) if (backend, source) not in now
     ]
