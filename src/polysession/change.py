@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, InstanceOf, JsonValue, ValidationError
@@ -243,14 +244,22 @@ class SessionRef:
 R = TypeVar("R", bound=Request)
 
 
+@cache
+def _defaults(request_type: type[Request]) -> dict[str, Any]:
+    """The default of each field of a request."""
+    return {name: info.default for name, info in request_type.model_fields.items()}
+
+
 def validate_request(request_type: type[R], values: Mapping[str, Any]) -> R:
-    """Build a request from what the caller passed.
+    """Build a request from what the caller passed. Only values other than the defaults are validated.
 
     Raises:
         UsageError: A value has the wrong type; the message names each.
     """
+    defaults = _defaults(request_type)
+    given = {name: value for name, value in values.items() if name not in defaults or value is not defaults[name]}
     try:
-        return request_type(**values)
+        return request_type(**given)
     except ValidationError as error:
         problems = {
             str(item["loc"][0]): item["msg"]

@@ -22,6 +22,7 @@ from polysession.errors import MalformedResponse, UsageError
 
 T = TypeVar("T")
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _READING: Final = frozenset({"GET", "HEAD"})
 _SUCCESS: Final = range(200, 300)
@@ -186,6 +187,6 @@ def json_body(value: Any) -> bytes:
         UsageError: The value contains something that JSON cannot represent: NaN, an infinity, or half a surrogate pair.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _JSON.encode(value).encode()
     except (TypeError, ValueError) as error:
         raise UsageError(f"a value cannot be sent as JSON: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from polysession._core.exchange import checked_headers
@@ -377,8 +377,9 @@ class Operations:
         return min(limit, largest) if page_size is None and limit is not None and largest is not None else page_size
 
     def _require_fields(self, request: Request, fields: Mapping[str, Feature]) -> None:
+        given = request.model_fields_set
         for name, feature in fields.items():
-            if _asked(request, name):
+            if name in given and _asked(request, name):
                 self._provider.require(feature)
 
     def _require_clearing(self, changes: Request, fields: Mapping[str, Feature]) -> None:
@@ -440,14 +441,9 @@ def _deleted(flow: Flow[None]) -> Flow[None]:
 
 
 def _asked(request: Request, name: str) -> bool:
-    """Return whether the caller set a field: an empty list sets nothing, unless the field can be left unset."""
-    value, default = getattr(request, name), _defaults(type(request))[name]
-    return value is not default and (default is UNSET or bool(value) or isinstance(value, str))
-
-
-@cache
-def _defaults(request_type: type[Request]) -> dict[str, Any]:
-    return {name: info.default for name, info in request_type.model_fields.items()}
+    """Return whether a given value sets its field: an empty list sets nothing, unless the field can be left unset."""
+    value = getattr(request, name)
+    return bool(value) or isinstance(value, str) or type(request).model_fields[name].default is UNSET
 
 
 def _check_count(name: str, count: int | None) -> None:

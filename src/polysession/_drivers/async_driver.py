@@ -182,19 +182,24 @@ class AsyncDriver:
                 authoriser.keep(kept, now, now_s)
             return kept
 
-    def _request(self, call: Call, authorisation: Authorisation) -> httpx.Request:
+    def _headers(self, call: Call, authorisation: Authorisation) -> Mapping[str, str]:
         key = effect_source.new_key() if call.idempotency_header else None
-        headers, url = self._exchange.headers(call, key, authorisation), self._exchange.url(call)
-        return build_request(self._holder.get(), call, url, headers, self._options, is_ours=self._holder.is_ours)
+        return self._exchange.headers(call, key, authorisation)
+
+    def _request(self, http: Any, call: Call, headers: Mapping[str, str], deadline: Deadline) -> httpx.Request:
+        url = self._exchange.url(call)
+        request = build_request(http, call, url, headers, self._options, is_ours=self._holder.is_ours)
+        deadline.bound(request)
+        return request
 
     async def _open(
         self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline
     ) -> httpx.Response | Outcome:
-        request = self._request(call, authorisation)
-        deadline.bound(request)
+        http = self._holder.get()
+        request = self._request(http, call, self._headers(call, authorisation), deadline)
         observed = self.observation.request(operation, call)
         try:
-            response: httpx.Response = await self._holder.get().send(request, stream=True, follow_redirects=False)
+            response: httpx.Response = await http.send(request, stream=True, follow_redirects=False)
             if is_stream(response):
                 if observed is not None:
                     observed.opened(response)
@@ -228,7 +233,7 @@ class AsyncDriver:
         self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline, outcomes: list[Outcome]
     ) -> None:
         """Make a call, and repeat it if its failure is retryable; add the outcome of each attempt."""
-        attempt = partial(self._attempt, operation, call, self._request(call, authorisation), deadline)
+        attempt = partial(self._attempt, operation, call, self._headers(call, authorisation), deadline)
         started_s = time.monotonic()
         outcomes.append(await attempt(number=len(outcomes) + 1))
         if self.retry.wants_retry(call, outcomes[-1]):
@@ -236,12 +241,13 @@ class AsyncDriver:
             await self._attempt_again(call, attempt, outcomes, deadline.within_s(left_s))
 
     async def _attempt(
-        self, operation: str, call: Call, request: httpx.Request, deadline: Deadline, number: int
+        self, operation: str, call: Call, headers: Mapping[str, str], deadline: Deadline, number: int
     ) -> Outcome:
-        deadline.bound(request)
+        http = self._holder.get()
+        request = self._request(http, call, headers, deadline)
         observed = self.observation.request(operation, call, number)
         try:
-            response = await self._holder.get().send(request, stream=True, follow_redirects=False)
+            response = await http.send(request, stream=True, follow_redirects=False)
             outcome: Outcome = await self._take_in(response)
         except Exception as error:
             failed = self._exchange.outcome(error)
