@@ -59,7 +59,7 @@ from polysession.provider_api import (
     read_whole,
     with_query,
 )
-from polysession_everruns import messages, sessions, turns
+from polysession_everruns import history, messages, sessions, turns
 from polysession_everruns.events import EVENT_TYPES
 from polysession_everruns.native import (
     EverrunsAgentChanges,
@@ -340,7 +340,7 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
         """Read one page of past events."""
-        read = turns.list_newest_events if newest_first else turns.list_events
+        read = history.list_newest_events if newest_first else history.list_events
         return read(ref, page_size, cursor)
 
     def list_messages(
@@ -357,11 +357,11 @@ class EverrunsProvider(Provider[EverrunsSettings]):
         native: NativeBody | None = None,  # noqa: ARG002  (`answer_type` is None, so the core passes none)
     ) -> Flow[None]:
         """Answer pending actions."""
-        return turns.answer_actions(ref, answers)
+        return history.answer_actions(ref, answers)
 
     def pending_actions(self, ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
         """Read the pending actions."""
-        return turns.pending_actions(ref)
+        return history.pending_actions(ref)
 
     def create_agent(self, new: NewAgent) -> Flow[Agent]:
         """Create an agent."""

@@ -1,4 +1,4 @@
-"""Everruns' past events, and the plans of its streams and turns. Pure.
+"""Plans of Everruns' streams and turns. Pure.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json and specs/sse-streaming.md, and https://docs.everruns.com,
 event and streaming pages (read 2026-11)
@@ -9,10 +9,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from polysession.provider_api import (
-    Answer,
     Call,
     ConnectedStream,
     Event,
@@ -23,8 +22,6 @@ from polysession.provider_api import (
     MalformedResponse,
     MessageCompleted,
     NativeBody,
-    Page,
-    PendingAction,
     RawEvent,
     Reconcile,
     Reopen,
@@ -36,16 +33,15 @@ from polysession.provider_api import (
     TurnInput,
     TurnPlan,
     UsageError,
-    cursor_number,
     decode_cursor,
     decoder,
     encode_cursor,
     read_response,
-    read_whole,
     split_turn_input,
     with_query,
 )
 from polysession_everruns.events import CONNECTED, DISCONNECTING, EventReader, remaining_required
+from polysession_everruns.history import read_events, read_newest, read_recent
 from polysession_everruns.messages import digest_of, message_body, post_message
 from polysession_everruns.pending import (
     CALL_REQUESTED,
@@ -62,16 +58,10 @@ from polysession_everruns.wire import (
     WireCursor,
     WireDisconnecting,
     WireEvent,
-    WireList,
     WireMessage,
     WireTurnMark,
 )
 
-_NEWEST: Final = 1
-_RECENT: Final = 50
-"""Number of newest events to read for the pending actions. After their request, a session logs only the answers."""
-
-_MAX_EVENTS: Final = 1000
 _STREAM_HEADERS: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
 _DEFAULT_RETRY_MS: Final = 100
 _NEW_TURN: Final = "started"
@@ -84,139 +74,6 @@ _SETTLED: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, 
 
 _read_disconnecting: Final = decoder(WireDisconnecting)
 _read_event: Final = decoder(WireEvent)
-_read_list: Final = decoder(WireList)
-
-
-# --- Past events and pending actions
-
-
-def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """Read one page of events, oldest first.
-
-    The server's `limit` counts from the newest event, so the flow reads all later events and cuts the page itself.
-    `page_size` counts events of Everruns. The cursor is the sequence number of the last one.
-
-    Raises:
-        MalformedResponse: The page has to be cut, and its events have no sequence numbers.
-        UsageError: The cursor is not one of this list.
-    """
-    after = None if cursor is None else cursor_number(cursor)
-    items = yield from _read_events(ref, after_sequence=after)
-    page = items if page_size is None else items[:page_size]
-    events, sequences = _read_page(ref, page)
-    is_cut = len(page) < len(items)
-    return Page(events, str(_require_sequences(sequences)[-1]) if is_cut else None)
-
-
-def list_newest_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """Read one page of events, newest first. The cursor is the sequence number of the page's oldest event.
-
-    Raises:
-        MalformedResponse: The page has no event with a sequence number.
-        UsageError: `page_size` is over 1000, or the cursor is not one of this list.
-    """
-    if page_size is not None and page_size > _MAX_EVENTS:
-        raise UsageError(f"page_size is {page_size}; Everruns accepts at most {_MAX_EVENTS} events on a page")
-    before = None if cursor is None else cursor_number(cursor)
-    items = yield from _read_events(ref, before_sequence=before, limit=page_size)
-    events, sequences = _read_page(ref, items)
-    # The server may return fewer events than asked for, so their number does not show whether there are more.
-    is_cut = page_size is not None and len(items) > 0 and _require_sequences(sequences)[0] > 1
-    return Page(events[::-1], str(sequences[0]) if is_cut else None)
-
-
-def _read_page(ref: SessionRef, items: Sequence[Any]) -> tuple[tuple[Event, ...], Sequence[int]]:
-    """Return the common events of a page, and the sequence numbers in ascending order."""
-    reader = EventReader(ref.id)
-    found: list[Event] = []
-    sequences: list[int] = []
-    for item in items:
-        found += reader.read(bytes(item))
-        if reader.last is not None and reader.last.sequence is not None:
-            sequences.append(reader.last.sequence)
-    return tuple(found), sorted(sequences)
-
-
-def _require_sequences(sequences: Sequence[int]) -> Sequence[int]:
-    if not sequences:
-        raise MalformedResponse("the events cannot be listed in pages, because they have no sequence numbers")
-    return sequences
-
-
-def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-    """Read the pending actions from the events, because the session's status changes a moment later."""
-    reader, _ = yield from _read_recent(ref)
-    return reader.waiting.actions
-
-
-def answer_actions(ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer pending actions, group by group.
-
-    Raises:
-        Conflict: There are no pending actions.
-        NotFound: One of the actions is not pending.
-        UnsupportedOperation: A denial has a reason, or an approval has edited arguments.
-        UsageError: An answer does not fit its action, or an answer of its group is missing.
-    """
-    check_answers(answers)
-    reader, _ = yield from _read_recent(ref)
-    yield from post_answers(session_path(ref), to_batches(answers, reader.waiting.actions))
-
-
-def _read_recent(ref: SessionRef, *, up_to: str | None = None) -> Flow[tuple[EventReader, str | None]]:
-    """Read the newest events.
-
-    Args:
-        ref: The session.
-        up_to: Id of the last event to read; None reads all.
-
-    Returns:
-        The reader that has read the events, and the id of the newest. If `up_to` is not among the newest events, the
-        reader has read none.
-    """
-    items = yield from _read_events(ref, limit=_RECENT)
-    reader = EventReader(ref.id)
-    for item in items:
-        reader.read(bytes(item))
-        if up_to is not None and reader.last is not None and reader.last.id == up_to:
-            return reader, up_to
-    return (reader, _newest_of(items).id) if up_to is None else (EventReader(ref.id), up_to)
-
-
-def _read_newest(ref: SessionRef) -> Flow[WireEvent]:
-    return _newest_of((yield from _read_events(ref, limit=_NEWEST)))
-
-
-def _until_waiting(ref: SessionRef) -> Flow[None]:
-    """Wait until the status shows that a session waits for the actions that it requested.
-
-    The event of the request arrives a moment earlier. At that moment, a message would steer the turn instead of ending
-    the wait.
-    """
-    for after_s in (0.0, *READY_WAITS_S):
-        response = yield Call("GET", session_path(ref), after_s=after_s)
-        if read_response(to_session, response).status is not SessionStatus.RUNNING:
-            return
-
-
-def _read_events(ref: SessionRef, **query: int | None) -> Flow[Sequence[Any]]:
-    response = yield Call("GET", with_query(f"{session_path(ref)}/events", query))
-    return read_whole(_read_list, response).data
-
-
-def _newest_of(items: Sequence[Any]) -> WireEvent:
-    """Return the newest event with a readable id, or an event without an id."""
-    for item in reversed(items):
-        try:
-            event, _ = _read_event(bytes(item))
-        except MalformedResponse:
-            continue
-        if event.id is not None:
-            return event
-    return WireEvent()
-
-
-# --- Live streams
 
 
 class SessionStream(ConnectedStream):
@@ -266,7 +123,7 @@ class SessionStream(ConnectedStream):
         """Read the events that the stream lacks, or the session's status if the events are not conclusive."""
         if not self._lacks_history:
             return (yield from self._poll_status())
-        items = yield from _read_events(self._ref)
+        items = yield from read_events(self._ref)
         self._lacks_history = False
         return [found for item in items for found in self._read(bytes(item), "", "")]
 
@@ -464,7 +321,7 @@ class AnswerTurn(TurnStream):
 def stream_events(ref: SessionRef, cursor: str | None) -> Flow[ConnectedStream]:
     """Prepare a stream plan that starts after the cursor, or after the newest event."""
     if cursor is None:
-        return SessionStream(ref, WireCursor((yield from _read_newest(ref)).id), EventReader(ref.id))
+        return SessionStream(ref, WireCursor((yield from read_newest(ref)).id), EventReader(ref.id))
     position = WireCursor(decode_cursor(WireCursor, cursor, "Everruns").since_id)
     return SessionStream(ref, position, EventReader(ref.id), is_resumed=True)
 
@@ -484,7 +341,7 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
     _, answers = split_turn_input(turn_input)
     if answers:
         check_answers(answers)
-        reader, newest = yield from _read_recent(ref)
+        reader, newest = yield from read_recent(ref)
         batches = to_batches(answers, reader.waiting.actions)
         call_ids = [call_id for batch in batches for call_id in batch.call_ids]
         mark = WireTurnMark(call_ids=call_ids, turn_id=reader.waiting.turn_id)
@@ -492,7 +349,7 @@ def start_turn(ref: SessionRef, turn_input: TurnInput, native: NativeBody | None
         return AnswerTurn(ref, WireCursor(newest, mark), reader, sending)
     body = message_body(turn_input, native)
     mark = WireTurnMark(digest=digest_of(turn_input))
-    newest_event = yield from _read_newest(ref)
+    newest_event = yield from read_newest(ref)
     if newest_event.type == CALL_REQUESTED:
         yield from _until_waiting(ref)
     return MessageTurn(ref, WireCursor(newest_event.id, mark), EventReader(ref.id), partial(post_message, ref, body))
@@ -509,9 +366,21 @@ def rejoin_turn(ref: SessionRef, cursor: str) -> Flow[ConnectedStream]:
         raise UsageError(f"{cursor!r} is the cursor of a stream; rejoin needs a cursor of a turn")
     reader = EventReader(ref.id)
     if position.since_id is not None:
-        reader, _ = yield from _read_recent(ref, up_to=position.since_id)
+        reader, _ = yield from read_recent(ref, up_to=position.since_id)
     plan = AnswerTurn if position.turn.call_ids else MessageTurn
     return plan(ref, position, reader, None)
+
+
+def _until_waiting(ref: SessionRef) -> Flow[None]:
+    """Wait until the status shows that a session waits for the actions that it requested.
+
+    The event of the request arrives a moment earlier. At that moment, a message would steer the turn instead of ending
+    the wait.
+    """
+    for after_s in (0.0, *READY_WAITS_S):
+        response = yield Call("GET", session_path(ref), after_s=after_s)
+        if read_response(to_session, response).status is not SessionStatus.RUNNING:
+            return
 
 
 def _wait_s(content: bytes) -> float:

@@ -335,6 +335,15 @@ def test_another_turn_is_not_the_one_that_continues() -> None:
         assert names(answer_turn(other, nameless, foreign, requested=requested)) == []
 
 
+@pytest.mark.parametrize("unreadable", [5, {"type": "file.written", "data": {}}], ids=["not an object", "no id"])
+def test_an_answered_turn_is_followed_from_the_newest_readable_event(unreadable: Any) -> None:
+    _, plan = step(
+        PROVIDER.start_turn(SessionRef(ID), (ToolOutput("call_1", "found"),)),
+        ok({"data": [HISTORY[0], REQUESTED, unreadable]}),
+    )
+    assert plan.open().path == f"{PATH}/sse?since_id={REQUESTED['id']}"
+
+
 def test_the_outputs_of_several_tools_start_the_turn_once() -> None:
     both = [DONE, {**DONE, **event(6, "tool.completed", {"tool_call_id": "call_2", "result": []})}]
     followed = answer_turn(*both, ENDED, requested=BOTH, ids=("call_1", "call_2"))
