@@ -298,8 +298,8 @@ class Sessions:
                 process that has the cursor can `rejoin` the turn if this process stops. If it raises an exception,
                 nothing is sent.
             cancel_on_exit: Whether to cancel the turn if the block is left before its end; this takes at most 5
-                seconds. With None the backend decides: see `client.turn_life`. A turn that waits for an answer is not
-                cancelled.
+                seconds. With None the backend decides: see `client.turn_life`. Where that is `attended`, leaving the
+                block ends the turn, and True needs no cancellation. A turn that waits for an answer is not cancelled.
             deadline_s: Seconds from entering the block after which to stop waiting; None for no limit. The
                 time in `on_action` does not count.
             idempotency_key: The backend takes no second message with the same key, also from another process.
@@ -309,7 +309,7 @@ class Sessions:
             DeadlineExceeded: While reading: the deadline has passed.
             StreamInterrupted: While reading: the connection broke, and could not be resumed.
             UnsupportedOperation: `cancel_on_exit` is False, but the backend ends a turn when its stream is left; or
-                True, but the backend cannot cancel.
+                True, but the backend neither does so nor can cancel.
         """
         from polysession._drivers.sync_stream import Turn  # noqa: PLC0415  (others need no streams)
 

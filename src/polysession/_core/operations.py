@@ -192,9 +192,10 @@ class Operations:
                 raise UsageError(f"on_cursor must be a function of a cursor, not {on_cursor!r}")
             if cancel_on_exit not in {None, True, False}:
                 raise UsageError(f"cancel_on_exit must be True, False or None, not {cancel_on_exit!r}")
-            if cancel_on_exit:
+            is_attended = self._provider.turn_life is TurnLife.ATTENDED
+            if cancel_on_exit and not is_attended:
                 self._provider.require(Feature.SESSIONS_CANCEL)
-            if cancel_on_exit is False and self._provider.turn_life is TurnLife.ATTENDED:
+            if cancel_on_exit is False and is_attended:
                 hint = "a turn of this backend ends when its stream is left"
                 raise UnsupportedOperation(f"cancel_on_exit=False: {hint}", feature=feature.value, hint=hint)
         return TurnControl(
@@ -202,7 +203,7 @@ class Operations:
             on_cursor=on_cursor,
             check=partial(checked_answers, self._provider),
             start=partial(self.start_turn, session),
-            cancel=partial(self.cancel_session, session) if cancel_on_exit else None,
+            cancel=partial(self.cancel_session, session) if cancel_on_exit and not is_attended else None,
         )
 
     def rejoin_turn(self, session: AnySession, cursor: str) -> Flow[StreamPlan]:

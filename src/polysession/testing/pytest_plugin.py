@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -58,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Let tests that record a tape reach the network where pytest-recording blocks it."""
     if config.pluginmanager.has_plugin("recording") and config.getoption("--record-mode") not in {None, "none"}:
         for item in items:
-            if "tape" in getattr(item, "fixturenames", ()) or item.get_closest_marker("tape"):
+            if {"tape", "backend"} & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("tape"):
                 item.add_marker(pytest.mark.block_network(allowed_hosts=[".*"]))
 
 
@@ -130,9 +131,8 @@ def backend(request: pytest.FixtureRequest) -> SuiteBackend:
         case "live":
             return SuiteBackend.of_live(request.getfixturevalue("live_backend"))
         case "tape":
-            tape: Tape = request.getfixturevalue("tape")
-            live = request.getfixturevalue("live_backend") if tape.records else None
-            return SuiteBackend.of_tape(tape, live)
+            fixture = request.getfixturevalue
+            return SuiteBackend.of_tape(partial(fixture, "tape"), partial(fixture, "live_backend"))
     raise pytest.UsageError(f"polysession_backend is {kind!r}; it must be one of {', '.join(BACKEND_KINDS)}")
 
 

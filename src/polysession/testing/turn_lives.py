@@ -13,9 +13,11 @@ from polysession.testing.marks import covers
 class TurnLifeContract(ContractBase):
     """`client.turn_life` says whether a turn continues when the caller leaves its stream."""
 
-    def leave(self, client: Client, session: Session) -> None:
+    def leave(self, client: Client, session: Session, *, cancel_on_exit: bool | None) -> None:
         """Start a turn and leave it while the agent sends text."""
-        with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
+        with client.sessions.run(
+            session, self.script.steady, cancel_on_exit=cancel_on_exit, deadline_s=self.patience_s
+        ) as turn:
             next(event for event in turn if event.type == self.working)
 
     def ended(self, client: Client, session: Session) -> bool:
@@ -34,9 +36,10 @@ class TurnLifeContract(ContractBase):
     def test_a_turn_that_is_left_continues_or_ends_as_declared(self, client: Client, session: Session) -> None:
         _, whole = self.run(client, session, self.script.steady)
         before = len(self.stored_answers(client, session))
-        self.leave(client, session)
+        is_detached = self.declared().turn_life is TurnLife.DETACHED
+        self.leave(client, session, cancel_on_exit=None if is_detached else True)  # an attended turn ends with both
 
-        if self.declared().turn_life is TurnLife.DETACHED:
+        if is_detached:
             self.eventually(
                 lambda: len(self.stored_answers(client, session)) > before, "the turn that was left is stored"
             )
