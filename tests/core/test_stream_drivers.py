@@ -269,6 +269,7 @@ def test_a_stream_to_nowhere_is_told(stream_runner: StreamRunner) -> None:
     assert type(error) is ConnectError
     assert "May" not in str(error)
     assert not error.outcome_unknown
+    assert error.attempts == QUICK.attempts
 
 
 @both_stream_runners

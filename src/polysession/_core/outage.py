@@ -32,6 +32,11 @@ class RetryState:
         self._first_failure_at_s = 0.0
         self._opened_at_s: float | None = None
 
+    @property
+    def failures(self) -> int:
+        """Number of failed attempts in this outage."""
+        return self._failures
+
     def opened(self, now_s: float) -> None:
         """Note that a connection was made."""
         self._opened_at_s = now_s

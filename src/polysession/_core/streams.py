@@ -468,7 +468,10 @@ class StreamLoop:
 
     def _interrupted(self, failure: PolysessionError | None) -> PolysessionError:
         """Return the error of a stream that cannot continue: its cause if specific, otherwise `StreamInterrupted`."""
-        if failure is not None and (not self._was_opened or not failure.retryable):
+        if failure is not None and not self._was_opened:
+            failure.attempts = max(failure.attempts, self._retry.failures)
+            return failure
+        if failure is not None and not failure.retryable:
             return failure
         how = "the backend closed it" if failure is None else failure.message
         error = StreamInterrupted(f"the stream was interrupted, and could not be resumed: {how}")
