@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from polysession import Client, ModelConfig
+from polysession import Client
 from polysession.emulation import EmulatorHandle, serve
 
 
@@ -25,13 +25,8 @@ class Place:
 
 
 def emulated(emulator: EmulatorHandle) -> Place:
-    """The place that an emulator is. What a backend does not have is left out."""
-    where: dict[str, Any] = {"agent": emulator.agent_id}
-    if emulator.environment_id is not None:
-        where["environment"] = emulator.environment_id
-    if emulator.credential_id is not None:
-        where["model"] = ModelConfig(id="m", type="openai_credential", credential_id=emulator.credential_id)
-    return Place(emulator.provider, where, emulator.settings)
+    """The place that an emulator is."""
+    return Place(emulator.provider, emulator.session_values, emulator.settings)
 
 
 @contextmanager

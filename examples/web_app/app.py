@@ -144,6 +144,14 @@ async def show_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=status)
 
 
+@contextlib.asynccontextmanager
+async def closing(app: Starlette) -> AsyncGenerator[None, None]:
+    """Close the client when the server ends."""
+    place: Place = app.state.place
+    async with place.client:
+        yield
+
+
 def build_app(place: Place) -> Starlette:
     """The application for the sessions of one place."""
     session = "/api/sessions/{session}"
@@ -159,6 +167,7 @@ def build_app(place: Place) -> Starlette:
             Route(f"{session}/cancel", cancel_turn, methods=["POST"]),
         ],
         exception_handlers={PolysessionError: show_error},
+        lifespan=closing,
     )
     app.state.place = place
     return app
@@ -169,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A web page for the sessions of one backend.")
     parser.add_argument("provider", nargs="?", default="qoder")
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--grace-s", type=int, default=10, help="seconds that open turns have after SIGTERM")
     parser.add_argument("--real", nargs="+", metavar=("AGENT", "ENVIRONMENT"), help="use the real backend")
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -178,11 +188,10 @@ def main() -> None:
         else:
             emulator = stack.enter_context(serve(given.provider))
             settings = emulator.settings
-            where = {"agent": emulator.agent_id, "environment": emulator.environment_id, "model": emulator.model}
-        client = AsyncClient(given.provider, **settings)
-        if not client.supports(Feature.SESSIONS_CREATE_MODEL):
-            where.pop("model", None)
-        uvicorn.run(build_app(Place(client, where)), port=given.port, log_level="warning")
+            where = emulator.session_values
+        app = build_app(Place(AsyncClient(given.provider, **settings), where))
+        # After SIGTERM, open turns have the grace to end. Others continue at the backend, and the page rejoins them.
+        uvicorn.run(app, port=given.port, log_level="warning", timeout_graceful_shutdown=given.grace_s)
 
 
 if __name__ == "__main__":

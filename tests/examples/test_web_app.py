@@ -76,3 +76,13 @@ def test_an_unknown_session_is_an_error_before_or_in_the_stream(browser: httpx.C
     assert browser.get("/api/sessions/nobody/messages").status_code == httpx.codes.NOT_FOUND
     with browser.stream("POST", "/api/sessions/nobody/turns", json={"text": "hello"}) as answer:
         assert [name for name, _ in frames(answer)] == ["failure"]
+
+
+def test_a_server_that_is_terminated_does_not_wait_for_a_long_turn() -> None:
+    arguments: list[str | Path] = [sys.executable, APP, "everruns", "--port", "{port}", "--grace-s", "1"]
+    with process(arguments, ready="/") as server, httpx.Client(base_url=server.base_url, timeout=30) as browser:
+        session = browser.post("/api/sessions", json={"title": "Ticket 42"}).json()
+        with browser.stream("POST", f"/api/sessions/{session['id']}/turns", json={"text": "/slow 600"}) as answer:
+            read = frames(answer)
+            assert next(read)[0] == "cursor"
+            server.stop()  # it fails if the server waits for the turn, which takes a minute

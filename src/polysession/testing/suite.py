@@ -88,9 +88,7 @@ class SuiteBackend:
     @classmethod
     def of_emulator(cls, emulator: EmulatorHandle) -> SuiteBackend:
         """Return a running emulator as a `SuiteBackend`."""
-        source = _Source(
-            provider=emulator.provider, session_values=emulator.session_values, settings=emulator.settings
-        )
+        source = _Source(provider=emulator.provider, session_values=emulator.session_values, settings=emulator.settings)
         return cls(kind="emulator", emulator=emulator, _open=lambda: source)
 
     @classmethod
